@@ -1,0 +1,62 @@
+# What people and CI run. PYTHON chooses the interpreter, VENV where it is installed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run develop test soak check format format-check lint types migrations wheel clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+run: $(VENV)/.runtime ## install into .venv, migrate the database, serve on port 8888
+	$(BIN)/flask10x serve
+
+develop: $(VENV)/.runtime ## the same with Flask's threaded server, in one process
+	$(BIN)/flask10x serve --development
+
+test: $(VENV)/.develop ## install what tests need and run them all (under 5 minutes)
+	$(BIN)/python -m pytest -m "not long"
+
+soak: $(VENV)/.develop ## the long variants
+	$(BIN)/python -m pytest -m long
+
+check: format-check lint types migrations test ## everything a commit must pass
+
+format: $(VENV)/.develop ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+format-check: $(VENV)/.develop
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.develop
+	$(BIN)/ruff check .
+
+types: $(VENV)/.develop
+	$(BIN)/mypy
+
+# On a database of its own, made and thrown away.
+migrations: $(VENV)/.develop ## do the migrations make the tables that the code expects?
+	folder=$$(mktemp -d) && export FLASK10X_DATA_DIR=$$folder \
+	&& $(BIN)/flask10x migrate && $(BIN)/alembic check; status=$$?; rm -rf "$$folder"; exit $$status
+
+wheel: $(VENV)/.develop ## build the wheel into dist/
+	$(BIN)/python -m build
+
+clean: ## remove what was installed and built; the data in instance/ stays
+	rm -rf $(VENV) dist build
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "Flask10X needs Python 3.11 or newer; $(PYTHON) is not: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	|| { rm -rf $(VENV); echo "python3 -m venv failed: sudo apt install python3-venv"; exit 1; }
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.develop: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(VENV)/.runtime $@

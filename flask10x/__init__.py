@@ -1,0 +1,4 @@
+"""Flask10X: an embedded, SQLite-backed telemetry store for sensors at home.
+
+This file imports nothing, so that Alembic and the export command never load Flask.
+"""

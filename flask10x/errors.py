@@ -1,0 +1,44 @@
+"""What can go wrong, one class each; the docstring is the meaning."""
+
+
+class Flask10xError(Exception):
+    """The base of every error this project raises on purpose."""
+
+
+class SettingsError(Flask10xError):
+    """A setting is unknown, malformed or contradicts another; the text names it."""
+
+
+class QueueFull(Flask10xError):
+    """The bounded queue of this worker holds WRITE_QUEUE_MAXSIZE readings; try again later."""
+
+
+class WriterClosed(Flask10xError):
+    """The writer takes no more readings: the process is stopping or its thread has died."""
+
+
+class LockTimeout(Flask10xError):
+    """Another process held the commit lock for longer than the busy timeout."""
+
+
+class ServiceRunning(Flask10xError):
+    """Another service owns this database; the text names its process id."""
+
+
+class SchemaError(Flask10xError):
+    """The database has not been migrated to the version this program needs."""
+
+
+class QueryError(Flask10xError):
+    """A query string asks for something unknown or malformed.
+
+    `details` maps each parameter's name to the reason, as in a 400's body.
+    """
+
+    def __init__(self, details: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {reason}" for name, reason in details.items()))
+        self.details = details
+
+
+class ExportError(Flask10xError):
+    """A CSV file could not be brought up to date; nothing was appended to it."""

@@ -1,0 +1,217 @@
+"""Settings: environment variables `FLASK10X_<NAME>` over a TOML file over the defaults.
+
+The names are those of the contract, sections 4 and 5. The TOML file is named by
+`FLASK10X_CONFIG`; its keys are the names in lower or upper case, without the prefix.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flask10x.errors import SettingsError
+
+PREFIX = "FLASK10X_"
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Every setting with its final value; `docs/settings.md` says what each one does."""
+
+    data_dir: Path
+    database_url: str
+    csv_dir: Path
+    log_dir: Path
+    bind: str
+    workers: int = 2
+    threads: int = 2
+    timezone: str = ""
+    history_max: int = 1000
+    write_queue_maxsize: int = 5000
+    queue_warn_threshold: int
+    write_retries: int = 3
+    write_backoff_base_sec: float = 0.05
+    batch_max_rows: int = 500
+    commit_interval_sec: float = 0.1
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    commit_lock: bool = True
+    inactivity_warn_sec: int = 120
+    log_level: str = "INFO"
+    log_max_bytes: int = 1_000_000
+    log_backup_count: int = 5
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of the CSV files and pages; None stands for the system's own."""
+        return ZoneInfo(self.timezone) if self.timezone else None
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; raises SettingsError that names each thing that is wrong."""
+    environ = os.environ if environ is None else environ
+    given = _from_file(environ.get(PREFIX + "CONFIG")) | _from_environment(environ)
+    unknown = [name for name in given if name not in READERS]
+    if unknown:
+        raise SettingsError("; ".join(_unknown(name) for name in unknown))
+    return _complete({name: READERS[name](name, raw) for name, raw in given.items()})
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        with open(path, "rb") as file:
+            return {name.lower(): value for name, value in tomllib.load(file).items()}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{PREFIX}CONFIG: cannot read {path}: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name[len(PREFIX) :].lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name != PREFIX + "CONFIG"
+    }
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, READERS, n=1)
+    hint = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
+    return f"unknown setting {PREFIX}{name.upper()}{hint}"
+
+
+def _complete(given: dict[str, Any]) -> Settings:
+    """Fill in the defaults that depend on other settings."""
+    port = given.pop("port", None)
+    data_dir = given.setdefault("data_dir", _default_data_dir())
+    given.setdefault("database_url", f"sqlite:///{data_dir / 'flask10x.sqlite3'}")
+    given.setdefault("csv_dir", data_dir / "csv")
+    given.setdefault("log_dir", data_dir / "logs")
+    given.setdefault("bind", f"0.0.0.0:{port or 8888}")
+    if port is not None and not given["bind"].endswith(f":{port}"):
+        raise SettingsError(
+            f"{PREFIX}PORT is {port} but {PREFIX}BIND is {given['bind']}: set only one of them"
+        )
+    maxsize = given.setdefault("write_queue_maxsize", 5000)
+    threshold = given.setdefault("queue_warn_threshold", max(1, maxsize * 80 // 100))
+    if threshold > maxsize:
+        raise SettingsError(
+            f"{PREFIX}QUEUE_WARN_THRESHOLD is {threshold}, above {PREFIX}WRITE_QUEUE_MAXSIZE"
+            f" {maxsize}: it would never warn"
+        )
+    return Settings(**given)
+
+
+def _default_data_dir() -> Path:
+    """`instance/` in the checkout, or in the current folder when there is no checkout."""
+    inside = (CHECKOUT / "pyproject.toml").is_file()
+    return (CHECKOUT if inside else Path.cwd()) / "instance"
+
+
+def _wrong(name: str, raw: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{name.upper()} is {raw!r}: {wanted}")
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
+    def read(name: str, raw: Any) -> int:
+        wanted = f"a whole number from {minimum} to {maximum} is needed"
+        try:
+            value = int(raw)
+        except (TypeError, ValueError):
+            raise _wrong(name, raw, wanted) from None
+        if isinstance(raw, bool | float) or not minimum <= value <= maximum:
+            raise _wrong(name, raw, wanted)
+        return value
+
+    return read
+
+
+def _seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
+    def read(name: str, raw: Any) -> float:
+        wanted = f"seconds from {minimum} to {maximum} are needed"
+        try:
+            value = float(raw)
+        except (TypeError, ValueError):
+            raise _wrong(name, raw, wanted) from None
+        if isinstance(raw, bool) or not minimum <= value <= maximum:
+            raise _wrong(name, raw, wanted)
+        return value
+
+    return read
+
+
+def _choice(*allowed: str) -> Callable[[str, Any], str]:
+    def read(name: str, raw: Any) -> str:
+        value = str(raw).upper()
+        if value not in allowed:
+            raise _wrong(name, raw, f"one of {', '.join(allowed)} is needed")
+        return value
+
+    return read
+
+
+def _switch(name: str, raw: Any) -> bool:
+    words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
+    try:
+        return words[str(raw).lower()]
+    except KeyError:
+        raise _wrong(name, raw, "true or false is needed") from None
+
+
+def _folder(name: str, raw: Any) -> Path:
+    if not isinstance(raw, str) or not raw:
+        raise _wrong(name, raw, "a folder is needed")
+    return Path(raw).expanduser().absolute()
+
+
+def _text(name: str, raw: Any) -> str:
+    if not isinstance(raw, str) or not raw:
+        raise _wrong(name, raw, "a text is needed")
+    return raw
+
+
+def _database_url(name: str, raw: Any) -> str:
+    value = _text(name, raw)
+    if not value.startswith("sqlite:////"):
+        raise _wrong(name, raw, "sqlite:////absolute/path/to/file.sqlite3 is needed")
+    return value
+
+
+def _zone_name(name: str, raw: Any) -> str:
+    try:
+        ZoneInfo(str(raw))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _wrong(name, raw, "a zone such as Asia/Tokyo is needed") from None
+    return str(raw)
+
+
+READERS: dict[str, Callable[[str, Any], Any]] = {
+    "port": _whole(1, 65535),
+    "data_dir": _folder,
+    "database_url": _database_url,
+    "csv_dir": _folder,
+    "log_dir": _folder,
+    "bind": _text,
+    "workers": _whole(1, 16),
+    "threads": _whole(1, 64),
+    "timezone": _zone_name,
+    "history_max": _whole(1, 10_000),
+    "write_queue_maxsize": _whole(1, 1_000_000),
+    "queue_warn_threshold": _whole(1, 1_000_000),
+    "write_retries": _whole(0, 1000),
+    "write_backoff_base_sec": _seconds(0.001, 60),
+    "batch_max_rows": _whole(1, 100_000),
+    "commit_interval_sec": _seconds(0, 60),
+    "synchronous": _choice("FULL", "NORMAL"),
+    "commit_lock": _switch,
+    "inactivity_warn_sec": _whole(1, 1_000_000),
+    "log_level": _choice("DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_max_bytes": _whole(1000, 1_000_000_000),
+    "log_backup_count": _whole(1, 1000),
+}

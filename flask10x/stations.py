@@ -1,0 +1,215 @@
+"""The registry of stations: contract, section 1, as data.
+
+Validation, columns, CSV headers, filters and the table in the docs all come from here. Adding a
+station adds an entry here and a migration that adds its columns, never an `if`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """One number of a reading: where the payload holds it, and what it is called elsewhere."""
+
+    path: str
+    """Where the payload holds it, dots between the objects: `mh_z19.co2`."""
+    column: str
+    """Its column in the table `readings`, and its name in history filters."""
+    csv_header: str
+    """Its heading in the station's CSV file, the old misspellings included."""
+    unit: str
+    """The unit in which it is stored; empty for a bare number."""
+    minimum: float
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Station:
+    """One sender: its endpoint, its CSV file and its measurements in the file's column order."""
+
+    endpoint: str
+    label: str
+    csv_name: str
+    measurements: tuple[Measurement, ...]
+    columns: tuple[str, ...] = field(init=False)
+    csv_header: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
+        headers = ("current_time", *(m.csv_header for m in self.measurements))
+        object.__setattr__(self, "csv_header", headers)
+
+
+STATIONS: tuple[Station, ...] = (
+    Station(
+        endpoint="data",
+        label="Pico (BME280)",
+        csv_name="PicodataX.csv",
+        measurements=(
+            Measurement(
+                path="pressure",
+                column="pressure",
+                csv_header="Pressure",
+                unit="hPa",
+                minimum=0,
+                maximum=2000,
+            ),
+            Measurement(
+                path="temperature",
+                column="temperature",
+                csv_header="Tempereture",
+                unit="°C",
+                minimum=-50,
+                maximum=150,
+            ),
+        ),
+    ),
+    Station(
+        endpoint="data2",
+        label="Bedroom (MH-Z19, BME680)",
+        csv_name="BedRoomEnv.csv",
+        measurements=(
+            Measurement(
+                path="co2",
+                column="co2",
+                csv_header="CO2",
+                unit="ppm",
+                minimum=0,
+                maximum=200000,
+            ),
+            Measurement(
+                path="temperature",
+                column="temperature",
+                csv_header="Tempereture",
+                unit="°C",
+                minimum=-50,
+                maximum=150,
+            ),
+            Measurement(
+                path="humidity",
+                column="humidity",
+                csv_header="Humidity",
+                unit="%",
+                minimum=0,
+                maximum=100,
+            ),
+            Measurement(
+                path="pressure",
+                column="pressure",
+                csv_header="Pressure",
+                unit="hPa",
+                minimum=0,
+                maximum=2000,
+            ),
+            Measurement(
+                path="gas_res",
+                column="gas_resistance",
+                csv_header="GasResistance",
+                unit="Ω",
+                minimum=0,
+            ),
+        ),
+    ),
+    Station(
+        endpoint="data3",
+        label="Outside (BME680)",
+        csv_name="OutsideEnv.csv",
+        measurements=(
+            Measurement(
+                path="temperature",
+                column="temperature",
+                csv_header="Temperature-outside",
+                unit="°C",
+                minimum=-50,
+                maximum=150,
+            ),
+            Measurement(
+                path="humidity",
+                column="humidity",
+                csv_header="Humidity-outside",
+                unit="%",
+                minimum=0,
+                maximum=100,
+            ),
+            Measurement(
+                path="pressure",
+                column="pressure",
+                csv_header="Pressure-outside",
+                unit="hPa",
+                minimum=0,
+                maximum=2000,
+            ),
+            Measurement(
+                path="gas_res",
+                column="gas_resistance",
+                csv_header="GasResistance-outside",
+                unit="Ω",
+                minimum=0,
+            ),
+        ),
+    ),
+    Station(
+        endpoint="data4",
+        label="Living room (MH-Z19, MQ-2, DS18B20, DHT11)",
+        csv_name="LR_env.csv",
+        measurements=(
+            Measurement(
+                path="mh_z19.co2",
+                column="co2",
+                csv_header="CO2",
+                unit="ppm",
+                minimum=0,
+                maximum=200000,
+            ),
+            Measurement(
+                path="mq_2.analog_value",
+                column="analog_value",
+                csv_header="AnalogValue",
+                unit="",
+                minimum=0,
+            ),
+            Measurement(
+                path="mq_2.voltage",
+                column="voltage",
+                csv_header="Voltage",
+                unit="V",
+                minimum=0,
+            ),
+            Measurement(
+                path="ds18b20.temperature",
+                column="temperature_ds18b20",
+                csv_header="Temperature_DS18B20",
+                unit="°C",
+                minimum=-50,
+                maximum=150,
+            ),
+            Measurement(
+                path="dht11.temperature",
+                column="temperature_dht11",
+                csv_header="Temperature_DHT11",
+                unit="°C",
+                minimum=-50,
+                maximum=150,
+            ),
+            Measurement(
+                path="dht11.humidity",
+                column="humidity_dht11",
+                csv_header="Humidity_DHT11",
+                unit="%",
+                minimum=0,
+                maximum=100,
+            ),
+        ),
+    ),
+)
+
+BY_ENDPOINT: dict[str, Station] = {station.endpoint: station for station in STATIONS}
+
+
+def columns_of(stations: Iterable[Station]) -> tuple[str, ...]:
+    """The columns these stations fill, each once, in the registry's order."""
+    return tuple(dict.fromkeys(column for station in stations for column in station.columns))
+
+
+COLUMNS: tuple[str, ...] = columns_of(STATIONS)

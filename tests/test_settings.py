@@ -1,0 +1,92 @@
+"""Settings: defaults as the contract names them, and clear refusals."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from flask10x import settings
+from flask10x.errors import SettingsError
+from flask10x.settings import Settings
+
+
+def test_defaults_are_the_contracts() -> None:
+    loaded = settings.load({"FLASK10X_DATA_DIR": "/srv/x"})
+    assert loaded == Settings(
+        data_dir=Path("/srv/x"),
+        database_url="sqlite:////srv/x/flask10x.sqlite3",
+        csv_dir=Path("/srv/x/csv"),
+        log_dir=Path("/srv/x/logs"),
+        bind="0.0.0.0:8888",
+        workers=2,
+        threads=2,
+        timezone="",
+        history_max=1000,
+        write_queue_maxsize=5000,
+        queue_warn_threshold=4000,
+        write_retries=3,
+        write_backoff_base_sec=0.05,
+        batch_max_rows=500,
+        commit_interval_sec=0.1,
+        synchronous="FULL",
+        commit_lock=True,
+        inactivity_warn_sec=120,
+        log_level="INFO",
+        log_max_bytes=1_000_000,
+        log_backup_count=5,
+    )
+    assert loaded.zone is None
+
+
+def test_every_setting_can_be_given() -> None:
+    assert settings.READERS.keys() == {field.name for field in fields(Settings)} | {"port"}
+
+
+def test_data_dir_defaults_to_instance_in_the_checkout() -> None:
+    assert settings.load({}).data_dir == Path(__file__).parents[1] / "instance"
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text('workers = 1\nHISTORY_MAX = 10\ntimezone = "Asia/Tokyo"\ncommit_lock = false\n')
+    loaded = settings.load({"FLASK10X_CONFIG": str(file), "FLASK10X_HISTORY_MAX": "20"})
+    assert (loaded.workers, loaded.history_max, loaded.commit_lock) == (1, 20, False)
+    assert str(loaded.zone) == "Asia/Tokyo"
+
+
+def test_port_alone_changes_the_bind() -> None:
+    assert settings.load({"FLASK10X_PORT": "9000"}).bind == "0.0.0.0:9000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("WORKER", "2", "unknown setting FLASK10X_WORKER (did you mean FLASK10X_WORKERS?)"),
+        ("WORKERS", "two", "FLASK10X_WORKERS is 'two': a whole number from 1 to 16 is needed"),
+        ("WORKERS", "0", "FLASK10X_WORKERS is '0': a whole number from 1 to 16 is needed"),
+        ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
+        ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
+        ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
+        ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
+        ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
+        ("DATA_DIR", "", "FLASK10X_DATA_DIR is '': a folder is needed"),
+        ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
+        ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
+    ],
+)
+def test_a_bad_setting_is_named(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load({f"FLASK10X_{name}": value})
+    assert message in str(caught.value)
+
+
+def test_port_against_bind_is_refused() -> None:
+    with pytest.raises(SettingsError, match="set only one of them"):
+        settings.load({"FLASK10X_PORT": "9000", "FLASK10X_BIND": "127.0.0.1:8888"})
+
+
+def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text("workers = 2.5\n")
+    with pytest.raises(SettingsError, match=r"WORKERS is 2\.5"):
+        settings.load({"FLASK10X_CONFIG": str(file)})
