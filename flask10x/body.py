@@ -1,0 +1,96 @@
+"""Body: the bytes of a request decoded into a JSON object, or a hint for the sender's author."""
+
+import json
+from json import JSONDecodeError
+
+from flask10x.errors import Flask10xError
+
+# Below this an int is exact enough for int() to be cheap; int() itself refuses 4,300 digits.
+LONGEST_INT_CHARS = 18
+
+EMPTY = "the body is empty: send one JSON object"
+TOO_DEEP = "JSON is nested too deeply: send one JSON object"
+CUT_SHORT = (
+    "; the text is not plain ASCII, so Content-Length was probably counted in characters instead"
+    " of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
+)
+# What a value that the end of the body cut off may have begun; the empty rest begins them all.
+WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
+
+
+class InvalidBody(Flask10xError):
+    """A body is no JSON object; `hint` says what is wrong and where."""
+
+    def __init__(self, hint: str) -> None:
+        super().__init__(hint)
+        self.hint = hint
+
+
+def decode(raw: bytes) -> dict[str, object]:
+    """The JSON object in `raw`, which is UTF-8 (or UTF-16, UTF-32) with or without a BOM.
+
+    Of a key given twice the last value counts. `NaN`, `Infinity` and numbers too large for a
+    double come through as floats that are not finite. Raises InvalidBody for anything else.
+    """
+    if not raw.strip():
+        raise InvalidBody(EMPTY)
+    text = _text(raw)
+    try:
+        value = DECODER.decode(text)
+    except JSONDecodeError as error:
+        raise InvalidBody(_hint(text, error)) from None
+    except RecursionError:
+        raise InvalidBody(TOO_DEEP) from None
+    if not isinstance(value, dict):
+        raise InvalidBody(f"JSON {_kind(value)} instead of an object: send one JSON object")
+    return value
+
+
+def _whole_number(digits: str) -> float:
+    return int(digits) if len(digits) <= LONGEST_INT_CHARS else float(digits)
+
+
+DECODER = json.JSONDecoder(parse_int=_whole_number)
+
+
+def _text(raw: bytes) -> str:
+    encoding = json.detect_encoding(raw)
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        where = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
+        if error.reason == "unexpected end of data":
+            hint = f"the body ends inside a character: {where}{CUT_SHORT}"
+        else:
+            hint = f"the body is not {error.encoding.upper()}: {where} ({error.reason})"
+        raise InvalidBody(hint) from None
+
+
+def _hint(text: str, error: JSONDecodeError) -> str:
+    where = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
+    if _ends_early(text, error):
+        return f"JSON ends early: {where}" + ("" if text.isascii() else CUT_SHORT)
+    if text[error.pos : error.pos + 4].lower().startswith(NOT_NUMBERS):
+        where += "; JSON has no nan or inf: with null instead, only that field would be refused"
+    return f"invalid JSON: {where}"
+
+
+def _ends_early(text: str, error: JSONDecodeError) -> bool:
+    rest = text[error.pos :].rstrip()
+    return error.msg.startswith("Unterminated string") or any(
+        word.startswith(rest) for word in WORDS
+    )
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case list():
+            return "list"
+        case str():
+            return "string"
+    return "number"

@@ -1,0 +1,123 @@
+"""Readings: a station's payload checked and turned into numbers (contract, sections 1 and 2).
+
+Pure: no clock, no Flask, no database.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask10x.errors import Flask10xError
+from flask10x.stations import Measurement, Station
+from flask10x.units import parse_number
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading as it is stored."""
+
+    endpoint: str
+    received_at: int
+    """When it arrived, in UTC epoch milliseconds."""
+    values: tuple[float | None, ...]
+    """In the order of the station's measurements and in their units; None for an empty cell."""
+
+
+class InvalidReading(Flask10xError):
+    """A payload is no reading of its station.
+
+    `details` maps the path of every bad field, in the registry's order, to the reason.
+    """
+
+    def __init__(self, details: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{path}: {reason}" for path, reason in details.items()))
+        self.details = details
+
+
+class _Refused(Exception):
+    """One field is bad."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+
+def parse(station: Station, payload: Mapping[str, object], received_at: int) -> Reading:
+    """The reading in a decoded body; raises InvalidReading that names every bad field.
+
+    Every value of the result is finite and within its measurement's range. Keys that the station
+    does not know are ignored.
+    """
+    values: list[float] = []
+    details: dict[str, str] = {}
+    for measurement in station.measurements:
+        try:
+            values.append(_value(measurement, payload))
+        except _Refused as refused:
+            details[refused.path] = refused.reason
+    if details:
+        raise InvalidReading(details)
+    return Reading(station.endpoint, received_at, tuple(values))
+
+
+def flat(station: Station, values: Iterable[float | None]) -> list[tuple[str, float | None]]:
+    """Each payload path with its value, in the registry's order: what the log line shows."""
+    paths = (measurement.path for measurement in station.measurements)
+    return list(zip(paths, values, strict=True))
+
+
+def nested(station: Station, values: Iterable[float | None]) -> dict[str, object]:
+    """The values in the payload's own shape: `{"mh_z19": {"co2": 650.0}, ...}`, None kept."""
+    payload: dict[str, Any] = {}
+    for path, value in flat(station, values):
+        *objects, key = path.split(".")
+        holder = payload
+        for name in objects:
+            holder = holder.setdefault(name, {})
+        holder[key] = value
+    return payload
+
+
+def _value(measurement: Measurement, payload: Mapping[str, object]) -> float:
+    path = measurement.path
+    found = _found(path, payload)
+    try:
+        value = _number(found, measurement.unit)
+    except ValueError as error:
+        raise _Refused(path, str(error)) from None
+    if value < measurement.minimum:
+        raise _Refused(path, f"below minimum {measurement.minimum}")
+    if measurement.maximum is not None and value > measurement.maximum:
+        raise _Refused(path, f"above maximum {measurement.maximum}")
+    return value
+
+
+def _found(path: str, payload: Mapping[str, object]) -> object:
+    """What the payload holds at `path`; refused under the path of the object that is not there."""
+    found: object = payload
+    walked: list[str] = []
+    for name in path.split("."):
+        if not isinstance(found, Mapping):
+            raise _Refused(".".join(walked), "must be an object")
+        walked.append(name)
+        found = found.get(name)
+        if found is None:
+            raise _Refused(".".join(walked), "required field missing")
+    return found
+
+
+def _number(raw: object, unit: str) -> float:
+    """`raw` as a finite number in `unit`; raises ValueError whose text is the reason."""
+    if isinstance(raw, str):
+        return parse_number(raw, unit)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise ValueError(f"unsupported type: {type(raw).__name__}")
+    try:
+        value = float(raw)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError("not a finite number")
+    return value
