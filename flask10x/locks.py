@@ -1,0 +1,82 @@
+"""Locks between processes: `flock` on files beside the database.
+
+Three are used: one round every commit and checkpoint, one held by the running service, one held
+by the elected monitor. The kernel frees a lock when its last holder dies, so none can be left over.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from flask10x.errors import LockTimeout
+
+# A commit on a good disk takes about a millisecond, so the first waits are as short; the longest
+# keeps a process that waits behind a slow card from spinning.
+FIRST_WAIT_SEC = 0.001
+LONGEST_WAIT_SEC = 0.02
+
+
+def lock_path(database: Path, name: str) -> Path:
+    """The lock file called `name` of this database; never the database's own name."""
+    return database.with_name(f"{database.stem}.{name}.lock")
+
+
+class FileLock:
+    """One exclusive lock, between processes and between the threads of this one.
+
+    Open it after the fork: who inherits a lock shares it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open (and make) the lock file; raises OSError when the folder can't be written."""
+        self.path = path
+        # The kernel gives one open file its lock again and again, whichever thread asks.
+        self._held = threading.Lock()
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; False when somebody holds it, this object included."""
+        if not self._held.acquire(blocking=False):
+            return False
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._held.release()
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
+        return True
+
+    def acquire(self, timeout_sec: float) -> None:
+        """Take the lock; raises LockTimeout when it was not free within the time."""
+        deadline = time.monotonic() + timeout_sec
+        wait_sec = FIRST_WAIT_SEC
+        while not self.try_acquire():
+            if time.monotonic() >= deadline:
+                raise LockTimeout(f"{self.path.name} was held elsewhere for {timeout_sec:g} s")
+            time.sleep(wait_sec)
+            wait_sec = min(wait_sec * 2, LONGEST_WAIT_SEC)
+
+    def release(self) -> None:
+        """Free the lock; harmless when it is not held."""
+        if self._held.locked():
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._held.release()
+
+    def close(self) -> None:
+        """Close the file, which frees the lock too."""
+        with suppress(OSError):
+            os.close(self._fd)
+        self._fd = -1
+
+    def note(self, text: str) -> None:
+        """Write a line into the lock file for whoever finds it locked."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, text.encode(), 0)
+
+    def noted(self) -> str:
+        """The line that the holder wrote, or an empty text."""
+        return os.pread(self._fd, 200, 0).decode(errors="replace").strip()

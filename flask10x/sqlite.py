@@ -1,0 +1,199 @@
+"""What only SQLite knows: engines, pragmas, the meaning of its error codes.
+
+WAL mode lets pages be read while a batch is committed (https://www.sqlite.org/wal.html). SQLite
+3.7.0 to 3.51.2 can lose committed rows when two connections commit or checkpoint at the same
+instant (https://www.sqlite.org/wal.html#walresetbug); two workers are that shape, so each commit,
+each checkpoint (it runs inside a commit) and each closing holds one lock between processes.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.errors import LockTimeout
+from flask10x.locks import FileLock, lock_path
+from flask10x.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A lone commit writes whole pages, so small pages spare the card; the figures are in
+# docs/design.md, "Bytes on the card". It only takes effect when the database is made.
+PAGE_BYTES = 512
+# A checkpoint copies each changed page once however often it changed, so a longer WAL means
+# fewer bytes; 4 MB is also the most that the WAL file keeps after a burst.
+WAL_BYTES = 4_000_000
+# What the WAL adds to each page (https://www.sqlite.org/fileformat.html#the_write_ahead_log).
+FRAME_HEADER_BYTES = 24
+# How long a commit waits for another process (a person in the sqlite3 shell, an import) before
+# the writer counts a failure and backs off; ingest goes on meanwhile, it only queues.
+WRITE_BUSY_TIMEOUT_MS = 1000
+# Readers wait only while the first connection after a crash recovers the WAL.
+READ_BUSY_TIMEOUT_MS = 5000
+# The last release in which two connections can lose committed rows.
+LAST_AFFECTED_SQLITE = (3, 51, 2)
+
+# Codes that speak of one row; every other code speaks of the store, and the batch is kept.
+ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
+
+Mode = Literal["read", "write"]
+
+
+class Database:
+    """One process's way to the database file: an engine to read and one to write.
+
+    Nothing is opened before the first use. Never carry one across a fork.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises OSError when the folder of the database can't be written."""
+        self.path = database_path(settings)
+        self.reader = _engine(settings, "read")
+        self.writer = _engine(settings, "write")
+        self._lock = FileLock(lock_path(self.path, "commit")) if settings.commit_lock else None
+
+    @contextmanager
+    def commit(self) -> Iterator[Connection]:
+        """A write transaction: BEGIN IMMEDIATE, and COMMIT when the block ends.
+
+        Raises LockTimeout or sqlalchemy.exc.DBAPIError; then nothing of the block is stored.
+        """
+        with self._locked(), self.writer.begin() as connection:
+            yield connection
+
+    def probe(self) -> None:
+        """Take and give back the write lock; raises as `commit` does, and writes nothing."""
+        with self._locked(), self.writer.connect() as connection, connection.begin() as nothing:
+            nothing.rollback()
+
+    def forget(self) -> None:
+        """Close the writing connection after an error; the next commit opens a new one."""
+        with self._locked():
+            self.writer.dispose()
+
+    def close(self) -> None:
+        """Close every connection; the last one of all processes checkpoints the WAL."""
+        try:
+            with self._locked():
+                self.reader.dispose()
+                self.writer.dispose()
+        except LockTimeout as error:
+            # The system closes the files when the process ends; SQLite recovers the WAL later.
+            log.warning("Database left open at exit: %s", error)
+        if self._lock is not None:
+            self._lock.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._lock is None:
+            yield
+            return
+        self._lock.acquire(WRITE_BUSY_TIMEOUT_MS / 1000)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def database_path(settings: Settings) -> Path:
+    """The database file of these settings."""
+    return Path(make_url(settings.database_url).database or "")
+
+
+def kind_of(error: BaseException) -> Literal["row", "store"]:
+    """Whether an error of a commit speaks of one row or of the store as a whole.
+
+    Decided by `sqlite_errorname` (https://www.sqlite.org/rescode.html). Values that Python can't
+    hand to SQLite (too large, lone surrogates) carry no code and speak of a row.
+    """
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(origin, OverflowError | UnicodeError):
+        return "row"
+    return "row" if code_of(error).startswith(ROW_ERRORS) else "store"
+
+
+def code_of(error: BaseException) -> str:
+    """The name of SQLite's result code, `SQLITE_BUSY` or the like, else the error's class."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """A short text for people: the code and SQLite's own words."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return f"{code_of(error)}: {origin}"
+
+
+def log_version(commit_lock: bool) -> None:
+    """Log SQLite's version; WARN when it can lose committed rows and the commit lock is off."""
+    log.info("SQLite %s", sqlite3.sqlite_version)
+    if not commit_lock and sqlite3.sqlite_version_info <= LAST_AFFECTED_SQLITE:
+        log.warning(
+            "SQLite %s can lose committed rows when two workers commit at the same instant,"
+            " and FLASK10X_COMMIT_LOCK is off",
+            sqlite3.sqlite_version,
+        )
+
+
+def last_id(connection: Connection) -> int:
+    """The highest id that a reading ever had, also when its row is gone; 0 before the first.
+
+    As no id is used twice or left out, this is the number of readings ever stored
+    (https://www.sqlite.org/autoinc.html).
+    """
+    query = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'"
+    return connection.exec_driver_sql(query).scalar_one_or_none() or 0
+
+
+def rolled_back(connection: Connection) -> bool:
+    """Whether SQLite has already ended the transaction because of an error in it."""
+    driver: Any = connection.connection.driver_connection
+    return not driver.in_transaction
+
+
+def _engine(settings: Settings, mode: Mode) -> Engine:
+    timeout_ms = READ_BUSY_TIMEOUT_MS if mode == "read" else WRITE_BUSY_TIMEOUT_MS
+    engine = create_engine(
+        settings.database_url,
+        connect_args={"timeout": timeout_ms / 1000},
+        # One connection writes; the others would only wait for it.
+        pool_size=settings.threads + 1 if mode == "read" else 1,
+        max_overflow=0,
+    )
+    pragmas = _read_pragmas() if mode == "read" else _write_pragmas(settings)
+
+    @event.listens_for(engine, "connect")
+    def prepare(driver: sqlite3.Connection, _record: object) -> None:
+        # Without this the sqlite3 module begins transactions by itself, and late.
+        driver.isolation_level = None
+        for pragma in pragmas:
+            driver.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads first and then writes fails at once with
+        # SQLITE_BUSY_SNAPSHOT, whatever the timeout (https://www.sqlite.org/isolation.html).
+        connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _read_pragmas() -> list[str]:
+    return ["query_only = ON"]
+
+
+def _write_pragmas(settings: Settings) -> list[str]:
+    return [
+        f"page_size = {PAGE_BYTES}",
+        "journal_mode = WAL",
+        f"synchronous = {settings.synchronous}",
+        f"wal_autocheckpoint = {WAL_BYTES // (PAGE_BYTES + FRAME_HEADER_BYTES)}",
+        f"journal_size_limit = {WAL_BYTES}",
+        "foreign_keys = ON",
+    ]

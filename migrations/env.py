@@ -1,0 +1,29 @@
+"""How Alembic reaches the database: through the project's own engine, under the commit lock."""
+
+from alembic import context
+
+from flask10x import settings as settings_module
+from flask10x.sqlite import Database
+from flask10x.tables import metadata
+
+
+def run() -> None:
+    settings = context.config.attributes.get("settings") or settings_module.load()
+    database = Database(settings)
+    try:
+        with database.commit() as connection:
+            context.configure(
+                connection=connection,
+                target_metadata=metadata,
+                # SQLite can roll back DDL; Alembic assumes that it can't.
+                transactional_ddl=True,
+                render_as_batch=True,
+            )
+            context.run_migrations()
+    finally:
+        database.close()
+
+
+if context.is_offline_mode():
+    raise SystemExit("migrations run against a database only, not as a script (--sql)")
+run()
