@@ -1,0 +1,161 @@
+"""The log: one file that all processes share, and warnings on stderr for journald.
+
+Every line that begins with a date begins a record. Control characters in a message are escaped,
+so a message is one line whatever a sensor sent; the lines of a traceback follow their record,
+each indented, so none of them can pass for a record.
+
+A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets
+an exception, and stderr is told once.
+"""
+
+import errno
+import logging
+import os
+import pwd
+import re
+import sys
+import tempfile
+from contextlib import suppress
+from datetime import datetime, tzinfo
+from io import TextIOWrapper
+
+from concurrent_log_handler import ConcurrentRotatingFileHandler
+
+from flask10x.errors import SettingsError
+from flask10x.settings import PREFIX, Settings
+
+FILE_NAME = "flask10x.log"
+TRACEBACK_INDENT = "    "
+# A disk that is full now is no wrong setting: the service starts and its log waits for space.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+_OURS = "flask10x"
+# Gunicorn says here which worker started, hung or was killed; it has its own handler for stderr.
+_GUNICORN = "gunicorn.error"
+
+_installed: list[tuple[logging.Logger, logging.Handler]] = []
+
+
+def configure(settings: Settings) -> None:
+    """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr; again: with new settings.
+
+    Call it once in each process, in workers after the fork. The file is shared safely: it is
+    locked for every line, and the rotation happens under the same lock. Each of the
+    LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
+
+    Raises SettingsError when the folder cannot be made or written.
+    """
+    file = LogFile(settings)
+    _check_writable(settings, file)
+    shutdown()
+    file.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", settings.zone))
+    stderr = logging.StreamHandler()
+    stderr.setLevel(logging.WARNING)
+    stderr.setFormatter(LineFormatter("%(levelname)s %(message)s", settings.zone))
+    # Stderr may be gone too (journald restarted): then there is nobody left to tell.
+    logging.raiseExceptions = False
+    logging.getLogger(_OURS).setLevel(settings.log_level)
+    for name, handler in ((_OURS, file), (_OURS, stderr), (_GUNICORN, file)):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        _installed.append((logger, handler))
+
+
+def shutdown() -> None:
+    """Undo `configure` and close the file; harmless when nothing is configured."""
+    while _installed:
+        logger, handler = _installed.pop()
+        logger.removeHandler(handler)
+        with suppress(OSError):
+            handler.close()
+    logging.getLogger(_OURS).setLevel(logging.NOTSET)
+    logging.raiseExceptions = True
+
+
+def escape(text: str) -> str:
+    r"""The text with control characters, line separators and lone surrogates as `\n`, `\x1b`."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _check_writable(settings: Settings, file: "LogFile") -> None:
+    folder = settings.log_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (file.baseFilename, file.lockFilename):
+            with open(path, "ab"):
+                pass
+        # To rotate is to rename, which needs the folder itself.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        if error.errno not in FULL:
+            raise SettingsError(
+                f"{PREFIX}LOG_DIR is {folder}: user {_user()} cannot write there: {error}"
+            ) from error
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+class LineFormatter(logging.Formatter):
+    """One line a record, then the indented lines of its traceback if it has one."""
+
+    def __init__(self, form: str, zone: tzinfo | None) -> None:
+        super().__init__(form)
+        self._zone = zone
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *traceback = super().format(record).split("\n")
+        return "\n".join([first, *(TRACEBACK_INDENT + escape(line) for line in traceback)])
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return escape(super().formatMessage(record))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002
+        return datetime.fromtimestamp(record.created, self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class LogFile(ConcurrentRotatingFileHandler):
+    """The shared file; what cannot be written is lost, and said once on stderr."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            str(settings.log_dir / FILE_NAME),
+            maxBytes=settings.log_max_bytes,
+            backupCount=settings.log_backup_count,
+            encoding="utf-8",
+            newline="",
+        )
+        self._complained = False
+
+    def do_open(self, mode: str | None = None) -> TextIOWrapper:
+        """Open the file, closing the line that a full disk or a power cut has torn."""
+        stream = super().do_open(mode)
+        if self._is_torn():
+            stream.write(self.terminator)
+        return stream
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        reason = sys.exc_info()[1]
+        # What the stream still holds would fail again, at close or when Python ends.
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+        if not self._complained:
+            self._complained = True
+            with suppress(Exception):
+                sys.stderr.write(f"WARNING Lines of the log are lost: {escape(repr(reason))}\n")
+
+    def _is_torn(self) -> bool:
+        with open(self.baseFilename, "rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"

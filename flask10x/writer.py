@@ -1,0 +1,298 @@
+"""The writer: a bounded queue, one thread, and the only INSERT of readings.
+
+The thread takes what waits, up to BATCH_MAX_ROWS, and commits it in one transaction. The batch
+stays in hand until COMMIT has returned. When the store fails (locked, full, I/O error) the batch
+is tried again for ever with growing pauses; meanwhile the queue fills and refuses. When the
+database refuses a row, that row is reported and counted and the rest of its batch is stored.
+"""
+
+import json
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from flask10x import counters
+from flask10x.errors import LockTimeout, QueueFull, WriterClosed
+from flask10x.gauges import Gauges, Slot
+from flask10x.readings import Reading
+from flask10x.settings import Settings
+from flask10x.sqlite import Database, kind_of, reason_of, rolled_back
+from flask10x.stations import COLUMNS, STATIONS
+from flask10x.tables import readings
+
+log = logging.getLogger(__name__)
+
+# Pauses between tries double up to this: short enough that the store is found again within a
+# few seconds of its return, long enough that a full card isn't hammered.
+LONGEST_PAUSE_SEC = 5.0
+
+Row = tuple[Any, ...]
+Refusal = tuple[Row, str]
+
+# A list of dicts through SQLAlchemy costs half the speed of tuples through executemany.
+_COLUMNS = ("endpoint", "received_at", *COLUMNS)
+INSERT = str(
+    insert(readings)
+    .values(dict.fromkeys(_COLUMNS))
+    .compile(dialect=sqlite_dialect.dialect(paramstyle="qmark"))
+)
+_PLACES = {s.endpoint: [COLUMNS.index(column) for column in s.columns] for s in STATIONS}
+
+
+def row_of(reading: Reading) -> Row:
+    """The reading as parameters of `INSERT`; columns of other stations are None."""
+    cells: list[float | None] = [None] * len(COLUMNS)
+    for place, value in zip(_PLACES[reading.endpoint], reading.values, strict=True):
+        cells[place] = value
+    return (reading.endpoint, reading.received_at, *cells)
+
+
+class Writer:
+    """One worker's queue and the thread behind it.
+
+    `submit` may be called from any thread. `hurry` and `shut` may be called from a signal handler:
+    they take no lock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        gauges: Gauges,
+        slot: Slot,
+        clock: Callable[[], float] = time.monotonic,
+        end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
+    ) -> None:
+        """`clock` gives monotonic seconds; `end_worker` is called if the thread dies.
+
+        Nothing is opened or started yet.
+        """
+        self._settings = settings
+        self._database = database
+        self._gauges = gauges
+        self._slot = slot
+        self._clock = clock
+        self._end_worker = end_worker
+        self._queue: queue.SimpleQueue[tuple[float, Row] | None] = queue.SimpleQueue()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._batch: list[Row] = []
+        self._door = threading.Lock()
+        self._waiting = 0
+        self._shut = False
+        self._hurried = False
+        self._given_up = False
+        self._failures = 0
+        self._saved_errors = gauges.errors_total()
+        self._thread: threading.Thread | None = None
+        self.dead = False
+        self.trouble = ""
+
+    @property
+    def depth(self) -> int:
+        """Readings that were accepted and are not yet stored, the batch in hand included."""
+        return self._waiting
+
+    @property
+    def full(self) -> bool:
+        """Whether the next reading would be refused."""
+        return self._waiting >= self._settings.write_queue_maxsize
+
+    def submit(self, reading: Reading) -> int:
+        """Queue a reading; the number that wait now, this one included.
+
+        Raises QueueFull, or WriterClosed when the process stops or the thread has died.
+        """
+        row = row_of(reading)
+        with self._door:
+            if self._shut or self.dead:
+                raise WriterClosed
+            if self.full:
+                raise QueueFull
+            self._waiting += 1
+            self._queue.put((self._clock(), row))
+            self._show_waiting()
+            return self._waiting
+
+    def step(self) -> int:
+        """Settle what waits, at most one batch; the number of rows settled, 0 on failure."""
+        self._take(patient=False)
+        return self._store() if self._batch else 0
+
+    def start(self) -> None:
+        """Start the thread; it ends after `shut`, once everything is stored."""
+        # Not a daemon: if the process ends some other way, the interpreter still waits for it.
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=False)
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Store at once from now on, without collecting a batch first."""
+        self._hurried = True
+        self._queue.put(None)
+        self._wake.put(None)
+
+    def shut(self) -> None:
+        """Take no more readings and let the thread end once all are stored."""
+        self._shut = True
+        self.hurry()
+
+    def close(self, timeout_sec: float) -> int:
+        """Stop and store everything that waits; the number of readings that could not be stored.
+
+        Also works when the thread was never started or has died.
+        """
+        deadline = self._clock() + timeout_sec
+        self.shut()
+        if self._thread is not None:
+            self._thread.join(timeout_sec)
+            self._given_up = True
+            self._wake.put(None)
+            self._thread.join()
+        while self._waiting and self._clock() < deadline:
+            if not self.step():
+                self._pause()
+        if self._waiting:
+            log.critical("Stopping with %d readings not stored: %s", self._waiting, self.trouble)
+        return self._waiting
+
+    def _run(self) -> None:
+        try:
+            while self._unfinished():
+                self._take(patient=True)
+                if self._batch and not self._store():
+                    self._pause()
+        except BaseException:
+            # A bug or MemoryError; every error of the store is caught further in.
+            self._die()
+
+    def _die(self) -> None:
+        self.dead = True
+        self.trouble = "the writer thread has died"
+        self._slot.trouble = 1
+        log.critical("Writer thread died; this worker ends and is replaced", exc_info=True)
+        self._end_worker()
+
+    def _unfinished(self) -> bool:
+        if not self._shut:
+            return True
+        # A submit that saw the door open may still be putting its reading.
+        with self._door:
+            return self._waiting > 0 and not self._given_up
+
+    def _take(self, patient: bool) -> None:
+        """Fill the batch in hand; patient: wait for a first row and then for company."""
+        if self._batch:
+            return
+        first = self._next(None if patient else 0)
+        if first is None:
+            return
+        arrived, row = first
+        self._batch.append(row)
+        company_until = arrived + self._settings.commit_interval_sec
+        while len(self._batch) < self._settings.batch_max_rows:
+            wait_sec = company_until - self._clock() if patient and not self._hurried else 0
+            item = self._next(max(0.0, wait_sec))
+            if item is None:
+                return
+            self._batch.append(item[1])
+
+    def _next(self, wait_sec: float | None) -> tuple[float, Row] | None:
+        """The next row, or None when there was none in time or `hurry` was called."""
+        try:
+            return self._queue.get(block=wait_sec != 0, timeout=wait_sec)
+        except queue.Empty:
+            return None
+
+    def _store(self) -> int:
+        """Commit the batch in hand; the rows settled, or 0 when it stays in hand."""
+        try:
+            refused = self._commit()
+        except Exception as error:
+            self._fail(error)
+            return 0
+        return self._settle(refused)
+
+    def _commit(self) -> list[Refusal]:
+        try:
+            self._insert(lambda connection: connection.exec_driver_sql(INSERT, self._batch))
+        except Exception as error:
+            if kind_of(error) == "store":
+                raise
+            refused: list[Refusal] = []
+            self._insert(lambda connection: refused.extend(_insert_each(connection, self._batch)))
+            return refused
+        return []
+
+    def _insert(self, rows_into: Callable[[Connection], object]) -> None:
+        with self._database.commit() as connection:
+            rows_into(connection)
+            errors = self._gauges.errors_total()
+            if errors > self._saved_errors:
+                counters.raise_to(connection, counters.WRITE_ERRORS, errors)
+        self._saved_errors = errors
+
+    def _settle(self, refused: Sequence[Refusal]) -> int:
+        for row, reason in refused:
+            shown = json.dumps(dict(zip(_COLUMNS, row, strict=True)))
+            log.error("Database refused a reading (%s), it is only kept here: %s", reason, shown)
+        self._slot.errors += len(refused)
+        settled = len(self._batch)
+        self._batch = []
+        with self._door:
+            self._waiting -= settled
+            self._show_waiting()
+        if self._failures:
+            self._recover()
+        return settled
+
+    def _fail(self, error: Exception) -> None:
+        self._failures += 1
+        self._slot.errors += 1
+        self._slot.trouble = 1
+        self.trouble = reason_of(error)
+        if self._failures == self._settings.write_retries + 1:
+            log.warning(
+                "Cannot store readings, %d wait and are tried again: %s",
+                self._waiting,
+                self.trouble,
+            )
+        if not isinstance(error, LockTimeout):
+            with suppress(LockTimeout):
+                self._database.forget()
+
+    def _recover(self) -> None:
+        if self._failures > self._settings.write_retries:
+            log.info("Storing readings again after %d failed tries", self._failures)
+        self._failures = 0
+        self._slot.trouble = 0
+        self.trouble = ""
+
+    def _pause(self) -> None:
+        doubled = self._settings.write_backoff_base_sec * 2 ** min(self._failures - 1, 20)
+        with suppress(queue.Empty):
+            self._wake.get(timeout=min(doubled, LONGEST_PAUSE_SEC))
+
+    def _show_waiting(self) -> None:
+        self._slot.queue_length = self._waiting
+        self._slot.queue_peak = max(self._slot.queue_peak, self._waiting)
+
+
+def _insert_each(connection: Connection, batch: Sequence[Row]) -> list[Refusal]:
+    """Insert row by row; those that the database refused, with its reasons."""
+    refused = []
+    for row in batch:
+        try:
+            connection.exec_driver_sql(INSERT, row)
+        except Exception as error:
+            if kind_of(error) == "store" or rolled_back(connection):
+                raise
+            refused.append((row, reason_of(error)))
+    return refused

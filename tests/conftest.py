@@ -1,0 +1,84 @@
+"""Fixtures in a chain, each on `tmp_path`: settings -> database -> writer -> app -> client."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask10x import logs, schema
+from flask10x import settings as settings_module
+from flask10x.app import create_app
+from flask10x.gauges import Gauges
+from flask10x.settings import Settings
+from flask10x.sqlite import Database
+from flask10x.store import Store
+from flask10x.writer import Writer
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A test that leaves a writer or monitor thread behind fails."""
+    before = set(threading.enumerate())
+    yield
+    left = [t.name for t in set(threading.enumerate()) - before if t.name in ("writer", "monitor")]
+    assert not left
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> MakeSettings:
+    """Settings on `tmp_path`, with whatever is given set as the environment would set it."""
+
+    def make(**given: object) -> Settings:
+        values = {"DATA_DIR": str(tmp_path), "TIMEZONE": "Asia/Tokyo"} | given
+        return settings_module.load({f"FLASK10X_{k}": str(v) for k, v in values.items()})
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings()
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    schema.upgrade(settings)
+    database = Database(settings)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database) -> Iterator[Flask]:
+    """The application with its writer not started: tests call `writer.step()`."""
+    logs.configure(settings)
+    app = create_app(settings)
+    yield app
+    store: Store = app.extensions["flask10x"]
+    store.close()
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    store: Store = app.extensions["flask10x"]
+    return store
+
+
+@pytest.fixture
+def writer(store: Store) -> Writer:
+    return store.writer
+
+
+@pytest.fixture
+def gauges(store: Store) -> Gauges:
+    return store.gauges
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
