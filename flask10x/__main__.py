@@ -1,0 +1,5 @@
+"""`python -m flask10x` is the command `flask10x`."""
+
+from flask10x.cli import main
+
+main()

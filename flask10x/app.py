@@ -1,0 +1,42 @@
+"""The application factory."""
+
+import logging
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from flask10x import history, ingest, settings, status
+from flask10x.gauges import Gauges
+from flask10x.settings import Settings
+from flask10x.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def create_app(
+    config: Settings | None = None, gauges: Gauges | None = None, slot_number: int = 0
+) -> Flask:
+    """The web application; its store is made but not opened (`app.extensions["flask10x"]`).
+
+    Raises SettingsError when the settings of the environment are wrong.
+    """
+    app = Flask(__name__)
+    app.extensions["flask10x"] = Store(config or settings.load(), gauges or Gauges(), slot_number)
+    for module in (ingest, history, status):
+        app.register_blueprint(module.blueprint)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Flask's own refusals (404, 405, ...) as short JSON, their headers kept."""
+    answer = error.get_response()
+    answer.set_data(jsonify(error=error.name.lower()).get_data())
+    answer.content_type = "application/json"
+    return Response(answer.get_data(), answer.status_code, answer.headers)
+
+
+def _unexpected(error: Exception) -> tuple[Response, int]:
+    log.error("Unexpected failure", exc_info=error)
+    return jsonify(error="internal server error"), 500

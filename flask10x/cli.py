@@ -1,0 +1,42 @@
+"""The command `flask10x`; each command is a module of `flask10x/commands`, loaded when called."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from flask10x.errors import Flask10xError
+
+COMMANDS = ("serve", "migrate", "export")
+
+
+class _Commands(click.Group):
+    """Loads only the command that was asked for, so that `export` never loads Flask."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"flask10x.commands.{name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flask10x")
+def group() -> None:
+    """Flask10X keeps the readings of sensors in SQLite and writes the old CSV files."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors of ours end in one line on stderr and exit status 1.
+
+    `arguments` stand for those of the process.
+    """
+    try:
+        group.main(None if arguments is None else list(arguments), prog_name="flask10x")
+    except Flask10xError as error:
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,48 @@
+"""Flask's own threaded server in one process, for development: `flask10x serve --development`."""
+
+import signal
+import sys
+from types import FrameType
+
+from werkzeug.serving import run_simple
+
+from flask10x import schema, settings
+from flask10x.app import create_app
+from flask10x.errors import Flask10xError
+from flask10x.service import hold_database
+from flask10x.settings import Settings
+from flask10x.store import Store
+
+
+def main() -> None:
+    """Serve until Ctrl+C or SIGTERM; then store what was accepted."""
+    try:
+        config = settings.load()
+        lock = hold_database(config)
+    except (Flask10xError, OSError) as error:
+        sys.exit(f"flask10x: {error}")
+    schema.upgrade(config)
+    signal.signal(signal.SIGTERM, _interrupt)
+    _serve(config)
+    lock.close()
+
+
+def _serve(config: Settings) -> None:
+    host, _, port = config.bind.rpartition(":")
+    app = create_app(config)
+    store: Store = app.extensions["flask10x"]
+    store.open()
+    try:
+        run_simple(host, int(port), app, threaded=True)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        store.close()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Gunicorn's settings and hooks: `gunicorn -c python:flask10x.gunicorn_settings`.
+
+The master takes the service lock, migrates in a child process and then only forks: it never
+opens the database. Each worker opens its store after the fork.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+
+from flask10x import settings as settings_module
+from flask10x.app import create_app
+from flask10x.errors import Flask10xError
+from flask10x.gauges import SLOTS, Gauges
+from flask10x.service import hold_database
+from flask10x.store import DRAIN_SEC, Store
+
+_settings = settings_module.load()
+_gauges = Gauges()
+_held: list[object] = []
+_slot_number = 0
+
+bind = _settings.bind
+workers = _settings.workers
+threads = _settings.threads
+worker_class = "gthread"
+wsgi_app = "flask10x.gunicorn_settings:worker_app()"
+# The heartbeat file must not wait for a stalled card, or workers get killed for its slowness.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+# Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
+graceful_timeout = 30
+# How long a stopping worker waits for requests in flight; then it stores what it has and goes.
+REQUEST_CEILING_SEC = 10
+if graceful_timeout <= REQUEST_CEILING_SEC + DRAIN_SEC:
+    raise AssertionError("a stopping worker would be killed before it has stored everything")
+# Boards open a connection for each reading; browsers may keep one for the next page.
+keepalive = 5
+# A socket in $HOME to steer the master with; nobody here needs it.
+control_socket_disable = True
+
+
+def worker_app() -> Flask:
+    """The application of one worker; called in the worker, so a HUP reads the TOML file again."""
+    return create_app(settings_module.load(), _gauges, _slot_number)
+
+
+def on_starting(_server: Any) -> None:
+    """In the master, once: refuse a second service, then migrate."""
+    try:
+        _held.append(hold_database(_settings))
+    except (Flask10xError, OSError) as error:
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(1)
+    # In a process of its own, so that no handle of the database was ever open in this one.
+    migration = subprocess.run([sys.executable, "-m", "flask10x", "migrate"], check=False)
+    if migration.returncode != 0:
+        sys.stderr.write("flask10x: the database could not be migrated; not starting\n")
+        sys.exit(1)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """In the master: give the worker the first slot of the gauges that no other worker has."""
+    taken = {other.slot_number for other in server.WORKERS.values()}
+    worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """In the worker, before the application is loaded."""
+    global _slot_number  # noqa: PLW0603
+    _slot_number = worker.slot_number
+    _gauges.slot(_slot_number).claim(worker.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """In the worker, with the application loaded: open the store, and drain when told to stop."""
+    store = _store_of(worker)
+    store.open()
+    _also_on(signal.SIGTERM, store.writer.hurry)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
+        _also_on(number, store.writer.shut)
+    # Only this process's copy: the master keeps the longer one.
+    worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """In the worker, however it ends but by SIGKILL: store everything that was accepted."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
+        signal.signal(number, signal.SIG_IGN)
+    # A worker that was stopped while it booted has no application yet.
+    if getattr(worker, "wsgi", None) is not None:
+        _store_of(worker).close()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """In the master: the queue of a worker that was killed is gone, so its gauge goes too."""
+    _gauges.release(worker.pid)
+
+
+def _store_of(worker: Any) -> Store:
+    store: Store = worker.wsgi.extensions["flask10x"]
+    return store
+
+
+def _also_on(number: int, action: Callable[[], None]) -> None:
+    """Run `action` before what gunicorn does on a signal."""
+    usual = signal.getsignal(number)
+
+    def handle(received: int, frame: FrameType | None) -> None:
+        action()
+        if callable(usual):
+            usual(received, frame)
+
+    signal.signal(number, handle)

@@ -1,0 +1,207 @@
+"""Reading back: the history as JSON, as a page and as CSV, all three from one query string.
+
+Contract, section 2; parameters, cursors and examples are in docs/history.md.
+"""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+from itertools import chain
+
+from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x import queries
+from flask10x.errors import QueryError
+from flask10x.filters import CSV, HTML, JSON, MAX_LIMIT, Cursor, Query, View, parse_query
+from flask10x.operators import OPERATORS, UNITS
+from flask10x.queries import Page, Row
+from flask10x.readings import nested
+from flask10x.sqlite import reason_of
+from flask10x.stations import BY_ENDPOINT, COLUMNS, STATIONS, Station, columns_of
+from flask10x.store import Store
+from flask10x.times import LocalText, local_text
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("history", __name__)
+
+# What a database that can't be read raises: SQLite's own errors, or no free connection in time.
+UNREADABLE = (DBAPIError, TimeoutError)
+# A locked or full database is usually well again within seconds.
+RETRY_AFTER_SEC = 5
+Body = str | Response
+Answer = tuple[Body, int] | Response
+
+
+@blueprint.get("/history/json")
+def as_json() -> Answer:
+    """An array of readings; the neighbouring pages are in the Link header."""
+    store, query = _store(), _asked(JSON)
+    with store.database.reader.begin() as connection:
+        page = queries.page(connection, query)
+    text_of = LocalText(store.settings.zone)
+    body = json.dumps([_as_object(row, text_of) for row in page.rows], allow_nan=False)
+    answer = Response(body + "\n", mimetype="application/json")
+    if links := _links(query, page):
+        answer.headers["Link"] = links
+    return answer
+
+
+@blueprint.get("/history.csv")
+def as_csv() -> Answer:
+    """Every row of the query, streamed, unless it has a limit."""
+    store, query = _store(), _asked(CSV)
+    pages = queries.rows_in_pages(store.database, query)
+    chunks = _csv_chunks(query.stations, pages, store.settings.zone)
+    # The first chunk is read before the status goes out, so that a database that can't be read
+    # is a 503 and not an empty file.
+    answer = Response(chain([next(chunks)], chunks), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{_file_name(query)}"'
+    return answer
+
+
+@blueprint.get("/history")
+def as_page() -> Answer:
+    """The same as a table for people, with a form for the query string."""
+    try:
+        query = _asked(HTML)
+    except QueryError as error:
+        return render_template("history.html", **_form(error.details)), 400
+    store = _store()
+    with store.database.reader.begin() as connection:
+        page = queries.page(connection, query)
+        last = queries.last_received(connection)
+    return render_template("history.html", **_form({}), **_table(query, page, last)), 200
+
+
+def _invalid(error: QueryError) -> Answer:
+    return jsonify(error="invalid query", details=error.details), 400
+
+
+def _unavailable(error: Exception) -> Answer:
+    log.error("Cannot read the database: %s", reason_of(error))
+    body: Body = jsonify(error="database unavailable")
+    if request.endpoint == f"{blueprint.name}.{as_page.__name__}":
+        body = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
+    answer = current_app.make_response(body)
+    answer.status_code = 503
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return answer
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["flask10x"]
+    return store
+
+
+def _asked(view: View) -> Query:
+    pairs = list(request.args.items(multi=True))
+    return parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
+
+
+def _as_object(row: Row, text_of: LocalText) -> dict[str, object]:
+    return {
+        "endpoint": row.endpoint,
+        "timestamp": text_of(row.received_at),
+        "data": nested(BY_ENDPOINT[row.endpoint], row.values),
+    }
+
+
+def _links(query: Query, page: Page) -> str:
+    """The Link header (RFC 8288), relative, for HTTP/1.0 clients name no host."""
+    ends = (("next", page.next), ("prev", page.prev))
+    return ", ".join(
+        f'<{_url("as_json", query, cursor)}>; rel="{name}"' for name, cursor in ends if cursor
+    )
+
+
+def _url(view: str, query: Query, cursor: Cursor | None = None, *, limit: bool = True) -> str:
+    path, asked = url_for(f"history.{view}"), query.query_string(cursor, limit=limit)
+    return f"{path}?{asked}" if asked else path
+
+
+def _csv_chunks(
+    stations: tuple[Station, ...], pages: Iterable[list[Row]], zone: tzinfo | None
+) -> Iterator[str]:
+    """The header with the first page's rows, then a chunk a page; always at least one."""
+    columns, text_of = columns_of(stations), LocalText(zone)
+    places = {s.endpoint: [2 + columns.index(column) for column in s.columns] for s in stations}
+
+    def line(row: Row) -> str:
+        cells = [text_of(row.received_at), row.endpoint, *[""] * len(columns)]
+        for place, value in zip(places[row.endpoint], row.values, strict=True):
+            cells[place] = "" if value is None else str(value)
+        return ",".join(cells) + "\r\n"
+
+    chunk = ",".join(("timestamp", "endpoint", *columns)) + "\r\n"
+    try:
+        for rows in pages:
+            chunk += "".join(map(line, rows))
+            yield chunk
+            chunk = ""
+    except UNREADABLE as error:
+        # The server closes the connection without the end of the body, so the client knows.
+        log.error("Download broken off: %s", reason_of(error))
+        raise
+    if chunk:
+        yield chunk
+
+
+def _file_name(query: Query) -> str:
+    """`history_data2_from-2025-08-24.csv`: plain ASCII on every system."""
+    parts = ["history", "-".join(query.endpoints) or "all"]
+    parts += [f"from {query.since.phrase}"] if query.since else []
+    parts += [f"to {query.until.phrase}"] if query.until else []
+    return re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(parts)) + ".csv"
+
+
+def _form(errors: dict[str, str]) -> dict[str, object]:
+    """What the form shows: the parameters as they came, and what is wrong with them."""
+    return {
+        "args": request.args,
+        "errors": errors,
+        "stations": STATIONS,
+        "columns": COLUMNS,
+        "units": UNITS,
+        "operators": OPERATORS.values(),
+        "filtered": any("__" in name for name, value in request.args.items() if value),
+        "limits": {"max": MAX_LIMIT, "default": _store().settings.history_max},
+    }
+
+
+def _table(query: Query, page: Page, last: dict[str, int | None]) -> dict[str, object]:
+    zone = _store().settings.zone
+    text_of, columns = LocalText(zone), columns_of(query.stations)
+    return {
+        "query": query,
+        "headings": columns,
+        "rows": [
+            (text_of(row.received_at), row.endpoint, _cells(row, columns)) for row in page.rows
+        ],
+        "last": [
+            (s.endpoint, None if at is None else local_text(at, zone))
+            for s in query.stations
+            for at in [last[s.endpoint]]
+        ],
+        "urls": {
+            "next": page.next and _url("as_page", query, page.next),
+            "prev": page.prev and _url("as_page", query, page.prev),
+            "start": query.cursor and _url("as_page", query),
+            "csv": _url("as_csv", query, limit=False),
+            "json": _url("as_json", query, query.cursor),
+        },
+    }
+
+
+def _cells(row: Row, columns: tuple[str, ...]) -> list[str]:
+    """Each column's text: a dash for a missing value, nothing for a column of other stations."""
+    values = dict(zip(BY_ENDPOINT[row.endpoint].columns, row.values, strict=True))
+    return ["–" if values.get(c, "") is None else str(values.get(c, "")) for c in columns]
+
+
+blueprint.register_error_handler(QueryError, _invalid)
+for _kind in UNREADABLE:
+    blueprint.register_error_handler(_kind, _unavailable)

@@ -1,0 +1,100 @@
+"""Is it up, can it store, how is it doing (contract, section 2)."""
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, render_template
+from sqlalchemy.exc import DBAPIError
+
+from flask10x import counters, queries
+from flask10x.errors import LockTimeout
+from flask10x.sqlite import last_id, reason_of
+from flask10x.stations import STATIONS
+from flask10x.store import Store
+from flask10x.times import local_text
+
+blueprint = Blueprint("status", __name__)
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["flask10x"]
+    return store
+
+
+@blueprint.get("/")
+def index() -> str:
+    """A page with links to the others."""
+    return render_template("index.html", stations=STATIONS)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Always 200: the process answers. `readyz` says whether it can store."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """200 when readings can be stored, else 503 with every reason."""
+    reasons = _obstacles(_store())
+    if reasons:
+        return jsonify(status="not ready", reasons=reasons), 503
+    return jsonify(status="ready"), 200
+
+
+def _obstacles(store: Store) -> list[str]:
+    reasons = []
+    if store.writer.dead:
+        reasons.append("the writer thread has died")
+    if store.writer.full:
+        reasons.append(f"the queue is full: {store.writer.depth} readings wait")
+    if store.writer.trouble and not store.writer.dead:
+        reasons.append(f"readings cannot be stored: {store.writer.trouble}")
+    if not reasons and store.gauges.trouble():
+        reasons.append("another worker cannot store readings")
+    if not reasons:
+        reasons.extend(_unwritable(store))
+    return reasons
+
+
+def _unwritable(store: Store) -> list[str]:
+    """Whether the database takes a write lock now; nothing is written."""
+    try:
+        store.database.probe()
+    except (DBAPIError, LockTimeout) as error:
+        return [f"the database cannot be written: {reason_of(error)}"]
+    return []
+
+
+@blueprint.get("/metrics")
+def metrics() -> tuple[Response, int]:
+    """The same numbers from every worker; totals and times come from the database."""
+    store = _store()
+    try:
+        with store.database.reader.begin() as connection:
+            last = queries.last_received(connection)
+            stored = last_id(connection)
+            saved_errors = counters.value_of(connection, counters.WRITE_ERRORS)
+    except DBAPIError as error:
+        return jsonify(error="database unavailable", reason=reason_of(error)), 503
+    answer: dict[str, Any] = {
+        "queue_length": store.gauges.queue_length(),
+        "queue_warn_threshold": store.settings.queue_warn_threshold,
+        "write_success_total": stored,
+        "write_error_total": max(saved_errors, store.gauges.errors_total()),
+        "inactivity_warn_threshold_sec": store.settings.inactivity_warn_sec,
+    }
+    return jsonify(answer | _silence(store, last)), 200
+
+
+def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, Any]]:
+    now_ms = time.time_ns() // 1_000_000
+    zone = store.settings.zone
+    return {
+        "last_received": {
+            name: None if at is None else local_text(at, zone) for name, at in last.items()
+        },
+        "inactivity_seconds": {
+            name: None if at is None else max(0, (now_ms - at) // 1000) for name, at in last.items()
+        },
+    }

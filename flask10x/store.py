@@ -1,0 +1,84 @@
+"""Everything behind the web of one worker: database, writer, gauges, monitor."""
+
+import logging
+import threading
+import time
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x import counters, logs, queries, sqlite
+from flask10x.gauges import Gauges
+from flask10x.locks import FileLock, lock_path
+from flask10x.monitor import Monitor
+from flask10x.settings import Settings
+from flask10x.sqlite import Database
+from flask10x.writer import Writer
+
+log = logging.getLogger(__name__)
+
+# What a stopping worker may spend on storing what it has accepted. Request ceiling (10 s) plus
+# this stays below gunicorn's graceful_timeout (30 s), and that below the unit's TimeoutStopSec.
+DRAIN_SEC = 15.0
+
+
+class Store:
+    """What the views work with. `open` after the fork, `close` before the process ends."""
+
+    def __init__(self, settings: Settings, gauges: Gauges, slot_number: int = 0) -> None:
+        """Makes the objects; opens no connection and starts no thread."""
+        self.settings = settings
+        self.gauges = gauges
+        self.database = Database(settings)
+        self._slot = gauges.slot(slot_number)
+        self.writer = Writer(settings, self.database, gauges, self._slot)
+        self._closed = False
+        self._stop = threading.Event()
+        self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
+        self._monitor = Monitor(
+            settings, gauges, self._monitor_lock, self._last_received, time.time, time.monotonic
+        )
+        self._watch = threading.Thread(
+            target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
+        )
+
+    def open(self) -> None:
+        """Configure the log and start the writer and the monitor."""
+        logs.configure(self.settings)
+        log.info("Worker starts: database %s", self.database.path)
+        sqlite.log_version(self.settings.commit_lock)
+        self._load_totals()
+        self.writer.start()
+        self._watch.start()
+
+    def close(self) -> int:
+        """Store what was accepted and close; the number of readings that could not be stored.
+
+        Harmless when it is closed already.
+        """
+        if self._closed:
+            return 0
+        self._closed = True
+        left = self.writer.close(DRAIN_SEC)
+        self._stop.set()
+        if self._watch.ident is not None:
+            self._watch.join()
+        self._monitor_lock.close()
+        self.database.close()
+        self._slot.release()
+        log.info("Worker stops: %d readings not stored", left)
+        logs.shutdown()
+        return left
+
+    def _last_received(self) -> dict[str, int | None]:
+        with self.database.reader.begin() as connection:
+            return queries.last_received(connection)
+
+    def _load_totals(self) -> None:
+        try:
+            with self.database.reader.begin() as connection:
+                saved = counters.value_of(connection, counters.WRITE_ERRORS)
+        except DBAPIError as error:
+            # The writer meets the same trouble, reports it and goes on trying.
+            log.error("Cannot read the database: %s", sqlite.reason_of(error))
+            return
+        self.gauges.errors_base = max(self.gauges.errors_base, saved)

@@ -1,0 +1,177 @@
+"""Instants as people write and read them: local text out, `from` and `to` in.
+
+Everything inside is UTC epoch milliseconds. `zone` is always `Settings.zone`: a tzinfo, or None
+for the system's own zone.
+"""
+
+import re
+from bisect import bisect_left
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+FIRST_YEAR, LAST_YEAR = 1970, 9999
+SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+# No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
+# one mean the same offset throughout.
+QUARTER_SECONDS = 900
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOW_TO_WRITE = (
+    "not a time: write 2025-08-24, 2025-08-24 09:00, 2025-08-24T09:00:00+09:00, -24h or now"
+)
+_TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
+_CLOCK = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
+
+_RELATIVE = re.compile(r"-([0-9]{1,9})([smhdw])")
+_ABSOLUTE = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
+    r"(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_PLUS_BECAME_SPACE = re.compile(r"[0-9-]{10}[T ][0-9:.]{5,} [0-9]{2}:?[0-9]{2}")
+
+
+def local_text(ms: int, zone: tzinfo | None) -> str:
+    """`YYYY-MM-DD HH:MM:SS` in the zone, rounded down to the second (contract, section 2)."""
+    return _local(ms // 1000, zone).isoformat(" ")
+
+
+def iso_text(ms: int, zone: tzinfo | None) -> str:
+    """The same instant in full, `2025-08-24T09:00:00.123+09:00`: `parse_bound` reads it back."""
+    instant = EPOCH + timedelta(milliseconds=ms)
+    return instant.astimezone(zone).isoformat(timespec="milliseconds")
+
+
+class LocalText:
+    """`local_text` for millions of instants: remembers the quarter of an hour it is in.
+
+    Call it with milliseconds. One object belongs to one thread; the instants may come in any
+    order but are fast when neighbours lie close together.
+    """
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        self._zone = zone
+        self._quarter: int | None = None
+        self._offset: int | None = None
+        self._day: int | None = None
+        self._date = ""
+
+    def __call__(self, ms: int) -> str:
+        second = ms // 1000
+        if second // QUARTER_SECONDS != self._quarter:
+            self._enter(second // QUARTER_SECONDS)
+        if self._offset is None:
+            return local_text(ms, self._zone)
+        day, clock = divmod(second + self._offset, 86_400)
+        if day != self._day:
+            self._day, self._date = day, (EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+        minute, second = divmod(clock, 60)
+        return f"{self._date} {_CLOCK[minute]}:{_TWO_DIGITS[second]}"
+
+    def _enter(self, quarter: int) -> None:
+        """Learn this quarter's offset; None when the clock changes inside it."""
+        first = quarter * QUARTER_SECONDS
+        before, after = (
+            _offset(second, self._zone) for second in (first, first + QUARTER_SECONDS - 1)
+        )
+        self._quarter, self._offset = quarter, before if before == after else None
+
+
+def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> int:
+    """The instant that `from` (`end=False`) or `to` (`end=True`) means, in epoch milliseconds.
+
+    Both are inclusive. What is written stands for its whole length, because people copy the times
+    a page shows: `to=2025-08-24` reaches to the end of that day, `to=2025-08-24 09:00` to the end
+    of that minute, `to=2025-08-24 09:00:00` to .999 of that second; `from` takes the start.
+
+    A local time that a clock change repeats means the earlier instant for `from` and the later
+    one for `to`. One that a clock change skips means the change itself: `from` starts with the
+    first millisecond after it, `to` ends with the last one before it.
+
+    `-30m`, `-24h`, `-7d` and so on count back from now, a day being 24 hours. Raises ValueError
+    with the reason for anything else, and for years outside 1970 to 9999.
+    """
+    text = text.strip()
+    if text == "now":
+        return now_ms
+    if relative := _RELATIVE.fullmatch(text):
+        return _counted_back(int(relative[1]) * SECONDS_PER_UNIT[relative[2]], now_ms)
+    if absolute := _ABSOLUTE.fullmatch(text):
+        return _absolute(absolute, zone, end)
+    if _PLUS_BECAME_SPACE.fullmatch(text):
+        raise ValueError("a '+' in a URL stands for a space: write the offset as %2B09:00")
+    raise ValueError(HOW_TO_WRITE)
+
+
+def is_relative(text: str) -> bool:
+    """Whether `parse_bound` gives another instant for this text a moment later."""
+    text = text.strip()
+    return text == "now" or _RELATIVE.fullmatch(text) is not None
+
+
+def _counted_back(seconds: int, now_ms: int) -> int:
+    instant = now_ms - seconds * 1000
+    if instant < 0:
+        raise ValueError(f"reaches back beyond the year {FIRST_YEAR}")
+    return instant
+
+
+def _absolute(match: re.Match[str], zone: tzinfo | None, end: bool) -> int:
+    wall = _wall(match, end)
+    fraction = match["fraction"] or ""
+    ms = int((fraction + ("999" if end else "000"))[:3])
+    if match["offset"]:
+        return _seconds(wall.replace(tzinfo=_zone_of(match["offset"]))) * 1000 + ms
+    earlier, later = (_seconds(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    if earlier <= later:
+        return (later if end else earlier) * 1000 + ms
+    change = _first_showing(wall, zone, later, earlier)
+    return change * 1000 - 1 if end else change * 1000
+
+
+def _wall(match: re.Match[str], end: bool) -> datetime:
+    """What the clock on the wall shows, in whole seconds; what is left out is filled up."""
+    year, month, day = (int(match[group]) for group in (1, 2, 3))
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError(f"only the years {FIRST_YEAR} to {LAST_YEAR} can be asked for")
+    hour, minute, second = (
+        int(match[part] or (last if end else 0))
+        for part, last in (("hour", 23), ("minute", 59), ("second", 59))
+    )
+    try:
+        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
+    except ValueError as error:
+        raise ValueError(f"no such time: {error}") from None
+
+
+def _zone_of(offset: str) -> tzinfo:
+    if offset == "Z":
+        return UTC
+    hours, minutes = int(offset[1:3]), int(offset[-2:])
+    if hours > 23 or minutes > 59:  # noqa: PLR2004
+        raise ValueError(f"no such offset: {offset}")
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return timezone(-ahead if offset[0] == "-" else ahead)
+
+
+def _seconds(when: datetime) -> int:
+    """Epoch seconds of an aware time, or of a naive one in the system's zone."""
+    try:
+        return int(when.timestamp())
+    except (OverflowError, ValueError):
+        # Python looks a day ahead for the system's offset, and the calendar ends in 9999; no
+        # clock changes in the last week of December.
+        return int((when - timedelta(days=7)).timestamp()) + 7 * 86_400
+
+
+def _local(second: int, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(second, zone).replace(tzinfo=None, fold=0)
+
+
+def _offset(second: int, zone: tzinfo | None) -> int:
+    """Seconds that the zone is ahead of UTC at this instant."""
+    return round((_local(second, zone) - EPOCH.replace(tzinfo=None)).total_seconds()) - second
+
+
+def _first_showing(wall: datetime, zone: tzinfo | None, low: int, high: int) -> int:
+    """The first second from low to high at which the local clock shows `wall` or later."""
+    return low + bisect_left(range(low, high), wall, key=lambda second: _local(second, zone))

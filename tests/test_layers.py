@@ -1,0 +1,88 @@
+"""The house as a test: what may import what (docs/design.md, "Layers"). It doubles as the map."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "flask10x"
+
+LAYERS = {
+    0: {"errors", "settings", "stations"},
+    1: {
+        "body",
+        "counters",
+        "gauges",
+        "locks",
+        "logs",
+        "readings",
+        "sqlite",
+        "tables",
+        "times",
+        "units",
+    },
+    2: {
+        "export",
+        "filters",
+        "monitor",
+        "operators",
+        "queries",
+        "schema",
+        "service",
+        "store",
+        "writer",
+    },
+    3: {"cli", "commands", "history", "ingest", "status", "__main__"},
+    4: {"app", "development", "gunicorn_settings"},
+}
+WEB = {"flask", "werkzeug", "gunicorn"}
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted names that a module imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            base = node.module or ""
+            names |= {f"{base}.{a.name}" for a in node.names} if base == "flask10x" else {base}
+    return names
+
+
+def layer_of(module: str) -> int:
+    return next(number for number, names in LAYERS.items() if module in names)
+
+
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_its_layer_or_below(path: Path) -> None:
+    own = layer_of(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
+    for name in imported(path):
+        top, _, rest = name.partition(".")
+        if top == "flask10x" and rest:
+            assert layer_of(rest.partition(".")[0]) <= own, name
+        assert top not in WEB or own >= 3, name
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert imported(PACKAGE / "__init__.py") == set()
+
+
+def test_every_module_has_a_layer_and_every_name_a_module() -> None:
+    parts = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in MODULES}
+    assert parts == set().union(*LAYERS.values())
+
+
+def test_modules_stay_short() -> None:
+    too_long = [p.name for p in MODULES if len(p.read_text(encoding="utf-8").splitlines()) > 300]
+    assert too_long == []
+
+
+def test_migrations_import_nothing_of_ours() -> None:
+    versions = (PACKAGE.parent / "migrations" / "versions").glob("*.py")
+    for path in versions:
+        assert not {n for n in imported(path) if n.startswith("flask10x")}, path.name
