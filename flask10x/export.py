@@ -5,11 +5,11 @@ CRLF, `current_time` in local time, numbers as `str(float)`, an empty cell for w
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import DBAPIError
@@ -98,7 +98,7 @@ def _start(file: BinaryIO, station: Station) -> int:
     return size
 
 
-def _pages(database: Database, station: Station, last_id: int) -> Iterator[list[Row]]:
+def _pages(database: Database, station: Station, last_id: int) -> Iterator[list[Row[Any]]]:
     # Compared as an expression, or SQLite would read the station's whole index and sort it,
     # instead of going on from `last_id`.
     of_station = readings.c.endpoint.concat("") == station.endpoint
@@ -114,7 +114,7 @@ def _pages(database: Database, station: Station, last_id: int) -> Iterator[list[
         last_id = page[-1].id
 
 
-def _line(row: Row, local: Callable[[int], str]) -> bytes:
+def _line(row: Sequence[Any], local: Callable[[int], str]) -> bytes:
     cells = ["" if value is None else str(value) for value in row[2:]]
     return ",".join((local(row[1]), *cells)).encode() + b"\r\n"
 

@@ -5,22 +5,24 @@ prometheus_client's multiprocess mode: that keeps a file per process id in a fol
 wiped at every start, grows with each worker that is replaced and can end up unreadable, all to
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
-Nothing is locked. Each number has one process that writes it: the owner of the slot, or for
-`silent` and `high_water` the elected monitor; `errors_base` is written once. Only `queue_peak` has
-two: its owner raises it, the monitor sets it back to 0, so a peak that falls into the same
-microsecond may go unseen.
+Nothing is locked. Most numbers have one process that writes them: the owner of the slot, or for
+`high_water` and `silent_since` the elected monitor; `errors_base` is written once. Where there are
+several, little can go wrong: of two workers that hear a station at once the slower may leave a time
+some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
+monitor sets it back to 0 may go unseen.
 """
 
 import mmap
-from collections.abc import Container
+
+from flask10x.stations import STATIONS
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
-SHARED_FIELDS = 3
+SHARED_FIELDS = 2
 SLOT_FIELDS = 5
 # A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
-# in between sees an unchanged upper half.
+# in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
 BYTES_PER_FIELD = 8
 
 
@@ -70,38 +72,33 @@ class Slot:
 
 
 class Gauges:
-    """All slots and what the monitor knows; make it before the fork."""
+    """All slots, when each station was heard, and what the monitor knows; make it before the fork.
 
-    silent = Field(0)
-    """Bit n is set while the station at index n of the registry is known to be silent."""
-    high_water = Field(1)
+    A station is named by its index in the registry. Times are milliseconds of CLOCK_MONOTONIC:
+    the same in every process of the machine, and nobody can set that clock.
+    """
+
+    high_water = Field(0)
     """1 from the warning of a high queue until the queues are low again, else 0."""
-    errors_base = Field(2)
+    errors_base = Field(1)
     """The total of errors saved in the database before this start; -1 until it was read."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, (SHARED_FIELDS + SLOTS * SLOT_FIELDS) * BYTES_PER_FIELD)
+        silent_at = SHARED_FIELDS + len(STATIONS)
+        slots_at = silent_at + len(STATIONS)
+        self._memory = mmap.mmap(-1, (slots_at + SLOTS * SLOT_FIELDS) * BYTES_PER_FIELD)
         self.words = memoryview(self._memory).cast("q")
         self.start = 0
         self.errors_base = -1
+        self._heard = self.words[SHARED_FIELDS:silent_at]
+        self._silent_since = self.words[silent_at:slots_at]
         self.slots = tuple(
-            Slot(self.words, SHARED_FIELDS + number * SLOT_FIELDS) for number in range(SLOTS)
+            Slot(self.words, slots_at + number * SLOT_FIELDS) for number in range(SLOTS)
         )
 
     def slot(self, number: int) -> Slot:
         """The slot at this place, 0 to 63."""
         return self.slots[number]
-
-    def free_slot(self, live_pids: Container[int]) -> Slot:
-        """The first slot that belongs to nobody, or to a process that is no longer alive.
-
-        For the master before it forks. A worker that it forked a moment ago may not have claimed
-        its slot yet: claim for those you know first. Raises LookupError when all 64 are taken.
-        """
-        for slot in self.slots:
-            if slot.pid == 0 or slot.pid not in live_pids:
-                return slot
-        raise LookupError(f"all {SLOTS} slots belong to live workers")
 
     def release(self, pid: int) -> None:
         """Give back the slot of a process that has ended; harmless when it had none."""
@@ -115,22 +112,44 @@ class Gauges:
 
     def errors_total(self) -> int:
         """Failed commits and refused rows, those before this start included once loaded."""
-        return max(self.errors_base, 0) + sum(slot.errors for slot in self.slots)
+        return max(self.errors_base, 0) + self._errors_since_start()
+
+    def load_errors(self, saved: int) -> None:
+        """Take the total of the database as the base, unless a worker has done so before.
+
+        What this run has counted and saved already is in both, so it is taken off.
+        """
+        if self.errors_base < 0:
+            self.errors_base = max(0, saved - self._errors_since_start())
+
+    def _errors_since_start(self) -> int:
+        return sum(slot.errors for slot in self.slots)
 
     def trouble(self) -> bool:
         """Whether any worker cannot store readings now."""
         return any(slot.trouble for slot in self.slots)
 
-    def is_silent(self, station: int) -> bool:
-        """Whether the station at this index is known to be silent."""
-        return bool(self.silent >> station & 1)
+    def hear(self, station: int, monotonic_ms: int) -> None:
+        """Note that a reading of the station was accepted; any worker may."""
+        self._heard[station] = monotonic_ms
 
-    def set_silent(self, station: int, silent: bool) -> None:
-        """Note that the station at this index fell silent, or sends again."""
-        bit = 1 << station
-        self.silent = self.silent | bit if silent else self.silent & ~bit
+    def heard(self, station: int) -> int:
+        """When its last reading was accepted; 0 when none was since the service started."""
+        return self._heard[station]
+
+    def silent_since(self, station: int) -> int:
+        """When a station that is known to be silent was heard last; 0 when it is not silent.
+
+        Negative when that was before the machine started.
+        """
+        return self._silent_since[station]
+
+    def set_silent_since(self, station: int, monotonic_ms: int) -> None:
+        """Note that the station is silent since then, or with 0 that it sends again."""
+        self._silent_since[station] = monotonic_ms
 
     def close(self) -> None:
         """Give the memory back to the system; the numbers cannot be read any more."""
-        self.words.release()
+        for view in (self._heard, self._silent_since, self.words):
+            view.release()
         self._memory.close()

@@ -58,7 +58,8 @@ def as_csv() -> Answer:
     chunks = _csv_chunks(query.stations, pages, store.settings.zone)
     # The first chunk is read before the status goes out, so that a database that can't be read
     # is a 503 and not an empty file.
-    answer = Response(chain([next(chunks)], chunks), content_type="text/csv; charset=utf-8")
+    body = chain([next(chunks)], _to_the_end(chunks))
+    answer = Response(body, content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{_file_name(query)}"'
     return answer
 
@@ -137,17 +138,20 @@ def _csv_chunks(
         return ",".join(cells) + "\r\n"
 
     chunk = ",".join(("timestamp", "endpoint", *columns)) + "\r\n"
-    try:
-        for rows in pages:
-            chunk += "".join(map(line, rows))
-            yield chunk
-            chunk = ""
-    except UNREADABLE as error:
-        # The server closes the connection without the end of the body, so the client knows.
-        log.error("Download broken off: %s", reason_of(error))
-        raise
+    for rows in pages:
+        yield chunk + "".join(map(line, rows))
+        chunk = ""
     if chunk:
         yield chunk
+
+
+def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
+    """The chunks; an error is logged, and the server then closes without the body's end."""
+    try:
+        yield from chunks
+    except UNREADABLE as error:
+        log.error("Download broken off: %s", reason_of(error))
+        raise
 
 
 def _file_name(query: Query) -> str:
@@ -167,7 +171,8 @@ def _form(errors: dict[str, str]) -> dict[str, object]:
         "columns": COLUMNS,
         "units": UNITS,
         "operators": OPERATORS.values(),
-        "filtered": any("__" in name for name, value in request.args.items() if value),
+        "filters": sum("__" in name for name, value in request.args.items() if value.strip()),
+        "wrong_filters": any("__" in name for name in errors),
         "limits": {"max": MAX_LIMIT, "default": _store().settings.history_max},
     }
 

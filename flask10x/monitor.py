@@ -3,12 +3,14 @@
 Every worker runs the thread; the one that holds the lock does the work, the others only try the
 lock. It is held until the process ends, so the next worker takes over within a second of a crash.
 What has been warned of is kept in the gauges, so the new one does not repeat it.
+
+When a station was heard is in the gauges too, by a clock that nobody can set. The database is only
+asked about stations that have not sent since the service started.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from flask10x.gauges import Gauges
 from flask10x.locks import FileLock
@@ -20,19 +22,12 @@ log = logging.getLogger(__name__)
 
 # A queue of 5000 fills in seconds when the disk stalls, and a look at the gauges costs nothing.
 TICK_SEC = 1.0
-# A query per station; fine enough for a threshold of minutes, rare enough to leave a card alone.
+# How soon a database that could not be read is asked again: soon enough for a threshold of
+# minutes, rare enough to leave a failing card alone.
 ASK_EVERY_SEC = 5.0
 # A queue that hovers round the threshold would warn every second if the same line ended it; at
 # half of it the writer is plainly winning.
 CALM_SHARE = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The newest reading of a station, and when it arrived by the monotonic clock."""
-
-    received_at: int
-    at_sec: float
 
 
 class Monitor:
@@ -49,10 +44,9 @@ class Monitor:
     ) -> None:
         """Nothing is locked or started yet; the lock remains the caller's to close.
 
-        `last_received` gives, per endpoint, the `received_at` (epoch ms) of the reading stored
-        last, or None when it never sent. By id, not the greatest: after the clock was set back
-        the greatest would stand still while the station sends. `clock` gives seconds since the
-        epoch, `monotonic` seconds that no clock change moves.
+        `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
+        or None when it never sent; it is called until it has answered once. `clock` gives seconds
+        since the epoch, `monotonic` the seconds of the clock that the gauges go by.
         """
         self._settings = settings
         self._gauges = gauges
@@ -61,7 +55,7 @@ class Monitor:
         self._clock = clock
         self._monotonic = monotonic
         self._ask_at_sec = monotonic()
-        self._heard: dict[str, Heard] = {}
+        self._stored_ms: dict[str, int] | None = None
         self._ask_failed = False
         self.elected = False
 
@@ -79,13 +73,12 @@ class Monitor:
         self.close()
 
     def step(self) -> None:
-        """Stand for election, or look once at the queues and, every 5 s, at the stations."""
+        """Stand for election, or look once at the queues and the stations."""
         if not self.elected:
             self.elected = self._lock.try_acquire()
         if self.elected:
             self._watch_queues()
-            if self._monotonic() >= self._ask_at_sec:
-                self._watch_stations()
+            self._watch_stations()
 
     def close(self) -> None:
         """Let another worker take over."""
@@ -112,48 +105,52 @@ class Monitor:
         return highest
 
     def _watch_stations(self) -> None:
-        self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
-        received = self._ask()
+        if self._stored_ms is None and self._monotonic() >= self._ask_at_sec:
+            self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
+            self._stored_ms = self._ask()
         for index, station in enumerate(STATIONS):
-            newest = received.get(station.endpoint)
-            if newest is not None:
-                self._watch_station(index, station.endpoint, newest)
+            since_ms = self._gauges.silent_since(index)
+            if since_ms:
+                self._await_return(index, station.endpoint, since_ms)
+            else:
+                self._watch_station(index, station.endpoint)
 
-    def _ask(self) -> Mapping[str, int | None]:
-        """When each endpoint sent last, or nothing when the database cannot tell now."""
+    def _ask(self) -> dict[str, int] | None:
+        """When the endpoints sent last, by the monotonic clock; None when it cannot be read now."""
         try:
             received = self._last_received()
         except Exception as error:
             if not self._ask_failed:
                 log.warning("Cannot read when the endpoints sent last: %s", reason_of(error))
             self._ask_failed = True
-            return {}
-        self._ask_failed = False
-        return received
+            return None
+        now_ms, wall_ms = self._now_ms(), int(self._clock() * 1000)
+        # A Pi has no clock of its own: until it hears the time, the last reading may lie ahead.
+        ages_ms = {name: max(0, wall_ms - at) for name, at in received.items() if at is not None}
+        # 0 would read as "not known".
+        return {name: now_ms - age_ms or -1 for name, age_ms in ages_ms.items()}
 
-    def _watch_station(self, index: int, endpoint: str, newest: int) -> None:
-        now_sec = self._monotonic()
-        before = self._heard.get(endpoint)
-        heard = self._hear(before, newest, now_sec)
-        self._heard[endpoint] = heard
-        inactive_sec = now_sec - heard.at_sec
+    def _watch_station(self, index: int, endpoint: str) -> None:
+        last_ms = self._gauges.heard(index) or (self._stored_ms or {}).get(endpoint)
+        if last_ms is None:
+            return
+        inactive_sec = (self._now_ms() - last_ms) // 1000
         threshold_sec = self._settings.inactivity_warn_sec
-        was_silent, is_silent = self._gauges.is_silent(index), inactive_sec > threshold_sec
-        if is_silent and not was_silent:
+        if inactive_sec > threshold_sec:
+            self._gauges.set_silent_since(index, last_ms)
             log.warning(
                 "Endpoint '%s' inactive for %ds (threshold %ds)",
                 endpoint,
                 inactive_sec,
                 threshold_sec,
             )
-        elif was_silent and not is_silent:
-            # A monitor that was elected after the station came back did not see how long it took.
-            after = f" after {heard.at_sec - before.at_sec:.0f}s" if before else ""
-            log.info("Endpoint '%s' is sending again%s", endpoint, after)
-        self._gauges.set_silent(index, is_silent)
 
-    def _hear(self, before: Heard | None, newest: int, now_sec: float) -> Heard:
-        if before is None:
-            age_sec = max(0.0, self._clock() - newest / 1000)
-            return Heard(newest, now_sec - age_sec)
-        return before if newest == before.received_at else Heard(newest, now_sec)
+    def _await_return(self, index: int, endpoint: str, since_ms: int) -> None:
+        heard_ms = self._gauges.heard(index)
+        if heard_ms and heard_ms > since_ms:
+            self._gauges.set_silent_since(index, 0)
+            silent_sec = (heard_ms - since_ms) // 1000
+            log.info("Endpoint '%s' is sending again after %ds", endpoint, silent_sec)
+
+    def _now_ms(self) -> int:
+        return int(self._monotonic() * 1000)

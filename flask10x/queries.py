@@ -143,8 +143,8 @@ def _fetch(
     records: Sequence[Any] = connection.execute(statement, parameters).all()
     cells = _cells(stations)
     return [
-        Row(r.id, r.endpoint, r.received_at, tuple([r[place] for place in cells[r.endpoint]]))
-        for r in records
+        Row(number, endpoint, received_at, tuple([values[place] for place in cells[endpoint]]))
+        for number, endpoint, received_at, *values in records
     ]
 
 
@@ -226,9 +226,9 @@ def _filter_clauses(filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool
 
 @lru_cache(maxsize=64)
 def _cells(stations: tuple[Station, ...]) -> dict[str, list[int]]:
-    """Where in a record of these stations each one's values lie, after id, endpoint, time."""
+    """Where each station's values lie among the columns of them all."""
     columns = columns_of(stations)
-    return {s.endpoint: [3 + columns.index(column) for column in s.columns] for s in stations}
+    return {s.endpoint: [columns.index(column) for column in s.columns] for s in stations}
 
 
 _LAST_RECEIVED = select(

@@ -68,7 +68,7 @@ def _unwritable(store: Store) -> list[str]:
 
 @blueprint.get("/metrics")
 def metrics() -> tuple[Response, int]:
-    """The same numbers from every worker; totals and times come from the database."""
+    """The same numbers from every worker: they come from the database and the shared gauges."""
     store = _store()
     try:
         with store.database.reader.begin() as connection:
@@ -88,13 +88,25 @@ def metrics() -> tuple[Response, int]:
 
 
 def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, Any]]:
-    now_ms = time.time_ns() // 1_000_000
     zone = store.settings.zone
     return {
         "last_received": {
             name: None if at is None else local_text(at, zone) for name, at in last.items()
         },
         "inactivity_seconds": {
-            name: None if at is None else max(0, (now_ms - at) // 1000) for name, at in last.items()
+            station.endpoint: _inactive_sec(store.gauges.heard(index), last[station.endpoint])
+            for index, station in enumerate(STATIONS)
         },
     }
+
+
+def _inactive_sec(heard_ms: int, received_at: int | None) -> int | None:
+    """Whole seconds since a station was heard; None when it never was.
+
+    By the monotonic clock, but by the wall clock when it was not heard since the service started.
+    """
+    if heard_ms:
+        return max(0, time.monotonic_ns() // 1_000_000 - heard_ms) // 1000
+    if received_at is None:
+        return None
+    return max(0, time.time_ns() // 1_000_000 - received_at) // 1000

@@ -81,4 +81,4 @@ class Store:
             # The writer meets the same trouble, reports it and goes on trying.
             log.error("Cannot read the database: %s", sqlite.reason_of(error))
             return
-        self.gauges.errors_base = max(self.gauges.errors_base, saved)
+        self.gauges.load_errors(saved)

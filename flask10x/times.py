@@ -9,6 +9,8 @@ from bisect import bisect_left
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 FIRST_YEAR, LAST_YEAR = 1970, 9999
+# By then it is 1970 in every zone.
+NO_LONGER_1969_MS = 86_400_000
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
 # one mean the same offset throughout.
@@ -110,7 +112,7 @@ def is_relative(text: str) -> bool:
 
 def _counted_back(seconds: int, now_ms: int) -> int:
     instant = now_ms - seconds * 1000
-    if instant < 0:
+    if instant < NO_LONGER_1969_MS:
         raise ValueError(f"reaches back beyond the year {FIRST_YEAR}")
     return instant
 

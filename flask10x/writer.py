@@ -15,19 +15,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
-from sqlalchemy import Connection, insert
-from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy import Connection
 
 from flask10x import counters
 from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.gauges import Gauges, Slot
 from flask10x.readings import Reading
+from flask10x.rows import INSERT, NAMES, Row, row_of
 from flask10x.settings import Settings
 from flask10x.sqlite import Database, kind_of, reason_of, rolled_back
-from flask10x.stations import COLUMNS, STATIONS
-from flask10x.tables import readings
+from flask10x.stations import STATIONS
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +33,9 @@ log = logging.getLogger(__name__)
 # few seconds of its return, long enough that a full card isn't hammered.
 LONGEST_PAUSE_SEC = 5.0
 
-Row = tuple[Any, ...]
 Refusal = tuple[Row, str]
 
-# A list of dicts through SQLAlchemy costs half the speed of tuples through executemany.
-_COLUMNS = ("endpoint", "received_at", *COLUMNS)
-INSERT = str(
-    insert(readings)
-    .values(dict.fromkeys(_COLUMNS))
-    .compile(dialect=sqlite_dialect.dialect(paramstyle="qmark"))
-)
-_PLACES = {s.endpoint: [COLUMNS.index(column) for column in s.columns] for s in STATIONS}
-
-
-def row_of(reading: Reading) -> Row:
-    """The reading as parameters of `INSERT`; columns of other stations are None."""
-    cells: list[float | None] = [None] * len(COLUMNS)
-    for place, value in zip(_PLACES[reading.endpoint], reading.values, strict=True):
-        cells[place] = value
-    return (reading.endpoint, reading.received_at, *cells)
+_STATION_INDEX = {station.endpoint: index for index, station in enumerate(STATIONS)}
 
 
 class Writer:
@@ -91,7 +73,7 @@ class Writer:
         self._hurried = False
         self._given_up = False
         self._failures = 0
-        self._saved_errors = gauges.errors_total()
+        self._saved_errors = 0  # Not known before the first commit has asked the database.
         self._thread: threading.Thread | None = None
         self.dead = False
         self.trouble = ""
@@ -107,18 +89,21 @@ class Writer:
         return self._waiting >= self._settings.write_queue_maxsize
 
     def submit(self, reading: Reading) -> int:
-        """Queue a reading; the number that wait now, this one included.
+        """Queue a reading and note that its station was heard; the number that wait, it included.
 
         Raises QueueFull, or WriterClosed when the process stops or the thread has died.
         """
         row = row_of(reading)
         with self._door:
+            now_sec = self._clock()
+            # Also when it is refused below: a station that sends is not silent.
+            self._gauges.hear(_STATION_INDEX[reading.endpoint], int(now_sec * 1000))
             if self._shut or self.dead:
                 raise WriterClosed
             if self.full:
                 raise QueueFull
             self._waiting += 1
-            self._queue.put((self._clock(), row))
+            self._queue.put((now_sec, row))
             self._show_waiting()
             return self._waiting
 
@@ -241,7 +226,7 @@ class Writer:
 
     def _settle(self, refused: Sequence[Refusal]) -> int:
         for row, reason in refused:
-            shown = json.dumps(dict(zip(_COLUMNS, row, strict=True)))
+            shown = json.dumps(dict(zip(NAMES, row, strict=True)))
             log.error("Database refused a reading (%s), it is only kept here: %s", reason, shown)
         self._slot.errors += len(refused)
         settled = len(self._batch)

@@ -121,7 +121,7 @@ def test_a_failed_append_is_taken_back(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(export_module.os, "fsync", full)
+        patch.setattr("os.fsync", full)
         assert export(settings, database)[0].error == "cannot be written: No space left on device"
     assert csv(settings, "PicodataX.csv") == before
     assert export(settings, database)[0].rows == 1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flask10x.gauges import Gauges
+from flask10x.stations import STATIONS
 
 
 @pytest.fixture
@@ -31,7 +32,9 @@ def test_starts_empty(gauges: Gauges) -> None:
     assert gauges.queue_length() == 0
     assert gauges.errors_total() == 0
     assert gauges.trouble() is False
-    assert (gauges.silent, gauges.high_water, gauges.errors_base) == (0, 0, -1)
+    assert (gauges.high_water, gauges.errors_base) == (0, -1)
+    assert [gauges.heard(station) for station in range(4)] == [0, 0, 0, 0]
+    assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
 
 
@@ -47,7 +50,8 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
         assert gauges.queue_length() == 3
         gauges.slot(1).queue_length = 4
         gauges.slot(1).errors += 5
-        gauges.set_silent(2, True)
+        gauges.hear(2, 86_400_000)
+        gauges.set_silent_since(3, -5_000)
 
     in_child(first)
     in_child(second)
@@ -55,18 +59,26 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
     assert gauges.queue_length() == 7
     assert gauges.errors_total() == 7
     assert gauges.trouble() is True
-    assert gauges.is_silent(2)
+    assert gauges.heard(2) == 86_400_000
+    assert gauges.silent_since(3) == -5_000
     assert gauges.slot(0).pid not in (0, os.getpid())
 
 
 def test_every_field_has_its_own_place(gauges: Gauges) -> None:
-    gauges.silent, gauges.high_water, gauges.errors_base = 101, 102, 103
+    gauges.high_water, gauges.errors_base = 102, 103
+    for station in range(4):
+        gauges.hear(station, station + 200)
+        gauges.set_silent_since(station, station + 300)
     for number in range(64):
         slot = gauges.slot(number)
         slot.pid, slot.queue_length, slot.queue_peak = number + 1000, number + 2000, number + 3000
         slot.errors, slot.trouble = number + 4000, number % 2
 
-    assert (gauges.silent, gauges.high_water, gauges.errors_base) == (101, 102, 103)
+    assert (gauges.high_water, gauges.errors_base) == (102, 103)
+    assert [gauges.heard(station) for station in range(4)] == [200, 201, 202, 203]
+    assert [gauges.silent_since(station) for station in range(4)] == [300, 301, 302, 303]
+    first = gauges.slot(0)
+    assert (first.pid, first.queue_length, first.queue_peak) == (1000, 2000, 3000)
     last = gauges.slot(63)
     assert (last.pid, last.queue_length, last.queue_peak) == (1063, 2063, 3063)
     assert (last.errors, last.trouble) == (4063, 1)
@@ -95,14 +107,12 @@ def test_release_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
 
 
 def test_the_next_owner_of_a_killed_workers_slot_starts_at_zero(gauges: Gauges) -> None:
-    killed = gauges.slot(0)
-    killed.claim(4711)
-    killed.queue_length, killed.queue_peak, killed.errors, killed.trouble = 9, 10, 11, 1
+    slot = gauges.slot(0)
+    slot.claim(4711)
+    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
 
-    slot = gauges.free_slot(live_pids={5000})
     slot.claim(4712)
 
-    assert slot is killed
     assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (4712, 0, 0, 0)
     assert slot.errors == 11
 
@@ -117,22 +127,6 @@ def test_claiming_twice_keeps_the_numbers(gauges: Gauges) -> None:
     assert slot.queue_length == 9
 
 
-def test_free_slot_passes_over_live_workers(gauges: Gauges) -> None:
-    gauges.slot(0).claim(4711)
-    gauges.slot(1).claim(4712)
-
-    assert gauges.free_slot(live_pids={4711, 4712}) is gauges.slot(2)
-    assert gauges.free_slot(live_pids={4711}) is gauges.slot(1)
-
-
-def test_no_slot_is_free_when_64_workers_live(gauges: Gauges) -> None:
-    for number in range(64):
-        gauges.slot(number).claim(number + 1)
-
-    with pytest.raises(LookupError, match="all 64 slots belong to live workers"):
-        gauges.free_slot(live_pids=range(1, 65))
-
-
 def test_errors_of_earlier_starts_are_added_once_loaded(gauges: Gauges) -> None:
     gauges.slot(0).errors = 2
     assert gauges.errors_total() == 2
@@ -142,14 +136,64 @@ def test_errors_of_earlier_starts_are_added_once_loaded(gauges: Gauges) -> None:
     assert gauges.errors_total() == 42
 
 
-def test_silence_is_kept_per_station(gauges: Gauges) -> None:
-    gauges.set_silent(0, True)
-    gauges.set_silent(3, True)
-    gauges.set_silent(3, True)
-    gauges.set_silent(0, False)
-    gauges.set_silent(1, False)
+def test_the_saved_errors_are_loaded_once(gauges: Gauges) -> None:
+    gauges.load_errors(40)
+    assert gauges.errors_total() == 40
 
-    assert [gauges.is_silent(station) for station in range(4)] == [False, False, False, True]
+    gauges.slot(0).errors = 2
+    gauges.load_errors(42)
+
+    assert gauges.errors_total() == 42
+
+
+@pytest.mark.parametrize(("saved", "total"), [(42, 42), (2, 2), (1, 2), (0, 2)])
+def test_errors_of_this_run_are_not_counted_twice(gauges: Gauges, saved: int, total: int) -> None:
+    """The database could not be read when the first worker started."""
+    gauges.slot(5).errors = 2
+
+    gauges.load_errors(saved)
+
+    assert gauges.errors_total() == total
+
+
+def test_a_start_without_saved_errors_is_a_start_that_was_loaded(gauges: Gauges) -> None:
+    gauges.load_errors(0)
+    gauges.slot(0).errors = 3
+    gauges.load_errors(1)
+
+    assert (gauges.errors_base, gauges.errors_total()) == (0, 3)
+
+
+def test_a_station_is_heard_again_and_again(gauges: Gauges) -> None:
+    gauges.hear(1, 5_000)
+    gauges.hear(1, 4_294_967_296_000)
+    assert [gauges.heard(station) for station in range(4)] == [0, 4_294_967_296_000, 0, 0]
+
+
+def test_silence_is_kept_per_station(gauges: Gauges) -> None:
+    gauges.set_silent_since(0, 7_000)
+    gauges.set_silent_since(3, 9_000)
+    gauges.set_silent_since(0, 0)
+
+    assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 9_000]
+
+
+def test_there_is_room_for_every_station(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask10x.gauges.STATIONS", STATIONS * 25)
+    gauges = Gauges()
+    gauges.hear(99, 1)
+    gauges.set_silent_since(99, 2)
+    gauges.slot(0).pid, gauges.slot(63).trouble = 4711, 1
+
+    assert (gauges.heard(99), gauges.silent_since(99)) == (1, 2)
+    assert (gauges.slot(0).pid, gauges.trouble(), gauges.heard(0)) == (4711, True, 0)
+    gauges.close()
+
+
+def test_a_station_that_does_not_exist_overwrites_nothing(gauges: Gauges) -> None:
+    with pytest.raises(IndexError):
+        gauges.hear(4, 1)
+    assert gauges.silent_since(0) == 0
 
 
 def test_closed_memory_cannot_be_read() -> None:

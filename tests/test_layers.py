@@ -16,6 +16,7 @@ LAYERS = {
         "locks",
         "logs",
         "readings",
+        "rows",
         "sqlite",
         "tables",
         "times",

@@ -8,7 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+from flask10x.app import create_app
+from flask10x.gauges import Gauges
 from flask10x.readings import Reading
+from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.store import Store
 from flask10x.writer import Writer
@@ -87,11 +90,13 @@ def test_metrics_of_an_empty_store(client: FlaskClient) -> None:
 def test_metrics_come_from_the_database(
     client: FlaskClient, writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer.submit(Reading("data3", 1_756_000_000_000, (1.0, 2.0, 3.0, 4.0)))
-    writer.submit(pico(1, 1_756_000_000_999))
-    writer.step()
-    writer.submit(pico(2, 1_756_000_060_000))
-    execute(database.path, "INSERT INTO counters VALUES ('write_errors', 3)")
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data3', 1756000000000)",
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data', 1756000000999)",
+        "INSERT INTO counters VALUES ('write_errors', 3)",
+    )
+    writer.submit(Reading("data2", 1_756_000_060_000, (1.0, 2.0, 3.0, 4.0, 5.0)))
     monkeypatch.setattr(time, "time_ns", lambda: 1_756_000_100_500_000_000)
     found = client.get("/metrics").json
     assert found is not None
@@ -104,14 +109,49 @@ def test_metrics_come_from_the_database(
         "data3": "2025-08-24 10:46:40",
         "data4": None,
     }
-    assert found["inactivity_seconds"] == {"data": 99, "data2": None, "data3": 100, "data4": None}
+    silence = found["inactivity_seconds"]
+    assert (silence["data"], silence["data3"], silence["data4"]) == (99, 100, None)
+
+
+def test_silence_is_counted_from_the_last_accepted_reading(
+    client: FlaskClient, writer: Writer, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wall clock, here a day wrong, has no say; nor does a reading that is stored later."""
+    writer.submit(pico(1, 1_756_000_000_000))
+    writer.step()
+    gauges.hear(0, 5_000_000)
+    gauges.hear(1, 5_100_001)
+    gauges.hear(2, 9_999_999)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_756_086_400_000_000_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 5_101_000_000_000)
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["last_received"]["data"] == "2025-08-24 10:46:40"
+    assert found["last_received"]["data2"] is None
+    assert found["inactivity_seconds"] == {"data": 101, "data2": 0, "data3": 0, "data4": None}
+
+
+def test_every_worker_counts_silence_alike(
+    client: FlaskClient, settings: Settings, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = create_app(settings, gauges, slot_number=1)
+    gauges.hear(3, 5_000_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 5_145_000_000_000)
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["inactivity_seconds"]["data4"] == 145
+    assert other.test_client().get("/metrics").json == found
+    other_store: Store = other.extensions["flask10x"]
+    other_store.close()
 
 
 def test_a_clock_that_ran_ahead_gives_no_negative_silence(
-    client: FlaskClient, writer: Writer
+    client: FlaskClient, database: Database
 ) -> None:
-    writer.submit(pico(1, 4_000_000_000_000))
-    writer.step()
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data', 4000000000000)",
+    )
     found = client.get("/metrics").json
     assert found is not None
     assert found["inactivity_seconds"]["data"] == 0
@@ -127,6 +167,21 @@ def test_the_total_stays_when_the_rows_go(
     assert found is not None
     assert found["write_success_total"] == 1
     assert found["last_received"]["data"] is None
+
+
+def test_a_second_worker_adds_no_errors_that_the_first_has_saved(
+    client: FlaskClient, store: Store, settings: Settings, database: Database
+) -> None:
+    execute(database.path, "INSERT INTO counters VALUES ('write_errors', 40)")
+    store.open()
+    store.gauges.slot(0).errors = 2
+    execute(database.path, "UPDATE counters SET value = 42")
+    other = Store(settings, store.gauges, 1)
+    other.open()
+    found = client.get("/metrics").json
+    other.close()
+    assert found is not None
+    assert found["write_error_total"] == 42
 
 
 def test_an_open_store_has_its_threads_and_ends_them(store: Store, client: FlaskClient) -> None:

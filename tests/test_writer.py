@@ -13,9 +13,10 @@ from sqlalchemy import event
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.gauges import Gauges
 from flask10x.readings import Reading
+from flask10x.rows import INSERT
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
-from flask10x.writer import INSERT, Writer
+from flask10x.writer import Writer
 from tests.conftest import MakeSettings
 from tests.rows import execute, pico, select
 
@@ -66,6 +67,80 @@ def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
         (3, "data", 1_756_000_000_000, 3.0),
         (4, "data4", 7, None),
     ]
+
+
+def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database: Database) -> None:
+    """Also while the store fails or the queue is full: a station that sends is not silent."""
+    now_sec = 100.25
+    gauges = Gauges()
+    writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
+    writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    with write_lock(database.path):
+        assert writer.step() == 0
+        now_sec = 160.5
+        for n in range(9):
+            writer.submit(pico(n))
+        assert [gauges.heard(station) for station in range(4)] == [160_500, 0, 0, 100_250]
+        now_sec = 200.0
+        with pytest.raises(QueueFull):
+            writer.submit(pico(9))
+    assert writer.close(5) == 0
+    with pytest.raises(WriterClosed):
+        writer.submit(pico(10))
+    assert [gauges.heard(station) for station in range(4)] == [200_000, 0, 0, 100_250]
+    gauges.close()
+
+
+def test_all_workers_note_what_they_hear_in_one_place(
+    settings: Settings, database: Database
+) -> None:
+    gauges = Gauges()
+    first = Writer(settings, database, gauges, gauges.slot(0), lambda: 10.0)
+    second = Writer(settings, database, gauges, gauges.slot(1), lambda: 20.0)
+    first.submit(pico(1))
+    assert gauges.heard(0) == 10_000
+    second.submit(pico(2))
+    assert gauges.heard(0) == 20_000
+    gauges.close()
+
+
+def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
+    settings: Settings, database: Database
+) -> None:
+    gauges = Gauges()
+    gauges.slot(0).claim(4711)
+    gauges.slot(0).errors = 3
+    gauges.release(4711)
+    successor = Writer(settings, database, gauges, gauges.slot(0))
+    successor.submit(pico(1))
+    assert successor.step() == 1
+    assert select(database.path, "SELECT * FROM counters") == [("write_errors", 3)]
+    gauges.close()
+
+
+def test_errors_are_written_only_when_there_are_new_ones(
+    settings: Settings, database: Database
+) -> None:
+    execute(
+        database.path,
+        "INSERT INTO counters VALUES ('write_errors', 40)",
+        "CREATE TABLE written (value INTEGER)",
+        "CREATE TRIGGER note AFTER UPDATE ON counters"
+        " BEGIN INSERT INTO written VALUES (NEW.value); END",
+    )
+    gauges = Gauges()
+    gauges.load_errors(40)
+    writer = Writer(settings, database, gauges, gauges.slot(0))
+    for errors in (0, 0, 2, 2):
+        gauges.slot(0).errors = errors
+        writer.submit(pico(1))
+        assert writer.step() == 1
+    successor = Writer(settings, database, gauges, gauges.slot(1))
+    successor.submit(pico(1))
+    assert successor.step() == 1
+    assert select(database.path, "SELECT value FROM written") == [(42,)]
+    gauges.close()
 
 
 def test_a_batch_has_no_more_rows_than_allowed(writer: Writer) -> None:

@@ -1,0 +1,451 @@
+"""The three history routes: bytes, headers, refusals, and what a broken database does to them."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pandas as pd
+import pytest
+import sqlalchemy.exc
+from flask.testing import FlaskClient
+
+from flask10x.readings import Reading
+from flask10x.rows import INSERT, row_of
+from flask10x.sqlite import Database
+from flask10x.writer import Writer
+from tests.rows import execute, pico, select
+
+# 2025-08-24 09:00:00.250 in Tokyo, the zone of the tests.
+NINE = 1_755_993_600_250
+MINUTE = 60_000
+
+
+@pytest.fixture
+def four(writer: Writer) -> None:
+    """One reading of each station, a minute apart; the two of 09:02 and 09:03 have gaps."""
+    for reading in (
+        Reading("data", NINE, (1013.25, 25.1)),
+        Reading("data2", NINE + MINUTE, (650.0, 26.5, 48.0, 996.5, 5419.0)),
+        Reading("data3", NINE + 2 * MINUTE, (30.20312, 61.0, 994.5, None)),
+        Reading("data4", NINE + 3 * MINUTE, (612.0, 433.0, 0.00001, None, 26.0, 52.0)),
+    ):
+        writer.submit(reading)
+    writer.step()
+
+
+def link(client: FlaskClient, url: str, name: str) -> str | None:
+    header = client.get(url).headers.get("Link", "")
+    found = re.search(rf'<([^>]*)>; rel="{name}"', header)
+    return found[1] if found else None
+
+
+# --- JSON ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("four")
+def test_json_without_parameters_is_the_old_answer(client: FlaskClient) -> None:
+    answer = client.get("/history/json")
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    assert answer.get_json() == [
+        {
+            "endpoint": "data",
+            "timestamp": "2025-08-24 09:00:00",
+            "data": {"pressure": 1013.25, "temperature": 25.1},
+        },
+        {
+            "endpoint": "data2",
+            "timestamp": "2025-08-24 09:01:00",
+            "data": {
+                "co2": 650.0,
+                "temperature": 26.5,
+                "humidity": 48.0,
+                "pressure": 996.5,
+                "gas_res": 5419.0,
+            },
+        },
+        {
+            "endpoint": "data3",
+            "timestamp": "2025-08-24 09:02:00",
+            "data": {"temperature": 30.20312, "humidity": 61.0, "pressure": 994.5, "gas_res": None},
+        },
+        {
+            "endpoint": "data4",
+            "timestamp": "2025-08-24 09:03:00",
+            "data": {
+                "mh_z19": {"co2": 612.0},
+                "mq_2": {"analog_value": 433.0, "voltage": 1e-05},
+                "ds18b20": {"temperature": None},
+                "dht11": {"temperature": 26.0, "humidity": 52.0},
+            },
+        },
+    ]
+    assert b'"co2": 650.0,' in answer.data
+    assert "Link" not in answer.headers
+
+
+def test_json_of_an_empty_database(client: FlaskClient) -> None:
+    answer = client.get("/history/json")
+    assert (answer.status_code, answer.data) == (200, b"[]\n")
+
+
+@pytest.mark.usefixtures("four")
+def test_links_are_relative_and_keep_the_filters(client: FlaskClient) -> None:
+    url = "/history/json?order=desc&limit=1&temperature__gt=20&from=2025-08-24T00:00%2B09:00"
+    kept = "from=2025-08-24T00:00%2B09:00&temperature__gt=20&order=desc&limit=1"
+    answer = client.get(url)
+    assert [one["endpoint"] for one in answer.get_json()] == ["data3"]
+    assert answer.headers["Link"] == (
+        f'</history/json?{kept}&cursor=before:{NINE + 2 * MINUTE}:3>; rel="next"'
+    )
+    following = link(client, url, "next")
+    assert following
+    answer = client.get(following)
+    assert [one["endpoint"] for one in answer.get_json()] == ["data2"]
+    assert answer.headers["Link"] == (
+        f'</history/json?{kept}&cursor=before:{NINE + MINUTE}:2>; rel="next", '
+        f'</history/json?{kept}&cursor=after:{NINE + MINUTE}:2>; rel="prev"'
+    )
+
+
+def test_following_next_reads_everything_once(client: FlaskClient, writer: Writer) -> None:
+    for number in range(25):
+        writer.submit(pico(number, NINE + number // 3))
+    writer.step()
+    seen: list[float] = []
+    url: str | None = "/history/json?order=asc&limit=4"
+    while url:
+        seen += [one["data"]["pressure"] for one in client.get(url).get_json()]
+        url = link(client, url, "next")
+    assert seen == list(range(25))
+
+
+@pytest.mark.parametrize("path", ["/history/json", "/history.csv"])
+def test_a_bad_query_is_refused_with_every_reason(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"{path}?limit=0&limt=5&from=")
+    assert answer.status_code == 400
+    assert answer.get_json() == {
+        "error": "invalid query",
+        "details": {
+            "limit": "a whole number from 1 to 1000 is needed",
+            "limt": "unknown parameter (did you mean limit?)",
+            "from": "is empty: leave the parameter out",
+        },
+    }
+
+
+@pytest.mark.parametrize("path", ["/history", "/history/json", "/history.csv"])
+def test_bytes_that_are_no_text_are_refused(client: FlaskClient, path: str) -> None:
+    assert client.get(f"{path}?co2__gt=%ff").status_code == 400
+    assert client.get(f"{path}?%ff=1").status_code == 400
+
+
+# --- CSV -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("four")
+def test_csv_to_the_byte(client: FlaskClient) -> None:
+    answer = client.get("/history.csv?endpoint=data2&endpoint=data4")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="history_data2-data4.csv"'
+    )
+    assert answer.data == (
+        b"timestamp,endpoint,co2,temperature,humidity,pressure,gas_resistance,analog_value,"
+        b"voltage,temperature_ds18b20,temperature_dht11,humidity_dht11\r\n"
+        b"2025-08-24 09:01:00,data2,650.0,26.5,48.0,996.5,5419.0,,,,,\r\n"
+        b"2025-08-24 09:03:00,data4,612.0,,,,,433.0,1e-05,,26.0,52.0\r\n"
+    )
+
+
+@pytest.mark.usefixtures("four")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["data", "data2", "data3", "data4"]),
+        ("?order=desc", ["data4", "data3", "data2", "data"]),
+        ("?limit=2", ["data3", "data4"]),
+        ("?limit=2&order=asc", ["data", "data2"]),
+        ("?from=2025-08-24+09:01&to=2025-08-24+09:02", ["data2", "data3"]),
+        ("?from=2025-08-24+09:01:01&to=2025-08-24+09:02:00", ["data3"]),
+        ("?gas_resistance__isnull=1", ["data", "data3", "data4"]),
+        ("?temperature__gt=25.1&temperature__lt=30", ["data2"]),
+        ("?temperature__gte=25.1&temperature__lte=26.5", ["data", "data2"]),
+    ],
+)
+def test_csv_has_the_rows_of_the_query(
+    client: FlaskClient, query: str, expected: list[str]
+) -> None:
+    lines = client.get(f"/history.csv{query}").text.split("\r\n")
+    assert [line.split(",")[1] for line in lines[1:-1]] == expected
+    assert lines[-1] == ""
+
+
+def test_csv_without_rows_is_its_header(client: FlaskClient) -> None:
+    assert client.get("/history.csv?endpoint=data").data == (
+        b"timestamp,endpoint,pressure,temperature\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("", "history_all.csv"),
+        ("?endpoint=data3&from=2025-08-24", "history_data3_from-2025-08-24.csv"),
+        (
+            "?from=2025-08-24T09:00%2B09:00&to=2025-08-25",
+            "history_all_from-2025-08-24T09-00-09-00_to-2025-08-25.csv",
+        ),
+    ],
+)
+def test_the_file_name_says_station_and_range(client: FlaskClient, query: str, name: str) -> None:
+    answer = client.get(f"/history.csv{query}")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+
+
+@pytest.fixture
+def many(database: Database) -> None:
+    """More rows than one page of a download holds."""
+    rows = [row_of(pico(number, NINE + number)) for number in range(4500)]
+    with database.commit() as connection:
+        connection.exec_driver_sql(INSERT, rows)
+
+
+@pytest.mark.usefixtures("many")
+def test_csv_is_not_cut_at_history_max(client: FlaskClient) -> None:
+    table = pd.read_csv(io.BytesIO(client.get("/history.csv?endpoint=data").data))
+    assert list(table.columns) == ["timestamp", "endpoint", "pressure", "temperature"]
+    assert list(table["pressure"]) == list(range(4500))
+    assert len(client.get("/history/json").get_json()) == 1000
+
+
+# --- The page --------------------------------------------------------------------------------
+
+VOID = {"meta", "link", "input"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags nest, and keeps what the tests ask about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("input", "select") and dict(attrs).get("type") != "hidden":
+            assert "label" in self.open, attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def field(self, name: str) -> dict[str, str | None]:
+        (found,) = [a for t, a in self.tags if t in ("input", "select") and a.get("name") == name]
+        return found
+
+
+def body_rows(text: str) -> list[list[str]]:
+    """The cells of the table's body, as a reader sees them."""
+    body = text.partition("<tbody>")[2].partition("</tbody>")[0]
+    return [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in re.findall(r"<tr>.*?</tr>", body)]
+
+
+@pytest.mark.usefixtures("four")
+def test_the_page_shows_the_newest_first(client: FlaskClient) -> None:
+    answer = client.get("/history")
+    assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
+    assert "4 readings: all stations, newest first" in answer.text
+    assert body_rows(answer.text) == [
+        [
+            *("2025-08-24 09:03:00", "data4", "", "", "612.0", "", ""),
+            *("433.0", "1e-05", "–", "26.0", "52.0"),
+        ],
+        ["2025-08-24 09:02:00", "data3", "994.5", "30.20312", "", "61.0", "–", *[""] * 5],
+        ["2025-08-24 09:01:00", "data2", "996.5", "26.5", "650.0", "48.0", "5419.0", *[""] * 5],
+        ["2025-08-24 09:00:00", "data", "1013.25", "25.1", *[""] * 8],
+    ]
+
+
+@pytest.mark.usefixtures("four")
+def test_the_page_is_well_formed_labelled_and_without_inline_code(client: FlaskClient) -> None:
+    for url in ("/history?co2__gt=1", "/history?limit=1", "/history?x=1", "/history?from=now"):
+        text = client.get(url).text
+        page = Outline(text)
+        assert text.startswith("<!doctype html>")
+        assert page.all("html") == [{"lang": "en"}]
+        assert page.all("script") == page.all("style") == []
+        assert not [a for _, a in page.tags for name in a if name == "style" or name[:2] == "on"]
+        assert all("scope" in heading for heading in page.all("th"))
+        identities = [a["id"] for _, a in page.tags if "id" in a]
+        assert len(identities) == len(set(identities))
+
+
+@pytest.mark.usefixtures("four")
+def test_the_form_keeps_what_was_asked(client: FlaskClient) -> None:
+    url = "/history?endpoint=data2&from=-30d&to=&order=asc&limit=7&co2__gt=5&voltage__isnull=0"
+    text = client.get(f"{url}&co2__gte=").text
+    page = Outline(text)
+    assert [a["value"] for a in page.all("input") if "checked" in a] == ["data2"]
+    assert (page.field("from")["value"], page.field("limit")["value"]) == ("-30d", "7")
+    assert page.field("co2__gt")["value"] == "5"
+    assert [a["value"] for a in page.all("option") if "selected" in a] == ["asc", "0"]
+    assert "(2 set)</summary>" in text
+
+
+def test_the_measurements_unfold_when_one_of_them_is_wrong(client: FlaskClient) -> None:
+    assert Outline(client.get("/history?co2__gte=x").text).all("details") == [{"open": None}]
+    assert Outline(client.get("/history?co2__gte=1").text).all("details") == [{}]
+    assert " set)" not in client.get("/history?co2__gte=").text
+
+
+@pytest.mark.usefixtures("four")
+def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
+    def hrefs(url: str) -> list[str]:
+        text = client.get(url).text
+        found = [a for a in Outline(text).all("a") if a["href"] and "?" in a["href"]]
+        # Above and below the table.
+        pages = [str(a["href"]) for a in found if "history?" in str(a["href"])]
+        return list(dict.fromkeys(pages))
+
+    kept = "endpoint=data&endpoint=data2&order=desc&limit=1"
+    (older,) = hrefs(f"/history?{kept}")
+    assert older == f"/history?{kept}&cursor=before:{NINE + MINUTE}:2"
+    assert hrefs(older) == [f"/history?{kept}", f"/history?{kept}&cursor=after:{NINE}:1"]
+    assert body_rows(client.get(hrefs(older)[1]).text)[0][1] == "data2"
+
+
+@pytest.mark.usefixtures("four")
+def test_the_page_leads_to_the_same_as_csv_and_json(client: FlaskClient) -> None:
+    text = client.get("/history?endpoint=data2&limit=5&temperature__gt=20").text
+    found = [str(a["href"]) for a in Outline(text).all("a")]
+    assert "/history.csv?endpoint=data2&temperature__gt=20&order=desc" in found
+    assert "/history/json?endpoint=data2&temperature__gt=20&order=desc&limit=5" in found
+
+
+@pytest.mark.usefixtures("four")
+def test_a_bad_value_shows_the_form_again_with_the_reason_beside_its_field(
+    client: FlaskClient,
+) -> None:
+    answer = client.get("/history?endpoint=data3&limit=many&co2__gte=1e3&limt=1")
+    assert answer.status_code == 400
+    page = Outline(answer.text)
+    for name, value in (("limit", "many"), ("co2__gte", "1e3")):
+        field = page.field(name)
+        assert (field["value"], field["aria-invalid"]) == (value, "true")
+        assert field["aria-describedby"] == f"error-{name}"
+        assert f'id="error-{name}"' in answer.text
+    assert "<code>limt</code>: unknown parameter (did you mean limit?)" in answer.text
+    assert [a["value"] for a in page.all("input") if "checked" in a] == ["data3"]
+    assert page.all("table") == []
+
+
+def test_what_was_asked_is_escaped(client: FlaskClient) -> None:
+    answer = client.get('/history?from=<script>"&<b>x=1&order=<i>&co2__gt=<u>')
+    assert answer.status_code == 400
+    for bad in ("<script>", "<b>", "<i>", "<u>", 'value="&lt;script&gt;""'):
+        assert bad not in answer.text
+    assert 'value="&lt;script&gt;&#34;"' in answer.text
+
+
+@pytest.mark.usefixtures("four")
+def test_an_empty_result_says_so_and_when_the_last_reading_came(client: FlaskClient) -> None:
+    text = client.get("/history?endpoint=data&endpoint=data2&from=2025-08-25").text
+    assert "No reading: data, data2, from 2025-08-25, newest first." in text
+    assert "<code>data</code>: 2025-08-24 09:00:00" in text
+    assert "<code>data2</code>: 2025-08-24 09:01:00" in text
+    assert "data3</code>:" not in text
+
+
+def test_an_empty_database_says_so(client: FlaskClient) -> None:
+    text = client.get("/history").text
+    assert "No reading: all stations, newest first." in text
+    assert text.count("none yet") == 4
+
+
+# --- When the database can't be read ---------------------------------------------------------
+
+
+@pytest.fixture
+def no_table(database: Database) -> Iterator[None]:
+    execute(database.path, "ALTER TABLE readings RENAME TO away")
+    yield
+    execute(database.path, "ALTER TABLE away RENAME TO readings")
+
+
+@pytest.mark.usefixtures("no_table")
+@pytest.mark.parametrize("path", ["/history/json", "/history.csv", "/history"])
+def test_a_database_that_cannot_be_read_is_a_503(
+    client: FlaskClient, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    if path == "/history":
+        assert "Database unavailable" in answer.text
+        Outline(answer.text)
+    else:
+        assert answer.get_json() == {"error": "database unavailable"}
+    assert [
+        (r.levelno, r.getMessage()) for r in caplog.records if r.name == "flask10x.history"
+    ] == [(logging.ERROR, "Cannot read the database: SQLITE_ERROR: no such table: readings")]
+
+
+def test_after_the_trouble_everything_works_again(
+    client: FlaskClient, writer: Writer, database: Database
+) -> None:
+    execute(database.path, "ALTER TABLE readings RENAME TO away")
+    assert client.get("/history/json").status_code == 503
+    execute(database.path, "ALTER TABLE away RENAME TO readings")
+    writer.submit(pico(1000, NINE))
+    assert writer.step() == 1
+    assert select(database.path, "SELECT pressure FROM readings") == [(1000.0,)]
+    assert [one["data"]["pressure"] for one in client.get("/history/json").get_json()] == [1000.0]
+
+
+@pytest.mark.usefixtures("many")
+def test_overwritten_bytes_are_a_503(client: FlaskClient, database: Database) -> None:
+    execute(database.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = database.path.read_bytes()
+    database.path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    answer = client.get("/history/json")
+    assert (answer.status_code, answer.get_json()) == (503, {"error": "database unavailable"})
+    database.path.write_bytes(whole)
+
+
+@pytest.mark.usefixtures("many")
+def test_a_download_that_breaks_off_does_not_end_like_a_whole_one(
+    client: FlaskClient, database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.get("/history.csv?endpoint=data", buffered=False)
+    chunks = iter(answer.response)
+    assert answer.status_code == 200
+    assert next(chunks).count(b"\r\n") == 2001
+    execute(database.path, "ALTER TABLE readings RENAME TO away")
+    with pytest.raises(sqlalchemy.exc.OperationalError):
+        list(chunks)
+    execute(database.path, "ALTER TABLE away RENAME TO readings")
+    assert "Download broken off: SQLITE_ERROR: no such table: readings" in caplog.text
+    assert select(database.path, "SELECT count(*) FROM readings") == [(4500,)]
+    writer.submit(pico(1))
+    assert writer.step() == 1
+
+
+def test_the_paths_are_these(client: FlaskClient) -> None:
+    for path in ("/history", "/history/json", "/history.csv"):
+        assert client.get(path).status_code == 200
+        assert client.head(path).status_code == 200
+        assert client.post(path).status_code == 405
+        assert urlsplit(path).path == path
+    assert client.get("/history/").status_code == 404
+    assert json.loads(client.get("/history/json").data) == []
