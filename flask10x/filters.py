@@ -57,10 +57,10 @@ class Cursor:
 
     @property
     def opposite(self) -> "Cursor":
-        """The cursor whose rows are exactly those that this one leaves out."""
+        """The cursor whose rows are exactly those that this one leaves out; ids begin at 1."""
         if self.side == "before":
-            return Cursor("after", self.received_at, self.id - 1)
-        return Cursor("before", self.received_at, self.id + 1)
+            return Cursor("after", self.received_at, max(self.id - 1, 0))
+        return Cursor("before", self.received_at, min(self.id + 1, MAX_CURSOR_ID))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

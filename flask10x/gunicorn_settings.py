@@ -4,6 +4,7 @@ The master takes the service lock, migrates in a child process and then only for
 opens the database. Each worker opens its store after the fork.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
+from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x import settings as settings_module
 from flask10x.app import create_app
@@ -28,7 +30,6 @@ _slot_number = 0
 bind = _settings.bind
 workers = _settings.workers
 threads = _settings.threads
-worker_class = "gthread"
 wsgi_app = "flask10x.gunicorn_settings:worker_app()"
 # The heartbeat file must not wait for a stalled card, or workers get killed for its slowness.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
@@ -42,6 +43,24 @@ if graceful_timeout <= REQUEST_CEILING_SEC + DRAIN_SEC:
 keepalive = 5
 # A socket in $HOME to steer the master with; nobody here needs it.
 control_socket_disable = True
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Gunicorn's threaded worker, which also stops in the usual way when its master is gone.
+
+    Gunicorn's own would go on answering kept-alive connections until the request ceiling, with
+    the door for new ones open but unattended.
+    """
+
+    def is_parent_alive(self) -> bool:
+        """Asked by gunicorn's loop every second."""
+        if super().is_parent_alive():
+            return True
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+
+worker_class = Worker
 
 
 def worker_app() -> Flask:

@@ -72,6 +72,10 @@ class FileLock:
             os.close(self._fd)
         self._fd = -1
 
+    def fileno(self) -> int:
+        """The descriptor, for a child process that shall share the lock."""
+        return self._fd
+
     def note(self, text: str) -> None:
         """Write a line into the lock file for whoever finds it locked."""
         os.ftruncate(self._fd, 0)

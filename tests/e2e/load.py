@@ -1,0 +1,124 @@
+"""Load: several clients that post as fast as they are answered, and the account of it."""
+
+import itertools
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+
+from .senders import ANSWER_TIMEOUT_SEC, LATEST_ANSWER_SEC, Client, reading_of
+from .service import Service, wait_until
+
+BURST_SEC = 0.4
+BURST_ANSWERS = 50
+
+
+@dataclass(slots=True)
+class Load:
+    """Clients that post numbered `/data2` readings, each as fast as it is answered.
+
+    Every reading has a number that no other reading of this object's `numbers` has. Half of the
+    clients keep their connection. A client ends when told to, or when its connection is refused.
+    """
+
+    port: int
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    clients: int = 4
+    acknowledged: list[int] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+    slowest_sec: float = 0.0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Let the clients begin."""
+        for index in range(self.clients):
+            keep_alive = index % 2 == 0
+            thread = threading.Thread(target=self._run, args=(keep_alive,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each client finish its request, and wait for all of them."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(ANSWER_TIMEOUT_SEC + 5)
+            assert not thread.is_alive(), "a client hangs"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The clients post while the block runs."""
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def burst(self) -> None:
+        """Return after a while of posting; the clients go on."""
+        ends = time.monotonic() + BURST_SEC
+        enough = len(self.acknowledged) + BURST_ANSWERS
+        wait_until(
+            lambda: time.monotonic() > ends and len(self.acknowledged) >= enough, 15, "a burst"
+        )
+
+    def check_answers(self) -> None:
+        """A worker that stops may refuse with 503; nothing else, and nothing late."""
+        assert self.statuses.keys() <= {200, 503}, self.statuses
+        assert self.slowest_sec < LATEST_ANSWER_SEC
+
+    def _run(self, keep_alive: bool) -> None:
+        client = Client(self.port, keep_alive=keep_alive)
+        try:
+            while not self._stop.is_set():
+                self._post_next(client)
+        except ConnectionRefusedError:
+            pass
+        finally:
+            client.close()
+
+    def _post_next(self, client: Client) -> None:
+        number = next(self.numbers)
+        started = time.monotonic()
+        try:
+            answer = client.post("data2", json.dumps(reading_of(number)).encode())
+        except ConnectionRefusedError:
+            raise
+        except (OSError, HTTPException) as error:
+            self._note(number, None, repr(error), started)
+        else:
+            self._note(number, answer.status, "", started)
+
+    def _note(self, number: int, status: int | None, error: str, started: float) -> None:
+        seconds = time.monotonic() - started
+        with self._lock:
+            self.sent.append(number)
+            self.slowest_sec = max(self.slowest_sec, seconds)
+            if status is None:
+                self.broken.append(error)
+                return
+            self.statuses[status] += 1
+            if status == 200:
+                self.acknowledged.append(number)
+
+
+def check_rows(service: Service, loads: Sequence[Load]) -> None:
+    """Acknowledged readings are rows, each once, and no row is a reading that nobody sent."""
+    stored = stored_numbers(service)
+    acknowledged = {number for load in loads for number in load.acknowledged}
+    assert acknowledged - stored.keys() == set(), "acknowledged but not stored"
+    assert stored.keys() - {number for load in loads for number in load.sent} == set()
+    assert [number for number, times in stored.items() if times > 1] == []
+
+
+def stored_numbers(service: Service) -> Counter[int]:
+    """How often each reading's own number is stored."""
+    rows = service.rows("SELECT gas_resistance FROM readings")
+    return Counter(int(number) for (number,) in rows)

@@ -1,0 +1,266 @@
+"""A real service: `flask10x serve` in a process of its own, on a free loopback port."""
+
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from .senders import HOST, JSON_TYPE, Answer, ask
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHARED = PROJECT.parent / "shared"
+WORKERS = 2
+START_WITHIN_SEC = 20.0
+# The unit's TimeoutStopSec has to be longer than gunicorn's graceful_timeout; this is the latter.
+STOP_WITHIN_SEC = 30.0
+COMMAND_WITHIN_SEC = 60.0
+POLL_SEC = 0.005
+
+
+def wait_until(condition: Callable[[], object], within_sec: float, what: str) -> None:
+    """Return as soon as the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + within_sec
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_sec} s: {what}"
+        time.sleep(POLL_SEC)
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A loopback port that nobody else is given while the block runs.
+
+    The socket is bound but does not listen, so a server that sets SO_REUSEADDR can listen there.
+    """
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HOST, 0))
+        yield sock.getsockname()[1]
+
+
+def processes() -> Iterator[tuple[int, int, int]]:
+    """(pid, parent's pid, process group) of every process that has not ended."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, parent, group = stat.rpartition(")")[2].split()[:3]
+        if state not in "ZX":
+            yield int(entry.name), int(parent), int(group)
+
+
+def open_files(pid: int) -> list[str]:
+    """What the descriptors of a process point to."""
+    targets = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            targets.append(str(descriptor.readlink()))
+        except FileNotFoundError:
+            continue
+    return targets
+
+
+class Service:
+    """One `flask10x serve` over its own folder; it can be stopped and started again."""
+
+    def __init__(self, folder: Path, port: int, settings: Mapping[str, object]) -> None:
+        self.folder = folder
+        self.port = port
+        self.data_dir = folder / "data"
+        self.database = self.data_dir / "flask10x.sqlite3"
+        self.csv_dir = self.data_dir / "csv"
+        self.log_dir = self.data_dir / "logs"
+        self.environment = _environment(self.data_dir, port, settings)
+        self._output = folder / f"output-{port}.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # The process
+
+    def start(self) -> None:
+        """Start the service and wait until it answers; fail with its output when it ends."""
+        self.launch()
+        wait_until(self._answers, START_WITHIN_SEC, f"/healthz answers\n{self.output()}")
+
+    def launch(self) -> None:
+        """Start the process and do not wait for it."""
+        self.close()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flask10x", "serve"],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _answers(self) -> bool:
+        status = self.process.poll()
+        assert status is None, f"`flask10x serve` ended with {status}:\n{self.output()}"
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process last started."""
+        assert self._process is not None, "the service was never started"
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The process id of gunicorn's master."""
+        return self.process.pid
+
+    def workers(self) -> set[int]:
+        """The process ids of the master's children."""
+        return {pid for pid, parent, _ in processes() if parent == self.pid}
+
+    def wait_for_workers(self) -> None:
+        """Return when all workers run."""
+        wait_until(lambda: len(self.workers()) == WORKERS, 15, f"{WORKERS} workers run")
+
+    def members(self) -> set[int]:
+        """Every living process of this service, orphans included."""
+        return {pid for pid, _, group in processes() if group == self.pid}
+
+    def worker_of(self, sock: socket.socket) -> int | None:
+        """The worker that has accepted this connection, or None when none has yet."""
+        inode = _server_inode(self.port, sock.getsockname()[1])
+        name = f"socket:[{inode}]"
+        return next((pid for pid in self.workers() if name in open_files(pid)), None)
+
+    def stop(
+        self, how: signal.Signals = signal.SIGTERM, within_sec: float = STOP_WITHIN_SEC
+    ) -> None:
+        """Signal the master; it has to end in time, with status 0, and to leave no process."""
+        self.process.send_signal(how)
+        try:
+            status = self.process.wait(within_sec)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running {within_sec} s after {how.name}") from None
+        assert status == 0, f"exit status {status} after {how.name}:\n{self.output()}"
+        assert self.members() == set(), f"processes left behind after {how.name}"
+
+    def close(self) -> None:
+        """End whatever is still alive, without mercy."""
+        if self._process is None:
+            return
+        if self.members():
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        wait_until(lambda: not self.members(), 10, "the killed processes are gone")
+        self._process = None
+
+    def output(self) -> str:
+        """What the service has written to its standard output and error so far."""
+        return self._output.read_text(errors="replace") if self._output.exists() else ""
+
+    # Its answers
+
+    def get(self, path: str) -> Answer:
+        """GET over a connection of its own."""
+        return ask(self.port, "GET", path)
+
+    def post(
+        self, endpoint: str, body: bytes | object, content_type: str | None = JSON_TYPE
+    ) -> Answer:
+        """POST over a connection of its own; anything but bytes is sent as JSON."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return ask(self.port, "POST", f"/{endpoint}", data, content_type)
+
+    # What it keeps
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, seen from a connection of the test's own."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def count(self) -> int:
+        """How many readings are stored."""
+        (number,) = self.rows("SELECT count(*) FROM readings")[0]
+        assert isinstance(number, int)
+        return number
+
+    def wait_for_rows(self, number: int, within_sec: float = 10.0) -> None:
+        """Return when exactly this many readings are stored."""
+        wait_until(lambda: self.count() >= number, within_sec, f"{number} rows stored")
+        assert self.count() == number
+
+    def check_integrity(self) -> None:
+        """SQLite's own check of every page of the database."""
+        assert self.rows("PRAGMA integrity_check") == [("ok",)]
+
+    def log(self) -> list[str]:
+        """The lines of the log, rotated generations included, oldest first."""
+        files = sorted(self.log_dir.glob("flask10x.log*"), key=_generation, reverse=True)
+        texts = (file.read_text(encoding="utf-8") for file in files if _generation(file) >= 0)
+        return list(itertools.chain.from_iterable(text.splitlines() for text in texts))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Python with these arguments on the same settings; the status is the caller's to check."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_WITHIN_SEC,
+            check=False,
+        )
+
+    def export(self) -> None:
+        """Run `flask10x export`, which has to succeed."""
+        self._succeed("-m", "flask10x", "export")
+
+    def export_by_cron(self) -> None:
+        """Run the script that crontabs name, which has to succeed."""
+        self._succeed(str(PROJECT / "scripts" / "export_csv.py"))
+
+    def _succeed(self, *arguments: str) -> None:
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _environment(data_dir: Path, port: int, settings: Mapping[str, object]) -> dict[str, str]:
+    """The inherited environment without our own settings and gunicorn's, and these instead."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("FLASK10X_") and name != "GUNICORN_CMD_ARGS"
+    }
+    ours = {"data_dir": data_dir, "bind": f"{HOST}:{port}", "timezone": "Asia/Tokyo", **settings}
+    given = {f"FLASK10X_{name.upper()}": str(value) for name, value in ours.items()}
+    return {**inherited, "PYTHONPATH": str(PROJECT), **given}
+
+
+def _generation(file: Path) -> int:
+    """0 for `flask10x.log`, 1 for `flask10x.log.1`, ...; -1 for what is no log file."""
+    match = re.fullmatch(r"flask10x\.log(?:\.(\d+))?", file.name)
+    return int(match[1] or 0) if match else -1
+
+
+def _server_inode(server_port: int, client_port: int) -> str:
+    """The inode of the server's end of a loopback connection; empty when there is none."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, *rest = line.split()
+        ports = tuple(int(address.partition(":")[2], 16) for address in (local, remote))
+        if ports == (server_port, client_port):
+            return rest[6]
+    return ""

@@ -1,0 +1,183 @@
+"""Processes killed outright, and a second service on the same database."""
+
+import itertools
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+
+from .conftest import MakeService
+from .load import Load, check_rows, stored_numbers
+from .senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
+from .service import WORKERS, Service, open_files, wait_until
+
+
+def test_a_second_service_on_the_same_database_is_refused(service: MakeService) -> None:
+    first = service()
+    assert first.post("data2", reading_of(1)).status == 200
+
+    second = service(start=False)
+    second.launch()
+    status = second.process.wait(20)
+    assert status != 0
+    assert f"process {first.pid}" in second.output()
+    assert "Traceback" not in second.output()
+    assert second.members() == set()
+
+    assert first.post("data2", reading_of(2)).status == 200
+    first.wait_for_rows(2)
+    first.stop()
+
+
+def test_the_database_of_a_stopped_service_is_free_for_the_next(service: MakeService) -> None:
+    first, second = service(), service(start=False)
+    first.stop()
+    second.start()
+    assert second.post("data2", reading_of(1)).status == 200
+    second.stop()
+    assert second.count() == 1
+
+
+def database_files(service: Service, pid: int) -> set[str]:
+    """Which of the database's files a process has open."""
+    names = {f"{service.database}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")}
+    return names & set(open_files(pid))
+
+
+def test_the_master_holds_no_handle_of_the_database(service: MakeService) -> None:
+    running = service()
+    for number in range(20):
+        assert running.post("data2", reading_of(number)).status == 200
+    running.wait_for_rows(20)
+    held = [database_files(running, worker) for worker in running.workers()]
+    assert str(running.database) in set().union(*held), "a worker does hold it"
+    assert database_files(running, running.pid) == set()
+
+
+def test_a_killed_worker_is_replaced_and_the_service_goes_on(service: MakeService) -> None:
+    running = service()
+    before = Load(running.port, itertools.count(1))
+    with before.running():
+        before.burst()
+    running.wait_for_rows(len(before.acknowledged))
+
+    during = Load(running.port, itertools.count(1_000_000))
+    with during.running():
+        during.burst()
+        kill_one_worker(running)
+        during.burst()
+    # A killed worker's queue is gone: what was answered within the last commit interval.
+    during.check_answers()
+    assert running.process.poll() is None
+
+    after = Load(running.port, itertools.count(2_000_000))
+    with after.running():
+        after.burst()
+    assert after.statuses.keys() == {200}
+    assert after.broken == []
+    running.stop()
+    numbers = stored_numbers(running).keys()
+    assert {*before.acknowledged, *after.acknowledged} <= numbers
+    assert numbers <= {*before.sent, *during.sent, *after.sent}
+    running.check_integrity()
+
+
+def kill_one_worker(service: Service) -> None:
+    service.wait_for_workers()
+    workers = service.workers()
+    victim = min(workers)
+    os.kill(victim, signal.SIGKILL)
+
+    def replaced() -> bool:
+        living = service.workers()
+        return victim not in living and len(living) == WORKERS
+
+    wait_until(replaced, 10, "the killed worker is replaced")
+
+
+def test_when_the_master_is_killed_the_workers_store_what_they_have_and_leave(
+    service: MakeService,
+) -> None:
+    running = service()
+    load = Load(running.port)
+    with load.running():
+        load.burst()
+        os.kill(running.pid, signal.SIGKILL)
+        assert running.process.wait(10) == -signal.SIGKILL
+        wait_until(lambda: not running.members(), 5, "the orphaned workers are gone")
+    load.check_answers()
+    check_rows(running, [load])
+
+    again = Load(running.port, itertools.count(1_000_000))
+    running.start()
+    with again.running():
+        again.burst()
+    assert again.statuses.keys() == {200}
+    running.stop()
+    check_rows(running, [load, again])
+    running.check_integrity()
+
+
+def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(
+    service: MakeService,
+) -> None:
+    running = service(write_queue_maxsize=20, commit_interval_sec=0)
+    assert running.post("data2", reading_of(0)).status == 200
+    running.wait_for_rows(1)
+
+    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        held = HeldLock(running)
+        held.post_for(3.0)
+        held.check_not_ready()
+        blocker.execute("ROLLBACK")
+    assert held.refused > 0
+    assert 20 <= len(held.acknowledged) <= 2 * 20, "each worker queues what its bound allows"
+
+    running.wait_for_rows(1 + len(held.acknowledged))
+    wait_until(lambda: running.get("/readyz").status == 200, 5, "/readyz is 200 again")
+    assert running.post("data2", reading_of(1_000_000)).status == 200
+    running.wait_for_rows(2 + len(held.acknowledged))
+    stored = running.rows("SELECT gas_resistance FROM readings ORDER BY 1")
+    assert [number for (number,) in stored] == [0.0, *held.acknowledged, 1_000_000.0]
+    warnings = [line for line in running.log() if " WARNING " in line]
+    assert len(warnings) == 1, warnings
+    running.stop()
+
+
+class HeldLock:
+    """What senders and operators see while somebody else holds the write lock."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.acknowledged: list[float] = []
+        self.refused = 0
+
+    def post_for(self, seconds: float) -> None:
+        """Post numbered readings one after the other; each is answered in time."""
+        ends = time.monotonic() + seconds
+        for number in itertools.count(1):
+            started = time.monotonic()
+            if started > ends:
+                return
+            answer = self._service.post("data2", reading_of(number))
+            assert time.monotonic() - started < LATEST_ANSWER_SEC
+            if answer.status == 200:
+                self.acknowledged.append(float(number))
+            else:
+                self._check_refusal(answer)
+
+    def _check_refusal(self, answer: Answer) -> None:
+        check_ingest_answer(answer)
+        assert (answer.status, answer.json) == (503, {"status": "queued_failed"})
+        assert int(answer.headers["retry-after"]) > 0
+        self.refused += 1
+
+    def check_not_ready(self) -> None:
+        """/readyz says that readings cannot be stored, and why; /healthz is untouched."""
+        answer = self._service.get("/readyz")
+        assert answer.status == 503
+        assert answer.json["reasons"]
+        assert all(reason for reason in answer.json["reasons"])
+        assert self._service.get("/healthz").status == 200
