@@ -200,6 +200,8 @@ def test_cursors_and_their_opposites() -> None:
     assert str(Cursor("after", 5, 7)) == "after:5:7"
     assert Cursor("before", 5, 7).opposite == Cursor("after", 5, 6)
     assert Cursor("after", 5, 7).opposite == Cursor("before", 5, 8)
+    assert parse_cursor(str(Cursor("before", 5, 0).opposite)) == Cursor("after", 5, 0)
+    parse_cursor(str(Cursor("after", 5, 10**18).opposite))
 
 
 def test_a_station_is_left_out_when_its_null_cannot_match(settings: Settings) -> None:
