@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -17,9 +18,10 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x import settings as settings_module
 from flask10x.app import create_app
-from flask10x.errors import Flask10xError
+from flask10x.errors import Flask10xError, SettingsError
 from flask10x.gauges import SLOTS, Gauges
 from flask10x.service import hold_database
+from flask10x.settings import Settings
 from flask10x.store import DRAIN_SEC, Store
 
 _settings = settings_module.load()
@@ -45,12 +47,22 @@ keepalive = 5
 control_socket_disable = True
 
 
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's threaded worker, which also stops in the usual way when its master is gone.
 
     Gunicorn's own would go on answering kept-alive connections until the request ceiling, with
     the door for new ones open but unattended.
     """
+
+    def init_signals(self) -> None:
+        """Set the handlers; a SIGTERM that came before them counts as well."""
+        super().init_signals()
+        while self.early_signals.qsize():
+            if self.early_signals.get_nowait() in STOPS:
+                self.alive = False
 
     def is_parent_alive(self) -> bool:
         """Asked by gunicorn's loop every second."""
@@ -65,18 +77,37 @@ worker_class = Worker
 
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, so a HUP reads the TOML file again."""
-    return create_app(settings_module.load(), _gauges, _slot_number)
+    return create_app(_reloaded(), _gauges, _slot_number)
+
+
+def _reloaded() -> Settings:
+    """The settings as they are now, but always of the database that the master has locked.
+
+    With a mistake in the TOML file a worker could not boot, and gunicorn would end the whole
+    service; so the settings of the start stay, and stderr says why.
+    """
+    try:
+        now = settings_module.load()
+    except SettingsError as error:
+        sys.stderr.write(f"flask10x: settings not read again: {error}\n")
+        return _settings
+    if now.database_url != _settings.database_url:
+        sys.stderr.write(f"flask10x: {_settings.database_url} stays until a restart\n")
+    return replace(now, database_url=_settings.database_url)
 
 
 def on_starting(_server: Any) -> None:
     """In the master, once: refuse a second service, then migrate."""
     try:
-        _held.append(hold_database(_settings))
+        lock = hold_database(_settings)
     except (Flask10xError, OSError) as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
-    # In a process of its own, so that no handle of the database was ever open in this one.
-    migration = subprocess.run([sys.executable, "-m", "flask10x", "migrate"], check=False)
+    _held.append(lock)
+    # In a process of its own, so that no handle of the database was ever open in this one. It
+    # shares the lock: if this process is killed meanwhile, nobody else migrates beside it.
+    command = [sys.executable, "-m", "flask10x", "migrate"]
+    migration = subprocess.run(command, check=False, pass_fds=[lock.fileno()])  # noqa: S603
     if migration.returncode != 0:
         sys.stderr.write("flask10x: the database could not be migrated; not starting\n")
         sys.exit(1)
@@ -88,9 +119,13 @@ def pre_fork(server: Any, worker: Any) -> None:
     worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
 
 
-def post_fork(_server: Any, worker: Any) -> None:
-    """In the worker, before the application is loaded."""
+def post_fork(server: Any, worker: Any) -> None:
+    """In the worker, before the application is loaded and gunicorn has set its signal handlers."""
     global _slot_number  # noqa: PLW0603
+    # Until here a SIGTERM for this worker went to its copy of the master's queue, where nobody
+    # would look; the worker would run on until it is killed, and take readings meanwhile.
+    worker.early_signals = server.SIG_QUEUE
+    signal.signal(signal.SIGTERM, lambda number, _frame: server.SIG_QUEUE.put(number))
     _slot_number = worker.slot_number
     _gauges.slot(_slot_number).claim(worker.pid)
 

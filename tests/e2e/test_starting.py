@@ -1,0 +1,50 @@
+"""A stop that comes while the service starts, and a reload with wrong settings."""
+
+import signal
+import time
+
+import pytest
+
+from .conftest import MakeService
+from .service import wait_until
+from .test_stopping import reload_workers
+
+# Gunicorn kills after 30 s; a worker that missed its SIGTERM lives until then.
+PROMPTLY_SEC = 12.0
+GOOD = {"pressure": 1013.25, "temperature": 25.1}
+
+
+@pytest.mark.parametrize("delay_sec", [0.0, 0.005, 0.01, 0.02, 0.04, 0.08])
+def test_a_stop_while_workers_boot_is_not_missed(service: MakeService, delay_sec: float) -> None:
+    running = service(start=False)
+    running.launch()
+    wait_until(lambda: "Listening at" in running.output(), 20, "the master listens")
+    # The moment itself is what is tested: between the fork and the worker's signal handlers.
+    time.sleep(delay_sec)
+    running.stop(signal.SIGTERM, within_sec=PROMPTLY_SEC)
+
+
+def test_a_reload_with_a_mistake_keeps_the_settings_and_says_so(service: MakeService) -> None:
+    running = service(start=False)
+    toml = running.folder / "flask10x.toml"
+    running.folder.mkdir(parents=True, exist_ok=True)
+    toml.write_text("history_max = 2\n")
+    running.environment["FLASK10X_CONFIG"] = str(toml)
+    running.start()
+    running.wait_for_workers()
+    for _ in range(4):
+        assert running.post("data", GOOD).status == 200
+    running.wait_for_rows(4)
+    assert len(running.get("/history/json").json) == 2
+
+    toml.write_text("history_maxx = 3\n")
+    reload_workers(running)
+    assert "unknown setting FLASK10X_HISTORY_MAXX" in running.output()
+    assert len(running.get("/history/json").json) == 2
+
+    toml.write_text('history_max = 3\ndatabase_url = "sqlite:////nowhere/other.sqlite3"\n')
+    reload_workers(running)
+    assert "flask10x.sqlite3 stays until a restart" in running.output()
+    assert len(running.get("/history/json").json) == 3
+    assert running.post("data", GOOD).status == 200
+    running.wait_for_rows(5)
