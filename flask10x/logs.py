@@ -5,7 +5,8 @@ so a message is one line whatever a sensor sent; the lines of a traceback follow
 each indented, so none of them can pass for a record.
 
 A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets
-an exception, and stderr is told once.
+an exception, and stderr is told once. The file is written by a thread of its own, so a card that
+stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
 """
 
 import errno
@@ -18,6 +19,8 @@ import tempfile
 from contextlib import suppress
 from datetime import datetime, tzinfo
 from io import TextIOWrapper
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
@@ -36,6 +39,7 @@ _OURS = "flask10x"
 _GUNICORN = "gunicorn.error"
 
 _installed: list[tuple[logging.Logger, logging.Handler]] = []
+_written_by: list[tuple[QueueListener, logging.Handler]] = []
 
 
 def configure(settings: Settings) -> None:
@@ -51,25 +55,41 @@ def configure(settings: Settings) -> None:
     _check_writable(settings, file)
     shutdown()
     file.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", settings.zone))
+    lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    listener = QueueListener(lines, file)
+    listener.start()
+    _written_by.append((listener, file))
+    queued = Queued(lines)
     stderr = logging.StreamHandler()
     stderr.setLevel(logging.WARNING)
     stderr.setFormatter(LineFormatter("%(levelname)s %(message)s", settings.zone))
     # Stderr may be gone too (journald restarted): then there is nobody left to tell.
     logging.raiseExceptions = False
     logging.getLogger(_OURS).setLevel(settings.log_level)
-    for name, handler in ((_OURS, file), (_OURS, stderr), (_GUNICORN, file)):
+    for name, handler in ((_OURS, queued), (_OURS, stderr), (_GUNICORN, queued)):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         _installed.append((logger, handler))
 
 
+def flush() -> None:
+    """Return when every line so far is in the file, or lost."""
+    for listener, _ in _written_by:
+        listener.stop()
+        listener.start()
+
+
 def shutdown() -> None:
-    """Undo `configure` and close the file; harmless when nothing is configured."""
+    """Write what waits, undo `configure`, close the file; harmless when nothing is configured."""
     while _installed:
         logger, handler = _installed.pop()
         logger.removeHandler(handler)
+        handler.close()
+    while _written_by:
+        listener, file = _written_by.pop()
+        listener.stop()
         with suppress(OSError):
-            handler.close()
+            file.close()
     logging.getLogger(_OURS).setLevel(logging.NOTSET)
     logging.raiseExceptions = True
 
@@ -103,6 +123,13 @@ def _user() -> str:
         return str(os.geteuid())
 
 
+def _complain() -> None:
+    """Say on stderr which exception cost a line; nobody is told when that fails too."""
+    with suppress(Exception):
+        reason = escape(repr(sys.exc_info()[1]))
+        sys.stderr.write(f"WARNING Lines of the log are lost: {reason}\n")
+
+
 class LineFormatter(logging.Formatter):
     """One line a record, then the indented lines of its traceback if it has one."""
 
@@ -119,6 +146,18 @@ class LineFormatter(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002
         return datetime.fromtimestamp(record.created, self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Queued(QueueHandler):
+    """Hands records to the thread that writes the file."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Settle the message now, for its arguments may change; the traceback is kept apart."""
+        record.msg, record.args = record.getMessage(), None
+        return record
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        _complain()
 
 
 class LogFile(ConcurrentRotatingFileHandler):
@@ -142,16 +181,14 @@ class LogFile(ConcurrentRotatingFileHandler):
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        reason = sys.exc_info()[1]
+        if not self._complained:
+            self._complained = True
+            _complain()
         # What the stream still holds would fail again, at close or when Python ends.
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError):
                 stream.close()
-        if not self._complained:
-            self._complained = True
-            with suppress(Exception):
-                sys.stderr.write(f"WARNING Lines of the log are lost: {escape(repr(reason))}\n")
 
     def _is_torn(self) -> bool:
         with open(self.baseFilename, "rb") as file:

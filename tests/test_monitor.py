@@ -484,6 +484,7 @@ class Worker:
         monitor = house.monitor()
         while os.read(orders, 1):
             monitor.step()
+            logs.flush()
             os.write(answers, b"y" if monitor.elected else b"n")
 
     def step(self) -> bool:
