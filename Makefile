@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Most tests wait for real processes, so twice the cores is not too many.
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help run develop test soak check format format-check lint types migrations wheel clean
@@ -16,7 +18,7 @@ develop: $(VENV)/.runtime ## the same with Flask's threaded server, in one proce
 	$(BIN)/flask10x serve --development
 
 test: $(VENV)/.develop ## install what tests need and run them all (under 5 minutes)
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
 
 soak: $(VENV)/.develop ## the long variants
 	$(BIN)/python -m pytest -m long

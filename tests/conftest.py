@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,6 +17,10 @@ from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.store import Store
 from flask10x.writer import Writer
+
+# A deadline for each example would be an assertion about the wall clock.
+hypothesis.settings.register_profile("flask10x", deadline=None)
+hypothesis.settings.load_profile("flask10x")
 
 MakeSettings = Callable[..., Settings]
 

@@ -134,8 +134,14 @@ def test_gunicorn_says_in_the_same_file_what_became_of_a_worker(
     ],
 )
 def test_a_message_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], sent: str, written: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    sent: str,
+    written: str,
 ) -> None:
+    # Not to pytest too: its processes cannot send each other half a character.
+    monkeypatch.setattr(logging.getLogger("flask10x"), "propagate", False)
     logs.configure(given(tmp_path))
 
     log.warning("/data2 refused: %s", sent)
