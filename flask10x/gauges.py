@@ -5,11 +5,11 @@ prometheus_client's multiprocess mode: that keeps a file per process id in a fol
 wiped at every start, grows with each worker that is replaced and can end up unreadable, all to
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
-Nothing is locked. Most numbers have one process that writes them: the owner of the slot, or for
-`high_water` and `silent_since` the elected monitor; `errors_base` is written once. Where there are
-several, little can go wrong: of two workers that hear a station at once the slower may leave a time
-some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
-monitor sets it back to 0 may go unseen.
+Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
+for `killed` and `lost`; the elected monitor for `high_water`, `silent_since` and what it has told;
+`errors_base` is written once. Where there are several, little can go wrong: of two workers that
+hear a station at once the slower may leave a time some milliseconds old, and a `queue_peak` that
+its owner raises in the microsecond in which the monitor sets it back to 0 may go unseen.
 """
 
 import mmap
@@ -19,7 +19,7 @@ from flask10x.stations import STATIONS
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
-SHARED_FIELDS = 2
+SHARED_FIELDS = 6
 SLOT_FIELDS = 5
 # A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
 # in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
@@ -83,6 +83,15 @@ class Gauges:
     errors_base = Field(1)
     """The total of errors saved in the database before this start; -1 until it was read."""
 
+    killed = Field(2)
+    """Workers that ended without giving back their slot, since the service started."""
+    lost = Field(3)
+    """Readings that waited in them; one whose commit had just returned is counted too."""
+    killed_told = Field(4)
+    """How many of the killed workers the log has told of."""
+    lost_told = Field(5)
+    """How many of the lost readings the log has told of."""
+
     def __init__(self) -> None:
         silent_at = SHARED_FIELDS + len(STATIONS)
         slots_at = silent_at + len(STATIONS)
@@ -100,10 +109,12 @@ class Gauges:
         """The slot at this place, 0 to 63."""
         return self.slots[number]
 
-    def release(self, pid: int) -> None:
-        """Give back the slot of a process that has ended; harmless when it had none."""
+    def bury(self, pid: int) -> None:
+        """Note that a process has ended; one that still has its slot was killed."""
         for slot in self.slots:
             if slot.pid == pid:
+                self.killed += 1
+                self.lost += slot.queue_length
                 slot.release()
 
     def queue_length(self) -> int:

@@ -151,8 +151,8 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """In the master: the queue of a worker that was killed is gone, so its gauge goes too."""
-    _gauges.release(worker.pid)
+    """In the master: the queue of a worker that was killed is gone; the monitor tells of it."""
+    _gauges.bury(worker.pid)
 
 
 def _store_of(worker: Any) -> Store:

@@ -1,5 +1,7 @@
 """The monitor: one elected process warns of silence and backlog (contract, 4 and 6.5).
 
+It also tells of workers that were killed, which they can't do themselves.
+
 Every worker runs the thread; the one that holds the lock does the work, the others only try the
 lock. It is held until the process ends, so the next worker takes over within a second of a crash.
 What has been warned of is kept in the gauges, so the new one does not repeat it.
@@ -77,6 +79,7 @@ class Monitor:
         if not self.elected:
             self.elected = self._lock.try_acquire()
         if self.elected:
+            self._watch_workers()
             self._watch_queues()
             self._watch_stations()
 
@@ -85,6 +88,20 @@ class Monitor:
         if self.elected:
             self._lock.release()
             self.elected = False
+
+    def _watch_workers(self) -> None:
+        killed = self._gauges.killed - self._gauges.killed_told
+        lost = self._gauges.lost - self._gauges.lost_told
+        if not killed:
+            return
+        self._gauges.killed_told += killed
+        self._gauges.lost_told += lost
+        log.log(
+            logging.CRITICAL if lost else logging.WARNING,
+            "Killed workers: %d; readings lost that they had accepted: %s",
+            killed,
+            f"up to {lost}" if lost else "none",
+        )
 
     def _watch_queues(self) -> None:
         highest = self._highest_queue()

@@ -33,6 +33,7 @@ def test_starts_empty(gauges: Gauges) -> None:
     assert gauges.errors_total() == 0
     assert gauges.trouble() is False
     assert (gauges.high_water, gauges.errors_base) == (0, -1)
+    assert (gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told) == (0, 0, 0, 0)
     assert [gauges.heard(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
@@ -66,6 +67,7 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
 
 def test_every_field_has_its_own_place(gauges: Gauges) -> None:
     gauges.high_water, gauges.errors_base = 102, 103
+    gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told = 104, 105, 106, 107
     for station in range(4):
         gauges.hear(station, station + 200)
         gauges.set_silent_since(station, station + 300)
@@ -75,6 +77,8 @@ def test_every_field_has_its_own_place(gauges: Gauges) -> None:
         slot.errors, slot.trouble = number + 4000, number % 2
 
     assert (gauges.high_water, gauges.errors_base) == (102, 103)
+    told = (gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told)
+    assert told == (104, 105, 106, 107)
     assert [gauges.heard(station) for station in range(4)] == [200, 201, 202, 203]
     assert [gauges.silent_since(station) for station in range(4)] == [300, 301, 302, 303]
     first = gauges.slot(0)
@@ -90,17 +94,44 @@ def test_a_released_slot_keeps_its_errors(gauges: Gauges) -> None:
     slot.claim(4711)
     slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
 
-    gauges.release(4711)
+    slot.release()
 
     assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
     assert gauges.errors_total() == 11
 
 
-def test_release_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
+def test_the_queue_of_a_worker_that_was_killed_is_counted_as_lost(gauges: Gauges) -> None:
+    slot = gauges.slot(3)
+    slot.claim(4711)
+    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+
+    gauges.bury(4711)
+    gauges.bury(4711)
+
+    assert (gauges.killed, gauges.lost) == (1, 9)
+    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
+    assert gauges.errors_total() == 11
+
+
+def test_a_worker_that_gave_its_slot_back_was_not_killed(gauges: Gauges) -> None:
+    gauges.slot(0).claim(4711)
+    gauges.slot(0).release()
+    gauges.slot(1).claim(4713)
+    gauges.slot(1).queue_length = 9
+
+    gauges.bury(4711)
+    gauges.bury(4712)
+
+    assert (gauges.killed, gauges.lost) == (0, 0)
+    assert gauges.slot(1).pid == 4713
+    assert gauges.queue_length() == 9
+
+
+def test_bury_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
     gauges.slot(0).claim(4711)
     gauges.slot(0).queue_length = 9
 
-    gauges.release(4712)
+    gauges.bury(4712)
 
     assert gauges.slot(0).pid == 4711
     assert gauges.queue_length() == 9

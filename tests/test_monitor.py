@@ -111,6 +111,26 @@ def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said
     assert said() == []
 
 
+def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: Said) -> None:
+    first, second = house.monitor(), house.monitor()
+    first.step()
+    house.gauges.slot(0).claim(4711)
+    house.gauges.slot(0).queue_length = 7
+    house.gauges.bury(4711)
+
+    first.step()
+    assert said() == ["CRITICAL Killed workers: 1; readings lost that they had accepted: up to 7"]
+    first.close()
+    second.step()
+    assert said() == []
+
+    for pid in (4712, 4713):
+        house.gauges.slot(0).claim(pid)
+        house.gauges.bury(pid)
+    second.step()
+    assert said() == ["WARNING Killed workers: 2; readings lost that they had accepted: none"]
+
+
 def test_the_threshold_is_a_setting(tmp_path: Path, house: House, said: Said) -> None:
     house.settings = settings.load(
         {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_INACTIVITY_WARN_SEC": "30"}

@@ -111,7 +111,7 @@ def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     gauges = Gauges()
     gauges.slot(0).claim(4711)
     gauges.slot(0).errors = 3
-    gauges.release(4711)
+    gauges.bury(4711)
     successor = Writer(settings, database, gauges, gauges.slot(0))
     successor.submit(pico(1))
     assert successor.step() == 1

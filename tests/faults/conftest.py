@@ -1,0 +1,24 @@
+"""Fixtures: real services, as in the end-to-end tests, and which promise they are asked to keep."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flask10x.settings import READERS
+from tests.e2e.conftest import service  # noqa: F401
+
+
+@pytest.fixture
+def numbers() -> Iterator[int]:
+    """The numbers of all readings of one test, each once."""
+    return itertools.count(1)
+
+
+@pytest.fixture(params=["enqueued", "committed"])
+def promise(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The setting ACK, for a test that has to hold under both."""
+    if request.param == "committed" and "ack" not in READERS:
+        pytest.skip("there is no setting ACK yet")
+    return {} if request.param == "enqueued" else {"ack": request.param}

@@ -1,0 +1,15 @@
+"""How often a fault is provoked: a few times in `make test`, many times in `make soak`."""
+
+import pytest
+
+
+def repeated(short: int, long: int, *, timeout_sec: int = 1800) -> pytest.MarkDecorator:
+    """Run the test with `times` as `short`, and in the long run as `long`."""
+    marks = [pytest.mark.long, pytest.mark.timeout(timeout_sec)]
+    return pytest.mark.parametrize("times", [short, pytest.param(long, marks=marks)])
+
+
+def lasting(short: float, long: float, *, timeout_sec: int = 600) -> pytest.MarkDecorator:
+    """Run the test with `seconds` as `short`, and in the long run as `long`."""
+    marks = [pytest.mark.long, pytest.mark.timeout(timeout_sec)]
+    return pytest.mark.parametrize("seconds", [short, pytest.param(long, marks=marks)])

@@ -1,0 +1,220 @@
+"""Processes that are killed, stopped and reloaded under load."""
+
+import itertools
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.senders import reading_of
+from tests.e2e.service import WORKERS, Service, wait_until
+from tests.e2e.test_crashes import database_files
+from tests.e2e.test_stopping import reload_workers
+
+from .figures import account, record
+from .repeat import repeated
+
+# What one worker can lose at most is its queue, the batch in hand included.
+QUEUE = 500
+BOOTS_WITHIN_SEC = 60.0
+
+
+def ready_workers(service: Service) -> list[int]:
+    """The workers that have opened the database."""
+    ready = []
+    for worker in service.workers():
+        try:
+            if database_files(service, worker):
+                ready.append(worker)
+        except OSError:
+            continue
+    return ready
+
+
+def wait_for_ready_workers(service: Service) -> list[int]:
+    """Return the workers as soon as all of them have opened the database."""
+    found: list[int] = []
+
+    def ready() -> bool:
+        found[:] = ready_workers(service)
+        return len(found) == WORKERS
+
+    wait_until(ready, BOOTS_WITHIN_SEC, "both workers have opened the database")
+    return found
+
+
+def moment() -> None:
+    """Let a random moment pass: where in a commit the fault strikes shall differ."""
+    time.sleep(random.uniform(0, 0.1))
+
+
+def check_goes_on(service: Service, number: int) -> None:
+    """The next reading is taken and stored."""
+    answer = service.post("data2", reading_of(number))
+    assert answer.status == 200, answer
+    wait_until(lambda: is_stored(service, number), 20, f"reading {number} is stored")
+
+
+def is_stored(service: Service, number: int) -> bool:
+    """Whether a row with this number is seen from a connection of the test's own."""
+    return bool(service.rows("SELECT 1 FROM readings WHERE gas_resistance = ?", number))
+
+
+@repeated(20, 200)
+def test_a_killed_worker_loses_its_queue_at_most(
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
+) -> None:
+    running = service(write_queue_maxsize=QUEUE, **promise)
+    load = Load(running.port, numbers)
+    acknowledged_at: list[int] = []
+    with load.running():
+        for _ in range(times):
+            victim = random.choice(wait_for_ready_workers(running))
+            moment()
+            os.kill(victim, signal.SIGKILL)
+            acknowledged_at.append(len(load.acknowledged))
+            wait_until(lambda: victim not in running.workers(), 10, "it is gone")  # noqa: B023
+        wait_for_ready_workers(running)
+    load.check_answers()
+    assert running.process.poll() is None
+    last = Load(running.port, itertools.count(next(numbers)), clients=1)
+    with last.running():
+        last.burst()
+    assert last.statuses.keys() == {200}
+    wait_until(lambda: told_of(running)[0] == times, 10, "the log tells of every killed worker")
+    running.stop()
+
+    running.check_integrity()
+    counted = account(running, [load, last])
+    killed, told = told_of(running)
+    assert killed == times
+    assert told >= len(counted.lost), "the log says at least what is lost"
+    if promise:
+        assert counted.lost == set(), "acknowledged after the commit"
+    assert len(counted.lost) <= times * QUEUE
+    assert counted.lost.isdisjoint(last.acknowledged)
+    worst = most_lost_at_once(load, acknowledged_at, counted.lost)
+    record("worker-kill", variant(promise), times, counted, worst=worst)
+
+
+def told_of(service: Service) -> tuple[int, int]:
+    """How many killed workers, and at most how many lost readings, the log tells of."""
+    told = re.findall(
+        r"Killed workers: (\d+); readings lost that they had accepted: (?:up to (\d+)|none)",
+        "\n".join(service.log()),
+    )
+    return sum(int(killed) for killed, _ in told), sum(int(lost or 0) for _, lost in told)
+
+
+def variant(promise: dict[str, Any]) -> str:
+    """The promise as the table names it."""
+    return f"ACK={promise.get('ack', 'enqueued')}"
+
+
+def most_lost_at_once(load: Load, acknowledged_at: list[int], lost: frozenset[int]) -> int:
+    """The most readings that one kill has cost, by what had been acknowledged until then."""
+    costs = [0] * (len(acknowledged_at) + 1)
+    for place, number in enumerate(load.acknowledged):
+        if number in lost:
+            costs[sum(place >= at for at in acknowledged_at)] += 1
+    return max(costs)
+
+
+@repeated(2, 50)
+def test_when_the_master_is_killed_nothing_is_lost(
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
+) -> None:
+    running = service(start=False, **promise)
+    loads: list[Load] = []
+    for _ in range(times):
+        running.start()
+        load = Load(running.port, numbers)
+        with load.running():
+            load.burst()
+            os.kill(running.pid, signal.SIGKILL)
+            running.process.wait(10)
+            wait_until(lambda: not running.members(), 30, "the orphaned workers are gone")
+        load.check_answers()
+        loads.append(load)
+    check_stops_are_logged(running, 2 * times)
+    running.start()
+    last = Load(running.port, numbers)
+    with last.running():
+        last.burst()
+    assert last.statuses.keys() == {200}
+    running.stop()
+
+    running.check_integrity()
+    counted = account(running, [*loads, last])
+    assert counted.lost == set()
+    record("master-kill", variant(promise), times, counted)
+
+
+def check_stops_are_logged(service: Service, workers: int) -> None:
+    """Each worker has said that it leaves nothing behind."""
+    stops = [line for line in service.log() if "Worker stops" in line]
+    assert len(stops) == workers
+    assert all(line.endswith("Worker stops: 0 readings not stored") for line in stops)
+
+
+@repeated(2, 50)
+def test_a_reload_under_load_loses_nothing(
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
+) -> None:
+    running = service(**promise)
+    load = Load(running.port, numbers)
+    with load.running():
+        for _ in range(times):
+            load.burst()
+            reload_workers(running)
+    assert load.statuses.keys() == {200}, load.statuses
+    assert load.broken == []
+    load.check_answers()
+    check_goes_on(running, next(numbers))
+    load.sent.append(next(numbers) - 1)
+    running.stop()
+
+    running.check_integrity()
+    check_stops_are_logged(running, WORKERS * (times + 1))
+    counted = account(running, [load])
+    assert counted.lost == set()
+    record("hup", variant(promise), times, counted)
+
+
+@repeated(3, 50)
+def test_workers_that_boot_together_after_a_crash_are_not_in_each_others_way(
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
+) -> None:
+    running = service(start=False, **promise)
+    loads: list[Load] = []
+    seen = 0
+    for _ in range(times):
+        running.start()
+        load = Load(running.port, numbers)
+        with load.running():
+            load.burst()
+            moment()
+            seen = running.count()
+            os.killpg(running.pid, signal.SIGKILL)
+            running.process.wait(10)
+            wait_until(lambda: not running.members(), 10, "everything is gone")
+        loads.append(load)
+        assert running.count() >= seen, "what others have seen is stored"
+    running.start()
+    wait_for_ready_workers(running)
+    check_goes_on(running, next(numbers))
+    loads[-1].sent.append(next(numbers) - 1)
+    running.stop()
+
+    running.check_integrity()
+    loud = [line for line in running.log() if " INFO " not in line]
+    assert loud == [], "no worker found the database locked"
+    counted = account(running, loads)
+    if promise:
+        assert counted.lost == set()
+    record("boot-together", variant(promise), times, counted)
