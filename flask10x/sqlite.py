@@ -102,8 +102,11 @@ class Database:
 
 
 def database_path(settings: Settings) -> Path:
-    """The database file of these settings."""
-    return Path(make_url(settings.database_url).database or "")
+    """The database file of these settings, whichever link leads to it.
+
+    The lock files lie beside it: under two names for one file they would be two sets of locks.
+    """
+    return Path(make_url(settings.database_url).database or "").resolve()
 
 
 def kind_of(error: BaseException) -> Literal["row", "store"]:

@@ -10,6 +10,8 @@ from flask10x.errors import LockTimeout, ServiceRunning
 from flask10x.locks import FileLock, lock_path
 from flask10x.service import hold_database
 from flask10x.settings import Settings
+from flask10x.sqlite import database_path
+from tests.conftest import MakeSettings
 
 HOLD = """
 import fcntl, sys
@@ -72,3 +74,13 @@ def test_a_second_service_is_refused_with_the_first_ones_process(settings: Setti
         hold_database(settings)
     first.close()
     hold_database(settings).close()
+
+
+def test_two_names_of_one_database_have_the_same_locks(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "flask10x.sqlite3")
+
+    link = make_settings(DATABASE_URL=f"sqlite:///{tmp_path}/link.sqlite3")
+
+    assert database_path(link) == database_path(make_settings())

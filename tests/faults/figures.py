@@ -6,14 +6,25 @@ table from that. Without it nothing is written.
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
-from tests.e2e.load import Load, stored_numbers
+from tests.e2e.load import stored_numbers
 from tests.e2e.service import Service
 
 FILE = os.environ.get("FAULT_FIGURES", "")
+
+
+class Posted(Protocol):
+    """What a load or a sender has noted."""
+
+    sent: list[int]
+    acknowledged: list[int]
+    broken: list[str]
+    statuses: Counter[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +40,17 @@ class Account:
     """The numbers of readings that were acknowledged and are not stored."""
 
 
-def account(service: Service, loads: Iterable[Load]) -> Account:
+def account(service: Service, senders: Iterable[Posted]) -> Account:
     """Compare with the rows; no reading may be stored twice, and none that nobody sent."""
     stored = stored_numbers(service)
     sent: set[int] = set()
     acknowledged: set[int] = set()
     refused = unanswered = 0
-    for load in loads:
-        sent.update(load.sent)
-        acknowledged.update(load.acknowledged)
-        refused += load.statuses[503]
-        unanswered += len(load.broken)
+    for sender in senders:
+        sent.update(sender.sent)
+        acknowledged.update(sender.acknowledged)
+        refused += sender.statuses[503]
+        unanswered += len(sender.broken)
     assert [number for number, times in stored.items() if times > 1] == [], "stored twice"
     assert stored.keys() <= sent, "stored, but never sent"
     return Account(

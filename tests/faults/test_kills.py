@@ -1,6 +1,5 @@
 """Processes that are killed, stopped and reloaded under load."""
 
-import itertools
 import os
 import random
 import re
@@ -11,13 +10,13 @@ from typing import Any
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
-from tests.e2e.senders import reading_of
 from tests.e2e.service import WORKERS, Service, wait_until
 from tests.e2e.test_crashes import database_files
 from tests.e2e.test_stopping import reload_workers
 
 from .figures import account, record
 from .repeat import repeated
+from .sender import Sender
 
 # What one worker can lose at most is its queue, the batch in hand included.
 QUEUE = 500
@@ -53,18 +52,6 @@ def moment() -> None:
     time.sleep(random.uniform(0, 0.1))
 
 
-def check_goes_on(service: Service, number: int) -> None:
-    """The next reading is taken and stored."""
-    answer = service.post("data2", reading_of(number))
-    assert answer.status == 200, answer
-    wait_until(lambda: is_stored(service, number), 20, f"reading {number} is stored")
-
-
-def is_stored(service: Service, number: int) -> bool:
-    """Whether a row with this number is seen from a connection of the test's own."""
-    return bool(service.rows("SELECT 1 FROM readings WHERE gas_resistance = ?", number))
-
-
 @repeated(20, 200)
 def test_a_killed_worker_loses_its_queue_at_most(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
@@ -82,10 +69,8 @@ def test_a_killed_worker_loses_its_queue_at_most(
         wait_for_ready_workers(running)
     load.check_answers()
     assert running.process.poll() is None
-    last = Load(running.port, itertools.count(next(numbers)), clients=1)
-    with last.running():
-        last.burst()
-    assert last.statuses.keys() == {200}
+    last = Sender(running, numbers)
+    last.check_goes_on()
     wait_until(lambda: told_of(running)[0] == times, 10, "the log tells of every killed worker")
     running.stop()
 
@@ -97,7 +82,6 @@ def test_a_killed_worker_loses_its_queue_at_most(
     if promise:
         assert counted.lost == set(), "acknowledged after the commit"
     assert len(counted.lost) <= times * QUEUE
-    assert counted.lost.isdisjoint(last.acknowledged)
     worst = most_lost_at_once(load, acknowledged_at, counted.lost)
     record("worker-kill", variant(promise), times, counted, worst=worst)
 
@@ -143,10 +127,8 @@ def test_when_the_master_is_killed_nothing_is_lost(
         loads.append(load)
     check_stops_are_logged(running, 2 * times)
     running.start()
-    last = Load(running.port, numbers)
-    with last.running():
-        last.burst()
-    assert last.statuses.keys() == {200}
+    last = Sender(running, numbers)
+    last.check_goes_on()
     running.stop()
 
     running.check_integrity()
@@ -175,13 +157,13 @@ def test_a_reload_under_load_loses_nothing(
     assert load.statuses.keys() == {200}, load.statuses
     assert load.broken == []
     load.check_answers()
-    check_goes_on(running, next(numbers))
-    load.sent.append(next(numbers) - 1)
+    last = Sender(running, numbers)
+    last.check_goes_on()
     running.stop()
 
     running.check_integrity()
     check_stops_are_logged(running, WORKERS * (times + 1))
-    counted = account(running, [load])
+    counted = account(running, [load, last])
     assert counted.lost == set()
     record("hup", variant(promise), times, counted)
 
@@ -207,14 +189,14 @@ def test_workers_that_boot_together_after_a_crash_are_not_in_each_others_way(
         assert running.count() >= seen, "what others have seen is stored"
     running.start()
     wait_for_ready_workers(running)
-    check_goes_on(running, next(numbers))
-    loads[-1].sent.append(next(numbers) - 1)
+    last = Sender(running, numbers)
+    last.check_goes_on()
     running.stop()
 
     running.check_integrity()
     loud = [line for line in running.log() if " INFO " not in line]
     assert loud == [], "no worker found the database locked"
-    counted = account(running, loads)
+    counted = account(running, [*loads, last])
     if promise:
         assert counted.lost == set()
     record("boot-together", variant(promise), times, counted)

@@ -1,0 +1,50 @@
+"""Faults inside a process of the service; Python imports this by itself from PYTHONPATH.
+
+FAULT_KILL_WRITER names a file: whichever writer thread finds it there takes it away and dies, as a
+bug or a MemoryError would kill it. FAULT_CLOCK names a file with the seconds by which the clock is
+wrong.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+def die_on(marker: Path) -> None:
+    """Make writers die, one for each time that the marker is put there."""
+    from flask10x.writer import Writer  # noqa: PLC0415
+
+    usual = Writer._store
+
+    def store(writer: Writer) -> int:
+        try:
+            marker.unlink()
+        except FileNotFoundError:
+            return usual(writer)
+        raise SystemError("the test kills this thread")
+
+    Writer._store = store  # type: ignore[method-assign,assignment]
+
+
+def shift_by(file: Path) -> None:
+    """Let the clock that people set be wrong; the monotonic one stays right."""
+    right, right_ns = time.time, time.time_ns
+
+    def offset_sec() -> int:
+        return int(file.read_text() or 0)
+
+    def wrong() -> float:
+        return right() + offset_sec()
+
+    def wrong_ns() -> int:
+        return right_ns() + offset_sec() * 1_000_000_000
+
+    replaced: Any = time
+    replaced.time, replaced.time_ns = wrong, wrong_ns
+
+
+if "FAULT_KILL_WRITER" in os.environ:
+    die_on(Path(os.environ["FAULT_KILL_WRITER"]))
+if "FAULT_CLOCK" in os.environ:
+    shift_by(Path(os.environ["FAULT_CLOCK"]))

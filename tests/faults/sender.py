@@ -1,0 +1,87 @@
+"""A sender that posts one reading after the other, and keeps an account as a load does."""
+
+import itertools
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+
+from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
+from tests.e2e.service import Service, wait_until
+
+STORED_WITHIN_SEC = 30.0
+
+
+@dataclass(slots=True)
+class Sender:
+    """Posts numbered `/data2` readings, each over a connection of its own."""
+
+    service: Service
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    sent: list[int] = field(default_factory=list)
+    acknowledged: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    def post(self) -> Answer | None:
+        """Post the next reading; None when the connection broke. No answer comes late."""
+        number = next(self.numbers)
+        self.sent.append(number)
+        started = time.monotonic()
+        try:
+            answer = self.service.post("data2", reading_of(number))
+        except (OSError, HTTPException) as error:
+            self.broken.append(repr(error))
+            return None
+        assert time.monotonic() - started < LATEST_ANSWER_SEC
+        self._note(number, answer)
+        return answer
+
+    def post_times(self, times: int) -> None:
+        """Post so many readings."""
+        for _ in range(times):
+            self.post()
+
+    def post_for(self, seconds: float) -> None:
+        """Post until this time is over."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.post()
+
+    def check_goes_on(self) -> None:
+        """The service gets ready, and the next reading is taken and stored."""
+        wait_until(lambda: self.service.get("/readyz").status == 200, 30, "/readyz is 200")
+        answer = self.post()
+        assert answer is not None
+        assert answer.status == 200, answer
+        number = self.sent[-1]
+        wait_until(lambda: is_stored(self.service, number), STORED_WITHIN_SEC, "it is stored")
+
+    def _note(self, number: int, answer: Answer) -> None:
+        check_ingest_answer(answer)
+        self.statuses[answer.status] += 1
+        if answer.status == 200:
+            self.acknowledged.append(number)
+            return
+        assert answer.status == 503, answer
+        assert int(answer.headers["retry-after"]) > 0
+        self.refused.append(number)
+
+
+def is_stored(service: Service, number: int) -> bool:
+    """Whether a row with this number is seen from a connection of the test's own."""
+    return bool(service.rows("SELECT 1 FROM readings WHERE gas_resistance = ?", number))
+
+
+@contextmanager
+def write_lock(database: Path) -> Iterator[None]:
+    """Another process's write transaction: nobody else can commit until the block ends."""
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")

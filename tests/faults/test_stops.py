@@ -1,0 +1,180 @@
+"""Stops at the worst moment, and two services that want one database."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.senders import raw_connection, read_answer, reading_of
+from tests.e2e.service import STOP_WITHIN_SEC, WORKERS, Service, wait_until
+from tests.e2e.test_status import accepted_by
+
+from .figures import account, record
+from .repeat import repeated
+from .sender import Sender, write_lock
+
+QUEUE = 50
+
+
+def fill_queues(service: Service, load: Load) -> None:
+    """Post until every worker refuses; needs somebody who holds the write lock."""
+    with load.running():
+        wait_until(
+            lambda: service.get("/metrics").json["queue_length"] == WORKERS * QUEUE,
+            30,
+            "the queues of both workers are full",
+        )
+    assert load.statuses.keys() == {200, 503}
+    assert len(load.acknowledged) == load.statuses[200]
+
+
+@repeated(1, 50)
+def test_sigterm_at_a_full_queue_with_a_slow_request_in_flight(
+    service: MakeService, numbers: Iterator[int], times: int
+) -> None:
+    running = service(start=False, write_queue_maxsize=QUEUE)
+    loads: list[Load] = []
+    slow = Sender(running, numbers)
+    for _ in range(times):
+        running.start()
+        running.wait_for_workers()
+        loads.append(load := Load(running.port, numbers))
+        with write_lock(running.database):
+            fill_queues(running, load)
+            request = SlowRequest(running, slow)
+            running.process.send_signal(signal.SIGTERM)
+            # As slow as a board on a bad network; meanwhile the queue can't be stored.
+            time.sleep(1)
+        request.finish()
+        assert running.process.wait(STOP_WITHIN_SEC) == 0
+        assert running.members() == set()
+    running.start()
+    last = Sender(running, numbers)
+    last.check_goes_on()
+    running.stop()
+
+    running.check_integrity()
+    stops = [line for line in running.log() if "Worker stops" in line]
+    assert len(stops) == WORKERS * (times + 1)
+    assert all(line.endswith(" 0 readings not stored") for line in stops)
+    counted = account(running, [*loads, slow, last])
+    assert counted.lost == set()
+    assert counted.stored == counted.acknowledged
+    record("sigterm-full", "ACK=enqueued", times, counted)
+
+
+class SlowRequest:
+    """A reading whose last byte is kept back until `finish`."""
+
+    def __init__(self, service: Service, sender: Sender) -> None:
+        self._sender = sender
+        self._number = next(sender.numbers)
+        body = json.dumps(reading_of(self._number)).encode()
+        self._connection = raw_connection(service.port)
+        self._sock = self._connection.__enter__()
+        self._sock.sendall(b"POST /data2 HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body))
+        self._sock.sendall(body[:-1])
+        self._rest = body[-1:]
+        accepted_by(service, self._sock)
+
+    def finish(self) -> None:
+        """Send the rest; the answer has to come, and counts as any other."""
+        self._sock.sendall(self._rest)
+        answer = read_answer(self._sock)
+        self._connection.__exit__(None, None, None)
+        self._sender.sent.append(self._number)
+        self._sender.statuses[answer.status] += 1
+        assert answer.status in (200, 503), answer
+        if answer.status == 200:
+            self._sender.acknowledged.append(self._number)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("times", [3])
+def test_a_stop_while_nothing_can_be_stored_says_what_is_lost(
+    service: MakeService, numbers: Iterator[int], times: int
+) -> None:
+    """The one orderly stop that loses something: the store was out of reach to the end."""
+    running = service(start=False, write_queue_maxsize=QUEUE)
+    senders: list[Any] = []
+    for _ in range(times):
+        running.start()
+        running.wait_for_workers()
+        load = Load(running.port, numbers)
+        with write_lock(running.database):
+            fill_queues(running, load)
+            running.stop()
+        senders.append(load)
+    running.start()
+    senders.append(last := Sender(running, numbers))
+    last.check_goes_on()
+    running.stop()
+
+    running.check_integrity()
+    critical = [line for line in running.log() if " CRITICAL " in line]
+    assert len(critical) == WORKERS * times
+    assert all("Stopping with 50 readings not stored: " in line for line in critical)
+    counted = account(running, senders)
+    assert len(counted.lost) == WORKERS * QUEUE * times
+    record("stop-locked", "ACK=enqueued", times, counted)
+
+
+@repeated(2, 20)
+def test_of_two_services_that_start_together_one_gets_the_database(
+    service: MakeService, numbers: Iterator[int], times: int
+) -> None:
+    first = service(start=False)
+    # The same database under another name: the locks have to be the same all the same.
+    second = service(start=False, database_url=f"sqlite:///{linked(first)}")
+    loads: list[Load] = []
+    for _ in range(times):
+        for one in (first, second):
+            one.launch()
+        wait_until(lambda: ended(first) or ended(second), 30, "one of the two has ended")
+        winner, loser = (second, first) if ended(first) else (first, second)
+        assert loser.process.wait(30) == 1
+        assert f"(process {winner.pid}) already uses" in loser.output()
+        wait_until(lambda: answers(winner), 30, "the other one answers")  # noqa: B023
+        loads.append(load := Load(winner.port, numbers))
+        with load.running():
+            load.burst()
+        assert load.statuses.keys() == {200}
+        winner.stop()
+    first.start()
+    last = Sender(first, numbers)
+    last.check_goes_on()
+    first.stop()
+
+    first.check_integrity()
+    assert [line for line in first.log() if " INFO " not in line] == []
+    counted = account(first, [*loads, last])
+    assert counted.lost == set()
+    record("two-services", "ACK=enqueued", times, counted)
+
+
+def linked(service: Service) -> Path:
+    """Another name of the database of this service."""
+    link = service.folder / "link.sqlite3"
+    service.data_dir.mkdir()
+    link.symlink_to(service.database)
+    return link
+
+
+def ended(service: Service) -> bool:
+    """Whether the service is no longer running."""
+    return service.process.poll() is not None
+
+
+def answers(service: Service) -> bool:
+    """Whether the service listens and answers."""
+    try:
+        return service.get("/healthz").status == 200
+    except OSError:
+        return False
