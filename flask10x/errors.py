@@ -26,7 +26,7 @@ class ServiceRunning(Flask10xError):
 
 
 class SchemaError(Flask10xError):
-    """The database has not been migrated to the version this program needs."""
+    """The database has not been migrated, or can't be, to the version this program needs."""
 
 
 class QueryError(Flask10xError):

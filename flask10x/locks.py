@@ -78,8 +78,9 @@ class FileLock:
 
     def note(self, text: str) -> None:
         """Write a line into the lock file for whoever finds it locked."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, text.encode(), 0)
+        written = os.pwrite(self._fd, text.encode(), 0)
+        # Cut afterwards: on a full disk the space that is given up may not come back.
+        os.ftruncate(self._fd, written)
 
     def noted(self) -> str:
         """The line that the holder wrote, or an empty text."""

@@ -14,6 +14,7 @@ from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, re
 from tests.e2e.service import Service, wait_until
 
 STORED_WITHIN_SEC = 30.0
+REFUSES_WITHIN_SEC = 60.0
 
 
 @dataclass(slots=True)
@@ -51,6 +52,14 @@ class Sender:
         """Post until this time is over."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
+            self.post()
+
+    def post_until_refused(self, times: int) -> None:
+        """Post until so many readings have been refused."""
+        enough = len(self.refused) + times
+        deadline = time.monotonic() + REFUSES_WITHIN_SEC
+        while len(self.refused) < enough:
+            assert time.monotonic() < deadline, "readings are still accepted"
             self.post()
 
     def check_goes_on(self) -> None:
