@@ -25,6 +25,10 @@ class ServiceRunning(Flask10xError):
     """Another service owns this database; the text names its process id."""
 
 
+class ServiceError(Flask10xError):
+    """The running service could not be asked, or did not answer as it should."""
+
+
 class SchemaError(Flask10xError):
     """The database has not been migrated, or can't be, to the version this program needs."""
 

@@ -20,7 +20,7 @@ from flask10x.stations import STATIONS
 # was killed may not have been tidied up yet.
 SLOTS = 64
 SHARED_FIELDS = 6
-SLOT_FIELDS = 5
+SLOT_FIELDS = 6
 # A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
 # in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
 BYTES_PER_FIELD = 8
@@ -52,6 +52,12 @@ class Slot:
     """Failed commits and refused rows since the service started, of all who had this slot."""
     trouble = Field(4)
     """1 while its writer cannot store readings, else 0."""
+    queue_oldest_ms = Field(5)
+    """When the reading that waits longest was accepted, in milliseconds of CLOCK_MONOTONIC.
+
+    Of this worker's readings, all that were accepted before it are stored. Without meaning while
+    `queue_length` is 0.
+    """
 
     def __init__(self, words: "memoryview[int]", start: int) -> None:
         self.words = words
@@ -120,6 +126,15 @@ class Gauges:
     def queue_length(self) -> int:
         """Readings that were accepted and not yet stored, over all workers."""
         return sum(slot.queue_length for slot in self.slots)
+
+    def queue_oldest_ms(self) -> int | None:
+        """When the reading that waits longest was accepted, over all workers; None: none waits.
+
+        In milliseconds of CLOCK_MONOTONIC, which is the same in every process of the machine.
+        """
+        # In this order: a queue that is found empty had stored everything a moment ago.
+        waiting = [slot.queue_oldest_ms for slot in self.slots if slot.queue_length]
+        return min(waiting, default=None)
 
     def errors_total(self) -> int:
         """Failed commits and refused rows, those before this start included once loaded."""

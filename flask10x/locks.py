@@ -1,7 +1,8 @@
 """Locks between processes: `flock` on files beside the database.
 
-Three are used: one round every commit and checkpoint, one held by the running service, one held
-by the elected monitor. The kernel frees a lock when its last holder dies, so none can be left over.
+One is held round every commit and checkpoint, one by the running service, one by the elected
+monitor, one by an export, one by a backup. The kernel frees a lock when its last holder dies, so
+none can be left over.
 """
 
 import fcntl
@@ -9,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask10x.errors import LockTimeout
@@ -84,4 +86,34 @@ class FileLock:
 
     def noted(self) -> str:
         """The line that the holder wrote, or an empty text."""
-        return os.pread(self._fd, 200, 0).decode(errors="replace").strip()
+        return _noted(self._fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The line that the holder of a lock wrote, and when it did, in seconds since the epoch."""
+
+    text: str
+    written_at: float
+
+
+def note_of_holder(path: Path) -> Note | None:
+    """What the holder of this lock has noted; None when nobody holds it.
+
+    Works where nothing may be written. Raises OSError when the file can't be read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return Note(_noted(fd), os.fstat(fd).st_mtime)
+    finally:
+        os.close(fd)
+    return None
+
+
+def _noted(fd: int) -> str:
+    return os.pread(fd, 200, 0).decode(errors="replace").strip()

@@ -1,10 +1,14 @@
-"""One service for each database: the lock that says so."""
+"""One service for each database: the lock that says so, and what the running one answers."""
 
+import json
 import os
 import time
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any
 
-from flask10x.errors import ServiceRunning
-from flask10x.locks import FileLock, lock_path
+from flask10x.errors import ServiceError, ServiceRunning
+from flask10x.locks import FileLock, lock_path, note_of_holder
 from flask10x.settings import Settings
 from flask10x.sqlite import database_path
 
@@ -12,6 +16,67 @@ from flask10x.sqlite import database_path
 # they notice within a second or two, and never stay longer than the drain.
 ORPHANS_TIMEOUT_SEC = 30.0
 POLL_SEC = 0.1
+# It answers in milliseconds; half of this is what a sender with a short temper waits.
+ANSWER_TIMEOUT_SEC = 5.0
+# Where to ask a service that listens everywhere.
+EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The service that holds a database now: its process, its BIND, when it began (epoch)."""
+
+    pid: str
+    bind: str
+    since: float
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """The JSON object that it answers, whatever the status.
+
+        Raises ServiceError when it gives no such answer within some seconds.
+        """
+        host, _, port = self.bind.rpartition(":")
+        try:
+            connection = HTTPConnection(
+                EVERYWHERE.get(host, host).strip("[]"), int(port), timeout=ANSWER_TIMEOUT_SEC
+            )
+            answer = _answer(connection, path)
+        except (OSError, ValueError, HTTPException) as error:
+            raise ServiceError(f"no answer from {self.bind}{path}: {error!r}") from None
+        if not isinstance(answer, dict):
+            raise ServiceError(f"no object from {self.bind}{path}: {answer!r:.100}")
+        return answer
+
+    def oldest_waiting_sec(self) -> float | None:
+        """How long the reading that waits longest to be stored has waited; None when none waits.
+
+        Readings accepted before that one are stored. Raises ServiceError as `ask` does.
+        """
+        answer = self.ask("/readyz")
+        if "queue_oldest_seconds" not in answer:
+            raise ServiceError(f"{self.bind}/readyz says: {answer}")
+        seconds: float | None = answer["queue_oldest_seconds"]
+        return seconds
+
+
+def _answer(connection: HTTPConnection, path: str) -> Any:
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def running(settings: Settings) -> Running | None:
+    """The service that has this database now, or None.
+
+    Also works where nothing may be written; raises OSError when the lock can't be read.
+    """
+    note = note_of_holder(lock_path(database_path(settings), "service"))
+    if note is None:
+        return None
+    pid, _, bind = note.text.partition(" ")
+    return Running(pid, bind or settings.bind, note.written_at)
 
 
 def hold_database(settings: Settings) -> FileLock:
@@ -25,7 +90,7 @@ def hold_database(settings: Settings) -> FileLock:
     lock = FileLock(lock_path(path, "service"))
     deadline = time.monotonic() + ORPHANS_TIMEOUT_SEC
     while not lock.try_acquire():
-        holder = lock.noted()
+        holder = lock.noted().partition(" ")[0]
         if _alive(holder) or time.monotonic() >= deadline:
             lock.close()
             raise ServiceRunning(
@@ -33,13 +98,14 @@ def hold_database(settings: Settings) -> FileLock:
                 " stop it first, or give this one its own FLASK10X_DATA_DIR"
             )
         time.sleep(POLL_SEC)
-    lock.note(f"{os.getpid()}\n")
+    lock.note(f"{os.getpid()} {settings.bind}\n")
     return lock
 
 
 def _alive(pid: str) -> bool:
     if not pid.isdigit():
-        return True
+        # A holder that has not noted itself yet, or `check` looking whether there is one.
+        return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -36,10 +36,11 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """200 when readings can be stored, else 503 with every reason."""
-    reasons = _obstacles(_store())
-    if reasons:
-        return jsonify(status="not ready", reasons=reasons), 503
-    return jsonify(status="ready"), 200
+    store = _store()
+    waited = {"queue_oldest_seconds": _oldest_sec(store)}
+    if reasons := _obstacles(store):
+        return jsonify(status="not ready", reasons=reasons, **waited), 503
+    return jsonify(status="ready", **waited), 200
 
 
 def _obstacles(store: Store) -> list[str]:
@@ -85,6 +86,14 @@ def metrics() -> tuple[Response, int]:
         "inactivity_warn_threshold_sec": store.settings.inactivity_warn_sec,
     }
     return jsonify(answer | _silence(store, last)), 200
+
+
+def _oldest_sec(store: Store) -> float | None:
+    """How long the reading that waits longest has waited, rounded up to the millisecond."""
+    oldest_ms = store.gauges.queue_oldest_ms()
+    if oldest_ms is None:
+        return None
+    return max(1, time.monotonic_ns() // 1_000_000 + 1 - oldest_ms) / 1000
 
 
 def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, Any]]:

@@ -102,6 +102,9 @@ class Writer:
                 raise WriterClosed
             if self.full:
                 raise QueueFull
+            now_sec = self._clock()
+            if self._waiting == 0:
+                self._slot.queue_oldest_ms = int(now_sec * 1000)
             self._waiting += 1
             self._queue.put((now_sec, row))
             self._show_waiting()
@@ -181,6 +184,7 @@ class Writer:
             return
         arrived, row = first
         self._batch.append(row)
+        self._slot.queue_oldest_ms = int(arrived * 1000)
         company_until = arrived + self._settings.commit_interval_sec
         while len(self._batch) < self._settings.batch_max_rows:
             wait_sec = company_until - self._clock() if patient and not self._hurried else 0

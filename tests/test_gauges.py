@@ -39,6 +39,16 @@ def test_starts_empty(gauges: Gauges) -> None:
     assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
 
 
+def test_the_oldest_that_waits_is_that_of_the_queues_that_are_not_empty(gauges: Gauges) -> None:
+    assert gauges.queue_oldest_ms() is None
+    for number, length, oldest_ms in ((0, 0, 100), (1, 2, 300), (63, 1, 200)):
+        gauges.slot(number).queue_length = length
+        gauges.slot(number).queue_oldest_ms = oldest_ms
+    assert gauges.queue_oldest_ms() == 200
+    gauges.slot(63).queue_length = 0
+    assert gauges.queue_oldest_ms() == 300
+
+
 def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
     def first() -> None:
         slot = gauges.slot(0)

@@ -32,7 +32,10 @@ def test_health(client: FlaskClient) -> None:
 
 def test_ready(client: FlaskClient) -> None:
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ready"})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"status": "ready", "queue_oldest_seconds": None},
+    )
 
 
 def test_not_ready_while_the_database_is_locked(client: FlaskClient, database: Database) -> None:
@@ -45,6 +48,7 @@ def test_not_ready_while_the_database_is_locked(client: FlaskClient, database: D
     assert answer.json == {
         "status": "not ready",
         "reasons": ["the database cannot be written: SQLITE_BUSY: database is locked"],
+        "queue_oldest_seconds": None,
     }
     other.execute("ROLLBACK")
     other.close()
@@ -85,6 +89,21 @@ def test_metrics_of_an_empty_store(client: FlaskClient) -> None:
         "inactivity_seconds": nothing,
         "inactivity_warn_threshold_sec": 120,
     }
+
+
+def test_readiness_tells_how_long_the_oldest_reading_has_waited(
+    client: FlaskClient, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.submit(pico(1))
+    oldest_ms = time.monotonic_ns() // 1_000_000
+    monkeypatch.setattr(time, "monotonic_ns", lambda: (oldest_ms + 2500) * 1_000_000)
+    found = client.get("/readyz").json
+    assert found is not None
+    assert 2.5 <= found["queue_oldest_seconds"] < 3.5
+    writer.step()
+    found = client.get("/readyz").json
+    assert found is not None
+    assert found["queue_oldest_seconds"] is None
 
 
 def test_metrics_come_from_the_database(

@@ -143,6 +143,35 @@ def test_errors_are_written_only_when_there_are_new_ones(
     gauges.close()
 
 
+def test_the_oldest_that_waits_moves_with_what_is_stored(
+    settings: Settings, database: Database
+) -> None:
+    now_sec = 100.0
+    gauges = Gauges()
+    writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
+    seen = [gauges.queue_oldest_ms()]
+    for number in range(6):
+        now_sec = 100.0 + number
+        writer.submit(pico(number))
+        seen.append(gauges.queue_oldest_ms())
+    assert seen == [None, *[100_000] * 6]
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    with write_lock(database.path):
+        assert writer.step() == 0
+        assert gauges.queue_oldest_ms() == 100_000
+    # Four rows make a batch.
+    assert writer.step() == 4
+    writer._take(patient=False)
+    assert gauges.queue_oldest_ms() == 104_000
+    assert writer.step() == 2
+    assert gauges.queue_oldest_ms() is None
+    now_sec = 200.0
+    writer.submit(pico(7))
+    assert gauges.queue_oldest_ms() == 200_000
+    writer.close(5)
+    gauges.close()
+
+
 def test_a_batch_has_no_more_rows_than_allowed(writer: Writer) -> None:
     for n in range(6):
         writer.submit(pico(n))
