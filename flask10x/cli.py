@@ -8,7 +8,7 @@ import click
 
 from flask10x.errors import Flask10xError
 
-COMMANDS = ("serve", "migrate", "export")
+COMMANDS = ("serve", "migrate", "export", "backup", "restore", "check")
 
 
 class _Commands(click.Group):

@@ -46,3 +46,19 @@ class QueryError(Flask10xError):
 
 class ExportError(Flask10xError):
     """A CSV file could not be brought up to date; nothing was appended to it."""
+
+
+class CopyError(Flask10xError):
+    """A database file is damaged, incomplete or none of Flask10X's; the text says which."""
+
+
+class BackupError(Flask10xError):
+    """No backup was made, and no file has its final name; the text says why."""
+
+
+class BackupRunning(BackupError):
+    """Another backup writes into the same folder; this one did nothing."""
+
+
+class RestoreError(Flask10xError):
+    """The database was not replaced, it is as it was; the text says why."""

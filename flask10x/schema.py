@@ -6,35 +6,60 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
+from flask10x import revisions
 from flask10x.errors import SchemaError
-from flask10x.settings import CHECKOUT, Settings
-from flask10x.sqlite import code_of, database_path, reason_of
+from flask10x.settings import Settings
+from flask10x.sqlite import code_of, database_path, open_read_only, reason_of
 
 # SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
 WRONG_SQL = "SQLITE_ERROR"
-
-_INSIDE = Path(__file__).resolve().parent / "migrations"
-
-
-def migrations() -> Path:
-    """The folder with the migrations: inside the installed package, else in the checkout."""
-    return _INSIDE if _INSIDE.is_dir() else CHECKOUT / "migrations"
 
 
 def upgrade(settings: Settings) -> None:
     """Make the database if there is none, and run every migration that it has not seen.
 
-    Raises SchemaError when the database can't be written now: locked, no space, I/O error. Raises
-    what Alembic and SQLAlchemy raise when a migration is wrong. Nothing is left half done.
+    A database that is at the version already is only read, so that a start does not fail when
+    another program holds the write lock at that moment.
+
+    Raises SchemaError when the database can't be read or written now (locked, no space, I/O
+    error) or when a newer program has made it. Raises what Alembic and SQLAlchemy raise when a
+    migration is wrong. Nothing is left half done.
     """
     path = database_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    config = Config()
-    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
-    config.attributes["settings"] = settings
+    known, found = revisions.known(), _current(path)
+    if found == known[-1]:
+        return
+    if found is not None and found not in known:
+        raise SchemaError(
+            f"{path} is at version {found}, made by a newer Flask10X; this one knows {known[-1]}"
+        )
     try:
-        command.upgrade(config, "head")
+        _run(settings)
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             raise
         raise SchemaError(f"{path} cannot be migrated: {reason_of(error)}") from error
+
+
+def _current(path: Path) -> str | None:
+    """The version of the database; None when there is none or it was never migrated."""
+    if not path.exists():
+        return None
+    engine = open_read_only(path)
+    try:
+        with engine.connect() as connection:
+            return revisions.current(connection)
+    except DBAPIError as error:
+        if code_of(error) == WRONG_SQL:
+            return None
+        raise SchemaError(f"{path} cannot be read: {reason_of(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def _run(settings: Settings) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revisions.migrations()).replace("%", "%%"))
+    config.attributes["settings"] = settings
+    command.upgrade(config, "head")

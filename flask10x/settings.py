@@ -28,6 +28,7 @@ class Settings:
     database_url: str
     csv_dir: Path
     log_dir: Path
+    backup_dir: Path
     bind: str
     workers: int = 2
     threads: int = 2
@@ -93,6 +94,7 @@ def _complete(given: dict[str, Any]) -> Settings:
     given.setdefault("database_url", f"sqlite:///{data_dir / 'flask10x.sqlite3'}")
     given.setdefault("csv_dir", data_dir / "csv")
     given.setdefault("log_dir", data_dir / "logs")
+    given.setdefault("backup_dir", data_dir / "backups")
     given.setdefault("bind", f"0.0.0.0:{port or 8888}")
     if port is not None and not given["bind"].endswith(f":{port}"):
         raise SettingsError(
@@ -197,6 +199,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "database_url": _database_url,
     "csv_dir": _folder,
     "log_dir": _folder,
+    "backup_dir": _folder,
     "bind": _text,
     "workers": _whole(1, 16),
     "threads": _whole(1, 64),

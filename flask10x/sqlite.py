@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -41,6 +41,12 @@ LAST_AFFECTED_SQLITE = (3, 51, 2)
 
 # Codes that speak of one row; every other code speaks of the store, and the batch is kept.
 ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
+
+# What belongs to a database file beside it. Committed rows may be in the first two only.
+WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
+
+# How often Python gets to see a Ctrl+C during a statement that runs for minutes.
+STEPS_BETWEEN_SIGNALS = 100_000
 
 Mode = Literal["read", "write"]
 
@@ -136,12 +142,86 @@ def reason_of(error: BaseException) -> str:
 def log_version(commit_lock: bool) -> None:
     """Log SQLite's version; WARN when it can lose committed rows and the commit lock is off."""
     log.info("SQLite %s", sqlite3.sqlite_version)
-    if not commit_lock and sqlite3.sqlite_version_info <= LAST_AFFECTED_SQLITE:
-        log.warning(
-            "SQLite %s can lose committed rows when two workers commit at the same instant,"
-            " and FLASK10X_COMMIT_LOCK is off",
-            sqlite3.sqlite_version,
-        )
+    if risk := version_risk(commit_lock):
+        log.warning("%s", risk)
+
+
+def version() -> str:
+    """SQLite's version, `3.46.1`."""
+    return sqlite3.sqlite_version
+
+
+def version_risk(commit_lock: bool) -> str:
+    """What this SQLite can lose without the commit lock; empty when nothing."""
+    if commit_lock or sqlite3.sqlite_version_info > LAST_AFFECTED_SQLITE:
+        return ""
+    return (
+        f"SQLite {sqlite3.sqlite_version} can lose committed rows when two workers commit at the"
+        " same instant, and FLASK10X_COMMIT_LOCK is off"
+    )
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file that SQLite keeps beside a database: `WAL`, `JOURNAL` or `SHARED_MEMORY`."""
+    return path.with_name(path.name + suffix)
+
+
+def open_read_only(path: Path, *, immutable: bool = False) -> Engine:
+    """An engine whose connections can change nothing: closing one never checkpoints the WAL.
+
+    `immutable` is for a file that nobody else has open and that has no WAL: nothing is locked and
+    nothing written beside it.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+
+    def connect() -> sqlite3.Connection:
+        timeout_sec = READ_BUSY_TIMEOUT_MS / 1000
+        driver = sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True)
+        driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
+        return driver
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def copy_into(path: Path, target: Path) -> None:
+    """Write a consistent copy of a database that others go on using into a new file.
+
+    The copy is one file, defragmented, without a WAL, and not yet on the disk. Until it is
+    complete the WAL of the original can't begin anew, so it grows with every commit.
+    Raises sqlalchemy.exc.DBAPIError; then the target is worthless.
+    """
+    with open_read_only(path).connect() as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+
+
+def damages(connection: Connection, *, full: bool) -> list[str]:
+    """What SQLite's own check finds wrong, a line each; empty when the database is sound.
+
+    `full` also compares each index with its table and takes several times as long.
+    """
+    pragma = "integrity_check" if full else "quick_check"
+    try:
+        lines = connection.exec_driver_sql(f"PRAGMA {pragma}").scalars().all()
+    except DBAPIError as error:
+        if code_of(error) == "SQLITE_INTERRUPT":
+            raise
+        return [reason_of(error)]
+    return [line for line in lines if line != "ok"]
+
+
+def make_single_file(path: Path) -> None:
+    """Bring the WAL into its database and remove it, so that the file stands for itself.
+
+    Hold the commit lock. Raises sqlite3.Error and leaves everything as it is: SQLITE_BUSY when
+    anybody else has the database open.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    timeout_sec = WRITE_BUSY_TIMEOUT_MS / 1000
+    driver = sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True)
+    try:
+        driver.execute("PRAGMA journal_mode = DELETE").fetchone()
+    finally:
+        driver.close()
 
 
 def last_id(connection: Connection) -> int:

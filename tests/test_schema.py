@@ -10,20 +10,45 @@ from sqlalchemy.exc import OperationalError
 from flask10x import schema
 from flask10x.errors import SchemaError
 from flask10x.settings import Settings
+from tests.rows import execute
 
 
-def test_a_locked_database_is_an_error_in_one_line(settings: Settings, tmp_path: Path) -> None:
-    schema.upgrade(settings)
-    with closing(sqlite3.connect(tmp_path / "flask10x.sqlite3", isolation_level=None)) as other:
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "flask10x.sqlite3"
+
+
+def test_a_locked_database_is_an_error_in_one_line(settings: Settings, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(SchemaError) as caught:
             schema.upgrade(settings)
-    path = tmp_path / "flask10x.sqlite3"
     assert str(caught.value) == f"{path} cannot be migrated: SQLITE_BUSY: database is locked"
+    schema.upgrade(settings)
 
 
-def test_wrong_sql_keeps_its_traceback(settings: Settings, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "flask10x.sqlite3")) as other:
-        other.execute("CREATE TABLE readings (id)")
+def test_a_locked_database_that_is_up_to_date_is_no_error(settings: Settings, path: Path) -> None:
+    schema.upgrade(settings)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        schema.upgrade(settings)
+
+
+def test_a_database_of_a_newer_program(settings: Settings, path: Path) -> None:
+    schema.upgrade(settings)
+    execute(path, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="is at version 9999, made by a newer Flask10X"):
+        schema.upgrade(settings)
+
+
+def test_a_file_that_is_no_database(settings: Settings, path: Path) -> None:
+    path.write_bytes(b"current_time,Pressure,Tempereture\r\n" * 100)
+    with pytest.raises(SchemaError, match="cannot be read: SQLITE_NOTADB"):
+        schema.upgrade(settings)
+
+
+def test_wrong_sql_keeps_its_traceback(settings: Settings, path: Path) -> None:
+    execute(path, "CREATE TABLE readings (id)")
     with pytest.raises(OperationalError, match="table readings already exists"):
         schema.upgrade(settings)

@@ -17,6 +17,7 @@ def test_defaults_are_the_contracts() -> None:
         database_url="sqlite:////srv/x/flask10x.sqlite3",
         csv_dir=Path("/srv/x/csv"),
         log_dir=Path("/srv/x/logs"),
+        backup_dir=Path("/srv/x/backups"),
         bind="0.0.0.0:8888",
         workers=2,
         threads=2,

@@ -1,0 +1,39 @@
+"""`flask10x backup`: a checked copy of the database, made while the service writes."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from flask10x import settings
+from flask10x.backup import DEFAULT_KEEP, backup
+from flask10x.errors import BackupRunning
+
+# As with two exports at once: this status tells cron's mail which it was.
+ALREADY_RUNNING_STATUS = 3
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    default=DEFAULT_KEEP,
+    show_default=True,
+    help="How many backups the folder holds afterwards; the oldest go.",
+)
+def command(folder: Path | None, keep: int) -> None:
+    """Back the database up into FOLDER, by default FLASK10X_BACKUP_DIR.
+
+    Prints the file, its rows, size and the seconds it took. Exit status: 0 when the backup is
+    complete, checked and on the disk, 1 when there is none, 3 when another backup is running.
+    """
+    config = settings.load()
+    try:
+        done = backup(config, folder or config.backup_dir, keep)
+    except BackupRunning as error:
+        click.echo(f"flask10x: {error}", err=True)
+        sys.exit(ALREADY_RUNNING_STATUS)
+    click.echo(str(done))
+    for warning in done.warnings:
+        click.echo(f"flask10x: {warning}", err=True)

@@ -1,0 +1,31 @@
+"""`flask10x check`: is everything well?"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from flask10x import settings
+from flask10x.findings import Finding, worst
+from flask10x.health import check
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Compare each index with its table too: slower.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+def command(full: bool, as_json: bool) -> None:
+    """Look at the database, the space, the service, the exports and the backups.
+
+    Changes nothing and can be run at any time. Each line begins with ok, WARN (worth a look) or
+    FAIL (wrong). Exit status: 1 when any line says FAIL, else 0.
+    """
+    findings = check(settings.load(), full=full)
+    click.echo(_json(findings) if as_json else "\n".join(map(str, findings)))
+    sys.exit(1 if worst(findings) == "FAIL" else 0)
+
+
+def _json(findings: Sequence[Finding]) -> str:
+    found = [asdict(finding) for finding in findings]
+    return json.dumps({"status": worst(findings), "findings": found}, ensure_ascii=False)
