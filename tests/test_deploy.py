@@ -21,8 +21,9 @@ from .e2e.service import WORKERS, Service, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
-SERVICES = ("flask10x.service", "flask10x-export.service")
-UNITS = (*SERVICES, "flask10x-export.timer")
+SERVICES = ("flask10x.service", "flask10x-export.service", "flask10x-backup.service")
+TIMERS = ("flask10x-export.timer", "flask10x-backup.timer")
+UNITS = (*SERVICES, *TIMERS)
 COMMAND = "/opt/flask10x/.venv/bin/flask10x"
 ENV_FILE = "/etc/flask10x/flask10x.env"
 # Commented lines of the settings file that are examples, not defaults.
@@ -43,7 +44,10 @@ def unit(name: str) -> ConfigParser:
 
 
 def drop_ins() -> list[str]:
-    pages = [(ROOT / page).read_text() for page in ("deploy/README.md", "docs/moving.md")]
+    pages = [
+        (ROOT / page).read_text()
+        for page in ("deploy/README.md", "docs/backup.md", "docs/moving.md")
+    ]
     return [b for page in pages for b in re.findall(r"^```ini\n(.*?)^```$", page, re.M | re.S)]
 
 
@@ -84,7 +88,7 @@ def test_systemd_does_complain_about_a_mistake(installed: Path) -> None:
 @needs_systemd
 @pytest.mark.parametrize("drop_in", drop_ins(), ids=lambda text: text.splitlines()[1])
 def test_systemd_accepts_the_drop_ins_of_the_documents(installed: Path, drop_in: str) -> None:
-    for name in UNITS[2:] if "[Timer]" in drop_in else SERVICES:
+    for name in TIMERS if "[Timer]" in drop_in else SERVICES:
         (installed / f"{name}.d").mkdir()
         (installed / f"{name}.d" / "override.conf").write_text(drop_in, encoding="utf-8")
 
@@ -95,6 +99,8 @@ def test_the_units_start_the_documented_commands() -> None:
     assert unit("flask10x.service")["Service"]["ExecStart"] == f"{COMMAND} serve"
     assert unit("flask10x-export.service")["Service"]["ExecStart"] == f"{COMMAND} export"
     assert unit("flask10x-export.timer")["Timer"]["OnCalendar"] == "*-*-* 00:05:00"
+    assert unit("flask10x-backup.service")["Service"]["ExecStart"] == f"{COMMAND} backup"
+    assert unit("flask10x-backup.timer")["Timer"]["OnCalendar"] == "*-*-* 00:35:00"
 
 
 @pytest.mark.parametrize(
@@ -104,10 +110,15 @@ def test_the_units_start_the_documented_commands() -> None:
         *("WorkingDirectory", "Environment", "EnvironmentFile", "ProtectSystem", "ProtectHome"),
     ],
 )
-def test_both_services_see_the_same_files_as_the_same_user(key: str) -> None:
-    server, export = (unit(name)["Service"] for name in SERVICES)
+def test_all_services_see_the_same_files_as_the_same_user(key: str) -> None:
+    server, export, backup = (unit(name)["Service"][key] for name in SERVICES)
 
-    assert server[key] == export[key]
+    assert server == export == backup
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_a_missed_night_is_made_up(name: str) -> None:
+    assert unit(name)["Timer"]["Persistent"] == "true"
 
 
 def test_systemd_waits_longer_than_gunicorn() -> None:
@@ -200,14 +211,13 @@ def test_the_units_read_the_settings_file() -> None:
 # The crontab
 
 
-def cron_line() -> str:
+def cron_lines() -> list[str]:
     lines = (DEPLOY / "crontab.example").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if re.match(r"[\d*]", line)]
-    return line
+    return [line for line in lines if re.match(r"[\d*]", line)]
 
 
-def run_by_cron(folder: Path) -> list[str]:
-    """Run the crontab's command as cron does; what the export would have been given."""
+def run_by_cron(folder: Path, line: str) -> list[str]:
+    """Run a line's command as cron does; what the program would have been given."""
     script = folder / "shown.py"
     script.write_text(
         "import os\n"
@@ -215,15 +225,14 @@ def run_by_cron(folder: Path) -> list[str]:
         "print(os.environ.get('FLASK10X_CSV_DIR'))\n"
         "print(oct(os.umask(0)))\n"
     )
-    command = cron_line().split(maxsplit=5)[5]
-    for installed, here in (
-        (ENV_FILE, str(folder / "flask10x.env")),
-        ("/opt/flask10x/.venv/bin/python", sys.executable),
-        ("/opt/flask10x/scripts/export_csv.py", str(script)),
-        ("logger -t flask10x-export", "cat"),
-    ):
-        assert installed in command
-        command = command.replace(installed, here)
+    command = line.split(maxsplit=5)[5].replace(ENV_FILE, str(folder / "flask10x.env"))
+    command, programs = re.subn(
+        r"/opt/flask10x/\.venv/bin/(python /opt/flask10x/scripts/export_csv\.py|flask10x backup) ",
+        f"{sys.executable} {script} ",
+        command,
+    )
+    command, loggers = re.subn(r"logger -t flask10x-(export|backup)$", "cat", command)
+    assert (programs, loggers) == (1, 1)
     environment = {"PATH": "/usr/bin:/bin", "FLASK10X_DATA_DIR": "/var/lib/flask10x"}
     ran = subprocess.run(
         ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=True
@@ -232,22 +241,24 @@ def run_by_cron(folder: Path) -> list[str]:
     return ran.stdout.splitlines()
 
 
-def test_cron_exports_with_the_settings_of_the_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", cron_lines())
+def test_cron_runs_with_the_settings_of_the_service(tmp_path: Path, line: str) -> None:
     (tmp_path / "flask10x.env").write_text("# a comment\n\nFLASK10X_CSV_DIR=/mnt/csv\n")
 
-    assert run_by_cron(tmp_path) == ["/var/lib/flask10x", "/mnt/csv", "0o27"]
+    assert run_by_cron(tmp_path, line) == ["/var/lib/flask10x", "/mnt/csv", "0o27"]
 
 
-def test_cron_exports_without_a_settings_file(tmp_path: Path) -> None:
-    assert run_by_cron(tmp_path) == ["/var/lib/flask10x", "None", "0o27"]
+@pytest.mark.parametrize("line", cron_lines())
+def test_cron_runs_without_a_settings_file(tmp_path: Path, line: str) -> None:
+    assert run_by_cron(tmp_path, line) == ["/var/lib/flask10x", "None", "0o27"]
 
 
 def test_the_crontab_is_one_that_cron_understands() -> None:
     text = (DEPLOY / "crontab.example").read_text(encoding="utf-8")
     environment = unit("flask10x-export.service")["Service"]["Environment"]
 
-    assert re.match(r"5 0 \* \* \* ", cron_line())
+    assert [line.split(" * * * ")[0] for line in cron_lines()] == ["5 0", "35 0"]
     # cron ends the command at a percent sign.
-    assert "%" not in cron_line()
+    assert "%" not in "".join(cron_lines())
     assert f"\n{environment}\n" in text
     assert text.endswith("\n")
