@@ -19,7 +19,7 @@ from flask10x.service import Running, hold_database
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
-from tests.faults import killed_at, needs_strace, small_disk
+from tests.killing import killed_at, needs_strace, small_disk
 from tests.rows import execute, pico, select
 
 FINAL = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
