@@ -19,7 +19,7 @@ from flask10x.service import Running, hold_database
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
-from tests.killing import killed_at, needs_strace, small_disk
+from tests.provoked import killed_at, needs_strace, small_disk
 from tests.rows import execute, pico, select
 
 FINAL = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
@@ -355,7 +355,7 @@ def test_a_service_that_does_not_answer_gets_its_time(
     lock.close()
     (warning,) = done.warnings
     assert warning.startswith("could not ask the service whether the newest readings are stored")
-    assert "no answer from 127.0.0.1:1/metrics: ConnectionRefusedError" in warning
+    assert "no answer from 127.0.0.1:1/readyz: ConnectionRefusedError" in warning
     assert done.seconds >= 0.2, "two commit intervals"
 
 

@@ -21,7 +21,7 @@ from flask10x.service import hold_database
 from flask10x.settings import Settings
 from flask10x.writer import Writer
 from tests.conftest import MakeSettings
-from tests.killing import small_disk
+from tests.provoked import small_disk
 from tests.rows import execute, pico
 
 # tests/test_revisions.py holds it against Alembic.

@@ -20,7 +20,7 @@ from flask10x.rows import INSERT, row_of
 from flask10x.service import hold_database
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
-from tests.killing import killed_at, needs_strace
+from tests.provoked import killed_at, needs_strace
 from tests.rows import execute, pico, select
 
 PRESSURES = "SELECT pressure FROM readings ORDER BY id"
