@@ -5,7 +5,7 @@
 missing, is NULL.
 """
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import REAL
 
 from flask10x.stations import COLUMNS
@@ -40,5 +40,62 @@ followers = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("last_id", Integer, nullable=False),
+    sqlite_strict=True,
+)
+
+# How far each CSV file has come: readings up to `last_id` are in it, and what it was when the last
+# export ended. `size_bytes` is NULL for a file that this version has not seen yet.
+exports = Table(
+    "exports",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # Readings up to this one are not in the file: an archived one has them.
+    Column("first_id", Integer, nullable=False),
+    Column("last_id", Integer, nullable=False),
+    # Imports up to this one are in the file, at their place in its order.
+    Column("import_id", Integer, nullable=False),
+    # Where our rows begin; before it are the header and what the old server wrote.
+    Column("begin_bytes", Integer),
+    Column("size_bytes", Integer),
+    # The CRC-32 of all of it: it can be carried on from append to append.
+    Column("checksum", Integer),
+    Column("inode", Integer),
+    Column("changed_ns", Integer),
+    sqlite_strict=True,
+)
+
+# What an export is about to do to a file, committed before it does it. A row that is still here
+# when the next export begins is an export that was interrupted.
+export_intents = Table(
+    "export_intents",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("from_id", Integer, nullable=False),
+    Column("to_id", Integer, nullable=False),
+    Column("start_offset", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    # NULL for an append; for a rebuilt file `exports.import_id` as it will be.
+    Column("import_id", Integer),
+    sqlite_strict=True,
+)
+
+# Readings that came from CSV files. A row is a range of ids, both inclusive, that holds readings
+# of this file only, and is committed in the transaction that stores them.
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    # The absolute path as it was given. A file of the same name is the station's own.
+    Column("file", Text, nullable=False),
+    Column("first_id", Integer, nullable=False),
+    Column("last_id", Integer, nullable=False),
+    # The highest reading that was already stored of those that stand before these in the file;
+    # 0 when there is none. It is what puts them back into their place.
+    Column("after_id", Integer, nullable=False, server_default=text("0")),
+    Column("imported_at", Integer, nullable=False),
+    Column("size_bytes", Integer),
+    Column("sha256", Text),
     sqlite_strict=True,
 )
