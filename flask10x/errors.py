@@ -62,3 +62,7 @@ class BackupRunning(BackupError):
 
 class RestoreError(Flask10xError):
     """The database was not replaced, it is as it was; the text says why."""
+
+
+class ImportRefused(Flask10xError):
+    """A file can't be imported, or not further; the text says why. What is stored stays."""
