@@ -8,7 +8,9 @@ import click
 
 from flask10x.errors import Flask10xError
 
-COMMANDS = ("serve", "migrate", "export", "backup", "restore", "check")
+COMMANDS = ("serve", "migrate", "export", "import", "backup", "restore", "check")
+# Python keeps this word for itself.
+MODULES = {"import": "import_"}
 
 
 class _Commands(click.Group):
@@ -20,7 +22,8 @@ class _Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"flask10x.commands.{name}").command
+        module = importlib.import_module(f"flask10x.commands.{MODULES.get(name, name)}")
+        command: click.Command = module.command
         return command
 
 

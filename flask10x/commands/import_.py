@@ -1,0 +1,120 @@
+"""`flask10x import`: take the rows of old CSV files into the database."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+
+from flask10x import settings
+from flask10x.errors import Flask10xError, SchemaError
+from flask10x.importing import Outcome, import_file
+from flask10x.locks import FileLock, lock_path
+from flask10x.settings import Settings
+from flask10x.sqlite import Database, database_path, reason_of
+from flask10x.stations import BY_ENDPOINT
+from flask10x.tables import imports
+
+FAILED_STATUS = 1
+ALREADY_RUNNING_STATUS = 3
+REJECTED_STATUS = 4
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--endpoint",
+    type=click.Choice(list(BY_ENDPOINT)),
+    help="The station of the files, where their names do not say it.",
+)
+@click.option(
+    "--accept-last-line",
+    is_flag=True,
+    help="Take a last line that has no line end; otherwise it is rejected as torn.",
+)
+def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: bool) -> None:
+    """Store the rows of old CSV FILES that the database does not have yet.
+
+    It can be run again at any time, also on a file that has grown. Rows that can't be read go to
+    FILE.rejected.csv. Exit status: 0 when all rows are stored, 4 when rows were rejected, 1 when
+    a file can't be imported, 3 when an export or another import runs.
+    """
+    config = settings.load()
+    path = database_path(config)
+    if not path.exists():
+        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    # The lock of the export: it must not append to a file that is being read.
+    lock = FileLock(lock_path(path, "export"))
+    if not lock.try_acquire():
+        click.echo("flask10x: an export or an import is running; this one did nothing", err=True)
+        sys.exit(ALREADY_RUNNING_STATUS)
+    database = Database(config)
+    try:
+        _check(database)
+        statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
+    finally:
+        database.close()
+        lock.close()
+    sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
+
+
+def _check(database: Database) -> None:
+    """Raise SchemaError when the database was not migrated to this version."""
+    try:
+        known = inspect(database.reader).has_table(imports.name)
+    except DBAPIError:
+        return  # A database that can't be read is reported for each file.
+    if not known:
+        raise SchemaError(f"the database {database.path} is an older one; run: flask10x migrate")
+
+
+def _import(
+    config: Settings, database: Database, file: Path, endpoint: str | None, accept_last_line: bool
+) -> int:
+    """Import one file and say what became of it; the exit status."""
+    try:
+        with _progress(file) as advance:
+            outcome = import_file(
+                config,
+                database,
+                file,
+                endpoint=endpoint,
+                accept_last_line=accept_last_line,
+                advance=advance,
+            )
+    except Flask10xError as error:
+        return _failed(file, str(error))
+    except OSError as error:
+        return _failed(file, f"{error.strerror}: {error.filename or file}")
+    except DBAPIError as error:
+        return _failed(file, f"the database cannot be used: {reason_of(error)}")
+    return _say(outcome)
+
+
+def _failed(file: Path, reason: str) -> int:
+    click.echo(f"flask10x: {file}: {reason}", err=True)
+    return FAILED_STATUS
+
+
+def _say(outcome: Outcome) -> int:
+    if outcome.missing:
+        click.echo(f"{outcome.name}: it has no column {', '.join(outcome.missing)}", err=True)
+    click.echo(str(outcome))
+    if not outcome.rejected:
+        return 0
+    click.echo(f"{outcome.name}: see {outcome.rejected_path}", err=True)
+    return REJECTED_STATUS
+
+
+@contextmanager
+def _progress(file: Path) -> Iterator[Callable[[int], object]]:
+    """A bar on a terminal; elsewhere, and in a mail of cron's, the one line at the end is all."""
+    if not sys.stderr.isatty() or not file.is_file():
+        yield lambda _: None
+        return
+    size = file.stat().st_size
+    with click.progressbar(length=size, label=file.name, file=sys.stderr) as bar:
+        yield bar.update

@@ -1,0 +1,291 @@
+"""The import of old CSV files: each of their rows in the database once, however often it is run.
+
+A file that holds a row k times and a database that holds it j times become a database that holds
+it max(k, j) times. The same row means: same endpoint, same second of local time, same values; so
+what the service stored itself and exported into the file is there already. This is kept true page
+by page, with nothing remembered outside the database: of a page those rows are inserted that the
+file has more often, up to the page's end, than the database now. An import that was killed is
+simply run again.
+"""
+
+import math
+import time
+from bisect import insort
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy.exc import DBAPIError
+
+from flask10x import service
+from flask10x.errors import ImportRefused, LockTimeout
+from flask10x.legacy_csv import Layout, LegacyReader, Page, header_of
+from flask10x.legacy_files import RejectedRows, blocks, first_line
+from flask10x.locks import LONGEST_WAIT_SEC
+from flask10x.origins import Origins
+from flask10x.rows import INSERT_STATION, Row
+from flask10x.settings import Settings
+from flask10x.sqlite import Database, code_of, last_id
+from flask10x.stations import BY_ENDPOINT, STATIONS, Station
+from flask10x.tables import exports, readings
+from flask10x.times import LocalText
+
+# Between two transactions the lock stays free for as long as whoever waits for it sleeps at most,
+# so the service's writer gets its turn after one transaction of ours.
+PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
+# Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
+# the database longer than a commit does; after a minute somebody has forgotten it.
+TRIES = 60
+# Files in the order of time look at one earlier page at most; a few more are kept for the others.
+PAGES_REMEMBERED = 8
+
+Key = tuple[str, tuple[float | None, ...]]
+"""What makes a row the same row: its second in local time and its values."""
+Stored = dict[Key, list[int]]
+"""The ids of the stored rows that are the same row."""
+Span = tuple[int, int]
+Place = tuple[int, int]
+"""A row's `imports.after_id` and its id; 0 for a row that has none yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of the rows of one file."""
+
+    name: str
+    stored: int
+    present: int
+    """Rows that the database had already."""
+    rejected: int
+    rejected_path: Path
+    """Where the rejected ones are listed, when there are any."""
+    missing: tuple[str, ...]
+    """The station's columns that the file does not have; they are NULL in its rows."""
+
+    def __str__(self) -> str:
+        read = self.stored + self.present + self.rejected
+        return (
+            f"{self.name}: {read} rows read, {self.stored} stored, {self.present} present,"
+            f" {self.rejected} rejected"
+        )
+
+
+def import_file(
+    settings: Settings,
+    database: Database,
+    path: Path,
+    *,
+    endpoint: str | None = None,
+    accept_last_line: bool = False,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Outcome:
+    """Store the file's rows that the database does not have yet, in the order of the file.
+
+    The station is that of the file's name, or of `endpoint`. Rows that can't be read go to the
+    file of rejected rows. `accept_last_line` takes a last line that has no end. `advance` is
+    called with the number of bytes just done. Call it under the lock of the export, which must
+    not append meanwhile.
+
+    Raises ImportRefused when this is no file of the station, and OSError, LockTimeout or
+    sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
+    """
+    if not path.is_file():
+        raise ImportRefused("it is no regular file")
+    header = first_line(path)
+    layout = Layout(_station(path.name, header, endpoint), header_of(header))
+    running = _Import(settings, database, path, layout)
+    stored = present = 0
+    with RejectedRows(path, settings.csv_dir) as rejected:
+        start = len(header)
+        advance(start)
+        for end, block in blocks(path, start):
+            missing_end = b"\n" if accept_last_line and not block.endswith(b"\n") else b""
+            page = running.read(block + missing_end)
+            rejected.write(page.rejections)
+            new = running.store(page, (start, end)) if page.rows else 0
+            stored, present = stored + new, present + len(page.rows) - new
+            advance(end - start)
+            start = end
+    return Outcome(
+        name=path.name,
+        stored=stored,
+        present=present,
+        rejected=rejected.count,
+        rejected_path=rejected.path,
+        missing=layout.missing,
+    )
+
+
+def _station(name: str, header: bytes, endpoint: str | None) -> Station:
+    if endpoint is not None:
+        return BY_ENDPOINT[endpoint]
+    for station in STATIONS:
+        if station.csv_name == name:
+            return station
+    fitting = [s.endpoint for s in STATIONS if s.csv_header == header_of(header)]
+    hint = f"; its header is that of {fitting[0]}" if fitting else ""
+    raise ImportRefused(f"no station has a file of this name; say which one with --endpoint{hint}")
+
+
+class _Import:
+    """One file on its way into the database."""
+
+    def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
+        self._settings = settings
+        self._database = database
+        self._path = path
+        self._layout = layout
+        self._station = layout.station
+        self._query = _rows_between(layout.station)
+        self._reader = LegacyReader(layout, settings.zone)
+        self._local = LocalText(settings.zone)
+        self._origins = Origins(layout.station, path)
+        self._pages: list[tuple[Span, Span]] = []
+        self._latest = -math.inf
+        self._after_id = 0
+        self._counts = lru_cache(PAGES_REMEMBERED)(self._count)
+        self._free_since = 0.0
+        with database.reader.begin() as connection:
+            self._origins.load(connection)
+            self._exported = _exported(connection, layout.station, path.name)
+
+    def read(self, block: bytes) -> Page:
+        """The next rows of the file; raises ImportRefused at another header."""
+        return self._reader.page(block)
+
+    def store(self, page: Page, offsets: Span) -> int:
+        """Insert the rows that are not there yet; their number."""
+        span = page.span()
+        if stored := self._stored(page, span):
+            new, places = self._compared(page, stored)
+        else:
+            new, places = page.rows, [(self._after_id, 0)] * len(page.rows)
+        self._pages.append((span, offsets))
+        self._latest = max(self._latest, span[1])
+        if places:
+            self._commit(new, places)
+        return len(new)
+
+    def _compared(self, page: Page, stored: Stored) -> tuple[list[Row], list[Place]]:
+        """The page's new rows, and the places of all that the export must know of."""
+        new: list[Row] = []
+        places: list[Place] = []
+        for row in page.rows:
+            ids = stored.get(self._key(row))
+            if not ids:
+                new.append(row)
+                places.append((self._after_id, 0))
+                continue
+            row_id = ids.pop(0)
+            if row_id in self._origins:
+                continue
+            if row_id > self._exported:
+                places.append((self._after_id, row_id))
+            else:
+                self._after_id = max(self._after_id, row_id)
+        return new, places
+
+    def _key(self, row: Row) -> Key:
+        return self._local(row[1]), row[2:]
+
+    def _stored(self, page: Page, span: Span) -> Stored:
+        """The ids of the stored rows that are the same as rows of this page.
+
+        Without those that stand for the same row further up in the file.
+        """
+        found = self._found(page, span)
+        if found:
+            for earlier in self._overlapping(span):
+                counts = self._counts(*earlier)
+                for key, ids in found.items():
+                    del ids[: counts[key]]
+        return found
+
+    def _found(self, page: Page, span: Span) -> Stored:
+        between = dict(zip(("first", "last"), span, strict=True))
+        wanted: set[Key] = set()
+        found: Stored = defaultdict(list)
+        with self._database.reader.begin() as connection:
+            for row_id, received_at, *values in connection.execute(self._query, between):
+                # Not before: where nothing is stored yet, nobody needs the keys.
+                wanted = wanted or set(map(self._key, page.rows))
+                key = (self._local(received_at), tuple(values))
+                if key in wanted:
+                    insort(found[key], row_id)
+        return found
+
+    def _overlapping(self, span: Span) -> Iterator[Span]:
+        """The offsets of earlier pages in which rows of this span of time may stand."""
+        first, last = span
+        # Nothing to look through for a file in the order of time.
+        if first > self._latest:
+            return
+        for (earliest, latest), offsets in self._pages:
+            if earliest <= last and first <= latest:
+                yield offsets
+
+    def _count(self, start: int, end: int) -> Counter[Key]:
+        """How often each row stands between these offsets of the file."""
+        reader = LegacyReader(self._layout, self._settings.zone)
+        return Counter(
+            self._key(row)
+            for _, block in blocks(self._path, start, end)
+            for row in reader.page(block).rows
+        )
+
+    def _commit(self, rows: list[Row], places: list[Place]) -> None:
+        """Insert these rows, and record what the file holds."""
+        self._let_others_in()
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._database.commit() as connection:
+                    self._insert(connection, rows, places)
+                break
+            except (LockTimeout, DBAPIError) as error:
+                if tries_left == 0 or not _busy(error):
+                    raise
+        self._free_since = time.monotonic()
+
+    def _insert(self, connection: Connection, rows: list[Row], places: list[Place]) -> None:
+        next_id = last_id(connection) + 1
+        if rows:
+            connection.exec_driver_sql(INSERT_STATION[self._station.endpoint], rows)
+        for (after_id, row_id), group in groupby(places):
+            count = len(list(group))
+            first_id = row_id or next_id
+            self._origins.add(connection, first_id, first_id + count - 1, after_id)
+            if not row_id:
+                next_id += count
+
+    def _let_others_in(self) -> None:
+        """Leave the lock free for a moment when a service may be waiting for it."""
+        free_sec = time.monotonic() - self._free_since
+        if free_sec < PAUSE_SEC and service.is_running(self._settings):
+            time.sleep(PAUSE_SEC - free_sec)
+
+
+def _rows_between(station: Station) -> Select[Any]:
+    """The station's rows from `first` to `last`: id, received_at, values."""
+    columns = (readings.c[name] for name in ("id", "received_at", *station.columns))
+    return select(*columns).where(
+        readings.c.endpoint == station.endpoint,
+        readings.c.received_at.between(bindparam("first"), bindparam("last")),
+    )
+
+
+def _exported(connection: Connection, station: Station, name: str) -> float:
+    """The last id whose row the export has brought into the file of this name."""
+    if name != station.csv_name:
+        # The export knows no such file, so it needs to know nothing of rows that are there.
+        return math.inf
+    query = select(exports.c.last_id).where(exports.c.name == name)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def _busy(error: LockTimeout | DBAPIError) -> bool:
+    return isinstance(error, LockTimeout) or code_of(error).startswith("SQLITE_BUSY")

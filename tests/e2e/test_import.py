@@ -1,0 +1,44 @@
+"""Importing while the service stores what its sensors send."""
+
+from pathlib import Path
+
+from .conftest import MakeService
+from .load import Load
+from .service import SHARED
+
+REAL = SHARED / "real" / "BedRoomEnv.csv"
+ROWS = 100_000
+
+
+def five_times(path: Path) -> Path:
+    """A file of 100,000 rows, each of the real ones five times."""
+    header, *rows = REAL.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + b"".join(row * 5 for row in rows))
+    return path
+
+
+def test_ingest_goes_on_while_years_are_imported(service: MakeService, tmp_path: Path) -> None:
+    running = service()
+    path = five_times(tmp_path / "BedRoomEnv.csv")
+
+    load = Load(running.port)
+    with load.running():
+        load.burst()
+        imported = running.run("-m", "flask10x", "import", str(path))
+        load.burst()
+    running.stop()
+
+    assert imported.returncode == 0, imported.stderr
+    assert imported.stdout == (
+        f"BedRoomEnv.csv: {ROWS} rows read, {ROWS} stored, 0 present, 0 rejected\n"
+    )
+    assert load.statuses.keys() == {200}
+    assert load.broken == []
+    load.check_answers()
+    running.check_integrity()
+    live = "NOT EXISTS (SELECT 1 FROM imports WHERE readings.id BETWEEN first_id AND last_id)"
+    found = running.rows(f"SELECT gas_resistance FROM readings WHERE {live}")
+    assert sorted(int(number) for (number,) in found) == sorted(load.acknowledged)
+    assert running.count() == ROWS + len(load.acknowledged)
+    # No commit of the service had to wait for so long that it was tried again and again.
+    assert [line for line in running.log() if " ERROR " in line or "Cannot store" in line] == []
