@@ -8,18 +8,14 @@ file has more often, up to the page's end, than the database now. An import that
 simply run again.
 """
 
-import math
+import sys
 import time
-from bisect import insort
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import service
@@ -32,8 +28,8 @@ from flask10x.rows import INSERT_STATION, Row
 from flask10x.settings import Settings
 from flask10x.sqlite import Database, code_of, last_id
 from flask10x.stations import BY_ENDPOINT, STATIONS, Station
-from flask10x.tables import exports, readings
-from flask10x.times import LocalText
+from flask10x.stored_rows import Stored, StoredRows, key_of
+from flask10x.tables import exports
 
 # Between two transactions the lock stays free for as long as whoever waits for it sleeps at most,
 # so the service's writer gets its turn after one transaction of ours.
@@ -41,14 +37,7 @@ PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
 # the database longer than a commit does; after a minute somebody has forgotten it.
 TRIES = 60
-# Files in the order of time look at one earlier page at most; a few more are kept for the others.
-PAGES_REMEMBERED = 8
 
-Key = tuple[str, tuple[float | None, ...]]
-"""What makes a row the same row: its second in local time and its values."""
-Stored = dict[Key, list[int]]
-"""The ids of the stored rows that are the same row."""
-Span = tuple[int, int]
 Place = tuple[int, int]
 """A row's `imports.after_id` and its id; 0 for a row that has none yet."""
 
@@ -98,6 +87,7 @@ def import_file(
         raise ImportRefused("it is no regular file")
     header = first_line(path)
     layout = Layout(_station(path.name, header, endpoint), header_of(header))
+    reader = LegacyReader(layout, settings.zone)
     running = _Import(settings, database, path, layout)
     stored = present = 0
     with RejectedRows(path, settings.csv_dir) as rejected:
@@ -105,9 +95,9 @@ def import_file(
         advance(start)
         for end, block in blocks(path, start):
             missing_end = b"\n" if accept_last_line and not block.endswith(b"\n") else b""
-            page = running.read(block + missing_end)
+            page = reader.page(block + missing_end)
             rejected.write(page.rejections)
-            new = running.store(page, (start, end)) if page.rows else 0
+            new = running.store(page, start, end) if page.rows else 0
             stored, present = stored + new, present + len(page.rows) - new
             advance(end - start)
             start = end
@@ -133,40 +123,26 @@ def _station(name: str, header: bytes, endpoint: str | None) -> Station:
 
 
 class _Import:
-    """One file on its way into the database."""
+    """The transactions of one file's import."""
 
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
         self._settings = settings
         self._database = database
-        self._path = path
-        self._layout = layout
-        self._station = layout.station
-        self._query = _rows_between(layout.station)
-        self._reader = LegacyReader(layout, settings.zone)
-        self._local = LocalText(settings.zone)
+        self._insert_row = INSERT_STATION[layout.station.endpoint]
+        self._stored_rows = StoredRows(settings, database, path, layout)
         self._origins = Origins(layout.station, path)
-        self._pages: list[tuple[Span, Span]] = []
-        self._latest = -math.inf
         self._after_id = 0
-        self._counts = lru_cache(PAGES_REMEMBERED)(self._count)
         self._free_since = 0.0
         with database.reader.begin() as connection:
             self._origins.load(connection)
             self._exported = _exported(connection, layout.station, path.name)
 
-    def read(self, block: bytes) -> Page:
-        """The next rows of the file; raises ImportRefused at another header."""
-        return self._reader.page(block)
-
-    def store(self, page: Page, offsets: Span) -> int:
-        """Insert the rows that are not there yet; their number."""
-        span = page.span()
-        if stored := self._stored(page, span):
+    def store(self, page: Page, start: int, end: int) -> int:
+        """Insert the rows that are not there yet; their number. The page has these offsets."""
+        if stored := self._stored_rows.like(page, start, end):
             new, places = self._compared(page, stored)
         else:
             new, places = page.rows, [(self._after_id, 0)] * len(page.rows)
-        self._pages.append((span, offsets))
-        self._latest = max(self._latest, span[1])
         if places:
             self._commit(new, places)
         return len(new)
@@ -176,7 +152,7 @@ class _Import:
         new: list[Row] = []
         places: list[Place] = []
         for row in page.rows:
-            ids = stored.get(self._key(row))
+            ids = stored.get(key_of(page, row))
             if not ids:
                 new.append(row)
                 places.append((self._after_id, 0))
@@ -189,54 +165,6 @@ class _Import:
             else:
                 self._after_id = max(self._after_id, row_id)
         return new, places
-
-    def _key(self, row: Row) -> Key:
-        return self._local(row[1]), row[2:]
-
-    def _stored(self, page: Page, span: Span) -> Stored:
-        """The ids of the stored rows that are the same as rows of this page.
-
-        Without those that stand for the same row further up in the file.
-        """
-        found = self._found(page, span)
-        if found:
-            for earlier in self._overlapping(span):
-                counts = self._counts(*earlier)
-                for key, ids in found.items():
-                    del ids[: counts[key]]
-        return found
-
-    def _found(self, page: Page, span: Span) -> Stored:
-        between = dict(zip(("first", "last"), span, strict=True))
-        wanted: set[Key] = set()
-        found: Stored = defaultdict(list)
-        with self._database.reader.begin() as connection:
-            for row_id, received_at, *values in connection.execute(self._query, between):
-                # Not before: where nothing is stored yet, nobody needs the keys.
-                wanted = wanted or set(map(self._key, page.rows))
-                key = (self._local(received_at), tuple(values))
-                if key in wanted:
-                    insort(found[key], row_id)
-        return found
-
-    def _overlapping(self, span: Span) -> Iterator[Span]:
-        """The offsets of earlier pages in which rows of this span of time may stand."""
-        first, last = span
-        # Nothing to look through for a file in the order of time.
-        if first > self._latest:
-            return
-        for (earliest, latest), offsets in self._pages:
-            if earliest <= last and first <= latest:
-                yield offsets
-
-    def _count(self, start: int, end: int) -> Counter[Key]:
-        """How often each row stands between these offsets of the file."""
-        reader = LegacyReader(self._layout, self._settings.zone)
-        return Counter(
-            self._key(row)
-            for _, block in blocks(self._path, start, end)
-            for row in reader.page(block).rows
-        )
 
     def _commit(self, rows: list[Row], places: list[Place]) -> None:
         """Insert these rows, and record what the file holds."""
@@ -254,7 +182,7 @@ class _Import:
     def _insert(self, connection: Connection, rows: list[Row], places: list[Place]) -> None:
         next_id = last_id(connection) + 1
         if rows:
-            connection.exec_driver_sql(INSERT_STATION[self._station.endpoint], rows)
+            connection.exec_driver_sql(self._insert_row, rows)
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
             first_id = row_id or next_id
@@ -269,20 +197,11 @@ class _Import:
             time.sleep(PAUSE_SEC - free_sec)
 
 
-def _rows_between(station: Station) -> Select[Any]:
-    """The station's rows from `first` to `last`: id, received_at, values."""
-    columns = (readings.c[name] for name in ("id", "received_at", *station.columns))
-    return select(*columns).where(
-        readings.c.endpoint == station.endpoint,
-        readings.c.received_at.between(bindparam("first"), bindparam("last")),
-    )
-
-
-def _exported(connection: Connection, station: Station, name: str) -> float:
+def _exported(connection: Connection, station: Station, name: str) -> int:
     """The last id whose row the export has brought into the file of this name."""
     if name != station.csv_name:
         # The export knows no such file, so it needs to know nothing of rows that are there.
-        return math.inf
+        return sys.maxsize
     query = select(exports.c.last_id).where(exports.c.name == name)
     return connection.execute(query).scalar_one_or_none() or 0
 

@@ -92,8 +92,13 @@ class Page:
     rows: list[Row] = field(default_factory=list)
     """In the order of the file, for `rows.INSERT_STATION`: (endpoint, received_at, *values)."""
     rejections: list[Rejection] = field(default_factory=list)
-    alternatives: list[int] = field(default_factory=list)
-    """What the ambiguous times among them could also mean, in UTC epoch milliseconds."""
+    repeated: dict[int, int] = field(default_factory=dict)
+    """For times among them that the clock showed twice: the later epoch second and the earlier."""
+
+    def second(self, received_at: int) -> int:
+        """The second of local time, the same for both instants of one that came twice."""
+        second = received_at // 1000
+        return self.repeated.get(second, second)
 
     def span(self) -> tuple[int, int]:
         """From the first to the last millisecond that these rows may belong to.
@@ -101,8 +106,10 @@ class Page:
         Their seconds are whole, because files have no finer times. Raises ValueError when there
         are no rows.
         """
-        instants = [row[1] for row in self.rows] + self.alternatives
-        return min(instants) // 1000 * 1000, max(instants) // 1000 * 1000 + 999
+        seconds = {row[1] // 1000 for row in self.rows}.union(
+            self.repeated.keys(), self.repeated.values()
+        )
+        return min(seconds) * 1000, max(seconds) * 1000 + 999
 
 
 class LegacyReader:
@@ -130,7 +137,7 @@ class LegacyReader:
             self._read_carefully(lines, page)
         if torn.strip():
             page.rejections.append(Rejection(self._line + 1, "torn: the line has no end", torn))
-        page.alternatives, self._times.alternatives = self._times.alternatives, []
+        page.repeated, self._times.repeated = self._times.repeated, {}
         return page
 
     def _plain_rows(self, lines: list[str]) -> list[Row]:

@@ -43,8 +43,11 @@ class LegacyTimes:
         self._put_back: int | None = None
         self._hour = ""
         self._hour_starts: int | None = None
-        self.alternatives: list[int] = []
-        """The instants that ambiguous times were not taken for; the caller may empty it."""
+        self.repeated: dict[int, int] = {}
+        """For times that the clock showed twice, the later epoch second and the earlier one.
+
+        Only those that were asked for. The caller may replace it by an empty one.
+        """
 
     def __call__(self, text: str) -> int:
         if text[:14] != self._hour:
@@ -74,22 +77,30 @@ class LegacyTimes:
         wall = _wall(match)
         fraction = int(((match["fraction"] or "") + "000")[:3])
         if match["offset"]:
-            return _milliseconds(datetime.fromisoformat(f"{wall}{match['offset']}")) + fraction
+            return self._exactly(datetime.fromisoformat(f"{wall}{match['offset']}")) + fraction
         if text[:14] == self._hour and self._hour_starts is not None:
             return self._hour_starts + _CLOCK_MS[match[2][3:]] + fraction
         return self._chosen(wall) + fraction
+
+    def _exactly(self, when: datetime) -> int:
+        instant = _milliseconds(when)
+        shown = datetime.fromtimestamp(instant // 1000, self._zone).replace(tzinfo=None)
+        self._note(*self._instants(shown))
+        return instant
 
     def _chosen(self, wall: datetime) -> int:
         earlier, later = self._instants(wall)
         if earlier > later:
             raise ValueError(f"no such time: the clock was put forward past {wall}")
-        if earlier == later:
+        self._note(earlier, later)
+        if earlier == later or not self._clock_was_put_back(earlier, later):
             return earlier
-        again = self._clock_was_put_back(earlier, later)
-        if again:
-            self._put_back = later // 1000
-        self.alternatives.append(earlier if again else later)
-        return later if again else earlier
+        self._put_back = later // 1000
+        return later
+
+    def _note(self, earlier: int, later: int) -> None:
+        if earlier < later:
+            self.repeated[later // 1000] = earlier // 1000
 
     def _clock_was_put_back(self, earlier: int, later: int) -> bool:
         """Whether the row above says that the time is the later one of these two."""

@@ -23,6 +23,7 @@ PAGES = (
     "README",
     "deploy/README",
     "docs/backup",
+    "docs/import",
     "docs/manual",
     "docs/moving",
     "docs/settings",

@@ -44,6 +44,7 @@ LAYERS = {
         "service",
         "soundness",
         "store",
+        "stored_rows",
         "writer",
     },
     3: {"cli", "commands", "history", "ingest", "status", "__main__"},

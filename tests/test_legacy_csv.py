@@ -178,4 +178,6 @@ def test_the_span_is_in_whole_seconds_and_holds_both_meanings() -> None:
     berlin = LegacyReader(layout, ZoneInfo("Europe/Berlin"))
     ambiguous = berlin.page(b"2025-10-26 02:30:00,1.0,2.0\n")
     assert ambiguous.span() == (1_761_438_600_000, 1_761_442_200_999)
-    assert berlin.page(b"2025-10-26 12:00:00,1.0,2.0\n").alternatives == []
+    assert ambiguous.second(1_761_438_600_250) == ambiguous.second(1_761_442_200_750)
+    assert ambiguous.second(1_761_438_601_000) == 1_761_438_601
+    assert berlin.page(b"2025-10-26 12:00:00,1.0,2.0\n").repeated == {}

@@ -110,18 +110,23 @@ def test_fractions_in_a_repeated_hour() -> None:
 def test_an_offset_says_which_one_is_meant() -> None:
     times = LegacyTimes(BERLIN)
     assert times("2025-10-26T02:30:00+01:00") == MIDNIGHT_UTC + 90 * MINUTE
-    assert times.alternatives == []
 
 
-def test_the_other_meaning_is_kept() -> None:
+def test_both_meanings_are_kept() -> None:
+    midnight = MIDNIGHT_UTC // 1000
     times = LegacyTimes(BERLIN)
-    times("2025-10-26 02:30:00")
-    assert times.alternatives == [MIDNIGHT_UTC + 90 * MINUTE]
+    for text in ("2025-10-26 01:59:00", "2025-10-26 02:30:00", "2025-10-26 03:00:00"):
+        times(text)
+    assert times.repeated == {midnight + 5400: midnight + 1800}
+    times.repeated = {}
     times("2025-10-26 02:59:00")
     times("2025-10-26 02:00:00")
-    assert times.alternatives[-1] == MIDNIGHT_UTC
-    times("2025-10-26 03:00:00")
-    assert len(times.alternatives) == 3
+    times("2025-10-26T00:01:00Z")
+    times("2025-10-26T01:02:00.5Z")
+    times("2025-10-26T02:03:00Z")
+    assert times.repeated == {
+        midnight + 3600 + second: midnight + second for second in (3540, 0, 60, 120)
+    }
 
 
 def test_a_skipped_time_is_none() -> None:
