@@ -14,9 +14,10 @@ going on, then each round runs, one after the other and each in a process of its
 - `flask10x import` into an empty database: the whole command, its start included;
 - `flask10x import` again: every row is there already.
 
-It prints one Markdown table with the median of the rounds. "of the floor" is the time against that
-of csv.reader and executemany together in the same round. Memory is the most that the process ever
-had (its resident set). The files live in a temporary folder beside this script. Linux only.
+It prints one Markdown table with the median of the rounds. "of the floor" is the figure against
+that of csv.reader and executemany together in the same round; CPU seconds are less moved than
+seconds by what else the machine does. Memory is the most that the process ever had (its resident
+set). The files live in a temporary folder beside this script. Linux only.
 """
 
 import argparse
@@ -27,11 +28,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 
@@ -49,14 +51,15 @@ MEGABYTE = 1_000_000
 
 Row = tuple[str | int | float, ...]
 
-TITLES = "| what | s (low-high) | rows/s | of the floor | memory MB |"
+TITLES = "| what | s (low-high) | rows/s | of the floor | CPU s | of the floor | memory MB |"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One process: how long its work took and how much memory it had."""
+    """One process: how long its work took, on the clock and of the CPU, and its memory."""
 
     seconds: float
+    cpu_seconds: float
     megabytes: float
 
 
@@ -91,28 +94,39 @@ def row_of(cells: list[str]) -> Row:
     return ("data2", received_at, *map(float, cells[1:]))
 
 
-def read_only(path: Path) -> float:
+def clocks() -> tuple[float, float]:
+    """Return the seconds on the clock and those of this process's CPU."""
+    return time.perf_counter(), time.process_time()
+
+
+def read_only(path: Path) -> tuple[float, float]:
     """Return the seconds that csv.reader takes for the file."""
-    start = time.perf_counter()
+    before = clocks()
     with path.open(encoding="utf-8", newline="") as file:
         for _ in csv.reader(file):
             pass
-    return time.perf_counter() - start
+    return since(before)
 
 
-def insert_only(path: Path, database: Path) -> float:
+def since(before: tuple[float, float]) -> tuple[float, float]:
+    """Return the seconds that have passed on both clocks."""
+    now = clocks()
+    return now[0] - before[0], now[1] - before[1]
+
+
+def insert_only(path: Path, database: Path) -> tuple[float, float]:
     """Return the seconds that executemany and COMMIT take for the rows of the file."""
-    seconds = 0.0
+    spent = []
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.executescript(PRAGMAS)
         for rows in parsed(path):
-            start = time.perf_counter()
+            before = clocks()
             for first in range(0, len(rows), ROWS_A_TRANSACTION):
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(INSERT, rows[first : first + ROWS_A_TRANSACTION])
                 connection.execute("COMMIT")
-            seconds += time.perf_counter() - start
-    return seconds
+            spent.append(since(before))
+    return sum(clock for clock, _ in spent), sum(cpu for _, cpu in spent)
 
 
 def measure(arguments: list[str], folder: Path, *, inside: bool) -> Run:
@@ -123,10 +137,13 @@ def measure(arguments: list[str], folder: Path, *, inside: bool) -> Run:
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
+    spent = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
     if status:
         sys.exit(f"{arguments} failed")
-    return Run(float(output) if inside else seconds, usage.ru_maxrss * 1024 / MEGABYTE)
+    if inside:
+        clock, cpu = output.split()
+        spent = float(clock), float(cpu)
+    return Run(*spent, usage.ru_maxrss * 1024 / MEGABYTE)
 
 
 def one_round(path: Path, folder: Path) -> dict[str, Run]:
@@ -148,18 +165,24 @@ def one_round(path: Path, folder: Path) -> dict[str, Run]:
 def table_row(name: str, rounds: list[dict[str, Run]], rows: int) -> str:
     """Format one thing that was measured as a row of the Markdown table."""
     seconds = sorted(found[name].seconds for found in rounds)
-    shares = [
-        found[name].seconds / (found["csv.reader"].seconds + found["executemany"].seconds)
-        for found in rounds
-    ]
     cells = [
         name,
         f"{median(seconds):.2f} ({seconds[0]:.2f}-{seconds[-1]:.2f})",
         f"{rows / median(seconds):,.0f}",
-        f"{median(shares):.2f}",
+        f"{of_the_floor(name, rounds, attrgetter('seconds')):.2f}",
+        f"{median(found[name].cpu_seconds for found in rounds):.2f}",
+        f"{of_the_floor(name, rounds, attrgetter('cpu_seconds')):.2f}",
         f"{max(found[name].megabytes for found in rounds):.0f}",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def of_the_floor(name: str, rounds: list[dict[str, Run]], figure: Callable[[Run], float]) -> float:
+    """Return the median of a figure against that of csv.reader and executemany together."""
+    return median(
+        figure(found[name]) / (figure(found["csv.reader"]) + figure(found["executemany"]))
+        for found in rounds
+    )
 
 
 def main() -> None:
@@ -170,10 +193,10 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part == "read":
-        print(read_only(options.file))
+        print(*read_only(options.file))
     elif options.part == "insert":
         database = Path(os.environ["FLASK10X_DATA_DIR"]) / "flask10x.sqlite3"
-        print(insert_only(options.file, database))
+        print(*insert_only(options.file, database))
     else:
         compare(options.rows, options.rounds)
 

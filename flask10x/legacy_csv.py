@@ -106,10 +106,9 @@ class Page:
         Their seconds are whole, because files have no finer times. Raises ValueError when there
         are no rows.
         """
-        seconds = {row[1] // 1000 for row in self.rows}.union(
-            self.repeated.keys(), self.repeated.values()
-        )
-        return min(seconds) * 1000, max(seconds) * 1000 + 999
+        instants = [row[1] for row in self.rows]
+        instants += (second * 1000 for pair in self.repeated.items() for second in pair)
+        return min(instants) // 1000 * 1000, max(instants) // 1000 * 1000 + 999
 
 
 class LegacyReader:
