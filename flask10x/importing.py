@@ -193,7 +193,7 @@ class _Import:
     def _let_others_in(self) -> None:
         """Leave the lock free for a moment when a service may be waiting for it."""
         free_sec = time.monotonic() - self._free_since
-        if free_sec < PAUSE_SEC and service.is_running(self._settings):
+        if free_sec < PAUSE_SEC and service.running(self._settings):
             time.sleep(PAUSE_SEC - free_sec)
 
 

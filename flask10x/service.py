@@ -102,19 +102,6 @@ def hold_database(settings: Settings) -> FileLock:
     return lock
 
 
-def is_running(settings: Settings) -> bool:
-    """Whether a service has this database now; does not touch its lock.
-
-    After a crash it may also be another process that was given the same number.
-    """
-    try:
-        note = lock_path(database_path(settings), "service").read_text()
-    except OSError:
-        return False
-    holder = note.partition(" ")[0].strip()
-    return holder.isdigit() and _alive(holder)
-
-
 def _alive(pid: str) -> bool:
     if not pid.isdigit():
         # A holder that has not noted itself yet, or `check` looking whether there is one.

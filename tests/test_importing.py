@@ -1,6 +1,5 @@
 """The import: each row of a file in the database once, however often and on whatever it is run."""
 
-import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -342,8 +341,8 @@ def test_a_service_gets_its_turn(
     path.unlink()
     write(path, *(f"2025-08-24 10:46:{second},1.0,2.0" for second in range(20, 23)))
     service = FileLock(lock_path(database.path, "service"))
-    service.note(f"{os.getpid()} 0.0.0.0:8888\n")
-    service.close()
+    assert service.try_acquire()
     run(settings, database, path)
+    service.close()
     assert len(pauses) == 2
     assert all(59 < pause <= 60 for pause in pauses)
