@@ -18,7 +18,8 @@ from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.locks import FileLock
 from flask10x.service import Running, running
 from flask10x.settings import Settings
-from flask10x.sqlite import JOURNAL, WAL, beside, copy_into, database_path, reason_of
+from flask10x.sqlite import JOURNAL, WAL, beside, database_path, reason_of
+from flask10x.sqlite_file import copy_into
 
 LOCK_NAME = ".flask10x-backup.lock"
 FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")

@@ -8,7 +8,8 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x import disk, revisions
 from flask10x.errors import CopyError
-from flask10x.sqlite import JOURNAL, WAL, beside, damages, last_id, open_read_only, reason_of
+from flask10x.sqlite import JOURNAL, WAL, beside, last_id, reason_of
+from flask10x.sqlite_file import damages, open_read_only
 from flask10x.tables import readings
 
 SHOWN_DAMAGES = 3

@@ -19,9 +19,9 @@ def main() -> None:
     try:
         config = settings.load()
         lock = hold_database(config)
+        schema.upgrade(config)
     except (Flask10xError, OSError) as error:
         sys.exit(f"flask10x: {error}")
-    schema.upgrade(config)
     signal.signal(signal.SIGTERM, _interrupt)
     _serve(config)
     lock.close()

@@ -14,7 +14,12 @@ class QueueFull(Flask10xError):
 
 
 class WriterClosed(Flask10xError):
-    """The writer takes no more readings: the process is stopping or its thread has died."""
+    """The writer takes no more readings: the process is stopping, its thread has died, or the
+    database is damaged."""
+
+
+class DatabaseDamaged(Flask10xError):
+    """The database file is broken or gone, so nothing is written to it; the text says how."""
 
 
 class LockTimeout(Flask10xError):

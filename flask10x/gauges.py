@@ -6,10 +6,11 @@ wiped at every start, grows with each worker that is replaced and can end up unr
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
-for `killed` and `lost`; the elected monitor for `high_water`, `silent_since` and what it has told;
-`errors_base` is written once. Where there are several, little can go wrong: of two workers that
-hear a station at once the slower may leave a time some milliseconds old, and a `queue_peak` that
-its owner raises in the microsecond in which the monitor sets it back to 0 may go unseen.
+for `killed` and `lost`; the elected monitor for `high_water`, `silent_since`, `long_wal` and what
+it has told; `errors_base`, `file_id`, `inspected` and `damage` are written once. Where there are
+several, little can go wrong: of two workers that hear a station at once the slower may leave a time
+some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
+monitor sets it back to 0 may go unseen.
 """
 
 import mmap
@@ -19,11 +20,13 @@ from flask10x.stations import STATIONS
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
-SHARED_FIELDS = 6
+SHARED_FIELDS = 9
 SLOT_FIELDS = 6
 # A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
 # in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
 BYTES_PER_FIELD = 8
+# The reason of a damage, for people; a longer one is cut.
+TEXT_BYTES = 240
 
 
 class Field:
@@ -98,11 +101,19 @@ class Gauges:
     lost_told = Field(5)
     """How many of the lost readings the log has told of."""
 
+    long_wal = Field(6)
+    """1 from the warning of a long WAL until it is short again, else 0."""
+    file_id = Field(7)
+    """Which file the database was when the service started; 0 when nobody has looked yet."""
+    inspected = Field(8)
+    """1 when the whole file has been looked through since the service started, else 0."""
+
     def __init__(self) -> None:
         silent_at = SHARED_FIELDS + len(STATIONS)
         slots_at = silent_at + len(STATIONS)
-        self._memory = mmap.mmap(-1, (slots_at + SLOTS * SLOT_FIELDS) * BYTES_PER_FIELD)
-        self.words = memoryview(self._memory).cast("q")
+        self._text_at = (slots_at + SLOTS * SLOT_FIELDS) * BYTES_PER_FIELD
+        self._memory = mmap.mmap(-1, self._text_at + TEXT_BYTES)
+        self.words = memoryview(self._memory)[: self._text_at].cast("q")
         self.start = 0
         self.errors_base = -1
         self._heard = self.words[SHARED_FIELDS:silent_at]
@@ -154,6 +165,21 @@ class Gauges:
     def trouble(self) -> bool:
         """Whether any worker cannot store readings now."""
         return any(slot.trouble for slot in self.slots)
+
+    @property
+    def damage(self) -> str:
+        """Why nothing may be written to the database any more; empty while it is sound."""
+        text = self._memory[self._text_at :].rstrip(b"\0")
+        return text.decode(errors="ignore")
+
+    @damage.setter
+    def damage(self, reason: str) -> None:
+        text = reason.encode(errors="replace")[:TEXT_BYTES]
+        self._memory[self._text_at :] = text.ljust(TEXT_BYTES, b"\0")
+
+    def is_damaged(self) -> bool:
+        """Whether there is a `damage`; asked for each reading, so it decodes nothing."""
+        return self._memory[self._text_at] != 0
 
     def hear(self, station: int, monotonic_ms: int) -> None:
         """Note that a reading of the station was accepted; any worker may."""

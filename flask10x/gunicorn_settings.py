@@ -18,8 +18,10 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x import settings as settings_module
 from flask10x.app import create_app
+from flask10x.commands.migrate import DAMAGED, DAMAGED_STATUS
 from flask10x.errors import Flask10xError, SettingsError
 from flask10x.gauges import SLOTS, Gauges
+from flask10x.locks import FileLock
 from flask10x.service import hold_database
 from flask10x.settings import Settings
 from flask10x.store import DRAIN_SEC, Store
@@ -97,20 +99,35 @@ def _reloaded() -> Settings:
 
 
 def on_starting(_server: Any) -> None:
-    """In the master, once: refuse a second service, then migrate."""
+    """In the master, once: refuse a second service, then migrate.
+
+    With a damaged database the service starts and says so on its pages: an operator has to act, and
+    no restart by systemd would help.
+    """
     try:
         lock = hold_database(_settings)
     except (Flask10xError, OSError) as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
     _held.append(lock)
-    # In a process of its own, so that no handle of the database was ever open in this one. It
-    # shares the lock: if this process is killed meanwhile, nobody else migrates beside it.
-    command = [sys.executable, "-m", "flask10x", "migrate"]
-    migration = subprocess.run(command, check=False, pass_fds=[lock.fileno()])  # noqa: S603
-    if migration.returncode != 0:
+    migration = _migrate(lock)
+    sys.stderr.write(migration.stderr)
+    if migration.returncode == DAMAGED_STATUS:
+        _gauges.damage = migration.stderr.rpartition(DAMAGED)[2].strip()
+    elif migration.returncode != 0:
         sys.stderr.write("flask10x: the database could not be migrated; not starting\n")
         sys.exit(1)
+
+
+def _migrate(lock: FileLock) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, so that no handle of the database was ever open in this one.
+
+    It shares the lock: if this process is killed meanwhile, nobody else migrates beside it.
+    """
+    command = [sys.executable, "-m", "flask10x", "migrate"]
+    return subprocess.run(  # noqa: S603
+        command, check=False, pass_fds=[lock.fileno()], stderr=subprocess.PIPE, text=True
+    )
 
 
 def pre_fork(server: Any, worker: Any) -> None:

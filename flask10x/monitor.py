@@ -1,6 +1,7 @@
 """The monitor: one elected process warns of silence and backlog (contract, 4 and 6.5).
 
-It also tells of workers that were killed, which they can't do themselves.
+It also tells of workers that were killed, which they can't do themselves, and lets somebody else
+look after the files.
 
 Every worker runs the thread; the one that holds the lock does the work, the others only try the
 lock. It is held until the process ends, so the next worker takes over within a second of a crash.
@@ -43,12 +44,14 @@ class Monitor:
         last_received: Callable[[], Mapping[str, int | None]],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
+        watch_files: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing is locked or started yet; the lock remains the caller's to close.
 
         `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
         or None when it never sent; it is called until it has answered once. `clock` gives seconds
-        since the epoch, `monotonic` the seconds of the clock that the gauges go by.
+        since the epoch, `monotonic` the seconds of the clock that the gauges go by. Every look also
+        calls `watch_files`.
         """
         self._settings = settings
         self._gauges = gauges
@@ -56,6 +59,7 @@ class Monitor:
         self._last_received = last_received
         self._clock = clock
         self._monotonic = monotonic
+        self._watch_files = watch_files
         self._ask_at_sec = monotonic()
         self._stored_ms: dict[str, int] | None = None
         self._ask_failed = False
@@ -79,6 +83,7 @@ class Monitor:
         if not self.elected:
             self.elected = self._lock.try_acquire()
         if self.elected:
+            self._watch_files()
             self._watch_workers()
             self._watch_queues()
             self._watch_stations()

@@ -19,12 +19,13 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import copies, disk, sqlite
+from flask10x import copies, disk
 from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.locks import FileLock, lock_path
 from flask10x.service import running
 from flask10x.settings import Settings
-from flask10x.sqlite import JOURNAL, SHARED_MEMORY, WAL, beside, database_path
+from flask10x.sqlite import JOURNAL, SHARED_MEMORY, WAL, beside, code_of, database_path, last_id
+from flask10x.sqlite_file import make_single_file, open_read_only
 
 KEPT = ".replaced-"
 UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp")
@@ -148,9 +149,9 @@ def _close_up(path: Path) -> None:
     if not path.exists():
         return
     try:
-        sqlite.make_single_file(path)
+        make_single_file(path)
     except sqlite3.Error as error:
-        if sqlite.code_of(error).startswith("SQLITE_BUSY"):
+        if code_of(error).startswith("SQLITE_BUSY"):
             raise RestoreError(
                 f"another program has {path} open, a sqlite3 shell perhaps; end it first"
             ) from error
@@ -158,8 +159,8 @@ def _close_up(path: Path) -> None:
 
 
 def _last_id(path: Path) -> int | None:
-    with suppress(DBAPIError), sqlite.open_read_only(path, immutable=True).connect() as connection:
-        return sqlite.last_id(connection)
+    with suppress(DBAPIError), open_read_only(path, immutable=True).connect() as connection:
+        return last_id(connection)
     return None
 
 

@@ -7,9 +7,10 @@ from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import revisions
-from flask10x.errors import SchemaError
+from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
 from flask10x.settings import Settings
-from flask10x.sqlite import code_of, database_path, open_read_only, reason_of
+from flask10x.sqlite import DAMAGE_ERRORS, code_of, database_path, reason_of
+from flask10x.sqlite_file import open_read_only
 
 # SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
 WRONG_SQL = "SQLITE_ERROR"
@@ -21,9 +22,9 @@ def upgrade(settings: Settings) -> None:
     A database that is at the version already is only read, so that a start does not fail when
     another program holds the write lock at that moment.
 
-    Raises SchemaError when the database can't be read or written now (locked, no space, I/O
-    error) or when a newer program has made it. Raises what Alembic and SQLAlchemy raise when a
-    migration is wrong. Nothing is left half done.
+    Raises DatabaseDamaged, or SchemaError when the database can't be read or written now (locked,
+    no space, I/O error) or when a newer program has made it. Raises what Alembic and SQLAlchemy
+    raise when a migration is wrong. Nothing is left half done.
     """
     path = database_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ def upgrade(settings: Settings) -> None:
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             raise
-        raise SchemaError(f"{path} cannot be migrated: {reason_of(error)}") from error
+        raise _described(f"{path} cannot be migrated", error) from error
 
 
 def _current(path: Path) -> str | None:
@@ -53,7 +54,7 @@ def _current(path: Path) -> str | None:
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             return None
-        raise SchemaError(f"{path} cannot be read: {reason_of(error)}") from error
+        raise _described(f"{path} cannot be read", error) from error
     finally:
         engine.dispose()
 
@@ -63,3 +64,9 @@ def _run(settings: Settings) -> None:
     config.set_main_option("script_location", str(revisions.migrations()).replace("%", "%%"))
     config.attributes["settings"] = settings
     command.upgrade(config, "head")
+
+
+def _described(what: str, error: DBAPIError) -> Flask10xError:
+    if code_of(error).startswith(DAMAGE_ERRORS):
+        return DatabaseDamaged(reason_of(error))
+    return SchemaError(f"{what}: {reason_of(error)}")

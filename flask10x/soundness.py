@@ -14,16 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from flask10x import disk, queries, revisions
 from flask10x.findings import Finding, span
 from flask10x.settings import Settings
-from flask10x.sqlite import (
-    JOURNAL,
-    WAL,
-    beside,
-    code_of,
-    damages,
-    last_id,
-    open_read_only,
-    reason_of,
-)
+from flask10x.sqlite import JOURNAL, WAL, beside, code_of, last_id, reason_of
+from flask10x.sqlite_file import damages, open_read_only
 from flask10x.stations import STATIONS, Station
 from flask10x.tables import followers, readings
 from flask10x.times import local_text

@@ -6,6 +6,7 @@ instant (https://www.sqlite.org/wal.html#walresetbug); two workers are that shap
 each checkpoint (it runs inside a commit) and each closing holds one lock between processes.
 """
 
+import ctypes
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.errors import LockTimeout
+from flask10x.damage import Damage
+from flask10x.errors import DatabaseDamaged, LockTimeout
 from flask10x.locks import FileLock, lock_path
 from flask10x.settings import Settings
 
@@ -45,8 +47,11 @@ ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_R
 # What belongs to a database file beside it. Committed rows may be in the first two only.
 WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
 
-# How often Python gets to see a Ctrl+C during a statement that runs for minutes.
-STEPS_BETWEEN_SIGNALS = 100_000
+# Codes that say that the file itself is broken; every other one may pass.
+DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+# Without these SQLite makes a new, empty database where it finds none.
+ONLY_EXISTING = {"uri": "true", "mode": "rw"}
 
 Mode = Literal["read", "write"]
 
@@ -54,22 +59,27 @@ Mode = Literal["read", "write"]
 class Database:
     """One process's way to the database file: an engine to read and one to write.
 
-    Nothing is opened before the first use. Never carry one across a fork.
+    Nothing is opened before the first use. Never carry one across a fork. A file that does not
+    exist is an error, not a new database.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, damage: Damage | None = None) -> None:
         """Raises OSError when the folder of the database can't be written."""
         self.path = database_path(settings)
-        self.reader = _engine(settings, "read")
-        self.writer = _engine(settings, "write")
+        self.damage = damage or Damage()
+        self.reader = _engine(settings, "read", self.damage)
+        self.writer = _engine(settings, "write", self.damage)
         self._lock = FileLock(lock_path(self.path, "commit")) if settings.commit_lock else None
 
     @contextmanager
     def commit(self) -> Iterator[Connection]:
         """A write transaction: BEGIN IMMEDIATE, and COMMIT when the block ends.
 
-        Raises LockTimeout or sqlalchemy.exc.DBAPIError; then nothing of the block is stored.
+        Raises DatabaseDamaged, LockTimeout or sqlalchemy.exc.DBAPIError; then nothing of the block
+        is stored.
         """
+        if self.damage.known:
+            raise DatabaseDamaged(self.damage.reason)
         with self._locked(), self.writer.begin() as connection:
             yield connection
 
@@ -80,11 +90,19 @@ class Database:
 
     def forget(self) -> None:
         """Close the writing connection after an error; the next commit opens a new one."""
+        if self.damage.known:
+            return
         with self._locked():
             self.writer.dispose()
 
     def close(self) -> None:
-        """Close every connection; the last one of all processes checkpoints the WAL."""
+        """Close every connection; the last one of all processes checkpoints the WAL.
+
+        A damaged database is left as it is, WAL and all.
+        """
+        if self.damage.known:
+            _never_close(self.reader, self.writer)
+            return
         try:
             with self._locked():
                 self.reader.dispose()
@@ -92,6 +110,7 @@ class Database:
         except LockTimeout as error:
             # The system closes the files when the process ends; SQLite recovers the WAL later.
             log.warning("Database left open at exit: %s", error)
+            _never_close(self.reader, self.writer)
         if self._lock is not None:
             self._lock.close()
 
@@ -139,6 +158,12 @@ def reason_of(error: BaseException) -> str:
     return f"{code_of(error)}: {origin}"
 
 
+def _never_close(*engines: Engine) -> None:
+    """Keep Python from closing the connections when it ends, which would checkpoint the WAL."""
+    for engine in engines:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+
+
 def log_version(commit_lock: bool) -> None:
     """Log SQLite's version; WARN when it can lose committed rows and the commit lock is off."""
     log.info("SQLite %s", sqlite3.sqlite_version)
@@ -166,64 +191,6 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def open_read_only(path: Path, *, immutable: bool = False) -> Engine:
-    """An engine whose connections can change nothing: closing one never checkpoints the WAL.
-
-    `immutable` is for a file that nobody else has open and that has no WAL: nothing is locked and
-    nothing written beside it.
-    """
-    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
-
-    def connect() -> sqlite3.Connection:
-        timeout_sec = READ_BUSY_TIMEOUT_MS / 1000
-        driver = sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True)
-        driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
-        return driver
-
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
-
-
-def copy_into(path: Path, target: Path) -> None:
-    """Write a consistent copy of a database that others go on using into a new file.
-
-    The copy is one file, defragmented, without a WAL, and not yet on the disk. Until it is
-    complete the WAL of the original can't begin anew, so it grows with every commit.
-    Raises sqlalchemy.exc.DBAPIError; then the target is worthless.
-    """
-    with open_read_only(path).connect() as connection:
-        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
-
-
-def damages(connection: Connection, *, full: bool) -> list[str]:
-    """What SQLite's own check finds wrong, a line each; empty when the database is sound.
-
-    `full` also compares each index with its table and takes several times as long.
-    """
-    pragma = "integrity_check" if full else "quick_check"
-    try:
-        lines = connection.exec_driver_sql(f"PRAGMA {pragma}").scalars().all()
-    except DBAPIError as error:
-        if code_of(error) == "SQLITE_INTERRUPT":
-            raise
-        return [reason_of(error)]
-    return [line for line in lines if line != "ok"]
-
-
-def make_single_file(path: Path) -> None:
-    """Bring the WAL into its database and remove it, so that the file stands for itself.
-
-    Hold the commit lock. Raises sqlite3.Error and leaves everything as it is: SQLITE_BUSY when
-    anybody else has the database open.
-    """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    timeout_sec = WRITE_BUSY_TIMEOUT_MS / 1000
-    driver = sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True)
-    try:
-        driver.execute("PRAGMA journal_mode = DELETE").fetchone()
-    finally:
-        driver.close()
-
-
 def last_id(connection: Connection) -> int:
     """The highest id that a reading ever had, also when its row is gone; 0 before the first.
 
@@ -240,13 +207,14 @@ def rolled_back(connection: Connection) -> bool:
     return not driver.in_transaction
 
 
-def _engine(settings: Settings, mode: Mode) -> Engine:
+def _engine(settings: Settings, mode: Mode, damage: Damage) -> Engine:
     timeout_ms = READ_BUSY_TIMEOUT_MS if mode == "read" else WRITE_BUSY_TIMEOUT_MS
     engine = create_engine(
-        settings.database_url,
+        URL.create("sqlite", database=database_path(settings).as_uri(), query=ONLY_EXISTING),
         connect_args={"timeout": timeout_ms / 1000},
-        # One connection writes; the others would only wait for it.
-        pool_size=settings.threads + 1 if mode == "read" else 1,
+        # One connection writes; the others would only wait for it. The monitor and the inspection
+        # read too.
+        pool_size=settings.threads + 2 if mode == "read" else 1,
         max_overflow=0,
     )
     pragmas = _read_pragmas() if mode == "read" else _write_pragmas(settings)
@@ -263,6 +231,11 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # A deferred transaction that reads first and then writes fails at once with
         # SQLITE_BUSY_SNAPSHOT, whatever the timeout (https://www.sqlite.org/isolation.html).
         connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "handle_error")
+    def notice(context: ExceptionContext) -> None:
+        if code_of(context.original_exception).startswith(DAMAGE_ERRORS):
+            damage.report(reason_of(context.original_exception))
 
     return engine
 

@@ -44,6 +44,8 @@ def readyz() -> tuple[Response, int]:
 
 
 def _obstacles(store: Store) -> list[str]:
+    if store.database.damage.known:
+        return [f"the database is damaged: {store.database.damage.reason}"]
     reasons = []
     if store.writer.dead:
         reasons.append("the writer thread has died")

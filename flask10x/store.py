@@ -7,7 +7,10 @@ import time
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import counters, logs, queries, sqlite
+from flask10x.damage import Damage
+from flask10x.files import Files
 from flask10x.gauges import Gauges
+from flask10x.inspection import Inspection
 from flask10x.locks import FileLock, lock_path
 from flask10x.monitor import Monitor
 from flask10x.settings import Settings
@@ -28,15 +31,23 @@ class Store:
         """Makes the objects; opens no connection and starts no thread."""
         self.settings = settings
         self.gauges = gauges
-        self.database = Database(settings)
+        self.database = Database(settings, Damage(gauges))
         self._slot = gauges.slot(slot_number)
         self.writer = Writer(settings, self.database, gauges, self._slot)
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
+        self._files = Files(self.database.path, gauges, self.database.damage)
         self._monitor = Monitor(
-            settings, gauges, self._monitor_lock, self._last_received, time.time, time.monotonic
+            settings,
+            gauges,
+            self._monitor_lock,
+            self._last_received,
+            time.time,
+            time.monotonic,
+            self._files.step,
         )
+        self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
         )
@@ -46,9 +57,13 @@ class Store:
         logs.configure(self.settings)
         log.info("Worker starts: database %s", self.database.path)
         sqlite.log_version(self.settings.commit_lock)
+        self._files.begin()
+        if self.database.damage.known:
+            log.critical("The database is damaged: %s", self.database.damage.reason)
         self._load_totals()
         self.writer.start()
         self._watch.start()
+        self._inspection.start()
 
     def close(self) -> int:
         """Store what was accepted and close; the number of readings that could not be stored.
@@ -58,8 +73,9 @@ class Store:
         if self._closed:
             return 0
         self._closed = True
-        left = self.writer.close(DRAIN_SEC)
+        left = self.writer.close(0 if self.database.damage.known else DRAIN_SEC)
         self._stop.set()
+        self._inspection.close()
         if self._watch.ident is not None:
             self._watch.join()
         self._monitor_lock.close()

@@ -91,14 +91,15 @@ class Writer:
     def submit(self, reading: Reading) -> int:
         """Queue a reading and note that its station was heard; the number that wait, it included.
 
-        Raises QueueFull, or WriterClosed when the process stops or the thread has died.
+        Raises QueueFull, or WriterClosed when the process stops, the thread has died or the
+        database is damaged.
         """
         row = row_of(reading)
         with self._door:
             now_sec = self._clock()
             # Also when it is refused below: a station that sends is not silent.
             self._gauges.hear(_STATION_INDEX[reading.endpoint], int(now_sec * 1000))
-            if self._shut or self.dead:
+            if self._shut or self.dead or self._database.damage.known:
                 raise WriterClosed
             if self.full:
                 raise QueueFull

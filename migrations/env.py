@@ -3,12 +3,15 @@
 from alembic import context
 
 from flask10x import settings as settings_module
-from flask10x.sqlite import Database
+from flask10x.sqlite import Database, database_path
 from flask10x.tables import metadata
 
 
 def run() -> None:
     settings = context.config.attributes.get("settings") or settings_module.load()
+    path = database_path(settings)
+    if not path.exists():
+        path.touch(mode=0o644)
     database = Database(settings)
     try:
         with database.commit() as connection:

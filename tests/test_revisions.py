@@ -7,7 +7,8 @@ from sqlalchemy.exc import OperationalError
 
 from flask10x import revisions
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, open_read_only
+from flask10x.sqlite import Database
+from flask10x.sqlite_file import open_read_only
 from tests.rows import execute
 
 

@@ -1,11 +1,25 @@
 """`flask10x migrate`: bring the database to this program's version."""
 
+import sys
+
 import click
 
 from flask10x import schema, settings
+from flask10x.errors import DatabaseDamaged
+
+# The service starts all the same, and answers 503 with the reason.
+DAMAGED_STATUS = 4
+DAMAGED = "flask10x: the database is damaged: "
 
 
 @click.command()
 def command() -> None:
-    """Make the database, or bring it to this program's version; `serve` does it by itself."""
-    schema.upgrade(settings.load())
+    """Make the database, or bring it to this program's version; `serve` does it by itself.
+
+    Exit status: 4 when the database is damaged.
+    """
+    try:
+        schema.upgrade(settings.load())
+    except DatabaseDamaged as error:
+        click.echo(f"{DAMAGED}{error}", err=True)
+        sys.exit(DAMAGED_STATUS)

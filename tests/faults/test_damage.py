@@ -1,0 +1,265 @@
+"""A broken, moved or replaced database file: nobody writes to it, and everybody is told."""
+
+import hashlib
+import random
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeService, make_services
+from tests.e2e.load import Load
+from tests.e2e.service import Service, wait_until
+
+from .figures import Account, record
+from .repeat import repeated
+from .sender import Sender
+
+Region = tuple[int, int]
+SEED_ROWS = 20_000
+# Where the file is overwritten: from which byte, how many.
+THE_HEADER: Region = (0, 4096)
+FOUR_PAGES: Region = (800_000, 2048)
+MANY_PAGES: Region = (12_288, 50 * 4096)
+ASKED_TIMES = 20
+FOUND = "CRITICAL The database is damaged"
+
+
+class Evidence:
+    """The file as the fault has left it."""
+
+    def __init__(self, database: Path, start: int, length: int) -> None:
+        self._database = database
+        self._start = start
+        self._length = length
+        self._inode = database.stat().st_ino
+        self._digest = self._hash()
+
+    def _hash(self) -> str:
+        with self._database.open("rb") as file:
+            file.seek(self._start)
+            return hashlib.sha256(file.read(self._length)).hexdigest()
+
+    def check(self) -> None:
+        """It is the same file, and the region has the same bytes."""
+        assert self._database.stat().st_ino == self._inode
+        assert self._hash() == self._digest
+
+
+def seeded(service: MakeService) -> Service:
+    """A stopped service whose database has pages enough to break, and a backup of it."""
+    made = service(start=False)
+    made.start()
+    made.stop()
+    with closing(sqlite3.connect(made.database)) as other, other:
+        rows = ((number, number) for number in range(SEED_ROWS))
+        other.executemany(
+            "INSERT INTO readings (endpoint, received_at, pressure, temperature)"
+            " VALUES ('data', 1756000000000 + 20000 * ?, 1013.25, ?)",
+            rows,
+        )
+    shutil.copy(made.database, backup(made))
+    return made
+
+
+def backup(service: Service) -> Path:
+    """The copy of the database that an operator has."""
+    return service.folder / "backup.sqlite3"
+
+
+def overwrite(database: Path, start: int, length: int) -> Evidence:
+    """Random bytes, as a dying card leaves them."""
+    with database.open("r+b") as file:
+        file.seek(start)
+        file.write(random.Random(length).randbytes(length))
+    return Evidence(database, start, length)
+
+
+def check_closed(service: Service) -> None:
+    """Both workers refuse readings, and both say why in the same words."""
+    reasons: set[str] = set()
+    for _ in range(ASKED_TIMES):
+        answer = service.get("/readyz")
+        assert answer.status == 503
+        reasons.update(answer.json["reasons"])
+    assert len(reasons) == 1, reasons
+    assert reasons.pop().startswith("the database is damaged: ")
+    sender = Sender(service)
+    sender.post_times(ASKED_TIMES)
+    assert len(sender.refused) == ASKED_TIMES
+    assert service.get("/healthz").status == 200
+    assert service.get("/").status == 200
+
+
+def check_log(service: Service, *words: str) -> None:
+    """The log has said it, at most once from each worker."""
+    lines = [line for line in service.log() if FOUND in line]
+    assert 1 <= len(lines) <= 2, service.log()
+    assert any(word in lines[0] for word in words), lines
+
+
+def is_closed(service: Service) -> bool:
+    """Whether a worker has found the damage."""
+    answer = service.get("/readyz")
+    return answer.status == 503 and "damaged" in answer.body.decode()
+
+
+def put_away(service: Service, database: Path) -> Path:
+    """Move the database file, wherever it is now, and its WAL aside together; the former."""
+    kept = service.folder / "kept"
+    kept.mkdir()
+    for file in service.data_dir.glob("flask10x.sqlite3-*"):
+        file.rename(kept / file.name)
+    return database.rename(kept / service.database.name)
+
+
+def check_goes_on_with_backup(service: Service, numbers: Iterator[int]) -> None:
+    """What an operator does: the backup in place of the files, which are kept; then it stores."""
+    shutil.copy(backup(service), service.database)
+    service.start()
+    last = Sender(service, numbers)
+    last.check_goes_on()
+    service.stop()
+    service.check_integrity()
+    assert service.count() == SEED_ROWS + 1
+
+
+def read_everything(service: Service) -> bool:
+    """What a person does who downloads the whole history; broken pages may break it off."""
+    with suppress(OSError, HTTPException):
+        service.get("/history.csv")
+    return True
+
+
+def count_kept(service: Service, kept: Path, load: Load) -> Account:
+    """The account of a load whose readings are in the file that was kept, and its WAL."""
+    usual, service.database = service.database, kept
+    rows = service.rows("SELECT gas_resistance FROM readings WHERE id > ?", SEED_ROWS)
+    service.database = usual
+    stored = {int(number) for (number,) in rows}
+    assert len(stored) == len(rows)
+    assert stored <= set(load.sent)
+    return Account(
+        len(load.sent),
+        len(load.acknowledged),
+        load.statuses[503],
+        len(load.broken),
+        len(stored),
+        frozenset(set(load.acknowledged) - stored),
+    )
+
+
+@repeated(1, 5)
+def test_pages_that_break_while_the_service_runs(
+    tmp_path: Path, numbers: Iterator[int], times: int
+) -> None:
+    for number in range(times):
+        with make_services(tmp_path / str(number)) as service:
+            break_pages(seeded(service), Load(0, numbers))
+
+
+def break_pages(service: Service, load: Load) -> None:
+    """Overwrite pages under load, and account for what was acknowledged until it was found."""
+    start_inspected(service)
+    load.port = service.port
+    with load.running():
+        load.burst()
+        evidence = overwrite(service.database, *FOUR_PAGES)
+        wait_until(lambda: read_everything(service) and is_closed(service), 30, "it is found")
+    check_closed(service)
+    service.stop()
+
+    evidence.check()
+    check_log(service, "SQLITE_CORRUPT")
+    kept = put_away(service, service.database)
+    counted = count_kept(service, kept, load)
+    assert len(counted.lost) == told_as_lost(service)
+    check_goes_on_with_backup(service, load.numbers)
+    record("damage-live", "ACK=enqueued", 1, counted)
+
+
+def start_inspected(service: Service) -> None:
+    """Start and wait until the whole file has been looked through."""
+    service.start()
+    wait_until(lambda: "Looked through" in "".join(service.log()), 30, "it is inspected")
+
+
+def told_as_lost(service: Service) -> int:
+    """How many readings the log says were not stored at the stop."""
+    told = re.findall(r"CRITICAL Stopping with (\d+) readings not", "\n".join(service.log()))
+    return sum(map(int, told))
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        pytest.param(THE_HEADER, "SQLITE_NOTADB", id="the header"),
+        pytest.param(FOUR_PAGES, "Tree", id="four pages of data"),
+        pytest.param(MANY_PAGES, "Tree", id="many pages", marks=pytest.mark.long),
+    ],
+)
+def test_pages_that_broke_while_it_was_stopped(
+    service: MakeService, numbers: Iterator[int], region: Region, words: str
+) -> None:
+    running = seeded(service)
+    evidence = overwrite(running.database, *region)
+    running.start()
+    wait_until(lambda: is_closed(running), 30, "it is found")
+    check_closed(running)
+    running.stop()
+
+    evidence.check()
+    check_log(running, words)
+    put_away(running, running.database)
+    check_goes_on_with_backup(running, numbers)
+    record("damage-at-rest", "", 1, Account(0, 0, 0, 0, 0, frozenset()))
+
+
+def moved(service: Service) -> Path:
+    """Somebody moves the file away."""
+    return service.database.rename(service.folder / "moved.sqlite3")
+
+
+def replaced(service: Service) -> Path:
+    """Somebody puts a backup in its place without stopping the service."""
+    kept = service.folder / "linked.sqlite3"
+    kept.hardlink_to(service.database)
+    copy = service.folder / "copy.sqlite3"
+    shutil.copy(backup(service), copy)
+    copy.rename(service.database)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("somebody", "words"),
+    [(moved, "moved away"), pytest.param(replaced, "replaced", marks=pytest.mark.long)],
+)
+def test_a_file_that_is_taken_away_while_the_service_runs(
+    service: MakeService,
+    numbers: Iterator[int],
+    somebody: Callable[[Service], Path],
+    words: str,
+) -> None:
+    running = seeded(service)
+    start_inspected(running)
+    load = Load(running.port, numbers)
+    with load.running():
+        load.burst()
+        now_at = somebody(running)
+        wait_until(lambda: is_closed(running), 30, "it is found")
+    check_closed(running)
+    running.stop()
+
+    check_log(running, words)
+    if somebody is moved:
+        assert not running.database.exists(), "nobody makes a new database"
+    kept = put_away(running, now_at)
+    counted = count_kept(running, kept, load)
+    assert len(counted.lost) == told_as_lost(running)
+    check_goes_on_with_backup(running, numbers)
+    record("file-taken", "ACK=enqueued", 1, counted)

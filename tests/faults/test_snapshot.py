@@ -1,0 +1,77 @@
+"""A reader that holds an old state of the database, so that the WAL cannot begin anew."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.service import Service, wait_until
+
+from .figures import account, record
+from .repeat import lasting
+from .sender import Sender
+from .test_kills import variant
+
+LIMIT_BYTES = 4_000_000
+ALARM_BYTES = 16_000_000
+
+
+def wal_bytes(service: Service) -> int:
+    """The size of the WAL."""
+    return service.database.with_name(f"{service.database.name}-wal").stat().st_size
+
+
+@contextmanager
+def snapshot(database: Path) -> Iterator[None]:
+    """A forgotten shell: a transaction that has read something and does not end."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM readings").fetchall()
+        yield
+        reader.execute("ROLLBACK")
+
+
+def churn(database: Path, size: int) -> None:
+    """Let the WAL grow by so many bytes, as hours of readings would."""
+    with closing(sqlite3.connect(database, timeout=10)) as other:
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        other.execute("CREATE TABLE churn (bytes BLOB)")
+        other.execute("INSERT INTO churn VALUES (zeroblob(?))", (size,))
+        other.execute("DROP TABLE churn")
+        other.commit()
+
+
+def lines(service: Service, level: str) -> list[str]:
+    """What the log says of the WAL at this level."""
+    return [line for line in service.log() if f" {level} flask10x.sqlite3-wal " in line]
+
+
+@lasting(8, 60)
+def test_a_reader_that_holds_a_snapshot(
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], seconds: float
+) -> None:
+    running = service(**promise)
+    load = Load(running.port, numbers)
+    with load.running():
+        load.burst()
+        with snapshot(running.database):
+            churn(running.database, ALARM_BYTES)
+            sender = Sender(running, numbers)
+            sender.post_for(seconds)
+            wait_until(lambda: lines(running, "WARNING"), 20, "the log warns")
+            longest = wal_bytes(running)
+        wait_until(lambda: wal_bytes(running) <= LIMIT_BYTES, 30, "the WAL is short again")
+        wait_until(lambda: lines(running, "INFO"), 20, "the log says so")
+    assert load.statuses.keys() == {200}, "nobody has waited for the reader"
+    load.check_answers()
+    sender.check_goes_on()
+    running.stop()
+
+    running.check_integrity()
+    assert len(lines(running, "WARNING")) == len(lines(running, "INFO")) == 1
+    counted = account(running, [load, sender])
+    assert counted.lost == set()
+    record("snapshot", variant(promise), 1, counted, seconds=seconds, wal_bytes=longest)
