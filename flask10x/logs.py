@@ -5,8 +5,9 @@ so a message is one line whatever a sensor sent; the lines of a traceback follow
 each indented, so none of them can pass for a record.
 
 A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets
-an exception, and stderr is told once. The file is written by a thread of its own, so a card that
-stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
+an exception, and stderr is told once. Nor does a folder that cannot be written keep a service from
+starting: readings come first. The file is written by a thread of its own, so a card that stalls for
+seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
 """
 
 import errno
@@ -20,11 +21,11 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from io import TextIOWrapper
 from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
 from queue import SimpleQueue
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
-from flask10x.errors import SettingsError
 from flask10x.settings import PREFIX, Settings
 
 FILE_NAME = "flask10x.log"
@@ -49,24 +50,40 @@ def configure(settings: Settings) -> None:
     locked for every line, and the rotation happens under the same lock. Each of the
     LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
 
-    Raises SettingsError when the folder cannot be made or written.
+    When the folder cannot be made or written, stderr is told so in one line and there is no file.
     """
-    file = LogFile(settings)
-    _check_writable(settings, file)
     shutdown()
-    file.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", settings.zone))
+    file = LogFile(settings)
+    trouble = _trouble_with(file)
+    # Stderr may be gone too (journald restarted): then there is nobody left to tell.
+    logging.raiseExceptions = False
+    logging.getLogger(_OURS).setLevel(settings.log_level)
+    stderr = logging.StreamHandler()
+    stderr.setLevel(logging.WARNING)
+    stderr.setFormatter(LineFormatter("%(levelname)s %(message)s", settings.zone))
+    _install(stderr, _OURS)
+    if trouble is None:
+        file.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", settings.zone))
+        _install(_written(file), _OURS, _GUNICORN)
+        return
+    with suppress(Exception):
+        sys.stderr.write(
+            f"flask10x: {PREFIX}LOG_DIR is {settings.log_dir}: user {process_user()} cannot write"
+            f" there: {trouble}; going on without a log file\n"
+        )
+
+
+def _written(file: "LogFile") -> "Queued":
+    """A handler behind which a thread of its own writes the file."""
     lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
     listener = QueueListener(lines, file)
     listener.start()
     _written_by.append((listener, file))
-    queued = Queued(lines)
-    stderr = logging.StreamHandler()
-    stderr.setLevel(logging.WARNING)
-    stderr.setFormatter(LineFormatter("%(levelname)s %(message)s", settings.zone))
-    # Stderr may be gone too (journald restarted): then there is nobody left to tell.
-    logging.raiseExceptions = False
-    logging.getLogger(_OURS).setLevel(settings.log_level)
-    for name, handler in ((_OURS, queued), (_OURS, stderr), (_GUNICORN, queued)):
+    return Queued(lines)
+
+
+def _install(handler: logging.Handler, *names: str) -> None:
+    for name in names:
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         _installed.append((logger, handler))
@@ -99,8 +116,9 @@ def escape(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def _check_writable(settings: Settings, file: "LogFile") -> None:
-    folder = settings.log_dir
+def _trouble_with(file: "LogFile") -> OSError | None:
+    """Why the file could never be written or rotated; None when it can, or could with space."""
+    folder = Path(file.baseFilename).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (file.baseFilename, file.lockFilename):
@@ -110,13 +128,12 @@ def _check_writable(settings: Settings, file: "LogFile") -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        if error.errno not in FULL:
-            raise SettingsError(
-                f"{PREFIX}LOG_DIR is {folder}: user {_user()} cannot write there: {error}"
-            ) from error
+        return None if error.errno in FULL else error
+    return None
 
 
-def _user() -> str:
+def process_user() -> str:
+    """The name of the user that this process runs as, for a message; its number if it has none."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

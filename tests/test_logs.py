@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from flask10x import logs, settings
-from flask10x.errors import SettingsError
 from flask10x.settings import Settings
 
 log = logging.getLogger("flask10x.ingest")
@@ -364,30 +363,44 @@ def test_a_full_disk_at_the_start_is_no_wrong_setting(
     assert messages(tmp_path) == ["INFO started"]
 
 
-def test_a_folder_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_without_a_folder_there_is_no_file_but_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "logs"
 
-    with pytest.raises(SettingsError) as caught:
-        logs.configure(given(folder))
+    logs.configure(given(folder))
+    said = capsys.readouterr().err
+    log.info("not wanted there")
+    log.warning("Write queue high watermark reached: 4000/5000")
+    logging.getLogger("gunicorn.error").critical("gunicorn has its own handler")
 
-    assert str(caught.value).startswith(f"FLASK10X_LOG_DIR is {folder}: user ")
-    assert "cannot write there: [Errno 20] Not a directory" in str(caught.value)
+    assert said.startswith(f"flask10x: FLASK10X_LOG_DIR is {folder}: user ")
+    assert " cannot write there: [Errno 20] Not a directory: " in said
+    assert said.endswith("; going on without a log file\n")
+    assert said.count("\n") == 1
+    assert capsys.readouterr().err == "WARNING Write queue high watermark reached: 4000/5000\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_folder_of_another_user_is_a_wrong_setting(tmp_path: Path) -> None:
-    logs.configure(given(tmp_path))
+def test_a_folder_of_another_user_is_said_and_mended_by_the_next_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
     os.seteuid(65534)
     try:
-        with pytest.raises(SettingsError) as caught:
-            logs.configure(given(tmp_path / "logs"))
+        logs.configure(given(folder))
     finally:
         os.seteuid(0)
+    log.info("lost")
 
-    assert "user nobody cannot write there: [Errno 13] Permission denied" in str(caught.value)
-    log.info("the first configuration still holds")
-    assert messages(tmp_path) == ["INFO the first configuration still holds"]
+    assert "user nobody cannot write there: [Errno 13] Permission denied" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+    logs.configure(given(folder))
+    log.info("back")
+    assert messages(folder) == ["INFO back"]
 
 
 def test_a_card_that_stalls_keeps_nobody_waiting(

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from .conftest import MakeService
-from .service import wait_until
+from .service import WORKERS, wait_until
 from .test_stopping import reload_workers
 
 # Gunicorn kills after 30 s; a worker that missed its SIGTERM lives until then.
@@ -48,3 +48,24 @@ def test_a_reload_with_a_mistake_keeps_the_settings_and_says_so(service: MakeSer
     assert len(running.get("/history/json").json) == 3
     assert running.post("data", GOOD).status == 200
     running.wait_for_rows(5)
+
+
+def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeService) -> None:
+    running = service(start=False)
+    running.data_dir.mkdir(parents=True)
+    running.log_dir.write_text("a file where the folder should be")
+    running.start()
+    running.wait_for_workers()
+
+    assert running.post("data", GOOD).status == 200
+    running.wait_for_rows(1)
+    assert running.post("data2", b"{").status == 400
+
+    output = running.output().splitlines()
+    (line,) = {line for line in output if line.startswith("flask10x: FLASK10X_LOG_DIR")}
+    assert line.startswith(f"flask10x: FLASK10X_LOG_DIR is {running.log_dir}: user ")
+    assert line.endswith("; going on without a log file")
+    assert output.count(line) == WORKERS
+    assert [line for line in output if "/data2 validation error" in line] != []
+    assert not [line for line in output if "Traceback" in line]
+    running.stop()
