@@ -28,16 +28,24 @@ def main() -> None:
 
 
 def _serve(config: Settings) -> None:
-    host, _, port = config.bind.rpartition(":")
+    host, port = _address(config.bind)
     app = create_app(config)
     store: Store = app.extensions["flask10x"]
     store.open()
     try:
-        run_simple(host, int(port), app, threaded=True)
+        run_simple(host, port, app, threaded=True)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         store.close()
+
+
+def _address(bind: str) -> tuple[str, int]:
+    """Host and port as Werkzeug wants them: IPv6 without brackets, `unix://` and the path."""
+    if bind.startswith("unix:"):
+        return f"unix://{bind.removeprefix('unix:')}", 0
+    host, _, port = bind.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

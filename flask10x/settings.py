@@ -6,10 +6,12 @@ The names are those of the contract, sections 4 and 5. The TOML file is named by
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from flask10x.errors import SettingsError
 
 PREFIX = "FLASK10X_"
+HIGHEST_PORT = 65535
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -178,6 +181,28 @@ def _text(name: str, raw: Any) -> str:
     return raw
 
 
+def _bind(name: str, raw: Any) -> str:
+    value = _text(name, raw)
+    host, _, port = value.rpartition(":")
+    if value.startswith("unix:"):
+        if not re.fullmatch(r"unix:/\S*[^\s/]", value):
+            raise _wrong(name, raw, "unix:/absolute/path/to/a.sock is needed")
+    elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
+        wanted = "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
+        raise _wrong(name, raw, wanted)
+    elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
+        raise _wrong(name, raw, "a port from 1 to 65535 is needed after the last colon")
+    return value
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return host.startswith("[") and host.endswith("]")
+
+
 def _database_url(name: str, raw: Any) -> str:
     value = _text(name, raw)
     if not value.startswith("sqlite:////"):
@@ -194,13 +219,13 @@ def _zone_name(name: str, raw: Any) -> str:
 
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
-    "port": _whole(1, 65535),
+    "port": _whole(1, HIGHEST_PORT),
     "data_dir": _folder,
     "database_url": _database_url,
     "csv_dir": _folder,
     "log_dir": _folder,
     "backup_dir": _folder,
-    "bind": _text,
+    "bind": _bind,
     "workers": _whole(1, 16),
     "threads": _whole(1, 64),
     "timezone": _zone_name,

@@ -70,6 +70,25 @@ def test_port_alone_changes_the_bind() -> None:
         ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
         ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
         ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
+        ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
+        ("BIND", "localhost", "FLASK10X_BIND is 'localhost': address:port"),
+        ("BIND", ":8888", "FLASK10X_BIND is ':8888': address:port"),
+        ("BIND", "::1:8888", "FLASK10X_BIND is '::1:8888': address:port"),
+        ("BIND", "[::1:8888", "FLASK10X_BIND is '[::1:8888': address:port"),
+        ("BIND", "[nobody]:8888", "FLASK10X_BIND is '[nobody]:8888': address:port"),
+        ("BIND", "http://pi:8888", "FLASK10X_BIND is 'http://pi:8888': address:port"),
+        ("BIND", "a, b:8888", "FLASK10X_BIND is 'a, b:8888': address:port"),
+        ("BIND", "0.0.0.0:0", "FLASK10X_BIND is '0.0.0.0:0': a port from 1 to 65535 is needed"),
+        ("BIND", "0.0.0.0:65536", "FLASK10X_BIND is '0.0.0.0:65536': a port from 1 to 65535"),
+        ("BIND", "0.0.0.0:http", "FLASK10X_BIND is '0.0.0.0:http': a port from 1 to 65535"),
+        ("BIND", "0.0.0.0:", "FLASK10X_BIND is '0.0.0.0:': a port from 1 to 65535"),
+        (
+            "BIND",
+            "unix:flask10x.sock",
+            "FLASK10X_BIND is 'unix:flask10x.sock': unix:/absolute/path",
+        ),
+        ("BIND", "unix:/run/", "FLASK10X_BIND is 'unix:/run/': unix:/absolute/path"),
+        ("BIND", "unix:8888", "FLASK10X_BIND is 'unix:8888': unix:/absolute/path"),
         ("DATA_DIR", "", "FLASK10X_DATA_DIR is '': a folder is needed"),
         ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
         ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
@@ -81,9 +100,25 @@ def test_a_bad_setting_is_named(name: str, value: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_port_against_bind_is_refused() -> None:
+@pytest.mark.parametrize(
+    "bind",
+    [
+        "0.0.0.0:1",
+        "127.0.0.1:65535",
+        "raspberrypi.local:8888",
+        "[::]:8888",
+        "[fe80::1]:8888",
+        "unix:/run/flask10x/flask10x.sock",
+    ],
+)
+def test_where_it_can_listen(bind: str) -> None:
+    assert settings.load({"FLASK10X_BIND": bind}).bind == bind
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:8888", "unix:/run/flask10x.sock"])
+def test_port_against_bind_is_refused(bind: str) -> None:
     with pytest.raises(SettingsError, match="set only one of them"):
-        settings.load({"FLASK10X_PORT": "9000", "FLASK10X_BIND": "127.0.0.1:8888"})
+        settings.load({"FLASK10X_PORT": "9000", "FLASK10X_BIND": bind})
 
 
 def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:

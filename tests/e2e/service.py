@@ -93,13 +93,13 @@ class Service:
         self.launch()
         wait_until(self._answers, START_WITHIN_SEC, f"/healthz answers\n{self.output()}")
 
-    def launch(self) -> None:
-        """Start the process and do not wait for it."""
+    def launch(self, *options: str) -> None:
+        """Start the process, with these options of `serve`, and do not wait for it."""
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "flask10x", "serve"],
+                [sys.executable, "-m", "flask10x", "serve", *options],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """A stop that comes while the service starts, and a reload with wrong settings."""
 
 import signal
+import socket
 import time
 
 import pytest
@@ -48,6 +49,25 @@ def test_a_reload_with_a_mistake_keeps_the_settings_and_says_so(service: MakeSer
     assert len(running.get("/history/json").json) == 3
     assert running.post("data", GOOD).status == 200
     running.wait_for_rows(5)
+
+
+@pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
+def test_a_socket_file_for_a_proxy_in_front(service: MakeService, options: list[str]) -> None:
+    running = service(start=False)
+    running.folder.mkdir(parents=True, exist_ok=True)
+    path = running.folder / "s"
+    running.environment["FLASK10X_BIND"] = f"unix:{path}"
+    running.launch(*options)
+
+    def answers() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            if client.connect_ex(str(path)):
+                return False
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return client.recv(100).startswith(b"HTTP/1")
+
+    wait_until(answers, 20, "/healthz answers over the socket file")
+    running.stop()
 
 
 def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeService) -> None:
