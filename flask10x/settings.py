@@ -60,37 +60,55 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; raises SettingsError that names each thing that is wrong."""
     environ = os.environ if environ is None else environ
     given = _from_file(environ.get(PREFIX + "CONFIG")) | _from_environment(environ)
-    unknown = [name for name in given if name not in READERS]
+    unknown = [_unknown(name, place) for name, (place, _) in given.items() if name not in READERS]
     if unknown:
-        raise SettingsError("; ".join(_unknown(name) for name in unknown))
-    return _complete({name: READERS[name](name, raw) for name, raw in given.items()})
+        raise SettingsError("; ".join(unknown))
+    values = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
+    return _complete(values, {name: place for name, (place, _) in given.items()})
 
 
-def _from_file(path: str | None) -> dict[str, Any]:
-    if not path:
-        return {}
+# A setting's name in lower case -> where it stands, as messages name it, and what it is.
+_Given = dict[str, tuple[str, Any]]
+
+
+def _from_file(path: str | None) -> _Given:
+    given: _Given = {}
+    for key, value in _read(path).items() if path else ():
+        if key.upper().startswith(PREFIX):
+            raise SettingsError(f"{path}: {key}: names are written without {PREFIX} in this file")
+        if key.lower() in given:
+            raise SettingsError(f"{given[key.lower()][0]} is there twice, also as {key}")
+        given[key.lower()] = f"{path}: {key}", value
+    return given
+
+
+def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            return {name.lower(): value for name, value in tomllib.load(file).items()}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+            return tomllib.load(file)
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{PREFIX}CONFIG: cannot read {path}: {error}") from error
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environ: Mapping[str, str]) -> _Given:
     return {
-        name[len(PREFIX) :].lower(): value
+        name[len(PREFIX) :].lower(): (name, value)
         for name, value in environ.items()
         if name.startswith(PREFIX) and name != PREFIX + "CONFIG"
     }
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, place: str) -> str:
+    """The message, with the right name as it would be written in that place."""
     near = difflib.get_close_matches(name, READERS, n=1)
-    hint = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
-    return f"unknown setting {PREFIX}{name.upper()}{hint}"
+    if place.startswith(PREFIX):
+        hint = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
+        return f"unknown setting {place}{hint}"
+    path, _, key = place.rpartition(": ")
+    return f"{path}: unknown setting {key}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
-def _complete(given: dict[str, Any]) -> Settings:
+def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
     """Fill in the defaults that depend on other settings."""
     port = given.pop("port", None)
     data_dir = given.setdefault("data_dir", _default_data_dir())
@@ -101,13 +119,15 @@ def _complete(given: dict[str, Any]) -> Settings:
     given.setdefault("bind", f"0.0.0.0:{port or 8888}")
     if port is not None and not given["bind"].endswith(f":{port}"):
         raise SettingsError(
-            f"{PREFIX}PORT is {port} but {PREFIX}BIND is {given['bind']}: set only one of them"
+            f"{places['port']} is {port} but {places['bind']} is {given['bind']}:"
+            " set only one of them"
         )
     maxsize = given.setdefault("write_queue_maxsize", 5000)
     threshold = given.setdefault("queue_warn_threshold", max(1, maxsize * 80 // 100))
     if threshold > maxsize:
+        place = places["queue_warn_threshold"]
         raise SettingsError(
-            f"{PREFIX}QUEUE_WARN_THRESHOLD is {threshold}, above {PREFIX}WRITE_QUEUE_MAXSIZE"
+            f"{place} is {threshold}, above {PREFIX}WRITE_QUEUE_MAXSIZE"
             f" {maxsize}: it would never warn"
         )
     return Settings(**given)
@@ -119,79 +139,79 @@ def _default_data_dir() -> Path:
     return (CHECKOUT if inside else Path.cwd()) / "instance"
 
 
-def _wrong(name: str, raw: object, wanted: str) -> SettingsError:
-    return SettingsError(f"{PREFIX}{name.upper()} is {raw!r}: {wanted}")
+def _wrong(place: str, raw: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{place} is {raw!r}: {wanted}")
 
 
 def _whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
-    def read(name: str, raw: Any) -> int:
+    def read(place: str, raw: Any) -> int:
         wanted = f"a whole number from {minimum} to {maximum} is needed"
         try:
             value = int(raw)
         except (TypeError, ValueError):
-            raise _wrong(name, raw, wanted) from None
+            raise _wrong(place, raw, wanted) from None
         if isinstance(raw, bool | float) or not minimum <= value <= maximum:
-            raise _wrong(name, raw, wanted)
+            raise _wrong(place, raw, wanted)
         return value
 
     return read
 
 
 def _seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
-    def read(name: str, raw: Any) -> float:
+    def read(place: str, raw: Any) -> float:
         wanted = f"seconds from {minimum} to {maximum} are needed"
         try:
             value = float(raw)
         except (TypeError, ValueError):
-            raise _wrong(name, raw, wanted) from None
+            raise _wrong(place, raw, wanted) from None
         if isinstance(raw, bool) or not minimum <= value <= maximum:
-            raise _wrong(name, raw, wanted)
+            raise _wrong(place, raw, wanted)
         return value
 
     return read
 
 
 def _choice(*allowed: str) -> Callable[[str, Any], str]:
-    def read(name: str, raw: Any) -> str:
+    def read(place: str, raw: Any) -> str:
         value = str(raw).upper()
         if value not in allowed:
-            raise _wrong(name, raw, f"one of {', '.join(allowed)} is needed")
+            raise _wrong(place, raw, f"one of {', '.join(allowed)} is needed")
         return value
 
     return read
 
 
-def _switch(name: str, raw: Any) -> bool:
+def _switch(place: str, raw: Any) -> bool:
     words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
     try:
         return words[str(raw).lower()]
     except KeyError:
-        raise _wrong(name, raw, "true or false is needed") from None
+        raise _wrong(place, raw, "true or false is needed") from None
 
 
-def _folder(name: str, raw: Any) -> Path:
+def _folder(place: str, raw: Any) -> Path:
     if not isinstance(raw, str) or not raw:
-        raise _wrong(name, raw, "a folder is needed")
+        raise _wrong(place, raw, "a folder is needed")
     return Path(raw).expanduser().absolute()
 
 
-def _text(name: str, raw: Any) -> str:
+def _text(place: str, raw: Any) -> str:
     if not isinstance(raw, str) or not raw:
-        raise _wrong(name, raw, "a text is needed")
+        raise _wrong(place, raw, "a text is needed")
     return raw
 
 
-def _bind(name: str, raw: Any) -> str:
-    value = _text(name, raw)
+def _bind(place: str, raw: Any) -> str:
+    value = _text(place, raw)
     host, _, port = value.rpartition(":")
     if value.startswith("unix:"):
         if not re.fullmatch(r"unix:/\S*[^\s/]", value):
-            raise _wrong(name, raw, "unix:/absolute/path/to/a.sock is needed")
+            raise _wrong(place, raw, "unix:/absolute/path/to/a.sock is needed")
     elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
         wanted = "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
-        raise _wrong(name, raw, wanted)
+        raise _wrong(place, raw, wanted)
     elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
-        raise _wrong(name, raw, "a port from 1 to 65535 is needed after the last colon")
+        raise _wrong(place, raw, "a port from 1 to 65535 is needed after the last colon")
     return value
 
 
@@ -203,21 +223,22 @@ def _is_ipv6(host: str) -> bool:
     return host.startswith("[") and host.endswith("]")
 
 
-def _database_url(name: str, raw: Any) -> str:
-    value = _text(name, raw)
+def _database_url(place: str, raw: Any) -> str:
+    value = _text(place, raw)
     if not value.startswith("sqlite:////"):
-        raise _wrong(name, raw, "sqlite:////absolute/path/to/file.sqlite3 is needed")
+        raise _wrong(place, raw, "sqlite:////absolute/path/to/file.sqlite3 is needed")
     return value
 
 
-def _zone_name(name: str, raw: Any) -> str:
+def _zone_name(place: str, raw: Any) -> str:
     try:
         ZoneInfo(str(raw))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong(name, raw, "a zone such as Asia/Tokyo is needed") from None
+        raise _wrong(place, raw, "a zone such as Asia/Tokyo is needed") from None
     return str(raw)
 
 
+# Each takes the place that messages name, and what stands there.
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "port": _whole(1, HIGHEST_PORT),
     "data_dir": _folder,

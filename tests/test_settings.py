@@ -124,5 +124,50 @@ def test_port_against_bind_is_refused(bind: str) -> None:
 def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:
     file = tmp_path / "flask10x.toml"
     file.write_text("workers = 2.5\n")
-    with pytest.raises(SettingsError, match=r"WORKERS is 2\.5"):
+    with pytest.raises(SettingsError, match=r"workers is 2\.5"):
         settings.load({"FLASK10X_CONFIG": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workers = 200", "{}: workers is 200: a whole number from 1 to 16 is needed"),
+        ("WORKERS = 200", "{}: WORKERS is 200: a whole number from 1 to 16 is needed"),
+        ("wokers = 2", "{}: unknown setting wokers (did you mean workers?)"),
+        ("zzz = 2", "{}: unknown setting zzz"),
+        ("config = 'a'", "{}: unknown setting config"),
+        (
+            "FLASK10X_WORKERS = 2",
+            "{}: FLASK10X_WORKERS: names are written without FLASK10X_ in this file",
+        ),
+        ("workers = 2\nWorkers = 3", "{}: workers is there twice, also as Workers"),
+        ("port = 9000\nbind = '[::]:1'", "{0}: port is 9000 but {0}: bind is [::]:1: set only one"),
+        ("queue_warn_threshold = 5001", "{}: queue_warn_threshold is 5001, above"),
+        ("workers", "FLASK10X_CONFIG: cannot read {}: Expected '='"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_the_file(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"FLASK10X_CONFIG": str(file)})
+    assert str(caught.value).startswith(message.format(file))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_bytes(b"# \xff")
+    with pytest.raises(SettingsError, match="FLASK10X_CONFIG: cannot read"):
+        settings.load({"FLASK10X_CONFIG": str(file)})
+
+
+def test_port_in_the_file_against_bind_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text("port = 9000")
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"FLASK10X_CONFIG": str(file), "FLASK10X_BIND": "0.0.0.0:1"})
+    assert str(caught.value) == (
+        f"{file}: port is 9000 but FLASK10X_BIND is 0.0.0.0:1: set only one of them"
+    )
