@@ -34,12 +34,13 @@ def group() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; errors of ours end in one line on stderr and exit status 1.
+    """Run the command line; errors end in one line on stderr and exit status 1.
 
-    `arguments` stand for those of the process.
+    Only a mistake of the program shows a traceback: what the system refuses (a folder, a disk) is
+    for the operator to mend. `arguments` stand for those of the process.
     """
     try:
         group.main(None if arguments is None else list(arguments), prog_name="flask10x")
-    except Flask10xError as error:
+    except (Flask10xError, OSError) as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)

@@ -20,7 +20,7 @@ def main() -> None:
         config = settings.load()
         lock = hold_database(config)
         schema.upgrade(config)
-    except (Flask10xError, OSError) as error:
+    except Flask10xError as error:
         sys.exit(f"flask10x: {error}")
     signal.signal(signal.SIGTERM, _interrupt)
     _serve(config)

@@ -106,7 +106,7 @@ def on_starting(_server: Any) -> None:
     """
     try:
         lock = hold_database(_settings)
-    except (Flask10xError, OSError) as error:
+    except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
     _held.append(lock)

@@ -3,13 +3,16 @@
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from flask10x.errors import ServiceError, ServiceRunning
+from flask10x.errors import ServiceError, ServiceRunning, SettingsError
 from flask10x.locks import FileLock, lock_path, note_of_holder
-from flask10x.settings import Settings
+from flask10x.logs import process_user
+from flask10x.settings import PREFIX, Settings
 from flask10x.sqlite import database_path
 
 # The workers of a master that was killed keep the lock until they have stored what they had;
@@ -82,12 +85,13 @@ def running(settings: Settings) -> Running | None:
 def hold_database(settings: Settings) -> FileLock:
     """The lock of the running service; keep it until the process ends.
 
-    Raises ServiceRunning when another service has this database, and OSError when its folder
-    can't be made or written.
+    Raises ServiceRunning when another service has this database, and SettingsError when its
+    folder can't be made or written.
     """
     path = database_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_path(path, "service"))
+    with naming_the_setting(settings):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_path(path, "service"))
     deadline = time.monotonic() + ORPHANS_TIMEOUT_SEC
     while not lock.try_acquire():
         holder = lock.noted().partition(" ")[0]
@@ -100,6 +104,20 @@ def hold_database(settings: Settings) -> FileLock:
         time.sleep(POLL_SEC)
     lock.note(f"{os.getpid()} {settings.bind}\n")
     return lock
+
+
+@contextmanager
+def naming_the_setting(settings: Settings) -> Iterator[None]:
+    """Turn an OSError of the database's folder into a SettingsError that says what to change."""
+    try:
+        yield
+    except OSError as error:
+        place = f"{PREFIX}DATA_DIR is {settings.data_dir}"
+        if settings.data_dir not in database_path(settings).parents:
+            place = f"{PREFIX}DATABASE_URL is {settings.database_url}"
+        raise SettingsError(
+            f"{place}: user {process_user()} cannot write there: {error}"
+        ) from error
 
 
 def _alive(pid: str) -> bool:

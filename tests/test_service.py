@@ -5,15 +5,17 @@ import os
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from flask10x.errors import ServiceError
+from flask10x.errors import ServiceError, SettingsError
 from flask10x.locks import FileLock, lock_path, note_of_holder
 from flask10x.service import Running, hold_database, running
 from flask10x.settings import Settings
 from flask10x.sqlite import database_path
+from tests.conftest import MakeSettings
 
 ANSWERS = {
     "/readyz": (503, {"status": "not ready", "queue_oldest_seconds": 1.5}),
@@ -116,3 +118,42 @@ def test_readiness_without_the_number(port: int, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(ANSWERS, "/readyz", ANSWERS["/old/readyz"])
     with pytest.raises(ServiceError, match="not ready"):
         service.oldest_waiting_sec()
+
+
+def test_a_file_where_the_data_folder_should_be(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    path = tmp_path / "data"
+    path.write_text("")
+
+    with pytest.raises(SettingsError) as caught:
+        hold_database(make_settings(DATA_DIR=path))
+
+    assert str(caught.value).startswith(f"FLASK10X_DATA_DIR is {path}: user ")
+    assert str(caught.value).endswith(f" cannot write there: [Errno 17] File exists: '{path}'")
+
+
+def test_a_database_elsewhere_is_named_by_its_own_setting(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    url = f"sqlite:///{tmp_path}/file/readings.sqlite3"
+
+    with pytest.raises(SettingsError) as caught:
+        hold_database(make_settings(DATA_DIR=tmp_path / "data", DATABASE_URL=url))
+
+    assert str(caught.value).startswith(f"FLASK10X_DATABASE_URL is {url}: user ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_data_folder_of_another_user(make_settings: MakeSettings, tmp_path: Path) -> None:
+    config = make_settings(DATA_DIR=tmp_path / "data")
+    config.data_dir.mkdir()
+    tmp_path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(SettingsError, match=r"user nobody cannot write there: \[Errno 13\]"):
+            hold_database(config)
+    finally:
+        os.seteuid(0)
+    assert list(config.data_dir.iterdir()) == []

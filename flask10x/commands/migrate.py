@@ -4,8 +4,10 @@ import sys
 
 import click
 
-from flask10x import schema, settings
+from flask10x import revisions, schema, settings
 from flask10x.errors import DatabaseDamaged
+from flask10x.service import naming_the_setting
+from flask10x.sqlite import database_path
 
 # The service starts all the same, and answers 503 with the reason.
 DAMAGED_STATUS = 4
@@ -18,8 +20,11 @@ def command() -> None:
 
     Exit status: 4 when the database is damaged.
     """
+    config = settings.load()
     try:
-        schema.upgrade(settings.load())
+        with naming_the_setting(config):
+            schema.upgrade(config)
     except DatabaseDamaged as error:
         click.echo(f"{DAMAGED}{error}", err=True)
         sys.exit(DAMAGED_STATUS)
+    click.echo(f"{database_path(config)} is at version {revisions.known()[-1]}")

@@ -55,6 +55,18 @@ def test_a_reload_with_a_mistake_keeps_the_settings_and_says_so(service: MakeSer
 
 
 @pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
+def test_a_folder_that_cannot_be_made_is_one_line(service: MakeService, options: list[str]) -> None:
+    running = service(start=False)
+    running.folder.mkdir(parents=True, exist_ok=True)
+    running.data_dir.write_text("")
+    running.launch(*options)
+
+    assert running.process.wait(20) == 1
+    (line,) = [line for line in running.output().splitlines() if "Starting gunicorn" not in line]
+    assert line.startswith(f"flask10x: FLASK10X_DATA_DIR is {running.data_dir}: user ")
+
+
+@pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
 def test_a_socket_file_for_a_proxy_in_front(service: MakeService, options: list[str]) -> None:
     running = service(start=False)
     running.folder.mkdir(parents=True, exist_ok=True)
