@@ -6,21 +6,34 @@ wiped at every start, grows with each worker that is replaced and can end up unr
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
+<<<<<<< HEAD
 for `killed` and `lost`; the elected monitor for `high_water`, `silent_since`, `long_wal` and what
 it has told; `errors_base`, `file_id`, `inspected` and `damage` are written once. Where there are
 several, little can go wrong: of two workers that hear a station at once the slower may leave a time
 some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
 monitor sets it back to 0 may go unseen.
+=======
+for `killed` and `lost`; the elected monitor for `high_water`, `silent_since` and what it has told;
+`errors_base` and `started` are written once. Where there are several, little can go wrong: of two
+workers that hear a station at once the slower may leave a time some milliseconds old, and a
+`queue_peak` that its owner raises in the microsecond in which the monitor sets it back to 0 may go
+unseen.
+>>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
 """
 
 import mmap
+import time
 
 from flask10x.stations import STATIONS
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
+<<<<<<< HEAD
 SHARED_FIELDS = 9
+=======
+SHARED_FIELDS = 7
+>>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
 SLOT_FIELDS = 6
 # A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
 # in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
@@ -100,6 +113,8 @@ class Gauges:
     """How many of the killed workers the log has told of."""
     lost_told = Field(5)
     """How many of the lost readings the log has told of."""
+    started = Field(6)
+    """When the service started: nobody was silent before, for nobody listened."""
 
     long_wal = Field(6)
     """1 from the warning of a long WAL until it is short again, else 0."""
@@ -116,6 +131,7 @@ class Gauges:
         self.words = memoryview(self._memory)[: self._text_at].cast("q")
         self.start = 0
         self.errors_base = -1
+        self.started = int(time.monotonic() * 1000)
         self._heard = self.words[SHARED_FIELDS:silent_at]
         self._silent_since = self.words[silent_at:slots_at]
         self.slots = tuple(
@@ -190,10 +206,7 @@ class Gauges:
         return self._heard[station]
 
     def silent_since(self, station: int) -> int:
-        """When a station that is known to be silent was heard last; 0 when it is not silent.
-
-        Negative when that was before the machine started.
-        """
+        """Since when a station is known to be silent; 0 when it is not silent."""
         return self._silent_since[station]
 
     def set_silent_since(self, station: int, monotonic_ms: int) -> None:

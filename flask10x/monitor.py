@@ -7,8 +7,9 @@ Every worker runs the thread; the one that holds the lock does the work, the oth
 lock. It is held until the process ends, so the next worker takes over within a second of a crash.
 What has been warned of is kept in the gauges, so the new one does not repeat it.
 
-When a station was heard is in the gauges too, by a clock that nobody can set. The database is only
-asked about stations that have not sent since the service started.
+When a station was heard is in the gauges too, by a clock that nobody can set. Silence counts from
+the start of the service at the earliest: while it was away it heard nobody. The database is only
+asked which stations have ever sent; one that never did is not missed.
 """
 
 import logging
@@ -42,26 +43,29 @@ class Monitor:
         gauges: Gauges,
         lock: FileLock,
         last_received: Callable[[], Mapping[str, int | None]],
-        clock: Callable[[], float],
         monotonic: Callable[[], float],
         watch_files: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing is locked or started yet; the lock remains the caller's to close.
 
-        `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
-        or None when it never sent; it is called until it has answered once. `clock` gives seconds
-        since the epoch, `monotonic` the seconds of the clock that the gauges go by. Every look also
-        calls `watch_files`.
+                `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
+        <<<<<<< HEAD
+                or None when it never sent; it is called until it has answered once. `clock` gives seconds
+                since the epoch, `monotonic` the seconds of the clock that the gauges go by. Every look also
+                calls `watch_files`.
+        =======
+                or None when it never sent; it is called until it has answered once. `monotonic` gives the
+                seconds of the clock that the gauges go by.
+        >>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
         """
         self._settings = settings
         self._gauges = gauges
         self._lock = lock
         self._last_received = last_received
-        self._clock = clock
         self._monotonic = monotonic
         self._watch_files = watch_files
         self._ask_at_sec = monotonic()
-        self._stored_ms: dict[str, int] | None = None
+        self._known: frozenset[str] | None = None
         self._ask_failed = False
         self.elected = False
 
@@ -127,9 +131,9 @@ class Monitor:
         return highest
 
     def _watch_stations(self) -> None:
-        if self._stored_ms is None and self._monotonic() >= self._ask_at_sec:
+        if self._known is None and self._monotonic() >= self._ask_at_sec:
             self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
-            self._stored_ms = self._ask()
+            self._known = self._ask()
         for index, station in enumerate(STATIONS):
             since_ms = self._gauges.silent_since(index)
             if since_ms:
@@ -137,25 +141,22 @@ class Monitor:
             else:
                 self._watch_station(index, station.endpoint)
 
-    def _ask(self) -> dict[str, int] | None:
-        """When the endpoints sent last, by the monotonic clock; None when it cannot be read now."""
+    def _ask(self) -> frozenset[str] | None:
+        """The endpoints that have ever sent; None when it cannot be read now."""
         try:
             received = self._last_received()
         except Exception as error:
             if not self._ask_failed:
-                log.warning("Cannot read when the endpoints sent last: %s", reason_of(error))
+                log.warning("Cannot read which endpoints have sent: %s", reason_of(error))
             self._ask_failed = True
             return None
-        now_ms, wall_ms = self._now_ms(), int(self._clock() * 1000)
-        # A Pi has no clock of its own: until it hears the time, the last reading may lie ahead.
-        ages_ms = {name: max(0, wall_ms - at) for name, at in received.items() if at is not None}
-        # 0 would read as "not known".
-        return {name: now_ms - age_ms or -1 for name, age_ms in ages_ms.items()}
+        return frozenset(name for name, at in received.items() if at is not None)
 
     def _watch_station(self, index: int, endpoint: str) -> None:
-        last_ms = self._gauges.heard(index) or (self._stored_ms or {}).get(endpoint)
-        if last_ms is None:
+        last_ms = self._gauges.heard(index)
+        if not last_ms and endpoint not in (self._known or ()):
             return
+        last_ms = last_ms or self._gauges.started
         inactive_sec = (self._now_ms() - last_ms) // 1000
         threshold_sec = self._settings.inactivity_warn_sec
         if inactive_sec > threshold_sec:

@@ -1,6 +1,7 @@
 """One shared memory that every process of the service sees alike."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -47,6 +48,13 @@ def test_the_oldest_that_waits_is_that_of_the_queues_that_are_not_empty(gauges: 
     assert gauges.queue_oldest_ms() == 200
     gauges.slot(63).queue_length = 0
     assert gauges.queue_oldest_ms() == 300
+
+
+def test_knows_when_it_was_made() -> None:
+    before = int(time.monotonic() * 1000)
+    gauges = Gauges()
+    assert before <= gauges.started <= int(time.monotonic() * 1000)
+    gauges.close()
 
 
 def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
