@@ -14,6 +14,11 @@ CUT_SHORT = (
     "; the text is not plain ASCII, so Content-Length was probably counted in characters instead"
     " of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
 )
+# Null is refused too, as every bad value refuses its reading; but it leaves the rest readable.
+NO_NAN = (
+    "; JSON has no nan or inf: send null, or leave the reading out (it is refused either way, but"
+    " with null the answer names this field only)"
+)
 # What a value that the end of the body cut off may have begun; the empty rest begins them all.
 WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
@@ -72,7 +77,7 @@ def _hint(text: str, error: JSONDecodeError) -> str:
     if _ends_early(text, error):
         return f"JSON ends early: {where}" + ("" if text.isascii() else CUT_SHORT)
     if text[error.pos : error.pos + 4].lower().startswith(NOT_NUMBERS):
-        where += "; JSON has no nan or inf: with null instead, only that field would be refused"
+        where += NO_NAN
     return f"invalid JSON: {where}"
 
 

@@ -74,13 +74,15 @@ def test_a_whole_minus_zero_has_no_sign_as_in_the_old_csv() -> None:
         (b'{"a": "\x01"}', "invalid JSON: Invalid control character at line 1 column 8"),
         (
             b'{"a": nan}',
-            "invalid JSON: Expecting value at line 1 column 7; JSON has no nan or inf: with null"
-            " instead, only that field would be refused",
+            "invalid JSON: Expecting value at line 1 column 7; JSON has no nan or inf: send null,"
+            " or leave the reading out (it is refused either way, but with null the answer names"
+            " this field only)",
         ),
         (
             b'{"a": -inf}',
-            "invalid JSON: Expecting value at line 1 column 7; JSON has no nan or inf: with null"
-            " instead, only that field would be refused",
+            "invalid JSON: Expecting value at line 1 column 7; JSON has no nan or inf: send null,"
+            " or leave the reading out (it is refused either way, but with null the answer names"
+            " this field only)",
         ),
         (b"[" * 30_000, "JSON is nested too deeply: send one JSON object"),
         (b'{"a":' * 30_000, "JSON is nested too deeply: send one JSON object"),
