@@ -55,6 +55,14 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 	|| { rm -rf $(VENV); echo "python3 -m venv failed: sudo apt install python3-venv"; exit 1; }
 
+# A virtual environment keeps its Python; who asks for another one by name should hear of it.
+ifeq ($(origin PYTHON)$(if $(wildcard $(BIN)/python),, new),command line)
+installed := $(shell $(BIN)/python -V)
+ifneq ($(shell $(PYTHON) -V),$(installed))
+$(warning $(VENV) stays with $(installed), whatever PYTHON=$(PYTHON) is; make clean removes it)
+endif
+endif
+
 $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@

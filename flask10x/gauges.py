@@ -6,19 +6,11 @@ wiped at every start, grows with each worker that is replaced and can end up unr
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
-<<<<<<< HEAD
 for `killed` and `lost`; the elected monitor for `high_water`, `silent_since`, `long_wal` and what
-it has told; `errors_base`, `file_id`, `inspected` and `damage` are written once. Where there are
+it has told; `errors_base`, `started`, `file_id`, `inspected` and `damage` are written once. Where there are
 several, little can go wrong: of two workers that hear a station at once the slower may leave a time
 some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
 monitor sets it back to 0 may go unseen.
-=======
-for `killed` and `lost`; the elected monitor for `high_water`, `silent_since` and what it has told;
-`errors_base` and `started` are written once. Where there are several, little can go wrong: of two
-workers that hear a station at once the slower may leave a time some milliseconds old, and a
-`queue_peak` that its owner raises in the microsecond in which the monitor sets it back to 0 may go
-unseen.
->>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
 """
 
 import mmap
@@ -29,11 +21,7 @@ from flask10x.stations import STATIONS
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
-<<<<<<< HEAD
-SHARED_FIELDS = 9
-=======
-SHARED_FIELDS = 7
->>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
+SHARED_FIELDS = 10
 SLOT_FIELDS = 6
 # A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
 # in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
@@ -113,7 +101,7 @@ class Gauges:
     """How many of the killed workers the log has told of."""
     lost_told = Field(5)
     """How many of the lost readings the log has told of."""
-    started = Field(6)
+    started = Field(9)
     """When the service started: nobody was silent before, for nobody listened."""
 
     long_wal = Field(6)

@@ -49,7 +49,7 @@ def _enqueue(store: Store, station: Station, reading: readings.Reading) -> tuple
     try:
         waiting = store.writer.submit(reading)
     except (QueueFull, WriterClosed) as error:
-        log.error("/%s refused: %s", station.endpoint, type(error).__name__)
+        log.error("/%s refused: %s", station.endpoint, error)
         refusal = jsonify(status="queued_failed")
         refusal.headers["Retry-After"] = str(RETRY_AFTER_SEC)
         return refusal, 503

@@ -48,15 +48,9 @@ class Monitor:
     ) -> None:
         """Nothing is locked or started yet; the lock remains the caller's to close.
 
-                `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
-        <<<<<<< HEAD
-                or None when it never sent; it is called until it has answered once. `clock` gives seconds
-                since the epoch, `monotonic` the seconds of the clock that the gauges go by. Every look also
-                calls `watch_files`.
-        =======
+        `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
                 or None when it never sent; it is called until it has answered once. `monotonic` gives the
-                seconds of the clock that the gauges go by.
-        >>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
+        seconds of the clock that the gauges go by. Every look also calls `watch_files`.
         """
         self._settings = settings
         self._gauges = gauges

@@ -39,17 +39,12 @@ class Store:
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = Files(self.database.path, gauges, self.database.damage)
         self._monitor = Monitor(
-<<<<<<< HEAD
             settings,
             gauges,
             self._monitor_lock,
             self._last_received,
-            time.time,
             time.monotonic,
             self._files.step,
-=======
-            settings, gauges, self._monitor_lock, self._last_received, time.monotonic
->>>>>>> 3f2e51c (Count silence from the start of the service at the earliest)
         )
         self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(

@@ -99,10 +99,14 @@ class Writer:
             now_sec = self._clock()
             # Also when it is refused below: a station that sends is not silent.
             self._gauges.hear(_STATION_INDEX[reading.endpoint], int(now_sec * 1000))
-            if self._shut or self.dead or self._database.damage.known:
-                raise WriterClosed
+            if self._shut:
+                raise WriterClosed("the service is stopping")
+            if self.dead:
+                raise WriterClosed("the writer has died")
+            if self._database.damage.known:
+                raise WriterClosed("the database is damaged")
             if self.full:
-                raise QueueFull
+                raise QueueFull(f"queue full, {self._waiting} wait")
             now_sec = self._clock()
             if self._waiting == 0:
                 self._slot.queue_oldest_ms = int(now_sec * 1000)

@@ -7,7 +7,6 @@ from flask.testing import FlaskClient
 
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
-from tests.conftest import MakeSettings
 from tests.rows import select
 
 GOOD = {"pressure": "1013.25hPa", "temperature": "25,1 C", "device": "pico-1"}
@@ -78,11 +77,14 @@ def test_the_limit_of_a_body(client: FlaskClient, writer: Writer) -> None:
     assert writer.depth == 1
 
 
-def test_a_stopping_worker_refuses(client: FlaskClient, writer: Writer) -> None:
+def test_a_stopping_worker_refuses(
+    client: FlaskClient, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
     writer.shut()
     answer = client.post("/data", json=GOOD)
     assert (answer.status_code, answer.json) == (503, {"status": "queued_failed"})
     assert int(answer.headers["Retry-After"]) > 0
+    assert caplog.messages == ["/data refused: the service is stopping"]
 
 
 @pytest.mark.parametrize("endpoint", ["data", "data2", "data3", "data4"])
@@ -108,11 +110,14 @@ def test_an_unexpected_failure_is_a_500_in_the_contracts_words(
     assert (answer.status_code, answer.json) == (500, {"error": "internal server error"})
 
 
-def test_a_full_queue(make_settings: MakeSettings, client: FlaskClient, writer: Writer) -> None:
+def test_a_full_queue(
+    client: FlaskClient, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
     while not writer.full:
         assert client.post("/data", json=GOOD).status_code == 200
     answer = client.post("/data", json=GOOD)
     assert (answer.status_code, answer.json) == (503, {"status": "queued_failed"})
     assert answer.headers["Retry-After"]
+    assert caplog.messages[-1] == "/data refused: queue full, 5000 wait"
     assert writer.step() == 500
     assert client.post("/data", json=GOOD).status_code == 200
