@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,12 +39,8 @@ class Running:
 
         Raises ServiceError when it gives no such answer within some seconds.
         """
-        host, _, port = self.bind.rpartition(":")
         try:
-            connection = HTTPConnection(
-                EVERYWHERE.get(host, host).strip("[]"), int(port), timeout=ANSWER_TIMEOUT_SEC
-            )
-            answer = _answer(connection, path)
+            answer = _answer(_connection(self.bind), path)
         except (OSError, ValueError, HTTPException) as error:
             raise ServiceError(f"no answer from {self.bind}{path}: {error!r}") from None
         if not isinstance(answer, dict):
@@ -60,6 +57,27 @@ class Running:
             raise ServiceError(f"{self.bind}/readyz says: {answer}")
         seconds: float | None = answer["queue_oldest_seconds"]
         return seconds
+
+
+class _ToSocketFile(HTTPConnection):
+    """A connection to a service whose BIND is `unix:` and this path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=ANSWER_TIMEOUT_SEC)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(ANSWER_TIMEOUT_SEC)
+        self.sock.connect(self._path)
+
+
+def _connection(bind: str) -> HTTPConnection:
+    if bind.startswith("unix:"):
+        return _ToSocketFile(bind.removeprefix("unix:"))
+    host, _, port = bind.rpartition(":")
+    host = EVERYWHERE.get(host, host).strip("[]")
+    return HTTPConnection(host, int(port), timeout=ANSWER_TIMEOUT_SEC)
 
 
 def _answer(connection: HTTPConnection, path: str) -> Any:

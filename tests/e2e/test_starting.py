@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from flask10x.service import Running
+
 from .conftest import MakeService
 from .service import WORKERS, wait_until
 from .test_stopping import reload_workers
@@ -82,6 +84,7 @@ def test_a_socket_file_for_a_proxy_in_front(service: MakeService, options: list[
             return client.recv(100).startswith(b"HTTP/1")
 
     wait_until(answers, 20, "/healthz answers over the socket file")
+    assert Running("1", f"unix:{path}", 0).ask("/healthz") == {"status": "ok"}
     running.stop()
 
 
