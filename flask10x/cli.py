@@ -1,6 +1,7 @@
 """The command `flask10x`; each command is a module of `flask10x/commands`, loaded when called."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Only a mistake of the program shows a traceback: what the system refuses (a folder, a disk) is
     for the operator to mend. `arguments` stand for those of the process.
     """
+    # A command says itself what went wrong; the log is the service's.
+    logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
         group.main(None if arguments is None else list(arguments), prog_name="flask10x")
     except (Flask10xError, OSError) as error:

@@ -7,10 +7,10 @@ merge metrics of any kind. Ours are a handful of integers that need no file and 
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
 for `killed` and `lost`; the elected monitor for `high_water`, `silent_since`, `long_wal` and what
-it has told; `errors_base`, `started`, `file_id`, `inspected` and `damage` are written once. Where there are
-several, little can go wrong: of two workers that hear a station at once the slower may leave a time
-some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
-monitor sets it back to 0 may go unseen.
+it has told; `errors_base`, `started`, `file_id`, `inspected` and `damage` are written once. Where
+there are several, little can go wrong: of two workers that hear a station at once the slower may
+leave a time some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in
+which the monitor sets it back to 0 may go unseen.
 """
 
 import mmap

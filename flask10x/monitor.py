@@ -49,7 +49,7 @@ class Monitor:
         """Nothing is locked or started yet; the lock remains the caller's to close.
 
         `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
-                or None when it never sent; it is called until it has answered once. `monotonic` gives the
+        or None when it never sent; it is called until it has answered once. `monotonic` gives the
         seconds of the clock that the gauges go by. Every look also calls `watch_files`.
         """
         self._settings = settings

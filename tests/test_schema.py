@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from flask10x import schema
-from flask10x.errors import SchemaError
+from flask10x.errors import DatabaseDamaged, SchemaError
 from flask10x.settings import Settings
 from tests.rows import execute
 
@@ -44,7 +44,7 @@ def test_a_database_of_a_newer_program(settings: Settings, path: Path) -> None:
 
 def test_a_file_that_is_no_database(settings: Settings, path: Path) -> None:
     path.write_bytes(b"current_time,Pressure,Tempereture\r\n" * 100)
-    with pytest.raises(SchemaError, match="cannot be read: SQLITE_NOTADB"):
+    with pytest.raises(DatabaseDamaged, match="SQLITE_NOTADB: file is not a database"):
         schema.upgrade(settings)
 
 
