@@ -13,7 +13,6 @@ seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
 import errno
 import logging
 import os
-import pwd
 import re
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from queue import SimpleQueue
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
-from flask10x.settings import PREFIX, Settings
+from flask10x.settings import PREFIX, Settings, process_user
 
 FILE_NAME = "flask10x.log"
 TRACEBACK_INDENT = "    "
@@ -130,14 +129,6 @@ def _trouble_with(file: "LogFile") -> OSError | None:
     except OSError as error:
         return None if error.errno in FULL else error
     return None
-
-
-def process_user() -> str:
-    """The name of the user that this process runs as, for a message; its number if it has none."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _complain() -> None:

@@ -12,8 +12,7 @@ from typing import Any
 
 from flask10x.errors import ServiceError, ServiceRunning, SettingsError
 from flask10x.locks import FileLock, lock_path, note_of_holder
-from flask10x.logs import process_user
-from flask10x.settings import PREFIX, Settings
+from flask10x.settings import PREFIX, Settings, process_user
 from flask10x.sqlite import database_path
 
 # The workers of a master that was killed keep the lock until they have stored what they had;

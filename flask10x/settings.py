@@ -6,6 +6,7 @@ The names are those of the contract, sections 4 and 5. The TOML file is named by
 
 import difflib
 import os
+import pwd
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -54,6 +55,14 @@ class Settings:
     def zone(self) -> tzinfo | None:
         """The zone of the CSV files and pages; None stands for the system's own."""
         return ZoneInfo(self.timezone) if self.timezone else None
+
+
+def process_user() -> str:
+    """The name of the user that this process runs as, for a message; its number if it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
