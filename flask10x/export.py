@@ -1,135 +1,149 @@
 """The CSV files of the contract (section 3): a follower of the log for each station.
 
-A follower remembers the last id whose row its file has, and appends the rows after it: UTF-8,
-CRLF, `current_time` in local time, numbers as `str(float)`, an empty cell for what is missing.
+New rows are appended exactly once, whatever dies meanwhile (docs/design.md, "Export"): the intent
+is committed, whole lines are appended in one write and synced, the new position is committed.
 """
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
 
-from sqlalchemy import Row, insert, select, update
-from sqlalchemy.exc import DBAPIError
-
-from flask10x.errors import ExportError, Flask10xError
+from flask10x import intents, positions
+from flask10x.csv_files import CsvFile, forget_kept, make_folder, sync_folder
+from flask10x.csv_lines import Lines
+from flask10x.file_checks import NOTHING, Target, settle
+from flask10x.intents import Resolution, fresh_path
+from flask10x.outcomes import Outcome, for_each
+from flask10x.positions import Intent, Position, State
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, reason_of
+from flask10x.sqlite import Database
 from flask10x.stations import STATIONS, Station
-from flask10x.tables import followers, readings
-from flask10x.times import LocalText
 
-# Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
-# checkpoint waits for the export.
-PAGE_ROWS = 5000
+# Rows appended under one intent: some 6 MB. A night's rows are one piece, and a backlog of
+# millions costs two commits and two syncs a piece, with one piece at a time in memory.
+PIECE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file: the rows appended, or why none were."""
+class Piece:
+    """Bytes to append, and the id that the file has come to with them."""
 
-    path: Path
-    rows: int = 0
-    error: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.error or f'{self.rows} rows appended'}"
+    data: bytes
+    last_id: int
+    rows: int
 
 
-def export(settings: Settings, database: Database) -> list[Outcome]:
-    """Bring every file up to date; a file that fails does not keep the others from theirs."""
-    settings.csv_dir.mkdir(parents=True, exist_ok=True)
-    return [_outcome(settings, database, station) for station in STATIONS]
+def export(
+    settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
+) -> list[Outcome]:
+    """Bring every file up to date; a file that fails does not keep the others from theirs.
 
-
-def _outcome(settings: Settings, database: Database, station: Station) -> Outcome:
-    path = settings.csv_dir / station.csv_name
-    try:
-        return Outcome(path, rows=_follow(database, station, path, LocalText(settings.zone)))
-    except Flask10xError as error:
-        return Outcome(path, error=str(error))
-    except OSError as error:
-        return Outcome(path, error=f"cannot be written: {error.strerror}")
-    except DBAPIError as error:
-        return Outcome(path, error=f"the database cannot be used: {reason_of(error)}")
-
-
-def _follow(database: Database, station: Station, path: Path, local: LocalText) -> int:
-    """Append the rows after the follower's position, then move it; the number of rows."""
-    name = f"csv:{station.csv_name}"
-    last_id, count = _position(database, name), 0
-    with open(path, "ab+") as file:
-        start = _start(file, station)
-        try:
-            for page in _pages(database, station, last_id):
-                file.write(b"".join(_line(row, local) for row in page))
-                last_id, count = page[-1].id, count + len(page)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            # Half an append would be appended again by the next run.
-            with suppress(OSError):
-                file.close()
-            os.truncate(path, start)
-            raise
-    _move(database, name, last_id)
-    return count
-
-
-def _start(file: BinaryIO, station: Station) -> int:
-    """The size before anything is appended; writes the header into a new or empty file.
-
-    Raises ExportError when the file is not this station's or does not end in a whole line.
+    The database must have been opened with `synchronous=FULL`, and the caller holds the lock
+    `export`.
     """
-    header = (",".join(station.csv_header) + "\r\n").encode()
-    size = file.seek(0, os.SEEK_END)
-    if size == 0:
-        file.write(header)
-        return 0
-    file.seek(0)
-    first = file.readline()
-    if first != header:
-        raise ExportError(f"the first line is {first[:200]!r}, not {header!r}; nothing appended")
-    file.seek(-1, os.SEEK_END)
-    if file.read(1) != b"\n":
-        raise ExportError("the last line is torn; complete or remove it; nothing appended")
-    return size
+    return for_each(settings, database, stations, _follow)
 
 
-def _pages(database: Database, station: Station, last_id: int) -> Iterator[list[Row[Any]]]:
-    # Compared as an expression, or SQLite would read the station's whole index and sort it,
-    # instead of going on from `last_id`.
-    of_station = readings.c.endpoint.concat("") == station.endpoint
-    columns = (readings.c[name] for name in station.columns)
-    query = select(readings.c.id, readings.c.received_at, *columns).where(of_station)
-    while True:
-        page_query = query.where(readings.c.id > last_id).order_by(readings.c.id).limit(PAGE_ROWS)
-        with database.reader.begin() as connection:
-            page = list(connection.execute(page_query))
-        if not page:
-            return
-        yield page
-        last_id = page[-1].id
+def dry_run(
+    settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
+) -> list[Outcome]:
+    """What `export` would do; writes nothing."""
+    return for_each(settings, database, stations, _foresee)
 
 
-def _line(row: Sequence[Any], local: Callable[[int], str]) -> bytes:
-    cells = ["" if value is None else str(value) for value in row[2:]]
-    return ",".join((local(row[1]), *cells)).encode() + b"\r\n"
+def _follow(database: Database, target: Target) -> Outcome:
+    """Mend what an interrupted export left, then append the new rows."""
+    state = positions.load(database, target.name)
+    with CsvFile.open(target.path, write=True) or nullcontext() as file:
+        found = intents.resolve(target, file, state)
+        if state.intent is not None:
+            _mend(database, target, file, found, state.intent)
+        position = settle(target, file, found.position)
+        rows = _append_all(database, target, file, position)
+    fresh_path(target.path).unlink(missing_ok=True)
+    return Outcome(target.path, _text(f"{rows} rows appended", state, position, found), rows)
 
 
-def _position(database: Database, name: str) -> int:
-    query = select(followers.c.last_id).where(followers.c.name == name)
-    with database.reader.begin() as connection:
-        return connection.execute(query).scalar_one_or_none() or 0
+def _foresee(database: Database, target: Target) -> Outcome:
+    state = positions.load(database, target.name)
+    with CsvFile.open(target.path, write=False) or nullcontext() as file:
+        found = intents.resolve(target, file, state)
+        position = found.position
+        if position is None or found.cut_to is None:
+            position = settle(target, file, position)
+    rows = target.rows.count(target.rows.new(position.last_id))
+    text = _text(f"{rows} rows would be appended", state, position, found)
+    return Outcome(target.path, text, rows)
 
 
-def _move(database: Database, name: str, last_id: int) -> None:
-    """Remember the position; written only when it has moved, to spare the card."""
-    if _position(database, name) == last_id:
-        return
-    with database.commit() as connection:
-        moved = update(followers).where(followers.c.name == name).values(last_id=last_id)
-        if connection.execute(moved).rowcount == 0:
-            connection.execute(insert(followers).values(name=name, last_id=last_id))
+def _mend(
+    database: Database, target: Target, file: CsvFile | None, found: Resolution, intent: Intent
+) -> None:
+    """Do what was found out about an open intent, and close it."""
+    if file is not None and found.cut_to is not None:
+        file.cut(found.cut_to)
+    if file is not None and intent.import_id is not None:
+        forget_kept(target.path.resolve())
+    positions.save(database, target.name, State(found.position))
+
+
+def _append_all(
+    database: Database, target: Target, file: CsvFile | None, position: Position
+) -> int:
+    """Append what is new, a piece at a time; the number of rows."""
+    rows, created = 0, None
+    try:
+        for piece in _pieces(target, position):
+            intent = intents.intent_of(position, piece.last_id, piece.data)
+            positions.save(database, target.name, State(position, intent))
+            file = file or (created := _created(target.path))
+            position = _append(file, position, piece)
+            positions.save(database, target.name, State(position))
+            rows += piece.rows
+    finally:
+        if created is not None:
+            created.close()
+    return rows
+
+
+def _created(path: Path) -> CsvFile:
+    make_folder(path.parent)
+    return CsvFile.create(path)
+
+
+def _append(file: CsvFile, position: Position, piece: Piece) -> Position:
+    """Bring the piece onto the disk, or leave the file as it was; the position after it."""
+    mark = position.mark or NOTHING
+    try:
+        file.append(piece.data, mark.size_bytes)
+        file.sync()
+    except OSError:
+        intents.take_back(file, mark.size_bytes, piece.data)
+        raise
+    if mark == NOTHING:
+        sync_folder(file.path.parent)
+    checksum = zlib.crc32(piece.data, mark.checksum)
+    return replace(position, last_id=piece.last_id, mark=file.mark(checksum))
+
+
+def _pieces(target: Target, position: Position) -> Iterator[Piece]:
+    lines = Lines(target.zone)
+    parts = [target.header] if position.mark == NOTHING else []
+    last_id, rows = position.last_id, 0
+    for page in target.rows.pages(target.rows.new(last_id)):
+        parts.append(lines.bytes(page))
+        last_id, rows = page[-1][0], rows + len(page)
+        if rows >= PIECE_ROWS:
+            yield Piece(b"".join(parts), last_id, rows)
+            parts, rows = [], 0
+    if parts:
+        yield Piece(b"".join(parts), last_id, rows)
+
+
+def _text(result: str, state: State, position: Position, found: Resolution) -> str:
+    exported = state.position is not None and state.position.mark not in (None, NOTHING)
+    gone = exported and position.mark == NOTHING
+    anew = "begun anew, as the last export's file is gone" if gone else ""
+    return "; ".join(part for part in (result, anew, found.note) if part)

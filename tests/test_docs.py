@@ -1,5 +1,6 @@
 """The documents say what the program does: settings, stations, commands, SQL, in both languages."""
 
+import inspect
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x import cli
+from flask10x import cli, refusals
 from flask10x import settings as settings_module
 from flask10x.errors import SettingsError
 from flask10x.settings import READERS
@@ -23,6 +24,7 @@ PAGES = (
     "README",
     "deploy/README",
     "docs/backup",
+    "docs/csv",
     "docs/import",
     "docs/manual",
     "docs/moving",
@@ -35,6 +37,11 @@ HOSTS = {"localhost", "<host>", "raspberrypi.local"}
 VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}
+
+SECTION_OF_REFUSALS = {
+    "": "5. When the export refuses a file",
+    ".ja": "5. 書き出しが拒否されたとき",
+}
 
 in_both_languages = pytest.mark.parametrize("language", LANGUAGES, ids=("en", "ja"))
 
@@ -203,6 +210,39 @@ def test_the_manual_answers_each_point_of_the_old_one(language: str) -> None:
     numbers = re.findall(r"^## (\d+)\. ", read(f"docs/manual{language}.md"), re.MULTILINE)
 
     assert numbers == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
+
+
+@in_both_languages
+def test_each_refusal_of_the_export_is_documented(language: str) -> None:
+    path = Path("/folder/NAME.csv")
+    refusals_of_all_kinds = [
+        refusals.other_header(path, b"one", b"other", known=True),
+        refusals.torn(path, b"line", 1),
+        refusals.shorter(path, 1, 2),
+        refusals.replaced(path),
+        refusals.rewritten(path),
+        refusals.foreign(path, b"line", 1),
+        refusals.ahead(path, 1, b"line"),
+        refusals.repeated(path, b"line"),
+        refusals.not_ours(path, b"line", 1),
+        refusals.not_reproducible(path, 1),
+        refusals.moved_midway(path),
+        refusals.unknown_rows(path, 1, 2, b"line"),
+        refusals.older_rows(path, 1, 2),
+    ]
+    rows = table(section(read(f"docs/csv{language}.md"), SECTION_OF_REFUSALS[language]))
+
+    assert len(refusals_of_all_kinds) == sum(
+        inspect.isfunction(found) and not name.startswith("_")
+        for name, found in vars(refusals).items()
+    )
+    for refusal in refusals_of_all_kinds:
+        (row,) = (cells for message, cells in rows.items() if message.strip("`") in str(refusal))
+        named = re.findall(r"flask10x \w+(?: --\w+)*|truncate", row[1])
+        assert named
+        assert set(named) >= set(
+            re.findall(r"flask10x (?:import|export --rebuild)|truncate", str(refusal))
+        )
 
 
 # Stations

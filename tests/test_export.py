@@ -1,22 +1,27 @@
 """The exporter: the contract's bytes, appended once, and files that are not ours left alone."""
 
-import subprocess
-import sys
-from pathlib import Path
+import os
+from contextlib import AbstractContextManager, closing
 
+import alembic.command
 import pytest
+from alembic.config import Config
+from sqlalchemy import Connection
 
+from flask10x import csv_rows, revisions, schema
 from flask10x import export as export_module
-from flask10x.export import export
+from flask10x.csv_files import CsvFile
+from flask10x.export import dry_run, export
 from flask10x.locks import FileLock, lock_path
 from flask10x.readings import Reading
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
+from flask10x.stations import STATIONS
 from flask10x.writer import Writer
-from tests.rows import pico, select
+from tests import exported
+from tests.rows import execute, pico, select
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
-ROOT = Path(__file__).parents[1]
 
 
 def store(writer: Writer, *readings: Reading) -> None:
@@ -64,7 +69,8 @@ def test_each_station_has_its_file(settings: Settings, database: Database, write
 def test_only_new_rows_are_appended(
     settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_module, "PAGE_ROWS", 2)
+    monkeypatch.setattr(csv_rows, "PAGE_ROWS", 2)
+    monkeypatch.setattr(export_module, "PIECE_ROWS", 4)
     store(writer, *(pico(n, AT) for n in range(5)))
     assert export(settings, database)[0].rows == 5
     before = csv(settings, "PicodataX.csv")
@@ -101,7 +107,8 @@ def test_a_file_that_does_not_fit_is_not_touched(
     (settings.csv_dir / "PicodataX.csv").write_bytes(content)
     store(writer, pico(1, AT), Reading("data3", AT, (1.0, 2.0, 3.0, 4.0)))
     outcomes = export(settings, database)
-    assert outcomes[0].error.startswith(error)
+    assert outcomes[0].failed
+    assert outcomes[0].text.startswith(error)
     assert csv(settings, "PicodataX.csv") == content
     # The others have theirs, and once the file is mended nothing is missing.
     assert outcomes[2].rows == 1
@@ -122,61 +129,160 @@ def test_a_failed_append_is_taken_back(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        assert export(settings, database)[0].error == "cannot be written: No space left on device"
+        outcome = export(settings, database)[0]
+        assert outcome.failed
+        assert outcome.text == "cannot be read or written: No space left on device"
     assert csv(settings, "PicodataX.csv") == before
     assert export(settings, database)[0].rows == 1
 
 
-def run_script(settings: Settings) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "export_csv.py")],
-        env={"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+def test_a_night_costs_two_commits_a_file_and_one_without_news_none(
+    settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[str] = []
+    committed = Database.commit
+
+    def counted(self: Database) -> AbstractContextManager[Connection]:
+        commits.append("commit")
+        return committed(self)
+
+    store(writer, pico(1, AT))
+    export(settings, database)
+    monkeypatch.setattr(Database, "commit", counted)
+    states = [path.stat().st_ctime_ns for path in settings.csv_dir.iterdir()]
+    assert [outcome.rows for outcome in export(settings, database)] == [0, 0, 0, 0]
+    assert commits == []
+    assert [path.stat().st_ctime_ns for path in settings.csv_dir.iterdir()] == states
+    execute(
+        exported.database_file(settings),
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 2000)"
+        " INSERT INTO readings (endpoint, received_at, pressure) SELECT 'data', n, n FROM number",
     )
+    assert export(settings, database)[0].rows == 2000
+    assert len(commits) == 2
 
 
-def test_the_script_for_cron(settings: Settings, writer: Writer) -> None:
+def test_an_archived_file_is_followed_by_a_new_one(
+    settings: Settings, database: Database, writer: Writer
+) -> None:
     store(writer, pico(1, AT))
-    done = run_script(settings)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == f"{settings.csv_dir}/PicodataX.csv: 1 rows appended"
-    assert len(done.stdout.splitlines()) == 4
-    # It starts in a blink on a Pi because it loads neither Flask nor Alembic.
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "sqlalchemy" in imported
-    assert not imported & {"flask", "werkzeug", "alembic", "gunicorn"}
-    assert select(database_of(settings), "SELECT last_id FROM followers") == [(1,)]
+    export(settings, database)
+    archive = settings.data_dir / "2025.csv"
+    (settings.csv_dir / "PicodataX.csv").rename(archive)
+    archived = archive.read_bytes()
+    assert dry_run(settings, database)[0].text == (
+        "0 rows would be appended; begun anew, as the last export's file is gone"
+    )
+    outcome = export(settings, database)[0]
+    assert outcome.text == "0 rows appended; begun anew, as the last export's file is gone"
+    assert csv(settings, "PicodataX.csv") == b"current_time,Pressure,Tempereture\r\n"
+    store(writer, pico(2, AT))
+    assert export(settings, database)[0].text == "1 rows appended"
+    assert csv(settings, "PicodataX.csv") == (
+        b"current_time,Pressure,Tempereture\r\n2025-08-24 10:46:40,2.0,25.1\r\n"
+    )
+    assert archive.read_bytes() == archived
 
 
-def test_two_exports_at_once(settings: Settings, writer: Writer) -> None:
-    store(writer, pico(1, AT))
-    lock = FileLock(lock_path(database_of(settings), "export"))
-    assert lock.try_acquire()
-    done = run_script(settings)
-    lock.close()
-    assert done.returncode == 3
-    assert "another export is running; this one did nothing" in done.stderr
+def test_imported_rows_are_not_appended(settings: Settings, database: Database) -> None:
+    exported.store(settings, 2, 0, 1, 3)
+    exported.imported(settings, 2, 3)
+    old = exported.HEADER + exported.lines(0, 1)
+    exported.put(settings, old)
+    assert export(settings, database)[0].rows == 2
+    assert csv(settings, "PicodataX.csv") == old + exported.lines(2, 3)
+
+
+def test_rows_from_a_file_of_another_name_are(settings: Settings, database: Database) -> None:
+    exported.store(settings, 2, 0)
+    exported.imported(settings, 2, 2, file="other.csv")
+    assert export(settings, database)[0].rows == 2
+    assert csv(settings, "PicodataX.csv") == exported.HEADER + exported.lines(2, 0)
+
+
+def test_a_dry_run_writes_nothing(settings: Settings, database: Database, writer: Writer) -> None:
+    store(writer, pico(1, AT), pico(2, AT))
+    assert [outcome.text for outcome in dry_run(settings, database)] == [
+        "2 rows would be appended",
+        *["0 rows would be appended"] * 3,
+    ]
     assert not settings.csv_dir.exists()
+    assert select(exported.database_file(settings), "SELECT * FROM exports") == []
 
 
-def test_without_a_database(settings: Settings) -> None:
-    done = run_script(settings)
-    assert done.returncode == 1
-    assert "there is no database" in done.stderr
-    assert not (settings.data_dir / "flask10x.sqlite3").exists()
-
-
-def test_a_failure_shows_in_the_exit_status(settings: Settings, writer: Writer) -> None:
+def test_somebody_writing_at_the_same_moment(
+    settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store(writer, pico(1, AT))
-    settings.csv_dir.mkdir()
-    (settings.csv_dir / "PicodataX.csv").write_bytes(b"something else")
-    done = run_script(settings)
-    assert done.returncode == 1
-    assert "PicodataX.csv: the first line is" in done.stderr
+    export(settings, database)
+    store(writer, pico(2, AT))
+    write = os.write
+
+    def late(descriptor: int, data: bytes) -> int:
+        with open(settings.csv_dir / "PicodataX.csv", "ab") as other:
+            other.write(b"hello\r\n")
+        return write(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", late)
+        outcome = export(settings, database)[0]
+    assert outcome.failed
+    assert outcome.text == "something else wrote into it at the same moment"
+    content = csv(settings, "PicodataX.csv")
+    assert content.endswith(b",1.0,25.1\r\nhello\r\n2025-08-24 10:46:40,2.0,25.1\r\n")
+    # Nothing is cut, and nothing is repeated.
+    assert export(settings, database)[0].failed
+    assert csv(settings, "PicodataX.csv") == content
 
 
-def database_of(settings: Settings) -> Path:
-    return settings.data_dir / "flask10x.sqlite3"
+def test_the_database_is_locked(
+    settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask10x.positions.COMMIT_TRIES", 2)
+    monkeypatch.setattr("flask10x.sqlite.WRITE_BUSY_TIMEOUT_MS", 10)
+    store(writer, pico(1, AT))
+    other = FileLock(lock_path(database.path, "commit"))
+    assert other.try_acquire()
+    outcome = export(settings, database)[0]
+    assert outcome.failed
+    assert outcome.text == "flask10x.commit.lock was held elsewhere for 0.01 s"
+    assert not (settings.csv_dir / "PicodataX.csv").exists()
+    other.close()
+    assert export(settings, database)[0].rows == 1
+
+
+def test_a_backlog_is_exported_while_readings_come_in(
+    settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives during an export is the next one's."""
+    monkeypatch.setattr(csv_rows, "PAGE_ROWS", 2)
+    monkeypatch.setattr(export_module, "PIECE_ROWS", 2)
+    store(writer, *(pico(n, AT) for n in range(4)))
+    append = CsvFile.append
+
+    def busy(self: CsvFile, data: bytes, start: int) -> None:
+        append(self, data, start)
+        store(writer, pico(9, AT))
+
+    monkeypatch.setattr(CsvFile, "append", busy)
+    assert export(settings, database, STATIONS[:1])[0].rows == 4
+    monkeypatch.undo()
+    assert export(settings, database)[0].rows == 2
+
+
+def test_the_followers_of_the_version_before_are_taken_over(settings: Settings) -> None:
+    """Migrated from 0001, the export goes on where it was, with nothing twice."""
+    config = Config()
+    config.set_main_option("script_location", str(revisions.migrations()))
+    config.attributes["settings"] = settings
+    alembic.command.upgrade(config, "0001")
+    exported.store(settings, 0, 1, 2)
+    execute(
+        exported.database_file(settings), "INSERT INTO followers VALUES ('csv:PicodataX.csv', 2)"
+    )
+    path = exported.put(settings, exported.HEADER + exported.lines(0, 1))
+    schema.upgrade(settings)
+    assert select(exported.database_file(settings), "SELECT * FROM followers") == []
+    with closing(Database(settings)) as database:
+        assert export(settings, database)[0].rows == 1
+    assert path.read_bytes() == exported.HEADER + exported.lines(0, 1, 2)

@@ -1,29 +1,51 @@
 """`flask10x export` and `scripts/export_csv.py`: append new readings to the CSV files."""
 
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import click
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
 
 from flask10x import settings
 from flask10x.errors import SchemaError
-from flask10x.export import export
+from flask10x.export import dry_run, export
 from flask10x.locks import FileLock, lock_path
+from flask10x.outcomes import Outcome
+from flask10x.rebuild import rebuild
+from flask10x.settings import Settings
 from flask10x.sqlite import Database, database_path
+from flask10x.stations import STATIONS, Station
+from flask10x.verify import verify
 
 # Two exports at once would write the same rows; this status tells cron's mail which it was.
 ALREADY_RUNNING_STATUS = 3
 
+Action = Callable[[Settings, Database, Sequence[Station]], list[Outcome]]
+
 
 @click.command()
-def command() -> None:
+@click.argument("files", nargs=-1, type=click.Choice([s.csv_name for s in STATIONS]))
+@click.option("--dry-run", "action", flag_value="dry-run", help="Say what would be appended.")
+@click.option("--verify", "action", flag_value="verify", help="Compare files and database.")
+@click.option("--rebuild", "action", flag_value="rebuild", help="Write the files afresh.")
+@click.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
+def command(files: tuple[str, ...], action: str | None, whole: bool) -> None:
     """Append each station's new readings to its CSV file, and say so in a line a file.
 
-    Exit status: 0 when every file is up to date, 1 when one is not, 3 when another export runs.
+    FILES are names such as BedRoomEnv.csv; without any it is all of them.
+
+    Exit status: 0 when every file is up to date (or equal), 1 when one is not, 3 when another
+    export runs.
     """
-    sys.exit(run())
+    if whole and action != "rebuild":
+        raise click.UsageError("--whole goes with --rebuild only")
+    sys.exit(run(files, action, whole=whole))
 
 
-def run() -> int:
+def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = False) -> int:
     """Export with the settings of the environment; the exit status."""
     config = settings.load()
     path = database_path(config)
@@ -33,12 +55,37 @@ def run() -> int:
     if not lock.try_acquire():
         click.echo("flask10x: another export is running; this one did nothing", err=True)
         return ALREADY_RUNNING_STATUS
-    database = Database(config)
+    # Whatever the service risks: a position that a power cut takes back is found out of step.
+    database = Database(replace(config, synchronous="FULL"))
     try:
-        outcomes = export(config, database)
+        _check_version(database)
+        outcomes = _action(action, whole)(config, database, _stations(files))
     finally:
         database.close()
         lock.close()
     for outcome in outcomes:
-        click.echo(str(outcome), err=bool(outcome.error))
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+        click.echo(str(outcome), err=outcome.failed)
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def _check_version(database: Database) -> None:
+    try:
+        known = inspect(database.reader).has_table("exports")
+    except DBAPIError:
+        return  # A database that can't be read is reported for each file.
+    if not known:
+        raise SchemaError("the database is older than this program; run: flask10x migrate")
+
+
+def _action(name: str | None, whole: bool) -> Action:
+    actions: dict[str | None, Action] = {
+        None: export,
+        "dry-run": dry_run,
+        "verify": verify,
+        "rebuild": partial(rebuild, whole=whole),
+    }
+    return actions[name]
+
+
+def _stations(files: Sequence[str]) -> list[Station]:
+    return [station for station in STATIONS if not files or station.csv_name in files]

@@ -1,0 +1,80 @@
+"""The lines of a CSV file as bytes (contract, section 3), out of readings and back.
+
+UTF-8, CRLF, `current_time` in local time, numbers as `str(float)`, an empty cell for what is
+missing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from flask10x.stations import Station
+from flask10x.times import LocalText, parse_bound
+
+# `2025-08-24 09:00:00`; what versions wrote after it (microseconds) is finer than what we keep.
+TIME_LENGTH = 19
+
+# A row of the log as the CSV files need it: id, received_at, the station's values.
+LogRow = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a line says: a span of time, as it names a second of a local clock, and the values."""
+
+    earliest_ms: int
+    latest_ms: int
+    values: tuple[float | None, ...]
+
+
+def header(station: Station) -> bytes:
+    """The first line of the station's file."""
+    return (",".join(station.csv_header) + "\r\n").encode()
+
+
+class Lines:
+    """Turns rows of the log into lines; one object for rows in the order of the file."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        self._local = LocalText(zone)
+
+    def texts(self, rows: Iterable[LogRow]) -> list[str]:
+        """A line for each row, its CRLF included."""
+        local = self._local
+        return [
+            f"{local(ms)},{','.join(['' if v is None else repr(v) for v in values])}\r\n"
+            for _, ms, *values in rows
+        ]
+
+    def bytes(self, rows: Iterable[LogRow]) -> bytes:
+        """The lines of all the rows."""
+        return "".join(self.texts(rows)).encode()
+
+
+def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
+    """What a whole line of the station's file says; None when it is torn or no row at all.
+
+    Rows of old versions are rows too, whatever their notation of numbers and times.
+    """
+    try:
+        time, *cells = line.decode().rstrip("\r\n").split(",")
+        values = tuple([float(cell) if cell else None for cell in cells])
+        second = time[:TIME_LENGTH].replace("T", " ")
+        earliest, latest = (parse_bound(second, zone, 0, end=end) for end in (False, True))
+    except ValueError:
+        return None
+    whole = line.endswith(b"\n") and len(second) == TIME_LENGTH
+    if not whole or len(values) != len(station.columns):
+        return None
+    return Written(earliest, latest, values)
+
+
+def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
+    """Whether the line is a row in exactly the notation that we write."""
+    row = read(station, line, zone)
+    if row is None:
+        return False
+    return line in {
+        Lines(zone).bytes([(0, ms, *row.values)]) for ms in (row.earliest_ms, row.latest_ms)
+    }
