@@ -1,0 +1,162 @@
+"""Power cuts under load: what was synced is there afterwards, and the database is sound."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.service import Service, wait_until
+
+from .figures import account, record
+from .power import Power, mixed
+from .repeat import repeated
+from .sender import Sender
+from .test_kills import moment, variant
+
+SOURCE = Path(__file__).with_name("powercut.c")
+SEED = 20_261_124
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shim, compiled."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("there is no C compiler: the power is not cut here")
+    library = tmp_path_factory.mktemp("shim") / "powercut.so"
+    options = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library)]
+    subprocess.run([compiler, *options, str(SOURCE)], check=True)
+    return library
+
+
+@pytest.fixture
+def power(shim: Path, tmp_path: Path) -> Power:
+    folder = (tmp_path / "data").resolve()
+    folder.mkdir()
+    return Power(shim, folder, tmp_path / "shadow")
+
+
+WRITES = """
+import os
+synced = os.open("synced", os.O_RDWR | os.O_CREAT)
+os.write(synced, b"first")
+os.fsync(synced)
+os.write(synced, b" second")
+os.write(os.open("never", os.O_RDWR | os.O_CREAT), b"lost")
+os.rename("old", "new")
+"""
+
+
+def test_the_shim_keeps_what_was_synced_and_nothing_else(power: Power) -> None:
+    (power.folder / "old").write_bytes(b"old")
+    power.switch_on()
+    environment = os.environ | power.environment()
+    subprocess.run([sys.executable, "-c", WRITES], cwd=power.folder, env=environment, check=True)
+    assert (power.folder / "synced").read_bytes() == b"first second"
+
+    power.cut()
+    left = {file.name: file.read_bytes() for file in power.folder.iterdir()}
+    assert left == {"synced": b"first", "old": b"old"}
+
+    power.switch_on()
+    resynced = WRITES + "os.fdatasync(synced)\n"
+    subprocess.run([sys.executable, "-c", resynced], cwd=power.folder, env=environment, check=True)
+    power.cut()
+    left = {file.name: file.read_bytes() for file in power.folder.iterdir()}
+    assert left == {"synced": b"first second", "never": b"", "new": b"old"}
+
+
+def test_a_torn_file_holds_sectors_of_both() -> None:
+    synced, written = b"a" * 512 * 40, b"b" * 512 * 60
+    found = [mixed(synced, written, random.Random(seed)) for seed in range(40)]
+    assert {len(content) for content in found} == {512 * 40, 512 * 60}
+    assert {content[at] for content in found for at in range(0, 20480, 512)} == {97, 98}
+
+
+@pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
+@repeated(2, 100, timeout_sec=3600)
+def test_a_power_cut_under_load(
+    service: MakeService,
+    numbers: Iterator[int],
+    promise: dict[str, Any],
+    synchronous: str,
+    power: Power,
+    times: int,
+    tmp_path: Path,
+) -> None:
+    logs = tmp_path / "logs"
+    running = service(start=False, synchronous=synchronous, log_dir=logs, **promise)
+    running.log_dir = logs
+    running.environment |= power.environment()
+    choice = random.Random(SEED)
+    loads: list[Load] = []
+    left: set[int] = set()
+    committed = committed_lost = 0
+    for number in range(times):
+        power.switch_on()
+        running.start()
+        loads.append(load := Load(running.port, numbers))
+        with load.running():
+            load.burst()
+            moment()
+            seen = stored(running)
+            kill(running)
+        power.cut(choice if number % 2 else None)
+        committed += len(seen - left)
+        left = stored_after_cut(running)
+        committed_lost += len(seen - left)
+    assert committed > 0
+    power.switch_on()
+    running.start()
+    last = Sender(running, numbers)
+    last.check_goes_on()
+    running.stop()
+
+    running.check_integrity()
+    loud = [line for line in running.log() if " INFO " not in line]
+    assert loud == []
+    counted = account(running, [*loads, last])
+    if synchronous == "FULL":
+        assert committed_lost == 0, "others have seen it, so it was synced"
+        if promise:
+            assert counted.lost == set(), "acknowledged after the commit"
+    else:
+        assert committed_lost > 0, "the shim has cut something"
+    settings = f"{variant(promise)}, SYNCHRONOUS={synchronous}"
+    notes = {"committed": committed, "committed_lost": committed_lost}
+    record("power-cut", settings, times, counted, **notes)
+
+
+def stored(service: Service) -> set[int]:
+    """The numbers that a connection of the test's own sees."""
+    rows = service.rows("SELECT gas_resistance FROM readings")
+    return {int(number) for (number,) in rows}
+
+
+def kill(service: Service) -> None:
+    """Everything stops at once."""
+    os.killpg(service.pid, signal.SIGKILL)
+    service.process.wait(10)
+    wait_until(lambda: not service.members(), 10, "everything is gone")
+
+
+def stored_after_cut(service: Service) -> set[int]:
+    """What is left, which has to be sound; seen on a copy, for the service recovers it first."""
+    copy = service.folder / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(service.data_dir, copy)
+    with closing(sqlite3.connect(copy / service.database.name)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows = connection.execute("SELECT gas_resistance FROM readings").fetchall()
+    return {int(number) for (number,) in rows}
