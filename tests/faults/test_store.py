@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import Service, wait_until
+from tests.provoked import small_disk
 
 from .figures import Account, account, record
 from .repeat import lasting, repeated
@@ -114,26 +115,6 @@ def test_poison_readings_inside_good_batches(
     record("poison", variant(promise), 10 * times, counted)
 
 
-DISK_BYTES = 8_000_000
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def fill(folder: Path) -> Path:
     """Take all the space that is left; the file that takes it."""
     ballast = folder / "ballast"
@@ -153,27 +134,41 @@ def test_a_disk_that_is_full_and_has_space_again(
     service: MakeService,
     numbers: Iterator[int],
     promise: dict[str, Any],
-    small_disk: Path,
+    tmp_path: Path,
     times: int,
 ) -> None:
-    database = f"sqlite:///{small_disk}/flask10x.sqlite3"
-    running = service(**FRAIL, database_url=database, **promise)
-    running.database = small_disk / "flask10x.sqlite3"
-    sender = Sender(running, numbers)
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        database = f"sqlite:///{disk}/flask10x.sqlite3"
+        running = service(start=False, **FRAIL, database_url=database, **promise)
+        running.database = disk / "flask10x.sqlite3"
+        try:
+            counted = fill_and_free(running, Sender(running, numbers), disk, times)
+        finally:
+            # Before the disk is unmounted.
+            running.close()
+    check_log(running, times, "SQLITE_FULL", "SQLITE_IOERR")
+    if not promise:
+        assert counted.stored == counted.acknowledged
+    record("disk-full", variant(promise), times, counted)
+
+
+def fill_and_free(running: Service, sender: Sender, disk: Path, times: int) -> Account:
+    """Take the space from a running service again and again, and then at its start."""
+    running.start()
     sender.check_goes_on()
     for _ in range(times):
-        ballast = fill(small_disk)
+        ballast = fill(disk)
         meet_trouble(running, sender, "SQLITE_FULL")
         ballast.unlink()
         sender.check_goes_on()
     running.stop()
-    check_start_on_full_disk(running, small_disk)
+    check_start_on_full_disk(running, disk)
     sender.check_goes_on()
     running.stop()
-
-    check_log(running, times, "SQLITE_FULL", "SQLITE_IOERR")
-    counted = check_account(running, sender, promise)
-    record("disk-full", variant(promise), times, counted)
+    running.check_integrity()
+    counted = account(running, [sender])
+    assert counted.lost == set()
+    return counted
 
 
 def check_start_on_full_disk(service: Service, disk: Path) -> None:
@@ -182,7 +177,7 @@ def check_start_on_full_disk(service: Service, disk: Path) -> None:
     service.launch()
     assert service.process.wait(30) == 1
     said = [line for line in service.output().splitlines() if line.startswith("flask10x: ")]
-    assert said[-2].startswith(f"flask10x: {service.database} cannot be migrated: SQLITE_")
+    assert said[-2].startswith(f"flask10x: {service.database} cannot be read: SQLITE_")
     assert said[-1] == "flask10x: the database could not be migrated; not starting"
     assert "Traceback" not in service.output()
     ballast.unlink()
