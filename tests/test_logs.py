@@ -179,6 +179,7 @@ def test_configuring_again_replaces_the_first(tmp_path: Path) -> None:
 
 
 def test_after_shutdown_nothing_is_left(tmp_path: Path) -> None:
+    before = list(logging.getLogger("flask10x").handlers)
     logs.configure(given(tmp_path))
     log.info("before")
     logs.shutdown()
@@ -186,7 +187,7 @@ def test_after_shutdown_nothing_is_left(tmp_path: Path) -> None:
     log.info("after")
 
     assert messages(tmp_path) == ["INFO before"]
-    assert logging.getLogger("flask10x").handlers == []
+    assert logging.getLogger("flask10x").handlers == before
     assert logging.getLogger("gunicorn.error").handlers == []
     assert logging.raiseExceptions is True
 
