@@ -98,6 +98,8 @@ def test_poison_readings_inside_good_batches(
     sender.post_times(70 * times)
     good = [number for number in sender.sent if number % 7]
     running.wait_for_rows(len(good))
+    # The last reading is poison: it is refused after the last good one is a row.
+    wait_until(lambda: running.get("/metrics").json["queue_length"] == 0, 20, "nothing waits")
     with closing(sqlite3.connect(running.database, timeout=10)) as other:
         other.execute("DROP TRIGGER poison")
         other.commit()
