@@ -73,6 +73,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         os.kill(os.getpid(), signal.SIGTERM)
         return False
 
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGINT and SIGQUIT: leave at once.
+
+        Gunicorn's own shuts the threads' pool here, in the signal handler. When the signal comes
+        while the main thread hands the pool a request, it waits for a lock that it holds itself,
+        until the master kills it. The interpreter ends the pool as well, when it ends.
+        """
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
 
 worker_class = Worker
 
