@@ -1,12 +1,17 @@
 """Body: the bytes of a request decoded into a JSON object, or a hint for the sender's author."""
 
 import json
+import re
 from json import JSONDecodeError
 
 from flask10x.errors import Flask10xError
 
 # Below this an int is exact enough for int() to be cheap; int() itself refuses 4,300 digits.
 LONGEST_INT_CHARS = 18
+
+# Enough to recognise a media type; the answer has to be short (contract, section 7).
+SHOWN_TYPE_CHARS = 100
+JSON_TYPE = re.compile(r"application/(?:json|.*\+json)")
 
 EMPTY = "the body is empty: send one JSON object"
 TOO_DEEP = "JSON is nested too deeply: send one JSON object"
@@ -30,6 +35,20 @@ class InvalidBody(Flask10xError):
     def __init__(self, hint: str) -> None:
         super().__init__(hint)
         self.hint = hint
+
+
+def payload_of(raw: bytes, media_type: str) -> tuple[dict[str, object], str]:
+    """The body as an object; one that can't be read counts as empty, and the hint says why.
+
+    `media_type` is that of the Content-Type, in lower case and without parameters; empty when
+    there was none, which stands for JSON (contract, 6.7).
+    """
+    if media_type and not JSON_TYPE.fullmatch(media_type):
+        return {}, f"Content-Type is {media_type[:SHOWN_TYPE_CHARS]}: send application/json"
+    try:
+        return decode(raw), ""
+    except InvalidBody as error:
+        return {}, error.hint
 
 
 def decode(raw: bytes) -> dict[str, object]:

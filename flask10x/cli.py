@@ -9,7 +9,7 @@ import click
 
 from flask10x.errors import Flask10xError
 
-COMMANDS = ("serve", "migrate", "export", "import", "backup", "restore", "check")
+COMMANDS = ("serve", "migrate", "export", "import", "backup", "restore", "check", "rejected")
 # Python keeps this word for itself.
 MODULES = {"import": "import_"}
 

@@ -22,3 +22,22 @@ def raise_to(connection: Connection, name: str, value: int) -> None:
     )
     if changed.rowcount == 0 and value_of(connection, name) < value:
         connection.execute(insert(counters).values(name=name, value=value))
+
+
+def add(connection: Connection, name: str, amount: int) -> None:
+    """Add to a total; nothing is written when the amount is 0."""
+    if not amount:
+        return
+    changed = connection.execute(
+        update(counters).where(counters.c.name == name).values(value=counters.c.value + amount)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(counters).values(name=name, value=amount))
+
+
+def values_like(connection: Connection, prefix: str) -> dict[str, int]:
+    """The saved totals whose names begin with `prefix`, by the rest of the name."""
+    query = select(counters.c.name, counters.c.value).where(
+        counters.c.name.startswith(prefix, autoescape=True)
+    )
+    return {name.removeprefix(prefix): value for name, value in connection.execute(query)}

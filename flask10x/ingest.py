@@ -6,7 +6,10 @@ import time
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from flask10x import body, readings
+from flask10x.batch import Receipt
 from flask10x.errors import QueueFull, WriterClosed
+from flask10x.readings import Reading
+from flask10x.rejected import Refused
 from flask10x.stations import STATIONS, Station
 from flask10x.store import Store
 
@@ -17,55 +20,87 @@ blueprint = Blueprint("ingest", __name__)
 BODY_MAX_BYTES = 64 * 1024
 # Long enough for one batch to be stored, short enough that a board asks again before it gives up.
 RETRY_AFTER_SEC = 5
+# An answer has to be short (contract, section 7), whatever a trigger in the database has to say.
+SHOWN_REASON_CHARS = 200
+
+Answer = tuple[Response, int]
 
 
-def _receive(station: Station) -> tuple[Response, int]:
+def _receive(station: Station) -> Answer:
     store: Store = current_app.extensions["flask10x"]
     received_at = time.time_ns() // 1_000_000
     # A chunked body longer than a limit set in Werkzeug is cut there, not refused; so the limit
     # is checked here, by reading one byte past it.
     raw = request.stream.read(BODY_MAX_BYTES + 1)
     if len(raw) > BODY_MAX_BYTES:
-        return _too_large(station)
-    payload, hint = _payload(raw)
+        return _too_large(store, station, received_at)
+    payload, hint = body.payload_of(raw, request.mimetype)
+    partial = station.endpoint in store.settings.partial_readings
     try:
-        reading = readings.parse(station, payload, received_at)
+        reading = readings.parse(station, payload, received_at, partial=partial)
     except readings.InvalidReading as error:
-        return _invalid(station, error.details, hint)
-    return _enqueue(store, station, reading)
+        refused = Refused(station.endpoint, received_at, request.mimetype, raw, error.details, hint)
+        return _invalid(store, refused)
+    return _accept(store, station, reading)
 
 
-def _payload(raw: bytes) -> tuple[dict[str, object], str]:
-    """The body as an object; one that can't be read counts as empty, and the hint says why."""
-    if request.mimetype and not request.is_json:
-        return {}, f"Content-Type is {request.mimetype}: send application/json"
+def _accept(store: Store, station: Station, reading: Reading) -> Answer:
+    receipt = Receipt() if store.settings.ack == "committed" else None
     try:
-        return body.decode(raw), ""
-    except body.InvalidBody as error:
-        return {}, error.hint
-
-
-def _enqueue(store: Store, station: Station, reading: readings.Reading) -> tuple[Response, int]:
-    try:
-        waiting = store.writer.submit(reading)
+        waiting = store.writer.submit(reading, receipt)
     except (QueueFull, WriterClosed) as error:
         log.error("/%s refused: %s", station.endpoint, error)
-        refusal = jsonify(status="queued_failed")
-        refusal.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-        return refusal, 503
+        return _not_now({"status": "queued_failed"})
+    if receipt and not receipt.wait(store.settings.ack_timeout_sec):
+        return _late(station, store.settings.ack_timeout_sec)
+    if receipt and receipt.refusal:
+        return _refused_by_database(receipt.refusal)
+    return _accepted(store, station, reading, waiting)
+
+
+def _accepted(store: Store, station: Station, reading: Reading, waiting: int) -> Answer:
     shown = " ".join(f"{k}={v}" for k, v in readings.flat(station, reading.values))
-    log.info("/%s OK enqueued %s queue_size=%d", station.endpoint, shown, waiting)
-    return jsonify(status="enqueued"), 200
+    log.info("/%s OK %s %s queue_size=%d", station.endpoint, store.settings.ack, shown, waiting)
+    if reading.warnings:
+        log.warning("/%s accepted with warnings: %s", station.endpoint, reading.warnings)
+        if station.endpoint in store.settings.partial_readings:
+            return jsonify(status="accepted_with_warnings", details=reading.warnings), 200
+    return jsonify(status=store.settings.ack), 200
 
 
-def _invalid(station: Station, details: dict[str, str], hint: str) -> tuple[Response, int]:
-    log.error("/%s validation error: %s%s", station.endpoint, details, hint and f" ({hint})")
-    answer = {"error": "validation failed", "details": details}
+def _late(station: Station, timeout_sec: float) -> Answer:
+    detail = f"not committed within {timeout_sec:g} s; it may yet be stored"
+    log.error("/%s %s", station.endpoint, detail)
+    return _not_now({"status": "queued_failed", "detail": detail})
+
+
+def _not_now(answer: dict[str, str]) -> Answer:
+    refusal = jsonify(answer)
+    refusal.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return refusal, 503
+
+
+def _refused_by_database(reason: str) -> Answer:
+    """A 400, for the same reading would be refused again; the writer has logged and kept it."""
+    details = {"database": reason[:SHOWN_REASON_CHARS]}
+    return jsonify(error="refused by the database", details=details), 400
+
+
+def _invalid(store: Store, refused: Refused) -> Answer:
+    hint = refused.hint
+    log.error(
+        "/%s validation error: %s%s", refused.endpoint, refused.reasons, hint and f" ({hint})"
+    )
+    store.writer.keeper.take(refused)
+    answer = {"error": "validation failed", "details": refused.reasons}
     return jsonify(answer | ({"hint": hint} if hint else {})), 400
 
 
-def _too_large(station: Station) -> tuple[Response, int]:
+def _too_large(store: Store, station: Station, received_at: int) -> Answer:
     log.error("/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
+    reasons = {"body": f"over {BODY_MAX_BYTES} bytes; nothing of it is kept"}
+    refused = Refused(station.endpoint, received_at, request.mimetype, b"", reasons)
+    store.writer.keeper.take(refused)
     answer = jsonify(error="body too large", limit_bytes=BODY_MAX_BYTES)
     # The rest of the body is unread, so the connection can't carry another request.
     answer.headers["Connection"] = "close"

@@ -5,11 +5,11 @@ Pure: no clock, no Flask, no database.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask10x.errors import Flask10xError
-from flask10x.stations import Measurement, Station
+from flask10x.stations import Fault, Measurement, Station
 from flask10x.units import parse_number
 
 
@@ -22,6 +22,8 @@ class Reading:
     """When it arrived, in UTC epoch milliseconds."""
     values: tuple[float | None, ...]
     """In the order of the station's measurements and in their units; None for an empty cell."""
+    warnings: dict[str, str] = field(default_factory=dict, compare=False)
+    """Path of a field, or of a missing object, to what is wrong with it although it is stored."""
 
 
 class InvalidReading(Flask10xError):
@@ -44,22 +46,40 @@ class _Refused(Exception):
         self.reason = reason
 
 
-def parse(station: Station, payload: Mapping[str, object], received_at: int) -> Reading:
+def parse(
+    station: Station, payload: Mapping[str, object], received_at: int, *, partial: bool = False
+) -> Reading:
     """The reading in a decoded body; raises InvalidReading that names every bad field.
 
     Every value of the result is finite and within its measurement's range. Keys that the station
-    does not know are ignored.
+    does not know are ignored. With `partial` one usable field is enough: a bad field, and one
+    with a known fault value, is None and among the warnings (docs/partial.md).
     """
-    values: list[float] = []
+    values: list[float | None] = []
     details: dict[str, str] = {}
+    suspect: dict[str, str] = {}
     for measurement in station.measurements:
         try:
-            values.append(_value(measurement, payload))
+            value = _value(measurement, payload, refuse_faults=partial)
         except _Refused as refused:
             details[refused.path] = refused.reason
-    if details:
+            values.append(None)
+        else:
+            values.append(value)
+            if fault := _fault(measurement, value):
+                suspect[measurement.path] = f"{fault.value:g} is {fault.reason}: kept"
+    if details and (not partial or all(value is None for value in values)):
         raise InvalidReading(details)
-    return Reading(station.endpoint, received_at, tuple(values))
+    return Reading(station.endpoint, received_at, tuple(values), details | suspect)
+
+
+def warned_paths(station: Station, warnings: Mapping[str, str]) -> tuple[str, ...]:
+    """The fields that the warnings are about; a warning of an object is about all its fields."""
+    return tuple(
+        measurement.path
+        for measurement in station.measurements
+        if any(f"{measurement.path}.".startswith(f"{path}.") for path in warnings)
+    )
 
 
 def flat(station: Station, values: Iterable[float | None]) -> list[tuple[str, float | None]]:
@@ -80,18 +100,27 @@ def nested(station: Station, values: Iterable[float | None]) -> dict[str, object
     return payload
 
 
-def _value(measurement: Measurement, payload: Mapping[str, object]) -> float:
+def _value(
+    measurement: Measurement, payload: Mapping[str, object], *, refuse_faults: bool
+) -> float:
     path = measurement.path
     found = _found(path, payload)
     try:
         value = _number(found, measurement.unit)
     except ValueError as error:
         raise _Refused(path, str(error)) from None
+    fault = _fault(measurement, value)
+    if refuse_faults and fault and not fault.warning_only:
+        raise _Refused(path, f"{fault.value:g} is {fault.reason}: taken as missing")
     if value < measurement.minimum:
         raise _Refused(path, f"below minimum {measurement.minimum}")
     if measurement.maximum is not None and value > measurement.maximum:
         raise _Refused(path, f"above maximum {measurement.maximum}")
     return value
+
+
+def _fault(measurement: Measurement, value: float) -> Fault | None:
+    return next((fault for fault in measurement.faults if fault.value == value), None)
 
 
 def _found(path: str, payload: Mapping[str, object]) -> object:

@@ -36,3 +36,9 @@ def row_of(reading: Reading) -> Row:
     for place, value in zip(_PLACES[reading.endpoint], reading.values, strict=True):
         cells[place] = value
     return (reading.endpoint, reading.received_at, *cells)
+
+
+def reading_of(row: Row) -> Reading:
+    """The reading that `row_of` has made this row of."""
+    endpoint, received_at, *cells = row
+    return Reading(endpoint, received_at, tuple([cells[place] for place in _PLACES[endpoint]]))

@@ -7,20 +7,18 @@ The names are those of the contract, sections 4 and 5. The TOML file is named by
 import difflib
 import os
 import pwd
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from flask10x import setting_values as values
 from flask10x.errors import SettingsError
 
 PREFIX = "FLASK10X_"
-HIGHEST_PORT = 65535
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -36,6 +34,12 @@ class Settings:
     bind: str
     workers: int = 2
     threads: int = 2
+    ack: Literal["enqueued", "committed"] = "enqueued"
+    ack_timeout_sec: float = 2.0
+    partial_readings: frozenset[str] = frozenset()
+    """The endpoints whose incomplete readings are accepted."""
+    rejected_max_rows: int = 100_000
+    rejected_max_bytes: int = 100_000_000
     timezone: str = ""
     history_max: int = 1000
     write_queue_maxsize: int = 5000
@@ -72,8 +76,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     unknown = [_unknown(name, place) for name, (place, _) in given.items() if name not in READERS]
     if unknown:
         raise SettingsError("; ".join(unknown))
-    values = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
-    return _complete(values, {name: place for name, (place, _) in given.items()})
+    read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
+    return _complete(read, {name: place for name, (place, _) in given.items()})
 
 
 # A setting's name in lower case -> where it stands, as messages name it, and what it is.
@@ -148,128 +152,36 @@ def _default_data_dir() -> Path:
     return (CHECKOUT if inside else Path.cwd()) / "instance"
 
 
-def _wrong(place: str, raw: object, wanted: str) -> SettingsError:
-    return SettingsError(f"{place} is {raw!r}: {wanted}")
-
-
-def _whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
-    def read(place: str, raw: Any) -> int:
-        wanted = f"a whole number from {minimum} to {maximum} is needed"
-        try:
-            value = int(raw)
-        except (TypeError, ValueError):
-            raise _wrong(place, raw, wanted) from None
-        if isinstance(raw, bool | float) or not minimum <= value <= maximum:
-            raise _wrong(place, raw, wanted)
-        return value
-
-    return read
-
-
-def _seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
-    def read(place: str, raw: Any) -> float:
-        wanted = f"seconds from {minimum} to {maximum} are needed"
-        try:
-            value = float(raw)
-        except (TypeError, ValueError):
-            raise _wrong(place, raw, wanted) from None
-        if isinstance(raw, bool) or not minimum <= value <= maximum:
-            raise _wrong(place, raw, wanted)
-        return value
-
-    return read
-
-
-def _choice(*allowed: str) -> Callable[[str, Any], str]:
-    def read(place: str, raw: Any) -> str:
-        value = str(raw).upper()
-        if value not in allowed:
-            raise _wrong(place, raw, f"one of {', '.join(allowed)} is needed")
-        return value
-
-    return read
-
-
-def _switch(place: str, raw: Any) -> bool:
-    words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
-    try:
-        return words[str(raw).lower()]
-    except KeyError:
-        raise _wrong(place, raw, "true or false is needed") from None
-
-
-def _folder(place: str, raw: Any) -> Path:
-    if not isinstance(raw, str) or not raw:
-        raise _wrong(place, raw, "a folder is needed")
-    return Path(raw).expanduser().absolute()
-
-
-def _text(place: str, raw: Any) -> str:
-    if not isinstance(raw, str) or not raw:
-        raise _wrong(place, raw, "a text is needed")
-    return raw
-
-
-def _bind(place: str, raw: Any) -> str:
-    value = _text(place, raw)
-    host, _, port = value.rpartition(":")
-    if value.startswith("unix:"):
-        if not re.fullmatch(r"unix:/\S*[^\s/]", value):
-            raise _wrong(place, raw, "unix:/absolute/path/to/a.sock is needed")
-    elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
-        wanted = "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
-        raise _wrong(place, raw, wanted)
-    elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
-        raise _wrong(place, raw, "a port from 1 to 65535 is needed after the last colon")
-    return value
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        IPv6Address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return host.startswith("[") and host.endswith("]")
-
-
-def _database_url(place: str, raw: Any) -> str:
-    value = _text(place, raw)
-    if not value.startswith("sqlite:////"):
-        raise _wrong(place, raw, "sqlite:////absolute/path/to/file.sqlite3 is needed")
-    return value
-
-
-def _zone_name(place: str, raw: Any) -> str:
-    try:
-        ZoneInfo(str(raw))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong(place, raw, "a zone such as Asia/Tokyo is needed") from None
-    return str(raw)
-
-
 # Each takes the place that messages name, and what stands there.
 READERS: dict[str, Callable[[str, Any], Any]] = {
-    "port": _whole(1, HIGHEST_PORT),
-    "data_dir": _folder,
-    "database_url": _database_url,
-    "csv_dir": _folder,
-    "log_dir": _folder,
-    "backup_dir": _folder,
-    "bind": _bind,
-    "workers": _whole(1, 16),
-    "threads": _whole(1, 64),
-    "timezone": _zone_name,
-    "history_max": _whole(1, 10_000),
-    "write_queue_maxsize": _whole(1, 1_000_000),
-    "queue_warn_threshold": _whole(1, 1_000_000),
-    "write_retries": _whole(0, 1000),
-    "write_backoff_base_sec": _seconds(0.001, 60),
-    "batch_max_rows": _whole(1, 100_000),
-    "commit_interval_sec": _seconds(0, 60),
-    "synchronous": _choice("FULL", "NORMAL"),
-    "commit_lock": _switch,
-    "inactivity_warn_sec": _whole(1, 1_000_000),
-    "log_level": _choice("DEBUG", "INFO", "WARNING", "ERROR"),
-    "log_max_bytes": _whole(1000, 1_000_000_000),
-    "log_backup_count": _whole(1, 1000),
+    "port": values.whole(1, values.HIGHEST_PORT),
+    "data_dir": values.folder,
+    "database_url": values.database_url,
+    "csv_dir": values.folder,
+    "log_dir": values.folder,
+    "backup_dir": values.folder,
+    "bind": values.bind,
+    "workers": values.whole(1, 16),
+    "threads": values.whole(1, 64),
+    "ack": values.choice("enqueued", "committed"),
+    # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
+    "ack_timeout_sec": values.seconds(0.1, 8),
+    "partial_readings": values.partial,
+    # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
+    "rejected_max_rows": values.whole(10, 10_000_000),
+    "rejected_max_bytes": values.whole(1_000_000, 100_000_000_000),
+    "timezone": values.zone_name,
+    "history_max": values.whole(1, 10_000),
+    "write_queue_maxsize": values.whole(1, 1_000_000),
+    "queue_warn_threshold": values.whole(1, 1_000_000),
+    "write_retries": values.whole(0, 1000),
+    "write_backoff_base_sec": values.seconds(0.001, 60),
+    "batch_max_rows": values.whole(1, 100_000),
+    "commit_interval_sec": values.seconds(0, 60),
+    "synchronous": values.choice("FULL", "NORMAL"),
+    "commit_lock": values.switch,
+    "inactivity_warn_sec": values.whole(1, 1_000_000),
+    "log_level": values.choice("DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_max_bytes": values.whole(1000, 1_000_000_000),
+    "log_backup_count": values.whole(1, 1000),
 }

@@ -191,14 +191,14 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def last_id(connection: Connection) -> int:
-    """The highest id that a reading ever had, also when its row is gone; 0 before the first.
+def last_id(connection: Connection, table: str = "readings") -> int:
+    """The highest id that a row ever had, also when that row is gone; 0 before the first.
 
-    As no id is used twice or left out, this is the number of readings ever stored
+    As no id is used twice or left out, this is the number of rows ever stored
     (https://www.sqlite.org/autoinc.html).
     """
-    query = "SELECT seq FROM sqlite_sequence WHERE name = 'readings'"
-    return connection.exec_driver_sql(query).scalar_one_or_none() or 0
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    return connection.exec_driver_sql(query, (table,)).scalar_one_or_none() or 0
 
 
 def rolled_back(connection: Connection) -> bool:

@@ -9,6 +9,28 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """A number that a sensor or its driver gives when it has not measured anything."""
+
+    value: float
+    reason: str
+    """What it tells, after "<value> is ": `what a DS18B20 gives ...`."""
+    warning_only: bool = False
+    """Whether it can be a true value as well; then it is kept, with a warning."""
+
+
+# The number of a DS18B20's driver, for the sensor itself ends at -55 °C; and the number with which
+# its register begins at power-on (data sheet, "Temperature register format").
+DS18B20_FAULTS = (
+    Fault(value=-127, reason="what a DS18B20 that does not answer gives"),
+    Fault(value=85, reason="what a DS18B20 gives right after power-on", warning_only=True),
+)
+MH_Z19_FAULTS = (
+    Fault(value=-1, reason="what the program of an MH-Z19 that does not answer gives"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
     """One number of a reading: where the payload holds it, and what it is called elsewhere."""
 
@@ -22,6 +44,7 @@ class Measurement:
     """The unit in which it is stored; empty for a bare number."""
     minimum: float
     maximum: float | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +100,7 @@ STATIONS: tuple[Station, ...] = (
                 unit="ppm",
                 minimum=0,
                 maximum=200000,
+                faults=MH_Z19_FAULTS,
             ),
             Measurement(
                 path="temperature",
@@ -161,6 +185,7 @@ STATIONS: tuple[Station, ...] = (
                 unit="ppm",
                 minimum=0,
                 maximum=200000,
+                faults=MH_Z19_FAULTS,
             ),
             Measurement(
                 path="mq_2.analog_value",
@@ -183,6 +208,7 @@ STATIONS: tuple[Station, ...] = (
                 unit="°C",
                 minimum=-50,
                 maximum=150,
+                faults=DS18B20_FAULTS,
             ),
             Measurement(
                 path="dht11.temperature",

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, render_template
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import counters, queries
+from flask10x import batch, counters, queries, rejected
 from flask10x.errors import LockTimeout
 from flask10x.sqlite import last_id, reason_of
 from flask10x.stations import STATIONS
@@ -96,6 +96,37 @@ def _oldest_sec(store: Store) -> float | None:
     if oldest_ms is None:
         return None
     return max(1, time.monotonic_ns() // 1_000_000 + 1 - oldest_ms) / 1000
+
+
+@blueprint.get("/metrics/details")
+def details() -> tuple[Response, int]:
+    """What `metrics` has no key for: refused readings, and warnings of each field."""
+    store = _store()
+    try:
+        with store.database.reader.begin() as connection:
+            answer = {
+                "ack": store.settings.ack,
+                "rejected": {
+                    "kept_total": last_id(connection, "rejected"),
+                    "evicted_total": counters.value_of(connection, rejected.EVICTED),
+                    "dropped_total": counters.value_of(connection, rejected.DROPPED),
+                },
+                "warnings": _warnings(counters.values_like(connection, batch.WARNINGS)),
+            }
+    except DBAPIError as error:
+        return jsonify(error="database unavailable", reason=reason_of(error)), 503
+    return jsonify(answer), 200
+
+
+def _warnings(counted: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Each station's fields with the number of stored readings that had a warning of them."""
+    return {
+        station.endpoint: {
+            measurement.path: counted.get(f"{station.endpoint}.{measurement.path}", 0)
+            for measurement in station.measurements
+        }
+        for station in STATIONS
+    }
 
 
 def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, Any]]:

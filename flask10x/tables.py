@@ -5,7 +5,7 @@
 missing, is NULL.
 """
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.types import REAL
 
 from flask10x.stations import COLUMNS
@@ -98,4 +98,24 @@ imports = Table(
     Column("size_bytes", Integer),
     Column("sha256", Text),
     sqlite_strict=True,
+)
+
+# What was refused: by the checks of a reading, or by the database. The body comes last, so that
+# the rest can be read without it. No index: each would be one more page for every refusal.
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    # Bytes of all rows up to and with this one, so that the size of the table is a subtraction.
+    Column("end_bytes", Integer, nullable=False),
+    # The reading that it has become by a replay.
+    Column("reading_id", Integer),
+    Column("media_type", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
 )

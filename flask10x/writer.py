@@ -3,10 +3,13 @@
 The thread takes what waits, up to BATCH_MAX_ROWS, and commits it in one transaction. The batch
 stays in hand until COMMIT has returned. When the store fails (locked, full, I/O error) the batch
 is tried again for ever with growing pauses; meanwhile the queue fills and refuses. When the
-database refuses a row, that row is reported and counted and the rest of its batch is stored.
+database refuses a row, that row is reported and counted, kept among the rejected readings, and the
+rest of its batch is stored.
+
+With ACK=committed nobody waits for company: the thread takes what is there as soon as there is
+something, and tells each request what has become of its reading.
 """
 
-import json
 import logging
 import os
 import queue
@@ -18,13 +21,14 @@ from contextlib import suppress
 
 from sqlalchemy import Connection
 
-from flask10x import counters
+from flask10x import batch, counters
+from flask10x.batch import Entry, Receipt, Refusal
 from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.gauges import Gauges, Slot
+from flask10x.keeper import PAUSE_SEC, Keeper
 from flask10x.readings import Reading
-from flask10x.rows import INSERT, NAMES, Row, row_of
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, kind_of, reason_of, rolled_back
+from flask10x.sqlite import Database, kind_of, reason_of
 from flask10x.stations import STATIONS
 
 log = logging.getLogger(__name__)
@@ -32,8 +36,6 @@ log = logging.getLogger(__name__)
 # Pauses between tries double up to this: short enough that the store is found again within a
 # few seconds of its return, long enough that a full card isn't hammered.
 LONGEST_PAUSE_SEC = 5.0
-
-Refusal = tuple[Row, str]
 
 _STATION_INDEX = {station.endpoint: index for index, station in enumerate(STATIONS)}
 
@@ -64,9 +66,12 @@ class Writer:
         self._slot = slot
         self._clock = clock
         self._end_worker = end_worker
-        self._queue: queue.SimpleQueue[tuple[float, Row] | None] = queue.SimpleQueue()
+        self.keeper = Keeper(settings, database, clock)
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._batch: list[Row] = []
+        self._batch: list[Entry] = []
+        committed = settings.ack == "committed"
+        self._company_sec = 0.0 if committed else settings.commit_interval_sec
         self._door = threading.Lock()
         self._waiting = 0
         self._shut = False
@@ -88,17 +93,18 @@ class Writer:
         """Whether the next reading would be refused."""
         return self._waiting >= self._settings.write_queue_maxsize
 
-    def submit(self, reading: Reading) -> int:
+    def submit(self, reading: Reading, receipt: Receipt | None = None) -> int:
         """Queue a reading and note that its station was heard; the number that wait, it included.
 
+        The receipt is settled once the reading is committed or the database has refused it.
         Raises QueueFull, or WriterClosed when the process stops, the thread has died or the
         database is damaged.
         """
-        row = row_of(reading)
+        entry = batch.entry_of(reading, self._clock(), receipt)
         with self._door:
-            now_sec = self._clock()
             # Also when it is refused below: a station that sends is not silent.
-            self._gauges.hear(_STATION_INDEX[reading.endpoint], int(now_sec * 1000))
+            arrived_ms = int(entry.arrived_sec * 1000)
+            self._gauges.hear(_STATION_INDEX[reading.endpoint], arrived_ms)
             if self._shut:
                 raise WriterClosed("the service is stopping")
             if self.dead:
@@ -107,11 +113,10 @@ class Writer:
                 raise WriterClosed("the database is damaged")
             if self.full:
                 raise QueueFull(f"queue full, {self._waiting} wait")
-            now_sec = self._clock()
             if self._waiting == 0:
-                self._slot.queue_oldest_ms = int(now_sec * 1000)
+                self._slot.queue_oldest_ms = arrived_ms
             self._waiting += 1
-            self._queue.put((now_sec, row))
+            self._queue.put(entry)
             self._show_waiting()
             return self._waiting
 
@@ -140,7 +145,8 @@ class Writer:
     def close(self, timeout_sec: float) -> int:
         """Stop and store everything that waits; the number of readings that could not be stored.
 
-        Also works when the thread was never started or has died.
+        Refused readings are kept last, in one try. Also works when the thread was never started
+        or has died.
         """
         deadline = self._clock() + timeout_sec
         self.shut()
@@ -154,6 +160,7 @@ class Writer:
                 self._pause()
         if self._waiting:
             log.critical("Stopping with %d readings not stored: %s", self._waiting, self.trouble)
+        self.keeper.finish()
         return self._waiting
 
     def _run(self) -> None:
@@ -162,6 +169,8 @@ class Writer:
                 self._take(patient=True)
                 if self._batch and not self._store():
                     self._pause()
+                else:
+                    self.keeper.step()
         except BaseException:
             # A bug or MemoryError; every error of the store is caught further in.
             self._die()
@@ -184,22 +193,21 @@ class Writer:
         """Fill the batch in hand; patient: wait for a first row and then for company."""
         if self._batch:
             return
-        first = self._next(None if patient else 0)
+        first = self._next(PAUSE_SEC if patient else 0)
         if first is None:
             return
-        arrived, row = first
-        self._batch.append(row)
-        self._slot.queue_oldest_ms = int(arrived * 1000)
-        company_until = arrived + self._settings.commit_interval_sec
+        self._batch.append(first)
+        self._slot.queue_oldest_ms = int(first.arrived_sec * 1000)
+        company_until = first.arrived_sec + self._company_sec
         while len(self._batch) < self._settings.batch_max_rows:
             wait_sec = company_until - self._clock() if patient and not self._hurried else 0
-            item = self._next(max(0.0, wait_sec))
-            if item is None:
+            entry = self._next(max(0.0, wait_sec))
+            if entry is None:
                 return
-            self._batch.append(item[1])
+            self._batch.append(entry)
 
-    def _next(self, wait_sec: float | None) -> tuple[float, Row] | None:
-        """The next row, or None when there was none in time or `hurry` was called."""
+    def _next(self, wait_sec: float) -> Entry | None:
+        """The next entry, or None when there was none in time or `hurry` was called."""
         try:
             return self._queue.get(block=wait_sec != 0, timeout=wait_sec)
         except queue.Empty:
@@ -216,27 +224,28 @@ class Writer:
 
     def _commit(self) -> list[Refusal]:
         try:
-            self._insert(lambda connection: connection.exec_driver_sql(INSERT, self._batch))
+            self._transact(lambda connection: batch.insert_all(connection, self._batch))
         except Exception as error:
             if kind_of(error) == "store":
                 raise
             refused: list[Refusal] = []
-            self._insert(lambda connection: refused.extend(_insert_each(connection, self._batch)))
+            self._transact(lambda connection: refused.extend(self._insert_each(connection)))
             return refused
         return []
 
-    def _insert(self, rows_into: Callable[[Connection], object]) -> None:
+    def _insert_each(self, connection: Connection) -> list[Refusal]:
+        return batch.insert_each(connection, self._batch, self._settings)
+
+    def _transact(self, insert: Callable[[Connection], object]) -> None:
         with self._database.commit() as connection:
-            rows_into(connection)
+            insert(connection)
             errors = self._gauges.errors_total()
             if errors > self._saved_errors:
                 counters.raise_to(connection, counters.WRITE_ERRORS, errors)
         self._saved_errors = errors
 
     def _settle(self, refused: Sequence[Refusal]) -> int:
-        for row, reason in refused:
-            shown = json.dumps(dict(zip(NAMES, row, strict=True)))
-            log.error("Database refused a reading (%s), it is only kept here: %s", reason, shown)
+        batch.settle(self._batch, refused)
         self._slot.errors += len(refused)
         settled = len(self._batch)
         self._batch = []
@@ -277,16 +286,3 @@ class Writer:
     def _show_waiting(self) -> None:
         self._slot.queue_length = self._waiting
         self._slot.queue_peak = max(self._slot.queue_peak, self._waiting)
-
-
-def _insert_each(connection: Connection, batch: Sequence[Row]) -> list[Refusal]:
-    """Insert row by row; those that the database refused, with its reasons."""
-    refused = []
-    for row in batch:
-        try:
-            connection.exec_driver_sql(INSERT, row)
-        except Exception as error:
-            if kind_of(error) == "store" or rolled_back(connection):
-                raise
-            refused.append((row, reason_of(error)))
-    return refused

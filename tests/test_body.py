@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask10x.body import InvalidBody, decode
+from flask10x.body import InvalidBody, decode, payload_of
 from flask10x.readings import InvalidReading, parse
 from flask10x.stations import STATIONS, Station
 
@@ -173,3 +173,22 @@ def test_any_bytes_give_a_reading_or_one_of_the_two_errors(station: Station, raw
         parse(station, decode(raw), 0)
     except (InvalidBody, InvalidReading) as error:
         assert str(error).encode()
+
+
+@pytest.mark.parametrize("media_type", ["", "application/json", "application/senml+json"])
+def test_json_is_read_by_its_type_or_without_one(media_type: str) -> None:
+    assert payload_of(b'{"co2": 1}', media_type) == ({"co2": 1}, "")
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/jsonx", "text/x+json", "json"])
+def test_another_type_counts_as_an_empty_object(media_type: str) -> None:
+    hint = f"Content-Type is {media_type}: send application/json"
+    assert payload_of(b'{"co2": 1}', media_type) == ({}, hint)
+
+
+def test_a_long_type_makes_no_long_hint() -> None:
+    assert len(payload_of(b"{}", "x" * 5000)[1]) < 150
+
+
+def test_what_cannot_be_read_counts_as_an_empty_object() -> None:
+    assert payload_of(b"", "application/json") == ({}, "the body is empty: send one JSON object")

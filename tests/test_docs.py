@@ -1,6 +1,7 @@
 """The documents say what the program does: settings, stations, commands, SQL, in both languages."""
 
 import inspect
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ from flask.testing import FlaskClient
 
 from flask10x import cli, refusals
 from flask10x import settings as settings_module
+from flask10x.app import create_app
 from flask10x.errors import SettingsError
 from flask10x.settings import READERS
+from flask10x.sqlite import Database
 from flask10x.stations import STATIONS, Measurement, Station
 from flask10x.units import KNOWN
+from tests.conftest import MakeSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("", ".ja")
@@ -28,6 +32,8 @@ PAGES = (
     "docs/import",
     "docs/manual",
     "docs/moving",
+    "docs/partial",
+    "docs/rejected",
     "docs/settings",
     "docs/sql",
     "docs/stations",
@@ -187,6 +193,34 @@ def test_each_command_and_option_is_documented(language: str) -> None:
         options = (p for p in command.params if isinstance(p, click.Option))
         for option in (name for parameter in options for name in parameter.opts):
             assert f"`flask10x {name} {option}`" in rows
+
+
+@in_both_languages
+def test_each_command_about_rejected_readings_is_documented(language: str) -> None:
+    rows = table(read(f"docs/rejected{language}.md"))
+    group = cli.group.get_command(click.Context(cli.group), "rejected")
+    assert isinstance(group, click.Group)
+
+    for name, command in group.commands.items():
+        assert f"`flask10x rejected {name}`" in rows
+        options = (p for p in command.params if isinstance(p, click.Option))
+        for option in (option for parameter in options for option in parameter.opts):
+            assert f"`flask10x rejected {name} {option}`" in rows
+
+
+@in_both_languages
+def test_the_shown_answer_with_warnings_is_the_programs(
+    make_settings: MakeSettings, database: Database, language: str
+) -> None:
+    text = read(f"docs/partial{language}.md")
+    _, command = blocks(text, "sh")
+    (answer,) = blocks(text, "json")
+    app = create_app(make_settings(PARTIAL_READINGS="accept"))
+    body = re.findall(r"-d '(.*)'", command)[0].encode()
+
+    posted = app.test_client().post("/data4", data=body, content_type="application/json")
+    assert posted.get_json() == json.loads(answer)
+    app.extensions["flask10x"].close()
 
 
 @in_both_languages

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "flask10x"
 
 LAYERS = {
-    0: {"errors", "settings", "stations"},
+    0: {"errors", "setting_values", "settings", "stations"},
     1: {
         "body",
         "counters",
@@ -35,6 +35,7 @@ LAYERS = {
     },
     2: {
         "backup",
+        "batch",
         "copies",
         "csv_rows",
         "export",
@@ -45,6 +46,7 @@ LAYERS = {
         "importing",
         "inspection",
         "intents",
+        "keeper",
         "monitor",
         "operators",
         "origins",
@@ -52,6 +54,8 @@ LAYERS = {
         "positions",
         "queries",
         "rebuild",
+        "rejected",
+        "replay",
         "restore",
         "schema",
         "service",
@@ -61,7 +65,7 @@ LAYERS = {
         "verify",
         "writer",
     },
-    3: {"cli", "commands", "history", "ingest", "status", "__main__"},
+    3: {"cli", "commands", "history", "ingest", "rejected_page", "status", "__main__"},
     4: {"app", "development", "gunicorn_settings"},
 }
 WEB = {"flask", "werkzeug", "gunicorn"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask10x.readings import InvalidReading, Reading, flat, nested, parse
+from flask10x.readings import InvalidReading, Reading, flat, nested, parse, warned_paths
 from flask10x.stations import BY_ENDPOINT, STATIONS, Station
 
 DATA = BY_ENDPOINT["data"]
@@ -229,3 +229,88 @@ def test_any_payload_gives_values_in_range_or_reasons_that_can_be_encoded(
         assert value is not None
         assert math.isfinite(value)
         assert LOWEST.get(column, 0) <= value <= HIGHEST.get(column, math.inf)
+
+
+def partial_of(station: Station, payload: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    reading = parse(station, payload, RECEIVED_AT, partial=True)
+    return reading.values, reading.warnings
+
+
+def test_a_whole_reading_has_no_warnings() -> None:
+    assert partial_of(DATA4, LIVING_ROOM) == (LIVING_ROOM_VALUES, {})
+    assert parse(DATA4, LIVING_ROOM, RECEIVED_AT).warnings == {}
+
+
+def test_of_a_partial_reading_what_is_usable_is_kept() -> None:
+    payload = LIVING_ROOM | {
+        "mh_z19": {"co2": None},
+        "mq_2": "broken",
+        "dht11": {"temperature": "nan", "humidity": 101},
+    }
+    assert partial_of(DATA4, payload) == (
+        (None, None, None, 24.5, None, None),
+        {
+            "mh_z19.co2": "required field missing",
+            "mq_2": "must be an object",
+            "dht11.temperature": "invalid numeric string: 'nan'",
+            "dht11.humidity": "above maximum 100",
+        },
+    )
+
+
+def test_of_a_partial_reading_one_field_is_enough() -> None:
+    assert partial_of(DATA2, {"co2": 650})[0] == (650.0, None, None, None, None)
+
+
+@pytest.mark.parametrize("payload", [{}, {"pressure": None, "temperature": True}, {"data": 1}])
+def test_a_partial_reading_without_anything_usable_is_none(payload: dict[str, Any]) -> None:
+    with pytest.raises(InvalidReading) as caught:
+        parse(DATA, payload, RECEIVED_AT, partial=True)
+    assert caught.value.details == details_of(DATA, payload)
+
+
+NO_ANSWER = "-127 is what a DS18B20 that does not answer gives: taken as missing"
+POWER_ON = "85 is what a DS18B20 gives right after power-on: kept"
+NO_CO2 = "-1 is what the program of an MH-Z19 that does not answer gives: taken as missing"
+
+
+@pytest.mark.parametrize("raw", [-127, "-127.0C", "-196,6F", "−１２７℃"])
+def test_a_known_fault_value_is_taken_as_missing(raw: object) -> None:
+    payload = LIVING_ROOM | {"ds18b20": {"temperature": raw}}
+    values, warnings = partial_of(DATA4, payload)
+    assert values == (650.0, 1200.0, 0.97, None, 25.0, 52.0)
+    assert warnings == {"ds18b20.temperature": NO_ANSWER}
+
+
+def test_where_partial_readings_are_refused_a_fault_value_is_refused_by_its_range() -> None:
+    payload = LIVING_ROOM | {"ds18b20": {"temperature": -127}, "mh_z19": {"co2": -1}}
+    assert details_of(DATA4, payload) == {
+        "mh_z19.co2": "below minimum 0",
+        "ds18b20.temperature": "below minimum -50",
+    }
+
+
+def test_a_dead_co2_sensor_is_named() -> None:
+    assert partial_of(DATA2, BEDROOM | {"co2": -1.0})[1] == {"co2": NO_CO2}
+    assert partial_of(DATA4, LIVING_ROOM | {"mh_z19": {"co2": "-1 ppm"}})[1] == {
+        "mh_z19.co2": NO_CO2
+    }
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_the_power_on_value_is_kept_with_a_warning(partial: bool) -> None:
+    payload = LIVING_ROOM | {"ds18b20": {"temperature": "85.0C"}}
+    reading = parse(DATA4, payload, RECEIVED_AT, partial=partial)
+    assert reading.values == (650.0, 1200.0, 0.97, 85.0, 25.0, 52.0)
+    assert reading.warnings == {"ds18b20.temperature": POWER_ON}
+
+
+def test_other_thermometers_may_show_85() -> None:
+    payload = LIVING_ROOM | {"dht11": {"temperature": 85, "humidity": 5}}
+    assert partial_of(DATA4, payload) == ((650.0, 1200.0, 0.97, 24.5, 85.0, 5.0), {})
+
+
+def test_a_warning_of_an_object_is_about_its_fields() -> None:
+    warnings = {"mq_2": "must be an object", "dht11.humidity": "above maximum 100"}
+    assert warned_paths(DATA4, warnings) == ("mq_2.analog_value", "mq_2.voltage", "dht11.humidity")
+    assert warned_paths(DATA2, {"co2": "x"}) == ("co2",)

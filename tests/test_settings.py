@@ -21,6 +21,11 @@ def test_defaults_are_the_contracts() -> None:
         bind="0.0.0.0:8888",
         workers=2,
         threads=2,
+        ack="enqueued",
+        ack_timeout_sec=2.0,
+        partial_readings=frozenset(),
+        rejected_max_rows=100_000,
+        rejected_max_bytes=100_000_000,
         timezone="",
         history_max=1000,
         write_queue_maxsize=5000,
@@ -68,6 +73,14 @@ def test_port_alone_changes_the_bind() -> None:
         ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
         ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
         ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
+        ("ACK", "stored", "FLASK10X_ACK is 'stored': one of enqueued, committed is needed"),
+        ("ACK_TIMEOUT_SEC", "9", "FLASK10X_ACK_TIMEOUT_SEC is '9': seconds from 0.1 to 8"),
+        ("PARTIAL_READINGS", "yes", "PARTIAL_READINGS is 'yes': accept or reject is needed, or"),
+        ("PARTIAL_READINGS", "data5=accept", "such as data4=accept (data, data2, data3, data4)"),
+        ("PARTIAL_READINGS", "data4=accept,data4=reject", "accept or reject is needed"),
+        ("PARTIAL_READINGS", "accept,", "accept or reject is needed"),
+        ("PARTIAL_READINGS", "=accept", "accept or reject is needed"),
+        ("REJECTED_MAX_ROWS", "0", "a whole number from 10 to 10000000 is needed"),
         ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
         ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
         ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
@@ -171,3 +184,28 @@ def test_port_in_the_file_against_bind_in_the_environment(tmp_path: Path) -> Non
     assert str(caught.value) == (
         f"{file}: port is 9000 but FLASK10X_BIND is 0.0.0.0:1: set only one of them"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "endpoints"),
+    [
+        ("reject", set()),
+        ("accept", {"data", "data2", "data3", "data4"}),
+        ("data4=accept", {"data4"}),
+        (" data4 = accept , data2=accept", {"data2", "data4"}),
+        ("accept,data2=reject", {"data", "data3", "data4"}),
+        ("data2=reject,accept", {"data", "data3", "data4"}),
+        ("data4=reject", set()),
+    ],
+)
+def test_partial_readings_globally_or_for_each_station(value: str, endpoints: set[str]) -> None:
+    loaded = settings.load({"FLASK10X_PARTIAL_READINGS": value})
+    assert loaded.partial_readings == endpoints
+
+
+def test_the_same_in_toml(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text('ack = "Committed"\npartial_readings = "data4=accept"\n')
+    loaded = settings.load({"FLASK10X_CONFIG": str(file)})
+    assert loaded.ack == "committed"
+    assert loaded.partial_readings == {"data4"}

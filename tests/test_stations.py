@@ -75,3 +75,19 @@ def test_columns_are_the_contracts() -> None:
             "humidity_dht11",
         ]
     )
+
+
+def test_the_known_fault_values() -> None:
+    found = {
+        (station.endpoint, measurement.path): [
+            (fault.value, fault.warning_only) for fault in measurement.faults
+        ]
+        for station in STATIONS
+        for measurement in station.measurements
+        if measurement.faults
+    }
+    assert found == {
+        ("data2", "co2"): [(-1, False)],
+        ("data4", "mh_z19.co2"): [(-1, False)],
+        ("data4", "ds18b20.temperature"): [(-127, False), (85, True)],
+    }

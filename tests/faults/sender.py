@@ -77,9 +77,13 @@ class Sender:
         if answer.status == 200:
             self.acknowledged.append(number)
             return
+        self.refused.append(number)
+        if answer.status == 400:
+            # With ACK=committed it is said at once; sent again it would be refused again.
+            assert answer.json["error"] == "refused by the database"
+            return
         assert answer.status == 503, answer
         assert int(answer.headers["retry-after"]) > 0
-        self.refused.append(number)
 
 
 def is_stored(service: Service, number: int) -> bool:

@@ -1,0 +1,210 @@
+"""`flask10x rejected list|show|replay|purge`: look at refused readings, and store the good ones."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from flask10x import rejected, settings
+from flask10x.errors import SchemaError
+from flask10x.rejected import Kept, Selection
+from flask10x.replay import Outcome, replay
+from flask10x.settings import Settings
+from flask10x.sqlite import Database, database_path, reason_of
+from flask10x.stations import BY_ENDPOINT
+from flask10x.times import local_text, parse_bound
+
+LISTED_ROWS = 20
+# A list shows one line for each reading; `show` has the rest.
+LISTED_CHARS = 160
+# Reasons that a summary names; there are few different ones.
+SHOWN_REASONS = 10
+
+numbers = click.argument("numbers", metavar="[ID]...", type=click.IntRange(1), nargs=-1)
+endpoint_option = click.option(
+    "--endpoint", "endpoints", multiple=True, type=click.Choice(list(BY_ENDPOINT)),
+    help="Only of this station; may be given several times.",
+)  # fmt: skip
+since_option = click.option("--from", "since", metavar="TIME", help="Only received from then on.")
+until_option = click.option("--to", "until", metavar="TIME", help="Only received until then.")
+
+
+@click.group()
+def command() -> None:
+    """Look at readings that were refused, and store those that are good by now.
+
+    TIME is 2025-08-24, "2025-08-24 09:00", -24h, -30d and so on, as in the history.
+    """
+
+
+@command.command("list")
+@endpoint_option
+@since_option
+@until_option
+@click.option("--all", "everything", is_flag=True, help="Also those that a replay has stored.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=LISTED_ROWS, show_default=True)
+def list_command(
+    endpoints: tuple[str, ...], since: str | None, until: str | None, everything: bool, limit: int
+) -> None:
+    """Show the newest refused readings, a line each: id, time, station, reasons."""
+    config = settings.load()
+    selection = _selection(config, (), endpoints, since, until)
+    if not everything:
+        selection = replace(selection, replayed=False)
+    with _database(config) as database, database.reader.begin() as connection:
+        page = rejected.listed(connection, selection, None, limit)
+    for kept in page.rows:
+        click.echo(_line(config, kept))
+    if page.older:
+        click.echo(f"flask10x: there are older ones; this shows {limit}", err=True)
+
+
+@command.command("show")
+@click.argument("number", metavar="ID", type=click.IntRange(1))
+@click.option("--body", "only_body", is_flag=True, help="Only the bytes of the body, as they came.")
+def show_command(number: int, only_body: bool) -> None:
+    """Show everything that is known of one refused reading."""
+    config = settings.load()
+    with _database(config) as database, database.reader.begin() as connection:
+        kept = rejected.one(connection, number)
+    if kept is None:
+        raise click.ClickException(f"there is no rejected reading {number}")
+    if only_body:
+        click.echo(kept.body, nl=False)
+        return
+    for name, value in _facts(config, kept):
+        click.echo(f"{name:<14}{value}")
+
+
+@command.command("replay")
+@numbers
+@endpoint_option
+@since_option
+@until_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be stored.")
+def replay_command(
+    numbers: tuple[int, ...],
+    endpoints: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    dry_run: bool,
+) -> None:
+    """Check refused readings again, by today's settings, and store those that are good now.
+
+    Each keeps the time at which it came in and is stored once, however often this runs. Without
+    an ID or an option all that were refused are checked. Exit status: 1 when an ID was given whose
+    reading is still refused.
+    """
+    config = settings.load()
+    selection = _selection(config, numbers, endpoints, since, until)
+    with _database(config) as database:
+        outcomes = list(replay(config, database, selection, dry_run=dry_run))
+    _report(outcomes, "would be stored" if dry_run else "stored")
+    if numbers and not all(outcome.good for outcome in outcomes):
+        sys.exit(1)
+
+
+@command.command("purge")
+@numbers
+@endpoint_option
+@since_option
+@until_option
+@click.option("--replayed", is_flag=True, help="Only those that a replay has stored.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+def purge_command(
+    numbers: tuple[int, ...],
+    endpoints: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    replayed: bool,
+    everything: bool,
+) -> None:
+    """Delete refused readings for good; say which."""
+    config = settings.load()
+    selection = _selection(config, numbers, endpoints, since, until, replayed or None)
+    if everything == bool(selection.clauses()):
+        raise click.UsageError("say which: an ID or options, or --all alone")
+    with _database(config) as database:
+        gone = sum(rejected.purge(database, selection))
+    click.echo(f"{gone} deleted")
+
+
+@contextmanager
+def _database(config: Settings) -> Iterator[Database]:
+    path = database_path(config)
+    if not path.exists():
+        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    database = Database(config)
+    try:
+        yield database
+    except DBAPIError as error:
+        raise click.ClickException(f"the database cannot be used: {reason_of(error)}") from error
+    finally:
+        database.close()
+
+
+def _selection(
+    config: Settings,
+    ids: tuple[int, ...],
+    endpoints: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    replayed: bool | None = None,
+) -> Selection:
+    return Selection(
+        ids=ids,
+        endpoints=endpoints,
+        since_ms=_instant(config, "--from", since, end=False),
+        until_ms=_instant(config, "--to", until, end=True),
+        replayed=replayed,
+    )
+
+
+def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_bound(text, config.zone, time.time_ns() // 1_000_000, end=end)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=name) from None
+
+
+def _line(config: Settings, kept: Kept) -> str:
+    reasons = "; ".join(f"{path}: {reason}" for path, reason in kept.reasons.items())
+    state = f" (stored as reading {kept.reading_id})" if kept.reading_id else ""
+    text = rejected.printable(f"/{kept.endpoint} {reasons}{state}")
+    if len(text) > LISTED_CHARS:
+        text = text[: LISTED_CHARS - 1] + "…"
+    return f"{kept.id} {local_text(kept.received_at, config.zone)} {text}"
+
+
+def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
+    yield "id:", str(kept.id)
+    yield "received:", local_text(kept.received_at, config.zone)
+    yield "station:", rejected.printable(kept.endpoint)
+    yield "stored as:", f"reading {kept.reading_id}" if kept.reading_id else "not stored"
+    yield "content type:", rejected.printable(kept.media_type) or "none"
+    for path, reason in kept.reasons.items():
+        yield "reason:", rejected.printable(f"{path}: {reason}")
+    if kept.hint:
+        yield "hint:", rejected.printable(kept.hint)
+    yield "body:", f"{kept.body_bytes} bytes"
+    yield "", rejected.text_of(kept.body)
+
+
+def _report(outcomes: list[Outcome], stored: str) -> None:
+    good = sum(outcome.good for outcome in outcomes)
+    click.echo(f"{good} {stored}, {len(outcomes) - good} still refused")
+    reasons = Counter(
+        f"/{outcome.endpoint} {path}: {reason}"
+        for outcome in outcomes
+        if not outcome.good
+        for path, reason in outcome.reasons.items()
+    )
+    for reason, times in reasons.most_common(SHOWN_REASONS):
+        click.echo(f"  {times} × {rejected.printable(reason)}")

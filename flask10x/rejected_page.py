@@ -1,0 +1,141 @@
+"""Rejected readings as a page and as JSON (docs/rejected.md)."""
+
+import json
+import logging
+import time
+
+from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
+
+from flask10x import rejected
+from flask10x.errors import QueryError
+from flask10x.filters import Cursor, Query, View, parse_query
+from flask10x.history import RETRY_AFTER_SEC, UNREADABLE
+from flask10x.rejected import Kept, Page, Selection
+from flask10x.sqlite import reason_of
+from flask10x.stations import STATIONS
+from flask10x.store import Store
+from flask10x.times import local_text
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("rejected", __name__)
+
+JSON = View(order="desc")
+HTML = View(order="desc", blank_is_absent=True)
+DEFAULT_LIMIT = 100
+NEWEST_FIRST = "there is one order only, the newest first"
+NO_MEASUREMENTS = "rejected readings have no measurements to filter by"
+
+
+@blueprint.get("/history/rejected/json")
+def as_json() -> Response:
+    """An array, the newest first; the neighbouring pages are in the Link header."""
+    query = _asked(JSON)
+    page = _page(query)
+    body = json.dumps([_as_object(kept) for kept in page.rows])
+    answer = Response(body + "\n", mimetype="application/json")
+    ends = (("next", page.older), ("prev", page.newer))
+    links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]
+    if links:
+        answer.headers["Link"] = ", ".join(links)
+    return answer
+
+
+@blueprint.get("/history/rejected")
+def as_page() -> tuple[str, int]:
+    """The same as a table for people."""
+    try:
+        query = _asked(HTML)
+    except QueryError as error:
+        return render_template("rejected.html", **_form(error.details)), 400
+    page = _page(query)
+    urls = {
+        "older": page.older and _url("as_page", query, page.older),
+        "newer": page.newer and _url("as_page", query, page.newer),
+        "json": _url("as_json", query, query.cursor),
+    }
+    rows = [_as_cells(kept) for kept in page.rows]
+    return render_template("rejected.html", **_form({}), query=query, rows=rows, urls=urls), 200
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["flask10x"]
+    return store
+
+
+def _asked(view: View) -> Query:
+    pairs = list(request.args.items(multi=True))
+    query = parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
+    errors = {one.name: NO_MEASUREMENTS for one in query.filters}
+    if query.order != "desc":
+        errors["order"] = NEWEST_FIRST
+    if errors:
+        raise QueryError(errors)
+    return query
+
+
+def _page(query: Query) -> Page:
+    selection = Selection(
+        endpoints=query.endpoints,
+        since_ms=query.since.ms if query.since else None,
+        until_ms=query.until.ms if query.until else None,
+    )
+    with _store().database.reader.begin() as connection:
+        return rejected.listed(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
+
+
+def _url(view: str, query: Query, cursor: Cursor | None) -> str:
+    path, asked = url_for(f"{blueprint.name}.{view}"), query.query_string(cursor)
+    return f"{path}?{asked}" if asked else path
+
+
+def _as_object(kept: Kept) -> dict[str, object]:
+    return {
+        "id": kept.id,
+        "endpoint": kept.endpoint,
+        "timestamp": local_text(kept.received_at, _store().settings.zone),
+        "reasons": kept.reasons,
+        "hint": kept.hint,
+        "content_type": kept.media_type,
+        "body": kept.body.decode("utf-8", "backslashreplace"),
+        "body_bytes": kept.body_bytes,
+        "reading_id": kept.reading_id,
+    }
+
+
+def _as_cells(kept: Kept) -> dict[str, object]:
+    """What the table shows, each text in a form that can play no tricks on a screen."""
+    printable = rejected.printable
+    return {
+        "id": kept.id,
+        "time": local_text(kept.received_at, _store().settings.zone),
+        "endpoint": printable(kept.endpoint),
+        "reasons": [(printable(path), printable(why)) for path, why in kept.reasons.items()],
+        "hint": printable(kept.hint),
+        "body": rejected.text_of(kept.body),
+        "more_bytes": kept.body_bytes - len(kept.body),
+        "reading_id": kept.reading_id,
+    }
+
+
+def _form(errors: dict[str, str]) -> dict[str, object]:
+    return {"args": request.args, "errors": errors, "stations": STATIONS}
+
+
+def _invalid(error: QueryError) -> tuple[Response, int]:
+    return jsonify(error="invalid query", details=error.details), 400
+
+
+def _unavailable(error: Exception) -> Response:
+    log.error("Cannot read the database: %s", reason_of(error))
+    answer = jsonify(error="database unavailable")
+    if request.endpoint == f"{blueprint.name}.{as_page.__name__}":
+        page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
+        answer = current_app.make_response(page)
+    answer.status_code = 503
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return answer
+
+
+blueprint.register_error_handler(QueryError, _invalid)
+for _kind in UNREADABLE:
+    blueprint.register_error_handler(_kind, _unavailable)

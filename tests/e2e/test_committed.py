@@ -1,0 +1,106 @@
+"""ACK=committed over real processes: a 200 is a row, whoever is killed a moment later."""
+
+import itertools
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from .conftest import MakeService
+from .load import Load, check_rows, stored_numbers
+from .senders import LATEST_ANSWER_SEC, check_ingest_answer, reading_of
+from .service import Service, wait_until
+
+KILLS = 3
+
+
+def test_the_answer_says_committed_and_the_row_is_there(service: MakeService) -> None:
+    # The interval of the other mode would hold the answer back for a minute.
+    running = service(ack="committed", commit_interval_sec=60)
+    for number in range(20):
+        answer = running.post("data2", reading_of(number))
+        check_ingest_answer(answer)
+        assert (answer.status, answer.json) == (200, {"status": "committed"})
+        assert running.count() == number + 1
+    running.stop()
+
+
+def test_a_killed_worker_takes_nothing_that_was_answered(service: MakeService) -> None:
+    running = service(ack="committed")
+    load = Load(running.port)
+    with load.running():
+        for _ in range(KILLS):
+            load.burst()
+            kill_a_worker(running)
+        load.burst()
+    assert load.statuses.keys() == {200}
+    running.stop()
+    check_rows(running, [load])
+    running.check_integrity()
+
+
+@pytest.mark.long
+def test_killed_workers_take_nothing_again_and_again(service: MakeService) -> None:
+    running = service(ack="committed")
+    load = Load(running.port)
+    with load.running():
+        for _ in range(50):
+            load.burst()
+            kill_a_worker(running)
+    running.stop()
+    check_rows(running, [load])
+    running.check_integrity()
+
+
+def kill_a_worker(service: Service) -> None:
+    service.wait_for_workers()
+    victim = min(service.workers())
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in service.workers(), 10, "the killed worker is gone")
+    service.wait_for_workers()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_who_waits_at_a_stop_is_answered(service: MakeService, how: signal.Signals) -> None:
+    running = service(start=False, ack="committed")
+    numbers = itertools.count(1)
+    loads = []
+    for _ in range(2):
+        running.start()
+        load = Load(running.port, numbers)
+        with load.running():
+            load.burst()
+            running.stop(how)
+        load.check_answers()
+        loads.append(load)
+        check_rows(running, loads)
+    running.check_integrity()
+
+
+def test_a_lock_held_elsewhere_is_a_503_in_time_and_nothing_is_lost(service: MakeService) -> None:
+    running = service(ack="committed", ack_timeout_sec=0.5)
+    assert running.post("data2", reading_of(0)).status == 200
+    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        for number in (1, 2, 3):
+            started = time.monotonic()
+            answer = running.post("data2", reading_of(number))
+            assert time.monotonic() - started < LATEST_ANSWER_SEC
+            check_ingest_answer(answer)
+            assert answer.status == 503
+            assert answer.json == {
+                "status": "queued_failed",
+                "detail": "not committed within 0.5 s; it may yet be stored",
+            }
+            assert int(answer.headers["retry-after"]) > 0
+        assert running.get("/readyz").status == 503
+        blocker.execute("ROLLBACK")
+    # "It may yet be stored": the readings were kept and go in as soon as it is possible.
+    running.wait_for_rows(4)
+    wait_until(lambda: running.get("/readyz").status == 200, 5, "/readyz is 200 again")
+    assert running.post("data2", reading_of(4)).json == {"status": "committed"}
+    assert sorted(stored_numbers(running)) == [0, 1, 2, 3, 4]
+    running.stop()
