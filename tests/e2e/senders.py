@@ -104,15 +104,13 @@ class Client:
     def __init__(self, port: int, *, keep_alive: bool) -> None:
         self._connection = HTTPConnection(HOST, port, timeout=ANSWER_TIMEOUT_SEC)
         self._keep_alive = keep_alive
-        self._headers = {
-            "Content-Type": JSON_TYPE,
-            "Connection": "keep-alive" if keep_alive else "close",
-        }
+        self._headers = {"Connection": "keep-alive" if keep_alive else "close"}
 
-    def post(self, endpoint: str, body: bytes) -> Answer:
+    def post(self, endpoint: str, body: bytes, content_type: str = JSON_TYPE) -> Answer:
         """Post one body; raises what the connection raises, and can be used again after that."""
+        headers = self._headers | ({"Content-Type": content_type} if content_type else {})
         try:
-            self._connection.request("POST", f"/{endpoint}", body, self._headers)
+            self._connection.request("POST", f"/{endpoint}", body, headers)
             answer = _answer_of(self._connection.getresponse())
         except (OSError, HTTPException):
             self._connection.close()
