@@ -189,28 +189,30 @@ def long_file(tmp_path: Path) -> Path:
     return path
 
 
-def holds(database: Database, rows: int) -> bool:
-    return count(database) >= rows
+def is_past(database: Database, rows: int, importing: subprocess.Popen[bytes]) -> bool:
+    return count(database) >= rows or importing.poll() is not None
 
 
 def test_it_goes_on_where_it_was_killed(
     settings: Settings, database: Database, long_file: Path
 ) -> None:
-    lengths = [0]
+    ends = []
     for _ in range(3):
-        importing = subprocess.Popen(arguments(long_file), env=environment(settings))
-        enough = lengths[-1] + 5000
-        wait_until(partial(holds, database, enough), 30, "rows are stored")
-        importing.send_signal(signal.SIGKILL)
-        assert importing.wait() == -signal.SIGKILL
-        lengths.append(count(database))
-    assert lengths[-1] < 80_000
+        enough = count(database) + 5000
+        importing = subprocess.Popen(
+            arguments(long_file), env=environment(settings), stdout=subprocess.DEVNULL
+        )
+        wait_until(partial(is_past, database, enough, importing), 30, "rows are stored")
+        importing.kill()
+        ends.append(importing.wait())
+    # A busy machine may let it come to its end before this process runs again.
+    assert -signal.SIGKILL in ends
+    before = count(database)
 
     done = run_command(settings, long_file)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        f"BedRoomEnv.csv: 80000 rows read, {80_000 - lengths[-1]} stored,"
-        f" {lengths[-1]} present, 0 rejected\n"
+        f"BedRoomEnv.csv: 80000 rows read, {80_000 - before} stored, {before} present, 0 rejected\n"
     )
     with closing(sqlite3.connect(database.path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
