@@ -181,3 +181,12 @@ def test_the_span_is_in_whole_seconds_and_holds_both_meanings() -> None:
     assert ambiguous.second(1_761_438_600_250) == ambiguous.second(1_761_442_200_750)
     assert ambiguous.second(1_761_438_601_000) == 1_761_438_601
     assert berlin.page(b"2025-10-26 12:00:00,1.0,2.0\n").repeated == {}
+
+
+def test_a_bad_line_does_not_change_what_those_above_it_mean() -> None:
+    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    page = LegacyReader(layout, ZoneInfo("Europe/Berlin")).page(
+        b"2025-10-26 02:30:00,1.0,2.0\n2025-10-26 02:40:00,1.0,2.0\n2025-10-26 2:50:00,1.0,2.0\n"
+    )
+    assert [row[1] for row in page.rows] == [1_761_438_600_000, 1_761_439_200_000]
+    assert [rejection.line for rejection in page.rejections] == [4]
