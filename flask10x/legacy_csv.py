@@ -70,7 +70,7 @@ def header_of(line: bytes) -> tuple[str, ...]:
     """
     try:
         return tuple(_cells(line.decode("utf-8-sig")))
-    except (UnicodeDecodeError, csv.Error):
+    except ValueError:
         raise ImportRefused(f"its first line is no header: {line[:60]!r}") from None
 
 
@@ -197,7 +197,10 @@ def _cells(line: str) -> list[str]:
     cells = line.split(",")
     if '"' in line:
         # What a spreadsheet has saved.
-        cells = next(csv.reader([line.strip()], skipinitialspace=True))
+        try:
+            cells = next(csv.reader([line.strip()], skipinitialspace=True))
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
     return [cell.strip() for cell in cells]
 
 

@@ -3,6 +3,8 @@
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flask10x.errors import ImportRefused
 from flask10x.legacy_csv import Layout, LegacyReader, Page, Rejection, header_of
@@ -128,6 +130,8 @@ def test_readings(line: str, end: str, reading: Row) -> None:
         (",1.0,2.0", "not a time: ''"),
         ("0" * 1001, "longer than 1000 characters"),
         ("\0\0\0\0", "not a time: "),
+        ('2025-08-24 09:00:00,"1.0"\r,2.0', "new-line character"),
+        ('2025-08-24 09:00:00,"1.0,2.0', "2 cells, the header has 3"),
     ],
 )
 def test_rejections(line: str, reason: str) -> None:
@@ -190,3 +194,32 @@ def test_a_bad_line_does_not_change_what_those_above_it_mean() -> None:
     )
     assert [row[1] for row in page.rows] == [1_761_438_600_000, 1_761_439_200_000]
     assert [rejection.line for rejection in page.rejections] == [4]
+
+
+cells = st.sampled_from(["1.0", "-0.5", "", "7", "1e3", "nan", "x", " 2", "1_0", "9" * 320, "\r"])
+times = st.sampled_from(
+    [
+        "2025-08-24 09:00:00",
+        "2025-08-24T09:00:00.5",
+        "2025-10-26 02:30:00",
+        "2025-03-30 02:30:00",
+        "",
+    ]
+)
+lines = st.lists(
+    st.builds(lambda *parts: ",".join(parts), times, cells, cells) | st.text(max_size=40),
+    max_size=8,
+)
+
+
+@given(lines, st.sampled_from(["\n", "\r\n"]))
+def test_the_fast_way_reads_what_the_careful_way_reads(found: list[str], end: str) -> None:
+    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    block = "".join(line + end for line in found).encode("utf-8", "surrogatepass")
+    zone = ZoneInfo("Europe/Berlin")
+    fast = LegacyReader(layout, zone).page(block)
+    # A letter in the block keeps it from the fast way.
+    careful = LegacyReader(layout, zone).page(block + b"x\n")
+    assert fast.rows == careful.rows
+    assert fast.rejections == careful.rejections[:-1]
+    assert fast.repeated == careful.repeated
