@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
+from flask10x.errors import ImportRefused
+from flask10x.legacy_csv import Layout, LegacyReader
 from flask10x.stations import Station
-from flask10x.times import LocalText, parse_bound
-
-# `2025-08-24 09:00:00`; what versions wrote after it (microseconds) is finer than what we keep.
-TIME_LENGTH = 19
+from flask10x.times import LocalText
 
 # A row of the log as the CSV files need it: id, received_at, the station's values.
 LogRow = Sequence[Any]
@@ -55,19 +54,16 @@ class Lines:
 def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
     """What a whole line of the station's file says; None when it is torn or no row at all.
 
-    Rows of old versions are rows too, whatever their notation of numbers and times.
+    Rows of old versions are rows too, whatever their notation: exactly those that can be imported.
     """
     try:
-        time, *cells = line.decode().rstrip("\r\n").split(",")
-        values = tuple([float(cell) if cell else None for cell in cells])
-        second = time[:TIME_LENGTH].replace("T", " ")
-        earliest, latest = (parse_bound(second, zone, 0, end=end) for end in (False, True))
-    except ValueError:
+        page = LegacyReader(Layout(station, station.csv_header), zone).page(line)
+    except ImportRefused:
         return None
-    whole = line.endswith(b"\n") and len(second) == TIME_LENGTH
-    if not whole or len(values) != len(station.columns):
+    if not page.rows:
         return None
-    return Written(earliest, latest, values)
+    _, _, *values = page.rows[0]
+    return Written(*page.span(), tuple(values))
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:

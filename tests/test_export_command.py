@@ -51,7 +51,7 @@ def test_two_exports_at_once(settings: Settings, database: Database) -> None:
     done = run_script(settings)
     lock.close()
     assert done.returncode == 3
-    assert "another export is running; this one did nothing" in done.stderr
+    assert "another export or an import is running; this one did nothing" in done.stderr
     assert not settings.csv_dir.exists()
 
 

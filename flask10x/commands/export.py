@@ -53,7 +53,9 @@ def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = F
         raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
     lock = FileLock(lock_path(path, "export"))
     if not lock.try_acquire():
-        click.echo("flask10x: another export is running; this one did nothing", err=True)
+        click.echo(
+            "flask10x: another export or an import is running; this one did nothing", err=True
+        )
         return ALREADY_RUNNING_STATUS
     # Whatever the service risks: a position that a power cut takes back is found out of step.
     database = Database(replace(config, synchronous="FULL"))
