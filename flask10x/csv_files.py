@@ -16,6 +16,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
 
+from flask10x import disk
 from flask10x.errors import ExportError
 
 BLOCK_BYTES = 1_000_000
@@ -192,20 +193,11 @@ class CsvFile:
         os.fsync(self._descriptor)
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in the folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_folder(folder: Path) -> None:
     """Make the folder if it is missing; then its name is on the disk too."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(folder.parent)
+        disk.sync(folder.parent)
 
 
 def keep(path: Path) -> Path:

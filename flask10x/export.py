@@ -10,8 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flask10x import intents, positions
-from flask10x.csv_files import CsvFile, forget_kept, make_folder, sync_folder
+from flask10x import disk, intents, positions
+from flask10x.csv_files import CsvFile, forget_kept, make_folder
 from flask10x.csv_lines import Lines
 from flask10x.file_checks import NOTHING, Target, settle
 from flask10x.intents import Resolution, fresh_path
@@ -123,7 +123,7 @@ def _append(file: CsvFile, position: Position, piece: Piece) -> Position:
         intents.take_back(file, mark.size_bytes, piece.data)
         raise
     if mark == NOTHING:
-        sync_folder(file.path.parent)
+        disk.sync(file.path.parent)
     checksum = zlib.crc32(piece.data, mark.checksum)
     return replace(position, last_id=piece.last_id, mark=file.mark(checksum))
 

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from flask10x import csv_lines, positions, refusals
-from flask10x.csv_files import CsvFile, Mark, keep, make_folder, sync_folder
+from flask10x import csv_lines, disk, positions, refusals
+from flask10x.csv_files import CsvFile, Mark, keep, make_folder
 from flask10x.csv_lines import Lines
 from flask10x.csv_rows import Span
 from flask10x.errors import ExportError
@@ -190,7 +190,7 @@ def _put_in_place(
         if old is not None and fresh.same_bytes < old.size:
             done = f"written; the old file is kept as {keep(path)}"
         new_path.replace(path)
-        sync_folder(path.parent)
+        disk.sync(path.parent)
         mark = _mark(path, fresh)
     positions.save(database, target.name, State(replace(position, mark=mark)))
     return done
