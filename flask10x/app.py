@@ -5,7 +5,7 @@ import logging
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flask10x import history, ingest, rejected_page, settings, status
+from flask10x import headers, history, ingest, rejected_page, settings, status
 from flask10x.gauges import Gauges
 from flask10x.settings import Settings
 from flask10x.store import Store
@@ -24,6 +24,7 @@ def create_app(
     app.extensions["flask10x"] = Store(config or settings.load(), gauges or Gauges(), slot_number)
     for module in (ingest, history, rejected_page, status):
         app.register_blueprint(module.blueprint)
+    headers.init_app(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     return app

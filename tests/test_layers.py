@@ -65,7 +65,7 @@ LAYERS = {
         "verify",
         "writer",
     },
-    3: {"cli", "commands", "history", "ingest", "rejected_page", "status", "__main__"},
+    3: {"cli", "commands", "headers", "history", "ingest", "rejected_page", "status", "__main__"},
     4: {"app", "development", "gunicorn_settings"},
 }
 WEB = {"flask", "werkzeug", "gunicorn"}
