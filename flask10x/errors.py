@@ -49,6 +49,14 @@ class QueryError(Flask10xError):
         self.details = details
 
 
+class QueryTooLong(QueryError):
+    """A query looked at more rows than it could in the time that a page gets."""
+
+    def __init__(self, timeout_sec: float) -> None:
+        reason = f"took longer than {timeout_sec:g} s: narrow it with from, to or endpoint"
+        super().__init__({"query": reason})
+
+
 class ExportError(Flask10xError):
     """A CSV file could not be brought up to date; nothing was appended to it."""
 

@@ -40,7 +40,7 @@ Answer = tuple[Body, int] | Response
 def as_json() -> Answer:
     """An array of readings; the neighbouring pages are in the Link header."""
     store, query = _store(), _asked(JSON)
-    with store.database.reader.begin() as connection:
+    with store.database.query() as connection:
         page = queries.page(connection, query)
     text_of = LocalText(store.settings.zone)
     body = json.dumps([_as_object(row, text_of) for row in page.rows], allow_nan=False)
@@ -69,12 +69,11 @@ def as_page() -> Answer:
     """The same as a table for people, with a form for the query string."""
     try:
         query = _asked(HTML)
+        with _store().database.query() as connection:
+            page = queries.page(connection, query)
+            last = queries.last_received(connection)
     except QueryError as error:
         return render_template("history.html", **_form(error.details)), 400
-    store = _store()
-    with store.database.reader.begin() as connection:
-        page = queries.page(connection, query)
-        last = queries.last_received(connection)
     return render_template("history.html", **_form({}), **_table(query, page, last)), 200
 
 
@@ -149,8 +148,9 @@ def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
     """The chunks; an error is logged, and the server then closes without the body's end."""
     try:
         yield from chunks
-    except UNREADABLE as error:
-        log.error("Download broken off: %s", reason_of(error))
+    except (*UNREADABLE, QueryError) as error:
+        reason = str(error) if isinstance(error, QueryError) else reason_of(error)
+        log.error("Download broken off: %s", reason)
         raise
 
 

@@ -31,6 +31,9 @@ from flask10x.tables import readings
 
 # A page of a download: a few milliseconds of reading, some hundred kilobytes of memory.
 DOWNLOAD_PAGE_ROWS = 2000
+# A page of a download whose filter hardly ever holds walks much of the table. People wait for a
+# file; but its snapshot must end, because meanwhile the WAL only grows.
+DOWNLOAD_TIMES = 10
 
 Statement = Select[Any] | CompoundSelect[Any]
 # What limits one end of the window, and by which kind of value.
@@ -88,16 +91,17 @@ def rows_in_pages(
 
     Each list is a short read transaction of its own and no connection is held between two lists,
     so a slow reader never stops a checkpoint. With a limit there is one list, the one of `page`.
+    Raises QueryTooLong when one list takes DOWNLOAD_TIMES as long as a page may.
     """
     if query.rows is not None:
-        with database.reader.begin() as connection:
+        with database.query(DOWNLOAD_TIMES) as connection:
             rows = page(connection, query).rows
         yield rows
         return
     side: Side = "before" if query.order == "desc" else "after"
     cursors = {query.cursor.side: query.cursor} if query.cursor else {}
     while True:
-        with database.reader.begin() as connection:
+        with database.query(DOWNLOAD_TIMES) as connection:
             rows = _fetch(
                 connection, query, list(cursors.values()), page_rows, down=side == "before"
             )

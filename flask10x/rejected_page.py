@@ -45,9 +45,9 @@ def as_page() -> tuple[str, int]:
     """The same as a table for people."""
     try:
         query = _asked(HTML)
+        page = _page(query)
     except QueryError as error:
         return render_template("rejected.html", **_form(error.details)), 400
-    page = _page(query)
     urls = {
         "older": page.older and _url("as_page", query, page.older),
         "newer": page.newer and _url("as_page", query, page.newer),
@@ -79,7 +79,7 @@ def _page(query: Query) -> Page:
         since_ms=query.since.ms if query.since else None,
         until_ms=query.until.ms if query.until else None,
     )
-    with _store().database.reader.begin() as connection:
+    with _store().database.query() as connection:
         return rejected.listed(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
 
 

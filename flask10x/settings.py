@@ -42,6 +42,7 @@ class Settings:
     rejected_max_bytes: int = 100_000_000
     timezone: str = ""
     history_max: int = 1000
+    query_timeout_sec: float = 2.0
     write_queue_maxsize: int = 5000
     queue_warn_threshold: int
     write_retries: int = 3
@@ -172,6 +173,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "rejected_max_bytes": values.whole(1_000_000, 100_000_000_000),
     "timezone": values.zone_name,
     "history_max": values.whole(1, 10_000),
+    "query_timeout_sec": values.seconds(0.1, 60),
     "write_queue_maxsize": values.whole(1, 1_000_000),
     "queue_warn_threshold": values.whole(1, 1_000_000),
     "write_retries": values.whole(0, 1000),

@@ -28,6 +28,7 @@ def test_defaults_are_the_contracts() -> None:
         rejected_max_bytes=100_000_000,
         timezone="",
         history_max=1000,
+        query_timeout_sec=2.0,
         write_queue_maxsize=5000,
         queue_warn_threshold=4000,
         write_retries=3,
