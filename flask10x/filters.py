@@ -10,19 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Literal, TypeVar
-from urllib.parse import urlencode
+from typing import TypeVar
 
+from flask10x.cursors import MAX_CURSOR_ID, parse_cursor
 from flask10x.errors import QueryError
 from flask10x.operators import OPERATORS, Filter
+from flask10x.question import Bound, Order, Query
 from flask10x.settings import Settings
-from flask10x.stations import BY_ENDPOINT, COLUMNS, STATIONS, Station
+from flask10x.stations import BY_ENDPOINT, COLUMNS
 from flask10x.times import is_relative, iso_text, local_text, parse_bound
 
-# `latest` is how the old server answered: the newest readings, the oldest of them first.
-Order = Literal["latest", "asc", "desc"]
 ORDERS: dict[str, Order] = {"asc": "asc", "desc": "desc"}
-Side = Literal["before", "after"]
 T = TypeVar("T")
 
 MAX_LIMIT = 1000
@@ -30,83 +28,6 @@ MAX_LIMIT = 1000
 MAX_PARAMETERS = 100
 # Suggestions cost some milliseconds a name.
 MAX_SUGGESTIONS = 5
-# The last millisecond of the year 9999, and more rows than any disk holds: both fit 64 bits.
-MAX_CURSOR_MS, MAX_CURSOR_ID = 253_402_300_799_999, 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """One end of the range of time, inclusive."""
-
-    ms: int
-    text: str
-    """As written; for a time counted back from now the instant it meant, so that links stay."""
-    phrase: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place between two rows of the order (received_at, id): `before:<ms>:<id>`, `after:…`."""
-
-    side: Side
-    received_at: int
-    id: int
-
-    def __str__(self) -> str:
-        return f"{self.side}:{self.received_at}:{self.id}"
-
-    @property
-    def opposite(self) -> "Cursor":
-        """The cursor whose rows are exactly those that this one leaves out; ids begin at 1."""
-        if self.side == "before":
-            return Cursor("after", self.received_at, max(self.id - 1, 0))
-        return Cursor("before", self.received_at, min(self.id + 1, MAX_CURSOR_ID))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Query:
-    """A checked question; fields are what was given, None or empty where nothing was."""
-
-    endpoints: tuple[str, ...] = ()
-    since: Bound | None = None
-    until: Bound | None = None
-    filters: tuple[Filter, ...] = ()
-    order: Order = "latest"
-    limit: int | None = None
-    cursor: Cursor | None = None
-    default_limit: int | None = None
-    """How many rows answer a query without `limit`; None means all of them."""
-
-    @property
-    def stations(self) -> tuple[Station, ...]:
-        """The stations asked for, in the registry's order; all of them when none was named."""
-        return tuple(s for s in STATIONS if not self.endpoints or s.endpoint in self.endpoints)
-
-    @property
-    def rows(self) -> int | None:
-        """The most rows that the answer holds; None means no limit."""
-        return self.limit if self.limit is not None else self.default_limit
-
-    def query_string(self, cursor: Cursor | None = None, *, limit: bool = True) -> str:
-        """The canonical query string of this question, continued at `cursor`."""
-        pairs = [("endpoint", endpoint) for endpoint in self.endpoints]
-        pairs += [("from", self.since.text)] if self.since else []
-        pairs += [("to", self.until.text)] if self.until else []
-        pairs += [(one.name, one.text) for one in self.filters]
-        pairs += [("order", self.order)] if self.order != "latest" else []
-        pairs += [("limit", str(self.limit))] if limit and self.limit is not None else []
-        pairs += [("cursor", str(cursor))] if cursor else []
-        return urlencode(pairs, safe=":")
-
-    @property
-    def caption(self) -> str:
-        """The question as a phrase: `data2, from 2025-08-24, co2 ≥ 1000 ppm, newest first`."""
-        parts = [", ".join(self.endpoints) or "all stations"]
-        parts += [f"from {self.since.phrase}"] if self.since else []
-        parts += [f"to {self.until.phrase}"] if self.until else []
-        parts += [one.phrase for one in self.filters]
-        parts.append("newest first" if self.order == "desc" else "oldest first")
-        return ", ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,10 +39,15 @@ class View:
     """Whether a query without `limit` asks for all rows, not for HISTORY_MAX of them."""
     blank_is_absent: bool = False
     """Whether `from=` means no `from`, as a browser sends the empty fields of a form."""
+    own: frozenset[str] = frozenset()
+    """The parameters that it understands of those that only one view does (`ONLY`)."""
 
 
-JSON = View(order="latest")
-CSV = View(order="latest", whole=True)
+# Parameters that would mean nothing to the other views, and where they belong.
+ONLY = {"since": "/history/json", "bom": "/history.csv"}
+JSON = View(order="latest", own=frozenset({"since"}))
+CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
+JSON_FILE = View(order="latest", whole=True)
 HTML = View(order="desc", blank_is_absent=True)
 
 
@@ -134,33 +60,32 @@ def parse_query(
     """
     if len(pairs) > MAX_PARAMETERS:
         raise QueryError({"query": f"more than {MAX_PARAMETERS} parameters"})
-    errors = _wrong_names(pairs)
+    errors = _wrong_names(pairs, view)
     if view.blank_is_absent:
         pairs = [(name, value) for name, value in pairs if value.strip()]
     reader = _Reader(pairs, settings.zone, now_ms, errors)
     query = Query(
         endpoints=reader.endpoints(),
+        measurements=reader.measurements(),
         since=reader.bound("from", end=False),
         until=reader.bound("to", end=True),
         filters=reader.filters(),
+        incomplete=reader.read("incomplete", _yes) or False,
         order=reader.read("order", _order) or view.order,
         limit=reader.read("limit", _limit),
         cursor=reader.read("cursor", parse_cursor),
+        newer_than=reader.read("since", _id),
+        bom=reader.read("bom", _yes) or False,
         default_limit=None if view.whole else settings.history_max,
     )
     if query.since and query.until and query.since.ms > query.until.ms:
         errors["from"] = "is later than `to`"
+    if query.newer_than is not None:
+        unfit = (name for name in ("order", "cursor") if name in reader.given)
+        errors |= dict.fromkeys(unfit, "does not go with `since`, which has an order of its own")
     if errors:
         raise QueryError(errors)
     return query
-
-
-def parse_cursor(text: str) -> Cursor:
-    """Reads `before:<received_at>:<id>` or `after:…`; raises ValueError for anything else."""
-    match = re.fullmatch(r"(before|after):([0-9]{1,15}):([0-9]{1,19})", text)
-    if not match or int(match[2]) > MAX_CURSOR_MS or int(match[3]) > MAX_CURSOR_ID:
-        raise ValueError("not a cursor: take it from a `next` or `prev` link")
-    return Cursor("before" if match[1] == "before" else "after", int(match[2]), int(match[3]))
 
 
 class _Reader:
@@ -173,30 +98,37 @@ class _Reader:
         now_ms: int,
         errors: dict[str, str],
     ) -> None:
-        self._endpoints = [value for name, value in pairs if name == "endpoint"]
-        self._given = dict(pairs)
+        self._pairs = pairs
+        self.given = dict(pairs)
         self._zone = zone
         self._now_ms = now_ms
         self._errors = errors
 
     def read(self, name: str, parse: Callable[[str], T]) -> T | None:
         """The parsed value; None when it is absent, or wrong and now among the errors."""
-        if name not in self._given or name in self._errors:
+        if name not in self.given or name in self._errors:
             return None
         try:
-            if not self._given[name].strip():
+            if not self.given[name].strip():
                 raise ValueError("is empty: leave the parameter out")
-            return parse(self._given[name])
+            return parse(self.given[name])
         except ValueError as error:
             self._errors[name] = str(error)
             return None
 
     def endpoints(self) -> tuple[str, ...]:
-        unknown = [value for value in self._endpoints if value not in BY_ENDPOINT]
-        if unknown:
-            known = ", ".join(BY_ENDPOINT)
-            self._errors["endpoint"] = f"unknown station{_hint(unknown[0], BY_ENDPOINT)}: {known}"
-        return tuple(endpoint for endpoint in BY_ENDPOINT if endpoint in self._endpoints)
+        return self._choice("endpoint", "station", tuple(BY_ENDPOINT))
+
+    def measurements(self) -> tuple[str, ...]:
+        return self._choice("measurement", "measurement", COLUMNS)
+
+    def _choice(self, name: str, noun: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        """The known ones that were given, in their own order and each once."""
+        given = [value for key, value in self._pairs if key == name]
+        if unknown := [value for value in given if value not in known]:
+            hint = _hint(unknown[0], known)
+            self._errors[name] = f"unknown {noun}{hint}: {', '.join(known)}"
+        return tuple(one for one in known if one in given)
 
     def bound(self, name: str, *, end: bool) -> Bound | None:
         return self.read(name, lambda text: self._bound(text, end))
@@ -217,21 +149,26 @@ class _Reader:
         return tuple(found)
 
 
+# One value chooses, several choose several.
+REPEATABLE = ("endpoint", "measurement")
 KNOWN_NAMES: tuple[str, ...] = (
-    *("endpoint", "from", "to", "order", "limit", "cursor"),
+    *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
+    *ONLY,
     *(f"{column}__{key}" for column in COLUMNS for key in OPERATORS),
 )
 
 
-def _wrong_names(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Parameters that are unknown, or given twice where once is meant."""
+def _wrong_names(pairs: Sequence[tuple[str, str]], view: View) -> dict[str, str]:
+    """Parameters that are unknown, another view's, or given twice where once is meant."""
     counted = Counter(name for name, _ in pairs)
     unknown = [name for name in counted if name not in KNOWN_NAMES]
     errors = dict.fromkeys(unknown, "unknown parameter")
     for name in unknown[:MAX_SUGGESTIONS]:
         errors[name] += _hint(name, KNOWN_NAMES)
     for name, times in counted.items():
-        if times > 1 and name != "endpoint":
+        if name in ONLY and name not in view.own:
+            errors[name] = f"only {ONLY[name]} understands it"
+        if times > 1 and name not in REPEATABLE:
             errors.setdefault(name, f"given {times} times")
     return errors
 
@@ -251,3 +188,15 @@ def _limit(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise ValueError(f"a whole number from 1 to {MAX_LIMIT} is needed")
+
+
+def _yes(text: str) -> bool:
+    if text != "1":
+        raise ValueError("1 is needed, or nothing at all")
+    return True
+
+
+def _id(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= MAX_CURSOR_ID:
+        return int(text)
+    raise ValueError("the id of a reading is needed: take it from the header X-Last-Id")

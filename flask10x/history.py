@@ -1,27 +1,27 @@
-"""Reading back: the history as JSON, as a page and as CSV, all three from one query string.
+"""Reading back: the history as JSON, as a page and as files, all from one query string.
 
 Contract, section 2; parameters, cursors and examples are in docs/history.md.
 """
 
 import json
 import logging
-import re
 import time
-from collections.abc import Iterable, Iterator
-from datetime import tzinfo
+from collections.abc import Iterator
 from itertools import chain
 
 from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x import queries
+from flask10x import downloads, queries
+from flask10x.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.filters import CSV, HTML, JSON, MAX_LIMIT, Cursor, Query, View, parse_query
+from flask10x.filters import CSV, HTML, JSON, JSON_FILE, MAX_LIMIT, View, parse_query
 from flask10x.operators import OPERATORS, UNITS
 from flask10x.queries import Page, Row
-from flask10x.readings import nested
-from flask10x.sqlite import reason_of
-from flask10x.stations import BY_ENDPOINT, COLUMNS, STATIONS, Station, columns_of
+from flask10x.question import Query
+from flask10x.sqlite import last_id, reason_of
+from flask10x.stations import BY_ENDPOINT, COLUMNS, STATIONS
 from flask10x.store import Store
 from flask10x.times import LocalText, local_text
 
@@ -38,13 +38,18 @@ Answer = tuple[Body, int] | Response
 
 @blueprint.get("/history/json")
 def as_json() -> Answer:
-    """An array of readings; the neighbouring pages are in the Link header."""
+    """An array of readings; the neighbouring pages are in the Link header.
+
+    X-Last-Id is the id up to which the answer has seen the log: the next question's `since`.
+    """
     store, query = _store(), _asked(JSON)
     with store.database.query() as connection:
-        page = queries.page(connection, query)
+        page, last = _page_or_newer(connection, query)
     text_of = LocalText(store.settings.zone)
-    body = json.dumps([_as_object(row, text_of) for row in page.rows], allow_nan=False)
+    objects = [downloads.as_object(row, query, text_of) for row in page.rows]
+    body = json.dumps(objects, allow_nan=False)
     answer = Response(body + "\n", mimetype="application/json")
+    answer.headers["X-Last-Id"] = str(last)
     if links := _links(query, page):
         answer.headers["Link"] = links
     return answer
@@ -55,13 +60,17 @@ def as_csv() -> Answer:
     """Every row of the query, streamed, unless it has a limit."""
     store, query = _store(), _asked(CSV)
     pages = queries.rows_in_pages(store.database, query)
-    chunks = _csv_chunks(query.stations, pages, store.settings.zone)
-    # The first chunk is read before the status goes out, so that a database that can't be read
-    # is a 503 and not an empty file.
-    body = chain([next(chunks)], _to_the_end(chunks))
-    answer = Response(body, content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{_file_name(query)}"'
-    return answer
+    chunks = downloads.csv_chunks(query, pages, store.settings.zone)
+    return _download(chunks, "text/csv; charset=utf-8", downloads.file_name(query, ".csv"))
+
+
+@blueprint.get("/history.json")
+def as_json_file() -> Answer:
+    """The same rows as one array, streamed, as a file to keep."""
+    store, query = _store(), _asked(JSON_FILE)
+    pages = queries.rows_in_pages(store.database, query)
+    chunks = downloads.json_chunks(query, pages, store.settings.zone)
+    return _download(chunks, "application/json", downloads.file_name(query, ".json"))
 
 
 @blueprint.get("/history")
@@ -102,14 +111,6 @@ def _asked(view: View) -> Query:
     return parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
 
 
-def _as_object(row: Row, text_of: LocalText) -> dict[str, object]:
-    return {
-        "endpoint": row.endpoint,
-        "timestamp": text_of(row.received_at),
-        "data": nested(BY_ENDPOINT[row.endpoint], row.values),
-    }
-
-
 def _links(query: Query, page: Page) -> str:
     """The Link header (RFC 8288), relative, for HTTP/1.0 clients name no host."""
     ends = (("next", page.next), ("prev", page.prev))
@@ -118,30 +119,26 @@ def _links(query: Query, page: Page) -> str:
     )
 
 
+def _page_or_newer(connection: Connection, query: Query) -> tuple[Page, int]:
+    """The rows asked for, and the id up to which the log was seen."""
+    if query.newer_than is None:
+        return queries.page(connection, query), last_id(connection)
+    newer = queries.newer(connection, query, query.newer_than)
+    return Page(newer.rows, None, None), newer.last_id
+
+
+def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
+    # The first chunk is read before the status goes out, so that a database that can't be read
+    # is a 503 and not an empty file.
+    body = chain([next(chunks)], _to_the_end(chunks))
+    answer = Response(body, content_type=content_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
 def _url(view: str, query: Query, cursor: Cursor | None = None, *, limit: bool = True) -> str:
     path, asked = url_for(f"history.{view}"), query.query_string(cursor, limit=limit)
     return f"{path}?{asked}" if asked else path
-
-
-def _csv_chunks(
-    stations: tuple[Station, ...], pages: Iterable[list[Row]], zone: tzinfo | None
-) -> Iterator[str]:
-    """The header with the first page's rows, then a chunk a page; always at least one."""
-    columns, text_of = columns_of(stations), LocalText(zone)
-    places = {s.endpoint: [2 + columns.index(column) for column in s.columns] for s in stations}
-
-    def line(row: Row) -> str:
-        cells = [text_of(row.received_at), row.endpoint, *[""] * len(columns)]
-        for place, value in zip(places[row.endpoint], row.values, strict=True):
-            cells[place] = "" if value is None else str(value)
-        return ",".join(cells) + "\r\n"
-
-    chunk = ",".join(("timestamp", "endpoint", *columns)) + "\r\n"
-    for rows in pages:
-        yield chunk + "".join(map(line, rows))
-        chunk = ""
-    if chunk:
-        yield chunk
 
 
 def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
@@ -152,14 +149,6 @@ def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
         reason = str(error) if isinstance(error, QueryError) else reason_of(error)
         log.error("Download broken off: %s", reason)
         raise
-
-
-def _file_name(query: Query) -> str:
-    """`history_data2_from-2025-08-24.csv`: plain ASCII on every system."""
-    parts = ["history", "-".join(query.endpoints) or "all"]
-    parts += [f"from {query.since.phrase}"] if query.since else []
-    parts += [f"to {query.until.phrase}"] if query.until else []
-    return re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(parts)) + ".csv"
 
 
 def _form(errors: dict[str, str]) -> dict[str, object]:
@@ -179,7 +168,7 @@ def _form(errors: dict[str, str]) -> dict[str, object]:
 
 def _table(query: Query, page: Page, last: dict[str, int | None]) -> dict[str, object]:
     zone = _store().settings.zone
-    text_of, columns = LocalText(zone), columns_of(query.stations)
+    text_of, columns = LocalText(zone), query.columns
     return {
         "query": query,
         "headings": columns,
@@ -196,6 +185,7 @@ def _table(query: Query, page: Page, last: dict[str, int | None]) -> dict[str, o
             "prev": page.prev and _url("as_page", query, page.prev),
             "start": query.cursor and _url("as_page", query),
             "csv": _url("as_csv", query, limit=False),
+            "json_file": _url("as_json_file", query, limit=False),
             "json": _url("as_json", query, query.cursor),
         },
     }

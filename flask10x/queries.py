@@ -8,38 +8,34 @@ page costs its own rows, however deep it lies (docs/history.md).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    bindparam,
-    func,
-    select,
-    text,
-    tuple_,
-    union_all,
+from sqlalchemy import Connection, func, select
+
+from flask10x.cursors import Cursor, Side
+from flask10x.question import Query
+from flask10x.sqlite import Database, last_id
+from flask10x.statements import (
+    Branch,
+    Statement,
+    asked,
+    high_end,
+    kind_of_end,
+    low_end,
+    newer_statement,
+    page_statement,
+    parameters_of,
 )
-from sqlalchemy.sql import CompoundSelect
-
-from flask10x.filters import Bound, Cursor, Query, Side
-from flask10x.operators import IS_NULL, OPERATORS
-from flask10x.sqlite import Database
 from flask10x.stations import BY_ENDPOINT, Station, columns_of
 from flask10x.tables import readings
 
+# How many stored readings one answer to `since` looks through: milliseconds, whatever it filters.
+NEWER_SPAN_ROWS = 10_000
 # A page of a download: a few milliseconds of reading, some hundred kilobytes of memory.
 DOWNLOAD_PAGE_ROWS = 2000
 # A page of a download whose filter hardly ever holds walks much of the table. People wait for a
 # file; but its snapshot must end, because meanwhile the WAL only grows.
 DOWNLOAD_TIMES = 10
-
-Statement = Select[Any] | CompoundSelect[Any]
-# What limits one end of the window, and by which kind of value.
-End = Bound | Cursor | None
-EndKind = Literal["bound", "cursor"] | None
-FilterShape = tuple[str, str, bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +59,15 @@ class Page:
     """Further from where the query started: older, or newer with `order=asc`."""
     prev: Cursor | None
     """Back towards the start; None on a page without a cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """Readings that were stored after an id, in the order of ids."""
+
+    rows: list[Row]
+    last_id: int
+    """How far the log was looked through: the next question's `since`."""
 
 
 def page(connection: Connection, query: Query) -> Page:
@@ -112,6 +117,26 @@ def rows_in_pages(
             return
 
 
+def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
+    """At most `query.rows` readings stored after the id, late ones too; raises as `page` does.
+
+    One answer looks through the ids up to `newer_than` plus NEWER_SPAN_ROWS, so it can be empty
+    while there is more: `last_id` stands still only at the end of the log. It is that end, too,
+    for an id beyond it, as after a restore.
+    """
+    if query.rows is None:
+        raise ValueError("a page needs a limit")
+    last = min(last_id(connection), newer_than + NEWER_SPAN_ROWS)
+    branches, shape, values = asked(query)
+    if last <= newer_than or not branches:
+        return Newer([], last)
+    low, high = kind_of_end(query.since), kind_of_end(query.until)
+    values |= parameters_of("low", query.since) | parameters_of("high", query.until)
+    values |= {"after_id": newer_than, "last_id": last, "rows": query.rows}
+    rows = _rows(connection, newer_statement(branches, shape, low, high), values, branches)
+    return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
+
+
 def last_received(connection: Connection) -> dict[str, int | None]:
     """Each station of the registry with its newest `received_at`; None when it has no reading."""
     return dict(connection.execute(_LAST_RECEIVED).one()._mapping)
@@ -132,99 +157,30 @@ def _fetch(
     connection: Connection, query: Query, cursors: Sequence[Cursor], rows: int, *, down: bool
 ) -> list[Row]:
     """At most `rows` rows from the start of the window: its newest when `down`, else its oldest."""
-    stations = tuple(s for s in query.stations if all(f.can_match(s) for f in query.filters))
-    if not stations:
+    branches, shape, values = asked(query)
+    if not branches:
         return []
     of_side = {cursor.side: cursor for cursor in cursors}
-    low, high = _low(query.since, of_side.get("after")), _high(query.until, of_side.get("before"))
-    shape = tuple(
-        (f.column, f.operator.key, bool(f.value) if f.operator is IS_NULL else None)
-        for f in query.filters
+    low, high = (
+        low_end(query.since, of_side.get("after")),
+        high_end(query.until, of_side.get("before")),
     )
-    statement = _statement(stations, shape, _kind(low), _kind(high), down)
-    values = {f"filter{place}": f.value for place, f in enumerate(query.filters)}
-    parameters = values | _parameters("low", low) | _parameters("high", high) | {"rows": rows}
+    values |= parameters_of("low", low) | parameters_of("high", high) | {"rows": rows}
+    statement = page_statement(branches, shape, kind_of_end(low), kind_of_end(high), down)
+    return _rows(connection, statement, values, branches)
+
+
+def _rows(
+    connection: Connection,
+    statement: Statement,
+    parameters: dict[str, float],
+    branches: tuple[Branch, ...],
+) -> list[Row]:
     records: Sequence[Any] = connection.execute(statement, parameters).all()
-    cells = _cells(stations)
+    cells = _cells(tuple(station for station, _ in branches))
     return [
         Row(number, endpoint, received_at, tuple([values[place] for place in cells[endpoint]]))
         for number, endpoint, received_at, *values in records
-    ]
-
-
-# SQLite takes one lower and one upper limit of a range to the index and only filters by others,
-# which would walk all rows between them. A cursor and a bound on the same side say the same once
-# the looser one is dropped.
-def _low(since: Bound | None, after: Cursor | None) -> End:
-    if since is None or (after is not None and since.ms <= after.received_at):
-        return after
-    return since
-
-
-def _high(until: Bound | None, before: Cursor | None) -> End:
-    if until is None or (before is not None and until.ms >= before.received_at):
-        return before
-    return until
-
-
-def _kind(end: End) -> EndKind:
-    if end is None:
-        return None
-    return "bound" if isinstance(end, Bound) else "cursor"
-
-
-def _parameters(name: str, end: End) -> dict[str, int]:
-    if end is None:
-        return {}
-    if isinstance(end, Bound):
-        return {f"{name}_ms": end.ms}
-    return {f"{name}_ms": end.received_at, f"{name}_id": end.id}
-
-
-# Building a statement costs as much as running it, and pages differ in few ways.
-@lru_cache(maxsize=256)
-def _statement(
-    stations: tuple[Station, ...],
-    filters: tuple[FilterShape, ...],
-    low: EndKind,
-    high: EndKind,
-    down: bool,
-) -> Statement:
-    conditions = [*_limits(low, high), *_filter_clauses(filters)]
-    branches = [_branch(station, stations, conditions) for station in stations]
-    whole: Statement = branches[0] if len(branches) == 1 else union_all(*branches)
-    names = ("received_at DESC", "id DESC") if down else ("received_at", "id")
-    return whole.order_by(*map(text, names)).limit(bindparam("rows"))
-
-
-def _branch(
-    station: Station, stations: tuple[Station, ...], conditions: list[ColumnElement[bool]]
-) -> Select[Any]:
-    columns = [readings.c[column] for column in columns_of(stations)]
-    head = (readings.c.id, readings.c.endpoint, readings.c.received_at)
-    return select(*head, *columns).where(readings.c.endpoint == station.endpoint, *conditions)
-
-
-def _limits(low: EndKind, high: EndKind) -> list[ColumnElement[bool]]:
-    at, place = readings.c.received_at, tuple_(readings.c.received_at, readings.c.id)
-    clauses: list[ColumnElement[bool]] = []
-    if low == "bound":
-        clauses.append(at >= bindparam("low_ms"))
-    if low == "cursor":
-        clauses.append(place > tuple_(bindparam("low_ms"), bindparam("low_id")))
-    if high == "bound":
-        clauses.append(at <= bindparam("high_ms"))
-    if high == "cursor":
-        clauses.append(place < tuple_(bindparam("high_ms"), bindparam("high_id")))
-    return clauses
-
-
-def _filter_clauses(filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]]:
-    return [
-        OPERATORS[key].clause(
-            readings.c[column], bindparam(f"filter{place}") if missing is None else missing
-        )
-        for place, (column, key, missing) in enumerate(filters)
     ]
 
 

@@ -4,7 +4,7 @@ Pure: no clock, no Flask, no database.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,10 +88,18 @@ def flat(station: Station, values: Iterable[float | None]) -> list[tuple[str, fl
     return list(zip(paths, values, strict=True))
 
 
-def nested(station: Station, values: Iterable[float | None]) -> dict[str, object]:
-    """The values in the payload's own shape: `{"mh_z19": {"co2": 650.0}, ...}`, None kept."""
+def nested(
+    station: Station, values: Iterable[float | None], columns: Collection[str] = ()
+) -> dict[str, object]:
+    """The values in the payload's own shape: `{"mh_z19": {"co2": 650.0}, ...}`, None kept.
+
+    Only those of the given columns, or all of them.
+    """
     payload: dict[str, Any] = {}
-    for path, value in flat(station, values):
+    for measurement, value in zip(station.measurements, values, strict=True):
+        if columns and measurement.column not in columns:
+            continue
+        path = measurement.path
         *objects, key = path.split(".")
         holder = payload
         for name in objects:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
-from flask10x.filters import Cursor
+from flask10x.cursors import Cursor
 from flask10x.settings import Settings
 from flask10x.sqlite import PAGE_BYTES, Database
 from flask10x.tables import rejected

@@ -7,9 +7,11 @@ import time
 from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
 
 from flask10x import rejected
+from flask10x.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.filters import Cursor, Query, View, parse_query
+from flask10x.filters import View, parse_query
 from flask10x.history import RETRY_AFTER_SEC, UNREADABLE
+from flask10x.question import Query
 from flask10x.rejected import Kept, Page, Selection
 from flask10x.sqlite import reason_of
 from flask10x.stations import STATIONS
@@ -66,6 +68,8 @@ def _asked(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
     query = parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
     errors = {one.name: NO_MEASUREMENTS for one in query.filters}
+    errors |= {"measurement": NO_MEASUREMENTS} if query.measurements else {}
+    errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
     if query.order != "desc":
         errors["order"] = NEWEST_FIRST
     if errors:

@@ -38,6 +38,8 @@ class Measurement:
     """Where the payload holds it, dots between the objects: `mh_z19.co2`."""
     column: str
     """Its column in the table `readings`, and its name in history filters."""
+    quantity: str
+    """What it measures: those of one quantity have one unit and one axis of a chart."""
     csv_header: str
     """Its heading in the station's CSV file, the old misspellings included."""
     unit: str
@@ -73,6 +75,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="pressure",
                 column="pressure",
+                quantity="pressure",
                 csv_header="Pressure",
                 unit="hPa",
                 minimum=0,
@@ -81,6 +84,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="temperature",
                 column="temperature",
+                quantity="temperature",
                 csv_header="Tempereture",
                 unit="°C",
                 minimum=-50,
@@ -96,6 +100,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="co2",
                 column="co2",
+                quantity="co2",
                 csv_header="CO2",
                 unit="ppm",
                 minimum=0,
@@ -105,6 +110,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="temperature",
                 column="temperature",
+                quantity="temperature",
                 csv_header="Tempereture",
                 unit="°C",
                 minimum=-50,
@@ -113,6 +119,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="humidity",
                 column="humidity",
+                quantity="humidity",
                 csv_header="Humidity",
                 unit="%",
                 minimum=0,
@@ -121,6 +128,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="pressure",
                 column="pressure",
+                quantity="pressure",
                 csv_header="Pressure",
                 unit="hPa",
                 minimum=0,
@@ -129,6 +137,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="gas_res",
                 column="gas_resistance",
+                quantity="gas_resistance",
                 csv_header="GasResistance",
                 unit="Ω",
                 minimum=0,
@@ -143,6 +152,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="temperature",
                 column="temperature",
+                quantity="temperature",
                 csv_header="Temperature-outside",
                 unit="°C",
                 minimum=-50,
@@ -151,6 +161,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="humidity",
                 column="humidity",
+                quantity="humidity",
                 csv_header="Humidity-outside",
                 unit="%",
                 minimum=0,
@@ -159,6 +170,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="pressure",
                 column="pressure",
+                quantity="pressure",
                 csv_header="Pressure-outside",
                 unit="hPa",
                 minimum=0,
@@ -167,6 +179,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="gas_res",
                 column="gas_resistance",
+                quantity="gas_resistance",
                 csv_header="GasResistance-outside",
                 unit="Ω",
                 minimum=0,
@@ -181,6 +194,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="mh_z19.co2",
                 column="co2",
+                quantity="co2",
                 csv_header="CO2",
                 unit="ppm",
                 minimum=0,
@@ -190,6 +204,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="mq_2.analog_value",
                 column="analog_value",
+                quantity="analog_value",
                 csv_header="AnalogValue",
                 unit="",
                 minimum=0,
@@ -197,6 +212,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="mq_2.voltage",
                 column="voltage",
+                quantity="voltage",
                 csv_header="Voltage",
                 unit="V",
                 minimum=0,
@@ -204,6 +220,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="ds18b20.temperature",
                 column="temperature_ds18b20",
+                quantity="temperature",
                 csv_header="Temperature_DS18B20",
                 unit="°C",
                 minimum=-50,
@@ -213,6 +230,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="dht11.temperature",
                 column="temperature_dht11",
+                quantity="temperature",
                 csv_header="Temperature_DHT11",
                 unit="°C",
                 minimum=-50,
@@ -221,6 +239,7 @@ STATIONS: tuple[Station, ...] = (
             Measurement(
                 path="dht11.humidity",
                 column="humidity_dht11",
+                quantity="humidity",
                 csv_header="Humidity_DHT11",
                 unit="%",
                 minimum=0,

@@ -29,6 +29,7 @@ PAGES = (
     "deploy/README",
     "docs/backup",
     "docs/csv",
+    "docs/history",
     "docs/import",
     "docs/manual",
     "docs/moving",

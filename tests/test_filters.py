@@ -7,9 +7,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from flask10x.cursors import Cursor, parse_cursor
 from flask10x.errors import QueryError
-from flask10x.filters import CSV, HTML, JSON, Cursor, Query, View, parse_cursor, parse_query
+from flask10x.filters import CSV, HTML, JSON, JSON_FILE, View, parse_query
 from flask10x.operators import OPERATORS
+from flask10x.question import Query
 from flask10x.settings import Settings
 from flask10x.stations import BY_ENDPOINT
 
@@ -109,6 +111,17 @@ def test_other_numbers_are_refused(settings: Settings, text: str) -> None:
         ("limit=10.0", {"limit": "a whole number from 1 to 1000 is needed"}),
         ("limit=9999999999999999999999", {"limit": "a whole number from 1 to 1000 is needed"}),
         ("limit=５", {"limit": "a whole number from 1 to 1000 is needed"}),
+        (
+            "measurement=temprature&measurement=co2",
+            {
+                "measurement": "unknown measurement (did you mean temperature?):"
+                " pressure, temperature, co2, humidity, gas_resistance, analog_value, voltage,"
+                " temperature_ds18b20, temperature_dht11, humidity_dht11"
+            },
+        ),
+        ("incomplete=0", {"incomplete": "1 is needed, or nothing at all"}),
+        ("incomplete=yes", {"incomplete": "1 is needed, or nothing at all"}),
+        ("incomplete=1&incomplete=1", {"incomplete": "given 2 times"}),
         ("order=up", {"order": "asc or desc is needed"}),
         ("order=latest", {"order": "asc or desc is needed"}),
         ("order=DESC", {"order": "asc or desc is needed"}),
@@ -140,6 +153,58 @@ def test_other_numbers_are_refused(settings: Settings, text: str) -> None:
 def test_refusals(settings: Settings, text: str, details: dict[str, str]) -> None:
     for view in (JSON, CSV):
         assert refused(settings, text, view) == details
+
+
+LAST_ID = "the id of a reading is needed: take it from the header X-Last-Id"
+OWN_ORDER = "does not go with `since`, which has an order of its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "details"),
+    [
+        ("since=x", {"since": LAST_ID}),
+        ("since=-1", {"since": LAST_ID}),
+        ("since=1.5", {"since": LAST_ID}),
+        ("since=１", {"since": LAST_ID}),
+        ("since=1000000000000000001", {"since": LAST_ID}),
+        ("since=", {"since": "is empty: leave the parameter out"}),
+        ("since=5&since=6", {"since": "given 2 times"}),
+        ("since=5&order=asc", {"order": OWN_ORDER}),
+        ("since=5&cursor=after:1:1", {"cursor": OWN_ORDER}),
+        ("bom=1", {"bom": "only /history.csv understands it"}),
+    ],
+)
+def test_refusals_of_json(settings: Settings, text: str, details: dict[str, str]) -> None:
+    assert refused(settings, text) == details
+
+
+def test_a_parameter_of_another_view_is_refused(settings: Settings) -> None:
+    for view in (CSV, HTML, JSON_FILE):
+        expected = {"since": "only /history/json understands it"}
+        assert refused(settings, "since=5", view) == expected
+    for view in (HTML, JSON_FILE):
+        assert refused(settings, "bom=1", view) == {"bom": "only /history.csv understands it"}
+    assert refused(settings, "bom=true", CSV) == {"bom": "1 is needed, or nothing at all"}
+
+
+def test_chosen_measurements_leave_out_stations_that_have_none(settings: Settings) -> None:
+    query = ask(settings, "measurement=co2&measurement=gas_resistance&measurement=co2")
+    assert query.measurements == ("co2", "gas_resistance")
+    assert [s.endpoint for s in query.stations] == ["data2", "data3", "data4"]
+    assert [query.chosen(s) for s in query.stations] == [
+        ("co2", "gas_resistance"),
+        ("gas_resistance",),
+        ("co2",),
+    ]
+    assert query.columns == ("co2", "gas_resistance")
+    none = ask(settings, "endpoint=data&measurement=co2")
+    assert (none.stations, none.columns) == ((), ())
+
+
+def test_all_measurements_are_chosen_when_none_is_named(settings: Settings) -> None:
+    query = ask(settings, "endpoint=data&endpoint=data3")
+    assert query.columns == ("pressure", "temperature", "humidity", "gas_resistance")
+    assert query.chosen(BY_ENDPOINT["data"]) == ("pressure", "temperature")
 
 
 def test_every_bad_parameter_is_named_at_once(settings: Settings) -> None:
@@ -229,6 +294,11 @@ def test_a_station_is_left_out_when_its_null_cannot_match(settings: Settings) ->
         ("voltage__isnull=TRUE", "voltage__isnull=1"),
         ("order=asc", "order=asc"),
         ("cursor=before:1:2", ""),
+        ("since=7&limit=3", "limit=3"),
+        (
+            "incomplete=1&measurement=humidity&measurement=co2&co2__gt=1&endpoint=data2",
+            "endpoint=data2&measurement=co2&measurement=humidity&co2__gt=1&incomplete=1",
+        ),
     ],
 )
 def test_the_canonical_query_string(settings: Settings, text: str, canonical: str) -> None:
@@ -239,6 +309,9 @@ def test_a_link_keeps_the_filters_and_adds_the_cursor(settings: Settings) -> Non
     query = ask(settings, "limit=5&endpoint=data&cursor=after:9:9")
     assert query.query_string(Cursor("before", 1, 2)) == "endpoint=data&limit=5&cursor=before:1:2"
     assert query.query_string(limit=False) == "endpoint=data"
+    query = ask(settings, "limit=5&order=asc&endpoint=data")
+    assert query.query_string(order=False, newer_than=0) == "endpoint=data&limit=5&since=0"
+    assert ask(settings, "bom=1", CSV).query_string() == "bom=1"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +325,10 @@ def test_a_link_keeps_the_filters_and_adds_the_cursor(settings: Settings) -> Non
         ),
         ("co2__gte=1000", "all stations, co2 ≥ 1000 ppm, oldest first"),
         ("analog_value__lt=1.5", "all stations, analog_value < 1.5, oldest first"),
+        (
+            "endpoint=data2&measurement=co2&measurement=humidity&incomplete=1",
+            "data2, only co2 and humidity, incomplete, oldest first",
+        ),
         ("voltage__isnull=1", "all stations, voltage is missing, oldest first"),
         ("voltage__isnull=0", "all stations, voltage is present, oldest first"),
     ],
@@ -270,6 +347,8 @@ PARAMETERS = st.fixed_dictionaries(
         "limit": st.integers(1, 1000).map(str),
         "co2__gt": st.floats(allow_nan=False, allow_infinity=False).map(lambda x: f"{x:f}"),
         "humidity__isnull": st.sampled_from(["1", "0"]),
+        "measurement": st.sampled_from(COLUMNS),
+        "incomplete": st.just("1"),
     },
 )
 
@@ -290,7 +369,8 @@ def test_the_canonical_form_asks_the_same(settings: Settings, given: dict[str, s
         query.since and query.since.ms,
         query.until and query.until.ms,
     )
-    assert (again.filters, again.order, again.limit) == (query.filters, query.order, query.limit)
+    for name in ("filters", "measurements", "incomplete", "order", "limit"):
+        assert getattr(again, name) == getattr(query, name)
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -302,7 +382,10 @@ def test_any_text_is_answered_with_reasons(
         if pairs:
             with pytest.raises(QueryError):
                 parse_query([("?" + name, value) for name, value in pairs], settings, NOW, view)
-        for name in ("from", "to", "limit", "cursor", "order", "endpoint", "co2__gt"):
+        for name in (
+            *("from", "to", "limit", "cursor", "order", "endpoint", "co2__gt"),
+            *("measurement", "incomplete"),
+        ):
             for _, value in pairs:
                 try:
                     parse_query([(name, value)], settings, NOW, view)

@@ -87,9 +87,43 @@ def test_json_without_parameters_is_the_old_answer(client: FlaskClient) -> None:
     assert "Link" not in answer.headers
 
 
+@pytest.mark.usefixtures("four")
+def test_json_of_some_measurements(client: FlaskClient) -> None:
+    answer = client.get("/history/json?measurement=co2&measurement=temperature_dht11").get_json()
+    assert [(one["endpoint"], one["data"]) for one in answer] == [
+        ("data2", {"co2": 650.0}),
+        ("data4", {"mh_z19": {"co2": 612.0}, "dht11": {"temperature": 26.0}}),
+    ]
+
+
+@pytest.mark.usefixtures("four")
+def test_incomplete_readings_lack_one_of_the_chosen_measurements(client: FlaskClient) -> None:
+    def found(asked: str) -> list[str]:
+        return [one["endpoint"] for one in client.get(f"/history/json?{asked}").get_json()]
+
+    assert found("incomplete=1") == ["data3", "data4"]
+    assert found("incomplete=1&measurement=gas_resistance") == ["data3"]
+    assert found("incomplete=1&measurement=co2") == []
+
+
+@pytest.mark.usefixtures("four")
+def test_the_last_id_leads_to_what_is_new(client: FlaskClient, writer: Writer) -> None:
+    first = client.get("/history/json?endpoint=data&limit=1")
+    assert first.headers["X-Last-Id"] == "4"
+    writer.submit(pico(7, NINE - MINUTE))
+    writer.submit(Reading("data3", NINE, (1.0, 2.0, 3.0, 4.0)))
+    writer.step()
+    after = client.get("/history/json?endpoint=data&since=4")
+    assert [one["data"]["pressure"] for one in after.get_json()] == [7.0]
+    assert after.headers["X-Last-Id"] == "6"
+    assert "Link" not in after.headers
+    assert client.get("/history/json?since=6").get_json() == []
+
+
 def test_json_of_an_empty_database(client: FlaskClient) -> None:
     answer = client.get("/history/json")
     assert (answer.status_code, answer.data) == (200, b"[]\n")
+    assert answer.headers["X-Last-Id"] == "0"
 
 
 @pytest.mark.usefixtures("four")
@@ -123,7 +157,7 @@ def test_following_next_reads_everything_once(client: FlaskClient, writer: Write
     assert seen == list(range(25))
 
 
-@pytest.mark.parametrize("path", ["/history/json", "/history.csv"])
+@pytest.mark.parametrize("path", ["/history/json", "/history.csv", "/history.json"])
 def test_a_bad_query_is_refused_with_every_reason(client: FlaskClient, path: str) -> None:
     answer = client.get(f"{path}?limit=0&limt=5&from=")
     assert answer.status_code == 400
@@ -158,6 +192,29 @@ def test_csv_to_the_byte(client: FlaskClient) -> None:
         b"voltage,temperature_ds18b20,temperature_dht11,humidity_dht11\r\n"
         b"2025-08-24 09:01:00,data2,650.0,26.5,48.0,996.5,5419.0,,,,,\r\n"
         b"2025-08-24 09:03:00,data4,612.0,,,,,433.0,1e-05,,26.0,52.0\r\n"
+    )
+
+
+@pytest.mark.usefixtures("four")
+def test_csv_of_some_measurements(client: FlaskClient) -> None:
+    answer = client.get("/history.csv?measurement=humidity&measurement=temperature")
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="history_all_temperature-humidity.csv"'
+    )
+    assert answer.data == (
+        b"timestamp,endpoint,temperature,humidity\r\n"
+        b"2025-08-24 09:00:00,data,25.1,\r\n"
+        b"2025-08-24 09:01:00,data2,26.5,48.0\r\n"
+        b"2025-08-24 09:02:00,data3,30.20312,61.0\r\n"
+    )
+
+
+@pytest.mark.usefixtures("four")
+def test_csv_for_excel_begins_with_a_byte_order_mark_once(client: FlaskClient) -> None:
+    plain = client.get("/history.csv?endpoint=data").data
+    assert client.get("/history.csv?endpoint=data&bom=1").data == b"\xef\xbb\xbf" + plain
+    assert client.get("/history.csv?endpoint=data&bom=1&from=2025-08-25").data == (
+        b"\xef\xbb\xbftimestamp,endpoint,pressure,temperature\r\n"
     )
 
 
@@ -220,6 +277,38 @@ def test_csv_is_not_cut_at_history_max(client: FlaskClient) -> None:
     assert list(table.columns) == ["timestamp", "endpoint", "pressure", "temperature"]
     assert list(table["pressure"]) == list(range(4500))
     assert len(client.get("/history/json").get_json()) == 1000
+
+
+# --- The JSON file ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("four")
+def test_the_json_file_to_the_byte(client: FlaskClient) -> None:
+    answer = client.get("/history.json?measurement=pressure&endpoint=data&endpoint=data2")
+    assert answer.content_type == "application/json"
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="history_data-data2_pressure.json"'
+    )
+    assert answer.data == (
+        b"[\n"
+        b'{"endpoint": "data", "timestamp": "2025-08-24 09:00:00", "data": {"pressure": 1013.25}}'
+        b",\n"
+        b'{"endpoint": "data2", "timestamp": "2025-08-24 09:01:00", "data": {"pressure": 996.5}}\n'
+        b"]\n"
+    )
+
+
+@pytest.mark.usefixtures("four")
+@pytest.mark.parametrize("query", ["", "?order=desc", "?limit=2&incomplete=1", "?co2__gt=9999"])
+def test_the_json_file_holds_what_json_answers(client: FlaskClient, query: str) -> None:
+    page = client.get(f"/history/json{query}").get_json()
+    assert client.get(f"/history.json{query}").get_json() == page
+
+
+@pytest.mark.usefixtures("many")
+def test_the_json_file_is_not_cut_at_history_max(client: FlaskClient) -> None:
+    found = client.get("/history.json").get_json()
+    assert [one["data"]["pressure"] for one in found] == list(range(4500))
 
 
 # --- The page --------------------------------------------------------------------------------
@@ -385,7 +474,7 @@ def no_table(database: Database) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_table")
-@pytest.mark.parametrize("path", ["/history/json", "/history.csv", "/history"])
+@pytest.mark.parametrize("path", ["/history/json", "/history.csv", "/history.json", "/history"])
 def test_a_database_that_cannot_be_read_is_a_503(
     client: FlaskClient, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -442,7 +531,7 @@ def test_a_download_that_breaks_off_does_not_end_like_a_whole_one(
 
 
 def test_the_paths_are_these(client: FlaskClient) -> None:
-    for path in ("/history", "/history/json", "/history.csv"):
+    for path in ("/history", "/history/json", "/history.csv", "/history.json"):
         assert client.get(path).status_code == 200
         assert client.head(path).status_code == 200
         assert client.post(path).status_code == 405

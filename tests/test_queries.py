@@ -15,8 +15,10 @@ from sqlalchemy import event
 
 from flask10x import queries, schema
 from flask10x import settings as settings_module
-from flask10x.filters import CSV, JSON, Cursor, Query, View, parse_query
+from flask10x.cursors import Cursor
+from flask10x.filters import CSV, JSON, View, parse_query
 from flask10x.queries import Page, Row
+from flask10x.question import Query
 from flask10x.readings import Reading
 from flask10x.rows import INSERT, row_of
 from flask10x.settings import Settings
@@ -168,6 +170,64 @@ def test_a_page_beyond_the_end_leads_back(
     assert beyond == Page([], None, Cursor("before", T, 3))
 
 
+# --- What is new -----------------------------------------------------------------------------
+
+
+def newer(database: Database, query: Query) -> tuple[list[int], int]:
+    assert query.newer_than is not None
+    with database.reader.begin() as connection:
+        found = queries.newer(connection, query, query.newer_than)
+    return ids(found.rows), found.last_id
+
+
+def test_what_is_new_comes_in_the_order_of_storage_late_ones_too(
+    database: Database, writer: Writer, settings: Settings
+) -> None:
+    store(writer, pico(1, T + 9), pico(2, T + 8))
+    assert newer(database, ask(settings, "since=2")) == ([], 2)
+    store(writer, pico(3, T), Reading("data3", T + 1, (1.0, 2.0, 3.0, None)), pico(5, T + 10))
+    assert newer(database, ask(settings, "since=0")) == ([1, 2, 3, 4, 5], 5)
+    assert newer(database, ask(settings, "since=2")) == ([3, 4, 5], 5)
+    assert newer(database, ask(settings, "since=2&limit=2")) == ([3, 4], 4)
+    assert newer(database, ask(settings, "since=4&limit=2")) == ([5], 5)
+    assert newer(database, ask(settings, "since=2&endpoint=data")) == ([3, 5], 5)
+    assert newer(database, ask(settings, "since=2&pressure__gt=4")) == ([5], 5)
+    assert newer(database, ask(settings, "since=2&pressure__eq=9")) == ([], 5)
+    assert newer(database, ask(settings, "since=0&incomplete=1")) == ([4], 5)
+    assert newer(database, ask(settings, "since=0&measurement=co2")) == ([], 5)
+    assert newer(database, ask(settings, "since=0&from=2025-08-25")) == ([], 5)
+
+
+def test_an_id_beyond_the_end_leads_back_to_it(
+    database: Database, writer: Writer, settings: Settings
+) -> None:
+    assert newer(database, ask(settings, "since=7")) == ([], 0)
+    store(writer, pico(1))
+    assert newer(database, ask(settings, "since=7")) == ([], 1)
+
+
+def test_one_answer_looks_through_a_bounded_part_of_the_log(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "NEWER_SPAN_ROWS", 10)
+    with database.commit() as connection:
+        connection.exec_driver_sql(INSERT, [row_of(pico(n, T + n)) for n in range(1, 26)])
+    asked: list[tuple[list[int], int]] = []
+    since = 0
+    while not asked or asked[-1][1] != since:
+        since = asked[-1][1] if asked else 0
+        asked.append(newer(database, ask(settings, f"since={since}&pressure__gte=24")))
+    assert asked == [([], 10), ([], 20), ([24, 25], 25), ([], 25)]
+
+
+def test_what_is_new_without_a_limit_is_a_mistake(database: Database, settings: Settings) -> None:
+    with (
+        pytest.raises(ValueError, match="a page needs a limit"),
+        database.reader.begin() as connection,
+    ):
+        queries.newer(connection, ask(settings, "", CSV), 0)
+
+
 def test_last_received(database: Database, writer: Writer) -> None:
     store(writer, pico(1, T + 5), pico(2, T), Reading("data3", T + 1, (1.0, 2.0, 3.0, 4.0)))
     with database.reader.begin() as connection:
@@ -280,6 +340,18 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
         "LEFT",
         "RIGHT",
     }
+
+
+@pytest.mark.parametrize(
+    "text", ["", "&endpoint=data", "&endpoint=data&from=2025-08-24", "&incomplete=1&co2__gt=5"]
+)
+def test_what_is_new_is_a_range_of_ids(
+    database: Database, writer: Writer, settings: Settings, plans: list[list[str]], text: str
+) -> None:
+    store(writer, pico(1))
+    newer(database, ask(settings, f"since=0{text}"))
+    primary_key = "SEARCH readings USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+    assert plans[-1] == [primary_key]
 
 
 def test_one_station_is_one_search(
@@ -404,9 +476,20 @@ def holds(row: Stored, name: str, text: str) -> bool:
     return value is not None and COMPARE[key](value, float(text))
 
 
+def is_incomplete(row: Stored, chosen: list[str]) -> bool:
+    return any(
+        value is None and (not chosen or column in chosen) for column, value in row.cells.items()
+    )
+
+
 def matching(stored: list[Stored], asked: dict[str, Any]) -> list[Stored]:
     """The rows that the parameters ask for, in the order (received_at, id)."""
     rows = sorted(stored, key=lambda row: row.place)
+    chosen = asked.get("measurement", [])
+    if chosen:
+        rows = [row for row in rows if set(chosen) & set(row.cells)]
+    if "incomplete" in asked:
+        rows = [row for row in rows if is_incomplete(row, chosen)]
     for name, value in asked.items():
         if name == "endpoint":
             rows = [row for row in rows if row.endpoint in value]
@@ -420,7 +503,9 @@ def matching(stored: list[Stored], asked: dict[str, Any]) -> list[Stored]:
 
 
 def pairs_of(asked: dict[str, Any]) -> list[tuple[str, str]]:
-    pairs = [("endpoint", name) for name in asked.get("endpoint", [])]
+    pairs = [(name, one) for name in ("endpoint", "measurement") for one in asked.get(name, [])]
+    if "incomplete" in asked:
+        pairs.append(("incomplete", "1"))
     for name in ("from", "to"):
         if name in asked:
             # T is 2025-08-24 10:46:40 in Tokyo.
@@ -437,6 +522,12 @@ OPTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "endpoint": st.lists(st.sampled_from(list(COLUMNS_OF)), min_size=1, unique=True),
+        "measurement": st.lists(
+            st.sampled_from(["co2", "temperature", "voltage", "humidity_dht11"]),
+            min_size=1,
+            unique=True,
+        ),
+        "incomplete": st.just("1"),
         "from": st.integers(0, 13),
         "to": st.integers(0, 13),
         "temperature__gt": NUMBERS,
@@ -522,3 +613,20 @@ def test_a_download_is_the_reference(
     pages = queries.rows_in_pages(reference.database, query, page_rows)
     found = [row.id for rows in pages for row in rows]
     assert found == (expected[::-1] if order == "desc" else expected)
+
+
+@given(ASKED, st.integers(1, 50), st.integers(0, 121))
+def test_what_is_new_is_the_reference(
+    reference: Reference, asked: dict[str, Any], limit: int, since: int
+) -> None:
+    rows = sorted(matching(reference.stored, asked), key=lambda row: row.id)
+    expected = [row.id for row in rows if row.id > since]
+    found: list[int] = []
+    last = -1
+    while last != since:
+        last = since
+        query = question(reference, asked, JSON, limit=limit, since=since)
+        some, since = newer(reference.database, query)
+        assert len(some) <= limit
+        found += some
+    assert found == expected

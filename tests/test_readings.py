@@ -163,6 +163,10 @@ def test_nested_gives_the_payload_s_own_shape_with_none_kept() -> None:
         "dht11": {"temperature": 25.0, "humidity": 52.0},
     }
     assert nested(DATA, (1013.25, 25.1)) == {"pressure": 1013.25, "temperature": 25.1}
+    assert nested(DATA4, (650.0, None, 0.97, None, 25.0, 52.0), ("co2", "voltage")) == {
+        "mh_z19": {"co2": 650.0},
+        "mq_2": {"voltage": 0.97},
+    }
 
 
 def test_flat_gives_each_path_with_its_value() -> None:

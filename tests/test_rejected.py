@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flask10x import rejected
-from flask10x.filters import Cursor
+from flask10x.cursors import Cursor
 from flask10x.rejected import Refused, Selection
 from flask10x.settings import Settings
 from flask10x.sqlite import Database

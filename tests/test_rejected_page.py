@@ -89,6 +89,8 @@ LINK = re.compile(r'<([^>]+)>; rel="(\w+)"')
     [
         ("endpoint=data5", {"endpoint": "unknown station (did you mean data?): data, data2"}),
         ("co2__gte=1", {"co2__gte": "rejected readings have no measurements to filter by"}),
+        ("measurement=co2", {"measurement": "rejected readings have no measurements to filter by"}),
+        ("incomplete=1", {"incomplete": "rejected readings have no measurements to filter by"}),
         ("order=asc", {"order": "there is one order only, the newest first"}),
         ("limit=0", {"limit": "a whole number from 1 to 1000 is needed"}),
         ("cursor=5", {"cursor": "not a cursor: take it from a `next` or `prev` link"}),

@@ -77,6 +77,27 @@ def test_columns_are_the_contracts() -> None:
     )
 
 
+QUANTITIES = {
+    "co2": "co2",
+    "temperature": "temperature",
+    "humidity": "humidity",
+    "pressure": "pressure",
+    "gas_resistance": "gas_resistance",
+    "analog_value": "analog_value",
+    "voltage": "voltage",
+    "temperature_ds18b20": "temperature",
+    "temperature_dht11": "temperature",
+    "humidity_dht11": "humidity",
+}
+
+
+def test_what_each_column_measures() -> None:
+    measurements = [m for station in STATIONS for m in station.measurements]
+    assert {m.column: m.quantity for m in measurements} == QUANTITIES
+    units = {(m.quantity, m.unit) for m in measurements}
+    assert len(units) == len({quantity for quantity, _ in units})
+
+
 def test_the_known_fault_values() -> None:
     found = {
         (station.endpoint, measurement.path): [

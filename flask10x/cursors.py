@@ -1,0 +1,37 @@
+"""Places between two rows of the order (received_at, id): where a page begins."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["before", "after"]
+
+# The last millisecond of the year 9999, and more rows than any disk holds: both fit 64 bits.
+MAX_CURSOR_MS, MAX_CURSOR_ID = 253_402_300_799_999, 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two rows of the order (received_at, id): `before:<ms>:<id>`, `after:…`."""
+
+    side: Side
+    received_at: int
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.side}:{self.received_at}:{self.id}"
+
+    @property
+    def opposite(self) -> "Cursor":
+        """The cursor whose rows are exactly those that this one leaves out; ids begin at 1."""
+        if self.side == "before":
+            return Cursor("after", self.received_at, max(self.id - 1, 0))
+        return Cursor("before", self.received_at, min(self.id + 1, MAX_CURSOR_ID))
+
+
+def parse_cursor(text: str) -> Cursor:
+    """Reads `before:<received_at>:<id>` or `after:…`; raises ValueError for anything else."""
+    match = re.fullmatch(r"(before|after):([0-9]{1,15}):([0-9]{1,19})", text)
+    if not match or int(match[2]) > MAX_CURSOR_MS or int(match[3]) > MAX_CURSOR_ID:
+        raise ValueError("not a cursor: take it from a `next` or `prev` link")
+    return Cursor("before" if match[1] == "before" else "after", int(match[2]), int(match[3]))
