@@ -4,9 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Most tests wait for real processes, so twice the cores is not too many.
 PROCESSES ?= 4
+# What the fault tests of the long run have counted.
+FIGURES := tests/faults/figures.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop test soak check format format-check lint types migrations wheel clean
+.PHONY: help run develop test soak figures check format format-check lint types migrations wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -20,8 +22,12 @@ develop: $(VENV)/.runtime ## the same with Flask's threaded server, in one proce
 test: $(VENV)/.develop ## install what tests need and run them all (under 5 minutes)
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
 
-soak: $(VENV)/.develop ## the long variants
-	$(BIN)/python -m pytest -m long
+soak: $(VENV)/.develop ## the long variants (hours); then `make figures` renews the table of docs/durability.md
+	rm -f $(FIGURES)
+	FAULT_FIGURES=$(abspath $(FIGURES)) $(BIN)/python -m pytest -m long
+
+figures: $(VENV)/.develop
+	$(BIN)/python -m tests.faults.table
 
 check: format-check lint types migrations test ## everything a commit must pass
 

@@ -1,19 +1,26 @@
 """Figures: what a fault test tried and counted, kept for the table of docs/durability.md.
 
-With FAULT_FIGURES set to a file, each passed test adds a line of JSON to it; `table.py` makes the
-table from that. Without it nothing is written.
+With FAULT_FIGURES set to a file, each passed test adds a line of JSON to it, with the state of the
+program and the machine; `table.py` makes the table from that. Without it nothing is written.
 """
 
+import functools
 import json
 import os
+import platform
+import sqlite3
+import subprocess
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 from tests.e2e.load import stored_numbers
-from tests.e2e.service import Service
+from tests.e2e.service import PROJECT, Service
 
 FILE = os.environ.get("FAULT_FIGURES", "")
 
@@ -34,6 +41,7 @@ class Account:
     sent: int
     acknowledged: int
     refused: int
+    """Answered with 503, or with 400 because the database did not take it."""
     unanswered: int
     stored: int
     lost: frozenset[int]
@@ -49,7 +57,7 @@ def account(service: Service, senders: Iterable[Posted]) -> Account:
     for sender in senders:
         sent.update(sender.sent)
         acknowledged.update(sender.acknowledged)
-        refused += sender.statuses[503]
+        refused += sender.statuses[503] + sender.statuses[400]
         unanswered += len(sender.broken)
     assert [number for number, times in stored.items() if times > 1] == [], "stored twice"
     assert stored.keys() <= sent, "stored, but never sent"
@@ -68,6 +76,35 @@ def record(fault: str, variant: str, times: int, counted: Account, **notes: int 
     if not FILE:
         return
     figures = asdict(counted) | {"lost": len(counted.lost)}
-    line = {"fault": fault, "variant": variant, "times": times} | figures | notes
+    line = {"fault": fault, "variant": variant, "times": times} | figures
+    line |= {"notes": notes} | circumstances() | {"on": time.strftime("%Y-%m-%d")}
     with Path(FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+
+
+@functools.cache
+def circumstances() -> dict[str, str]:
+    """The commit, the versions and the machine."""
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "commit": _git("rev-parse", "--short=10", "HEAD") + ("+" if _git("diff", "HEAD") else ""),
+        "versions": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+        f" gunicorn {version('gunicorn')}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {gib:.0f} GiB,"
+        f" Linux {platform.release().partition('-')[0]}, {_file_system(tempfile.gettempdir())}",
+    }
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PROJECT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _file_system(folder: str) -> str:
+    """The type of the file system that the folder is on."""
+    types = {}
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, place, kind, *_ = line.split()
+        types[place] = kind
+    at = Path(folder).resolve()
+    return next(types[str(place)] for place in (at, *at.parents) if str(place) in types)

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.e2e.service import Service, wait_until
 from .figures import account, record
 from .repeat import repeated
 from .sender import Sender
-from .test_kills import wait_for_ready_workers
+from .test_kills import variant, wait_for_ready_workers
 
 HOOKS = Path(__file__).with_name("hooks")
 
@@ -32,9 +33,9 @@ def hooked(service: Service, name: str) -> Path:
 
 @repeated(2, 50)
 def test_a_writer_thread_that_dies_takes_nothing_along(
-    service: MakeService, numbers: Iterator[int], times: int
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
 ) -> None:
-    running = service(start=False)
+    running = service(start=False, **promise)
     marker = hooked(running, "FAULT_KILL_WRITER")
     running.start()
     load = Load(running.port, numbers)
@@ -58,7 +59,7 @@ def test_a_writer_thread_that_dies_takes_nothing_along(
     assert all(line.endswith(" 0 readings not stored") for line in stops)
     counted = account(running, [load, last])
     assert counted.lost == set()
-    record("writer-dies", "ACK=enqueued", times, counted)
+    record("writer-dies", variant(promise), times, counted)
 
 
 # Seconds by which the clock is wrong, one after the other: as a Pi at boot, as after a wrong

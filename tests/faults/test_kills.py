@@ -20,6 +20,7 @@ from .sender import Sender
 
 # What one worker can lose at most is its queue, the batch in hand included.
 QUEUE = 500
+LONG_QUEUE = 5000
 BOOTS_WITHIN_SEC = 60.0
 
 
@@ -172,7 +173,7 @@ def test_a_reload_under_load_loses_nothing(
 def test_workers_that_boot_together_after_a_crash_are_not_in_each_others_way(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
 ) -> None:
-    running = service(start=False, **promise)
+    running = service(start=False, write_queue_maxsize=LONG_QUEUE, **promise)
     loads: list[Load] = []
     seen = 0
     for _ in range(times):
@@ -199,4 +200,5 @@ def test_workers_that_boot_together_after_a_crash_are_not_in_each_others_way(
     counted = account(running, [*loads, last])
     if promise:
         assert counted.lost == set()
+    assert len(counted.lost) <= times * WORKERS * LONG_QUEUE
     record("boot-together", variant(promise), times, counted)
