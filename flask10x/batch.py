@@ -2,9 +2,11 @@
 
 import json
 import logging
+import queue
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -70,6 +72,14 @@ def warned_counters(reading: Reading) -> tuple[str, ...]:
         return ()
     paths = warned_paths(BY_ENDPOINT[reading.endpoint], reading.warnings)
     return tuple(f"{WARNINGS}{reading.endpoint}.{path}" for path in paths)
+
+
+def rest_of(waiting: "queue.SimpleQueue[Entry | None]") -> Iterator[Entry]:
+    """Empty the queue: the entries that are still in it, oldest first."""
+    with suppress(queue.Empty):
+        while True:
+            if entry := waiting.get_nowait():
+                yield entry
 
 
 def count(connection: Connection, names: Iterable[str]) -> None:

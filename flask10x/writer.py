@@ -26,6 +26,7 @@ from flask10x.batch import Entry, Receipt, Refusal
 from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.gauges import Gauges, Slot
 from flask10x.keeper import PAUSE_SEC, Keeper
+from flask10x.leftovers import Leftovers
 from flask10x.readings import Reading
 from flask10x.settings import Settings
 from flask10x.sqlite import Database, kind_of, reason_of
@@ -67,6 +68,7 @@ class Writer:
         self._clock = clock
         self._end_worker = end_worker
         self.keeper = Keeper(settings, database, clock)
+        self._leftovers = Leftovers(settings, database, clock)
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._batch: list[Entry] = []
@@ -145,8 +147,8 @@ class Writer:
     def close(self, timeout_sec: float) -> int:
         """Stop and store everything that waits; the number of readings that could not be stored.
 
-        Refused readings are kept last, in one try. Also works when the thread was never started
-        or has died.
+        Those go into a file for the next start. Refused readings are kept last, in one try. Also
+        works when the thread was never started or has died.
         """
         deadline = self._clock() + timeout_sec
         self.shut()
@@ -158,19 +160,22 @@ class Writer:
         while self._waiting and self._clock() < deadline:
             if not self.step():
                 self._pause()
-        if self._waiting:
-            log.critical("Stopping with %d readings not stored: %s", self._waiting, self.trouble)
+        left = self._waiting
+        if left and self._leftovers.save([*self._batch, *batch.rest_of(self._queue)], self.trouble):
+            self._batch, self._waiting = [], 0
         self.keeper.finish()
-        return self._waiting
+        return left
 
     def _run(self) -> None:
         try:
+            self._leftovers.step()
             while self._unfinished():
                 self._take(patient=True)
                 if self._batch and not self._store():
                     self._pause()
                 else:
                     self.keeper.step()
+                    self._leftovers.step()
         except BaseException:
             # A bug or MemoryError; every error of the store is caught further in.
             self._die()

@@ -29,6 +29,7 @@ PAGES = (
     "deploy/README",
     "docs/backup",
     "docs/csv",
+    "docs/durability",
     "docs/history",
     "docs/import",
     "docs/manual",

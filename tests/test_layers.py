@@ -49,6 +49,7 @@ LAYERS = {
         "inspection",
         "intents",
         "keeper",
+        "leftovers",
         "monitor",
         "operators",
         "origins",

@@ -101,10 +101,11 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 def added_up(runs: Iterable[dict[str, Any]]) -> list[Line]:
     """A line for each fault and setting, in the order of FAULTS."""
-    together: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    together: dict[tuple[int, bool, str], list[dict[str, Any]]] = {}
     for run in runs:
-        key = (list(FAULTS).index(run["fault"]), run["variant"])
-        together.setdefault(key, []).append(run)
+        # The default first.
+        setting = ("committed" in run["variant"], run["variant"])
+        together.setdefault((list(FAULTS).index(run["fault"]), *setting), []).append(run)
     return [_line(found) for _, found in sorted(together.items())]
 
 

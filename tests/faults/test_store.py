@@ -25,7 +25,11 @@ from .sender import Sender, write_lock
 from .test_kills import variant, wait_for_ready_workers
 
 # A short queue fills in seconds, and with single commits only when the store has failed.
-FRAIL: dict[str, Any] = {"write_queue_maxsize": 20, "commit_interval_sec": 0, "write_retries": 0}
+# A second is long enough for a commit here, and what can't be committed costs that much each.
+FRAIL: dict[str, Any] = {
+    **{"write_queue_maxsize": 20, "commit_interval_sec": 0, "write_retries": 0},
+    "ack_timeout_sec": 1,
+}
 WAITS = "WARNING Cannot store readings, "
 AGAIN = "INFO Storing readings again after "
 

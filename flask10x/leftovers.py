@@ -1,0 +1,116 @@
+"""Leftovers: readings that a stop could not store, in a file until the next start stores them.
+
+A stop may come while the database is out of reach: locked by somebody, full, damaged, moved away.
+What was accepted is then written to a file beside it, whole and synced, and whichever worker runs
+next stores it as soon as that is possible, once: the file's name is noted in the transaction that
+stores its readings, so a file that is still there afterwards is only removed.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from flask10x import batch, counters, disk
+from flask10x.batch import Entry
+from flask10x.rows import NAMES
+from flask10x.settings import Settings
+from flask10x.sqlite import Database, reason_of
+
+log = logging.getLogger(__name__)
+
+# A look at the folder costs nothing; a reload may leave a file while the new workers run already.
+LOOK_EVERY_SEC = 5.0
+FILES = "leftover-*.jsonl"
+
+
+class Leftovers:
+    """The files beside one database; `step` belongs to the writer's thread."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
+        """`clock` gives monotonic seconds."""
+        # Whatever the setting: the file is removed right after the commit.
+        self._settings = replace(settings, synchronous="FULL")
+        self._database = database
+        self._folder = database.path.parent
+        self._clock = clock
+        self._look_at_sec = clock()
+        self._told: set[Path] = set()
+
+    def save(self, entries: Sequence[Entry], trouble: str) -> bool:
+        """Write them to a new file and log it; whether a power cut would leave it whole."""
+        name = f"leftover-{disk.moment(self._settings.zone)}-{uuid.uuid4().hex[:8]}.jsonl"
+        try:
+            _write(self._folder / name, "".join(map(_line, entries)))
+        except OSError as error:
+            log.critical(
+                "Stopping with %d readings not stored: %s; nor can they be kept: %s",
+                *(len(entries), trouble, error),
+            )
+            return False
+        log.warning(
+            "Stopping with %d readings not stored: %s; the next start stores them from %s",
+            *(len(entries), trouble, name),
+        )
+        return True
+
+    def step(self) -> None:
+        """Store what there is, if it is time to look; errors are logged once, and tried again."""
+        if self._clock() < self._look_at_sec or self._database.damage.known:
+            return
+        self._look_at_sec = self._clock() + LOOK_EVERY_SEC
+        for path in sorted(self._folder.glob(FILES)):
+            try:
+                self._store(path)
+            except FileNotFoundError:
+                # The other worker was faster.
+                continue
+            except Exception as error:
+                self._tell(path, error)
+
+    def _store(self, path: Path) -> None:
+        entries = [_entry(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        with closing(Database(self._settings, self._database.damage)) as database:
+            with database.commit() as connection:
+                if counters.value_of(connection, path.name):
+                    entries, refused = [], []
+                else:
+                    refused = batch.insert_each(connection, entries, self._settings)
+                    counters.add(connection, path.name, len(entries))
+            path.unlink()
+        batch.settle(entries, refused)
+        if entries:
+            log.info("Stored %d readings that a stop had left in %s", len(entries), path.name)
+
+    def _tell(self, path: Path, error: Exception) -> None:
+        if path not in self._told:
+            log.error("Cannot store the readings in %s yet: %s", path.name, reason_of(error))
+        self._told.add(path)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        disk.sync(temporary)
+        temporary.rename(path)
+        disk.sync(path.parent)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _line(entry: Entry) -> str:
+    row = {name: value for name, value in zip(NAMES, entry.row, strict=True) if value is not None}
+    return json.dumps({"row": row, "warned": entry.warned}) + "\n"
+
+
+def _entry(line: str) -> Entry:
+    found = json.loads(line)
+    row: dict[str, object] = found["row"]
+    if unknown := row.keys() - set(NAMES):
+        raise ValueError(f"unknown columns {sorted(unknown)}")
+    return Entry(tuple(map(row.get, NAMES)), 0.0, tuple(found["warned"]))

@@ -1,0 +1,187 @@
+"""Leftovers: what a stop could not store is stored by the next start, once."""
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from flask10x import disk
+from flask10x.gauges import Gauges
+from flask10x.leftovers import LOOK_EVERY_SEC, Leftovers
+from flask10x.readings import Reading
+from flask10x.settings import Settings
+from flask10x.sqlite import Database
+from flask10x.writer import Writer
+from tests.rows import execute, pico, select
+from tests.test_keeper import Clock
+from tests.test_writer import write_lock
+
+STORED = "SELECT endpoint, received_at, pressure, temperature FROM readings ORDER BY id"
+LEFT = [pico(1, 11), replace(pico(2, 12), warnings={"temperature": "doubtful"}), pico(3, 13)]
+NO_TWO = (
+    "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
+    " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
+)
+
+
+@contextmanager
+def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
+    """A writer as a worker has it, but without a thread until it is started."""
+    gauges = Gauges()
+    yield Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    gauges.close()
+
+
+def stop_locked(settings: Settings, readings: list[Reading]) -> None:
+    """A worker that has accepted these and stops while somebody else holds the write lock."""
+    with closing(Database(settings)) as database, a_writer(settings, database) as writer:
+        event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        with write_lock(database.path):
+            for reading in readings:
+                writer.submit(reading)
+            assert writer.close(0.01) == len(readings)
+
+
+def files(settings: Settings) -> list[Path]:
+    return sorted(settings.data_dir.glob("leftover*"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def leftovers(settings: Settings, database: Database, clock: Clock) -> Leftovers:
+    return Leftovers(settings, database, clock)
+
+
+def test_the_next_start_stores_what_a_stop_could_not(
+    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop_locked(settings, LEFT)
+    (file,) = files(settings)
+    (warning,) = (r for r in caplog.records if r.levelname == "WARNING")
+    assert warning.message == (
+        "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
+        f" the next start stores them from {file.name}"
+    )
+    assert select(database.path, STORED) == []
+
+    caplog.set_level(logging.INFO, "flask10x.leftovers")
+    with a_writer(settings, database) as writer:
+        writer.start()
+        writer.submit(pico(4, 14))
+        assert writer.close(10) == 0
+    assert caplog.messages[-1] == f"Stored 3 readings that a stop had left in {file.name}"
+    assert files(settings) == []
+    assert sorted(select(database.path, STORED)) == [
+        ("data", 11, 1.0, 25.1),
+        ("data", 12, 2.0, 25.1),
+        ("data", 13, 3.0, 25.1),
+        ("data", 14, 4.0, 25.1),
+    ]
+    counted = "SELECT value FROM counters WHERE name = 'warnings.data.temperature'"
+    assert select(database.path, counted) == [(1,)]
+
+
+def test_a_file_that_is_still_there_after_the_commit_is_only_removed(
+    settings: Settings, database: Database, leftovers: Leftovers, clock: Clock
+) -> None:
+    stop_locked(settings, LEFT)
+    (file,) = files(settings)
+    shutil.copy(file, settings.data_dir / "copy")
+    leftovers.step()
+    # As if the power had been cut between the commit and the removal.
+    (settings.data_dir / "copy").rename(file)
+    clock.now_sec += LOOK_EVERY_SEC
+    leftovers.step()
+    assert files(settings) == []
+    assert len(select(database.path, STORED)) == 3
+
+
+def test_it_is_tried_again_and_said_once(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop_locked(settings, LEFT)
+    caplog.clear()
+    with write_lock(database.path):
+        for _ in range(2):
+            leftovers.step()
+            clock.now_sec += LOOK_EVERY_SEC
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.message.endswith(" yet: SQLITE_BUSY: database is locked")
+    assert len(files(settings)) == 1
+    leftovers.step()
+    assert len(select(database.path, STORED)) == 3
+
+
+def test_a_row_that_the_database_refuses_is_kept_and_its_mates_are_stored(
+    settings: Settings, database: Database, leftovers: Leftovers
+) -> None:
+    stop_locked(settings, LEFT)
+    execute(database.path, NO_TWO)
+    leftovers.step()
+    assert [row[2] for row in select(database.path, STORED)] == [1.0, 3.0]
+    kept = select(database.path, "SELECT received_at, body FROM rejected")
+    assert kept == [(12, b'{"pressure": 2, "temperature": 25.1}')]
+
+
+@pytest.mark.parametrize("text", ["{", '{"row": {"wind": 3}, "warned": []}\n', "[]"])
+def test_a_file_that_is_not_understood_stays_and_is_no_ones_obstacle(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    caplog: pytest.LogCaptureFixture,
+    text: str,
+) -> None:
+    strange = settings.data_dir / "leftover-00000000-000000-strange.jsonl"
+    strange.write_text(text)
+    stop_locked(settings, LEFT)
+    leftovers.step()
+    assert len(select(database.path, STORED)) == 3
+    assert files(settings) == [strange]
+    assert strange.read_text() == text
+    assert [r.levelname for r in caplog.records if strange.name in r.message] == ["ERROR"]
+
+
+def test_nothing_is_stored_into_a_damaged_database(
+    settings: Settings, database: Database, leftovers: Leftovers
+) -> None:
+    stop_locked(settings, LEFT)
+    database.damage.report("SQLITE_CORRUPT")
+    leftovers.step()
+    assert len(files(settings)) == 1
+    assert select(database.path, STORED) == []
+
+
+def test_what_cannot_be_kept_either_is_said_to_be_lost(
+    settings: Settings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk, "sync", full)
+    stop_locked(settings, LEFT)
+    (record,) = caplog.records
+    assert record.levelname == "CRITICAL"
+    assert record.message == (
+        "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
+        " nor can they be kept: [Errno 28] No space left on device"
+    )
+    assert files(settings) == []
