@@ -7,7 +7,7 @@ finding. It works beside the running service, without it, and on a database that
 import time
 from pathlib import Path
 
-from flask10x import backup, disk
+from flask10x import backup, disk, leftovers
 from flask10x.errors import ServiceError
 from flask10x.findings import Finding, Level, span
 from flask10x.service import Running, running
@@ -34,6 +34,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
     return [
         *inside.look(path),
         _wal(path),
+        _leftovers(path),
         _space(settings, path),
         _version(settings),
         service,
@@ -48,6 +49,12 @@ def _wal(path: Path) -> Finding:
         text = f"{disk.megabytes(size)}: a reader that does not end keeps it from beginning anew"
         return Finding("WARN", "WAL", text, details)
     return Finding("ok", "WAL", disk.megabytes(size), details)
+
+
+def _leftovers(path: Path) -> Finding:
+    files = [str(file) for file in leftovers.waiting(path.parent)]
+    text = "none" if not files else f"a stop could not store the readings in {', '.join(files)}"
+    return Finding("WARN" if files else "ok", "leftovers", text, {"files": files})
 
 
 def _space(settings: Settings, path: Path) -> Finding:

@@ -62,7 +62,7 @@ class Leftovers:
         if self._clock() < self._look_at_sec or self._database.damage.known:
             return
         self._look_at_sec = self._clock() + LOOK_EVERY_SEC
-        for path in sorted(self._folder.glob(FILES)):
+        for path in waiting(self._folder):
             try:
                 self._store(path)
             except FileNotFoundError:
@@ -89,6 +89,11 @@ class Leftovers:
         if path not in self._told:
             log.error("Cannot store the readings in %s yet: %s", path.name, reason_of(error))
         self._told.add(path)
+
+
+def waiting(folder: Path) -> list[Path]:
+    """The files that lie in the folder of a database, oldest first."""
+    return sorted(folder.glob(FILES))
 
 
 def _write(path: Path, text: str) -> None:

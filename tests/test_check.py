@@ -70,6 +70,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         *["ok   follower"] * 4,
         *["ok   station"] * 4,
         "ok   WAL",
+        "ok   leftovers",
         "ok   space",
         "ok   SQLite",
         "WARN service",
@@ -354,6 +355,14 @@ def test_backups(settings: Settings, writer: Writer) -> None:
     then = time.time() - 49 * 3600
     os.utime(newest, (then, then))
     assert found(settings, "backup") == [f"WARN backup: {newest}, 2 days old"]
+
+
+def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path: Path) -> None:
+    assert found(settings, "leftovers") == ["ok   leftovers: none"]
+    file = path.with_name("leftover-20250824-090000-1234abcd.jsonl")
+    file.write_text("x")
+    text = f"a stop could not store the readings in {file}"
+    assert found(settings, "leftovers") == [f"WARN leftovers: {text}"]
 
 
 @pytest.mark.parametrize(
