@@ -1,4 +1,4 @@
-"""Rows of the history as text: objects of JSON, lines of CSV, names of files."""
+"""The history as text: objects of JSON, lines of CSV, names of files."""
 
 import json
 import re
@@ -8,8 +8,9 @@ from datetime import tzinfo
 from flask10x.queries import Row
 from flask10x.question import Query
 from flask10x.readings import nested
+from flask10x.series import Chart, Line
 from flask10x.stations import BY_ENDPOINT
-from flask10x.times import LocalText
+from flask10x.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
 BOM = "\ufeff"
@@ -65,3 +66,36 @@ def file_name(query: Query, suffix: str) -> str:
     parts += [f"from {query.since.phrase}"] if query.since else []
     parts += [f"to {query.until.phrase}"] if query.until else []
     return re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(parts)) + suffix
+
+
+def chart_object(chart: Chart, zone: tzinfo | None) -> dict[str, object]:
+    """The chart as `/history/series` answers it (docs/series.md)."""
+    window = chart.window
+    return {
+        "from": iso_text(window.first_ms, zone) if window else None,
+        "to": iso_text(window.last_ms, zone) if window else None,
+        "from_ms": window.first_ms if window else None,
+        "to_ms": window.last_ms if window else None,
+        "bucket_ms": window.bucket_ms if window else None,
+        "zone": zone_name(zone),
+        "source": chart.source,
+        "readings": chart.readings,
+        "series": [_line_object(line, window.bucket_ms) for line in chart.lines if window],
+    }
+
+
+def _line_object(line: Line, bucket_ms: int) -> dict[str, object]:
+    found = sorted(line.buckets.items())
+    return {
+        "endpoint": line.station.endpoint,
+        "measurement": line.measurement.column,
+        "quantity": line.measurement.quantity,
+        "unit": line.measurement.unit,
+        "interval_ms": line.interval_ms,
+        "gap_ms": line.gap_ms,
+        "times_ms": [number * bucket_ms for number, _ in found],
+        "min": [bucket.minimum for _, bucket in found],
+        "avg": [bucket.total / bucket.count for _, bucket in found],
+        "max": [bucket.maximum for _, bucket in found],
+        "count": [bucket.count for _, bucket in found],
+    }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TypeVar
 
+from flask10x.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.cursors import MAX_CURSOR_ID, parse_cursor
 from flask10x.errors import QueryError
 from flask10x.operators import OPERATORS, Filter
@@ -44,9 +45,10 @@ class View:
 
 
 # Parameters that would mean nothing to the other views, and where they belong.
-ONLY = {"since": "/history/json", "bom": "/history.csv"}
+ONLY = {"since": "/history/json", "bom": "/history.csv", "buckets": "/history/series"}
 JSON = View(order="latest", own=frozenset({"since"}))
 CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
+SERIES = View(order="latest", whole=True, own=frozenset({"buckets"}))
 JSON_FILE = View(order="latest", whole=True)
 HTML = View(order="desc", blank_is_absent=True)
 
@@ -76,6 +78,7 @@ def parse_query(
         cursor=reader.read("cursor", parse_cursor),
         newer_than=reader.read("since", _id),
         bom=reader.read("bom", _yes) or False,
+        buckets=reader.read("buckets", _buckets),
         default_limit=None if view.whole else settings.history_max,
     )
     if query.since and query.until and query.since.ms > query.until.ms:
@@ -188,6 +191,12 @@ def _limit(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise ValueError(f"a whole number from 1 to {MAX_LIMIT} is needed")
+
+
+def _buckets(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", text) and MIN_BUCKETS <= int(text) <= MAX_BUCKETS:
+        return int(text)
+    raise ValueError(f"a whole number from {MIN_BUCKETS} to {MAX_BUCKETS} is needed")
 
 
 def _yes(text: str) -> bool:

@@ -13,10 +13,10 @@ from flask import Blueprint, Response, current_app, jsonify, render_template, re
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x import downloads, queries
+from flask10x import downloads, queries, series
 from flask10x.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.filters import CSV, HTML, JSON, JSON_FILE, MAX_LIMIT, View, parse_query
+from flask10x.filters import CSV, HTML, JSON, JSON_FILE, MAX_LIMIT, SERIES, View, parse_query
 from flask10x.operators import OPERATORS, UNITS
 from flask10x.queries import Page, Row
 from flask10x.question import Query
@@ -71,6 +71,16 @@ def as_json_file() -> Answer:
     pages = queries.rows_in_pages(store.database, query)
     chunks = downloads.json_chunks(query, pages, store.settings.zone)
     return _download(chunks, "application/json", downloads.file_name(query, ".json"))
+
+
+@blueprint.get("/history/series")
+def as_series() -> Answer:
+    """The readings as lines of a chart (docs/series.md)."""
+    store, query = _store(), _asked(SERIES)
+    with store.database.query() as connection:
+        chart = series.chart(connection, query)
+    body = json.dumps(downloads.chart_object(chart, store.settings.zone), allow_nan=False)
+    return Response(body + "\n", mimetype="application/json")
 
 
 @blueprint.get("/history")

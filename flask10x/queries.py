@@ -137,6 +137,12 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
     return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
 
 
+def end_of(connection: Connection, query: Query, *, newest: bool) -> int | None:
+    """When the newest or the oldest reading of the query was received; None when there is none."""
+    rows = _fetch(connection, query, [], 1, down=newest)
+    return rows[0].received_at if rows else None
+
+
 def last_received(connection: Connection) -> dict[str, int | None]:
     """Each station of the registry with its newest `received_at`; None when it has no reading."""
     return dict(connection.execute(_LAST_RECEIVED).one()._mapping)

@@ -41,6 +41,8 @@ class Query:
     """Only readings stored after this id, in the order of ids (the parameter `since`)."""
     bom: bool = False
     """Whether a CSV begins with a byte order mark."""
+    buckets: int | None = None
+    """The most buckets of a chart's line."""
     default_limit: int | None = None
     """How many rows answer a query without `limit`; None means all of them."""
 
@@ -90,6 +92,7 @@ class Query:
         pairs += [("cursor", str(cursor))] if cursor else []
         pairs += [("since", str(newer_than))] if newer_than is not None else []
         pairs += [("bom", "1")] if self.bom else []
+        pairs += [("buckets", str(self.buckets))] if self.buckets is not None else []
         return urlencode(pairs, safe=":")
 
     @property

@@ -7,6 +7,8 @@ for the system's own zone.
 import re
 from bisect import bisect_left
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 FIRST_YEAR, LAST_YEAR = 1970, 9999
 # By then it is 1970 in every zone.
@@ -19,6 +21,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOW_TO_WRITE = (
     "not a time: write 2025-08-24, 2025-08-24 09:00, 2025-08-24T09:00:00+09:00, -24h or now"
 )
+# A link to the file of the system's zone (man 5 localtime).
+SYSTEM_ZONE = Path("/etc/localtime")
 _TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
 _CLOCK = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
 
@@ -41,6 +45,23 @@ def iso_text(ms: int, zone: tzinfo | None) -> str:
     """The same instant in full, `2025-08-24T09:00:00.123+09:00`: `parse_bound` reads it back."""
     instant = EPOCH + timedelta(milliseconds=ms)
     return instant.astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def zone_name(zone: tzinfo | None) -> str:
+    """`Asia/Tokyo`; for a system's zone without a name its offset now, `+09:00`.
+
+    Browsers know both (ECMA-402, "time zone identifiers").
+    """
+    if zone is not None:
+        return str(zone)
+    parts = SYSTEM_ZONE.resolve().parts
+    now = datetime.now().astimezone()
+    if "zoneinfo" in parts:
+        name = "/".join(parts[parts.index("zoneinfo") + 1 :])
+        # The environment may name another zone than the file does.
+        if ZoneInfo(name).utcoffset(now) == now.utcoffset():
+            return name
+    return now.isoformat()[-6:]
 
 
 class LocalText:

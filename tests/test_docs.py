@@ -16,10 +16,12 @@ from flask10x import cli, refusals
 from flask10x import settings as settings_module
 from flask10x.app import create_app
 from flask10x.errors import SettingsError
+from flask10x.readings import Reading
 from flask10x.settings import READERS
 from flask10x.sqlite import Database
 from flask10x.stations import STATIONS, Measurement, Station
 from flask10x.units import KNOWN
+from flask10x.writer import Writer
 from tests.conftest import MakeSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +38,7 @@ PAGES = (
     "docs/moving",
     "docs/partial",
     "docs/rejected",
+    "docs/series",
     "docs/settings",
     "docs/sql",
     "docs/stations",
@@ -173,6 +176,20 @@ def test_the_shown_messages_are_the_programs(language: str) -> None:
         messages.append(f"flask10x: {caught.value}")
 
     assert shown.splitlines() == messages
+
+
+@in_both_languages
+def test_the_shown_chart_is_the_programs(
+    client: FlaskClient, writer: Writer, language: str
+) -> None:
+    (answer,) = blocks(read(f"docs/series{language}.md"), "json")
+    at = 1_755_993_600_000
+    for minute, co2 in ((0, 600.0), (1, 620.0), (2, 610.0), (6, 500.0)):
+        writer.submit(Reading("data2", at + minute * 60_000, (co2, None, None, None, None)))
+    writer.step()
+
+    found = client.get("/history/series?measurement=co2&buckets=4").get_json()
+    assert found == json.loads(answer)
 
 
 # Commands and pages

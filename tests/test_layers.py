@@ -36,6 +36,7 @@ LAYERS = {
     2: {
         "backup",
         "batch",
+        "buckets",
         "copies",
         "csv_rows",
         "cursors",
@@ -62,6 +63,7 @@ LAYERS = {
         "replay",
         "restore",
         "schema",
+        "series",
         "service",
         "soundness",
         "statements",

@@ -1,10 +1,7 @@
 """Pages of readings against a plain-Python reference, their query plans, and paging in motion."""
 
-import operator
-import random
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from flask10x import queries, schema
-from flask10x import settings as settings_module
+from flask10x import queries
 from flask10x.cursors import Cursor
 from flask10x.filters import CSV, JSON, View, parse_query
 from flask10x.queries import Page, Row
@@ -24,19 +20,8 @@ from flask10x.rows import INSERT, row_of
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
+from tests.reference import ASKED, ORDERS, Reference, T, matching, question, stored_in
 from tests.rows import pico
-
-T = 1_756_000_000_000
-
-COLUMNS_OF = {
-    "data": ["pressure", "temperature"],
-    "data2": ["co2", "temperature", "humidity", "pressure", "gas_resistance"],
-    "data3": ["temperature", "humidity", "pressure", "gas_resistance"],
-    "data4": [
-        *("co2", "analog_value", "voltage"),
-        *("temperature_ds18b20", "temperature_dht11", "humidity_dht11"),
-    ],
-}
 
 
 def ask(settings: Settings, text: str, view: View = JSON) -> Query:
@@ -405,147 +390,10 @@ def test_last_received_takes_one_step_into_the_index_for_each_station(
 # --- A reference in plain Python -------------------------------------------------------------
 
 
-@dataclass
-class Stored:
-    id: int
-    endpoint: str
-    received_at: int
-    cells: dict[str, float | None]
-
-    @property
-    def place(self) -> tuple[int, int]:
-        return (self.received_at, self.id)
-
-
-@dataclass
-class Reference:
-    settings: Settings
-    database: Database
-    stored: list[Stored]
-
-
-def invented(count: int) -> list[Reading]:
-    """Readings with few distinct times and values, so that ties and matches are common."""
-    chance = random.Random(7)
-    readings = []
-    for _ in range(count):
-        name = chance.choice(list(COLUMNS_OF))
-        values = [chance.choice([None, 0.0, 1.0, 2.5, -1.0]) for _ in COLUMNS_OF[name]]
-        readings.append(Reading(name, T + 1000 * chance.randrange(12), tuple(values)))
-    return readings
-
-
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
-    folder = tmp_path_factory.mktemp("reference")
-    settings = settings_module.load(
-        {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
-    )
-    schema.upgrade(settings)
-    database = Database(settings)
-    readings = invented(120)
-    with database.commit() as connection:
-        connection.exec_driver_sql(INSERT, [row_of(reading) for reading in readings])
-    stored = [
-        Stored(
-            number,
-            r.endpoint,
-            r.received_at,
-            dict(zip(COLUMNS_OF[r.endpoint], r.values, strict=True)),
-        )
-        for number, r in enumerate(readings, 1)
-    ]
-    yield Reference(settings, database, stored)
-    database.close()
-
-
-COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-    "eq": operator.eq,
-}
-
-
-def holds(row: Stored, name: str, text: str) -> bool:
-    column, key = name.split("__")
-    value = row.cells.get(column)
-    if key == "isnull":
-        return (value is None) == (text == "1")
-    return value is not None and COMPARE[key](value, float(text))
-
-
-def is_incomplete(row: Stored, chosen: list[str]) -> bool:
-    return any(
-        value is None and (not chosen or column in chosen) for column, value in row.cells.items()
-    )
-
-
-def matching(stored: list[Stored], asked: dict[str, Any]) -> list[Stored]:
-    """The rows that the parameters ask for, in the order (received_at, id)."""
-    rows = sorted(stored, key=lambda row: row.place)
-    chosen = asked.get("measurement", [])
-    if chosen:
-        rows = [row for row in rows if set(chosen) & set(row.cells)]
-    if "incomplete" in asked:
-        rows = [row for row in rows if is_incomplete(row, chosen)]
-    for name, value in asked.items():
-        if name == "endpoint":
-            rows = [row for row in rows if row.endpoint in value]
-        elif name == "from":
-            rows = [row for row in rows if row.received_at >= T + 1000 * value]
-        elif name == "to":
-            rows = [row for row in rows if row.received_at <= T + 1000 * value + 999]
-        elif "__" in name:
-            rows = [row for row in rows if holds(row, name, value)]
-    return rows
-
-
-def pairs_of(asked: dict[str, Any]) -> list[tuple[str, str]]:
-    pairs = [(name, one) for name in ("endpoint", "measurement") for one in asked.get(name, [])]
-    if "incomplete" in asked:
-        pairs.append(("incomplete", "1"))
-    for name in ("from", "to"):
-        if name in asked:
-            # T is 2025-08-24 10:46:40 in Tokyo.
-            pairs.append((name, f"2025-08-24 10:46:{40 + asked[name]:02d}"))
-    return pairs + [(name, value) for name, value in asked.items() if "__" in name]
-
-
-def no_later_than(asked: dict[str, Any]) -> bool:
-    return int(asked.get("from", 0)) <= int(asked.get("to", 99))
-
-
-NUMBERS = st.sampled_from(["-1", "0", "1", "2.5", "2", "99"])
-OPTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {},
-    optional={
-        "endpoint": st.lists(st.sampled_from(list(COLUMNS_OF)), min_size=1, unique=True),
-        "measurement": st.lists(
-            st.sampled_from(["co2", "temperature", "voltage", "humidity_dht11"]),
-            min_size=1,
-            unique=True,
-        ),
-        "incomplete": st.just("1"),
-        "from": st.integers(0, 13),
-        "to": st.integers(0, 13),
-        "temperature__gt": NUMBERS,
-        "temperature__lte": NUMBERS,
-        "co2__gte": NUMBERS,
-        "humidity__eq": NUMBERS,
-        "voltage__lt": NUMBERS,
-        "voltage__isnull": st.sampled_from(["0", "1"]),
-        "gas_resistance__isnull": st.sampled_from(["0", "1"]),
-    },
-)
-ASKED = OPTIONS.filter(no_later_than)
-ORDERS = st.sampled_from([None, "asc", "desc"])
-
-
-def question(reference: Reference, asked: dict[str, Any], view: View, **more: object) -> Query:
-    extra = [(name, str(value)) for name, value in more.items() if value is not None]
-    return parse_query(pairs_of(asked) + extra, reference.settings, T, view)
+    with stored_in(tmp_path_factory.mktemp("reference")) as found:
+        yield found
 
 
 @given(ASKED, ORDERS, st.integers(1, 50))

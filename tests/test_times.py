@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import tzinfo
+from datetime import UTC, tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.times import LocalText, iso_text, local_text, parse_bound
+from flask10x import times
+from flask10x.times import LocalText, iso_text, local_text, parse_bound, zone_name
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -243,3 +245,25 @@ def test_the_time_a_page_shows_finds_the_reading_again(ms: int, name: str) -> No
     zone = ZoneInfo(name)
     shown = local_text(ms, zone)
     assert since(shown, zone) <= ms <= until(shown, zone)
+
+
+def test_the_name_of_a_zone() -> None:
+    assert zone_name(ZoneInfo("Asia/Tokyo")) == "Asia/Tokyo"
+    assert zone_name(UTC) == "UTC"
+
+
+def test_the_name_of_the_systems_zone(
+    set_system_zone: SetZone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "zoneinfo" / "Asia" / "Tokyo"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    link = tmp_path / "localtime"
+    link.symlink_to(file)
+    monkeypatch.setattr(times, "SYSTEM_ZONE", link)
+    set_system_zone("Asia/Tokyo")
+    assert zone_name(None) == "Asia/Tokyo"
+    set_system_zone("America/Caracas")
+    assert zone_name(None) == "-04:00"
+    monkeypatch.setattr(times, "SYSTEM_ZONE", tmp_path / "none")
+    assert zone_name(None) == "-04:00"
