@@ -158,11 +158,16 @@ def test_a_file_that_is_not_understood_stays_and_is_no_ones_obstacle(
 
 
 def test_nothing_is_stored_into_a_damaged_database(
-    settings: Settings, database: Database, leftovers: Leftovers
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     stop_locked(settings, LEFT)
     database.damage.report("SQLITE_CORRUPT")
+    caplog.clear()
     leftovers.step()
+    assert caplog.records == [], "the damage has been said"
     assert len(files(settings)) == 1
     assert select(database.path, STORED) == []
 

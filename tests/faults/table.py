@@ -34,6 +34,7 @@ FAULTS = {
         "SIGTERM while another process holds the write lock to the end",
         "他プロセスが書き込みロックを最後まで保持したまま SIGTERM",
     ),
+    "stop-full": ("SIGTERM while the disk is full to the end", "ディスクが満杯のまま SIGTERM"),
     "write-lock": (
         "write lock held by another process",
         "他プロセスが書き込みロックを保持",

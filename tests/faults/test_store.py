@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -199,6 +200,45 @@ def check_start_on_full_disk(service: Service, disk: Path) -> None:
     assert "Traceback" not in service.output()
     ballast.unlink()
     service.start()
+
+
+@repeated(1, 3)
+def test_a_stop_on_a_full_disk_says_what_is_lost(
+    service: MakeService, numbers: Iterator[int], tmp_path: Path, times: int
+) -> None:
+    """The one orderly stop that can lose something: not even a file could take what waits."""
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        database = f"sqlite:///{disk}/flask10x.sqlite3"
+        running = service(start=False, **FRAIL, database_url=database)
+        running.database = disk / "flask10x.sqlite3"
+        try:
+            counted = stop_when_full(running, Sender(running, numbers), disk, times)
+        finally:
+            # Before the disk is unmounted.
+            running.close()
+    given_up = (
+        r"CRITICAL Stopping with (\d+) readings not stored: SQLITE_.*; nor can they be kept: "
+    )
+    told = [int(number) for number in re.findall(given_up, "\n".join(running.log()))]
+    assert len(told) >= times, "the first worker of each stop has found no room"
+    assert len(counted.lost) == sum(told)
+    record("stop-full", "ACK=enqueued", times, counted)
+
+
+def stop_when_full(running: Service, sender: Sender, disk: Path, times: int) -> Account:
+    """Stop with full queues on a full disk, again and again; the next start has space."""
+    for _ in range(times):
+        running.start()
+        sender.check_goes_on()
+        ballast = fill(disk)
+        meet_trouble(running, sender, "SQLITE_FULL")
+        running.stop()
+        ballast.unlink()
+    running.start()
+    sender.check_goes_on()
+    running.stop()
+    running.check_integrity()
+    return account(running, [sender])
 
 
 @contextmanager
