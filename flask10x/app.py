@@ -5,23 +5,31 @@ import logging
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flask10x import headers, history, ingest, rejected_page, settings, status
+from flask10x import headers, history, ingest, rejected_page, settings, status, tokens
+from flask10x.doors import Doors
 from flask10x.gauges import Gauges
 from flask10x.settings import Settings
 from flask10x.store import Store
+from flask10x.tokens import Keyring
 
 log = logging.getLogger(__name__)
 
 
 def create_app(
-    config: Settings | None = None, gauges: Gauges | None = None, slot_number: int = 0
+    config: Settings | None = None,
+    gauges: Gauges | None = None,
+    slot_number: int = 0,
+    keyring: Keyring | None = None,
 ) -> Flask:
     """The web application; its store is made but not opened (`app.extensions["flask10x"]`).
 
-    Raises SettingsError when the settings of the environment are wrong.
+    Without a keyring the files of tokens are read. Raises SettingsError when they or the settings
+    of the environment are wrong.
     """
+    config = config or settings.load()
     app = Flask(__name__)
-    app.extensions["flask10x"] = Store(config or settings.load(), gauges or Gauges(), slot_number)
+    Doors(config, keyring or tokens.load(config)).init_app(app)
+    app.extensions["flask10x"] = Store(config, gauges or Gauges(), slot_number)
     for module in (ingest, history, rejected_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)

@@ -17,6 +17,7 @@ from flask import Flask
 from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x import settings as settings_module
+from flask10x import tokens
 from flask10x.app import create_app
 from flask10x.commands.migrate import DAMAGED, DAMAGED_STATUS
 from flask10x.errors import Flask10xError, SettingsError
@@ -25,8 +26,10 @@ from flask10x.locks import FileLock
 from flask10x.service import hold_database
 from flask10x.settings import Settings
 from flask10x.store import DRAIN_SEC, Store
+from flask10x.tokens import Keyring
 
 _settings = settings_module.load()
+_keyring = tokens.load(_settings)
 _gauges = Gauges()
 _held: list[object] = []
 _slot_number = 0
@@ -88,23 +91,25 @@ worker_class = Worker
 
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, so a HUP reads the TOML file again."""
-    return create_app(_reloaded(), _gauges, _slot_number)
+    config, keyring = _reloaded()
+    return create_app(config, _gauges, _slot_number, keyring)
 
 
-def _reloaded() -> Settings:
-    """The settings as they are now, but always of the database that the master has locked.
+def _reloaded() -> tuple[Settings, Keyring]:
+    """Settings and tokens as they are now, but of the database that the master has locked.
 
-    With a mistake in the TOML file a worker could not boot, and gunicorn would end the whole
-    service; so the settings of the start stay, and stderr says why.
+    With a mistake in one of their files a worker could not boot, and gunicorn would end the whole
+    service; so those of the start stay, and stderr says why. A door that was shut stays shut.
     """
     try:
         now = settings_module.load()
+        keyring = tokens.load(now)
     except SettingsError as error:
         sys.stderr.write(f"flask10x: settings not read again: {error}\n")
-        return _settings
+        return _settings, _keyring
     if now.database_url != _settings.database_url:
         sys.stderr.write(f"flask10x: {_settings.database_url} stays until a restart\n")
-    return replace(now, database_url=_settings.database_url)
+    return replace(now, database_url=_settings.database_url), keyring
 
 
 def on_starting(_server: Any) -> None:

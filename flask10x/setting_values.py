@@ -15,6 +15,8 @@ from flask10x.errors import SettingsError
 from flask10x.stations import BY_ENDPOINT
 
 HIGHEST_PORT = 65535
+CREDENTIAL = "credential:"
+LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def _wrong(place: str, raw: object, wanted: str) -> SettingsError:
@@ -98,6 +100,27 @@ def folder(place: str, raw: Any) -> Path:
     if not isinstance(raw, str) or not raw:
         raise _wrong(place, raw, "a folder is needed")
     return Path(raw).expanduser().absolute()
+
+
+def secret_file(place: str, raw: Any) -> str:
+    """An absolute path, or `credential:` and the name of a credential of systemd.
+
+    Others than the service use the settings too, so the file is not looked at here.
+    """
+    value = _text(place, raw)
+    if not re.fullmatch(rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*", value):
+        raise _wrong(place, raw, "/absolute/path is needed, or credential: and a name")
+    return value
+
+
+def host_names(place: str, raw: Any) -> tuple[str, ...]:
+    """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below."""
+    names = [name.strip().lower() for name in _text(place, raw).split(",")]
+    for name in names:
+        if not re.fullmatch(rf"\.?{LABEL}(?:\.{LABEL})*", name):
+            wanted = "names such as raspberrypi.local,.home.arpa are needed, without ports"
+            raise _wrong(place, raw, wanted)
+    return tuple(names)
 
 
 def _text(place: str, raw: Any) -> str:

@@ -41,6 +41,11 @@ class Settings:
     rejected_max_rows: int = 100_000
     rejected_max_bytes: int = 100_000_000
     timezone: str = ""
+    write_tokens_file: str = ""
+    read_tokens_file: str = ""
+    """An absolute path, or `credential:` and a name; empty: that door is open."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names in lower case, a leading dot for all below it; empty: any name."""
     history_max: int = 1000
     query_timeout_sec: float = 2.0
     write_queue_maxsize: int = 5000
@@ -172,6 +177,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "rejected_max_rows": values.whole(10, 10_000_000),
     "rejected_max_bytes": values.whole(1_000_000, 100_000_000_000),
     "timezone": values.zone_name,
+    "write_tokens_file": values.secret_file,
+    "read_tokens_file": values.secret_file,
+    "allowed_hosts": values.host_names,
     "history_max": values.whole(1, 10_000),
     "query_timeout_sec": values.seconds(0.1, 60),
     "write_queue_maxsize": values.whole(1, 1_000_000),

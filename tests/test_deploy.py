@@ -27,7 +27,13 @@ UNITS = (*SERVICES, *TIMERS)
 COMMAND = "/opt/flask10x/.venv/bin/flask10x"
 ENV_FILE = "/etc/flask10x/flask10x.env"
 # Commented lines of the settings file that are examples, not defaults.
-EXAMPLES = {"FLASK10X_CONFIG", "FLASK10X_TIMEZONE"}
+EXAMPLES = {
+    "FLASK10X_CONFIG",
+    "FLASK10X_TIMEZONE",
+    "FLASK10X_WRITE_TOKENS_FILE",
+    "FLASK10X_READ_TOKENS_FILE",
+    "FLASK10X_ALLOWED_HOSTS",
+}
 START_WITHIN_SEC = 30.0
 
 needs_systemd = pytest.mark.skipif(
@@ -46,7 +52,7 @@ def unit(name: str) -> ConfigParser:
 def drop_ins() -> list[str]:
     pages = [
         (ROOT / page).read_text()
-        for page in ("deploy/README.md", "docs/backup.md", "docs/moving.md")
+        for page in ("deploy/README.md", "docs/backup.md", "docs/moving.md", "docs/security.md")
     ]
     return [b for page in pages for b in re.findall(r"^```ini\n(.*?)^```$", page, re.M | re.S)]
 

@@ -31,6 +31,7 @@ LAYERS = {
         "sqlite_file",
         "tables",
         "times",
+        "tokens",
         "units",
     },
     2: {
@@ -72,7 +73,17 @@ LAYERS = {
         "verify",
         "writer",
     },
-    3: {"cli", "commands", "headers", "history", "ingest", "rejected_page", "status", "__main__"},
+    3: {
+        "cli",
+        "commands",
+        "doors",
+        "headers",
+        "history",
+        "ingest",
+        "rejected_page",
+        "status",
+        "__main__",
+    },
     4: {"app", "development", "gunicorn_settings"},
 }
 WEB = {"flask", "werkzeug", "gunicorn"}

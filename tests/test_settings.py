@@ -27,6 +27,9 @@ def test_defaults_are_the_contracts() -> None:
         rejected_max_rows=100_000,
         rejected_max_bytes=100_000_000,
         timezone="",
+        write_tokens_file="",
+        read_tokens_file="",
+        allowed_hosts=(),
         history_max=1000,
         query_timeout_sec=2.0,
         write_queue_maxsize=5000,
@@ -104,6 +107,17 @@ def test_port_alone_changes_the_bind() -> None:
         ("BIND", "unix:/run/", "FLASK10X_BIND is 'unix:/run/': unix:/absolute/path"),
         ("BIND", "unix:8888", "FLASK10X_BIND is 'unix:8888': unix:/absolute/path"),
         ("DATA_DIR", "", "FLASK10X_DATA_DIR is '': a folder is needed"),
+        ("WRITE_TOKENS_FILE", "tokens", "is 'tokens': /absolute/path is needed, or credential:"),
+        ("READ_TOKENS_FILE", "credential:", "/absolute/path is needed, or credential: and a name"),
+        ("READ_TOKENS_FILE", "credential:../x", "/absolute/path is needed"),
+        ("ALLOWED_HOSTS", "", "FLASK10X_ALLOWED_HOSTS is '': a text is needed"),
+        ("ALLOWED_HOSTS", "*", "names such as raspberrypi.local,.home.arpa are needed"),
+        ("ALLOWED_HOSTS", "pi.local:8888", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "http://pi", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "a,,b", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "a..b", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "é.local", "are needed, without ports"),
+        ("QUERY_TIMEOUT_SEC", "0", "seconds from 0.1 to 60 are needed"),
         ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
         ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
     ],
@@ -133,6 +147,11 @@ def test_where_it_can_listen(bind: str) -> None:
 def test_port_against_bind_is_refused(bind: str) -> None:
     with pytest.raises(SettingsError, match="set only one of them"):
         settings.load({"FLASK10X_PORT": "9000", "FLASK10X_BIND": bind})
+
+
+def test_the_names_by_which_it_may_be_called() -> None:
+    loaded = settings.load({"FLASK10X_ALLOWED_HOSTS": " RaspberryPi.local, .home.arpa,pi"})
+    assert loaded.allowed_hosts == ("raspberrypi.local", ".home.arpa", "pi")
 
 
 def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from flask10x import settings
+from flask10x import settings, tokens
 
 GUNICORN = ("-m", "gunicorn", "-c", "python:flask10x.gunicorn_settings")
 DEVELOPMENT = ("-m", "flask10x.development")
@@ -16,6 +16,6 @@ DEVELOPMENT = ("-m", "flask10x.development")
 def command(development: bool) -> None:
     """Migrate the database and receive readings until told to stop."""
     # Wrong settings are reported here, in one line, before anything is started.
-    settings.load()
+    tokens.load(settings.load())
     arguments = DEVELOPMENT if development else GUNICORN
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606

@@ -1,0 +1,245 @@
+"""Tokens, host names and foreign pages, with a real service and real sockets."""
+
+import shutil
+import socket
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from flask10x import settings as settings_module
+from flask10x.backup import backup
+
+from .conftest import MakeService, make_services
+from .senders import ANSWER_TIMEOUT_SEC, HOST, Answer, exchange, raw_connection, read_answer
+from .service import Service
+from .test_stopping import reload_workers
+
+WRITE = "write-0123456789abcdef"
+READ = "read-0123456789abcdef"
+GOOD = b'{"pressure": 1013.25, "temperature": 25.1}'
+SMUGGLED = b"POST /data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n" % WRITE.encode()
+
+
+def secret(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def lock(make: MakeService, folder: Path) -> Service:
+    return make(
+        write_tokens_file=secret(folder / "write", f"* {WRITE}\n"),
+        read_tokens_file=secret(folder / "read", f"* {READ}\n"),
+        allowed_hosts="raspberrypi.local",
+    )
+
+
+@pytest.fixture
+def locked(service: MakeService, tmp_path: Path) -> Service:
+    return lock(service, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One for all tests that leave it running."""
+    folder = tmp_path_factory.mktemp("locked")
+    with make_services(folder) as make:
+        yield lock(make, folder)
+
+
+def request(path: str, body: bytes, *headers: str, version: str = "1.1") -> bytes:
+    head = [f"POST {path} HTTP/{version}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(head).encode("latin-1") + body
+
+
+def get(service: Service, path: str, token: str) -> int:
+    connection = HTTPConnection(HOST, service.port, timeout=ANSWER_TIMEOUT_SEC)
+    connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def check_unauthorized(answer: Answer) -> None:
+    assert answer.status == 401
+    assert answer.json["error"] == "unauthorized"
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert answer.headers["www-authenticate"].endswith('Bearer realm="flask10x"')
+
+
+def test_a_board_without_a_host_posts_with_its_token(lasting: Service) -> None:
+    before = lasting.count()
+    token = f"Authorization: Bearer {WRITE}"
+    answer = exchange(lasting.port, request("/data", GOOD, token, version="1.0"))
+    assert (answer.status, answer.json) == (200, {"status": "enqueued"})
+    # `auth=("", token)` of MicroPython's requests.
+    basic = "Authorization: Basic " + b64encode(f":{WRITE}".encode()).decode()
+    answer = exchange(lasting.port, request("/data", GOOD, "Host: 192.168.1.20:8888", basic))
+    assert answer.status == 200
+    lasting.wait_for_rows(before + 2)
+    answer = exchange(lasting.port, request("/data", GOOD, "Host: evil.example", token))
+    assert (answer.status, answer.json["error"]) == (400, "unknown host")
+    lasting.wait_for_rows(before + 2)
+
+
+def test_the_unread_body_is_not_the_next_request(lasting: Service) -> None:
+    before = lasting.count()
+    smuggled = SMUGGLED + b"Content-Length: %d\r\n\r\n%s" % (len(GOOD), GOOD)
+    for size in (0, 20_000):
+        body = smuggled + b" " * size
+        with raw_connection(lasting.port) as sock:
+            sock.sendall(request("/data", body, "Host: localhost"))
+            check_unauthorized(read_answer(sock))
+            assert at_end(sock)
+    assert (
+        exchange(
+            lasting.port,
+            request("/data", GOOD, "Host: localhost", f"Authorization: Bearer {WRITE}"),
+        ).status
+        == 200
+    )
+    lasting.wait_for_rows(before + 1)
+
+
+def at_end(sock: socket.socket) -> bool:
+    """Whether the server has closed the connection and sent nothing more."""
+    try:
+        return sock.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_the_answer_comes_before_the_body(lasting: Service) -> None:
+    with raw_connection(lasting.port) as sock:
+        sock.sendall(b"POST /data HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n")
+        check_unauthorized(read_answer(sock))
+
+
+def test_nobody_is_shown_a_token(locked: Service) -> None:
+    for token in (WRITE, READ, f"{WRITE}-guessed"):
+        for line in (f"Authorization: Bearer {token}", f"Authorization: Basic :{token}"):
+            exchange(locked.port, request("/data", GOOD, "Host: localhost", line))
+            exchange(locked.port, request("/data", b"{", "Host: localhost", line))
+    for path in ("/metrics", "/metrics/details", "/history", "/history/rejected", "/readyz"):
+        assert get(locked, path, READ) == 200
+    locked.stop()
+    told = "\n".join(locked.log()) + locked.output()
+    assert "refused: wrong token, from 127.0.0.1" in told
+    assert WRITE not in told
+    assert READ not in told
+    for file in locked.data_dir.rglob("*"):
+        assert not file.is_file() or WRITE.encode() not in file.read_bytes(), file
+
+
+def test_a_reload_reads_the_tokens_again(locked: Service, tmp_path: Path) -> None:
+    locked.wait_for_workers()
+    assert get(locked, "/metrics", READ) == 200
+    other = "another-0123456789abcdef"
+    secret(tmp_path / "read", f"* {other}\n")
+    reload_workers(locked)
+    assert (get(locked, "/metrics", READ), get(locked, "/metrics", other)) == (401, 200)
+
+    (tmp_path / "read").chmod(0o644)
+    reload_workers(locked)
+    assert "settings not read again: FLASK10X_READ_TOKENS_FILE is" in locked.output()
+    assert "everybody may read or write it: chmod o=" in locked.output()
+    # Those of the start; the door does not open because of a mistake.
+    assert (get(locked, "/metrics", other), get(locked, "/metrics", READ)) == (401, 200)
+
+
+@pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
+def test_a_bad_file_keeps_it_from_starting(
+    service: MakeService, tmp_path: Path, options: list[str]
+) -> None:
+    file = secret(tmp_path / "write", f"{WRITE}\n")
+    running = service(start=False, write_tokens_file=file)
+    running.launch(*options)
+    assert running.process.wait(20) != 0
+    assert running.output() == (
+        f"flask10x: FLASK10X_WRITE_TOKENS_FILE is {file}: line 1: two words are needed:"
+        " one of *, data, data2, data3, data4, and the token\n"
+    )
+
+
+def test_a_backup_and_a_check_pass_the_doors(lasting: Service, tmp_path: Path) -> None:
+    token = f"Authorization: Bearer {WRITE}"
+    exchange(lasting.port, request("/data", GOOD, "Host: localhost", token))
+    # Who runs the backup may not be able to read the tokens, and need not.
+    environment = lasting.environment | {"FLASK10X_READ_TOKENS_FILE": "/nowhere"}
+    done = backup(settings_module.load(environment), tmp_path / "backups")
+    assert (done.warnings, done.rows) == ((), lasting.count())
+    checked = lasting.run("-m", "flask10x", "check")
+    assert "stores readings" in checked.stdout, checked.stdout + checked.stderr
+
+
+@contextmanager
+def credentials(folder: Path, text: str) -> Iterator[Path]:
+    """A folder as systemd makes it for LoadCredential=: read-only, for the service alone."""
+    folder.mkdir(mode=0o700)
+    file = folder / "write-tokens"
+    file.write_text(text)
+    file.chmod(0o400)
+    folder.chmod(0o500)
+    yield folder
+    folder.chmod(0o700)
+
+
+def test_a_credential_of_systemd(service: MakeService, tmp_path: Path) -> None:
+    running = service(start=False, write_tokens_file="credential:write-tokens")
+    with credentials(tmp_path / "credentials", f"data {WRITE}\n") as folder:
+        running.environment["CREDENTIALS_DIRECTORY"] = str(folder)
+        running.start()
+        check_unauthorized(running.post("data", GOOD))
+        answer = exchange(
+            running.port,
+            request("/data", GOOD, "Host: localhost", f"Authorization: Bearer {WRITE}"),
+        )
+        assert answer.status == 200
+        running.stop()
+
+
+def test_what_a_blob_without_a_type_sends_is_refused(lasting: Service) -> None:
+    """`fetch(url, {method: "POST", mode: "no-cors", body: new Blob([text])})` of a browser."""
+    before = lasting.count()
+    sent = request(
+        "/data", GOOD, "Host: 192.168.1.20:8888", "Origin: http://evil.example", "Accept: */*"
+    )
+    answer = exchange(lasting.port, sent)
+    assert (answer.status, answer.json["error"]) == (403, "forbidden")
+    assert lasting.count() == before
+
+
+HOSTILE = ["\x1b[31mred", "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "\u202etxt", "\x85x"]
+
+
+def test_a_hostile_host_is_one_plain_line_of_the_log(locked: Service) -> None:
+    for text in HOSTILE:
+        for header in ("Host", "Origin", "Authorization"):
+            head = ["POST /data2 HTTP/1.1", f"{header}: {text}", "Connection: close", "", ""]
+            answer = exchange(locked.port, "\r\n".join(head).encode())
+            assert answer.status in (400, 401, 403)
+            assert b"<script" not in answer.body
+    locked.stop()
+    lines = locked.log()
+    assert any("unknown host (Host: " in line for line in lines)
+    assert any("posted by another origin (Origin: " in line for line in lines)
+    for line in lines:
+        assert line.isprintable(), line
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_as_in_the_documents(lasting: Service) -> None:
+    url = f"http://{HOST}:{lasting.port}"
+    for arguments in (["-u", f":{READ}"], ["-H", f"Authorization: Bearer {READ}"]):
+        done = subprocess.run(
+            ["curl", "-sf", *arguments, f"{url}/history/json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("[")
