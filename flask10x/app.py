@@ -5,7 +5,18 @@ import logging
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flask10x import headers, history, ingest, rejected_page, settings, status, tokens
+from flask10x import (
+    compression,
+    headers,
+    history,
+    history_page,
+    ingest,
+    preferences,
+    rejected_page,
+    settings,
+    status,
+    tokens,
+)
 from flask10x.doors import Doors
 from flask10x.gauges import Gauges
 from flask10x.settings import Settings
@@ -28,11 +39,14 @@ def create_app(
     """
     config = config or settings.load()
     app = Flask(__name__)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Doors(config, keyring or tokens.load(config)).init_app(app)
     app.extensions["flask10x"] = Store(config, gauges or Gauges(), slot_number)
-    for module in (ingest, history, rejected_page, status):
+    for module in (ingest, history, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)
+    preferences.init_app(app)
+    compression.init_app(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     return app

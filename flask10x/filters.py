@@ -40,6 +40,8 @@ class View:
     """Whether a query without `limit` asks for all rows, not for HISTORY_MAX of them."""
     blank_is_absent: bool = False
     """Whether `from=` means no `from`, as a browser sends the empty fields of a form."""
+    rows: int | None = None
+    """How many rows answer a query without `limit`, where HISTORY_MAX would be too many."""
     own: frozenset[str] = frozenset()
     """The parameters that it understands of those that only one view does (`ONLY`)."""
 
@@ -50,7 +52,9 @@ JSON = View(order="latest", own=frozenset({"since"}))
 CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
 SERIES = View(order="latest", whole=True, own=frozenset({"buckets"}))
 JSON_FILE = View(order="latest", whole=True)
-HTML = View(order="desc", blank_is_absent=True)
+# What a phone loads and a person looks through at a time.
+PAGE_ROWS = 50
+HTML = View(order="desc", blank_is_absent=True, rows=PAGE_ROWS)
 
 
 def parse_query(
@@ -79,7 +83,7 @@ def parse_query(
         newer_than=reader.read("since", _id),
         bom=reader.read("bom", _yes) or False,
         buckets=reader.read("buckets", _buckets),
-        default_limit=None if view.whole else settings.history_max,
+        default_limit=_default_limit(view, settings),
     )
     if query.since and query.until and query.since.ms > query.until.ms:
         errors["from"] = "is later than `to`"
@@ -89,6 +93,12 @@ def parse_query(
     if errors:
         raise QueryError(errors)
     return query
+
+
+def _default_limit(view: View, settings: Settings) -> int | None:
+    if view.whole:
+        return None
+    return min(view.rows or settings.history_max, settings.history_max)
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""Reading back: the history as JSON, as a page and as files, all from one query string.
+"""Reading back: the history as JSON and as files, from the query string of the page.
 
 Contract, section 2; parameters, cursors and examples are in docs/history.md.
 """
@@ -9,35 +9,26 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, current_app, request, url_for
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x import downloads, queries, series
+from flask10x import downloads, queries, series, unreadable
 from flask10x.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.filters import CSV, HTML, JSON, JSON_FILE, MAX_LIMIT, SERIES, View, parse_query
-from flask10x.operators import OPERATORS, UNITS
-from flask10x.queries import Page, Row
+from flask10x.filters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
+from flask10x.queries import Page
 from flask10x.question import Query
 from flask10x.sqlite import last_id, reason_of
-from flask10x.stations import BY_ENDPOINT, COLUMNS, STATIONS
 from flask10x.store import Store
-from flask10x.times import LocalText, local_text
+from flask10x.times import LocalText
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("history", __name__)
-
-# What a database that can't be read raises: SQLite's own errors, or no free connection in time.
-UNREADABLE = (DBAPIError, TimeoutError)
-# A locked or full database is usually well again within seconds.
-RETRY_AFTER_SEC = 5
-Body = str | Response
-Answer = tuple[Body, int] | Response
+unreadable.register(blueprint)
 
 
 @blueprint.get("/history/json")
-def as_json() -> Answer:
+def as_json() -> Response:
     """An array of readings; the neighbouring pages are in the Link header.
 
     X-Last-Id is the id up to which the answer has seen the log: the next question's `since`.
@@ -56,7 +47,7 @@ def as_json() -> Answer:
 
 
 @blueprint.get("/history.csv")
-def as_csv() -> Answer:
+def as_csv() -> Response:
     """Every row of the query, streamed, unless it has a limit."""
     store, query = _store(), _asked(CSV)
     pages = queries.rows_in_pages(store.database, query)
@@ -65,7 +56,7 @@ def as_csv() -> Answer:
 
 
 @blueprint.get("/history.json")
-def as_json_file() -> Answer:
+def as_json_file() -> Response:
     """The same rows as one array, streamed, as a file to keep."""
     store, query = _store(), _asked(JSON_FILE)
     pages = queries.rows_in_pages(store.database, query)
@@ -74,41 +65,13 @@ def as_json_file() -> Answer:
 
 
 @blueprint.get("/history/series")
-def as_series() -> Answer:
+def as_series() -> Response:
     """The readings as lines of a chart (docs/series.md)."""
     store, query = _store(), _asked(SERIES)
     with store.database.query() as connection:
         chart = series.chart(connection, query)
     body = json.dumps(downloads.chart_object(chart, store.settings.zone), allow_nan=False)
     return Response(body + "\n", mimetype="application/json")
-
-
-@blueprint.get("/history")
-def as_page() -> Answer:
-    """The same as a table for people, with a form for the query string."""
-    try:
-        query = _asked(HTML)
-        with _store().database.query() as connection:
-            page = queries.page(connection, query)
-            last = queries.last_received(connection)
-    except QueryError as error:
-        return render_template("history.html", **_form(error.details)), 400
-    return render_template("history.html", **_form({}), **_table(query, page, last)), 200
-
-
-def _invalid(error: QueryError) -> Answer:
-    return jsonify(error="invalid query", details=error.details), 400
-
-
-def _unavailable(error: Exception) -> Answer:
-    log.error("Cannot read the database: %s", reason_of(error))
-    body: Body = jsonify(error="database unavailable")
-    if request.endpoint == f"{blueprint.name}.{as_page.__name__}":
-        body = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
-    answer = current_app.make_response(body)
-    answer.status_code = 503
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer
 
 
 def _store() -> Store:
@@ -155,58 +118,7 @@ def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
     """The chunks; an error is logged, and the server then closes without the body's end."""
     try:
         yield from chunks
-    except (*UNREADABLE, QueryError) as error:
+    except (*unreadable.UNREADABLE, QueryError) as error:
         reason = str(error) if isinstance(error, QueryError) else reason_of(error)
         log.error("Download broken off: %s", reason)
         raise
-
-
-def _form(errors: dict[str, str]) -> dict[str, object]:
-    """What the form shows: the parameters as they came, and what is wrong with them."""
-    return {
-        "args": request.args,
-        "errors": errors,
-        "stations": STATIONS,
-        "columns": COLUMNS,
-        "units": UNITS,
-        "operators": OPERATORS.values(),
-        "filters": sum("__" in name for name, value in request.args.items() if value.strip()),
-        "wrong_filters": any("__" in name for name in errors),
-        "limits": {"max": MAX_LIMIT, "default": _store().settings.history_max},
-    }
-
-
-def _table(query: Query, page: Page, last: dict[str, int | None]) -> dict[str, object]:
-    zone = _store().settings.zone
-    text_of, columns = LocalText(zone), query.columns
-    return {
-        "query": query,
-        "headings": columns,
-        "rows": [
-            (text_of(row.received_at), row.endpoint, _cells(row, columns)) for row in page.rows
-        ],
-        "last": [
-            (s.endpoint, None if at is None else local_text(at, zone))
-            for s in query.stations
-            for at in [last[s.endpoint]]
-        ],
-        "urls": {
-            "next": page.next and _url("as_page", query, page.next),
-            "prev": page.prev and _url("as_page", query, page.prev),
-            "start": query.cursor and _url("as_page", query),
-            "csv": _url("as_csv", query, limit=False),
-            "json_file": _url("as_json_file", query, limit=False),
-            "json": _url("as_json", query, query.cursor),
-        },
-    }
-
-
-def _cells(row: Row, columns: tuple[str, ...]) -> list[str]:
-    """Each column's text: a dash for a missing value, nothing for a column of other stations."""
-    values = dict(zip(BY_ENDPOINT[row.endpoint].columns, row.values, strict=True))
-    return ["–" if values.get(c, "") is None else str(values.get(c, "")) for c in columns]
-
-
-blueprint.register_error_handler(QueryError, _invalid)
-for _kind in UNREADABLE:
-    blueprint.register_error_handler(_kind, _unavailable)

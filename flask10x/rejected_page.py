@@ -1,25 +1,23 @@
 """Rejected readings as a page and as JSON (docs/rejected.md)."""
 
 import json
-import logging
 import time
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, current_app, render_template, request, url_for
 
-from flask10x import rejected
+from flask10x import preferences, rejected, unreadable
+from flask10x.captions import caption, problems
 from flask10x.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.filters import View, parse_query
-from flask10x.history import RETRY_AFTER_SEC, UNREADABLE
 from flask10x.question import Query
 from flask10x.rejected import Kept, Page, Selection
-from flask10x.sqlite import reason_of
 from flask10x.stations import STATIONS
 from flask10x.store import Store
 from flask10x.times import local_text
 
-log = logging.getLogger(__name__)
 blueprint = Blueprint("rejected", __name__)
+unreadable.register(blueprint)
 
 JSON = View(order="desc")
 HTML = View(order="desc", blank_is_absent=True)
@@ -56,7 +54,8 @@ def as_page() -> tuple[str, int]:
         "json": _url("as_json", query, query.cursor),
     }
     rows = [_as_cells(kept) for kept in page.rows]
-    return render_template("rejected.html", **_form({}), query=query, rows=rows, urls=urls), 200
+    shown = {"query": query, "caption": caption(query, preferences.texts()), "rows": rows}
+    return render_template("rejected.html", **_form({}), **shown, urls=urls), 200
 
 
 def _store() -> Store:
@@ -122,24 +121,5 @@ def _as_cells(kept: Kept) -> dict[str, object]:
 
 
 def _form(errors: dict[str, str]) -> dict[str, object]:
-    return {"args": request.args, "errors": errors, "stations": STATIONS}
-
-
-def _invalid(error: QueryError) -> tuple[Response, int]:
-    return jsonify(error="invalid query", details=error.details), 400
-
-
-def _unavailable(error: Exception) -> Response:
-    log.error("Cannot read the database: %s", reason_of(error))
-    answer = jsonify(error="database unavailable")
-    if request.endpoint == f"{blueprint.name}.{as_page.__name__}":
-        page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
-        answer = current_app.make_response(page)
-    answer.status_code = 503
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer
-
-
-blueprint.register_error_handler(QueryError, _invalid)
-for _kind in UNREADABLE:
-    blueprint.register_error_handler(_kind, _unavailable)
+    wrong = problems(errors, preferences.texts())
+    return {"args": request.args, "problems": wrong, "stations": STATIONS}

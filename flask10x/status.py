@@ -136,13 +136,13 @@ def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, A
             name: None if at is None else local_text(at, zone) for name, at in last.items()
         },
         "inactivity_seconds": {
-            station.endpoint: _inactive_sec(store.gauges.heard(index), last[station.endpoint])
+            station.endpoint: inactive_sec(store.gauges.heard(index), last[station.endpoint])
             for index, station in enumerate(STATIONS)
         },
     }
 
 
-def _inactive_sec(heard_ms: int, received_at: int | None) -> int | None:
+def inactive_sec(heard_ms: int, received_at: int | None) -> int | None:
     """Whole seconds since a station was heard; None when it never was.
 
     By the monotonic clock, but by the wall clock when it was not heard since the service started.

@@ -13,10 +13,12 @@ from flask10x import logs, schema
 from flask10x import settings as settings_module
 from flask10x.app import create_app
 from flask10x.gauges import Gauges
+from flask10x.readings import Reading
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.store import Store
 from flask10x.writer import Writer
+from tests.pages import MINUTE, NINE
 
 # A deadline for each example would be an assertion about the wall clock.
 hypothesis.settings.register_profile("flask10x", deadline=None)
@@ -87,3 +89,16 @@ def gauges(store: Store) -> Gauges:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def four(writer: Writer) -> None:
+    """One reading of each station, a minute apart; the two of 09:02 and 09:03 have gaps."""
+    for reading in (
+        Reading("data", NINE, (1013.25, 25.1)),
+        Reading("data2", NINE + MINUTE, (650.0, 26.5, 48.0, 996.5, 5419.0)),
+        Reading("data3", NINE + 2 * MINUTE, (30.20312, 61.0, 994.5, None)),
+        Reading("data4", NINE + 3 * MINUTE, (612.0, 433.0, 0.00001, None, 26.0, 52.0)),
+    ):
+        writer.submit(reading)
+    writer.step()

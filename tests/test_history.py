@@ -5,7 +5,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -17,24 +16,8 @@ from flask10x.readings import Reading
 from flask10x.rows import INSERT, row_of
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
+from tests.pages import MINUTE, NINE, Outline
 from tests.rows import execute, pico, select
-
-# 2025-08-24 09:00:00.250 in Tokyo, the zone of the tests.
-NINE = 1_755_993_600_250
-MINUTE = 60_000
-
-
-@pytest.fixture
-def four(writer: Writer) -> None:
-    """One reading of each station, a minute apart; the two of 09:02 and 09:03 have gaps."""
-    for reading in (
-        Reading("data", NINE, (1013.25, 25.1)),
-        Reading("data2", NINE + MINUTE, (650.0, 26.5, 48.0, 996.5, 5419.0)),
-        Reading("data3", NINE + 2 * MINUTE, (30.20312, 61.0, 994.5, None)),
-        Reading("data4", NINE + 3 * MINUTE, (612.0, 433.0, 0.00001, None, 26.0, 52.0)),
-    ):
-        writer.submit(reading)
-    writer.step()
 
 
 def link(client: FlaskClient, url: str, name: str) -> str | None:
@@ -311,158 +294,6 @@ def test_the_json_file_is_not_cut_at_history_max(client: FlaskClient) -> None:
     assert [one["data"]["pressure"] for one in found] == list(range(4500))
 
 
-# --- The page --------------------------------------------------------------------------------
-
-VOID = {"meta", "link", "input"}
-
-
-class Outline(HTMLParser):
-    """Checks that tags nest, and keeps what the tests ask about."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("input", "select") and dict(attrs).get("type") != "hidden":
-            assert "label" in self.open, attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def field(self, name: str) -> dict[str, str | None]:
-        (found,) = [a for t, a in self.tags if t in ("input", "select") and a.get("name") == name]
-        return found
-
-
-def body_rows(text: str) -> list[list[str]]:
-    """The cells of the table's body, as a reader sees them."""
-    body = text.partition("<tbody>")[2].partition("</tbody>")[0]
-    return [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in re.findall(r"<tr>.*?</tr>", body)]
-
-
-@pytest.mark.usefixtures("four")
-def test_the_page_shows_the_newest_first(client: FlaskClient) -> None:
-    answer = client.get("/history")
-    assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
-    assert "4 readings: all stations, newest first" in answer.text
-    assert body_rows(answer.text) == [
-        [
-            *("2025-08-24 09:03:00", "data4", "", "", "612.0", "", ""),
-            *("433.0", "1e-05", "–", "26.0", "52.0"),
-        ],
-        ["2025-08-24 09:02:00", "data3", "994.5", "30.20312", "", "61.0", "–", *[""] * 5],
-        ["2025-08-24 09:01:00", "data2", "996.5", "26.5", "650.0", "48.0", "5419.0", *[""] * 5],
-        ["2025-08-24 09:00:00", "data", "1013.25", "25.1", *[""] * 8],
-    ]
-
-
-@pytest.mark.usefixtures("four")
-def test_the_page_is_well_formed_labelled_and_without_inline_code(client: FlaskClient) -> None:
-    for url in ("/history?co2__gt=1", "/history?limit=1", "/history?x=1", "/history?from=now"):
-        text = client.get(url).text
-        page = Outline(text)
-        assert text.startswith("<!doctype html>")
-        assert page.all("html") == [{"lang": "en"}]
-        assert page.all("script") == page.all("style") == []
-        assert not [a for _, a in page.tags for name in a if name == "style" or name[:2] == "on"]
-        assert all("scope" in heading for heading in page.all("th"))
-        identities = [a["id"] for _, a in page.tags if "id" in a]
-        assert len(identities) == len(set(identities))
-
-
-@pytest.mark.usefixtures("four")
-def test_the_form_keeps_what_was_asked(client: FlaskClient) -> None:
-    url = "/history?endpoint=data2&from=-30d&to=&order=asc&limit=7&co2__gt=5&voltage__isnull=0"
-    text = client.get(f"{url}&co2__gte=").text
-    page = Outline(text)
-    assert [a["value"] for a in page.all("input") if "checked" in a] == ["data2"]
-    assert (page.field("from")["value"], page.field("limit")["value"]) == ("-30d", "7")
-    assert page.field("co2__gt")["value"] == "5"
-    assert [a["value"] for a in page.all("option") if "selected" in a] == ["asc", "0"]
-    assert "(2 set)</summary>" in text
-
-
-def test_the_measurements_unfold_when_one_of_them_is_wrong(client: FlaskClient) -> None:
-    assert Outline(client.get("/history?co2__gte=x").text).all("details") == [{"open": None}]
-    assert Outline(client.get("/history?co2__gte=1").text).all("details") == [{}]
-    assert " set)" not in client.get("/history?co2__gte=").text
-
-
-@pytest.mark.usefixtures("four")
-def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
-    def hrefs(url: str) -> list[str]:
-        text = client.get(url).text
-        found = [a for a in Outline(text).all("a") if a["href"] and "?" in a["href"]]
-        # Above and below the table.
-        pages = [str(a["href"]) for a in found if "history?" in str(a["href"])]
-        return list(dict.fromkeys(pages))
-
-    kept = "endpoint=data&endpoint=data2&order=desc&limit=1"
-    (older,) = hrefs(f"/history?{kept}")
-    assert older == f"/history?{kept}&cursor=before:{NINE + MINUTE}:2"
-    assert hrefs(older) == [f"/history?{kept}", f"/history?{kept}&cursor=after:{NINE}:1"]
-    assert body_rows(client.get(hrefs(older)[1]).text)[0][1] == "data2"
-
-
-@pytest.mark.usefixtures("four")
-def test_the_page_leads_to_the_same_as_csv_and_json(client: FlaskClient) -> None:
-    text = client.get("/history?endpoint=data2&limit=5&temperature__gt=20").text
-    found = [str(a["href"]) for a in Outline(text).all("a")]
-    assert "/history.csv?endpoint=data2&temperature__gt=20&order=desc" in found
-    assert "/history/json?endpoint=data2&temperature__gt=20&order=desc&limit=5" in found
-
-
-@pytest.mark.usefixtures("four")
-def test_a_bad_value_shows_the_form_again_with_the_reason_beside_its_field(
-    client: FlaskClient,
-) -> None:
-    answer = client.get("/history?endpoint=data3&limit=many&co2__gte=1e3&limt=1")
-    assert answer.status_code == 400
-    page = Outline(answer.text)
-    for name, value in (("limit", "many"), ("co2__gte", "1e3")):
-        field = page.field(name)
-        assert (field["value"], field["aria-invalid"]) == (value, "true")
-        assert field["aria-describedby"] == f"error-{name}"
-        assert f'id="error-{name}"' in answer.text
-    assert "<code>limt</code>: unknown parameter (did you mean limit?)" in answer.text
-    assert [a["value"] for a in page.all("input") if "checked" in a] == ["data3"]
-    assert page.all("table") == []
-
-
-def test_what_was_asked_is_escaped(client: FlaskClient) -> None:
-    answer = client.get('/history?from=<script>"&<b>x=1&order=<i>&co2__gt=<u>')
-    assert answer.status_code == 400
-    for bad in ("<script>", "<b>", "<i>", "<u>", 'value="&lt;script&gt;""'):
-        assert bad not in answer.text
-    assert 'value="&lt;script&gt;&#34;"' in answer.text
-
-
-@pytest.mark.usefixtures("four")
-def test_an_empty_result_says_so_and_when_the_last_reading_came(client: FlaskClient) -> None:
-    text = client.get("/history?endpoint=data&endpoint=data2&from=2025-08-25").text
-    assert "No reading: data, data2, from 2025-08-25, newest first." in text
-    assert "<code>data</code>: 2025-08-24 09:00:00" in text
-    assert "<code>data2</code>: 2025-08-24 09:01:00" in text
-    assert "data3</code>:" not in text
-
-
-def test_an_empty_database_says_so(client: FlaskClient) -> None:
-    text = client.get("/history").text
-    assert "No reading: all stations, newest first." in text
-    assert text.count("none yet") == 4
-
-
 # --- When the database can't be read ---------------------------------------------------------
 
 
@@ -486,7 +317,7 @@ def test_a_database_that_cannot_be_read_is_a_503(
     else:
         assert answer.get_json() == {"error": "database unavailable"}
     assert [
-        (r.levelno, r.getMessage()) for r in caplog.records if r.name == "flask10x.history"
+        (r.levelno, r.getMessage()) for r in caplog.records if r.name == "flask10x.unreadable"
     ] == [(logging.ERROR, "Cannot read the database: SQLITE_ERROR: no such table: readings")]
 
 

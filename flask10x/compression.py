@@ -1,0 +1,57 @@
+"""Answers for people and programs that read, compressed with gzip when they ask for it.
+
+The standard library does it in a page of code. Never on what a sensor gets (short answers that old
+boards must understand), and never on a streamed download, whose broken end has to be seen.
+"""
+
+import gzip
+from functools import lru_cache
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+
+# Below this the headers and a packet's end eat the gain.
+LEAST_BYTES = 1000
+# Level 6 costs a page twice the time of 4 and saves 4 % more.
+LEVEL = 5
+TYPES = frozenset(("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"))
+
+
+def init_app(app: Flask) -> None:
+    """Compress what qualifies of everything that the application answers to a GET."""
+    app.after_request(_compress)
+
+
+def _compress(answer: Response) -> Response:
+    if request.method not in ("GET", "HEAD") or answer.mimetype not in TYPES:
+        return answer
+    static = request.endpoint == "static"
+    if answer.is_streamed and not static:
+        return answer
+    answer.vary.add("Accept-Encoding")
+    wanted = request.accept_encodings.best_match(["gzip", "identity"]) == "gzip"
+    if not wanted or answer.status_code == HTTPStatus.PARTIAL_CONTENT:
+        return answer
+    answer.direct_passthrough = False
+    body = answer.get_data()
+    answer.close()
+    if len(body) >= LEAST_BYTES:
+        _replace(answer, _kept(body) if static else _packed(body))
+    return answer
+
+
+def _replace(answer: Response, body: bytes) -> None:
+    answer.set_data(body)
+    answer.headers["Content-Encoding"] = "gzip"
+    etag, _ = answer.get_etag()
+    if etag:
+        # Not the same bytes as without compression, but the same content.
+        answer.set_etag(etag, weak=True)
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, LEVEL, mtime=0)
+
+
+# Our files are few and the same for everybody; a Pi takes some milliseconds for the largest.
+_kept = lru_cache(maxsize=32)(_packed)

@@ -1,0 +1,104 @@
+// The charts of the page: one for each quantity, all over the same range of time.
+
+import { Clock } from "./clock.js";
+import { byQuantity } from "./lines.js";
+import { Plot, stylesOf } from "./plot.js";
+import { lasting, t } from "./texts.js";
+import { go, onChange } from "./view.js";
+
+// More than a desk screen has pixels for; the server's limit is the same.
+const MOST_BUCKETS = 600;
+const LEAST_BUCKETS = 60;
+// A range that a reader can still drag across.
+const LEAST_SPAN_MS = 10_000;
+const REFRESH_MS = 60_000;
+
+let plots = [];
+let shown = null;
+let asked = 0;
+
+export function start() {
+  if (!globalThis.uPlot || !document.getElementById("plots")) return;
+  document.querySelector(".charts-head").hidden = false;
+  draw();
+  onChange((names) => names.includes("table") && draw());
+  document.addEventListener("click", press);
+  setInterval(() => !document.hidden && isLive() && draw(), REFRESH_MS);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
+}
+
+const isLive = () => Boolean(document.getElementById("table")?.dataset.live);
+
+/** Fetch the values of this view and draw them; what was drawn stays until they are there. */
+async function draw() {
+  const number = ++asked;
+  const box = document.getElementById("plots");
+  box.ariaBusy = "true";
+  try {
+    const answer = await fetch(address(box));
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    const values = await answer.json();
+    if (number === asked) redraw(values);
+  } catch {
+    if (number === asked) say(t("plot.failed"));
+  } finally {
+    if (number === asked) box.ariaBusy = "false";
+  }
+}
+
+function address(box) {
+  const url = new URL(document.getElementById("charts").dataset.series, location.href);
+  const buckets = Math.round(Math.min(MOST_BUCKETS, Math.max(LEAST_BUCKETS, box.clientWidth)));
+  url.searchParams.set("buckets", buckets);
+  return url;
+}
+
+function redraw(answer) {
+  shown = answer;
+  for (const plot of plots) plot.destroy();
+  const clock = new Clock(answer.zone);
+  const groups = [...byQuantity(answer).values()];
+  const stations = [...new Set(answer.series.map((series) => series.endpoint))];
+  plots = groups.map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom));
+  document.getElementById("plots").replaceChildren(...plots.map((plot) => plot.figure));
+  for (const plot of plots) plot.draw();
+  say(plots.length ? about(answer) : t("plot.none"));
+}
+
+/** The stations in the order of the registry, so that each keeps its colour whatever is chosen. */
+function order(stations) {
+  const all = [...document.querySelectorAll('#filter input[name="endpoint"]')].map((box) => box.value);
+  return all.length ? all : stations;
+}
+
+function about(answer) {
+  const span = lasting("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
+  const made = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone ?? t("plot.local") });
+  return `${made} ${t("plot.drag")}`;
+}
+
+function say(text) {
+  const about = document.getElementById("charts-about");
+  if (about.textContent !== text) about.textContent = text;
+}
+
+/** Show another range of time: the address changes, table and charts follow. */
+function zoom(fromMs, toMs) {
+  const clock = new Clock(shown.zone);
+  const url = new URL(location.href);
+  for (const name of ["from", "to", "cursor"]) url.searchParams.delete(name);
+  const middle = (fromMs + toMs) / 2;
+  const half = Math.max(LEAST_SPAN_MS, toMs - fromMs) / 2;
+  url.searchParams.set("from", clock.text(middle - half));
+  if (middle + half < Date.now()) url.searchParams.set("to", clock.text(middle + half));
+  go(url.href).catch(() => location.assign(url.href));
+}
+
+/** The buttons zoom too, for who can't drag. */
+function press(event) {
+  const button = event.target.closest("[data-zoom]");
+  if (!button || !shown?.to_ms) return;
+  const middle = (shown.from_ms + shown.to_ms) / 2;
+  const half = ((shown.to_ms - shown.from_ms) / 2) * (button.dataset.zoom === "in" ? 0.5 : 2);
+  zoom(middle - half, middle + half);
+}

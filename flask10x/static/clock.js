@@ -1,0 +1,48 @@
+// Times as the server's clock shows them, wherever the reader is.
+
+const DAY_MS = 86_400_000;
+const language = document.documentElement.lang;
+
+/** Formats instants in a zone; a name that the browser does not know means the browser's own. */
+export class Clock {
+  constructor(zone) {
+    this.zone = known(zone) ? zone : undefined;
+    const format = (options) => new Intl.DateTimeFormat(language, { timeZone: this.zone, hourCycle: "h23", ...options });
+    this.time = format({ hour: "2-digit", minute: "2-digit" });
+    this.second = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    this.day = format({ month: "short", day: "numeric" });
+    this.month = format({ year: "numeric", month: "short" });
+    // Sweden writes ISO 8601, which is also how the table shows a time and how a filter reads it.
+    this.iso = new Intl.DateTimeFormat("sv-SE", { timeZone: this.zone, dateStyle: "short", timeStyle: "medium" });
+  }
+
+  /** `2025-08-24 09:00:00` */
+  text(ms) {
+    return this.iso.format(ms);
+  }
+
+  /** For uPlot, which looks at the parts of a Date to place its ticks. */
+  date = (ms) => (this.zone ? uPlot.tzDate(new Date(ms), this.zone) : new Date(ms));
+
+  /** The labels of an axis: the day where it changes, else the hour. */
+  labels(splits, stepMs) {
+    let shown = "";
+    return splits.map((ms) => {
+      if (stepMs >= 28 * DAY_MS) return this.month.format(ms);
+      const day = this.day.format(ms);
+      if (stepMs >= DAY_MS) return day;
+      const clock = (stepMs < 60_000 ? this.second : this.time).format(ms);
+      const text = day === shown ? clock : `${clock}\n${day}`;
+      shown = day;
+      return text;
+    });
+  }
+}
+
+function known(zone) {
+  try {
+    return Boolean(zone && new Intl.DateTimeFormat("en", { timeZone: zone }));
+  } catch {
+    return false;
+  }
+}

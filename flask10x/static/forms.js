@@ -1,0 +1,57 @@
+// What a form can do more with a script: a picker beside each time, fields left out when empty,
+// and a button that copies the curl command.
+
+/** Give each time field the browser's own picker; the text field stays, for `-24h` and the like. */
+export function addPickers() {
+  if (!("showPicker" in HTMLInputElement.prototype)) return;
+  for (const field of document.querySelectorAll("input[data-pick]")) {
+    if (field.parentElement.querySelector(".pick")) continue;
+    const picker = make("input", { type: "datetime-local", step: "1", tabIndex: -1, ariaHidden: "true" });
+    const button = make("button", { type: "button", className: "pick", textContent: "📅" });
+    button.ariaLabel = `${field.parentElement.firstElementChild.textContent}: ${field.dataset.pick}`;
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      picker.value = /^\d{4}-\d\d-\d\d/.test(field.value) ? asPicked(field.value) : "";
+      picker.showPicker();
+    });
+    picker.addEventListener("change", () => (field.value = picker.value.replace("T", " ")));
+    field.after(button, picker);
+  }
+}
+
+/** `2025-08-24`, `2025-08-24 09:00` as the picker wants it. */
+function asPicked(text) {
+  const [day, clock = "00:00"] = text.split(/[T ]/);
+  return `${day}T${clock.match(/^\d\d:\d\d(:\d\d)?/)?.[0] ?? "00:00"}`;
+}
+
+/** Empty fields would make the address long. */
+export function leaveOutEmpty() {
+  document.addEventListener("submit", (event) => {
+    for (const field of event.target.elements) {
+      if (field.name && !field.value.trim()) field.disabled = true;
+    }
+  });
+  // A page that comes back from the browser's cache must be whole again.
+  addEventListener("pageshow", () => {
+    for (const field of document.querySelectorAll("form :disabled")) field.disabled = false;
+  });
+}
+
+/** The clipboard is only there over HTTPS and on localhost; elsewhere the command is selected. */
+export function copyCurl() {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("#copy");
+    if (!button) return;
+    const field = document.getElementById("curl");
+    field.select();
+    const copied = navigator.clipboard
+      ? await navigator.clipboard.writeText(field.value).then(() => true, () => false)
+      : document.execCommand("copy");
+    if (copied) button.textContent = button.dataset.copied;
+  });
+}
+
+function make(tag, properties) {
+  return Object.assign(document.createElement(tag), properties);
+}

@@ -1,0 +1,102 @@
+// What is new: asked for every ten seconds, told politely, shown when the reader wants it.
+
+import { onChange, show } from "./view.js";
+import { lasting, t } from "./texts.js";
+
+const EVERY_MS = 10_000;
+const CARDS_EVERY_MS = 30_000;
+// An answer to `since` holds at most this many; more are told as "more than".
+const MOST = 999;
+
+let lastId = null;
+let found = 0;
+let paused = false;
+let drawnAt = performance.now();
+
+export function start() {
+  take();
+  onChange((names) => {
+    if (names.includes("table")) take();
+    if (names.includes("cards")) drawnAt = performance.now();
+  });
+  document.addEventListener("click", press);
+  setInterval(ask, EVERY_MS);
+  setInterval(grow, 1000);
+  let cardsAt = performance.now();
+  setInterval(() => {
+    if (document.hidden || paused || performance.now() - cardsAt < CARDS_EVERY_MS) return;
+    cardsAt = performance.now();
+    show(location.href, ["cards"]).catch(() => {});
+  }, 1000);
+}
+
+const table = () => document.getElementById("table");
+// A page further on has no data-live: who reads there is not disturbed.
+const resting = () => document.hidden || paused || !table()?.dataset.live;
+
+/** Begin at what the table shows. */
+function take() {
+  lastId = table()?.dataset.lastId ?? null;
+  found = 0;
+  const pause = document.getElementById("pause");
+  if (pause) pause.hidden = false;
+  showState();
+}
+
+async function ask() {
+  if (resting() || lastId === null || found > MOST) return;
+  const address = new URL(table().dataset.live, location.href);
+  address.searchParams.set("since", lastId);
+  try {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    const asked = lastId;
+    const readings = await answer.json();
+    if (asked !== lastId) return;
+    lastId = answer.headers.get("X-Last-Id") ?? lastId;
+    tell(readings.length);
+  } catch {
+    announce(t("live.stopped"), true);
+  }
+}
+
+function tell(number) {
+  found += number;
+  if (number) show(location.href, ["cards"]).catch(() => {});
+  if (found > MOST) announce(t("live.more", { n: MOST }));
+  else if (found) announce(found === 1 ? t("live.one") : t("live.new", { n: found }));
+  else announce("");
+}
+
+function announce(text, isTrouble = false) {
+  const button = document.getElementById("new");
+  button.hidden = !text;
+  button.disabled = isTrouble;
+  if (button.textContent !== text) button.textContent = text;
+}
+
+function press(event) {
+  if (event.target.closest("#new")) {
+    show(location.href).then(() => table().querySelector(".scroll")?.focus({ preventScroll: true }));
+  }
+  if (event.target.closest("#pause")) {
+    paused = !paused;
+    showState();
+  }
+}
+
+function showState() {
+  const pause = document.getElementById("pause");
+  if (!pause) return;
+  pause.ariaPressed = String(paused);
+  pause.textContent = t(paused ? "live.resume" : "live.pause");
+}
+
+/** Ages grow while nobody asks the server. */
+function grow() {
+  const passed = (performance.now() - drawnAt) / 1000;
+  for (const time of document.querySelectorAll("[data-age]")) {
+    const text = lasting(time.dataset.kind, Number(time.dataset.age) + passed);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}

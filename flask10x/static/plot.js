@@ -1,0 +1,210 @@
+// One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
+
+import { aligned, lonely } from "./lines.js";
+import { columnName, stationName, t } from "./texts.js";
+
+// Beside the colour, so that colour is never the only sign.
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
+const DIGITS = { ppm: 0, "Ω": 0, V: 3, "": 1 };
+const SIGN_WIDTH = 26;
+
+/** What a series is called: its station, and its measurement where that is not the quantity itself. */
+export function nameOf(series) {
+  const station = stationName(series.endpoint);
+  return series.measurement === series.quantity ? station : `${station} ${columnName(series.measurement)}`;
+}
+
+export function textOf(value, unit) {
+  if (value === null || value === undefined) return "–";
+  const digits = DIGITS[unit] ?? 1;
+  const number = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+  return `${number.format(value)}${unit && !["°C", "%"].includes(unit) ? " " : ""}${unit}`;
+}
+
+export class Plot {
+  /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. */
+  constructor(group, answer, clock, styles, onZoom) {
+    this.group = group;
+    this.answer = answer;
+    this.clock = clock;
+    this.unit = group[0].unit;
+    this.styles = styles;
+    this.data = aligned(group, answer.bucket_ms);
+    this.figure = make("figure", { className: "chart" });
+    this.figure.append(this.#caption(), this.#canvas());
+    this.onZoom = onZoom;
+  }
+
+  /** Draw; the figure has to be in the page, for its width counts. */
+  draw() {
+    const { width, height } = this.#size();
+    this.chart = new uPlot(this.#options(width, height), this.data, this.box);
+    this.watch = new ResizeObserver(() => this.chart.setSize(this.#size()));
+    this.watch.observe(this.box);
+  }
+
+  destroy() {
+    this.watch?.disconnect();
+    this.chart?.destroy();
+  }
+
+  #size() {
+    return { width: this.box.clientWidth, height: this.box.clientHeight };
+  }
+
+  #caption() {
+    const caption = make("figcaption", {});
+    this.at = make("span", { className: "at" });
+    this.keys = make("ul", { className: "keys" });
+    this.values = this.group.map((series, place) => this.#key(series, place));
+    caption.append(make("strong", { textContent: this.title }), this.at, this.keys);
+    return caption;
+  }
+
+  get title() {
+    return columnName(this.group[0].quantity) + (this.unit ? ` (${this.unit})` : "");
+  }
+
+  /** A line of the legend, which is also the switch of its series. */
+  #key(series, place) {
+    const button = make("button", { type: "button", ariaPressed: "true", title: t("plot.hide", { name: nameOf(series) }) });
+    const value = make("span", {});
+    button.append(sign(this.styles[place]), make("span", { textContent: nameOf(series) }), value);
+    button.addEventListener("click", () => {
+      const shown = button.ariaPressed !== "true";
+      button.ariaPressed = String(shown);
+      for (const offset of [1, 2, 3]) this.chart.setSeries(place * 3 + offset, { show: shown });
+    });
+    const item = make("li", {});
+    item.append(button);
+    this.keys.append(item);
+    return value;
+  }
+
+  #canvas() {
+    this.box = make("div", { className: "plot", tabIndex: 0, role: "img", ariaLabel: this.#summary() });
+    this.box.addEventListener("keydown", (event) => this.#step(event));
+    return this.box;
+  }
+
+  /** What the picture shows, in words. */
+  #summary() {
+    const lines = this.group.map((series) => {
+      const last = series.avg.at(-1);
+      const [low, high] = [series.min, series.max].map((values, highest) => values.reduce((a, b) => (highest ? Math.max(a, b) : Math.min(a, b))));
+      return t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
+    });
+    return `${this.title}. ${lines.join("; ")}`;
+  }
+
+  #options(width, height) {
+    const { styles } = this;
+    const css = getComputedStyle(document.documentElement);
+    const [text, line] = ["--quiet", "--line"].map((name) => css.getPropertyValue(name).trim());
+    const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
+    return {
+      width,
+      height,
+      ms: 1,
+      tzDate: this.clock.date,
+      legend: { show: false },
+      cursor: { sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind: { dblclick: () => null } },
+      scales: { x: { time: true, range: () => [this.answer.from_ms, this.answer.to_ms] }, y: { range: roomy } },
+      axes: [
+        { ...axis, space: 64, size: 40, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
+        { ...axis, size: 54, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(10)))) },
+      ],
+      series: [{}, ...this.group.flatMap((_, place) => three(styles[place]))],
+      bands: this.group.map((_, place) => ({ series: [place * 3 + 3, place * 3 + 2], fill: styles[place].band })),
+      hooks: { setCursor: [(chart) => this.#tell(chart)], setSelect: [(chart) => this.#select(chart)] },
+    };
+  }
+
+  /** The values under the cursor, beside the names. */
+  #tell(chart) {
+    const { idx, left } = chart.cursor;
+    const time = left >= 0 && idx !== null && idx !== undefined ? this.data[0][idx] : null;
+    this.at.textContent = time === null ? "" : this.clock.text(time);
+    this.values.forEach((span, place) => {
+      const near = time === null ? null : this.#near(place, time);
+      span.textContent = near === null ? "" : this.#range(place, near);
+    });
+  }
+
+  /** The bucket of a series that is nearest to a time, but no further away than a gap. */
+  #near(place, time) {
+    const { times_ms: times, gap_ms: gap } = this.group[place];
+    const bucket = this.answer.bucket_ms;
+    let nearest = 0;
+    times.forEach((start, i) => {
+      if (Math.abs(start + bucket / 2 - time) < Math.abs(times[nearest] + bucket / 2 - time)) nearest = i;
+    });
+    return Math.abs(times[nearest] + bucket / 2 - time) <= Math.max(bucket, gap ?? bucket) ? nearest : null;
+  }
+
+  #range(place, i) {
+    const series = this.group[place];
+    const [low, mean, high] = [series.min[i], series.avg[i], series.max[i]].map((value) => textOf(value, this.unit));
+    return low === high ? mean : `${mean} (${low} – ${high})`;
+  }
+
+  #select(chart) {
+    const { left, width } = chart.select;
+    if (width < 4) return;
+    const [from, to] = [left, left + width].map((x) => chart.posToVal(x, "x"));
+    chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.onZoom(from, to);
+  }
+
+  /** The arrow keys move the cursor. */
+  #step(event) {
+    const move = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const last = this.data[0].length - 1;
+    const idx = Math.min(last, Math.max(0, (this.chart.cursor.idx ?? last) + move));
+    this.chart.setCursor({ left: this.chart.valToPos(this.data[0][idx], "x"), top: 10 });
+  }
+}
+
+/** Average, minimum, maximum of a series; only the average is drawn as a line. */
+function three({ colour, dash }) {
+  const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
+  const edge = { stroke: "transparent", width: 0, points: { show: false } };
+  return [{ stroke: colour, width: 1.75, dash, points: { show: false, size: 5, fill: colour, filter: isolated } }, edge, edge];
+}
+
+/** Some room above and below, so that no line runs along the edge. */
+function roomy(_, low, high) {
+  if (low === null || high === null) return [0, 1];
+  const margin = (high - low) * 0.08 || Math.abs(high) * 0.02 || 1;
+  return [low - margin, high + margin];
+}
+
+/** Colours and dashes of the stations: the same in every chart of the page. */
+export function stylesOf(group, stations) {
+  const css = getComputedStyle(document.documentElement);
+  const taken = new Set();
+  return group.map((series) => {
+    let place = stations.indexOf(series.endpoint);
+    while (taken.has(place) && place < DASHES.length - 1) place += 1;
+    taken.add(place);
+    const colour = css.getPropertyValue(`--series-${place + 1}`).trim();
+    return { colour, dash: DASHES[place], band: `color-mix(in srgb, ${colour} 20%, transparent)` };
+  });
+}
+
+/** A piece of the line, as it is drawn. */
+function sign({ colour, dash }) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const line = document.createElementNS(space, "line");
+  for (const [name, value] of Object.entries({ width: SIGN_WIDTH, height: 8, "aria-hidden": "true" })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ x1: 0, x2: SIGN_WIDTH, y1: 4, y2: 4, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") })) line.setAttribute(name, value);
+  svg.append(line);
+  return svg;
+}
+
+function make(tag, properties) {
+  return Object.assign(document.createElement(tag), properties);
+}
