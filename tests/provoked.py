@@ -25,10 +25,17 @@ def killed_at(
 
     False when it made fewer such calls, and ended well.
     """
+    return python_killed_at(call, number, ["-m", "flask10x", *arguments], environment)
+
+
+def python_killed_at(
+    call: str, number: int, arguments: Sequence[str], environment: Mapping[str, str]
+) -> bool:
+    """The same for Python with these arguments."""
     inject = f"inject={call}:signal=KILL:when={number}"
     strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
     # Without bytecode: writing it would be a rename of Python's own.
-    command = [sys.executable, "-B", "-m", "flask10x", *arguments]
+    command = [sys.executable, "-B", *arguments]
     done = subprocess.run(
         [*strace, *command],
         env={"PATH": "/usr/bin:/bin", **environment},

@@ -19,6 +19,7 @@ from flask10x.readings import Reading
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
+from tests.provoked import needs_strace, python_killed_at
 from tests.rows import execute, pico, select
 from tests.test_keeper import Clock
 from tests.test_writer import write_lock
@@ -29,6 +30,9 @@ NO_TWO = (
     "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
     " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
 )
+
+
+LONG_CALLS = ("pwrite64", "fcntl", "flock")
 
 
 @contextmanager
@@ -105,6 +109,41 @@ def test_a_file_that_is_still_there_after_the_commit_is_only_removed(
     leftovers.step()
     assert files(settings) == []
     assert len(select(database.path, STORED)) == 3
+
+
+STEP = """
+import time
+from flask10x import settings
+from flask10x.leftovers import Leftovers
+from flask10x.sqlite import Database
+config = settings.load()
+database = Database(config)
+Leftovers(config, database, time.monotonic).step()
+database.close()
+"""
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "call",
+    ["fdatasync", "unlink", *(pytest.param(c, marks=pytest.mark.long) for c in LONG_CALLS)],
+)
+def test_whoever_dies_while_storing_it_is_stored_once(
+    settings: Settings, database: Database, leftovers: Leftovers, clock: Clock, call: str
+) -> None:
+    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    deaths = 0
+    while True:
+        stop_locked(settings, LEFT)
+        died = python_killed_at(call, deaths + 1, ["-c", STEP], environment)
+        clock.now_sec += LOOK_EVERY_SEC
+        leftovers.step()
+        assert files(settings) == []
+        assert len(select(database.path, STORED)) == 3 * (deaths + 1)
+        if not died:
+            break
+        deaths += 1
+    assert deaths > 0
 
 
 def test_it_is_tried_again_and_said_once(
