@@ -74,7 +74,9 @@ class Sender:
     def _note(self, number: int, answer: Answer) -> None:
         check_ingest_answer(answer)
         self.statuses[answer.status] += 1
+        promise = self.service.environment.get("FLASK10X_ACK", "enqueued")
         if answer.status == 200:
+            assert answer.json == {"status": promise}
             self.acknowledged.append(number)
             return
         self.refused.append(number)
@@ -84,6 +86,10 @@ class Sender:
             return
         assert answer.status == 503, answer
         assert int(answer.headers["retry-after"]) > 0
+        assert answer.json["status"] == "queued_failed"
+        if "detail" in answer.json:
+            assert promise == "committed"
+            assert answer.json["detail"].endswith("; it may yet be stored")
 
 
 def is_stored(service: Service, number: int) -> bool:
