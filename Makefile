@@ -7,19 +7,33 @@ PROCESSES ?= 4
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 
+CHARTS := flask10x/static/vendor/uPlot.iife.min.js
+# Only tests need it, and only where npm is.
+AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
+
 .DEFAULT_GOAL := help
 .PHONY: help run develop test soak figures check format format-check lint types migrations wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
-run: $(VENV)/.runtime ## install into .venv, migrate the database, serve on port 8888
+run: $(VENV)/.runtime charts ## install into .venv, migrate the database, serve on port 8888
 	$(BIN)/flask10x serve
 
-develop: $(VENV)/.runtime ## the same with Flask's threaded server, in one process
+develop: $(VENV)/.runtime charts ## the same with Flask's threaded server, in one process
 	$(BIN)/flask10x serve --development
 
-test: $(VENV)/.develop ## install what tests need and run them all (under 5 minutes)
+static: $(CHARTS) ## fetch the chart library of the history page (needs npm)
+
+# Without npm, or without a network, everything but the charts works.
+charts:
+	@[ -e $(CHARTS) ] || ! command -v npm >/dev/null || $(MAKE) --no-print-directory static || true
+	@[ -e $(CHARTS) ] || echo "The history page has no charts: install npm, then make static. All else works."
+
+pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (needs chromium)
+	FLASK10X_PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
+
+test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 5 minutes)
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
 
 soak: $(VENV)/.develop ## the long variants (hours); then `make figures` renews the table of docs/durability.md
@@ -53,7 +67,17 @@ wheel: $(VENV)/.develop ## build the wheel into dist/
 	$(BIN)/python -m build
 
 clean: ## remove what was installed and built; the data in instance/ stays
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build node_modules flask10x/static/vendor
+
+$(CHARTS): package-lock.json
+	npm ci --omit=dev
+	mkdir -p $(@D)
+	cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css $(@D)
+	cp node_modules/uplot/LICENSE $(@D)/uPlot.LICENSE.txt
+	touch $@
+
+node_modules/axe-core/axe.min.js: package-lock.json | $(CHARTS)
+	-npm ci && touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

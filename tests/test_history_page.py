@@ -86,9 +86,9 @@ def test_a_card_shows_latest_values_age_state_and_what_is_missing(
     cards = [words(part) for part in client.get("/history").text.split("<article")[1:]]
     assert "Pico data receiving 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
     assert "receiving 2 min ago CO₂ 650 ppm" in cards[1]
-    assert "silent nothing for 2 min Temperature 30.2 °C" in cards[2]
+    assert "silent for 2 min Temperature 30.2 °C" in cards[2]
     assert "▲ Missing: Gas resistance" in cards[2]
-    assert "silent nothing for 8 min" in cards[3]
+    assert "silent for 8 min" in cards[3]
     assert "▲ Missing: Temperature (DS18B20)" in cards[3]
 
 

@@ -16,6 +16,7 @@ const REFRESH_MS = 60_000;
 let plots = [];
 let shown = null;
 let asked = 0;
+let jumped = false;
 
 export function start() {
   if (!globalThis.uPlot || !document.getElementById("plots")) return;
@@ -54,15 +55,23 @@ function address(box) {
 }
 
 function redraw(answer) {
+  // A range that goes on until now shows how long nothing has come.
+  if (isLive() && new URL(location.href).searchParams.has("from")) answer.to_ms = Math.max(answer.to_ms, Date.now());
   shown = answer;
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
-  const groups = [...byQuantity(answer).values()];
   const stations = [...new Set(answer.series.map((series) => series.endpoint))];
-  plots = groups.map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom));
+  plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom));
   document.getElementById("plots").replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
+  jump();
   say(plots.length ? about(answer) : t("plot.none"));
+}
+
+/** The charts push the table down; who came for the table is taken along, once. */
+function jump() {
+  if (!jumped && location.hash) document.querySelector(location.hash)?.scrollIntoView({ behavior: "instant" });
+  jumped = true;
 }
 
 /** The stations in the order of the registry, so that each keeps its colour whatever is chosen. */

@@ -7,7 +7,8 @@ export function addPickers() {
   for (const field of document.querySelectorAll("input[data-pick]")) {
     if (field.parentElement.querySelector(".pick")) continue;
     const picker = make("input", { type: "datetime-local", step: "1", tabIndex: -1, ariaHidden: "true" });
-    const button = make("button", { type: "button", className: "pick", textContent: "📅" });
+    const button = make("button", { type: "button", className: "pick" });
+    button.append(calendar());
     button.ariaLabel = `${field.parentElement.firstElementChild.textContent}: ${field.dataset.pick}`;
     button.addEventListener("click", (event) => {
       event.preventDefault();
@@ -54,4 +55,15 @@ export function copyCurl() {
 
 function make(tag, properties) {
   return Object.assign(document.createElement(tag), properties);
+}
+
+function calendar() {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const path = document.createElementNS(space, "path");
+  for (const [name, value] of Object.entries({ width: 18, height: 18, viewBox: "0 0 18 18", "aria-hidden": "true" })) svg.setAttribute(name, value);
+  path.setAttribute("d", "M2.5 4.5h13v11h-13zM2.5 8h13M6 2v4M12 2v4");
+  for (const [name, value] of Object.entries({ fill: "none", stroke: "currentColor", "stroke-width": 1.5 })) path.setAttribute(name, value);
+  svg.append(path);
+  return svg;
 }

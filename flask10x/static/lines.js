@@ -1,13 +1,13 @@
 // The answer of /history/series as columns for uPlot: one axis of time, null where a line breaks.
 
-/** The series of one quantity, in the order in which its chart shows them. */
+/** The series of each quantity; what most of them measure comes first. */
 export function byQuantity(answer) {
   const groups = new Map();
   for (const series of answer.series) {
     if (!groups.has(series.quantity)) groups.set(series.quantity, []);
     groups.get(series.quantity).push(series);
   }
-  return groups;
+  return [...groups.values()].sort((one, other) => other.length - one.length);
 }
 
 /** Times, averages, minima, maxima of one series; nulls in the first bucket of each gap. */

@@ -8,10 +8,13 @@ const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
 const DIGITS = { ppm: 0, "Ω": 0, V: 3, "": 1 };
 const SIGN_WIDTH = 26;
 
-/** What a series is called: its station, and its measurement where that is not the quantity itself. */
+/** What a series is called: its station, and its sensor where the station has several. */
 export function nameOf(series) {
   const station = stationName(series.endpoint);
-  return series.measurement === series.quantity ? station : `${station} ${columnName(series.measurement)}`;
+  if (series.measurement === series.quantity) return station;
+  const name = columnName(series.measurement);
+  // The title says the quantity; "Temperature (DHT11)" adds its sensor.
+  return `${station} ${name.match(/[(（](.+)[)）]$/)?.[1] ?? name}`;
 }
 
 export function textOf(value, unit) {
@@ -181,16 +184,16 @@ function roomy(_, low, high) {
   return [low - margin, high + margin];
 }
 
-/** Colours and dashes of the stations: the same in every chart of the page. */
+/** A station has its colour in every chart of the page; dashes tell the lines of one chart apart. */
 export function stylesOf(group, stations) {
   const css = getComputedStyle(document.documentElement);
   const taken = new Set();
-  return group.map((series) => {
+  return group.map((series, line) => {
     let place = stations.indexOf(series.endpoint);
     while (taken.has(place) && place < DASHES.length - 1) place += 1;
     taken.add(place);
-    const colour = css.getPropertyValue(`--series-${place + 1}`).trim();
-    return { colour, dash: DASHES[place], band: `color-mix(in srgb, ${colour} 20%, transparent)` };
+    const colour = css.getPropertyValue(`--series-${(place % DASHES.length) + 1}`).trim();
+    return { colour, dash: DASHES[line % DASHES.length], band: `color-mix(in srgb, ${colour} 20%, transparent)` };
   });
 }
 

@@ -9,6 +9,9 @@ import pytest
 
 from .service import PROJECT, Service, reserved_port
 
+VENDOR = PROJECT / "flask10x" / "static" / "vendor"
+CHARTS = "uPlot.iife.min.js"
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,6 +41,12 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
         "flask10x/py.typed",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "migrations", "benchmarks"))]
+
+
+@pytest.mark.skipif(not (VENDOR / CHARTS).is_file(), reason="needs `make static` (npm)")
+def test_it_brings_the_charts_and_their_licence(installed: Path) -> None:
+    brought = {path.name for path in (installed / VENDOR.relative_to(PROJECT)).iterdir()}
+    assert brought == {CHARTS, "uPlot.min.css", "uPlot.LICENSE.txt"}
 
 
 def test_it_serves(installed: Path, tmp_path: Path) -> None:
