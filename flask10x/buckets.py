@@ -1,5 +1,6 @@
 """Buckets of a chart: how wide they are for a range of time, and what a bucket holds."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,10 +56,18 @@ class Bucket:
     minimum: float | None = None
     maximum: float | None = None
 
-    def add(self, count: int, total: float, minimum: float | None, maximum: float | None) -> None:
-        """Take in some more values."""
+    @property
+    def average(self) -> float | None:
+        """None where the sum is no number any more."""
+        average = self.total / self.count
+        return average if math.isfinite(average) else None
+
+    def add(
+        self, count: int, total: float | None, minimum: float | None, maximum: float | None
+    ) -> None:
+        """Take in some more values; `total` is None where SQLite can't tell it."""
         self.count += count
-        self.total += total
+        self.total += math.nan if total is None else total
         if minimum is not None:
             self.minimum = minimum if self.minimum is None else min(self.minimum, minimum)
         if maximum is not None:

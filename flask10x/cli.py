@@ -9,7 +9,17 @@ import click
 
 from flask10x.errors import Flask10xError
 
-COMMANDS = ("serve", "migrate", "export", "import", "backup", "restore", "check", "rejected")
+COMMANDS = (
+    "serve",
+    "migrate",
+    "export",
+    "import",
+    "backup",
+    "restore",
+    "check",
+    "rejected",
+    "rollups",
+)
 # Python keeps this word for itself.
 MODULES = {"import": "import_"}
 

@@ -8,8 +8,9 @@ from datetime import tzinfo
 from flask10x.queries import Row
 from flask10x.question import Query
 from flask10x.readings import nested
-from flask10x.series import Chart, Line
+from flask10x.series import Chart
 from flask10x.stations import BY_ENDPOINT
+from flask10x.sums import Line
 from flask10x.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
@@ -95,7 +96,7 @@ def _line_object(line: Line, bucket_ms: int) -> dict[str, object]:
         "gap_ms": line.gap_ms,
         "times_ms": [number * bucket_ms for number, _ in found],
         "min": [bucket.minimum for _, bucket in found],
-        "avg": [bucket.total / bucket.count for _, bucket in found],
+        "avg": [bucket.average for _, bucket in found],
         "max": [bucket.maximum for _, bucket in found],
         "count": [bucket.count for _, bucket in found],
     }

@@ -76,7 +76,7 @@ def save(database: Database, name: str, state: State) -> None:
         if state.intent is not None:
             connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
 
-    _commit(database, change)
+    commit(database, change)
 
 
 def _position(connection: Connection, name: str) -> Position | None:
@@ -105,7 +105,11 @@ def _columns(position: Position) -> dict[str, int]:
     return columns | (mark or {})
 
 
-def _commit(database: Database, change: Callable[[Connection], None]) -> None:
+def commit(database: Database, change: Callable[[Connection], None]) -> None:
+    """Make the change in a transaction, and wait some seconds for others who write.
+
+    Raises LockTimeout or sqlalchemy.exc.DBAPIError when it could not be done.
+    """
     for left in reversed(range(COMMIT_TRIES)):
         try:
             with database.commit() as connection:

@@ -3,43 +3,25 @@
 The buckets are computed by SQLite; what the answer looks like is in docs/series.md.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
-from flask10x import queries
-from flask10x.buckets import MAX_BUCKETS, Bucket, Window, width_ms
+from flask10x import queries, rollups, sums
+from flask10x.buckets import HOUR_MS, MAX_BUCKETS, Window, width_ms
 from flask10x.question import Query
-from flask10x.statements import Branch, FilterShape, asked, filter_clauses, missing_clause
-from flask10x.stations import Measurement, Station
+from flask10x.statements import asked
+from flask10x.stations import Station
+from flask10x.sums import Line, Wanted
 from flask10x.tables import readings
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
-# A sender that leaves out two readings has a gap; one that only hurries or lags has none.
-GAP_INTERVALS = 3
-
-
-@dataclass(slots=True)
-class Line:
-    """One measurement of one station, its buckets by their number."""
-
-    station: Station
-    measurement: Measurement
-    interval_ms: int | None
-    """The usual time between two of the station's readings; None when that can't be told."""
-    buckets: dict[int, Bucket] = field(default_factory=lambda: defaultdict(Bucket))
-
-    @property
-    def gap_ms(self) -> int | None:
-        """A longer time without a reading is a gap."""
-        return None if self.interval_ms is None else GAP_INTERVALS * self.interval_ms
+# What is not rolled up yet is read one by one, of all times and stations; beyond this, as after the
+# import of an old file, reading the range itself is quicker.
+MOST_ROWS_BEHIND = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +42,27 @@ def chart(connection: Connection, query: Query) -> Chart:
     window = _window(connection, query)
     if window is None:
         return Chart(None, "readings", 0, [])
+    rolled_up = _rolled_up(connection, query, window)
     branches, shape, values = asked(query)
     count, lines = 0, []
     for branch in branches:
-        station = branch[0]
-        own = _lines(connection, query, station, window)
-        count += _add_readings(connection, branch, shape, values, window, own)
+        wanted = Wanted(branch, shape, values)
+        own = _lines(connection, query, wanted.station, window)
+        if rolled_up is None:
+            count += sums.of_readings(connection, wanted, window, own)
+        else:
+            count += sums.of_rollups(connection, wanted, window, own, rolled_up)
         lines += [line for line in own if line.buckets]
-    return Chart(window, "readings", count, lines)
+    return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)
+
+
+def _rolled_up(connection: Connection, query: Query, window: Window) -> int | None:
+    """Up to which id the roll-ups can stand for the readings; None when they can't be used."""
+    if window.bucket_ms % HOUR_MS or query.filters or query.incomplete:
+        return None
+    if rollups.behind(connection) > MOST_ROWS_BEHIND:
+        return None
+    return rollups.position(connection)
 
 
 def _window(connection: Connection, query: Query) -> Window | None:
@@ -90,52 +85,6 @@ def _interval_ms(connection: Connection, station: Station, window: Window) -> in
     intervals = [later - earlier for later, earlier in pairwise(times)]
     longer = [interval for interval in intervals if interval > 0]
     return round(median(longer)) if longer else None
-
-
-def _add_readings(
-    connection: Connection,
-    branch: Branch,
-    shape: tuple[FilterShape, ...],
-    values: dict[str, float],
-    window: Window,
-    lines: list[Line],
-) -> int:
-    """Put the station's readings of the window into their buckets; how many there are."""
-    statement = _sums(branch, tuple(line.measurement.column for line in lines), shape)
-    count = 0
-    for low, high in window.pieces():
-        ends = {"low_ms": low, "high_ms": high, "bucket_ms": window.bucket_ms}
-        for number, rows, *sums in connection.execute(statement, values | ends):
-            count += rows
-            for line, part in zip(lines, _in_fours(sums), strict=True):
-                if part[0]:
-                    line.buckets[number].add(*part)
-    return count
-
-
-def _in_fours(sums: list[Any]) -> Iterator[tuple[Any, Any, Any, Any]]:
-    return zip(*[iter(sums)] * 4, strict=True)
-
-
-@lru_cache(maxsize=256)
-def _sums(
-    branch: Branch, columns: tuple[str, ...], filters: tuple[FilterShape, ...]
-) -> Select[Any]:
-    station, needed = branch
-    at = readings.c.received_at
-    number = (at // bindparam("bucket_ms")).label("number")
-    return (
-        select(number, func.count(), *(part for c in columns for part in sums_of(readings.c[c])))
-        .where(readings.c.endpoint == station.endpoint)
-        .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
-        .where(*filter_clauses(filters), *missing_clause(needed))
-        .group_by("number")
-    )
-
-
-def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
-    """Count, total, least and greatest of a column's values; NULLs are left out."""
-    return (func.count(column), func.total(column), func.min(column), func.max(column))
 
 
 _LAST_TIMES = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, column, func, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import disk, queries, revisions
+from flask10x import disk, queries, revisions, rollups
 from flask10x.findings import Finding, span
 from flask10x.settings import Settings
 from flask10x.sqlite import JOURNAL, WAL, beside, code_of, last_id, reason_of
@@ -62,6 +62,7 @@ class Inside:
             "integrity": self._integrity,
             "schema": self._schema,
             "followers": self._followers,
+            "rollups": self._rollups,
             "stations": self._stations,
         }
 
@@ -108,6 +109,15 @@ class Inside:
             text = f"{name} is {behind} rows behind, the oldest of {since}"
             return Finding("WARN", "follower", text, details)
         return Finding("ok", "follower", f"{name} is {behind} rows behind", details)
+
+    def _rollups(self, connection: Connection) -> list[Finding]:
+        at, behind = rollups.position(connection), rollups.behind(connection)
+        details = {"last_id": at, "rows_behind": behind}
+        if behind < 0:
+            text = f"at {at}, beyond the last reading {at + behind}: flask10x rollups --rebuild"
+            return [Finding("FAIL", "rollups", text, details)]
+        # Late is only slow: a chart takes the rest from the readings.
+        return [Finding("ok", "rollups", f"{behind} rows behind", details)]
 
     def _stations(self, connection: Connection) -> list[Finding]:
         return [self._station(*last) for last in queries.last_received(connection).items()]
@@ -164,6 +174,8 @@ def _positions(connection: Connection) -> dict[str, int]:
     """The last id that each follower has finished; a CSV file goes by its name."""
     found = dict(connection.execute(select(followers.c.name, followers.c.last_id)).all())
     positions = {name.removeprefix("csv:"): at for name, at in found.items()}
+    # The roll-ups have a line of their own.
+    positions.pop(rollups.NAME, None)
     if _exports.name in inspect(connection).get_table_names():
         positions |= dict(connection.execute(select(_exports.c.name, _exports.c.last_id)).all())
     return positions

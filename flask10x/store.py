@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x import counters, logs, queries, sqlite
 from flask10x.damage import Damage
 from flask10x.files import Files
+from flask10x.follower import Follower
 from flask10x.gauges import Gauges
 from flask10x.inspection import Inspection
 from flask10x.locks import FileLock, lock_path
@@ -38,13 +39,14 @@ class Store:
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = Files(self.database.path, gauges, self.database.damage)
+        self._follower = Follower(self.database, time.monotonic)
         self._monitor = Monitor(
             settings,
             gauges,
             self._monitor_lock,
             self._last_received,
             time.monotonic,
-            self._files.step,
+            self._look_after_files,
         )
         self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(
@@ -72,6 +74,7 @@ class Store:
         if self._closed:
             return 0
         self._closed = True
+        self._follower.close()
         left = self.writer.close(0 if self.database.damage.known else DRAIN_SEC)
         self._stop.set()
         self._inspection.close()
@@ -83,6 +86,10 @@ class Store:
         log.info("Worker stops: %d readings not stored", left)
         logs.shutdown()
         return left
+
+    def _look_after_files(self) -> None:
+        self._files.step()
+        self._follower.step()
 
     def _last_received(self) -> dict[str, int | None]:
         with self.database.reader.begin() as connection:

@@ -119,3 +119,24 @@ rejected = Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
+
+# What the readings of one hour add up to, those up to the position of the follower `rollups`. A row
+# for each measurement of the station, also for one that was missing all the time. A row is short,
+# because a longer one than a fifth of a page would spill over.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("measurement", Text, primary_key=True),
+    # Hours of UTC since 1970.
+    Column("hour", Integer, primary_key=True),
+    # How many readings the hour has, and how many of them have a value.
+    Column("readings", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    # NULL where SQLite can't tell it: the sum of numbers near the end of a double.
+    Column("total", REAL),
+    Column("minimum", REAL),
+    Column("maximum", REAL),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flask10x import disk, health, revisions, sqlite
+from flask10x import disk, health, revisions, rollups, sqlite
 from flask10x.backup import backup
 from flask10x.cli import group
 from flask10x.findings import Finding, span, worst
@@ -19,6 +19,7 @@ from flask10x.health import check
 from flask10x.readings import Reading
 from flask10x.service import hold_database
 from flask10x.settings import Settings
+from flask10x.sqlite import Database
 from flask10x.writer import Writer
 from tests.conftest import MakeSettings
 from tests.provoked import small_disk
@@ -68,6 +69,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "ok   integrity",
         "ok   schema",
         *["ok   follower"] * 4,
+        "ok   rollups",
         *["ok   station"] * 4,
         "ok   WAL",
         "ok   leftovers",
@@ -214,6 +216,20 @@ def test_a_follower_that_is_behind_and_one_that_is_late(
         "WARN follower: OutsideEnv.csv is 1 rows behind, the oldest of 2025-08-22 22:46:40",
         "ok   follower: PicodataX.csv is 1 rows behind",
         "ok   follower: hourly is 1 rows behind",
+    ]
+
+
+def test_how_far_the_rollups_are(
+    settings: Settings, writer: Writer, database: Database, path: Path
+) -> None:
+    store(writer, pico(1), pico(2))
+    assert found(settings, "rollups") == ["ok   rollups: 2 rows behind"]
+    rollups.follow(database)
+    assert found(settings, "rollups") == ["ok   rollups: 0 rows behind"]
+    assert len(found(settings, "follower")) == 4
+    execute(path, "UPDATE followers SET last_id = 5")
+    assert found(settings, "rollups") == [
+        "FAIL rollups: at 5, beyond the last reading 2: flask10x rollups --rebuild"
     ]
 
 

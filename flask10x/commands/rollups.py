@@ -1,0 +1,86 @@
+"""`flask10x rollups`: how far they are, are they right, all of them anew."""
+
+import sys
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from flask10x import rollup_check, rollups, settings
+from flask10x.buckets import HOUR_MS
+from flask10x.errors import Flask10xError, SchemaError
+from flask10x.rollup_check import Difference
+from flask10x.rollups import Sums
+from flask10x.settings import Settings
+from flask10x.sqlite import Database, database_path, reason_of
+from flask10x.times import local_text
+
+SHOWN_DIFFERENCES = 10
+
+
+@click.command()
+@click.option("--verify", "action", flag_value="verify", help="Compare them with the readings.")
+@click.option("--rebuild", "action", flag_value="rebuild", help="Compute them all anew.")
+def command(action: str | None) -> None:
+    """Show how far the roll-ups of the charts have come; the service keeps them up to date.
+
+    Can be run while the service runs. Exit status: 1 when --verify finds a difference.
+    """
+    config = settings.load()
+    path = database_path(config)
+    if not path.exists():
+        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    database = Database(config)
+    try:
+        if action == "verify":
+            sys.exit(_verify(config, database))
+        if action == "rebuild":
+            _rebuild(database)
+        _show(database)
+    except DBAPIError as error:
+        raise Flask10xError(f"{path}: {reason_of(error)}") from error
+    finally:
+        database.close()
+
+
+def _show(database: Database) -> None:
+    with database.reader.begin() as connection:
+        at, behind = rollups.position(connection), rollups.behind(connection)
+    click.echo(f"rolled up to reading {at}, {behind} behind")
+
+
+def _rebuild(database: Database) -> None:
+    for left in rollup_check.rebuild(database):
+        if left:
+            click.echo(f"{left} readings left")
+
+
+def _verify(config: Settings, database: Database) -> int:
+    """Print what differs; the exit status."""
+    hours, differences = 0, 0
+    for looked in rollup_check.verify(database):
+        hours += looked.hours
+        for difference in looked.differences:
+            differences += 1
+            if differences <= SHOWN_DIFFERENCES:
+                click.echo(_text(config, difference))
+    click.echo(f"{hours} hours compared, {differences} differ")
+    if differences:
+        click.echo("flask10x rollups --rebuild computes them anew")
+    return 1 if differences else 0
+
+
+def _text(config: Settings, difference: Difference) -> str:
+    endpoint, hour = difference.hour
+    when = local_text(hour * HOUR_MS, config.zone)
+    stored, computed = map(_short, (difference.stored, difference.computed))
+    return f"{endpoint} {when}: rolled up {stored}, the readings give {computed}"
+
+
+def _short(rows: list[Sums]) -> str:
+    """`3 readings, co2 3 1836.0 600.0 620.0, …`: count, sum, least and greatest of each."""
+    if not rows:
+        return "nothing"
+    shown = [
+        f"{r['measurement']} {r['count']} {r['total']} {r['minimum']} {r['maximum']}" for r in rows
+    ]
+    return f"{rows[0]['readings']} readings, {', '.join(shown)}"
