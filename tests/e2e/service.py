@@ -83,6 +83,8 @@ class Service:
         self.csv_dir = self.data_dir / "csv"
         self.log_dir = self.data_dir / "logs"
         self.environment = _environment(self.data_dir, port, settings)
+        self.wrapper: tuple[str, ...] = ()
+        """A command that runs everything else: `strace`, say; it has to keep the process id."""
         self._output = folder / f"output-{port}.txt"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -99,7 +101,7 @@ class Service:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "flask10x", "serve", *options],
+                [*self.wrapper, sys.executable, "-m", "flask10x", "serve", *options],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -215,7 +217,7 @@ class Service:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Python with these arguments on the same settings; the status is the caller's to check."""
         return subprocess.run(
-            [sys.executable, *arguments],
+            [*self.wrapper, sys.executable, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
