@@ -4,7 +4,6 @@ The master takes the service lock, migrates in a child process and then only for
 opens the database. Each worker opens its store after the fork.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
-from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x import settings as settings_module
 from flask10x import tokens
@@ -27,6 +25,7 @@ from flask10x.service import hold_database
 from flask10x.settings import Settings
 from flask10x.store import DRAIN_SEC, Store
 from flask10x.tokens import Keyring
+from flask10x.worker import REQUEST_WITHIN_SEC, Worker
 
 _settings = settings_module.load()
 _keyring = tokens.load(_settings)
@@ -46,46 +45,14 @@ graceful_timeout = 30
 REQUEST_CEILING_SEC = 10
 if graceful_timeout <= REQUEST_CEILING_SEC + DRAIN_SEC:
     raise AssertionError("a stopping worker would be killed before it has stored everything")
+if REQUEST_WITHIN_SEC > REQUEST_CEILING_SEC:
+    raise AssertionError("a request that comes slowly would outlast a stopping worker")
 # Boards open a connection for each reading; browsers may keep one for the next page.
 keepalive = 5
 # A socket in $HOME to steer the master with; nobody here needs it.
 control_socket_disable = True
-
-
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's threaded worker, which also stops in the usual way when its master is gone.
-
-    Gunicorn's own would go on answering kept-alive connections until the request ceiling, with
-    the door for new ones open but unattended.
-    """
-
-    def init_signals(self) -> None:
-        """Set the handlers; a SIGTERM that came before them counts as well."""
-        super().init_signals()
-        while self.early_signals.qsize():
-            if self.early_signals.get_nowait() in STOPS:
-                self.alive = False
-
-    def is_parent_alive(self) -> bool:
-        """Asked by gunicorn's loop every second."""
-        if super().is_parent_alive():
-            return True
-        os.kill(os.getpid(), signal.SIGTERM)
-        return False
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGINT and SIGQUIT: leave at once.
-
-        Gunicorn's own shuts the threads' pool here, in the signal handler. When the signal comes
-        while the main thread hands the pool a request, it waits for a lock that it holds itself,
-        until the master kills it. The interpreter ends the pool as well, when it ends.
-        """
-        super(ThreadWorker, self).handle_quit(sig, frame)
-
-
+# Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
+worker_connections = 500
 worker_class = Worker
 
 

@@ -29,6 +29,9 @@ Answer = tuple[Response, int]
 def _receive(station: Station) -> Answer:
     store: Store = current_app.extensions["flask10x"]
     received_at = time.time_ns() // 1_000_000
+    # Refused by its length alone: nobody waits for what will not be kept.
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        return _too_large(store, station, received_at)
     # A chunked body longer than a limit set in Werkzeug is cut there, not refused; so the limit
     # is checked here, by reading one byte past it.
     raw = request.stream.read(BODY_MAX_BYTES + 1)

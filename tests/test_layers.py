@@ -11,6 +11,7 @@ LAYERS = {
     0: {"english", "errors", "japanese", "setting_values", "settings", "stations"},
     1: {
         "body",
+        "chunks",
         "counters",
         "csv_files",
         "csv_lines",
@@ -34,6 +35,7 @@ LAYERS = {
         "texts",
         "times",
         "tokens",
+        "turns",
         "units",
     },
     2: {
@@ -97,7 +99,7 @@ LAYERS = {
         "status",
         "unreadable",
     },
-    4: {"app", "development", "gunicorn_settings"},
+    4: {"app", "arrivals", "development", "gunicorn_settings", "worker"},
 }
 WEB = {"flask", "werkzeug", "gunicorn"}
 

@@ -46,9 +46,10 @@ def ask(
     path: str,
     body: bytes | None = None,
     content_type: str | None = None,
+    timeout_sec: float = ANSWER_TIMEOUT_SEC,
 ) -> Answer:
     """One request over its own connection."""
-    connection = HTTPConnection(HOST, port, timeout=ANSWER_TIMEOUT_SEC)
+    connection = HTTPConnection(HOST, port, timeout=timeout_sec)
     try:
         headers = {"Connection": "close"}
         if content_type is not None:

@@ -1,0 +1,137 @@
+"""Turns: so many threads of a worker work at once, and a long answer holds up no short one."""
+
+import logging
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ECONNRESET
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+# How many threads of a worker may wait for slow readers beside those that work. A home has a
+# handful of screens and scripts; each waiting thread costs a page of rows and a stack.
+READERS_MAX = 8
+# A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
+# access point to the other is back sooner.
+READER_STALL_SEC = 30.0
+# An answer longer than this lets requests that wait go first, again and again until its end.
+LONG_ANSWER_BYTES = 64 * 1024
+
+
+class Turns:
+    """At most `number` threads have a turn; a thread without one waits for it.
+
+    Who begins a request goes before whoever goes on with a long answer.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._changed = threading.Condition()
+        self._free = number
+        self._beginners = 0
+        self._waiting: dict[socket.socket, None] = {}
+        self._over = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._beginners += 1
+            self._changed.wait_for(lambda: self._free)
+            self._beginners -= 1
+            self._free -= 1
+            self._changed.notify_all()
+
+    def __exit__(self, *_: object) -> None:
+        self._give()
+
+    def give_way(self) -> None:
+        """Let those go first who wait to begin a request."""
+        if self._beginners:
+            self._give()
+            self._go_on()
+
+    @contextmanager
+    def lent(self, reader: socket.socket) -> Iterator[None]:
+        """While the block waits for `reader`, another thread has the turn.
+
+        When more than READERS_MAX wait, the one that has waited longest is cut off. Raises
+        ConnectionResetError after `end`.
+        """
+        with self._changed:
+            if self._over:
+                raise ConnectionResetError(ECONNRESET, "the worker stops")
+            if len(self._waiting) >= READERS_MAX:
+                self._cut(next(iter(self._waiting)))
+            self._waiting[reader] = None
+        self._give()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._waiting.pop(reader, None)
+            self._go_on()
+
+    def end(self) -> None:
+        """Cut off every reader that is waited for, now or later; their threads end at once."""
+        with self._changed:
+            self._over = True
+            for reader in list(self._waiting):
+                self._cut(reader)
+
+    def _give(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def _go_on(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free and not self._beginners)
+            self._free -= 1
+
+    def _cut(self, reader: socket.socket) -> None:
+        del self._waiting[reader]
+        try:
+            reader.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            log.debug("A slow reader was gone already")
+
+
+class TurnSocket(socket.socket):
+    """A client's connection whose `sendall` gives the thread's turn away while the client is slow.
+
+    Raises ConnectionResetError when the client takes nothing for READER_STALL_SEC.
+    """
+
+    def __init__(self, accepted: socket.socket, turns: Turns) -> None:
+        kind = (accepted.family, accepted.type, accepted.proto)
+        super().__init__(*kind, fileno=accepted.detach())
+        self.setblocking(False)
+        self._turns = turns
+        self._sent_bytes = 0
+
+    def begin_answer(self) -> None:
+        """An answer that is long is so by its own bytes, not by those of the ones before."""
+        self.setblocking(False)
+        self._sent_bytes = 0
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of it, however long the client takes as long as it takes something."""
+        rest = memoryview(data)
+        self._sent_bytes += len(rest)
+        while rest:
+            try:
+                rest = rest[self.send(rest, flags) :]
+            except BlockingIOError:
+                self._wait()
+        if self._sent_bytes > LONG_ANSWER_BYTES:
+            self._turns.give_way()
+
+    def _wait(self) -> None:
+        poller = select.poll()
+        poller.register(self, select.POLLOUT)
+        with self._turns.lent(self):
+            writable = poller.poll(READER_STALL_SEC * 1000)
+        if not writable:
+            log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
+            raise ConnectionResetError(ECONNRESET, "the client takes nothing")
