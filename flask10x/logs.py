@@ -32,7 +32,11 @@ TRACEBACK_INDENT = "    "
 # A disk that is full now is no wrong setting: the service starts and its log waits for space.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Characters that break a line, steer a terminal, or show a line in another order than it has.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 _OURS = "flask10x"
 # Gunicorn says here which worker started, hung or was killed; it has its own handler for stderr.
@@ -111,7 +115,7 @@ def shutdown() -> None:
 
 
 def escape(text: str) -> str:
-    r"""The text with control characters, line separators and lone surrogates as `\n`, `\x1b`."""
+    r"""The text with whatever plays tricks on a screen or breaks its line as `\n`, `\x1b`."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
