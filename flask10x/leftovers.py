@@ -3,7 +3,8 @@
 A stop may come while the database is out of reach: locked by somebody, full, damaged, moved away.
 What was accepted is then written to a file beside it, whole and synced, and whichever worker runs
 next stores it as soon as that is possible, once: the file's name is noted in the transaction that
-stores its readings, so a file that is still there afterwards is only removed.
+stores its readings, so a file that is still there afterwards is only removed. A full disk has room
+for it too: the reserve.
 """
 
 import json
@@ -13,8 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from flask10x import batch, counters, disk
+from flask10x import batch, counters, disk, reserve
 from flask10x.batch import Entry
 from flask10x.rows import NAMES
 from flask10x.settings import Settings
@@ -44,7 +46,7 @@ class Leftovers:
         """Write them to a new file and log it; whether a power cut would leave it whole."""
         name = f"leftover-{disk.moment(self._settings.zone)}-{uuid.uuid4().hex[:8]}.jsonl"
         try:
-            _write(self._folder / name, "".join(map(_line, entries)))
+            self._write(self._folder / name, "".join(map(_line, entries)))
         except OSError as error:
             log.critical(
                 "Stopping with %d readings not stored: %s; nor can they be kept: %s",
@@ -62,6 +64,7 @@ class Leftovers:
         if self._clock() < self._look_at_sec or self._database.damage.known:
             return
         self._look_at_sec = self._clock() + LOOK_EVERY_SEC
+        reserve.set_aside(self._folder, self._settings.workers)
         for path in waiting(self._folder):
             try:
                 self._store(path)
@@ -70,6 +73,21 @@ class Leftovers:
                 continue
             except Exception as error:
                 self._tell(path, error)
+
+    def _write(self, path: Path, text: str) -> None:
+        temporary = path.with_suffix(".tmp")
+        try:
+            try:
+                _fill(temporary, "wb", text)
+            except OSError:
+                if not reserve.take(self._folder, self._settings.workers, temporary):
+                    raise
+                _fill(temporary, "r+b", text)
+            temporary.rename(path)
+            disk.sync(self._folder)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def _store(self, path: Path) -> None:
         entries = [_entry(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -96,16 +114,11 @@ def waiting(folder: Path) -> list[Path]:
     return sorted(folder.glob(FILES))
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        disk.sync(temporary)
-        temporary.rename(path)
-        disk.sync(path.parent)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+def _fill(path: Path, mode: Literal["wb", "r+b"], text: str) -> None:
+    with path.open(mode) as file:
+        file.write(text.encode())
+        file.truncate()
+    disk.sync(path)
 
 
 def _line(entry: Entry) -> str:

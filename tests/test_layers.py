@@ -27,6 +27,7 @@ LAYERS = {
         "readings",
         "reasons",
         "refusals",
+        "reserve",
         "revisions",
         "rows",
         "sqlite",

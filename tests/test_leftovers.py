@@ -5,21 +5,23 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
-from flask10x import disk
+from flask10x import disk, schema
 from flask10x.gauges import Gauges
 from flask10x.leftovers import LOOK_EVERY_SEC, Leftovers
 from flask10x.readings import Reading
+from flask10x.reserve import RESERVE_BYTES
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
-from tests.provoked import needs_strace, python_killed_at
+from tests.conftest import MakeSettings
+from tests.provoked import needs_strace, python_killed_at, small_disk
 from tests.rows import execute, pico, select
 from tests.test_keeper import Clock
 from tests.test_writer import write_lock
@@ -45,16 +47,21 @@ def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
 
 def stop_locked(settings: Settings, readings: list[Reading]) -> None:
     """A worker that has accepted these and stops while somebody else holds the write lock."""
+    with write_lock(settings.data_dir / "flask10x.sqlite3"):
+        stop_in_vain(settings, readings)
+
+
+def stop_in_vain(settings: Settings, readings: list[Reading]) -> None:
+    """A worker that has accepted these and cannot store them before it ends."""
     with closing(Database(settings)) as database, a_writer(settings, database) as writer:
         event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
-        with write_lock(database.path):
-            for reading in readings:
-                writer.submit(reading)
-            assert writer.close(0.01) == len(readings)
+        for reading in readings:
+            writer.submit(reading)
+        assert writer.close(0.01) == len(readings)
 
 
 def files(settings: Settings) -> list[Path]:
-    return sorted(settings.data_dir.glob("leftover*"))
+    return sorted(settings.data_dir.glob("leftover-*"))
 
 
 @pytest.fixture
@@ -209,6 +216,41 @@ def test_nothing_is_stored_into_a_damaged_database(
     assert caplog.records == [], "the damage has been said"
     assert len(files(settings)) == 1
     assert select(database.path, STORED) == []
+
+
+def test_a_full_disk_has_room_for_it(
+    make_settings: MakeSettings, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", "9m") as folder:
+        settings = make_settings(DATABASE_URL=f"sqlite:///{folder}/flask10x.sqlite3")
+        schema.upgrade(settings)
+        with closing(Database(settings)) as database:
+            Leftovers(settings, database, clock).step()
+            reserves = sorted(folder.glob("leftover.reserve-*"))
+            assert [file.stat().st_blocks * 512 >= RESERVE_BYTES for file in reserves] == [True] * 2
+            ballast = fill_up(folder)
+            for left in (LEFT[:1], LEFT[1:2]):
+                stop_in_vain(settings, left)
+                # What the first has not needed of its reserve, somebody else takes.
+                ballast.append(*fill_up(folder))
+            assert not list(folder.glob("leftover.reserve-*"))
+            stop_in_vain(settings, LEFT[2:])
+            assert [r.levelname for r in caplog.records] == ["WARNING", "WARNING", "CRITICAL"]
+            for file in ballast:
+                file.unlink()
+            clock.now_sec += LOOK_EVERY_SEC
+            Leftovers(settings, database, clock).step()
+            assert sorted(row[1] for row in select(database.path, STORED)) == [11, 12]
+            assert sorted(folder.glob("leftover.reserve-*")) == reserves
+
+
+def fill_up(folder: Path) -> list[Path]:
+    """Take all the space that is left; the file that takes it."""
+    file = folder / f"ballast-{len(list(folder.iterdir()))}"
+    with suppress(OSError), file.open("wb", buffering=0) as ballast:
+        while ballast.write(bytes(4096)):
+            pass
+    return [file]
 
 
 def test_what_cannot_be_kept_either_is_said_to_be_lost(

@@ -119,7 +119,7 @@ def test_what_a_stop_cannot_store_is_stored_by_the_next_start(
     running.check_integrity()
     for said in ("Stopping with 50 readings not stored: ", "Stored 50 readings that a stop had"):
         assert len([line for line in running.log() if said in line]) == WORKERS * times
-    assert list(running.data_dir.glob("leftover*")) == []
+    assert list(running.data_dir.glob("leftover-*")) == []
     counted = account(running, senders)
     assert counted.lost == set()
     record("stop-locked", "ACK=enqueued", times, counted)
