@@ -1,4 +1,4 @@
-"""The doors: which requests are let in at all, before anything of their body is read.
+"""The doors: which requests are let in at all, before anybody looks at their body.
 
 Tokens and the list of host names are off by default, as on a home network; docs/security.md has
 each. A request that is turned away is told why and logged, but it is not kept among the rejected
@@ -62,7 +62,7 @@ class Doors:
         self._pace = Pace()
 
     def init_app(self, app: Flask) -> None:
-        """Check every request before its view is called, and before its body is read."""
+        """Check every request before its view is called and its body is looked at."""
         app.before_request(self._turned_away)
 
     def _turned_away(self) -> Response | None:

@@ -114,12 +114,6 @@ def at_end(sock: socket.socket) -> bool:
         return True
 
 
-def test_the_answer_comes_before_the_body(lasting: Service) -> None:
-    with raw_connection(lasting.port) as sock:
-        sock.sendall(b"POST /data HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n")
-        check_unauthorized(read_answer(sock))
-
-
 def test_nobody_is_shown_a_token(locked: Service) -> None:
     for token in (WRITE, READ, f"{WRITE}-guessed"):
         for line in (f"Authorization: Bearer {token}", f"Authorization: Basic :{token}"):
