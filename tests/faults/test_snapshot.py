@@ -17,6 +17,8 @@ from .test_kills import variant
 
 LIMIT_BYTES = 4_000_000
 ALARM_BYTES = 16_000_000
+# What one commit of the churn rewrites; a longer one would make the service wait for the test.
+CHURN_BYTES = 100_000
 
 
 def wal_bytes(service: Service) -> int:
@@ -35,13 +37,14 @@ def snapshot(database: Path) -> Iterator[None]:
 
 
 def churn(database: Path, size: int) -> None:
-    """Let the WAL grow by so many bytes, as hours of readings would."""
-    with closing(sqlite3.connect(database, timeout=10)) as other:
+    """Let the WAL grow by so many bytes, as hours of readings would: by many short commits."""
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as other:
         other.execute("PRAGMA wal_autocheckpoint = 0")
         other.execute("CREATE TABLE churn (bytes BLOB)")
-        other.execute("INSERT INTO churn VALUES (zeroblob(?))", (size,))
+        other.execute("INSERT INTO churn VALUES (zeroblob(?))", (CHURN_BYTES,))
+        for _ in range(size // CHURN_BYTES):
+            other.execute("UPDATE churn SET bytes = randomblob(?)", (CHURN_BYTES,))
         other.execute("DROP TABLE churn")
-        other.commit()
 
 
 def lines(service: Service, level: str) -> list[str]:
