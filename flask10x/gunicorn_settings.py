@@ -54,6 +54,8 @@ control_socket_disable = True
 # Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
 worker_connections = 500
 worker_class = Worker
+# The kernel's sendfile waits for a slow reader with the thread; the worker's own sending does not.
+sendfile = False
 
 
 def worker_app() -> Flask:

@@ -1,9 +1,13 @@
 """Turns: so many threads of a worker work at once, and a long answer holds up no short one."""
 
+import fcntl
 import logging
 import select
 import socket
+import struct
+import termios
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ECONNRESET
@@ -17,6 +21,10 @@ READERS_MAX = 8
 # A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
 # access point to the other is back sooner.
 READER_STALL_SEC = 30.0
+LOOK_EVERY_SEC = 1.0
+# How long one piece of a long answer lets others go first. Without an end a service that always has
+# something else to do would never finish it.
+GIVE_WAY_SEC = 0.1
 # An answer longer than this lets requests that wait go first, again and again until its end.
 LONG_ANSWER_BYTES = 64 * 1024
 
@@ -86,7 +94,8 @@ class Turns:
 
     def _go_on(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._free and not self._beginners)
+            self._changed.wait_for(lambda: self._free and not self._beginners, GIVE_WAY_SEC)
+            self._changed.wait_for(lambda: self._free)
             self._free -= 1
 
     def _cut(self, reader: socket.socket) -> None:
@@ -130,8 +139,19 @@ class TurnSocket(socket.socket):
     def _wait(self) -> None:
         poller = select.poll()
         poller.register(self, select.POLLOUT)
+        # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
+        # a slow reader needs longer for that than one that has gone is given.
+        taken_at, left_bytes = time.monotonic(), self._left_bytes()
         with self._turns.lent(self):
-            writable = poller.poll(READER_STALL_SEC * 1000)
-        if not writable:
-            log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
-            raise ConnectionResetError(ECONNRESET, "the client takes nothing")
+            while not poller.poll(min(LOOK_EVERY_SEC, READER_STALL_SEC) * 1000):
+                before, left_bytes = left_bytes, self._left_bytes()
+                if left_bytes < before:
+                    taken_at = time.monotonic()
+                elif time.monotonic() - taken_at > READER_STALL_SEC:
+                    log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
+                    raise ConnectionResetError(ECONNRESET, "the client takes nothing")
+
+    def _left_bytes(self) -> int:
+        """What the kernel holds for the client."""
+        (left,) = struct.unpack("i", fcntl.ioctl(self, termios.TIOCOUTQ, b"\0" * 4))
+        return int(left)

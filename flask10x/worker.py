@@ -23,6 +23,7 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x.arrivals import Arrivals
+from flask10x.doors import Pace
 from flask10x.turns import READERS_MAX, Turns, TurnSocket
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.max_keepalived = IDLE_MAX
         self.parked: dict[Any, Parked] = {}
         self.turns = Turns(self.cfg.threads)
+        self.pace = Pace()
 
     # Its life
 
@@ -144,7 +146,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(conn)
             return
         hint = f"{what} {conn.parser.progress}"
-        log.error("Request of %s given up: %s", _address(conn), hint)
+        kept_back = self.pace.turn("given up")
+        if kept_back is not None:
+            more = f" ({kept_back} more since the last such line)" if kept_back else ""
+            log.error("Request of %s given up: %s%s", _address(conn), hint, more)
         _say(conn.sock, _answer(status, hint))
         self._linger(conn)
 

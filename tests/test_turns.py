@@ -101,6 +101,28 @@ def test_a_reader_that_takes_nothing_is_given_up(
     assert isinstance(download.error, ConnectionResetError)
 
 
+def test_a_reader_that_takes_little_is_waited_for(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([*range(1000, 990, -1), *[990] * 1000])
+    monkeypatch.setattr(turns_module, "READER_STALL_SEC", 0.02)
+    monkeypatch.setattr(TurnSocket, "_left_bytes", lambda _self: next(left))
+    download = Download(turns)
+    download.join(WITHIN_SEC)
+    assert isinstance(download.error, ConnectionResetError)
+    assert next(left) == 990
+
+
+def test_who_goes_on_does_not_let_others_go_first_for_ever(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "GIVE_WAY_SEC", 0.01)
+    with turns:
+        turns._beginners += 1
+        turns.give_way()
+        turns._beginners -= 1
+
+
 def test_after_the_end_nobody_waits(turns: Turns) -> None:
     turns.end()
     download = Download(turns)

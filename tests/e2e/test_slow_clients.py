@@ -24,7 +24,7 @@ from .attacks import (
 )
 from .conftest import make_services
 from .senders import check_ingest_answer, raw_connection, read_answer, reading_of
-from .service import Service, open_files, wait_until
+from .service import PROJECT, Service, open_files, wait_until
 
 HEALTHY_WITHIN_SEC = 2.0
 PROBED_FOR_SEC = 1.5
@@ -70,7 +70,8 @@ def test_a_late_request_is_told_what_is_missing(running: Service) -> None:
         assert answer.status == 408
         assert answer.json["error"] == "request timeout"
         assert answer.json["hint"].startswith("within 10 s came 20 of the ")
-    assert any("given up: within 10 s came 20 of the " in line for line in running.log())
+    lines = [line for line in running.log() if " ERROR Request of 127.0.0.1 given up: " in line]
+    assert lines, "the log does not say why"
 
 
 def test_a_silent_connection_is_closed_without_a_word(running: Service) -> None:
@@ -113,6 +114,13 @@ def test_a_reader_at_its_own_pace_gets_all_of_it(running: Service) -> None:
     assert whole.count(b"\r\n") > ROWS
     with under(slow_readers, running.port):
         assert running.get("/history.csv").body.count(b"\r\n") >= whole.count(b"\r\n")
+
+
+def test_a_file_is_served_whole(running: Service) -> None:
+    """Files are sent another way than answers made by the program."""
+    for name in ("icon.svg", "history.js"):
+        file = PROJECT / "flask10x" / "static" / name
+        assert running.get(f"/static/{name}").body == file.read_bytes()
 
 
 def test_connections_of_all_attacks_are_gone_afterwards(running: Service) -> None:
