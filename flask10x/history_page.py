@@ -91,7 +91,9 @@ def _ranged(start: str | None, end: str | None = None) -> str:
 
 def _answer(endpoint: str, query: Query, cursor: Cursor | None = None, **also: str) -> str:
     """The same question to another route; a time counted back from now is fixed."""
-    asked = query.query_string(cursor, limit=cursor is not None)
+    own_page = endpoint == "history_page.as_page"
+    order = not own_page or query.order != HTML.order
+    asked = query.query_string(cursor, limit=own_page, order=order)
     more = urlencode(also)
     joined = "&".join(part for part in (asked, more) if part)
     return url_for(endpoint) + (f"?{joined}" if joined else "")

@@ -48,7 +48,7 @@ class Texts:
         return self._texts.get(f"column.{column}", column)
 
     def lasting(self, kind: str, seconds: int) -> str:
-        """A time of so many seconds in its handiest unit; `kind` is age, silent or span."""
+        """A time of so many seconds in its handiest unit; `kind` is age or silent."""
         for name, unit_sec, from_sec in _UNITS:
             if seconds >= from_sec:
                 return self(f"{kind}.{name}", n=seconds // unit_sec)

@@ -3,7 +3,7 @@
 import { Clock } from "./clock.js";
 import { byQuantity } from "./lines.js";
 import { Plot, stylesOf } from "./plot.js";
-import { lasting, t } from "./texts.js";
+import { exactly, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 
 // More than a desk screen has pixels for; the server's limit is the same.
@@ -81,7 +81,7 @@ function order(stations) {
 }
 
 function about(answer) {
-  const span = lasting("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
+  const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
   const made = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone ?? t("plot.local") });
   return `${made} ${t("plot.drag")}`;
 }

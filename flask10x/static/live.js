@@ -20,6 +20,8 @@ export function start() {
     if (names.includes("cards")) drawnAt = performance.now();
   });
   document.addEventListener("click", press);
+  // Who comes back to the page is told at once.
+  document.addEventListener("visibilitychange", ask);
   setInterval(ask, EVERY_MS);
   setInterval(grow, 1000);
   let cardsAt = performance.now();

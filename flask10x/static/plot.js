@@ -25,6 +25,8 @@ export function textOf(value, unit) {
 }
 
 export class Plot {
+  static zooming = false;
+
   /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. */
   constructor(group, answer, clock, styles, onZoom) {
     this.group = group;
@@ -156,6 +158,10 @@ export class Plot {
     if (width < 4) return;
     const [from, to] = [left, left + width].map((x) => chart.posToVal(x, "x"));
     chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    // The other charts are told of the same drag, and tell it again.
+    if (Plot.zooming) return;
+    Plot.zooming = true;
+    setTimeout(() => (Plot.zooming = false));
     this.onZoom(from, to);
   }
 

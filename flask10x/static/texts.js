@@ -12,10 +12,16 @@ export function t(key, values = {}) {
 export const stationName = (endpoint) => told.stations?.[endpoint] ?? endpoint;
 export const columnName = (column) => told.columns?.[column] ?? column;
 
-/** A time of so many seconds in its handiest unit, as `texts.py` says it. */
+const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
+
+/** An age of so many seconds in its handiest unit, as `texts.py` says it. */
 export function lasting(kind, seconds) {
-  for (const [unit, length, from] of [["days", 86400, 172800], ["hours", 3600, 7200], ["minutes", 60, 120]]) {
-    if (seconds >= from) return t(`${kind}.${unit}`, { n: Math.floor(seconds / length) });
-  }
-  return t(`${kind}.seconds`, { n: Math.floor(seconds) });
+  const [unit, length] = UNITS.find(([, one]) => one === 1 || seconds >= 2 * one);
+  return t(`${kind}.${unit}`, { n: Math.floor(seconds / length) });
+}
+
+/** The same without rounding: the greatest unit of which it is a whole number. */
+export function exactly(kind, seconds) {
+  const [unit, length] = UNITS.find(([, one]) => seconds % one === 0);
+  return t(`${kind}.${unit}`, { n: seconds / length });
 }

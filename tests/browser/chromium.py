@@ -1,0 +1,127 @@
+"""A real Chromium, driven by Selenium: what it shows, asks for and complains about."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WITHIN_SEC = 20.0
+POLL_SEC = 0.02
+# A browser in a container, that asks nobody but the page's server.
+OPTIONS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-dev-shm-usage", "--hide-scrollbars", "--force-prefers-reduced-motion"),
+)
+T = TypeVar("T")
+
+
+class Browser:
+    """One window; `errors` and `requests` tell of what happened since `fresh`."""
+
+    def __init__(self, driver: webdriver.Chrome, base: str) -> None:
+        self.driver = driver
+        self.base = base
+
+    # Where it is, and what it looks like
+
+    def fresh(self) -> None:
+        """A desk screen without cookies and without a past."""
+        self.driver.get("about:blank")
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.resize(1280, 900)
+        self.errors()
+        self.requests()
+
+    def resize(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def open(self, path: str, *, charts: int | None = None) -> None:
+        """Load the page and wait until its charts, if any are expected, are drawn."""
+        self.driver.get(self.base + path)
+        if charts is not None:
+            self.wait(lambda: len(self.all(".chart canvas")) == charts, f"{charts} charts")
+
+    @property
+    def path(self) -> str:
+        """The address without the server."""
+        return self.driver.current_url.removeprefix(self.base)
+
+    # What is there
+
+    def all(self, css: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, css)
+
+    def one(self, css: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def link(self, text: str) -> WebElement:
+        return self.driver.find_element(By.LINK_TEXT, text)
+
+    def attribute(self, css: str, name: str) -> str:
+        """An attribute or property that must be there."""
+        value = self.one(css).get_attribute(name)
+        assert value is not None, f"{css} has no {name}"
+        return value
+
+    def texts(self, css: str) -> list[str]:
+        """The texts of all these elements, in one step, so that nothing changes in between."""
+        script = (
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText.trim())"
+        )
+        return list(self.driver.execute_script(script, css))
+
+    def script(self, script: str, *arguments: object) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def promise(self, script: str, *arguments: object) -> Any:
+        """What the promise of an expression gives; `arguments` are its arguments."""
+        ended = f"const done = arguments[arguments.length - 1]; ({script}).then(done)"
+        return self.driver.execute_async_script(ended, *arguments)
+
+    def wait(self, condition: Callable[[], T], what: str) -> T:
+        """The first true value of the condition."""
+        deadline = time.monotonic() + WITHIN_SEC
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"not within {WITHIN_SEC} s: {what}"
+            time.sleep(POLL_SEC)
+        return found
+
+    # What happened
+
+    def errors(self) -> list[str]:
+        """What the console complained about."""
+        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The messages of the network, each `{"method", "params"}` of the DevTools protocol."""
+        entries = self.driver.get_log("performance")
+        return [json.loads(entry["message"])["message"] for entry in entries]
+
+
+@contextmanager
+def chromium(folder: Path, base: str, *, scripts: bool = True) -> Iterator[Browser]:
+    """A browser whose profile is in the folder; it is ended with the block."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for option in (*OPTIONS, f"--user-data-dir={folder}"):
+        options.add_argument(option)
+    if not scripts:
+        blocked = {"profile.managed_default_content_settings.javascript": 2}
+        options.add_experimental_option("prefs", blocked)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Driver(str(CHROMEDRIVER)))
+    try:
+        yield Browser(driver, base)
+    finally:
+        driver.quit()

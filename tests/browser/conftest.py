@@ -1,0 +1,48 @@
+"""One house and one browser for all tests of this folder; each test begins with a fresh page."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import make_services
+from tests.e2e.service import PROJECT, Service
+
+from .chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
+from .house import furnish
+
+CHARTS = PROJECT / "flask10x" / "static" / "vendor" / "uPlot.iife.min.js"
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service with ten measured days of four stations."""
+    if not (CHROMIUM and CHROMEDRIVER):
+        pytest.skip("there is no browser: apt install chromium chromium-driver")
+    if not CHARTS.is_file():
+        pytest.skip("there are no charts: make static")
+    with make_services(tmp_path_factory.mktemp("house")) as make:
+        service = make(commit_interval_sec=0)
+        furnish(service)
+        yield service
+
+
+@pytest.fixture(scope="session")
+def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile"), base_of(house)) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """The browser; afterwards nothing was wrong in its console, and nobody else was asked."""
+    window.fresh()
+    yield window
+    assert window.errors() == []
+    for message in window.requests():
+        if message["method"] == "Network.requestWillBeSent":
+            url = message["params"]["request"]["url"]
+            assert url.startswith((window.base, "data:", "about:")), url
+
+
+def base_of(service: Service) -> str:
+    return f"http://127.0.0.1:{service.port}"

@@ -1,0 +1,45 @@
+"""A house whose last ten days are the measured ones, ending now."""
+
+import sqlite3
+import time
+from contextlib import closing
+
+from tests.e2e.service import SHARED, Service
+
+REAL = SHARED / "real" / "BedRoomEnv.csv"
+# Of each 20 s to 60 s; the other stations get readings of the same sensor of other days.
+OTHERS = """
+INSERT INTO readings (endpoint, received_at, pressure, temperature)
+  SELECT 'data', received_at + 3000, round(pressure - 0.4, 2), round(temperature + 0.8, 1)
+  FROM readings WHERE endpoint = 'data2' AND id % 2 = 0 AND id NOT BETWEEN 17000 AND 17300;
+INSERT INTO readings (endpoint, received_at, temperature, humidity, pressure, gas_resistance)
+  SELECT 'data3', here.received_at + 4000, there.temperature - 3, there.humidity, here.pressure,
+         CASE WHEN here.id % 40 THEN there.gas_resistance END
+  FROM readings here JOIN readings there ON there.id = 1 + (here.id + 5000) % 20000
+  WHERE here.endpoint = 'data2' AND here.id % 2 = 0;
+INSERT INTO readings (endpoint, received_at, co2, temperature_dht11, humidity_dht11)
+  SELECT 'data4', here.received_at + 5000, there.co2 + 40, round(there.temperature),
+         round(there.humidity)
+  FROM readings here JOIN readings there ON there.id = 1 + (here.id + 9000) % 20000
+  WHERE here.endpoint = 'data2' AND here.id < 19100;
+"""
+
+
+def furnish(service: Service) -> None:
+    """Fill the database of a running service."""
+    done = service.run("-m", "flask10x", "import", str(REAL))
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(service.database, timeout=30)) as connection:
+        (newest,) = connection.execute("SELECT max(received_at) FROM readings").fetchone()
+        moved_ms = time.time_ns() // 1_000_000 - 8000 - newest
+        connection.execute("UPDATE readings SET received_at = received_at + ?", (moved_ms,))
+        connection.executescript(OTHERS)
+        connection.commit()
+
+
+def send(service: Service, co2: float) -> None:
+    """A reading of the bedroom, stored when this returns."""
+    before = service.count()
+    body = {"co2": co2, "temperature": 26.5, "humidity": 48, "pressure": 996.2, "gas_res": 5419}
+    assert service.post("data2", body).status == 200
+    service.wait_for_rows(before + 1)

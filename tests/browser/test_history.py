@@ -1,0 +1,258 @@
+"""The history page in a real browser, over a real service with measured data."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.e2e.service import Service
+
+from .chromium import Browser
+from .house import send
+
+DAY = "/history?from=-24h"
+# Temperature, pressure, humidity, CO2, gas resistance.
+QUANTITIES = 5
+FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def rows(browser: Browser) -> list[str]:
+    return browser.texts("#table tbody tr")
+
+
+def press(browser: Browser, key: str) -> None:
+    ActionChains(browser.driver).send_keys(key).perform()
+
+
+def drag(browser: Browser, chart: WebElement, start: float, end: float) -> None:
+    """Across the chart, from one part of its width to another."""
+    over = chart.find_element(By.CSS_SELECTOR, ".u-over")
+    width = over.size["width"]
+    middle = ActionChains(browser.driver, duration=50).move_to_element(over)
+    middle.move_by_offset(round((start - 0.5) * width), 0).click_and_hold()
+    middle.move_by_offset(round((end - start) * width), 0).release().perform()
+
+
+def test_a_filter_is_an_address(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    browser.one("#filter summary").click()
+    browser.one('input[name="endpoint"][value="data2"]').click()
+    browser.one('input[name="measurement"][value="co2"]').click()
+    browser.one('#filter button[type="submit"]').click()
+    browser.wait(lambda: "measurement=co2" in browser.path, "the form is sent")
+    assert browser.path == "/history?endpoint=data2&measurement=co2&from=-24h"
+    browser.wait(lambda: len(browser.all(".chart canvas")) == 1, "one chart")
+    assert browser.texts("#table thead th") == ["Time", "Station", "CO₂\nppm"]
+    assert {text.split("\t")[1] for text in rows(browser)} == {"Bedroom"}
+    browser.driver.back()
+    browser.wait(lambda: browser.path == DAY, "back")
+
+
+def test_a_card_shows_only_its_station(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    browser.link("Outside").click()
+    browser.wait(lambda: "endpoint=data3" in browser.path, "the card's address")
+    assert {text.split("\t")[1] for text in rows(browser)} == {"Outside"}
+
+
+def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    first = rows(browser)
+    assert len(first) == 50
+    browser.link("Older →").click()
+    browser.wait(lambda: "cursor=before" in browser.path, "the next page")
+    second = rows(browser)
+    assert len(second) == 50 and not set(first) & set(second)
+    press(browser, "n")
+    browser.wait(lambda: rows(browser) not in (first, second, []), "the page after")
+    press(browser, "p")
+    browser.wait(lambda: rows(browser) == second, "the page before")
+    assert browser.all("#table[data-live]") == []
+
+
+def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
+    browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    about = browser.one("#charts-about")
+    assert "one point is 5 min" in about.text
+    drag(browser, browser.all(".chart")[0], 0.5, 0.75)
+    browser.wait(lambda: "to=" in browser.path, "the address of the zoom")
+    asked = parse_qs(urlsplit(browser.path).query)
+    start, end = (datetime.strptime(asked[name][0], FORMAT) for name in ("from", "to"))  # noqa: DTZ007
+    assert abs((end - start) - timedelta(hours=6)) < timedelta(minutes=15)
+    browser.wait(lambda: "one point is 1 min" in about.text, "finer values")
+    browser.wait(lambda: rows(browser), "the table")
+    newest = datetime.strptime(rows(browser)[0].split("\t")[0], FORMAT)  # noqa: DTZ007
+    assert start <= newest <= end
+    assert browser.attribute('[name="from"]', "value") == asked["from"][0]
+    browser.driver.back()
+    browser.wait(lambda: "one point is 5 min" in about.text, "the values from before")
+    assert browser.path == f"{DAY}&endpoint=data2"
+    assert browser.attribute('[name="from"]', "value") == "-24h"
+
+
+def test_the_buttons_zoom_too(browser: Browser) -> None:
+    browser.open("/history?from=2000-01-01&to=2000-01-03&endpoint=data2")
+    browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    browser.one('[data-zoom="in"]').click()
+    browser.wait(lambda: "to=" in browser.path, "the address of the zoom")
+    browser.one('[data-zoom="out"]').click()
+    browser.driver.back()
+    browser.driver.back()
+    browser.wait(lambda: browser.path == f"{DAY}&endpoint=data2", "back")
+    browser.wait(lambda: rows(browser), "the table")
+
+
+def test_the_cursor_tells_the_values_by_mouse_and_by_keys(browser: Browser) -> None:
+    browser.open(f"{DAY}&measurement=co2", charts=1)
+    plot = browser.one(".plot")
+    assert browser.attribute(".plot", "aria-label").startswith("CO₂ (ppm). Bedroom: lowest ")
+    ActionChains(browser.driver).move_to_element(plot).perform()
+    bedroom = browser.wait(lambda: browser.texts(".chart .keys button")[0], "values")
+    assert bedroom.startswith("Bedroom") and "ppm" in bedroom
+    ActionChains(browser.driver).move_to_element(browser.one(".name")).perform()
+    at = browser.one(".chart .at")
+    browser.wait(lambda: at.text == "", "the mouse is gone")
+    plot.send_keys(Keys.ARROW_LEFT)
+    last = browser.wait(lambda: at.text, "the last bucket but one")
+    plot.send_keys(Keys.PAGE_UP)
+    browser.wait(lambda: "" < at.text < last, "twenty buckets earlier")
+    browser.all(".chart .keys button")[0].click()
+    assert browser.all(".chart .keys button")[0].get_attribute("aria-pressed") == "false"
+
+
+def test_lines_break_at_gaps_and_lone_points_are_found(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    series = {
+        "gap_ms": 180,
+        "times_ms": [0, 60, 120, 420, 480],
+        "avg": [1, 2, 3, 4, 5],
+        "min": [0, 1, 2, 3, 4],
+        "max": [2, 3, 4, 5, 6],
+    }
+    script = "import('/static/lines.js').then((lines) => lines.withGaps(arguments[0], 60))"
+    times, averages, lows, highs = browser.promise(script, series)
+    assert times == [30, 90, 150, 210, 450, 510]
+    assert averages == [1, 2, 3, None, 4, 5]
+    assert (lows[3], highs[3]) == (None, None)
+    # One bucket less, and the readings may lie closer than three intervals.
+    nearer = series | {"times_ms": [0, 60, 120, 300, 360]}
+    assert None not in browser.promise(script, nearer)[1]
+    lonely = "import('/static/lines.js').then((lines) => lines.lonely(arguments[0]))"
+    assert browser.promise(lonely, [1, None, 2, None, 3, 4, None, 5]) == [0, 2, 7]
+
+
+def test_what_is_new_is_announced_and_shown_when_asked_for(
+    browser: Browser, house: Service
+) -> None:
+    browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    before = rows(browser)
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+
+    send(house, 1234)
+    browser.script(look)
+    browser.wait(lambda: browser.one("#new").text == "Show 1 new reading", "it is announced")
+    assert rows(browser) == before
+    browser.wait(lambda: "1234" in browser.texts(".card")[1], "the card shows it")
+    send(house, 1235)
+    browser.script(look)
+    browser.wait(lambda: browser.one("#new").text == "Show 2 new readings", "both are counted")
+    browser.one("#new").click()
+    browser.wait(lambda: "1235.0" in rows(browser)[0], "they are shown")
+    assert "1234.0" in rows(browser)[1] and rows(browser)[2:] == before[:48]
+    assert not browser.one("#new").is_displayed()
+
+    browser.one("#pause").click()
+    assert browser.one("#pause").text == "Resume updates"
+    send(house, 1236)
+    browser.script(look)
+    browser.one("#pause").click()
+    assert not browser.one("#new").is_displayed()
+    browser.script(look)
+    browser.wait(lambda: browser.one("#new").text == "Show 1 new reading", "after the pause")
+
+
+def test_a_page_asks_by_itself_and_its_ages_grow(browser: Browser, house: Service) -> None:
+    browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    ages = browser.texts("[data-age]")
+    send(house, 900)
+    browser.wait(lambda: browser.one("#new").is_displayed(), "it asks every ten seconds")
+    browser.wait(lambda: browser.texts("[data-age]") != ages, "ages grow")
+
+
+def test_an_empty_range_says_so_and_leads_wider(browser: Browser) -> None:
+    browser.open("/history?from=2000-01-01&to=2000-01-02")
+    browser.wait(
+        lambda: browser.one("#charts-about").text == "No values to draw in this range.", ""
+    )
+    assert "The last reading of" in browser.one(".empty").text
+    browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Look wider").click()
+    browser.wait(lambda: len(rows(browser)) == 50, "the wider range")
+
+
+def test_keys_go_to_the_filter_but_not_while_typing(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    press(browser, "/")
+    assert browser.script("return document.activeElement.name") == "endpoint"
+    field = browser.one('[name="from"]')
+    field.clear()
+    field.send_keys("n/p")
+    assert field.get_attribute("value") == "n/p"
+    assert browser.path == DAY
+
+
+def test_the_first_tab_leads_past_the_head_of_the_page(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    press(browser, Keys.TAB)
+    skip = browser.driver.switch_to.active_element
+    assert skip.text == "Skip to the content" and skip.location["x"] >= 0
+    press(browser, Keys.ENTER)
+    assert browser.script("return document.activeElement.id") == "main"
+
+
+def test_the_picker_writes_what_the_filter_reads(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    browser.one("#filter summary").click()
+    browser.script(
+        "const picker = document.querySelector('input[type=datetime-local]');"
+        "picker.value = '2026-01-02T03:04'; picker.dispatchEvent(new Event('change'))"
+    )
+    assert browser.attribute('[name="from"]', "value") == "2026-01-02 03:04"
+    assert browser.all(".pick")[0].get_attribute("aria-label") == "From: Choose a time"
+
+
+def test_a_download_holds_what_is_filtered(
+    browser: Browser, house: Service, tmp_path: Path
+) -> None:
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    browser.open("/history?endpoint=data2&measurement=co2&from=-24h&co2__gt=500", charts=1)
+    asked = browser.attribute('a[href*="bom=1"]', "href").removeprefix(browser.base)
+    browser.link("CSV (Excel)").click()
+    (file,) = browser.wait(lambda: list(tmp_path.glob("*.csv")), "the download")
+    assert file.name.startswith("history_data2_co2_from-")
+    assert file.read_bytes() == house.get(asked).body
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "timestamp,endpoint,co2"
+    assert all(float(line.rpartition(",")[2]) > 500 for line in lines[1:])
+    # A download is no page: Chromium takes it out of the log of the network as cancelled.
+    browser.requests()
+
+
+def test_a_bad_value_stays_in_its_field_with_the_reason_beside_it(browser: Browser) -> None:
+    browser.open("/history?limit=many")
+    assert browser.attribute('[name="limit"]', "value") == "many"
+    assert "whole number" in browser.one("#error-limit").text
+    assert browser.one("#error-limit").is_displayed()
+    (told,) = browser.errors()
+    assert "status of 400" in told
+
+
+def test_the_curl_command_asks_the_same(browser: Browser, house: Service) -> None:
+    browser.open("/history?endpoint=data2&from=-1d&co2__gt=500", charts=QUANTITIES)
+    command = browser.attribute("#curl", "value")
+    assert command.startswith(f"curl '{browser.base}/history.json?endpoint=data2&from=")
+    browser.one("#copy").click()
+    browser.wait(lambda: browser.one("#copy").text == "Copied", "it is copied")

@@ -1,0 +1,151 @@
+"""Readers differ: languages, colours, small screens, no scripts, screen readers, slow lines."""
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from tests.e2e.service import PROJECT, Service
+
+from .chromium import Browser, chromium
+from .conftest import base_of
+
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+DAY = "/history?from=-24h"
+PAGES = ("/", DAY, "/history/rejected", "/history?from=2000-01-01&to=2000-01-02")
+PHONE = (360, 740)
+# Issue 5: chart library, fonts, everything.
+MOST_BYTES = 120 * 1024
+
+
+def background(browser: Browser) -> list[int]:
+    colour = browser.script("return getComputedStyle(document.body).backgroundColor")
+    return [int(part) for part in colour.strip("rgb()").split(",")]
+
+
+def test_the_language_is_switched_and_stays(browser: Browser) -> None:
+    browser.open(DAY, charts=5)
+    browser.link("日本語").click()
+    browser.wait(lambda: browser.attribute("html", "lang") == "ja", "Japanese")
+    assert browser.path == DAY
+    browser.wait(lambda: "気温 (°C)" in browser.texts(".chart strong"), "the charts' names")
+    assert "寝室" in browser.texts(".card h2 a")
+    browser.open("/history/rejected")
+    assert browser.one("h1").text == "拒否した測定値"
+    browser.link("English").click()
+    browser.wait(lambda: browser.one("h1").text == "Rejected readings", "English")
+
+
+def test_the_colours_are_switched_and_stay(browser: Browser) -> None:
+    browser.open(DAY, charts=5)
+    browser.link("Dark").click()
+    browser.wait(lambda: max(background(browser)) < 60, "dark")
+    browser.open("/")
+    assert max(background(browser)) < 60
+    browser.link("Light").click()
+    browser.wait(lambda: min(background(browser)) > 200, "light")
+
+
+def test_without_a_choice_the_systems_colours_are_taken(browser: Browser) -> None:
+    browser.open("/")
+    for scheme, dark in (("dark", True), ("light", False)):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        assert (max(background(browser)) < 60) is dark
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("path", [*PAGES, "/history?co2__gte=1"])
+def test_a_phone_never_scrolls_sideways(browser: Browser, path: str, language: str) -> None:
+    browser.resize(*PHONE)
+    browser.open(f"{path}{'&' if '?' in path else '?'}lang={language}")
+    if path == DAY:
+        browser.wait(lambda: len(browser.all(".chart canvas")) == 5, "the charts")
+    browser.script("for (const d of document.querySelectorAll('details')) d.open = true")
+    wide = browser.script(
+        "return [...document.querySelectorAll('main *')]"
+        ".filter((e) => !e.closest('.scroll') && e.getBoundingClientRect().right > innerWidth)"
+        ".map((e) => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    assert browser.script("return document.documentElement.scrollWidth") == PHONE[0]
+
+
+def test_on_a_phone_a_reading_is_a_block_of_labelled_values(browser: Browser) -> None:
+    browser.resize(*PHONE)
+    browser.open("/history?endpoint=data2&limit=1&from=-24h", charts=5)
+    cell = browser.one("#table tbody td.number")
+    assert browser.script("return getComputedStyle(arguments[0], '::before').content", cell) == (
+        '"CO₂ ppm"'
+    )
+    box = browser.one("#table .scroll")
+    assert browser.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", box)
+
+
+def test_everything_but_the_charts_works_without_scripts(house: Service, tmp_path: Path) -> None:
+    with chromium(tmp_path, base_of(house), scripts=False) as browser:
+        browser.open(DAY)
+        assert "The charts need JavaScript" in browser.driver.page_source
+        browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Older").click()
+        browser.wait(lambda: "cursor=before" in browser.path, "the next page")
+        browser.link("日本語").click()
+        browser.wait(lambda: "履歴" in browser.driver.title, "Japanese")
+        browser.link("7日").click()
+        browser.wait(lambda: browser.path == "/history?from=-7d", "a range")
+        browser.one("#filter summary").click()
+        browser.one('input[name="endpoint"][value="data2"]').click()
+        browser.one('#filter button[type="submit"]').click()
+        browser.wait(lambda: "endpoint=data2&from=-7d" in browser.path, "the form is sent")
+        assert len(browser.all("#table tbody tr")) == 50
+        csv = browser.attribute('a[href*=".csv"]', "href")
+        assert house.get(csv.removeprefix(browser.base)).body.count(b"\r\n") > 10_000
+        assert browser.attribute("#curl", "value").startswith("curl ")
+        assert not browser.one("#copy").is_displayed()
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is missing: npm ci")
+@pytest.mark.parametrize(
+    ("theme", "language", "width"),
+    [("light", "ja", 1280), ("light", "en", 360), ("dark", "ja", 360), ("dark", "en", 1280)],
+)
+def test_axe_finds_nothing_serious(browser: Browser, theme: str, language: str, width: int) -> None:
+    browser.resize(width, 900)
+    browser.open(f"/?lang={language}&theme={theme}")
+    for path in (*PAGES, "/history?limit=many&co2__gte=x"):
+        # Fifty rows tell axe no more than five, but take it seconds.
+        browser.open(path.replace("-24h", "-24h&limit=5"), charts=5 if path == DAY else None)
+        browser.script(AXE.read_text(encoding="utf-8"))
+        browser.script("for (const d of document.querySelectorAll('details')) d.open = true")
+        found = browser.promise("axe.run()")["violations"]
+        serious = [
+            (one["id"], [node["html"] + " " + node["failureSummary"] for node in one["nodes"]][:3])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], path
+    (told,) = browser.errors()
+    assert "status of 400" in told
+
+
+def test_the_page_is_light_and_its_table_is_there_before_the_charts(browser: Browser) -> None:
+    browser.open(DAY, charts=5)
+    browser.wait(lambda: browser.attribute("#plots", "aria-busy") == "false", "all is there")
+    messages = browser.requests()
+    names, sizes = {}, {}
+    for message in messages:
+        parameters = message["params"]
+        if message["method"] == "Network.requestWillBeSent":
+            names[parameters["requestId"]] = parameters["request"]["url"]
+        if message["method"] == "Network.loadingFinished":
+            sizes[parameters["requestId"]] = parameters["encodedDataLength"]
+    weights = {
+        names[one].removeprefix(browser.base): size for one, size in sizes.items() if one in names
+    }
+    assert any("series" in name for name in weights)
+    assert any("uPlot" in name for name in weights)
+    assert sum(weights.values()) < MOST_BYTES, weights
+    html = browser.promise(f"fetch('{DAY}').then((answer) => answer.text())")
+    assert "<tbody" in html and all(
+        "defer" in tag or "module" in tag for tag in html.split("<script")[1:]
+    )
