@@ -368,6 +368,21 @@ def test_a_long_range_comes_from_the_rollups(database: Database, settings: Setti
         assert chart(database, settings, f"{text[:21]}&{bypassed}").source == "readings"
 
 
+def test_charts_are_right_between_any_two_pieces(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each piece ends within an hour, and the late ones fall into hours that are rolled up already.
+    store(database, *(pico(n, NINE + n * HOUR // 7) for n in range(300)))
+    store(database, *(pico(n, NINE + n * HOUR // 7 + 1) for n in range(300)))
+    monkeypatch.setattr(rollups, "PIECE_ROWS", 47)
+    text = "from=2025-08-24+09:30&to=2025-09-27+22:10"
+    left = 1
+    while left:
+        left = rollups.follow(database)
+        assert assert_agree(database, settings, text).source == "rollups"
+        assert differences(database) == []
+
+
 def test_far_behind_a_chart_comes_from_the_readings(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
