@@ -31,7 +31,7 @@ charts:
 	@[ -e $(CHARTS) ] || echo "The history page has no charts: install npm, then make static. All else works."
 
 pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (needs chromium)
-	FLASK10X_PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
+	PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
 
 test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 5 minutes)
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal

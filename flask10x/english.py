@@ -109,7 +109,7 @@ TEXTS: dict[str, str] = {
     "plot.failed": "The values could not be fetched. The table below has them.",
     "chart.no_script": "The charts need JavaScript; the table below has the same readings.",
     "chart.not_made": "The charts are not installed: make static fetches them (needs npm). Everything else works.",
-    "plot.drag": "Drag across a chart to look closer.",
+    "chart.drag": "Drag across a chart to look closer.",
     "plot.made_of": "{readings} readings, one point is {span}; times of {zone}.",
     "plot.local": "the server",
     "plot.summary": "{name}: lowest {low}, highest {high}, last {last}",

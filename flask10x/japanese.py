@@ -109,7 +109,7 @@ TEXTS: dict[str, str] = {
     "plot.failed": "グラフの値を取得できませんでした。値は下の表にあります。",
     "chart.no_script": "グラフにはJavaScriptが必要です。同じ測定値は下の表にあります。",
     "chart.not_made": "グラフはまだ組み込まれていません。make static を実行してください（npm が必要です）。ほかの機能はそのまま使えます。",
-    "plot.drag": "グラフの上を横にドラッグすると、その範囲を拡大します。",
+    "chart.drag": "グラフの上を横にドラッグすると、その範囲を拡大します。",
     "plot.made_of": "測定値{readings}件、1点は{span}、時刻は{zone}。",
     "plot.local": "サーバーの現地時刻",
     "plot.summary": "{name}: 最低{low}、最高{high}、最新{last}",

@@ -6,9 +6,13 @@ import { Plot, stylesOf } from "./plot.js";
 import { exactly, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 
-// More than a desk screen has pixels for; the server's limit is the same.
+// The server's limit.
 const MOST_BUCKETS = 600;
 const LEAST_BUCKETS = 60;
+// A bucket takes two pixels: a finer line looks no different, and twice as much would be sent.
+const BUCKET_PIXELS = 2;
+// From this width on two charts stand beside each other (flask10x.css).
+const TWO_COLUMNS_PX = 1100;
 // A range that a reader can still drag across.
 const LEAST_SPAN_MS = 10_000;
 const REFRESH_MS = 60_000;
@@ -49,8 +53,9 @@ async function draw() {
 
 function address(box) {
   const url = new URL(document.getElementById("charts").dataset.series, location.href);
-  const buckets = Math.round(Math.min(MOST_BUCKETS, Math.max(LEAST_BUCKETS, box.clientWidth)));
-  url.searchParams.set("buckets", buckets);
+  const width = box.clientWidth / (box.clientWidth < TWO_COLUMNS_PX ? 1 : 2);
+  const buckets = Math.round((width * devicePixelRatio) / BUCKET_PIXELS);
+  url.searchParams.set("buckets", Math.min(MOST_BUCKETS, Math.max(LEAST_BUCKETS, buckets)));
   return url;
 }
 
@@ -82,8 +87,7 @@ function order(stations) {
 
 function about(answer) {
   const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
-  const made = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone ?? t("plot.local") });
-  return `${made} ${t("plot.drag")}`;
+  return t("plot.made_of", { readings: answer.readings, span, zone: answer.zone ?? t("plot.local") });
 }
 
 function say(text) {

@@ -1,0 +1,51 @@
+"""The pictures in the documents, from the measured data; `make pictures` takes them anew."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.e2e.service import Service
+
+from .chromium import Browser
+from .house import send
+
+# Where `make pictures` wants them.
+WANTED = os.environ.get("PICTURES")
+MOST_BYTES = 150_000
+COLOURS = 128
+DESK, PHONE = (1280, 1000), (360, 780)
+PICTURES = {
+    "desktop": ("/history?from=-24h", "en", "light", DESK),
+    "desktop.ja": ("/history?from=-24h", "ja", "light", DESK),
+    "dark": ("/history?endpoint=data2&endpoint=data3&from=-7d", "en", "dark", DESK),
+    "dark.ja": ("/history?endpoint=data2&endpoint=data3&from=-7d", "ja", "dark", DESK),
+    "phone": ("/history?from=-24h", "en", "light", PHONE),
+    "phone.ja": ("/history?from=-24h", "ja", "light", PHONE),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture(browser: Browser, house: Service, tmp_path: Path, name: str) -> None:
+    path, language, theme, size = PICTURES[name]
+    browser.resize(*size)
+    browser.open(f"/?lang={language}&theme={theme}")
+    send(house, 640)
+    browser.open(path, charts=5)
+    shown = Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())).convert("RGB")
+    assert shown.size == size
+    picture = (Path(WANTED) if WANTED else tmp_path) / f"{name}.png"
+    shown.quantize(COLOURS).save(picture, optimize=True)
+    assert picture.stat().st_size < MOST_BYTES
+    # A page that was not drawn has next to no colours.
+    assert len(shown.getcolors(maxcolors=1 << 24) or []) > COLOURS
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_documents_show_it(name: str) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    document = docs / f"history{'.ja' if name.endswith('.ja') else ''}.md"
+    assert f"](pictures/{name}.png)" in document.read_text(encoding="utf-8")
+    assert (docs / "pictures" / f"{name}.png").stat().st_size < MOST_BYTES
