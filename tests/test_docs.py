@@ -41,6 +41,7 @@ PAGES = (
     "docs/security",
     "docs/series",
     "docs/settings",
+    "docs/slow-clients",
     "docs/sql",
     "docs/stations",
 )
