@@ -177,11 +177,10 @@ def _charts(t: Texts) -> dict[str, object]:
         "columns": {column: t.column(column) for column in COLUMNS},
         "texts": t.named(*SCRIPT_TEXTS),
     }
-    url = _address("history_page.as_page", _kept("order", "limit", "cursor"))
     return {
         "charts": {
             "made": CHARTS.is_file(),
-            "url": url.replace("/history", "/history/series", 1),
+            "url": _address("history.as_series", _kept("order", "limit", "cursor")),
             "texts": json.dumps(names, ensure_ascii=False),
         }
     }

@@ -27,7 +27,7 @@ def init_app(app: Flask) -> None:
 def language() -> Language:
     """The language chosen before, else the browser's, else English."""
     chosen = request.cookies.get("lang")
-    offered = request.accept_languages.best_match(list(LANGUAGES))
+    offered = request.accept_languages.best_match(sorted(LANGUAGES))
     known = (one for wanted in (chosen, offered) for one in LANGUAGES if one == wanted)
     return next(known, DEFAULT)
 

@@ -26,7 +26,7 @@ export function start() {
   if (!globalThis.uPlot || !document.getElementById("plots")) return;
   document.querySelector(".charts-head").hidden = false;
   draw();
-  onChange((names) => names.includes("table") && draw());
+  onChange((names) => names.includes("filter") && draw());
   document.addEventListener("click", press);
   setInterval(() => !document.hidden && isLive() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
@@ -87,7 +87,7 @@ function order(stations) {
 
 function about(answer) {
   const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
-  return t("plot.made_of", { readings: answer.readings, span, zone: answer.zone ?? t("plot.local") });
+  return t("plot.made_of", { readings: answer.readings, span, zone: answer.zone || t("plot.local") });
 }
 
 function say(text) {
@@ -99,6 +99,7 @@ function say(text) {
 function zoom(fromMs, toMs) {
   const clock = new Clock(shown.zone);
   const url = new URL(location.href);
+  url.hash = "";
   for (const name of ["from", "to", "cursor"]) url.searchParams.delete(name);
   const middle = (fromMs + toMs) / 2;
   const half = Math.max(LEAST_SPAN_MS, toMs - fromMs) / 2;

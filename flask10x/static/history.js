@@ -14,7 +14,7 @@ function prepare() {
 
 prepare();
 view.onChange(prepare);
-view.followHistory();
+view.followLinks();
 forms.leaveOutEmpty();
 forms.copyCurl();
 keys.listen();

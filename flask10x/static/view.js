@@ -1,7 +1,12 @@
 // One address is one view: the server draws it, and the parts that changed are put into the page.
 
 const PARTS = ["cards", "filter", "table"];
+// Links that only change the table, and those that change the whole view.
+const PAGES = "#table .pages a";
+const VIEWS = "#filter .ranges a, #cards h2 a, #table .empty a";
 const listeners = [];
+// Which address the parts show.
+let shown = location.search;
 
 /** Call `listener(names)` after parts of the page were replaced. */
 export const onChange = (listener) => listeners.push(listener);
@@ -11,11 +16,16 @@ export async function show(url, names = PARTS) {
   const answer = await fetch(url, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error(`${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const { search } = new URL(url, location.href);
+  // The reader has gone on meanwhile.
+  if (search !== location.search) return;
   replace(fresh, names);
+  if (names.includes("table")) shown = search;
 }
 
 function replace(fresh, names) {
-  for (const name of names) {
+  // The switches keep the address that they are on.
+  for (const name of [...names, "switches"]) {
     const old = document.getElementById(name);
     const part = fresh.getElementById(name);
     if (!old || !part) continue;
@@ -44,11 +54,27 @@ export async function go(url) {
   await show(url);
 }
 
-/** Follow the back and forward buttons. */
-export function followHistory() {
-  addEventListener("popstate", (event) => {
-    // A jump inside the page, to the table, changes nothing that is shown.
-    if (event.state === null && location.hash) return;
-    show(location.href).catch(() => location.reload());
+/** Follow links and the back and forward buttons without loading everything anew. */
+export function followLinks() {
+  document.addEventListener("click", (event) => {
+    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const page = event.target.closest(PAGES);
+    const link = page ?? event.target.closest(VIEWS);
+    if (!link) return;
+    event.preventDefault();
+    (page ? turn(link.href) : go(link.href)).catch(() => location.assign(link.href));
   });
+  addEventListener("popstate", () => {
+    // A jump inside the page, to the table, changes nothing that is shown.
+    if (location.search !== shown) show(location.href).catch(() => location.reload());
+  });
+}
+
+/** Another page of the table; the charts are the same and stay. */
+async function turn(url) {
+  history.pushState(null, "", url);
+  await show(url, ["table"]);
+  const table = document.getElementById("table");
+  table.scrollIntoView();
+  table.querySelector(".scroll")?.focus({ preventScroll: true });
 }

@@ -54,8 +54,9 @@ def test_a_filter_is_an_address(browser: Browser) -> None:
 def test_a_card_shows_only_its_station(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
     browser.link("Outside").click()
-    browser.wait(lambda: "endpoint=data3" in browser.path, "the card's address")
-    assert {text.split("\t")[1] for text in rows(browser)} == {"Outside"}
+    browser.wait(lambda: {row.split("\t")[1] for row in rows(browser)} == {"Outside"}, "its rows")
+    assert browser.path == f"{DAY}&endpoint=data3"
+    assert browser.attribute(".card:nth-child(3) a", "aria-current") == "true"
 
 
 def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
@@ -63,13 +64,15 @@ def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
     first = rows(browser)
     assert len(first) == 50
     browser.link("Older →").click()
-    browser.wait(lambda: "cursor=before" in browser.path, "the next page")
+    browser.wait(lambda: rows(browser) not in ([], first), "the next page")
     second = rows(browser)
+    assert "cursor=before" in browser.path
     assert len(second) == 50 and not set(first) & set(second)
     press(browser, "n")
     browser.wait(lambda: rows(browser) not in (first, second, []), "the page after")
     press(browser, "p")
     browser.wait(lambda: rows(browser) == second, "the page before")
+    assert browser.script("return scrollY") > 500
     assert browser.all("#table[data-live]") == []
 
 
@@ -87,6 +90,9 @@ def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     newest = datetime.strptime(rows(browser)[0].split("\t")[0], FORMAT)  # noqa: DTZ007
     assert start <= newest <= end
     assert browser.attribute('[name="from"]', "value") == asked["from"][0]
+    # The switches keep what was zoomed to.
+    (japanese,) = browser.all('#switches [lang="ja"]')
+    assert asked["from"][0][:10] in str(japanese.get_attribute("href"))
     browser.driver.back()
     browser.wait(lambda: "one point is 5 min" in about.text, "the values from before")
     assert browser.path == f"{DAY}&endpoint=data2"
