@@ -191,7 +191,7 @@ def _table(query: Query, page: Page, t: Texts) -> dict[str, object]:
     return {
         "caption": caption(query, t),
         "headings": columns,
-        "labels": [f"{t.column(c)} {UNITS[c]}".rstrip() for c in columns],
+        "labels": [t.column(column) for column in columns],
         "rows": [
             {
                 "time": text_of(row.received_at),

@@ -53,7 +53,9 @@ async function draw() {
 
 function address(box) {
   const url = new URL(document.getElementById("charts").dataset.series, location.href);
-  const width = box.clientWidth / (box.clientWidth < TWO_COLUMNS_PX ? 1 : 2);
+  // Hidden while there is nothing to draw.
+  const all = box.clientWidth || box.parentElement.clientWidth;
+  const width = all / (all < TWO_COLUMNS_PX ? 1 : 2);
   const buckets = Math.round((width * devicePixelRatio) / BUCKET_PIXELS);
   url.searchParams.set("buckets", Math.min(MOST_BUCKETS, Math.max(LEAST_BUCKETS, buckets)));
   return url;
@@ -67,7 +69,9 @@ function redraw(answer) {
   const clock = new Clock(answer.zone);
   const stations = [...new Set(answer.series.map((series) => series.endpoint))];
   plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom));
-  document.getElementById("plots").replaceChildren(...plots.map((plot) => plot.figure));
+  const box = document.getElementById("plots");
+  box.hidden = !plots.length;
+  box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
   jump();
   say(plots.length ? about(answer) : t("plot.none"));

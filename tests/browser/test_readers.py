@@ -76,9 +76,9 @@ def test_on_a_phone_a_reading_is_a_block_of_labelled_values(browser: Browser) ->
     browser.resize(*PHONE)
     browser.open("/history?endpoint=data2&limit=1&from=-24h", charts=5)
     cell = browser.one("#table tbody td.number")
-    assert browser.script("return getComputedStyle(arguments[0], '::before').content", cell) == (
-        '"CO₂ ppm"'
-    )
+    around = "return getComputedStyle(arguments[0], arguments[1]).content"
+    assert browser.script(around, cell, "::before") == '"CO₂"'
+    assert browser.script(around, cell, "::after") == '"ppm"'
     box = browser.one("#table .scroll")
     assert browser.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", box)
 
