@@ -261,6 +261,7 @@ def _answer(status: HTTPStatus, hint: str) -> bytes:
     body = json.dumps({"error": status.phrase.lower(), "hint": hint}) + "\n"
     return (
         f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
     ).encode()
 

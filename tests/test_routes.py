@@ -1,6 +1,8 @@
 """Every route there is, written by hand: one more is one more door (docs/security.md)."""
 
+import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from flask10x.doors import OPEN, WRITING
 
@@ -39,3 +41,16 @@ def test_only_these_are_open_and_only_readings_are_posted(app: Flask) -> None:
     assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
     posted = {rule.rule for rule in rules if rule.endpoint.startswith(f"{WRITING}.")}
     assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
+
+
+LISTS = ["/history", "/history/json", "/history.json", "/history.csv"]
+LISTS += ["/history/rejected", "/history/rejected/json"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_is_bounded(client: FlaskClient, path: str) -> None:
+    for limit in ("1", "1000"):
+        assert client.get(f"{path}?limit={limit}").status_code == 200
+    for limit in ("0", "1001", "9" * 9, "9" * 400, "-1", "1e3", "1000 or 1=1"):
+        assert client.get(f"{path}?limit={limit}").status_code == 400
+    assert client.get(f"{path}?{'&'.join(['endpoint=data'] * 101)}").status_code == 400
