@@ -76,7 +76,7 @@ def test_the_recorded_requests_give_the_recorded_answers(running: Service, proxy
     "path",
     [
         "/history/json",
-        "/history/json?limit=10000",
+        "/history/json?limit=1000",
         "/history.csv",
         "/history.csv?limit=5",
         "/history/json?from=nonsense",
