@@ -1,6 +1,7 @@
 """A reader that holds an old state of the database, so that the WAL cannot begin anew."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,8 +18,10 @@ from .test_kills import variant
 
 LIMIT_BYTES = 4_000_000
 ALARM_BYTES = 16_000_000
-# What one commit of the churn rewrites; a longer one would make the service wait for the test.
-CHURN_BYTES = 100_000
+# What one commit of the churn rewrites, and the pause after it. SQLite's own wait for a lock looks
+# every tenth of a second: without pauses the service would wait for the test.
+CHURN_BYTES = 1_000_000
+FOR_OTHERS_SEC = 0.2
 
 
 def wal_bytes(service: Service) -> int:
@@ -42,8 +45,9 @@ def churn(database: Path, size: int) -> None:
         other.execute("PRAGMA wal_autocheckpoint = 0")
         other.execute("CREATE TABLE churn (bytes BLOB)")
         other.execute("INSERT INTO churn VALUES (zeroblob(?))", (CHURN_BYTES,))
-        for _ in range(size // CHURN_BYTES):
+        for _ in range(size // CHURN_BYTES + 1):
             other.execute("UPDATE churn SET bytes = randomblob(?)", (CHURN_BYTES,))
+            time.sleep(FOR_OTHERS_SEC)
         other.execute("DROP TABLE churn")
 
 
