@@ -100,7 +100,7 @@ class Doors:
                 f" ({header}: {request.headers.get(header, '')[:SHOWN_CHARS]!r})" if header else ""
             )
             more = f" ({kept_back} more since the last such line)" if kept_back else ""
-            peer = request.remote_addr
+            peer = request.remote_addr or "a local client"
             log.warning("%s refused: %s%s, from %s%s", place, why, shown, peer, more)
         answer = jsonify(error=error, hint=hint)
         answer.status_code = status

@@ -220,6 +220,13 @@ def test_the_log_names_station_and_peer_but_no_token(
     ]
 
 
+def test_a_peer_at_a_socket_file_has_no_address(
+    locked: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    locked.get("/metrics", environ_overrides={"REMOTE_ADDR": ""})
+    assert caplog.messages == ["/metrics refused: no token, from a local client"]
+
+
 def test_a_flood_is_a_line_a_minute(
     locked: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
