@@ -38,6 +38,7 @@ def fill_queues(service: Service, load: Load, *, committed: bool = False) -> Non
 def test_sigterm_at_a_full_queue_with_a_slow_request_in_flight(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
 ) -> None:
+    # The shorter the time to wait for a commit, the sooner a queue is full under ACK=committed.
     running = service(start=False, write_queue_maxsize=QUEUE, ack_timeout_sec=0.1, **promise)
     loads: list[Load] = []
     slow = Sender(running, numbers)
@@ -54,6 +55,7 @@ def test_sigterm_at_a_full_queue_with_a_slow_request_in_flight(
         request.finish()
         assert running.process.wait(STOP_WITHIN_SEC) == 0
         assert running.members() == set()
+    running.environment["FLASK10X_ACK_TIMEOUT_SEC"] = "8"
     running.start()
     last = Sender(running, numbers)
     last.check_goes_on()
