@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.service import PROJECT
+
 from . import table
 
 RUN: dict[str, Any] = {
@@ -61,3 +63,13 @@ def test_runs_of_one_fault_are_added_up() -> None:
 def test_only_what_is_between_the_marks_is_replaced() -> None:
     text = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
     assert table.put_into(text, "new") == f"before\n{table.BEGIN}\nnew\n{table.END}\nafter\n"
+
+
+def test_every_fault_has_figures() -> None:
+    assert {run["fault"] for run in table.read(table.FIGURES)} == table.FAULTS.keys()
+
+
+@pytest.mark.parametrize(("language", "name"), [(0, table.ENGLISH), (1, table.JAPANESE)])
+def test_the_documents_show_the_figures(language: int, name: str) -> None:
+    text = (PROJECT / name).read_text(encoding="utf-8")
+    assert table.put_into(text, table.table(table.read(table.FIGURES), language)) == text
