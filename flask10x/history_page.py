@@ -236,7 +236,9 @@ def _empty(query: Query, newest: dict[str, int | None], t: Texts, now_ms: int) -
     times = {s: newest[s.endpoint] for s in query.stations}
     known = [at for at in times.values() if at is not None]
     name = wider(query, max(known, default=None), now_ms)
+    narrowed = bool(query.filters or query.incomplete or query.cursor)
     return {
         "last": [(t.station(s), at and local_text(at, zone)) for s, at in times.items()],
         "wider": name and {"name": name, "url": _ranged(QUICK[name])},
+        "plain": narrowed and _address("history_page.as_page", _only("endpoint", "from", "to")),
     }

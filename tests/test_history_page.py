@@ -245,7 +245,11 @@ def test_an_empty_result_says_so_and_offers_a_wider_one(client: FlaskClient) -> 
     assert "Bedroom: 2025-08-24 09:01:00" in empty
     assert "Outside:" not in empty
     assert "Look wider: All" in empty
-    assert "Look wider" not in client.get("/history?endpoint=data&co2__gt=1").text
+    assert "Without the conditions" not in empty
+    narrow = client.get("/history?endpoint=data&temperature__gt=100&limit=9").text
+    assert "Look wider" not in narrow
+    assert "Without the conditions" in narrow
+    assert "/history?endpoint=data" in Outline(narrow).hrefs("/history")
 
 
 def test_an_empty_database_says_so(client: FlaskClient) -> None:
