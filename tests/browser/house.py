@@ -1,11 +1,14 @@
 """A house whose last ten days are the measured ones, ending now."""
 
 import sqlite3
-import time
 from contextlib import closing
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tests.e2e.service import SHARED, Service
 
+# The zone of the tests' services.
+TOKYO = ZoneInfo("Asia/Tokyo")
 REAL = SHARED / "real" / "BedRoomEnv.csv"
 # Of each 20 s to 60 s; the other stations get readings of the same sensor of other days.
 OTHERS = """
@@ -27,14 +30,21 @@ INSERT INTO readings (endpoint, received_at, co2, temperature_dht11, humidity_dh
 
 def furnish(service: Service) -> None:
     """Fill the database of a running service."""
-    done = service.run("-m", "flask10x", "import", str(REAL))
+    moved = service.folder / REAL.name
+    moved.write_text(ending_now(REAL.read_text()), newline="")
+    done = service.run("-m", "flask10x", "import", str(moved))
     assert done.returncode == 0, done.stderr
     with closing(sqlite3.connect(service.database, timeout=30)) as connection:
-        (newest,) = connection.execute("SELECT max(received_at) FROM readings").fetchone()
-        moved_ms = time.time_ns() // 1_000_000 - 8000 - newest
-        connection.execute("UPDATE readings SET received_at = received_at + ?", (moved_ms,))
         connection.executescript(OTHERS)
-        connection.commit()
+
+
+def ending_now(text: str) -> str:
+    """The same file with all its times moved, so that the last reading is some seconds old."""
+    header, *lines = text.splitlines()
+    last = datetime.fromisoformat(lines[-1].partition(",")[0])
+    by = datetime.now(TOKYO).replace(tzinfo=None, microsecond=0) - last - timedelta(seconds=8)
+    moved = (f"{datetime.fromisoformat(line[:19]) + by},{line[20:]}" for line in lines)
+    return "\r\n".join((header, *moved, ""))
 
 
 def send(service: Service, co2: float) -> None:
