@@ -5,6 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.errors import QueryTooLong
 from flask10x.reasons import reason_in
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
@@ -44,5 +45,7 @@ def test_a_suggestion_stays_and_the_unknown_is_shown_as_it_is() -> None:
     assert reason_in("ja", "unknown parameter (did you mean limit?)") == (
         "そのような項目はありません（limit の間違いでは？）"
     )
+    (slow,) = QueryTooLong(2.0).details.values()
+    assert reason_in("ja", slow) == "検索に2秒以上かかりました。期間や端末を絞ってください"
     assert reason_in("ja", "something new") == "something new"
     assert reason_in("en", "1 or 0 is needed") == "1 or 0 is needed"

@@ -28,11 +28,14 @@ export function start() {
   draw();
   onChange((names) => names.includes("filter") && draw());
   document.addEventListener("click", press);
-  setInterval(() => !document.hidden && isLive() && draw(), REFRESH_MS);
+  setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
 }
 
 const isLive = () => Boolean(document.getElementById("table")?.dataset.live);
+
+/** Whether somebody reads values off a chart, which a new drawing would take away. */
+const isLookedAt = () => Boolean(document.querySelector(".plot:hover, .plot:focus"));
 
 /** Fetch the values of this view and draw them; what was drawn stays until they are there. */
 async function draw() {

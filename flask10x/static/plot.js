@@ -17,6 +17,8 @@ export function nameOf(series) {
   return `${station} ${name.match(/[(（](.+)[)）]$/)?.[1] ?? name}`;
 }
 
+const idOf = (series) => `${series.endpoint} ${series.measurement}`;
+
 export function textOf(value, unit) {
   if (value === null || value === undefined) return "–";
   const digits = DIGITS[unit] ?? 1;
@@ -26,6 +28,8 @@ export function textOf(value, unit) {
 
 export class Plot {
   static zooming = false;
+  /** Series that the reader has switched off; they stay off when the charts are drawn anew. */
+  static off = new Set();
 
   /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. */
   constructor(group, answer, clock, styles, onZoom) {
@@ -44,6 +48,7 @@ export class Plot {
   draw() {
     const { width, height } = this.#size();
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
+    this.group.forEach((series, place) => Plot.off.has(idOf(series)) && this.#show(place, false));
     this.watch = new ResizeObserver(() => this.chart.setSize(this.#size()));
     this.watch.observe(this.box);
   }
@@ -72,18 +77,24 @@ export class Plot {
 
   /** A line of the legend, which is also the switch of its series. */
   #key(series, place) {
-    const button = make("button", { type: "button", ariaPressed: "true", title: t("plot.hide", { name: nameOf(series) }) });
+    const button = make("button", { type: "button", ariaPressed: String(!Plot.off.has(idOf(series))), title: t("plot.hide", { name: nameOf(series) }) });
     const value = make("span", {});
     button.append(sign(this.styles[place]), make("span", { textContent: nameOf(series) }), value);
     button.addEventListener("click", () => {
       const shown = button.ariaPressed !== "true";
       button.ariaPressed = String(shown);
-      for (const offset of [1, 2, 3]) this.chart.setSeries(place * 3 + offset, { show: shown });
+      if (shown) Plot.off.delete(idOf(series));
+      else Plot.off.add(idOf(series));
+      this.#show(place, shown);
     });
     const item = make("li", {});
     item.append(button);
     this.keys.append(item);
     return value;
+  }
+
+  #show(place, show) {
+    for (const offset of [1, 2, 3]) this.chart.setSeries(place * 3 + offset, { show });
   }
 
   #canvas() {

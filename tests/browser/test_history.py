@@ -125,8 +125,19 @@ def test_the_cursor_tells_the_values_by_mouse_and_by_keys(browser: Browser) -> N
     last = browser.wait(lambda: at.text, "the last bucket but one")
     plot.send_keys(Keys.PAGE_UP)
     browser.wait(lambda: "" < at.text < last, "twenty buckets earlier")
+
+
+def test_a_line_that_is_switched_off_stays_off(browser: Browser) -> None:
+    browser.open(f"{DAY}&measurement=co2", charts=1)
     browser.all(".chart .keys button")[0].click()
-    assert browser.all(".chart .keys button")[0].get_attribute("aria-pressed") == "false"
+    first, about = ".chart .keys button", browser.one("#charts-about")
+    assert browser.attribute(first, "aria-pressed") == "false"
+    before = about.text
+    browser.one('[data-zoom="in"]').click()
+    browser.wait(lambda: about.text != before, "the charts are drawn anew")
+    assert browser.attribute(first, "aria-pressed") == "false"
+    browser.one(first).click()
+    assert browser.attribute(first, "aria-pressed") == "true"
 
 
 def test_lines_break_at_gaps_and_lone_points_are_found(browser: Browser) -> None:
@@ -186,6 +197,20 @@ def test_a_page_asks_by_itself_and_its_ages_grow(browser: Browser, house: Servic
     send(house, 900)
     browser.wait(lambda: browser.one("#new").is_displayed(), "it asks every ten seconds")
     browser.wait(lambda: browser.texts("[data-age]") != ages, "ages grow")
+
+
+def test_a_server_that_does_not_answer_is_told_of(browser: Browser, house: Service) -> None:
+    browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+    command = "Network.emulateNetworkConditions"
+    browser.driver.execute_cdp_cmd(command, network | {"offline": True})
+    browser.script(look)
+    browser.wait(lambda: browser.one("#new").text.startswith("No answer"), "it is told")
+    browser.driver.execute_cdp_cmd(command, network | {"offline": False})
+    browser.script(look)
+    browser.wait(lambda: not browser.one("#new").is_displayed(), "it is well again")
+    assert all("ERR_INTERNET_DISCONNECTED" in error for error in browser.errors())
 
 
 def test_an_empty_range_says_so_and_leads_wider(browser: Browser) -> None:
