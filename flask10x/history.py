@@ -5,15 +5,18 @@ Contract, section 2; parameters, cursors and examples are in docs/history.md.
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import chain
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, request, url_for
 from sqlalchemy import Connection
 
 from flask10x import downloads, queries, series, unreadable
 from flask10x.cursors import Cursor
+from flask10x.doors import Pace
 from flask10x.errors import QueryError
 from flask10x.filters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.queries import Page
@@ -21,10 +24,14 @@ from flask10x.question import Query
 from flask10x.sqlite import last_id, reason_of
 from flask10x.store import Store
 from flask10x.times import LocalText
+from flask10x.turns import DOWNLOADS_MAX
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("history", __name__)
 unreadable.register(blueprint)
+
+_pace = Pace()
+_places = threading.BoundedSemaphore(DOWNLOADS_MAX)
 
 
 @blueprint.get("/history/json")
@@ -101,11 +108,25 @@ def _page_or_newer(connection: Connection, query: Query) -> tuple[Page, int]:
 
 
 def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
-    # The first chunk is read before the status goes out, so that a database that can't be read
+    if not _places.acquire(blocking=False):
+        return _no_place()
+    body = _body(chunks)
+    # The first rows are read before the status goes out, so that a database that can't be read
     # is a 503 and not an empty file.
-    body = chain([next(chunks)], _to_the_end(chunks))
+    next(body)
     answer = Response(body, content_type=content_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _no_place() -> Response:
+    kept_back = _pace.turn("no place")
+    if kept_back is not None:
+        more = f" ({kept_back} more since the last such line)" if kept_back else ""
+        log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
+    answer = jsonify(error="too many downloads at once")
+    answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    answer.headers["Retry-After"] = str(unreadable.RETRY_AFTER_SEC)
     return answer
 
 
@@ -114,8 +135,20 @@ def _url(view: str, query: Query, cursor: Cursor | None = None, *, limit: bool =
     return f"{path}?{asked}" if asked else path
 
 
+def _body(chunks: Iterator[str]) -> Iterator[str]:
+    """Nothing, when the first chunk is there, then all chunks; gives the place back at its end.
+
+    Later errors are logged, and the server then closes without the body's end.
+    """
+    try:
+        first = next(chunks)
+        yield ""
+        yield from _to_the_end(chain([first], chunks))
+    finally:
+        _places.release()
+
+
 def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
-    """The chunks; an error is logged, and the server then closes without the body's end."""
     try:
         yield from chunks
     except (*unreadable.UNREADABLE, QueryError) as error:

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 # How many threads of a worker may wait for slow readers beside those that work. A home has a
 # handful of screens and scripts; each waiting thread costs a page of rows and a stack.
 READERS_MAX = 8
+# How many downloads of a worker may be on their way at once. Each has a thread until its end, also
+# while it gives way; without a limit a handful of them would leave no thread to take a reading.
+DOWNLOADS_MAX = 10
 # A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
 # access point to the other is back sooner.
 READER_STALL_SEC = 30.0

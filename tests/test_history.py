@@ -12,9 +12,12 @@ import pytest
 import sqlalchemy.exc
 from flask.testing import FlaskClient
 
+from flask10x import history
+from flask10x.doors import Pace
 from flask10x.readings import Reading
 from flask10x.rows import INSERT, row_of
 from flask10x.sqlite import Database
+from flask10x.turns import DOWNLOADS_MAX
 from flask10x.writer import Writer
 from tests.pages import MINUTE, NINE, Outline
 from tests.rows import execute, pico, select
@@ -369,3 +372,41 @@ def test_the_paths_are_these(client: FlaskClient) -> None:
         assert urlsplit(path).path == path
     assert client.get("/history/").status_code == 404
     assert json.loads(client.get("/history/json").data) == []
+
+
+@pytest.mark.usefixtures("many")
+def test_one_download_too_many_is_refused_until_another_has_ended(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_pace", Pace())
+    open_ones = [client.get("/history.csv", buffered=False) for _ in range(DOWNLOADS_MAX)]
+    assert {answer.status_code for answer in open_ones} == {200}
+    for path in ("/history.csv", "/history.json"):
+        refused = client.get(path)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert refused.get_json() == {"error": "too many downloads at once"}
+    assert f"Download refused: {DOWNLOADS_MAX} are on their way already" in caplog.text
+    assert client.get("/history/json").status_code == 200
+
+    given_up, read, *rest = open_ones
+    given_up.close()
+    given_up.close()
+    assert client.get("/history.json").status_code == 200
+    again = client.get("/history.csv", buffered=False)
+    assert client.get("/history.csv").status_code == 503
+    assert read.data.count(b"\r\n") > 4000
+    assert client.get("/history.json").status_code == 200
+    for answer in (again, *rest):
+        answer.close()
+
+
+def test_a_download_that_cannot_begin_takes_no_place(
+    client: FlaskClient, database: Database
+) -> None:
+    execute(database.path, "ALTER TABLE readings RENAME TO away")
+    for _ in range(DOWNLOADS_MAX + 1):
+        assert client.get("/history.csv").get_json() == {"error": "database unavailable"}
+    execute(database.path, "ALTER TABLE away RENAME TO readings")
+    for _ in range(DOWNLOADS_MAX + 1):
+        assert client.head("/history.csv").status_code == 200
+    assert client.get("/history.csv").status_code == 200
