@@ -14,7 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-WITHIN_SEC = 20.0
+# A busy machine takes long to start a process of the browser.
+WITHIN_SEC = 40.0
 POLL_SEC = 0.02
 # A browser in a container, that asks nobody but the page's server.
 OPTIONS = (
