@@ -6,9 +6,10 @@ for the system's own zone.
 
 import re
 from bisect import bisect_left
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FIRST_YEAR, LAST_YEAR = 1970, 9999
 # By then it is 1970 in every zone.
@@ -43,8 +44,12 @@ def local_text(ms: int, zone: tzinfo | None) -> str:
 
 def iso_text(ms: int, zone: tzinfo | None) -> str:
     """The same instant in full, `2025-08-24T09:00:00.123+09:00`: `parse_bound` reads it back."""
-    instant = EPOCH + timedelta(milliseconds=ms)
-    return instant.astimezone(zone).isoformat(timespec="milliseconds")
+    try:
+        instant = (EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
+    except OverflowError:
+        # The calendar ends in 9999, in some zones before `to=9999-12-31` does.
+        instant = datetime.max.replace(tzinfo=UTC)
+    return instant.isoformat(timespec="milliseconds")
 
 
 def zone_name(zone: tzinfo | None) -> str:
@@ -58,9 +63,10 @@ def zone_name(zone: tzinfo | None) -> str:
     now = datetime.now().astimezone()
     if "zoneinfo" in parts:
         name = "/".join(parts[parts.index("zoneinfo") + 1 :])
-        # The environment may name another zone than the file does.
-        if ZoneInfo(name).utcoffset(now) == now.utcoffset():
-            return name
+        # The environment may name another zone than the file does, and there may be no such zone.
+        with suppress(ZoneInfoNotFoundError):
+            if ZoneInfo(name).utcoffset(now) == now.utcoffset():
+                return name
     return now.isoformat()[-6:]
 
 

@@ -237,6 +237,15 @@ def test_iso_text() -> None:
     assert iso_text(NINE + 7, TOKYO) == "2025-08-24T09:00:00.007+09:00"
 
 
+@pytest.mark.parametrize("name", ["Asia/Tokyo", "America/New_York", "UTC"])
+@pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31 23:59Z", "9999-12-31 23:59-12:00"])
+def test_the_end_of_the_calendar_has_a_text_in_each_zone(name: str, text: str) -> None:
+    zone = ZoneInfo(name)
+    shown = iso_text(until(text, zone), zone)
+    assert shown.startswith("9999-12-31T")
+    assert until(shown, zone) <= until(text, zone)
+
+
 @given(
     st.integers(1_700_000_000_000, 1_800_000_000_000),
     st.sampled_from(["Asia/Tokyo", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe"]),
@@ -264,6 +273,9 @@ def test_the_name_of_the_systems_zone(
     set_system_zone("Asia/Tokyo")
     assert zone_name(None) == "Asia/Tokyo"
     set_system_zone("America/Caracas")
+    assert zone_name(None) == "-04:00"
+    link.unlink()
+    link.symlink_to(file.with_name("Nowhere"))
     assert zone_name(None) == "-04:00"
     monkeypatch.setattr(times, "SYSTEM_ZONE", tmp_path / "none")
     assert zone_name(None) == "-04:00"
