@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 # A look at the folder costs nothing; a reload may leave a file while the new workers run already.
 LOOK_EVERY_SEC = 5.0
 FILES = "leftover-*.jsonl"
+# A line: data4 with all its digits and a warning of each sensor, and some room.
+LINE_BYTES = 500
 
 
 class Leftovers:
@@ -64,8 +66,15 @@ class Leftovers:
         if self._clock() < self._look_at_sec or self._database.damage.known:
             return
         self._look_at_sec = self._clock() + LOOK_EVERY_SEC
-        reserve.set_aside(self._folder, self._settings.workers)
-        for path in waiting(self._folder):
+        each_bytes = self._settings.write_queue_maxsize * LINE_BYTES
+        reserve.set_aside(self._folder, self._settings.workers, each_bytes)
+        try:
+            found = waiting(self._folder)
+        except OSError as error:
+            # A card that fails for a moment: no reason for the writer to die.
+            self._tell(self._folder, error)
+            return
+        for path in found:
             try:
                 self._store(path)
             except FileNotFoundError:

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from flask10x import disk
 
-# A full queue of 5000 readings, 300 bytes each in a file of leftovers.
-RESERVE_BYTES = 1_500_000
-# While there is less room than this, the database needs it more.
-SPARE_BYTES = 2 * RESERVE_BYTES
+# While there is not room for so many of them, the database needs it more.
+SPARE_FILES = 2
 
 
-def set_aside(folder: Path, files: int) -> None:
+def set_aside(folder: Path, files: int, each_bytes: int) -> None:
     """See to it that there are so many; what fails now is left to the next call."""
     for path in _paths(folder, files):
         with suppress(OSError):
-            if disk.size(path) < RESERVE_BYTES and disk.free_bytes(folder) >= SPARE_BYTES:
-                _make(path)
+            if disk.size(path) >= each_bytes:
+                continue
+            if disk.free_bytes(folder) >= SPARE_FILES * each_bytes:
+                _make(path, each_bytes)
 
 
 def take(folder: Path, files: int, name: Path) -> bool:
@@ -37,11 +37,11 @@ def _paths(folder: Path, files: int) -> list[Path]:
     return [folder / f"leftover.reserve-{number}" for number in range(files)]
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, each_bytes: int) -> None:
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+            os.posix_fallocate(file.fileno(), 0, each_bytes)
         temporary.rename(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import event
 
 from flask10x import disk, schema
+from flask10x import leftovers as leftovers_module
 from flask10x.gauges import Gauges
-from flask10x.leftovers import LOOK_EVERY_SEC, Leftovers
-from flask10x.readings import Reading
-from flask10x.reserve import RESERVE_BYTES
+from flask10x.leftovers import LINE_BYTES, LOOK_EVERY_SEC, Leftovers
+from flask10x.readings import Reading, flat
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
+from flask10x.stations import BY_ENDPOINT
 from flask10x.writer import Writer
 from tests.conftest import MakeSettings
 from tests.provoked import needs_strace, python_killed_at, small_disk
@@ -227,7 +228,9 @@ def test_a_full_disk_has_room_for_it(
         with closing(Database(settings)) as database:
             Leftovers(settings, database, clock).step()
             reserves = sorted(folder.glob("leftover.reserve-*"))
-            assert [file.stat().st_blocks * 512 >= RESERVE_BYTES for file in reserves] == [True] * 2
+            full_queue_bytes = settings.write_queue_maxsize * LINE_BYTES
+            assert len(reserves) == settings.workers
+            assert min(file.stat().st_blocks * 512 for file in reserves) >= full_queue_bytes
             ballast = fill_up(folder)
             for left in (LEFT[:1], LEFT[1:2]):
                 stop_in_vain(settings, left)
@@ -242,6 +245,67 @@ def test_a_full_disk_has_room_for_it(
             Leftovers(settings, database, clock).step()
             assert sorted(row[1] for row in select(database.path, STORED)) == [11, 12]
             assert sorted(folder.glob("leftover.reserve-*")) == reserves
+
+
+def test_the_reserve_grows_with_the_queue(
+    make_settings: MakeSettings, tmp_path: Path, clock: Clock
+) -> None:
+    for maxsize in (10, 3000):
+        settings = make_settings(WRITE_QUEUE_MAXSIZE=str(maxsize))
+        with closing(Database(settings)) as database:
+            Leftovers(settings, database, clock).step()
+            clock.now_sec += LOOK_EVERY_SEC
+        sizes = [file.stat().st_size for file in settings.data_dir.glob("leftover.reserve-*")]
+        assert sizes == [maxsize * LINE_BYTES] * settings.workers
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (
+            1234.5678901234567,
+            12345.678901234567,
+            3.123456789012345,
+            85.0,
+            25.123456789012,
+            52.12345,
+        ),
+        (-1.0, 12345.678901234567, 3.123456789012345, -127.0, -25.123456789012345, None),
+    ],
+)
+def test_no_line_is_longer_than_its_share_of_the_reserve(
+    settings: Settings, database: Database, values: tuple[float | None, ...]
+) -> None:
+    paths = [path for path, _ in flat(BY_ENDPOINT["data4"], values)]
+    reading = Reading("data4", 253_402_300_799_999, values, dict.fromkeys(paths, "doubtful"))
+    stop_locked(settings, [reading])
+    (file,) = files(settings)
+    assert file.stat().st_size <= LINE_BYTES
+
+
+def test_a_folder_that_cannot_be_listed_for_a_moment_ends_no_writer(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def failing(_folder: Path) -> list[Path]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    stop_locked(settings, LEFT)
+    caplog.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(leftovers_module, "waiting", failing)
+        for _ in range(2):
+            leftovers.step()
+            clock.now_sec += LOOK_EVERY_SEC
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.message.startswith(f"Cannot store the readings in {settings.data_dir.name} yet: ")
+    leftovers.step()
+    assert len(select(database.path, STORED)) == 3
 
 
 def fill_up(folder: Path) -> list[Path]:
