@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, FromClause, and_
 
 from flask10x.stations import STATIONS, Station
 
@@ -28,6 +28,8 @@ class Operator:
     """The value's text with its unit -> how a caption goes on after the measurement's name."""
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
     """The column and the value, or a bound parameter for it -> the condition."""
+    hour: Callable[[FromClause, Any], ColumnElement[bool]]
+    """The table `rollups` and the same value -> whether a value of an hour can fulfil it."""
     in_form: bool = False
     """Whether the form offers it for every measurement."""
 
@@ -49,31 +51,45 @@ def _is_null(column: ColumnElement[Any], wanted: bool) -> ColumnElement[bool]:
     return column.is_(None) if wanted else column.is_not(None)
 
 
+def _some_null(hours: FromClause, wanted: bool) -> ColumnElement[bool]:
+    return hours.c.count < hours.c.readings if wanted else hours.c.count > 0
+
+
+def _around(hours: FromClause, value: Any) -> ColumnElement[bool]:
+    return and_(hours.c.minimum <= value, hours.c.maximum >= value)
+
+
 def _comparison(
     key: str,
     label: str,
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]],
+    hour: Callable[[FromClause, Any], ColumnElement[bool]],
     *,
     in_form: bool = False,
 ) -> Operator:
     phrase = f"{label} {{}}".format
     return Operator(
-        key=key, label=label, read=_number, phrase=phrase, clause=clause, in_form=in_form
+        key=key, label=label, read=_number, phrase=phrase, clause=clause, hour=hour, in_form=in_form
     )
 
 
 _ALL = (
-    _comparison("gt", ">", operator.gt),
-    _comparison("gte", "≥", operator.ge, in_form=True),
-    _comparison("lt", "<", operator.lt),
-    _comparison("lte", "≤", operator.le, in_form=True),
-    _comparison("eq", "=", operator.eq),
+    _comparison("gt", ">", operator.gt, lambda hours, value: hours.c.maximum > value),
+    _comparison(
+        "gte", "≥", operator.ge, lambda hours, value: hours.c.maximum >= value, in_form=True
+    ),
+    _comparison("lt", "<", operator.lt, lambda hours, value: hours.c.minimum < value),
+    _comparison(
+        "lte", "≤", operator.le, lambda hours, value: hours.c.minimum <= value, in_form=True
+    ),
+    _comparison("eq", "=", operator.eq, _around),
     Operator(
         key="isnull",
         label="is missing",
         read=_switch,
         phrase={"1": "is missing", "0": "is present"}.__getitem__,
         clause=_is_null,
+        hour=_some_null,
         in_form=True,
     ),
 )

@@ -2,16 +2,19 @@
 
 A page of several stations is one UNION ALL with a branch per station. Each branch walks the index
 (endpoint, received_at), whose entries end in the rowid, and SQLite merges them as it goes; so a
-page costs its own rows, however deep it lies (docs/history.md).
+page costs its own rows, however deep it lies (docs/history.md). With a filter the page is put
+together from the spans of time that can hold matching rows (`zones.py`).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from flask10x import zones
 from flask10x.cursors import Cursor, Side
 from flask10x.question import Query
 from flask10x.sqlite import Database, last_id
@@ -167,13 +170,20 @@ def _fetch(
     if not branches:
         return []
     of_side = {cursor.side: cursor for cursor in cursors}
-    low, high = (
+    ends = (
         low_end(query.since, of_side.get("after")),
         high_end(query.until, of_side.get("before")),
     )
-    values |= parameters_of("low", low) | parameters_of("high", high) | {"rows": rows}
-    statement = page_statement(branches, shape, kind_of_end(low), kind_of_end(high), down)
-    return _rows(connection, statement, values, branches)
+    found: list[Row] = []
+    with closing(zones.spans(connection, branches, shape, values, ends, found, down=down)) as spans:
+        for low, high in spans:
+            bound = parameters_of("low", low) | parameters_of("high", high)
+            statement = page_statement(branches, shape, kind_of_end(low), kind_of_end(high), down)
+            rest = {"rows": rows - len(found)}
+            found += _rows(connection, statement, values | bound | rest, branches)
+            if len(found) == rows:
+                break
+    return found
 
 
 def _rows(

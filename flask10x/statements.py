@@ -74,6 +74,13 @@ def kind_of_end(end: End) -> EndKind:
     return "bound" if isinstance(end, Bound) else "cursor"
 
 
+def ms_of(end: End) -> int | None:
+    """The millisecond of that end, which itself belongs to the window; None for no end."""
+    if end is None:
+        return None
+    return end.ms if isinstance(end, Bound) else end.received_at
+
+
 def parameters_of(name: str, end: End) -> dict[str, int]:
     """The values of that end, `low` or `high`."""
     if end is None:
@@ -110,19 +117,24 @@ def newer_statement(
 ) -> Statement:
     """At most `:rows` rows with an id above `:after_id` and up to `:last_id`, by id."""
     number = readings.c.id
-    # The `+` keeps SQLite from the index (https://www.sqlite.org/optoverview.html#uplus): a range
-    # of ids is short, a station's range of time is not.
-    endpoint: ColumnElement[str] = literal_column(f"+{readings.name}.{readings.c.endpoint.name}")
-    wanted = or_(
-        *(and_(endpoint == s.endpoint, *missing_clause(columns)) for s, columns in branches)
-    )
     return (
         _select(branches)
-        .where(number > bindparam("after_id"), number <= bindparam("last_id"), wanted)
+        .where(number > bindparam("after_id"), number <= bindparam("last_id"))
+        .where(off_index(branches))
         .where(*limits(low, high), *filter_clauses(filters))
         .order_by(number)
         .limit(bindparam("rows"))
     )
+
+
+def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
+    """The condition that a reading is of one of the branches, for a range of ids.
+
+    The `+` keeps SQLite from the index (https://www.sqlite.org/optoverview.html#uplus): a range of
+    ids is short, a station's range of time is not.
+    """
+    endpoint: ColumnElement[str] = literal_column(f"+{readings.name}.{readings.c.endpoint.name}")
+    return or_(*(and_(endpoint == s.endpoint, *missing_clause(columns)) for s, columns in branches))
 
 
 def _select(branches: tuple[Branch, ...]) -> Select[Any]:

@@ -52,39 +52,53 @@ class Reference:
     stored: list[Stored]
 
 
-def invented(count: int) -> list[Reading]:
-    """Readings with few distinct times and values, so that ties and matches are common."""
+def invented(count: int, pace_ms: int = 1000, times: int = 12) -> list[Reading]:
+    """Readings with few distinct times and values, so that ties and matches are common.
+
+    Their ids are in no order of time, as if many were late or imported.
+    """
     chance = random.Random(7)
     readings = []
     for _ in range(count):
         name = chance.choice(list(COLUMNS_OF))
         values = [chance.choice([None, 0.0, 1.0, 2.5, -1.0]) for _ in COLUMNS_OF[name]]
-        readings.append(Reading(name, T + 1000 * chance.randrange(12), tuple(values)))
+        readings.append(Reading(name, T + pace_ms * chance.randrange(times), tuple(values)))
     return readings
 
 
 @contextmanager
 def stored_in(folder: Path, count: int = 120) -> Iterator[Reference]:
     """A database in the folder that holds that many invented readings, and the same as a list."""
+    with empty_in(folder) as found:
+        store(found, invented(count))
+        yield found
+
+
+@contextmanager
+def empty_in(folder: Path) -> Iterator[Reference]:
+    """A database in the folder without readings."""
     settings = settings_module.load(
         {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
     )
     schema.upgrade(settings)
     database = Database(settings)
-    readings = invented(count)
-    with database.commit() as connection:
+    yield Reference(settings, database, [])
+    database.close()
+
+
+def store(reference: Reference, readings: list[Reading]) -> None:
+    """Store the readings in the database and in the list."""
+    with reference.database.commit() as connection:
         connection.exec_driver_sql(INSERT, [row_of(reading) for reading in readings])
-    stored = [
+    reference.stored += [
         Stored(
             number,
             r.endpoint,
             r.received_at,
             dict(zip(COLUMNS_OF[r.endpoint], r.values, strict=True)),
         )
-        for number, r in enumerate(readings, 1)
+        for number, r in enumerate(readings, len(reference.stored) + 1)
     ]
-    yield Reference(settings, database, stored)
-    database.close()
 
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {

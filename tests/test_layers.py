@@ -83,6 +83,7 @@ LAYERS = {
         "sums",
         "verify",
         "writer",
+        "zones",
     },
     3: {
         "__main__",
