@@ -28,7 +28,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask10x import queries, rollup_check, rollups, schema, series
+from flask10x import queries, rollup_check, rollups, schema, series, zones
 from flask10x import settings as settings_module
 from flask10x.cursors import Cursor
 from flask10x.filters import JSON, SERIES, View, parse_query
@@ -47,6 +47,7 @@ FILL_ROWS = 200_000
 PAGE_ROWS = 50
 # Pages that are followed from where a measurement begins.
 PAGES = 60
+RARE_PAGES, PLAIN_PAGES = 20, 2
 CHARTS = 9
 # What four stations send in an hour.
 HOUR_ROWS = 720
@@ -151,11 +152,15 @@ class History:
             took = timed(lambda: rows.extend(connection.execute(statement, ends)))
         return took, Cursor("before", rows[0].received_at, rows[0].id)
 
-    def scan(self, text: str) -> Took:
-        """How long a page takes that no reading belongs to."""
-        query = self.ask(text, JSON)
-        with self._database.reader.begin() as connection:
-            return timed(lambda: queries.page(connection, query))
+    def first_pages(self, text: str, pages: int) -> list[Took]:
+        """What the newest pages take, the first one left out."""
+        times, cursor = [], None
+        for _ in range(pages + 1):
+            query = self.ask(text, JSON, order="desc", limit=PAGE_ROWS, cursor=cursor)
+            found: list[Page] = []
+            times.append(timed(lambda: found.append(self._page(query))))  # noqa: B023
+            cursor = found[0].next or cursor
+        return times[1:]
 
     def chart(self, text: str, *, rolled_up: bool) -> tuple[list[Took], int]:
         """How long the chart takes, and its most buckets in a line."""
@@ -197,8 +202,35 @@ def pages(history: History, rows: int) -> None:
             f" | {offset.cpu_ms:,.0f} |",
             flush=True,
         )
-    scan = history.scan("endpoint=data2&co2__gt=1000000")
-    print(f"\nA filter that nothing matches, one station: {scan.cpu_ms:,.0f} ms.")
+
+
+RARE = (
+    ("`co2__gte=1000`, 6 in 10 match", "endpoint=data2&co2__gte=1000"),
+    ("`incomplete=1`, 1 in 20", "endpoint=data4&incomplete=1"),
+    ("`co2__gte=1990`, 1 in 160", "endpoint=data2&co2__gte=1990"),
+    ("the same, all stations", "co2__gte=1990"),
+    ("`gas_resistance__gte=19997`, 1 in 5,000", "endpoint=data2&gas_resistance__gte=19997"),
+    ("the same, all stations", "gas_resistance__gte=19997"),
+    ("`co2__gt=1000000`, none", "endpoint=data2&co2__gt=1000000"),
+    ("the same, all stations", "co2__gt=1000000"),
+    ("`incomplete=1`, none", "endpoint=data2&incomplete=1"),
+    (
+        "two conditions that hardly ever meet",
+        "endpoint=data2&co2__gt=1990&gas_resistance__gte=19997",
+    ),
+)
+
+
+def rare(history: History) -> None:
+    """Filters with and without the hours that are skipped."""
+    print("\n| filter | skipping hours | reading all |")
+    print("|---|---:|---:|")
+    for name, text in RARE:
+        skipping = history.first_pages(text, RARE_PAGES)
+        most_behind, zones.MOST_ROWS_BEHIND = zones.MOST_ROWS_BEHIND, -1
+        plain_pages = history.first_pages(text, PLAIN_PAGES)
+        zones.MOST_ROWS_BEHIND = most_behind
+        print(f"| {name} | {shown(skipping)} | {shown(plain_pages)} |", flush=True)
 
 
 def iso(ms: int) -> str:
@@ -208,7 +240,6 @@ def iso(ms: int) -> str:
 
 def charts(history: History, database: Database, rows: int) -> None:
     """Lines of a chart, from roll-ups, from the readings, and by a plain GROUP BY."""
-    print(f"\n{rebuilt(database, rows)}")
     last = FIRST_MS + rows * STEP_MS
     print("\n| chart of `data2` | buckets | from roll-ups | from readings | plain GROUP BY |")
     print("|---|---:|---:|---:|---:|")
@@ -300,7 +331,9 @@ def measure(settings: Settings, rows: int) -> None:
     fill(database.path, rows - there, there)
     print(f"{rows:,} readings of 4 stations, SQLite {sqlite3.sqlite_version}\n", flush=True)
     history = History(settings, database)
+    print(f"{rebuilt(database, rows)}\n", flush=True)
     pages(history, rows)
+    rare(history)
     charts(history, database, rows)
     print(what_rollups_cost(database, rows))
     database.close()
