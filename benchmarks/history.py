@@ -153,13 +153,13 @@ class History:
         return took, Cursor("before", rows[0].received_at, rows[0].id)
 
     def first_pages(self, text: str, pages: int) -> list[Took]:
-        """What the newest pages take, the first one left out."""
+        """What pages from the newest on take, and anew after the last; the first try left out."""
         times, cursor = [], None
         for _ in range(pages + 1):
             query = self.ask(text, JSON, order="desc", limit=PAGE_ROWS, cursor=cursor)
             found: list[Page] = []
             times.append(timed(lambda: found.append(self._page(query))))  # noqa: B023
-            cursor = found[0].next or cursor
+            cursor = found[0].next
         return times[1:]
 
     def chart(self, text: str, *, rolled_up: bool) -> tuple[list[Took], int]:
