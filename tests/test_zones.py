@@ -235,6 +235,15 @@ def test_only_the_hours_of_a_match_are_read(
     assert {(ms - NINE) // HOUR for ms in times} == {9, 19, 29, 39}
 
 
+def test_an_hour_is_read_from_its_first_to_its_last_millisecond(
+    database: Database, settings: Settings
+) -> None:
+    times = (0, HOUR, 2 * HOUR - 1, 2 * HOUR, 3 * HOUR)
+    store_only(database, *(pico(n, NINE + ms) for n, ms in enumerate(times)))
+    follow(database)
+    assert ids(database, settings, "pressure__gte=1&pressure__lte=2") == [2, 3]
+
+
 def test_a_filter_that_many_match_is_one_statement(
     database: Database, settings: Settings, pages: list[Any]
 ) -> None:
