@@ -7,6 +7,7 @@ done. And unless the new file only goes on where the old one ends, the old one i
 import hashlib
 import os
 import zlib
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +27,10 @@ from flask10x.positions import Intent, Position, State
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.stations import STATIONS, Station
+
+# Equal rows are counted among so many lines: they have the same second, and lie further apart only
+# in a file that was put together out of order. 2 MB.
+RECENT_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,25 @@ class Lost:
         if not self.rows:
             self.number, self.line = number, line
         self.rows += 1
+
+
+class Recent:
+    """How often each of the last lines was there; equal rows have the same second."""
+
+    def __init__(self) -> None:
+        self._order: deque[bytes] = deque()
+        self._times: Counter[bytes] = Counter()
+
+    def take(self, line: bytes) -> int:
+        """Count this one; how often it was there with it."""
+        self._order.append(line)
+        self._times[line] += 1
+        if len(self._order) > RECENT_LINES:
+            gone = self._order.popleft()
+            self._times[gone] -= 1
+            if not self._times[gone]:
+                del self._times[gone]
+        return self._times[line]
 
 
 def rebuild(
@@ -132,31 +156,34 @@ def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
 
 
 def _check_rows(target: Target, old: CsvFile, spans: list[Span], same_bytes: int) -> None:
-    """Raises ExportError when a row of the old file would not be in the new one."""
-    unknown, older = Lost(), Lost()
-    for number, line in _differing(target, old, same_bytes):
+    """Raises ExportError when a row of the old file would not be in the new one as often."""
+    unknown, older, recent = Lost(), Lost(), Recent()
+    for number, line, differs in _lines(target, old, same_bytes):
+        times = recent.take(line)
+        if not differs and times == 1:
+            continue
         written = csv_lines.read(target.station, line, target.zone)
         if written is None:
             continue  # Torn, or no row at all: it stands in the old file, which is kept.
         ids = target.rows.find(written)
-        if not any(found in span for found in ids for span in spans):
-            (older if ids else unknown).take(number, line)
+        if sum(any(found in span for span in spans) for found in ids) < times:
+            (older if len(ids) >= times else unknown).take(number, line)
     if unknown.rows:
         raise refusals.unknown_rows(target.path, unknown.rows, unknown.number, unknown.line)
     if older.rows:
         raise refusals.older_rows(target.path, older.rows, older.number)
 
 
-def _differing(target: Target, old: CsvFile, same_bytes: int) -> Iterator[tuple[int, bytes]]:
-    """The numbered lines of the old file between what both files begin and end with."""
+def _lines(target: Target, old: CsvFile, same_bytes: int) -> Iterator[tuple[int, bytes, bool]]:
+    """The old file's numbered lines, and which lie between what both files begin and end with."""
+    if same_bytes == old.size:
+        return
     with CsvFile.open(fresh_path(target.path), write=False) or nullcontext() as fresh:
         end = old.size - (old.same_end(fresh) if fresh is not None else 0)
-    first_number, offset = old.count_lines(0, same_bytes) + 1, same_bytes
-    for number, line in enumerate(old.lines(same_bytes, old.size), first_number):
+    offset = 0
+    for number, line in enumerate(old.lines(0, old.size), 1):
         # The byte before a line must be the same too, or it may be the end of a longer one.
-        if offset > end:
-            return
-        yield number, line
+        yield number, line, same_bytes <= offset <= end
         offset += len(line)
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -153,6 +153,8 @@ steps = st.lists(
 old_lines = st.lists(st.integers(0, 5), max_size=8)
 
 
+@example(old=[0, 0], done=[("import", 1, 1), "rebuild"])
+@example(old=[0, 1, 0, 1], done=[("import", 1, 1), "rebuild"])
 @given(old_lines, steps)
 @hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_in_whatever_order(

@@ -98,7 +98,6 @@ def test_an_older_database_mended(settings: Settings, database: Database, rebuil
         HEADER + lines(0, 1) + b"2025-08-24 11:4",
         HEADER + line(0) + b"\0\0\0\0" + lines(1, 2),
         HEADER + lines(2, 1, 0),
-        HEADER + lines(0, 0, 1, 2),
         HEADER.replace(b"\r\n", b"\n") + lines(0, 1, 2),
         HEADER + line(0).replace(b"\r\n", b"\n") + line(1).replace(b" ", b"T") + line(2),
         b"\xef\xbb\xbf" + HEADER + lines(0, 1, 2),
@@ -117,10 +116,23 @@ def test_a_damaged_file_is_kept_beside(
     assert path.read_bytes() == HEADER + lines(0, 1, 2)
     assert path.stat().st_mode & 0o777 == 0o640
     assert Path(f"{path}.old").read_bytes() == damaged
-    path.write_bytes(damaged + line(0))
+    path.write_bytes(damaged + b"torn")
     assert rebuilt().text == f"4 rows written; the old file is kept as {path}.old-2"
     assert Path(f"{path}.old").read_bytes() == damaged
-    assert Path(f"{path}.old-2").read_bytes() == damaged + line(0)
+    assert Path(f"{path}.old-2").read_bytes() == damaged + b"torn"
+
+
+@pytest.mark.parametrize(
+    ("doubled", "number"),
+    [((0, 0, 1, 2), 3), ((0, 1, 2, 0), 5), ((0, 1, 2, 0, 1, 2), 5), ((1, 0, 1, 2), 4)],
+)
+def test_a_row_that_the_file_has_more_often_is_not_destroyed(
+    settings: Settings, refused: Callable[[], str], doubled: tuple[int, ...], number: int
+) -> None:
+    """Two readings of a second can be equal; an import would store the second one too."""
+    store(settings, 0, 1, 2)
+    put(settings, HEADER + lines(*doubled))
+    assert f"are not in the database, the first is line {number}," in refused()
 
 
 def test_a_shorter_file_has_nothing_to_keep(
