@@ -10,8 +10,15 @@ export function byQuantity(answer) {
   return [...groups.values()].sort((one, other) => other.length - one.length);
 }
 
+/** Where the bucket that starts then is drawn: in its middle, but never outside the range, where uPlot would
+ * neither show it nor leave it room on the axis of values. */
+export function placeOf(startMs, { bucket_ms: bucketMs, from_ms: fromMs, to_ms: toMs }) {
+  return Math.min(toMs, Math.max(fromMs, startMs + bucketMs / 2));
+}
+
 /** Times, averages, minima, maxima of one series; nulls in the first bucket of each gap. */
-export function withGaps(series, bucketMs) {
+export function withGaps(series, answer) {
+  const bucketMs = answer.bucket_ms;
   const gapMs = series.gap_ms ?? Infinity;
   const columns = [[], [], [], []];
   const push = (...values) => columns.forEach((column, place) => column.push(values[place]));
@@ -19,16 +26,16 @@ export function withGaps(series, bucketMs) {
     const before = series.times_ms[i - 1];
     // Two buckets apart says only that the readings lie between one and three buckets apart.
     if (i && time - before - bucketMs >= gapMs) push(before + bucketMs + bucketMs / 2, null, null, null);
-    push(time + bucketMs / 2, series.avg[i], series.min[i], series.max[i]);
+    push(placeOf(time, answer), series.avg[i], series.min[i], series.max[i]);
   });
   return columns;
 }
 
 /** One column of times, then average, minimum and maximum of each series. */
-export function aligned(group, bucketMs) {
+export function aligned(group, answer) {
   const expand = 2;
   return uPlot.join(
-    group.map((series) => withGaps(series, bucketMs)),
+    group.map((series) => withGaps(series, answer)),
     group.map(() => [0, expand, expand, expand]),
   );
 }

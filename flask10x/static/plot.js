@@ -1,6 +1,6 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
-import { aligned, lonely } from "./lines.js";
+import { aligned, lonely, placeOf } from "./lines.js";
 import { columnName, stationName, t } from "./texts.js";
 
 // Beside the colour, so that colour is never the only sign.
@@ -38,7 +38,7 @@ export class Plot {
     this.clock = clock;
     this.unit = group[0].unit;
     this.styles = styles;
-    this.data = aligned(group, answer.bucket_ms);
+    this.data = aligned(group, answer);
     this.figure = make("figure", { className: "chart" });
     this.figure.append(this.#caption(), this.#canvas());
     this.onZoom = onZoom;
@@ -125,7 +125,7 @@ export class Plot {
       tzDate: this.clock.date,
       legend: { show: false },
       cursor: { sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind: { dblclick: () => null } },
-      scales: { x: { time: true, range: () => [this.answer.from_ms, this.answer.to_ms] }, y: { range: roomy } },
+      scales: { x: { time: true, range: () => wideOf(this.answer) }, y: { range: roomy } },
       axes: [
         { ...axis, space: 64, size: 40, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
         { ...axis, size: 54, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(10)))) },
@@ -151,11 +151,12 @@ export class Plot {
   #near(place, time) {
     const { times_ms: times, gap_ms: gap } = this.group[place];
     const bucket = this.answer.bucket_ms;
+    const away = (i) => Math.abs(placeOf(times[i], this.answer) - time);
     let nearest = 0;
-    times.forEach((start, i) => {
-      if (Math.abs(start + bucket / 2 - time) < Math.abs(times[nearest] + bucket / 2 - time)) nearest = i;
+    times.forEach((_, i) => {
+      if (away(i) < away(nearest)) nearest = i;
     });
-    return Math.abs(times[nearest] + bucket / 2 - time) <= Math.max(bucket, gap ?? bucket) ? nearest : null;
+    return away(nearest) <= Math.max(bucket, gap ?? bucket) ? nearest : null;
   }
 
   #range(place, i) {
@@ -192,6 +193,11 @@ function three({ colour, dash }) {
   const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
   const edge = { stroke: "transparent", width: 0, points: { show: false } };
   return [{ stroke: colour, width: 1.75, dash, points: { show: false, size: 5, fill: colour, filter: isolated } }, edge, edge];
+}
+
+/** The range of time; a single reading has none, and needs some width to be seen in. */
+function wideOf({ from_ms: from, to_ms: to, bucket_ms: bucket }) {
+  return from < to ? [from, to] : [from - bucket, to + bucket];
 }
 
 /** Some room above and below, so that no line runs along the edge. */

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from selenium.webdriver import ActionChains, Keys
@@ -149,16 +150,65 @@ def test_lines_break_at_gaps_and_lone_points_are_found(browser: Browser) -> None
         "min": [0, 1, 2, 3, 4],
         "max": [2, 3, 4, 5, 6],
     }
-    script = "import('/static/lines.js').then((lines) => lines.withGaps(arguments[0], 60))"
-    times, averages, lows, highs = browser.promise(script, series)
+    script = "import('/static/lines.js').then((lines) => lines.withGaps(...arguments[0]))"
+    answer = {"bucket_ms": 60, "from_ms": 0, "to_ms": 600}
+    times, averages, lows, highs = browser.promise(script, [series, answer])
     assert times == [30, 90, 150, 210, 450, 510]
     assert averages == [1, 2, 3, None, 4, 5]
     assert (lows[3], highs[3]) == (None, None)
+    # The outermost buckets reach beyond the range, their places don't.
+    cut = answer | {"from_ms": 40, "to_ms": 490}
+    assert browser.promise(script, [series, cut])[0] == [40, 90, 150, 210, 450, 490]
     # One bucket less, and the readings may lie closer than three intervals.
     nearer = series | {"times_ms": [0, 60, 120, 300, 360]}
-    assert None not in browser.promise(script, nearer)[1]
+    assert None not in browser.promise(script, [nearer, answer])[1]
     lonely = "import('/static/lines.js').then((lines) => lines.lonely(arguments[0]))"
     assert browser.promise(lonely, [1, None, 2, None, 3, 4, None, 5]) == [0, 2, 7]
+
+
+# Two days, and one reading in a bucket that goes on beyond the range.
+SPIKE: dict[str, Any] = {
+    "zone": "Asia/Tokyo",
+    "bucket_ms": 144_000_000,
+    "from_ms": 0,
+    "to_ms": 300_000_000,
+    "series": [
+        {
+            "endpoint": "data2",
+            "measurement": "pressure",
+            "quantity": "pressure",
+            "unit": "hPa",
+            "gap_ms": 600_000_000,
+            "times_ms": [0, 144_000_000, 288_000_000],
+            "avg": [998, 999, 1013],
+            "min": [997, 998, 1013],
+            "max": [999, 1000, 1013],
+        }
+    ],
+}
+DRAWN = """
+Promise.all(["plot", "clock"].map((name) => import(`/static/${name}.js`))).then(async ([plots, { Clock }]) => {
+  const answer = arguments[0];
+  const styles = plots.stylesOf(answer.series, ["data2"]);
+  const plot = new plots.Plot(answer.series, answer, new Clock(answer.zone), styles, () => {});
+  document.getElementById("plots").append(plot.figure);
+  plot.draw();
+  await new Promise(requestAnimationFrame);
+  const [left, width] = [plot.chart.valToPos(plot.data[0].at(-1), "x"), plot.chart.over.clientWidth];
+  return [plot.chart.scales.y.max, left > 0 && left <= width];
+})
+"""  # noqa: E501
+
+
+def test_the_newest_bucket_has_its_place_in_the_chart(browser: Browser) -> None:
+    browser.open(DAY, charts=QUANTITIES)
+    highest, inside = browser.promise(DRAWN, SPIKE)
+    assert highest > 1013 and inside
+    # The range of a single reading is a moment.
+    one = {"times_ms": [288_000_000], "avg": [1013], "min": [1013], "max": [1013]}
+    line = SPIKE | {"from_ms": 288_000_000, "to_ms": 288_000_000}
+    line["series"] = [SPIKE["series"][0] | one]
+    assert browser.promise(DRAWN, line)[1]
 
 
 def test_what_is_new_is_announced_and_shown_when_asked_for(
