@@ -232,7 +232,8 @@ def _whole(selection: Selection) -> Select[Any]:
 
 def _listed(selection: Selection, cursor: Cursor | None, rows: int) -> Select[Any]:
     number = rejected.c.id
-    beginning = func.substr(rejected.c.body, 1, LISTED_BODY_BYTES)
+    # SQLite's substr of an empty BLOB is NULL.
+    beginning = func.coalesce(func.substr(rejected.c.body, 1, LISTED_BODY_BYTES), b"")
     query = select(*_columns(beginning)).where(*selection.clauses()).limit(rows)
     if cursor is None:
         return query.order_by(number.desc())

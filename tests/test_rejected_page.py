@@ -9,6 +9,7 @@ from flask10x import rejected
 from flask10x.rejected import Refused
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
+from flask10x.store import Store
 from tests.rows import execute
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
@@ -54,6 +55,17 @@ def test_json(client: FlaskClient, database: Database, settings: Settings) -> No
             "reading_id": None,
         },
     ]
+
+
+def test_an_empty_body_and_one_that_was_too_large(client: FlaskClient, store: Store) -> None:
+    assert client.post("/data", data=b"", content_type="application/json").status_code == 400
+    assert (
+        client.post("/data", data=b"x" * 65537, content_type="application/json").status_code == 413
+    )
+    store.writer.keeper.finish()
+    answer = client.get("/history/rejected/json")
+    assert [(kept["body"], kept["body_bytes"]) for kept in answer.json or []] == [("", 0), ("", 0)]
+    assert client.get("/history/rejected").status_code == 200
 
 
 def test_nothing_was_refused(client: FlaskClient) -> None:
