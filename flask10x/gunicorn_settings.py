@@ -17,11 +17,10 @@ from flask import Flask
 from flask10x import settings as settings_module
 from flask10x import tokens
 from flask10x.app import create_app
-from flask10x.commands.migrate import DAMAGED, DAMAGED_STATUS
 from flask10x.errors import Flask10xError, SettingsError
 from flask10x.gauges import SLOTS, Gauges
 from flask10x.locks import FileLock
-from flask10x.service import hold_database
+from flask10x.service import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.settings import Settings
 from flask10x.store import DRAIN_SEC, Store
 from flask10x.tokens import Keyring

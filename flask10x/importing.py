@@ -84,7 +84,7 @@ def import_file(
     sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
     """
     if not path.is_file():
-        raise ImportRefused("it is no regular file")
+        raise ImportRefused("it is no regular file" if path.exists() else "there is no such file")
     header = first_line(path)
     layout = Layout(_station(path.name, header, endpoint), header_of(header))
     reader = LegacyReader(layout, settings.zone)
@@ -112,14 +112,19 @@ def import_file(
 
 
 def _station(name: str, header: bytes, endpoint: str | None) -> Station:
-    if endpoint is not None:
-        return BY_ENDPOINT[endpoint]
-    for station in STATIONS:
-        if station.csv_name == name:
-            return station
-    fitting = [s.endpoint for s in STATIONS if s.csv_header == header_of(header)]
-    hint = f"; its header is that of {fitting[0]}" if fitting else ""
-    raise ImportRefused(f"no station has a file of this name; say which one with --endpoint{hint}")
+    """The station that is named; another one's exact header is taken for a mistake."""
+    columns = header_of(header)
+    fitting = next((s for s in STATIONS if s.csv_header == columns), None)
+    chosen = BY_ENDPOINT[endpoint] if endpoint else None
+    chosen = chosen or next((s for s in STATIONS if s.csv_name == name), None)
+    if chosen is None:
+        hint = f"; its header is that of {fitting.endpoint}" if fitting else ""
+        raise ImportRefused(
+            f"no station has a file of this name; say which one with --endpoint{hint}"
+        )
+    if fitting not in (None, chosen):
+        raise ImportRefused(f"its header is that of {fitting.endpoint}, not of {chosen.endpoint}")
+    return chosen
 
 
 class _Import:

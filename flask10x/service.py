@@ -24,6 +24,11 @@ ANSWER_TIMEOUT_SEC = 5.0
 # Where to ask a service that listens everywhere.
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
 
+# How `flask10x migrate` tells the service that the database is damaged. It starts all the same, and
+# answers 503 with the reason. Here, because the master has no use for Alembic in its memory.
+DAMAGED_STATUS = 4
+DAMAGED = "flask10x: the database is damaged: "
+
 
 @dataclass(frozen=True, slots=True)
 class Running:

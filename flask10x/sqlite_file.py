@@ -6,10 +6,28 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.sqlite import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS, code_of, reason_of
+from flask10x.errors import SchemaError
+from flask10x.settings import Settings
+from flask10x.sqlite import (
+    READ_BUSY_TIMEOUT_MS,
+    WRITE_BUSY_TIMEOUT_MS,
+    code_of,
+    database_path,
+    reason_of,
+)
 
 # How often Python gets to see a Ctrl+C during a statement that runs for minutes.
 STEPS_BETWEEN_SIGNALS = 100_000
+
+
+def existing_database(settings: Settings) -> Path:
+    """Where the database is; raises SchemaError when there is none yet."""
+    path = database_path(settings)
+    if not path.exists():
+        raise SchemaError(
+            f"there is no database {path}; start the service, or run: flask10x migrate"
+        )
+    return path
 
 
 def open_read_only(path: Path, *, immutable: bool = False) -> Engine:

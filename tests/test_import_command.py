@@ -97,7 +97,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     assert done.stderr == (
         f"flask10x: {other}: no station has a file of this name; say which one with --endpoint;"
         " its header is that of data\n"
-        f"flask10x: {tmp_path}/none.csv: it is no regular file\n"
+        f"flask10x: {tmp_path}/none.csv: there is no such file\n"
     )
     done = run_command(settings, "--endpoint", "data", other)
     assert (done.returncode, done.stderr) == (0, "")
@@ -150,7 +150,7 @@ def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
     assert done.stdout == ""
     first, second = done.stderr.splitlines()
     assert first.startswith(f"flask10x: {tmp_path}/{NAME}: the database cannot be used: SQLITE_NOT")
-    assert "LR_env.csv: its header has 'Pressure'" in second
+    assert second.endswith("LR_env.csv: its header is that of data, not of data4")
 
 
 def test_a_bar_on_a_terminal(settings: Settings, database: Database) -> None:

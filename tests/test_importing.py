@@ -88,10 +88,15 @@ def test_a_name_that_says_something_else_than_the_header(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "OutsideEnv.csv", "2025-08-24 10:46:40,1.0,2.0")
-    with pytest.raises(ImportRefused, match="'Pressure', 'Tempereture', which data3 does not"):
+    with pytest.raises(ImportRefused, match="its header is that of data, not of data3"):
         run(settings, database, path)
-    with pytest.raises(ImportRefused, match="which data4 does not know"):
+    # Its columns are among those of data2.
+    with pytest.raises(ImportRefused, match="its header is that of data, not of data2"):
+        run(settings, database, path, endpoint="data2")
+    path.write_bytes(path.read_bytes().replace(b"Pressure", b"Pression"))
+    with pytest.raises(ImportRefused, match="'Pression', 'Tempereture', which data4 does not"):
         run(settings, database, path, endpoint="data4")
+    path.write_bytes(path.read_bytes().replace(b"Pression", b"Pressure"))
     assert run(settings, database, path, endpoint="data") == (1, 0, 0)
 
 

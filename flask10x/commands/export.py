@@ -16,7 +16,8 @@ from flask10x.locks import FileLock, lock_path
 from flask10x.outcomes import Outcome
 from flask10x.rebuild import rebuild
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, database_path
+from flask10x.sqlite import Database
+from flask10x.sqlite_file import existing_database
 from flask10x.stations import STATIONS, Station
 from flask10x.verify import verify
 
@@ -48,9 +49,7 @@ def command(files: tuple[str, ...], action: str | None, whole: bool) -> None:
 def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = False) -> int:
     """Export with the settings of the environment; the exit status."""
     config = settings.load()
-    path = database_path(config)
-    if not path.exists():
-        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    path = existing_database(config)
     lock = FileLock(lock_path(path, "export"))
     if not lock.try_acquire():
         click.echo(

@@ -14,7 +14,8 @@ from flask10x.errors import Flask10xError, SchemaError
 from flask10x.importing import Outcome, import_file
 from flask10x.locks import FileLock, lock_path
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, database_path, reason_of
+from flask10x.sqlite import Database, reason_of
+from flask10x.sqlite_file import existing_database
 from flask10x.stations import BY_ENDPOINT
 from flask10x.tables import imports
 
@@ -43,9 +44,7 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     a file can't be imported, 3 when an export or another import runs.
     """
     config = settings.load()
-    path = database_path(config)
-    if not path.exists():
-        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    path = existing_database(config)
     # The lock of the export: it must not append to a file that is being read.
     lock = FileLock(lock_path(path, "export"))
     if not lock.try_acquire():

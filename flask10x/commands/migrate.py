@@ -6,12 +6,8 @@ import click
 
 from flask10x import revisions, schema, settings
 from flask10x.errors import DatabaseDamaged
-from flask10x.service import naming_the_setting
+from flask10x.service import DAMAGED, DAMAGED_STATUS, naming_the_setting
 from flask10x.sqlite import database_path
-
-# The service starts all the same, and answers 503 with the reason.
-DAMAGED_STATUS = 4
-DAMAGED = "flask10x: the database is damaged: "
 
 
 @click.command()

@@ -11,11 +11,11 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import rejected, settings
-from flask10x.errors import SchemaError
 from flask10x.rejected import Kept, Selection
 from flask10x.replay import Outcome, replay
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, database_path, reason_of
+from flask10x.sqlite import Database, reason_of
+from flask10x.sqlite_file import existing_database
 from flask10x.stations import BY_ENDPOINT
 from flask10x.times import local_text, parse_bound
 
@@ -136,9 +136,7 @@ def purge_command(
 
 @contextmanager
 def _database(config: Settings) -> Iterator[Database]:
-    path = database_path(config)
-    if not path.exists():
-        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    existing_database(config)
     database = Database(config)
     try:
         yield database

@@ -7,11 +7,12 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x import rollup_check, rollups, settings
 from flask10x.buckets import HOUR_MS
-from flask10x.errors import Flask10xError, SchemaError
+from flask10x.errors import Flask10xError
 from flask10x.rollup_check import Difference
 from flask10x.rollups import Sums
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, database_path, reason_of
+from flask10x.sqlite import Database, reason_of
+from flask10x.sqlite_file import existing_database
 from flask10x.times import local_text
 
 SHOWN_DIFFERENCES = 10
@@ -26,9 +27,7 @@ def command(action: str | None) -> None:
     Can be run while the service runs. Exit status: 1 when --verify finds a difference.
     """
     config = settings.load()
-    path = database_path(config)
-    if not path.exists():
-        raise SchemaError(f"there is no database {path}; start the service, or run: migrate")
+    path = existing_database(config)
     database = Database(config)
     try:
         if action == "verify":
