@@ -32,6 +32,11 @@ CHARTS = Path(__file__).parent / "static" / "vendor" / "uPlot.iife.min.js"
 # What the scripts of the page say.
 SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.")
 MISSING = "–"
+# The trial reading of README.md.
+TRIAL = (
+    "curl -H 'Content-Type: application/json' "
+    """-d '{"pressure": "1013.2hPa", "temperature": 25.1}'"""
+)
 Pairs = list[tuple[str, str]]
 
 
@@ -157,7 +162,7 @@ def _only(*names: str) -> Pairs:
 def _ranges(query: Query | None, now_ms: int) -> dict[str, object]:
     chosen = quick_name(request.args.get("from", ""), request.args.get("to", ""))
     quick = [
-        {"name": name, "url": _ranged(start), "chosen": name == chosen}
+        {"name": name, "url": _ranged(start), "chosen": query is not None and name == chosen}
         for name, start in QUICK.items()
     ]
     if query is None:
@@ -240,5 +245,6 @@ def _empty(query: Query, newest: dict[str, int | None], t: Texts, now_ms: int) -
     return {
         "last": [(t.station(s), at and local_text(at, zone)) for s, at in times.items()],
         "wider": name and {"name": name, "url": _ranged(QUICK[name])},
+        "trial": None if any(newest.values()) else f"{TRIAL} {shlex.quote(_absolute('/data'))}",
         "plain": narrowed and _address("history_page.as_page", _only("endpoint", "from", "to")),
     }

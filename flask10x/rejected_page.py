@@ -12,8 +12,9 @@ from flask10x.errors import QueryError
 from flask10x.filters import View, parse_query
 from flask10x.question import Query
 from flask10x.rejected import Kept, Page, Selection
-from flask10x.stations import STATIONS
+from flask10x.stations import BY_ENDPOINT, STATIONS
 from flask10x.store import Store
+from flask10x.texts import Texts
 from flask10x.times import local_text
 
 blueprint = Blueprint("rejected", __name__)
@@ -53,8 +54,9 @@ def as_page() -> tuple[str, int]:
         "newer": page.newer and _url("as_page", query, page.newer),
         "json": _url("as_json", query, query.cursor),
     }
-    rows = [_as_cells(kept) for kept in page.rows]
-    shown = {"query": query, "caption": caption(query, preferences.texts()), "rows": rows}
+    t = preferences.texts()
+    rows = [_as_cells(kept, t) for kept in page.rows]
+    shown = {"query": query, "caption": caption(query, t), "rows": rows}
     return render_template("rejected.html", **_form({}), **shown, urls=urls), 200
 
 
@@ -105,14 +107,18 @@ def _as_object(kept: Kept) -> dict[str, object]:
     }
 
 
-def _as_cells(kept: Kept) -> dict[str, object]:
+def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
-    printable = rejected.printable
+    printable, station = rejected.printable, BY_ENDPOINT.get(kept.endpoint)
+    names = {m.path: t.column(m.column) for m in station.measurements} if station else {}
     return {
         "id": kept.id,
         "time": local_text(kept.received_at, _store().settings.zone),
         "endpoint": printable(kept.endpoint),
-        "reasons": [(printable(path), printable(why)) for path, why in kept.reasons.items()],
+        "station": station and t.station(station),
+        "reasons": [
+            (names.get(path), printable(path), printable(why)) for path, why in kept.reasons.items()
+        ],
         "hint": printable(kept.hint),
         "body": rejected.text_of(kept.body),
         "more_bytes": kept.body_bytes - len(kept.body),

@@ -25,7 +25,7 @@ def section(text: str, identity: str) -> str:
 def test_the_table_shows_the_newest_first(client: FlaskClient) -> None:
     answer = client.get("/history")
     assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
-    assert "4 readings: all stations, newest first" in answer.text
+    assert "4 readings on this page: all stations, newest first" in answer.text
     assert body_rows(answer.text) == [
         [
             *("2025-08-24 09:03:00", "Living room", "", "", "612.0", "", ""),
@@ -84,8 +84,8 @@ def test_a_card_shows_latest_values_age_state_and_what_is_missing(
     for place, heard_ms in enumerate((488_000, 380_000, 379_000, 1_000)):
         gauges.hear(place, heard_ms)
     cards = [words(part) for part in client.get("/history").text.split("<article")[1:]]
-    assert "Pico data receiving 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
-    assert "receiving 2 min ago CO₂ 650 ppm" in cards[1]
+    assert "Pico data receiving, 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
+    assert "receiving, 2 min ago CO₂ 650 ppm" in cards[1]
     assert "silent for 2 min Temperature 30.2 °C" in cards[2]
     assert "▲ Missing: Gas resistance" in cards[2]
     assert "silent for 8 min" in cards[3]
@@ -206,6 +206,11 @@ def test_the_chosen_range_is_marked_and_nothing_is_later_than_now(client: FlaskC
     assert "←" not in ranges(client, "")
 
 
+def test_no_range_is_marked_when_nothing_was_looked_up(client: FlaskClient) -> None:
+    text = client.get("/history?limt=1").text.split('class="ranges"')[1].split("</nav>")[0]
+    assert "aria-current" not in text
+
+
 # --- What is wrong, and what is not there ----------------------------------------------------
 
 
@@ -256,6 +261,17 @@ def test_an_empty_database_says_so(client: FlaskClient) -> None:
     text = client.get("/history").text
     assert "No reading: all stations, newest first." in text
     assert text.count("none yet") == 4
+
+
+def test_an_empty_database_shows_how_to_send_the_first_reading(
+    client: FlaskClient, writer: Writer
+) -> None:
+    empty = words(client.get("/history", base_url="http://pi.local:8888").text)
+    (line,) = re.findall(r"curl -H .* http://pi\.local:8888/data", empty)
+    _, _, kind, _, body, _ = shlex.split(line)
+    assert client.post("/data", data=body, content_type=kind.partition(": ")[2]).status_code == 200
+    writer.step()
+    assert "curl -H" not in client.get("/history?from=-1h&to=-1h").text
 
 
 # --- What the scripts are told ---------------------------------------------------------------

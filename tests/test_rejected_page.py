@@ -136,7 +136,10 @@ def test_the_page_shows_them_and_nothing_is_markup(
     assert "2025-08-24 10:46:41" in page.text
     assert "234 bytes more" in page.text
     assert ">77<" in page.text
-    assert "2 rejected readings: all stations, newest first" in page.text
+    assert "Pico <small>data</small>" in page.text
+    assert "Living room <small>data4</small>" in page.text
+    assert '<span lang="en">Pressure</span> <code>pressure</code>: required' in page.text
+    assert "2 rejected readings on this page: all stations, newest first" in page.text
 
 
 def test_the_page_keeps_its_filters_in_the_links(

@@ -15,6 +15,7 @@ from flask10x.settings import Settings
 from flask10x.sqlite import Database
 from flask10x.store import Store
 from flask10x.writer import Writer
+from tests.pages import words
 from tests.rows import execute, pico
 
 
@@ -23,6 +24,7 @@ def test_the_root_answers(client: FlaskClient) -> None:
     assert answer.status_code == 200
     assert b"/data4" in answer.data
     assert "gas_res" in answer.text
+    assert "/data2 Bedroom MH-Z19, BME680 co2 ppm" in words(answer.text)
 
 
 def test_health(client: FlaskClient) -> None:

@@ -22,9 +22,13 @@ FAMILIES = {
     "theme": {"auto", "light", "dark"},
     "state": {"receiving", "silent", "never"},
     "order": {"asc", "desc"},
+    "age": {"before", "after"},
+    "silent": {"before", "after"},
+    "span": set(),
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
-FAMILIES |= dict.fromkeys(("age", "silent", "span"), UNITS_OF_TIME)
+for family in ("age", "silent", "span"):
+    FAMILIES[family] |= UNITS_OF_TIME
 
 
 def test_both_languages_have_the_same_keys_in_the_same_order() -> None:

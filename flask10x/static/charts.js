@@ -74,6 +74,7 @@ function redraw(answer) {
   plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom));
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
+  for (const tool of document.querySelectorAll(".charts-head .drag, [data-zoom]")) tool.hidden = !plots.length;
   box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
   jump();

@@ -72,7 +72,8 @@ export class Plot {
   }
 
   get title() {
-    return columnName(this.group[0].quantity) + (this.unit ? ` (${this.unit})` : "");
+    const name = columnName(this.group[0].quantity);
+    return this.unit ? t("plot.title", { name, unit: this.unit }) : name;
   }
 
   /** A line of the legend, which is also the switch of its series. */

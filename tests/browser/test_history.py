@@ -64,7 +64,7 @@ def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
     first = rows(browser)
     assert len(first) == 50
-    browser.link("Older →").click()
+    browser.link("Older ↓").click()
     browser.wait(lambda: rows(browser) not in ([], first), "the next page")
     second = rows(browser)
     assert "cursor=before" in browser.path
@@ -269,6 +269,7 @@ def test_an_empty_range_says_so_and_leads_wider(browser: Browser) -> None:
         lambda: browser.one("#charts-about").text == "No values to draw in this range.", ""
     )
     assert "The last reading of" in browser.one(".empty").text
+    assert not browser.one('[data-zoom="in"]').is_displayed()
     browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Look wider").click()
     browser.wait(lambda: len(rows(browser)) == 50, "the wider range")
 

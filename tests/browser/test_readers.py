@@ -28,7 +28,7 @@ def test_the_language_is_switched_and_stays(browser: Browser) -> None:
     browser.link("日本語").click()
     browser.wait(lambda: browser.attribute("html", "lang") == "ja", "Japanese")
     assert browser.path == DAY
-    browser.wait(lambda: "気温 (°C)" in browser.texts(".chart strong"), "the charts' names")
+    browser.wait(lambda: "温度（°C）" in browser.texts(".chart strong"), "the charts' names")
     assert "寝室" in browser.texts(".card h2 a")
     browser.open("/history/rejected")
     assert browser.one("h1").text == "拒否した測定値"
@@ -81,6 +81,34 @@ def test_on_a_phone_a_reading_is_a_block_of_labelled_values(browser: Browser) ->
     assert browser.script(around, cell, "::after") == '"ppm"'
     box = browser.one("#table .scroll")
     assert browser.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", box)
+
+
+@pytest.mark.parametrize("path", ["/", "/history/rejected"])
+def test_on_a_phone_no_table_scrolls_sideways(browser: Browser, house: Service, path: str) -> None:
+    assert house.post("data4", {"mh_z19": {"co2": "x" * 300}}).status == 400
+    browser.resize(*PHONE)
+    browser.wait(lambda: b"xxx" in house.get("/history/rejected/json").body, "it is kept")
+    browser.open(path)
+    (box,) = browser.all(".scroll")
+    assert browser.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", box)
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_on_a_phone_the_ranges_and_their_arrows_take_one_line(
+    browser: Browser, language: str
+) -> None:
+    browser.resize(*PHONE)
+    browser.open(f"/history?from=2000-01-01&to=2000-01-02&lang={language}")
+    steps = browser.all(".ranges .step")
+    assert len(steps) == 2 and len({step.rect["y"] for step in steps}) == 1
+
+
+def test_the_button_of_a_picker_stands_in_its_field_also_beside_an_error(browser: Browser) -> None:
+    browser.open("/history?from=foo")
+    field, button = browser.one('[name="from"]').rect, browser.one(".pick").rect
+    assert field["x"] < button["x"] < field["x"] + field["width"] - button["width"]
+    (told,) = browser.errors()
+    assert "status of 400" in told
 
 
 def test_everything_but_the_charts_works_without_scripts(house: Service, tmp_path: Path) -> None:
