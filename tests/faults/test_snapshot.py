@@ -56,7 +56,7 @@ def lines(service: Service, level: str) -> list[str]:
     return [line for line in service.log() if f" {level} flask10x.sqlite3-wal " in line]
 
 
-@lasting(8, 60)
+@lasting(4, 60)
 def test_a_reader_that_holds_a_snapshot(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], seconds: float
 ) -> None:
