@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Most tests wait for real processes, so twice the cores is not too many.
-PROCESSES ?= 4
+# Many tests wait for real processes, so three times the cores is not too many.
+PROCESSES ?= 6
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from .senders import ANSWER_TIMEOUT_SEC, LATEST_ANSWER_SEC, Client, reading_of
 from .service import Service, wait_until
 
-BURST_SEC = 0.4
+BURST_SEC = 0.2
 BURST_ANSWERS = 50
 
 

@@ -2,6 +2,11 @@
 
 import pytest
 
+# For faults that the two promises meet in the same way: in `make test` under the harder one only.
+harder_promise = pytest.mark.parametrize(
+    "promise", [pytest.param("enqueued", marks=pytest.mark.long), "committed"], indirect=True
+)
+
 
 def repeated(short: int, long: int, *, timeout_sec: int = 1800) -> pytest.MarkDecorator:
     """Run the test with `times` as `short`, and in the long run as `long`."""

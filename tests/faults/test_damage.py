@@ -19,7 +19,7 @@ from tests.e2e.load import Load, stored_numbers
 from tests.e2e.service import Service, wait_until
 
 from .figures import Account, account, record
-from .repeat import repeated
+from .repeat import harder_promise, repeated
 from .sender import Sender
 from .test_kills import variant
 
@@ -170,6 +170,7 @@ def account_of_both(service: Service, kept: Path, load: Load, last: Sender) -> A
     return replace(counted, stored=stored, lost=counted.lost - before)
 
 
+@harder_promise
 @repeated(1, 5)
 def test_pages_that_break_while_the_service_runs(
     tmp_path: Path, numbers: Iterator[int], promise: dict[str, Any], times: int

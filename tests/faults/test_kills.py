@@ -15,7 +15,7 @@ from tests.e2e.test_crashes import database_files
 from tests.e2e.test_stopping import reload_workers
 
 from .figures import account, record
-from .repeat import repeated
+from .repeat import harder_promise, repeated
 from .sender import Sender
 
 # What one worker can lose at most is its queue, the batch in hand included.
@@ -145,6 +145,7 @@ def check_stops_are_logged(service: Service, workers: int) -> None:
     assert all(line.endswith("Worker stops: 0 readings not stored") for line in stops)
 
 
+@harder_promise
 @repeated(2, 50)
 def test_a_reload_under_load_loses_nothing(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
@@ -169,6 +170,7 @@ def test_a_reload_under_load_loses_nothing(
     record("hup", variant(promise), times, counted)
 
 
+@harder_promise
 @repeated(3, 50)
 def test_workers_that_boot_together_after_a_crash_are_not_in_each_others_way(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int

@@ -12,7 +12,7 @@ from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
 
 from .figures import account, record
-from .repeat import lasting
+from .repeat import harder_promise, lasting
 from .sender import Sender
 from .test_kills import variant
 
@@ -56,6 +56,7 @@ def lines(service: Service, level: str) -> list[str]:
     return [line for line in service.log() if f" {level} flask10x.sqlite3-wal " in line]
 
 
+@harder_promise
 @lasting(4, 60)
 def test_a_reader_that_holds_a_snapshot(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], seconds: float

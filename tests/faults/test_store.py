@@ -20,7 +20,7 @@ from tests.e2e.service import WORKERS, Service, wait_until
 from tests.provoked import small_disk
 
 from .figures import Account, account, record
-from .repeat import lasting, repeated
+from .repeat import harder_promise, lasting, repeated
 from .sender import Sender, write_lock
 from .test_kills import variant, wait_for_ready_workers
 
@@ -251,6 +251,7 @@ def file_size_limit(service: Service, more_bytes: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
 
 
+@harder_promise
 @repeated(1, 10)
 def test_a_file_size_limit(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
