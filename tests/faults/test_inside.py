@@ -14,7 +14,7 @@ from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
 
 from .figures import account, record
-from .repeat import repeated
+from .repeat import harder_promise, repeated
 from .sender import Sender
 from .test_kills import variant, wait_for_ready_workers
 
@@ -31,6 +31,7 @@ def hooked(service: Service, name: str) -> Path:
     return steer
 
 
+@harder_promise
 @repeated(2, 50)
 def test_a_writer_thread_that_dies_takes_nothing_along(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int

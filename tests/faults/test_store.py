@@ -146,6 +146,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+@harder_promise
 @repeated(1, 10)
 def test_a_disk_that_is_full_and_has_space_again(
     service: MakeService,
@@ -304,6 +305,7 @@ def traced(service: Service) -> bool:
     return all("TracerPid:\t0" not in text for text in status)
 
 
+@harder_promise
 @repeated(1, 10)
 def test_a_disk_that_fails_to_sync(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
