@@ -134,8 +134,9 @@ class Gauges:
         """Note that a process has ended; one that still has its slot was killed."""
         for slot in self.slots:
             if slot.pid == pid:
-                self.killed += 1
+                # The monitor looks at `lost` once it has seen that `killed` has grown.
                 self.lost += slot.queue_length
+                self.killed += 1
                 slot.release()
 
     def queue_length(self) -> int:

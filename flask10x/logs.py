@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
 from io import TextIOWrapper
@@ -43,7 +44,7 @@ _OURS = "flask10x"
 _GUNICORN = "gunicorn.error"
 
 _installed: list[tuple[logging.Logger, logging.Handler]] = []
-_written_by: list[tuple[QueueListener, logging.Handler]] = []
+_written_by: list[tuple["Writing", "Queued", "LogFile"]] = []
 
 
 def configure(settings: Settings) -> None:
@@ -79,10 +80,10 @@ def configure(settings: Settings) -> None:
 def _written(file: "LogFile") -> "Queued":
     """A handler behind which a thread of its own writes the file."""
     lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    listener = QueueListener(lines, file)
-    listener.start()
-    _written_by.append((listener, file))
-    return Queued(lines)
+    writing, queued = Writing(lines, file), Queued(lines)
+    writing.start()
+    _written_by.append((writing, queued, file))
+    return queued
 
 
 def _install(handler: logging.Handler, *names: str) -> None:
@@ -94,9 +95,19 @@ def _install(handler: logging.Handler, *names: str) -> None:
 
 def flush() -> None:
     """Return when every line so far is in the file, or lost."""
-    for listener, _ in _written_by:
-        listener.stop()
-        listener.start()
+    for writing, _, _ in _written_by:
+        writing.stop()
+        writing.start()
+
+
+def receipt() -> Callable[[], bool]:
+    """Whether every line so far is in the file, or lost: a question that can be asked later.
+
+    For what must be told although the process that tells it may be killed at any moment: a line
+    that is only queued dies with it. Asking never waits for the card.
+    """
+    lines = [(writing, queued.taken) for writing, queued, _ in _written_by]
+    return lambda: all(writing.written >= taken for writing, taken in lines)
 
 
 def shutdown() -> None:
@@ -106,8 +117,8 @@ def shutdown() -> None:
         logger.removeHandler(handler)
         handler.close()
     while _written_by:
-        listener, file = _written_by.pop()
-        listener.stop()
+        writing, _, file = _written_by.pop()
+        writing.stop()
         with suppress(OSError):
             file.close()
     logging.getLogger(_OURS).setLevel(logging.NOTSET)
@@ -163,6 +174,14 @@ class LineFormatter(logging.Formatter):
 class Queued(QueueHandler):
     """Hands records to the thread that writes the file."""
 
+    taken = 0
+    """How many it has handed over."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        super().enqueue(record)
+        # Handlers are called one at a time, under their own lock.
+        self.taken += 1
+
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """Settle the message now, for its arguments may change; the traceback is kept apart."""
         record.msg, record.args = record.getMessage(), None
@@ -170,6 +189,17 @@ class Queued(QueueHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
         _complain()
+
+
+class Writing(QueueListener):
+    """The thread that writes the file."""
+
+    written = 0
+    """How many records it is done with."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        super().handle(record)
+        self.written += 1
 
 
 class LogFile(ConcurrentRotatingFileHandler):

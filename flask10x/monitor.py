@@ -15,7 +15,9 @@ asked which stations have ever sent; one that never did is not missed.
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from flask10x import logs
 from flask10x.gauges import Gauges
 from flask10x.locks import FileLock
 from flask10x.settings import Settings
@@ -34,6 +36,18 @@ ASK_EVERY_SEC = 5.0
 CALM_SHARE = 0.5
 
 
+@dataclass(frozen=True)
+class _Telling:
+    """The totals of killed workers and lost readings, on their way into the log."""
+
+    totals: tuple[int, int]
+    is_written: Callable[[], bool]
+
+
+def _at_most(lost: int) -> str:
+    return f"up to {lost}" if lost else "none"
+
+
 class Monitor:
     """Warns once when something begins and says once when it ends."""
 
@@ -45,12 +59,14 @@ class Monitor:
         last_received: Callable[[], Mapping[str, int | None]],
         monotonic: Callable[[], float],
         watch_files: Callable[[], None] = lambda: None,
+        receipt: Callable[[], Callable[[], bool]] = logs.receipt,
     ) -> None:
         """Nothing is locked or started yet; the lock remains the caller's to close.
 
         `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
         or None when it never sent; it is called until it has answered once. `monotonic` gives the
-        seconds of the clock that the gauges go by. Every look also calls `watch_files`.
+        seconds of the clock that the gauges go by. Every look also calls `watch_files`. `receipt`
+        is asked after a line that must not get lost, and its answer until that line is written.
         """
         self._settings = settings
         self._gauges = gauges
@@ -58,6 +74,8 @@ class Monitor:
         self._last_received = last_received
         self._monotonic = monotonic
         self._watch_files = watch_files
+        self._receipt = receipt
+        self._telling: _Telling | None = None
         self._ask_at_sec = monotonic()
         self._known: frozenset[str] | None = None
         self._ask_failed = False
@@ -93,18 +111,30 @@ class Monitor:
             self.elected = False
 
     def _watch_workers(self) -> None:
-        killed = self._gauges.killed - self._gauges.killed_told
-        lost = self._gauges.lost - self._gauges.lost_told
-        if not killed:
+        """Tell of the killed once; again when the one who told may have died before it was written.
+
+        The totals since the start make a line that is said twice say nothing wrong.
+        """
+        if self._telling is not None:
+            if not self._telling.is_written():
+                return
+            self._gauges.killed_told, self._gauges.lost_told = self._telling.totals
+            self._telling = None
+        totals = killed, lost = self._gauges.killed, self._gauges.lost
+        new = killed - self._gauges.killed_told
+        if not new:
             return
-        self._gauges.killed_told += killed
-        self._gauges.lost_told += lost
+        new_lost = lost - self._gauges.lost_told
         log.log(
-            logging.CRITICAL if lost else logging.WARNING,
-            "Killed workers: %d; readings lost that they had accepted: %s",
+            logging.CRITICAL if new_lost else logging.WARNING,
+            "Killed workers: %d (%d since the start);"
+            " readings lost that they had accepted: %s (%s since the start)",
+            new,
             killed,
-            f"up to {lost}" if lost else "none",
+            _at_most(new_lost),
+            _at_most(lost),
         )
+        self._telling = _Telling(totals, self._receipt())
 
     def _watch_queues(self) -> None:
         highest = self._highest_queue()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from flask10x import logs, settings
+from flask10x.locks import FileLock
 from flask10x.settings import Settings
 
 log = logging.getLogger("flask10x.ingest")
@@ -63,6 +64,27 @@ def test_a_line_as_in_the_contract(tmp_path: Path) -> None:
     assert text_of(tmp_path) == (
         "2025-08-24 09:00:12 INFO /data OK enqueued pressure=1013.2 temperature=25.1 queue_size=3\n"
     )
+
+
+def test_a_receipt_says_when_a_line_is_in_the_file(tmp_path: Path) -> None:
+    """Somebody else's rotation holds the log's lock, so the line waits."""
+    logs.configure(given(tmp_path))
+    nothing = logs.receipt()
+    other = FileLock(next(tmp_path.glob(".*.lock")))
+    assert other.try_acquire()
+    log.error("The last words")
+    written = logs.receipt()
+
+    assert nothing()
+    assert not written()
+    other.close()
+    logs.flush()
+    assert written()
+    assert messages(tmp_path) == ["ERROR The last words"]
+
+
+def test_a_receipt_without_a_file_is_no_promise_to_wait_for() -> None:
+    assert logs.receipt()()
 
 
 def test_without_a_zone_the_systems_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ STATION = {"data": 0, "data2": 1, "data3": 2, "data4": 3}
 class House:
     """A clock, readings and monitors that a test moves by hand.
 
-    `last` is what the database holds; `send` is what a worker notes when it accepts a reading.
+    `last` is what the database holds; `send` is what a worker notes when it accepts a reading;
+    `written` is whether the log's lines have reached the file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,6 +37,7 @@ class House:
         self.last: dict[str, int | None] = dict.fromkeys(("data", "data2", "data3", "data4"))
         self.asked = 0
         self.fault: Exception | None = None
+        self.written = True
 
     def monitor(self) -> Monitor:
         self.locks.append(FileLock(self.path))
@@ -45,7 +47,14 @@ class House:
             self.locks[-1],
             self.last_received,
             lambda: self.monotonic_sec,
+            receipt=lambda: lambda: self.written,
         )
+
+    def bury(self, pid: int, queue_length: int = 0) -> None:
+        """A worker with so many readings in its queue was killed."""
+        self.gauges.slot(0).claim(pid)
+        self.gauges.slot(0).queue_length = queue_length
+        self.gauges.bury(pid)
 
     def last_received(self) -> dict[str, int | None]:
         self.asked += 1
@@ -112,21 +121,47 @@ def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said
 def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: Said) -> None:
     first, second = house.monitor(), house.monitor()
     first.step()
-    house.gauges.slot(0).claim(4711)
-    house.gauges.slot(0).queue_length = 7
-    house.gauges.bury(4711)
+    house.bury(4711, queue_length=7)
 
     first.step()
-    assert said() == ["CRITICAL Killed workers: 1; readings lost that they had accepted: up to 7"]
+    assert said() == [
+        "CRITICAL Killed workers: 1 (1 since the start);"
+        " readings lost that they had accepted: up to 7 (up to 7 since the start)"
+    ]
+    first.step()
     first.close()
     second.step()
     assert said() == []
 
-    for pid in (4712, 4713):
-        house.gauges.slot(0).claim(pid)
-        house.gauges.bury(pid)
+    house.bury(4712)
+    house.bury(4713)
     second.step()
-    assert said() == ["WARNING Killed workers: 2; readings lost that they had accepted: none"]
+    assert said() == [
+        "WARNING Killed workers: 2 (3 since the start);"
+        " readings lost that they had accepted: none (up to 7 since the start)"
+    ]
+    house.wait(5, second)
+    assert said() == []
+
+
+def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, said: Said) -> None:
+    house.written = False
+    first, second = house.monitor(), house.monitor()
+    house.bury(4711, queue_length=7)
+    first.step()
+    house.bury(4712)
+    house.wait(5, first)
+    assert len(said()) == 1
+
+    first.close()
+    second.step()
+    assert said() == [
+        "CRITICAL Killed workers: 2 (2 since the start);"
+        " readings lost that they had accepted: up to 7 (up to 7 since the start)"
+    ]
+    house.written = True
+    house.wait(5, second)
+    assert said() == []
 
 
 def test_the_threshold_is_a_setting(tmp_path: Path, house: House, said: Said) -> None:

@@ -88,12 +88,18 @@ def test_a_killed_worker_loses_its_queue_at_most(
 
 
 def told_of(service: Service) -> tuple[int, int]:
-    """How many killed workers, and at most how many lost readings, the log tells of."""
+    """How many killed workers, and at most how many lost readings, the log tells of in all."""
     told = re.findall(
-        r"Killed workers: (\d+); readings lost that they had accepted: (?:up to (\d+)|none)",
+        r"Killed workers: (\d+) \((\d+) since the start\);"
+        r" readings lost that they had accepted: (?:up to \d+|none)"
+        r" \((?:up to (\d+)|none) since the start\)",
         "\n".join(service.log()),
     )
-    return sum(int(killed) for killed, _ in told), sum(int(lost or 0) for _, lost in told)
+    if not told:
+        return 0, 0
+    killed, lost = int(told[-1][1]), int(told[-1][2] or 0)
+    assert sum(int(new) for new, _, _ in told) >= killed, "no killed worker goes without its line"
+    return killed, lost
 
 
 def variant(promise: dict[str, Any]) -> str:
