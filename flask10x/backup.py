@@ -87,7 +87,9 @@ def _check_room(database: Path, folder: Path) -> None:
         raise BackupError(f"there is no database {database}")
     # Not its parents: they may be what a USB stick that is not mounted should have brought.
     folder.mkdir(exist_ok=True)
-    needed, free = needed_bytes(database), disk.free_bytes(folder)
+    # What a killed backup has left goes before the copy is written.
+    left = sum(disk.size(path) for path in _unfinished(folder))
+    needed, free = needed_bytes(database), disk.free_bytes(folder) + left
     if free < needed:
         raise BackupError(
             f"not enough space in {folder}: {disk.megabytes(needed)} needed (database"

@@ -82,10 +82,16 @@ def _mend(
     database: Database, target: Target, file: CsvFile | None, found: Resolution, intent: Intent
 ) -> None:
     """Do what was found out about an open intent, and close it."""
-    if file is not None and found.cut_to is not None:
-        file.cut(found.cut_to)
-    if file is not None and intent.import_id is not None:
-        forget_kept(target.path.resolve())
+    if file is not None:
+        if found.cut_to is not None:
+            file.cut(found.cut_to)
+        else:
+            # Whoever died may have written or renamed it without waiting for the disk.
+            file.sync()
+        path = target.path.resolve()
+        disk.sync(path.parent)
+        if intent.import_id is not None:
+            forget_kept(path)
     positions.save(database, target.name, State(found.position))
 
 
@@ -110,7 +116,8 @@ def _append_all(
 
 def _created(path: Path) -> CsvFile:
     make_folder(path.parent)
-    return CsvFile.create(path)
+    # Behind a link: its file may have been archived.
+    return CsvFile.create(path.resolve())
 
 
 def _append(file: CsvFile, position: Position, piece: Piece) -> Position:
@@ -123,7 +130,7 @@ def _append(file: CsvFile, position: Position, piece: Piece) -> Position:
         intents.take_back(file, mark.size_bytes, piece.data)
         raise
     if mark == NOTHING:
-        disk.sync(file.path.parent)
+        disk.sync(file.path.resolve().parent)
     checksum = zlib.crc32(piece.data, mark.checksum)
     return replace(position, last_id=piece.last_id, mark=file.mark(checksum))
 

@@ -49,6 +49,7 @@ def _outcome(
     except Flask10xError as error:
         return Outcome(path, str(error), failed=True)
     except OSError as error:
-        return Outcome(path, f"cannot be read or written: {error.strerror}", failed=True)
+        where = f": {error.filename}" if error.filename not in (None, str(path)) else ""
+        return Outcome(path, f"cannot be read or written: {error.strerror}{where}", failed=True)
     except DBAPIError as error:
         return Outcome(path, f"the database cannot be used: {reason_of(error)}", failed=True)

@@ -96,8 +96,9 @@ def rebuild(
 
 
 def _rebuild(database: Database, target: Target, *, whole: bool) -> Outcome:
-    state, path = positions.load(database, target.name), fresh_path(target.path)
+    state = positions.load(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
+        path = fresh_path(target.path)
         position = _aim(target, None if whole else state.position)
         spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
         make_folder(path.parent)

@@ -162,6 +162,23 @@ def test_without_room_nothing_is_begun(
     assert backup(settings, folder).rows == 1
 
 
+def test_what_a_killed_backup_left_takes_no_room(
+    settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a card that one power cut has filled would never get a backup again."""
+    store(writer, 1)
+    folder.mkdir()
+    left = folder / ".flask10x-backup-12.tmp"
+    left.write_bytes(b"x" * 1000)
+    free = backup_module.needed_bytes(settings.data_dir / "flask10x.sqlite3") - 1001
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: free)
+    with pytest.raises(BackupError, match="not enough space"):
+        backup(settings, folder)
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: free + 1)
+    assert backup(settings, folder).rows == 1
+    assert not left.exists()
+
+
 def test_a_small_disk_is_refused(settings: Settings, writer: Writer, folder: Path) -> None:
     store(writer, 1)
     with small_disk(folder, "1m"):

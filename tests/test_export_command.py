@@ -108,10 +108,17 @@ def test_the_command(settings: Settings, database: Database) -> None:
 
 
 def test_wrong_arguments(settings: Settings, database: Database) -> None:
-    for arguments in (["--whole"], ["BedRoom.csv"], ["--verify", "--whole"]):
+    for arguments in (
+        ["--whole"],
+        ["BedRoom.csv"],
+        ["--verify", "--whole"],
+        ["--dry-run", "--rebuild"],
+        ["--rebuild", "--verify"],
+    ):
         done = flask10x(settings, *arguments)
         assert done.returncode == 2
         assert "Usage: " in done.stderr
+    assert "--rebuild and --verify do not go together" in done.stderr
     assert not settings.csv_dir.exists()
 
 

@@ -1,9 +1,12 @@
 """An interrupted export: its bytes are recognised to the last one, and nobody else's are cut."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flask10x import disk
+from flask10x.csv_files import CsvFile
 from flask10x.export import dry_run, export
 from flask10x.settings import Settings
 from flask10x.sqlite import Database
@@ -62,6 +65,27 @@ def test_complete(settings: Settings, database: Database, interrupted: Path) -> 
     assert interrupted.read_bytes() == BEFORE + APPENDED + line(4)
     assert open_intents(settings) == []
     assert select(database_file(settings), "SELECT last_id FROM exports") == [(5,)]
+
+
+def test_what_is_complete_is_synced_before_it_counts(
+    settings: Settings, database: Database, interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever died had not waited for the disk, and a power cut may follow."""
+    open_when_synced: list[tuple[str, int]] = []
+
+    def noting(name: str, real: Callable[..., None]) -> Callable[..., None]:
+        def sync(*arguments: object) -> None:
+            open_when_synced.append((name, len(open_intents(settings))))
+            real(*arguments)
+
+        return sync
+
+    monkeypatch.setattr(CsvFile, "sync", noting("file", CsvFile.sync))
+    monkeypatch.setattr(disk, "sync", noting("folder", disk.sync))
+    execute(database_file(settings), "DELETE FROM readings WHERE id = 5")
+    assert not export(settings, database, PICO)[0].failed
+    assert open_when_synced == [("file", 1), ("folder", 1)]
+    assert open_intents(settings) == []
 
 
 def test_any_part_of_it_is_cut_off(

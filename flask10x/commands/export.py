@@ -10,6 +10,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import settings
+from flask10x.commands.actions import only_one
 from flask10x.errors import SchemaError
 from flask10x.export import dry_run, export
 from flask10x.locks import FileLock, lock_path
@@ -29,11 +30,11 @@ Action = Callable[[Settings, Database, Sequence[Station]], list[Outcome]]
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Choice([s.csv_name for s in STATIONS]))
-@click.option("--dry-run", "action", flag_value="dry-run", help="Say what would be appended.")
-@click.option("--verify", "action", flag_value="verify", help="Compare files and database.")
-@click.option("--rebuild", "action", flag_value="rebuild", help="Write the files afresh.")
+@click.option("--dry-run", is_flag=True, help="Say what would be appended.")
+@click.option("--verify", is_flag=True, help="Compare files and database.")
+@click.option("--rebuild", is_flag=True, help="Write the files afresh.")
 @click.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
-def command(files: tuple[str, ...], action: str | None, whole: bool) -> None:
+def command(files: tuple[str, ...], whole: bool, **actions: bool) -> None:
     """Append each station's new readings to its CSV file, and say so in a line a file.
 
     FILES are names such as BedRoomEnv.csv; without any it is all of them.
@@ -41,6 +42,7 @@ def command(files: tuple[str, ...], action: str | None, whole: bool) -> None:
     Exit status: 0 when every file is up to date (or equal), 1 when one is not, 3 when another
     export runs.
     """
+    action = only_one(actions)
     if whole and action != "rebuild":
         raise click.UsageError("--whole goes with --rebuild only")
     sys.exit(run(files, action, whole=whole))

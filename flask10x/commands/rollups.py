@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x import rollup_check, rollups, settings
 from flask10x.buckets import HOUR_MS
+from flask10x.commands.actions import only_one
 from flask10x.errors import Flask10xError
 from flask10x.rollup_check import Difference
 from flask10x.rollups import Sums
@@ -19,13 +20,14 @@ SHOWN_DIFFERENCES = 10
 
 
 @click.command()
-@click.option("--verify", "action", flag_value="verify", help="Compare them with the readings.")
-@click.option("--rebuild", "action", flag_value="rebuild", help="Compute them all anew.")
-def command(action: str | None) -> None:
+@click.option("--verify", is_flag=True, help="Compare them with the readings.")
+@click.option("--rebuild", is_flag=True, help="Compute them all anew.")
+def command(**actions: bool) -> None:
     """Show how far the roll-ups of the charts have come; the service keeps them up to date.
 
     Can be run while the service runs. Exit status: 1 when --verify finds a difference.
     """
+    action = only_one(actions)
     config = settings.load()
     path = existing_database(config)
     database = Database(config)
