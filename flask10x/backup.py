@@ -86,6 +86,11 @@ def _check_room(database: Path, folder: Path) -> None:
     if not database.exists():
         raise BackupError(f"there is no database {database}")
     # Not its parents: they may be what a USB stick that is not mounted should have brought.
+    if not folder.parent.exists():
+        raise BackupError(
+            f"cannot back up into {folder}: No such file or directory: {folder.parent};"
+            " is the disk mounted? Only the last folder of the path is made"
+        )
     folder.mkdir(exist_ok=True)
     # What a killed backup has left goes before the copy is written.
     left = sum(disk.size(path) for path in _unfinished(folder))

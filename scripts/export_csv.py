@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""For cron: append new readings to the CSV files, as `flask10x export` does.
+"""For cron: append new readings to the CSV files, as `flask10x export` does; it takes its options.
 
 Any `python3` may start it: where Flask10X is not installed, it goes on with the Python of the
 checkout's virtual environment.
@@ -19,7 +19,7 @@ def main() -> None:
         os.execv(INSTALLED, [str(INSTALLED), *sys.argv])  # noqa: S606
     from flask10x.cli import main as command_line  # noqa: PLC0415
 
-    command_line(["export"])
+    command_line(["export", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

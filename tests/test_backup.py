@@ -287,6 +287,7 @@ def test_a_stick_that_is_not_there(settings: Settings, database: Database, folde
     done = run(settings, str(folder / "backups"))
     assert done.returncode == 1
     assert f"cannot back up into {folder}/backups: No such file or directory" in done.stderr
+    assert f": {folder}; is the disk mounted?" in done.stderr
 
 
 def test_a_damaged_database_gives_no_backup(

@@ -19,9 +19,9 @@ from tests.rows import select
 ROOT = Path(__file__).parents[1]
 
 
-def run_script(settings: Settings) -> subprocess.CompletedProcess[str]:
+def run_script(settings: Settings, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "export_csv.py")],
+        [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "export_csv.py"), *options],
         env={"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
         capture_output=True,
         text=True,
@@ -42,6 +42,17 @@ def test_the_script_for_cron(settings: Settings, database: Database) -> None:
     assert not imported & {"flask", "werkzeug", "alembic", "gunicorn"}
     known = select(database_file(settings), "SELECT name, last_id FROM exports WHERE last_id > 0")
     assert known == [("PicodataX.csv", 1)]
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--help", "--no-such-option"])
+def test_the_script_takes_options_as_the_command_does(
+    settings: Settings, database: Database, option: str
+) -> None:
+    exported.store(settings, 0)
+    done = run_script(settings, option)
+    assert (done.returncode == 0) == (option != "--no-such-option")
+    assert "would be appended" in done.stdout + done.stderr or option != "--dry-run"
+    assert not settings.csv_dir.exists()
 
 
 def test_two_exports_at_once(settings: Settings, database: Database) -> None:
