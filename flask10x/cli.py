@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from flask10x.errors import Flask10xError
+from flask10x.settings import process_user
 
 COMMANDS = (
     "serve",
@@ -54,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
         group.main(None if arguments is None else list(arguments), prog_name="flask10x")
+    except PermissionError as error:
+        sys.stderr.write(
+            f"flask10x: {error}; user {process_user()} may not: run it as the user of the service"
+            " (sudo -u flask10x), or change the owner of the file\n"
+        )
+        sys.exit(1)
     except (Flask10xError, OSError) as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flask10x import cli
+from flask10x.settings import process_user
 
 
 @pytest.fixture
@@ -53,7 +54,11 @@ def test_what_the_system_refuses_is_one_line(
     monkeypatch.setattr(cli.group, "main", refused)
 
     assert run("export") == 1
-    assert capsys.readouterr().err == "flask10x: [Errno 13] Permission denied: '/somewhere'\n"
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        f"flask10x: [Errno 13] Permission denied: '/somewhere'; user {process_user()} may not: "
+    )
+    assert said.endswith("(sudo -u flask10x), or change the owner of the file")
 
 
 def test_a_mistake_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
