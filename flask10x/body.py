@@ -83,7 +83,9 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        where = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
+        # A byte order mark is no part of what was decoded, but the sender counts it.
+        offset = len(raw) - len(error.object) + error.start
+        where = f"byte 0x{raw[offset]:02x} at offset {offset}"
         if error.reason == "unexpected end of data":
             hint = f"the body ends inside a character: {where}{CUT_SHORT}"
         else:

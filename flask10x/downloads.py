@@ -17,6 +17,18 @@ from flask10x.times import LocalText, iso_text, zone_name
 BOM = "\ufeff"
 
 
+def json_text(value: object) -> str:
+    """The value as JSON; an infinity, which JSON does not know, as null.
+
+    No sender can store one, but somebody with the sqlite3 shell can.
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(value), parse_constant=lambda _name: None)
+        return json.dumps(plain, allow_nan=False)
+
+
 def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str, object]:
     """The row as the contract shows it (section 2), with the chosen measurements only."""
     return {
@@ -30,7 +42,7 @@ def json_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -
     """One array, a reading a line: a chunk a page, and one for its end."""
     text_of, before = LocalText(zone), "[\n"
     for rows in pages:
-        objects = [json.dumps(as_object(row, query, text_of), allow_nan=False) for row in rows]
+        objects = [json_text(as_object(row, query, text_of)) for row in rows]
         if objects:
             yield before + ",\n".join(objects)
             before = ",\n"

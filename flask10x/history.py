@@ -3,7 +3,6 @@
 Contract, section 2; parameters, cursors and examples are in docs/history.md.
 """
 
-import json
 import logging
 import threading
 import time
@@ -45,8 +44,7 @@ def as_json() -> Response:
         page, last = _page_or_newer(connection, query)
     text_of = LocalText(store.settings.zone)
     objects = [downloads.as_object(row, query, text_of) for row in page.rows]
-    body = json.dumps(objects, allow_nan=False)
-    answer = Response(body + "\n", mimetype="application/json")
+    answer = Response(downloads.json_text(objects) + "\n", mimetype="application/json")
     answer.headers["X-Last-Id"] = str(last)
     if links := _links(query, page):
         answer.headers["Link"] = links
@@ -77,7 +75,7 @@ def as_series() -> Response:
     store, query = _store(), _asked(SERIES)
     with store.database.query() as connection:
         chart = series.chart(connection, query)
-    body = json.dumps(downloads.chart_object(chart, store.settings.zone), allow_nan=False)
+    body = downloads.json_text(downloads.chart_object(chart, store.settings.zone))
     return Response(body + "\n", mimetype="application/json")
 
 

@@ -5,6 +5,10 @@ What was accepted is then written to a file beside it, whole and synced, and whi
 next stores it as soon as that is possible, once: the file's name is noted in the transaction that
 stores its readings, so a file that is still there afterwards is only removed. A full disk has room
 for it too: the reserve.
+
+A commit that has failed because the disk would not sync may have written everything to the WAL.
+Nobody sees its rows while the service runs, but the next start recovers them, and the same readings
+are in the file. So whatever equals a row of the table is not stored again.
 """
 
 import json
@@ -16,9 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from flask10x import batch, counters, disk, reserve
 from flask10x.batch import Entry
-from flask10x.rows import NAMES
+from flask10x.rows import COUNT_EQUAL, NAMES, Row
 from flask10x.settings import Settings
 from flask10x.sqlite import Database, reason_of
 
@@ -102,11 +108,10 @@ class Leftovers:
         entries = [_entry(line) for line in path.read_text(encoding="utf-8").splitlines()]
         with closing(Database(self._settings, self._database.damage)) as database:
             with database.commit() as connection:
-                if counters.value_of(connection, path.name):
-                    entries, refused = [], []
-                else:
-                    refused = batch.insert_each(connection, entries, self._settings)
-                    counters.add(connection, path.name, len(entries))
+                known = counters.value_of(connection, path.name)
+                entries = [] if known else _not_stored(connection, entries)
+                refused = batch.insert_each(connection, entries, self._settings)
+                counters.add(connection, path.name, len(entries))
             path.unlink()
         batch.settle(entries, refused)
         if entries:
@@ -121,6 +126,21 @@ class Leftovers:
 def waiting(folder: Path) -> list[Path]:
     """The files that lie in the folder of a database, oldest first."""
     return sorted(folder.glob(FILES))
+
+
+def _not_stored(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
+    """Those that no row stands for yet; of equal ones as many as the table lacks."""
+    rows: dict[Row, int] = {}
+    missing = []
+    for entry in entries:
+        if entry.row not in rows:
+            named = dict(zip(NAMES, entry.row, strict=True))
+            rows[entry.row] = connection.execute(COUNT_EQUAL, named).scalar_one()
+        if rows[entry.row]:
+            rows[entry.row] -= 1
+        else:
+            missing.append(entry)
+    return missing
 
 
 def _fill(path: Path, mode: Literal["wb", "r+b"], text: str) -> None:

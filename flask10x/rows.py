@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import column, insert, table
+from sqlalchemy import bindparam, column, func, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from flask10x.readings import Reading
@@ -28,6 +28,13 @@ INSERT = _insert_of(NAMES)
 # The same for rows of one station that have its columns only: (endpoint, received_at, *values).
 # The sqlite3 module takes longer over each None than over a number.
 INSERT_STATION = {s.endpoint: _insert_of(("endpoint", "received_at", *s.columns)) for s in STATIONS}
+
+# How many rows are equal to the one that is given as {name: value}, a missing value to NULL.
+COUNT_EQUAL = (
+    select(func.count())
+    .select_from(readings)
+    .where(*(readings.c[name].is_not_distinct_from(bindparam(name)) for name in NAMES))
+)
 
 
 def row_of(reading: Reading) -> Row:

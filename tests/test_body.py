@@ -91,6 +91,10 @@ def test_a_whole_minus_zero_has_no_sign_as_in_the_old_csv() -> None:
             "the body is not UTF-8: byte 0xb0 at offset 9 (invalid start byte)",
         ),
         (
+            b'\xef\xbb\xbf{"a": "25\xb0C"}',
+            "the body is not UTF-8: byte 0xb0 at offset 12 (invalid start byte)",
+        ),
+        (
             b'\xff\xfe{\x00"\x00\x00\xd8"\x00',
             "the body is not UTF-16-LE: byte 0x00 at offset 6 (illegal UTF-16 surrogate)",
         ),

@@ -32,6 +32,32 @@ def link(client: FlaskClient, url: str, name: str) -> str | None:
 # --- JSON ------------------------------------------------------------------------------------
 
 
+def test_an_infinity_that_a_person_has_stored_is_null(
+    client: FlaskClient, database: Database
+) -> None:
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at, pressure, temperature)"
+        f" VALUES ('data', {NINE}, 9e999, 25.5), ('data', {NINE + MINUTE}, -9e999, -9e999)",
+    )
+    values = [
+        {"pressure": None, "temperature": 25.5},
+        {"pressure": None, "temperature": None},
+    ]
+    for url in ("/history/json", "/history/json?since=0", "/history.json"):
+        answer = client.get(url)
+        assert answer.status_code == 200
+        assert [one["data"] for one in answer.get_json()] == values
+    pressure, temperature = client.get("/history/series").get_json()["series"]
+    assert (pressure["min"], pressure["avg"], pressure["max"]) == ([None] * 2,) * 3
+    assert (temperature["min"], temperature["max"]) == ([25.5, None], [25.5, None])
+    assert client.get("/history.csv").text.splitlines()[1:] == [
+        "2025-08-24 09:00:00,data,inf,25.5,,,,,,,,",
+        "2025-08-24 09:01:00,data,-inf,-inf,,,,,,,,",
+    ]
+    assert client.get("/history").status_code == 200
+
+
 @pytest.mark.usefixtures("four")
 def test_json_without_parameters_is_the_old_answer(client: FlaskClient) -> None:
     answer = client.get("/history/json")

@@ -35,6 +35,10 @@ FAULTS = {
         "他プロセスが書き込みロックを最後まで保持したまま SIGTERM",
     ),
     "stop-full": ("SIGTERM while the disk is full to the end", "ディスクが満杯のまま SIGTERM"),
+    "stop-sync": (
+        "SIGTERM while every fdatasync is EIO to the end",
+        "すべての fdatasync が EIO のまま SIGTERM",
+    ),
     "write-lock": (
         "write lock held by another process",
         "他プロセスが書き込みロックを保持",

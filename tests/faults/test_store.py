@@ -324,3 +324,27 @@ def test_a_disk_that_fails_to_sync(
     check_log(running, times, "SQLITE_IOERR_FSYNC")
     counted = check_account(running, sender, promise)
     record("sync-fails", variant(promise), times, counted)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("times", [10])
+def test_a_stop_while_nothing_can_be_synced_stores_nothing_twice(
+    service: MakeService, numbers: Iterator[int], times: int
+) -> None:
+    """The failed commits lie in the WAL, and the next start recovers the last one."""
+    running = service(start=False, **FRAIL)
+    sender = Sender(running, numbers)
+    for _ in range(times):
+        running.start()
+        sender.check_goes_on()
+        with failing_sync(running):
+            meet_trouble(running, sender, "SQLITE_IOERR_FSYNC")
+            running.stop()
+    running.start()
+    sender.check_goes_on()
+    running.stop()
+
+    assert list(running.data_dir.glob("leftover-*.jsonl")) == []
+    counted = check_account(running, sender, {})
+    record("stop-sync", "ACK=enqueued", times, counted)
