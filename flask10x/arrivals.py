@@ -10,15 +10,16 @@ from typing import Any
 
 from gunicorn.http import RequestParser
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders
+from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders, NoMoreData
 
 from flask10x.chunks import Chunks
 from flask10x.ingest import BODY_MAX_BYTES
 
 # A browser with a long query string and many cookies sends a few KiB.
 HEAD_MAX_BYTES = 32 * 1024
-# Chunks of one byte and long extensions could otherwise fill the memory within BODY_MAX_BYTES.
-CHUNKED_MAX_BYTES = 3 * BODY_MAX_BYTES
+# Chunks of one byte and long extensions could otherwise fill the memory within BODY_MAX_BYTES, and
+# gunicorn's reader copies what is left for each chunk. A reading sent byte by byte needs 1 KiB.
+FRAMING_MAX_BYTES = 8 * 1024
 # An LF alone is refused by gunicorn where it stands: nothing is to be waited for.
 HEAD_END = re.compile(rb"\r\n\r\n|(?<!\r)\n")
 
@@ -61,8 +62,13 @@ class Arrivals(RequestParser):  # type: ignore[misc]
 
     @property
     def silent(self) -> bool:
-        """Whether nothing of the request has come yet."""
-        return self._request is None and self._error is None and not self._head
+        """Whether nothing of the request has come yet.
+
+        An empty line behind a body (`println` of an Arduino) is not counted by its Content-Length
+        and begins no request (RFC 9112, section 2.2).
+        """
+        nothing = not self._head.strip(b"\r\n")
+        return self._request is None and self._error is None and nothing
 
     @property
     def ready(self) -> bool:
@@ -129,5 +135,23 @@ class Arrivals(RequestParser):  # type: ignore[misc]
         self.unreader.buf.write(data)
         if self._chunks:
             self._chunks.feed(data)
-            if self._buffered_bytes > CHUNKED_MAX_BYTES and not self.ready:
+            if self._chunks.framing_bytes > FRAMING_MAX_BYTES:
                 self._error = InvalidChunkSize(b"too small for so many bytes")
+            elif self._chunks.ended:
+                self._unpack()
+
+    def _unpack(self) -> None:
+        """Let gunicorn's reader take the body out of its chunks, and put it back without them.
+
+        What is wrong with them is then found before the application is asked, and is a 400.
+        """
+        body = self._request.body
+        try:
+            held = body.read()
+        except NoMoreData:
+            self._error = InvalidChunkSize(b"the body ends within a chunk")
+        except Exception as error:
+            self._error = error
+        else:
+            # Reading puts a new buffer in the place of the old one.
+            body.buf.write(held)

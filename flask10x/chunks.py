@@ -12,12 +12,13 @@ class Chunks:
 
     `ended` turns true with the last byte of the body, or where the framing is broken: whoever
     reads the bytes finds that out as well and refuses them. `size_bytes` is what the chunks hold
-    so far.
+    so far, `framing_bytes` the length of the lines around it.
     """
 
     def __init__(self) -> None:
         self.ended = False
         self.size_bytes = 0
+        self.framing_bytes = 0
         # What is left of the chunk at hand, with the CRLF behind it.
         self._left = 0
         self._line = bytearray()
@@ -40,6 +41,7 @@ class Chunks:
         end = data.find(b"\n", start)
         stop = len(data) if end < 0 else end + 1
         self._line += data[start:stop]
+        self.framing_bytes += stop - start
         if len(self._line) > LINE_MAX_BYTES:
             self.ended = True
         elif end >= 0:

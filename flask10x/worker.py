@@ -5,7 +5,6 @@ the answer until the client has closed; so a client can hold a place in the poll
 docs/slow-clients.md has the figures.
 """
 
-import json
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from flask10x.answers import SHOWN_CHARS, answer, status_of
 from flask10x.arrivals import Arrivals
 from flask10x.doors import Pace
 from flask10x.turns import DOWNLOADS_MAX, READERS_MAX, Turns, TurnSocket
@@ -146,12 +146,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(conn)
             return
         hint = f"{what} {conn.parser.progress}"
-        kept_back = self.pace.turn("given up")
+        self._note(logging.ERROR, conn.client, "given up", hint)
+        _say(conn.sock, answer(status, hint))
+        self._linger(conn)
+
+    def _note(self, level: int, client: Any, what: str, why: str) -> None:
+        kept_back = self.pace.turn(what)
         if kept_back is not None:
             more = f" ({kept_back} more since the last such line)" if kept_back else ""
-            log.error("Request of %s given up: %s%s", _address(conn), hint, more)
-        _say(conn.sock, _answer(status, hint))
-        self._linger(conn)
+            sender = client[0] if client else "a local client"
+            log.log(level, "Request of %s %s: %s%s", sender, what, why[:SHOWN_CHARS], more)
 
     # Requests are answered: a thread
 
@@ -173,6 +177,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not conn.parser.whole:
             req.force_close()
         return super().handle_request(req, conn)
+
+    def handle_error(self, _req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer for what is no request, or for what the application let through.
+
+        Gunicorn's own answers in HTML, and logs a line for each: a port scan would fill the log.
+        """
+        status, why = status_of(exc), ""
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("Unexpected failure", exc_info=exc)
+        else:
+            why = str(exc)
+            self._note(logging.WARNING, addr, "refused", why)
+        client.begin_answer()
+        client.sendall(answer(status, why))
 
     # Connections end: the main thread again
 
@@ -258,16 +276,3 @@ def _say(sock: Any, text: bytes) -> None:
         sock.send(text)
     except OSError:
         log.debug("A client was gone before it was answered")
-
-
-def _answer(status: HTTPStatus, hint: str) -> bytes:
-    body = json.dumps({"error": status.phrase.lower(), "hint": hint}) + "\n"
-    return (
-        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-    ).encode()
-
-
-def _address(conn: Any) -> str:
-    return str(conn.client[0]) if conn.client else "a local client"

@@ -6,15 +6,18 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import (
+    ChunkMissingTerminator,
+    InvalidChunkExtension,
     InvalidChunkSize,
     InvalidHeader,
+    InvalidHeaderName,
     InvalidRequestLine,
     LimitRequestHeaders,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.arrivals import CHUNKED_MAX_BYTES, HEAD_MAX_BYTES, Arrivals
+from flask10x.arrivals import FRAMING_MAX_BYTES, HEAD_MAX_BYTES, Arrivals
 from flask10x.ingest import BODY_MAX_BYTES
 
 CFG = Config()
@@ -114,18 +117,55 @@ def test_a_body_too_long_is_not_waited_for_and_ends_its_connection() -> None:
     assert len(next(grown).body.read(BODY_MAX_BYTES + 1)) == BODY_MAX_BYTES + 1
 
 
-def test_chunks_of_next_to_nothing_are_refused_before_they_fill_the_memory() -> None:
+@pytest.mark.parametrize("piece", [b"1;" + b"e" * 8000 + b"\r\nx\r\n", b"1\r\nx\r\n" * 100])
+@pytest.mark.parametrize("step", [1, 10_000, 1_000_000])
+def test_chunks_of_next_to_nothing_are_refused(piece: bytes, step: int) -> None:
+    """Before they fill the memory, also when all of them are here at once."""
+    number = 2 * FRAMING_MAX_BYTES // len(piece) + 1
     arrivals = Arrivals(CFG, PEER)
     arrivals.feed(request(b"", b"Transfer-Encoding: chunked"))
-    piece = b"1;" + b"e" * 8000 + b"\r\nx\r\n"
-    pieces = 0
-    while not arrivals.ready:
-        arrivals.feed(piece)
-        pieces += 1
-    assert CHUNKED_MAX_BYTES < pieces * len(piece) < CHUNKED_MAX_BYTES + 2 * len(piece)
+    for part in pieces_of(piece * number + b"0\r\n\r\n", step):
+        if not arrivals.ready:
+            arrivals.feed(part)
     assert not arrivals.whole
     with pytest.raises(InvalidChunkSize):
         next(arrivals)
+
+
+def test_a_body_of_a_reading_may_come_byte_by_byte() -> None:
+    body = b"x" * 2000
+    assert next(fed(chunked(body, 1), 1000)).body.read() == body
+
+
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize(
+    ("chunks", "error"),
+    [
+        (b"zz\r\n", InvalidChunkSize),
+        (b"2\r\n{}XX0\r\n\r\n", ChunkMissingTerminator),
+        (b'2;a="\r\n{}\r\n0\r\n\r\n', InvalidChunkExtension),
+        (b"2\n{}\n0\n\n", InvalidChunkSize),
+        (b"2\r\n{}\r\n0\r\nHost: x\r\n\r\n", InvalidHeaderName),
+        (b"2\r\n{}\r\n0\r\nno field\r\n\r\n", InvalidHeader),
+    ],
+)
+def test_broken_chunks_are_found_before_the_application_reads_them(
+    chunks: bytes, error: type[Exception], step: int
+) -> None:
+    arrivals = fed(request(chunks, b"Transfer-Encoding: chunked"), step)
+    assert arrivals.ready and not arrivals.whole
+    with pytest.raises(error):
+        next(arrivals)
+
+
+@pytest.mark.parametrize("framed", [sized, chunked])
+def test_an_empty_line_behind_a_body_begins_no_request(framed: Any) -> None:
+    arrivals = fed(framed(b"{}") + b"\r\n", 1000)
+    assert next(arrivals).body.read() == b"{}"
+    arrivals.begin()
+    assert arrivals.silent and not arrivals.ready
+    arrivals.feed(sized(b"[]"))
+    assert next(arrivals).body.read() == b"[]"
 
 
 def test_who_expects_100_continue_is_told_by_us_and_not_by_gunicorn() -> None:

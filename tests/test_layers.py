@@ -101,7 +101,7 @@ LAYERS = {
         "status",
         "unreadable",
     },
-    4: {"app", "arrivals", "development", "gunicorn_settings", "worker"},
+    4: {"answers", "app", "arrivals", "development", "gunicorn_settings", "worker"},
 }
 WEB = {"flask", "werkzeug", "gunicorn"}
 

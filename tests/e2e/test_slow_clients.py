@@ -3,6 +3,7 @@
 The bound is the requirement's own. docs/slow-clients.md has the figures of a real run.
 """
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -90,6 +91,46 @@ def test_a_sender_that_closes_too_early_is_told_so(running: Service) -> None:
     check_ingest_answer(answer)
     assert answer.status == 400
     assert answer.json["hint"] == "the sender closed after 2 of the 30 bytes of Content-Length"
+
+
+def test_what_is_no_request_is_told_so_and_fills_no_log(running: Service) -> None:
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    wires = {
+        b"nonsense\r\n\r\n": 400,
+        chunked + b"zz\r\n": 400,
+        chunked + b"2\r\n{}XX0\r\n\r\n": 400,
+        HEAD.replace(b"data2", b"healthz") + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n": 400,
+        HEAD + b"Expect: wonders\r\n\r\n": 417,
+        HEAD + b"Transfer-Encoding: secret\r\n\r\n": 501,
+        HEAD.replace(b"data2", b"a" * 9000) + b"\r\n": 414,
+        HEAD + b"A: " + b"a" * 9000 + b"\r\n\r\n": 431,
+    }
+    before = len(running.log())
+    for wire, status in list(wires.items()) * 3:
+        with raw_connection(running.port) as sock:
+            sock.sendall(wire)
+            answer = read_answer(sock)
+            assert sock.recv(100) == b"", "one answer, and the end"
+        check_ingest_answer(answer)
+        assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+        assert answer.json["hint"]
+        assert answer.headers.keys() >= {
+            "x-content-type-options",
+            "cross-origin-resource-policy",
+        }
+    lines = running.log()[before:]
+    assert 1 <= sum("refused: " in line for line in lines) <= len(running.workers())
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_an_empty_line_behind_a_body_is_no_request(running: Service) -> None:
+    """As many a sketch for an Arduino sends it."""
+    body = json.dumps(reading_of(1)).encode()
+    with raw_connection(running.port) as sock:
+        sock.sendall(HEAD + b"Content-Length: %d\r\n\r\n%s\r\n" % (len(body), body))
+        assert read_answer(sock).status == 200
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(100) == b""
 
 
 def test_a_body_too_long_is_refused_before_it_is_sent(running: Service) -> None:
