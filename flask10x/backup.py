@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import copies, disk
+from flask10x.amounts import amount
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.locks import FileLock
 from flask10x.service import Running, running
@@ -45,7 +46,7 @@ class Backup:
 
     def __str__(self) -> str:
         size = disk.megabytes(self.bytes)
-        return f"{self.path}: {self.rows} rows, {size}, {self.seconds:.1f} s"
+        return f"{self.path}: {amount(self.rows, 'row')}, {size}, {self.seconds:.1f} s"
 
 
 def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP) -> Backup:

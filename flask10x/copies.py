@@ -1,5 +1,6 @@
 """Copies of a database, files that nobody has open: are they whole, are they ours?"""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def check_complete(path: Path) -> None:
         if disk.size(rest):
             raise CopyError(
                 f"{path} is not complete without {rest.name} beside it; make it one file first:"
-                f" sqlite3 {path} 'PRAGMA journal_mode=DELETE'"
+                f" sqlite3 {shlex.quote(str(path))} 'PRAGMA journal_mode=DELETE'"
             )
 
 

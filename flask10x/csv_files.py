@@ -177,9 +177,13 @@ class CsvFile:
         Raises ExportError when somebody else wrote meanwhile, OSError when not all could be
         written; what then stands in the file is left to the caller.
         """
-        written = os.write(self._descriptor, data)
-        while written < len(data):
-            written += os.write(self._descriptor, data[written:])
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        finally:
+            # The write has moved the descriptor under the reader, which would go on reading there.
+            self._reader.seek(0, os.SEEK_END)
         if self.size != start + len(data):
             raise ExportError("something else wrote into it at the same moment")
 

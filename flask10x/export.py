@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flask10x import disk, intents, positions
+from flask10x.amounts import amount
 from flask10x.csv_files import CsvFile, forget_kept, make_folder
 from flask10x.csv_lines import Lines
 from flask10x.file_checks import NOTHING, Target, settle
@@ -63,7 +64,9 @@ def _follow(database: Database, target: Target) -> Outcome:
         position = settle(target, file, found.position)
         rows = _append_all(database, target, file, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    return Outcome(target.path, _text(f"{rows} rows appended", state, position, found), rows)
+    return Outcome(
+        target.path, _text(f"{amount(rows, 'row')} appended", state, position, found), rows
+    )
 
 
 def _foresee(database: Database, target: Target) -> Outcome:
@@ -74,7 +77,7 @@ def _foresee(database: Database, target: Target) -> Outcome:
         if position is None or found.cut_to is None:
             position = settle(target, file, position)
     rows = target.rows.count(target.rows.new(position.last_id))
-    text = _text(f"{rows} rows would be appended", state, position, found)
+    text = _text(f"{amount(rows, 'row')} would be appended", state, position, found)
     return Outcome(target.path, text, rows)
 
 

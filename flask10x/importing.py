@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import service
+from flask10x.amounts import amount
 from flask10x.errors import ImportRefused, LockTimeout
 from flask10x.legacy_csv import Layout, LegacyReader, Page, header_of
 from flask10x.legacy_files import RejectedRows, blocks, first_line
@@ -59,8 +60,8 @@ class Outcome:
     def __str__(self) -> str:
         read = self.stored + self.present + self.rejected
         return (
-            f"{self.name}: {read} rows read, {self.stored} stored, {self.present} present,"
-            f" {self.rejected} rejected"
+            f"{self.name}: {amount(read, 'row')} read, {self.stored} stored,"
+            f" {self.present} present, {self.rejected} rejected"
         )
 
 

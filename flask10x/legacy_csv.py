@@ -29,6 +29,7 @@ LONGEST_LINE = 1000
 PLAIN = b"0123456789T:. ,+-\r\n"
 # Too short for a number that is infinite as a double.
 LONGEST_PLAIN_LINE = 250
+SHOWN_NAMES, SHOWN_CHARACTERS = 6, 40
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -45,9 +46,11 @@ class Layout:
     def __post_init__(self) -> None:
         """Raises ImportRefused when the header is not one of the station's."""
         known = self.station.csv_header
+        if not any(self.header):
+            raise ImportRefused("its first line is empty, it should be the header")
         if unknown := [name for name in self.header if name not in known]:
             raise ImportRefused(
-                f"its header has {', '.join(map(repr, unknown))}, which {self.station.endpoint}"
+                f"its header has {_shown(unknown)}, which {self.station.endpoint}"
                 f" does not know; the columns are {','.join(known)}"
             )
         if len(set(self.header)) < len(self.header):
@@ -187,6 +190,12 @@ class LegacyReader:
             )
         values = _values(layout, cells)
         return (layout.station.endpoint, self._times(_time_cell(layout, cells)), *values)
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first of these names; a file with other line ends has thousands in its first line."""
+    shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
 
 
 def _float_or_none(text: str) -> float | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flask10x import csv_lines, disk, positions, refusals
+from flask10x.amounts import amount
 from flask10x.csv_files import CsvFile, Mark, keep, make_folder
 from flask10x.csv_lines import Lines
 from flask10x.csv_rows import Span
@@ -110,7 +111,7 @@ def _rebuild(database: Database, target: Target, *, whole: bool) -> Outcome:
             path.unlink(missing_ok=True)
             raise
         result = _put_in_place(database, target, state, old, position, fresh)
-    return Outcome(target.path, f"{fresh.rows} rows {result}", fresh.rows)
+    return Outcome(target.path, f"{amount(fresh.rows, 'row')} {result}", fresh.rows)
 
 
 def _aim(target: Target, known: Position | None) -> Position:

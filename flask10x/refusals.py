@@ -6,6 +6,7 @@ Each function gives the ExportError to raise.
 import shlex
 from pathlib import Path
 
+from flask10x import amounts
 from flask10x.errors import ExportError
 
 SHOWN_BYTES = 200
@@ -60,8 +61,9 @@ def foreign(path: Path, line: bytes, offset: int) -> ExportError:
 def ahead(path: Path, rows: int, line: bytes) -> ExportError:
     """Rows follow that look like ours, but the database does not know of them."""
     return _refused(
-        f"the file is ahead of the database by {rows} rows, the first is {_shown(line)}: the"
-        " database was put back to an older one, or another program writes into the file",
+        f"the file is ahead of the database by {amounts.amount(rows, 'row')}, the first is"
+        f" {_shown(line)}: the database was put back to an older one, or another program writes"
+        " into the file",
         _import(path),
         _rebuild(path),
     )
@@ -107,7 +109,7 @@ def moved_midway(path: Path) -> ExportError:
 def unknown_rows(path: Path, rows: int, line_number: int, line: bytes) -> ExportError:
     """A rebuilt file would lose rows."""
     return _refused(
-        f"{rows} rows of the file are not in the database, the first is line {line_number},"
+        f"rows of the file are not in the database: {rows}, the first is line {line_number},"
         f" {_shown(line)}",
         f"{_import(path)}; {_rebuild(path)}, or, if these rows are wrong,"
         f" {_move_away(path)} && {_rebuild(path)}",
@@ -117,8 +119,8 @@ def unknown_rows(path: Path, rows: int, line_number: int, line: bytes) -> Export
 def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
     """A rebuilt file would begin later than the one that is there."""
     return _refused(
-        f"{rows} rows of the file, the first is line {line_number}, are older than the point at"
-        " which it was begun anew",
+        "rows of the file are older than the point at which it was begun anew:"
+        f" {rows}, the first is line {line_number}",
         f"{_rebuild(path)} --whole",
     )
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, column, func, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import disk, queries, revisions, rollups
+from flask10x.amounts import amount
 from flask10x.findings import Finding, span
 from flask10x.settings import Settings
 from flask10x.sqlite import JOURNAL, WAL, beside, code_of, last_id, reason_of
@@ -50,8 +51,13 @@ class Inside:
             return
         try:
             with _open(path) as connection:
-                size = disk.size(path)
-                yield Finding("ok", "database", f"{path}, {disk.megabytes(size)}", {"bytes": size})
+                size = disk.size(path) + disk.size(beside(path, WAL))
+                yield Finding(
+                    "ok",
+                    "database",
+                    f"{path}, {disk.megabytes(size)} with its WAL",
+                    {"bytes": size},
+                )
                 for name, ask in self._questions().items():
                     yield from _asked(name, ask, connection)
         except DBAPIError as error:
@@ -106,9 +112,9 @@ class Inside:
             return Finding("FAIL", "follower", text, details)
         if behind and self._now_ms - oldest_ms > EXPORT_LATE_SEC * 1000:
             since = local_text(oldest_ms, self._settings.zone)
-            text = f"{name} is {behind} rows behind, the oldest of {since}"
+            text = f"{name} is {amount(behind, 'row')} behind, the oldest of {since}"
             return Finding("WARN", "follower", text, details)
-        return Finding("ok", "follower", f"{name} is {behind} rows behind", details)
+        return Finding("ok", "follower", f"{name} is {amount(behind, 'row')} behind", details)
 
     def _rollups(self, connection: Connection) -> list[Finding]:
         at, behind = rollups.position(connection), rollups.behind(connection)
@@ -117,7 +123,7 @@ class Inside:
             text = f"at {at}, beyond the last reading {at + behind}: flask10x rollups --rebuild"
             return [Finding("FAIL", "rollups", text, details)]
         # Late is only slow: a chart takes the rest from the readings.
-        return [Finding("ok", "rollups", f"{behind} rows behind", details)]
+        return [Finding("ok", "rollups", f"{amount(behind, 'row')} behind", details)]
 
     def _stations(self, connection: Connection) -> list[Finding]:
         return [self._station(*last) for last in queries.last_received(connection).items()]

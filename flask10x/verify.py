@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from flask10x import csv_lines, positions
+from flask10x.amounts import amount, are
 from flask10x.csv_files import CsvFile, Mark
 from flask10x.csv_lines import Lines
 from flask10x.csv_rows import Span
@@ -53,7 +54,7 @@ class Seen:
         first, last = (
             line.split(b",")[0].decode(errors="replace") for line in (self.first, self.last)
         )
-        return f"{self.rows} rows, {first} to {last}"
+        return f"{amount(self.rows, 'row')}, {first} to {last}"
 
 
 def verify(
@@ -92,7 +93,7 @@ def _compare(target: Target, file: CsvFile | None, state: State, seen: Seen) -> 
         _compare_own(target, file, position, mark, seen)
         _compare_end(file, state, mark, seen)
     if waiting := target.rows.count(target.rows.new(position.last_id)):
-        seen.notes.append(f"{waiting} rows not exported yet")
+        seen.notes.append(f"{amount(waiting, 'row')} not exported yet")
 
 
 def _compare_before(
@@ -108,9 +109,14 @@ def _compare_before(
         known.look_up(line)
         seen.take(line, line, 1)
     if unknown := seen.rows - known.rows:
-        seen.notes.append(f"{unknown} rows from before Flask10X are not in the database")
+        seen.notes.append(
+            f"{amount(unknown, 'row')} from before Flask10X {are(unknown)} not in the database"
+        )
     if (missing := known.imported - known.rows) > 0:
-        seen.notes.append(f"{missing} imported rows are not in the file (--rebuild writes them)")
+        seen.notes.append(
+            f"{amount(missing, 'imported row')} {are(missing)} not in the file"
+            " (--rebuild writes them)"
+        )
 
 
 class _Known:

@@ -78,7 +78,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "WARN service",
         "ok   backup",
     ]
-    assert lines[0] == f"ok   database: {path}, 0.0 MB"
+    assert lines[0] == f"ok   database: {path}, 0.0 MB with its WAL"
     assert lines[1] == "ok   integrity: quick_check finds nothing wrong"
     assert lines[2] == f"ok   schema: {NEWEST}, the newest"
     assert lines[-2] == "WARN service: does not run"
@@ -201,6 +201,21 @@ def test_on_a_read_only_disk(make_settings: MakeSettings, tmp_path: Path) -> Non
     assert "FAIL space: " in checked.output
 
 
+def test_what_is_in_the_wal_only_counts_too(
+    settings: Settings, database: Database, path: Path
+) -> None:
+    with database.commit() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO readings (endpoint, received_at, pressure)"
+            " SELECT 'data', value, 1.0 FROM json_each(?)",
+            (json.dumps(list(range(3000))),),
+        )
+    sizes = [path.stat().st_size, path.with_name(f"{path.name}-wal").stat().st_size]
+    assert sizes[0] < sizes[1]
+    (size,) = (f for f in check(settings) if f.name == "database")
+    assert size.details == {"bytes": sum(sizes)}
+
+
 # Followers
 
 
@@ -213,9 +228,9 @@ def test_a_follower_that_is_behind_and_one_that_is_late(
     assert found(settings, "follower") == [
         "ok   follower: BedRoomEnv.csv is 0 rows behind",
         "ok   follower: LR_env.csv is 0 rows behind",
-        "WARN follower: OutsideEnv.csv is 1 rows behind, the oldest of 2025-08-22 22:46:40",
-        "ok   follower: PicodataX.csv is 1 rows behind",
-        "ok   follower: hourly is 1 rows behind",
+        "WARN follower: OutsideEnv.csv is 1 row behind, the oldest of 2025-08-22 22:46:40",
+        "ok   follower: PicodataX.csv is 1 row behind",
+        "ok   follower: hourly is 1 row behind",
     ]
 
 
@@ -267,7 +282,7 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
         "FAIL follower: LR_env.csv is at 8, beyond the last reading 7: an older database?"
     )
     execute(path, "UPDATE exports SET last_id = 6 WHERE name = 'PicodataX.csv'")
-    assert found(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 rows behind"
+    assert found(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
 
 
 def test_a_follower_ahead_of_the_database(

@@ -32,6 +32,19 @@ def test_where_whole_lines_end(tmp_path: Path, content: bytes, end: int) -> None
         assert file.end_of_lines() == end
 
 
+def test_what_was_appended_is_read(tmp_path: Path) -> None:
+    """Also when the reader has come to the old end before: a failed append is taken back by it."""
+    with opened(tmp_path / "a.csv", b"ab\nxy\n") as file:
+        assert file.line(0) == b"ab\n"
+        file.append(b"cd\n", 6)
+        assert file.read(6, 8) == b"cd\n"
+        file.cut(6)
+        assert file.read(6, 8) == b""
+        assert file.line(0) == b"ab\n"
+        file.append(b"efgh\n", 6)
+        assert (file.line(6), file.line(0)) == (b"efgh\n", b"ab\n")
+
+
 def test_lines(tmp_path: Path) -> None:
     with opened(tmp_path / "a.csv", b"ab\ncd\n0123456789\nend") as file:
         assert list(file.lines(3, file.size)) == [b"cd\n", b"01234567", b"89\n", b"end"]

@@ -177,7 +177,7 @@ def test_an_archived_file_is_followed_by_a_new_one(
     assert outcome.text == "0 rows appended; begun anew, as the last export's file is gone"
     assert csv(settings, "PicodataX.csv") == b"current_time,Pressure,Tempereture\r\n"
     store(writer, pico(2, AT))
-    assert export(settings, database)[0].text == "1 rows appended"
+    assert export(settings, database)[0].text == "1 row appended"
     assert csv(settings, "PicodataX.csv") == (
         b"current_time,Pressure,Tempereture\r\n2025-08-24 10:46:40,2.0,25.1\r\n"
     )

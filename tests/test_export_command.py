@@ -34,7 +34,7 @@ def test_the_script_for_cron(settings: Settings, database: Database) -> None:
     exported.store(settings, 0)
     done = run_script(settings)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == f"{settings.csv_dir}/PicodataX.csv: 1 rows appended"
+    assert done.stdout.splitlines()[0] == f"{settings.csv_dir}/PicodataX.csv: 1 row appended"
     assert len(done.stdout.splitlines()) == 4
     # It starts in a blink on a Pi because it loads neither Flask nor Alembic.
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
@@ -101,12 +101,12 @@ def test_the_command(settings: Settings, database: Database) -> None:
     exported.store(settings, 0)
     path = csv_file(settings)
     done = flask10x(settings, "--dry-run", "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 rows would be appended\n")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row would be appended\n")
     done = flask10x(settings, "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 rows appended\n")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row appended\n")
     done = flask10x(settings, "--verify", "PicodataX.csv")
     at = "2025-08-24 10:46:40"
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 rows, {at} to {at}, equal\n")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row, {at} to {at}, equal\n")
     path.write_bytes(b"")
     done = flask10x(settings, "--verify", "PicodataX.csv")
     assert (done.returncode, done.stdout) == (1, "")
@@ -115,7 +115,7 @@ def test_the_command(settings: Settings, database: Database) -> None:
         " anew\n"
     )
     done = flask10x(settings, "--rebuild", "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 rows written\n")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row written\n")
 
 
 def test_wrong_arguments(settings: Settings, database: Database) -> None:

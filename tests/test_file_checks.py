@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,16 @@ def test_a_file_of_the_version_before(settings: Settings, database: Database) ->
     assert export(settings, database, PICO)[0].rows == 1
     assert path.read_bytes() == OLD + lines(0, 1, 2)
     assert export(settings, database, PICO)[0].rows == 0
+
+
+def test_another_heading_of_the_station(
+    settings: Settings, database: Database, exported: Path
+) -> None:
+    """Nobody has touched the file, but rows of other columns would not fit it."""
+    *others, last = PICO[0].measurements
+    renamed = replace(PICO[0], measurements=(*others, replace(last, csv_header="Humidity")))
+    before = exported.read_bytes()
+    outcome = export(settings, database, [renamed])[0]
+    assert outcome.failed
+    assert outcome.text.startswith(f"the first line is {HEADER!r}, not ")
+    assert exported.read_bytes() == before

@@ -93,7 +93,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     other = write(tmp_path / "other.csv", ROW)
     done = run_command(settings, other, tmp_path / "none.csv", path)
     assert done.returncode == 1
-    assert done.stdout == "PicodataX.csv: 1 rows read, 1 stored, 0 present, 0 rejected\n"
+    assert done.stdout == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
     assert done.stderr == (
         f"flask10x: {other}: no station has a file of this name; say which one with --endpoint;"
         " its header is that of data\n"

@@ -61,7 +61,7 @@ def refused(settings: Settings, database: Database) -> str:
 
 def test_complete(settings: Settings, database: Database, interrupted: Path) -> None:
     outcome = export(settings, database, PICO)[0]
-    assert outcome.text == "1 rows appended; an interrupted export was found to be complete"
+    assert outcome.text == "1 row appended; an interrupted export was found to be complete"
     assert interrupted.read_bytes() == BEFORE + APPENDED + line(4)
     assert open_intents(settings) == []
     assert select(database_file(settings), "SELECT last_id FROM exports") == [(5,)]

@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "flask10x"
 LAYERS = {
     0: {"english", "errors", "japanese", "setting_values", "settings", "stations"},
     1: {
+        "amounts",
         "body",
         "chunks",
         "counters",

@@ -51,7 +51,10 @@ def test_what_is_no_header() -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("", "its header has ''"),
+        ("", "its first line is empty"),
+        (",,", "its first line is empty"),
+        ("time\r" * 99, "its header has '"),
+        (",".join("abcdefgh"), "'f' and 2 more, which data does not know"),
         ("current_time,CO2,Tempereture", "its header has 'CO2', which data does not know"),
         ("current_time,Pressure,Temperature", "'Temperature', which data does not know; the"),
         ("2025-08-24 09:00:00,1.0,2.0", "its header has '2025-08-24 09:00:00', '1.0', '2.0'"),

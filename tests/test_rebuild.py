@@ -132,7 +132,9 @@ def test_a_row_that_the_file_has_more_often_is_not_destroyed(
     """Two readings of a second can be equal; an import would store the second one too."""
     store(settings, 0, 1, 2)
     put(settings, HEADER + lines(*doubled))
-    assert f"are not in the database, the first is line {number}," in refused()
+    lost = len(doubled) - 3
+    expected = f"are not in the database: {lost}, the first is line {number},"
+    assert expected in refused()
 
 
 def test_a_shorter_file_has_nothing_to_keep(
@@ -152,14 +154,14 @@ def test_rows_that_only_the_file_has(
     store(settings, 0, 1)
     export(settings, database, PICO)
     assert refused() == (
-        "2 rows of the file are not in the database, the first is line 2,"
+        "rows of the file are not in the database: 2, the first is line 2,"
         f" b'2025-08-24 10:46:47,997.5,25.0\\r\\n'; nothing was written. Mend it: flask10x import"
         f" {path}; flask10x export --rebuild PicodataX.csv, or, if these rows are wrong,"
         f" mv --backup=numbered {path} {path}.old && flask10x export --rebuild PicodataX.csv"
     )
     # Same time, another value: that is another row.
     path.write_bytes(HEADER + line(0) + line(1).replace(b"25.0", b"25.5"))
-    assert "1 rows of the file are not in the database, the first is line 3" in refused()
+    assert "rows of the file are not in the database: 1, the first is line 3" in refused()
 
 
 def test_a_file_that_was_begun_anew(
@@ -176,8 +178,8 @@ def test_a_file_that_was_begun_anew(
     # The archived rows are in the database, but no longer in this file.
     csv_file(settings).write_bytes(HEADER + lines(1, 2, 3))
     assert refused() == (
-        "1 rows of the file, the first is line 2, are older than the point at which it was begun"
-        " anew; nothing was written. Mend it: flask10x export --rebuild PicodataX.csv --whole"
+        "rows of the file are older than the point at which it was begun anew: 1, the first is"
+        " line 2; nothing was written. Mend it: flask10x export --rebuild PicodataX.csv --whole"
     )
     assert rebuilt(whole=True).rows == 5
     assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2, 3, 19)

@@ -1,8 +1,12 @@
 """Roll-ups are what the readings give, at any moment: late, imported, interrupted, begun anew."""
 
 import math
+import os
+import pty
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC
@@ -294,7 +298,7 @@ def test_the_command(
     store(database, pico(1000, NINE), pico(1002, NINE + 1))
     assert run(settings, monkeypatch) == (0, "rolled up to reading 0, 2 behind\n")
     assert run(settings, monkeypatch, "--rebuild") == (0, "rolled up to reading 2, 0 behind\n")
-    assert run(settings, monkeypatch, "--verify") == (0, "1 hours compared, 0 differ\n")
+    assert run(settings, monkeypatch, "--verify") == (0, "1 hour compared, 0 different\n")
     execute(database.path, "UPDATE rollups SET maximum = 5 WHERE measurement = 'pressure'")
     assert run(settings, monkeypatch, "--verify") == (
         1,
@@ -302,9 +306,28 @@ def test_the_command(
         " pressure 2 2002.0 1000.0 5.0, temperature 2 50.2 25.1 25.1,"
         " the readings give 2 readings,"
         " pressure 2 2002.0 1000.0 1002.0, temperature 2 50.2 25.1 25.1\n"
-        "1 hours compared, 1 differ\n"
+        "1 hour compared, 1 different\n"
         "flask10x rollups --rebuild computes them anew\n",
     )
+
+
+def test_a_bar_on_a_terminal(database: Database, settings: Settings) -> None:
+    store(database, pico(1000, NINE), pico(1002, NINE + 1))
+    terminal, child = pty.openpty()
+    with open(terminal, "rb", buffering=0) as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", "flask10x", "rollups", "--rebuild"],
+            env={"FLASK10X_DATA_DIR": str(settings.data_dir), "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=child,
+            timeout=60,
+            check=True,
+        )
+        shown = screen.read(65_536)
+    os.close(child)
+    assert done.stdout == b"rolled up to reading 2, 0 behind\n"
+    assert b"rollups" in shown
+    assert b"100%" in shown
 
 
 def test_the_command_without_a_database(

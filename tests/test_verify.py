@@ -58,7 +58,7 @@ def test_equal(verified: Verify, exported: Path) -> None:
     assert not outcome.failed
     assert str(outcome) == (
         f"{exported}: 7 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:46, equal;"
-        " 2 rows from before Flask10X are not in the database; 1 rows not exported yet"
+        " 2 rows from before Flask10X are not in the database; 1 row not exported yet"
     )
 
 
@@ -121,7 +121,7 @@ def test_before_the_first_export(settings: Settings, verified: Verify) -> None:
     put(settings, OLD)
     assert verified().text == (
         "2 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:41, equal; 2 rows from before Flask10X"
-        " are not in the database; 1 rows not exported yet"
+        " are not in the database; 1 row not exported yet"
     )
     put(settings, OLD[:-4])
     assert verified().text.endswith("DIFFERENT: line 3 is torn: b'2025-08-24 10:46:41,991.5,25'")
@@ -161,10 +161,10 @@ def test_imported_rows_are_compared_too(
     imported(settings, 7, 10)
     assert verified().text == (
         "5 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:41, equal;"
-        " 1 rows from before Flask10X are not in the database; 1 rows not exported yet"
+        " 1 row from before Flask10X is not in the database; 1 row not exported yet"
     )
     put(settings, HEADER + line(0) + lines(1))
     assert verified().text == (
         "2 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:41, equal;"
-        " 2 imported rows are not in the file (--rebuild writes them); 1 rows not exported yet"
+        " 2 imported rows are not in the file (--rebuild writes them); 1 row not exported yet"
     )

@@ -1,8 +1,6 @@
 """`flask10x import`: take the rows of old CSV files into the database."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,6 +8,8 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import settings
+from flask10x.commands.progress import progress
+from flask10x.disk import size
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.importing import Outcome, import_file
 from flask10x.locks import FileLock, lock_path
@@ -75,7 +75,7 @@ def _import(
 ) -> int:
     """Import one file and say what became of it; the exit status."""
     try:
-        with _progress(file) as advance:
+        with progress(file.name, size(file)) as advance:
             outcome = import_file(
                 config,
                 database,
@@ -106,14 +106,3 @@ def _say(outcome: Outcome) -> int:
         return 0
     click.echo(f"{outcome.name}: see {outcome.rejected_path}", err=True)
     return REJECTED_STATUS
-
-
-@contextmanager
-def _progress(file: Path) -> Iterator[Callable[[int], object]]:
-    """A bar on a terminal; elsewhere, and in a mail of cron's, the one line at the end is all."""
-    if not sys.stderr.isatty() or not file.is_file():
-        yield lambda _: None
-        return
-    size = file.stat().st_size
-    with click.progressbar(length=size, label=file.name, file=sys.stderr) as bar:
-        yield bar.update

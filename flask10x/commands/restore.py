@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from flask10x import revisions, settings
+from flask10x.amounts import amount
 from flask10x.restore import Restored, restore
 from flask10x.sqlite import database_path
 
@@ -19,7 +20,7 @@ def command(file: Path) -> None:
     config = settings.load()
     path = database_path(config)
     done = restore(config, file)
-    click.echo(f"{path}: restored from {file}, {done.contents.rows} rows")
+    click.echo(f"{path}: restored from {file}, {amount(done.contents.rows, 'row')}")
     for line in _remarks(done):
         click.echo(line)
     click.echo(

@@ -6,13 +6,15 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import rollup_check, rollups, settings
+from flask10x.amounts import amount
 from flask10x.buckets import HOUR_MS
 from flask10x.commands.actions import only_one
+from flask10x.commands.progress import progress
 from flask10x.errors import Flask10xError
 from flask10x.rollup_check import Difference
 from flask10x.rollups import Sums
 from flask10x.settings import Settings
-from flask10x.sqlite import Database, reason_of
+from flask10x.sqlite import Database, last_id, reason_of
 from flask10x.sqlite_file import existing_database
 from flask10x.times import local_text
 
@@ -50,9 +52,13 @@ def _show(database: Database) -> None:
 
 
 def _rebuild(database: Database) -> None:
-    for left in rollup_check.rebuild(database):
-        if left:
-            click.echo(f"{left} readings left")
+    with database.reader.begin() as connection:
+        length = waiting = last_id(connection)
+    with progress("rollups", length) as advance:
+        for left in rollup_check.rebuild(database):
+            # New readings may come faster than these are taken.
+            advance(max(0, waiting - left))
+            waiting = min(waiting, left)
 
 
 def _verify(config: Settings, database: Database) -> int:
@@ -64,7 +70,7 @@ def _verify(config: Settings, database: Database) -> int:
             differences += 1
             if differences <= SHOWN_DIFFERENCES:
                 click.echo(_text(config, difference))
-    click.echo(f"{hours} hours compared, {differences} differ")
+    click.echo(f"{amount(hours, 'hour')} compared, {differences} different")
     if differences:
         click.echo("flask10x rollups --rebuild computes them anew")
     return 1 if differences else 0
@@ -84,4 +90,4 @@ def _short(rows: list[Sums]) -> str:
     shown = [
         f"{r['measurement']} {r['count']} {r['total']} {r['minimum']} {r['maximum']}" for r in rows
     ]
-    return f"{rows[0]['readings']} readings, {', '.join(shown)}"
+    return f"{amount(rows[0]['readings'], 'reading')}, {', '.join(shown)}"
