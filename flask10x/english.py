@@ -158,6 +158,10 @@ TEXTS: dict[str, str] = {
     "keys.filter": "to the filter",
     "keys.next": "next page",
     "keys.previous": "page before",
+    "keys.zoom": "zoom the charts in and out",
+    "keys.cursor": "move the cursor of a chart that has the focus",
+    "keys.help": "all keys",
+    "keys.close": "Close",
     # Rejected readings
     "rejected.title": "Rejected readings",
     "rejected.lead": "What was answered with 400 or 413, or refused by the database. This command stores what is good by today's settings:",

@@ -158,6 +158,10 @@ TEXTS: dict[str, str] = {
     "keys.filter": "絞り込みへ",
     "keys.next": "次のページ",
     "keys.previous": "前のページ",
+    "keys.zoom": "グラフの拡大と縮小",
+    "keys.cursor": "フォーカスのあるグラフのカーソルを動かす",
+    "keys.help": "キー操作の一覧",
+    "keys.close": "閉じる",
     # 拒否した測定値
     "rejected.title": "拒否した測定値",
     "rejected.lead": "400または413を返したもの、データベースが受け付けなかったものです。現在の設定で正しいものは、次のコマンドで保存できます。",

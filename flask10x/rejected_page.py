@@ -11,6 +11,7 @@ from flask10x.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.filters import View, parse_query
 from flask10x.question import Query
+from flask10x.reasons import reason_in
 from flask10x.rejected import Kept, Page, Selection
 from flask10x.stations import BY_ENDPOINT, STATIONS
 from flask10x.store import Store
@@ -117,13 +118,20 @@ def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
         "endpoint": printable(kept.endpoint),
         "station": station and t.station(station),
         "reasons": [
-            (names.get(path), printable(path), printable(why)) for path, why in kept.reasons.items()
+            {"name": names.get(path), "path": printable(path), **_told(why, t)}
+            for path, why in kept.reasons.items()
         ],
-        "hint": printable(kept.hint),
+        "hint": kept.hint and _told(kept.hint, t),
         "body": rejected.text_of(kept.body),
         "more_bytes": kept.body_bytes - len(kept.body),
         "reading_id": kept.reading_id,
     }
+
+
+def _told(reason: str, t: Texts) -> dict[str, str]:
+    """A reason in the reader's language; one that has no translation stays English."""
+    told = reason_in(t.language, reason)
+    return {"text": rejected.printable(told), "lang": "en" if told == reason else t.language}
 
 
 def _form(errors: dict[str, str]) -> dict[str, object]:

@@ -1,12 +1,16 @@
-"""Every reason that a query string can be refused for is put into Japanese."""
+"""Every reason that a query string or a reading can be refused for is put into Japanese."""
 
+import json
 import re
 
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x import rejected
 from flask10x.errors import QueryTooLong
 from flask10x.reasons import reason_in
+from flask10x.rejected import Refused
+from flask10x.store import Store
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
 WRONG = [
@@ -49,3 +53,50 @@ def test_a_suggestion_stays_and_the_unknown_is_shown_as_it_is() -> None:
     assert reason_in("ja", slow) == "検索に2秒以上かかりました。期間や端末を絞ってください"
     assert reason_in("ja", "something new") == "something new"
     assert reason_in("en", "1 or 0 is needed") == "1 or 0 is needed"
+
+
+# What `/data2` refuses, in every way that it can.
+BODIES = [
+    *(b"{}", b"", b"[]", b"null", b"7", b'"x"', b"true", b"{" * 9 + b"}", b"\xff", b"[" * 60_000),
+    *(b'{"co2": nan}', b'{"co2": 5', b'{"co2": "5\xc2\xb0', b'{"co2": "5\xc2', b"x" * 65_537),
+    json.dumps({"co2": -1, "temperature": "x", "humidity": 101, "gas_res": [1]}).encode(),
+    json.dumps(
+        {"co2": "12a34", "temperature": True, "pressure": "1 foo", "gas_res": 1e400}
+    ).encode(),
+    json.dumps(
+        {"co2": "1" * 101, "humidity": "5 (known: x)", "gas_res": "9" * 99 + "e999"}
+    ).encode(),
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body[:20])
+def test_why_a_reading_was_refused_is_japanese_on_the_page_and_english_in_json(
+    client: FlaskClient, store: Store, body: bytes
+) -> None:
+    answer = client.post("/data2", data=body, content_type="application/json")
+    assert answer.status_code in (400, 413)
+    store.writer.keeper.finish()
+    page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
+    assert 'lang="en">' not in page.split("<tbody")[1].split("</tbody>")[0]
+    (kept,) = client.get("/history/rejected/json").get_json()
+    for reason in (*kept["reasons"].values(), kept["hint"]):
+        assert not JAPANESE.search(reason)
+
+
+def test_other_reasons_of_readings(client: FlaskClient, store: Store) -> None:
+    client.post("/data4", json={"mh_z19": 5, "mq_2": {"analog_value": "5 V"}})
+    client.post("/data", data="{}", content_type="text/plain")
+    store.writer.keeper.finish()
+    page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
+    assert "オブジェクトではありません" in page and "単位のない値です" in page
+    assert "Content-Type が text/plain です" in page
+    fault = "-127 is what a DS18B20 that does not answer gives: taken as missing"
+    assert reason_in("ja", fault) == "-127 は応答しない DS18B20 の値なので、欠測とみなしました"
+
+
+def test_what_sqlite_says_stays_and_is_marked_as_english(client: FlaskClient, store: Store) -> None:
+    refusal = Refused("data", 1, "", b"{}", {"database": "CHECK constraint failed"})
+    with store.database.commit() as connection:
+        rejected.keep(connection, [refusal], store.settings)
+    page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
+    assert '<span lang="en">CHECK constraint failed</span>' in page

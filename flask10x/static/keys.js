@@ -1,26 +1,45 @@
-// Keys: `/` to the filter, `n` and `p` to the neighbouring pages. Never while somebody types.
+// Keys, each a way to what a link or a button does too. Never while somebody types.
 
-const TYPING = "input, select, textarea, [contenteditable]";
+const TYPING = "input:not([type=checkbox]), select, textarea, [contenteditable]";
+const KEYS = {
+  "/": toFilter,
+  n: () => press('main a[rel="next"]'),
+  p: () => press('main a[rel="prev"]'),
+  "+": () => press('[data-zoom="in"]:not([hidden])'),
+  "-": () => press('[data-zoom="out"]:not([hidden])'),
+  "?": help,
+};
 
 export function listen() {
   const hint = document.querySelector("[data-keys]");
   if (hint) hint.hidden = false;
+  document.querySelector("[data-help]")?.addEventListener("click", help);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
-    const done = { "/": toFilter, n: () => follow("next"), p: () => follow("prev") }[event.key]?.();
-    if (done) event.preventDefault();
+    // While the list of keys is open, no key changes what lies behind it.
+    if (document.querySelector("dialog[open]") && event.key !== "?") return;
+    if (KEYS[event.key]?.()) event.preventDefault();
   });
 }
 
 function toFilter() {
-  const details = document.querySelector("#filter details");
-  details.open = true;
-  details.querySelector("input").focus();
+  const filter = document.getElementById("filter");
+  const details = filter.querySelector("details");
+  if (details) details.open = true;
+  filter.querySelector("input").focus();
   return true;
 }
 
-function follow(rel) {
-  const link = document.querySelector(`#table a[rel="${rel}"]`);
-  link?.click();
-  return Boolean(link);
+/** Open the list of all keys, or close it. */
+function help() {
+  const list = document.getElementById("help");
+  if (list.open) list.close();
+  else list.showModal();
+  return true;
+}
+
+function press(css) {
+  const found = document.querySelector(css);
+  found?.click();
+  return Boolean(found);
 }
