@@ -54,7 +54,7 @@ def as_page() -> tuple[str, int]:
     except QueryError as error:
         return _refused(store, error, t, now_ms), 400
     view = _top(found, t) | _form(query, {}, t, now_ms) | _charts(t)
-    view |= _table(query, page, t) | _live(query, newest_id)
+    view |= _table(query, page, newest, t) | _live(query, newest_id)
     if not page.rows:
         view |= _empty(query, newest, t, now_ms)
     return render_template("history.html", **view), 200
@@ -191,8 +191,8 @@ def _charts(t: Texts) -> dict[str, object]:
     }
 
 
-def _table(query: Query, page: Page, t: Texts) -> dict[str, object]:
-    text_of, columns = LocalText(_store().settings.zone), query.columns
+def _table(query: Query, page: Page, newest: dict[str, int | None], t: Texts) -> dict[str, object]:
+    text_of, columns = LocalText(_store().settings.zone), _columns(query, newest)
     return {
         "caption": caption(query, t),
         "headings": columns,
@@ -215,6 +215,12 @@ def _table(query: Query, page: Page, t: Texts) -> dict[str, object]:
             "json": _answer("history.as_json_file", query),
         },
     }
+
+
+def _columns(query: Query, newest: dict[str, int | None]) -> tuple[str, ...]:
+    """The columns asked for; of those that nobody named, not the ones of stations never heard."""
+    heard = {c for s in query.stations if newest[s.endpoint] is not None for c in s.columns}
+    return tuple(c for c in query.columns if c in query.measurements or c in heard)
 
 
 def _absolute(path: str) -> str:
@@ -240,7 +246,8 @@ def _empty(query: Query, newest: dict[str, int | None], t: Texts, now_ms: int) -
     zone = _store().settings.zone
     times = {s: newest[s.endpoint] for s in query.stations}
     known = [at for at in times.values() if at is not None]
-    name = wider(query, max(known, default=None), now_ms)
+    # Where nothing has ever come in, no range holds more.
+    name = wider(query, max(known), now_ms) if known else None
     narrowed = bool(query.filters or query.incomplete or query.cursor)
     return {
         "last": [(t.station(s), at and local_text(at, zone)) for s, at in times.items()],

@@ -21,6 +21,8 @@ let plots = [];
 let shown = null;
 let asked = 0;
 let jumped = false;
+// How far the server's clock is ahead of the browser's.
+let aheadMs = 0;
 
 export function start() {
   if (!globalThis.uPlot || !document.getElementById("plots")) return;
@@ -31,6 +33,8 @@ export function start() {
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
 }
+
+const now = () => Date.now() + aheadMs;
 
 const isLive = () => Boolean(document.getElementById("table")?.dataset.live);
 
@@ -46,6 +50,7 @@ async function draw() {
     const answer = await fetch(address(box));
     if (!answer.ok) throw new Error(`${answer.status}`);
     const values = await answer.json();
+    aheadMs = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
     if (number === asked) redraw(values);
   } catch {
     if (number === asked) say(t("plot.failed"));
@@ -66,12 +71,13 @@ function address(box) {
 
 function redraw(answer) {
   // A range that goes on until now shows how long nothing has come.
-  if (isLive() && new URL(location.href).searchParams.has("from")) answer.to_ms = Math.max(answer.to_ms, Date.now());
+  if (isLive() && new URL(location.href).searchParams.has("from")) answer.to_ms = Math.max(answer.to_ms, now());
   shown = answer;
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
   const stations = [...new Set(answer.series.map((series) => series.endpoint))];
-  plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom));
+  const until = isFiltered() ? null : now();
+  plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom, until));
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
   for (const tool of document.querySelectorAll(".charts-head .drag, [data-zoom]")) tool.hidden = !plots.length;
@@ -93,9 +99,16 @@ function order(stations) {
   return all.length ? all : stations;
 }
 
+/** Whether conditions leave readings out: then what is not shown may well be there. */
+function isFiltered() {
+  const { searchParams } = new URL(document.getElementById("charts").dataset.series, location.href);
+  return [...searchParams.keys()].some((name) => name === "incomplete" || name.includes("__"));
+}
+
 function about(answer) {
   const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
-  return t("plot.made_of", { readings: answer.readings, span, zone: answer.zone || t("plot.local") });
+  const madeOf = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone || t("plot.local") });
+  return plots.some((plot) => plot.gaps.flat().length) ? madeOf + t("plot.hatched") : madeOf;
 }
 
 function say(text) {
@@ -111,8 +124,8 @@ function zoom(fromMs, toMs) {
   for (const name of ["from", "to", "cursor"]) url.searchParams.delete(name);
   const middle = (fromMs + toMs) / 2;
   const half = Math.max(LEAST_SPAN_MS, toMs - fromMs) / 2;
-  url.searchParams.set("from", clock.text(middle - half));
-  if (middle + half < Date.now()) url.searchParams.set("to", clock.text(middle + half));
+  url.searchParams.set("from", clock.parameter(middle - half));
+  if (middle + half < now()) url.searchParams.set("to", clock.parameter(middle + half));
   go(url.href).catch(() => location.assign(url.href));
 }
 

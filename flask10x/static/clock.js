@@ -11,6 +11,7 @@ export class Clock {
     this.time = format({ hour: "2-digit", minute: "2-digit" });
     this.second = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
     this.day = format({ month: "short", day: "numeric" });
+    this.moment = format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
     this.month = format({ year: "numeric", month: "short" });
     // Sweden writes ISO 8601, which is also how the table shows a time and how a filter reads it.
     this.iso = new Intl.DateTimeFormat("sv-SE", { timeZone: this.zone, dateStyle: "short", timeStyle: "medium" });
@@ -19,6 +20,16 @@ export class Clock {
   /** `2025-08-24 09:00:00` */
   text(ms) {
     return this.iso.format(ms);
+  }
+
+  /** The same for the server. It may know another offset, or another zone, than we do unless the zone has a name. */
+  parameter(ms) {
+    return this.zone && !/^[+-]/.test(this.zone) ? this.text(ms) : `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  }
+
+  /** `Nov 24, 22:05 – Nov 25, 00:45` */
+  span(fromMs, toMs) {
+    return this.moment.formatRange(fromMs, toMs);
   }
 
   /** For uPlot, which looks at the parts of a Date to place its ticks. */

@@ -79,7 +79,10 @@ function announce(text, isTrouble = false) {
 
 function press(event) {
   if (event.target.closest("#new")) {
-    show(location.href).then(() => table().querySelector(".scroll")?.focus({ preventScroll: true }));
+    show(location.href).then(
+      () => table().querySelector(".scroll")?.focus({ preventScroll: true }),
+      () => announce(t("live.stopped"), true),
+    );
   }
   if (event.target.closest("#pause")) {
     paused = !paused;
@@ -90,7 +93,6 @@ function press(event) {
 function showState() {
   const pause = document.getElementById("pause");
   if (!pause) return;
-  pause.ariaPressed = String(paused);
   pause.textContent = t(paused ? "live.resume" : "live.pause");
 }
 

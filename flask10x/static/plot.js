@@ -1,12 +1,16 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
+import { gapsOf, hatch } from "./gaps.js";
 import { aligned, lonely, placeOf } from "./lines.js";
 import { columnName, stationName, t } from "./texts.js";
+import { followFingers } from "./touch.js";
 
 // Beside the colour, so that colour is never the only sign.
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
 const DIGITS = { ppm: 0, "Ω": 0, V: 3, "": 1 };
 const SIGN_WIDTH = 26;
+// More would make a summary that nobody listens to.
+const GAPS_TOLD = 3;
 
 /** What a series is called: its station, and its sensor where the station has several. */
 export function nameOf(series) {
@@ -31,14 +35,17 @@ export class Plot {
   /** Series that the reader has switched off; they stay off when the charts are drawn anew. */
   static off = new Set();
 
-  /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. */
-  constructor(group, answer, clock, styles, onZoom) {
+  /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `nowMs` is the server's;
+   * without it no gap is told of. */
+  constructor(group, answer, clock, styles, onZoom, nowMs = null) {
     this.group = group;
     this.answer = answer;
     this.clock = clock;
     this.unit = group[0].unit;
     this.styles = styles;
     this.data = aligned(group, answer);
+    this.gaps = group.map((series) => (nowMs === null ? [] : gapsOf(series, answer, nowMs)));
+    this.range = wideOf(answer);
     this.figure = make("figure", { className: "chart" });
     this.figure.append(this.#caption(), this.#canvas());
     this.onZoom = onZoom;
@@ -49,6 +56,7 @@ export class Plot {
     const { width, height } = this.#size();
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
     this.group.forEach((series, place) => Plot.off.has(idOf(series)) && this.#show(place, false));
+    followFingers(this.chart, { view: (...range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) });
     this.watch = new ResizeObserver(() => this.chart.setSize(this.#size()));
     this.watch.observe(this.box);
   }
@@ -56,6 +64,12 @@ export class Plot {
   destroy() {
     this.watch?.disconnect();
     this.chart?.destroy();
+  }
+
+  /** Show another range of the same values for a while; null is that of the answer. */
+  #view([from, to]) {
+    this.range = from === null ? wideOf(this.answer) : [from, to];
+    this.chart.setScale("x", { min: this.range[0], max: this.range[1] });
   }
 
   #size() {
@@ -106,12 +120,17 @@ export class Plot {
 
   /** What the picture shows, in words. */
   #summary() {
-    const lines = this.group.map((series) => {
+    const lines = this.group.map((series, place) => {
       const last = series.avg.at(-1);
       const [low, high] = [series.min, series.max].map((values, highest) => values.reduce((a, b) => (highest ? Math.max(a, b) : Math.min(a, b))));
-      return t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
+      const values = t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
+      return [values, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
     return `${this.title}. ${lines.join("; ")}`;
+  }
+
+  #gap([from, to]) {
+    return t("plot.gap", { span: this.clock.span(from, to) });
   }
 
   #options(width, height) {
@@ -126,26 +145,35 @@ export class Plot {
       tzDate: this.clock.date,
       legend: { show: false },
       cursor: { sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind: { dblclick: () => null } },
-      scales: { x: { time: true, range: () => wideOf(this.answer) }, y: { range: roomy } },
+      scales: { x: { time: true, range: () => this.range }, y: { range: roomy } },
       axes: [
         { ...axis, space: 64, size: 40, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
         { ...axis, size: 54, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(10)))) },
       ],
       series: [{}, ...this.group.flatMap((_, place) => three(styles[place]))],
       bands: this.group.map((_, place) => ({ series: [place * 3 + 3, place * 3 + 2], fill: styles[place].band })),
-      hooks: { setCursor: [(chart) => this.#tell(chart)], setSelect: [(chart) => this.#select(chart)] },
+      hooks: { drawAxes: [(chart) => hatch(chart, this.gaps, styles)], setCursor: [(chart) => this.#tell(chart)], setSelect: [(chart) => this.#select(chart)] },
     };
   }
 
   /** The values under the cursor, beside the names. */
   #tell(chart) {
     const { idx, left } = chart.cursor;
-    const time = left >= 0 && idx !== null && idx !== undefined ? this.data[0][idx] : null;
+    const time = left >= 0 && idx !== null && idx !== undefined ? this.#timeAt(chart.posToVal(left, "x"), this.data[0][idx]) : null;
     this.at.textContent = time === null ? "" : this.clock.text(time);
-    this.values.forEach((span, place) => {
-      const near = time === null ? null : this.#near(place, time);
-      span.textContent = near === null ? "" : this.#range(place, near);
-    });
+    this.values.forEach((span, place) => (span.textContent = time === null ? "" : this.#told(place, time)));
+  }
+
+  /** The bucket nearest to the cursor, but inside a gap the cursor's own time. */
+  #timeAt(cursor, nearest) {
+    return Math.abs(cursor - nearest) <= this.answer.bucket_ms ? nearest : cursor;
+  }
+
+  #told(place, time) {
+    const gap = this.gaps[place].find(([from, to]) => from <= time && time <= to);
+    if (gap) return this.#gap(gap);
+    const near = this.#near(place, time);
+    return near === null ? "" : this.#range(place, near);
   }
 
   /** The bucket of a series that is nearest to a time, but no further away than a gap. */
