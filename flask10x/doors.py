@@ -100,13 +100,27 @@ class Doors:
                 f" ({header}: {request.headers.get(header, '')[:SHOWN_CHARS]!r})" if header else ""
             )
             more = f" ({kept_back} more since the last such line)" if kept_back else ""
-            peer = request.remote_addr or "a local client"
-            log.warning("%s refused: %s%s, from %s%s", place, why, shown, peer, more)
+            log.warning("%s refused: %s%s, from %s%s", place, why, shown, sender(), more)
         answer = jsonify(error=error, hint=hint)
         answer.status_code = status
         # The body, if there is one, is unread, so the connection can't carry another request.
         answer.headers["Connection"] = "close"
         return answer
+
+
+def sender() -> str:
+    """Who sends this request, for the log and for nothing else.
+
+    A proxy on this machine says for whom it asks; others would only be believed.
+    """
+    peer = request.remote_addr or ""
+    try:
+        local = not peer or ip_address(peer).is_loopback
+        # What follows a % is a zone, and may be any text.
+        behind = ip_address(request.headers.get("X-Real-IP", "").partition("%")[0])
+    except ValueError:
+        return peer or "a local client"
+    return f"{behind} through {peer or 'a socket file'}" if local else peer
 
 
 def given_token() -> str:

@@ -227,6 +227,29 @@ def test_a_peer_at_a_socket_file_has_no_address(
     assert caplog.messages == ["/metrics refused: no token, from a local client"]
 
 
+@pytest.mark.parametrize(
+    ("peer", "said", "shown"),
+    [
+        ("127.0.0.1", "192.168.1.7", "192.168.1.7 through 127.0.0.1"),
+        ("::1", "2001:DB8::7", "2001:db8::7 through ::1"),
+        ("", "192.168.1.7", "192.168.1.7 through a socket file"),
+        ("127.0.0.1", "fe80::7%a b", "fe80::7 through 127.0.0.1"),
+        # Anybody else could say what they like.
+        ("192.168.1.9", "192.168.1.7", "192.168.1.9"),
+        ("127.0.0.1", "192.168.1.7, 10.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "<b>", "127.0.0.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("", "nobody", "a local client"),
+        ("odd", "192.168.1.7", "odd"),
+    ],
+)
+def test_a_proxy_on_this_machine_says_for_whom_it_asks(
+    locked: FlaskClient, caplog: pytest.LogCaptureFixture, peer: str, said: str, shown: str
+) -> None:
+    locked.get("/metrics", environ_overrides={"REMOTE_ADDR": peer, "HTTP_X_REAL_IP": said})
+    assert caplog.messages == [f"/metrics refused: no token, from {shown}"]
+
+
 def test_a_flood_is_a_line_a_minute(
     locked: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from flask10x.ingest import BODY_MAX_BYTES
 from .attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
 from .conftest import make_services
 from .proxy import Proxy, needs_nginx
-from .senders import Answer, ask, check_ingest_answer, exchange, raw_connection, read_answer
+from .senders import HOST, Answer, ask, check_ingest_answer, exchange, raw_connection, read_answer
 from .service import Service, reserved_port, wait_until
 from .test_golden import check_answer, recorded
 from .test_senders import (
@@ -134,6 +134,48 @@ def test_a_sender_may_wait_for_100_continue(running: Service, proxy: Proxy) -> N
         assert sock.recv(1024).startswith(b"HTTP/1.1 100 ")
         sock.sendall(GOOD)
         check_stored(running, read_answer(sock), before, STORED)
+
+
+def test_the_log_names_whom_nginx_asks_for(running: Service, proxy: Proxy) -> None:
+    """And not whom a stranger says to be."""
+    head = b"Origin: http://evil.example\r\nX-Real-IP: 10.9.8.7\r\nContent-Length: 2\r\n\r\n{}"
+    assert exchange(proxy.port, HEAD + head).status == 403
+
+    def lines() -> list[str]:
+        return [line for line in running.log() if "refused: posted by another origin" in line]
+
+    wait_until(lines, 10, "the refusal is logged")
+    assert lines()[-1].endswith(f", from {HOST} through {HOST}")
+
+
+def test_what_a_client_says_of_its_scheme_is_replaced(proxy: Proxy) -> None:
+    head = b"GET /history HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n"
+    for lie in (b"X-Forwarded-Proto: https\r\n", b"X-Forwarded-Proto: https\r\n" * 2):
+        page = exchange(proxy.port, head + lie + b"\r\n")
+        assert page.status == 200
+        assert b"http://pi/" in page.body
+        assert b"https://pi" not in page.body
+
+
+@pytest.mark.parametrize(
+    ("wire", "status"),
+    [
+        (b"get / HTTP/1.1\r\nHost: pi\r\n\r\n", 400),
+        (b"GET /%00 HTTP/1.1\r\nHost: pi\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"TRACE / HTTP/1.1\r\nHost: pi\r\n\r\n", 405),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: pi\r\n\r\n", 414),
+        (HEAD + b"A: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (HEAD + b"Transfer-Encoding: secret\r\n\r\n", 501),
+        (b"GET / HTTP/3.0\r\nHost: pi\r\n\r\n", 505),
+    ],
+)
+def test_what_is_no_request_is_refused_in_our_shape(proxy: Proxy, wire: bytes, status: int) -> None:
+    answer = exchange(proxy.port, wire)
+    check_ingest_answer(answer)
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+    assert list(answer.json) == ["error"]
 
 
 def test_a_late_request_is_closed(proxy: Proxy) -> None:
