@@ -6,7 +6,7 @@ from types import FrameType
 
 from werkzeug.serving import run_simple
 
-from flask10x import schema, settings
+from flask10x import listening, schema, settings
 from flask10x.app import create_app
 from flask10x.errors import Flask10xError
 from flask10x.service import hold_database
@@ -19,6 +19,7 @@ def main() -> None:
     try:
         config = settings.load()
         lock = hold_database(config)
+        listening.require_free(config)
         schema.upgrade(config)
     except Flask10xError as error:
         sys.exit(f"flask10x: {error}")

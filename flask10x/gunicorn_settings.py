@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from flask import Flask
 
+from flask10x import listening, tokens
 from flask10x import settings as settings_module
-from flask10x import tokens
 from flask10x.app import create_app
 from flask10x.cli import main as command_line
 from flask10x.errors import Flask10xError, SettingsError
@@ -82,13 +82,14 @@ def _reloaded() -> tuple[Settings, Keyring]:
 
 
 def on_starting(_server: Any) -> None:
-    """In the master, once: refuse a second service, then migrate.
+    """In the master, once: refuse a second service and a port in use, then migrate.
 
     With a damaged database the service starts and says so on its pages: an operator has to act, and
     no restart by systemd would help.
     """
     try:
         lock = hold_database(_settings)
+        listening.require_free(_settings)
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
@@ -134,6 +135,12 @@ def _leave_with(action: Callable[[], object]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 1 if status else 0)
+
+
+def when_ready(_server: Any) -> None:
+    """In the master, listening: say where people can look."""
+    if address := listening.address_to_open(_settings):
+        sys.stderr.write(f"flask10x: the readings are at {address}\n")
 
 
 def pre_fork(server: Any, worker: Any) -> None:

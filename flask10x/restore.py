@@ -70,7 +70,7 @@ def _nobody_else(settings: Settings, path: Path) -> Iterator[None]:
     if service := running(settings):
         raise RestoreError(
             f"the service (process {service.pid or 'unknown'}) uses {path};"
-            " stop it first: sudo systemctl stop flask10x"
+            " stop it first: sudo systemctl stop flask10x, or Ctrl+C where it was started by hand"
         )
     with ExitStack() as stack:
         for name in ("service", "export", "commit"):

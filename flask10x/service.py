@@ -139,6 +139,10 @@ def naming_the_setting(settings: Settings) -> Iterator[None]:
         place = f"{PREFIX}DATA_DIR is {settings.data_dir}"
         if settings.data_dir not in database_path(settings).parents:
             place = f"{PREFIX}DATABASE_URL is {settings.database_url}"
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise SettingsError(
+                f"{place}: a file stands where a folder is needed: {error}"
+            ) from error
         raise SettingsError(
             f"{place}: user {process_user()} cannot write there: {error}"
         ) from error

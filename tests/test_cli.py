@@ -41,8 +41,10 @@ def test_migrate_names_the_setting_of_a_folder_that_cannot_be_made(
 
     assert run("migrate") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"flask10x: FLASK10X_DATA_DIR is {folder}: user ")
-    assert said.endswith(f"cannot write there: [Errno 17] File exists: '{folder}'\n")
+    assert said == (
+        f"flask10x: FLASK10X_DATA_DIR is {folder}: a file stands where a folder is needed:"
+        f" [Errno 17] File exists: '{folder}'\n"
+    )
 
 
 def test_what_the_system_refuses_is_one_line(

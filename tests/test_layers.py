@@ -60,6 +60,7 @@ LAYERS = {
         "intents",
         "keeper",
         "leftovers",
+        "listening",
         "monitor",
         "operators",
         "origins",

@@ -151,3 +151,9 @@ def test_without_a_database_or_its_table(tmp_path: Path, database: Database) -> 
     gone = subprocess.run(shell, capture_output=True, text=True, check=False)
     assert gone.returncode == 1
     assert gone.stderr.startswith("flask10x: there is no database")
+
+
+def test_an_empty_list_says_that_it_is_empty(kept: Database) -> None:
+    done = run("list", "--from", "2999-01-01")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "flask10x: no refused reading is kept that fits\n"

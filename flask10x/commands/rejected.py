@@ -60,6 +60,8 @@ def list_command(
         page = rejected.listed(connection, selection, None, limit)
     for kept in page.rows:
         click.echo(_line(config, kept))
+    if not page.rows:
+        click.echo("flask10x: no refused reading is kept that fits", err=True)
     if page.older:
         click.echo(f"flask10x: there are older ones; this shows {limit}", err=True)
 

@@ -9,7 +9,7 @@ import pytest
 from flask10x.service import Running
 
 from .conftest import MakeService
-from .service import WORKERS, wait_until
+from .service import WORKERS, Service, wait_until
 from .test_stopping import reload_workers
 
 # Gunicorn kills after 30 s; a worker that missed its SIGTERM lives until then.
@@ -65,7 +65,26 @@ def test_a_folder_that_cannot_be_made_is_one_line(service: MakeService, options:
 
     assert running.process.wait(20) == 1
     (line,) = [line for line in running.output().splitlines() if "Starting gunicorn" not in line]
-    assert line.startswith(f"flask10x: FLASK10X_DATA_DIR is {running.data_dir}: user ")
+    assert line.startswith(f"flask10x: FLASK10X_DATA_DIR is {running.data_dir}: a file stands ")
+
+
+@pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
+def test_a_port_in_use_is_one_line(service: MakeService, options: list[str]) -> None:
+    running = service(start=False)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        running.environment["FLASK10X_BIND"] = bind
+        running.launch(*options)
+        assert running.process.wait(20) == 1
+
+    (line,) = [line for line in running.output().splitlines() if "Starting gunicorn" not in line]
+    assert line.startswith(f"flask10x: FLASK10X_BIND is {bind}: another program listens there; ")
+    assert not running.database.exists()
+
+
+def test_it_says_where_to_look(running: Service) -> None:
+    address = f"http://127.0.0.1:{running.port}/history"
+    assert f"flask10x: the readings are at {address}\n" in running.output()
 
 
 @pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
