@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import nullcontext
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
@@ -12,6 +13,7 @@ from flask10x.readings import Reading
 from flask10x.rejected import Refused
 from flask10x.stations import STATIONS, Station
 from flask10x.store import Store
+from flask10x.turns import TurnSocket
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("ingest", __name__)
@@ -54,11 +56,19 @@ def _accept(store: Store, station: Station, reading: Reading) -> Answer:
     except (QueueFull, WriterClosed) as error:
         log.error("/%s refused: %s", station.endpoint, error)
         return _not_now({"status": "queued_failed"})
-    if receipt and not receipt.wait(store.settings.ack_timeout_sec):
+    if receipt and not _settled(receipt, store.settings.ack_timeout_sec):
         return _late(station, store.settings.ack_timeout_sec)
     if receipt and receipt.refusal:
         return _refused_by_database(receipt.refusal)
     return _accepted(store, station, reading, waiting)
+
+
+def _settled(receipt: Receipt, timeout_sec: float) -> bool:
+    """Whether it was in time. Meanwhile the thread's turn is another's: senders that wait for a
+    locked database would else hold up each other, and every page."""
+    sock = request.environ.get("gunicorn.socket")
+    with sock.turns.aside() if isinstance(sock, TurnSocket) else nullcontext():
+        return receipt.wait(timeout_sec)
 
 
 def _accepted(store: Store, station: Station, reading: Reading, waiting: int) -> Answer:

@@ -21,6 +21,10 @@ READERS_MAX = 8
 # How many downloads of a worker may be on their way at once. Each has a thread until its end, also
 # while it gives way; without a limit a handful of them would leave no thread to take a reading.
 DOWNLOADS_MAX = 10
+# How many threads of a worker may wait for a commit (ACK=committed) beside those that work. While
+# nothing can be committed each of them waits for ACK_TIMEOUT_SEC; four stations and the boards that
+# try again are far fewer.
+COMMITS_MAX = 16
 # A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
 # access point to the other is back sooner.
 READER_STALL_SEC = 30.0
@@ -43,15 +47,11 @@ class Turns:
         self._free = number
         self._beginners = 0
         self._waiting: dict[socket.socket, None] = {}
+        self._aside = 0
         self._over = False
 
     def __enter__(self) -> None:
-        with self._changed:
-            self._beginners += 1
-            self._changed.wait_for(lambda: self._free)
-            self._beginners -= 1
-            self._free -= 1
-            self._changed.notify_all()
+        self._begin()
 
     def __exit__(self, *_: object) -> None:
         self._give()
@@ -83,12 +83,40 @@ class Turns:
                 self._waiting.pop(reader, None)
             self._go_on()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While the block waits for a commit, another thread has the turn.
+
+        When COMMITS_MAX wait already, the thread keeps it.
+        """
+        with self._changed:
+            lends = self._aside < COMMITS_MAX
+            self._aside += lends
+        if not lends:
+            yield
+            return
+        self._give()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._aside -= 1
+            self._begin()
+
     def end(self) -> None:
         """Cut off every reader that is waited for, now or later; their threads end at once."""
         with self._changed:
             self._over = True
             for reader in list(self._waiting):
                 self._cut(reader)
+
+    def _begin(self) -> None:
+        with self._changed:
+            self._beginners += 1
+            self._changed.wait_for(lambda: self._free)
+            self._beginners -= 1
+            self._free -= 1
+            self._changed.notify_all()
 
     def _give(self) -> None:
         with self._changed:
@@ -121,6 +149,11 @@ class TurnSocket(socket.socket):
         self.setblocking(False)
         self._turns = turns
         self._sent_bytes = 0
+
+    @property
+    def turns(self) -> Turns:
+        """Whose turn the thread of this connection has."""
+        return self._turns
 
     def begin_answer(self) -> None:
         """An answer that is long is so by its own bytes, not by those of the ones before."""

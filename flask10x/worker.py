@@ -24,7 +24,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from flask10x.answers import SHOWN_CHARS, answer, status_of
 from flask10x.arrivals import Arrivals
 from flask10x.doors import Pace
-from flask10x.turns import DOWNLOADS_MAX, READERS_MAX, Turns, TurnSocket
+from flask10x.turns import COMMITS_MAX, DOWNLOADS_MAX, READERS_MAX, Turns, TurnSocket
 
 log = logging.getLogger(__name__)
 
@@ -160,11 +160,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # Requests are answered: a thread
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Room for the threads that wait for slow readers; `turns` limits those that work.
+        """Room for the threads that wait for slow readers and for commits; `turns` limits the rest.
 
         Downloads are counted apart: one that gives way has a thread too, but waits for no reader.
         """
-        return ThreadPoolExecutor(self.cfg.threads + READERS_MAX + DOWNLOADS_MAX)
+        waiting = READERS_MAX + DOWNLOADS_MAX + COMMITS_MAX
+        return ThreadPoolExecutor(self.cfg.threads + waiting)
 
     def handle(self, conn: Any) -> Any:
         """Answer the request of a connection."""

@@ -159,3 +159,18 @@ def test_a_long_answer_gives_way_and_a_short_one_does_not(turns: Turns) -> None:
             sock.sendall(b"x" * LONG_ANSWER_BYTES if long else b"body")
             theirs.recv(2 * LONG_ANSWER_BYTES)
     assert ways == [1]
+
+
+def test_who_waits_for_a_commit_lends_the_turn_unless_too_many_do(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "COMMITS_MAX", 1)
+    with turns:
+        with turns.aside():
+            assert turns._free == 1
+            with turns, turns.aside():
+                assert turns._free == 0
+        assert turns._free == 0
+        with turns.aside():
+            assert turns._free == 1
+    assert (turns._free, turns._aside) == (1, 0)

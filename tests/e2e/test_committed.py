@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -15,6 +16,8 @@ from .senders import LATEST_ANSWER_SEC, check_ingest_answer, reading_of
 from .service import Service, wait_until
 
 KILLS = 3
+# Three times as many as both workers have threads to work with.
+WAITING_SENDERS = 12
 
 
 def test_the_answer_says_committed_and_the_row_is_there(service: MakeService) -> None:
@@ -104,3 +107,23 @@ def test_a_lock_held_elsewhere_is_a_503_in_time_and_nothing_is_lost(service: Mak
     assert running.post("data2", reading_of(4)).json == {"status": "committed"}
     assert sorted(stored_numbers(running)) == [0, 1, 2, 3, 4]
     running.stop()
+
+
+def test_who_waits_for_a_commit_holds_up_nobody(service: MakeService) -> None:
+    """More senders than threads, while nothing can be committed: each is let in at once."""
+    running = service(ack="committed", ack_timeout_sec=8)
+    numbers = range(WAITING_SENDERS)
+    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(WAITING_SENDERS) as senders:
+            answers = senders.map(lambda n: running.post("data2", reading_of(n)), numbers)
+            wait_until(
+                lambda: running.get("/metrics").json["queue_length"] == WAITING_SENDERS,
+                30,
+                "all wait together",
+            )
+            blocker.execute("ROLLBACK")
+            # One that had to wait for another's end to be let in would have outlasted its time.
+            assert [answer.status for answer in answers] == [200] * WAITING_SENDERS
+    running.stop()
+    assert sorted(stored_numbers(running)) == list(numbers)
