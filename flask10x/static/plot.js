@@ -24,7 +24,7 @@ export function nameOf(series) {
 const idOf = (series) => `${series.endpoint} ${series.measurement}`;
 
 export function textOf(value, unit) {
-  if (value === null || value === undefined) return "–";
+  if (!Number.isFinite(value)) return "–";
   const digits = DIGITS[unit] ?? 1;
   const number = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
   return `${number.format(value)}${unit && !["°C", "%"].includes(unit) ? " " : ""}${unit}`;
@@ -122,7 +122,7 @@ export class Plot {
   #summary() {
     const lines = this.group.map((series, place) => {
       const last = series.avg.at(-1);
-      const [low, high] = [series.min, series.max].map((values, highest) => values.reduce((a, b) => (highest ? Math.max(a, b) : Math.min(a, b))));
+      const [low, high] = [least(series.min), greatest(series.max)];
       const values = t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
       return [values, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
@@ -216,6 +216,11 @@ export class Plot {
     this.chart.setCursor({ left: this.chart.valToPos(this.data[0][idx], "x"), top: 10 });
   }
 }
+
+// An infinity in the database is null here.
+const known = (values) => values.filter((value) => value !== null);
+const least = (values) => known(values).reduce((a, b) => Math.min(a, b), Infinity);
+const greatest = (values) => known(values).reduce((a, b) => Math.max(a, b), -Infinity);
 
 /** Average, minimum, maximum of a series; only the average is drawn as a line. */
 function three({ colour, dash }) {

@@ -194,20 +194,24 @@ Promise.all(["plot", "clock"].map((name) => import(`/static/${name}.js`))).then(
   plot.draw();
   await new Promise(requestAnimationFrame);
   const [left, width] = [plot.chart.valToPos(plot.data[0].at(-1), "x"), plot.chart.over.clientWidth];
-  return [plot.chart.scales.y.max, left > 0 && left <= width];
+  return [plot.chart.scales.y.max, left > 0 && left <= width, plot.box.ariaLabel];
 })
 """  # noqa: E501
 
 
 def test_the_newest_bucket_has_its_place_in_the_chart(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
-    highest, inside = browser.promise(DRAWN, SPIKE)
+    highest, inside, _ = browser.promise(DRAWN, SPIKE)
     assert highest > 1013 and inside
     # The range of a single reading is a moment.
     one = {"times_ms": [288_000_000], "avg": [1013], "min": [1013], "max": [1013]}
     line = SPIKE | {"from_ms": 288_000_000, "to_ms": 288_000_000}
     line["series"] = [SPIKE["series"][0] | one]
     assert browser.promise(DRAWN, line)[1]
+    # An infinity, which only the shell can store, is null in an answer.
+    line = SPIKE["series"][0] | {"avg": [None, 5, 6], "min": [None, 5, 6], "max": [None, 5, 6]}
+    _, _, summary = browser.promise(DRAWN, SPIKE | {"series": [line]})
+    assert "lowest 5.0 hPa, highest 6.0 hPa, last 6.0 hPa" in summary
 
 
 def test_what_is_new_is_announced_and_shown_when_asked_for(

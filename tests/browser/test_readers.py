@@ -156,8 +156,14 @@ def test_axe_finds_nothing_serious(browser: Browser, theme: str, language: str, 
     assert "status of 400" in told
 
 
-def test_the_page_is_light_and_its_table_is_there_before_the_charts(browser: Browser) -> None:
-    browser.open(DAY, charts=5)
+# The second has as many values as there can be: wide charts, and no width of a bucket fits better.
+@pytest.mark.parametrize(("width", "path"), [(1280, DAY), (1090, "/history?from=-85h")])
+def test_the_page_is_light_and_its_table_is_there_before_the_charts(
+    browser: Browser, width: int, path: str
+) -> None:
+    browser.resize(width, 900)
+    browser.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+    browser.open(path, charts=5)
     browser.wait(lambda: browser.attribute("#plots", "aria-busy") == "false", "all is there")
     messages = browser.requests()
     names, sizes = {}, {}
@@ -173,7 +179,7 @@ def test_the_page_is_light_and_its_table_is_there_before_the_charts(browser: Bro
     assert any("series" in name for name in weights)
     assert any("uPlot" in name for name in weights)
     assert sum(weights.values()) < MOST_BYTES, weights
-    html = browser.promise(f"fetch('{DAY}').then((answer) => answer.text())")
+    html = browser.promise(f"fetch('{path}').then((answer) => answer.text())")
     assert "<tbody" in html and all(
         "defer" in tag or "module" in tag for tag in html.split("<script")[1:]
     )
