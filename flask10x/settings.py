@@ -97,6 +97,9 @@ def _from_file(path: str | None) -> _Given:
             raise SettingsError(f"{path}: {key}: names are written without {PREFIX} in this file")
         if key.lower() in given:
             raise SettingsError(f"{given[key.lower()][0]} is there twice, also as {key}")
+        # The environment can't hold one, and no path may.
+        if isinstance(value, str) and "\0" in value:
+            raise SettingsError(f"{path}: {key} is {value!r}: there is a NUL character in it")
         given[key.lower()] = f"{path}: {key}", value
     return given
 

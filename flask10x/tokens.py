@@ -5,6 +5,7 @@ They stand in a file that others can't read, or in a credential of systemd, one 
 for nothing. Memory holds only their hashes, and no message shows a token or a part of one.
 """
 
+import codecs
 import hmac
 import os
 import re
@@ -69,7 +70,8 @@ def _read(setting: str, named: str, stations: set[str]) -> Tokens | None:
     place = f"{PREFIX}{setting} is {named}"
     text = _text(place, _path(place, named))
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Some editors put a BOM at the beginning, which nobody sees.
+    for number, line in enumerate(text.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         words = line.split()
         if words and not words[0].startswith(b"#"):
             found.append(_token(f"{place}: line {number}", words, stations))

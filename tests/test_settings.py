@@ -177,6 +177,10 @@ def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:
         ("port = 9000\nbind = '[::]:1'", "{0}: port is 9000 but {0}: bind is [::]:1: set only one"),
         ("queue_warn_threshold = 5001", "{}: queue_warn_threshold is 5001, above"),
         ("workers", "FLASK10X_CONFIG: cannot read {}: Expected '='"),
+        (
+            'csv_dir = "/tmp/a\\u0000b"',
+            "{}: csv_dir is '/tmp/a\\x00b': there is a NUL character in it",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_the_file(

@@ -40,6 +40,12 @@ def test_a_token_for_a_station_and_one_for_all(make_settings: MakeSettings, file
     assert write.open_for(TWO, "data3")
 
 
+def test_a_bom_that_an_editor_has_left_is_not_seen(make_settings: MakeSettings, file: Path) -> None:
+    read = loaded(make_settings, file, f"\ufeff* {ONE}\n", "READ").read
+    assert read
+    assert read.open_for(ONE)
+
+
 @pytest.mark.parametrize(
     "wrong",
     ["", ONE[:-1], f"{ONE}0", ONE.upper(), "*", "äöü", "\ud800", "\x00", ONE.replace("0", "０")],
