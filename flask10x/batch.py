@@ -16,7 +16,7 @@ from flask10x.readings import Reading, nested, warned_paths
 from flask10x.rejected import Refused
 from flask10x.rows import INSERT, NAMES, Row, reading_of, row_of
 from flask10x.settings import Settings
-from flask10x.sqlite import kind_of, reason_of, rolled_back
+from flask10x.sqlite import begin_again, kind_of, reason_of, rolled_back
 from flask10x.stations import BY_ENDPOINT
 
 log = logging.getLogger(__name__)
@@ -99,21 +99,36 @@ def insert_each(
 ) -> list[Refusal]:
     """Insert row by row; those that the database refuses go to the rejected ones instead.
 
+    Nothing may be written before it: a trigger's RAISE(ROLLBACK) undoes that, and it begins anew.
     Raises when the error is one of the store; then the transaction is lost.
     """
-    refused = []
-    for entry in entries:
-        try:
-            connection.exec_driver_sql(INSERT, entry.row)
-        except Exception as error:
-            if kind_of(error) == "store" or rolled_back(connection):
-                raise
-            refused.append((entry, reason_of(error)))
-        else:
-            count(connection, entry.warned)
+    refused: list[Refusal] = []
+    while not _insert_others(connection, entries, refused):
+        begin_again(connection)
     if refused:
         _keep(connection, refused, settings)
     return refused
+
+
+def _insert_others(
+    connection: Connection, entries: Sequence[Entry], refused: list[Refusal]
+) -> bool:
+    """Insert what was not refused before; False when a new refusal has ended the transaction."""
+    known = {id(entry) for entry, _ in refused}
+    for entry in entries:
+        if id(entry) in known:
+            continue
+        try:
+            connection.exec_driver_sql(INSERT, entry.row)
+        except Exception as error:
+            if kind_of(error) == "store":
+                raise
+            refused.append((entry, reason_of(error)))
+            if rolled_back(connection):
+                return False
+        else:
+            count(connection, entry.warned)
+    return True
 
 
 def settle(entries: Sequence[Entry], refused: Sequence[Refusal]) -> None:

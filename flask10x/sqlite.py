@@ -235,6 +235,11 @@ def rolled_back(connection: Connection) -> bool:
     return not driver.in_transaction
 
 
+def begin_again(connection: Connection) -> None:
+    """Begin anew what SQLite has rolled back, while the commit lock is still held."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _engine(settings: Settings, mode: Mode, damage: Damage) -> Engine:
     timeout_ms = READ_BUSY_TIMEOUT_MS if mode == "read" else WRITE_BUSY_TIMEOUT_MS
     engine = create_engine(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+from flask10x.batch import Receipt
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.gauges import Gauges
 from flask10x.readings import Reading
@@ -271,6 +272,26 @@ def test_a_refused_row_is_reported_and_its_mates_are_stored(
     writer.step()
     assert select(database.path, "SELECT value FROM counters") == [(1,)]
     assert select(database.path, "SELECT id FROM readings") == [(1,), (2,), (3,)]
+
+
+def test_a_refusal_that_rolls_everything_back_costs_its_row_only(
+    writer: Writer, database: Database
+) -> None:
+    execute(
+        database.path,
+        "CREATE TRIGGER no_even BEFORE INSERT ON readings WHEN NEW.pressure % 2 = 0"
+        " BEGIN SELECT RAISE(ROLLBACK, 'even'); END",
+        "CREATE TRIGGER no_three BEFORE INSERT ON readings WHEN NEW.pressure = 3"
+        " BEGIN SELECT RAISE(ABORT, 'three'); END",
+    )
+    receipts = {n: Receipt() for n in (5, 2, 3, 7)}
+    for n, receipt in receipts.items():
+        writer.submit(pico(n, n), receipt)
+    assert writer.step() == 4
+    assert select(database.path, "SELECT id, pressure FROM readings") == [(1, 5.0), (2, 7.0)]
+    assert select(database.path, "SELECT received_at FROM rejected ORDER BY id") == [(2,), (3,)]
+    assert [n for n, receipt in receipts.items() if receipt.refusal] == [2, 3]
+    assert writer.trouble == ""
 
 
 def test_the_thread_stores_everything_before_it_ends(writer: Writer, database: Database) -> None:
