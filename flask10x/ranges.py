@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from flask10x.question import Bound, Query
-from flask10x.times import local_text
+from flask10x.times import iso_text, local_text, parse_bound
 
 SECOND_MS = 1000
 QUICK: dict[str, str | None] = {
@@ -69,4 +69,11 @@ def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
     """Whole seconds, for an end stands for all of its second; None before the year 1970."""
     if start_ms < 86_400 * SECOND_MS:
         return None
-    return Range(local_text(start_ms, zone), local_text(end_ms, zone))
+    return Range(_text(start_ms, zone, end=False), _text(end_ms, zone, end=True))
+
+
+def _text(ms: int, zone: tzinfo | None, *, end: bool) -> str:
+    """The local time; in full where a clock change repeats it, which would mean the other hour."""
+    text = local_text(ms, zone)
+    meant_ms = parse_bound(text, zone, ms, end=end)
+    return text if meant_ms // SECOND_MS == ms // SECOND_MS else iso_text(ms, zone)

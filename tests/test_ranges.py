@@ -1,5 +1,6 @@
 """Quick ranges, the neighbours of a range, and a wider one."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -44,6 +45,21 @@ def test_neighbours_touch_and_are_as_long(settings: Settings) -> None:
     )
     assert neighbours(query.since, query.until, NINE - 2 * HOUR - 1000, TOKYO)[1] is None
     assert neighbours(None, query.until, NINE, TOKYO) == (None, None)
+
+
+def test_neighbours_in_an_hour_that_comes_twice_touch_too(settings: Settings) -> None:
+    new_york = replace(settings, timezone="America/New_York")
+    asked = [("from", "2025-11-02T05:30Z"), ("to", "2025-11-02T06:29Z")]
+    for _ in range(3):
+        query = parse_query(asked, new_york, NINE + 365 * 24 * HOUR, HTML)
+        assert query.since and query.until
+        _, later = neighbours(query.since, query.until, NINE + 365 * 24 * HOUR, new_york.zone)
+        assert later is not None
+        asked = [("from", later.start), ("to", later.end)]
+        after = parse_query(asked, new_york, NINE, HTML)
+        assert after.since and after.until
+        assert after.since.ms == query.until.ms + 1
+        assert after.until.ms - after.since.ms == HOUR - 1
 
 
 def test_before_1970_there_is_nothing(settings: Settings) -> None:

@@ -1,6 +1,8 @@
 // Times as the server's clock shows them, wherever the reader is.
 
 const DAY_MS = 86_400_000;
+// An hour nearly everywhere, half of one on Lord Howe Island.
+const CHANGES_MS = [3_600_000, 1_800_000];
 const language = document.documentElement.lang;
 
 /** Formats instants in a zone; a name that the browser does not know means the browser's own. */
@@ -22,9 +24,12 @@ export class Clock {
     return this.iso.format(ms);
   }
 
-  /** The same for the server. It may know another offset, or another zone, than we do unless the zone has a name. */
+  /** The same for the server: in UTC where it might take the text for another instant. It does in an hour that a
+   * clock change repeats, and unless the zone has a name it may know another offset, or another zone, than we do. */
   parameter(ms) {
-    return this.zone && !/^[+-]/.test(this.zone) ? this.text(ms) : `${new Date(ms).toISOString().slice(0, 19)}Z`;
+    const text = this.text(ms);
+    const twice = CHANGES_MS.some((change) => this.text(ms + change) === text || this.text(ms - change) === text);
+    return this.zone && !/^[+-]/.test(this.zone) && !twice ? text : `${new Date(ms).toISOString().slice(0, 19)}Z`;
   }
 
   /** `Nov 24, 22:05 – Nov 25, 00:45` */

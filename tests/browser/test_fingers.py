@@ -99,11 +99,24 @@ def test_gaps_reach_from_the_last_bucket_to_the_next_and_never_beyond_now(browse
 def test_a_time_for_the_server_means_the_same_there(browser: Browser) -> None:
     browser.open("/")
     script = (
-        "import('/static/clock.js').then(({ Clock }) => new Clock(...arguments[0]).parameter(0))"
+        "import('/static/clock.js').then(({ Clock }) =>"
+        " new Clock(arguments[0][0]).parameter(arguments[0][1]))"
     )
-    assert browser.promise(script, ["Asia/Tokyo"]) == "1970-01-01 09:00:00"
+    assert browser.promise(script, ["Asia/Tokyo", 0]) == "1970-01-01 09:00:00"
     for zone in ("+09:00", "No/Where", ""):
-        assert browser.promise(script, [zone]) == "1970-01-01T00:00:00Z"
+        assert browser.promise(script, [zone, 0]) == "1970-01-01T00:00:00Z"
+    # The clock goes back at 06:00 UTC.
+    november = 1_762_063_200_000
+    told = [
+        browser.promise(script, ["America/New_York", november + minutes * 60_000])
+        for minutes in (-61, -60, 59, 60)
+    ]
+    assert told == [
+        "2025-11-02 00:59:00",
+        "2025-11-02T05:00:00Z",
+        "2025-11-02T06:59:00Z",
+        "2025-11-02 02:00:00",
+    ]
 
 
 def test_a_question_mark_lists_the_keys_and_holds_the_others(browser: Browser) -> None:
