@@ -92,7 +92,9 @@ def _check_room(database: Path, folder: Path) -> None:
             f"cannot back up into {folder}: No such file or directory: {folder.parent};"
             " is the disk mounted? Only the last folder of the path is made"
         )
-    folder.mkdir(exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        disk.leave_to_owner(folder, folder.parent)
     # What a killed backup has left goes before the copy is written.
     left = sum(disk.size(path) for path in _unfinished(folder))
     needed, free = needed_bytes(database), disk.free_bytes(folder) + left
@@ -114,6 +116,7 @@ def _alone(settings: Settings, folder: Path, keep: int, began_sec: float) -> Bac
     unfinished = folder / f".flask10x-backup-{os.getpid()}.tmp"
     try:
         contents = _copy(database_path(settings), unfinished)
+        disk.leave_to_owner(unfinished, folder)
         path = _publish(unfinished, settings.zone)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -65,7 +65,9 @@ class CsvFile:
     def create(cls, path: Path) -> "CsvFile":
         """A new, empty file; raises FileExistsError when somebody was faster."""
         way = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return cls(path, os.open(path, way, 0o666))
+        file = cls(path, os.open(path, way, 0o666))
+        disk.leave_to_owner(file._descriptor, path.parent)
+        return file
 
     def __enter__(self) -> "CsvFile":
         return self
@@ -201,6 +203,7 @@ def make_folder(folder: Path) -> None:
     """Make the folder if it is missing; then its name is on the disk too."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
+        disk.leave_to_owner(folder, folder.parent)
         disk.sync(folder.parent)
 
 

@@ -1,6 +1,7 @@
 """Files that have to survive a power cut, the room they need, the names that tell their time."""
 
 import os
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def leave_to_owner(made: int | Path, folder: Path) -> None:
+    """As root, give what was just made in a folder to the owner of the folder.
+
+    Whoever runs a command with sudo would else lock the service's user out of its own files. Only
+    for what is new, or a link put there would hand over a file of the system's. Where a file
+    system has no owners, nothing happens.
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        with suppress(OSError):
+            os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=isinstance(made, int))
 
 
 def free_bytes(folder: Path) -> int:

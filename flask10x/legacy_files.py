@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from flask10x import disk
 from flask10x.legacy_csv import LONGEST_LINE, Rejection
 
 # Also the size of a transaction: some 2,700 rows of the bedroom's file, and no more than 8,000 of
@@ -73,7 +74,9 @@ class RejectedRows:
 
     def _begun(self) -> TextIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(self.path, "w", newline="", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        self.path.unlink(missing_ok=True)
+        file = open(self.path, "x", newline="", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        disk.leave_to_owner(file.fileno(), self.path.parent)
         csv.writer(file).writerow(self.HEADER)
         return file
 

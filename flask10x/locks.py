@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flask10x import disk
 from flask10x.errors import LockTimeout
 
 # A commit on a good disk takes about a millisecond, so the first waits are as short; the longest
@@ -37,7 +38,7 @@ class FileLock:
         self.path = path
         # The kernel gives one open file its lock again and again, whichever thread asks.
         self._held = threading.Lock()
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        self._fd = _opened(path)
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; False when somebody holds it, this object included."""
@@ -113,6 +114,15 @@ def note_of_holder(path: Path) -> Note | None:
     finally:
         os.close(fd)
     return None
+
+
+def _opened(path: Path) -> int:
+    way = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    with suppress(FileExistsError):
+        fd = os.open(path, way | os.O_EXCL, 0o660)
+        disk.leave_to_owner(fd, path.parent)
+        return fd
+    return os.open(path, way, 0o660)
 
 
 def _noted(fd: int) -> str:

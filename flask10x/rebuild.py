@@ -127,9 +127,12 @@ def _aim(target: Target, known: Position | None) -> Position:
 def _write(target: Target, old: CsvFile | None, spans: list[Span], path: Path) -> Fresh:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
     digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
-    with open(path, "wb") as file:
+    path.unlink(missing_ok=True)
+    with open(path, "xb") as file:
         if old is not None:
             _give_to_same_owner(file, old)
+        else:
+            disk.leave_to_owner(file.fileno(), path.parent)
         for data, data_rows in _data(target, spans):
             file.write(data)
             digest.update(data)

@@ -54,7 +54,8 @@ class Runs:
         environ = {"FLASK10X_DATA_DIR": str(data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
         self._errors = data_dir.with_name("errors")
         self._driver = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(self._errors)],
+            # Without bytecode: after a change of the program, writing it would be the first write.
+            [sys.executable, "-B", "-c", DRIVER, str(self._errors)],
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
