@@ -157,3 +157,15 @@ def test_an_empty_list_says_that_it_is_empty(kept: Database) -> None:
     done = run("list", "--from", "2999-01-01")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "flask10x: no refused reading is kept that fits\n"
+
+
+def test_replay_names_the_ids_that_there_are_not(
+    kept: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK10X_PARTIAL_READINGS", "accept")
+    done = run("replay", "1", "8", "9")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("1 stored, 0 still refused")
+    assert done.stderr.endswith("there is no rejected reading 8, 9\n")
+    again = run("replay", "1")
+    assert (again.exit_code, again.stdout) == (0, "0 stored, 0 still refused\n")

@@ -100,13 +100,17 @@ def replay_command(
 
     Each keeps the time at which it came in and is stored once, however often this runs. Without
     an ID or an option all that were refused are checked. Exit status: 1 when an ID was given whose
-    reading is still refused.
+    reading is still refused, or that there is not.
     """
     config = settings.load()
     selection = _selection(config, numbers, endpoints, since, until)
     with _database(config) as database:
         outcomes = list(replay(config, database, selection, dry_run=dry_run))
+        missing = _missing(database, set(numbers) - {outcome.id for outcome in outcomes})
     _report(outcomes, "would be stored" if dry_run else "stored")
+    if missing:
+        shown = ", ".join(map(str, missing))
+        raise click.ClickException(f"there is no rejected reading {shown}")
     if numbers and not all(outcome.good for outcome in outcomes):
         sys.exit(1)
 
@@ -172,6 +176,12 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
         return parse_bound(text, config.zone, time.time_ns() // 1_000_000, end=end)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=name) from None
+
+
+def _missing(database: Database, numbers: set[int]) -> list[int]:
+    """Those that are in the table no more, or never were."""
+    with database.reader.begin() as connection:
+        return [number for number in sorted(numbers) if rejected.one(connection, number) is None]
 
 
 def _line(config: Settings, kept: Kept) -> str:
