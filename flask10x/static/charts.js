@@ -21,6 +21,7 @@ let plots = [];
 let shown = null;
 let asked = 0;
 let jumped = false;
+let lookedAt = -Infinity;
 // How far the server's clock is ahead of the browser's.
 let aheadMs = 0;
 
@@ -30,6 +31,7 @@ export function start() {
   draw();
   onChange((names) => names.includes("filter") && draw());
   document.addEventListener("click", press);
+  for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
 }
@@ -38,8 +40,13 @@ const now = () => Date.now() + aheadMs;
 
 const isLive = () => Boolean(document.getElementById("table")?.dataset.live);
 
-/** Whether somebody reads values off a chart, which a new drawing would take away. */
-const isLookedAt = () => Boolean(document.querySelector(".plot:hover, .plot:focus"));
+/** Whether somebody reads values off a chart, which a new drawing would take away. A mouse that was left there, or
+ * the focus after a tap, does not: a page on the wall goes on. */
+const isLookedAt = () => performance.now() - lookedAt < REFRESH_MS;
+
+function look(event) {
+  if (event.target.closest(".plot")) lookedAt = performance.now();
+}
 
 /** Fetch the values of this view and draw them; what was drawn stays until they are there. */
 async function draw() {

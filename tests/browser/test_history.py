@@ -252,6 +252,29 @@ def test_a_page_asks_by_itself_and_its_ages_grow(browser: Browser, house: Servic
     browser.wait(lambda: browser.texts("[data-age]") != ages, "ages grow")
 
 
+# Minutes of the page's clocks pass in a second.
+HURRY = """
+const [now, every] = [performance.now.bind(performance), setInterval];
+performance.now = () => now() * 100;
+globalThis.setInterval = (what, ms) => every(what, ms / 100);
+"""
+
+
+def test_charts_go_on_under_a_mouse_that_was_left_there(browser: Browser) -> None:
+    added = browser.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": HURRY}
+    )
+    browser.open(f"{DAY}&measurement=co2", charts=1)
+    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    ActionChains(browser.driver).move_to_element(browser.one(".plot .u-over")).perform()
+    asked = (
+        "return performance.getEntriesByType('resource')"
+        ".filter((entry) => entry.name.includes('series')).length"
+    )
+    before = browser.script(asked)
+    browser.wait(lambda: browser.script(asked) > before, "the charts are fetched again")
+
+
 def test_a_server_that_does_not_answer_is_told_of(browser: Browser, house: Service) -> None:
     browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
     network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
