@@ -116,7 +116,7 @@ TEXTS: dict[str, str] = {
     "chart.not_made": "The charts are not installed: make static fetches them (needs npm). Everything else works.",
     "chart.drag": "Drag across a chart to look closer.",
     "chart.pinch": "Drag across a chart, or spread two fingers, to look closer.",
-    "plot.made_of": "{readings} readings, one point is {span}; times of {zone}.",
+    "plot.made_of": "Readings: {readings}; one point is {span}; times of {zone}.",
     "plot.local": "the server",
     "plot.summary": "{name}: lowest {low}, highest {high}, last {last}",
     "plot.title": "{name} ({unit})",
