@@ -28,7 +28,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask10x import queries, rollup_check, rollups, schema, series, zones
+from flask10x import queries, rollup_check, rollups, schema, search, series
 from flask10x import settings as settings_module
 from flask10x.cursors import Cursor
 from flask10x.filters import JSON, SERIES, View, parse_query
@@ -227,9 +227,9 @@ def rare(history: History) -> None:
     print("|---|---:|---:|")
     for name, text in RARE:
         skipping = history.first_pages(text, RARE_PAGES)
-        most_behind, zones.MOST_ROWS_BEHIND = zones.MOST_ROWS_BEHIND, -1
+        most_behind, search.MOST_ROWS_BEHIND = search.MOST_ROWS_BEHIND, -1
         plain_pages = history.first_pages(text, PLAIN_PAGES)
-        zones.MOST_ROWS_BEHIND = most_behind
+        search.MOST_ROWS_BEHIND = most_behind
         print(f"| {name} | {shown(skipping)} | {shown(plain_pages)} |", flush=True)
 
 

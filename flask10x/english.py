@@ -136,6 +136,7 @@ TEXTS: dict[str, str] = {
     "table.newer": "Newer",
     "table.older": "Older",
     "table.none": "No reading: {what}.",
+    "table.reached": "Searched as far as {time}: {what}. The link below goes on from there.",
     "table.last": "The last reading of",
     "table.none_yet": "none yet",
     "table.trial": "Nothing has come in yet. This sends a trial reading:",

@@ -22,7 +22,7 @@ from flask10x.queries import Page
 from flask10x.question import Query
 from flask10x.sqlite import last_id, reason_of
 from flask10x.store import Store
-from flask10x.times import LocalText
+from flask10x.times import LocalText, iso_text
 from flask10x.turns import DOWNLOADS_MAX
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ def as_json() -> Response:
     """An array of readings; the neighbouring pages are in the Link header.
 
     X-Last-Id is the id up to which the answer has seen the log: the next question's `since`.
+    X-Searched-To stands on a page that is short because its search ended early.
     """
     store, query = _store(), _asked(JSON)
     with store.database.query() as connection:
@@ -46,6 +47,8 @@ def as_json() -> Response:
     objects = [downloads.as_object(row, query, text_of) for row in page.rows]
     answer = Response(downloads.json_text(objects) + "\n", mimetype="application/json")
     answer.headers["X-Last-Id"] = str(last)
+    if page.reached is not None:
+        answer.headers["X-Searched-To"] = iso_text(page.reached, store.settings.zone)
     if links := _links(query, page):
         answer.headers["Link"] = links
     return answer
@@ -100,7 +103,8 @@ def _links(query: Query, page: Page) -> str:
 def _page_or_newer(connection: Connection, query: Query) -> tuple[Page, int]:
     """The rows asked for, and the id up to which the log was seen."""
     if query.newer_than is None:
-        return queries.page(connection, query), last_id(connection)
+        patience_sec = queries.patience_sec(_store().settings)
+        return queries.page(connection, query, patience_sec), last_id(connection)
     newer = queries.newer(connection, query, query.newer_than)
     return Page(newer.rows, None, None), newer.last_id
 

@@ -49,7 +49,8 @@ def as_page() -> tuple[str, int]:
         query = parse_query(given, store.settings, now_ms, HTML)
         with store.database.query() as connection:
             found = cards(connection, store)
-            page, newest = queries.page(connection, query), queries.last_received(connection)
+            page = queries.page(connection, query, queries.patience_sec(store.settings))
+            newest = queries.last_received(connection)
             newest_id = last_id(connection)
     except QueryError as error:
         return _refused(store, error, t, now_ms), 400
@@ -195,6 +196,7 @@ def _table(query: Query, page: Page, newest: dict[str, int | None], t: Texts) ->
     text_of, columns = LocalText(_store().settings.zone), _columns(query, newest)
     return {
         "caption": caption(query, t),
+        "reached": None if page.reached is None else text_of(page.reached),
         "headings": columns,
         "labels": [t.column(column) for column in columns],
         "rows": [

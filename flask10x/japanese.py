@@ -136,6 +136,7 @@ TEXTS: dict[str, str] = {
     "table.newer": "新しい",
     "table.older": "古い",
     "table.none": "該当する測定値はありません（{what}）。",
+    "table.reached": "{time} まで検索しました（{what}）。下のリンクで続きを検索できます。",
     "table.last": "最後に受信した時刻",
     "table.none_yet": "まだありません",
     "table.trial": "まだ何も受信していません。次のコマンドで試しに1件送信できます。",

@@ -3,30 +3,31 @@
 A page of several stations is one UNION ALL with a branch per station. Each branch walks the index
 (endpoint, received_at), whose entries end in the rowid, and SQLite merges them as it goes; so a
 page costs its own rows, however deep it lies (docs/history.md). With a filter the page is put
-together from the spans of time that can hold matching rows (`zones.py`).
+together from the hours that can hold matching rows (`search.py`).
 """
 
+import math
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from flask10x import zones
+from flask10x import search
 from flask10x.cursors import Cursor, Side
 from flask10x.question import Query
+from flask10x.search import Wanted
+from flask10x.settings import Settings
 from flask10x.sqlite import Database, last_id
 from flask10x.statements import (
     Branch,
-    Statement,
     asked,
     high_end,
     kind_of_end,
     low_end,
     newer_statement,
-    page_statement,
     parameters_of,
 )
 from flask10x.stations import BY_ENDPOINT, Station, columns_of
@@ -39,6 +40,9 @@ DOWNLOAD_PAGE_ROWS = 2000
 # A page of a download whose filter hardly ever holds walks much of the table. People wait for a
 # file; but its snapshot must end, because meanwhile the WAL only grows.
 DOWNLOAD_TIMES = 10
+# Conditions that each hold in most hours but never together make a page look through everything.
+# People wait that long; sensors wait behind four such pages; and what is left is a link away.
+SEARCH_SEC = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,9 @@ class Page:
     """Further from where the query started: older, or newer with `order=asc`."""
     prev: Cursor | None
     """Back towards the start; None on a page without a cursor."""
+    reached: int | None = None
+    """How far it was looked, in UTC epoch milliseconds, when that was not far enough for a full
+    page nor to the end; the link that leads on has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +80,33 @@ class Newer:
     """How far the log was looked through: the next question's `since`."""
 
 
-def page(connection: Connection, query: Query) -> Page:
+def patience_sec(settings: Settings) -> float:
+    """How long a page is searched for: well within what breaks a query off with an error."""
+    return min(SEARCH_SEC, settings.query_timeout_sec / 2)
+
+
+def page(connection: Connection, query: Query, search_sec: float = math.inf) -> Page:
     """The page that the query asks for; `query.rows` must not be None.
 
-    Rows that arrive later never shift or repeat a row of another page.
+    Rows that arrive later never shift or repeat a row of another page. A search that takes longer
+    than `search_sec` ends early: the page is short, or even empty, and says so.
     """
     if query.rows is None:
         raise ValueError("a page needs a limit")
+    until_sec = time.monotonic() + search_sec
     forward: Side = "after" if query.order == "asc" else "before"
     side = query.cursor.side if query.cursor else forward
     cursors = [query.cursor] if query.cursor else []
-    found = _fetch(connection, query, cursors, query.rows + 1, down=side == "before")
+    found, reached = _fetch(
+        connection, query, cursors, query.rows + 1, down=side == "before", until_sec=until_sec
+    )
     rows = found[: query.rows]
-    onward = _at(side, rows[-1]) if len(found) > len(rows) else None
-    back = _back(connection, query, query.cursor, rows) if query.cursor else None
+    onward = _at(side, rows[-1]) if len(found) > len(rows) else reached
+    back = _back(connection, query, query.cursor, rows, until_sec) if query.cursor else None
     if (side == "before") != (query.order == "desc"):
         rows.reverse()
-    return Page(rows, onward, back) if side == forward else Page(rows, back, onward)
+    ends = (onward, back) if side == forward else (back, onward)
+    return Page(rows, *ends, reached.received_at if reached and len(rows) < query.rows else None)
 
 
 def rows_in_pages(
@@ -109,15 +126,23 @@ def rows_in_pages(
     side: Side = "before" if query.order == "desc" else "after"
     cursors = {query.cursor.side: query.cursor} if query.cursor else {}
     while True:
+        until_sec = time.monotonic() + SEARCH_SEC
         with database.query(DOWNLOAD_TIMES) as connection:
-            rows = _fetch(
-                connection, query, list(cursors.values()), page_rows, down=side == "before"
+            rows, place = _fetch(
+                connection,
+                query,
+                list(cursors.values()),
+                page_rows,
+                down=side == "before",
+                until_sec=until_sec,
             )
         if rows:
-            cursors[side] = _at(side, rows[-1])
             yield rows
-        if len(rows) < page_rows:
+        if len(rows) == page_rows:
+            place = _at(side, rows[-1])
+        if place is None:
             return
+        cursors[side] = place
 
 
 def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
@@ -136,13 +161,14 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
     low, high = kind_of_end(query.since), kind_of_end(query.until)
     values |= parameters_of("low", query.since) | parameters_of("high", query.until)
     values |= {"after_id": newer_than, "last_id": last, "rows": query.rows}
-    rows = _rows(connection, newer_statement(branches, shape, low, high), values, branches)
+    records = connection.execute(newer_statement(branches, shape, low, high), values).all()
+    rows = _rows(records, branches)
     return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
 
 
 def end_of(connection: Connection, query: Query, *, newest: bool) -> int | None:
     """When the newest or the oldest reading of the query was received; None when there is none."""
-    rows = _fetch(connection, query, [], 1, down=newest)
+    rows, _ = _fetch(connection, query, [], 1, down=newest)
     return rows[0].received_at if rows else None
 
 
@@ -151,11 +177,16 @@ def last_received(connection: Connection) -> dict[str, int | None]:
     return dict(connection.execute(_LAST_RECEIVED).one()._mapping)
 
 
-def _back(connection: Connection, query: Query, cursor: Cursor, rows: list[Row]) -> Cursor | None:
-    """Where the page on the cursor's far side begins, when a row is there."""
+def _back(
+    connection: Connection, query: Query, cursor: Cursor, rows: list[Row], until_sec: float
+) -> Cursor | None:
+    """Where the page on the cursor's far side begins, unless no row is there."""
     beyond = cursor.opposite
     start = _at(beyond.side, rows[0]) if rows else beyond
-    return start if _fetch(connection, query, [start], 1, down=start.side == "before") else None
+    found, reached = _fetch(
+        connection, query, [start], 1, down=start.side == "before", until_sec=until_sec
+    )
+    return start if found or reached else None
 
 
 def _at(side: Side, row: Row) -> Cursor:
@@ -163,36 +194,36 @@ def _at(side: Side, row: Row) -> Cursor:
 
 
 def _fetch(
-    connection: Connection, query: Query, cursors: Sequence[Cursor], rows: int, *, down: bool
-) -> list[Row]:
-    """At most `rows` rows from the start of the window: its newest when `down`, else its oldest."""
+    connection: Connection,
+    query: Query,
+    cursors: Sequence[Cursor],
+    rows: int,
+    *,
+    down: bool,
+    until_sec: float = math.inf,
+) -> tuple[list[Row], Cursor | None]:
+    """At most `rows` rows from the start of the window: its newest when `down`, else its oldest.
+
+    And where a search that ended early has to go on.
+    """
     branches, shape, values = asked(query)
     if not branches:
-        return []
+        return [], None
     of_side = {cursor.side: cursor for cursor in cursors}
-    ends = (
-        low_end(query.since, of_side.get("after")),
-        high_end(query.until, of_side.get("before")),
+    wanted = Wanted(
+        branches=branches,
+        filters=shape,
+        values=values,
+        low=low_end(query.since, of_side.get("after")),
+        high=high_end(query.until, of_side.get("before")),
+        rows=rows,
+        down=down,
     )
-    found: list[Row] = []
-    with closing(zones.spans(connection, branches, shape, values, ends, found, down=down)) as spans:
-        for low, high in spans:
-            bound = parameters_of("low", low) | parameters_of("high", high)
-            statement = page_statement(branches, shape, kind_of_end(low), kind_of_end(high), down)
-            rest = {"rows": rows - len(found)}
-            found += _rows(connection, statement, values | bound | rest, branches)
-            if len(found) == rows:
-                break
-    return found
+    found = search.find(connection, wanted, until_sec)
+    return _rows(found.records, branches), found.reached
 
 
-def _rows(
-    connection: Connection,
-    statement: Statement,
-    parameters: dict[str, float],
-    branches: tuple[Branch, ...],
-) -> list[Row]:
-    records: Sequence[Any] = connection.execute(statement, parameters).all()
+def _rows(records: Sequence[Any], branches: tuple[Branch, ...]) -> list[Row]:
     cells = _cells(tuple(station for station, _ in branches))
     return [
         Row(number, endpoint, received_at, tuple([values[place] for place in cells[endpoint]]))

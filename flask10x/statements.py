@@ -12,7 +12,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    literal_column,
     or_,
     select,
     text,
@@ -20,6 +19,8 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.sql import CompoundSelect
+from sqlalchemy.sql.expression import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 from flask10x.cursors import Cursor
 from flask10x.operators import IS_NULL, OPERATORS
@@ -102,7 +103,7 @@ def page_statement(
     """At most `:rows` rows from the oldest of the window, or from the newest when `down`."""
     conditions = [*limits(low, high), *filter_clauses(filters)]
     selects = [
-        _select(branches).where(readings.c.endpoint == station.endpoint, *conditions, *missing)
+        select_rows(branches).where(readings.c.endpoint == station.endpoint, *conditions, *missing)
         for station, columns in branches
         for missing in [missing_clause(columns)]
     ]
@@ -118,7 +119,7 @@ def newer_statement(
     """At most `:rows` rows with an id above `:after_id` and up to `:last_id`, by id."""
     number = readings.c.id
     return (
-        _select(branches)
+        select_rows(branches)
         .where(number > bindparam("after_id"), number <= bindparam("last_id"))
         .where(off_index(branches))
         .where(*limits(low, high), *filter_clauses(filters))
@@ -130,14 +131,22 @@ def newer_statement(
 def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
     """The condition that a reading is of one of the branches, for a range of ids.
 
-    The `+` keeps SQLite from the index (https://www.sqlite.org/optoverview.html#uplus): a range of
-    ids is short, a station's range of time is not.
+    A range of ids is short, a station's range of time is not.
     """
-    endpoint: ColumnElement[str] = literal_column(f"+{readings.name}.{readings.c.endpoint.name}")
+    endpoint = unindexed(readings.c.endpoint)
     return or_(*(and_(endpoint == s.endpoint, *missing_clause(columns)) for s, columns in branches))
 
 
-def _select(branches: tuple[Branch, ...]) -> Select[Any]:
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column's value, of which SQLite makes no use in an index.
+
+    (https://www.sqlite.org/optoverview.html#uplus)
+    """
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+
+
+def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:
+    """Id, endpoint and received_at of readings, then all measurements of the stations."""
     columns = columns_of(station for station, _ in branches)
     head = (readings.c.id, readings.c.endpoint, readings.c.received_at)
     return select(*head, *(readings.c[column] for column in columns))
@@ -148,9 +157,11 @@ def missing_clause(columns: tuple[str, ...]) -> list[ColumnElement[bool]]:
     return [or_(*(readings.c[column].is_(None) for column in columns))] if columns else []
 
 
-def limits(low: EndKind, high: EndKind) -> list[ColumnElement[bool]]:
+def limits(
+    low: EndKind, high: EndKind, at: ColumnElement[Any] = readings.c.received_at
+) -> list[ColumnElement[bool]]:
     """The conditions of the window of time."""
-    at, place = readings.c.received_at, tuple_(readings.c.received_at, readings.c.id)
+    place = tuple_(at, readings.c.id)
     clauses: list[ColumnElement[bool]] = []
     if low == "bound":
         clauses.append(at >= bindparam("low_ms"))

@@ -6,10 +6,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from flask10x.buckets import HOUR_MS, Bucket, Window
-from flask10x.statements import Branch, FilterShape, filter_clauses, missing_clause, sums_of
+from flask10x.statements import (
+    Branch,
+    FilterShape,
+    filter_clauses,
+    missing_clause,
+    sums_of,
+    unindexed,
+)
 from flask10x.stations import Measurement, Station
 from flask10x.tables import readings, rollups
 
@@ -129,7 +136,7 @@ def _sums(
     limits: list[ColumnElement[bool]] = []
     if only_new:
         # Not by the index: these are the last few rows of the table.
-        endpoint = literal_column(f"+{readings.name}.{readings.c.endpoint.name}")
+        endpoint = unindexed(readings.c.endpoint)
         limits = [readings.c.id > bindparam("after_id")]
     return (
         select(number, func.count(), *(part for c in columns for part in sums_of(readings.c[c])))

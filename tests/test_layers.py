@@ -86,6 +86,7 @@ LAYERS = {
         "verify",
         "writer",
         "zones",
+        "search",
     },
     3: {
         "__main__",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from flask10x import queries, zones
+from flask10x import queries, search
 from flask10x.cursors import Cursor
 from flask10x.filters import CSV, JSON, View, parse_query
 from flask10x.queries import Page, Row
@@ -321,7 +321,7 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
     limits: str,
 ) -> None:
     # No part of the window is left out; tests/test_zones.py is about those.
-    monkeypatch.setattr(zones, "MOST_ROWS_BEHIND", -1)
+    monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
     page(database, ask(settings, text))
     steps = next(plan for plan in plans if "readings" in " ".join(plan))
     searches = [step for step in steps if "readings" in step]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x import queries, sqlite
+from flask10x import queries, rollups, search, sqlite
 from flask10x.errors import QueryTooLong
+from flask10x.readings import Reading
 from flask10x.sqlite import Database
 from flask10x.writer import Writer
 from tests.conftest import MakeSettings
@@ -130,3 +131,58 @@ def test_an_ordinary_page_is_none_of_this(
 ) -> None:
     monkeypatch.setattr(sqlite, "STEPS_BETWEEN_LOOKS", 100_000)
     assert len(client.get("/history/json?limit=300").get_json()) == 300
+
+
+# --- A search that ends early ----------------------------------------------------------------
+
+# 2025-08-24 09:00:00 in Tokyo, a whole hour of UTC.
+NINE, HOUR = 1_755_993_600_000, 3_600_000
+BOTH = "pressure__lt=950&temperature__gt=25"
+
+
+@pytest.fixture
+def long_search(monkeypatch: pytest.MonkeyPatch, writer: Writer, database: Database) -> None:
+    """Four hours in which both conditions hold, but at once only in the first; a piece each."""
+    writer.submit(Reading("data", NINE, (940, 30.0)))
+    for hour in range(4):
+        writer.submit(Reading("data", NINE + hour * HOUR, (900, 10.0)))
+        writer.submit(Reading("data", NINE + hour * HOUR, (1000, 30.0)))
+    writer.step()
+    rollups.follow(database)
+    monkeypatch.setattr(search, "PIECE_HOURS", 1)
+    monkeypatch.setattr(queries, "SEARCH_SEC", 0)
+
+
+@pytest.mark.usefixtures("long_search")
+def test_json_says_how_far_it_got_and_links_on(client: FlaskClient) -> None:
+    answer, told = client.get(f"/history/json?{BOTH}"), []
+    while answer.get_json() == []:
+        told.append(answer.headers["X-Searched-To"])
+        answer = client.get(answer.headers["Link"].split(">")[0][1:])
+    assert told == [f"2025-08-24T{hour}:59:59.999+09:00" for hour in (11, 10, "09")]
+    assert [row["data"]["pressure"] for row in answer.get_json()] == [940]
+    assert "X-Searched-To" not in answer.headers
+    assert 'rel="next"' not in answer.headers["Link"]
+
+
+@pytest.mark.usefixtures("long_search")
+def test_the_page_says_how_far_it_got_and_links_on(client: FlaskClient) -> None:
+    text = client.get(f"/history?{BOTH}").text
+    assert "Searched as far as 2025-08-24 11:59:59: all stations" in text
+    assert "No reading" not in text
+    assert 'rel="next"' in text
+    japanese = client.get(f"/history?{BOTH}", headers={"Accept-Language": "ja"}).text
+    assert "2025-08-24 11:59:59 まで検索しました" in japanese
+
+
+@pytest.mark.usefixtures("long_search")
+def test_a_download_goes_on_to_the_end(client: FlaskClient) -> None:
+    assert client.get(f"/history.csv?{BOTH}").text.count("\r\n") == 2
+    assert [row["data"]["pressure"] for row in client.get(f"/history.json?{BOTH}").get_json()] == [
+        940
+    ]
+
+
+def test_the_search_ends_before_the_query_is_broken_off(make_settings: MakeSettings) -> None:
+    assert queries.patience_sec(make_settings()) == queries.SEARCH_SEC
+    assert queries.patience_sec(make_settings(QUERY_TIMEOUT_SEC="0.1")) == 0.05

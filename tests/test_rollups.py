@@ -22,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import revisions, rollup_check, rollups, schema, series
+from flask10x import queries, revisions, rollup_check, rollups, schema, series
 from flask10x import settings as settings_module
 from flask10x.backup import backup
 from flask10x.commands.rollups import command
-from flask10x.filters import SERIES, parse_query
+from flask10x.filters import JSON, SERIES, parse_query
 from flask10x.readings import Reading
 from flask10x.restore import restore
 from flask10x.rows import INSERT, row_of
@@ -220,6 +220,28 @@ def test_a_downgrade_takes_them_away_and_an_upgrade_begins_anew(
     assert select(database.path, "SELECT * FROM followers") == []
     schema.upgrade(settings)
     assert behind(database) == 1
+
+
+def test_a_former_database_keeps_its_rollups_and_finds_what_is_missing(
+    database: Database, settings: Settings
+) -> None:
+    store(
+        database,
+        Reading("data", NINE, (1000.0, 25.0)),
+        Reading("data", NINE + HOUR, (1001.0, None)),
+        Reading("data", NINE + 2 * HOUR, (None, 24.0)),
+    )
+    follow_all(database)
+    downgrade(settings, "0004")
+    before = table(database)
+    indexes = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'rollups'"
+    assert ("ix_rollups_missing",) not in select(database.path, indexes)
+    schema.upgrade(settings)
+    assert (table(database), behind(database)) == (before, 0)
+    assert ("ix_rollups_missing",) in select(database.path, indexes)
+    query = parse_query([("incomplete", "1")], settings, NINE, JSON)
+    with database.reader.begin() as connection:
+        assert [row.id for row in queries.page(connection, query).rows] == [2, 3]
 
 
 # --- Rebuild and verify ----------------------------------------------------------------------

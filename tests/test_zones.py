@@ -1,5 +1,8 @@
 """Pages that skip the hours without a match hold the same rows as those that read everything."""
 
+import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +14,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from flask10x import queries, rollups, zones
+from flask10x import queries, rollups, search
 from flask10x.cursors import Cursor
 from flask10x.filters import CSV, JSON, parse_query
 from flask10x.question import Bound, Query
@@ -41,9 +44,9 @@ NINE = 1_755_993_600_000
 COUNT, PACE_MS, TIMES = 300, 25 * 60_000, 60
 
 
-def page(database: Database, query: Query) -> queries.Page:
+def page(database: Database, query: Query, search_sec: float = math.inf) -> queries.Page:
     with database.reader.begin() as connection:
-        return queries.page(connection, query)
+        return queries.page(connection, query, search_sec)
 
 
 def ids(database: Database, settings: Settings, text: str) -> list[int]:
@@ -68,7 +71,7 @@ def pages(database: Database) -> Iterator[list[Any]]:
 
     @event.listens_for(database.reader, "before_cursor_execute")
     def note(_connection: object, _cursor: object, text: str, values: Any, *_rest: object) -> None:
-        if "LIMIT" in text:
+        if "LIMIT" in text and "received_at" in text:
             found.append(values)
 
     yield found
@@ -120,8 +123,8 @@ PLACES = st.integers(-2, TIMES * PACE_MS // HOUR + 2).flatmap(
 WINDOWS = st.tuples(st.none() | PLACES, st.none() | PLACES).filter(
     lambda ends: ends[0] is None or ends[1] is None or ends[0] <= ends[1]
 )
-# Small ones, so that a span is full, and a gap is read across, after few hours.
-SIZES = st.tuples(st.sampled_from([1, 3, 24]), st.sampled_from([1, 8]))
+# Small ones, so that there are many looks and many pieces.
+SIZES = st.tuples(st.sampled_from([1, 3, 24]), st.sampled_from([1, 2, 7]))
 Window = tuple[int | None, int | None]
 
 
@@ -139,7 +142,7 @@ def inside(rows: list[Stored], window: Window) -> list[Stored]:
 
 
 @limits(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(questions(), WINDOWS, ORDERS, st.integers(4, 60), SIZES)
+@given(questions(), WINDOWS, ORDERS, st.integers(4, 60), SIZES, st.sampled_from([math.inf, 0]))
 def test_all_pages_together_are_the_reference(
     reference: Reference,
     monkeypatch: pytest.MonkeyPatch,
@@ -148,25 +151,31 @@ def test_all_pages_together_are_the_reference(
     order: str | None,
     limit: int,
     sizes: tuple[int, int],
+    search_sec: float,
 ) -> None:
-    monkeypatch.setattr(zones, "FIRST_SPAN_HOURS", sizes[0])
-    monkeypatch.setattr(zones, "FRUITLESS_SPANS", sizes[1])
-    monkeypatch.setattr(zones, "FIRST_LOOK_HOURS", sizes[0])
+    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", sizes[0])
+    monkeypatch.setattr(search, "PIECE_HOURS", sizes[1])
     expected = [row.id for row in inside(matching(reference.stored, asked), window)]
     first = question(reference, asked, JSON, order=order, limit=limit)
     first = replace(first, since=bound(window[0]), until=bound(window[1]))
-    last = page(reference.database, first)
+    last = page(reference.database, first, search_sec)
     forward = [last]
     while last.next:
-        last = page(reference.database, replace(first, cursor=last.next))
+        last = page(reference.database, replace(first, cursor=last.next), search_sec)
         forward.append(last)
-    flat = [row.id for one in (forward if order else forward[::-1]) for row in one.rows]
-    assert flat == (expected[::-1] if order == "desc" else expected)
     backward = [last]
     while last.prev:
-        last = page(reference.database, replace(first, cursor=last.prev))
+        last = page(reference.database, replace(first, cursor=last.prev), search_sec)
         backward.append(last)
-    assert [one.rows for one in backward[::-1]] == [one.rows for one in forward]
+    for pages in (forward, backward[::-1]):
+        flat = [row.id for one in (pages if order else pages[::-1]) for row in one.rows]
+        assert flat == (expected[::-1] if order == "desc" else expected)
+    # Only a search that ends early makes a short page that is not the last one.
+    short = [one for one in forward[:-1] if len(one.rows) < limit]
+    assert all(one.reached is not None for one in short)
+    if search_sec:
+        assert not short and all(one.reached is None for one in forward + backward)
+        assert [one.rows for one in backward[::-1]] == [one.rows for one in forward]
 
 
 @given(questions(), WINDOWS, st.sampled_from(["before", "after"]), PLACES, st.integers(0, COUNT))
@@ -184,10 +193,18 @@ def test_any_cursor_splits_the_reference(
     assert [row.id for row in page(reference.database, query).rows] == expected
 
 
-@given(questions(), ORDERS, st.integers(4, 60))
+@limits(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(questions(), ORDERS, st.integers(4, 60), st.sampled_from([0.0, 60.0]))
 def test_a_download_is_the_reference(
-    reference: Reference, asked: dict[str, Any], order: str | None, page_rows: int
+    reference: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: dict[str, Any],
+    order: str | None,
+    page_rows: int,
+    search_sec: float,
 ) -> None:
+    monkeypatch.setattr(queries, "SEARCH_SEC", search_sec)
+    monkeypatch.setattr(search, "PIECE_HOURS", 2)
     expected = [row.id for row in matching(reference.stored, asked)]
     query = question(reference, asked, CSV, order=order)
     found = queries.rows_in_pages(reference.database, query, page_rows)
@@ -224,15 +241,33 @@ def test_what_nothing_matches_is_not_looked_for(
     assert pages == []
 
 
+def hours_of(values: Any) -> list[int]:
+    """The hours that a statement was given, counted from nine."""
+    lists = [value for value in values if isinstance(value, str) and value.startswith("[")]
+    return sorted(hour - NINE // HOUR for value in lists for hour in json.loads(value))
+
+
 def test_only_the_hours_of_a_match_are_read(
     database: Database, settings: Settings, pages: list[Any]
 ) -> None:
     store_only(database, *(pico(1000 + n % 10, NINE + n * HOUR) for n in range(40)))
     follow(database)
-    assert ids(database, settings, "pressure__gte=1009&limit=3") == [20, 30, 40]
-    times = [ms for values in pages for ms in values if isinstance(ms, int) and ms >= NINE]
-    # The window has no end of its own, and neither has the span that reaches there.
-    assert {(ms - NINE) // HOUR for ms in times} == {9, 19, 29, 39}
+    assert ids(database, settings, "endpoint=data&pressure__gte=1009&limit=3") == [20, 30, 40]
+    assert [hours_of(values) for values in pages] == [[9, 19, 29, 39]]
+
+
+def test_each_station_has_hours_of_its_own(
+    database: Database, settings: Settings, pages: list[Any]
+) -> None:
+    store_only(
+        database,
+        *(pico(1000 + n % 10, NINE + n * HOUR) for n in range(20)),
+        *(Reading("data3", NINE + n * HOUR, (1.0, 1.0, 1000.0 + (n - 5), 1.0)) for n in range(16)),
+    )
+    follow(database)
+    assert ids(database, settings, "pressure__gte=1009") == [10, 35, 36, 20]
+    # The last hour of a look is read of all stations that have the measurement.
+    assert [hours_of(values) for values in pages] == [[9, 9, 9, 14, 15, 19]]
 
 
 def test_an_hour_is_read_from_its_first_to_its_last_millisecond(
@@ -268,7 +303,7 @@ def test_conditions_that_only_seem_to_meet_cost_few_statements(
 def test_a_long_backlog_is_not_looked_through(
     database: Database, settings: Settings, pages: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zones, "MOST_ROWS_BEHIND", 5)
+    monkeypatch.setattr(search, "MOST_ROWS_BEHIND", 5)
     store_only(database, *(pico(n, NINE + n * HOUR) for n in range(6)))
     assert ids(database, settings, "pressure__eq=9") == []
     assert len(pages) == 1
@@ -285,21 +320,58 @@ def test_deleted_readings_do_no_harm(database: Database, settings: Settings) -> 
     assert ids(database, settings, "pressure__gte=2") == [4, 5]
 
 
-def test_the_hours_are_a_range_of_their_key_and_come_as_they_are_asked_for(
+def test_nothing_is_sorted_and_every_step_is_a_range_of_a_key(
     database: Database, settings: Settings
 ) -> None:
-    store_only(database, *(Reading(s.endpoint, NINE, (1.0,) * len(s.columns)) for s in STATIONS))
-    found: list[list[str]] = []
+    values = [
+        (s, (*(None,) * (len(s.columns) > 2), *[9.0] * 9)[: len(s.columns)]) for s in STATIONS
+    ]
+    store_only(database, *(Reading(s.endpoint, NINE, row) for s, row in values))
+    follow(database)
+    found: set[str] = set()
 
     @event.listens_for(database.reader, "before_cursor_execute")
     def explain(_connection: object, cursor: Any, text: str, values: Any, *_: object) -> None:
-        if "FROM rollups" in text:
+        if "rollups" in text and "LIMIT" in text:
             plan = cursor.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
-            found.append([detail for *_numbers, detail in plan if "rollups" in detail])
-            assert not any("TEMP B-TREE" in step[-1] for step in plan)
+            found.update(re.sub("_[0-9]+ ", " ", detail) for *_numbers, detail in plan)
 
-    for text in ("co2__gt=5", "incomplete=1", "temperature__lt=5&humidity__gt=7&incomplete=1"):
-        ids(database, settings, text)
-    key = "USING PRIMARY KEY (endpoint=? AND measurement=? AND hour"
-    assert all(key in step for plan in found for step in plan)
-    assert [len(plan) for plan in found] == [2, 17, 6]
+    asked = ("temperature__gt=5", "incomplete=1", "humidity__lt=15&temperature__gt=7&incomplete=1")
+    for text in asked:
+        for order in ("asc", "desc"):
+            assert ids(database, settings, f"{text}&order={order}&cursor=after:0:0")
+    steps = {detail for detail in found if detail.startswith(("SEARCH", "USE TEMP"))}
+    key = "SEARCH rollups USING PRIMARY KEY (endpoint=? AND measurement=? AND hour"
+    assert steps == {
+        f"{key}>? AND hour<?)",
+        f"{key}=?)",
+        "SEARCH rollups USING INDEX ix_rollups_missing (endpoint=? AND hour>? AND hour<?)",
+        "SEARCH readings USING INDEX ix_readings_endpoint_received_at"
+        " (endpoint=? AND received_at>? AND received_at<?)",
+    }
+    scans = {detail for detail in found if detail.startswith("SCAN")}
+    assert scans == {"SCAN anon VIRTUAL TABLE INDEX 1:"}
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_search_that_ends_early_says_how_far_it_got(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    # Both conditions hold in each hour, and never at once but in the third reading.
+    for n in range(6):
+        at = NINE + n * HOUR
+        store_only(database, Reading("data", at, (900, 10.0)), Reading("data", at, (1000, 30.0)))
+    store_only(database, Reading("data", NINE + 2 * HOUR + 1, (900, 30.0)))
+    follow(database)
+    monkeypatch.setattr(search, "PIECE_HOURS", 2)
+    text = f"pressure__lt=950&temperature__gt=25&order={order}"
+    query = parse_query(parse_qsl(text), settings, T, JSON)
+    first = page(database, query, 0)
+    assert (first.rows, first.reached) == (
+        [],
+        NINE + (2 * HOUR if order == "asc" else 4 * HOUR - 1),
+    )
+    second = page(database, replace(query, cursor=first.next), 0)
+    assert [row.id for row in second.rows] == [13]
+    whole = page(database, query)
+    assert ([row.id for row in whole.rows], whole.reached, whole.next) == ([13], None, None)
