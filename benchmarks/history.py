@@ -213,16 +213,25 @@ RARE = (
     ("the same, all stations", "gas_resistance__gte=19997"),
     ("`co2__gt=1000000`, none", "endpoint=data2&co2__gt=1000000"),
     ("the same, all stations", "co2__gt=1000000"),
+    ("`pressure__gte=1029.99`, 1 in 5,000 of three stations", "pressure__gte=1029.99"),
     ("`incomplete=1`, none", "endpoint=data2&incomplete=1"),
+    (
+        "`incomplete=1` of two measurements, none",
+        "endpoint=data4&incomplete=1&measurement=voltage&measurement=analog_value",
+    ),
     (
         "two conditions that hardly ever meet",
         "endpoint=data2&co2__gt=1990&gas_resistance__gte=19997",
+    ),
+    (
+        "two that each hold in most hours and hardly ever meet, to the end",
+        "endpoint=data2&co2__gt=1990&gas_resistance__gte=19900",
     ),
 )
 
 
 def rare(history: History) -> None:
-    """Filters with and without the hours that are skipped."""
+    """Filters with and without the hours that are skipped; no search ends early."""
     print("\n| filter | skipping hours | reading all |")
     print("|---|---:|---:|")
     for name, text in RARE:

@@ -183,10 +183,15 @@ def _back(
     """Where the page on the cursor's far side begins, unless no row is there."""
     beyond = cursor.opposite
     start = _at(beyond.side, rows[0]) if rows else beyond
-    found, reached = _fetch(
-        connection, query, [start], 1, down=start.side == "before", until_sec=until_sec
-    )
-    return start if found or reached else None
+    # A link was made from the row that it begins behind, which is mostly still there.
+    near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
+    for cursors in ([beyond, near], [start]):
+        found, reached = _fetch(
+            connection, query, cursors, 1, down=start.side == "before", until_sec=until_sec
+        )
+        if found or reached:
+            return start
+    return None
 
 
 def _at(side: Side, row: Row) -> Cursor:

@@ -84,7 +84,7 @@ def find(connection: Connection, wanted: Wanted, until_sec: float = math.inf) ->
     Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
     looked through each time.
     """
-    if not zones.can_narrow(wanted.branches, wanted.filters):
+    if _is_short(wanted) or not zones.can_narrow(wanted.branches, wanted.filters):
         return Found(_records(connection, wanted, page_statement), None)
     end, position = last_id(connection), rollups.position(connection)
     if end - position > MOST_ROWS_BEHIND:
@@ -96,6 +96,12 @@ def find(connection: Connection, wanted: Wanted, until_sec: float = math.inf) ->
     rolled_up, reached = _of_hours(connection, wanted, until_sec)
     both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=wanted.down)
     return Found(both[: wanted.rows], reached if len(both) < wanted.rows else None)
+
+
+def _is_short(wanted: Wanted) -> bool:
+    """Whether reading the window costs less than asking where to read."""
+    first, last = ms_of(wanted.low), ms_of(wanted.high)
+    return first is not None and last is not None and last - first < HOUR_MS // 2
 
 
 def _records(connection: Connection, wanted: Wanted, statement: Any) -> list[Any]:
