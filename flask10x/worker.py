@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -88,14 +89,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         os.kill(os.getpid(), signal.SIGTERM)
         return False
 
-    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGINT and SIGQUIT: leave at once.
+    def handle_quit(self, _sig: int, _frame: FrameType | None) -> None:
+        """SIGINT and SIGQUIT: leave without waiting for anybody, from the loop.
 
-        Gunicorn's own shuts the threads' pool here, in the signal handler. When the signal comes
-        while the main thread hands the pool a request, it waits for a lock that it holds itself,
-        until the master kills it. The interpreter ends the pool as well, when it ends.
+        Gunicorn's own leaves from here, wherever the main thread is. In the middle of handing a
+        request to the threads' pool that means a lock that it holds itself, or a thread that has
+        begun and is not yet in the pool's list: nobody ends that one, and the process waits for it
+        until the master kills it.
         """
-        super(ThreadWorker, self).handle_quit(sig, frame)
+        self.alive = False
+        self.cfg.worker_int(self)
+        self.method_queue.defer(_leave)
 
     def run(self) -> None:
         """Gunicorn's loop; no reader holds a thread, and with it the process, after its end."""
@@ -269,6 +273,10 @@ def _received(sock: Any) -> bytes | None:
     except OSError:
         return b""
     return data
+
+
+def _leave() -> NoReturn:
+    sys.exit(0)
 
 
 def _say(sock: Any, text: bytes) -> None:
