@@ -11,6 +11,9 @@ CHARTS := flask10x/static/vendor/uPlot.iife.min.js
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
+# Tests start the program some hundred times: it shall not be compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run develop test soak figures check format format-check lint types migrations wheel clean
 

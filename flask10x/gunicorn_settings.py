@@ -4,6 +4,7 @@ The master takes the service lock, migrates in a child process and then only for
 opens the database. Each worker opens its store after the fork.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -138,7 +139,10 @@ def _leave_with(action: Callable[[], object]) -> NoReturn:
 
 
 def when_ready(_server: Any) -> None:
-    """In the master, listening: say where people can look."""
+    """In the master, listening and about to fork: say where people can look."""
+    # What is loaded stays to the end. Unless the collector is told, it visits all of it again when
+    # each process ends: a third of the processor time of a start and a stop.
+    gc.freeze()
     if address := listening.address_to_open(_settings):
         sys.stderr.write(f"flask10x: the readings are at {address}\n")
 

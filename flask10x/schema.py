@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
 from flask10x import revisions
@@ -60,6 +58,10 @@ def _current(path: Path) -> str | None:
 
 
 def _run(settings: Settings) -> None:
+    # Nearly no start has anything to migrate, and to load Alembic takes as long as all the rest.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(revisions.migrations()).replace("%", "%%"))
     config.attributes["settings"] = settings

@@ -9,15 +9,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x import logs, schema
+from flask10x import logs
 from flask10x import settings as settings_module
 from flask10x.app import create_app
 from flask10x.gauges import Gauges
 from flask10x.readings import Reading
 from flask10x.settings import Settings
-from flask10x.sqlite import Database
+from flask10x.sqlite import Database, database_path
 from flask10x.store import Store
 from flask10x.writer import Writer
+from tests.migrated import lay_new_database
 from tests.pages import MINUTE, NINE
 
 # A deadline for each example would be an assertion about the wall clock.
@@ -54,7 +55,7 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    schema.upgrade(settings)
+    lay_new_database(database_path(settings))
     database = Database(settings)
     yield database
     database.close()

@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.migrated import lay_new_database
+
 from .senders import HOST, JSON_TYPE, Answer, ask
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -85,6 +87,8 @@ class Service:
         self.environment = _environment(self.data_dir, port, settings)
         self.wrapper: tuple[str, ...] = ()
         """A command that runs everything else: `strace`, say; it has to keep the process id."""
+        self.starts_migrated = True
+        """Whether `start` puts an empty database there, instead of the service's migration."""
         self._output = folder / f"output-{port}.txt"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -92,6 +96,8 @@ class Service:
 
     def start(self) -> None:
         """Start the service and wait until it answers; fail with its output when it ends."""
+        if self.starts_migrated and "FLASK10X_DATABASE_URL" not in self.environment:
+            lay_new_database(self.database)
         self.launch()
         wait_until(self._answers, START_WITHIN_SEC, f"/healthz answers\n{self.output()}")
 

@@ -116,6 +116,7 @@ def test_the_service_works_in_its_sandbox(service: MakeService, tmp_path: Path) 
     sandbox = Sandbox("flask10x.service", tmp_path / "calls")
     running = service(start=False)
     running.wrapper = sandbox.command
+    running.starts_migrated = False
     running.start()
     running.wait_for_workers()
     for _ in range(3):
@@ -137,6 +138,7 @@ def test_a_socket_file_works_in_the_sandbox(service: MakeService, tmp_path: Path
     sandbox = Sandbox("flask10x.service", tmp_path / "calls")
     made = service(start=False, bind=f"unix:{tmp_path}/flask10x.sock")
     made.wrapper = sandbox.command
+    made.starts_migrated = False
     made.launch()
     wait_until(lambda: answers(made), 30, "the service answers on its socket file")
     made.stop()
@@ -162,6 +164,7 @@ def test_the_nightly_commands_work_in_their_sandbox(
     running.wait_for_rows(1)
     sandbox = Sandbox(f"flask10x-{command}.service", tmp_path / "calls")
     running.wrapper = sandbox.command
+    running.starts_migrated = False
     done = running.run("-m", "flask10x", command)
     assert (done.returncode, done.stderr) == (0, "")
     assert sandbox.violations() == []

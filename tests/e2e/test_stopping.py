@@ -30,8 +30,13 @@ def stop_under_load(service: Service, how: signal.Signals, numbers: Iterator[int
 
 @pytest.mark.parametrize(
     ("how", "times"),
-    [(signal.SIGTERM, 20), (signal.SIGINT, 3)],
-    ids=["SIGTERM", "SIGINT"],
+    [
+        (signal.SIGTERM, 8),
+        (signal.SIGINT, 3),
+        pytest.param(signal.SIGTERM, 20, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 100, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+    ],
+    ids=["SIGTERM", "SIGINT", "SIGTERM-long", "SIGINT-long"],
 )
 def test_a_stop_under_load_loses_nothing(
     service: MakeService, numbers: Iterator[int], how: signal.Signals, times: int
