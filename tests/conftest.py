@@ -1,5 +1,6 @@
 """Fixtures in a chain, each on `tmp_path`: settings -> database -> writer -> app -> client."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,3 +104,8 @@ def four(writer: Writer) -> None:
     ):
         writer.submit(reading)
     writer.step()
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from visiting three thousand tests and all modules again and again."""
+    gc.freeze()
