@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -266,7 +267,15 @@ def test_charts_go_on_under_a_mouse_that_was_left_there(browser: Browser) -> Non
     )
     browser.open(f"{DAY}&measurement=co2", charts=1)
     browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-    ActionChains(browser.driver).move_to_element(browser.one(".plot .u-over")).perform()
+    # A hurried chart may be drawn anew between finding it and going there: so to its place.
+    place = browser.script(
+        "const over = document.querySelector('.plot .u-over'); over.scrollIntoView();"
+        "const box = over.getBoundingClientRect();"
+        "return [box.left + box.width / 2, box.top + box.height / 2].map(Math.round)"
+    )
+    mouse = ActionBuilder(browser.driver)
+    mouse.pointer_action.move_to_location(*place)
+    mouse.perform()
     asked = (
         "return performance.getEntriesByType('resource')"
         ".filter((entry) => entry.name.includes('series')).length"
