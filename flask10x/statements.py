@@ -19,12 +19,11 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.sql import CompoundSelect
-from sqlalchemy.sql.expression import UnaryExpression
-from sqlalchemy.sql.operators import custom_op
 
 from flask10x.cursors import Cursor
 from flask10x.operators import IS_NULL, OPERATORS
 from flask10x.question import Bound, Query
+from flask10x.sqlite_sql import unindexed
 from flask10x.stations import Station, columns_of
 from flask10x.tables import readings
 
@@ -135,14 +134,6 @@ def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
     """
     endpoint = unindexed(readings.c.endpoint)
     return or_(*(and_(endpoint == s.endpoint, *missing_clause(columns)) for s, columns in branches))
-
-
-def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column's value, of which SQLite makes no use in an index.
-
-    (https://www.sqlite.org/optoverview.html#uplus)
-    """
-    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
 def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:

@@ -8,10 +8,11 @@ index. So nothing is sorted, and nothing read beyond the last row.
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select, text, union_all
+from sqlalchemy import ColumnElement, Select, bindparam, exists, select, text, union_all
 
 from flask10x.buckets import HOUR_MS
 from flask10x.operators import IS_NULL, OPERATORS
+from flask10x.sqlite_sql import listed, unindexed
 from flask10x.statements import (
     Branch,
     EndKind,
@@ -22,7 +23,6 @@ from flask10x.statements import (
     missing_clause,
     off_index,
     select_rows,
-    unindexed,
 )
 from flask10x.stations import Station
 from flask10x.tables import readings
@@ -84,17 +84,12 @@ def rows_statement(
         .where(
             hours_of.c.endpoint == station.endpoint, hours_of.c.measurement == station.columns[0]
         )
-        .where(hours_of.c.hour.in_(_listed(station)))
+        .where(hours_of.c.hour.in_(listed(hours_name(station))))
         .where(readings.c.endpoint == station.endpoint, at >= start, at < start + HOUR_MS)
         .where(*conditions, *missing_clause(missing))
         for station, missing in branches
     ]
     return _merged(selects, ("hour", "received_at", "id"), down).limit(bindparam("rows"))
-
-
-def _listed(station: Station) -> Select[Any]:
-    hours = func.json_each(bindparam(hours_name(station))).table_valued("value")
-    return select(hours.c.value)
 
 
 @lru_cache(maxsize=256)

@@ -33,6 +33,7 @@ LAYERS = {
         "rows",
         "sqlite",
         "sqlite_file",
+        "sqlite_sql",
         "tables",
         "texts",
         "times",

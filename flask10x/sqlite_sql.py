@@ -1,0 +1,24 @@
+"""The expressions that only SQLite understands, or that only its planner needs."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy.sql.expression import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column's value, of which SQLite makes no use in an index.
+
+    (https://www.sqlite.org/optoverview.html#uplus)
+    """
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+
+
+def listed(name: str) -> Select[Any]:
+    """The numbers of a JSON list, the parameter of this name.
+
+    (https://www.sqlite.org/json1.html#jeach)
+    """
+    numbers = func.json_each(bindparam(name)).table_valued("value")
+    return select(numbers.c.value)
