@@ -39,9 +39,9 @@ pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (need
 test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 5 minutes)
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
 
-soak: $(VENV)/.develop ## the long variants (hours); then `make figures` renews the table of docs/durability.md
+soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of docs/durability.md
 	rm -f $(FIGURES)
-	FAULT_FIGURES=$(abspath $(FIGURES)) $(BIN)/python -m pytest -m long
+	FAULT_FIGURES=$(abspath $(FIGURES)) $(BIN)/python -m pytest -m long -n 5 --dist worksteal
 
 figures: $(VENV)/.develop
 	$(BIN)/python -m tests.faults.table
