@@ -43,14 +43,18 @@ class Pace:
         self._kept_back: dict[tuple[str, ...], int] = {}
         self._due_sec: dict[tuple[str, ...], float] = {}
 
-    def turn(self, *kind: str) -> int | None:
-        """How many were kept back since the last line of this kind; None: keep this one back."""
+    def turn(self, *kind: str) -> str | None:
+        """How a line of this kind ends: with how many were kept back since the last one, if any.
+
+        None: keep this one back.
+        """
         with self._lock:
             if time.monotonic() < self._due_sec.get(kind, 0.0):
                 self._kept_back[kind] = self._kept_back.get(kind, 0) + 1
                 return None
             self._due_sec[kind] = time.monotonic() + LOG_EVERY_SEC
-            return self._kept_back.pop(kind, 0)
+            kept_back = self._kept_back.pop(kind, 0)
+            return f" ({kept_back} more since the last such line)" if kept_back else ""
 
 
 class Doors:
@@ -94,12 +98,11 @@ class Doors:
 
     def _refuse(self, status: int, error: str, hint: str, why: str, header: str = "") -> Response:
         place = request.url_rule.rule if request.url_rule else "unknown page"
-        kept_back = self._pace.turn(place, why)
-        if kept_back is not None:
+        more = self._pace.turn(place, why)
+        if more is not None:
             shown = (
                 f" ({header}: {request.headers.get(header, '')[:SHOWN_CHARS]!r})" if header else ""
             )
-            more = f" ({kept_back} more since the last such line)" if kept_back else ""
             log.warning("%s refused: %s%s, from %s%s", place, why, shown, sender(), more)
         answer = jsonify(error=error, hint=hint)
         answer.status_code = status

@@ -122,9 +122,8 @@ def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
 
 
 def _no_place() -> Response:
-    kept_back = _pace.turn("no place")
-    if kept_back is not None:
-        more = f" ({kept_back} more since the last such line)" if kept_back else ""
+    more = _pace.turn("no place")
+    if more is not None:
         log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
     answer = jsonify(error="too many downloads at once")
     answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE

@@ -6,13 +6,12 @@ import socket
 import time
 
 from flask10x.errors import SettingsError
+from flask10x.service import EVERYWHERE
 from flask10x.settings import PREFIX, Settings
 
 # What gunicorn itself would wait for a service that is just leaving.
 FREE_WITHIN_SEC = 5.0
 POLL_SEC = 0.1
-# Addresses that stand for all of this machine.
-EVERYWHERE = ("", "0.0.0.0", "[::]")  # noqa: S104
 # What may be told more plainly than the system does.
 REMEDIES = {
     errno.EADDRINUSE: "another program listens there; `sudo ss -ltnp` shows which."

@@ -1,7 +1,8 @@
 """Why a question to the history, or a reading, is refused, in the reader's language.
 
 The reasons are made in English where they are found, stay so in JSON and in the database, and are
-put into Japanese here, by their wording. One that has no translation is shown in English: better than none.
+put into Japanese here, by their wording. One that has no translation is shown in English: better
+than none.
 """
 
 import re

@@ -58,7 +58,7 @@ def _current(path: Path) -> str | None:
 
 
 def _run(settings: Settings) -> None:
-    # Nearly no start has anything to migrate, and to load Alembic takes as long as all the rest.
+    # Nearly no start has anything to migrate; the others need not load Alembic.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

@@ -10,13 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from flask10x.buckets import HOUR_MS, Bucket, Window
 from flask10x.sqlite_sql import unindexed
-from flask10x.statements import (
-    Branch,
-    FilterShape,
-    filter_clauses,
-    missing_clause,
-    sums_of,
-)
+from flask10x.statements import Branch, FilterShape, filter_clauses, missing_clause, sums_of
 from flask10x.stations import Measurement, Station
 from flask10x.tables import readings, rollups
 

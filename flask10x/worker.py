@@ -155,9 +155,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._linger(conn)
 
     def _note(self, level: int, client: Any, what: str, why: str) -> None:
-        kept_back = self.pace.turn(what)
-        if kept_back is not None:
-            more = f" ({kept_back} more since the last such line)" if kept_back else ""
+        more = self.pace.turn(what)
+        if more is not None:
             sender = client[0] if client else "a local client"
             log.log(level, "Request of %s %s: %s%s", sender, what, why[:SHOWN_CHARS], more)
 
