@@ -7,7 +7,7 @@ PROCESSES ?= 6
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 
-CHARTS := flask10x/static/vendor/uPlot.iife.min.js
+CHARTS := flask10x/web/static/vendor/uPlot.iife.min.js
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
@@ -70,7 +70,7 @@ wheel: $(VENV)/.develop ## build the wheel into dist/
 	$(BIN)/python -m build
 
 clean: ## remove what was installed and built; the data in instance/ stays
-	rm -rf $(VENV) dist build node_modules flask10x/static/vendor
+	rm -rf $(VENV) dist build node_modules flask10x/web/static/vendor
 
 $(CHARTS): package-lock.json
 	npm ci --omit=dev

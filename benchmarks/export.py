@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from flask10x import schema
-from flask10x import settings as settings_module
-from flask10x.settings import Settings
-from flask10x.stations import STATIONS, Station
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.readings.stations import STATIONS, Station
 
 FIRST_MS = 1_600_000_000_000
 STEP_MS = 5_000
@@ -125,7 +125,7 @@ def with_flask10x(*arguments: str) -> Callable[[Settings], None]:
     """`flask10x export` with these arguments, in this process."""
 
     def run(_: Settings) -> None:
-        from flask10x.cli import main  # noqa: PLC0415
+        from flask10x.commands.main import main  # noqa: PLC0415
 
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         main(["export", *arguments])

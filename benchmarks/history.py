@@ -28,16 +28,19 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask10x import queries, rollup_check, rollups, schema, search, series
-from flask10x import settings as settings_module
-from flask10x.cursors import Cursor
-from flask10x.filters import JSON, SERIES, View, parse_query
-from flask10x.queries import Page
-from flask10x.question import Query
-from flask10x.series import Chart
-from flask10x.settings import Settings
-from flask10x.sqlite import Database, last_id
-from flask10x.statements import asked, kind_of_end, page_statement, parameters_of
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.cursors import Cursor
+from flask10x.database.engine import Database, last_id
+from flask10x.history import charts as series
+from flask10x.history import pages as queries
+from flask10x.history import rollup_check, rollups, search
+from flask10x.history.charts import Chart
+from flask10x.history.pages import Page
+from flask10x.history.parameters import JSON, SERIES, View, parse_query
+from flask10x.history.query import Query
+from flask10x.history.statements import asked, kind_of_end, page_statement, parameters_of
 
 FIRST_MS = 1_600_000_000_000
 # Four stations, each every 20 s.

@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from flask10x import settings as settings_module
-from flask10x.sqlite import Database, database_path
-from flask10x.tables import metadata
+from flask10x.config import settings as settings_module
+from flask10x.database.engine import Database, database_path
+from flask10x.database.tables import metadata
 
 
 def run() -> None:

@@ -17,7 +17,7 @@ def main() -> None:
     """Export; the exit status is that of `flask10x export`."""
     if find_spec("flask10x") is None and INSTALLED.exists():
         os.execv(INSTALLED, [str(INSTALLED), *sys.argv])  # noqa: S606
-    from flask10x.cli import main as command_line  # noqa: PLC0415
+    from flask10x.commands.main import main as command_line  # noqa: PLC0415
 
     command_line(["export", *sys.argv[1:]])
 

@@ -10,17 +10,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x import logs
-from flask10x import settings as settings_module
-from flask10x.app import create_app
-from flask10x.gauges import Gauges
-from flask10x.readings import Reading
-from flask10x.settings import Settings
-from flask10x.sqlite import Database, database_path
-from flask10x.store import Store
-from flask10x.writer import Writer
-from tests.migrated import lay_new_database
-from tests.pages import MINUTE, NINE
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database, database_path
+from flask10x.readings.parse import Reading
+from flask10x.recording.writer import Writer
+from flask10x.runtime.store import Store
+from flask10x.system import logs
+from flask10x.system.gauges import Gauges
+from flask10x.web.app import create_app
+from tests.support.html import MINUTE, NINE
+from tests.support.new_database import lay_new_database
 
 # A deadline for each example would be an assertion about the wall clock.
 hypothesis.settings.register_profile("flask10x", deadline=None)

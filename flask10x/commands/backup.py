@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from flask10x import settings
-from flask10x.backup import DEFAULT_KEEP, backup
+from flask10x.config import settings
 from flask10x.errors import BackupRunning
+from flask10x.maintenance.backup import DEFAULT_KEEP, backup
 
 # As with two exports at once: this status tells cron's mail which it was.
 ALREADY_RUNNING_STATUS = 3

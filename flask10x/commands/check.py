@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from flask10x import settings
-from flask10x.findings import Finding, worst
-from flask10x.health import check
+from flask10x.config import settings
+from flask10x.maintenance.check import check
+from flask10x.maintenance.findings import Finding, worst
 
 
 @click.command()

@@ -9,18 +9,18 @@ import click
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import settings
-from flask10x.commands.actions import only_one
+from flask10x.commands.options import only_one
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.file import existing_database
 from flask10x.errors import SchemaError
-from flask10x.export import dry_run, export
-from flask10x.locks import FileLock, lock_path
-from flask10x.outcomes import Outcome
-from flask10x.rebuild import rebuild
-from flask10x.settings import Settings
-from flask10x.sqlite import Database
-from flask10x.sqlite_file import existing_database
-from flask10x.stations import STATIONS, Station
-from flask10x.verify import verify
+from flask10x.export.append import dry_run, export
+from flask10x.export.outcome import Outcome
+from flask10x.export.rebuild import rebuild
+from flask10x.export.verify import verify
+from flask10x.readings.stations import STATIONS, Station
+from flask10x.system.locks import FileLock, lock_path
 
 # Two exports at once would write the same rows; this status tells cron's mail which it was.
 ALREADY_RUNNING_STATUS = 3

@@ -7,17 +7,17 @@ import click
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import settings
 from flask10x.commands.progress import progress
-from flask10x.disk import size
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database, reason_of
+from flask10x.database.file import existing_database
+from flask10x.database.tables import imports
 from flask10x.errors import Flask10xError, SchemaError
-from flask10x.importing import Outcome, import_file
-from flask10x.locks import FileLock, lock_path
-from flask10x.settings import Settings
-from flask10x.sqlite import Database, reason_of
-from flask10x.sqlite_file import existing_database
-from flask10x.stations import BY_ENDPOINT
-from flask10x.tables import imports
+from flask10x.importing.importer import Outcome, import_file
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.system.disk import size
+from flask10x.system.locks import FileLock, lock_path
 
 FAILED_STATUS = 1
 ALREADY_RUNNING_STATUS = 3

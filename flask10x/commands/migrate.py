@@ -4,10 +4,11 @@ import sys
 
 import click
 
-from flask10x import revisions, schema, settings
+from flask10x.config import settings
+from flask10x.database import revisions, schema
+from flask10x.database.engine import database_path
+from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, naming_the_setting
 from flask10x.errors import DatabaseDamaged
-from flask10x.service import DAMAGED, DAMAGED_STATUS, naming_the_setting
-from flask10x.sqlite import database_path
 
 
 @click.command()

@@ -10,14 +10,15 @@ from dataclasses import replace
 import click
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import rejected, settings
-from flask10x.rejected import Kept, Selection
-from flask10x.replay import Outcome, replay
-from flask10x.settings import Settings
-from flask10x.sqlite import Database, reason_of
-from flask10x.sqlite_file import existing_database
-from flask10x.stations import BY_ENDPOINT
-from flask10x.times import local_text, parse_bound
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database, reason_of
+from flask10x.database.file import existing_database
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.times import local_text, parse_bound
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.replay import Outcome, replay
 
 LISTED_ROWS = 20
 # A list shows one line for each reading; `show` has the rest.

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from flask10x import revisions, settings
-from flask10x.amounts import amount
-from flask10x.restore import Restored, restore
-from flask10x.sqlite import database_path
+from flask10x.config import settings
+from flask10x.database import revisions
+from flask10x.database.engine import database_path
+from flask10x.maintenance.restore import Restored, restore
+from flask10x.system.wording import amount
 
 
 @click.command()

@@ -5,18 +5,19 @@ import sys
 import click
 from sqlalchemy.exc import DBAPIError
 
-from flask10x import rollup_check, rollups, settings
-from flask10x.amounts import amount
-from flask10x.buckets import HOUR_MS
-from flask10x.commands.actions import only_one
+from flask10x.commands.options import only_one
 from flask10x.commands.progress import progress
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database, last_id, reason_of
+from flask10x.database.file import existing_database
 from flask10x.errors import Flask10xError
-from flask10x.rollup_check import Difference
-from flask10x.rollups import Sums
-from flask10x.settings import Settings
-from flask10x.sqlite import Database, last_id, reason_of
-from flask10x.sqlite_file import existing_database
-from flask10x.times import local_text
+from flask10x.history import rollup_check, rollups
+from flask10x.history.buckets import HOUR_MS
+from flask10x.history.rollup_check import Difference
+from flask10x.history.rollups import Sums
+from flask10x.readings.times import local_text
+from flask10x.system.wording import amount
 
 SHOWN_DIFFERENCES = 10
 

@@ -5,10 +5,10 @@ import sys
 
 import click
 
-from flask10x import settings, tokens
+from flask10x.config import settings, tokens
 
-GUNICORN = ("-m", "gunicorn", "-c", "python:flask10x.gunicorn_settings")
-DEVELOPMENT = ("-m", "flask10x.development")
+GUNICORN = ("-m", "gunicorn", "-c", "python:flask10x.server.gunicorn_conf")
+DEVELOPMENT = ("-m", "flask10x.server.development")
 
 
 @click.command()

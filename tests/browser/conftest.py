@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
+from tests.browser.house import furnish
 from tests.e2e.conftest import make_services
 from tests.e2e.service import PROJECT, Service
-
-from .chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
-from .house import furnish
 
 CHARTS = PROJECT / "flask10x" / "static" / "vendor" / "uPlot.iife.min.js"
 

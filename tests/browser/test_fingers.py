@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from selenium.webdriver import ActionChains, Keys
 
-from .chromium import Browser
+from tests.browser.chromium import Browser
 
 FORMAT = "%Y-%m-%d %H:%M:%S"
 CO2 = "/history?from=-24h&endpoint=data2&measurement=co2"

@@ -10,10 +10,9 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from tests.browser.chromium import Browser
+from tests.browser.house import send
 from tests.e2e.service import Service
-
-from .chromium import Browser
-from .house import send
 
 DAY = "/history?from=-24h"
 # Temperature, pressure, humidity, CO2, gas resistance.

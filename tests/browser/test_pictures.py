@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.browser.chromium import Browser
+from tests.browser.house import send
 from tests.e2e.service import Service
-
-from .chromium import Browser
-from .house import send
 
 # Where `make pictures` wants them.
 WANTED = os.environ.get("PICTURES")

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.by import By
 
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of
 from tests.e2e.service import PROJECT, Service
-
-from .chromium import Browser, chromium
-from .conftest import base_of
 
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 DAY = "/history?from=-24h"

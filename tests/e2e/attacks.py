@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
-from .senders import HOST, ask, reading_of
+from tests.e2e.senders import HOST, ask, reading_of
 
 BODY = json.dumps(reading_of(1)).encode()
 HEAD = b"POST /data2 HTTP/1.1\r\nHost: pi\r\nContent-Type: application/json\r\n"

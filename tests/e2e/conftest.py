@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from .service import Service, reserved_port
+from tests.e2e.service import Service, reserved_port
 
 OUTPUT_SHOWN_LINES = 80
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 
-from .senders import ANSWER_TIMEOUT_SEC, LATEST_ANSWER_SEC, Client, reading_of
-from .service import Service, wait_until
+from tests.e2e.senders import ANSWER_TIMEOUT_SEC, LATEST_ANSWER_SEC, Client, reading_of
+from tests.e2e.service import Service, wait_until
 
 BURST_SEC = 0.2
 BURST_ANSWERS = 50

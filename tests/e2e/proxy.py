@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .senders import HOST
-from .service import PROJECT, wait_until
+from tests.e2e.senders import HOST
+from tests.e2e.service import PROJECT, wait_until
 
 SITE = PROJECT / "deploy" / "nginx-flask10x.conf"
 # Debian has it where only root's PATH leads.

@@ -15,9 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.migrated import lay_new_database
-
-from .senders import HOST, JSON_TYPE, Answer, ask
+from tests.e2e.senders import HOST, JSON_TYPE, Answer, ask
+from tests.support.new_database import lay_new_database
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = PROJECT.parent / "shared"

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from flask10x import backup as backup_module
-from flask10x import settings as settings_module
-from flask10x.backup import backup
-from flask10x.settings import Settings
-
-from .conftest import MakeService
-from .load import Load, check_rows
-from .senders import reading_of
-from .service import Service, wait_until
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.maintenance import backup as backup_module
+from flask10x.maintenance.backup import backup
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load, check_rows
+from tests.e2e.senders import reading_of
+from tests.e2e.service import Service, wait_until
 
 BACKUPS = 20
 

@@ -10,10 +10,10 @@ from contextlib import closing
 
 import pytest
 
-from .conftest import MakeService
-from .load import Load, check_rows, stored_numbers
-from .senders import LATEST_ANSWER_SEC, check_ingest_answer, reading_of
-from .service import Service, wait_until
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load, check_rows, stored_numbers
+from tests.e2e.senders import LATEST_ANSWER_SEC, check_ingest_answer, reading_of
+from tests.e2e.service import Service, wait_until
 
 KILLS = 3
 # Three times as many as both workers have threads to work with.

@@ -7,10 +7,10 @@ import sqlite3
 import time
 from contextlib import closing
 
-from .conftest import MakeService
-from .load import Load, check_rows, stored_numbers
-from .senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
-from .service import WORKERS, Service, open_files, wait_until
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load, check_rows, stored_numbers
+from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
+from tests.e2e.service import WORKERS, Service, open_files, wait_until
 
 
 def test_a_second_service_on_the_same_database_is_refused(service: MakeService) -> None:

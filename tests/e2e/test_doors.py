@@ -11,13 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from flask10x import settings as settings_module
-from flask10x.backup import backup
-
-from .conftest import MakeService, make_services
-from .senders import ANSWER_TIMEOUT_SEC, HOST, Answer, exchange, raw_connection, read_answer
-from .service import Service
-from .test_stopping import reload_workers
+from flask10x.config import settings as settings_module
+from flask10x.maintenance.backup import backup
+from tests.e2e.conftest import MakeService, make_services
+from tests.e2e.senders import (
+    ANSWER_TIMEOUT_SEC,
+    HOST,
+    Answer,
+    exchange,
+    raw_connection,
+    read_answer,
+)
+from tests.e2e.service import Service
+from tests.e2e.test_stopping import reload_workers
 
 WRITE = "write-0123456789abcdef"
 READ = "read-0123456789abcdef"

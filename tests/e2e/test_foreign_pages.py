@@ -12,8 +12,8 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 
-from .conftest import MakeService
-from .service import Service, wait_until
+from tests.e2e.conftest import MakeService
+from tests.e2e.service import Service, wait_until
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # Every name leads to this machine. Over HTTP the browser trusts none of these, as at home: it sends

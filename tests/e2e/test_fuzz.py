@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from .conftest import MakeService
-from .senders import Answer, Client, check_ingest_answer
-from .service import Service
+from tests.e2e.conftest import MakeService
+from tests.e2e.senders import Answer, Client, check_ingest_answer
+from tests.e2e.service import Service
 
 EXAMPLES, LONG_EXAMPLES = 300, 20_000
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .conftest import MakeService
-from .senders import Answer, check_ingest_answer
-from .service import SHARED, Service
+from tests.e2e.conftest import MakeService
+from tests.e2e.senders import Answer, check_ingest_answer
+from tests.e2e.service import SHARED, Service
 
 HEADERS = {
     "PicodataX.csv": "current_time,Pressure,Tempereture",

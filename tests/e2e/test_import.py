@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from .conftest import MakeService
-from .load import Load
-from .service import SHARED
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.service import SHARED
 
 REAL = SHARED / "real" / "BedRoomEnv.csv"
 ROWS = 60_000

@@ -6,15 +6,22 @@ from contextlib import ExitStack
 
 import pytest
 
-from flask10x.ingest import BODY_MAX_BYTES
-
-from .attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
-from .conftest import make_services
-from .proxy import Proxy, needs_nginx
-from .senders import HOST, Answer, ask, check_ingest_answer, exchange, raw_connection, read_answer
-from .service import Service, reserved_port, wait_until
-from .test_golden import check_answer, recorded
-from .test_senders import (
+from flask10x.web.ingest import BODY_MAX_BYTES
+from tests.e2e.attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
+from tests.e2e.conftest import make_services
+from tests.e2e.proxy import Proxy, needs_nginx
+from tests.e2e.senders import (
+    HOST,
+    Answer,
+    ask,
+    check_ingest_answer,
+    exchange,
+    raw_connection,
+    read_answer,
+)
+from tests.e2e.service import Service, reserved_port, wait_until
+from tests.e2e.test_golden import check_answer, recorded
+from tests.e2e.test_senders import (
     GOOD,
     LIMIT_BYTES,
     STORED,
@@ -25,7 +32,7 @@ from .test_senders import (
     padded,
     sized,
 )
-from .test_slow_clients import HEALTHY_WITHIN_SEC, PROBED_FOR_SEC, ROWS
+from tests.e2e.test_slow_clients import HEALTHY_WITHIN_SEC, PROBED_FOR_SEC, ROWS
 
 pytestmark = needs_nginx
 

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pandas
 
-from .conftest import MakeService
-from .load import Load
-from .senders import LATEST_ANSWER_SEC, Client, check_ingest_answer
-from .service import SHARED, Service
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.senders import LATEST_ANSWER_SEC, Client, check_ingest_answer
+from tests.e2e.service import SHARED, Service
 
 CLIENTS = 4
 READINGS = 5000

@@ -2,9 +2,9 @@
 
 import json
 
-from .conftest import MakeService
-from .load import Load, check_rows
-from .service import Service, wait_until
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load, check_rows
+from tests.e2e.service import Service, wait_until
 
 HALF = {"mh_z19": {"co2": 650}, "mq_2": {"analog_value": 12, "voltage": 1}, "ds18b20": None}
 

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from flask10x import settings as settings_module
+from flask10x.config import settings as settings_module
+from flask10x.database.owner import running
 from flask10x.errors import ServiceError
-from flask10x.service import running
-from tests.dying import need_strace
-from tests.test_deploy import DEPLOY, SERVICES, needs_systemd
-
-from .conftest import MakeService
-from .service import Service, wait_until
-from .test_stopping import reload_workers
+from tests.contract.test_deploy import DEPLOY, SERVICES, needs_systemd
+from tests.e2e.conftest import MakeService
+from tests.e2e.service import Service, wait_until
+from tests.e2e.test_stopping import reload_workers
+from tests.support.strace import need_strace
 
 # 1.5 on systemd's scale from 0 (nothing is possible) to 10.
 THRESHOLD = "15"

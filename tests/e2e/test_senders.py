@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from .senders import (
+from tests.e2e.senders import (
     JSON_TYPE,
     Answer,
     check_ingest_answer,
@@ -13,7 +13,7 @@ from .senders import (
     raw_connection,
     read_answer,
 )
-from .service import Service
+from tests.e2e.service import Service
 
 GOOD = b'{"pressure": "1013.25hPa", "temperature": "25.1C"}'
 STORED = ("data", 1013.25, 25.1)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from .attacks import (
+from tests.e2e.attacks import (
     ATTACKS,
     HEAD,
     Attack,
@@ -23,9 +23,9 @@ from .attacks import (
     slowest_answer_sec,
     under,
 )
-from .conftest import make_services
-from .senders import check_ingest_answer, raw_connection, read_answer, reading_of
-from .service import PROJECT, Service, open_files, wait_until
+from tests.e2e.conftest import make_services
+from tests.e2e.senders import check_ingest_answer, raw_connection, read_answer, reading_of
+from tests.e2e.service import PROJECT, Service, open_files, wait_until
 
 HEALTHY_WITHIN_SEC = 2.0
 PROBED_FOR_SEC = 1.5

@@ -6,11 +6,10 @@ import time
 
 import pytest
 
-from flask10x.service import Running
-
-from .conftest import MakeService
-from .service import WORKERS, Service, wait_until
-from .test_stopping import reload_workers
+from flask10x.database.owner import Running
+from tests.e2e.conftest import MakeService
+from tests.e2e.service import WORKERS, Service, wait_until
+from tests.e2e.test_stopping import reload_workers
 
 # Gunicorn kills after 30 s; a worker that missed its SIGTERM lives until then.
 PROMPTLY_SEC = 12.0

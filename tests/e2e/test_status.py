@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from .conftest import MakeService
-from .senders import Answer, ask, raw_connection, read_answer, reading_of
-from .service import Service, wait_until
+from tests.e2e.conftest import MakeService
+from tests.e2e.senders import Answer, ask, raw_connection, read_answer, reading_of
+from tests.e2e.service import Service, wait_until
 
 ASKED_TIMES = 50
 BODIES: dict[str, object] = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import MakeService
-from .load import Load, check_rows
-from .service import WORKERS, Service, wait_until
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load, check_rows
+from tests.e2e.service import WORKERS, Service, wait_until
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .service import PROJECT, Service, reserved_port
+from tests.e2e.service import PROJECT, Service, reserved_port
 
 VENDOR = PROJECT / "flask10x" / "static" / "vendor"
 CHARTS = "uPlot.iife.min.js"
@@ -36,8 +36,8 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
     assert {
         "flask10x/migrations/env.py",
         "flask10x/migrations/versions/0001_readings.py",
-        "flask10x/templates/history.html",
-        "flask10x/static/flask10x.css",
+        "flask10x/web/templates/history.html",
+        "flask10x/web/static/flask10x.css",
         "flask10x/py.typed",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "migrations", "benchmarks"))]

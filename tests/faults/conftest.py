@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.settings import READERS
+from flask10x.config.settings import READERS
 from tests.e2e.conftest import service  # noqa: F401
 
 

@@ -17,11 +17,10 @@ import pytest
 from tests.e2e.conftest import MakeService, make_services
 from tests.e2e.load import Load, stored_numbers
 from tests.e2e.service import Service, wait_until
-
-from .figures import Account, account, record
-from .repeat import harder_promise, repeated
-from .sender import Sender
-from .test_kills import variant
+from tests.faults.figures import Account, account, record
+from tests.faults.repeat import harder_promise, repeated
+from tests.faults.sender import Sender
+from tests.faults.test_kills import variant
 
 Region = tuple[int, int]
 SEED_ROWS = 20_000

@@ -12,11 +12,10 @@ import pytest
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
-
-from .figures import account, record
-from .repeat import harder_promise, repeated
-from .sender import Sender
-from .test_kills import variant, wait_for_ready_workers
+from tests.faults.figures import account, record
+from tests.faults.repeat import harder_promise, repeated
+from tests.faults.sender import Sender
+from tests.faults.test_kills import variant, wait_for_ready_workers
 
 HOOKS = Path(__file__).with_name("hooks")
 

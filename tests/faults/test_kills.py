@@ -13,10 +13,9 @@ from tests.e2e.load import Load
 from tests.e2e.service import WORKERS, Service, wait_until
 from tests.e2e.test_crashes import database_files
 from tests.e2e.test_stopping import reload_workers
-
-from .figures import account, record
-from .repeat import harder_promise, repeated
-from .sender import Sender
+from tests.faults.figures import account, record
+from tests.faults.repeat import harder_promise, repeated
+from tests.faults.sender import Sender
 
 # What one worker can lose at most is its queue, the batch in hand included.
 QUEUE = 500

@@ -17,12 +17,11 @@ import pytest
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
-
-from .figures import account, record
-from .power import Power, mixed
-from .repeat import repeated
-from .sender import Sender
-from .test_kills import moment, variant
+from tests.faults.figures import account, record
+from tests.faults.power import Power, mixed
+from tests.faults.repeat import repeated
+from tests.faults.sender import Sender
+from tests.faults.test_kills import moment, variant
 
 SOURCE = Path(__file__).with_name("powercut.c")
 SEED = 20_261_124

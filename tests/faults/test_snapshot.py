@@ -10,11 +10,10 @@ from typing import Any
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
-
-from .figures import account, record
-from .repeat import harder_promise, lasting
-from .sender import Sender
-from .test_kills import variant
+from tests.faults.figures import account, record
+from tests.faults.repeat import harder_promise, lasting
+from tests.faults.sender import Sender
+from tests.faults.test_kills import variant
 
 LIMIT_BYTES = 4_000_000
 ALARM_BYTES = 16_000_000

@@ -12,11 +12,10 @@ from tests.e2e.load import Load
 from tests.e2e.senders import raw_connection, read_answer, reading_of
 from tests.e2e.service import STOP_WITHIN_SEC, WORKERS, Service, wait_until
 from tests.e2e.test_status import accepted_by
-
-from .figures import account, record
-from .repeat import repeated
-from .sender import Sender, write_lock
-from .test_kills import variant
+from tests.faults.figures import account, record
+from tests.faults.repeat import repeated
+from tests.faults.sender import Sender, write_lock
+from tests.faults.test_kills import variant
 
 QUEUE = 50
 

@@ -17,12 +17,11 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import WORKERS, Service, wait_until
-from tests.provoked import small_disk
-
-from .figures import Account, account, record
-from .repeat import harder_promise, lasting, repeated
-from .sender import Sender, write_lock
-from .test_kills import variant, wait_for_ready_workers
+from tests.faults.figures import Account, account, record
+from tests.faults.repeat import harder_promise, lasting, repeated
+from tests.faults.sender import Sender, write_lock
+from tests.faults.test_kills import variant, wait_for_ready_workers
+from tests.support.outside_faults import small_disk
 
 # A short queue fills in seconds, and with single commits only when the store has failed.
 # A second is long enough for a commit here, and what can't be committed costs that much each.

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.service import PROJECT
-
-from . import table
+from tests.faults import table
 
 RUN: dict[str, Any] = {
     **{"fault": "worker-kill", "variant": "ACK=enqueued, SYNCHRONOUS=FULL", "times": 200},

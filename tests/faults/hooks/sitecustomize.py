@@ -13,7 +13,7 @@ from typing import Any
 
 def die_on(marker: Path) -> None:
     """Make writers die, one for each time that the marker is put there."""
-    from flask10x.writer import Writer  # noqa: PLC0415
+    from flask10x.recording.writer import Writer  # noqa: PLC0415
 
     usual = Writer._store
 

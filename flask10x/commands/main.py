@@ -1,0 +1,66 @@
+"""The command `flask10x`; each command is a module of `flask10x/commands`, loaded when called."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+
+from flask10x.config.settings import process_user
+from flask10x.errors import Flask10xError
+
+COMMANDS = (
+    "serve",
+    "migrate",
+    "export",
+    "import",
+    "backup",
+    "restore",
+    "check",
+    "rejected",
+    "rollups",
+)
+# Python keeps this word for itself.
+MODULES = {"import": "import_"}
+
+
+class _Commands(click.Group):
+    """Loads only the command that was asked for, so that `export` never loads Flask."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"flask10x.commands.{MODULES.get(name, name)}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flask10x")
+def group() -> None:
+    """Flask10X keeps the readings of sensors in SQLite and writes the old CSV files."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors end in one line on stderr and exit status 1.
+
+    Only a mistake of the program shows a traceback: what the system refuses (a folder, a disk) is
+    for the operator to mend. `arguments` stand for those of the process.
+    """
+    # A command says itself what went wrong; the log is the service's.
+    logging.getLogger("flask10x").addHandler(logging.NullHandler())
+    try:
+        group.main(None if arguments is None else list(arguments), prog_name="flask10x")
+    except PermissionError as error:
+        sys.stderr.write(
+            f"flask10x: {error}; user {process_user()} may not: run it as the user of the service"
+            " (sudo -u flask10x), or change the owner of the file\n"
+        )
+        sys.exit(1)
+    except (Flask10xError, OSError) as error:
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(1)

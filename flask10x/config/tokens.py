@@ -1,0 +1,118 @@
+"""Tokens: who may write, who may read (docs/security.md).
+
+They stand in a file that others can't read, or in a credential of systemd, one a line:
+`<station> <token>`, or `* <token>` for all stations. Empty lines and lines that begin with # count
+for nothing. Memory holds only their hashes, and no message shows a token or a part of one.
+"""
+
+import codecs
+import hmac
+import os
+import re
+import stat
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from flask10x.config.setting_values import CREDENTIAL
+from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.errors import SettingsError
+from flask10x.readings.stations import BY_ENDPOINT
+
+ALL = "*"
+# What an Authorization header takes without quoting (RFC 6750, section 2.1). Sixteen characters are
+# the least that nobody tries through; what the documents make (`openssl rand -hex 32`) has 64.
+TOKEN = re.compile(rb"(?=.{16,200}$)[A-Za-z0-9._~+/-]+=*")
+WANTED = "a token is 16 to 200 letters, digits or any of -._~+/ (openssl rand -hex 32 makes one)"
+# A household has a handful; a file beyond this is not a file of tokens.
+MAX_FILE_BYTES = 100_000
+OTHERS = stat.S_IROTH | stat.S_IWOTH
+
+
+class Tokens:
+    """The tokens of one door."""
+
+    def __init__(self, tokens: list[tuple[str, bytes]]) -> None:
+        """Each is a station's endpoint, or `*`, and the token."""
+        self._hashes = tuple((station, sha256(token).digest()) for station, token in tokens)
+
+    def open_for(self, token: str, station: str = ALL) -> bool:
+        """Whether this token is one of those for that station, or of those for all.
+
+        Takes as long whichever it is like: hashes of one length, and always all of them.
+        """
+        given = sha256(token.encode("utf-8", "backslashreplace")).digest()
+        found = False
+        for who, known in self._hashes:
+            found |= hmac.compare_digest(known, given) and who in (ALL, station)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The tokens of both doors; None for a door that is open to everybody."""
+
+    write: Tokens | None
+    read: Tokens | None
+
+
+def load(settings: Settings) -> Keyring:
+    """Read the files that the settings name; raises SettingsError with the place, never a token."""
+    return Keyring(
+        write=_read("WRITE_TOKENS_FILE", settings.write_tokens_file, {ALL, *BY_ENDPOINT}),
+        read=_read("READ_TOKENS_FILE", settings.read_tokens_file, {ALL}),
+    )
+
+
+def _read(setting: str, named: str, stations: set[str]) -> Tokens | None:
+    if not named:
+        return None
+    place = f"{PREFIX}{setting} is {named}"
+    text = _text(place, _path(place, named))
+    found = []
+    # Some editors put a BOM at the beginning, which nobody sees.
+    for number, line in enumerate(text.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
+        words = line.split()
+        if words and not words[0].startswith(b"#"):
+            found.append(_token(f"{place}: line {number}", words, stations))
+    if not found:
+        raise SettingsError(f"{place}: there is no token in it; {WANTED}")
+    return Tokens(found)
+
+
+def _path(place: str, named: str) -> Path:
+    if not named.startswith(CREDENTIAL):
+        return Path(named)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise SettingsError(
+            f"{place}: systemd gave no credentials; LoadCredential= belongs into the unit"
+        )
+    return Path(folder) / named.removeprefix(CREDENTIAL)
+
+
+def _text(place: str, path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{place}: user {process_user()} cannot read it: {error}") from None
+    if mode & OTHERS:
+        raise SettingsError(f"{place}: everybody may read or write it: chmod o= {path}")
+    if len(text) > MAX_FILE_BYTES:
+        raise SettingsError(f"{place}: it has more than {MAX_FILE_BYTES} bytes")
+    return text
+
+
+def _token(place: str, words: list[bytes], stations: set[str]) -> tuple[str, bytes]:
+    """One line; no message repeats a word of it, for it may be the token in the wrong place."""
+    known = ", ".join(sorted(stations))
+    if len(words) != 2:  # noqa: PLR2004
+        raise SettingsError(f"{place}: two words are needed: one of {known}, and the token")
+    station, token = words[0].decode("ascii", "replace"), words[1]
+    if station not in stations:
+        raise SettingsError(f"{place}: the first word is none of {known}")
+    if not TOKEN.fullmatch(token):
+        raise SettingsError(f"{place}: {WANTED}")
+    return station, token

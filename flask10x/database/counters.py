@@ -1,0 +1,43 @@
+"""Totals that outlive the service, in the table `counters`."""
+
+from sqlalchemy import Connection, insert, select, update
+
+from flask10x.database.tables import counters
+
+WRITE_ERRORS = "write_errors"
+
+
+def value_of(connection: Connection, name: str) -> int:
+    """The saved total, 0 when none was ever saved."""
+    query = select(counters.c.value).where(counters.c.name == name)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def raise_to(connection: Connection, name: str, value: int) -> None:
+    """Save a total; one that is already higher stays, for a total never falls."""
+    changed = connection.execute(
+        update(counters)
+        .where(counters.c.name == name, counters.c.value < value)
+        .values(value=value)
+    )
+    if changed.rowcount == 0 and value_of(connection, name) < value:
+        connection.execute(insert(counters).values(name=name, value=value))
+
+
+def add(connection: Connection, name: str, amount: int) -> None:
+    """Add to a total; nothing is written when the amount is 0."""
+    if not amount:
+        return
+    changed = connection.execute(
+        update(counters).where(counters.c.name == name).values(value=counters.c.value + amount)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(counters).values(name=name, value=amount))
+
+
+def values_like(connection: Connection, prefix: str) -> dict[str, int]:
+    """The saved totals whose names begin with `prefix`, by the rest of the name."""
+    query = select(counters.c.name, counters.c.value).where(
+        counters.c.name.startswith(prefix, autoescape=True)
+    )
+    return {name.removeprefix(prefix): value for name, value in connection.execute(query)}

@@ -1,0 +1,289 @@
+"""What only SQLite knows: engines, pragmas, the meaning of its error codes.
+
+WAL mode lets pages be read while a batch is committed (https://www.sqlite.org/wal.html). SQLite
+3.7.0 to 3.51.2 can lose committed rows when two connections commit or checkpoint at the same
+instant (https://www.sqlite.org/wal.html#walresetbug); two workers are that shape, so each commit,
+each checkpoint (it runs inside a commit) and each closing holds one lock between processes.
+"""
+
+import ctypes
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.damage import Damage
+from flask10x.errors import DatabaseDamaged, LockTimeout, QueryTooLong
+from flask10x.system.locks import FileLock, lock_path
+
+log = logging.getLogger(__name__)
+
+# A lone commit writes whole pages, so small pages spare the card; the figures are in
+# docs/design.md, "Bytes on the card". It only takes effect when the database is made.
+PAGE_BYTES = 512
+# A checkpoint copies each changed page once however often it changed, so a longer WAL means
+# fewer bytes; 4 MB is also the most that the WAL file keeps after a burst.
+WAL_BYTES = 4_000_000
+# What the WAL adds to each page (https://www.sqlite.org/fileformat.html#the_write_ahead_log).
+FRAME_HEADER_BYTES = 24
+# How long a commit waits for another process (a person in the sqlite3 shell, an import) before
+# the writer counts a failure and backs off; ingest goes on meanwhile, it only queues.
+WRITE_BUSY_TIMEOUT_MS = 1000
+# Readers wait only while the first connection after a crash recovers the WAL.
+READ_BUSY_TIMEOUT_MS = 5000
+# How many steps of its machine SQLite makes between two looks at the clock, each of which needs
+# Python's lock. A scan makes four steps a row, so that is every 25,000 rows, about 1 ms on a PC;
+# beside a scan of 40 ms the looks can't be measured.
+STEPS_BETWEEN_LOOKS = 100_000
+# The last release in which two connections can lose committed rows.
+LAST_AFFECTED_SQLITE = (3, 51, 2)
+
+# Codes that speak of one row; every other code speaks of the store, and the batch is kept.
+ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
+
+# What belongs to a database file beside it. Committed rows may be in the first two only.
+WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
+
+# Codes that say that the file itself is broken; every other one may pass.
+DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+# Without these SQLite makes a new, empty database where it finds none.
+ONLY_EXISTING = {"uri": "true", "mode": "rw"}
+
+Mode = Literal["read", "write"]
+
+
+class Database:
+    """One process's way to the database file: an engine to read and one to write.
+
+    Nothing is opened before the first use. Never carry one across a fork. A file that does not
+    exist is an error, not a new database.
+    """
+
+    def __init__(self, settings: Settings, damage: Damage | None = None) -> None:
+        """Raises OSError when the folder of the database can't be written."""
+        self.path = database_path(settings)
+        self.damage = damage or Damage()
+        self.reader = _engine(settings, "read", self.damage)
+        self.writer = _engine(settings, "write", self.damage)
+        self._query_timeout_sec = settings.query_timeout_sec
+        self._lock = FileLock(lock_path(self.path, "commit")) if settings.commit_lock else None
+
+    @contextmanager
+    def commit(self) -> Iterator[Connection]:
+        """A write transaction: BEGIN IMMEDIATE, and COMMIT when the block ends.
+
+        Raises DatabaseDamaged, LockTimeout or sqlalchemy.exc.DBAPIError; then nothing of the block
+        is stored.
+        """
+        if self.damage.known:
+            raise DatabaseDamaged(self.damage.reason)
+        with self._locked(), self.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def query(self, times: int = 1) -> Iterator[Connection]:
+        """A read transaction that is broken off after that many times QUERY_TIMEOUT_SEC.
+
+        Raises QueryTooLong, or what reading raises: sqlalchemy.exc.DBAPIError, TimeoutError.
+        """
+        timeout_sec = times * self._query_timeout_sec
+        with self.reader.begin() as connection:
+            driver: Any = connection.connection.driver_connection
+            deadline_sec = time.monotonic() + timeout_sec
+            driver.set_progress_handler(
+                lambda: time.monotonic() > deadline_sec, STEPS_BETWEEN_LOOKS
+            )
+            try:
+                yield connection
+            except DBAPIError as error:
+                if code_of(error) == "SQLITE_INTERRUPT":
+                    raise QueryTooLong(timeout_sec) from error
+                raise
+            finally:
+                driver.set_progress_handler(None, 0)
+
+    def probe(self) -> None:
+        """Take and give back the write lock; raises as `commit` does, and writes nothing."""
+        with self._locked(), self.writer.connect() as connection, connection.begin() as nothing:
+            nothing.rollback()
+
+    def forget(self) -> None:
+        """Close the writing connection after an error; the next commit opens a new one."""
+        if self.damage.known:
+            return
+        with self._locked():
+            self.writer.dispose()
+
+    def close(self) -> None:
+        """Close every connection; the last one of all processes checkpoints the WAL.
+
+        A damaged database is left as it is, WAL and all.
+        """
+        if self.damage.known:
+            _never_close(self.reader, self.writer)
+            return
+        try:
+            with self._locked():
+                self.reader.dispose()
+                self.writer.dispose()
+        except LockTimeout as error:
+            # The system closes the files when the process ends; SQLite recovers the WAL later.
+            log.warning("Database left open at exit: %s", error)
+            _never_close(self.reader, self.writer)
+        if self._lock is not None:
+            self._lock.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._lock is None:
+            yield
+            return
+        self._lock.acquire(WRITE_BUSY_TIMEOUT_MS / 1000)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def database_path(settings: Settings) -> Path:
+    """The database file of these settings, whichever link leads to it.
+
+    The lock files lie beside it: under two names for one file they would be two sets of locks.
+    """
+    return Path(make_url(settings.database_url).database or "").resolve()
+
+
+def kind_of(error: BaseException) -> Literal["row", "store"]:
+    """Whether an error of a commit speaks of one row or of the store as a whole.
+
+    Decided by `sqlite_errorname` (https://www.sqlite.org/rescode.html). Values that Python can't
+    hand to SQLite (too large, lone surrogates) carry no code and speak of a row.
+    """
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(origin, OverflowError | UnicodeError):
+        return "row"
+    return "row" if code_of(error).startswith(ROW_ERRORS) else "store"
+
+
+def code_of(error: BaseException) -> str:
+    """The name of SQLite's result code, `SQLITE_BUSY` or the like, else the error's class."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """A short text for people: the code and SQLite's own words."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return f"{code_of(error)}: {origin}"
+
+
+def _never_close(*engines: Engine) -> None:
+    """Keep Python from closing the connections when it ends, which would checkpoint the WAL."""
+    for engine in engines:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+
+
+def log_version(commit_lock: bool) -> None:
+    """Log SQLite's version; WARN when it can lose committed rows and the commit lock is off."""
+    log.info("SQLite %s", sqlite3.sqlite_version)
+    if risk := version_risk(commit_lock):
+        log.warning("%s", risk)
+
+
+def version() -> str:
+    """SQLite's version, `3.46.1`."""
+    return sqlite3.sqlite_version
+
+
+def version_risk(commit_lock: bool) -> str:
+    """What this SQLite can lose without the commit lock; empty when nothing."""
+    if commit_lock or sqlite3.sqlite_version_info > LAST_AFFECTED_SQLITE:
+        return ""
+    return (
+        f"SQLite {sqlite3.sqlite_version} can lose committed rows when two workers commit at the"
+        " same instant, and FLASK10X_COMMIT_LOCK is off"
+    )
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file that SQLite keeps beside a database: `WAL`, `JOURNAL` or `SHARED_MEMORY`."""
+    return path.with_name(path.name + suffix)
+
+
+def last_id(connection: Connection, table: str = "readings") -> int:
+    """The highest id that a row ever had, also when that row is gone; 0 before the first.
+
+    As no id is used twice or left out, this is the number of rows ever stored
+    (https://www.sqlite.org/autoinc.html).
+    """
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    return connection.exec_driver_sql(query, (table,)).scalar_one_or_none() or 0
+
+
+def rolled_back(connection: Connection) -> bool:
+    """Whether SQLite has already ended the transaction because of an error in it."""
+    driver: Any = connection.connection.driver_connection
+    return not driver.in_transaction
+
+
+def begin_again(connection: Connection) -> None:
+    """Begin anew what SQLite has rolled back, while the commit lock is still held."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _engine(settings: Settings, mode: Mode, damage: Damage) -> Engine:
+    timeout_ms = READ_BUSY_TIMEOUT_MS if mode == "read" else WRITE_BUSY_TIMEOUT_MS
+    engine = create_engine(
+        URL.create("sqlite", database=database_path(settings).as_uri(), query=ONLY_EXISTING),
+        connect_args={"timeout": timeout_ms / 1000},
+        # One connection writes; the others would only wait for it. The monitor and the inspection
+        # read too.
+        pool_size=settings.threads + 2 if mode == "read" else 1,
+        max_overflow=0,
+    )
+    pragmas = _read_pragmas() if mode == "read" else _write_pragmas(settings)
+
+    @event.listens_for(engine, "connect")
+    def prepare(driver: sqlite3.Connection, _record: object) -> None:
+        # Without this the sqlite3 module begins transactions by itself, and late.
+        driver.isolation_level = None
+        for pragma in pragmas:
+            driver.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads first and then writes fails at once with
+        # SQLITE_BUSY_SNAPSHOT, whatever the timeout (https://www.sqlite.org/isolation.html).
+        connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "handle_error")
+    def notice(context: ExceptionContext) -> None:
+        if code_of(context.original_exception).startswith(DAMAGE_ERRORS):
+            damage.report(reason_of(context.original_exception))
+
+    return engine
+
+
+def _read_pragmas() -> list[str]:
+    # SQLite sorts the rows of a chart before it groups them; a file for that would go to the card.
+    return ["query_only = ON", "temp_store = MEMORY"]
+
+
+def _write_pragmas(settings: Settings) -> list[str]:
+    return [
+        f"page_size = {PAGE_BYTES}",
+        "journal_mode = WAL",
+        f"synchronous = {settings.synchronous}",
+        f"wal_autocheckpoint = {WAL_BYTES // (PAGE_BYTES + FRAME_HEADER_BYTES)}",
+        f"journal_size_limit = {WAL_BYTES}",
+        "foreign_keys = ON",
+    ]

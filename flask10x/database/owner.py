@@ -1,0 +1,161 @@
+"""One service for each database: the lock that says so, and what the running one answers."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.database.engine import database_path
+from flask10x.errors import ServiceError, ServiceRunning, SettingsError
+from flask10x.system.locks import FileLock, lock_path, note_of_holder
+
+# The workers of a master that was killed keep the lock until they have stored what they had;
+# they notice within a second or two, and never stay longer than the drain.
+ORPHANS_TIMEOUT_SEC = 30.0
+POLL_SEC = 0.1
+# It answers in milliseconds; half of this is what a sender with a short temper waits.
+ANSWER_TIMEOUT_SEC = 5.0
+# Where to ask a service that listens everywhere.
+EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
+
+# How `flask10x migrate` tells the service that the database is damaged. It starts all the same, and
+# answers 503 with the reason. Here, because the master has no use for Alembic in its memory.
+DAMAGED_STATUS = 4
+DAMAGED = "flask10x: the database is damaged: "
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The service that holds a database now: its process, its BIND, when it began (epoch)."""
+
+    pid: str
+    bind: str
+    since: float
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """The JSON object that it answers, whatever the status.
+
+        Raises ServiceError when it gives no such answer within some seconds.
+        """
+        try:
+            answer = _answer(_connection(self.bind), path)
+        except (OSError, ValueError, HTTPException) as error:
+            raise ServiceError(f"no answer from {self.bind}{path}: {error!r}") from None
+        if not isinstance(answer, dict):
+            raise ServiceError(f"no object from {self.bind}{path}: {answer!r:.100}")
+        return answer
+
+    def oldest_waiting_sec(self) -> float | None:
+        """How long the reading that waits longest to be stored has waited; None when none waits.
+
+        Readings accepted before that one are stored. Raises ServiceError as `ask` does.
+        """
+        answer = self.ask("/readyz")
+        if "queue_oldest_seconds" not in answer:
+            raise ServiceError(f"{self.bind}/readyz says: {answer}")
+        seconds: float | None = answer["queue_oldest_seconds"]
+        return seconds
+
+
+class _ToSocketFile(HTTPConnection):
+    """A connection to a service whose BIND is `unix:` and this path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=ANSWER_TIMEOUT_SEC)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(ANSWER_TIMEOUT_SEC)
+        self.sock.connect(self._path)
+
+
+def _connection(bind: str) -> HTTPConnection:
+    if bind.startswith("unix:"):
+        return _ToSocketFile(bind.removeprefix("unix:"))
+    host, _, port = bind.rpartition(":")
+    host = EVERYWHERE.get(host, host).strip("[]")
+    return HTTPConnection(host, int(port), timeout=ANSWER_TIMEOUT_SEC)
+
+
+def _answer(connection: HTTPConnection, path: str) -> Any:
+    try:
+        # A name that ALLOWED_HOSTS never refuses, whatever BIND calls this machine.
+        headers = {"Connection": "close", "Host": "localhost"}
+        connection.request("GET", path, headers=headers)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def running(settings: Settings) -> Running | None:
+    """The service that has this database now, or None.
+
+    Also works where nothing may be written; raises OSError when the lock can't be read.
+    """
+    note = note_of_holder(lock_path(database_path(settings), "service"))
+    if note is None:
+        return None
+    pid, _, bind = note.text.partition(" ")
+    return Running(pid, bind or settings.bind, note.written_at)
+
+
+def hold_database(settings: Settings) -> FileLock:
+    """The lock of the running service; keep it until the process ends.
+
+    Raises ServiceRunning when another service has this database, and SettingsError when its
+    folder can't be made or written.
+    """
+    path = database_path(settings)
+    with naming_the_setting(settings):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_path(path, "service"))
+    deadline = time.monotonic() + ORPHANS_TIMEOUT_SEC
+    while not lock.try_acquire():
+        holder = lock.noted().partition(" ")[0]
+        if _alive(holder) or time.monotonic() >= deadline:
+            lock.close()
+            raise ServiceRunning(
+                f"another Flask10X service (process {holder or 'unknown'}) already uses {path};"
+                " stop it first, or give this one its own FLASK10X_DATA_DIR"
+            )
+        time.sleep(POLL_SEC)
+    lock.note(f"{os.getpid()} {settings.bind}\n")
+    return lock
+
+
+@contextmanager
+def naming_the_setting(settings: Settings) -> Iterator[None]:
+    """Turn an OSError of the database's folder into a SettingsError that says what to change."""
+    try:
+        yield
+    except OSError as error:
+        place = f"{PREFIX}DATA_DIR is {settings.data_dir}"
+        if settings.data_dir not in database_path(settings).parents:
+            place = f"{PREFIX}DATABASE_URL is {settings.database_url}"
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise SettingsError(
+                f"{place}: a file stands where a folder is needed: {error}"
+            ) from error
+        raise SettingsError(
+            f"{place}: user {process_user()} cannot write there: {error}"
+        ) from error
+
+
+def _alive(pid: str) -> bool:
+    if not pid.isdigit():
+        # A holder that has not noted itself yet, or `check` looking whether there is one.
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

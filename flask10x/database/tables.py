@@ -1,0 +1,149 @@
+"""The tables as SQLAlchemy knows them; migrations are what makes them (`migrations/`).
+
+`readings` holds a row per reading. `id` grows in the order of commits and is never used twice;
+`received_at` is UTC epoch milliseconds; a measurement that a station does not have, or that was
+missing, is NULL.
+"""
+
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy.types import REAL
+
+from flask10x.readings.stations import COLUMNS
+
+metadata = MetaData()
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    *(Column(name, REAL) for name in COLUMNS),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+# The only index: a lone commit pays a page for each one (docs/design.md, "Bytes on the card").
+Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
+
+# Totals that have no row of their own to be counted from.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+    sqlite_strict=True,
+)
+
+# How far each follower of the log has come: the last id it has finished.
+followers = Table(
+    "followers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("last_id", Integer, nullable=False),
+    sqlite_strict=True,
+)
+
+# How far each CSV file has come: readings up to `last_id` are in it, and what it was when the last
+# export ended. `size_bytes` is NULL for a file that this version has not seen yet.
+exports = Table(
+    "exports",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # Readings up to this one are not in the file: an archived one has them.
+    Column("first_id", Integer, nullable=False),
+    Column("last_id", Integer, nullable=False),
+    # Imports up to this one are in the file, at their place in its order.
+    Column("import_id", Integer, nullable=False),
+    # Where our rows begin; before it are the header and what the old server wrote.
+    Column("begin_bytes", Integer),
+    Column("size_bytes", Integer),
+    # The CRC-32 of all of it: it can be carried on from append to append.
+    Column("checksum", Integer),
+    Column("inode", Integer),
+    Column("changed_ns", Integer),
+    sqlite_strict=True,
+)
+
+# What an export is about to do to a file, committed before it does it. A row that is still here
+# when the next export begins is an export that was interrupted.
+export_intents = Table(
+    "export_intents",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("from_id", Integer, nullable=False),
+    Column("to_id", Integer, nullable=False),
+    Column("start_offset", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    # NULL for an append; for a rebuilt file `exports.import_id` as it will be.
+    Column("import_id", Integer),
+    sqlite_strict=True,
+)
+
+# Readings that came from CSV files. A row is a range of ids, both inclusive, that holds readings
+# of this file only, and is committed in the transaction that stores them.
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    # The absolute path as it was given. A file of the same name is the station's own.
+    Column("file", Text, nullable=False),
+    Column("first_id", Integer, nullable=False),
+    Column("last_id", Integer, nullable=False),
+    # The highest reading that was already stored of those that stand before these in the file;
+    # 0 when there is none. It is what puts them back into their place.
+    Column("after_id", Integer, nullable=False, server_default=text("0")),
+    Column("imported_at", Integer, nullable=False),
+    Column("size_bytes", Integer),
+    Column("sha256", Text),
+    sqlite_strict=True,
+)
+
+# What was refused: by the checks of a reading, or by the database. The body comes last, so that
+# the rest can be read without it. No index: each would be one more page for every refusal.
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    # Bytes of all rows up to and with this one, so that the size of the table is a subtraction.
+    Column("end_bytes", Integer, nullable=False),
+    # The reading that it has become by a replay.
+    Column("reading_id", Integer),
+    Column("media_type", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+# What the readings of one hour add up to, those up to the position of the follower `rollups`. A row
+# for each measurement of the station, also for one that was missing all the time. A row is short,
+# because a longer one than a fifth of a page would spill over.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("measurement", Text, primary_key=True),
+    # Hours of UTC since 1970.
+    Column("hour", Integer, primary_key=True),
+    # How many readings the hour has, and how many of them have a value.
+    Column("readings", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    # NULL where SQLite can't tell it: the sum of numbers near the end of a double.
+    Column("total", REAL),
+    Column("minimum", REAL),
+    Column("maximum", REAL),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+# The hours that lack a value: a look for incomplete readings passes over all others.
+Index(
+    "ix_rollups_missing",
+    rollups.c.endpoint,
+    rollups.c.hour,
+    sqlite_where=rollups.c.count < rollups.c.readings,
+)

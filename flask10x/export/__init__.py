@@ -1,0 +1,1 @@
+"""A follower for each CSV file, exactly once."""

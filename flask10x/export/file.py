@@ -1,0 +1,233 @@
+"""A CSV file on the disk: looked at without a trace, appended to, cut, synced.
+
+Knows nothing of readings. Whole files are read in blocks, so memory stays small whatever a file
+holds.
+"""
+
+import glob
+import hashlib
+import os
+import shutil
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+from types import TracebackType
+
+from flask10x.errors import ExportError
+from flask10x.system import disk
+
+BLOCK_BYTES = 1_000_000
+# The longest line that we write has some 150 bytes; more than this is not read as one line.
+LINE_BYTES = 4096
+# SQLite's integers have a sign, some file systems' inode numbers use all 64 bits.
+INODE_MASK = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a file was at one moment: enough to tell later whether it still is."""
+
+    size_bytes: int
+    checksum: int
+    """The CRC-32 of all its bytes."""
+    inode: int = 0
+    changed_ns: int = 0
+    """When its bytes, owner or name changed last (ctime): no copy and no tool can set it."""
+
+
+class CsvFile:
+    """An open file. Close it, or use it in `with`."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._reader = os.fdopen(descriptor, "rb")
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool) -> "CsvFile | None":
+        """The file, or None when there is none.
+
+        Raises ExportError when it is no regular file, OSError when it can't be opened.
+        """
+        try:
+            # A pipe would keep us waiting for its other end.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise ExportError("is no regular file")
+            way = os.O_RDWR | os.O_APPEND if write else os.O_RDONLY
+            return cls(path, os.open(path, way | os.O_CLOEXEC))
+        except FileNotFoundError:
+            return None
+
+    @classmethod
+    def create(cls, path: Path) -> "CsvFile":
+        """A new, empty file; raises FileExistsError when somebody was faster."""
+        way = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        file = cls(path, os.open(path, way, 0o666))
+        disk.leave_to_owner(file._descriptor, path.parent)
+        return file
+
+    def __enter__(self) -> "CsvFile":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; nothing is synced."""
+        self._reader.close()
+
+    @property
+    def size(self) -> int:
+        """Its size now, in bytes."""
+        return os.fstat(self._descriptor).st_size
+
+    def mark(self, checksum: int) -> Mark:
+        """What it is now; `checksum` is that of all its bytes."""
+        status = os.fstat(self._descriptor)
+        return Mark(status.st_size, checksum, status.st_ino & INODE_MASK, status.st_ctime_ns)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to that many bytes from there; fewer at the end of the file."""
+        self._reader.seek(offset)
+        return self._reader.read(length)
+
+    def line(self, offset: int) -> bytes:
+        """The line that begins there, or its first LINE_BYTES."""
+        self._reader.seek(offset)
+        return self._reader.readline(LINE_BYTES)
+
+    def lines(self, start: int, end: int) -> Iterator[bytes]:
+        """The lines from `start` to `end`; one longer than LINE_BYTES comes in pieces."""
+        self._reader.seek(start)
+        while start < end:
+            line = self._reader.readline(min(LINE_BYTES, end - start))
+            if not line:
+                return
+            yield line
+            start += len(line)
+
+    def count_lines(self, start: int, end: int) -> int:
+        """How many ends of lines there are from `start` to `end`."""
+        return sum(block.count(b"\n") for block in self.blocks(start, end))
+
+    def end_of_lines(self) -> int:
+        """Where the last whole line ends."""
+        end = self.size
+        while end > 0:
+            start = max(0, end - LINE_BYTES)
+            found = self.read(start, end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+        return 0
+
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to `end` (or the end of the file), in blocks."""
+        while start < end:
+            block = self.read(start, min(BLOCK_BYTES, end - start))
+            if not block:
+                return
+            yield block
+            start += len(block)
+
+    def checksum(self, end: int) -> int:
+        """The CRC-32 of the bytes up to `end`."""
+        value = 0
+        for block in self.blocks(0, end):
+            value = zlib.crc32(block, value)
+        return value
+
+    def sha256(self) -> str:
+        """The SHA-256 of all its bytes."""
+        digest = hashlib.sha256()
+        for block in self.blocks(0, self.size):
+            digest.update(block)
+        return digest.hexdigest()
+
+    def has_line(self, line: bytes, start: int) -> bool:
+        """Whether the whole line stands somewhere behind `start`, itself an end of a line."""
+        wanted, before = b"\n" + line, b""
+        for block in self.blocks(start - 1, self.size):
+            if wanted in before + block:
+                return True
+            before = (before + block)[-len(line) :]
+        return False
+
+    def same_end(self, other: "CsvFile") -> int:
+        """How many bytes at the end are the same in both files."""
+        same = 0
+        while length := min(BLOCK_BYTES, self.size - same, other.size - same):
+            one = self.read(self.size - same - length, length)
+            two = other.read(other.size - same - length, length)
+            if one != two:
+                pairs = zip(reversed(one), reversed(two), strict=True)
+                return same + len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+            same += length
+        return same
+
+    def append(self, data: bytes, start: int) -> None:
+        """Write `data` at the end, which is at `start`, in one call.
+
+        Raises ExportError when somebody else wrote meanwhile, OSError when not all could be
+        written; what then stands in the file is left to the caller.
+        """
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        finally:
+            # The write has moved the descriptor under the reader, which would go on reading there.
+            self._reader.seek(0, os.SEEK_END)
+        if self.size != start + len(data):
+            raise ExportError("something else wrote into it at the same moment")
+
+    def cut(self, size: int) -> None:
+        """Cut it to this size, durably."""
+        os.ftruncate(self._descriptor, size)
+        self.sync()
+
+    def sync(self) -> None:
+        """Wait until its bytes are on the disk."""
+        os.fsync(self._descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder if it is missing; then its name is on the disk too."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        disk.leave_to_owner(folder, folder.parent)
+        disk.sync(folder.parent)
+
+
+def keep(path: Path) -> Path:
+    """Give the file a second name, `.old` or the next free one like it, before it loses its own."""
+    for number in count(1):
+        kept = path.with_name(f"{path.name}.old" + (f"-{number}" if number > 1 else ""))
+        try:
+            kept.hardlink_to(path)
+        except FileExistsError:
+            if not kept.samefile(path):
+                continue
+        except OSError:
+            # A file system without second names, as on USB sticks.
+            with open(path, "rb") as source, open(kept, "xb") as copy:
+                shutil.copyfileobj(source, copy)
+                copy.flush()
+                os.fsync(copy.fileno())
+        return kept
+    raise AssertionError("unreachable")
+
+
+def forget_kept(path: Path) -> None:
+    """Take second names away again: those that still lead to the file itself."""
+    for kept in path.parent.glob(f"{glob.escape(path.name)}.old*"):
+        if kept.samefile(path):
+            kept.unlink()

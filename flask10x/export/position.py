@@ -1,0 +1,122 @@
+"""How far each CSV file has come and what is about to be done to it.
+
+The tables `exports` and `export_intents`; what the columns mean is said in `tables.py`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.database.engine import Database, code_of
+from flask10x.database.tables import export_intents, exports
+from flask10x.errors import LockTimeout
+from flask10x.export.file import Mark
+
+# A checkpoint on a slow card can hold the commit lock for longer than one wait; a whole night is
+# too much to lose to it.
+COMMIT_TRIES = 10
+PAUSE_SEC = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a file stands."""
+
+    first_id: int
+    last_id: int
+    import_id: int = 0
+    begin_bytes: int = 0
+    mark: Mark | None = None
+    """What the file was when the last export ended; None when this version never saw it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be done to a file: append bytes at `start_offset`, or replace it."""
+
+    from_id: int
+    to_id: int
+    start_offset: int
+    length: int
+    sha256: str
+    """Of the bytes that are appended, or of the whole new file."""
+    import_id: int | None = None
+    """None for an append; for a new file, the newest import that is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the database knows of a file; both None for one that was never exported."""
+
+    position: Position | None
+    intent: Intent | None = None
+
+
+def load(database: Database, name: str) -> State:
+    """What the database knows of the file of this name."""
+    with database.reader.begin() as connection:
+        return State(_position(connection, name), _intent(connection, name))
+
+
+def save(database: Database, name: str, state: State) -> None:
+    """Make this all that the database knows of the file; on the disk when it returns.
+
+    The database must have been opened with `synchronous=FULL`. Raises LockTimeout or
+    sqlalchemy.exc.DBAPIError when it could not be done for seconds.
+    """
+
+    def change(connection: Connection) -> None:
+        for table in (exports, export_intents):
+            connection.execute(delete(table).where(table.c.name == name))
+        if state.position is not None:
+            connection.execute(insert(exports).values(name=name, **_columns(state.position)))
+        if state.intent is not None:
+            connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
+
+    commit(database, change)
+
+
+def _position(connection: Connection, name: str) -> Position | None:
+    row = connection.execute(select(exports).where(exports.c.name == name)).one_or_none()
+    if row is None:
+        return None
+    seen = row.size_bytes is not None
+    return Position(
+        first_id=row.first_id,
+        last_id=row.last_id,
+        import_id=row.import_id,
+        begin_bytes=row.begin_bytes or 0,
+        mark=Mark(row.size_bytes, row.checksum, row.inode, row.changed_ns) if seen else None,
+    )
+
+
+def _intent(connection: Connection, name: str) -> Intent | None:
+    columns = [export_intents.c[field.name] for field in fields(Intent)]
+    row = connection.execute(select(*columns).where(export_intents.c.name == name)).one_or_none()
+    return None if row is None else Intent(**row._mapping)
+
+
+def _columns(position: Position) -> dict[str, int]:
+    columns = asdict(position)
+    mark: dict[str, int] | None = columns.pop("mark")
+    return columns | (mark or {})
+
+
+def commit(database: Database, change: Callable[[Connection], None]) -> None:
+    """Make the change in a transaction, and wait some seconds for others who write.
+
+    Raises LockTimeout or sqlalchemy.exc.DBAPIError when it could not be done.
+    """
+    for left in reversed(range(COMMIT_TRIES)):
+        try:
+            with database.commit() as connection:
+                change(connection)
+            return
+        except (LockTimeout, DBAPIError) as error:
+            busy = isinstance(error, LockTimeout) or code_of(error).startswith("SQLITE_BUSY")
+            if not busy or not left:
+                raise
+            time.sleep(PAUSE_SEC)

@@ -1,0 +1,238 @@
+"""`--rebuild`: a fresh file from the database, written beside the old one, then put in its place.
+
+No row that the database lacks is ever destroyed: with such a row in the old file, nothing is
+done. And unless the new file only goes on where the old one ends, the old one is kept as `.old`.
+"""
+
+import hashlib
+import os
+import zlib
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.errors import ExportError
+from flask10x.export import position as positions
+from flask10x.export import refusals
+from flask10x.export.checks import Target
+from flask10x.export.file import CsvFile, Mark, keep, make_folder
+from flask10x.export.intents import fresh_path
+from flask10x.export.outcome import Outcome, for_each
+from flask10x.export.position import Intent, Position, State
+from flask10x.export.rows import Span
+from flask10x.readings import csv_lines
+from flask10x.readings.csv_lines import Lines
+from flask10x.readings.stations import STATIONS, Station
+from flask10x.system import disk
+from flask10x.system.wording import amount
+
+# Equal rows are counted among so many lines: they have the same second, and lie further apart only
+# in a file that was put together out of order. 2 MB.
+RECENT_LINES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The new file, written and synced under its temporary name."""
+
+    size: int
+    rows: int
+    checksum: int
+    sha256: str
+    same_bytes: int
+    """The old file begins with that many of its bytes: whole lines, or all of the old file."""
+
+
+@dataclass(slots=True)
+class Lost:
+    """Rows that the new file would not have: how many, and the first of them."""
+
+    rows: int = 0
+    number: int = 0
+    line: bytes = b""
+
+    def take(self, number: int, line: bytes) -> None:
+        """Count one."""
+        if not self.rows:
+            self.number, self.line = number, line
+        self.rows += 1
+
+
+class Recent:
+    """How often each of the last lines was there; equal rows have the same second."""
+
+    def __init__(self) -> None:
+        self._order: deque[bytes] = deque()
+        self._times: Counter[bytes] = Counter()
+
+    def take(self, line: bytes) -> int:
+        """Count this one; how often it was there with it."""
+        self._order.append(line)
+        self._times[line] += 1
+        if len(self._order) > RECENT_LINES:
+            gone = self._order.popleft()
+            self._times[gone] -= 1
+            if not self._times[gone]:
+                del self._times[gone]
+        return self._times[line]
+
+
+def rebuild(
+    settings: Settings,
+    database: Database,
+    stations: Sequence[Station] = STATIONS,
+    *,
+    whole: bool = False,
+) -> list[Outcome]:
+    """Write each station's file afresh, imported rows included.
+
+    A file that was begun anew, after archiving, is rebuilt from there; `whole` is for everything
+    that the database has. The database must have been opened with `synchronous=FULL`, and the
+    caller holds the lock `export`.
+    """
+    return for_each(settings, database, stations, partial(_rebuild, whole=whole))
+
+
+def _rebuild(database: Database, target: Target, *, whole: bool) -> Outcome:
+    state = positions.load(database, target.name)
+    with CsvFile.open(target.path, write=False) or nullcontext() as old:
+        path = fresh_path(target.path)
+        position = _aim(target, None if whole else state.position)
+        spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+        make_folder(path.parent)
+        try:
+            fresh = _write(target, old, spans, path)
+            if old is not None:
+                _check_rows(target, old, spans, fresh.same_bytes)
+        except (OSError, ExportError):
+            path.unlink(missing_ok=True)
+            raise
+        result = _put_in_place(database, target, state, old, position, fresh)
+    return Outcome(target.path, f"{amount(fresh.rows, 'row')} {result}", fresh.rows)
+
+
+def _aim(target: Target, known: Position | None) -> Position:
+    """Where the new file will stand."""
+    return Position(
+        first_id=known.first_id if known and known.mark else 0,
+        last_id=target.rows.head,
+        import_id=target.rows.import_id,
+        begin_bytes=len(target.header),
+    )
+
+
+def _write(target: Target, old: CsvFile | None, spans: list[Span], path: Path) -> Fresh:
+    """Write and sync the new file, comparing it with the old one as far as they are the same."""
+    digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
+    path.unlink(missing_ok=True)
+    with open(path, "xb") as file:
+        if old is not None:
+            _give_to_same_owner(file, old)
+        else:
+            disk.leave_to_owner(file.fileno(), path.parent)
+        for data, data_rows in _data(target, spans):
+            file.write(data)
+            digest.update(data)
+            checksum = zlib.crc32(data, checksum)
+            was = old.read(size, len(data)) if old is not None and same == size else b""
+            same += len(was) if data.startswith(was) else 0
+            size, rows = size + len(data), rows + data_rows
+        file.flush()
+        os.fsync(file.fileno())
+    return Fresh(size, rows, checksum, digest.hexdigest(), same)
+
+
+def _data(target: Target, spans: list[Span]) -> Iterator[tuple[bytes, int]]:
+    yield target.header, 0
+    lines = Lines(target.zone)
+    for page in target.rows.pages(spans):
+        yield lines.bytes(page), len(page)
+
+
+def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
+    status = old.path.stat()
+    os.fchmod(file.fileno(), status.st_mode & 0o777)
+    # Root, by sudo, would otherwise take the file away from the service's user.
+    with suppress(PermissionError):
+        os.fchown(file.fileno(), status.st_uid, status.st_gid)
+
+
+def _check_rows(target: Target, old: CsvFile, spans: list[Span], same_bytes: int) -> None:
+    """Raises ExportError when a row of the old file would not be in the new one as often."""
+    unknown, older, recent = Lost(), Lost(), Recent()
+    for number, line, differs in _lines(target, old, same_bytes):
+        times = recent.take(line)
+        if not differs and times == 1:
+            continue
+        written = csv_lines.read(target.station, line, target.zone)
+        if written is None:
+            continue  # Torn, or no row at all: it stands in the old file, which is kept.
+        ids = target.rows.find(written)
+        if sum(any(found in span for span in spans) for found in ids) < times:
+            (older if len(ids) >= times else unknown).take(number, line)
+    if unknown.rows:
+        raise refusals.unknown_rows(target.path, unknown.rows, unknown.number, unknown.line)
+    if older.rows:
+        raise refusals.older_rows(target.path, older.rows, older.number)
+
+
+def _lines(target: Target, old: CsvFile, same_bytes: int) -> Iterator[tuple[int, bytes, bool]]:
+    """The old file's numbered lines, and which lie between what both files begin and end with."""
+    if same_bytes == old.size:
+        return
+    with CsvFile.open(fresh_path(target.path), write=False) or nullcontext() as fresh:
+        end = old.size - (old.same_end(fresh) if fresh is not None else 0)
+    offset = 0
+    for number, line in enumerate(old.lines(0, old.size), 1):
+        # The byte before a line must be the same too, or it may be the end of a longer one.
+        yield number, line, same_bytes <= offset <= end
+        offset += len(line)
+
+
+def _intent(position: Position, fresh: Fresh) -> Intent:
+    return Intent(
+        from_id=position.first_id,
+        to_id=position.last_id,
+        start_offset=0,
+        length=fresh.size,
+        sha256=fresh.sha256,
+        import_id=position.import_id,
+    )
+
+
+def _put_in_place(
+    database: Database,
+    target: Target,
+    state: State,
+    old: CsvFile | None,
+    position: Position,
+    fresh: Fresh,
+) -> str:
+    """Give the new file its name; what was done, for people."""
+    new_path, path = fresh_path(target.path), target.path.resolve()
+    if old is not None and old.size == fresh.size == fresh.same_bytes:
+        new_path.unlink()
+        done, mark = "as before", old.mark(fresh.checksum)
+    else:
+        positions.save(database, target.name, State(state.position, _intent(position, fresh)))
+        done = "written"
+        if old is not None and fresh.same_bytes < old.size:
+            done = f"written; the old file is kept as {keep(path)}"
+        new_path.replace(path)
+        disk.sync(path.parent)
+        mark = _mark(path, fresh)
+    positions.save(database, target.name, State(replace(position, mark=mark)))
+    return done
+
+
+def _mark(path: Path, fresh: Fresh) -> Mark:
+    with CsvFile.open(path, write=False) or nullcontext() as file:
+        if file is None:
+            raise ExportError("was moved away while it was being rebuilt")
+        return file.mark(fresh.checksum)

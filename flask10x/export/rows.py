@@ -1,0 +1,173 @@
+"""Which rows of the log a CSV file holds, and in which order.
+
+Live readings stand in the order of their ids. Readings that were imported from a file of the
+station's name stand where that file had them: right after the live reading `imports.after_id`,
+and before all of them when that is 0. They are never appended, because they came from there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select
+
+from flask10x.database import engine
+from flask10x.database.engine import Database
+from flask10x.database.tables import imports, readings
+from flask10x.readings.csv_lines import LogRow, Written
+from flask10x.readings.stations import Station
+
+# Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
+# checkpoint waits for the export.
+PAGE_ROWS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The station's rows with `after < id <= until`."""
+
+    after: int
+    until: int
+
+    def __contains__(self, number: int) -> bool:
+        return self.after < number <= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A range of readings that came from a file of the station's name; see `tables.imports`."""
+
+    id: int
+    first_id: int
+    last_id: int
+    after_id: int
+
+
+def live(after: int, until: int, ranges: list[Import]) -> Iterator[Span]:
+    """The spans of live readings with `after < id <= until`."""
+    for taken in sorted(ranges, key=lambda found: found.first_id):
+        if taken.last_id <= after or taken.first_id > until:
+            continue
+        if taken.first_id - 1 > after:
+            yield Span(after, taken.first_id - 1)
+        after = taken.last_id
+    if until > after:
+        yield Span(after, until)
+
+
+def in_file_order(first_id: int, last_id: int, import_id: int, ranges: list[Import]) -> list[Span]:
+    """The spans of a file that begins after `first_id` and has imports up to `import_id`."""
+    spans: list[Span] = []
+    done = first_id
+    for placed in sorted(ranges, key=lambda found: (found.after_id, found.id)):
+        if placed.id <= import_id and (placed.after_id > first_id or first_id == 0):
+            spans += live(done, placed.after_id, ranges)
+            spans.append(Span(placed.first_id - 1, placed.last_id))
+            done = max(done, placed.after_id)
+    return [*spans, *live(done, last_id, ranges)]
+
+
+class FileRows:
+    """The rows of one station, as its file wants them; a view of the log at one moment."""
+
+    def __init__(self, database: Database, station: Station) -> None:
+        """Reads how long the log is and what was imported."""
+        self._database = database
+        self.station = station
+        with database.reader.begin() as connection:
+            self.head = engine.last_id(connection)
+            query = select(imports).where(imports.c.endpoint == station.endpoint)
+            found = connection.execute(query.order_by(imports.c.id)).all()
+        self.imports = [
+            Import(row.id, row.first_id, row.last_id, row.after_id)
+            for row in found
+            if Path(row.file).name == station.csv_name
+        ]
+
+    @property
+    def import_id(self) -> int:
+        """The newest import."""
+        return max((found.id for found in self.imports), default=0)
+
+    def new(self, last_id: int) -> list[Span]:
+        """What is to be appended to a file that has come to `last_id`."""
+        return list(live(last_id, self.head, self.imports))
+
+    def between(self, from_id: int, to_id: int) -> list[Span]:
+        """What one append took."""
+        return list(live(from_id, to_id, self.imports))
+
+    def of_file(self, first_id: int, last_id: int, import_id: int) -> list[Span]:
+        """What a file holds, in its order."""
+        return in_file_order(first_id, last_id, import_id, self.imports)
+
+    def imported(self, after_import: int) -> list[Span]:
+        """What was imported after that import."""
+        return [
+            Span(found.first_id - 1, found.last_id)
+            for found in self.imports
+            if found.id > after_import
+        ]
+
+    def pages(self, spans: list[Span]) -> Iterator[list[LogRow]]:
+        """The rows of the spans: lists of (id, received_at, values...), none empty."""
+        for span in spans:
+            after = span.after
+            while page := self._page(after, span.until):
+                yield page
+                if len(page) < PAGE_ROWS:
+                    break
+                after = page[-1][0]
+
+    def count(self, spans: list[Span]) -> int:
+        """How many rows the spans have."""
+        query = _of_station(self.station, (func.count(),))
+        with self._database.reader.begin() as connection:
+            return sum(
+                connection.execute(query, {"after": s.after, "until": s.until}).scalar_one()
+                for s in spans
+            )
+
+    def find(self, written: Written) -> list[int]:
+        """The ids of the readings that a line speaks of."""
+        query, span = _at_a_time(self.station), (written.earliest_ms, written.latest_ms)
+        with self._database.reader.begin() as connection:
+            found = connection.execute(query, {"earliest": span[0], "latest": span[1]}).all()
+        return [number for number, *values in found if tuple(values) == written.values]
+
+    def _page(self, after: int, until: int) -> list[LogRow]:
+        query = _page_of(self.station, PAGE_ROWS)
+        with self._database.reader.begin() as connection:
+            result = connection.execute(query, {"after": after, "until": until})
+            # The driver's own tuples: SQLAlchemy's rows cost a tenth of an export's time.
+            return list(result.cursor.fetchall()) if result.cursor else []
+
+
+def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:
+    # Compared as an expression, or SQLite would read the station's whole index and sort it,
+    # instead of going on from `after`.
+    return select(*columns).where(
+        readings.c.endpoint.concat("") == station.endpoint,
+        readings.c.id > bindparam("after"),
+        readings.c.id <= bindparam("until"),
+    )
+
+
+@lru_cache(maxsize=16)
+def _page_of(station: Station, rows: int) -> Select[Any]:
+    columns = (readings.c.id, readings.c.received_at, *_values(station))
+    return _of_station(station, columns).order_by(readings.c.id).limit(rows)
+
+
+@lru_cache(maxsize=16)
+def _at_a_time(station: Station) -> Select[Any]:
+    return select(readings.c.id, *_values(station)).where(
+        readings.c.endpoint == station.endpoint,
+        readings.c.received_at.between(bindparam("earliest"), bindparam("latest")),
+    )
+
+
+def _values(station: Station) -> list[Any]:
+    return [readings.c[name] for name in station.columns]

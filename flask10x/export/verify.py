@@ -1,0 +1,198 @@
+"""The proof: database and CSV files compared row for row, as bytes, in constant memory.
+
+A file has two parts. What stood in it before Flask10X wrote to it is compared with what was
+imported from it, and rows that were not imported are counted. What Flask10X wrote must be exactly
+the rows of the database, in the order of `csv_rows.in_file_order`; the first line that differs is
+shown. The whole is checked against the checksum of the last export.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export import position as positions
+from flask10x.export.checks import NOTHING, Target
+from flask10x.export.file import CsvFile, Mark
+from flask10x.export.outcome import Outcome, for_each
+from flask10x.export.position import Position, State
+from flask10x.export.rows import Span
+from flask10x.readings import csv_lines
+from flask10x.readings.csv_lines import Lines
+from flask10x.readings.stations import STATIONS, Station
+from flask10x.system.wording import amount, are
+
+INTERRUPTED = "an export was interrupted; run: flask10x export"
+
+
+class Difference(Exception):
+    """The first place where the file is not what the database says."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read of a file so far, and what is worth telling about it."""
+
+    rows: int = 0
+    first: bytes = b""
+    last: bytes = b""
+    notes: list[str] = field(default_factory=list)
+
+    def take(self, first: bytes, last: bytes, rows: int) -> None:
+        """Count these rows."""
+        self.rows += rows
+        self.first, self.last = self.first or first, last
+
+    @property
+    def next_number(self) -> int:
+        """The number of the line that comes next; the header is line 1."""
+        return self.rows + 2
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "0 rows"
+        first, last = (
+            line.split(b",")[0].decode(errors="replace") for line in (self.first, self.last)
+        )
+        return f"{amount(self.rows, 'row')}, {first} to {last}"
+
+
+def verify(
+    settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
+) -> list[Outcome]:
+    """Compare each station's file with the database; the caller holds the lock `export`.
+
+    An outcome is `failed` when the file differs, when it is gone though it was exported to, and
+    when an export was interrupted in it.
+    """
+    return for_each(settings, database, stations, _verify)
+
+
+def _verify(database: Database, target: Target) -> Outcome:
+    state, seen = positions.load(database, target.name), Seen()
+    try:
+        with CsvFile.open(target.path, write=False) or nullcontext() as file:
+            _compare(target, file, state, seen)
+    except Difference as difference:
+        return Outcome(target.path, f"{seen}; DIFFERENT: {difference}", seen.rows, failed=True)
+    return Outcome(target.path, "; ".join((f"{seen}, equal", *seen.notes)), seen.rows)
+
+
+def _compare(target: Target, file: CsvFile | None, state: State, seen: Seen) -> None:
+    position = state.position or Position(first_id=0, last_id=0)
+    mark = position.mark or NOTHING
+    if state.intent is not None and mark == NOTHING:
+        raise Difference(INTERRUPTED)
+    if file is None or file.size == 0:
+        if mark != NOTHING:
+            raise Difference("the file of the last export is gone; the next one begins anew")
+    elif mark == NOTHING:
+        _compare_before(target, file, position, file.size, seen)
+    else:
+        _compare_before(target, file, position, position.begin_bytes, seen)
+        _compare_own(target, file, position, mark, seen)
+        _compare_end(file, state, mark, seen)
+    if waiting := target.rows.count(target.rows.new(position.last_id)):
+        seen.notes.append(f"{amount(waiting, 'row')} not exported yet")
+
+
+def _compare_before(
+    target: Target, file: CsvFile, position: Position, end: int, seen: Seen
+) -> None:
+    """What stood in the file before Flask10X: the header, and rows that may be imported."""
+    if (first := file.line(0)) != target.header:
+        raise Difference(f"line 1: {first!r} instead of {target.header!r}")
+    known = _Known(target, position)
+    for line in file.lines(len(target.header), end):
+        if not line.endswith(b"\n"):
+            raise Difference(f"line {seen.next_number} is torn: {line!r}")
+        known.look_up(line)
+        seen.take(line, line, 1)
+    if unknown := seen.rows - known.rows:
+        seen.notes.append(
+            f"{amount(unknown, 'row')} from before Flask10X {are(unknown)} not in the database"
+        )
+    if (missing := known.imported - known.rows) > 0:
+        seen.notes.append(
+            f"{amount(missing, 'imported row')} {are(missing)} not in the file"
+            " (--rebuild writes them)"
+        )
+
+
+class _Known:
+    """Rows from before Flask10X, looked up among those that were imported."""
+
+    def __init__(self, target: Target, position: Position) -> None:
+        self._target = target
+        self._spans = target.rows.imported(position.import_id)
+        self._expected = self._lines()
+        self._next: tuple[int, bytes] | None = next(self._expected, None)
+        self.imported = target.rows.count(self._spans)
+        self.rows = 0
+
+    def look_up(self, line: bytes) -> None:
+        """Count the line if it was imported, in whatever notation it is written."""
+        if self._next and line == self._next[1]:
+            self._next = next(self._expected, None)
+            self.rows += 1
+        elif self._spans and (ids := self._ids(line)):
+            self.rows += 1
+            while self._next and self._next[0] <= ids[-1]:
+                self._next = next(self._expected, None)
+
+    def _ids(self, line: bytes) -> list[int]:
+        written = csv_lines.read(self._target.station, line, self._target.zone)
+        ids = self._target.rows.find(written) if written else []
+        return sorted(n for n in ids if any(n in span for span in self._spans))
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        lines = Lines(self._target.zone)
+        for page in self._target.rows.pages(self._spans):
+            for row, text in zip(page, lines.texts(page), strict=True):
+                yield row[0], text.encode()
+
+
+def _compare_own(target: Target, file: CsvFile, position: Position, mark: Mark, seen: Seen) -> None:
+    """What Flask10X wrote: exactly the rows of the database."""
+    offset, lines = position.begin_bytes, Lines(target.zone)
+    for page in target.rows.pages(_own_spans(target, position)):
+        texts = lines.texts(page)
+        expected = "".join(texts).encode()
+        if file.read(offset, min(len(expected), mark.size_bytes - offset)) != expected:
+            _find_difference(file, offset, mark.size_bytes, texts, seen)
+        seen.take(texts[0].encode(), texts[-1].encode(), len(page))
+        offset += len(expected)
+    if offset < mark.size_bytes:
+        line = file.line(offset)
+        raise Difference(f"line {seen.next_number}: the file has {line!r}, the database nothing")
+
+
+def _own_spans(target: Target, position: Position) -> list[Span]:
+    return target.rows.of_file(position.first_id, position.last_id, position.import_id)
+
+
+def _find_difference(
+    file: CsvFile, offset: int, end: int, texts: Sequence[str], seen: Seen
+) -> None:
+    for text in texts:
+        expected = text.encode()
+        line = file.line(offset) if offset < end else b""
+        if line != expected:
+            has = repr(line) if line else "nothing"
+            raise Difference(
+                f"line {seen.next_number}: the file has {has}, the database {expected!r}"
+            )
+        seen.take(line, line, 1)
+        offset += len(line)
+
+
+def _compare_end(file: CsvFile, state: State, mark: Mark, seen: Seen) -> None:
+    """Nothing may follow, and no byte may have changed, not even one that the rows don't show."""
+    if state.intent is not None:
+        raise Difference(INTERRUPTED)
+    if file.size > mark.size_bytes:
+        line = file.line(mark.size_bytes)
+        raise Difference(f"line {seen.next_number}: the file has {line!r}, not from an export")
+    if file.checksum(mark.size_bytes) != mark.checksum:
+        raise Difference("rows from before Flask10X have changed since the last export")

@@ -1,0 +1,1 @@
+"""The way back: query, pages, charts, roll-ups."""

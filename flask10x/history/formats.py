@@ -1,0 +1,114 @@
+"""The history as text: objects of JSON, lines of CSV, names of files."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import tzinfo
+
+from flask10x.history.charts import Chart
+from flask10x.history.pages import Row
+from flask10x.history.query import Query
+from flask10x.history.sums import Line
+from flask10x.readings.parse import nested
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.times import LocalText, iso_text, zone_name
+
+# Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
+BOM = "\ufeff"
+
+
+def json_text(value: object) -> str:
+    """The value as JSON; an infinity, which JSON does not know, as null.
+
+    No sender can store one, but somebody with the sqlite3 shell can.
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(value), parse_constant=lambda _name: None)
+        return json.dumps(plain, allow_nan=False)
+
+
+def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str, object]:
+    """The row as the contract shows it (section 2), with the chosen measurements only."""
+    return {
+        "endpoint": row.endpoint,
+        "timestamp": text_of(row.received_at),
+        "data": nested(BY_ENDPOINT[row.endpoint], row.values, query.measurements),
+    }
+
+
+def json_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -> Iterator[str]:
+    """One array, a reading a line: a chunk a page, and one for its end."""
+    text_of, before = LocalText(zone), "[\n"
+    for rows in pages:
+        objects = [json_text(as_object(row, query, text_of)) for row in rows]
+        if objects:
+            yield before + ",\n".join(objects)
+            before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def csv_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -> Iterator[str]:
+    """The header with the first page's rows, then a chunk a page; always at least one."""
+    columns, text_of = query.columns, LocalText(zone)
+    # Where each station's values go among the columns; a value that was not chosen goes last.
+    places = {
+        s.endpoint: [columns.index(c) if c in columns else len(columns) for c in s.columns]
+        for s in query.stations
+    }
+
+    def line(row: Row) -> str:
+        cells = [""] * (len(columns) + 1)
+        for place, value in zip(places[row.endpoint], row.values, strict=True):
+            cells[place] = "" if value is None else str(value)
+        return ",".join((text_of(row.received_at), row.endpoint, *cells[:-1])) + "\r\n"
+
+    chunk = BOM * query.bom + ",".join(("timestamp", "endpoint", *columns)) + "\r\n"
+    for rows in pages:
+        yield chunk + "".join(map(line, rows))
+        chunk = ""
+    if chunk:
+        yield chunk
+
+
+def file_name(query: Query, suffix: str) -> str:
+    """`history_data2_co2_from-2025-08-24.csv`: plain ASCII on every system."""
+    parts = ["history", "-".join(query.endpoints) or "all"]
+    parts += ["-".join(query.measurements)] if query.measurements else []
+    parts += [f"from {query.since.phrase}"] if query.since else []
+    parts += [f"to {query.until.phrase}"] if query.until else []
+    return re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(parts)) + suffix
+
+
+def chart_object(chart: Chart, zone: tzinfo | None) -> dict[str, object]:
+    """The chart as `/history/series` answers it (docs/series.md)."""
+    window = chart.window
+    return {
+        "from": iso_text(window.first_ms, zone) if window else None,
+        "to": iso_text(window.last_ms, zone) if window else None,
+        "from_ms": window.first_ms if window else None,
+        "to_ms": window.last_ms if window else None,
+        "bucket_ms": window.bucket_ms if window else None,
+        "zone": zone_name(zone),
+        "source": chart.source,
+        "readings": chart.readings,
+        "series": [_line_object(line, window.bucket_ms) for line in chart.lines if window],
+    }
+
+
+def _line_object(line: Line, bucket_ms: int) -> dict[str, object]:
+    found = sorted(line.buckets.items())
+    return {
+        "endpoint": line.station.endpoint,
+        "measurement": line.measurement.column,
+        "quantity": line.measurement.quantity,
+        "unit": line.measurement.unit,
+        "interval_ms": line.interval_ms,
+        "gap_ms": line.gap_ms,
+        "times_ms": [number * bucket_ms for number, _ in found],
+        "min": [bucket.minimum for _, bucket in found],
+        "avg": [bucket.average for _, bucket in found],
+        "max": [bucket.maximum for _, bucket in found],
+        "count": [bucket.count for _, bucket in found],
+    }

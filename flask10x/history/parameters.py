@@ -1,0 +1,221 @@
+"""What a reader may ask of the history: a query string in, a checked `Query` out.
+
+Nothing is guessed or ignored: a parameter that is unknown, malformed or given twice is named in
+a QueryError, so no answer is ever wider than what was asked.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TypeVar
+
+from flask10x.config.settings import Settings
+from flask10x.database.cursors import MAX_CURSOR_ID, parse_cursor
+from flask10x.errors import QueryError
+from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
+from flask10x.history.operators import OPERATORS, Filter
+from flask10x.history.query import Bound, Order, Query
+from flask10x.readings.stations import BY_ENDPOINT, COLUMNS
+from flask10x.readings.times import is_relative, iso_text, local_text, parse_bound
+
+ORDERS: dict[str, Order] = {"asc": "asc", "desc": "desc"}
+T = TypeVar("T")
+
+MAX_LIMIT = 1000
+# The form has about forty fields; a hostile query string has thousands.
+MAX_PARAMETERS = 100
+# Suggestions cost some milliseconds a name.
+MAX_SUGGESTIONS = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """How one route reads a query string that leaves something out."""
+
+    order: Order
+    whole: bool = False
+    """Whether a query without `limit` asks for all rows, not for HISTORY_MAX of them."""
+    blank_is_absent: bool = False
+    """Whether `from=` means no `from`, as a browser sends the empty fields of a form."""
+    rows: int | None = None
+    """How many rows answer a query without `limit`, where HISTORY_MAX would be too many."""
+    own: frozenset[str] = frozenset()
+    """The parameters that it understands of those that only one view does (`ONLY`)."""
+
+
+# Parameters that would mean nothing to the other views, and where they belong.
+ONLY = {"since": "/history/json", "bom": "/history.csv", "buckets": "/history/series"}
+JSON = View(order="latest", own=frozenset({"since"}))
+CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
+SERIES = View(order="latest", whole=True, own=frozenset({"buckets"}))
+JSON_FILE = View(order="latest", whole=True)
+# What a phone loads and a person looks through at a time.
+PAGE_ROWS = 50
+HTML = View(order="desc", blank_is_absent=True, rows=PAGE_ROWS)
+
+
+def parse_query(
+    pairs: Sequence[tuple[str, str]], settings: Settings, now_ms: int, view: View
+) -> Query:
+    """The question that the decoded parameters ask, in any order; relative times from `now_ms`.
+
+    Raises QueryError that names every parameter that is wrong.
+    """
+    if len(pairs) > MAX_PARAMETERS:
+        raise QueryError({"query": f"more than {MAX_PARAMETERS} parameters"})
+    errors = _wrong_names(pairs, view)
+    if view.blank_is_absent:
+        pairs = [(name, value) for name, value in pairs if value.strip()]
+    reader = _Reader(pairs, settings.zone, now_ms, errors)
+    query = Query(
+        endpoints=reader.endpoints(),
+        measurements=reader.measurements(),
+        since=reader.bound("from", end=False),
+        until=reader.bound("to", end=True),
+        filters=reader.filters(),
+        incomplete=reader.read("incomplete", _yes) or False,
+        order=reader.read("order", _order) or view.order,
+        limit=reader.read("limit", _limit),
+        cursor=reader.read("cursor", parse_cursor),
+        newer_than=reader.read("since", _id),
+        bom=reader.read("bom", _yes) or False,
+        buckets=reader.read("buckets", _buckets),
+        default_limit=_default_limit(view, settings),
+    )
+    if query.since and query.until and query.since.ms > query.until.ms:
+        errors["from"] = "is later than `to`"
+    if query.newer_than is not None:
+        unfit = (name for name in ("order", "cursor") if name in reader.given)
+        errors |= dict.fromkeys(unfit, "does not go with `since`, which has an order of its own")
+    if errors:
+        raise QueryError(errors)
+    return query
+
+
+def _default_limit(view: View, settings: Settings) -> int | None:
+    if view.whole:
+        return None
+    return min(view.rows or settings.history_max, settings.history_max)
+
+
+class _Reader:
+    """Reads the known parameters one by one and collects what is wrong with them."""
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        zone: tzinfo | None,
+        now_ms: int,
+        errors: dict[str, str],
+    ) -> None:
+        self._pairs = pairs
+        self.given = dict(pairs)
+        self._zone = zone
+        self._now_ms = now_ms
+        self._errors = errors
+
+    def read(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """The parsed value; None when it is absent, or wrong and now among the errors."""
+        if name not in self.given or name in self._errors:
+            return None
+        try:
+            if not self.given[name].strip():
+                raise ValueError("is empty: leave the parameter out")
+            return parse(self.given[name])
+        except ValueError as error:
+            self._errors[name] = str(error)
+            return None
+
+    def endpoints(self) -> tuple[str, ...]:
+        return self._choice("endpoint", "station", tuple(BY_ENDPOINT))
+
+    def measurements(self) -> tuple[str, ...]:
+        return self._choice("measurement", "measurement", COLUMNS)
+
+    def _choice(self, name: str, noun: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        """The known ones that were given, in their own order and each once."""
+        given = [value for key, value in self._pairs if key == name]
+        if unknown := [value for value in given if value not in known]:
+            hint = _hint(unknown[0], known)
+            self._errors[name] = f"unknown {noun}{hint}: {', '.join(known)}"
+        return tuple(one for one in known if one in given)
+
+    def bound(self, name: str, *, end: bool) -> Bound | None:
+        return self.read(name, lambda text: self._bound(text, end))
+
+    def _bound(self, text: str, end: bool) -> Bound:
+        ms = parse_bound(text, self._zone, self._now_ms, end=end)
+        if is_relative(text):
+            return Bound(ms, iso_text(ms, self._zone), local_text(ms, self._zone))
+        return Bound(ms, text.strip(), text.strip())
+
+    def filters(self) -> tuple[Filter, ...]:
+        found: list[Filter] = []
+        for column in COLUMNS:
+            for one in OPERATORS.values():
+                value = self.read(f"{column}__{one.key}", one.read)
+                if value is not None:
+                    found.append(Filter(column, one, value))
+        return tuple(found)
+
+
+# One value chooses, several choose several.
+REPEATABLE = ("endpoint", "measurement")
+KNOWN_NAMES: tuple[str, ...] = (
+    *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
+    *ONLY,
+    *(f"{column}__{key}" for column in COLUMNS for key in OPERATORS),
+)
+
+
+def _wrong_names(pairs: Sequence[tuple[str, str]], view: View) -> dict[str, str]:
+    """Parameters that are unknown, another view's, or given twice where once is meant."""
+    counted = Counter(name for name, _ in pairs)
+    unknown = [name for name in counted if name not in KNOWN_NAMES]
+    errors = dict.fromkeys(unknown, "unknown parameter")
+    for name in unknown[:MAX_SUGGESTIONS]:
+        errors[name] += _hint(name, KNOWN_NAMES)
+    for name, times in counted.items():
+        if name in ONLY and name not in view.own:
+            errors[name] = f"only {ONLY[name]} understands it"
+        if times > 1 and name not in REPEATABLE:
+            errors.setdefault(name, f"given {times} times")
+    return errors
+
+
+def _hint(wrong: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(wrong[:50], list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _order(text: str) -> Order:
+    if text not in ORDERS:
+        raise ValueError("asc or desc is needed")
+    return ORDERS[text]
+
+
+def _limit(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MAX_LIMIT:
+        return int(text)
+    raise ValueError(f"a whole number from 1 to {MAX_LIMIT} is needed")
+
+
+def _buckets(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", text) and MIN_BUCKETS <= int(text) <= MAX_BUCKETS:
+        return int(text)
+    raise ValueError(f"a whole number from {MIN_BUCKETS} to {MAX_BUCKETS} is needed")
+
+
+def _yes(text: str) -> bool:
+    if text != "1":
+        raise ValueError("1 is needed, or nothing at all")
+    return True
+
+
+def _id(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= MAX_CURSOR_ID:
+        return int(text)
+    raise ValueError("the id of a reading is needed: take it from the header X-Last-Id")

@@ -1,0 +1,108 @@
+"""A checked question to the history, and the query string that asks it again."""
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+
+from flask10x.database.cursors import Cursor
+from flask10x.history.operators import Filter
+from flask10x.readings.stations import STATIONS, Station, columns_of
+
+# `latest` is how the old server answered: the newest readings, the oldest of them first.
+Order = Literal["latest", "asc", "desc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One end of the range of time, inclusive."""
+
+    ms: int
+    text: str
+    """As written; for a time counted back from now the instant it meant, so that links stay."""
+    phrase: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query:
+    """A checked question; fields are what was given, None or empty where nothing was."""
+
+    endpoints: tuple[str, ...] = ()
+    measurements: tuple[str, ...] = ()
+    """Columns of the table `readings`, in the registry's order; empty means all of them."""
+    since: Bound | None = None
+    until: Bound | None = None
+    filters: tuple[Filter, ...] = ()
+    incomplete: bool = False
+    """Only readings in which a chosen measurement of their station is missing."""
+    order: Order = "latest"
+    limit: int | None = None
+    cursor: Cursor | None = None
+    newer_than: int | None = None
+    """Only readings stored after this id, in the order of ids (the parameter `since`)."""
+    bom: bool = False
+    """Whether a CSV begins with a byte order mark."""
+    buckets: int | None = None
+    """The most buckets of a chart's line."""
+    default_limit: int | None = None
+    """How many rows answer a query without `limit`; None means all of them."""
+
+    @property
+    def stations(self) -> tuple[Station, ...]:
+        """The stations asked for that have a chosen measurement, in the registry's order."""
+        named = (s for s in STATIONS if not self.endpoints or s.endpoint in self.endpoints)
+        return tuple(station for station in named if self.chosen(station))
+
+    def chosen(self, station: Station) -> tuple[str, ...]:
+        """The station's columns that were chosen, in the registry's order."""
+        if not self.measurements:
+            return station.columns
+        return tuple(column for column in station.columns if column in self.measurements)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The chosen columns of all stations asked for, each once."""
+        columns = columns_of(self.stations)
+        return tuple(c for c in columns if not self.measurements or c in self.measurements)
+
+    @property
+    def rows(self) -> int | None:
+        """The most rows that the answer holds; None means no limit."""
+        return self.limit if self.limit is not None else self.default_limit
+
+    def query_string(
+        self,
+        cursor: Cursor | None = None,
+        *,
+        limit: bool = True,
+        order: bool = True,
+        newer_than: int | None = None,
+    ) -> str:
+        """The canonical query string of this question, continued at `cursor` or after an id.
+
+        `limit=False` and `order=False` leave those two out.
+        """
+        pairs = [("endpoint", endpoint) for endpoint in self.endpoints]
+        pairs += [("measurement", column) for column in self.measurements]
+        pairs += [("from", self.since.text)] if self.since else []
+        pairs += [("to", self.until.text)] if self.until else []
+        pairs += [(one.name, one.text) for one in self.filters]
+        pairs += [("incomplete", "1")] if self.incomplete else []
+        pairs += [("order", self.order)] if order and self.order != "latest" else []
+        pairs += [("limit", str(self.limit))] if limit and self.limit is not None else []
+        pairs += [("cursor", str(cursor))] if cursor else []
+        pairs += [("since", str(newer_than))] if newer_than is not None else []
+        pairs += [("bom", "1")] if self.bom else []
+        pairs += [("buckets", str(self.buckets))] if self.buckets is not None else []
+        return urlencode(pairs, safe=":")
+
+    @property
+    def caption(self) -> str:
+        """The question as a phrase: `data2, from 2025-08-24, co2 ≥ 1000 ppm, newest first`."""
+        parts = [", ".join(self.endpoints) or "all stations"]
+        parts += ["only " + " and ".join(self.measurements)] if self.measurements else []
+        parts += [f"from {self.since.phrase}"] if self.since else []
+        parts += [f"to {self.until.phrase}"] if self.until else []
+        parts += [one.phrase for one in self.filters]
+        parts += ["incomplete"] if self.incomplete else []
+        parts.append("newest first" if self.order == "desc" else "oldest first")
+        return ", ".join(parts)

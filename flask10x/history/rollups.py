@@ -1,0 +1,142 @@
+"""Roll-ups: what each hour of each measurement adds up to, kept by a follower of the log.
+
+The follower takes the readings after the last id it has finished and computes every hour that they
+fall into afresh, from all of its readings up to there. So a late or imported reading is no special
+case, and doing it twice does no harm. The new sums and the new position are one transaction.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
+
+from flask10x.database.engine import Database, last_id
+from flask10x.database.tables import followers, readings, rollups
+from flask10x.history.buckets import HOUR_MS
+from flask10x.history.statements import sums_of
+from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
+
+NAME = "rollups"
+# One piece of the log: a few tenths of a second to compute, beside the writers ...
+PIECE_ROWS = 20_000
+# ... and some milliseconds to store, while they wait; an old file can hold an hour in each row.
+PIECE_HOURS = 500
+
+Hour = tuple[str, int]
+"""A station's endpoint and an hour of UTC since 1970."""
+Sums = dict[str, Any]
+"""A row of the table `rollups`."""
+Change = Callable[[Connection], None]
+Save = Callable[[Database, Change], None]
+
+
+def save_at_once(database: Database, change: Change) -> None:
+    """Raises what `Database.commit` does, at the first try."""
+    with database.commit() as connection:
+        change(connection)
+
+
+def position(connection: Connection) -> int:
+    """The last id whose reading is in the roll-ups."""
+    query = select(followers.c.last_id).where(followers.c.name == NAME)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def behind(connection: Connection) -> int:
+    """How many ids the follower has before it."""
+    return last_id(connection) - position(connection)
+
+
+def follow(database: Database, save: Save = save_at_once) -> int:
+    """Take one piece of the log; how many ids are left after it.
+
+    Nothing is locked while it computes. Raises what `save` does, and then nothing has changed.
+    """
+    with database.reader.begin() as connection:
+        begin, end = position(connection), last_id(connection)
+        if begin >= end:
+            return 0
+        hours, last = _touched(connection, begin, end)
+        rows = [row for hour in hours for row in computed(connection, hour, last)]
+
+    def change(connection: Connection) -> None:
+        # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
+        if position(connection) == begin:
+            if rows:
+                connection.execute(insert(rollups).prefix_with("OR REPLACE"), rows)
+            _move(connection, last)
+
+    save(database, change)
+    return end - last
+
+
+def forget(connection: Connection) -> None:
+    """Throw all roll-ups away; the follower begins anew."""
+    connection.execute(delete(rollups))
+    _move(connection, 0)
+
+
+def computed(connection: Connection, hour: Hour, last: int) -> list[Sums]:
+    """The roll-ups of an hour as its readings up to this id give them; none for no reading.
+
+    Values are added in the order (received_at, id), so the sums come out the same each time.
+    """
+    endpoint, number = hour
+    ends = {"low_ms": number * HOUR_MS, "end_ms": (number + 1) * HOUR_MS, "last_id": last}
+    count, *sums = connection.execute(_sums_of_hour(BY_ENDPOINT[endpoint]), ends).one()
+    if not count:
+        return []
+    fours = zip(*[iter(sums)] * 4, strict=True)
+    return [
+        {"endpoint": endpoint, "measurement": column, "hour": number, "readings": count}
+        | dict(zip(("count", "total", "minimum", "maximum"), four, strict=True))
+        for column, four in zip(BY_ENDPOINT[endpoint].columns, fours, strict=True)
+    ]
+
+
+def stored(connection: Connection, hour: Hour) -> list[Sums]:
+    """The roll-ups of an hour as the table has them, in the order of the station's columns."""
+    endpoint, number = hour
+    query = select(rollups).where(rollups.c.endpoint == endpoint, rollups.c.hour == number)
+    columns = BY_ENDPOINT[endpoint].columns
+    # Each row is looked up by its key, which the measurement is in the middle of.
+    found = connection.execute(query.where(rollups.c.measurement.in_(columns))).mappings()
+    return sorted(map(dict, found), key=lambda row: columns.index(row["measurement"]))
+
+
+def _touched(connection: Connection, begin: int, end: int) -> tuple[list[Hour], int]:
+    """The hours of the next piece of the log, and where the piece ends."""
+    last = min(begin + PIECE_ROWS, end)
+    hours: dict[Hour, None] = {}
+    for number, endpoint, hour in connection.execute(_NEXT, {"begin": begin, "last": last}):
+        if endpoint not in BY_ENDPOINT or (endpoint, hour) in hours:
+            continue
+        if len(hours) == PIECE_HOURS:
+            return list(hours), number - 1
+        hours[endpoint, hour] = None
+    return list(hours), last
+
+
+def _move(connection: Connection, last: int) -> None:
+    moved = insert(followers).prefix_with("OR REPLACE").values(name=NAME, last_id=last)
+    connection.execute(moved)
+
+
+@lru_cache(maxsize=len(STATIONS))
+def _sums_of_hour(station: Station) -> Select[Any]:
+    at = readings.c.received_at
+    sums = [part for column in station.columns for part in sums_of(readings.c[column])]
+    return select(func.count(), *sums).where(
+        readings.c.endpoint == station.endpoint,
+        at >= bindparam("low_ms"),
+        at < bindparam("end_ms"),
+        readings.c.id <= bindparam("last_id"),
+    )
+
+
+_NEXT = (
+    select(readings.c.id, readings.c.endpoint, readings.c.received_at // HOUR_MS)
+    .where(readings.c.id > bindparam("begin"), readings.c.id <= bindparam("last"))
+    .order_by(readings.c.id)
+)

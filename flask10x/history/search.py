@@ -1,0 +1,205 @@
+"""Finding the rows of a page, a number of hours at a time, so that it can end early and say so.
+
+Roll-ups hold the readings up to the follower's position (`hour_statements.py`). The later ones are
+the last few rows of the table and are looked through as they are; what comes out is the order of
+both.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from flask10x.database.cursors import MAX_CURSOR_ID, Cursor
+from flask10x.database.engine import last_id
+from flask10x.database.tables import readings
+from flask10x.history import hour_statements, rollups
+from flask10x.history.buckets import HOUR_MS
+from flask10x.history.statements import (
+    Branch,
+    End,
+    FilterShape,
+    Statement,
+    kind_of_end,
+    ms_of,
+    page_statement,
+    parameters_of,
+)
+
+# The follower takes a longer log at once (an import, an update); until then pages go without.
+MOST_ROWS_BEHIND = rollups.PIECE_ROWS
+# So many hours that can hold rows are read before the next look at the clock: about 15 ms on a PC.
+# A page of the rarest filter needs half of them.
+PIECE_HOURS = 100
+# A look through the roll-ups of ten days takes a fraction of a millisecond, and two more reach over
+# a year. At once it would be all hours of a station that has nothing, while the next has it all.
+FIRST_LOOK_HOURS, LOOK_FACTOR = 256, 8
+
+# Where a record has its received_at and its id.
+_PLACE = itemgetter(2, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Rows from one end of a window: its newest ones when `down`, else its oldest."""
+
+    branches: tuple[Branch, ...]
+    filters: tuple[FilterShape, ...]
+    values: dict[str, float]
+    low: End
+    high: End
+    rows: int
+    down: bool
+
+    def built(self, statement: Any) -> Statement:
+        """The statement of this form."""
+        ends = kind_of_end(self.low), kind_of_end(self.high)
+        built: Statement = statement(self.branches, self.filters, *ends, self.down)
+        return built
+
+    @property
+    def bound(self) -> dict[str, float]:
+        """The values of that statement."""
+        ends = parameters_of("low", self.low) | parameters_of("high", self.high)
+        return self.values | ends | {"rows": self.rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records of id, endpoint, received_at and values, in the order of the page."""
+
+    records: list[Any]
+    reached: Cursor | None
+    """From where the search has to go on when it ended early; None when nothing is left out."""
+
+
+def find(connection: Connection, wanted: Wanted, until_sec: float = math.inf) -> Found:
+    """The rows wanted, all from one snapshot if `connection` has one.
+
+    Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
+    looked through each time.
+    """
+    if _is_short(wanted) or not hour_statements.can_narrow(wanted.branches, wanted.filters):
+        return Found(_records(connection, wanted, page_statement), None)
+    end, position = last_id(connection), rollups.position(connection)
+    if end - position > MOST_ROWS_BEHIND:
+        return Found(_records(connection, wanted, page_statement), None)
+    wanted = replace(wanted, values=wanted.values | {"position": position})
+    later = _records(connection, wanted, hour_statements.later_statement) if end > position else []
+    if len(later) == wanted.rows:
+        wanted = _up_to(wanted, later[-1])
+    rolled_up, reached = _of_hours(connection, wanted, until_sec)
+    both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=wanted.down)
+    return Found(both[: wanted.rows], reached if len(both) < wanted.rows else None)
+
+
+def _is_short(wanted: Wanted) -> bool:
+    """Whether reading the window costs less than asking where to read."""
+    first, last = ms_of(wanted.low), ms_of(wanted.high)
+    return first is not None and last is not None and last - first < HOUR_MS // 2
+
+
+def _records(connection: Connection, wanted: Wanted, statement: Any) -> list[Any]:
+    return list(connection.execute(wanted.built(statement), wanted.bound))
+
+
+def _up_to(wanted: Wanted, record: Any) -> Wanted:
+    """What lies beyond the record is not wanted any more."""
+    at, number = _PLACE(record)
+    if wanted.down:
+        return replace(wanted, low=Cursor("after", at, number))
+    return replace(wanted, high=Cursor("before", at, number))
+
+
+def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
+    """Those that lie where the search has been."""
+    if reached is None:
+        return [*records]
+    down = reached.side == "before"
+    return [record for record in records if (record[2] >= reached.received_at) == down]
+
+
+def _of_hours(
+    connection: Connection, wanted: Wanted, until_sec: float
+) -> tuple[list[Any], Cursor | None]:
+    """The rows of rolled-up hours, and how far it got when it did not get to the end."""
+    hours = hour_statements.hours_statement(wanted.branches, wanted.filters, wanted.down)
+    rows, bound = wanted.built(hour_statements.rows_statement), wanted.bound
+    first, last = _whole_hours(connection, wanted)
+    found: list[Any] = []
+    size = FIRST_LOOK_HOURS
+    while first <= last:
+        low, high = (
+            (max(first, last - size + 1), last)
+            if wanted.down
+            else (first, min(last, first + size - 1))
+        )
+        piece = bound | {"first": low, "last": high, "most": PIECE_HOURS}
+        possible = connection.execute(hours, piece).all()
+        if len(possible) == PIECE_HOURS:
+            low, high = (possible[-1].hour, high) if wanted.down else (low, possible[-1].hour)
+        else:
+            size *= LOOK_FACTOR
+        if possible:
+            rest = {"rows": wanted.rows - len(found)}
+            found += connection.execute(rows, bound | _listed(wanted, possible) | rest)
+        first, last = (first, low - 1) if wanted.down else (high + 1, last)
+        if len(found) == wanted.rows:
+            break
+        if first <= last and time.monotonic() >= until_sec:
+            return found, _before(last + 1) if wanted.down else _from(first)
+    return found, None
+
+
+def _listed(wanted: Wanted, possible: Sequence[Any]) -> dict[str, str]:
+    """The values of `zones.rows_statement`.
+
+    The last hour is every station's, for it may have been cut off before the pair of another one.
+    """
+    hours = {station.endpoint: {possible[-1].hour} for station, _ in wanted.branches}
+    for endpoint, hour in possible:
+        hours[endpoint].add(hour)
+    return {
+        hour_statements.hours_name(station): json.dumps([*hours[station.endpoint]])
+        for station, _ in wanted.branches
+    }
+
+
+def _before(hour: int) -> Cursor:
+    # Not the hour's own beginning, which would be looked at again and lead here again.
+    return Cursor("before", hour * HOUR_MS - 1, MAX_CURSOR_ID)
+
+
+def _from(hour: int) -> Cursor:
+    return Cursor("after", hour * HOUR_MS, 0)
+
+
+def _whole_hours(connection: Connection, wanted: Wanted) -> tuple[int, int]:
+    """The first and the last hour of the window that the stations have readings in or between."""
+    times = [ms for ms in connection.execute(_ends(wanted.branches)).one() if ms is not None]
+    if not times:
+        return 0, -1
+    low_ms, high_ms = ms_of(wanted.low), ms_of(wanted.high)
+    first_ms = min(times) if low_ms is None else max(low_ms, min(times))
+    last_ms = max(times) if high_ms is None else min(high_ms, max(times))
+    return first_ms // HOUR_MS, last_ms // HOUR_MS
+
+
+@lru_cache(maxsize=256)
+def _ends(branches: tuple[Branch, ...]) -> Select[Any]:
+    """When the oldest and the newest reading of each station was received; a step each."""
+    return select(
+        *(
+            select(end(readings.c.received_at))
+            .where(readings.c.endpoint == station.endpoint)
+            .scalar_subquery()
+            for station, _ in branches
+            for end in (func.min, func.max)
+        )
+    )

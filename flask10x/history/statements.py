@@ -1,0 +1,180 @@
+"""The SELECTs of the history, built from the form of a question; values are bound when they run.
+
+A statement for pages is a UNION ALL with a branch per station, each a range of the one index.
+"""
+
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.sql import CompoundSelect
+
+from flask10x.database.cursors import Cursor
+from flask10x.database.expressions import unindexed
+from flask10x.database.tables import readings
+from flask10x.history.operators import IS_NULL, OPERATORS
+from flask10x.history.query import Bound, Query
+from flask10x.readings.stations import Station, columns_of
+
+Statement = Select[Any] | CompoundSelect[Any]
+# What limits one end of the window, and by which kind of value.
+End = Bound | Cursor | None
+EndKind = Literal["bound", "cursor"] | None
+FilterShape = tuple[str, str, bool | None]
+# A station, and those of its columns of which one must be missing; none when any reading will do.
+Branch = tuple[Station, tuple[str, ...]]
+
+
+def asked(
+    query: Query,
+) -> tuple[tuple[Branch, ...], tuple[FilterShape, ...], dict[str, float]]:
+    """The stations that can match, the form of the filters, and the values to bind."""
+    branches = tuple(
+        (station, query.chosen(station) if query.incomplete else ())
+        for station in query.stations
+        if all(one.can_match(station) for one in query.filters)
+    )
+    shape = tuple(
+        (f.column, f.operator.key, bool(f.value) if f.operator is IS_NULL else None)
+        for f in query.filters
+    )
+    return branches, shape, {f"filter{place}": f.value for place, f in enumerate(query.filters)}
+
+
+# SQLite takes one lower and one upper limit of a range to the index and only filters by others,
+# which would walk all rows between them. A cursor and a bound on the same side say the same once
+# the looser one is dropped.
+def low_end(since: Bound | None, after: Cursor | None) -> End:
+    if since is None or (after is not None and since.ms <= after.received_at):
+        return after
+    return since
+
+
+def high_end(until: Bound | None, before: Cursor | None) -> End:
+    if until is None or (before is not None and until.ms >= before.received_at):
+        return before
+    return until
+
+
+def kind_of_end(end: End) -> EndKind:
+    """Which values the end of a statement's window takes."""
+    if end is None:
+        return None
+    return "bound" if isinstance(end, Bound) else "cursor"
+
+
+def ms_of(end: End) -> int | None:
+    """The millisecond of that end, which itself belongs to the window; None for no end."""
+    if end is None:
+        return None
+    return end.ms if isinstance(end, Bound) else end.received_at
+
+
+def parameters_of(name: str, end: End) -> dict[str, int]:
+    """The values of that end, `low` or `high`."""
+    if end is None:
+        return {}
+    if isinstance(end, Bound):
+        return {f"{name}_ms": end.ms}
+    return {f"{name}_ms": end.received_at, f"{name}_id": end.id}
+
+
+# Building a statement costs as much as running it, and pages differ in few ways.
+@lru_cache(maxsize=256)
+def page_statement(
+    branches: tuple[Branch, ...],
+    filters: tuple[FilterShape, ...],
+    low: EndKind,
+    high: EndKind,
+    down: bool,
+) -> Statement:
+    """At most `:rows` rows from the oldest of the window, or from the newest when `down`."""
+    conditions = [*limits(low, high), *filter_clauses(filters)]
+    selects = [
+        select_rows(branches).where(readings.c.endpoint == station.endpoint, *conditions, *missing)
+        for station, columns in branches
+        for missing in [missing_clause(columns)]
+    ]
+    whole: Statement = selects[0] if len(selects) == 1 else union_all(*selects)
+    names = ("received_at DESC", "id DESC") if down else ("received_at", "id")
+    return whole.order_by(*map(text, names)).limit(bindparam("rows"))
+
+
+@lru_cache(maxsize=256)
+def newer_statement(
+    branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], low: EndKind, high: EndKind
+) -> Statement:
+    """At most `:rows` rows with an id above `:after_id` and up to `:last_id`, by id."""
+    number = readings.c.id
+    return (
+        select_rows(branches)
+        .where(number > bindparam("after_id"), number <= bindparam("last_id"))
+        .where(off_index(branches))
+        .where(*limits(low, high), *filter_clauses(filters))
+        .order_by(number)
+        .limit(bindparam("rows"))
+    )
+
+
+def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
+    """The condition that a reading is of one of the branches, for a range of ids.
+
+    A range of ids is short, a station's range of time is not.
+    """
+    endpoint = unindexed(readings.c.endpoint)
+    return or_(*(and_(endpoint == s.endpoint, *missing_clause(columns)) for s, columns in branches))
+
+
+def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:
+    """Id, endpoint and received_at of readings, then all measurements of the stations."""
+    columns = columns_of(station for station, _ in branches)
+    head = (readings.c.id, readings.c.endpoint, readings.c.received_at)
+    return select(*head, *(readings.c[column] for column in columns))
+
+
+def missing_clause(columns: tuple[str, ...]) -> list[ColumnElement[bool]]:
+    """The condition that one of these is NULL; none for no columns."""
+    return [or_(*(readings.c[column].is_(None) for column in columns))] if columns else []
+
+
+def limits(
+    low: EndKind, high: EndKind, at: ColumnElement[Any] = readings.c.received_at
+) -> list[ColumnElement[bool]]:
+    """The conditions of the window of time."""
+    place = tuple_(at, readings.c.id)
+    clauses: list[ColumnElement[bool]] = []
+    if low == "bound":
+        clauses.append(at >= bindparam("low_ms"))
+    if low == "cursor":
+        clauses.append(place > tuple_(bindparam("low_ms"), bindparam("low_id")))
+    if high == "bound":
+        clauses.append(at <= bindparam("high_ms"))
+    if high == "cursor":
+        clauses.append(place < tuple_(bindparam("high_ms"), bindparam("high_id")))
+    return clauses
+
+
+def filter_clauses(filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]]:
+    """The conditions on values; the numbers are bound as `filter0`, `filter1` and so on."""
+    return [
+        OPERATORS[key].clause(
+            readings.c[column], bindparam(f"filter{place}") if missing is None else missing
+        )
+        for place, (column, key, missing) in enumerate(filters)
+    ]
+
+
+def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    """Count, total, least and greatest of a column's values; NULLs are left out."""
+    return (func.count(column), func.total(column), func.min(column), func.max(column))

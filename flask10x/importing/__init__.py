@@ -1,0 +1,1 @@
+"""Old CSV files in."""

@@ -1,0 +1,216 @@
+"""The import of old CSV files: each of their rows in the database once, however often it is run.
+
+A file that holds a row k times and a database that holds it j times become a database that holds
+it max(k, j) times. The same row means: same endpoint, same second of local time, same values; so
+what the service stored itself and exported into the file is there already. This is kept true page
+by page, with nothing remembered outside the database: of a page those rows are inserted that the
+file has more often, up to the page's end, than the database now. An import that was killed is
+simply run again.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database import owner
+from flask10x.database.engine import Database, code_of, last_id
+from flask10x.database.rows import INSERT_STATION, Row
+from flask10x.database.tables import exports
+from flask10x.errors import ImportRefused, LockTimeout
+from flask10x.importing.imported_ranges import Origins
+from flask10x.importing.known_rows import Stored, StoredRows, key_of
+from flask10x.importing.old_file import RejectedRows, blocks, first_line
+from flask10x.readings.legacy_csv import Layout, LegacyReader, Page, header_of
+from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
+from flask10x.system.locks import LONGEST_WAIT_SEC
+from flask10x.system.wording import amount
+
+# Between two transactions the lock stays free for as long as whoever waits for it sleeps at most,
+# so the service's writer gets its turn after one transaction of ours.
+PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
+# Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
+# the database longer than a commit does; after a minute somebody has forgotten it.
+TRIES = 60
+
+Place = tuple[int, int]
+"""A row's `imports.after_id` and its id; 0 for a row that has none yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of the rows of one file."""
+
+    name: str
+    stored: int
+    present: int
+    """Rows that the database had already."""
+    rejected: int
+    rejected_path: Path
+    """Where the rejected ones are listed, when there are any."""
+    missing: tuple[str, ...]
+    """The station's columns that the file does not have; they are NULL in its rows."""
+
+    def __str__(self) -> str:
+        read = self.stored + self.present + self.rejected
+        return (
+            f"{self.name}: {amount(read, 'row')} read, {self.stored} stored,"
+            f" {self.present} present, {self.rejected} rejected"
+        )
+
+
+def import_file(
+    settings: Settings,
+    database: Database,
+    path: Path,
+    *,
+    endpoint: str | None = None,
+    accept_last_line: bool = False,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Outcome:
+    """Store the file's rows that the database does not have yet, in the order of the file.
+
+    The station is that of the file's name, or of `endpoint`. Rows that can't be read go to the
+    file of rejected rows. `accept_last_line` takes a last line that has no end. `advance` is
+    called with the number of bytes just done. Call it under the lock of the export, which must
+    not append meanwhile.
+
+    Raises ImportRefused when this is no file of the station, and OSError, LockTimeout or
+    sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
+    """
+    if not path.is_file():
+        raise ImportRefused("it is no regular file" if path.exists() else "there is no such file")
+    header = first_line(path)
+    layout = Layout(_station(path.name, header, endpoint), header_of(header))
+    reader = LegacyReader(layout, settings.zone)
+    running = _Import(settings, database, path, layout)
+    stored = present = 0
+    with RejectedRows(path, settings.csv_dir) as rejected:
+        start = len(header)
+        advance(start)
+        for end, block in blocks(path, start):
+            missing_end = b"\n" if accept_last_line and not block.endswith(b"\n") else b""
+            page = reader.page(block + missing_end)
+            rejected.write(page.rejections)
+            new = running.store(page, start, end) if page.rows else 0
+            stored, present = stored + new, present + len(page.rows) - new
+            advance(end - start)
+            start = end
+    return Outcome(
+        name=path.name,
+        stored=stored,
+        present=present,
+        rejected=rejected.count,
+        rejected_path=rejected.path,
+        missing=layout.missing,
+    )
+
+
+def _station(name: str, header: bytes, endpoint: str | None) -> Station:
+    """The station that is named; another one's exact header is taken for a mistake."""
+    columns = header_of(header)
+    fitting = next((s for s in STATIONS if s.csv_header == columns), None)
+    chosen = BY_ENDPOINT[endpoint] if endpoint else None
+    chosen = chosen or next((s for s in STATIONS if s.csv_name == name), None)
+    if chosen is None:
+        hint = f"; its header is that of {fitting.endpoint}" if fitting else ""
+        raise ImportRefused(
+            f"no station has a file of this name; say which one with --endpoint{hint}"
+        )
+    if fitting not in (None, chosen):
+        raise ImportRefused(f"its header is that of {fitting.endpoint}, not of {chosen.endpoint}")
+    return chosen
+
+
+class _Import:
+    """The transactions of one file's import."""
+
+    def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
+        self._settings = settings
+        self._database = database
+        self._insert_row = INSERT_STATION[layout.station.endpoint]
+        self._stored_rows = StoredRows(settings, database, path, layout)
+        self._origins = Origins(layout.station, path)
+        self._after_id = 0
+        self._free_since = 0.0
+        with database.reader.begin() as connection:
+            self._origins.load(connection)
+            self._exported = _exported(connection, layout.station, path.name)
+
+    def store(self, page: Page, start: int, end: int) -> int:
+        """Insert the rows that are not there yet; their number. The page has these offsets."""
+        if stored := self._stored_rows.like(page, start, end):
+            new, places = self._compared(page, stored)
+        else:
+            new, places = page.rows, [(self._after_id, 0)] * len(page.rows)
+        if places:
+            self._commit(new, places)
+        return len(new)
+
+    def _compared(self, page: Page, stored: Stored) -> tuple[list[Row], list[Place]]:
+        """The page's new rows, and the places of all that the export must know of."""
+        new: list[Row] = []
+        places: list[Place] = []
+        for row in page.rows:
+            ids = stored.get(key_of(page, row))
+            if not ids:
+                new.append(row)
+                places.append((self._after_id, 0))
+                continue
+            row_id = ids.pop(0)
+            if row_id in self._origins:
+                continue
+            if row_id > self._exported:
+                places.append((self._after_id, row_id))
+            else:
+                self._after_id = max(self._after_id, row_id)
+        return new, places
+
+    def _commit(self, rows: list[Row], places: list[Place]) -> None:
+        """Insert these rows, and record what the file holds."""
+        self._let_others_in()
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._database.commit() as connection:
+                    self._insert(connection, rows, places)
+                break
+            except (LockTimeout, DBAPIError) as error:
+                if tries_left == 0 or not _busy(error):
+                    raise
+        self._free_since = time.monotonic()
+
+    def _insert(self, connection: Connection, rows: list[Row], places: list[Place]) -> None:
+        next_id = last_id(connection) + 1
+        if rows:
+            connection.exec_driver_sql(self._insert_row, rows)
+        for (after_id, row_id), group in groupby(places):
+            count = len(list(group))
+            first_id = row_id or next_id
+            self._origins.add(connection, first_id, first_id + count - 1, after_id)
+            if not row_id:
+                next_id += count
+
+    def _let_others_in(self) -> None:
+        """Leave the lock free for a moment when a service may be waiting for it."""
+        free_sec = time.monotonic() - self._free_since
+        if free_sec < PAUSE_SEC and owner.running(self._settings):
+            time.sleep(PAUSE_SEC - free_sec)
+
+
+def _exported(connection: Connection, station: Station, name: str) -> int:
+    """The last id whose row the export has brought into the file of this name."""
+    if name != station.csv_name:
+        # The export knows no such file, so it needs to know nothing of rows that are there.
+        return sys.maxsize
+    query = select(exports.c.last_id).where(exports.c.name == name)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def _busy(error: LockTimeout | DBAPIError) -> bool:
+    return isinstance(error, LockTimeout) or code_of(error).startswith("SQLITE_BUSY")

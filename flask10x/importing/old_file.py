@@ -1,0 +1,95 @@
+"""Old CSV files on the disk: their lines in blocks, and the file of the rejected ones."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from flask10x.readings.legacy_csv import LONGEST_LINE, Rejection
+from flask10x.system import disk
+
+# Also the size of a transaction: some 2,700 rows of the bedroom's file, and no more than 8,000 of
+# the shortest. A Pi stores that in a fraction of the second for which the service's writer waits
+# (sqlite.WRITE_BUSY_TIMEOUT_MS).
+BLOCK_BYTES = 160 * 1024
+# Longer than any line that is read, also when each character takes 4 bytes.
+CUT_BYTES = 4 * (LONGEST_LINE + 1)
+
+
+def first_line(path: Path) -> bytes:
+    """The header's line with its end, or the beginning of a line that is too long for one."""
+    with open(path, "rb") as file:
+        return file.readline(LONGEST_LINE)
+
+
+def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Whole lines, together about BLOCK_BYTES, each time with the offset at which they end.
+
+    From offset `start`, where a line begins, to `end` or the end of the file. Only the last block
+    can end without a line end. A line longer than a block is cut short, and still too long to be
+    a row.
+    """
+    rest = b""
+    with open(path, "rb") as file:
+        file.seek(start)
+        while data := file.read(BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - start)):
+            start += len(data)
+            head, newline, tail = data.rpartition(b"\n")
+            if newline:
+                yield start - len(tail), rest + head + newline
+                rest = tail
+            else:
+                rest = (rest + tail)[:CUT_BYTES]
+    if rest:
+        yield start, rest
+
+
+class RejectedRows:
+    """The lines that could not be read, as a CSV file of line number, reason and line.
+
+    It lies beside the old file, or in another folder when that one can't be written, and is made
+    with the first line. Used as a context; where nothing was rejected, what an earlier run left
+    is removed at the end.
+    """
+
+    HEADER = ("line", "reason", "row")
+
+    def __init__(self, path: Path, other_folder: Path) -> None:
+        """`path` is that of the old file."""
+        folder = path.parent if os.access(path.parent, os.W_OK) else other_folder
+        self.path = folder / f"{path.name}.rejected.csv"
+        self.count = 0
+        self._file: TextIO | None = None
+
+    def write(self, rejections: Sequence[Rejection]) -> None:
+        """Add these; raises OSError when that is impossible."""
+        if not rejections:
+            return
+        if self._file is None:
+            self._file = self._begun()
+        self.count += len(rejections)
+        csv.writer(self._file).writerows((r.line, r.reason, r.raw) for r in rejections)
+
+    def _begun(self) -> TextIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        file = open(self.path, "x", newline="", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        disk.leave_to_owner(file.fileno(), self.path.parent)
+        csv.writer(file).writerow(self.HEADER)
+        return file
+
+    def __enter__(self) -> "RejectedRows":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        elif error is None:
+            self.path.unlink(missing_ok=True)

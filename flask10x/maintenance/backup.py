@@ -1,0 +1,199 @@
+"""Backups: whole copies of the database, made while the service writes.
+
+A backup gets its final name only when it is complete, checked and on the disk. It holds every
+reading that was answered with 200 before the backup began; what that takes is in `_settle`.
+"""
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import JOURNAL, WAL, beside, database_path, reason_of
+from flask10x.database.file import copy_into
+from flask10x.database.owner import Running, running
+from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
+from flask10x.maintenance import copy_check
+from flask10x.system import disk
+from flask10x.system.locks import FileLock
+from flask10x.system.wording import amount
+
+LOCK_NAME = ".flask10x-backup.lock"
+FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
+UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal)?")
+DEFAULT_KEEP = 14
+# A commit of a full batch takes seconds on a bad card; longer than this is trouble, which the
+# service reports itself, and a backup without the newest readings is better than none.
+PATIENCE_SEC = 10.0
+# A service that can't be asked gets this on top of its commit interval to store what it had.
+UNASKED_MARGIN_SEC = 1.0
+POLL_SEC = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A finished backup; `warnings` are sentences for the operator."""
+
+    path: Path
+    rows: int
+    bytes: int
+    seconds: float
+    warnings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        size = disk.megabytes(self.bytes)
+        return f"{self.path}: {amount(self.rows, 'row')}, {size}, {self.seconds:.1f} s"
+
+
+def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP) -> Backup:
+    """Back the database up into the folder, and keep the newest `keep` backups there.
+
+    Raises BackupError, or BackupRunning when another backup uses the folder; then no file has got
+    a final name and none was removed.
+    """
+    began_sec = time.monotonic()
+    folder = folder.absolute()
+    try:
+        _check_room(database_path(settings), folder)
+        lock = FileLock(folder / LOCK_NAME)
+        try:
+            if not lock.try_acquire():
+                raise BackupRunning(
+                    f"another backup into {folder} is running; this one did nothing"
+                )
+            return _alone(settings, folder, keep, began_sec)
+        finally:
+            lock.close()
+    except OSError as error:
+        raise BackupError(f"cannot back up into {folder}: {error.strerror}") from error
+
+
+def finished(folder: Path) -> list[Path]:
+    """The backups in a folder, by the time in their names, oldest first; raises OSError."""
+    files = (path for path in folder.iterdir() if FINAL_NAME.fullmatch(path.name))
+    return sorted(path for path in files if path.is_file() and not path.is_symlink())
+
+
+def needed_bytes(database: Path) -> int:
+    """The room that a backup needs: a copy is never larger than the database with its WAL."""
+    return disk.size(database) + disk.size(beside(database, WAL)) + disk.SPARE_BYTES
+
+
+def _check_room(database: Path, folder: Path) -> None:
+    if not database.exists():
+        raise BackupError(f"there is no database {database}")
+    # Not its parents: they may be what a USB stick that is not mounted should have brought.
+    if not folder.parent.exists():
+        raise BackupError(
+            f"cannot back up into {folder}: No such file or directory: {folder.parent};"
+            " is the disk mounted? Only the last folder of the path is made"
+        )
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        disk.leave_to_owner(folder, folder.parent)
+    # What a killed backup has left goes before the copy is written.
+    left = sum(disk.size(path) for path in _unfinished(folder))
+    needed, free = needed_bytes(database), disk.free_bytes(folder) + left
+    if free < needed:
+        raise BackupError(
+            f"not enough space in {folder}: {disk.megabytes(needed)} needed (database"
+            f" {disk.megabytes(disk.size(database))}, WAL"
+            f" {disk.megabytes(disk.size(beside(database, WAL)))}, spare"
+            f" {disk.megabytes(disk.SPARE_BYTES)}), {disk.megabytes(free)} free; nothing written"
+        )
+
+
+def _alone(settings: Settings, folder: Path, keep: int, began_sec: float) -> Backup:
+    """The backup itself, with the folder's lock held."""
+    for path in _unfinished(folder):
+        path.unlink()
+    service = running(settings)
+    unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
+    unfinished = folder / f".flask10x-backup-{os.getpid()}.tmp"
+    try:
+        contents = _copy(database_path(settings), unfinished)
+        disk.leave_to_owner(unfinished, folder)
+        path = _publish(unfinished, settings.zone)
+    finally:
+        unfinished.unlink(missing_ok=True)
+        beside(unfinished, JOURNAL).unlink(missing_ok=True)
+    warnings = (unsettled, *_prune(folder, path, keep))
+    seconds = time.monotonic() - began_sec
+    return Backup(path, contents.rows, disk.size(path), seconds, tuple(filter(None, warnings)))
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    """What a backup that was killed has left behind."""
+    return [path for path in folder.iterdir() if UNFINISHED_NAME.fullmatch(path.name)]
+
+
+def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> str:
+    """Return when every reading accepted before the backup began is stored.
+
+    Such a reading is committed within the commit interval unless the service is in trouble, so
+    this is a short wait. The service says how long the reading that waits longest has waited;
+    when that is less than what has passed since the beginning, all from before are stored.
+    A sentence when they may not be: the backup is made nevertheless.
+    """
+    while True:
+        asked_sec = time.monotonic() - began_sec
+        try:
+            waited_sec = service.oldest_waiting_sec()
+        except ServiceError as error:
+            rest_sec = 2 * commit_interval_sec + UNASKED_MARGIN_SEC - asked_sec
+            time.sleep(max(0.0, rest_sec))
+            return (
+                "could not ask the service whether the newest readings are stored, so a few that"
+                f" were accepted in the last moments before this backup may be missing: {error}"
+            )
+        if waited_sec is None or waited_sec < asked_sec:
+            return ""
+        if asked_sec > 2 * commit_interval_sec + PATIENCE_SEC:
+            return (
+                "the service cannot store its newest readings now; those that it accepted in the"
+                f" last {waited_sec:.0f} s are not in this backup"
+            )
+        time.sleep(max(POLL_SEC, commit_interval_sec / 10))
+
+
+def _copy(database: Path, unfinished: Path) -> copy_check.Contents:
+    try:
+        copy_into(database, unfinished)
+        contents = copy_check.verify(unfinished)
+    except DBAPIError as error:
+        raise BackupError(f"the database cannot be copied: {reason_of(error)}") from error
+    except CopyError as error:
+        raise BackupError(f"the copy is no good, look at the database itself: {error}") from error
+    disk.sync(unfinished)
+    return contents
+
+
+def _publish(unfinished: Path, zone: tzinfo | None) -> Path:
+    """Give the copy its final name, which no file has yet."""
+    folder = unfinished.parent
+    while os.path.lexists(path := folder / f"flask10x-{disk.moment(zone)}.sqlite3"):
+        time.sleep(POLL_SEC)
+    unfinished.rename(path)
+    disk.sync(folder)
+    return path
+
+
+def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
+    """Remove the oldest backups above `keep`; a sentence for each that could not be removed.
+
+    The one just made counts but never goes, even when its time lies before the others': a Pi
+    without a network starts with a clock that is behind.
+    """
+    others = [path for path in finished(folder) if path != newest]
+    warnings = []
+    for path in others[: max(0, len(others) - (keep - 1))]:
+        try:
+            path.unlink()
+        except OSError as error:
+            warnings.append(f"the old backup {path} could not be removed: {error.strerror}")
+    return warnings

@@ -1,0 +1,133 @@
+"""Health: is the database sound, is there room, does everything that follows it keep up?
+
+Only looks: nothing is written, migrated or mended, and whatever cannot be looked at is itself a
+finding. It works beside the running service, without it, and on a database that is damaged.
+"""
+
+import time
+from pathlib import Path
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import WAL, WAL_BYTES, beside, database_path, version, version_risk
+from flask10x.database.owner import Running, running
+from flask10x.errors import ServiceError
+from flask10x.maintenance import backup
+from flask10x.maintenance.check_database import Inside
+from flask10x.maintenance.findings import Finding, Level, span
+from flask10x.readings.times import local_text
+from flask10x.recording import leftovers
+from flask10x.system import disk
+
+# Two nights without a backup; one missed is made up at the next boot.
+BACKUP_LATE_SEC = 48 * 3600
+# A burst may outgrow what the file is kept to; this much means that a reader never ends.
+LONG_WAL_BYTES = 4 * WAL_BYTES
+
+
+def check(settings: Settings, *, full: bool = False) -> list[Finding]:
+    """Look at everything; raises nothing.
+
+    `full` also compares each index with its table. The check of the pages holds a snapshot: while
+    it lasts the WAL grows, as with a backup.
+    """
+    path = database_path(settings)
+    service = _service(settings)
+    inside = Inside(settings, full=full, served=service.details["running"])
+    return [
+        *inside.look(path),
+        _wal(path),
+        _leftovers(path),
+        _space(settings, path),
+        _version(settings),
+        service,
+        _backups(settings),
+    ]
+
+
+def _wal(path: Path) -> Finding:
+    size = disk.size(beside(path, WAL))
+    details = {"bytes": size}
+    if size > LONG_WAL_BYTES:
+        text = f"{disk.megabytes(size)}: a reader that does not end keeps it from beginning anew"
+        return Finding("WARN", "WAL", text, details)
+    return Finding("ok", "WAL", disk.megabytes(size), details)
+
+
+def _leftovers(path: Path) -> Finding:
+    files = [str(file) for file in leftovers.waiting(path.parent)]
+    text = "none" if not files else f"a stop could not store the readings in {', '.join(files)}"
+    return Finding("WARN" if files else "ok", "leftovers", text, {"files": files})
+
+
+def _space(settings: Settings, path: Path) -> Finding:
+    folder = settings.backup_dir
+    needed = backup.needed_bytes(path)
+    free, there = _free(path.parent), _free(folder)
+    details = {"free_bytes": free, "backup_free_bytes": there, "backup_needs_bytes": needed}
+    text = (
+        f"{disk.megabytes(free)} free in {path.parent}; a backup needs {disk.megabytes(needed)},"
+        f" {disk.megabytes(there)} free in {folder}"
+    )
+    if free < disk.SPARE_BYTES:
+        return Finding("FAIL", "space", text, details)
+    return Finding("WARN" if there < needed else "ok", "space", text, details)
+
+
+def _free(folder: Path) -> int:
+    """The free bytes where a folder is or would be made."""
+    while not folder.exists():
+        folder = folder.parent
+    return disk.free_bytes(folder)
+
+
+def _version(settings: Settings) -> Finding:
+    risk = version_risk(settings.commit_lock)
+    details = {"version": version()}
+    return Finding("WARN" if risk else "ok", "SQLite", risk or version(), details)
+
+
+def _service(settings: Settings) -> Finding:
+    try:
+        service = running(settings)
+    except OSError as error:
+        text = f"cannot tell whether it runs: {error}"
+        return Finding("WARN", "service", text, {"running": False})
+    if service is None:
+        return Finding("WARN", "service", "does not run", {"running": False})
+    since = local_text(int(service.since * 1000), settings.zone)
+    details = {"running": True, "pid": service.pid, "since": since}
+    text = f"process {service.pid}, runs since {since}"
+    trouble = _trouble(service)
+    if trouble:
+        return Finding("FAIL", "service", f"{text}; {trouble}", {**details, "trouble": trouble})
+    return Finding("ok", "service", f"{text}, stores readings", details)
+
+
+def _trouble(service: Running) -> str:
+    """Why the running service cannot store readings, and for how long; empty when it can."""
+    try:
+        answer = service.ask("/readyz")
+        if answer.get("status") == "ready":
+            return ""
+        reasons = "; ".join(answer.get("reasons", [])) or str(answer)
+        waited_sec = service.oldest_waiting_sec()
+    except ServiceError as error:
+        return str(error)
+    waits = f"; readings have waited for {span(int(waited_sec))}" if waited_sec else ""
+    return f"{reasons}{waits}"
+
+
+def _backups(settings: Settings) -> Finding:
+    folder = settings.backup_dir
+    try:
+        newest = backup.finished(folder)[-1:]
+        seconds = [int(time.time() - path.stat().st_mtime) for path in newest]
+    except FileNotFoundError:
+        newest, seconds = [], []
+    except OSError as error:
+        return Finding("WARN", "backup", f"cannot look into {folder}: {error.strerror}")
+    if not newest:
+        return Finding("WARN", "backup", f"there is none in {folder}")
+    details = {"newest": str(newest[0]), "seconds": seconds[0]}
+    level: Level = "WARN" if seconds[0] > BACKUP_LATE_SEC else "ok"
+    return Finding(level, "backup", f"{newest[0]}, {span(seconds[0])} old", details)

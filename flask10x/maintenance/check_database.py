@@ -1,0 +1,219 @@
+"""What the database itself shows: sound, migrated, followed, fed.
+
+Only looks: nothing is written, and whatever cannot be read is itself a finding.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, column, func, inspect, select, table
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database import revisions
+from flask10x.database.engine import JOURNAL, WAL, beside, code_of, last_id, reason_of
+from flask10x.database.file import damages, open_read_only
+from flask10x.database.tables import followers, readings
+from flask10x.history import pages, rollups
+from flask10x.maintenance.findings import Finding, span
+from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.times import local_text
+from flask10x.system import disk
+from flask10x.system.wording import amount
+
+SHOWN_DAMAGES = 5
+HIGHEST_ID = 2**63 - 1
+# The export runs once a night: one that was missed shows by noon.
+EXPORT_LATE_SEC = 36 * 3600
+# Overwritten bytes may still be read, as a time beyond the year 9999 say.
+UNREADABLE = (DBAPIError, ValueError, TypeError, OverflowError)
+# What SQLite says when it may read the file but write nothing beside it.
+NOTHING_BESIDE = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
+
+# Made by the second migration. Databases that have not seen it are checked too, so they are asked
+# for by name.
+_exports = table("exports", column("name"), column("last_id"))
+_imports = table("imports", column("file"), column("first_id"), column("last_id"))
+
+
+class Inside:
+    """What the database itself shows."""
+
+    def __init__(self, settings: Settings, *, full: bool, served: bool) -> None:
+        self._settings = settings
+        self._full = full
+        self._served = served
+        self._now_ms = time.time_ns() // 1_000_000
+
+    def look(self, path: Path) -> Iterator[Finding]:
+        if not path.exists():
+            yield Finding("FAIL", "database", f"there is none at {path}")
+            return
+        try:
+            with _open(path) as connection:
+                size = disk.size(path) + disk.size(beside(path, WAL))
+                yield Finding(
+                    "ok",
+                    "database",
+                    f"{path}, {disk.megabytes(size)} with its WAL",
+                    {"bytes": size},
+                )
+                for name, ask in self._questions().items():
+                    yield from _asked(name, ask, connection)
+        except DBAPIError as error:
+            yield Finding("FAIL", "database", f"{path} cannot be opened: {reason_of(error)}")
+
+    def _questions(self) -> dict[str, Callable[[Connection], list[Finding]]]:
+        return {
+            "integrity": self._integrity,
+            "schema": self._schema,
+            "followers": self._followers,
+            "rollups": self._rollups,
+            "stations": self._stations,
+        }
+
+    def _integrity(self, connection: Connection) -> list[Finding]:
+        name = "integrity_check" if self._full else "quick_check"
+        found = damages(connection, full=self._full)
+        if not found:
+            return [Finding("ok", "integrity", f"{name} finds nothing wrong")]
+        shown = "; ".join(found[:SHOWN_DAMAGES])
+        more = f"; and {len(found) - SHOWN_DAMAGES} more" if len(found) > SHOWN_DAMAGES else ""
+        text = f"{name}: {shown}{more}; stop the service, keep the files, restore a backup"
+        return [Finding("FAIL", "integrity", text, {"damages": found})]
+
+    def _schema(self, connection: Connection) -> list[Finding]:
+        at, known = revisions.current(connection), revisions.known()
+        details = {"revision": at, "newest": known[-1]}
+        if at == known[-1]:
+            return [Finding("ok", "schema", f"{at}, the newest", details)]
+        if at in known:
+            text = f"{at}; {known[-1]} is the newest: the next start of the service migrates it"
+            return [Finding("WARN", "schema", text, details)]
+        text = f"{at} is unknown to this version, which knows up to {known[-1]}"
+        return [Finding("FAIL", "schema", text, details)]
+
+    def _followers(self, connection: Connection) -> list[Finding]:
+        positions = _positions(connection)
+        stations = {station.csv_name: station for station in STATIONS}
+        highest = last_id(connection)
+        return [
+            self._follower(connection, name, positions.get(name, 0), highest, stations.get(name))
+            for name in sorted(stations.keys() | positions.keys())
+        ]
+
+    def _follower(
+        self, connection: Connection, name: str, at: int, highest: int, station: Station | None
+    ) -> Finding:
+        behind, oldest_ms = _behind(connection, at, station)
+        details = {"follower": name, "last_id": at, "rows_behind": behind}
+        if at > highest:
+            text = f"{name} is at {at}, beyond the last reading {highest}: an older database?"
+            return Finding("FAIL", "follower", text, details)
+        if behind and self._now_ms - oldest_ms > EXPORT_LATE_SEC * 1000:
+            since = local_text(oldest_ms, self._settings.zone)
+            text = f"{name} is {amount(behind, 'row')} behind, the oldest of {since}"
+            return Finding("WARN", "follower", text, details)
+        return Finding("ok", "follower", f"{name} is {amount(behind, 'row')} behind", details)
+
+    def _rollups(self, connection: Connection) -> list[Finding]:
+        at, behind = rollups.position(connection), rollups.behind(connection)
+        details = {"last_id": at, "rows_behind": behind}
+        if behind < 0:
+            text = f"at {at}, beyond the last reading {at + behind}: flask10x rollups --rebuild"
+            return [Finding("FAIL", "rollups", text, details)]
+        # Late is only slow: a chart takes the rest from the readings.
+        return [Finding("ok", "rollups", f"{amount(behind, 'row')} behind", details)]
+
+    def _stations(self, connection: Connection) -> list[Finding]:
+        return [self._station(*last) for last in pages.last_received(connection).items()]
+
+    def _station(self, endpoint: str, received_at: int | None) -> Finding:
+        if received_at is None:
+            return Finding("ok", "station", f"/{endpoint} never sent", {"endpoint": endpoint})
+        text = local_text(received_at, self._settings.zone)
+        seconds = max(0, self._now_ms - received_at) // 1000
+        silent = self._served and seconds > self._settings.inactivity_warn_sec
+        details = {"endpoint": endpoint, "last_received": text, "seconds": seconds}
+        shown = f"/{endpoint} sent last {text}, {span(seconds)} ago"
+        return Finding("WARN" if silent else "ok", "station", shown, details)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Connection]:
+    """A connection that has read the first page."""
+    try:
+        connection = _connect(open_read_only(path))
+    except DBAPIError as error:
+        # On a read-only disk the shared memory of a WAL can't be made; without a WAL nobody
+        # needs it, and nobody can be writing.
+        unfinished = any(disk.size(beside(path, suffix)) for suffix in (WAL, JOURNAL))
+        if not code_of(error).startswith(NOTHING_BESIDE) or unfinished:
+            raise
+        connection = _connect(open_read_only(path, immutable=True))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connect(engine: Engine) -> Connection:
+    connection = engine.connect()
+    try:
+        connection.exec_driver_sql("PRAGMA schema_version")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _asked(
+    name: str, ask: Callable[[Connection], list[Finding]], connection: Connection
+) -> list[Finding]:
+    try:
+        return ask(connection)
+    except UNREADABLE as error:
+        return [Finding("FAIL", name, f"cannot be read: {reason_of(error)}")]
+
+
+def _positions(connection: Connection) -> dict[str, int]:
+    """The last id that each follower has finished; a CSV file goes by its name."""
+    found = dict(connection.execute(select(followers.c.name, followers.c.last_id)).all())
+    positions = {name.removeprefix("csv:"): at for name, at in found.items()}
+    # The roll-ups have a line of their own.
+    positions.pop(rollups.NAME, None)
+    if _exports.name in inspect(connection).get_table_names():
+        positions |= dict(connection.execute(select(_exports.c.name, _exports.c.last_id)).all())
+    return positions
+
+
+def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
+    """How many rows a follower has before it, and when the oldest of them was received."""
+    query = select(func.count(), func.min(readings.c.received_at))
+    if station is not None:
+        # As an expression, or SQLite would read the station's whole index instead of the tail.
+        query = query.where(readings.c.endpoint.concat("") == station.endpoint)
+    tails = [
+        connection.execute(query.where(readings.c.id > at, readings.c.id < end)).one()
+        for at, end in _spans(at, _imported(connection, station))
+    ]
+    return sum(count for count, _ in tails), min((ms for count, ms in tails if count), default=0)
+
+
+def _imported(connection: Connection, station: Station | None) -> list[tuple[int, int]]:
+    """The ids of rows that came from the station's own file, which are not appended to it again."""
+    if station is None or _imports.name not in inspect(connection).get_table_names():
+        return []
+    rows = connection.execute(select(_imports).order_by(_imports.c.first_id))
+    return [(row.first_id, row.last_id) for row in rows if Path(row.file).name == station.csv_name]
+
+
+def _spans(at: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What lies after `at` outside these ranges, both ends exclusive."""
+    for first, last in ranges:
+        if first > at + 1:
+            yield at, first
+        at = max(at, last)
+    yield at, HIGHEST_ID

@@ -1,0 +1,193 @@
+"""Restore: put a copy in the place of the database, and keep what was there.
+
+The database's name always stands for a whole file, the old one until one `rename` makes it the
+new one. The WAL is the danger: beside another database than its own it would destroy it. So the
+old database is first made one file, and where that is impossible because it is damaged, its WAL
+is moved away before the rename.
+"""
+
+import os
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import (
+    JOURNAL,
+    SHARED_MEMORY,
+    WAL,
+    beside,
+    code_of,
+    database_path,
+    last_id,
+)
+from flask10x.database.file import make_single_file, open_read_only
+from flask10x.database.owner import running
+from flask10x.errors import CopyError, LockTimeout, RestoreError
+from flask10x.maintenance import copy_check
+from flask10x.system import disk
+from flask10x.system.locks import FileLock, lock_path
+
+KEPT = ".replaced-"
+UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp")
+# Others take these for moments only; who holds one for longer is really at work.
+LOCK_TIMEOUT_SEC = 2.0
+POLL_SEC = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the database holds now, where the old one is kept, and what only that one has.
+
+    `kept` is None when there was no database. `newer` counts readings that were stored after the
+    copy was made; None when the old database could not be read.
+    """
+
+    contents: copy_check.Contents
+    kept: Path | None
+    newer: int | None
+
+
+def restore(settings: Settings, source: Path) -> Restored:
+    """Replace the database by a copy; the service must be stopped.
+
+    Raises RestoreError, and CopyError when `source` is damaged or not ours; then the database is
+    as it was. Killed at any moment, it leaves the old database or the new one in its place.
+    """
+    path = database_path(settings)
+    try:
+        with _nobody_else(settings, path):
+            _sweep(path)
+            return _replace(settings, source.absolute(), path)
+    except LockTimeout as error:
+        raise RestoreError(f"the database is in use: {error}") from error
+    except OSError as error:
+        raise RestoreError(f"cannot restore {source} to {path}: {error}") from error
+
+
+@contextmanager
+def _nobody_else(settings: Settings, path: Path) -> Iterator[None]:
+    """Hold the locks of everybody who writes."""
+    if service := running(settings):
+        raise RestoreError(
+            f"the service (process {service.pid or 'unknown'}) uses {path};"
+            " stop it first: sudo systemctl stop flask10x, or Ctrl+C where it was started by hand"
+        )
+    with ExitStack() as stack:
+        for name in ("service", "export", "commit"):
+            lock = FileLock(lock_path(path, name))
+            stack.callback(lock.close)
+            lock.acquire(LOCK_TIMEOUT_SEC)
+        yield
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a restore that was killed has left behind."""
+    for other in path.parent.iterdir():
+        if UNFINISHED_NAME.fullmatch(other.name) or _is_second_name(other, path):
+            other.unlink()
+
+
+def _is_second_name(other: Path, path: Path) -> bool:
+    """Whether this looks like a kept database and is the one in use: killed before the rename."""
+    return (
+        other.name.startswith(f"{path.name}{KEPT}")
+        and path.exists()
+        and other.samefile(path)
+        and not beside(other, WAL).exists()
+    )
+
+
+def _replace(settings: Settings, source: Path, path: Path) -> Restored:
+    if path.exists() and source.samefile(path):
+        raise RestoreError(f"{source} is the database itself")
+    _check_room(source, path.parent)
+    unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
+    try:
+        contents = _copy(source, unfinished, path)
+        _close_up(path)
+        last_id = _last_id(path)
+        kept = _keep(path, _free_name(path, settings.zone))
+        unfinished.rename(path)
+        disk.sync(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    newer = None if last_id is None else max(0, last_id - contents.last_id)
+    return Restored(contents, kept, newer)
+
+
+def _check_room(source: Path, folder: Path) -> None:
+    needed, free = source.stat().st_size + disk.SPARE_BYTES, disk.free_bytes(folder)
+    if free < needed:
+        raise RestoreError(
+            f"not enough space in {folder}: {disk.megabytes(needed)} needed (the copy and a spare"
+            f" of {disk.megabytes(disk.SPARE_BYTES)}), {disk.megabytes(free)} free"
+        )
+
+
+def _copy(source: Path, unfinished: Path, path: Path) -> copy_check.Contents:
+    """Bring the copy into the database's folder and check it there; what it holds."""
+    copy_check.check_complete(source)
+    shutil.copyfile(source, unfinished)
+    _adopt(unfinished, path if path.exists() else path.parent)
+    disk.sync(unfinished)
+    try:
+        return copy_check.verify(unfinished)
+    except CopyError as error:
+        raise CopyError(str(error).replace(str(unfinished), str(source))) from None
+
+
+def _adopt(new: Path, old: Path) -> None:
+    """Give the file the owner and mode of the one it replaces, as root who restores for another."""
+    status = old.stat()
+    if os.geteuid() == 0:
+        os.chown(new, status.st_uid, status.st_gid)
+    new.chmod(status.st_mode & 0o666)
+
+
+def _close_up(path: Path) -> None:
+    """Make the old database one file if it can be; refuse when somebody has it open."""
+    if not path.exists():
+        return
+    try:
+        make_single_file(path)
+    except sqlite3.Error as error:
+        if code_of(error).startswith("SQLITE_BUSY"):
+            raise RestoreError(
+                f"another program has {path} open, a sqlite3 shell perhaps; end it first"
+            ) from error
+        # Damaged, which may be why it is to be replaced: its files are kept as they are.
+
+
+def _last_id(path: Path) -> int | None:
+    with suppress(DBAPIError), open_read_only(path, immutable=True).connect() as connection:
+        return last_id(connection)
+    return None
+
+
+def _free_name(path: Path, zone: tzinfo | None) -> Path:
+    """Where the old database will be kept: a name that nothing has yet."""
+    while list(path.parent.glob(f"{(name := f'{path.name}{KEPT}{disk.moment(zone)}')}*")):
+        time.sleep(POLL_SEC)
+    return path.with_name(name)
+
+
+def _keep(path: Path, kept: Path) -> Path | None:
+    """Give the old files second names, and take the WAL's and journal's first ones away."""
+    for suffix in ("", WAL, JOURNAL):
+        if beside(path, suffix).exists():
+            os.link(beside(path, suffix), beside(kept, suffix))
+    disk.sync(path.parent)
+    for suffix in (WAL, JOURNAL, SHARED_MEMORY):
+        beside(path, suffix).unlink(missing_ok=True)
+    # Before the rename, or a power cut could leave the new database with the old WAL.
+    disk.sync(path.parent)
+    return kept if kept.exists() else None

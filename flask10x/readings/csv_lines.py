@@ -1,0 +1,92 @@
+"""The lines of a CSV file as bytes (contract, section 3), out of readings and back.
+
+UTF-8, CRLF, `current_time` in local time, numbers as `str(float)`, an empty cell for what is
+missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from flask10x.errors import ExportError, ImportRefused
+from flask10x.readings.legacy_csv import Layout, LegacyReader
+from flask10x.readings.stations import Station
+from flask10x.readings.times import LocalText
+
+# A row of the log as the CSV files need it: id, received_at, the station's values.
+LogRow = Sequence[Any]
+# What Python says of an instant before the year 1 or after 9999.
+BEYOND_THE_CALENDAR = (ValueError, OverflowError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a line says: a span of time, as it names a second of a local clock, and the values."""
+
+    earliest_ms: int
+    latest_ms: int
+    values: tuple[float | None, ...]
+
+
+def header(station: Station) -> bytes:
+    """The first line of the station's file."""
+    return (",".join(station.csv_header) + "\r\n").encode()
+
+
+class Lines:
+    """Turns rows of the log into lines; one object for rows in the order of the file."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        self._local = LocalText(zone)
+
+    def texts(self, rows: Sequence[LogRow]) -> list[str]:
+        """A line for each row, its CRLF included.
+
+        Raises ExportError for a time that no calendar has, which only damage or a hand can make.
+        """
+        local = self._local
+        try:
+            return [
+                f"{local(ms)},{','.join(['' if v is None else repr(v) for v in values])}\r\n"
+                for _, ms, *values in rows
+            ]
+        except BEYOND_THE_CALENDAR:
+            raise self._unwritable(rows) from None
+
+    def bytes(self, rows: Sequence[LogRow]) -> bytes:
+        """The lines of all the rows."""
+        return "".join(self.texts(rows)).encode()
+
+    def _unwritable(self, rows: Sequence[LogRow]) -> ExportError:
+        for number, ms, *_ in rows:
+            try:
+                self._local(ms)
+            except BEYOND_THE_CALENDAR as error:
+                return ExportError(f"reading {number} has a time that cannot be written: {error}")
+        raise AssertionError("unreachable")
+
+
+def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
+    """What a whole line of the station's file says; None when it is torn or no row at all.
+
+    Rows of old versions are rows too, whatever their notation: exactly those that can be imported.
+    """
+    try:
+        page = LegacyReader(Layout(station, station.csv_header), zone).page(line)
+    except ImportRefused:
+        return None
+    if not page.rows:
+        return None
+    _, _, *values = page.rows[0]
+    return Written(*page.span(), tuple(values))
+
+
+def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
+    """Whether the line is a row in exactly the notation that we write."""
+    row = read(station, line, zone)
+    if row is None:
+        return False
+    return line in {
+        Lines(zone).bytes([(0, ms, *row.values)]) for ms in (row.earliest_ms, row.latest_ms)
+    }

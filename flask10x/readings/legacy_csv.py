@@ -1,0 +1,240 @@
+"""Old CSV files of the contract (section 3): lines into readings, or the reason why not.
+
+Pure: no file, no clock, no database. Values are kept as they were written, also outside the ranges
+of the contract: what was measured under older rules is history, and goes out again unchanged.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from itertools import repeat
+
+from flask10x.database.rows import Row
+from flask10x.errors import ImportRefused
+from flask10x.readings.legacy_times import LegacyTimes
+from flask10x.readings.stations import Station
+
+TIME_HEADER = "current_time"
+# What old versions wrote for a value they did not have.
+EMPTY = ("", "nan", "none", "null")
+# The longest row that the contract's columns can give has about 160 bytes. What is longer is
+# the zeros or the rubbish that a power cut leaves in a file.
+LONGEST_LINE = 1000
+# The bytes of the rows that the old server wrote, but for the rare `1e-05`. Of these `float` reads
+# decimal numbers only; by itself it also reads `1_000`, `inf` and full-width digits.
+PLAIN = b"0123456789T:. ,+-\r\n"
+# Too short for a number that is infinite as a double.
+LONGEST_PLAIN_LINE = 250
+SHOWN_NAMES, SHOWN_CHARACTERS = 6, 40
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which cell of a line is what, according to the file's header."""
+
+    station: Station
+    header: tuple[str, ...]
+    time_place: int = field(init=False)
+    contract: bool = field(init=False)
+    """Whether it is the header of the contract."""
+
+    def __post_init__(self) -> None:
+        """Raises ImportRefused when the header is not one of the station's."""
+        known = self.station.csv_header
+        if not any(self.header):
+            raise ImportRefused("its first line is empty, it should be the header")
+        if unknown := [name for name in self.header if name not in known]:
+            raise ImportRefused(
+                f"its header has {_shown(unknown)}, which {self.station.endpoint}"
+                f" does not know; the columns are {','.join(known)}"
+            )
+        if len(set(self.header)) < len(self.header):
+            raise ImportRefused(f"its header has a column twice: {','.join(self.header)}")
+        if TIME_HEADER not in self.header or len(self.header) == 1:
+            raise ImportRefused(f"its header needs {TIME_HEADER} and at least one measurement")
+        object.__setattr__(self, "time_place", self.header.index(TIME_HEADER))
+        object.__setattr__(self, "contract", self.header == known)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The station's columns that the file does not have."""
+        return tuple(name for name in self.station.csv_header if name not in self.header)
+
+
+def header_of(line: bytes) -> tuple[str, ...]:
+    """The column names in a file's first line; a byte order mark is no part of them.
+
+    Raises ImportRefused when it is no line of a CSV file.
+    """
+    try:
+        return tuple(_cells(line.decode("utf-8-sig")))
+    except ValueError:
+        raise ImportRefused(f"its first line is no header: {line[:60]!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A line that is no reading."""
+
+    line: int
+    """Its number; the header has number 1."""
+    reason: str
+    raw: str
+    """The line without its end; bytes that are no UTF-8 are `surrogateescape`d."""
+
+
+@dataclass(slots=True)
+class Page:
+    """What stood in a few lines that follow each other."""
+
+    rows: list[Row] = field(default_factory=list)
+    """In the order of the file, for `rows.INSERT_STATION`: (endpoint, received_at, *values)."""
+    rejections: list[Rejection] = field(default_factory=list)
+    repeated: dict[int, int] = field(default_factory=dict)
+    """For times among them that the clock showed twice: the later epoch second and the earlier."""
+
+    def second(self, received_at: int) -> int:
+        """The second of local time, the same for both instants of one that came twice."""
+        second = received_at // 1000
+        return self.repeated.get(second, second)
+
+    def span(self) -> tuple[int, int]:
+        """From the first to the last millisecond that these rows may belong to.
+
+        Their seconds are whole, because files have no finer times. Raises ValueError when there
+        are no rows.
+        """
+        instants = [row[1] for row in self.rows]
+        instants += (second * 1000 for pair in self.repeated.items() for second in pair)
+        return min(instants) // 1000 * 1000, max(instants) // 1000 * 1000 + 999
+
+
+class LegacyReader:
+    """Reads the lines of one file, page by page, in their order."""
+
+    def __init__(self, layout: Layout, zone: tzinfo | None) -> None:
+        """`zone` is that of the file's times, as in `Settings.zone`. The header has been read."""
+        self._layout = layout
+        self._times = LegacyTimes(zone)
+        self._line = 1
+
+    def page(self, block: bytes) -> Page:
+        """What stands in the next lines; a last line without its end is rejected as torn.
+
+        Raises ImportRefused when another header follows: what comes after it can't be trusted.
+        """
+        *lines, torn = block.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+        page = Page()
+        try:
+            if block.translate(None, PLAIN):
+                raise ValueError
+            page.rows = self._plain_rows(lines)
+            self._line += len(lines)
+        except ValueError:
+            self._read_carefully(lines, page)
+        if torn.strip():
+            page.rejections.append(Rejection(self._line + 1, "torn: the line has no end", torn))
+        page.repeated, self._times.repeated = self._times.repeated, {}
+        return page
+
+    def _plain_rows(self, lines: list[str]) -> list[Row]:
+        """What nearly all lines of nearly all files are, column by column, which is fast.
+
+        Only for lines of PLAIN bytes. Raises ValueError when any of them needs a closer look.
+        """
+        station, width = self._layout.station, len(self._layout.header)
+        commas = set(map(str.count, lines, repeat(",")))
+        if not self._layout.contract or commas != {width - 1}:
+            raise ValueError
+        if max(map(len, lines)) > LONGEST_PLAIN_LINE:
+            raise ValueError
+        cells = ",".join(lines).split(",")
+        read = _float_or_none if "" in cells else float
+        columns = [list(map(read, cells[place::width])) for place in range(1, width)]
+        # A copy, because the lines are read again when one of these times is none.
+        times = copy(self._times)
+        rows = list(zip(repeat(station.endpoint), map(times, cells[::width]), *columns))
+        self._times = times
+        return rows
+
+    def _read_carefully(self, lines: list[str], page: Page) -> None:
+        for line in lines:
+            self._line += 1
+            try:
+                row = self._row(line)
+            except ValueError as error:
+                page.rejections.append(Rejection(self._line, str(error), line))
+            else:
+                if row is not None:
+                    page.rows.append(row)
+
+    def _row(self, line: str) -> Row | None:
+        """The line's row, None when there is nothing in it; raises ValueError with the reason."""
+        if not line.strip():
+            return None
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"longer than {LONGEST_LINE} characters")
+        layout = self._layout
+        cells = _cells(line)
+        if TIME_HEADER in cells:
+            if tuple(cells) == layout.header:
+                return None
+            raise ImportRefused(
+                f"line {self._line} is another header, {line.strip()!r}: put what follows it into"
+                " a file of its own"
+            )
+        values = _values(layout, cells)
+        return (layout.station.endpoint, self._times(_time_cell(layout, cells)), *values)
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first of these names; a file with other line ends has thousands in its first line."""
+    shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
+
+
+def _float_or_none(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _cells(line: str) -> list[str]:
+    cells = line.split(",")
+    if '"' in line:
+        # What a spreadsheet has saved.
+        try:
+            cells = next(csv.reader([line.strip()], skipinitialspace=True))
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
+    return [cell.strip() for cell in cells]
+
+
+def _time_cell(layout: Layout, cells: Sequence[str]) -> str:
+    return cells[0] if len(cells) == 1 else cells[layout.time_place]
+
+
+def _values(layout: Layout, cells: Sequence[str]) -> tuple[float | None, ...]:
+    # Old versions wrote nothing but the time when a body was empty.
+    if len(cells) == 1:
+        return (None,) * len(layout.station.columns)
+    if len(cells) != len(layout.header):
+        raise ValueError(f"{len(cells)} cells, the header has {len(layout.header)}")
+    named = dict(zip(layout.header, cells, strict=True))
+    return tuple(
+        _number(m.csv_header, named.get(m.csv_header, "")) for m in layout.station.measurements
+    )
+
+
+def _number(name: str, text: str) -> float | None:
+    if text.lower() in EMPTY:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{name}: not a number: {text[:40]!r}")
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: not a finite number: {text[:40]!r}")
+    return value

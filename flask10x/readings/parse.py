@@ -1,0 +1,160 @@
+"""Readings: a station's payload checked and turned into numbers (contract, sections 1 and 2).
+
+Pure: no clock, no Flask, no database.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask10x.errors import Flask10xError
+from flask10x.readings.stations import Fault, Measurement, Station
+from flask10x.readings.units import parse_number
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading as it is stored."""
+
+    endpoint: str
+    received_at: int
+    """When it arrived, in UTC epoch milliseconds."""
+    values: tuple[float | None, ...]
+    """In the order of the station's measurements and in their units; None for an empty cell."""
+    warnings: dict[str, str] = field(default_factory=dict, compare=False)
+    """Path of a field, or of a missing object, to what is wrong with it although it is stored."""
+
+
+class InvalidReading(Flask10xError):
+    """A payload is no reading of its station.
+
+    `details` maps the path of every bad field, in the registry's order, to the reason.
+    """
+
+    def __init__(self, details: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{path}: {reason}" for path, reason in details.items()))
+        self.details = details
+
+
+class _Refused(Exception):
+    """One field is bad."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+
+def parse(
+    station: Station, payload: Mapping[str, object], received_at: int, *, partial: bool = False
+) -> Reading:
+    """The reading in a decoded body; raises InvalidReading that names every bad field.
+
+    Every value of the result is finite and within its measurement's range. Keys that the station
+    does not know are ignored. With `partial` one usable field is enough: a bad field, and one
+    with a known fault value, is None and among the warnings (docs/partial.md).
+    """
+    values: list[float | None] = []
+    details: dict[str, str] = {}
+    suspect: dict[str, str] = {}
+    for measurement in station.measurements:
+        try:
+            value = _value(measurement, payload, refuse_faults=partial)
+        except _Refused as refused:
+            details[refused.path] = refused.reason
+            values.append(None)
+        else:
+            values.append(value)
+            if fault := _fault(measurement, value):
+                suspect[measurement.path] = f"{fault.value:g} is {fault.reason}: kept"
+    if details and (not partial or all(value is None for value in values)):
+        raise InvalidReading(details)
+    return Reading(station.endpoint, received_at, tuple(values), details | suspect)
+
+
+def warned_paths(station: Station, warnings: Mapping[str, str]) -> tuple[str, ...]:
+    """The fields that the warnings are about; a warning of an object is about all its fields."""
+    return tuple(
+        measurement.path
+        for measurement in station.measurements
+        if any(f"{measurement.path}.".startswith(f"{path}.") for path in warnings)
+    )
+
+
+def flat(station: Station, values: Iterable[float | None]) -> list[tuple[str, float | None]]:
+    """Each payload path with its value, in the registry's order: what the log line shows."""
+    paths = (measurement.path for measurement in station.measurements)
+    return list(zip(paths, values, strict=True))
+
+
+def nested(
+    station: Station, values: Iterable[float | None], columns: Collection[str] = ()
+) -> dict[str, object]:
+    """The values in the payload's own shape: `{"mh_z19": {"co2": 650.0}, ...}`, None kept.
+
+    Only those of the given columns, or all of them.
+    """
+    payload: dict[str, Any] = {}
+    for measurement, value in zip(station.measurements, values, strict=True):
+        if columns and measurement.column not in columns:
+            continue
+        path = measurement.path
+        *objects, key = path.split(".")
+        holder = payload
+        for name in objects:
+            holder = holder.setdefault(name, {})
+        holder[key] = value
+    return payload
+
+
+def _value(
+    measurement: Measurement, payload: Mapping[str, object], *, refuse_faults: bool
+) -> float:
+    path = measurement.path
+    found = _found(path, payload)
+    try:
+        value = _number(found, measurement.unit)
+    except ValueError as error:
+        raise _Refused(path, str(error)) from None
+    fault = _fault(measurement, value)
+    if refuse_faults and fault and not fault.warning_only:
+        raise _Refused(path, f"{fault.value:g} is {fault.reason}: taken as missing")
+    if value < measurement.minimum:
+        raise _Refused(path, f"below minimum {measurement.minimum}")
+    if measurement.maximum is not None and value > measurement.maximum:
+        raise _Refused(path, f"above maximum {measurement.maximum}")
+    return value
+
+
+def _fault(measurement: Measurement, value: float) -> Fault | None:
+    return next((fault for fault in measurement.faults if fault.value == value), None)
+
+
+def _found(path: str, payload: Mapping[str, object]) -> object:
+    """What the payload holds at `path`; refused under the path of the object that is not there."""
+    found: object = payload
+    walked: list[str] = []
+    for name in path.split("."):
+        if not isinstance(found, Mapping):
+            raise _Refused(".".join(walked), "must be an object")
+        walked.append(name)
+        found = found.get(name)
+        if found is None:
+            raise _Refused(".".join(walked), "required field missing")
+    return found
+
+
+def _number(raw: object, unit: str) -> float:
+    """`raw` as a finite number in `unit`; raises ValueError whose text is the reason."""
+    if isinstance(raw, str):
+        return parse_number(raw, unit)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise ValueError(f"unsupported type: {type(raw).__name__}")
+    try:
+        value = float(raw)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError("not a finite number")
+    return value

@@ -1,0 +1,1 @@
+"""A reading's way in: queue, batch, commit; and what was refused."""

@@ -1,0 +1,166 @@
+"""A batch: readings on their way into the table, and what its transaction does with them."""
+
+import json
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from flask10x.config.settings import Settings
+from flask10x.database import counters
+from flask10x.database.engine import begin_again, kind_of, reason_of, rolled_back
+from flask10x.database.rows import INSERT, NAMES, Row, reading_of, row_of
+from flask10x.readings.parse import Reading, nested, warned_paths
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Refused
+
+log = logging.getLogger(__name__)
+
+WARNINGS = "warnings."
+"""`warnings.<endpoint>.<path>` counts the stored readings that had a warning of that field."""
+
+
+class Receipt:
+    """Tells the request that waits for it what has become of its reading."""
+
+    __slots__ = ("_settled", "refusal")
+
+    def __init__(self) -> None:
+        self._settled = threading.Event()
+        self.refusal = ""
+        """Why the database has refused the reading; empty when it is stored."""
+
+    def settle(self, refusal: str = "") -> None:
+        """Say that the reading is committed, or refused; only the first time counts."""
+        if not self._settled.is_set():
+            self.refusal = refusal
+            self._settled.set()
+
+    def wait(self, timeout_sec: float) -> bool:
+        """Whether the reading was settled in time; if not, it may still be stored later."""
+        return self._settled.wait(timeout_sec)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reading that waits, and who waits for it."""
+
+    row: Row
+    arrived_sec: float
+    """When it was queued, by the writer's clock."""
+    warned: tuple[str, ...] = ()
+    """The counters that it raises once it is stored."""
+    receipt: Receipt | None = None
+
+
+Refusal = tuple[Entry, str]
+
+
+def entry_of(reading: Reading, arrived_sec: float, receipt: Receipt | None = None) -> Entry:
+    """The reading as an entry of a batch."""
+    return Entry(row_of(reading), arrived_sec, warned_counters(reading), receipt)
+
+
+def warned_counters(reading: Reading) -> tuple[str, ...]:
+    """The counters of the fields that the reading has a warning of."""
+    if not reading.warnings:
+        return ()
+    paths = warned_paths(BY_ENDPOINT[reading.endpoint], reading.warnings)
+    return tuple(f"{WARNINGS}{reading.endpoint}.{path}" for path in paths)
+
+
+def rest_of(waiting: "queue.SimpleQueue[Entry | None]") -> Iterator[Entry]:
+    """Empty the queue: the entries that are still in it, oldest first."""
+    with suppress(queue.Empty):
+        while True:
+            if entry := waiting.get_nowait():
+                yield entry
+
+
+def count(connection: Connection, names: Iterable[str]) -> None:
+    """Raise each of these counters by the times it is named."""
+    for name, times in Counter(names).items():
+        counters.add(connection, name, times)
+
+
+def insert_all(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Insert a batch at once; raises when the database refuses a row of it."""
+    connection.exec_driver_sql(INSERT, [entry.row for entry in entries])
+    count(connection, (name for entry in entries for name in entry.warned))
+
+
+def insert_each(
+    connection: Connection, entries: Sequence[Entry], settings: Settings
+) -> list[Refusal]:
+    """Insert row by row; those that the database refuses go to the rejected ones instead.
+
+    Nothing may be written before it: a trigger's RAISE(ROLLBACK) undoes that, and it begins anew.
+    Raises when the error is one of the store; then the transaction is lost.
+    """
+    refused: list[Refusal] = []
+    while not _insert_others(connection, entries, refused):
+        begin_again(connection)
+    if refused:
+        _keep(connection, refused, settings)
+    return refused
+
+
+def _insert_others(
+    connection: Connection, entries: Sequence[Entry], refused: list[Refusal]
+) -> bool:
+    """Insert what was not refused before; False when a new refusal has ended the transaction."""
+    known = {id(entry) for entry, _ in refused}
+    for entry in entries:
+        if id(entry) in known:
+            continue
+        try:
+            connection.exec_driver_sql(INSERT, entry.row)
+        except Exception as error:
+            if kind_of(error) == "store":
+                raise
+            refused.append((entry, reason_of(error)))
+            if rolled_back(connection):
+                return False
+        else:
+            count(connection, entry.warned)
+    return True
+
+
+def settle(entries: Sequence[Entry], refused: Sequence[Refusal]) -> None:
+    """Log what the database refused of a committed batch, and tell everybody who waits."""
+    for entry, reason in refused:
+        shown = json.dumps(dict(zip(NAMES, entry.row, strict=True)))
+        log.error("Database refused a reading (%s), it is among the rejected: %s", reason, shown)
+        if entry.receipt:
+            entry.receipt.settle(reason)
+    for entry in entries:
+        if entry.receipt:
+            entry.receipt.settle()
+
+
+def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:
+    try:
+        kept = [_refused(entry.row, reason) for entry, reason in refused]
+        evicted = rejected.keep(connection, kept, settings)
+    except Exception as error:
+        if kind_of(error) == "store" or rolled_back(connection):
+            raise
+        # Somebody's trigger refuses these too; the writer's log line is all that is left.
+        log.error("Database refused to keep refused readings: %s", reason_of(error))
+    else:
+        counters.add(connection, rejected.EVICTED, evicted)
+
+
+def _refused(row: Row, reason: str) -> Refused:
+    """The row as the body that it may have come from."""
+    reading = reading_of(row)
+    payload = nested(BY_ENDPOINT[reading.endpoint], reading.values)
+    body = json.dumps(payload).encode()
+    reasons = {"database": reason}
+    return Refused(reading.endpoint, reading.received_at, "application/json", body, reasons)

@@ -1,0 +1,256 @@
+"""Rejected readings: what was refused and why, in the table `rejected` (docs/rejected.md).
+
+The table is bounded by REJECTED_MAX_ROWS and REJECTED_MAX_BYTES; when either is passed, the
+oldest tenth goes.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
+
+from flask10x.config.settings import Settings
+from flask10x.database.cursors import Cursor
+from flask10x.database.engine import PAGE_BYTES, Database
+from flask10x.database.tables import rejected
+
+DROPPED = "rejected_dropped"
+"""Counts those that were not kept, because they came too fast."""
+EVICTED = "rejected_evicted"
+"""Counts those that were kept and had to go for newer ones."""
+
+# What else is in a row: the small columns, and what SQLite adds to a page and to a row.
+OTHER_BYTES = 60
+# The largest body that a door lets in, with room for its reasons.
+LARGEST_ROW_BYTES = 80 * 1024
+# Making room by the row would change two pages more with each refusal.
+SHARE_LEFT_AFTER_EVICTION = 0.9
+# What a list shows of a body: readings have 100 to 300 bytes.
+LISTED_BODY_BYTES = 1000
+# No type that means JSON is that long.
+LONGEST_MEDIA_TYPE_CHARS = 100
+# One transaction of a command: some milliseconds, during which readings only queue.
+ROWS_A_TRANSACTION = 200
+# Who waits for the commit lock looks every 20 ms, and would never find it free without a pause.
+PAUSE_FOR_OTHERS_SEC = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One refused reading, as it came in."""
+
+    endpoint: str
+    received_at: int
+    """UTC epoch milliseconds."""
+    media_type: str
+    """Of its Content-Type, without parameters; empty when there was none."""
+    body: bytes
+    reasons: dict[str, str]
+    """The details of the answer: path of a field to what is wrong with it."""
+    hint: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in the file, in whole pages; small ones share a page, so at most that."""
+        texts = sum(len(path) + len(reason) for path, reason in self.reasons.items())
+        whole = OTHER_BYTES + len(self.body) + len(self.media_type) + len(self.hint) + texts
+        return -(-whole // PAGE_BYTES) * PAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One row of the table."""
+
+    id: int
+    endpoint: str
+    received_at: int
+    """UTC epoch milliseconds."""
+    reading_id: int | None
+    """The reading that a replay has made of it."""
+    media_type: str
+    reasons: dict[str, str]
+    hint: str
+    body: bytes
+    """In a list only its beginning, LISTED_BODY_BYTES of it."""
+    body_bytes: int
+    """The length of the whole body."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which rows: those that meet everything that is given."""
+
+    ids: tuple[int, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    since_ms: int | None = None
+    until_ms: int | None = None
+    replayed: bool | None = None
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """The conditions in SQL."""
+        columns = rejected.c
+        found: list[ColumnElement[bool]] = []
+        if self.ids:
+            found.append(columns.id.in_(self.ids))
+        if self.endpoints:
+            found.append(columns.endpoint.in_(self.endpoints))
+        if self.since_ms is not None:
+            found.append(columns.received_at >= self.since_ms)
+        if self.until_ms is not None:
+            found.append(columns.received_at <= self.until_ms)
+        if self.replayed is not None:
+            found.append(columns.reading_id.is_not(None) == self.replayed)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, the newest first, and where the pages on either side begin."""
+
+    rows: list[Kept]
+    older: Cursor | None
+    newer: Cursor | None
+
+
+def keep(connection: Connection, refused: Sequence[Refused], settings: Settings) -> int:
+    """Insert them in this order; the number of older rows that had to go."""
+    newest = select(rejected.c.end_bytes).order_by(rejected.c.id.desc()).limit(1)
+    end_bytes = connection.execute(newest).scalar_one_or_none() or 0
+    rows = []
+    for one in refused:
+        end_bytes += one.size_bytes
+        rows.append(_values(one) | {"end_bytes": end_bytes})
+    connection.execute(insert(rejected), rows)
+    return _make_room(connection, settings.rejected_max_rows, settings.rejected_max_bytes)
+
+
+def listed(connection: Connection, selection: Selection, cursor: Cursor | None, rows: int) -> Page:
+    """A page of the selection at the cursor; without one its newest rows."""
+    side = cursor.side if cursor else "before"
+    found = [_kept(row) for row in connection.execute(_listed(selection, cursor, rows + 1))]
+    shown = found[:rows]
+    onward = Cursor(side, shown[-1].received_at, shown[-1].id) if len(found) > rows else None
+    back = _back(connection, selection, cursor, shown) if cursor else None
+    if side == "before":
+        return Page(shown, onward, back)
+    return Page(shown[::-1], back, onward)
+
+
+def one(connection: Connection, number: int) -> Kept | None:
+    """The row with this id and its whole body, or None."""
+    found = connection.execute(_whole(Selection(ids=(number,)))).one_or_none()
+    return None if found is None else _kept(found)
+
+
+def some(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
+    """The next rows of the selection behind this id, oldest first, with their whole bodies."""
+    query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)
+    return [_kept(row) for row in connection.execute(query.limit(ROWS_A_TRANSACTION))]
+
+
+def waiting_ids(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these ids whose rows are there and were not replayed."""
+    query = select(rejected.c.id).where(rejected.c.id.in_(ids), rejected.c.reading_id.is_(None))
+    return set(connection.execute(query).scalars())
+
+
+def mark_replayed(connection: Connection, number: int, reading_id: int) -> None:
+    """Note which reading this row has become."""
+    values = {"reading_id": reading_id}
+    connection.execute(update(rejected).where(rejected.c.id == number).values(values))
+
+
+def purge(database: Database, selection: Selection) -> Iterator[int]:
+    """Delete the selection in short transactions; yields the number of rows of each."""
+    ids = select(rejected.c.id).where(*selection.clauses()).order_by(rejected.c.id)
+    some_ids = ids.limit(ROWS_A_TRANSACTION).scalar_subquery()
+    while True:
+        with database.commit() as connection:
+            gone = connection.execute(delete(rejected).where(rejected.c.id.in_(some_ids))).rowcount
+        if not gone:
+            return
+        yield gone
+        time.sleep(PAUSE_FOR_OTHERS_SEC)
+
+
+def text_of(body: bytes) -> str:
+    r"""The body for people: one line; what can't be printed is written `\n`, `\xff`, `\u202e`."""
+    return printable(body.decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    r"""The text in one line, with escapes for whatever could play tricks on a screen."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _make_room(connection: Connection, max_rows: int, max_bytes: int) -> int:
+    # Ids are given one by one, so their span is the number of rows, or more after a purge.
+    ends = select(rejected.c.id, rejected.c.end_bytes).limit(1)
+    oldest = connection.execute(ends.order_by(rejected.c.id)).one()
+    newest = connection.execute(ends.order_by(rejected.c.id.desc())).one()
+    # The oldest row's own size is not known here, so it is taken for the largest there can be.
+    size_bytes = newest.end_bytes - oldest.end_bytes + LARGEST_ROW_BYTES
+    if newest.id - oldest.id < max_rows and size_bytes <= max_bytes:
+        return 0
+    rows_left = int(max_rows * SHARE_LEFT_AFTER_EVICTION)
+    bytes_left = int(max_bytes * SHARE_LEFT_AFTER_EVICTION) - LARGEST_ROW_BYTES
+    first_left = connection.execute(
+        select(func.min(rejected.c.id)).where(
+            rejected.c.id > newest.id - rows_left,
+            rejected.c.end_bytes > newest.end_bytes - bytes_left,
+        )
+    ).scalar_one()
+    return connection.execute(delete(rejected).where(rejected.c.id < first_left)).rowcount
+
+
+def _values(refused: Refused) -> dict[str, object]:
+    return {
+        "endpoint": refused.endpoint,
+        "received_at": refused.received_at,
+        "media_type": refused.media_type[:LONGEST_MEDIA_TYPE_CHARS],
+        "reasons": json.dumps(refused.reasons),
+        "hint": refused.hint,
+        "body": refused.body,
+    }
+
+
+def _columns(body: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    columns = rejected.c
+    length = func.length(columns.body).label("body_bytes")
+    head = [columns.id, columns.endpoint, columns.received_at, columns.reading_id]
+    return [*head, columns.media_type, columns.reasons, columns.hint, body.label("body"), length]
+
+
+def _whole(selection: Selection) -> Select[Any]:
+    return select(*_columns(rejected.c.body)).where(*selection.clauses())
+
+
+def _listed(selection: Selection, cursor: Cursor | None, rows: int) -> Select[Any]:
+    number = rejected.c.id
+    # SQLite's substr of an empty BLOB is NULL.
+    beginning = func.coalesce(func.substr(rejected.c.body, 1, LISTED_BODY_BYTES), b"")
+    query = select(*_columns(beginning)).where(*selection.clauses()).limit(rows)
+    if cursor is None:
+        return query.order_by(number.desc())
+    if cursor.side == "before":
+        return query.where(number < cursor.id).order_by(number.desc())
+    return query.where(number > cursor.id).order_by(number)
+
+
+def _back(
+    connection: Connection, selection: Selection, cursor: Cursor, shown: list[Kept]
+) -> Cursor | None:
+    """Where the page on the cursor's far side begins, when a row is there."""
+    beyond = cursor.opposite
+    start = Cursor(beyond.side, shown[0].received_at, shown[0].id) if shown else beyond
+    return start if connection.execute(_listed(selection, start, 1)).first() else None
+
+
+def _kept(row: Any) -> Kept:
+    values = row._asdict()
+    return Kept(**values | {"reasons": json.loads(row.reasons)})

@@ -1,0 +1,132 @@
+"""The keeper: takes refused readings and stores them in no hurry, in the writer's thread.
+
+Garbage must not cost what good readings need: memory, the writer's time, the card. So few are
+held, they are stored a handful at a time with pauses in between, and what comes faster than that
+is dropped and counted.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from flask10x.config.settings import Settings
+from flask10x.database import counters
+from flask10x.database.engine import Database, kind_of, reason_of
+from flask10x.errors import LockTimeout
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Refused
+
+log = logging.getLogger(__name__)
+
+# What may wait in one worker: some hundred readings, or four bodies of the greatest length.
+QUEUE_BYTES = 320 * 1024
+# What one transaction may hold: a good reading has to wait for it.
+CHUNK_BYTES = 64 * 1024
+# The least time between two transactions, and the longest that a lone refusal waits.
+PAUSE_SEC = 5.0
+# Four stations that send nothing but garbage need some 100 bytes a second. A flood that goes on
+# for a whole day makes each worker write 700 MB, the WAL included: a card outlives years of that.
+BYTES_PER_SEC = 4096
+
+
+class Keeper:
+    """One worker's refused readings on their way into the table `rejected`.
+
+    `take` may be called from any thread, the rest belongs to the writer's.
+    """
+
+    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
+        """`clock` gives monotonic seconds."""
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._door = threading.Lock()
+        self._waiting: deque[Refused] = deque()
+        self._waiting_bytes = 0
+        self._dropped = 0
+        self._not_before_sec = clock()
+        self._failing = False
+
+    @property
+    def depth(self) -> int:
+        """How many wait to be stored."""
+        return len(self._waiting)
+
+    def take(self, refused: Refused) -> None:
+        """Take a refused reading; when there is no room it is dropped and counted."""
+        with self._door:
+            if self._waiting_bytes + refused.size_bytes > QUEUE_BYTES:
+                self._dropped += 1
+                return
+            self._waiting.append(refused)
+            self._waiting_bytes += refused.size_bytes
+
+    def step(self) -> None:
+        """Store some of those that wait, if it is time; errors are logged, and tried again."""
+        if not self._waiting or self._clock() < self._not_before_sec:
+            return
+        chunk, size_bytes = self._chunk()
+        self._store(chunk, size_bytes)
+        self._not_before_sec = self._clock() + max(PAUSE_SEC, size_bytes / BYTES_PER_SEC)
+
+    def finish(self) -> None:
+        """Store all that wait, because the process ends; what fails is logged and lost."""
+        while self._waiting:
+            if not self._store(*self._chunk()):
+                log.error("Stopping with %d refused readings not kept", self.depth)
+                return
+
+    def _chunk(self) -> tuple[list[Refused], int]:
+        """The oldest of those that wait, at least one, and their bytes."""
+        chunk: list[Refused] = []
+        size_bytes = 0
+        with self._door:
+            for refused in self._waiting:
+                if chunk and size_bytes + refused.size_bytes > CHUNK_BYTES:
+                    break
+                chunk.append(refused)
+                size_bytes += refused.size_bytes
+        return chunk, size_bytes
+
+    def _store(self, chunk: list[Refused], size_bytes: int) -> bool:
+        dropped = self._dropped
+        try:
+            evicted = self._commit(chunk, dropped)
+        except Exception as error:
+            self._fail(error)
+            if kind_of(error) == "store":
+                return False
+            self._settle(chunk, size_bytes, dropped=-len(chunk))
+            return True
+        self._failing = False
+        self._settle(chunk, size_bytes, dropped)
+        if dropped:
+            log.warning("%d refused readings were not kept, they came too fast", dropped)
+        if evicted:
+            log.info("The table of rejected readings is full: the oldest %d are gone", evicted)
+        return True
+
+    def _commit(self, chunk: list[Refused], dropped: int) -> int:
+        with self._database.commit() as connection:
+            evicted = rejected.keep(connection, chunk, self._settings)
+            counters.add(connection, rejected.DROPPED, dropped)
+            counters.add(connection, rejected.EVICTED, evicted)
+        return evicted
+
+    def _settle(self, chunk: list[Refused], size_bytes: int, dropped: int) -> None:
+        """Forget a chunk that is stored; `dropped` of the count is saved, or more when negative."""
+        with self._door:
+            for _ in chunk:
+                self._waiting.popleft()
+            self._waiting_bytes -= size_bytes
+            self._dropped -= dropped
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failing:
+            log.error("Cannot keep refused readings: %s", reason_of(error))
+        self._failing = True
+        if not isinstance(error, LockTimeout):
+            with suppress(LockTimeout):
+                self._database.forget()

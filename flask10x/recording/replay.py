@@ -1,0 +1,106 @@
+"""Replay: rejected readings checked again by today's settings; what is good now is stored, once.
+
+The reading and the mark that it was replayed are one transaction, so neither a crash nor a second
+replay at the same time stores it twice. It keeps the time at which it came in.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database, kind_of, reason_of, rolled_back
+from flask10x.database.rows import INSERT, row_of
+from flask10x.readings import json_body, parse
+from flask10x.readings.parse import InvalidReading, Reading
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.recording import batch, rejected
+from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC, Kept, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a replay has made of one rejected reading."""
+
+    id: int
+    """Of the rejected reading."""
+    endpoint: str
+    good: bool
+    """Whether it is stored now, or in a dry run would be."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why not; for a good one its warnings."""
+
+
+def replay(
+    settings: Settings, database: Database, selection: Selection, *, dry_run: bool = False
+) -> Iterator[Outcome]:
+    """Store what is good now of the selection; an outcome for each that was not replayed before.
+
+    Works while the service runs: in transactions of some milliseconds, with pauses for others.
+    What was yielded is committed. Raises LockTimeout or sqlalchemy.exc.DBAPIError; a later call
+    goes on from there.
+    """
+    waiting = replace(selection, replayed=False)
+    last_id = 0
+    while True:
+        with database.reader.begin() as connection:
+            rows = rejected.some(connection, waiting, last_id)
+        if not rows:
+            return
+        last_id = rows[-1].id
+        checked = [(kept, _check(settings, kept)) for kept in rows]
+        if dry_run or not any(isinstance(result, Reading) for _, result in checked):
+            yield from (_outcome(kept, result) for kept, result in checked)
+            continue
+        with database.commit() as connection:
+            outcomes = _store_good(connection, checked)
+        yield from outcomes
+        time.sleep(PAUSE_FOR_OTHERS_SEC)
+
+
+def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
+    """The reading that it is today, or the reasons why it is none."""
+    station = BY_ENDPOINT.get(kept.endpoint)
+    if station is None:
+        return {"endpoint": "there is no such station any more"}
+    payload, _ = json_body.payload_of(kept.body, kept.media_type)
+    partial = station.endpoint in settings.partial_readings
+    try:
+        return parse.parse(station, payload, kept.received_at, partial=partial)
+    except InvalidReading as error:
+        return error.details
+
+
+def _outcome(kept: Kept, result: Reading | dict[str, str]) -> Outcome:
+    if isinstance(result, Reading):
+        return Outcome(kept.id, kept.endpoint, True, result.warnings)
+    return Outcome(kept.id, kept.endpoint, False, result)
+
+
+def _store_good(
+    connection: Connection, checked: list[tuple[Kept, Reading | dict[str, str]]]
+) -> list[Outcome]:
+    """Store and mark; those that somebody else has replayed or purged meanwhile are left out."""
+    still_waiting = rejected.waiting_ids(connection, [kept.id for kept, _ in checked])
+    outcomes = []
+    for kept, result in checked:
+        if kept.id not in still_waiting:
+            continue
+        refusal = _store(connection, kept, result) if isinstance(result, Reading) else None
+        outcomes.append(_outcome(kept, refusal or result))
+    return outcomes
+
+
+def _store(connection: Connection, kept: Kept, reading: Reading) -> dict[str, str] | None:
+    """None when it is stored and marked, or why the database refuses it."""
+    try:
+        stored = connection.exec_driver_sql(INSERT, row_of(reading))
+    except Exception as error:
+        if kind_of(error) == "store" or rolled_back(connection):
+            raise
+        return {"database": reason_of(error)}
+    rejected.mark_replayed(connection, kept.id, stored.lastrowid)
+    batch.count(connection, batch.warned_counters(reading))
+    return None

@@ -1,0 +1,64 @@
+"""Keeping the roll-ups up to date while the service runs, a piece at a time."""
+
+import logging
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x.database.engine import Database, reason_of
+from flask10x.errors import DatabaseDamaged, LockTimeout
+from flask10x.history import rollups
+
+log = logging.getLogger(__name__)
+
+# Two look-ups in the database.
+LOOK_EVERY_SEC = 60.0
+# What is not rolled up is read by each chart of a long range: an hour of four stations takes a
+# millisecond. Each time costs the card some pages (docs/design.md, "Roll-ups").
+EVERY_SEC = 3600.0
+
+
+class Follower:
+    """Rolls up what has come, once an hour, and at once when much has: an import, an update."""
+
+    def __init__(self, database: Database, monotonic: Callable[[], float]) -> None:
+        self._database = database
+        self._monotonic = monotonic
+        self._look_at_sec = monotonic() + LOOK_EVERY_SEC
+        self._due_at_sec = monotonic() + EVERY_SEC
+        self._failed = False
+        self._closed = False
+
+    def step(self) -> None:
+        """Take a piece of the log if it is time; to be called about once a second.
+
+        Trouble is logged once and tried again a minute later.
+        """
+        if self._closed or self._database.damage.known or self._monotonic() < self._look_at_sec:
+            return
+        try:
+            left = self._follow()
+            self._failed = False
+        except (DBAPIError, TimeoutError, LockTimeout, DatabaseDamaged) as error:
+            if not self._failed:
+                log.warning("Roll-ups cannot be brought up to date: %s", reason_of(error))
+            self._failed = True
+            left = 0
+        if not left:
+            self._look_at_sec = self._monotonic() + LOOK_EVERY_SEC
+
+    def close(self) -> None:
+        """Take no more pieces; the writer has the rest of the time."""
+        self._closed = True
+
+    def _follow(self) -> int:
+        """How many ids are left to take now."""
+        with self._database.reader.begin() as connection:
+            behind = rollups.behind(connection)
+        due = self._monotonic() >= self._due_at_sec
+        if not behind or (behind < rollups.PIECE_ROWS and not due):
+            return 0
+        left = rollups.follow(self._database)
+        if not left:
+            self._due_at_sec = self._monotonic() + EVERY_SEC
+        return left

@@ -1,0 +1,108 @@
+"""Everything behind the web of one worker: database, writer, gauges, monitor."""
+
+import logging
+import threading
+import time
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database import counters, engine
+from flask10x.database.damage import Damage
+from flask10x.database.engine import Database
+from flask10x.history import pages
+from flask10x.recording.writer import Writer
+from flask10x.runtime.file_watch import Files
+from flask10x.runtime.inspection import Inspection
+from flask10x.runtime.monitor import Monitor
+from flask10x.runtime.rollup_schedule import Follower
+from flask10x.system import logs
+from flask10x.system.gauges import Gauges
+from flask10x.system.locks import FileLock, lock_path
+
+log = logging.getLogger(__name__)
+
+# What a stopping worker may spend on storing what it has accepted. Request ceiling (10 s) plus
+# this stays below gunicorn's graceful_timeout (30 s), and that below the unit's TimeoutStopSec.
+DRAIN_SEC = 15.0
+
+
+class Store:
+    """What the views work with. `open` after the fork, `close` before the process ends."""
+
+    def __init__(self, settings: Settings, gauges: Gauges, slot_number: int = 0) -> None:
+        """Makes the objects; opens no connection and starts no thread."""
+        self.settings = settings
+        self.gauges = gauges
+        self.database = Database(settings, Damage(gauges))
+        self._slot = gauges.slot(slot_number)
+        self.writer = Writer(settings, self.database, gauges, self._slot)
+        self._closed = False
+        self._stop = threading.Event()
+        self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
+        self._files = Files(self.database.path, gauges, self.database.damage)
+        self._follower = Follower(self.database, time.monotonic)
+        self._monitor = Monitor(
+            settings,
+            gauges,
+            self._monitor_lock,
+            self._last_received,
+            time.monotonic,
+            self._look_after_files,
+        )
+        self._inspection = Inspection(self.database, gauges)
+        self._watch = threading.Thread(
+            target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
+        )
+
+    def open(self) -> None:
+        """Configure the log and start the writer and the monitor."""
+        logs.configure(self.settings)
+        log.info("Worker starts: database %s", self.database.path)
+        engine.log_version(self.settings.commit_lock)
+        self._files.begin()
+        if self.database.damage.known:
+            log.critical("The database is damaged: %s", self.database.damage.reason)
+        self._load_totals()
+        self.writer.start()
+        self._watch.start()
+        self._inspection.start()
+
+    def close(self) -> int:
+        """Store what was accepted and close; the number of readings that could not be stored.
+
+        Harmless when it is closed already.
+        """
+        if self._closed:
+            return 0
+        self._closed = True
+        self._follower.close()
+        left = self.writer.close(0 if self.database.damage.known else DRAIN_SEC)
+        self._stop.set()
+        self._inspection.close()
+        if self._watch.ident is not None:
+            self._watch.join()
+        self._monitor_lock.close()
+        self.database.close()
+        self._slot.release()
+        log.info("Worker stops: %d readings not stored", left)
+        logs.shutdown()
+        return left
+
+    def _look_after_files(self) -> None:
+        self._files.step()
+        self._follower.step()
+
+    def _last_received(self) -> dict[str, int | None]:
+        with self.database.reader.begin() as connection:
+            return pages.last_received(connection)
+
+    def _load_totals(self) -> None:
+        try:
+            with self.database.reader.begin() as connection:
+                saved = counters.value_of(connection, counters.WRITE_ERRORS)
+        except DBAPIError as error:
+            # The writer meets the same trouble, reports it and goes on trying.
+            log.error("Cannot read the database: %s", engine.reason_of(error))
+            return
+        self.gauges.load_errors(saved)

@@ -1,0 +1,1 @@
+"""Gunicorn and its worker, and the development server."""

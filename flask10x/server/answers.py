@@ -1,0 +1,48 @@
+"""Answers that the worker gives itself: to a request that is late, cut off, or none at all."""
+
+import json
+from http import HTTPStatus
+
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+
+from flask10x.web.headers import ALWAYS
+
+# An answer has to be short (contract, section 7); what was sent may be long.
+SHOWN_CHARS = 200
+STATUSES = {
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+}
+# Gunicorn derives them from errors of the sender's, but they are the application's.
+OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """The status for what gunicorn's parser raised; 500 for anything else."""
+    if isinstance(error, OURS) or not isinstance(error, ParseException):
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    return STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)
+
+
+def answer(status: HTTPStatus, hint: str = "") -> bytes:
+    """A whole answer, after which the connection ends: JSON with the usual headers."""
+    body = {"error": status.phrase.lower()} | ({"hint": hint[:SHOWN_CHARS]} if hint else {})
+    text = json.dumps(body) + "\n"
+    lines = (
+        f"HTTP/1.1 {status} {status.phrase}",
+        "Content-Type: application/json",
+        *(f"{name}: {value}" for name, value in ALWAYS.items()),
+        f"Content-Length: {len(text)}",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", text)).encode("ascii")

@@ -1,0 +1,59 @@
+"""Flask's own threaded server in one process, for development: `flask10x serve --development`."""
+
+import signal
+import sys
+from types import FrameType
+
+from werkzeug.serving import run_simple
+
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.owner import hold_database
+from flask10x.errors import Flask10xError
+from flask10x.runtime.store import Store
+from flask10x.server import address
+from flask10x.web.app import create_app
+
+
+def main() -> None:
+    """Serve until Ctrl+C or SIGTERM; then store what was accepted."""
+    try:
+        config = settings.load()
+        lock = hold_database(config)
+        address.require_free(config)
+        schema.upgrade(config)
+    except Flask10xError as error:
+        sys.exit(f"flask10x: {error}")
+    signal.signal(signal.SIGTERM, _interrupt)
+    _serve(config)
+    lock.close()
+
+
+def _serve(config: Settings) -> None:
+    host, port = _address(config.bind)
+    app = create_app(config)
+    store: Store = app.extensions["flask10x"]
+    store.open()
+    try:
+        run_simple(host, port, app, threaded=True)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        store.close()
+
+
+def _address(bind: str) -> tuple[str, int]:
+    """Host and port as Werkzeug wants them: IPv6 without brackets, `unix://` and the path."""
+    if bind.startswith("unix:"):
+        return f"unix://{bind.removeprefix('unix:')}", 0
+    host, _, port = bind.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Gunicorn's settings and hooks: `gunicorn -c python:flask10x.server.gunicorn_conf`.
+
+The master takes the service lock, migrates in a child process and then only forks: it never
+opens the database. Each worker opens its store after the fork.
+"""
+
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+from typing import Any, NoReturn
+
+from flask import Flask
+
+from flask10x.commands.main import main as command_line
+from flask10x.config import settings as settings_module
+from flask10x.config import tokens
+from flask10x.config.settings import Settings
+from flask10x.config.tokens import Keyring
+from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
+from flask10x.errors import Flask10xError, SettingsError
+from flask10x.runtime.store import DRAIN_SEC, Store
+from flask10x.server import address as listening
+from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
+from flask10x.system.gauges import SLOTS, Gauges
+from flask10x.web.app import create_app
+
+_settings = settings_module.load()
+_keyring = tokens.load(_settings)
+_gauges = Gauges()
+_held: list[object] = []
+_slot_number = 0
+
+bind = _settings.bind
+workers = _settings.workers
+threads = _settings.threads
+wsgi_app = "flask10x.server.gunicorn_conf:worker_app()"
+# The heartbeat file must not wait for a stalled card, or workers get killed for its slowness.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+# Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
+graceful_timeout = 30
+# How long a stopping worker waits for requests in flight; then it stores what it has and goes.
+REQUEST_CEILING_SEC = 10
+if graceful_timeout <= REQUEST_CEILING_SEC + DRAIN_SEC:
+    raise AssertionError("a stopping worker would be killed before it has stored everything")
+if REQUEST_WITHIN_SEC > REQUEST_CEILING_SEC:
+    raise AssertionError("a request that comes slowly would outlast a stopping worker")
+# Boards open a connection for each reading; browsers may keep one for the next page.
+keepalive = 5
+# A socket in $HOME to steer the master with; nobody here needs it.
+control_socket_disable = True
+# Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
+worker_connections = 500
+worker_class = Worker
+# The kernel's sendfile waits for a slow reader with the thread; the worker's own sending does not.
+sendfile = False
+
+
+def worker_app() -> Flask:
+    """The application of one worker; called in the worker, so a HUP reads the TOML file again."""
+    config, keyring = _reloaded()
+    return create_app(config, _gauges, _slot_number, keyring)
+
+
+def _reloaded() -> tuple[Settings, Keyring]:
+    """Settings and tokens as they are now, but of the database that the master has locked.
+
+    With a mistake in one of their files a worker could not boot, and gunicorn would end the whole
+    service; so those of the start stay, and stderr says why. A door that was shut stays shut.
+    """
+    try:
+        now = settings_module.load()
+        keyring = tokens.load(now)
+    except SettingsError as error:
+        sys.stderr.write(f"flask10x: settings not read again: {error}\n")
+        return _settings, _keyring
+    if now.database_url != _settings.database_url:
+        sys.stderr.write(f"flask10x: {_settings.database_url} stays until a restart\n")
+    return replace(now, database_url=_settings.database_url), keyring
+
+
+def on_starting(_server: Any) -> None:
+    """In the master, once: refuse a second service and a port in use, then migrate.
+
+    With a damaged database the service starts and says so on its pages: an operator has to act, and
+    no restart by systemd would help.
+    """
+    try:
+        lock = hold_database(_settings)
+        listening.require_free(_settings)
+    except Flask10xError as error:
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(1)
+    _held.append(lock)
+    status, messages = _migrate()
+    sys.stderr.write(messages)
+    if status == DAMAGED_STATUS:
+        _gauges.damage = messages.rpartition(DAMAGED)[2].strip()
+    elif status != 0:
+        sys.stderr.write("flask10x: the database could not be migrated; not starting\n")
+        sys.exit(1)
+
+
+def _migrate() -> tuple[int, str]:
+    """The exit status and the messages of `flask10x migrate`.
+
+    In a process of its own, so that no handle of the database was ever open in this one; a fork,
+    which has everything loaded already and starts in half the time of a new interpreter. It shares
+    the lock: if this process is killed meanwhile, nobody else migrates beside it.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(writing, sys.stderr.fileno())
+        _leave_with(lambda: command_line(["migrate"]))
+    os.close(writing)
+    with open(reading, encoding="utf-8", errors="replace") as pipe:
+        messages = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), messages
+
+
+def _leave_with(action: Callable[[], object]) -> NoReturn:
+    """End this process with the exit status of the action, and with nothing of its parent's."""
+    status: str | int | None = 1
+    try:
+        action()
+        status = 0
+    except SystemExit as end:
+        status = end.code
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1 if status else 0)
+
+
+def when_ready(_server: Any) -> None:
+    """In the master, listening and about to fork: say where people can look."""
+    # What is loaded stays to the end. Unless the collector is told, it visits all of it again when
+    # each process ends: a third of the processor time of a start and a stop.
+    gc.freeze()
+    if address := listening.address_to_open(_settings):
+        sys.stderr.write(f"flask10x: the readings are at {address}\n")
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """In the master: give the worker the first slot of the gauges that no other worker has."""
+    taken = {other.slot_number for other in server.WORKERS.values()}
+    worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """In the worker, before the application is loaded and gunicorn has set its signal handlers."""
+    global _slot_number  # noqa: PLW0603
+    # Until here a SIGTERM for this worker went to its copy of the master's queue, where nobody
+    # would look; the worker would run on until it is killed, and take readings meanwhile.
+    worker.early_signals = server.SIG_QUEUE
+    signal.signal(signal.SIGTERM, lambda number, _frame: server.SIG_QUEUE.put(number))
+    _slot_number = worker.slot_number
+    _gauges.slot(_slot_number).claim(worker.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """In the worker, with the application loaded: open the store, and drain when told to stop."""
+    store = _store_of(worker)
+    store.open()
+    _also_on(signal.SIGTERM, store.writer.hurry)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
+        _also_on(number, store.writer.shut)
+    # Only this process's copy: the master keeps the longer one.
+    worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """In the worker, however it ends but by SIGKILL: store everything that was accepted."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
+        signal.signal(number, signal.SIG_IGN)
+    # A worker that was stopped while it booted has no application yet.
+    if getattr(worker, "wsgi", None) is not None:
+        _store_of(worker).close()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """In the master: the queue of a worker that was killed is gone; the monitor tells of it."""
+    _gauges.bury(worker.pid)
+
+
+def _store_of(worker: Any) -> Store:
+    store: Store = worker.wsgi.extensions["flask10x"]
+    return store
+
+
+def _also_on(number: int, action: Callable[[], None]) -> None:
+    """Run `action` before what gunicorn does on a signal."""
+    usual = signal.getsignal(number)
+
+    def handle(received: int, frame: FrameType | None) -> None:
+        action()
+        if callable(usual):
+            usual(received, frame)
+
+    signal.signal(number, handle)

@@ -1,0 +1,1 @@
+"""Flask: routes, pages, templates, static files, texts."""

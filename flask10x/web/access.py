@@ -1,0 +1,170 @@
+"""The doors: which requests are let in at all, before anybody looks at their body.
+
+Tokens and the list of host names are off by default, as on a home network; docs/security.md has
+each. A request that is turned away is told why and logged, but it is not kept among the rejected
+readings: strangers could fill those.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Literal
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.sansio.utils import host_is_trusted
+
+from flask10x.config.settings import Settings
+from flask10x.config.tokens import ALL, Keyring
+
+log = logging.getLogger(__name__)
+
+# Views that show no reading. healthz always answers (contract, section 2); readyz is asked by the
+# backup and by monitors; the index names stations and pages, the static files are public anyway.
+# Every other view is behind a door, also one that is added tomorrow.
+OPEN = {"status.healthz", "status.readyz", "status.index", "static"}
+WRITING = "ingest"
+READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
+# A flood from a stranger must not push everything else out of the log.
+LOG_EVERY_SEC = 60.0
+SHOWN_CHARS = 100
+ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
+
+Challenge = Literal["Bearer", "Basic"]
+
+
+class Pace:
+    """Lets a line into the log once a minute for each kind, and counts the others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept_back: dict[tuple[str, ...], int] = {}
+        self._due_sec: dict[tuple[str, ...], float] = {}
+
+    def turn(self, *kind: str) -> str | None:
+        """How a line of this kind ends: with how many were kept back since the last one, if any.
+
+        None: keep this one back.
+        """
+        with self._lock:
+            if time.monotonic() < self._due_sec.get(kind, 0.0):
+                self._kept_back[kind] = self._kept_back.get(kind, 0) + 1
+                return None
+            self._due_sec[kind] = time.monotonic() + LOG_EVERY_SEC
+            kept_back = self._kept_back.pop(kind, 0)
+            return f" ({kept_back} more since the last such line)" if kept_back else ""
+
+
+class Doors:
+    """What every request of one worker has to pass."""
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        self._hosts = settings.allowed_hosts
+        self._keyring = keyring
+        self._pace = Pace()
+
+    def init_app(self, app: Flask) -> None:
+        """Check every request before its view is called and its body is looked at."""
+        app.before_request(self._turned_away)
+
+    def _turned_away(self) -> Response | None:
+        """The answer of a request that is not let in; None when it is."""
+        if self._hosts and not is_allowed_host(request.headers.get("Host", ""), self._hosts):
+            hint = "the name in the address is not in ALLOWED_HOSTS"
+            return self._refuse(400, "unknown host", hint, "unknown host", "Host")
+        if request.method not in READ_ONLY_METHODS and is_from_another_origin():
+            hint = "a page of another origin may not post"
+            return self._refuse(403, "forbidden", hint, "posted by another origin", "Origin")
+        return self._without_token()
+
+    def _without_token(self) -> Response | None:
+        if request.endpoint is None or request.endpoint in OPEN:
+            return None
+        writes = request.blueprint == WRITING
+        tokens = self._keyring.write if writes else self._keyring.read
+        station = request.endpoint.rpartition(".")[2] if writes else ALL
+        token = given_token()
+        if tokens is None or tokens.open_for(token, station):
+            return None
+        hint = "send the header Authorization: Bearer <token>"
+        answer = self._refuse(401, "unauthorized", hint, "wrong token" if token else "no token")
+        # Browsers ask people for a name and a password when they see Basic; pages are for people.
+        challenges: list[Challenge] = ["Bearer"] if writes else ["Basic", "Bearer"]
+        for challenge in challenges:
+            answer.headers.add("WWW-Authenticate", f'{challenge} realm="flask10x"')
+        return answer
+
+    def _refuse(self, status: int, error: str, hint: str, why: str, header: str = "") -> Response:
+        place = request.url_rule.rule if request.url_rule else "unknown page"
+        more = self._pace.turn(place, why)
+        if more is not None:
+            shown = (
+                f" ({header}: {request.headers.get(header, '')[:SHOWN_CHARS]!r})" if header else ""
+            )
+            log.warning("%s refused: %s%s, from %s%s", place, why, shown, sender(), more)
+        answer = jsonify(error=error, hint=hint)
+        answer.status_code = status
+        # The body, if there is one, is unread, so the connection can't carry another request.
+        answer.headers["Connection"] = "close"
+        return answer
+
+
+def sender() -> str:
+    """Who sends this request, for the log and for nothing else.
+
+    A proxy on this machine says for whom it asks; others would only be believed.
+    """
+    peer = request.remote_addr or ""
+    try:
+        local = not peer or ip_address(peer).is_loopback
+        # What follows a % is a zone, and may be any text.
+        behind = ip_address(request.headers.get("X-Real-IP", "").partition("%")[0])
+    except ValueError:
+        return peer or "a local client"
+    return f"{behind} through {peer or 'a socket file'}" if local else peer
+
+
+def given_token() -> str:
+    """The token of a request: a bearer token, or the password of HTTP Basic; else empty."""
+    given = request.authorization
+    if given is None:
+        return ""
+    return (given.password if given.type == "basic" else given.token) or ""
+
+
+def is_allowed_host(host: str, names: Iterable[str]) -> bool:
+    """Whether a Host header may be served.
+
+    A page that rebinds its own *name* to our address sends that name, so addresses are always
+    fine. No header at all is an old sender (HTTP/1.0), never a browser.
+    """
+    host = host.lower()
+    if not host:
+        return True
+    return _is_address(host) or host_is_trusted(host, ["localhost", *names])
+
+
+def _is_address(host: str) -> bool:
+    match = ADDRESS.fullmatch(host)
+    if not match:
+        return False
+    try:
+        ip_address(match["v6"] or match["v4"])
+    except ValueError:
+        return False
+    return True
+
+
+def is_from_another_origin() -> bool:
+    """Whether a browser says that a page of another origin sends this request.
+
+    Without a content type a body needs no leave to be sent across origins, and we read it
+    (contract, 6.7). Browsers name the page's origin with every such request, but Sec-Fetch-Site
+    only over HTTPS. Sensors send neither.
+    """
+    if request.headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
+        return True
+    origin, own = request.headers.get("Origin"), request.headers.get("Host", "").lower()
+    return origin is not None and (not own or origin.partition("://")[2].lower() != own)

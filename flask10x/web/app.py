@@ -1,0 +1,64 @@
+"""The application factory."""
+
+import logging
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from flask10x.config import settings, tokens
+from flask10x.config.settings import Settings
+from flask10x.config.tokens import Keyring
+from flask10x.runtime.store import Store
+from flask10x.system.gauges import Gauges
+from flask10x.web import (
+    compression,
+    headers,
+    history_api,
+    history_page,
+    ingest,
+    preferences,
+    rejected_page,
+    status,
+)
+from flask10x.web.access import Doors
+
+log = logging.getLogger(__name__)
+
+
+def create_app(
+    config: Settings | None = None,
+    gauges: Gauges | None = None,
+    slot_number: int = 0,
+    keyring: Keyring | None = None,
+) -> Flask:
+    """The web application; its store is made but not opened (`app.extensions["flask10x"]`).
+
+    Without a keyring the files of tokens are read. Raises SettingsError when they or the settings
+    of the environment are wrong.
+    """
+    config = config or settings.load()
+    app = Flask(__name__)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    Doors(config, keyring or tokens.load(config)).init_app(app)
+    app.extensions["flask10x"] = Store(config, gauges or Gauges(), slot_number)
+    for module in (ingest, history_api, history_page, rejected_page, status):
+        app.register_blueprint(module.blueprint)
+    headers.init_app(app)
+    preferences.init_app(app)
+    compression.init_app(app)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Flask's own refusals (404, 405, ...) as short JSON, their headers kept."""
+    answer = error.get_response()
+    answer.set_data(jsonify(error=error.name.lower()).get_data())
+    answer.content_type = "application/json"
+    return Response(answer.get_data(), answer.status_code, answer.headers)
+
+
+def _unexpected(error: Exception) -> tuple[Response, int]:
+    log.error("Unexpected failure", exc_info=error)
+    return jsonify(error="internal server error"), 500

@@ -1,0 +1,91 @@
+"""One card a station at the top of the history page: latest values, age, state, what is missing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from flask10x.history import pages
+from flask10x.history.operators import UNITS
+from flask10x.history.pages import Row
+from flask10x.history.query import Query
+from flask10x.readings.stations import STATIONS, Station
+from flask10x.runtime.store import Store
+from flask10x.web.status import inactive_sec
+
+State = Literal["receiving", "silent", "never"]
+
+# What a person reads at a glance. More digits are in the table, as they were sent.
+DIGITS = {"ppm": 0, "Ω": 0, "V": 2, "": 0}
+DEFAULT_DIGITS = 1
+# The sign of a degree and of a percentage stands closer to its number than a unit of letters.
+CLOSE_UNITS = ("°C", "%")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Value:
+    """One measurement as a card shows it."""
+
+    column: str
+    text: str
+    unit: str
+    close: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What is known of a station now."""
+
+    station: Station
+    state: State
+    age_sec: int | None
+    """Whole seconds since it was heard; None when it never was."""
+    received_at: int | None
+    """UTC epoch milliseconds of its newest reading."""
+    values: tuple[Value, ...]
+    missing: tuple[str, ...]
+    """The columns that the newest reading lacks."""
+
+
+def cards(connection: Connection, store: Store) -> list[Card]:
+    """A card of each station of the registry, from its newest reading."""
+    return [_card(connection, store, place, s) for place, s in enumerate(STATIONS)]
+
+
+def _card(connection: Connection, store: Store, place: int, station: Station) -> Card:
+    newest = Query(endpoints=(station.endpoint,), order="desc", limit=1)
+    row = next(iter(pages.page(connection, newest).rows), None)
+    age_sec = inactive_sec(store.gauges.heard(place), row.received_at if row else None)
+    return Card(
+        station=station,
+        state=_state(age_sec, store.settings.inactivity_warn_sec),
+        age_sec=age_sec,
+        received_at=row.received_at if row else None,
+        values=_values(station, row),
+        missing=_missing(station, row),
+    )
+
+
+def _state(age_sec: int | None, warn_sec: float) -> State:
+    if age_sec is None:
+        return "never"
+    return "silent" if age_sec > warn_sec else "receiving"
+
+
+def _values(station: Station, row: Row | None) -> tuple[Value, ...]:
+    pairs = zip(station.columns, row.values, strict=True) if row else ()
+    return tuple(
+        Value(
+            column=column,
+            text=f"{value:.{DIGITS.get(UNITS[column], DEFAULT_DIGITS)}f}",
+            unit=UNITS[column],
+            close=UNITS[column] in CLOSE_UNITS,
+        )
+        for column, value in pairs
+        if value is not None
+    )
+
+
+def _missing(station: Station, row: Row | None) -> tuple[str, ...]:
+    pairs = zip(station.columns, row.values, strict=True) if row else ()
+    return tuple(column for column, value in pairs if value is None)

@@ -1,0 +1,160 @@
+"""Reading back: the history as JSON and as files, from the query string of the page.
+
+Contract, section 2; parameters, cursors and examples are in docs/history.md.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from itertools import chain
+
+from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from sqlalchemy import Connection
+
+from flask10x.database.cursors import Cursor
+from flask10x.database.engine import last_id, reason_of
+from flask10x.errors import QueryError
+from flask10x.history import charts, formats
+from flask10x.history import pages as queries
+from flask10x.history.pages import Page
+from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
+from flask10x.history.query import Query
+from flask10x.readings.times import LocalText, iso_text
+from flask10x.runtime.store import Store
+from flask10x.server.turns import DOWNLOADS_MAX
+from flask10x.web import read_errors
+from flask10x.web.access import Pace
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("history", __name__)
+read_errors.register(blueprint)
+
+_pace = Pace()
+_places = threading.BoundedSemaphore(DOWNLOADS_MAX)
+
+
+@blueprint.get("/history/json")
+def as_json() -> Response:
+    """An array of readings; the neighbouring pages are in the Link header.
+
+    X-Last-Id is the id up to which the answer has seen the log: the next question's `since`.
+    X-Searched-To stands on a page that is short because its search ended early.
+    """
+    store, query = _store(), _asked(JSON)
+    with store.database.query() as connection:
+        page, last = _page_or_newer(connection, query)
+    text_of = LocalText(store.settings.zone)
+    objects = [formats.as_object(row, query, text_of) for row in page.rows]
+    answer = Response(formats.json_text(objects) + "\n", mimetype="application/json")
+    answer.headers["X-Last-Id"] = str(last)
+    if page.reached is not None:
+        answer.headers["X-Searched-To"] = iso_text(page.reached, store.settings.zone)
+    if links := _links(query, page):
+        answer.headers["Link"] = links
+    return answer
+
+
+@blueprint.get("/history.csv")
+def as_csv() -> Response:
+    """Every row of the query, streamed, unless it has a limit."""
+    store, query = _store(), _asked(CSV)
+    pages = queries.rows_in_pages(store.database, query)
+    chunks = formats.csv_chunks(query, pages, store.settings.zone)
+    return _download(chunks, "text/csv; charset=utf-8", formats.file_name(query, ".csv"))
+
+
+@blueprint.get("/history.json")
+def as_json_file() -> Response:
+    """The same rows as one array, streamed, as a file to keep."""
+    store, query = _store(), _asked(JSON_FILE)
+    pages = queries.rows_in_pages(store.database, query)
+    chunks = formats.json_chunks(query, pages, store.settings.zone)
+    return _download(chunks, "application/json", formats.file_name(query, ".json"))
+
+
+@blueprint.get("/history/series")
+def as_series() -> Response:
+    """The readings as lines of a chart (docs/series.md)."""
+    store, query = _store(), _asked(SERIES)
+    with store.database.query() as connection:
+        chart = charts.chart(connection, query)
+    body = formats.json_text(formats.chart_object(chart, store.settings.zone))
+    return Response(body + "\n", mimetype="application/json")
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["flask10x"]
+    return store
+
+
+def _asked(view: View) -> Query:
+    pairs = list(request.args.items(multi=True))
+    return parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
+
+
+def _links(query: Query, page: Page) -> str:
+    """The Link header (RFC 8288), relative, for HTTP/1.0 clients name no host."""
+    ends = (("next", page.next), ("prev", page.prev))
+    return ", ".join(
+        f'<{_url("as_json", query, cursor)}>; rel="{name}"' for name, cursor in ends if cursor
+    )
+
+
+def _page_or_newer(connection: Connection, query: Query) -> tuple[Page, int]:
+    """The rows asked for, and the id up to which the log was seen."""
+    if query.newer_than is None:
+        patience_sec = queries.patience_sec(_store().settings)
+        return queries.page(connection, query, patience_sec), last_id(connection)
+    newer = queries.newer(connection, query, query.newer_than)
+    return Page(newer.rows, None, None), newer.last_id
+
+
+def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
+    if not _places.acquire(blocking=False):
+        return _no_place()
+    body = _body(chunks)
+    # The first rows are read before the status goes out, so that a database that can't be read
+    # is a 503 and not an empty file.
+    next(body)
+    answer = Response(body, content_type=content_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _no_place() -> Response:
+    more = _pace.turn("no place")
+    if more is not None:
+        log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
+    answer = jsonify(error="too many downloads at once")
+    answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    answer.headers["Retry-After"] = str(read_errors.RETRY_AFTER_SEC)
+    return answer
+
+
+def _url(view: str, query: Query, cursor: Cursor | None = None, *, limit: bool = True) -> str:
+    path, asked = url_for(f"history.{view}"), query.query_string(cursor, limit=limit)
+    return f"{path}?{asked}" if asked else path
+
+
+def _body(chunks: Iterator[str]) -> Iterator[str]:
+    """Nothing, when the first chunk is there, then all chunks; gives the place back at its end.
+
+    Later errors are logged, and the server then closes without the body's end.
+    """
+    try:
+        first = next(chunks)
+        yield ""
+        yield from _to_the_end(chain([first], chunks))
+    finally:
+        _places.release()
+
+
+def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
+    try:
+        yield from chunks
+    except (*read_errors.UNREADABLE, QueryError) as error:
+        reason = str(error) if isinstance(error, QueryError) else reason_of(error)
+        log.error("Download broken off: %s", reason)
+        raise

@@ -1,0 +1,96 @@
+"""Language and colours of the pages: chosen by the reader, kept in cookies, without JavaScript.
+
+A link `?lang=ja` or `?theme=dark` sets the cookie and leads to the same page without it, so that
+the address stays the view and nothing else: what one person shares does not change what another
+person sees.
+"""
+
+from urllib.parse import urlencode
+
+from flask import Flask, Response, redirect, request
+
+from flask10x.web.texts.catalog import BY_LANGUAGE, DEFAULT, LANGUAGES, Language, Texts
+
+THEMES = ("auto", "light", "dark")
+CHOICES: dict[str, tuple[str, ...]] = {"lang": tuple(LANGUAGES), "theme": THEMES}
+COOKIE_SEC = 365 * 86_400
+HTML_TYPE = "text/html"
+
+
+def init_app(app: Flask) -> None:
+    """Let every page have its texts and its colours."""
+    app.before_request(_switch)
+    app.after_request(_vary)
+    app.context_processor(_for_templates)
+
+
+def language() -> Language:
+    """The language chosen before, else the browser's, else English."""
+    chosen = request.cookies.get("lang")
+    offered = request.accept_languages.best_match(sorted(LANGUAGES))
+    known = (one for wanted in (chosen, offered) for one in LANGUAGES if one == wanted)
+    return next(known, DEFAULT)
+
+
+def texts() -> Texts:
+    """The texts in that language."""
+    return BY_LANGUAGE[language()]
+
+
+def theme() -> str:
+    """The colours chosen before; `auto` leaves them to the system."""
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else "auto"
+
+
+def _switch() -> Response | None:
+    """Take the choice out of the address and keep it; other values are left for the page."""
+    chosen = {
+        name: request.args[name]
+        for name, values in CHOICES.items()
+        if request.args.get(name) in values
+    }
+    if not chosen or request.method != "GET" or not _is_page():
+        return None
+    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in chosen]
+    answer = redirect(_address(kept), 303)
+    for name, value in chosen.items():
+        answer.set_cookie(
+            name, value, max_age=COOKIE_SEC, path=request.script_root or "/", samesite="Lax"
+        )
+    return Response(answer.get_data(), answer.status_code, answer.headers)
+
+
+def _is_page() -> bool:
+    """Whether the address is one that people look at."""
+    return request.endpoint is not None and request.endpoint.endswith((".as_page", ".index"))
+
+
+def _address(pairs: list[tuple[str, str]]) -> str:
+    path = request.script_root + request.path
+    return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
+
+
+def _vary(answer: Response) -> Response:
+    if answer.mimetype == HTML_TYPE:
+        answer.vary.update(("Accept-Language", "Cookie"))
+        answer.headers.setdefault("Cache-Control", "no-cache")
+        answer.content_language.add(language())
+    return answer
+
+
+def _for_templates() -> dict[str, object]:
+    return {
+        "t": texts(),
+        "languages": LANGUAGES,
+        "themes": THEMES,
+        "theme": theme(),
+        "switch": _switch_url,
+    }
+
+
+def _switch_url(**choice: str) -> str:
+    """The address of this view with a choice; on a page that was an answer to a POST, of `/`."""
+    names = set(choice)
+    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in names]
+    return f"?{urlencode([*kept, *choice.items()], safe=':')}"

@@ -1,0 +1,79 @@
+"""Ranges of time of the history page: the quick ones, the neighbours of one, a wider one."""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from flask10x.history.query import Bound, Query
+from flask10x.readings.times import iso_text, local_text, parse_bound
+
+SECOND_MS = 1000
+QUICK: dict[str, str | None] = {
+    "1h": "-1h",
+    "6h": "-6h",
+    "24h": "-24h",
+    "7d": "-7d",
+    "30d": "-30d",
+    "1y": "-365d",
+    "all": None,
+}
+"""Each quick range with its `from`; None for everything."""
+_SPAN_MS = {"1h": 1, "6h": 6, "24h": 24, "7d": 168, "30d": 720, "1y": 8760}
+LENGTH_MS = {name: hours * 3_600_000 for name, hours in _SPAN_MS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`from` and `to` as texts that `parse_bound` reads."""
+
+    start: str
+    end: str
+
+
+def quick_name(start: str, end: str) -> str | None:
+    """Which quick range the parameters are, None when they are none of them."""
+    if end.strip() not in ("", "now"):
+        return None
+    return next((name for name, text in QUICK.items() if (text or "") == start.strip()), None)
+
+
+def neighbours(
+    since: Bound | None, until: Bound | None, now_ms: int, zone: tzinfo | None
+) -> tuple[Range | None, Range | None]:
+    """The range before and the one after, as long as this one and touching it.
+
+    None where there is nothing: without a start, and after now.
+    """
+    if since is None:
+        return None, None
+    last_ms = until.ms if until else now_ms
+    length_ms = last_ms - since.ms + 1
+    earlier = _range(since.ms - length_ms, since.ms - 1, zone)
+    later = _range(last_ms + 1, last_ms + length_ms, zone) if last_ms + 1 < now_ms else None
+    return earlier, later
+
+
+def wider(query: Query, newest_ms: int | None, now_ms: int) -> str | None:
+    """The shortest quick range that holds more than the query's and reaches the newest reading.
+
+    None when the query has no limits of time, for then none is wider.
+    """
+    if query.since is None and query.until is None:
+        return None
+    if newest_ms is None or query.since is None:
+        return "all"
+    needed = max(now_ms - newest_ms, now_ms - query.since.ms + 1)
+    return next((name for name, length in LENGTH_MS.items() if length >= needed), "all")
+
+
+def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
+    """Whole seconds, for an end stands for all of its second; None before the year 1970."""
+    if start_ms < 86_400 * SECOND_MS:
+        return None
+    return Range(_text(start_ms, zone, end=False), _text(end_ms, zone, end=True))
+
+
+def _text(ms: int, zone: tzinfo | None, *, end: bool) -> str:
+    """The local time; in full where a clock change repeats it, which would mean the other hour."""
+    text = local_text(ms, zone)
+    meant_ms = parse_bound(text, zone, ms, end=end)
+    return text if meant_ms // SECOND_MS == ms // SECOND_MS else iso_text(ms, zone)

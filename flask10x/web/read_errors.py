@@ -1,0 +1,38 @@
+"""What the reading routes answer when they can't: a wrong query string, an unreadable database."""
+
+import logging
+
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x.database.engine import reason_of
+from flask10x.errors import QueryError
+
+log = logging.getLogger(__name__)
+
+# What a database that can't be read raises: SQLite's own errors, or no free connection in time.
+UNREADABLE = (DBAPIError, TimeoutError)
+# A locked or full database is usually well again within seconds.
+RETRY_AFTER_SEC = 5
+
+
+def register(blueprint: Blueprint) -> None:
+    """Answer 400 and 503 for all views of the blueprint, as a page where `as_page` was asked."""
+    blueprint.register_error_handler(QueryError, _invalid)
+    for kind in UNREADABLE:
+        blueprint.register_error_handler(kind, _unavailable)
+
+
+def _invalid(error: QueryError) -> tuple[Response, int]:
+    return jsonify(error="invalid query", details=error.details), 400
+
+
+def _unavailable(error: Exception) -> Response:
+    log.error("Cannot read the database: %s", reason_of(error))
+    body: str | Response = jsonify(error="database unavailable")
+    if str(request.endpoint).endswith(".as_page"):
+        body = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
+    answer = current_app.make_response(body)
+    answer.status_code = 503
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return answer

@@ -1,0 +1,140 @@
+"""Rejected readings as a page and as JSON (docs/rejected.md)."""
+
+import json
+import time
+
+from flask import Blueprint, Response, current_app, render_template, request, url_for
+
+from flask10x.database.cursors import Cursor
+from flask10x.errors import QueryError
+from flask10x.history.parameters import View, parse_query
+from flask10x.history.query import Query
+from flask10x.readings.stations import BY_ENDPOINT, STATIONS
+from flask10x.readings.times import local_text
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Kept, Page, Selection
+from flask10x.runtime.store import Store
+from flask10x.web import preferences, read_errors
+from flask10x.web.texts.captions import caption, problems
+from flask10x.web.texts.catalog import Texts
+from flask10x.web.texts.reasons import reason_in
+
+blueprint = Blueprint("rejected", __name__)
+read_errors.register(blueprint)
+
+JSON = View(order="desc")
+HTML = View(order="desc", blank_is_absent=True)
+DEFAULT_LIMIT = 100
+NEWEST_FIRST = "there is one order only, the newest first"
+NO_MEASUREMENTS = "rejected readings have no measurements to filter by"
+
+
+@blueprint.get("/history/rejected/json")
+def as_json() -> Response:
+    """An array, the newest first; the neighbouring pages are in the Link header."""
+    query = _asked(JSON)
+    page = _page(query)
+    body = json.dumps([_as_object(kept) for kept in page.rows])
+    answer = Response(body + "\n", mimetype="application/json")
+    ends = (("next", page.older), ("prev", page.newer))
+    links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]
+    if links:
+        answer.headers["Link"] = ", ".join(links)
+    return answer
+
+
+@blueprint.get("/history/rejected")
+def as_page() -> tuple[str, int]:
+    """The same as a table for people."""
+    try:
+        query = _asked(HTML)
+        page = _page(query)
+    except QueryError as error:
+        return render_template("rejected.html", **_form(error.details)), 400
+    urls = {
+        "older": page.older and _url("as_page", query, page.older),
+        "newer": page.newer and _url("as_page", query, page.newer),
+        "json": _url("as_json", query, query.cursor),
+    }
+    t = preferences.texts()
+    rows = [_as_cells(kept, t) for kept in page.rows]
+    shown = {"query": query, "caption": caption(query, t), "rows": rows}
+    return render_template("rejected.html", **_form({}), **shown, urls=urls), 200
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["flask10x"]
+    return store
+
+
+def _asked(view: View) -> Query:
+    pairs = list(request.args.items(multi=True))
+    query = parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
+    errors = {one.name: NO_MEASUREMENTS for one in query.filters}
+    errors |= {"measurement": NO_MEASUREMENTS} if query.measurements else {}
+    errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
+    if query.order != "desc":
+        errors["order"] = NEWEST_FIRST
+    if errors:
+        raise QueryError(errors)
+    return query
+
+
+def _page(query: Query) -> Page:
+    selection = Selection(
+        endpoints=query.endpoints,
+        since_ms=query.since.ms if query.since else None,
+        until_ms=query.until.ms if query.until else None,
+    )
+    with _store().database.query() as connection:
+        return rejected.listed(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
+
+
+def _url(view: str, query: Query, cursor: Cursor | None) -> str:
+    path, asked = url_for(f"{blueprint.name}.{view}"), query.query_string(cursor)
+    return f"{path}?{asked}" if asked else path
+
+
+def _as_object(kept: Kept) -> dict[str, object]:
+    return {
+        "id": kept.id,
+        "endpoint": kept.endpoint,
+        "timestamp": local_text(kept.received_at, _store().settings.zone),
+        "reasons": kept.reasons,
+        "hint": kept.hint,
+        "content_type": kept.media_type,
+        "body": kept.body.decode("utf-8", "backslashreplace"),
+        "body_bytes": kept.body_bytes,
+        "reading_id": kept.reading_id,
+    }
+
+
+def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
+    """What the table shows, each text in a form that can play no tricks on a screen."""
+    printable, station = rejected.printable, BY_ENDPOINT.get(kept.endpoint)
+    names = {m.path: t.column(m.column) for m in station.measurements} if station else {}
+    return {
+        "id": kept.id,
+        "time": local_text(kept.received_at, _store().settings.zone),
+        "endpoint": printable(kept.endpoint),
+        "station": station and t.station(station),
+        "reasons": [
+            {"name": names.get(path), "path": printable(path), **_told(why, t)}
+            for path, why in kept.reasons.items()
+        ],
+        "hint": kept.hint and _told(kept.hint, t),
+        "body": rejected.text_of(kept.body),
+        "more_bytes": kept.body_bytes - len(kept.body),
+        "reading_id": kept.reading_id,
+    }
+
+
+def _told(reason: str, t: Texts) -> dict[str, str]:
+    """A reason in the reader's language; one that has no translation stays English."""
+    told = reason_in(t.language, reason)
+    return {"text": rejected.printable(told), "lang": "en" if told == reason else t.language}
+
+
+def _form(errors: dict[str, str]) -> dict[str, object]:
+    wrong = problems(errors, preferences.texts())
+    return {"args": request.args, "problems": wrong, "stations": STATIONS}

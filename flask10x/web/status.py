@@ -1,0 +1,156 @@
+"""Is it up, can it store, how is it doing (contract, section 2)."""
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, render_template
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.database import counters
+from flask10x.database.engine import last_id, reason_of
+from flask10x.errors import LockTimeout
+from flask10x.history import pages
+from flask10x.readings.stations import STATIONS
+from flask10x.readings.times import local_text
+from flask10x.recording import batch, rejected
+from flask10x.runtime.store import Store
+
+blueprint = Blueprint("status", __name__)
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["flask10x"]
+    return store
+
+
+@blueprint.get("/")
+def index() -> str:
+    """A page with links to the others."""
+    return render_template("index.html", stations=STATIONS)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Always 200: the process answers. `readyz` says whether it can store."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """200 when readings can be stored, else 503 with every reason."""
+    store = _store()
+    waited = {"queue_oldest_seconds": _oldest_sec(store)}
+    if reasons := _obstacles(store):
+        return jsonify(status="not ready", reasons=reasons, **waited), 503
+    return jsonify(status="ready", **waited), 200
+
+
+def _obstacles(store: Store) -> list[str]:
+    if store.database.damage.known:
+        return [f"the database is damaged: {store.database.damage.reason}"]
+    reasons = []
+    if store.writer.dead:
+        reasons.append("the writer thread has died")
+    if store.writer.full:
+        reasons.append(f"the queue is full: {store.writer.depth} readings wait")
+    if store.writer.trouble and not store.writer.dead:
+        reasons.append(f"readings cannot be stored: {store.writer.trouble}")
+    if not reasons and store.gauges.trouble():
+        reasons.append("another worker cannot store readings")
+    if not reasons:
+        reasons.extend(_unwritable(store))
+    return reasons
+
+
+def _unwritable(store: Store) -> list[str]:
+    """Whether the database takes a write lock now; nothing is written."""
+    try:
+        store.database.probe()
+    except (DBAPIError, LockTimeout) as error:
+        return [f"the database cannot be written: {reason_of(error)}"]
+    return []
+
+
+@blueprint.get("/metrics")
+def metrics() -> tuple[Response, int]:
+    """The same numbers from every worker: they come from the database and the shared gauges."""
+    store = _store()
+    try:
+        with store.database.reader.begin() as connection:
+            last = pages.last_received(connection)
+            stored = last_id(connection)
+            saved_errors = counters.value_of(connection, counters.WRITE_ERRORS)
+    except DBAPIError as error:
+        return jsonify(error="database unavailable", reason=reason_of(error)), 503
+    answer: dict[str, Any] = {
+        "queue_length": store.gauges.queue_length(),
+        "queue_warn_threshold": store.settings.queue_warn_threshold,
+        "write_success_total": stored,
+        "write_error_total": max(saved_errors, store.gauges.errors_total()),
+        "inactivity_warn_threshold_sec": store.settings.inactivity_warn_sec,
+    }
+    return jsonify(answer | _silence(store, last)), 200
+
+
+def _oldest_sec(store: Store) -> float | None:
+    """How long the reading that waits longest has waited, rounded up to the millisecond."""
+    oldest_ms = store.gauges.queue_oldest_ms()
+    if oldest_ms is None:
+        return None
+    return max(1, time.monotonic_ns() // 1_000_000 + 1 - oldest_ms) / 1000
+
+
+@blueprint.get("/metrics/details")
+def details() -> tuple[Response, int]:
+    """What `metrics` has no key for: refused readings, and warnings of each field."""
+    store = _store()
+    try:
+        with store.database.reader.begin() as connection:
+            answer = {
+                "ack": store.settings.ack,
+                "rejected": {
+                    "kept_total": last_id(connection, "rejected"),
+                    "evicted_total": counters.value_of(connection, rejected.EVICTED),
+                    "dropped_total": counters.value_of(connection, rejected.DROPPED),
+                },
+                "warnings": _warnings(counters.values_like(connection, batch.WARNINGS)),
+            }
+    except DBAPIError as error:
+        return jsonify(error="database unavailable", reason=reason_of(error)), 503
+    return jsonify(answer), 200
+
+
+def _warnings(counted: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Each station's fields with the number of stored readings that had a warning of them."""
+    return {
+        station.endpoint: {
+            measurement.path: counted.get(f"{station.endpoint}.{measurement.path}", 0)
+            for measurement in station.measurements
+        }
+        for station in STATIONS
+    }
+
+
+def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, Any]]:
+    zone = store.settings.zone
+    return {
+        "last_received": {
+            name: None if at is None else local_text(at, zone) for name, at in last.items()
+        },
+        "inactivity_seconds": {
+            station.endpoint: inactive_sec(store.gauges.heard(index), last[station.endpoint])
+            for index, station in enumerate(STATIONS)
+        },
+    }
+
+
+def inactive_sec(heard_ms: int, received_at: int | None) -> int | None:
+    """Whole seconds since a station was heard; None when it never was.
+
+    By the monotonic clock, but by the wall clock when it was not heard since the service started.
+    """
+    if heard_ms:
+        return max(0, time.monotonic_ns() // 1_000_000 - heard_ms) // 1000
+    if received_at is None:
+        return None
+    return max(0, time.time_ns() // 1_000_000 - received_at) // 1000

@@ -1,0 +1,159 @@
+"""`flask10x export` and the script for cron: what they print, where, and the exit status."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flask10x.commands import export as command
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export.outcome import Outcome
+from flask10x.system.locks import FileLock, lock_path
+from tests.support import csv_folder
+from tests.support.csv_folder import csv_file, database_file
+from tests.support.rows import select
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_script(settings: Settings, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "export_csv.py"), *options],
+        env={"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_script_for_cron(settings: Settings, database: Database) -> None:
+    csv_folder.store(settings, 0)
+    done = run_script(settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"{settings.csv_dir}/PicodataX.csv: 1 row appended"
+    assert len(done.stdout.splitlines()) == 4
+    # It starts in a blink on a Pi because it loads neither Flask nor Alembic.
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "sqlalchemy" in imported
+    assert not imported & {"flask", "werkzeug", "alembic", "gunicorn"}
+    known = select(database_file(settings), "SELECT name, last_id FROM exports WHERE last_id > 0")
+    assert known == [("PicodataX.csv", 1)]
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--help", "--no-such-option"])
+def test_the_script_takes_options_as_the_command_does(
+    settings: Settings, database: Database, option: str
+) -> None:
+    csv_folder.store(settings, 0)
+    done = run_script(settings, option)
+    assert (done.returncode == 0) == (option != "--no-such-option")
+    assert "would be appended" in done.stdout + done.stderr or option != "--dry-run"
+    assert not settings.csv_dir.exists()
+
+
+def test_two_exports_at_once(settings: Settings, database: Database) -> None:
+    csv_folder.store(settings, 0)
+    lock = FileLock(lock_path(database_file(settings), "export"))
+    assert lock.try_acquire()
+    done = run_script(settings)
+    lock.close()
+    assert done.returncode == 3
+    assert "another export or an import is running; this one did nothing" in done.stderr
+    assert not settings.csv_dir.exists()
+
+
+def test_without_a_database(settings: Settings) -> None:
+    done = run_script(settings)
+    assert done.returncode == 1
+    assert "there is no database" in done.stderr
+    assert not (settings.data_dir / "flask10x.sqlite3").exists()
+
+
+def test_a_failure_shows_in_the_exit_status(settings: Settings, database: Database) -> None:
+    csv_folder.store(settings, 0)
+    csv_folder.put(settings, b"something else")
+    done = run_script(settings)
+    assert done.returncode == 1
+    assert "PicodataX.csv: the first line is" in done.stderr
+
+
+def flask10x(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flask10x", "export", *arguments],
+        env={
+            "FLASK10X_DATA_DIR": str(settings.data_dir),
+            "FLASK10X_TIMEZONE": "Asia/Tokyo",
+            "FLASK10X_SYNCHRONOUS": "NORMAL",
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_command(settings: Settings, database: Database) -> None:
+    csv_folder.store(settings, 0)
+    path = csv_file(settings)
+    done = flask10x(settings, "--dry-run", "PicodataX.csv")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row would be appended\n")
+    done = flask10x(settings, "PicodataX.csv")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row appended\n")
+    done = flask10x(settings, "--verify", "PicodataX.csv")
+    at = "2025-08-24 10:46:40"
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row, {at} to {at}, equal\n")
+    path.write_bytes(b"")
+    done = flask10x(settings, "--verify", "PicodataX.csv")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"{path}: 0 rows; DIFFERENT: the file of the last export is gone; the next one begins"
+        " anew\n"
+    )
+    done = flask10x(settings, "--rebuild", "PicodataX.csv")
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row written\n")
+
+
+def test_wrong_arguments(settings: Settings, database: Database) -> None:
+    for arguments in (
+        ["--whole"],
+        ["BedRoom.csv"],
+        ["--verify", "--whole"],
+        ["--dry-run", "--rebuild"],
+        ["--rebuild", "--verify"],
+    ):
+        done = flask10x(settings, *arguments)
+        assert done.returncode == 2
+        assert "Usage: " in done.stderr
+    assert "--rebuild and --verify do not go together" in done.stderr
+    assert not settings.csv_dir.exists()
+
+
+def test_positions_are_synced_even_if_readings_are_not(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With NORMAL a power cut may take the last commits back; the files would be ahead of them."""
+    found: list[int] = []
+
+    def look(_: Settings, database: Database, __: object) -> list[Outcome]:
+        with database.writer.connect() as connection:
+            found.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+        return []
+
+    monkeypatch.setenv("FLASK10X_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("FLASK10X_SYNCHRONOUS", "NORMAL")
+    monkeypatch.setattr(command, "export", look)
+    assert command.run() == 0
+    assert found == [2]
+
+
+def test_an_older_database_asks_for_its_migration(settings: Settings) -> None:
+    database_file(settings).parent.mkdir(exist_ok=True)
+    sqlite3.connect(database_file(settings)).close()
+    done = flask10x(settings)
+    assert done.returncode == 1
+    assert "the database is older than this program; run: flask10x migrate" in done.stderr

@@ -1,0 +1,228 @@
+"""`flask10x import` as people run it: what it prints, its exit status, and being killed."""
+
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.system.locks import FileLock, lock_path
+from tests.e2e.service import wait_until
+from tests.support.old_files import NAME, SHARED, write
+from tests.support.rows import execute, select
+
+REAL = SHARED / "real" / "BedRoomEnv.csv"
+ROW = "2025-08-24 10:46:40,1.0,2.0"
+
+
+def arguments(*given: str | Path) -> list[str]:
+    return [sys.executable, "-m", "flask10x", "import", *map(str, given)]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+
+
+def run_command(settings: Settings, *given: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments(*given),
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def count(database: Database) -> int:
+    (number,) = select(database.path, "SELECT count(*) FROM readings")[0]
+    return int(number)
+
+
+def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: Path) -> None:
+    path = write(tmp_path / NAME, ROW, ROW)
+    done = run_command(settings, REAL, path)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert done.stdout == (
+        "BedRoomEnv.csv: 20000 rows read, 20000 stored, 0 present, 0 rejected\n"
+        "PicodataX.csv: 2 rows read, 2 stored, 0 present, 0 rejected\n"
+    )
+    assert run_command(settings, REAL).stdout == (
+        "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
+    )
+    assert count(database) == 20_002
+
+
+def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -> None:
+    path = write(tmp_path / NAME, ROW, "2025-08-24 10:46:41,x,2.0", ROW)
+    with path.open("ab") as file:
+        file.write(b"2025-08-24 10:46:42,3.0,4")
+    done = run_command(settings, path)
+    assert done.returncode == 4
+    assert done.stdout == "PicodataX.csv: 4 rows read, 2 stored, 0 present, 2 rejected\n"
+    assert done.stderr == f"PicodataX.csv: see {path}.rejected.csv\n"
+    assert Path(f"{path}.rejected.csv").read_bytes() == (
+        b"line,reason,row\r\n"
+        b"3,Pressure: not a number: 'x',\"2025-08-24 10:46:41,x,2.0\"\r\n"
+        b'5,torn: the line has no end,"2025-08-24 10:46:42,3.0,4"\r\n'
+    )
+    assert count(database) == 2
+
+    done = run_command(settings, "--accept-last-line", path)
+    assert done.returncode == 4
+    assert done.stdout == "PicodataX.csv: 4 rows read, 1 stored, 2 present, 1 rejected\n"
+
+    write(path, ROW, ROW)
+    assert run_command(settings, path).returncode == 0
+    assert not Path(f"{path}.rejected.csv").exists()
+
+
+def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    path = write(tmp_path / NAME, ROW)
+    other = write(tmp_path / "other.csv", ROW)
+    done = run_command(settings, other, tmp_path / "none.csv", path)
+    assert done.returncode == 1
+    assert done.stdout == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
+    assert done.stderr == (
+        f"flask10x: {other}: no station has a file of this name; say which one with --endpoint;"
+        " its header is that of data\n"
+        f"flask10x: {tmp_path}/none.csv: there is no such file\n"
+    )
+    done = run_command(settings, "--endpoint", "data", other)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_column_that_is_not_there_is_told(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    path = write(tmp_path / NAME, "2025-08-24 10:46:40,1.0", header="current_time,Pressure")
+    done = run_command(settings, path)
+    assert (done.returncode, done.stderr) == (
+        0,
+        "PicodataX.csv: it has no column Tempereture\n",
+    )
+
+
+def test_not_while_an_export_runs(settings: Settings, database: Database, tmp_path: Path) -> None:
+    path = write(tmp_path / NAME, ROW)
+    lock = FileLock(lock_path(database.path, "export"))
+    assert lock.try_acquire()
+    done = run_command(settings, path)
+    lock.close()
+    assert done.returncode == 3
+    assert done.stderr == ("flask10x: an export or an import is running; this one did nothing\n")
+    assert count(database) == 0
+
+
+def test_without_a_database(settings: Settings, tmp_path: Path) -> None:
+    done = run_command(settings, write(tmp_path / NAME, ROW))
+    assert done.returncode == 1
+    assert "there is no database" in done.stderr
+    assert not (settings.data_dir / "flask10x.sqlite3").exists()
+
+
+def test_a_database_of_an_older_program(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    execute(database.path, "DROP TABLE imports")
+    done = run_command(settings, write(tmp_path / NAME, ROW))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"flask10x: the database {database.path} is an older one; run: flask10x migrate\n"
+    )
+
+
+def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
+    (settings.data_dir / "flask10x.sqlite3").write_bytes(b"something else" * 1000)
+    done = run_command(settings, write(tmp_path / NAME, ROW), write(tmp_path / "LR_env.csv", ROW))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"flask10x: {tmp_path}/{NAME}: the database cannot be used: SQLITE_NOT")
+    assert second.endswith("LR_env.csv: its header is that of data, not of data4")
+
+
+def test_a_bar_on_a_terminal(settings: Settings, database: Database) -> None:
+    terminal, child = pty.openpty()
+    with open(terminal, "rb", buffering=0) as screen:
+        done = subprocess.run(
+            arguments(REAL),
+            env=environment(settings) | {"TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=child,
+            timeout=60,
+            check=False,
+        )
+        shown = screen.read(65_536)
+    os.close(child)
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"BedRoomEnv.csv: 20000 rows read, 20000 stored")
+    assert b"BedRoomEnv.csv" in shown
+    assert b"100%" in shown
+
+
+def test_neither_flask_nor_alembic_is_loaded(settings: Settings, database: Database) -> None:
+    script = "import sys; from flask10x.commands import import_; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {"flask", "werkzeug", "alembic", "gunicorn"} & set(done.stdout.split())
+
+
+@pytest.fixture
+def long_file(tmp_path: Path) -> Path:
+    """80,000 rows, among them every one four times in the same second."""
+    header, *rows = REAL.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "BedRoomEnv.csv"
+    path.write_bytes(header + b"".join(row * 4 for row in rows))
+    return path
+
+
+def is_past(database: Database, rows: int, importing: subprocess.Popen[bytes]) -> bool:
+    return count(database) >= rows or importing.poll() is not None
+
+
+def test_it_goes_on_where_it_was_killed(
+    settings: Settings, database: Database, long_file: Path
+) -> None:
+    ends = []
+    for _ in range(3):
+        enough = count(database) + 5000
+        importing = subprocess.Popen(
+            arguments(long_file), env=environment(settings), stdout=subprocess.DEVNULL
+        )
+        wait_until(partial(is_past, database, enough, importing), 30, "rows are stored")
+        importing.kill()
+        ends.append(importing.wait())
+    # A busy machine may let it come to its end before this process runs again.
+    assert -signal.SIGKILL in ends
+    before = count(database)
+
+    done = run_command(settings, long_file)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        f"BedRoomEnv.csv: 80000 rows read, {80_000 - before} stored, {before} present, 0 rejected\n"
+    )
+    with closing(sqlite3.connect(database.path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute(
+            "SELECT count(*), min(times), max(times) FROM (SELECT count(*) AS times FROM readings"
+            " GROUP BY received_at, co2, temperature, humidity, pressure, gas_resistance)"
+        ).fetchone() == (20_000, 4, 4)
+        ids = [
+            i
+            for first, last in connection.execute("SELECT first_id, last_id FROM imports")
+            for i in range(first, last + 1)
+        ]
+    assert sorted(ids) == list(range(1, 80_001))

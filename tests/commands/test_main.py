@@ -1,0 +1,73 @@
+"""The command line: what one sees of a command that did its work, or could not."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flask10x.commands import main
+from flask10x.config.settings import process_user
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("FLASK10X_DATA_DIR", str(folder))
+    return folder
+
+
+def run(*arguments: str) -> object:
+    """The exit status."""
+    with pytest.raises(SystemExit) as caught:
+        main.main(arguments)
+    return caught.value.code
+
+
+def test_migrate_says_which_database_is_at_which_version(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = folder / "flask10x.sqlite3"
+    for _ in range(2):
+        assert run("migrate") == 0
+        said = capsys.readouterr().out
+        assert re.fullmatch(rf"{re.escape(str(database))} is at version \d{{4}}\n", said)
+    assert database.is_file()
+
+
+def test_migrate_names_the_setting_of_a_folder_that_cannot_be_made(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.write_text("")
+
+    assert run("migrate") == 1
+    said = capsys.readouterr().err
+    assert said == (
+        f"flask10x: FLASK10X_DATA_DIR is {folder}: a file stands where a folder is needed:"
+        f" [Errno 17] File exists: '{folder}'\n"
+    )
+
+
+def test_what_the_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    monkeypatch.setattr(main.group, "main", refused)
+
+    assert run("export") == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        f"flask10x: [Errno 13] Permission denied: '/somewhere'; user {process_user()} may not: "
+    )
+    assert said.endswith("(sudo -u flask10x), or change the owner of the file")
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main.group, "main", wrong)
+
+    with pytest.raises(ZeroDivisionError):
+        main.main(["export"])

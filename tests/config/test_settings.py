@@ -1,0 +1,235 @@
+"""Settings: defaults as the contract names them, and clear refusals."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.errors import SettingsError
+
+
+def test_defaults_are_the_contracts() -> None:
+    loaded = settings.load({"FLASK10X_DATA_DIR": "/srv/x"})
+    assert loaded == Settings(
+        data_dir=Path("/srv/x"),
+        database_url="sqlite:////srv/x/flask10x.sqlite3",
+        csv_dir=Path("/srv/x/csv"),
+        log_dir=Path("/srv/x/logs"),
+        backup_dir=Path("/srv/x/backups"),
+        bind="0.0.0.0:8888",
+        workers=2,
+        threads=2,
+        ack="enqueued",
+        ack_timeout_sec=2.0,
+        partial_readings=frozenset(),
+        rejected_max_rows=100_000,
+        rejected_max_bytes=100_000_000,
+        timezone="",
+        write_tokens_file="",
+        read_tokens_file="",
+        allowed_hosts=(),
+        history_max=1000,
+        query_timeout_sec=2.0,
+        write_queue_maxsize=5000,
+        queue_warn_threshold=4000,
+        write_retries=3,
+        write_backoff_base_sec=0.05,
+        batch_max_rows=500,
+        commit_interval_sec=0.1,
+        synchronous="FULL",
+        commit_lock=True,
+        inactivity_warn_sec=120,
+        log_level="INFO",
+        log_max_bytes=1_000_000,
+        log_backup_count=5,
+    )
+    assert loaded.zone is None
+
+
+def test_every_setting_can_be_given() -> None:
+    assert settings.READERS.keys() == {field.name for field in fields(Settings)} | {"port"}
+
+
+def test_data_dir_defaults_to_instance_in_the_checkout() -> None:
+    assert settings.load({}).data_dir == Path(__file__).parents[2] / "instance"
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text('workers = 1\nHISTORY_MAX = 10\ntimezone = "Asia/Tokyo"\ncommit_lock = false\n')
+    loaded = settings.load({"FLASK10X_CONFIG": str(file), "FLASK10X_HISTORY_MAX": "20"})
+    assert (loaded.workers, loaded.history_max, loaded.commit_lock) == (1, 20, False)
+    assert str(loaded.zone) == "Asia/Tokyo"
+
+
+def test_port_alone_changes_the_bind() -> None:
+    assert settings.load({"FLASK10X_PORT": "9000"}).bind == "0.0.0.0:9000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("WORKER", "2", "unknown setting FLASK10X_WORKER (did you mean FLASK10X_WORKERS?)"),
+        ("WORKERS", "two", "FLASK10X_WORKERS is 'two': a whole number from 1 to 16 is needed"),
+        ("WORKERS", "0", "FLASK10X_WORKERS is '0': a whole number from 1 to 16 is needed"),
+        ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
+        ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
+        ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
+        ("ACK", "stored", "FLASK10X_ACK is 'stored': one of enqueued, committed is needed"),
+        ("ACK_TIMEOUT_SEC", "9", "FLASK10X_ACK_TIMEOUT_SEC is '9': seconds from 0.1 to 8"),
+        ("PARTIAL_READINGS", "yes", "PARTIAL_READINGS is 'yes': accept or reject is needed, or"),
+        ("PARTIAL_READINGS", "data5=accept", "such as data4=accept (data, data2, data3, data4)"),
+        ("PARTIAL_READINGS", "data4=accept,data4=reject", "accept or reject is needed"),
+        ("PARTIAL_READINGS", "accept,", "accept or reject is needed"),
+        ("PARTIAL_READINGS", "=accept", "accept or reject is needed"),
+        ("REJECTED_MAX_ROWS", "0", "a whole number from 10 to 10000000 is needed"),
+        ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
+        ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
+        ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
+        ("BIND", "localhost", "FLASK10X_BIND is 'localhost': address:port"),
+        ("BIND", ":8888", "FLASK10X_BIND is ':8888': address:port"),
+        ("BIND", "::1:8888", "FLASK10X_BIND is '::1:8888': address:port"),
+        ("BIND", "[::1:8888", "FLASK10X_BIND is '[::1:8888': address:port"),
+        ("BIND", "[nobody]:8888", "FLASK10X_BIND is '[nobody]:8888': address:port"),
+        ("BIND", "http://pi:8888", "FLASK10X_BIND is 'http://pi:8888': address:port"),
+        ("BIND", "a, b:8888", "FLASK10X_BIND is 'a, b:8888': address:port"),
+        ("BIND", "0.0.0.0:0", "FLASK10X_BIND is '0.0.0.0:0': a port from 1 to 65535 is needed"),
+        ("BIND", "0.0.0.0:65536", "FLASK10X_BIND is '0.0.0.0:65536': a port from 1 to 65535"),
+        ("BIND", "0.0.0.0:http", "FLASK10X_BIND is '0.0.0.0:http': a port from 1 to 65535"),
+        ("BIND", "0.0.0.0:", "FLASK10X_BIND is '0.0.0.0:': a port from 1 to 65535"),
+        (
+            "BIND",
+            "unix:flask10x.sock",
+            "FLASK10X_BIND is 'unix:flask10x.sock': unix:/absolute/path",
+        ),
+        ("BIND", "unix:/run/", "FLASK10X_BIND is 'unix:/run/': unix:/absolute/path"),
+        ("BIND", "unix:8888", "FLASK10X_BIND is 'unix:8888': unix:/absolute/path"),
+        ("DATA_DIR", "", "FLASK10X_DATA_DIR is '': a folder is needed"),
+        ("WRITE_TOKENS_FILE", "tokens", "is 'tokens': /absolute/path is needed, or credential:"),
+        ("READ_TOKENS_FILE", "credential:", "/absolute/path is needed, or credential: and a name"),
+        ("READ_TOKENS_FILE", "credential:../x", "/absolute/path is needed"),
+        ("ALLOWED_HOSTS", "", "FLASK10X_ALLOWED_HOSTS is '': a text is needed"),
+        ("ALLOWED_HOSTS", "*", "names such as raspberrypi.local,.home.arpa are needed"),
+        ("ALLOWED_HOSTS", "pi.local:8888", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "http://pi", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "a,,b", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "a..b", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "é.local", "are needed, without ports"),
+        ("QUERY_TIMEOUT_SEC", "0", "seconds from 0.1 to 60 are needed"),
+        ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
+        ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
+    ],
+)
+def test_a_bad_setting_is_named(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load({f"FLASK10X_{name}": value})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bind",
+    [
+        "0.0.0.0:1",
+        "127.0.0.1:65535",
+        "raspberrypi.local:8888",
+        "[::]:8888",
+        "[fe80::1]:8888",
+        "unix:/run/flask10x/flask10x.sock",
+    ],
+)
+def test_where_it_can_listen(bind: str) -> None:
+    assert settings.load({"FLASK10X_BIND": bind}).bind == bind
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:8888", "unix:/run/flask10x.sock"])
+def test_port_against_bind_is_refused(bind: str) -> None:
+    with pytest.raises(SettingsError, match="set only one of them"):
+        settings.load({"FLASK10X_PORT": "9000", "FLASK10X_BIND": bind})
+
+
+def test_the_names_by_which_it_may_be_called() -> None:
+    loaded = settings.load({"FLASK10X_ALLOWED_HOSTS": " RaspberryPi.local, .home.arpa,pi"})
+    assert loaded.allowed_hosts == ("raspberrypi.local", ".home.arpa", "pi")
+
+
+def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text("workers = 2.5\n")
+    with pytest.raises(SettingsError, match=r"workers is 2\.5"):
+        settings.load({"FLASK10X_CONFIG": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workers = 200", "{}: workers is 200: a whole number from 1 to 16 is needed"),
+        ("WORKERS = 200", "{}: WORKERS is 200: a whole number from 1 to 16 is needed"),
+        ("wokers = 2", "{}: unknown setting wokers (did you mean workers?)"),
+        ("zzz = 2", "{}: unknown setting zzz"),
+        ("config = 'a'", "{}: unknown setting config"),
+        (
+            "FLASK10X_WORKERS = 2",
+            "{}: FLASK10X_WORKERS: names are written without FLASK10X_ in this file",
+        ),
+        ("workers = 2\nWorkers = 3", "{}: workers is there twice, also as Workers"),
+        ("port = 9000\nbind = '[::]:1'", "{0}: port is 9000 but {0}: bind is [::]:1: set only one"),
+        ("queue_warn_threshold = 5001", "{}: queue_warn_threshold is 5001, above"),
+        ("workers", "FLASK10X_CONFIG: cannot read {}: Expected '='"),
+        (
+            'csv_dir = "/tmp/a\\u0000b"',
+            "{}: csv_dir is '/tmp/a\\x00b': there is a NUL character in it",
+        ),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_the_file(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"FLASK10X_CONFIG": str(file)})
+    assert str(caught.value).startswith(message.format(file))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_bytes(b"# \xff")
+    with pytest.raises(SettingsError, match="FLASK10X_CONFIG: cannot read"):
+        settings.load({"FLASK10X_CONFIG": str(file)})
+
+
+def test_port_in_the_file_against_bind_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text("port = 9000")
+    with pytest.raises(SettingsError) as caught:
+        settings.load({"FLASK10X_CONFIG": str(file), "FLASK10X_BIND": "0.0.0.0:1"})
+    assert str(caught.value) == (
+        f"{file}: port is 9000 but FLASK10X_BIND is 0.0.0.0:1: set only one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "endpoints"),
+    [
+        ("reject", set()),
+        ("accept", {"data", "data2", "data3", "data4"}),
+        ("data4=accept", {"data4"}),
+        (" data4 = accept , data2=accept", {"data2", "data4"}),
+        ("accept,data2=reject", {"data", "data3", "data4"}),
+        ("data2=reject,accept", {"data", "data3", "data4"}),
+        ("data4=reject", set()),
+    ],
+)
+def test_partial_readings_globally_or_for_each_station(value: str, endpoints: set[str]) -> None:
+    loaded = settings.load({"FLASK10X_PARTIAL_READINGS": value})
+    assert loaded.partial_readings == endpoints
+
+
+def test_the_same_in_toml(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    file.write_text('ack = "Committed"\npartial_readings = "data4=accept"\n')
+    loaded = settings.load({"FLASK10X_CONFIG": str(file)})
+    assert loaded.ack == "committed"
+    assert loaded.partial_readings == {"data4"}

@@ -1,0 +1,269 @@
+"""The units, the settings file and the crontab that systemd and cron run."""
+
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import READERS
+from flask10x.server import gunicorn_conf
+from tests.e2e.conftest import make_services
+from tests.e2e.service import WORKERS, Service, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+SERVICES = ("flask10x.service", "flask10x-export.service", "flask10x-backup.service")
+TIMERS = ("flask10x-export.timer", "flask10x-backup.timer")
+UNITS = (*SERVICES, *TIMERS)
+COMMAND = "/opt/flask10x/.venv/bin/flask10x"
+ENV_FILE = "/etc/flask10x/flask10x.env"
+# Commented lines of the settings file that are examples, not defaults.
+EXAMPLES = {
+    "FLASK10X_CONFIG",
+    "FLASK10X_TIMEZONE",
+    "FLASK10X_WRITE_TOKENS_FILE",
+    "FLASK10X_READ_TOKENS_FILE",
+    "FLASK10X_ALLOWED_HOSTS",
+}
+START_WITHIN_SEC = 30.0
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is not installed: the units are not checked here",
+)
+
+
+def unit(name: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None, strict=False, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(DEPLOY / name, encoding="utf-8")
+    return parser
+
+
+def drop_ins() -> list[str]:
+    pages = [
+        (ROOT / page).read_text()
+        for page in ("deploy/README.md", "docs/backup.md", "docs/moving.md", "docs/security.md")
+    ]
+    return [b for page in pages for b in re.findall(r"^```ini\n(.*?)^```$", page, re.M | re.S)]
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with the units, their program replaced by one that exists."""
+    for name in UNITS:
+        text = (DEPLOY / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace(COMMAND, "/bin/true"), encoding="utf-8")
+    return tmp_path
+
+
+def complaints(folder: Path) -> str:
+    """What systemd says about the units: unknown keys only show here, not in the exit status."""
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *(f"./{name}" for name in UNITS)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return checked.stdout + checked.stderr + ("" if checked.returncode == 0 else "failed")
+
+
+@needs_systemd
+def test_systemd_has_nothing_to_say_about_the_units(installed: Path) -> None:
+    assert complaints(installed) == ""
+
+
+@needs_systemd
+def test_systemd_does_complain_about_a_mistake(installed: Path) -> None:
+    with (installed / "flask10x.service").open("a") as file:
+        file.write("[Service]\nReadWritePath=/x\n")
+
+    assert "ReadWritePath" in complaints(installed)
+
+
+@needs_systemd
+@pytest.mark.parametrize("drop_in", drop_ins(), ids=lambda text: text.splitlines()[1])
+def test_systemd_accepts_the_drop_ins_of_the_documents(installed: Path, drop_in: str) -> None:
+    for name in TIMERS if "[Timer]" in drop_in else SERVICES:
+        (installed / f"{name}.d").mkdir()
+        (installed / f"{name}.d" / "override.conf").write_text(drop_in, encoding="utf-8")
+
+    assert complaints(installed) == ""
+
+
+def test_the_units_start_the_documented_commands() -> None:
+    assert unit("flask10x.service")["Service"]["ExecStart"] == f"{COMMAND} serve"
+    assert unit("flask10x-export.service")["Service"]["ExecStart"] == f"{COMMAND} export"
+    assert unit("flask10x-export.timer")["Timer"]["OnCalendar"] == "*-*-* 00:05:00"
+    assert unit("flask10x-backup.service")["Service"]["ExecStart"] == f"{COMMAND} backup"
+    assert unit("flask10x-backup.timer")["Timer"]["OnCalendar"] == "*-*-* 00:35:00"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("User", "Group", "StateDirectory", "StateDirectoryMode", "UMask"),
+        *("WorkingDirectory", "Environment", "EnvironmentFile", "ProtectSystem", "ProtectHome"),
+    ],
+)
+def test_all_services_see_the_same_files_as_the_same_user(key: str) -> None:
+    server, export, backup = (unit(name)["Service"][key] for name in SERVICES)
+
+    assert server == export == backup
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_a_missed_night_is_made_up(name: str) -> None:
+    assert unit(name)["Timer"]["Persistent"] == "true"
+
+
+def test_systemd_waits_longer_than_gunicorn() -> None:
+    service = unit("flask10x.service")["Service"]
+
+    assert service["KillMode"] == "mixed"
+    assert int(service["TimeoutStopSec"]) > gunicorn_conf.graceful_timeout
+
+
+def test_systemd_never_gives_up() -> None:
+    service = unit("flask10x.service")
+
+    assert service["Service"]["Restart"] == "always"
+    assert service["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_each_choice_of_a_unit_stands_under_a_comment_of_its_paragraph(name: str) -> None:
+    paragraphs = (DEPLOY / name).read_text(encoding="utf-8").split("\n\n")
+    bare = [p for p in paragraphs if "#" not in p and "[Install]" not in p and "[Unit]" not in p]
+
+    assert bare == []
+
+
+# The service as systemd starts it
+
+
+@pytest.fixture
+def notified(tmp_path: Path) -> Iterator[socket.socket]:
+    """The socket on which systemd listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(START_WITHIN_SEC)
+        yield sock
+
+
+@pytest.fixture
+def service(tmp_path: Path, notified: socket.socket) -> Iterator[Service]:
+    with make_services(tmp_path) as make:
+        service = make(start=False)
+        service.environment["NOTIFY_SOCKET"] = notified.getsockname()
+        yield service
+
+
+def worker_starts(service: Service) -> int:
+    return sum("Worker starts" in line for line in service.log())
+
+
+def test_the_process_that_systemd_started_says_when_it_is_ready(
+    notified: socket.socket, service: Service
+) -> None:
+    service.launch()
+    size = socket.CMSG_SPACE(struct.calcsize("3i"))
+    message, [(_, _, credentials)], _, _ = notified.recvmsg(1000, size)
+    wait_until(lambda: worker_starts(service) == WORKERS, START_WITHIN_SEC, "both workers run")
+
+    assert message.startswith(b"READY=1")
+    # NotifyAccess=main: systemd ignores what any other process says.
+    assert struct.unpack("3i", credentials)[0] == service.pid
+    service.stop()
+
+
+# The settings file
+
+
+def commented(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^#(FLASK10X_\w+)=(.*)$", text, re.MULTILINE))
+
+
+def test_the_settings_file_changes_nothing_as_it_is() -> None:
+    lines = (DEPLOY / "flask10x.env").read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+def test_the_settings_file_shows_every_setting_with_its_default() -> None:
+    shown = commented((DEPLOY / "flask10x.env").read_text(encoding="utf-8"))
+    values = {name: value for name, value in shown.items() if name not in EXAMPLES}
+
+    assert set(shown) == {f"FLASK10X_{name.upper()}" for name in READERS} | {"FLASK10X_CONFIG"}
+    name, _, folder = unit("flask10x.service")["Service"]["Environment"].partition("=")
+    assert settings_module.load(values) == settings_module.load({name: folder})
+
+
+def test_the_units_read_the_settings_file() -> None:
+    assert unit("flask10x.service")["Service"]["EnvironmentFile"] == f"-{ENV_FILE}"
+
+
+# The crontab
+
+
+def cron_lines() -> list[str]:
+    lines = (DEPLOY / "crontab.example").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if re.match(r"[\d*]", line)]
+
+
+def run_by_cron(folder: Path, line: str) -> list[str]:
+    """Run a line's command as cron does; what the program would have been given."""
+    script = folder / "shown.py"
+    script.write_text(
+        "import os\n"
+        "print(os.environ['FLASK10X_DATA_DIR'])\n"
+        "print(os.environ.get('FLASK10X_CSV_DIR'))\n"
+        "print(oct(os.umask(0)))\n"
+    )
+    command = line.split(maxsplit=5)[5].replace(ENV_FILE, str(folder / "flask10x.env"))
+    command, programs = re.subn(
+        r"/opt/flask10x/\.venv/bin/(python /opt/flask10x/scripts/export_csv\.py|flask10x backup) ",
+        f"{sys.executable} {script} ",
+        command,
+    )
+    command, loggers = re.subn(r"logger -t flask10x-(export|backup)$", "cat", command)
+    assert (programs, loggers) == (1, 1)
+    environment = {"PATH": "/usr/bin:/bin", "FLASK10X_DATA_DIR": "/var/lib/flask10x"}
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stderr == ""
+    return ran.stdout.splitlines()
+
+
+@pytest.mark.parametrize("line", cron_lines())
+def test_cron_runs_with_the_settings_of_the_service(tmp_path: Path, line: str) -> None:
+    (tmp_path / "flask10x.env").write_text("# a comment\n\nFLASK10X_CSV_DIR=/mnt/csv\n")
+
+    assert run_by_cron(tmp_path, line) == ["/var/lib/flask10x", "/mnt/csv", "0o27"]
+
+
+@pytest.mark.parametrize("line", cron_lines())
+def test_cron_runs_without_a_settings_file(tmp_path: Path, line: str) -> None:
+    assert run_by_cron(tmp_path, line) == ["/var/lib/flask10x", "None", "0o27"]
+
+
+def test_the_crontab_is_one_that_cron_understands() -> None:
+    text = (DEPLOY / "crontab.example").read_text(encoding="utf-8")
+    environment = unit("flask10x-export.service")["Service"]["Environment"]
+
+    assert [line.split(" * * * ")[0] for line in cron_lines()] == ["5 0", "35 0"]
+    # cron ends the command at a percent sign.
+    assert "%" not in "".join(cron_lines())
+    assert f"\n{environment}\n" in text
+    assert text.endswith("\n")

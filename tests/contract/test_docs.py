@@ -1,0 +1,347 @@
+"""The documents say what the program does: settings, stations, commands, SQL, in both languages."""
+
+import inspect
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask10x.commands import main
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import READERS
+from flask10x.database.engine import Database
+from flask10x.errors import SettingsError
+from flask10x.export import refusals
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import STATIONS, Measurement, Station
+from flask10x.readings.units import KNOWN
+from flask10x.recording.writer import Writer
+from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+LANGUAGES = ("", ".ja")
+PAGES = (
+    "README",
+    "deploy/README",
+    "docs/backup",
+    "docs/csv",
+    "docs/durability",
+    "docs/history",
+    "docs/import",
+    "docs/manual",
+    "docs/moving",
+    "docs/partial",
+    "docs/rejected",
+    "docs/security",
+    "docs/series",
+    "docs/settings",
+    "docs/slow-clients",
+    "docs/sql",
+    "docs/stations",
+)
+FILES = [f"{page}{language}.md" for page in PAGES for language in LANGUAGES]
+HOSTS = {"localhost", "<host>", "raspberrypi.local"}
+VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
+# Without a default of their own; what the settings file shows is an example.
+UNSET = {"timezone", "write_tokens_file", "read_tokens_file", "allowed_hosts"}
+# Shown as an example of an error.
+MISTYPED = {"FLASK10X_WORKER"}
+
+SECTION_OF_REFUSALS = {
+    "": "5. When the export refuses a file",
+    ".ja": "5. 書き出しが拒否されたとき",
+}
+
+in_both_languages = pytest.mark.parametrize("language", LANGUAGES, ids=("en", "ja"))
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(text: str, kind: str = r"\w+") -> list[str]:
+    """The fenced blocks of a kind, without their fences."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """The rows of all tables of a page, by their first cell."""
+    lines = (line for line in text.splitlines() if line.startswith("| "))
+    rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return {row[0]: row[1:] for row in rows}
+
+
+def section(text: str, heading: str) -> str:
+    """From the heading `## heading` to the next one of that level."""
+    return text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_show_the_same_commands(page: str) -> None:
+    english, japanese = (blocks(read(f"{page}{language}.md")) for language in LANGUAGES)
+
+    assert japanese == english
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_shell_understands_the_commands(page: str) -> None:
+    for script in blocks(read(f"{page}.md"), "sh"):
+        subprocess.run(["/bin/sh", "-n", "-c", script], check=True)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_link_leads_to_a_file(name: str) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", read(name))
+
+    missing = [target for target in targets if not (ROOT / name).parent.joinpath(target).is_file()]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_page_leads_to_pages_of_its_own_language(name: str) -> None:
+    language = ".ja.md" if name.endswith(".ja.md") else ".md"
+    pages = {Path(target).name for target in re.findall(r"\]\(([^)#]+\.md)\)", read(name))}
+    others = {p for p in pages if p.endswith(".ja.md") != (language == ".ja.md")}
+
+    # The same page in the other language, and what there is in English only.
+    itself = Path(name).name.split(".")[0]
+    assert {p.split(".")[0] for p in others} <= {itself, "design", "CHANGELOG"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_host_but_the_examples_is_named(name: str) -> None:
+    assert set(re.findall(r"https?://([^/:\s`)]+)", read(name))) <= HOSTS
+
+
+# Settings
+
+
+@in_both_languages
+@pytest.mark.parametrize("name", READERS)
+def test_each_setting_is_documented_with_its_default(name: str, language: str) -> None:
+    variable = f"FLASK10X_{name.upper()}"
+    row = table(read(f"docs/settings{language}.md"))[f"`{variable}`"]
+    # test_deploy.py holds this file against the program.
+    (default,) = re.findall(f"^#{variable}=(.*)$", read("deploy/flask10x.env"), re.MULTILINE)
+
+    assert all(row)
+    if name not in UNSET:
+        assert f"`{default.replace('/var/lib/flask10x/', '<DATA_DIR>/')}`" in row[0]
+
+
+@in_both_languages
+@pytest.mark.parametrize("name", READERS)
+def test_the_documented_limits_are_the_programs(name: str, language: str) -> None:
+    values = table(read(f"docs/settings{language}.md"))[f"`FLASK10X_{name.upper()}`"][1]
+    if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
+        low, high = limits.groups()
+        assert READERS[name](name, low) == float(low)
+        assert READERS[name](name, high) == float(high)
+        for beyond in (float(low) - 1, float(high) + 1):
+            with pytest.raises(SettingsError):
+                READERS[name](name, f"{beyond:g}" if beyond % 1 else f"{beyond:.0f}")
+    elif re.fullmatch(r"`\w+`(, `\w+`)+", values):
+        for choice in re.findall(r"\w+", values):
+            READERS[name](name, choice)
+
+
+def test_each_environment_variable_of_the_program_is_documented() -> None:
+    sources = [*ROOT.glob("flask10x/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("deploy/*")]
+    named = {name for path in sources for name in VARIABLE.findall(path.read_text())}
+
+    for language in LANGUAGES:
+        assert named <= set(VARIABLE.findall(read(f"docs/settings{language}.md")))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
+    text = read(name)
+    prefixed = set(VARIABLE.findall(text)) - MISTYPED
+    bare = {n for n in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text) if "FLASK10X" not in n}
+
+    known = {reader.upper() for reader in READERS}
+    assert {n.removeprefix("FLASK10X_") for n in prefixed} <= known | {"CONFIG"}
+    assert {n for n in bare if not n.startswith("SQLITE_")} <= known
+
+
+@in_both_languages
+def test_the_shown_messages_are_the_programs(language: str) -> None:
+    (shown,) = blocks(read(f"docs/settings{language}.md"), "text")
+    messages = []
+    for environment in ({"FLASK10X_WORKERS": "0"}, {"FLASK10X_WORKER": "2"}):
+        with pytest.raises(SettingsError) as caught:
+            settings_module.load(environment)
+        messages.append(f"flask10x: {caught.value}")
+
+    assert shown.splitlines() == messages
+
+
+@in_both_languages
+def test_the_shown_chart_is_the_programs(
+    client: FlaskClient, writer: Writer, language: str
+) -> None:
+    (answer,) = blocks(read(f"docs/series{language}.md"), "json")
+    at = 1_755_993_600_000
+    for minute, co2 in ((0, 600.0), (1, 620.0), (2, 610.0), (6, 500.0)):
+        writer.submit(Reading("data2", at + minute * 60_000, (co2, None, None, None, None)))
+    writer.step()
+
+    found = client.get("/history/series?measurement=co2&buckets=4").get_json()
+    assert found == json.loads(answer)
+
+
+# Commands and pages
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(main.group)
+    for name in main.group.list_commands(context):
+        command = main.group.get_command(context, name)
+        assert command is not None
+        yield name, command
+
+
+@in_both_languages
+def test_each_command_and_option_is_documented(language: str) -> None:
+    rows = table(read(f"docs/manual{language}.md"))
+
+    for name, command in commands():
+        assert f"`flask10x {name}`" in rows
+        options = (p for p in command.params if isinstance(p, click.Option))
+        for option in (name for parameter in options for name in parameter.opts):
+            assert f"`flask10x {name} {option}`" in rows
+
+
+@in_both_languages
+def test_each_command_about_rejected_readings_is_documented(language: str) -> None:
+    rows = table(read(f"docs/rejected{language}.md"))
+    group = main.group.get_command(click.Context(main.group), "rejected")
+    assert isinstance(group, click.Group)
+
+    for name, command in group.commands.items():
+        assert f"`flask10x rejected {name}`" in rows
+        options = (p for p in command.params if isinstance(p, click.Option))
+        for option in (option for parameter in options for option in parameter.opts):
+            assert f"`flask10x rejected {name} {option}`" in rows
+
+
+@in_both_languages
+def test_the_shown_answer_with_warnings_is_the_programs(
+    make_settings: MakeSettings, database: Database, language: str
+) -> None:
+    text = read(f"docs/partial{language}.md")
+    _, command = blocks(text, "sh")
+    (answer,) = blocks(text, "json")
+    app = create_app(make_settings(PARTIAL_READINGS="accept"))
+    body = re.findall(r"-d '(.*)'", command)[0].encode()
+
+    posted = app.test_client().post("/data4", data=body, content_type="application/json")
+    assert posted.get_json() == json.loads(answer)
+    app.extensions["flask10x"].close()
+
+
+@in_both_languages
+def test_each_page_is_documented(app: Flask, language: str) -> None:
+    documents = read(f"README{language}.md") + read(f"docs/stations{language}.md")
+    rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"}
+
+    assert {rule for rule in rules if f"{rule}`" not in documents} == set()
+
+
+@in_both_languages
+def test_each_number_of_metrics_is_documented(client: FlaskClient, language: str) -> None:
+    manual = read(f"docs/manual{language}.md")
+
+    for key in client.get("/metrics").get_json():
+        assert f"`{key}`" in manual
+
+
+@in_both_languages
+def test_the_manual_answers_each_point_of_the_old_one(language: str) -> None:
+    numbers = re.findall(r"^## (\d+)\. ", read(f"docs/manual{language}.md"), re.MULTILINE)
+
+    assert numbers == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
+
+
+@in_both_languages
+def test_each_refusal_of_the_export_is_documented(language: str) -> None:
+    path = Path("/folder/NAME.csv")
+    refusals_of_all_kinds = [
+        refusals.other_header(path, b"one", b"other", known=True),
+        refusals.torn(path, b"line", 1),
+        refusals.shorter(path, 1, 2),
+        refusals.replaced(path),
+        refusals.rewritten(path),
+        refusals.foreign(path, b"line", 1),
+        refusals.ahead(path, 1, b"line"),
+        refusals.repeated(path, b"line"),
+        refusals.not_ours(path, b"line", 1),
+        refusals.not_reproducible(path, 1),
+        refusals.moved_midway(path),
+        refusals.unknown_rows(path, 1, 2, b"line"),
+        refusals.older_rows(path, 1, 2),
+    ]
+    rows = table(section(read(f"docs/csv{language}.md"), SECTION_OF_REFUSALS[language]))
+
+    assert len(refusals_of_all_kinds) == sum(
+        inspect.isfunction(found) and not name.startswith("_")
+        for name, found in vars(refusals).items()
+    )
+    for refusal in refusals_of_all_kinds:
+        (row,) = (cells for message, cells in rows.items() if message.strip("`") in str(refusal))
+        named = re.findall(r"flask10x \w+(?: --\w+)*|truncate", row[1])
+        assert named
+        assert set(named) >= set(
+            re.findall(r"flask10x (?:import|export --rebuild)|truncate", str(refusal))
+        )
+
+
+# Stations
+
+
+def limits_of(measurement: Measurement) -> list[str]:
+    maximum = "–" if measurement.maximum is None else f"{measurement.maximum:g}"
+    return [measurement.unit or "–", f"{measurement.minimum:g}", maximum]
+
+
+@in_both_languages
+@pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
+def test_each_station_and_measurement_is_documented(station: Station, language: str) -> None:
+    text = read(f"docs/stations{language}.md")
+    rows = table(section(text, station.endpoint))
+
+    _, csv_file, view = table(text)[f"`/{station.endpoint}`"]
+    assert (csv_file, view) == (f"`{station.csv_name}`", f"`v_{station.endpoint}`")
+    assert list(rows)[1:] == [f"`{m.path}`" for m in station.measurements]
+    for m in station.measurements:
+        names = [f"`{m.column}`", f"`{m.csv_header}`"]
+        assert rows[f"`{m.path}`"] == [*limits_of(m), *names]
+    assert ",".join(station.csv_header) + "\n" in blocks(text, "text")[0]
+
+
+@in_both_languages
+def test_each_spelling_of_a_unit_is_documented(language: str) -> None:
+    rows = table(read(f"docs/stations{language}.md"))
+
+    for unit, spellings in KNOWN.items():
+        if unit:
+            assert rows[unit] == [", ".join(f"`{spelling}`" for spelling in spellings)]
+
+
+@in_both_languages
+@pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
+def test_the_shown_reading_is_accepted(
+    client: FlaskClient, station: Station, language: str
+) -> None:
+    (command,) = blocks(section(read(f"docs/stations{language}.md"), station.endpoint), "sh")
+    body = re.findall(r"-d '(.*)'", command)[0].encode()
+
+    answer = client.post(f"/{station.endpoint}", data=body, content_type="application/json")
+    assert (answer.status_code, command.strip().endswith(f"/{station.endpoint}")) == (200, True)

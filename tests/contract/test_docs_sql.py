@@ -1,0 +1,90 @@
+"""The queries of docs/sql.md, run as the page says; the answers were worked out by hand."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from flask10x.database.engine import Database
+from flask10x.readings.stations import STATIONS, Station
+from tests.contract.test_docs import blocks, in_both_languages, read, table
+
+READINGS: list[tuple[str, str, dict[str, float]]] = [
+    ("data", "2025-08-23 23:59:30", {"pressure": 1013.2, "temperature": 25.1}),
+    ("data2", "2025-08-24 08:58:00", {"co2": 900, "temperature": 25, "humidity": 52}),
+    ("data2", "2025-08-24 09:00:00", {"co2": 1100, "temperature": 25, "humidity": 52}),
+    ("data2", "2025-08-24 09:01:00", {"co2": 1200, "temperature": 25, "humidity": 52}),
+    ("data4", "2025-08-24 09:02:00", {"co2": 700, "temperature_ds18b20": 24.5}),
+    ("data2", "2025-08-24 09:03:00", {"co2": 800, "temperature": 25, "humidity": 52}),
+    ("data2", "2025-08-24 09:10:00", {"co2": 1300, "temperature": 25, "humidity": 52}),
+    ("data2", "2025-08-25 10:00:00", {"co2": 1050, "temperature": 25, "humidity": 52}),
+    ("data2", "2025-08-25 10:30:00", {"co2": 500, "temperature": 26, "humidity": 53}),
+]
+LATEST = [
+    ("data", "2025-08-23 23:59:30", 25.1, None, 1013.2, None),
+    ("data2", "2025-08-25 10:30:00", 26.0, 53.0, None, 500.0),
+    ("data3", None, None, None, None, None),
+    ("data4", "2025-08-24 09:02:00", 24.5, None, None, 700.0),
+]
+HOURS = [("08:00", 1, 900.0, 900.0, 900.0), ("09:00", 4, 800.0, 1100.0, 1300.0)]
+GAPS = [
+    ("data2", "2025-08-24 09:03:00", "2025-08-24 09:10:00", 7.0),
+    ("data2", "2025-08-24 09:10:00", "2025-08-25 10:00:00", 1490.0),
+    ("data2", "2025-08-25 10:00:00", "2025-08-25 10:30:00", 30.0),
+]
+PER_DAY = [("2025-08-25", 0, 2, 0, 0), ("2025-08-24", 0, 5, 0, 1), ("2025-08-23", 1, 0, 0, 0)]
+# On the 24th 1 and 2 minutes until the next reading, and 3 of the 1490 that follow 09:10.
+STUFFY = [("2025-08-24", 1300.0, 6.0), ("2025-08-25", 1050.0, 3.0)]
+FAST_HOURS = [("08:00", 1, 900.0), ("09:00", 4, 1100.0)]
+ANSWERS: list[list[Any]] = [LATEST, HOURS, GAPS, PER_DAY, STUFFY, FAST_HOURS]
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """SQLite's `localtime` is the zone of the process."""
+    with monkeypatch.context() as context:
+        context.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def shell(database: Database, tokyo: None) -> Iterator[sqlite3.Connection]:
+    """The database with READINGS, opened as the page says."""
+    with database.commit() as connection:
+        for endpoint, local, values in READINGS:
+            received_at = int(datetime.fromisoformat(f"{local}.250+09:00").timestamp() * 1000)
+            row = {"endpoint": endpoint, "received_at": received_at} | values
+            connection.exec_driver_sql(
+                f"INSERT INTO readings ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+                tuple(row.values()),
+            )
+    shell = sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)
+    yield shell
+    shell.close()
+
+
+@pytest.mark.parametrize("number", range(len(ANSWERS)))
+def test_each_query_gives_its_answer(shell: sqlite3.Connection, number: int) -> None:
+    queries = blocks(read("docs/sql.md"), "sql")
+
+    assert len(queries) == len(ANSWERS)
+    assert shell.execute(queries[number]).fetchall() == ANSWERS[number]
+
+
+@in_both_languages
+@pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
+def test_each_view_has_the_documented_columns(
+    shell: sqlite3.Connection, station: Station, language: str
+) -> None:
+    view = f"v_{station.endpoint}"
+    (documented,) = table(read(f"docs/sql{language}.md"))[f"`{view}`"]
+
+    names = [row[1] for row in shell.execute(f"PRAGMA table_info({view})")]
+    assert re.findall(r'`"?([\w.]+)"?`', documented) == names
+    assert names == ["id", "time", *(m.path for m in station.measurements)]

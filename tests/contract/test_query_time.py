@@ -1,0 +1,187 @@
+"""A query that looks at too much is broken off, and nothing else suffers from it."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.database import engine
+from flask10x.database.engine import Database
+from flask10x.errors import QueryTooLong
+from flask10x.history import pages, rollups, search
+from flask10x.readings.parse import Reading
+from flask10x.recording.writer import Writer
+from tests.conftest import MakeSettings
+from tests.support.rows import pico, select
+
+# A query without end: only a bound ends it.
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+NOTHING = "pressure__gt=5000"
+REASON = "took longer than 2 s: narrow it with from, to or endpoint"
+
+
+class Clock:
+    """Stands in for the `time` of `sqlite`: each look at it finds a second more."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        self.seconds += 1
+        return self.seconds
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> Iterator[Clock]:
+    """A database in which a scan of 400 rows lasts for minutes."""
+    for number in range(400):
+        writer.submit(pico(number))
+    writer.step()
+    clock = Clock()
+    monkeypatch.setattr(engine, "time", clock)
+    monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100)
+    yield clock
+
+
+def test_sqlite_stops_by_itself(make_settings: MakeSettings, database: Database) -> None:
+    impatient = Database(make_settings(QUERY_TIMEOUT_SEC="0.1"))
+    with pytest.raises(QueryTooLong) as caught, impatient.query() as connection:
+        connection.exec_driver_sql(ENDLESS).all()
+    assert caught.value.details == {"query": REASON.replace("2 s", "0.1 s")}
+    # The same connection, without and with a limit.
+    with impatient.reader.begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+    with impatient.query() as connection:
+        assert connection.exec_driver_sql("SELECT 2").scalar_one() == 2
+    assert impatient.reader.pool.checkedin() == 1  # type: ignore[attr-defined]
+    impatient.close()
+
+
+def test_a_connection_carries_no_limit_home(database: Database, slow: Clock) -> None:
+    with database.query() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+    before = slow.seconds
+    with database.reader.begin() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM readings, readings").all()
+    assert slow.seconds == before
+
+
+@pytest.mark.usefixtures("slow")
+def test_json_says_what_to_do(client: FlaskClient) -> None:
+    answer = client.get(f"/history/json?{NOTHING}")
+    assert (answer.status_code, answer.get_json()) == (
+        400,
+        {"error": "invalid query", "details": {"query": REASON}},
+    )
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_page_shows_the_form_again(client: FlaskClient) -> None:
+    answer = client.get(f"/history?{NOTHING}")
+    assert (answer.status_code, answer.mimetype) == (400, "text/html")
+    assert REASON in answer.text
+    assert 'value="5000"' in answer.text
+
+
+def test_a_download_gets_longer_but_not_for_ever(
+    client: FlaskClient, slow: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = slow.seconds
+    answer = client.get(f"/history.csv?{NOTHING}")
+    assert answer.status_code == 400
+    assert answer.get_json()["details"] == {"query": REASON.replace("2 s", "20 s")}
+    assert slow.seconds - before > 20
+    monkeypatch.setattr(pages, "DOWNLOAD_TIMES", 10_000)
+    assert client.get(f"/history.csv?{NOTHING}").text.count("\r\n") == 1
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_download_broken_off_in_the_middle_is_logged(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chunks = pages.rows_in_pages
+    monkeypatch.setattr(pages, "rows_in_pages", lambda database, query: chunks(database, query, 10))
+    monkeypatch.setattr(pages, "DOWNLOAD_TIMES", 10_000)
+    answer = client.get("/history.csv", buffered=False)
+    parts = iter(answer.response)
+    next(parts)
+    monkeypatch.setattr(pages, "DOWNLOAD_TIMES", 0)
+    with pytest.raises(QueryTooLong):
+        list(parts)
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
+        f"Download broken off: query: {REASON.replace('2 s', '0 s')}"
+    ]
+
+
+@pytest.mark.usefixtures("slow")
+def test_readings_are_stored_as_before(
+    client: FlaskClient, writer: Writer, database: Database
+) -> None:
+    assert client.get(f"/history/json?{NOTHING}").status_code == 400
+    assert client.post("/data", json={"pressure": 1, "temperature": 2}).status_code == 200
+    assert writer.step() == 1
+    assert select(database.path, "SELECT count(*) FROM readings") == [(401,)]
+
+
+@pytest.mark.usefixtures("slow")
+def test_an_ordinary_page_is_none_of_this(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100_000)
+    assert len(client.get("/history/json?limit=300").get_json()) == 300
+
+
+# --- A search that ends early ----------------------------------------------------------------
+
+# 2025-08-24 09:00:00 in Tokyo, a whole hour of UTC.
+NINE, HOUR = 1_755_993_600_000, 3_600_000
+BOTH = "pressure__lt=950&temperature__gt=25"
+
+
+@pytest.fixture
+def long_search(monkeypatch: pytest.MonkeyPatch, writer: Writer, database: Database) -> None:
+    """Four hours in which both conditions hold, but at once only in the first; a piece each."""
+    writer.submit(Reading("data", NINE, (940, 30.0)))
+    for hour in range(4):
+        writer.submit(Reading("data", NINE + hour * HOUR, (900, 10.0)))
+        writer.submit(Reading("data", NINE + hour * HOUR, (1000, 30.0)))
+    writer.step()
+    rollups.follow(database)
+    monkeypatch.setattr(search, "PIECE_HOURS", 1)
+    monkeypatch.setattr(pages, "SEARCH_SEC", 0)
+
+
+@pytest.mark.usefixtures("long_search")
+def test_json_says_how_far_it_got_and_links_on(client: FlaskClient) -> None:
+    answer, told = client.get(f"/history/json?{BOTH}"), []
+    while answer.get_json() == []:
+        told.append(answer.headers["X-Searched-To"])
+        answer = client.get(answer.headers["Link"].split(">")[0][1:])
+    assert told == [f"2025-08-24T{hour}:59:59.999+09:00" for hour in (11, 10, "09")]
+    assert [row["data"]["pressure"] for row in answer.get_json()] == [940]
+    assert "X-Searched-To" not in answer.headers
+    assert 'rel="next"' not in answer.headers["Link"]
+
+
+@pytest.mark.usefixtures("long_search")
+def test_the_page_says_how_far_it_got_and_links_on(client: FlaskClient) -> None:
+    text = client.get(f"/history?{BOTH}").text
+    assert "Searched as far as 2025-08-24 11:59:59: all stations" in text
+    assert "No reading" not in text
+    assert 'rel="next"' in text
+    japanese = client.get(f"/history?{BOTH}", headers={"Accept-Language": "ja"}).text
+    assert "2025-08-24 11:59:59 まで検索しました" in japanese
+
+
+@pytest.mark.usefixtures("long_search")
+def test_a_download_goes_on_to_the_end(client: FlaskClient) -> None:
+    assert client.get(f"/history.csv?{BOTH}").text.count("\r\n") == 2
+    assert [row["data"]["pressure"] for row in client.get(f"/history.json?{BOTH}").get_json()] == [
+        940
+    ]
+
+
+def test_the_search_ends_before_the_query_is_broken_off(make_settings: MakeSettings) -> None:
+    assert pages.patience_sec(make_settings()) == pages.SEARCH_SEC
+    assert pages.patience_sec(make_settings(QUERY_TIMEOUT_SEC="0.1")) == 0.05

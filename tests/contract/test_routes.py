@@ -1,0 +1,56 @@
+"""Every route there is, written by hand: one more is one more door (docs/security.md)."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask10x.web.access import OPEN, WRITING
+
+PAGE = {"GET", "HEAD", "OPTIONS"}
+POSTED = {"POST", "OPTIONS"}
+ROUTES = {
+    "/": PAGE,
+    "/data": POSTED,
+    "/data2": POSTED,
+    "/data3": POSTED,
+    "/data4": POSTED,
+    "/healthz": PAGE,
+    "/history": PAGE,
+    "/history.csv": PAGE,
+    "/history.json": PAGE,
+    "/history/json": PAGE,
+    "/history/rejected": PAGE,
+    "/history/rejected/json": PAGE,
+    "/history/series": PAGE,
+    "/metrics": PAGE,
+    "/metrics/details": PAGE,
+    "/readyz": PAGE,
+    "/static/<path:filename>": PAGE,
+}
+WITHOUT_READINGS = {"/", "/healthz", "/readyz", "/static/<path:filename>"}
+
+
+def test_the_routes_are_these(app: Flask) -> None:
+    rules = list(app.url_map.iter_rules())
+    assert {rule.rule: rule.methods for rule in rules} == ROUTES
+    assert len(rules) == len(ROUTES)
+
+
+def test_only_these_are_open_and_only_readings_are_posted(app: Flask) -> None:
+    rules = list(app.url_map.iter_rules())
+    assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
+    posted = {rule.rule for rule in rules if rule.endpoint.startswith(f"{WRITING}.")}
+    assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
+
+
+LISTS = ["/history", "/history/json", "/history.json", "/history.csv"]
+LISTS += ["/history/rejected", "/history/rejected/json"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_is_bounded(client: FlaskClient, path: str) -> None:
+    for limit in ("1", "1000"):
+        assert client.get(f"{path}?limit={limit}").status_code == 200
+    for limit in ("0", "1001", "9" * 9, "9" * 400, "-1", "1e3", "1000 or 1=1"):
+        assert client.get(f"{path}?limit={limit}").status_code == 400
+    assert client.get(f"{path}?{'&'.join(['endpoint=data'] * 101)}").status_code == 400

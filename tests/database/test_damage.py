@@ -1,0 +1,206 @@
+"""A database that is broken: who finds it, who is told, and that nobody writes any more."""
+
+import logging
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.damage import Damage
+from flask10x.database.engine import Database
+from flask10x.errors import DatabaseDamaged, WriterClosed
+from flask10x.runtime.inspection import Inspection
+from flask10x.runtime.store import Store
+from flask10x.system.gauges import Gauges
+from tests.support.rows import pico
+
+READINGS = "SELECT count(*) FROM readings"
+
+
+@pytest.fixture
+def gauges() -> Iterator[Gauges]:
+    gauges = Gauges()
+    yield gauges
+    gauges.close()
+
+
+@pytest.fixture
+def shared(settings: Settings, database: Database, gauges: Gauges) -> Iterator[Database]:
+    """A worker's database: what it finds is in the gauges."""
+    shared = Database(settings, Damage(gauges))
+    yield shared
+    shared.reader.dispose()
+    shared.writer.dispose()
+
+
+def break_pages(database: Path) -> None:
+    """Overwrite everything behind the header and the schema."""
+    size = database.stat().st_size
+    with database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+
+
+def fill(path: Path) -> None:
+    """Rows enough that the table has many pages, all of them in the file."""
+    with closing(sqlite3.connect(path)) as other:
+        other.executemany(
+            "INSERT INTO readings (endpoint, received_at, pressure) VALUES ('data', ?, ?)",
+            ((number, number) for number in range(2000)),
+        )
+        other.commit()
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def test_it_is_known_to_all_and_the_first_reason_stays(
+    gauges: Gauges, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = Damage(gauges), Damage(gauges)
+    assert (first.known, first.reason) == (False, "")
+
+    first.report("page 7")
+    second.report("page 8")
+
+    assert (second.known, second.reason) == (True, "page 7")
+    (record,) = caplog.records
+    assert record.levelno == logging.CRITICAL
+    assert record.getMessage().endswith("nothing is written to it any more: page 7")
+
+
+def test_without_gauges_it_is_known_to_itself_only() -> None:
+    one, other = Damage(), Damage()
+    one.report("page 7")
+    assert (one.known, one.reason) == (True, "page 7")
+    assert (other.known, other.reason) == (False, "")
+
+
+def test_a_long_reason_is_cut_where_a_character_ends(gauges: Gauges) -> None:
+    gauges.damage = "頁" * 100
+    assert gauges.damage == "頁" * 80
+    assert gauges.slot(63).trouble == 0
+
+
+def test_reading_a_broken_page_is_enough(shared: Database, gauges: Gauges) -> None:
+    fill(shared.path)
+    break_pages(shared.path)
+
+    with pytest.raises(DBAPIError, match="malformed"), shared.reader.begin() as connection:
+        connection.execute(text(READINGS))
+
+    assert gauges.damage == "SQLITE_CORRUPT: database disk image is malformed"
+    with pytest.raises(DatabaseDamaged, match="malformed"), shared.commit():
+        pytest.fail("nobody may write")
+
+
+def test_a_file_that_is_no_database_is_found_when_it_is_opened(
+    shared: Database, gauges: Gauges
+) -> None:
+    shared.path.write_bytes(b"no database" * 400)
+
+    with pytest.raises(DBAPIError), shared.commit():
+        pytest.fail("it cannot be opened")
+
+    assert gauges.damage == "SQLITE_NOTADB: file is not a database"
+
+
+def test_an_error_that_may_pass_is_no_damage(shared: Database, gauges: Gauges) -> None:
+    with closing(sqlite3.connect(shared.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DBAPIError, match="locked"), shared.commit():
+            pytest.fail("it is locked")
+    assert gauges.damage == ""
+
+
+def test_nobody_makes_a_new_database(settings: Settings) -> None:
+    database = Database(settings)
+    with pytest.raises(DBAPIError, match="unable to open"), database.commit():
+        pytest.fail("there is no database")
+    assert not database.path.exists()
+
+
+def test_a_damaged_database_is_not_checkpointed_when_a_process_ends(
+    settings: Settings, tmp_path: Path
+) -> None:
+    schema.upgrade(settings)
+    wal = tmp_path / "flask10x.sqlite3-wal"
+    for damage, left in (("database.damage.report('a test')", True), ("", False)):
+        program = f"""
+from flask10x.config import settings
+from flask10x.database.engine import Database
+database = Database(settings.load({{"FLASK10X_DATA_DIR": {str(tmp_path)!r}}}))
+with database.commit() as connection:
+    connection.exec_driver_sql("UPDATE counters SET value = 1")
+{damage}
+database.close()
+"""
+        subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+        assert wal.exists() == left
+
+
+def test_a_reading_is_refused_and_readyz_says_why(store: Store, client: FlaskClient) -> None:
+    store.database.damage.report("page 7")
+
+    with pytest.raises(WriterClosed):
+        store.writer.submit(pico(1))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert answer.json["reasons"] == ["the database is damaged: page 7"]
+
+
+def test_the_inspection_looks_once(
+    shared: Database, gauges: Gauges, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="flask10x")
+    fill(shared.path)
+    for _ in range(2):
+        inspection = Inspection(shared, gauges)
+        inspection.run()
+        inspection.close()
+    assert (gauges.inspected, gauges.damage) == (1, "")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Looked through the database in ")
+
+
+def test_the_inspection_finds_pages_that_nobody_reads(shared: Database, gauges: Gauges) -> None:
+    fill(shared.path)
+    with shared.path.open("r+b") as file:
+        file.seek(40 * 512)
+        file.write(b"\xa5" * 512)
+    inspection = Inspection(shared, gauges)
+    inspection.run()
+    inspection.close()
+    assert gauges.damage.startswith(("Tree ", "SQLITE_CORRUPT: "))
+    assert gauges.inspected == 0
+
+
+def test_an_inspection_that_is_told_to_stop_says_nothing(
+    shared: Database, gauges: Gauges, caplog: pytest.LogCaptureFixture
+) -> None:
+    inspection = Inspection(shared, gauges)
+    inspection.start()
+    inspection.close()
+    inspection.run()
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+def test_an_inspection_that_cannot_read_is_no_finding(
+    settings: Settings, gauges: Gauges, caplog: pytest.LogCaptureFixture
+) -> None:
+    missing = Database(settings, Damage(gauges))
+    inspection = Inspection(missing, gauges)
+    inspection._look()
+    inspection.close()
+    missing.close()
+    assert (gauges.inspected, gauges.damage) == (0, "")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Cannot look through the database: SQLITE_CANTOPEN")

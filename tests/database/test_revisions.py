@@ -1,0 +1,35 @@
+"""The migrations as `check` and `restore` see them, without Alembic."""
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
+
+from flask10x.config.settings import Settings
+from flask10x.database import revisions
+from flask10x.database.engine import Database
+from flask10x.database.file import open_read_only
+from tests.support.rows import execute
+
+
+def test_the_chain_is_alembics() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revisions.migrations()))
+    scripts = list(ScriptDirectory.from_config(config).walk_revisions())
+    assert revisions.known() == [script.revision for script in reversed(scripts)]
+    assert revisions.known()[0] == "0001"
+
+
+def test_a_migrated_database_is_at_the_newest(database: Database) -> None:
+    with database.reader.begin() as connection:
+        assert revisions.current(connection) == revisions.known()[-1]
+
+
+def test_a_database_that_was_never_migrated(settings: Settings) -> None:
+    path = settings.data_dir / "other.sqlite3"
+    execute(path, "CREATE TABLE notes (text)")
+    with (
+        open_read_only(path).connect() as connection,
+        pytest.raises(OperationalError, match="no such table: alembic_version"),
+    ):
+        revisions.current(connection)

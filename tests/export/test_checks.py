@@ -1,0 +1,230 @@
+"""Files that are not what the last export left: nothing is touched, each has its own message."""
+
+import os
+import shutil
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.engine import Database
+from flask10x.export.append import export
+from flask10x.readings.stations import BY_ENDPOINT
+from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
+from tests.support.rows import execute, select
+
+PICO = [BY_ENDPOINT["data"]]
+OLD = HEADER + b"2025-07-05 22:22:56,990.0,20.0\r\n"
+REBUILD = "flask10x export --rebuild PicodataX.csv"
+
+
+@pytest.fixture
+def exported(settings: Settings, database: Database) -> Path:
+    """A file with three rows, and a fourth that is stored but not exported."""
+    store(settings, 0, 1, 2)
+    assert not export(settings, database, PICO)[0].failed
+    store(settings, 3)
+    return csv_file(settings)
+
+
+def refused(settings: Settings, database: Database) -> str:
+    """The message of an export that touches nothing, neither file nor database."""
+    path = csv_file(settings)
+    before, known = path.read_bytes(), select(database_file(settings), "SELECT * FROM exports")
+    outcome = export(settings, database, PICO)[0]
+    assert outcome.failed
+    assert outcome.rows == 0
+    assert path.read_bytes() == before
+    assert [found.name for found in path.parent.iterdir()] == ["PicodataX.csv"]
+    assert select(database_file(settings), "SELECT * FROM exports") == known
+    assert select(database_file(settings), "SELECT * FROM export_intents") == []
+    return outcome.text
+
+
+def then_it_goes_on(settings: Settings, database: Database, content: bytes) -> None:
+    """With the right file back, the next export appends what was missing."""
+    put(settings, content)
+    assert export(settings, database, PICO)[0].rows == 1
+    assert csv_file(settings).read_bytes() == content + line(3)
+
+
+def test_shorter(settings: Settings, database: Database, exported: Path) -> None:
+    exported.write_bytes(HEADER + lines(0, 1) + line(2)[:-5])
+    assert refused(settings, database) == (
+        "the file is shorter than after the last export: 126 bytes instead of 131;"
+        f" nothing was written. Mend it: {REBUILD}"
+    )
+    then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_emptied(settings: Settings, database: Database, exported: Path) -> None:
+    exported.write_bytes(b"")
+    assert "is shorter than after the last export: 0 bytes" in refused(settings, database)
+
+
+def test_another_header(settings: Settings, database: Database, exported: Path) -> None:
+    exported.write_bytes(HEADER.replace(b"Tempereture", b"Temperature") + lines(0, 1, 2))
+    assert refused(settings, database) == (
+        "the first line is b'current_time,Pressure,Temperature\\r\\n', not"
+        " b'current_time,Pressure,Tempereture\\r\\n'; nothing was written."
+        f" Mend it: {REBUILD}"
+    )
+    then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_an_old_row_changed_in_place(
+    settings: Settings, database: Database, exported: Path
+) -> None:
+    exported.write_bytes(HEADER + line(0).replace(b"990", b"999") + lines(1, 2))
+    assert refused(settings, database) == (
+        "rows that were already in the file have been changed; nothing was written."
+        f" Mend it: {REBUILD}"
+    )
+    then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_another_file_under_the_name(
+    settings: Settings, database: Database, exported: Path
+) -> None:
+    away = exported.rename(settings.data_dir / "away.csv")
+    exported.write_bytes(HEADER + lines(2, 1, 0) + line(3))
+    assert refused(settings, database) == (
+        "this is another file than the last export wrote to, and its rows differ from that one's;"
+        f" nothing was written. Mend it: {REBUILD}"
+    )
+    then_it_goes_on(settings, database, away.read_bytes())
+
+
+def test_a_copy_with_the_same_bytes_is_gone_on_with(
+    settings: Settings, database: Database, exported: Path
+) -> None:
+    shutil.copy(exported, settings.data_dir / "copy.csv")
+    (settings.data_dir / "copy.csv").replace(exported)
+    then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_a_file_that_nobody_touched_is_not_read(
+    settings: Settings, database: Database, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask10x.export.file.CsvFile.read", None)
+    assert export(settings, database, PICO)[0].rows == 1
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"hello\r\n", b"\r\n", b"\0" * 40, b"2025-08-24 10:46:43,993.5", b"2025-08-24,1.0,2.0\r\n"],
+)
+def test_somebody_elses_line(
+    settings: Settings, database: Database, exported: Path, tail: bytes
+) -> None:
+    exported.write_bytes(HEADER + lines(0, 1, 2) + tail)
+    assert refused(settings, database) == (
+        f"somebody else's line follows the last exported row, at byte 131: {tail!r}; nothing was"
+        f" written. Mend it: flask10x import {exported}; {REBUILD}"
+    )
+    then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_rows_that_the_database_does_not_have(
+    settings: Settings, database: Database, exported: Path
+) -> None:
+    exported.write_bytes(HEADER + lines(0, 1, 2) + lines(7, 8))
+    assert refused(settings, database) == (
+        "the file is ahead of the database by 2 rows, the first is"
+        " b'2025-08-24 10:46:47,997.5,25.0\\r\\n': the database was put back to an older one, or"
+        " another program writes into the file; nothing was written."
+        f" Mend it: flask10x import {exported}; {REBUILD}"
+    )
+    then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_an_older_database(settings: Settings) -> None:
+    """A backup from between storing and exporting: its next rows are in the file already."""
+    schema.upgrade(settings)
+    backup = settings.data_dir / "backup"
+    with closing(Database(settings)) as database:
+        store(settings, 0, 1)
+        export(settings, database, PICO)
+        store(settings, 2)
+    shutil.copy(database_file(settings), backup)
+    with closing(Database(settings)) as database:
+        store(settings, 3)
+        export(settings, database, PICO)
+    shutil.copy(backup, database_file(settings))
+    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2, 3)
+    with closing(Database(settings)) as database:
+        assert refused(settings, database) == (
+            "an older database was restored: the next row to append,"
+            " b'2025-08-24 10:46:42,992.5,25.0\\r\\n', is already in the file; nothing was written."
+            f" Mend it: flask10x import {csv_file(settings)}; {REBUILD}"
+        )
+
+
+def test_a_database_from_before_the_first_export(settings: Settings, database: Database) -> None:
+    store(settings, 0, 1)
+    put(settings, OLD + lines(0, 1, 2))
+    assert refused(settings, database).startswith(
+        "an older database was restored: the next row to append,"
+        " b'2025-08-24 10:46:40,990.5,25.0\\r\\n', is already in the file"
+    )
+
+
+def test_an_old_file_with_a_torn_line(settings: Settings, database: Database) -> None:
+    store(settings, 0)
+    path = put(settings, OLD + b"2025-07-05 22:2")
+    assert refused(settings, database) == (
+        "the last line is torn: b'2025-07-05 22:2'; nothing was written."
+        f" Mend it: truncate --size=67 {path}"
+    )
+    os.truncate(path, 67)
+    assert export(settings, database, PICO)[0].rows == 1
+    assert path.read_bytes() == OLD + line(0)
+
+
+def test_an_old_file_with_another_header(settings: Settings, database: Database) -> None:
+    store(settings, 0)
+    path = put(settings, b"time;value\n")
+    assert refused(settings, database) == (
+        "the first line is b'time;value\\n', not b'current_time,Pressure,Tempereture\\r\\n';"
+        f" nothing was written. Mend it: mv --backup=numbered {path} {path}.old"
+    )
+
+
+def test_no_file(settings: Settings, database: Database) -> None:
+    """A pipe would wait for ever for its other end."""
+    store(settings, 0)
+    settings.csv_dir.mkdir()
+    os.mkfifo(csv_file(settings))
+    outcome = export(settings, database, PICO)[0]
+    assert outcome.failed
+    assert outcome.text == "is no regular file"
+
+
+def test_a_file_of_the_version_before(settings: Settings, database: Database) -> None:
+    """Its position is known from the table `followers`, its size is not."""
+    store(settings, 0, 1, 2)
+    execute(
+        database_file(settings),
+        "INSERT INTO exports (name, first_id, last_id, import_id)"
+        " VALUES ('PicodataX.csv', 2, 2, 0)",
+    )
+    path = put(settings, OLD + lines(0, 1))
+    assert export(settings, database, PICO)[0].rows == 1
+    assert path.read_bytes() == OLD + lines(0, 1, 2)
+    assert export(settings, database, PICO)[0].rows == 0
+
+
+def test_another_heading_of_the_station(
+    settings: Settings, database: Database, exported: Path
+) -> None:
+    """Nobody has touched the file, but rows of other columns would not fit it."""
+    *others, last = PICO[0].measurements
+    renamed = replace(PICO[0], measurements=(*others, replace(last, csv_header="Humidity")))
+    before = exported.read_bytes()
+    outcome = export(settings, database, [renamed])[0]
+    assert outcome.failed
+    assert outcome.text.startswith(f"the first line is {HEADER!r}, not ")
+    assert exported.read_bytes() == before

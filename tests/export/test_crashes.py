@@ -1,0 +1,188 @@
+"""Whatever dies during an export: nothing twice, nothing missing, the next run mends it."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from tests.support.rows import execute, select
+from tests.support.strace import Runs, need_strace, runs
+
+HEADER = b"current_time,Pressure,Tempereture\r\n"
+OLD = HEADER + b"2025-07-05 22:22:56,990.0,20.0\r\n"
+ROWS = [
+    b"2025-08-24 10:46:40,990.5,25.0\r\n",
+    b"2025-08-24 10:46:41,991.5,\r\n",
+    b"2025-08-24 10:46:42,992.5,25.0\r\n",
+    b"2025-08-24 10:46:43,993.5,25.0\r\n",
+    b"2025-08-24 10:46:44,994.5,25.0\r\n",
+]
+LATER = b"2025-08-24 10:47:00,1.5,2.5\r\n"
+FILES = {"PicodataX.csv", "BedRoomEnv.csv", "OutsideEnv.csv", "LR_env.csv"}
+STORE = "INSERT INTO readings (endpoint, received_at, pressure, temperature) VALUES "
+
+
+@pytest.fixture(autouse=True)
+def _strace() -> None:
+    need_strace()
+
+
+class Place:
+    """A data folder that can be put back to how it was, and the runs in it."""
+
+    def __init__(self, settings: Settings, runs: Runs) -> None:
+        self.runs = runs
+        self.folder = settings.data_dir
+        self.saved = settings.data_dir.with_name("saved")
+        self.file = settings.csv_dir / "PicodataX.csv"
+        self.database = settings.data_dir / "flask10x.sqlite3"
+        self.service: sqlite3.Connection | None = None
+
+    def save(self) -> None:
+        """Keep the folder as it is now."""
+        shutil.rmtree(self.saved, ignore_errors=True)
+        shutil.copytree(self.folder, self.saved, copy_function=shutil.copy2)
+
+    def put_back(self) -> None:
+        """Make the folder what it was when it was saved."""
+        self.close()
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.saved, self.folder, copy_function=shutil.copy2)
+
+    def serve(self) -> None:
+        """The same, and have the database open as a service has: no run checkpoints at its end."""
+        self.put_back()
+        self.service = sqlite3.connect(self.database)
+        self.service.execute("SELECT * FROM exports").fetchall()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self.service is not None:
+            self.service.close()
+
+    def store_one_more(self) -> None:
+        """A reading that arrives between a death and the next export."""
+        execute(self.database, f"{STORE} ('data', 1756000020000, 1.5, 2.5)")
+
+    def check(self, expected: bytes, died: str, files: str = "PicodataX.csv") -> None:
+        """The next export mends everything."""
+        assert self.runs.run(files) == 0, (died, self.runs.errors)
+        assert self.file.read_bytes() == expected, died
+        assert self.runs.run(f"--verify {files}") == 0, (died, self.runs.errors)
+        assert select(self.database, "SELECT * FROM export_intents") == [], died
+        names = {path.name for path in self.file.parent.iterdir()}
+        assert names <= FILES | {"PicodataX.csv.old"}, died
+
+
+@pytest.fixture
+def place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Place]:
+    """Five readings of one station; nothing is exported yet."""
+    settings = make_settings(DATA_DIR=tmp_path / "data")
+    schema.upgrade(settings)
+    with runs(settings.data_dir) as found:
+        place = Place(settings, found)
+        values = (
+            f"('data', {1756000000000 + 1000 * n}, {990.5 + n}, {'NULL' if n == 1 else 25.0})"
+            for n in range(5)
+        )
+        execute(place.database, STORE + ", ".join(values))
+        yield place
+        place.close()
+
+
+def test_killed_in_the_first_export(place: Place) -> None:
+    place.save()
+    expected, places = HEADER + b"".join(ROWS), set()
+    for died in place.runs.deaths(place.serve, "PicodataX.csv"):
+        content = place.file.read_bytes() if place.file.exists() else b""
+        assert expected.startswith(content), died
+        assert content.endswith(b"\n") or content == b"", died
+        place.check(expected, died)
+        places.add(died)
+    # The folder's sync, then for two pieces the file's; and the file's folder's. Four commits.
+    assert {"mkdir 1", "write 2", "fsync 4", "fdatasync 4"} <= places
+
+
+@pytest.mark.long
+def test_killed_in_the_first_export_of_all_files_with_no_service(place: Place) -> None:
+    """The checkpoint when the last connection closes is part of it."""
+    place.save()
+    count = 0
+    for died in place.runs.deaths(place.put_back):
+        place.check(HEADER + b"".join(ROWS), died, files="")
+        assert {path.name for path in place.file.parent.iterdir()} == FILES
+        count += 1
+    assert count > 100
+
+
+def test_killed_while_appending_to_an_old_file(place: Place) -> None:
+    place.file.parent.mkdir()
+    place.file.write_bytes(OLD)
+    execute(place.database, "DELETE FROM readings WHERE id > 2")
+    place.save()
+    for died in place.runs.deaths(place.serve, "PicodataX.csv"):
+        place.store_one_more()
+        place.check(OLD + b"".join(ROWS[:2]) + LATER, died)
+
+
+def test_killed_while_mending(place: Place) -> None:
+    """The export that mends a torn line is killed too, while it cuts and appends again."""
+    assert place.runs.run("", "trace=write", "inject=write:signal=KILL:when=2") is None
+    assert place.file.read_bytes() == HEADER + b"".join(ROWS[:3])
+    with open(place.file, "ab") as file:
+        file.write(ROWS[3] + ROWS[4][:7])
+    place.save()
+    cuts = 0
+    for died in place.runs.deaths(place.serve, "PicodataX.csv"):
+        cuts += died.startswith("ftruncate")
+        place.check(HEADER + b"".join(ROWS), died)
+    assert cuts
+
+
+def test_killed_while_rebuilding(place: Place) -> None:
+    expected = HEADER + b"".join(ROWS)
+    assert place.runs.run() == 0
+    damaged = expected.replace(ROWS[1], b"garbage\r\n")
+    place.file.write_bytes(damaged)
+    place.save()
+    places = set()
+    for died in place.runs.deaths(place.serve, "--rebuild PicodataX.csv"):
+        places.add(died.split()[0])
+        assert place.file.read_bytes() in (damaged, expected), died
+        assert place.runs.run("--rebuild PicodataX.csv") == 0, died
+        place.check(expected, died)
+        assert damaged in [p.read_bytes() for p in place.file.parent.glob("*.old*")], died
+    assert {"write", "fsync", "rename"} <= places
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "error"),
+    [
+        ("mkdir", 1, "EACCES"),
+        ("pwrite64", 1, "ENOSPC"),
+        ("pwrite64", 6, "ENOSPC"),
+        ("write", 1, "ENOSPC"),
+        ("write", 2, "EIO"),
+        ("fsync", 1, "EIO"),
+        ("fsync", 2, "EIO"),
+        ("fsync", 3, "EIO"),
+        ("fsync", 4, "EIO"),
+        # The second is that of the folder of the new WAL file; SQLite lets it fail.
+        ("fdatasync", 1, "EIO"),
+        ("fdatasync", 3, "EIO"),
+        ("fdatasync", 4, "EIO"),
+    ],
+)
+def test_a_call_that_fails(place: Place, call: str, number: int, error: str) -> None:
+    """A full or failing card: the exit status says so, and the file ends in a whole line."""
+    place.save()
+    place.serve()
+    fault = f"inject={call}:error={error}:when={number}"
+    assert place.runs.run("PicodataX.csv", f"trace={call}", fault) == 1
+    content = place.file.read_bytes() if place.file.exists() else b""
+    assert content.endswith(b"\n") or content == b""
+    place.check(HEADER + b"".join(ROWS), fault)

@@ -1,0 +1,392 @@
+"""Backups: complete and checked, or nothing under a final name."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.owner import Running, hold_database
+from flask10x.errors import BackupError, BackupRunning
+from flask10x.maintenance import backup as backup_module
+from flask10x.maintenance.backup import Backup, backup
+from flask10x.recording.writer import Writer
+from flask10x.system import disk
+from flask10x.system.locks import FileLock
+from tests.support.outside_faults import killed_at, needs_strace, small_disk
+from tests.support.rows import execute, pico, select
+
+FINAL = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
+LOCK = ".flask10x-backup.lock"
+PRESSURES = "SELECT pressure FROM readings ORDER BY id"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "usb"
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in the folder, but for the lock, which stays."""
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+
+
+def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flask10x", "backup", *arguments],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def store(writer: Writer, *pressures: float) -> None:
+    for pressure in pressures:
+        writer.submit(pico(pressure))
+    writer.step()
+
+
+def test_a_backup_is_a_whole_database_of_its_own(
+    settings: Settings, writer: Writer, folder: Path
+) -> None:
+    store(writer, 1, 2, 3)
+    done = backup(settings, folder)
+    assert FINAL.fullmatch(done.path.name)
+    assert done.path.parent == folder
+    assert (done.rows, done.bytes, done.warnings) == (3, done.path.stat().st_size, ())
+    assert select(done.path, PRESSURES) == [(1.0,), (2.0,), (3.0,)]
+    assert select(done.path, "PRAGMA integrity_check") == [("ok",)]
+    # It goes on as the same database when it is restored.
+    assert select(done.path, "PRAGMA page_size") == [(512,)]
+    assert select(done.path, "SELECT seq FROM sqlite_sequence") == [(3,)]
+    assert names(folder) == [done.path.name]
+
+
+def test_the_command_says_it_in_one_line(settings: Settings, writer: Writer) -> None:
+    store(writer, 1, 2, 3)
+    done = run(settings)
+    assert done.returncode == 0, done.stderr
+    (name,) = names(settings.data_dir / "backups")
+    shown = re.escape(f"{settings.data_dir}/backups/{name}: 3 rows, 0.0 MB, ")
+    assert re.fullmatch(shown + r"[0-9]\.[0-9] s\n", done.stdout)
+    assert done.stderr == ""
+
+
+def test_the_oldest_go_and_nothing_else(
+    settings: Settings, database: Database, folder: Path
+) -> None:
+    folder.mkdir()
+    old = [f"flask10x-2024010{day}-000000.sqlite3" for day in range(1, 6)]
+    others = ["flask10x-20240101.sqlite3", "flask10x-20240101-000000.sqlite3.txt", "notes"]
+    for name in old + others:
+        (folder / name).write_text("x")
+    link, inner = "flask10x-20231230-000000.sqlite3", "flask10x-20231231-000000.sqlite3"
+    (folder / link).symlink_to(folder / "notes")
+    (folder / inner).mkdir()
+    others += [link, inner]
+    done = backup(settings, folder, keep=3)
+    assert names(folder) == sorted([*others, *old[-2:], done.path.name])
+
+
+def test_the_new_one_stays_when_the_clock_is_behind(
+    settings: Settings, database: Database, folder: Path
+) -> None:
+    folder.mkdir()
+    ahead = ["flask10x-29990101-000000.sqlite3", "flask10x-29990102-000000.sqlite3"]
+    for name in ahead:
+        (folder / name).write_text("x")
+    done = backup(settings, folder, keep=1)
+    assert names(folder) == [done.path.name]
+
+
+def test_no_backup_is_overwritten(
+    settings: Settings, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter(["20250824-090000", "20250824-090000", "20250824-090001"])
+    monkeypatch.setattr(disk, "moment", lambda _zone: next(moments))
+    backup(settings, folder)
+    assert backup(settings, folder).path.name == "flask10x-20250824-090001.sqlite3"
+    assert len(names(folder)) == 2
+
+
+def test_what_cannot_be_removed_is_told(
+    settings: Settings, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    old = folder / "flask10x-20240101-000000.sqlite3"
+    old.write_text("x")
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == old:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    done = backup(settings, folder, keep=1)
+    assert done.warnings == (f"the old backup {old} could not be removed: Permission denied",)
+    assert done.path.exists()
+
+
+# Room
+
+
+def test_without_room_nothing_is_begun(
+    settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(writer, 1)
+    wal = (settings.data_dir / "flask10x.sqlite3-wal").stat().st_size
+    size = (settings.data_dir / "flask10x.sqlite3").stat().st_size
+    free = size + wal + 16_000_000 - 1
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: free)
+    with pytest.raises(BackupError) as caught:
+        backup(settings, folder)
+    assert str(caught.value) == (
+        f"not enough space in {folder}: 16.0 MB needed (database 0.0 MB, WAL 0.0 MB,"
+        " spare 16.0 MB), 16.0 MB free; nothing written"
+    )
+    assert list(folder.iterdir()) == []
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: free + 1)
+    assert backup(settings, folder).rows == 1
+
+
+def test_what_a_killed_backup_left_takes_no_room(
+    settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a card that one power cut has filled would never get a backup again."""
+    store(writer, 1)
+    folder.mkdir()
+    left = folder / ".flask10x-backup-12.tmp"
+    left.write_bytes(b"x" * 1000)
+    free = backup_module.needed_bytes(settings.data_dir / "flask10x.sqlite3") - 1001
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: free)
+    with pytest.raises(BackupError, match="not enough space"):
+        backup(settings, folder)
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: free + 1)
+    assert backup(settings, folder).rows == 1
+    assert not left.exists()
+
+
+def test_a_small_disk_is_refused(settings: Settings, writer: Writer, folder: Path) -> None:
+    store(writer, 1)
+    with small_disk(folder, "1m"):
+        done = run(settings, str(folder))
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"flask10x: not enough space in {folder}: 16.0 MB needed")
+        assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_fills_meanwhile_leaves_nothing_behind(
+    settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        store(writer, *range(500))
+    monkeypatch.setattr(backup_module, "needed_bytes", lambda _database: 0)
+    with small_disk(folder, "200k"):
+        (folder / "flask10x-20240101-000000.sqlite3").write_text("x")
+        with pytest.raises(BackupError, match="cannot be copied: SQLITE_FULL"):
+            backup(settings, folder, keep=1)
+        assert names(folder) == ["flask10x-20240101-000000.sqlite3"]
+    # The service's next write is not touched by it.
+    store(writer, 7)
+    assert select(settings.data_dir / "flask10x.sqlite3", "SELECT max(id) FROM readings") == [
+        (10_001,)
+    ]
+
+
+# Only one at a time, and what was left over
+
+
+def test_leftovers_go_but_not_those_of_a_running_backup(
+    settings: Settings, database: Database, folder: Path
+) -> None:
+    folder.mkdir()
+    left = [".flask10x-backup-12.tmp", ".flask10x-backup-12.tmp-journal"]
+    for name in [*left, ".flask10x-backup-x.tmp", "flask10x.tmp"]:
+        (folder / name).write_text("x")
+    other = FileLock(folder / LOCK)
+    assert other.try_acquire()
+    with pytest.raises(BackupRunning, match=r"another backup into .*usb is running"):
+        backup(settings, folder)
+    done = run(settings, str(folder))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "another backup into" in done.stderr
+    assert left[0] in names(folder)
+    other.close()
+    done_at_last = backup(settings, folder)
+    assert names(folder) == [".flask10x-backup-x.tmp", done_at_last.path.name, "flask10x.tmp"]
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("call", "number", "published"),
+    [
+        *[("pwrite64", number, 0) for number in (1, 9, 15)],
+        ("fdatasync", 2, 0),
+        ("unlink", 1, 0),
+        ("fsync", 1, 0),
+        ("rename", 1, 0),
+        ("fsync", 2, 1),
+    ],
+)
+def test_a_killed_backup_has_no_final_name_unless_it_is_whole(
+    settings: Settings, writer: Writer, folder: Path, call: str, number: int, published: int
+) -> None:
+    store(writer, 1, 2, 3)
+    assert killed_at(call, number, ["backup", str(folder)], environment(settings))
+    finals = [folder / name for name in names(folder) if FINAL.fullmatch(name)]
+    assert len(finals) == published
+    assert [select(path, PRESSURES) for path in finals] == [[(1.0,), (2.0,), (3.0,)]] * published
+    done = backup(settings, folder)
+    assert names(folder) == sorted([*(path.name for path in finals), done.path.name])
+    assert select(done.path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@needs_strace
+@pytest.mark.long
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "unlink", "fsync", "rename", "flock"])
+def test_a_backup_killed_at_every_call(
+    settings: Settings, writer: Writer, folder: Path, call: str
+) -> None:
+    store(writer, *range(500))
+    number, arguments = 1, ["backup", str(folder), "--keep", "1"]
+    while killed_at(call, number, arguments, environment(settings)):
+        for name in names(folder):
+            if FINAL.fullmatch(name):
+                assert select(folder / name, "PRAGMA integrity_check") == [("ok",)]
+                assert select(folder / name, "SELECT count(*) FROM readings") == [(500,)]
+        number += 1
+    assert number > 1
+    assert len(names(folder)) == 1
+
+
+# What can't be backed up
+
+
+def test_without_a_database(settings: Settings, folder: Path) -> None:
+    done = run(settings, str(folder))
+    assert done.returncode == 1
+    assert "there is no database" in done.stderr
+    assert not folder.exists()
+    assert not (settings.data_dir / "flask10x.sqlite3").exists()
+
+
+def test_a_stick_that_is_not_there(settings: Settings, database: Database, folder: Path) -> None:
+    done = run(settings, str(folder / "backups"))
+    assert done.returncode == 1
+    assert f"cannot back up into {folder}/backups: No such file or directory" in done.stderr
+    assert f": {folder}; is the disk mounted?" in done.stderr
+
+
+def test_a_damaged_database_gives_no_backup(
+    settings: Settings, writer: Writer, folder: Path
+) -> None:
+    for _ in range(4):
+        store(writer, *range(500))
+    path = settings.data_dir / "flask10x.sqlite3"
+    execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(os.urandom(20_000))
+    with pytest.raises(BackupError, match=r"SQLITE_CORRUPT|is damaged"):
+        backup(settings, folder)
+    assert names(folder) == []
+
+
+def test_an_index_that_differs_from_its_table_is_found(
+    settings: Settings, writer: Writer, folder: Path
+) -> None:
+    store(writer, 1, 2)
+    path = settings.data_dir / "flask10x.sqlite3"
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA writable_schema=ON")
+    other.execute(
+        "UPDATE sqlite_schema SET sql = '' WHERE name = 'ix_readings_endpoint_received_at'"
+    )
+    other.execute(
+        "UPDATE sqlite_schema SET sql ="
+        " 'CREATE INDEX ix_readings_endpoint_received_at ON readings (received_at, endpoint)'"
+        " WHERE name = 'ix_readings_endpoint_received_at'"
+    )
+    other.commit()
+    other.close()
+    with pytest.raises(BackupError, match="the copy is no good"):
+        backup(settings, folder)
+    assert names(folder) == []
+
+
+def test_another_programs_database_is_refused(settings: Settings, folder: Path) -> None:
+    settings.data_dir.mkdir(exist_ok=True)
+    execute(settings.data_dir / "flask10x.sqlite3", "CREATE TABLE notes (text)")
+    with pytest.raises(BackupError, match="it has no table of readings"):
+        backup(settings, folder)
+
+
+# What was accepted before it began
+
+
+def waiting(seconds: list[float | None], monkeypatch: pytest.MonkeyPatch) -> Running:
+    """A service whose oldest waiting reading has waited this long, answer by answer."""
+    answers = iter(seconds)
+    monkeypatch.setattr(Running, "oldest_waiting_sec", lambda _self: next(answers))
+    return Running("1", "127.0.0.1:1", 0)
+
+
+@pytest.mark.parametrize("answers", [[None], [0.001], [30.0, None], [30.0, 20.0, 0.001]])
+def test_it_waits_until_what_was_accepted_before_is_stored(
+    answers: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = waiting([*answers, 99.0], monkeypatch)
+    began_sec = time.monotonic() - 1
+    assert backup_module._settle(service, 0.1, began_sec) == ""
+    assert service.oldest_waiting_sec() == 99.0, "and asks no further"
+
+
+def test_a_service_in_trouble_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = waiting([60.0] * 2, monkeypatch)
+    monkeypatch.setattr(backup_module, "PATIENCE_SEC", 0.01)
+    assert backup_module._settle(service, 0.0, time.monotonic()) == (
+        "the service cannot store its newest readings now; those that it accepted in the last"
+        " 60 s are not in this backup"
+    )
+
+
+def test_a_service_that_does_not_answer_gets_its_time(
+    settings: Settings, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup_module, "UNASKED_MARGIN_SEC", 0.0)
+    lock = hold_database(settings)
+    lock.note(f"{os.getpid()} 127.0.0.1:1\n")
+    done = backup(settings, folder)
+    lock.close()
+    (warning,) = done.warnings
+    assert warning.startswith("could not ask the service whether the newest readings are stored")
+    assert "no answer from 127.0.0.1:1/readyz: ConnectionRefusedError" in warning
+    assert done.seconds >= 0.2, "two commit intervals"
+
+
+def test_warnings_go_to_standard_error(settings: Settings, database: Database) -> None:
+    lock = hold_database(settings)
+    lock.note(f"{os.getpid()} 127.0.0.1:1\n")
+    done = run(settings)
+    lock.close()
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 1
+    assert done.stderr.startswith("flask10x: could not ask the service")
+
+
+def test_a_backup_reads_as_its_line() -> None:
+    done = Backup(Path("/b/flask10x-20250824-090000.sqlite3"), 7, 1_234_567_890, 2.04, ())
+    assert str(done) == "/b/flask10x-20250824-090000.sqlite3: 7 rows, 1,234.6 MB, 2.0 s"

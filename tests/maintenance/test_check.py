@@ -1,0 +1,426 @@
+"""`flask10x check`: what it says of databases that are well, late, old, damaged or gone."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flask10x.commands.main import group
+from flask10x.config.settings import Settings
+from flask10x.database import engine, revisions
+from flask10x.database.engine import Database
+from flask10x.database.owner import hold_database
+from flask10x.history import rollups
+from flask10x.maintenance import check as health
+from flask10x.maintenance.backup import backup
+from flask10x.maintenance.check import check
+from flask10x.maintenance.findings import Finding, span, worst
+from flask10x.readings.parse import Reading
+from flask10x.recording.writer import Writer
+from flask10x.system import disk
+from tests.conftest import MakeSettings
+from tests.support.outside_faults import small_disk
+from tests.support.rows import execute, pico
+
+# tests/test_revisions.py holds it against Alembic.
+NEWEST = revisions.known()[-1]
+AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
+
+
+@pytest.fixture
+def path(settings: Settings) -> Path:
+    return settings.data_dir / "flask10x.sqlite3"
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands a minute after `AT`."""
+    monkeypatch.setattr(time, "time_ns", lambda: (AT + 60_000) * 1_000_000)
+
+
+def found(settings: Settings, name: str, *, full: bool = False) -> list[str]:
+    """The lines of this name."""
+    return [str(f) for f in check(settings, full=full) if f.name == name]
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    return CliRunner().invoke(group, ["check", *arguments], env=environment)
+
+
+def store(writer: Writer, *readings: Reading) -> None:
+    for reading in readings:
+        writer.submit(reading)
+    writer.step()
+
+
+def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None:
+    store(writer, pico(1, time.time_ns() // 1_000_000))
+    settings.backup_dir.mkdir()
+    done = backup(settings, settings.backup_dir)
+    checked = run(settings)
+    assert checked.exit_code == 0
+    lines = checked.output.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "ok   database",
+        "ok   integrity",
+        "ok   schema",
+        *["ok   follower"] * 4,
+        "ok   rollups",
+        *["ok   station"] * 4,
+        "ok   WAL",
+        "ok   leftovers",
+        "ok   space",
+        "ok   SQLite",
+        "WARN service",
+        "ok   backup",
+    ]
+    assert lines[0] == f"ok   database: {path}, 0.0 MB with its WAL"
+    assert lines[1] == "ok   integrity: quick_check finds nothing wrong"
+    assert lines[2] == f"ok   schema: {NEWEST}, the newest"
+    assert lines[-2] == "WARN service: does not run"
+    assert lines[-1].startswith(f"ok   backup: {done.path}, ")
+    assert "integrity_check finds nothing" in run(settings, "--full").output
+
+
+def test_nothing_is_written(settings: Settings, writer: Writer, path: Path) -> None:
+    store(writer, pico(1))
+    files = [path, path.with_name("flask10x.sqlite3-wal")]
+    before = [file.read_bytes() for file in files]
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert run(settings, "--full").exit_code == 0
+    assert [file.read_bytes() for file in files] == before
+    assert sorted(file.name for file in path.parent.iterdir()) == names
+
+
+def test_as_json(settings: Settings, writer: Writer) -> None:
+    store(writer, pico(1, AT))
+    checked = run(settings, "--json")
+    found = json.loads(checked.output)
+    assert (checked.exit_code, found["status"]) == (0, "WARN")
+    assert found["findings"][2] == {
+        "level": "ok",
+        "name": "schema",
+        "text": f"{NEWEST}, the newest",
+        "details": {"revision": NEWEST, "newest": NEWEST},
+    }
+    stations = [f["details"] for f in found["findings"] if f["name"] == "station"]
+    assert stations[0]["last_received"] == "2025-08-24 10:46:40"
+    assert stations[1] == {"endpoint": "data2"}
+
+
+# The database
+
+
+def test_without_a_database(settings: Settings, path: Path) -> None:
+    checked = run(settings)
+    assert checked.exit_code == 1
+    assert f"FAIL database: there is none at {path}\n" in checked.output
+    assert "ok   space: " in checked.output
+    assert not path.exists()
+
+
+def test_overwritten_pages(settings: Settings, writer: Writer, path: Path) -> None:
+    for _ in range(4):
+        store(writer, *(pico(n) for n in range(500)))
+    execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size // 3)
+        file.write(b"\xa5" * 40_000)
+    before = path.read_bytes()
+    for arguments in ([], ["--full"], ["--json"]):
+        checked = run(settings, *arguments)
+        assert checked.exit_code == 1
+        assert checked.exception is None or isinstance(checked.exception, SystemExit)
+    (line,) = found(settings, "integrity")
+    assert line.startswith("FAIL integrity: quick_check: ")
+    assert line.endswith("; stop the service, keep the files, restore a backup")
+    assert path.read_bytes() == before
+
+
+def test_an_overwritten_first_page(settings: Settings, writer: Writer, path: Path) -> None:
+    store(writer, pico(1))
+    execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(path, "r+b") as file:
+        file.write(os.urandom(4096))
+    checked = run(settings)
+    assert checked.exit_code == 1
+    assert f"FAIL database: {path} cannot be opened: SQLITE_NOTADB" in checked.output
+    assert "ok   SQLite: " in checked.output
+
+
+def test_a_time_beyond_the_calendar(settings: Settings, writer: Writer, path: Path) -> None:
+    store(writer, pico(1, 2**62))
+    (line,) = found(settings, "stations")
+    assert line.startswith("FAIL stations: cannot be read: ")
+
+
+def test_a_file_without_tables(settings: Settings, path: Path) -> None:
+    execute(path, "CREATE TABLE notes (text)")
+    checked = run(settings)
+    assert checked.exit_code == 1
+    shown = "cannot be read: SQLITE_ERROR: no such table: "
+    assert f"FAIL schema: {shown}alembic_version" in checked.output
+    assert f"FAIL followers: {shown}followers" in checked.output
+    assert "ok   integrity" in checked.output
+
+
+def test_an_older_schema(
+    settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revisions, "known", lambda: ["0001", NEWEST, "9999"])
+    assert found(settings, "schema") == [
+        f"WARN schema: {NEWEST}; 9999 is the newest: the next start of the service migrates it"
+    ]
+    assert run(settings).exit_code == 0
+
+
+def test_a_newer_schema(settings: Settings, writer: Writer, path: Path) -> None:
+    execute(path, "UPDATE alembic_version SET version_num = '0999'")
+    assert found(settings, "schema") == [
+        f"FAIL schema: 0999 is unknown to this version, which knows up to {NEWEST}"
+    ]
+    assert run(settings).exit_code == 1
+
+
+def test_on_a_read_only_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "4m") as folder:
+        settings = make_settings(DATA_DIR=folder)
+        environment = os.environ | {"FLASK10X_DATA_DIR": str(folder)}
+        migrate = [sys.executable, "-m", "flask10x", "migrate"]
+        subprocess.run(migrate, env=environment, check=True)
+        execute(folder / "flask10x.sqlite3", "INSERT INTO counters VALUES ('x', 1)")
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        checked = run(settings)
+    assert "ok   integrity: quick_check finds nothing wrong" in checked.output
+    assert f"ok   schema: {NEWEST}, the newest" in checked.output
+    # 4 MB in all: too little for anything.
+    assert "FAIL space: " in checked.output
+
+
+def test_what_is_in_the_wal_only_counts_too(
+    settings: Settings, database: Database, path: Path
+) -> None:
+    with database.commit() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO readings (endpoint, received_at, pressure)"
+            " SELECT 'data', value, 1.0 FROM json_each(?)",
+            (json.dumps(list(range(3000))),),
+        )
+    sizes = [path.stat().st_size, path.with_name(f"{path.name}-wal").stat().st_size]
+    assert sizes[0] < sizes[1]
+    (size,) = (f for f in check(settings) if f.name == "database")
+    assert size.details == {"bytes": sum(sizes)}
+
+
+# Followers
+
+
+def test_a_follower_that_is_behind_and_one_that_is_late(
+    settings: Settings, writer: Writer, path: Path, now: None
+) -> None:
+    store(writer, pico(1, AT), Reading("data3", AT - 36 * 3_600_000, (1.0, 2.0, 3.0, 4.0)))
+    store(writer, pico(2, AT))
+    execute(path, "INSERT INTO followers VALUES ('csv:PicodataX.csv', 1), ('hourly', 2)")
+    assert found(settings, "follower") == [
+        "ok   follower: BedRoomEnv.csv is 0 rows behind",
+        "ok   follower: LR_env.csv is 0 rows behind",
+        "WARN follower: OutsideEnv.csv is 1 row behind, the oldest of 2025-08-22 22:46:40",
+        "ok   follower: PicodataX.csv is 1 row behind",
+        "ok   follower: hourly is 1 row behind",
+    ]
+
+
+def test_how_far_the_rollups_are(
+    settings: Settings, writer: Writer, database: Database, path: Path
+) -> None:
+    store(writer, pico(1), pico(2))
+    assert found(settings, "rollups") == ["ok   rollups: 2 rows behind"]
+    rollups.follow(database)
+    assert found(settings, "rollups") == ["ok   rollups: 0 rows behind"]
+    assert len(found(settings, "follower")) == 4
+    execute(path, "UPDATE followers SET last_id = 5")
+    assert found(settings, "rollups") == [
+        "FAIL rollups: at 5, beyond the last reading 2: flask10x rollups --rebuild"
+    ]
+
+
+EXPORTS = (
+    "CREATE TABLE IF NOT EXISTS exports (name TEXT PRIMARY KEY, first_id INTEGER NOT NULL,"
+    " last_id INTEGER NOT NULL, import_id INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS imports (id INTEGER PRIMARY KEY, endpoint TEXT NOT NULL,"
+    " file TEXT NOT NULL, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,"
+    " imported_at INTEGER NOT NULL)",
+)
+
+
+def test_a_file_is_not_behind_by_what_was_imported_from_it(
+    settings: Settings, writer: Writer, path: Path, now: None
+) -> None:
+    """Readings 2 to 4 came from the station's own file, 6 from another."""
+    old = AT - 36 * 3_600_000
+    store(writer, pico(1, AT), pico(2, old - 5), pico(3, old - 4), pico(4, old - 3))
+    store(writer, pico(5, AT), pico(6, old - 2), pico(7, AT))
+    insert = "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at) VALUES"
+    execute(
+        path,
+        *EXPORTS,
+        "INSERT INTO exports (name, first_id, last_id, import_id)"
+        " VALUES ('PicodataX.csv', 0, 1, 0), ('LR_env.csv', 0, 8, 0)",
+        f"{insert} ('data', '/old/PicodataX.csv', 2, 3, 0)",
+        f"{insert} ('data', '/old/PicodataX.csv', 4, 4, 0)",
+        f"{insert} ('data', '/old/other.csv', 6, 6, 0)",
+    )
+    lines = found(settings, "follower")
+    assert lines[-1] == (
+        "WARN follower: PicodataX.csv is 3 rows behind, the oldest of 2025-08-22 22:46:39"
+    )
+    assert lines[1] == (
+        "FAIL follower: LR_env.csv is at 8, beyond the last reading 7: an older database?"
+    )
+    execute(path, "UPDATE exports SET last_id = 6 WHERE name = 'PicodataX.csv'")
+    assert found(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
+
+
+def test_a_follower_ahead_of_the_database(
+    settings: Settings, writer: Writer, path: Path, now: None
+) -> None:
+    store(writer, pico(1, AT))
+    execute(path, "INSERT INTO followers VALUES ('csv:PicodataX.csv', 7)")
+    assert found(settings, "follower")[-1] == (
+        "FAIL follower: PicodataX.csv is at 7, beyond the last reading 1: an older database?"
+    )
+
+
+# Stations and service
+
+
+@pytest.fixture
+def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if this process were the service, and answered that all is well."""
+    lock = hold_database(settings)
+    monkeypatch.setattr(
+        "flask10x.database.owner.Running.ask", lambda _self, _path: {"status": "ready"}
+    )
+    yield
+    lock.close()
+
+
+def test_a_silent_station(settings: Settings, writer: Writer, now: None) -> None:
+    store(writer, pico(1, AT), Reading("data3", AT - 61_000, (1.0, 2.0, 3.0, 4.0)))
+    assert {line[:4] for line in found(settings, "station")} == {"ok  "}
+
+
+@pytest.mark.usefixtures("served")
+def test_a_silent_station_while_the_service_runs(
+    settings: Settings, writer: Writer, now: None
+) -> None:
+    store(writer, pico(1, AT), Reading("data3", AT - 61_000, (1.0, 2.0, 3.0, 4.0)))
+    assert found(settings, "station") == [
+        "ok   station: /data sent last 2025-08-24 10:46:40, 60 s ago",
+        "ok   station: /data2 never sent",
+        "WARN station: /data3 sent last 2025-08-24 10:45:39, 2 min ago",
+        "ok   station: /data4 never sent",
+    ]
+    (line,) = found(settings, "service")
+    assert line.startswith(f"ok   service: process {os.getpid()}, runs since 20")
+    assert line.endswith(", stores readings")
+
+
+def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Writer) -> None:
+    settings = make_settings(BIND="127.0.0.1:1")
+    lock = hold_database(settings)
+    (line,) = found(settings, "service")
+    lock.close()
+    assert line.startswith(f"FAIL service: process {os.getpid()}, runs since 20")
+    assert "; no answer from 127.0.0.1:1/readyz: ConnectionRefusedError" in line
+
+
+# The rest
+
+
+def test_space(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: 16_000_000)
+    assert found(settings, "space") == [
+        f"WARN space: 16.0 MB free in {settings.data_dir}; a backup needs 16.0 MB, 16.0 MB free in"
+        f" {settings.data_dir}/backups"
+    ]
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: 15_999_999)
+    assert found(settings, "space")[0].startswith("FAIL space: 16.0 MB free")
+
+
+def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(writer, pico(1))
+    monkeypatch.setattr(health, "LONG_WAL_BYTES", 1)
+    assert found(settings, "WAL") == [
+        "WARN WAL: 0.0 MB: a reader that does not end keeps it from beginning anew"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "lock", "level"),
+    [((3, 51, 2), True, "ok"), ((3, 51, 2), False, "WARN"), ((3, 51, 3), False, "ok")],
+)
+def test_a_version_that_can_lose_rows(
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    version: tuple[int, int, int],
+    lock: bool,
+    level: str,
+) -> None:
+    monkeypatch.setattr(engine.sqlite3, "sqlite_version_info", version)  # type: ignore[attr-defined]
+    (line,) = found(make_settings(COMMIT_LOCK=lock), "SQLite")
+    assert line.startswith(level)
+    assert ("FLASK10X_COMMIT_LOCK is off" in line) == (level == "WARN")
+
+
+def test_backups(settings: Settings, writer: Writer) -> None:
+    assert found(settings, "backup") == [f"WARN backup: there is none in {settings.backup_dir}"]
+    settings.backup_dir.mkdir()
+    (settings.backup_dir / ".flask10x-backup-1.tmp").write_text("x")
+    assert found(settings, "backup") == [f"WARN backup: there is none in {settings.backup_dir}"]
+    newest = settings.backup_dir / "flask10x-20250824-090000.sqlite3"
+    newest.write_text("x")
+    assert found(settings, "backup") == [f"ok   backup: {newest}, 0 s old"]
+    then = time.time() - 49 * 3600
+    os.utime(newest, (then, then))
+    assert found(settings, "backup") == [f"WARN backup: {newest}, 2 days old"]
+
+
+def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path: Path) -> None:
+    assert found(settings, "leftovers") == ["ok   leftovers: none"]
+    file = path.with_name("leftover-20250824-090000-1234abcd.jsonl")
+    file.write_text("x")
+    text = f"a stop could not store the readings in {file}"
+    assert found(settings, "leftovers") == [f"WARN leftovers: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"),
+     (172_799, "47 h"), (172_800, "2 days")],
+)  # fmt: skip
+def test_spans(seconds: int, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_the_worst_level_counts() -> None:
+    levels = [Finding("ok", "a", "x"), Finding("FAIL", "b", "x"), Finding("WARN", "c", "x")]
+    assert worst(levels) == "FAIL"
+    assert worst(levels[::2]) == "WARN"
+    assert worst([]) == "ok"
+
+
+def test_neither_flask_nor_alembic_is_loaded(settings: Settings, writer: Writer) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "flask10x", "check"]
+    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "sqlalchemy" in imported
+    assert not imported & {"flask", "werkzeug", "alembic", "gunicorn"}

@@ -1,0 +1,320 @@
+"""Restore: the copy in, the old database kept, and one of the two in place at every moment."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flask10x.commands.main import group
+from flask10x.config.settings import Settings
+from flask10x.database import revisions, schema
+from flask10x.database.engine import Database
+from flask10x.database.owner import hold_database
+from flask10x.database.rows import INSERT, row_of
+from flask10x.errors import CopyError, RestoreError
+from flask10x.maintenance.backup import backup
+from flask10x.maintenance.restore import restore
+from flask10x.system import disk
+from flask10x.system.locks import FileLock, lock_path
+from tests.support.outside_faults import killed_at, needs_strace
+from tests.support.rows import execute, pico, select
+
+PRESSURES = "SELECT pressure FROM readings ORDER BY id"
+OLD = [(1.0,), (2.0,), (3.0,)]
+NEW = [(1.0,), (2.0,)]
+
+
+def store(database: Database, *pressures: float) -> None:
+    with database.commit() as connection:
+        for pressure in pressures:
+            connection.exec_driver_sql(INSERT, row_of(pico(pressure)))
+
+
+@pytest.fixture
+def path(settings: Settings) -> Path:
+    return settings.data_dir / "flask10x.sqlite3"
+
+
+@pytest.fixture
+def copy(settings: Settings, path: Path, tmp_path: Path) -> Path:
+    """A backup with two rows; the database has a third, which only its WAL has, as after a kill."""
+    schema.upgrade(settings)
+    database = Database(settings)
+    store(database, 1, 2)
+    made = backup(settings, tmp_path / "backups").path
+    store(database, 3)
+    live = tmp_path / "live"
+    live.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", live)
+    database.close()
+    for file in live.iterdir():
+        shutil.copy(file, path.parent)
+    return made
+
+
+def kept_of(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("flask10x.sqlite3.replaced-*"))
+
+
+def left_over(path: Path) -> list[str]:
+    return [file.name for file in path.parent.iterdir() if file.name.startswith(".flask10x")]
+
+
+def test_the_copy_is_in_and_the_old_one_kept(settings: Settings, path: Path, copy: Path) -> None:
+    path.chmod(0o640)
+    before = copy.read_bytes()
+    done = restore(settings, copy)
+    assert (done.contents.rows, done.contents.revision) == (2, revisions.known()[-1])
+    assert done.newer == 1
+    assert path.read_bytes() == copy.read_bytes() == before
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert kept_of(path) == [done.kept]
+    assert select(kept_of(path)[0], PRESSURES) == OLD
+    assert select(path, PRESSURES) == NEW
+    assert not (path.parent / "flask10x.sqlite3-journal").exists()
+    assert left_over(path) == []
+
+
+def test_the_service_goes_on_from_there(settings: Settings, path: Path, copy: Path) -> None:
+    restore(settings, copy)
+    schema.upgrade(settings)
+    database = Database(settings)
+    store(database, 4)
+    assert select(path, PRESSURES) == [*NEW, (4.0,)]
+    assert select(path, "PRAGMA journal_mode") == [("wal",)]
+    database.close()
+    assert select(kept_of(path)[0], PRESSURES) == OLD
+
+
+def test_without_a_database_there_is_nothing_to_keep(
+    settings: Settings, path: Path, copy: Path
+) -> None:
+    path.unlink()
+    (path.parent / "flask10x.sqlite3-wal").rename(path.parent / "elsewhere")
+    done = restore(settings, copy)
+    assert (done.kept, done.newer) == (None, None)
+    assert select(path, PRESSURES) == NEW
+
+
+def test_a_wal_without_its_database_does_not_get_at_the_new_one(
+    settings: Settings, path: Path, copy: Path
+) -> None:
+    path.unlink()
+    assert (path.parent / "flask10x.sqlite3-wal").stat().st_size > 0
+    restore(settings, copy)
+    assert select(path, PRESSURES) == NEW
+    assert kept_of(path)[0].name.endswith("-wal")
+
+
+def test_a_database_beyond_reading_is_kept_with_its_wal(
+    settings: Settings, path: Path, copy: Path
+) -> None:
+    with open(path, "r+b") as file:
+        file.write(b"not a database at all")
+    files = {suffix: Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    done = restore(settings, copy)
+    assert done.newer is None
+    assert {suffix: Path(f"{done.kept}{suffix}").read_bytes() for suffix in files} == files
+    assert select(path, PRESSURES) == NEW
+    assert select(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+# What is refused, with everything left as it was
+
+
+@pytest.fixture
+def untouched(path: Path, copy: Path) -> Iterator[None]:
+    """Fails when the test has changed the database, or left anything beside it."""
+    files = [path, path.with_name("flask10x.sqlite3-wal")]
+    before = [file.read_bytes() for file in files]
+    yield
+    assert [file.read_bytes() for file in files] == before
+    assert left_over(path) == []
+    assert kept_of(path) == []
+
+
+def damaged(copy: Path) -> None:
+    with open(copy, "r+b") as file:
+        file.seek(1024)
+        file.write(os.urandom(512))
+
+
+def cut_short(copy: Path) -> None:
+    os.truncate(copy, copy.stat().st_size - 600)
+
+
+def text(copy: Path) -> None:
+    copy.write_text("current_time,Pressure,Tempereture\n" * 100)
+
+
+def foreign(copy: Path) -> None:
+    copy.unlink()
+    execute(copy, "CREATE TABLE readings (temperature)")
+
+
+def newer(copy: Path) -> None:
+    execute(copy, "UPDATE alembic_version SET version_num = '0999'")
+
+
+def with_wal(copy: Path) -> None:
+    copy.with_name(f"{copy.name}-wal").write_text("x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (damaged, " is damaged: "),
+        (cut_short, " is damaged: "),
+        (text, " is damaged: SQLITE_NOTADB: file is not a database"),
+        (foreign, " is no database of Flask10X's: it has no table of readings"),
+        (newer, " has the schema 0999, which this version of Flask10X does not know"),
+        (with_wal, "is not complete without flask10x-"),
+    ],
+)
+@pytest.mark.usefixtures("untouched")
+def test_a_file_that_is_no_good_is_refused(
+    settings: Settings, copy: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(copy)
+    with pytest.raises(CopyError) as caught:
+        restore(settings, copy)
+    assert str(caught.value).startswith(str(copy))
+    assert message in str(caught.value)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_the_running_service_keeps_its_database(settings: Settings, copy: Path) -> None:
+    lock = hold_database(settings)
+    with pytest.raises(RestoreError, match=rf"the service \(process {os.getpid()}\) uses "):
+        restore(settings, copy)
+    lock.close()
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_running_export_keeps_it_too(
+    settings: Settings, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask10x.maintenance.restore.LOCK_TIMEOUT_SEC", 0.01)
+    lock = FileLock(lock_path(path, "export"))
+    assert lock.try_acquire()
+    with pytest.raises(RestoreError, match=r"in use: flask10x\.export\.lock was held elsewhere"):
+        restore(settings, copy)
+    lock.close()
+
+
+def test_a_shell_that_is_open_keeps_it_too(settings: Settings, path: Path, copy: Path) -> None:
+    with closing(sqlite3.connect(path)) as shell:
+        assert shell.execute(PRESSURES).fetchall() == OLD
+        with pytest.raises(RestoreError, match=r"another program has .* open"):
+            restore(settings, copy)
+        assert shell.execute(PRESSURES).fetchall() == OLD
+    assert kept_of(path) == []
+    assert left_over(path) == []
+    restore(settings, copy)
+    assert select(path, PRESSURES) == NEW
+
+
+@pytest.mark.usefixtures("untouched")
+def test_the_database_is_not_restored_from_itself(settings: Settings, path: Path) -> None:
+    with pytest.raises(RestoreError, match="is the database itself"):
+        restore(settings, path)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_without_room_nothing_is_begun(
+    settings: Settings, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: 16_000_000)
+    with pytest.raises(RestoreError) as caught:
+        restore(settings, copy)
+    assert str(caught.value) == (
+        f"not enough space in {path.parent}: 16.0 MB needed (the copy and a spare of 16.0 MB),"
+        " 16.0 MB free"
+    )
+
+
+# Killed
+
+
+def check_either(path: Path) -> None:
+    """The old database or the new one is in place, whole."""
+    assert opened(path, "PRAGMA integrity_check") == [("ok",)]
+    assert opened(path, PRESSURES) in (OLD, NEW)
+
+
+def opened(path: Path, sql: str) -> list[tuple[object, ...]]:
+    """What the next start of the service finds: unlike a reader it may recover."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {"FLASK10X_DATA_DIR": str(settings.data_dir)}
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        *[("sendfile", 1), ("chmod", 1), ("fsync", 1)],
+        *[("fdatasync", number) for number in (1, 3, 6)],
+        *[("unlink", 2), ("link", 1), ("fsync", 2), ("fsync", 3), ("rename", 1), ("fsync", 4)],
+    ],
+)
+def test_a_killed_restore_leaves_the_old_or_the_new(
+    settings: Settings, path: Path, copy: Path, call: str, number: int
+) -> None:
+    assert killed_at(call, number, ["restore", str(copy)], environment(settings))
+    check_either(path)
+    assert (opened(path, PRESSURES) == NEW) == ((call, number) == ("fsync", 4))
+    restore(settings, copy)
+    assert select(path, PRESSURES) == NEW
+    assert left_over(path) == []
+    # Each kept file is a database of its own, none a second name of the one in use.
+    assert all(file.stat().st_nlink == 1 for file in path.parent.iterdir() if file.is_file())
+    assert OLD in [select(file, PRESSURES) for file in kept_of(path)]
+
+
+@needs_strace
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "call", ["pwrite64", "fdatasync", "sendfile", "chmod", "fsync", "unlink", "link", "rename"]
+)
+def test_a_restore_killed_at_every_call(
+    settings: Settings, path: Path, copy: Path, call: str
+) -> None:
+    number = 1
+    while killed_at(call, number, ["restore", str(copy)], environment(settings)):
+        check_either(path)
+        number += 1
+    assert number > 1
+    assert select(path, PRESSURES) == NEW
+    assert OLD in [select(file, PRESSURES) for file in kept_of(path)]
+    assert left_over(path) == []
+
+
+# The command
+
+
+def test_the_command_says_what_comes_next(
+    settings: Settings, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = revisions.known()[-1]
+    monkeypatch.setattr(revisions, "known", lambda: [newest, "9999"])
+    done = CliRunner().invoke(group, ["restore", str(copy)], env=environment(settings))
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [
+        f"{path}: restored from {copy}, 2 rows",
+        f"The replaced database is kept: {kept_of(path)[0]}",
+        "Readings that only the replaced one has: 1",
+        f"Its schema is {newest}; the next start of the service brings it to 9999, or at once:"
+        " flask10x migrate",
+        f"The files in {path.parent}/csv may now have rows that the database lacks; the export"
+        " then refuses. Put back CSV files of the same time, or do what the export says.",
+    ]

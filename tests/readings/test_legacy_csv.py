@@ -1,0 +1,228 @@
+"""Lines of old files: what is a reading, what is not and why."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask10x.database.rows import Row
+from flask10x.errors import ImportRefused
+from flask10x.readings.legacy_csv import Layout, LegacyReader, Page, Rejection, header_of
+from flask10x.readings.stations import BY_ENDPOINT
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+AT = 1_755_993_600_000  # 2025-08-24 09:00:00 in Tokyo
+PICO = "current_time,Pressure,Tempereture"
+
+
+def page_of(block: str | bytes, header: str = PICO, endpoint: str = "data") -> Page:
+    layout = Layout(BY_ENDPOINT[endpoint], header_of(header.encode()))
+    return LegacyReader(layout, TOKYO).page(block if isinstance(block, bytes) else block.encode())
+
+
+def pico(pressure: float | None, temperature: float | None, at: int = AT) -> Row:
+    return ("data", at, pressure, temperature)
+
+
+# The header
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"current_time,Pressure,Tempereture\r\n",
+        b"current_time,Pressure,Tempereture\n",
+        b"\xef\xbb\xbfcurrent_time,Pressure,Tempereture\r\n",
+        b'"current_time", "Pressure" ,Tempereture',
+    ],
+)
+def test_headers(line: bytes) -> None:
+    assert header_of(line) == ("current_time", "Pressure", "Tempereture")
+
+
+def test_what_is_no_header() -> None:
+    with pytest.raises(ImportRefused, match="its first line is no header: "):
+        header_of("current_time,Pressure\n".encode("utf-16"))
+    with pytest.raises(ImportRefused, match="its first line is no header: "):
+        header_of(b'current_time,"Pressure"\rTempereture\r')
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("", "its first line is empty"),
+        (",,", "its first line is empty"),
+        ("time\r" * 99, "its header has '"),
+        (",".join("abcdefgh"), "'f' and 2 more, which data does not know"),
+        ("current_time,CO2,Tempereture", "its header has 'CO2', which data does not know"),
+        ("current_time,Pressure,Temperature", "'Temperature', which data does not know; the"),
+        ("2025-08-24 09:00:00,1.0,2.0", "its header has '2025-08-24 09:00:00', '1.0', '2.0'"),
+        ("current_time,Pressure,Pressure", "its header has a column twice"),
+        ("Pressure,Tempereture", "its header needs current_time"),
+        ("current_time", "at least one measurement"),
+    ],
+)
+def test_headers_that_do_not_fit(header: str, reason: str) -> None:
+    with pytest.raises(ImportRefused, match=reason):
+        Layout(BY_ENDPOINT["data"], header_of(header.encode()))
+
+
+def test_columns_in_another_order() -> None:
+    page = page_of("2.5,2025-08-24 09:00:00,1000.0\r\n", "Tempereture,current_time,Pressure")
+    assert page.rows == [pico(1000.0, 2.5)]
+
+
+def test_a_column_that_the_file_does_not_have() -> None:
+    header = "current_time,CO2,Tempereture,Humidity,Pressure"
+    page = page_of(
+        "2025-08-24 09:00:00,1.0,2.0,,4.0\n2025-08-24 09:00:00,1e0,,,\n", header, "data2"
+    )
+    assert [row[2:] for row in page.rows] == [
+        (1.0, 2.0, None, 4.0, None),
+        (1.0, None, None, None, None),
+    ]
+    layout = Layout(BY_ENDPOINT["data2"], header_of(header.encode()))
+    assert layout.missing == ("GasResistance",)
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    ("line", "reading"),
+    [
+        ("2025-08-24 09:00:00,1013.25,25.1", pico(1013.25, 25.1)),
+        ("2025-08-24T09:00:00.123456,1013.25,-25", pico(1013.25, -25.0, AT + 123)),
+        ("2025-08-24 09:00:00,1e-05,+2.5E+3", pico(1e-05, 2500.0)),
+        ("2025-08-24 09:00:00,,25.1", pico(None, 25.1)),
+        ("2025-08-24 09:00:00,,", pico(None, None)),
+        ("2025-08-24 09:00:00", pico(None, None)),
+        ("2025-08-24 09:00:00,nan,NaN", pico(None, None)),
+        ("2025-08-24 09:00:00,None,null", pico(None, None)),
+        ("2025-08-24 09:00:00, 1013.25 , ", pico(1013.25, None)),
+        ('"2025-08-24 09:00:00","1013.25",""', pico(1013.25, None)),
+        # Outside the ranges, as older rules or a broken sensor gave them.
+        ("2025-08-24 09:00:00,-1.0,-127.0", pico(-1.0, -127.0)),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
+def test_readings(line: str, end: str, reading: Row) -> None:
+    assert page_of(line + end) == Page(rows=[reading])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("2025-08-24 09:00:00,1.0", "2 cells, the header has 3"),
+        ("2025-08-24 09:00:00,25,1,2.0", "4 cells, the header has 3"),
+        ("2025-08-24 09:00:00,1.02025-08-24 09:00:20,3.0", "Pressure: not a number: '1.02025-"),
+        ("2025-08-24 09:00:00,1.0,2.0,", "4 cells, the header has 3"),
+        ("2025-08-24 09:00:00,inf,2.0", "Pressure: not a number: 'inf'"),
+        ("2025-08-24 09:00:00,1.0,-Infinity", "Tempereture: not a number: '-Infinity'"),
+        ("2025-08-24 09:00:00,1e999,2.0", "Pressure: not a finite number: '1e999'"),
+        (f"2025-08-24 09:00:00,{'9' * 400},2.0", "Pressure: not a finite number: '999"),
+        ("2025-08-24 09:00:00,1_000,2.0", "Pressure: not a number: '1_000'"),
+        ("2025-08-24 09:00:00,１２,2.0", "Pressure: not a number: '１２'"),
+        ("2025-08-24 09:00:00,1.2.3,2.0", "Pressure: not a number: '1.2.3'"),
+        ("2025-08-24 09:00:00,1.0,--", "Tempereture: not a number: '--'"),
+        ("2025-08-24 09:00:00,0x10,2.0", "Pressure: not a number: '0x10'"),
+        ("2025-08-24 09:00:00,8.5kΩ,2.0", "Pressure: not a number: '8.5kΩ'"),
+        ("2025-08-24 09:00:00,1.0,2:0", "Tempereture: not a number: '2:0'"),
+        ("24.08.2025 09:00:00,1.0,2.0", "not a time: '24.08.2025 09:00:00'"),
+        (",1.0,2.0", "not a time: ''"),
+        ("0" * 1001, "longer than 1000 characters"),
+        ("\0\0\0\0", "not a time: "),
+        ('2025-08-24 09:00:00,"1.0"\r,2.0', "new-line character"),
+        ('2025-08-24 09:00:00,"1.0,2.0', "2 cells, the header has 3"),
+    ],
+)
+def test_rejections(line: str, reason: str) -> None:
+    page = page_of(f"{line}\r\n2025-08-24 09:00:00,3.0,4.0\r\n")
+    (rejection,) = page.rejections
+    assert (rejection.line, rejection.raw) == (2, line)
+    assert reason in rejection.reason
+    assert page.rows == [pico(3.0, 4.0)]
+
+
+def test_blank_lines_and_repeated_headers_are_nothing() -> None:
+    page = page_of(f"\r\n  \n{PICO}\r\n2025-08-24 09:00:00,3.0,4.0\r\n{PICO}\nx\n")
+    assert page.rows == [pico(3.0, 4.0)]
+    assert page.rejections == [Rejection(7, "not a time: 'x'", "x")]
+
+
+def test_another_header_ends_the_import() -> None:
+    with pytest.raises(ImportRefused, match="line 3 is another header, 'current_time,Tempereture"):
+        page_of("2025-08-24 09:00:00,3.0,4.0\ncurrent_time,Tempereture,Pressure\n")
+
+
+def test_a_torn_last_line() -> None:
+    page = page_of("2025-08-24 09:00:00,3.0,4.0\r\n2025-08-24 09:00:20,3.0,6")
+    assert page.rows == [pico(3.0, 4.0)]
+    torn = Rejection(3, "torn: the line has no end", "2025-08-24 09:00:20,3.0,6")
+    assert page.rejections == [torn]
+
+
+def test_bytes_that_are_no_text_are_kept() -> None:
+    page = page_of(b"\xff\xfe2025-08-24 09:00:00,1.0,2.0\n2025-08-24 09:00:00,1.0,\x82\xa0\n")
+    assert [r.raw.encode("utf-8", "surrogateescape") for r in page.rejections] == [
+        b"\xff\xfe2025-08-24 09:00:00,1.0,2.0",
+        b"2025-08-24 09:00:00,1.0,\x82\xa0",
+    ]
+
+
+def test_lines_are_counted_from_page_to_page() -> None:
+    reader = LegacyReader(Layout(BY_ENDPOINT["data"], header_of(PICO.encode())), TOKYO)
+    assert [r.line for r in reader.page(b"a\nb\n\n").rejections] == [2, 3]
+    assert [r.line for r in reader.page(b"c\n").rejections] == [5]
+    assert [r.line for r in reader.page(b"d").rejections] == [6]
+
+
+def test_the_span_is_in_whole_seconds_and_holds_both_meanings() -> None:
+    page = page_of("2025-08-24T09:00:01.250,1,2\n2025-08-24T09:00:00.750,1,2\n")
+    assert page.span() == (AT, AT + 1999)
+    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    berlin = LegacyReader(layout, ZoneInfo("Europe/Berlin"))
+    ambiguous = berlin.page(b"2025-10-26 02:30:00,1.0,2.0\n")
+    assert ambiguous.span() == (1_761_438_600_000, 1_761_442_200_999)
+    assert ambiguous.second(1_761_438_600_250) == ambiguous.second(1_761_442_200_750)
+    assert ambiguous.second(1_761_438_601_000) == 1_761_438_601
+    assert berlin.page(b"2025-10-26 12:00:00,1.0,2.0\n").repeated == {}
+
+
+def test_a_bad_line_does_not_change_what_those_above_it_mean() -> None:
+    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    page = LegacyReader(layout, ZoneInfo("Europe/Berlin")).page(
+        b"2025-10-26 02:30:00,1.0,2.0\n2025-10-26 02:40:00,1.0,2.0\n2025-10-26 2:50:00,1.0,2.0\n"
+    )
+    assert [row[1] for row in page.rows] == [1_761_438_600_000, 1_761_439_200_000]
+    assert [rejection.line for rejection in page.rejections] == [4]
+
+
+cells = st.sampled_from(["1.0", "-0.5", "", "7", "1e3", "nan", "x", " 2", "1_0", "9" * 320, "\r"])
+times = st.sampled_from(
+    [
+        "2025-08-24 09:00:00",
+        "2025-08-24T09:00:00.5",
+        "2025-10-26 02:30:00",
+        "2025-03-30 02:30:00",
+        "",
+    ]
+)
+lines = st.lists(
+    st.builds(lambda *parts: ",".join(parts), times, cells, cells) | st.text(max_size=40),
+    max_size=8,
+)
+
+
+@given(lines, st.sampled_from(["\n", "\r\n"]))
+def test_the_fast_way_reads_what_the_careful_way_reads(found: list[str], end: str) -> None:
+    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    block = "".join(line + end for line in found).encode("utf-8", "surrogatepass")
+    zone = ZoneInfo("Europe/Berlin")
+    fast = LegacyReader(layout, zone).page(block)
+    # A letter in the block keeps it from the fast way.
+    careful = LegacyReader(layout, zone).page(block + b"x\n")
+    assert fast.rows == careful.rows
+    assert fast.rejections == careful.rejections[:-1]
+    assert fast.repeated == careful.repeated

@@ -1,0 +1,114 @@
+"""The registry against the contract's table, typed by hand."""
+
+from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
+
+CONTRACT = {
+    "data": (
+        "PicodataX.csv",
+        "current_time,Pressure,Tempereture",
+        [
+            ("pressure", "pressure", "hPa", 0, 2000),
+            ("temperature", "temperature", "°C", -50, 150),
+        ],
+    ),
+    "data2": (
+        "BedRoomEnv.csv",
+        "current_time,CO2,Tempereture,Humidity,Pressure,GasResistance",
+        [
+            ("co2", "co2", "ppm", 0, 200000),
+            ("temperature", "temperature", "°C", -50, 150),
+            ("humidity", "humidity", "%", 0, 100),
+            ("pressure", "pressure", "hPa", 0, 2000),
+            ("gas_res", "gas_resistance", "Ω", 0, None),
+        ],
+    ),
+    "data3": (
+        "OutsideEnv.csv",
+        "current_time,Temperature-outside,Humidity-outside,Pressure-outside,GasResistance-outside",
+        [
+            ("temperature", "temperature", "°C", -50, 150),
+            ("humidity", "humidity", "%", 0, 100),
+            ("pressure", "pressure", "hPa", 0, 2000),
+            ("gas_res", "gas_resistance", "Ω", 0, None),
+        ],
+    ),
+    "data4": (
+        "LR_env.csv",
+        "current_time,CO2,AnalogValue,Voltage,Temperature_DS18B20,Temperature_DHT11,Humidity_DHT11",
+        [
+            ("mh_z19.co2", "co2", "ppm", 0, 200000),
+            ("mq_2.analog_value", "analog_value", "", 0, None),
+            ("mq_2.voltage", "voltage", "V", 0, None),
+            ("ds18b20.temperature", "temperature_ds18b20", "°C", -50, 150),
+            ("dht11.temperature", "temperature_dht11", "°C", -50, 150),
+            ("dht11.humidity", "humidity_dht11", "%", 0, 100),
+        ],
+    ),
+}
+
+
+def test_stations_are_the_contracts() -> None:
+    found = {
+        s.endpoint: (
+            s.csv_name,
+            ",".join(s.csv_header),
+            [(m.path, m.column, m.unit, m.minimum, m.maximum) for m in s.measurements],
+        )
+        for s in STATIONS
+    }
+    assert found == CONTRACT
+    assert list(found) == list(CONTRACT) == list(BY_ENDPOINT)
+
+
+def test_columns_are_the_contracts() -> None:
+    assert sorted(COLUMNS) == sorted(
+        [
+            "co2",
+            "temperature",
+            "humidity",
+            "pressure",
+            "gas_resistance",
+            "analog_value",
+            "voltage",
+            "temperature_ds18b20",
+            "temperature_dht11",
+            "humidity_dht11",
+        ]
+    )
+
+
+QUANTITIES = {
+    "co2": "co2",
+    "temperature": "temperature",
+    "humidity": "humidity",
+    "pressure": "pressure",
+    "gas_resistance": "gas_resistance",
+    "analog_value": "analog_value",
+    "voltage": "voltage",
+    "temperature_ds18b20": "temperature",
+    "temperature_dht11": "temperature",
+    "humidity_dht11": "humidity",
+}
+
+
+def test_what_each_column_measures() -> None:
+    measurements = [m for station in STATIONS for m in station.measurements]
+    assert {m.column: m.quantity for m in measurements} == QUANTITIES
+    units = {(m.quantity, m.unit) for m in measurements}
+    assert len(units) == len({quantity for quantity, _ in units})
+
+
+def test_the_known_fault_values() -> None:
+    found = {
+        (station.endpoint, measurement.path): [
+            (fault.value, fault.warning_only) for fault in measurement.faults
+        ]
+        for station in STATIONS
+        for measurement in station.measurements
+        if measurement.faults
+    }
+    assert found == {
+        ("data2", "co2"): [(-1, False)],
+        ("data4", "mh_z19.co2"): [(-1, False)],
+        ("data4", "ds18b20.temperature"): [(-127, False), (85, True)],
+    }

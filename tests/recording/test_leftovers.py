@@ -1,0 +1,354 @@
+"""Leftovers: what a stop could not store is stored by the next start, once."""
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.engine import Database
+from flask10x.database.rows import INSERT, row_of
+from flask10x.readings.parse import Reading, flat
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.recording import leftovers as leftovers_module
+from flask10x.recording.leftovers import LINE_BYTES, LOOK_EVERY_SEC, Leftovers
+from flask10x.recording.writer import Writer
+from flask10x.system import disk
+from flask10x.system.gauges import Gauges
+from tests.conftest import MakeSettings
+from tests.recording.test_rejected_queue import Clock
+from tests.recording.test_writer import write_lock
+from tests.support.outside_faults import needs_strace, python_killed_at, small_disk
+from tests.support.rows import execute, pico, select
+
+STORED = "SELECT endpoint, received_at, pressure, temperature FROM readings ORDER BY id"
+LEFT = [pico(1, 11), replace(pico(2, 12), warnings={"temperature": "doubtful"}), pico(3, 13)]
+NO_TWO = (
+    "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
+    " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
+)
+
+
+LONG_CALLS = ("pwrite64", "fcntl", "flock")
+
+
+@contextmanager
+def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
+    """A writer as a worker has it, but without a thread until it is started."""
+    gauges = Gauges()
+    yield Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    gauges.close()
+
+
+def stop_locked(settings: Settings, readings: list[Reading]) -> None:
+    """A worker that has accepted these and stops while somebody else holds the write lock."""
+    with write_lock(settings.data_dir / "flask10x.sqlite3"):
+        stop_in_vain(settings, readings)
+
+
+def stop_in_vain(settings: Settings, readings: list[Reading]) -> None:
+    """A worker that has accepted these and cannot store them before it ends."""
+    with closing(Database(settings)) as database, a_writer(settings, database) as writer:
+        event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        for reading in readings:
+            writer.submit(reading)
+        assert writer.close(0.01) == len(readings)
+
+
+def files(settings: Settings) -> list[Path]:
+    return sorted(settings.data_dir.glob("leftover-*"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def leftovers(settings: Settings, database: Database, clock: Clock) -> Leftovers:
+    return Leftovers(settings, database, clock)
+
+
+def test_the_next_start_stores_what_a_stop_could_not(
+    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop_locked(settings, LEFT)
+    (file,) = files(settings)
+    (warning,) = (r for r in caplog.records if r.levelname == "WARNING")
+    assert warning.message == (
+        "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
+        f" the next start stores them from {file.name}"
+    )
+    assert select(database.path, STORED) == []
+
+    caplog.set_level(logging.INFO, "flask10x.recording.leftovers")
+    with a_writer(settings, database) as writer:
+        writer.start()
+        writer.submit(pico(4, 14))
+        assert writer.close(10) == 0
+    assert caplog.messages[-1] == f"Stored 3 readings that a stop had left in {file.name}"
+    assert files(settings) == []
+    assert sorted(select(database.path, STORED)) == [
+        ("data", 11, 1.0, 25.1),
+        ("data", 12, 2.0, 25.1),
+        ("data", 13, 3.0, 25.1),
+        ("data", 14, 4.0, 25.1),
+    ]
+    counted = "SELECT value FROM counters WHERE name = 'warnings.data.temperature'"
+    assert select(database.path, counted) == [(1,)]
+
+
+def test_a_file_that_is_still_there_after_the_commit_is_only_removed(
+    settings: Settings, database: Database, leftovers: Leftovers, clock: Clock
+) -> None:
+    stop_locked(settings, LEFT)
+    (file,) = files(settings)
+    shutil.copy(file, settings.data_dir / "copy")
+    leftovers.step()
+    # As if the power had been cut between the commit and the removal.
+    (settings.data_dir / "copy").rename(file)
+    clock.now_sec += LOOK_EVERY_SEC
+    leftovers.step()
+    assert files(settings) == []
+    assert len(select(database.path, STORED)) == 3
+
+
+def test_what_a_failed_commit_has_left_in_the_wal_is_not_stored_twice(
+    settings: Settings, database: Database, leftovers: Leftovers
+) -> None:
+    """After a start SQLite may recover rows of a commit that was told to have failed."""
+    twins = [LEFT[0], LEFT[1], LEFT[0], LEFT[0], LEFT[2]]
+    stop_locked(settings, twins)
+    with database.commit() as connection:
+        for recovered in twins[:3]:
+            connection.exec_driver_sql(INSERT, row_of(recovered))
+    leftovers.step()
+    assert files(settings) == []
+    assert [row[1] for row in select(database.path, STORED)] == [11, 12, 11, 11, 13]
+
+
+STEP = """
+import time
+from flask10x.config import settings
+from flask10x.recording.leftovers import Leftovers
+from flask10x.database.engine import Database
+config = settings.load()
+database = Database(config)
+Leftovers(config, database, time.monotonic).step()
+database.close()
+"""
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "call",
+    ["fdatasync", "unlink", *(pytest.param(c, marks=pytest.mark.long) for c in LONG_CALLS)],
+)
+def test_whoever_dies_while_storing_it_is_stored_once(
+    settings: Settings, database: Database, leftovers: Leftovers, clock: Clock, call: str
+) -> None:
+    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    deaths = 0
+    while True:
+        # Others each time: what equals a row is taken for that row.
+        stop_locked(settings, [replace(one, received_at=deaths) for one in LEFT])
+        died = python_killed_at(call, deaths + 1, ["-c", STEP], environment)
+        clock.now_sec += LOOK_EVERY_SEC
+        leftovers.step()
+        assert files(settings) == []
+        assert len(select(database.path, STORED)) == 3 * (deaths + 1)
+        if not died:
+            break
+        deaths += 1
+    assert deaths > 0
+
+
+def test_it_is_tried_again_and_said_once(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop_locked(settings, LEFT)
+    caplog.clear()
+    with write_lock(database.path):
+        for _ in range(2):
+            leftovers.step()
+            clock.now_sec += LOOK_EVERY_SEC
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.message.endswith(" yet: SQLITE_BUSY: database is locked")
+    assert len(files(settings)) == 1
+    leftovers.step()
+    assert len(select(database.path, STORED)) == 3
+
+
+def test_a_row_that_the_database_refuses_is_kept_and_its_mates_are_stored(
+    settings: Settings, database: Database, leftovers: Leftovers
+) -> None:
+    stop_locked(settings, LEFT)
+    execute(database.path, NO_TWO)
+    leftovers.step()
+    assert [row[2] for row in select(database.path, STORED)] == [1.0, 3.0]
+    kept = select(database.path, "SELECT received_at, body FROM rejected")
+    assert kept == [(12, b'{"pressure": 2, "temperature": 25.1}')]
+
+
+@pytest.mark.parametrize("text", ["{", '{"row": {"wind": 3}, "warned": []}\n', "[]"])
+def test_a_file_that_is_not_understood_stays_and_is_no_ones_obstacle(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    caplog: pytest.LogCaptureFixture,
+    text: str,
+) -> None:
+    strange = settings.data_dir / "leftover-00000000-000000-strange.jsonl"
+    strange.write_text(text)
+    stop_locked(settings, LEFT)
+    leftovers.step()
+    assert len(select(database.path, STORED)) == 3
+    assert files(settings) == [strange]
+    assert strange.read_text() == text
+    assert [r.levelname for r in caplog.records if strange.name in r.message] == ["ERROR"]
+
+
+def test_nothing_is_stored_into_a_damaged_database(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop_locked(settings, LEFT)
+    database.damage.report("SQLITE_CORRUPT")
+    caplog.clear()
+    leftovers.step()
+    assert caplog.records == [], "the damage has been said"
+    assert len(files(settings)) == 1
+    assert select(database.path, STORED) == []
+
+
+def test_a_full_disk_has_room_for_it(
+    make_settings: MakeSettings, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", "9m") as folder:
+        settings = make_settings(DATABASE_URL=f"sqlite:///{folder}/flask10x.sqlite3")
+        schema.upgrade(settings)
+        with closing(Database(settings)) as database:
+            Leftovers(settings, database, clock).step()
+            reserves = sorted(folder.glob("leftover.reserve-*"))
+            full_queue_bytes = settings.write_queue_maxsize * LINE_BYTES
+            assert len(reserves) == settings.workers
+            assert min(file.stat().st_blocks * 512 for file in reserves) >= full_queue_bytes
+            ballast = fill_up(folder)
+            for left in (LEFT[:1], LEFT[1:2]):
+                stop_in_vain(settings, left)
+                # What the first has not needed of its reserve, somebody else takes.
+                ballast.append(*fill_up(folder))
+            assert not list(folder.glob("leftover.reserve-*"))
+            stop_in_vain(settings, LEFT[2:])
+            assert [r.levelname for r in caplog.records] == ["WARNING", "WARNING", "CRITICAL"]
+            for file in ballast:
+                file.unlink()
+            clock.now_sec += LOOK_EVERY_SEC
+            Leftovers(settings, database, clock).step()
+            assert sorted(row[1] for row in select(database.path, STORED)) == [11, 12]
+            assert sorted(folder.glob("leftover.reserve-*")) == reserves
+
+
+def test_the_reserve_grows_with_the_queue(
+    make_settings: MakeSettings, tmp_path: Path, clock: Clock
+) -> None:
+    for maxsize in (10, 3000):
+        settings = make_settings(WRITE_QUEUE_MAXSIZE=str(maxsize))
+        with closing(Database(settings)) as database:
+            Leftovers(settings, database, clock).step()
+            clock.now_sec += LOOK_EVERY_SEC
+        sizes = [file.stat().st_size for file in settings.data_dir.glob("leftover.reserve-*")]
+        assert sizes == [maxsize * LINE_BYTES] * settings.workers
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (
+            1234.5678901234567,
+            12345.678901234567,
+            3.123456789012345,
+            85.0,
+            25.123456789012,
+            52.12345,
+        ),
+        (-1.0, 12345.678901234567, 3.123456789012345, -127.0, -25.123456789012345, None),
+    ],
+)
+def test_no_line_is_longer_than_its_share_of_the_reserve(
+    settings: Settings, database: Database, values: tuple[float | None, ...]
+) -> None:
+    paths = [path for path, _ in flat(BY_ENDPOINT["data4"], values)]
+    reading = Reading("data4", 253_402_300_799_999, values, dict.fromkeys(paths, "doubtful"))
+    stop_locked(settings, [reading])
+    (file,) = files(settings)
+    assert file.stat().st_size <= LINE_BYTES
+
+
+def test_a_folder_that_cannot_be_listed_for_a_moment_ends_no_writer(
+    settings: Settings,
+    database: Database,
+    leftovers: Leftovers,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def failing(_folder: Path) -> list[Path]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    stop_locked(settings, LEFT)
+    caplog.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(leftovers_module, "waiting", failing)
+        for _ in range(2):
+            leftovers.step()
+            clock.now_sec += LOOK_EVERY_SEC
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.message.startswith(f"Cannot store the readings in {settings.data_dir.name} yet: ")
+    leftovers.step()
+    assert len(select(database.path, STORED)) == 3
+
+
+def fill_up(folder: Path) -> list[Path]:
+    """Take all the space that is left; the file that takes it."""
+    file = folder / f"ballast-{len(list(folder.iterdir()))}"
+    with suppress(OSError), file.open("wb", buffering=0) as ballast:
+        while ballast.write(bytes(4096)):
+            pass
+    return [file]
+
+
+def test_what_cannot_be_kept_either_is_said_to_be_lost(
+    settings: Settings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk, "sync", full)
+    stop_locked(settings, LEFT)
+    (record,) = caplog.records
+    assert record.levelname == "CRITICAL"
+    assert record.message == (
+        "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
+        " nor can they be kept: [Errno 28] No space left on device"
+    )
+    assert files(settings) == []

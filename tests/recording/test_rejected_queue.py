@@ -1,0 +1,213 @@
+"""The keeper: garbage is kept in no hurry, within bounds, and never at a good reading's cost."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected_queue import Keeper
+from flask10x.recording.writer import Writer
+from tests.conftest import MakeSettings
+from tests.support.rows import execute, pico, select
+
+AT = 1_756_000_000_000
+# A body of data4 with a failed sensor, as it is found in the field.
+TYPICAL = (
+    b'{"mh_z19": {"co2": 650}, "mq_2": {"analog_value": 1200, "voltage": 0.97}, '
+    b'"ds18b20": {"temperature": null}, "dht11": {"temperature": 25, "humidity": 52}}'
+)
+KEPT = "SELECT received_at FROM rejected ORDER BY id"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_sec = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_sec
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keeper(settings: Settings, database: Database, clock: Clock) -> Keeper:
+    return Keeper(settings, database, clock)
+
+
+def refused(number: int = 0, body: bytes = TYPICAL) -> Refused:
+    reasons = {"ds18b20.temperature": "required field missing"}
+    return Refused("data4", number, "application/json", body, reasons)
+
+
+def kept(database: Database) -> list[int]:
+    return [at for (at,) in select(database.path, KEPT)]
+
+
+def counter(database: Database, name: str) -> list[tuple[int]]:
+    return select(database.path, f"SELECT value FROM counters WHERE name = '{name}'")
+
+
+def test_a_lone_refusal_is_stored_at_once_and_the_next_after_a_pause(
+    keeper: Keeper, clock: Clock, database: Database
+) -> None:
+    keeper.take(refused(1))
+    keeper.step()
+    keeper.take(refused(2))
+    keeper.take(refused(3))
+    clock.now_sec += 4.9
+    keeper.step()
+    assert kept(database) == [1]
+    clock.now_sec += 0.2
+    keeper.step()
+    assert kept(database) == [1, 2, 3]
+    assert keeper.depth == 0
+
+
+def test_what_comes_too_fast_is_dropped_and_counted(
+    keeper: Keeper, clock: Clock, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
+    for number in range(1000):
+        keeper.take(refused(number))
+    # Each of these needs one page of 512 bytes, and 320 KiB may wait.
+    assert keeper.depth == 640
+    keeper.step()
+    assert kept(database) == list(range(128))
+    assert counter(database, "rejected_dropped") == [(360,)]
+    assert caplog.messages == ["360 refused readings were not kept, they came too fast"]
+    # 64 KiB at 4 KiB a second.
+    clock.now_sec += 15.9
+    keeper.step()
+    assert len(kept(database)) == 128
+    clock.now_sec += 0.2
+    keeper.step()
+    assert len(kept(database)) == 256
+    assert counter(database, "rejected_dropped") == [(360,)]
+
+
+def test_a_flood_writes_little_however_long_it_lasts(
+    keeper: Keeper, clock: Clock, database: Database
+) -> None:
+    for _ in range(3600):
+        for number in range(50):
+            keeper.take(refused(number))
+        keeper.step()
+        clock.now_sec += 1.0
+    assert keeper.depth <= 640
+    ((rows,),) = select(database.path, "SELECT count(*) FROM rejected")
+    # One page each; 4 KiB a second are 8 rows a second.
+    assert 25_000 < rows <= 8 * 3600 + 128
+    ((dropped,),) = counter(database, "rejected_dropped")
+    assert dropped >= 50 * 3600 - rows - 640 - 16 * 50
+
+
+def test_bodies_of_the_greatest_length_fit(
+    keeper: Keeper, clock: Clock, database: Database
+) -> None:
+    for number in range(6):
+        keeper.take(refused(number, b"x" * 65536))
+    assert keeper.depth == 4
+    keeper.step()
+    assert kept(database) == [0]
+    keeper.finish()
+    assert kept(database) == [0, 1, 2, 3]
+    # What was dropped before is counted as soon as something is stored.
+    assert counter(database, "rejected_dropped") == [(2,)]
+
+
+def test_the_oldest_go_and_are_counted(
+    make_settings: MakeSettings,
+    database: Database,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
+    keeper = Keeper(make_settings(REJECTED_MAX_ROWS=10), database, clock)
+    for number in range(12):
+        keeper.take(refused(number))
+    keeper.step()
+    assert kept(database) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert counter(database, "rejected_evicted") == [(3,)]
+    assert caplog.messages == ["The table of rejected readings is full: the oldest 3 are gone"]
+
+
+def test_a_locked_database_keeps_them_waiting_and_is_said_once(
+    keeper: Keeper, clock: Clock, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    keeper.take(refused(1))
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(3):
+        keeper.step()
+        clock.now_sec += 60
+    assert caplog.messages == [
+        "Cannot keep refused readings: SQLITE_BUSY: database is locked",
+    ]
+    keeper.finish()
+    assert caplog.messages[1:] == ["Stopping with 1 refused readings not kept"]
+    other.execute("ROLLBACK")
+    other.close()
+    keeper.step()
+    assert kept(database) == [1]
+
+
+def test_a_refusal_that_the_database_refuses_too_is_dropped(
+    keeper: Keeper, clock: Clock, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(
+        database.path,
+        "CREATE TRIGGER no_two BEFORE INSERT ON rejected WHEN NEW.received_at = 2"
+        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
+    )
+    keeper.take(refused(2))
+    keeper.step()
+    assert keeper.depth == 0
+    assert "two is not wanted" in caplog.messages[0]
+    keeper.take(refused(3))
+    clock.now_sec += 60
+    keeper.step()
+    assert kept(database) == [3]
+    assert counter(database, "rejected_dropped") == [(1,)]
+
+
+def test_the_writer_keeps_them_and_also_when_it_closes(writer: Writer, database: Database) -> None:
+    writer.start()
+    writer.keeper.take(refused(1))
+    # Behind a good reading they need not wait for the next idle look.
+    writer.submit(pico(1))
+    writer.keeper.take(refused(2))
+    assert writer.close(10) == 0
+    assert kept(database) == [1, 2]
+
+
+def wal_bytes(database: Path) -> int:
+    return database.with_name(database.name + "-wal").stat().st_size
+
+
+def test_a_refused_reading_costs_the_card_no_more_than_a_good_one(
+    keeper: Keeper, clock: Clock, writer: Writer, database: Database
+) -> None:
+    """Both alone in their commits, over 200 of them, as a sensor sends them every 20 s."""
+    writer.submit(pico(0))
+    writer.step()
+    good_at = wal_bytes(database.path)
+    for number in range(200):
+        writer.submit(pico(number))
+        writer.step()
+    refused_at = wal_bytes(database.path)
+    for number in range(200):
+        keeper.take(refused(number))
+        keeper.step()
+        clock.now_sec += 20
+    end = wal_bytes(database.path)
+    assert len(kept(database)) == 200
+    assert end - refused_at <= refused_at - good_at

@@ -1,0 +1,186 @@
+"""Replay: what is good by today's settings is stored, once, with its original time."""
+
+import json
+
+import pytest
+from sqlalchemy import event
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.recording import rejected, replay
+from flask10x.recording.rejected import Refused, Selection
+from flask10x.recording.replay import Outcome
+from flask10x.recording.writer import Writer
+from flask10x.system.gauges import Gauges
+from tests.conftest import MakeSettings
+from tests.support.rows import execute, pico, select
+
+AT = 1_756_000_000_000
+STORED = "SELECT id, endpoint, received_at, pressure, temperature FROM readings ORDER BY id"
+MARKS = "SELECT id, reading_id FROM rejected ORDER BY id"
+NO_PRESSURE = b'{"pressure": null, "temperature": "25.5C"}'
+NOTHING = b'{"pressure": "-", "temperature": []}'
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "PAUSE_FOR_OTHERS_SEC", 0)
+
+
+@pytest.fixture
+def accepting(make_settings: MakeSettings) -> Settings:
+    return make_settings(PARTIAL_READINGS="accept")
+
+
+def keep(database: Database, settings: Settings, *bodies: bytes, media_type: str = "") -> None:
+    reasons = {"pressure": "required field missing"}
+    wanted = [Refused("data", AT + n, media_type, body, reasons) for n, body in enumerate(bodies)]
+    with database.commit() as connection:
+        rejected.keep(connection, wanted, settings)
+
+
+def replayed(settings: Settings, database: Database, **wanted: object) -> list[Outcome]:
+    selection = Selection(**wanted)  # type: ignore[arg-type]
+    return list(replay.replay(settings, database, selection))
+
+
+def test_nothing_is_good_before_the_settings_change(database: Database, settings: Settings) -> None:
+    keep(database, settings, NO_PRESSURE, NOTHING)
+    assert replayed(settings, database) == [
+        Outcome(1, "data", False, {"pressure": "required field missing"}),
+        Outcome(
+            *(2, "data", False),
+            {
+                "pressure": "could not convert string to float: '-'",
+                "temperature": "unsupported type: list",
+            },
+        ),
+    ]
+    assert select(database.path, STORED) == []
+    assert select(database.path, MARKS) == [(1, None), (2, None)]
+
+
+def test_what_is_good_now_is_stored_once_with_its_time(
+    database: Database, accepting: Settings, writer: Writer
+) -> None:
+    writer.submit(pico(1000))
+    writer.step()
+    keep(database, accepting, NO_PRESSURE, NOTHING, NO_PRESSURE)
+    outcomes = replayed(accepting, database)
+    assert [(o.id, o.good) for o in outcomes] == [(1, True), (2, False), (3, True)]
+    assert outcomes[0].reasons == {"pressure": "required field missing"}
+    rows = [
+        (1, "data", 1_756_000_000_000, 1000.0, 25.1),
+        (2, "data", AT, None, 25.5),
+        (3, "data", AT + 2, None, 25.5),
+    ]
+    assert select(database.path, STORED) == rows
+    assert select(database.path, MARKS) == [(1, 2), (2, None), (3, 3)]
+    assert select(database.path, "SELECT * FROM counters") == [("warnings.data.pressure", 2)]
+    assert [o.id for o in replayed(accepting, database)] == [2]
+    assert select(database.path, STORED) == rows
+
+
+def test_a_dry_run_changes_nothing(database: Database, accepting: Settings) -> None:
+    keep(database, accepting, NO_PRESSURE)
+    outcomes = list(replay.replay(accepting, database, Selection(), dry_run=True))
+    assert [(o.id, o.good) for o in outcomes] == [(1, True)]
+    assert select(database.path, STORED) == []
+    assert select(database.path, MARKS) == [(1, None)]
+
+
+def test_only_the_selection_is_replayed(database: Database, accepting: Settings) -> None:
+    keep(database, accepting, *[NO_PRESSURE] * 4)
+    assert [o.id for o in replayed(accepting, database, ids=(2, 9))] == [2]
+    assert [o.id for o in replayed(accepting, database, since_ms=AT + 3)] == [4]
+    assert [o.id for o in replayed(accepting, database, endpoints=("data2",))] == []
+
+
+def test_the_content_type_still_counts(database: Database, accepting: Settings) -> None:
+    keep(database, accepting, b'{"pressure": 1, "temperature": 2}', media_type="text/plain")
+    assert not replayed(accepting, database)[0].good
+
+
+def test_more_than_one_transaction(database: Database, accepting: Settings) -> None:
+    keep(database, accepting, *[NO_PRESSURE, NOTHING] * 250)
+    commits = []
+    event.listen(database.writer, "commit", lambda _: commits.append(1))
+    assert sum(outcome.good for outcome in replayed(accepting, database)) == 250
+    assert len(commits) == 3
+    assert select(database.path, "SELECT count(*), count(DISTINCT received_at) FROM readings") == [
+        (250, 250)
+    ]
+
+
+def test_a_crash_between_storing_and_marking_leaves_neither(
+    database: Database, accepting: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(database, accepting, NO_PRESSURE, NO_PRESSURE)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rejected, "mark_replayed", crash)
+        with pytest.raises(KeyboardInterrupt):
+            replayed(accepting, database)
+    assert select(database.path, STORED) == []
+    assert len(replayed(accepting, database)) == 2
+    assert len(select(database.path, STORED)) == 2
+
+
+def test_two_replays_at_once_store_it_once(
+    database: Database, accepting: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one runs in full between this one's look and its transaction."""
+    keep(database, accepting, NO_PRESSURE, NO_PRESSURE)
+    waiting_ids = rejected.waiting_ids
+    check = replay._check
+
+    def check_late(*arguments: object) -> object:
+        with monkeypatch.context() as patched:
+            patched.setattr(replay, "_check", check)
+            assert len(replayed(accepting, database, ids=(1,))) <= 1
+        return check(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(replay, "_check", check_late)
+    assert [o.id for o in replayed(accepting, database)] == [2]
+    assert select(database.path, MARKS) == [(1, 1), (2, 2)]
+    assert len(select(database.path, STORED)) == 2
+    with database.reader.begin() as connection:
+        assert waiting_ids(connection, [1, 2]) == set()
+
+
+def test_a_reading_that_the_database_refused_can_be_replayed(
+    database: Database, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody's trigger refused it; it was answered with 200, so it must not be lost."""
+    trigger = (
+        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
+        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
+    )
+    execute(database.path, trigger)
+    gauges = Gauges()
+    writer = Writer(settings, database, gauges, gauges.slot(0))
+    for number in (1, 2, 3):
+        writer.submit(pico(number))
+    assert writer.step() == 3
+    ((reasons, body),) = select(database.path, "SELECT reasons, body FROM rejected")
+    assert json.loads(reasons) == {"database": "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"}
+    assert json.loads(body) == {"pressure": 2.0, "temperature": 25.1}
+    (outcome,) = replayed(settings, database)
+    assert outcome == Outcome(
+        1, "data", False, {"database": "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"}
+    )
+    execute(database.path, "DROP TRIGGER no_two")
+    assert [o.good for o in replayed(settings, database)] == [True]
+    assert select(database.path, STORED)[-1] == (3, "data", AT, 2.0, 25.1)
+    gauges.close()
+
+
+def test_a_station_that_is_gone(database: Database, accepting: Settings) -> None:
+    keep(database, accepting, NO_PRESSURE)
+    execute(database.path, "UPDATE rejected SET endpoint = 'data9'")
+    assert replayed(accepting, database) == [
+        Outcome(1, "data9", False, {"endpoint": "there is no such station any more"})
+    ]

@@ -1,0 +1,346 @@
+"""The writer: batches, faults that are real, and what each leaves behind."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.rows import INSERT
+from flask10x.errors import QueueFull, WriterClosed
+from flask10x.readings.parse import Reading
+from flask10x.recording.batch import Receipt
+from flask10x.recording.writer import Writer
+from flask10x.system.gauges import Gauges
+from tests.conftest import MakeSettings
+from tests.support.rows import execute, pico, select
+
+STORED = "SELECT pressure FROM readings ORDER BY id"
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings(WRITE_QUEUE_MAXSIZE=10, BATCH_MAX_ROWS=4, WRITE_BACKOFF_BASE_SEC=0.001)
+
+
+@pytest.fixture
+def writer(settings: Settings, database: Database) -> Iterator[Writer]:
+    gauges = Gauges()
+    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    yield writer
+    writer.close(5)
+    gauges.close()
+
+
+@contextmanager
+def write_lock(path: Path) -> Iterator[None]:
+    """Another process's transaction: nobody else can write until the block ends."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def test_the_insert_names_every_column() -> None:
+    assert INSERT.count("?") == 12
+
+
+def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
+    assert [writer.submit(pico(n)) for n in (1, 2, 3)] == [1, 2, 3]
+    writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
+    assert writer.step() == 4
+    assert writer.depth == 0
+    assert select(database.path, "SELECT * FROM v_data4") == [
+        (4, "1970-01-01 00:00:00", 650.0, 1.0, 2.0, None, 3.0, 4.0)
+    ]
+    assert select(database.path, "SELECT id, endpoint, received_at, pressure FROM readings") == [
+        (1, "data", 1_756_000_000_000, 1.0),
+        (2, "data", 1_756_000_000_000, 2.0),
+        (3, "data", 1_756_000_000_000, 3.0),
+        (4, "data4", 7, None),
+    ]
+
+
+def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database: Database) -> None:
+    """Also while the store fails or the queue is full: a station that sends is not silent."""
+    now_sec = 100.25
+    gauges = Gauges()
+    writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
+    writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    with write_lock(database.path):
+        assert writer.step() == 0
+        now_sec = 160.5
+        for n in range(9):
+            writer.submit(pico(n))
+        assert [gauges.heard(station) for station in range(4)] == [160_500, 0, 0, 100_250]
+        now_sec = 200.0
+        with pytest.raises(QueueFull):
+            writer.submit(pico(9))
+    assert writer.close(5) == 0
+    with pytest.raises(WriterClosed):
+        writer.submit(pico(10))
+    assert [gauges.heard(station) for station in range(4)] == [200_000, 0, 0, 100_250]
+    gauges.close()
+
+
+def test_all_workers_note_what_they_hear_in_one_place(
+    settings: Settings, database: Database
+) -> None:
+    gauges = Gauges()
+    first = Writer(settings, database, gauges, gauges.slot(0), lambda: 10.0)
+    second = Writer(settings, database, gauges, gauges.slot(1), lambda: 20.0)
+    first.submit(pico(1))
+    assert gauges.heard(0) == 10_000
+    second.submit(pico(2))
+    assert gauges.heard(0) == 20_000
+    gauges.close()
+
+
+def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
+    settings: Settings, database: Database
+) -> None:
+    gauges = Gauges()
+    gauges.slot(0).claim(4711)
+    gauges.slot(0).errors = 3
+    gauges.bury(4711)
+    successor = Writer(settings, database, gauges, gauges.slot(0))
+    successor.submit(pico(1))
+    assert successor.step() == 1
+    assert select(database.path, "SELECT * FROM counters") == [("write_errors", 3)]
+    gauges.close()
+
+
+def test_errors_are_written_only_when_there_are_new_ones(
+    settings: Settings, database: Database
+) -> None:
+    execute(
+        database.path,
+        "INSERT INTO counters VALUES ('write_errors', 40)",
+        "CREATE TABLE written (value INTEGER)",
+        "CREATE TRIGGER note AFTER UPDATE ON counters"
+        " BEGIN INSERT INTO written VALUES (NEW.value); END",
+    )
+    gauges = Gauges()
+    gauges.load_errors(40)
+    writer = Writer(settings, database, gauges, gauges.slot(0))
+    for errors in (0, 0, 2, 2):
+        gauges.slot(0).errors = errors
+        writer.submit(pico(1))
+        assert writer.step() == 1
+    successor = Writer(settings, database, gauges, gauges.slot(1))
+    successor.submit(pico(1))
+    assert successor.step() == 1
+    assert select(database.path, "SELECT value FROM written") == [(42,)]
+    gauges.close()
+
+
+def test_the_oldest_that_waits_moves_with_what_is_stored(
+    settings: Settings, database: Database
+) -> None:
+    now_sec = 100.0
+    gauges = Gauges()
+    writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
+    seen = [gauges.queue_oldest_ms()]
+    for number in range(6):
+        now_sec = 100.0 + number
+        writer.submit(pico(number))
+        seen.append(gauges.queue_oldest_ms())
+    assert seen == [None, *[100_000] * 6]
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    with write_lock(database.path):
+        assert writer.step() == 0
+        assert gauges.queue_oldest_ms() == 100_000
+    # Four rows make a batch.
+    assert writer.step() == 4
+    writer._take(patient=False)
+    assert gauges.queue_oldest_ms() == 104_000
+    assert writer.step() == 2
+    assert gauges.queue_oldest_ms() is None
+    now_sec = 200.0
+    writer.submit(pico(7))
+    assert gauges.queue_oldest_ms() == 200_000
+    writer.close(5)
+    gauges.close()
+
+
+def test_a_batch_has_no_more_rows_than_allowed(writer: Writer) -> None:
+    for n in range(6):
+        writer.submit(pico(n))
+    assert [writer.step(), writer.step(), writer.step()] == [4, 2, 0]
+
+
+def test_a_full_queue_refuses_and_takes_again(writer: Writer, database: Database) -> None:
+    for n in range(10):
+        writer.submit(pico(n))
+    assert writer.full
+    with pytest.raises(QueueFull):
+        writer.submit(pico(99))
+    writer.step()
+    writer.submit(pico(10))
+    while writer.step():
+        pass
+    assert [p for (p,) in select(database.path, STORED)] == list(range(11))
+
+
+def test_ids_are_never_used_twice(writer: Writer, database: Database) -> None:
+    writer.submit(pico(1))
+    writer.step()
+    execute(database.path, "DELETE FROM readings")
+    writer.submit(pico(2))
+    writer.step()
+    assert select(database.path, "SELECT id FROM readings") == [(2,)]
+
+
+def test_a_locked_database_keeps_the_batch(
+    writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    caplog.set_level(logging.INFO, "flask10x.recording.writer")
+    writer.submit(pico(1))
+    with write_lock(database.path):
+        assert [writer.step() for _ in range(8)] == [0] * 8
+        assert writer.depth == 1
+        assert writer.trouble.startswith("SQLITE_BUSY")
+    writer.submit(pico(2))
+    assert writer.step() == 1
+    assert writer.step() == 1
+    assert writer.trouble == ""
+    assert select(database.path, STORED) == [(1.0,), (2.0,)]
+    # The failures were counted, and the count outlives the process.
+    assert select(database.path, "SELECT * FROM counters") == [("write_errors", 8)]
+    assert [(r.levelname, r.message) for r in caplog.records] == [
+        (
+            "WARNING",
+            "Cannot store readings, 1 wait and are tried again: SQLITE_BUSY: database is locked",
+        ),
+        ("INFO", "Storing readings again after 8 failed tries"),
+    ]
+
+
+def test_a_full_disk_keeps_the_batch(
+    writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = True
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        if full:
+            connection.execute("PRAGMA max_page_count = 1")
+
+    event.listen(database.writer, "connect", limit)
+    for n in range(4):
+        writer.submit(pico(n))
+    while writer.step():
+        writer.submit(pico(1000))
+    assert "SQLITE_FULL" in writer.trouble
+    stored = len(select(database.path, STORED))
+    full = False
+    assert writer.step() > 0
+    while writer.step():
+        pass
+    assert len(select(database.path, STORED)) > stored
+    assert not writer.depth
+
+
+def test_a_refused_row_is_reported_and_its_mates_are_stored(
+    writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(
+        database.path,
+        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
+        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
+    )
+    for n in (1, 2, 3):
+        writer.submit(pico(n))
+    assert writer.step() == 3
+    assert select(database.path, STORED) == [(1.0,), (3.0,)]
+    assert writer.trouble == ""
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "SQLITE_CONSTRAINT_TRIGGER: two is not wanted" in record.message
+    assert '"pressure": 2' in record.message
+    writer.submit(pico(4))
+    writer.step()
+    assert select(database.path, "SELECT value FROM counters") == [(1,)]
+    assert select(database.path, "SELECT id FROM readings") == [(1,), (2,), (3,)]
+
+
+def test_a_refusal_that_rolls_everything_back_costs_its_row_only(
+    writer: Writer, database: Database
+) -> None:
+    execute(
+        database.path,
+        "CREATE TRIGGER no_even BEFORE INSERT ON readings WHEN NEW.pressure % 2 = 0"
+        " BEGIN SELECT RAISE(ROLLBACK, 'even'); END",
+        "CREATE TRIGGER no_three BEFORE INSERT ON readings WHEN NEW.pressure = 3"
+        " BEGIN SELECT RAISE(ABORT, 'three'); END",
+    )
+    receipts = {n: Receipt() for n in (5, 2, 3, 7)}
+    for n, receipt in receipts.items():
+        writer.submit(pico(n, n), receipt)
+    assert writer.step() == 4
+    assert select(database.path, "SELECT id, pressure FROM readings") == [(1, 5.0), (2, 7.0)]
+    assert select(database.path, "SELECT received_at FROM rejected ORDER BY id") == [(2,), (3,)]
+    assert [n for n, receipt in receipts.items() if receipt.refusal] == [2, 3]
+    assert writer.trouble == ""
+
+
+def test_the_thread_stores_everything_before_it_ends(writer: Writer, database: Database) -> None:
+    writer.start()
+    for n in range(9):
+        writer.submit(pico(n))
+    assert writer.close(10) == 0
+    assert [p for (p,) in select(database.path, STORED)] == list(range(9))
+    with pytest.raises(WriterClosed):
+        writer.submit(pico(10))
+
+
+def test_a_stop_without_end_is_given_up(
+    writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    writer.start()
+    with write_lock(database.path):
+        writer.submit(pico(1))
+        assert writer.close(0.1) == 1
+    (said,) = (r for r in caplog.records if "Stopping with 1 readings not stored" in r.message)
+    assert said.levelname == "WARNING"
+    # Its row is in a file (test_leftovers.py), so a second close has nothing left.
+    assert writer.close(5) == 0
+    assert select(database.path, STORED) == []
+
+
+def test_a_dead_thread_is_said_and_ends_the_worker(
+    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauges = Gauges()
+    ended = threading.Event()
+    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=ended.set)
+    store = writer._store
+
+    def die() -> int:
+        raise SystemExit
+
+    writer._store = die  # type: ignore[method-assign]
+    writer.start()
+    writer.submit(pico(1))
+    assert ended.wait(10)
+    assert writer.dead
+    assert gauges.trouble()
+    with pytest.raises(WriterClosed):
+        writer.submit(pico(2))
+    assert any(r.levelname == "CRITICAL" for r in caplog.records)
+    # What was accepted is stored by the one who ends the worker.
+    writer._store = store  # type: ignore[method-assign]
+    assert writer.close(10) == 0
+    assert select(database.path, STORED) == [(1.0,)]
+    gauges.close()

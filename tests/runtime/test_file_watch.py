@@ -1,0 +1,128 @@
+"""The database's files from outside: its WAL's length, and that it stays the same file."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flask10x.database.damage import Damage
+from flask10x.runtime.file_watch import Files
+from flask10x.system.gauges import Gauges
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def gauges() -> Iterator[Gauges]:
+    gauges = Gauges()
+    yield gauges
+    gauges.close()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "flask10x.sqlite3"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def files(database: Path, gauges: Gauges, caplog: pytest.LogCaptureFixture) -> Files:
+    caplog.set_level(logging.INFO, logger="flask10x")
+    files = Files(database, gauges, Damage(gauges))
+    files.begin()
+    return files
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    def new_lines() -> list[str]:
+        lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+        caplog.clear()
+        return lines
+
+    return new_lines
+
+
+Said = Callable[[], list[str]]
+
+
+def wal_of(database: Path, size: int) -> None:
+    """A WAL of this size, without its bytes."""
+    wal = database.with_name("flask10x.sqlite3-wal")
+    wal.touch()
+    os.truncate(wal, size)
+
+
+def test_a_long_wal_is_warned_of_once_and_its_end_is_told(
+    files: Files, database: Path, gauges: Gauges, said: Said
+) -> None:
+    files.step()
+    wal_of(database, 15 * MB)
+    files.step()
+    assert said() == []
+
+    wal_of(database, 17 * MB)
+    files.step()
+    (line,) = said()
+    assert line.startswith("WARNING flask10x.sqlite3-wal has grown to 17 MB: ")
+
+    other = Files(database, gauges, Damage(gauges))
+    wal_of(database, 5 * MB)
+    other.step()
+    assert said() == []
+
+    wal_of(database, 4 * MB)
+    other.step()
+    assert said() == ["INFO flask10x.sqlite3-wal is short again: 4 MB"]
+    other.step()
+    assert said() == []
+
+
+def test_a_database_that_stays_is_not_spoken_of(files: Files, gauges: Gauges, said: Said) -> None:
+    for _ in range(3):
+        files.step()
+    assert (said(), gauges.damage) == ([], "")
+
+
+def test_a_database_that_is_moved_away_is_damage(
+    files: Files, database: Path, gauges: Gauges
+) -> None:
+    database.rename(database.with_name("elsewhere"))
+    files.step()
+    assert gauges.damage == f"{database} was deleted or moved away"
+
+
+def test_another_file_under_the_name_is_damage(
+    files: Files, database: Path, gauges: Gauges
+) -> None:
+    other = database.with_name("other")
+    other.touch()
+    other.rename(database)
+    files.step()
+    assert gauges.damage == f"{database} was replaced by another file"
+
+
+def test_a_worker_that_starts_later_keeps_to_the_first_file(
+    files: Files, database: Path, gauges: Gauges
+) -> None:
+    other = database.with_name("other")
+    other.touch()
+    other.rename(database)
+    later = Files(database, gauges, Damage(gauges))
+    later.begin()
+    later.step()
+    assert gauges.damage == f"{database} was replaced by another file"
+
+
+def test_a_folder_that_does_not_answer_proves_nothing(
+    files: Files, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_path: Path) -> os.stat_result:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "stat", broken)
+    files.step()
+    assert gauges.damage == ""

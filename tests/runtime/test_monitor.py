@@ -1,0 +1,540 @@
+"""Silence and backlog are warned of once, by one process (contract, sections 4 and 6.5)."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.runtime.monitor import Monitor
+from flask10x.system import logs
+from flask10x.system.gauges import Gauges
+from flask10x.system.locks import FileLock
+
+YESTERDAY_MS = 1_756_000_000_000
+TODAY_MS = 1_756_086_400_000
+STATION = {"data": 0, "data2": 1, "data3": 2, "data4": 3}
+
+
+class House:
+    """A clock, readings and monitors that a test moves by hand.
+
+    `last` is what the database holds; `send` is what a worker notes when it accepts a reading;
+    `written` is whether the log's lines have reached the file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.settings: Settings = settings.load({"FLASK10X_DATA_DIR": str(folder)})
+        self.gauges = Gauges()
+        self.path = folder / "flask10x.monitor.lock"
+        self.locks: list[FileLock] = []
+        self.monotonic_sec = 50.0
+        self.gauges.started = 50_000
+        self.last: dict[str, int | None] = dict.fromkeys(("data", "data2", "data3", "data4"))
+        self.asked = 0
+        self.fault: Exception | None = None
+        self.written = True
+
+    def monitor(self) -> Monitor:
+        self.locks.append(FileLock(self.path))
+        return Monitor(
+            self.settings,
+            self.gauges,
+            self.locks[-1],
+            self.last_received,
+            lambda: self.monotonic_sec,
+            receipt=lambda: lambda: self.written,
+        )
+
+    def bury(self, pid: int, queue_length: int = 0) -> None:
+        """A worker with so many readings in its queue was killed."""
+        self.gauges.slot(0).claim(pid)
+        self.gauges.slot(0).queue_length = queue_length
+        self.gauges.bury(pid)
+
+    def last_received(self) -> dict[str, int | None]:
+        self.asked += 1
+        if self.fault is not None:
+            raise self.fault
+        return self.last
+
+    def send(self, endpoint: str) -> None:
+        self.gauges.hear(STATION[endpoint], int(self.monotonic_sec * 1000))
+
+    def wait(self, seconds: int, *monitors: Monitor) -> None:
+        """Let the time pass second by second, each with a step of these monitors."""
+        for _ in range(seconds):
+            self.monotonic_sec += 1
+            for monitor in monitors:
+                monitor.step()
+
+    def close(self) -> None:
+        for lock in self.locks:
+            lock.close()
+        self.gauges.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[House]:
+    caplog.set_level(logging.INFO, logger="flask10x")
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    def new_lines() -> list[str]:
+        lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+        caplog.clear()
+        return lines
+
+    return new_lines
+
+
+Said = Callable[[], list[str]]
+
+
+def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said) -> None:
+    house.last["data3"] = YESTERDAY_MS
+    house.wait(145)
+    monitor = house.monitor()
+
+    monitor.step()
+    assert said() == ["WARNING Endpoint 'data3' inactive for 145s (threshold 120s)"]
+
+    house.wait(155, monitor)
+    assert said() == []
+
+    house.send("data3")
+    monitor.step()
+    assert said() == ["INFO Endpoint 'data3' is sending again after 300s"]
+
+    house.wait(100, monitor)
+    assert said() == []
+
+
+def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: Said) -> None:
+    first, second = house.monitor(), house.monitor()
+    first.step()
+    house.bury(4711, queue_length=7)
+
+    first.step()
+    assert said() == [
+        "CRITICAL Killed workers: 1 (1 since the start);"
+        " readings lost that they had accepted: up to 7 (up to 7 since the start)"
+    ]
+    first.step()
+    first.close()
+    second.step()
+    assert said() == []
+
+    house.bury(4712)
+    house.bury(4713)
+    second.step()
+    assert said() == [
+        "WARNING Killed workers: 2 (3 since the start);"
+        " readings lost that they had accepted: none (up to 7 since the start)"
+    ]
+    house.wait(5, second)
+    assert said() == []
+
+
+def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, said: Said) -> None:
+    house.written = False
+    first, second = house.monitor(), house.monitor()
+    house.bury(4711, queue_length=7)
+    first.step()
+    house.bury(4712)
+    house.wait(5, first)
+    assert len(said()) == 1
+
+    first.close()
+    second.step()
+    assert said() == [
+        "CRITICAL Killed workers: 2 (2 since the start);"
+        " readings lost that they had accepted: up to 7 (up to 7 since the start)"
+    ]
+    house.written = True
+    house.wait(5, second)
+    assert said() == []
+
+
+def test_the_threshold_is_a_setting(tmp_path: Path, house: House, said: Said) -> None:
+    house.settings = settings.load(
+        {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_INACTIVITY_WARN_SEC": "30"}
+    )
+    monitor = house.monitor()
+    house.send("data2")
+
+    monitor.step()
+    house.wait(30, monitor)
+    assert said() == []
+    house.wait(1, monitor)
+    assert said() == ["WARNING Endpoint 'data2' inactive for 31s (threshold 30s)"]
+
+
+def test_stations_fall_silent_one_by_one(house: House, said: Said) -> None:
+    monitor = house.monitor()
+    house.send("data")
+    house.send("data4")
+    house.wait(60, monitor)
+    house.send("data4")
+    house.wait(70, monitor)
+    assert said() == ["WARNING Endpoint 'data' inactive for 121s (threshold 120s)"]
+
+    house.wait(60, monitor)
+    assert said() == ["WARNING Endpoint 'data4' inactive for 121s (threshold 120s)"]
+
+    house.send("data4")
+    monitor.step()
+    assert said() == ["INFO Endpoint 'data4' is sending again after 130s"]
+    house.send("data")
+    monitor.step()
+    assert said() == ["INFO Endpoint 'data' is sending again after 190s"]
+
+
+def test_a_station_that_never_sent_is_not_warned_of(house: House, said: Said) -> None:
+    monitor = house.monitor()
+    house.wait(1000, monitor)
+    assert said() == []
+
+    house.send("data2")
+    house.wait(121, monitor)
+    assert said() == ["WARNING Endpoint 'data2' inactive for 121s (threshold 120s)"]
+
+
+def test_a_service_that_was_away_blames_no_station_for_it(house: House, said: Said) -> None:
+    house.last = dict.fromkeys(("data", "data2", "data3"), YESTERDAY_MS)
+    monitor = house.monitor()
+    monitor.step()
+    house.wait(60, monitor)
+    house.send("data")
+    house.wait(60, monitor)
+    assert said() == []
+
+    house.wait(1, monitor)
+    assert said() == [
+        "WARNING Endpoint 'data2' inactive for 121s (threshold 120s)",
+        "WARNING Endpoint 'data3' inactive for 121s (threshold 120s)",
+    ]
+    house.wait(59, monitor)
+    assert said() == []
+    house.wait(1, monitor)
+    assert said() == ["WARNING Endpoint 'data' inactive for 121s (threshold 120s)"]
+
+
+def test_silence_counts_from_the_services_start_not_from_a_workers(
+    house: House, said: Said
+) -> None:
+    house.last["data"] = YESTERDAY_MS
+    first = house.monitor()
+    house.wait(100, first)
+    first.close()
+
+    second = house.monitor()
+    house.wait(20, second)
+    assert said() == []
+    house.wait(1, second)
+    assert said() == ["WARNING Endpoint 'data' inactive for 121s (threshold 120s)"]
+
+
+def test_rows_that_an_import_stores_are_no_sign_of_life(house: House, said: Said) -> None:
+    house.last["data"] = YESTERDAY_MS
+    house.wait(145)
+    monitor = house.monitor()
+    monitor.step()
+    assert len(said()) == 1
+
+    house.last["data"] = TODAY_MS
+    house.last["data2"] = YESTERDAY_MS
+    house.wait(10, monitor)
+    assert said() == []
+
+
+def test_the_database_is_asked_once(house: House) -> None:
+    monitor = house.monitor()
+    house.wait(300, monitor)
+    assert house.asked == 1
+
+
+def test_a_database_that_cannot_be_read_is_said_once_and_asked_again(
+    house: House, said: Said
+) -> None:
+    house.last["data"] = YESTERDAY_MS
+    house.wait(60)
+    house.fault = OSError("disk I/O error")
+    monitor = house.monitor()
+    monitor.step()
+    (line,) = said()
+    assert line.startswith("WARNING Cannot read which endpoints have sent: ")
+    assert "disk I/O error" in line
+
+    house.wait(4, monitor)
+    assert house.asked == 1
+    house.wait(60, monitor)
+    assert house.asked == 13
+    assert said() == []
+
+    house.fault = None
+    house.wait(5, monitor)
+    assert said() == ["WARNING Endpoint 'data' inactive for 125s (threshold 120s)"]
+    house.wait(100, monitor)
+    assert house.asked == 14
+
+
+def test_stations_are_watched_while_the_database_cannot_be_read(house: House, said: Said) -> None:
+    house.fault = OSError("disk I/O error")
+    monitor = house.monitor()
+    house.send("data")
+    house.wait(121, monitor)
+    house.send("data")
+    house.wait(1, monitor)
+
+    assert said()[1:] == [
+        "WARNING Endpoint 'data' inactive for 121s (threshold 120s)",
+        "INFO Endpoint 'data' is sending again after 121s",
+    ]
+
+
+def test_a_high_queue_is_warned_of_once_until_it_is_low(house: House, said: Said) -> None:
+    monitor = house.monitor()
+    slot = house.gauges.slot(1)
+
+    slot.queue_length = 3999
+    monitor.step()
+    assert said() == []
+
+    slot.queue_length = 4000
+    monitor.step()
+    assert said() == ["WARNING Write queue high watermark reached: 4000/5000"]
+
+    for length in (5000, 3000, 4500, 2000):
+        slot.queue_length = length
+        monitor.step()
+    assert said() == []
+
+    slot.queue_length = 1999
+    monitor.step()
+    assert said() == ["INFO Write queue is low again: 1999/5000"]
+
+    slot.queue_length = 4321
+    monitor.step()
+    assert said() == ["WARNING Write queue high watermark reached: 4321/5000"]
+
+
+def test_a_peak_between_two_steps_is_seen_once(house: House, said: Said) -> None:
+    monitor = house.monitor()
+    house.gauges.slot(0).queue_peak = 4100
+    house.gauges.slot(1).queue_length = 7
+
+    monitor.step()
+    assert said() == ["WARNING Write queue high watermark reached: 4100/5000"]
+    assert house.gauges.slot(0).queue_peak == 0
+
+    monitor.step()
+    assert said() == ["INFO Write queue is low again: 7/5000"]
+
+
+def test_two_half_full_queues_are_no_backlog(house: House, said: Said) -> None:
+    """The limit is each worker's own: 2500 + 2500 refuses nobody."""
+    house.gauges.slot(0).queue_length = 2500
+    house.gauges.slot(1).queue_length = 2500
+
+    house.monitor().step()
+
+    assert said() == []
+
+
+def test_the_longest_queue_decides_when_it_is_low(house: House, said: Said) -> None:
+    monitor = house.monitor()
+    house.gauges.slot(0).queue_length = 4000
+    house.gauges.slot(1).queue_length = 4000
+    monitor.step()
+    house.gauges.slot(0).queue_length = 0
+    monitor.step()
+
+    assert said() == ["WARNING Write queue high watermark reached: 4000/5000"]
+
+
+def test_the_smallest_queue_can_be_low_again(tmp_path: Path, house: House, said: Said) -> None:
+    house.settings = settings.load(
+        {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_WRITE_QUEUE_MAXSIZE": "1"}
+    )
+    monitor = house.monitor()
+    for length in (1, 1, 0):
+        house.gauges.slot(0).queue_length = length
+        monitor.step()
+
+    assert said() == [
+        "WARNING Write queue high watermark reached: 1/1",
+        "INFO Write queue is low again: 0/1",
+    ]
+
+
+def test_only_the_elected_looks(house: House, said: Said) -> None:
+    first, second = house.monitor(), house.monitor()
+    house.last["data"] = YESTERDAY_MS
+    house.wait(200)
+    house.gauges.slot(0).queue_length = 4000
+
+    house.wait(20, first, second)
+
+    assert (first.elected, second.elected) == (True, False)
+    assert house.asked == 1
+    assert said() == [
+        "WARNING Write queue high watermark reached: 4000/5000",
+        "WARNING Endpoint 'data' inactive for 201s (threshold 120s)",
+    ]
+
+
+def test_the_next_one_takes_over_and_repeats_nothing(house: House, said: Said) -> None:
+    first, second = house.monitor(), house.monitor()
+    house.last["data"] = YESTERDAY_MS
+    house.wait(200)
+    house.gauges.slot(0).queue_length = 4000
+    house.wait(10, first, second)
+    assert len(said()) == 2
+
+    first.close()
+    house.wait(20, second)
+    assert (first.elected, second.elected) == (False, True)
+    assert said() == []
+
+    house.gauges.slot(0).queue_length = 0
+    house.wait(1, second)
+    assert said() == ["INFO Write queue is low again: 0/5000"]
+    house.send("data")
+    house.wait(5, second)
+    assert said() == ["INFO Endpoint 'data' is sending again after 231s"]
+
+
+def test_a_station_that_came_back_while_nobody_watched(house: House, said: Said) -> None:
+    house.last["data3"] = YESTERDAY_MS
+    house.wait(145)
+    first = house.monitor()
+    first.step()
+    first.close()
+    assert len(said()) == 1
+
+    house.wait(155)
+    house.send("data3")
+    house.wait(60)
+    second = house.monitor()
+    house.wait(60, second)
+    assert said() == ["INFO Endpoint 'data3' is sending again after 300s"]
+    house.wait(1, second)
+    assert said() == ["WARNING Endpoint 'data3' inactive for 121s (threshold 120s)"]
+
+
+def test_a_failed_step_is_said_once_and_ends_nothing(
+    house: House, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask10x.runtime.monitor.TICK_SEC", 0.001)
+    monitor = house.monitor()
+    stop, tried = threading.Event(), threading.Event()
+    faults = [OSError("no locks"), OSError("no locks")]
+
+    def step() -> None:
+        if faults:
+            raise faults.pop()
+        tried.set()
+
+    monkeypatch.setattr(monitor, "step", step)
+    thread = threading.Thread(target=monitor.run, args=(stop,))
+    thread.start()
+    assert tried.wait(30)
+    stop.set()
+    thread.join(30)
+
+    assert not thread.is_alive()
+    assert said() == ["ERROR The monitor failed and goes on trying"]
+
+
+def test_the_thread_gives_the_lock_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask10x.runtime.monitor.TICK_SEC", 0.001)
+    stop, asked = threading.Event(), threading.Event()
+
+    def last_received() -> dict[str, int | None]:
+        asked.set()
+        return {}
+
+    monkeypatch.setattr(house, "last_received", last_received)
+    monitor = house.monitor()
+    thread = threading.Thread(target=monitor.run, args=(stop,))
+    thread.start()
+    assert asked.wait(30)
+    stop.set()
+    thread.join(30)
+
+    assert not thread.is_alive()
+    other = FileLock(house.path)
+    assert other.try_acquire()
+    other.close()
+
+
+class Worker:
+    """A forked process with a monitor that steps when told to."""
+
+    def __init__(self, house: House) -> None:
+        orders, self._order = os.pipe()
+        self._answer, answers = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self._serve(house, orders, answers)
+            finally:
+                os._exit(1)
+        os.close(orders)
+        os.close(answers)
+
+    def _serve(self, house: House, orders: int, answers: int) -> None:
+        os.close(self._order)
+        logs.configure(house.settings)
+        monitor = house.monitor()
+        while os.read(orders, 1):
+            monitor.step()
+            logs.flush()
+            os.write(answers, b"y" if monitor.elected else b"n")
+
+    def step(self) -> bool:
+        """One step; whether it is the elected one."""
+        os.write(self._order, b".")
+        answer = os.read(self._answer, 1)
+        assert answer in (b"y", b"n")
+        return answer == b"y"
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self._order)
+        os.close(self._answer)
+
+
+def test_a_killed_worker_is_succeeded_and_the_warning_stands_once(house: House) -> None:
+    house.last["data3"] = YESTERDAY_MS
+    house.wait(145)
+    first, second = Worker(house), Worker(house)
+
+    assert (first.step(), second.step()) == (True, False)
+    first.kill()
+    assert second.step()
+    house.wait(155)
+    house.send("data3")
+    third = Worker(house)
+    assert not third.step()
+    assert second.step()
+    second.kill()
+    assert third.step()
+    third.kill()
+
+    file = house.settings.log_dir / "flask10x.log"
+    assert [line[20:] for line in file.read_text("utf-8").splitlines()] == [
+        "WARNING Endpoint 'data3' inactive for 145s (threshold 120s)",
+        "INFO Endpoint 'data3' is sending again after 300s",
+    ]

@@ -1,0 +1,132 @@
+"""When the service brings the roll-ups up to date, and what trouble does to it."""
+
+import logging
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from flask10x.database.engine import Database
+from flask10x.database.rows import INSERT, row_of
+from flask10x.history import rollups
+from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
+from flask10x.runtime.store import Store
+from tests.support.rows import pico, select
+
+POSITION = "SELECT last_id FROM followers WHERE name = 'rollups'"
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def follower(database: Database, clock: Clock) -> Follower:
+    return Follower(database, clock)
+
+
+def put(database: Database, count: int) -> None:
+    with database.commit() as connection:
+        connection.exec_driver_sql(INSERT, [row_of(pico(n)) for n in range(count)])
+
+
+def position(database: Database) -> int:
+    found = select(database.path, POSITION)
+    return int(found[0][0]) if found else 0
+
+
+def test_a_few_readings_wait_for_the_hour(
+    database: Database, follower: Follower, clock: Clock
+) -> None:
+    put(database, 3)
+    while clock.now < 1000 + EVERY_SEC:
+        follower.step()
+        assert position(database) == 0
+        clock.now += 30
+    follower.step()
+    assert position(database) == 3
+    put(database, 1)
+    clock.now += EVERY_SEC - 1
+    follower.step()
+    assert position(database) == 3
+    clock.now += LOOK_EVERY_SEC
+    follower.step()
+    assert position(database) == 4
+
+
+def test_many_are_taken_at_once_a_piece_a_step(
+    database: Database, follower: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "PIECE_ROWS", 10)
+    put(database, 25)
+    follower.step()
+    assert position(database) == 0
+    clock.now += LOOK_EVERY_SEC
+    positions = []
+    for _ in range(3):
+        follower.step()
+        positions.append(position(database))
+    # The last few are not worth a commit before the hour is over.
+    assert positions == [10, 20, 20]
+
+
+def test_trouble_is_told_once_and_tried_again(
+    database: Database, follower: Follower, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(database, 3)
+    clock.now += EVERY_SEC
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        follower.step()
+        clock.now += LOOK_EVERY_SEC
+        follower.step()
+    told = "Roll-ups cannot be brought up to date: SQLITE_BUSY: database is locked"
+    assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.WARNING, told)]
+    assert position(database) == 0
+    follower.step()
+    assert position(database) == 0
+    clock.now += LOOK_EVERY_SEC
+    follower.step()
+    assert position(database) == 3
+
+
+def test_a_damaged_database_is_left_alone(
+    database: Database, follower: Follower, clock: Clock
+) -> None:
+    put(database, 3)
+    clock.now += EVERY_SEC
+    database.damage.report("for the test")
+    follower.step()
+    assert position(database) == 0
+
+
+def test_a_stopping_service_takes_no_more_pieces(
+    database: Database, follower: Follower, clock: Clock
+) -> None:
+    put(database, 3)
+    clock.now += EVERY_SEC
+    follower.close()
+    follower.step()
+    assert position(database) == 0
+
+
+def test_the_elected_process_follows(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepped: list[str] = []
+    monkeypatch.setattr(store._follower, "step", lambda: stepped.append("step"))
+    monkeypatch.setattr(store._follower, "close", lambda: stepped.append("close"))
+    store._monitor.step()
+    assert stepped == ["step"]
+    store.close()
+    assert stepped == ["step", "close"]

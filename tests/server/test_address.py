@@ -1,0 +1,68 @@
+"""The place where the service listens."""
+
+import os
+import socket
+import threading
+
+import pytest
+
+from flask10x.errors import SettingsError
+from flask10x.server import address as listening
+from tests.conftest import MakeSettings
+
+
+def test_a_free_port_stays_free(make_settings: MakeSettings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    config = make_settings(BIND=f"127.0.0.1:{port}")
+
+    listening.require_free(config)
+    listening.require_free(config)
+
+
+def test_a_service_that_leaves_is_waited_for(make_settings: MakeSettings) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    config = make_settings(BIND=f"127.0.0.1:{server.getsockname()[1]}")
+    leaving = threading.Timer(0.3, server.close)
+    leaving.start()
+
+    listening.require_free(config)
+    leaving.join()
+
+
+@pytest.mark.parametrize(
+    ("bind", "reason"),
+    [
+        ("192.0.2.1:8888", "this machine has no such address"),
+        ("[2001:db8::1]:8888", "this machine has no such address|cannot listen there"),
+    ],
+)
+def test_an_address_that_is_not_of_this_machine(
+    make_settings: MakeSettings, bind: str, reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason) as caught:
+        listening.require_free(make_settings(BIND=bind))
+    assert str(caught.value).startswith(f"FLASK10X_BIND is {bind}: ")
+
+
+def test_what_needs_no_port(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    listening.require_free(make_settings(BIND="unix:/nowhere/s"))
+    with socket.create_server(("127.0.0.1", 0)) as systemd:
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        listening.require_free(make_settings(BIND=f"127.0.0.1:{systemd.getsockname()[1]}"))
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [
+        ("0.0.0.0:8888", "http://localhost:8888/history"),
+        ("[::]:8888", "http://localhost:8888/history"),
+        ("192.0.2.1:80", "http://192.0.2.1:80/history"),
+        ("[2001:db8::1]:8888", "http://[2001:db8::1]:8888/history"),
+        ("unix:/run/flask10x/s", None),
+    ],
+)
+def test_the_address_that_people_open(
+    make_settings: MakeSettings, bind: str, address: str | None
+) -> None:
+    assert listening.address_to_open(make_settings(BIND=bind)) == address

@@ -1,0 +1,135 @@
+"""The export, killed or failed at the Nth system call of a kind by strace.
+
+One process loads the program once and forks a child for each run, so a run takes as long as the
+export itself. strace is attached before the child begins, so it sees all that the export writes,
+syncs, cuts, renames and deletes, in whatever file: CSV, database, WAL.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CALLS = (
+    *("write", "writev", "pwrite64", "pwritev", "pwritev2", "fallocate"),
+    *("fsync", "fdatasync", "sync_file_range", "ftruncate", "truncate"),
+    *("mkdir", "link", "linkat", "rename", "renameat", "renameat2", "unlink", "unlinkat"),
+)
+# Small pieces, so that a few rows make a backlog of several.
+DRIVER = """
+import os, sys
+from flask10x.export import append, rows
+from flask10x.commands.main import main
+
+rows.PAGE_ROWS = append.PIECE_ROWS = 3
+for arguments in sys.stdin:
+    gate, opener = os.pipe()
+    child = os.fork()
+    if not child:
+        os.read(gate, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        try:
+            main(["export", *arguments.split()])
+        except SystemExit as status:
+            os._exit(status.code)
+    print(child, flush=True)
+    sys.stdin.readline()
+    os.write(opener, b"!")
+    print(os.waitpid(child, 0)[1], flush=True)
+    os.close(gate)
+    os.close(opener)
+"""
+
+
+class Runs:
+    """Runs of `flask10x export` in one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        environ = {"FLASK10X_DATA_DIR": str(data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+        self._errors = data_dir.with_name("errors")
+        self._driver = subprocess.Popen(
+            # Without bytecode: after a change of the program, writing it would be the first write.
+            [sys.executable, "-B", "-c", DRIVER, str(self._errors)],
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def close(self) -> None:
+        """End the driver; it must have had no trouble of its own."""
+        self._driver.communicate(timeout=30)
+        assert self._driver.returncode == 0
+
+    def run(self, arguments: str = "", *injection: str) -> int | None:
+        """The exit status of a run, None when it was killed."""
+        child = int(self._ask(arguments))
+        tracer = _attach(child, injection) if injection else None
+        status = int(self._ask("go"))
+        if tracer is not None:
+            tracer.communicate(timeout=30)
+        return None if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+
+    @property
+    def errors(self) -> str:
+        """What the last run said on standard error."""
+        return self._errors.read_text()
+
+    def deaths(self, prepare: Callable[[], None], arguments: str = "") -> Iterator[str]:
+        """Run it again and again, each time killed one call later, until nothing kills it.
+
+        Yields after each death, with the place of it.
+        """
+        for call in CALLS:
+            number, died = 0, True
+            while died:
+                number += 1
+                prepare()
+                kill = f"inject={call}:signal=KILL:when={number}"
+                died = self.run(arguments, f"trace={call}", kill) is None
+                if died:
+                    yield f"{call} {number}"
+
+    def _ask(self, line: str) -> str:
+        assert self._driver.stdin is not None
+        assert self._driver.stdout is not None
+        self._driver.stdin.write(line + "\n")
+        self._driver.stdin.flush()
+        return self._driver.stdout.readline()
+
+
+@contextmanager
+def runs(data_dir: Path) -> Iterator[Runs]:
+    """Runs in this folder, ended with the block."""
+    found = Runs(data_dir)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def need_strace() -> None:
+    """Skip the test where strace is missing or may not trace."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is missing: apt install strace")
+    probe = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"strace may not trace here: {probe.stderr.decode().strip()}")
+
+
+def _attach(child: int, injection: tuple[str, ...]) -> "subprocess.Popen[str]":
+    command = ["strace", "-f", "-o", os.devnull, "-p", str(child)]
+    for expression in injection:
+        command += ["-e", expression]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert tracer.stderr is not None
+    # Said once the child is stopped: before that, calls would go by unseen.
+    said = tracer.stderr.readline()
+    assert said == f"strace: Process {child} attached\n", said
+    return tracer

@@ -1,0 +1,253 @@
+"""One shared memory that every process of the service sees alike."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from flask10x.readings.stations import STATIONS
+from flask10x.system.gauges import Gauges
+
+
+@pytest.fixture
+def gauges() -> Iterator[Gauges]:
+    gauges = Gauges()
+    yield gauges
+    gauges.close()
+
+
+def in_child(work: Callable[[], None]) -> None:
+    """Do it in a forked process and wait for its end."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_starts_empty(gauges: Gauges) -> None:
+    assert gauges.queue_length() == 0
+    assert gauges.errors_total() == 0
+    assert gauges.trouble() is False
+    assert (gauges.high_water, gauges.errors_base) == (0, -1)
+    assert (gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told) == (0, 0, 0, 0)
+    assert [gauges.heard(station) for station in range(4)] == [0, 0, 0, 0]
+    assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 0]
+    assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
+
+
+def test_the_oldest_that_waits_is_that_of_the_queues_that_are_not_empty(gauges: Gauges) -> None:
+    assert gauges.queue_oldest_ms() is None
+    for number, length, oldest_ms in ((0, 0, 100), (1, 2, 300), (63, 1, 200)):
+        gauges.slot(number).queue_length = length
+        gauges.slot(number).queue_oldest_ms = oldest_ms
+    assert gauges.queue_oldest_ms() == 200
+    gauges.slot(63).queue_length = 0
+    assert gauges.queue_oldest_ms() == 300
+
+
+def test_knows_when_it_was_made() -> None:
+    before = int(time.monotonic() * 1000)
+    gauges = Gauges()
+    assert before <= gauges.started <= int(time.monotonic() * 1000)
+    gauges.close()
+
+
+def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
+    def first() -> None:
+        slot = gauges.slot(0)
+        slot.claim(os.getpid())
+        slot.queue_length = 3
+        slot.errors = 2
+        slot.trouble = 1
+
+    def second() -> None:
+        assert gauges.queue_length() == 3
+        gauges.slot(1).queue_length = 4
+        gauges.slot(1).errors += 5
+        gauges.hear(2, 86_400_000)
+        gauges.set_silent_since(3, -5_000)
+
+    in_child(first)
+    in_child(second)
+
+    assert gauges.queue_length() == 7
+    assert gauges.errors_total() == 7
+    assert gauges.trouble() is True
+    assert gauges.heard(2) == 86_400_000
+    assert gauges.silent_since(3) == -5_000
+    assert gauges.slot(0).pid not in (0, os.getpid())
+
+
+def test_every_field_has_its_own_place(gauges: Gauges) -> None:
+    gauges.high_water, gauges.errors_base = 102, 103
+    gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told = 104, 105, 106, 107
+    for station in range(4):
+        gauges.hear(station, station + 200)
+        gauges.set_silent_since(station, station + 300)
+    for number in range(64):
+        slot = gauges.slot(number)
+        slot.pid, slot.queue_length, slot.queue_peak = number + 1000, number + 2000, number + 3000
+        slot.errors, slot.trouble = number + 4000, number % 2
+
+    assert (gauges.high_water, gauges.errors_base) == (102, 103)
+    told = (gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told)
+    assert told == (104, 105, 106, 107)
+    assert [gauges.heard(station) for station in range(4)] == [200, 201, 202, 203]
+    assert [gauges.silent_since(station) for station in range(4)] == [300, 301, 302, 303]
+    first = gauges.slot(0)
+    assert (first.pid, first.queue_length, first.queue_peak) == (1000, 2000, 3000)
+    last = gauges.slot(63)
+    assert (last.pid, last.queue_length, last.queue_peak) == (1063, 2063, 3063)
+    assert (last.errors, last.trouble) == (4063, 1)
+    assert gauges.slot(0).trouble == 0
+
+
+def test_a_released_slot_keeps_its_errors(gauges: Gauges) -> None:
+    slot = gauges.slot(0)
+    slot.claim(4711)
+    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+
+    slot.release()
+
+    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
+    assert gauges.errors_total() == 11
+
+
+def test_the_queue_of_a_worker_that_was_killed_is_counted_as_lost(gauges: Gauges) -> None:
+    slot = gauges.slot(3)
+    slot.claim(4711)
+    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+
+    gauges.bury(4711)
+    gauges.bury(4711)
+
+    assert (gauges.killed, gauges.lost) == (1, 9)
+    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
+    assert gauges.errors_total() == 11
+
+
+def test_a_worker_that_gave_its_slot_back_was_not_killed(gauges: Gauges) -> None:
+    gauges.slot(0).claim(4711)
+    gauges.slot(0).release()
+    gauges.slot(1).claim(4713)
+    gauges.slot(1).queue_length = 9
+
+    gauges.bury(4711)
+    gauges.bury(4712)
+
+    assert (gauges.killed, gauges.lost) == (0, 0)
+    assert gauges.slot(1).pid == 4713
+    assert gauges.queue_length() == 9
+
+
+def test_bury_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
+    gauges.slot(0).claim(4711)
+    gauges.slot(0).queue_length = 9
+
+    gauges.bury(4712)
+
+    assert gauges.slot(0).pid == 4711
+    assert gauges.queue_length() == 9
+
+
+def test_the_next_owner_of_a_killed_workers_slot_starts_at_zero(gauges: Gauges) -> None:
+    slot = gauges.slot(0)
+    slot.claim(4711)
+    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+
+    slot.claim(4712)
+
+    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (4712, 0, 0, 0)
+    assert slot.errors == 11
+
+
+def test_claiming_twice_keeps_the_numbers(gauges: Gauges) -> None:
+    slot = gauges.slot(0)
+    slot.claim(4711)
+    slot.queue_length = 9
+
+    slot.claim(4711)
+
+    assert slot.queue_length == 9
+
+
+def test_errors_of_earlier_starts_are_added_once_loaded(gauges: Gauges) -> None:
+    gauges.slot(0).errors = 2
+    assert gauges.errors_total() == 2
+
+    gauges.errors_base = 40
+
+    assert gauges.errors_total() == 42
+
+
+def test_the_saved_errors_are_loaded_once(gauges: Gauges) -> None:
+    gauges.load_errors(40)
+    assert gauges.errors_total() == 40
+
+    gauges.slot(0).errors = 2
+    gauges.load_errors(42)
+
+    assert gauges.errors_total() == 42
+
+
+@pytest.mark.parametrize(("saved", "total"), [(42, 42), (2, 2), (1, 2), (0, 2)])
+def test_errors_of_this_run_are_not_counted_twice(gauges: Gauges, saved: int, total: int) -> None:
+    """The database could not be read when the first worker started."""
+    gauges.slot(5).errors = 2
+
+    gauges.load_errors(saved)
+
+    assert gauges.errors_total() == total
+
+
+def test_a_start_without_saved_errors_is_a_start_that_was_loaded(gauges: Gauges) -> None:
+    gauges.load_errors(0)
+    gauges.slot(0).errors = 3
+    gauges.load_errors(1)
+
+    assert (gauges.errors_base, gauges.errors_total()) == (0, 3)
+
+
+def test_a_station_is_heard_again_and_again(gauges: Gauges) -> None:
+    gauges.hear(1, 5_000)
+    gauges.hear(1, 4_294_967_296_000)
+    assert [gauges.heard(station) for station in range(4)] == [0, 4_294_967_296_000, 0, 0]
+
+
+def test_silence_is_kept_per_station(gauges: Gauges) -> None:
+    gauges.set_silent_since(0, 7_000)
+    gauges.set_silent_since(3, 9_000)
+    gauges.set_silent_since(0, 0)
+
+    assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 9_000]
+
+
+def test_there_is_room_for_every_station(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask10x.system.gauges.STATIONS", STATIONS * 25)
+    gauges = Gauges()
+    gauges.hear(99, 1)
+    gauges.set_silent_since(99, 2)
+    gauges.slot(0).pid, gauges.slot(63).trouble = 4711, 1
+
+    assert (gauges.heard(99), gauges.silent_since(99)) == (1, 2)
+    assert (gauges.slot(0).pid, gauges.trouble(), gauges.heard(0)) == (4711, True, 0)
+    gauges.close()
+
+
+def test_a_station_that_does_not_exist_overwrites_nothing(gauges: Gauges) -> None:
+    with pytest.raises(IndexError):
+        gauges.hear(4, 1)
+    assert gauges.silent_since(0) == 0
+
+
+def test_closed_memory_cannot_be_read() -> None:
+    gauges = Gauges()
+    gauges.close()
+
+    with pytest.raises(ValueError, match="released"):
+        gauges.queue_length()

@@ -1,0 +1,123 @@
+"""The doors for sensors, seen through the test client; what only a real server shows is in e2e."""
+
+import logging
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.database.engine import Database
+from flask10x.recording.writer import Writer
+from tests.support.rows import select
+
+GOOD = {"pressure": "1013.25hPa", "temperature": "25,1 C", "device": "pico-1"}
+
+
+def test_a_reading_is_queued_and_stored(
+    client: FlaskClient, writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flask10x.web.ingest")
+    answer = client.post("/data", json=GOOD)
+    assert (answer.status_code, answer.json) == (200, {"status": "enqueued"})
+    assert caplog.messages == ["/data OK enqueued pressure=1013.25 temperature=25.1 queue_size=1"]
+    writer.step()
+    assert select(database.path, "SELECT endpoint, pressure, temperature FROM readings") == [
+        ("data", 1013.25, 25.1)
+    ]
+
+
+def test_every_bad_field_is_named(
+    client: FlaskClient, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post("/data2", json={"humidity": 101, "temperature": [], "co2": None})
+    assert answer.status_code == 400
+    assert answer.json == {
+        "error": "validation failed",
+        "details": {
+            "co2": "required field missing",
+            "temperature": "unsupported type: list",
+            "humidity": "above maximum 100",
+            "pressure": "required field missing",
+            "gas_res": "required field missing",
+        },
+    }
+    assert caplog.messages[0].startswith(
+        "/data2 validation error: {'co2': 'required field missing',"
+    )
+    assert writer.depth == 0
+
+
+def test_without_a_content_type_the_body_is_json(client: FlaskClient) -> None:
+    assert client.post("/data", data=b'{"pressure": 1, "temperature": 2}').status_code == 200
+
+
+def test_another_content_type_reads_as_an_empty_object(client: FlaskClient) -> None:
+    answer = client.post(
+        "/data", data=b'{"pressure": 1, "temperature": 2}', content_type="text/plain"
+    )
+    assert answer.status_code == 400
+    assert answer.json == {
+        "error": "validation failed",
+        "details": {
+            "pressure": "required field missing",
+            "temperature": "required field missing",
+        },
+        "hint": "Content-Type is text/plain: send application/json",
+    }
+
+
+def test_the_limit_of_a_body(client: FlaskClient, writer: Writer) -> None:
+    body = b'{"pressure": 1, "temperature": 2}'
+    exact = body + b" " * (65536 - len(body))
+    assert client.post("/data", data=exact).status_code == 200
+    answer = client.post("/data", data=exact + b" ")
+    assert (answer.status_code, answer.json) == (
+        413,
+        {"error": "body too large", "limit_bytes": 65536},
+    )
+    assert writer.depth == 1
+
+
+def test_a_stopping_worker_refuses(
+    client: FlaskClient, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.shut()
+    answer = client.post("/data", json=GOOD)
+    assert (answer.status_code, answer.json) == (503, {"status": "queued_failed"})
+    assert int(answer.headers["Retry-After"]) > 0
+    assert caplog.messages == ["/data refused: the service is stopping"]
+
+
+@pytest.mark.parametrize("endpoint", ["data", "data2", "data3", "data4"])
+def test_only_post(client: FlaskClient, endpoint: str) -> None:
+    answer = client.get(f"/{endpoint}")
+    assert (answer.status_code, answer.json) == (405, {"error": "method not allowed"})
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_no_redirect_for_a_trailing_slash(client: FlaskClient) -> None:
+    answer = client.post("/data/", json=GOOD)
+    assert (answer.status_code, answer.json) == (404, {"error": "not found"})
+
+
+def test_an_unexpected_failure_is_a_500_in_the_contracts_words(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("flask10x.readings.parse.parse", bug)
+    answer = client.post("/data", json=GOOD)
+    assert (answer.status_code, answer.json) == (500, {"error": "internal server error"})
+
+
+def test_a_full_queue(
+    client: FlaskClient, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    while not writer.full:
+        assert client.post("/data", json=GOOD).status_code == 200
+    answer = client.post("/data", json=GOOD)
+    assert (answer.status_code, answer.json) == (503, {"status": "queued_failed"})
+    assert answer.headers["Retry-After"]
+    assert caplog.messages[-1] == "/data refused: queue full, 5000 wait"
+    assert writer.step() == 500
+    assert client.post("/data", json=GOOD).status_code == 200

@@ -1,0 +1,90 @@
+"""Quick ranges, the neighbours of a range, and a wider one."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.history.parameters import HTML, parse_query
+from flask10x.web.ranges import LENGTH_MS, QUICK, Range, neighbours, quick_name, wider
+from tests.support.html import NINE
+
+HOUR = 3_600_000
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+def test_each_quick_range_is_as_long_as_it_says(settings: Settings) -> None:
+    for name, start in QUICK.items():
+        if start is not None:
+            query = parse_query([("from", start)], settings, NINE, HTML)
+            assert query.since is not None
+            assert NINE - query.since.ms == LENGTH_MS[name]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "name"),
+    [
+        ("-24h", "", "24h"),
+        ("-24h", "now", "24h"),
+        ("", "", "all"),
+        ("-24h", "2025-08-24", None),
+        ("-25h", "", None),
+    ],
+)
+def test_a_quick_range_is_known_by_its_parameters(start: str, end: str, name: str | None) -> None:
+    assert quick_name(start, end) == name
+
+
+def test_neighbours_touch_and_are_as_long(settings: Settings) -> None:
+    pairs = [("from", "2025-08-24 06:00"), ("to", "2025-08-24 06:59")]
+    query = parse_query(pairs, settings, NINE, HTML)
+    assert neighbours(query.since, query.until, NINE, TOKYO) == (
+        Range("2025-08-24 05:00:00", "2025-08-24 05:59:59"),
+        Range("2025-08-24 07:00:00", "2025-08-24 07:59:59"),
+    )
+    assert neighbours(query.since, query.until, NINE - 2 * HOUR - 1000, TOKYO)[1] is None
+    assert neighbours(None, query.until, NINE, TOKYO) == (None, None)
+
+
+def test_neighbours_in_an_hour_that_comes_twice_touch_too(settings: Settings) -> None:
+    new_york = replace(settings, timezone="America/New_York")
+    asked = [("from", "2025-11-02T05:30Z"), ("to", "2025-11-02T06:29Z")]
+    for _ in range(3):
+        query = parse_query(asked, new_york, NINE + 365 * 24 * HOUR, HTML)
+        assert query.since and query.until
+        _, later = neighbours(query.since, query.until, NINE + 365 * 24 * HOUR, new_york.zone)
+        assert later is not None
+        asked = [("from", later.start), ("to", later.end)]
+        after = parse_query(asked, new_york, NINE, HTML)
+        assert after.since and after.until
+        assert after.since.ms == query.until.ms + 1
+        assert after.until.ms - after.since.ms == HOUR - 1
+
+
+def test_before_1970_there_is_nothing(settings: Settings) -> None:
+    query = parse_query([("from", "1980-01-01")], settings, NINE, HTML)
+    assert neighbours(query.since, None, NINE, TOKYO) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("start", "newest_hours_ago", "expected"),
+    [
+        ("-1h", 3, "6h"),
+        ("-1h", 0.5, "6h"),
+        ("-6h", 50, "7d"),
+        ("-1h", 24 * 400, "all"),
+        ("-2w", 400, "30d"),
+        ("-1h", None, "all"),
+    ],
+)
+def test_a_wider_range_reaches_the_newest_reading(
+    settings: Settings, start: str, newest_hours_ago: float | None, expected: str
+) -> None:
+    query = parse_query([("from", start)], settings, NINE, HTML)
+    newest = None if newest_hours_ago is None else NINE - round(newest_hours_ago * HOUR)
+    assert wider(query, newest, NINE) == expected
+
+
+def test_nothing_is_wider_than_everything(settings: Settings) -> None:
+    assert wider(parse_query([], settings, NINE, HTML), NINE, NINE) is None

@@ -1,0 +1,213 @@
+"""Health, readiness, metrics."""
+
+import sqlite3
+import threading
+import time
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.readings.parse import Reading
+from flask10x.recording.writer import Writer
+from flask10x.runtime.store import Store
+from flask10x.system.gauges import Gauges
+from flask10x.web.app import create_app
+from tests.support.html import words
+from tests.support.rows import execute, pico
+
+
+def test_the_root_answers(client: FlaskClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert b"/data4" in answer.data
+    assert "gas_res" in answer.text
+    assert "/data2 Bedroom MH-Z19, BME680 co2 ppm" in words(answer.text)
+
+
+def test_health(client: FlaskClient) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+def test_ready(client: FlaskClient) -> None:
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"status": "ready", "queue_oldest_seconds": None},
+    )
+
+
+def test_not_ready_while_the_database_is_locked(client: FlaskClient, database: Database) -> None:
+    store: Store = client.application.extensions["flask10x"]
+    event.listen(store.database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout=1"))
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json == {
+        "status": "not ready",
+        "reasons": ["the database cannot be written: SQLITE_BUSY: database is locked"],
+        "queue_oldest_seconds": None,
+    }
+    other.execute("ROLLBACK")
+    other.close()
+    assert client.get("/readyz").status_code == 200
+
+
+def test_not_ready_with_a_full_queue(client: FlaskClient, writer: Writer) -> None:
+    while not writer.full:
+        writer.submit(pico(1))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert answer.json["reasons"] == ["the queue is full: 5000 readings wait"]
+
+
+def test_not_ready_when_another_worker_is_in_trouble(client: FlaskClient, store: Store) -> None:
+    store.gauges.slot(7).trouble = 1
+    answer = client.get("/readyz")
+    assert answer.json is not None
+    assert answer.json["reasons"] == ["another worker cannot store readings"]
+
+
+def test_not_ready_without_a_writer(client: FlaskClient, writer: Writer) -> None:
+    writer.dead = True
+    answer = client.get("/readyz")
+    assert answer.json is not None
+    assert answer.json["reasons"] == ["the writer thread has died"]
+
+
+def test_metrics_of_an_empty_store(client: FlaskClient) -> None:
+    nothing = dict.fromkeys(["data", "data2", "data3", "data4"])
+    assert client.get("/metrics").json == {
+        "queue_length": 0,
+        "queue_warn_threshold": 4000,
+        "write_success_total": 0,
+        "write_error_total": 0,
+        "last_received": nothing,
+        "inactivity_seconds": nothing,
+        "inactivity_warn_threshold_sec": 120,
+    }
+
+
+def test_readiness_tells_how_long_the_oldest_reading_has_waited(
+    client: FlaskClient, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.submit(pico(1))
+    oldest_ms = time.monotonic_ns() // 1_000_000
+    monkeypatch.setattr(time, "monotonic_ns", lambda: (oldest_ms + 2500) * 1_000_000)
+    found = client.get("/readyz").json
+    assert found is not None
+    assert 2.5 <= found["queue_oldest_seconds"] < 3.5
+    writer.step()
+    found = client.get("/readyz").json
+    assert found is not None
+    assert found["queue_oldest_seconds"] is None
+
+
+def test_metrics_come_from_the_database(
+    client: FlaskClient, writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data3', 1756000000000)",
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data', 1756000000999)",
+        "INSERT INTO counters VALUES ('write_errors', 3)",
+    )
+    writer.submit(Reading("data2", 1_756_000_060_000, (1.0, 2.0, 3.0, 4.0, 5.0)))
+    monkeypatch.setattr(time, "time_ns", lambda: 1_756_000_100_500_000_000)
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["queue_length"] == 1
+    assert found["write_success_total"] == 2
+    assert found["write_error_total"] == 3
+    assert found["last_received"] == {
+        "data": "2025-08-24 10:46:40",
+        "data2": None,
+        "data3": "2025-08-24 10:46:40",
+        "data4": None,
+    }
+    silence = found["inactivity_seconds"]
+    assert (silence["data"], silence["data3"], silence["data4"]) == (99, 100, None)
+
+
+def test_silence_is_counted_from_the_last_accepted_reading(
+    client: FlaskClient, writer: Writer, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wall clock, here a day wrong, has no say; nor does a reading that is stored later."""
+    writer.submit(pico(1, 1_756_000_000_000))
+    writer.step()
+    gauges.hear(0, 5_000_000)
+    gauges.hear(1, 5_100_001)
+    gauges.hear(2, 9_999_999)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_756_086_400_000_000_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 5_101_000_000_000)
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["last_received"]["data"] == "2025-08-24 10:46:40"
+    assert found["last_received"]["data2"] is None
+    assert found["inactivity_seconds"] == {"data": 101, "data2": 0, "data3": 0, "data4": None}
+
+
+def test_every_worker_counts_silence_alike(
+    client: FlaskClient, settings: Settings, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = create_app(settings, gauges, slot_number=1)
+    gauges.hear(3, 5_000_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 5_145_000_000_000)
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["inactivity_seconds"]["data4"] == 145
+    assert other.test_client().get("/metrics").json == found
+    other_store: Store = other.extensions["flask10x"]
+    other_store.close()
+
+
+def test_a_clock_that_ran_ahead_gives_no_negative_silence(
+    client: FlaskClient, database: Database
+) -> None:
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data', 4000000000000)",
+    )
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["inactivity_seconds"]["data"] == 0
+
+
+def test_the_total_stays_when_the_rows_go(
+    client: FlaskClient, writer: Writer, database: Database
+) -> None:
+    writer.submit(pico(1))
+    writer.step()
+    execute(database.path, "DELETE FROM readings")
+    found = client.get("/metrics").json
+    assert found is not None
+    assert found["write_success_total"] == 1
+    assert found["last_received"]["data"] is None
+
+
+def test_a_second_worker_adds_no_errors_that_the_first_has_saved(
+    client: FlaskClient, store: Store, settings: Settings, database: Database
+) -> None:
+    execute(database.path, "INSERT INTO counters VALUES ('write_errors', 40)")
+    store.open()
+    store.gauges.slot(0).errors = 2
+    execute(database.path, "UPDATE counters SET value = 42")
+    other = Store(settings, store.gauges, 1)
+    other.open()
+    found = client.get("/metrics").json
+    other.close()
+    assert found is not None
+    assert found["write_error_total"] == 42
+
+
+def test_an_open_store_has_its_threads_and_ends_them(store: Store, client: FlaskClient) -> None:
+    store.open()
+    names = {thread.name for thread in threading.enumerate()}
+    assert {"writer", "monitor"} <= names
+    assert client.post("/data", json={"pressure": 1, "temperature": 2}).status_code == 200
+    assert store.close() == 0

@@ -1,0 +1,88 @@
+"""Both languages say the same things, and nothing that nobody says."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from flask10x.history.operators import OPERATORS
+from flask10x.readings.stations import COLUMNS, STATIONS
+from flask10x.web.ranges import QUICK
+from flask10x.web.texts import english, japanese
+from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
+
+PACKAGE = Path(english.__file__).parents[1]
+# Keys whose end comes from a table of the program.
+FAMILIES = {
+    "column": set(COLUMNS),
+    "station": {station.endpoint for station in STATIONS},
+    "operator": set(OPERATORS),
+    "range": set(QUICK) | {"title", "earlier", "later"},
+    "theme": {"auto", "light", "dark"},
+    "state": {"receiving", "silent", "never"},
+    "order": {"asc", "desc"},
+    "age": {"before", "after"},
+    "silent": {"before", "after"},
+    "span": set(),
+}
+UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
+for family in ("age", "silent", "span"):
+    FAMILIES[family] |= UNITS_OF_TIME
+
+
+def test_both_languages_have_the_same_keys_in_the_same_order() -> None:
+    assert list(english.TEXTS) == list(japanese.TEXTS)
+
+
+@pytest.mark.parametrize("key", english.TEXTS)
+def test_both_languages_take_the_same_values(key: str) -> None:
+    def names(text: str) -> set[str]:
+        return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+    assert names(english.TEXTS[key]) == names(japanese.TEXTS[key])
+
+
+@pytest.mark.parametrize("key", english.TEXTS)
+def test_every_text_is_used(key: str) -> None:
+    family, _, end = key.partition(".")
+    if family == "field":
+        # `captions.label` and the form look them up by the parameter's name.
+        return
+    if family in FAMILIES:
+        assert end in FAMILIES[family]
+        return
+    sources = [*PACKAGE.glob("templates/*.html"), *PACKAGE.glob("static/*.js")]
+    sources += [p for p in PACKAGE.rglob("*.py") if p.stem not in ("english", "japanese")]
+    assert any(re.search(rf"""["']{re.escape(key)}["']""", p.read_text()) for p in sources)
+
+
+def test_every_family_is_whole() -> None:
+    for family, ends in FAMILIES.items():
+        assert {f"{family}.{end}" for end in ends} <= english.TEXTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s ago"),
+        (119, "119 s ago"),
+        (120, "2 min ago"),
+        (7199, "119 min ago"),
+        (7200, "2 h ago"),
+        (172_799, "47 h ago"),
+        (259_300, "3 d ago"),
+    ],
+)
+def test_an_age_is_said_in_its_handiest_unit(seconds: int, said: str) -> None:
+    assert ENGLISH.lasting("age", seconds) == said
+
+
+def test_japanese_ages() -> None:
+    assert JAPANESE.lasting("age", 12) == "12秒前"
+    assert JAPANESE.lasting("silent", 3 * 86_400) == "3日前から受信なし"
+
+
+def test_an_unknown_key_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Texts("ja")("no.such")
