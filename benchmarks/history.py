@@ -37,10 +37,10 @@ from flask10x.history import charts as series
 from flask10x.history import pages as queries
 from flask10x.history import rollup_check, rollups, search
 from flask10x.history.charts import Chart
-from flask10x.history.pages import Page
+from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import JSON, SERIES, View, parse_query
 from flask10x.history.query import Query
-from flask10x.history.statements import asked, kind_of_end, page_statement, parameters_of
+from flask10x.history.statements import kind_of_end, page_statement, parameters_of, statement_key
 
 FIRST_MS = 1_600_000_000_000
 # Four stations, each every 20 s.
@@ -132,19 +132,19 @@ class History:
         for _ in range(PAGES + 1):
             for place, cursor in enumerate(cursors):
                 query = self.ask(text, JSON, order="desc", limit=PAGE_ROWS, cursor=cursor)
-                found: list[Page] = []
+                found: list[HistoryPage] = []
                 times[place].append(timed(lambda: found.append(self._page(query))))  # noqa: B023
                 cursors[place] = found[0].next or cursor
         return times[0][1:], times[1][1:]
 
-    def _page(self, query: Query) -> Page:
+    def _page(self, query: Query) -> HistoryPage:
         with self._database.reader.begin() as connection:
             return queries.page(connection, query)
 
     def by_offset(self, text: str, page: int) -> tuple[Took, Cursor]:
         """How long the page takes with OFFSET, and the cursor at which it begins."""
         query = self.ask(text, JSON, order="desc")
-        branches, shape, values = asked(query)
+        branches, shape, values = statement_key(query)
         low, high = kind_of_end(query.since), kind_of_end(query.until)
         statement = page_statement(branches, shape, low, high, True).offset(page * PAGE_ROWS - 1)
         values |= parameters_of("low", query.since) | parameters_of("high", query.until)
@@ -160,7 +160,7 @@ class History:
         times, cursor = [], None
         for _ in range(pages + 1):
             query = self.ask(text, JSON, order="desc", limit=PAGE_ROWS, cursor=cursor)
-            found: list[Page] = []
+            found: list[HistoryPage] = []
             times.append(timed(lambda: found.append(self._page(query))))  # noqa: B023
             cursor = found[0].next
         return times[1:]

@@ -16,7 +16,7 @@ from flask10x.database.engine import Database
 from flask10x.database.file import existing_database
 from flask10x.errors import SchemaError
 from flask10x.export.append import dry_run, export
-from flask10x.export.outcome import Outcome
+from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.readings.stations import STATIONS, Station
@@ -25,7 +25,7 @@ from flask10x.system.locks import FileLock, lock_path
 # Two exports at once would write the same rows; this status tells cron's mail which it was.
 ALREADY_RUNNING_STATUS = 3
 
-Action = Callable[[Settings, Database, Sequence[Station]], list[Outcome]]
+Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 
 
 @click.command()

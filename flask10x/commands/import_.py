@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.commands.progress import progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
 from flask10x.database.file import existing_database
 from flask10x.database.tables import imports
 from flask10x.errors import Flask10xError, SchemaError
-from flask10x.importing.importer import Outcome, import_file
+from flask10x.importing.importer import ImportOutcome, import_file
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.system.disk import size
 from flask10x.system.locks import FileLock, lock_path
@@ -98,7 +99,7 @@ def _failed(file: Path, reason: str) -> int:
     return FAILED_STATUS
 
 
-def _say(outcome: Outcome) -> int:
+def _say(outcome: ImportOutcome) -> int:
     if outcome.missing:
         click.echo(f"{outcome.name}: it has no column {', '.join(outcome.missing)}", err=True)
     click.echo(str(outcome))

@@ -12,13 +12,14 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
 from flask10x.database.file import existing_database
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
-from flask10x.recording.replay import Outcome, replay
+from flask10x.recording.replay import ReplayOutcome, replay
 
 LISTED_ROWS = 20
 # A list shows one line for each reading; `show` has the rest.
@@ -58,7 +59,7 @@ def list_command(
     if not everything:
         selection = replace(selection, replayed=False)
     with _database(config) as database, database.reader.begin() as connection:
-        page = rejected.listed(connection, selection, None, limit)
+        page = rejected.page(connection, selection, None, limit)
     for kept in page.rows:
         click.echo(_line(config, kept))
     if not page.rows:
@@ -74,7 +75,7 @@ def show_command(number: int, only_body: bool) -> None:
     """Show everything that is known of one refused reading."""
     config = settings.load()
     with _database(config) as database, database.reader.begin() as connection:
-        kept = rejected.one(connection, number)
+        kept = rejected.by_id(connection, number)
     if kept is None:
         raise click.ClickException(f"there is no rejected reading {number}")
     if only_body:
@@ -182,7 +183,7 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
 def _missing(database: Database, numbers: set[int]) -> list[int]:
     """Those that are in the table no more, or never were."""
     with database.reader.begin() as connection:
-        return [number for number in sorted(numbers) if rejected.one(connection, number) is None]
+        return [number for number in sorted(numbers) if rejected.by_id(connection, number) is None]
 
 
 def _line(config: Settings, kept: Kept) -> str:
@@ -208,7 +209,7 @@ def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
     yield "", rejected.text_of(kept.body)
 
 
-def _report(outcomes: list[Outcome], stored: str) -> None:
+def _report(outcomes: list[ReplayOutcome], stored: str) -> None:
     good = sum(outcome.good for outcome in outcomes)
     click.echo(f"{good} {stored}, {len(outcomes) - good} still refused")
     reasons = Counter(

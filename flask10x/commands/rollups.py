@@ -9,12 +9,13 @@ from flask10x.commands.options import only_one
 from flask10x.commands.progress import progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, last_id, reason_of
+from flask10x.database.engine import Database, last_id
+from flask10x.database.error_codes import reason_of
 from flask10x.database.file import existing_database
 from flask10x.errors import Flask10xError
 from flask10x.history import rollup_check, rollups
 from flask10x.history.buckets import HOUR_MS
-from flask10x.history.rollup_check import Difference
+from flask10x.history.rollup_check import RollupDifference
 from flask10x.history.rollups import Sums
 from flask10x.readings.times import local_text
 from flask10x.system.wording import amount
@@ -77,7 +78,7 @@ def _verify(config: Settings, database: Database) -> int:
     return 1 if differences else 0
 
 
-def _text(config: Settings, difference: Difference) -> str:
+def _text(config: Settings, difference: RollupDifference) -> str:
     endpoint, hour = difference.hour
     when = local_text(hour * HOUR_MS, config.zone)
     stored, computed = map(_short, (difference.stored, difference.computed))

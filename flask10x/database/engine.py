@@ -1,4 +1,4 @@
-"""What only SQLite knows: engines, pragmas, the meaning of its error codes.
+"""What only SQLite knows: engines, pragmas, transactions.
 
 WAL mode lets pages be read while a batch is committed (https://www.sqlite.org/wal.html). SQLite
 3.7.0 to 3.51.2 can lose committed rows when two connections commit or checkpoint at the same
@@ -10,7 +10,7 @@ import ctypes
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
+from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
 from flask10x.errors import DatabaseDamaged, LockTimeout, QueryTooLong
 from flask10x.system.locks import FileLock, lock_path
 
@@ -39,6 +40,10 @@ FRAME_HEADER_BYTES = 24
 WRITE_BUSY_TIMEOUT_MS = 1000
 # Readers wait only while the first connection after a crash recovers the WAL.
 READ_BUSY_TIMEOUT_MS = 5000
+# A checkpoint on a slow card can hold the commit lock for longer than one wait; a whole night's
+# export is too much to lose to it.
+COMMIT_TRIES = 10
+COMMIT_PAUSE_SEC = 0.2
 # How many steps of its machine SQLite makes between two looks at the clock, each of which needs
 # Python's lock. A scan makes four steps a row, so that is every 25,000 rows, about 1 ms on a PC;
 # beside a scan of 40 ms the looks can't be measured.
@@ -46,14 +51,8 @@ STEPS_BETWEEN_LOOKS = 100_000
 # The last release in which two connections can lose committed rows.
 LAST_AFFECTED_SQLITE = (3, 51, 2)
 
-# Codes that speak of one row; every other code speaks of the store, and the batch is kept.
-ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
-
 # What belongs to a database file beside it. Committed rows may be in the first two only.
 WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
-
-# Codes that say that the file itself is broken; every other one may pass.
-DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 # Without these SQLite makes a new, empty database where it finds none.
 ONLY_EXISTING = {"uri": "true", "mode": "rw"}
@@ -88,6 +87,24 @@ class Database:
             raise DatabaseDamaged(self.damage.reason)
         with self._locked(), self.writer.begin() as connection:
             yield connection
+
+    def commit_change(
+        self, change: Callable[[Connection], None], tries: int = COMMIT_TRIES
+    ) -> None:
+        """Make the change in a transaction, and wait some seconds for others who write.
+
+        `change` is called once for each try. Raises DatabaseDamaged, LockTimeout or
+        sqlalchemy.exc.DBAPIError; then nothing of it is stored.
+        """
+        for left in reversed(range(tries)):
+            try:
+                with self.commit() as connection:
+                    change(connection)
+                return
+            except (LockTimeout, DBAPIError) as error:
+                if not left or not is_busy(error):
+                    raise
+                time.sleep(COMMIT_PAUSE_SEC)
 
     @contextmanager
     def query(self, times: int = 1) -> Iterator[Connection]:
@@ -160,30 +177,6 @@ def database_path(settings: Settings) -> Path:
     The lock files lie beside it: under two names for one file they would be two sets of locks.
     """
     return Path(make_url(settings.database_url).database or "").resolve()
-
-
-def kind_of(error: BaseException) -> Literal["row", "store"]:
-    """Whether an error of a commit speaks of one row or of the store as a whole.
-
-    Decided by `sqlite_errorname` (https://www.sqlite.org/rescode.html). Values that Python can't
-    hand to SQLite (too large, lone surrogates) carry no code and speak of a row.
-    """
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(origin, OverflowError | UnicodeError):
-        return "row"
-    return "row" if code_of(error).startswith(ROW_ERRORS) else "store"
-
-
-def code_of(error: BaseException) -> str:
-    """The name of SQLite's result code, `SQLITE_BUSY` or the like, else the error's class."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
-
-
-def reason_of(error: BaseException) -> str:
-    """A short text for people: the code and SQLite's own words."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    return f"{code_of(error)}: {origin}"
 
 
 def _never_close(*engines: Engine) -> None:

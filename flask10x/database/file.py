@@ -7,13 +7,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import (
-    READ_BUSY_TIMEOUT_MS,
-    WRITE_BUSY_TIMEOUT_MS,
-    code_of,
-    database_path,
-    reason_of,
-)
+from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS, database_path
+from flask10x.database.error_codes import code_of, reason_of
 from flask10x.errors import SchemaError
 
 # How often Python gets to see a Ctrl+C during a statement that runs for minutes.

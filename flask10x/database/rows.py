@@ -10,7 +10,7 @@ from flask10x.database.tables import readings
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import COLUMNS, STATIONS
 
-Row = tuple[Any, ...]
+InsertRow = tuple[Any, ...]
 
 NAMES = ("endpoint", "received_at", *COLUMNS)
 _PLACES = {s.endpoint: [COLUMNS.index(column) for column in s.columns] for s in STATIONS}
@@ -37,7 +37,7 @@ COUNT_EQUAL = (
 )
 
 
-def row_of(reading: Reading) -> Row:
+def row_of(reading: Reading) -> InsertRow:
     """The reading as parameters of `INSERT`; columns of other stations are None."""
     cells: list[float | None] = [None] * len(COLUMNS)
     for place, value in zip(_PLACES[reading.endpoint], reading.values, strict=True):
@@ -45,7 +45,7 @@ def row_of(reading: Reading) -> Row:
     return (reading.endpoint, reading.received_at, *cells)
 
 
-def reading_of(row: Row) -> Reading:
+def reading_of(row: InsertRow) -> Reading:
     """The reading that `row_of` has made this row of."""
     endpoint, received_at, *cells = row
     return Reading(endpoint, received_at, tuple([cells[place] for place in _PLACES[endpoint]]))

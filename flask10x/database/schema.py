@@ -6,7 +6,8 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import revisions
-from flask10x.database.engine import DAMAGE_ERRORS, code_of, database_path, reason_of
+from flask10x.database.engine import database_path
+from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.file import open_read_only
 from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
 

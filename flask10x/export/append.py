@@ -14,10 +14,10 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import intents
 from flask10x.export import position as positions
-from flask10x.export.checks import NOTHING, Target, settle
+from flask10x.export.checks import NOTHING, Target, resume_position
 from flask10x.export.file import CsvFile, forget_kept, make_folder
 from flask10x.export.intents import Resolution, fresh_path
-from flask10x.export.outcome import Outcome, for_each
+from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
@@ -40,7 +40,7 @@ class Piece:
 
 def export(
     settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
-) -> list[Outcome]:
+) -> list[FileOutcome]:
     """Bring every file up to date; a file that fails does not keep the others from theirs.
 
     The database must have been opened with `synchronous=FULL`, and the caller holds the lock
@@ -51,36 +51,36 @@ def export(
 
 def dry_run(
     settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
-) -> list[Outcome]:
+) -> list[FileOutcome]:
     """What `export` would do; writes nothing."""
     return for_each(settings, database, stations, _foresee)
 
 
-def _follow(database: Database, target: Target) -> Outcome:
+def _follow(database: Database, target: Target) -> FileOutcome:
     """Mend what an interrupted export left, then append the new rows."""
     state = positions.load(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
         found = intents.resolve(target, file, state)
         if state.intent is not None:
             _mend(database, target, file, found, state.intent)
-        position = settle(target, file, found.position)
+        position = resume_position(target, file, found.position)
         rows = _append_all(database, target, file, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    return Outcome(
+    return FileOutcome(
         target.path, _text(f"{amount(rows, 'row')} appended", state, position, found), rows
     )
 
 
-def _foresee(database: Database, target: Target) -> Outcome:
+def _foresee(database: Database, target: Target) -> FileOutcome:
     state = positions.load(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
         found = intents.resolve(target, file, state)
         position = found.position
         if position is None or found.cut_to is None:
-            position = settle(target, file, position)
+            position = resume_position(target, file, position)
     rows = target.rows.count(target.rows.new(position.last_id))
     text = _text(f"{amount(rows, 'row')} would be appended", state, position, found)
-    return Outcome(target.path, text, rows)
+    return FileOutcome(target.path, text, rows)
 
 
 def _mend(

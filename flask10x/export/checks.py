@@ -51,7 +51,7 @@ def begun(target: Target, last_id: int) -> Position:
     return Position(first_id=last_id, last_id=last_id, begin_bytes=begin, mark=NOTHING)
 
 
-def settle(target: Target, file: CsvFile | None, position: Position | None) -> Position:
+def resume_position(target: Target, file: CsvFile | None, position: Position | None) -> Position:
     """Where to go on in the file; its `mark` is None when there is nothing to append.
 
     A file that is not there (new, or moved away for archiving) begins anew. Raises ExportError

@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
 from flask10x.export.checks import Target
 from flask10x.export.rows import FileRows
@@ -15,7 +16,7 @@ from flask10x.readings.stations import Station
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FileOutcome:
     """What became of one file, in words for people."""
 
     path: Path
@@ -31,8 +32,8 @@ def for_each(
     settings: Settings,
     database: Database,
     stations: Iterable[Station],
-    do: Callable[[Database, Target], Outcome],
-) -> list[Outcome]:
+    do: Callable[[Database, Target], FileOutcome],
+) -> list[FileOutcome]:
     """What `do` makes of each station's file; errors of ours and of the store become outcomes."""
     return [_outcome(settings, database, station, do) for station in stations]
 
@@ -41,15 +42,15 @@ def _outcome(
     settings: Settings,
     database: Database,
     station: Station,
-    do: Callable[[Database, Target], Outcome],
-) -> Outcome:
+    do: Callable[[Database, Target], FileOutcome],
+) -> FileOutcome:
     path = settings.csv_dir / station.csv_name
     try:
         return do(database, Target(station, path, settings.zone, FileRows(database, station)))
     except Flask10xError as error:
-        return Outcome(path, str(error), failed=True)
+        return FileOutcome(path, str(error), failed=True)
     except OSError as error:
         where = f": {error.filename}" if error.filename not in (None, str(path)) else ""
-        return Outcome(path, f"cannot be read or written: {error.strerror}{where}", failed=True)
+        return FileOutcome(path, f"cannot be read or written: {error.strerror}{where}", failed=True)
     except DBAPIError as error:
-        return Outcome(path, f"the database cannot be used: {reason_of(error)}", failed=True)
+        return FileOutcome(path, f"the database cannot be used: {reason_of(error)}", failed=True)

@@ -3,22 +3,13 @@
 The tables `exports` and `export_intents`; what the columns mean is said in `tables.py`.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.exc import DBAPIError
 
-from flask10x.database.engine import Database, code_of
+from flask10x.database.engine import Database
 from flask10x.database.tables import export_intents, exports
-from flask10x.errors import LockTimeout
 from flask10x.export.file import Mark
-
-# A checkpoint on a slow card can hold the commit lock for longer than one wait; a whole night is
-# too much to lose to it.
-COMMIT_TRIES = 10
-PAUSE_SEC = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +67,7 @@ def save(database: Database, name: str, state: State) -> None:
         if state.intent is not None:
             connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
 
-    commit(database, change)
+    database.commit_change(change)
 
 
 def _position(connection: Connection, name: str) -> Position | None:
@@ -103,20 +94,3 @@ def _columns(position: Position) -> dict[str, int]:
     columns = asdict(position)
     mark: dict[str, int] | None = columns.pop("mark")
     return columns | (mark or {})
-
-
-def commit(database: Database, change: Callable[[Connection], None]) -> None:
-    """Make the change in a transaction, and wait some seconds for others who write.
-
-    Raises LockTimeout or sqlalchemy.exc.DBAPIError when it could not be done.
-    """
-    for left in reversed(range(COMMIT_TRIES)):
-        try:
-            with database.commit() as connection:
-                change(connection)
-            return
-        except (LockTimeout, DBAPIError) as error:
-            busy = isinstance(error, LockTimeout) or code_of(error).startswith("SQLITE_BUSY")
-            if not busy or not left:
-                raise
-            time.sleep(PAUSE_SEC)

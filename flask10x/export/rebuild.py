@@ -23,9 +23,9 @@ from flask10x.export import refusals
 from flask10x.export.checks import Target
 from flask10x.export.file import CsvFile, Mark, keep, make_folder
 from flask10x.export.intents import fresh_path
-from flask10x.export.outcome import Outcome, for_each
+from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State
-from flask10x.export.rows import Span
+from flask10x.export.rows import IdSpan
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
@@ -89,7 +89,7 @@ def rebuild(
     stations: Sequence[Station] = STATIONS,
     *,
     whole: bool = False,
-) -> list[Outcome]:
+) -> list[FileOutcome]:
     """Write each station's file afresh, imported rows included.
 
     A file that was begun anew, after archiving, is rebuilt from there; `whole` is for everything
@@ -99,7 +99,7 @@ def rebuild(
     return for_each(settings, database, stations, partial(_rebuild, whole=whole))
 
 
-def _rebuild(database: Database, target: Target, *, whole: bool) -> Outcome:
+def _rebuild(database: Database, target: Target, *, whole: bool) -> FileOutcome:
     state = positions.load(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         path = fresh_path(target.path)
@@ -114,7 +114,7 @@ def _rebuild(database: Database, target: Target, *, whole: bool) -> Outcome:
             path.unlink(missing_ok=True)
             raise
         result = _put_in_place(database, target, state, old, position, fresh)
-    return Outcome(target.path, f"{amount(fresh.rows, 'row')} {result}", fresh.rows)
+    return FileOutcome(target.path, f"{amount(fresh.rows, 'row')} {result}", fresh.rows)
 
 
 def _aim(target: Target, known: Position | None) -> Position:
@@ -127,7 +127,7 @@ def _aim(target: Target, known: Position | None) -> Position:
     )
 
 
-def _write(target: Target, old: CsvFile | None, spans: list[Span], path: Path) -> Fresh:
+def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path) -> Fresh:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
     digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
     path.unlink(missing_ok=True)
@@ -148,7 +148,7 @@ def _write(target: Target, old: CsvFile | None, spans: list[Span], path: Path) -
     return Fresh(size, rows, checksum, digest.hexdigest(), same)
 
 
-def _data(target: Target, spans: list[Span]) -> Iterator[tuple[bytes, int]]:
+def _data(target: Target, spans: list[IdSpan]) -> Iterator[tuple[bytes, int]]:
     yield target.header, 0
     lines = Lines(target.zone)
     for page in target.rows.pages(spans):
@@ -163,7 +163,7 @@ def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
         os.fchown(file.fileno(), status.st_uid, status.st_gid)
 
 
-def _check_rows(target: Target, old: CsvFile, spans: list[Span], same_bytes: int) -> None:
+def _check_rows(target: Target, old: CsvFile, spans: list[IdSpan], same_bytes: int) -> None:
     """Raises ExportError when a row of the old file would not be in the new one as often."""
     unknown, older, recent = Lost(), Lost(), Recent()
     for number, line, differs in _lines(target, old, same_bytes):

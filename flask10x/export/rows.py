@@ -25,7 +25,7 @@ PAGE_ROWS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class IdSpan:
     """The station's rows with `after < id <= until`."""
 
     after: int
@@ -45,26 +45,28 @@ class Import:
     after_id: int
 
 
-def live(after: int, until: int, ranges: list[Import]) -> Iterator[Span]:
+def live(after: int, until: int, ranges: list[Import]) -> Iterator[IdSpan]:
     """The spans of live readings with `after < id <= until`."""
     for taken in sorted(ranges, key=lambda found: found.first_id):
         if taken.last_id <= after or taken.first_id > until:
             continue
         if taken.first_id - 1 > after:
-            yield Span(after, taken.first_id - 1)
+            yield IdSpan(after, taken.first_id - 1)
         after = taken.last_id
     if until > after:
-        yield Span(after, until)
+        yield IdSpan(after, until)
 
 
-def in_file_order(first_id: int, last_id: int, import_id: int, ranges: list[Import]) -> list[Span]:
+def in_file_order(
+    first_id: int, last_id: int, import_id: int, ranges: list[Import]
+) -> list[IdSpan]:
     """The spans of a file that begins after `first_id` and has imports up to `import_id`."""
-    spans: list[Span] = []
+    spans: list[IdSpan] = []
     done = first_id
     for placed in sorted(ranges, key=lambda found: (found.after_id, found.id)):
         if placed.id <= import_id and (placed.after_id > first_id or first_id == 0):
             spans += live(done, placed.after_id, ranges)
-            spans.append(Span(placed.first_id - 1, placed.last_id))
+            spans.append(IdSpan(placed.first_id - 1, placed.last_id))
             done = max(done, placed.after_id)
     return [*spans, *live(done, last_id, ranges)]
 
@@ -91,27 +93,27 @@ class FileRows:
         """The newest import."""
         return max((found.id for found in self.imports), default=0)
 
-    def new(self, last_id: int) -> list[Span]:
+    def new(self, last_id: int) -> list[IdSpan]:
         """What is to be appended to a file that has come to `last_id`."""
         return list(live(last_id, self.head, self.imports))
 
-    def between(self, from_id: int, to_id: int) -> list[Span]:
+    def between(self, from_id: int, to_id: int) -> list[IdSpan]:
         """What one append took."""
         return list(live(from_id, to_id, self.imports))
 
-    def of_file(self, first_id: int, last_id: int, import_id: int) -> list[Span]:
+    def of_file(self, first_id: int, last_id: int, import_id: int) -> list[IdSpan]:
         """What a file holds, in its order."""
         return in_file_order(first_id, last_id, import_id, self.imports)
 
-    def imported(self, after_import: int) -> list[Span]:
+    def imported(self, after_import: int) -> list[IdSpan]:
         """What was imported after that import."""
         return [
-            Span(found.first_id - 1, found.last_id)
+            IdSpan(found.first_id - 1, found.last_id)
             for found in self.imports
             if found.id > after_import
         ]
 
-    def pages(self, spans: list[Span]) -> Iterator[list[LogRow]]:
+    def pages(self, spans: list[IdSpan]) -> Iterator[list[LogRow]]:
         """The rows of the spans: lists of (id, received_at, values...), none empty."""
         for span in spans:
             after = span.after
@@ -121,7 +123,7 @@ class FileRows:
                     break
                 after = page[-1][0]
 
-    def count(self, spans: list[Span]) -> int:
+    def count(self, spans: list[IdSpan]) -> int:
         """How many rows the spans have."""
         query = _of_station(self.station, (func.count(),))
         with self._database.reader.begin() as connection:

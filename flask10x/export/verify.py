@@ -15,9 +15,9 @@ from flask10x.database.engine import Database
 from flask10x.export import position as positions
 from flask10x.export.checks import NOTHING, Target
 from flask10x.export.file import CsvFile, Mark
-from flask10x.export.outcome import Outcome, for_each
+from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State
-from flask10x.export.rows import Span
+from flask10x.export.rows import IdSpan
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
@@ -60,7 +60,7 @@ class Seen:
 
 def verify(
     settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
-) -> list[Outcome]:
+) -> list[FileOutcome]:
     """Compare each station's file with the database; the caller holds the lock `export`.
 
     An outcome is `failed` when the file differs, when it is gone though it was exported to, and
@@ -69,14 +69,14 @@ def verify(
     return for_each(settings, database, stations, _verify)
 
 
-def _verify(database: Database, target: Target) -> Outcome:
+def _verify(database: Database, target: Target) -> FileOutcome:
     state, seen = positions.load(database, target.name), Seen()
     try:
         with CsvFile.open(target.path, write=False) or nullcontext() as file:
             _compare(target, file, state, seen)
     except Difference as difference:
-        return Outcome(target.path, f"{seen}; DIFFERENT: {difference}", seen.rows, failed=True)
-    return Outcome(target.path, "; ".join((f"{seen}, equal", *seen.notes)), seen.rows)
+        return FileOutcome(target.path, f"{seen}; DIFFERENT: {difference}", seen.rows, failed=True)
+    return FileOutcome(target.path, "; ".join((f"{seen}, equal", *seen.notes)), seen.rows)
 
 
 def _compare(target: Target, file: CsvFile | None, state: State, seen: Seen) -> None:
@@ -168,7 +168,7 @@ def _compare_own(target: Target, file: CsvFile, position: Position, mark: Mark, 
         raise Difference(f"line {seen.next_number}: the file has {line!r}, the database nothing")
 
 
-def _own_spans(target: Target, position: Position) -> list[Span]:
+def _own_spans(target: Target, position: Position) -> list[IdSpan]:
     return target.rows.of_file(position.first_id, position.last_id, position.import_id)
 
 

@@ -13,8 +13,8 @@ from flask10x.database.tables import readings
 from flask10x.history import pages, rollups, sums
 from flask10x.history.buckets import HOUR_MS, MAX_BUCKETS, Window, width_ms
 from flask10x.history.query import Query
-from flask10x.history.statements import asked
-from flask10x.history.sums import Line, Wanted
+from flask10x.history.statements import statement_key
+from flask10x.history.sums import Line, LineRequest
 from flask10x.readings.stations import Station
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
@@ -43,10 +43,10 @@ def chart(connection: Connection, query: Query) -> Chart:
     if window is None:
         return Chart(None, "readings", 0, [])
     rolled_up = _rolled_up(connection, query, window)
-    branches, shape, values = asked(query)
+    branches, shape, values = statement_key(query)
     count, lines = 0, []
     for branch in branches:
-        wanted = Wanted(branch, shape, values)
+        wanted = LineRequest(branch, shape, values)
         own = _lines(connection, query, wanted.station, window)
         if rolled_up is None:
             count += sums.of_readings(connection, wanted, window, own)

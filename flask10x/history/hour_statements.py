@@ -39,7 +39,7 @@ def can_narrow(branches: tuple[Branch, ...], filters: tuple[FilterShape, ...]) -
 
 @lru_cache(maxsize=256)
 def hours_statement(
-    branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], down: bool
+    branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], newest_first: bool
 ) -> Statement:
     """At most `:most` pairs of endpoint and hour, from `:first` to `:last`, that can hold rows.
 
@@ -54,7 +54,7 @@ def hours_statement(
         )
         for station, missing in branches
     ]
-    return _merged(selects, ("hour",), down).limit(bindparam("most"))
+    return _merged(selects, ("hour",), newest_first).limit(bindparam("most"))
 
 
 def hours_name(station: Station) -> str:
@@ -68,7 +68,7 @@ def rows_statement(
     filters: tuple[FilterShape, ...],
     low: EndKind,
     high: EndKind,
-    down: bool,
+    newest_first: bool,
 ) -> Statement:
     """At most `:rows` rows with an id up to `:position`, of each station's hours (`hours_name`)."""
     at, start = readings.c.received_at, hours_of.c.hour * HOUR_MS
@@ -89,7 +89,7 @@ def rows_statement(
         .where(*conditions, *missing_clause(missing))
         for station, missing in branches
     ]
-    return _merged(selects, ("hour", "received_at", "id"), down).limit(bindparam("rows"))
+    return _merged(selects, ("hour", "received_at", "id"), newest_first).limit(bindparam("rows"))
 
 
 @lru_cache(maxsize=256)
@@ -98,7 +98,7 @@ def later_statement(
     filters: tuple[FilterShape, ...],
     low: EndKind,
     high: EndKind,
-    down: bool,
+    newest_first: bool,
 ) -> Statement:
     """At most `:rows` rows with an id above `:position`, from the same end of the window."""
     later = (
@@ -106,12 +106,12 @@ def later_statement(
         .where(readings.c.id > bindparam("position"), off_index(branches))
         .where(*limits(low, high, unindexed(readings.c.received_at)), *filter_clauses(filters))
     )
-    return _merged([later], ("received_at", "id"), down).limit(bindparam("rows"))
+    return _merged([later], ("received_at", "id"), newest_first).limit(bindparam("rows"))
 
 
-def _merged(selects: list[Select[Any]], names: tuple[str, ...], down: bool) -> Statement:
+def _merged(selects: list[Select[Any]], names: tuple[str, ...], newest_first: bool) -> Statement:
     whole: Statement = selects[0] if len(selects) == 1 else union_all(*selects)
-    return whole.order_by(*(text(f"{name} DESC" if down else name) for name in names))
+    return whole.order_by(*(text(f"{name} DESC" if newest_first else name) for name in names))
 
 
 def _possible(

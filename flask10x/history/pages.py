@@ -21,15 +21,15 @@ from flask10x.database.engine import Database, last_id
 from flask10x.database.tables import readings
 from flask10x.history import search
 from flask10x.history.query import Query
-from flask10x.history.search import Wanted
+from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
     Branch,
-    asked,
     high_end,
     kind_of_end,
     low_end,
     newer_statement,
     parameters_of,
+    statement_key,
 )
 from flask10x.readings.stations import BY_ENDPOINT, Station, columns_of
 
@@ -58,7 +58,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HistoryPage:
     """Rows in the order asked for, and where the pages on either side begin."""
 
     rows: list[Row]
@@ -85,7 +85,7 @@ def patience_sec(settings: Settings) -> float:
     return min(SEARCH_SEC, settings.query_timeout_sec / 2)
 
 
-def page(connection: Connection, query: Query, search_sec: float = math.inf) -> Page:
+def page(connection: Connection, query: Query, search_sec: float = math.inf) -> HistoryPage:
     """The page that the query asks for; `query.rows` must not be None.
 
     Rows that arrive later never shift or repeat a row of another page. A search that takes longer
@@ -98,7 +98,12 @@ def page(connection: Connection, query: Query, search_sec: float = math.inf) -> 
     side = query.cursor.side if query.cursor else forward
     cursors = [query.cursor] if query.cursor else []
     found, reached = _fetch(
-        connection, query, cursors, query.rows + 1, down=side == "before", until_sec=until_sec
+        connection,
+        query,
+        cursors,
+        query.rows + 1,
+        newest_first=side == "before",
+        until_sec=until_sec,
     )
     rows = found[: query.rows]
     onward = _at(side, rows[-1]) if len(found) > len(rows) else reached
@@ -106,7 +111,9 @@ def page(connection: Connection, query: Query, search_sec: float = math.inf) -> 
     if (side == "before") != (query.order == "desc"):
         rows.reverse()
     ends = (onward, back) if side == forward else (back, onward)
-    return Page(rows, *ends, reached.received_at if reached and len(rows) < query.rows else None)
+    return HistoryPage(
+        rows, *ends, reached.received_at if reached and len(rows) < query.rows else None
+    )
 
 
 def rows_in_pages(
@@ -133,7 +140,7 @@ def rows_in_pages(
                 query,
                 list(cursors.values()),
                 page_rows,
-                down=side == "before",
+                newest_first=side == "before",
                 until_sec=until_sec,
             )
         if rows:
@@ -155,7 +162,7 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
     if query.rows is None:
         raise ValueError("a page needs a limit")
     last = min(last_id(connection), newer_than + NEWER_SPAN_ROWS)
-    branches, shape, values = asked(query)
+    branches, shape, values = statement_key(query)
     if last <= newer_than or not branches:
         return Newer([], last)
     low, high = kind_of_end(query.since), kind_of_end(query.until)
@@ -168,7 +175,7 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
 
 def end_of(connection: Connection, query: Query, *, newest: bool) -> int | None:
     """When the newest or the oldest reading of the query was received; None when there is none."""
-    rows, _ = _fetch(connection, query, [], 1, down=newest)
+    rows, _ = _fetch(connection, query, [], 1, newest_first=newest)
     return rows[0].received_at if rows else None
 
 
@@ -187,7 +194,7 @@ def _back(
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
         found, reached = _fetch(
-            connection, query, cursors, 1, down=start.side == "before", until_sec=until_sec
+            connection, query, cursors, 1, newest_first=start.side == "before", until_sec=until_sec
         )
         if found or reached:
             return start
@@ -204,25 +211,26 @@ def _fetch(
     cursors: Sequence[Cursor],
     rows: int,
     *,
-    down: bool,
+    newest_first: bool,
     until_sec: float = math.inf,
 ) -> tuple[list[Row], Cursor | None]:
-    """At most `rows` rows from the start of the window: its newest when `down`, else its oldest.
+    """At most `rows` rows from one end of the window: its newest when `newest_first`, else its
+    oldest.
 
     And where a search that ended early has to go on.
     """
-    branches, shape, values = asked(query)
+    branches, shape, values = statement_key(query)
     if not branches:
         return [], None
     of_side = {cursor.side: cursor for cursor in cursors}
-    wanted = Wanted(
+    wanted = RowRequest(
         branches=branches,
         filters=shape,
         values=values,
         low=low_end(query.since, of_side.get("after")),
         high=high_end(query.until, of_side.get("before")),
         rows=rows,
-        down=down,
+        newest_first=newest_first,
     )
     found = search.find(connection, wanted, until_sec)
     return _rows(found.records, branches), found.reached

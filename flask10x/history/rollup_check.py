@@ -8,7 +8,6 @@ from sqlalchemy import Connection, func, select
 from flask10x.database.engine import Database
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as table
-from flask10x.export import position
 from flask10x.history import rollups
 from flask10x.history.buckets import HOUR_MS
 from flask10x.history.rollups import Hour, Sums
@@ -19,7 +18,7 @@ PIECE_HOURS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RollupDifference:
     """An hour whose roll-ups are not what its readings give."""
 
     hour: Hour
@@ -32,7 +31,7 @@ class Looked:
     """What a look at some hours has found."""
 
     hours: int
-    differences: list[Difference]
+    differences: list[RollupDifference]
 
 
 def verify(database: Database) -> Iterator[Looked]:
@@ -58,21 +57,23 @@ def rebuild(database: Database) -> Iterator[int]:
     Charts stay right meanwhile: what is not rolled up yet they take from the readings. Raises
     LockTimeout or sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
-    position.commit(database, rollups.forget)
+    database.commit_change(rollups.forget)
     left = 1
     while left:
-        left = rollups.follow(database, position.commit)
+        left = rollups.follow(database, Database.commit_change)
         yield left
 
 
-def _differences(connection: Connection, hours: list[Hour], last: int) -> Iterator[Difference]:
+def _differences(
+    connection: Connection, hours: list[Hour], last: int
+) -> Iterator[RollupDifference]:
     for hour in hours:
         stored, computed = (
             rollups.stored(connection, hour),
             rollups.computed(connection, hour, last),
         )
         if stored != computed:
-            yield Difference(hour, stored, computed)
+            yield RollupDifference(hour, stored, computed)
 
 
 def _hours(connection: Connection, endpoint: str, after: int) -> list[Hour]:

@@ -46,8 +46,8 @@ _PLACE = itemgetter(2, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """Rows from one end of a window: its newest ones when `down`, else its oldest."""
+class RowRequest:
+    """Rows from one end of a window: its newest ones when `newest_first`, else its oldest."""
 
     branches: tuple[Branch, ...]
     filters: tuple[FilterShape, ...]
@@ -55,12 +55,12 @@ class Wanted:
     low: End
     high: End
     rows: int
-    down: bool
+    newest_first: bool
 
     def built(self, statement: Any) -> Statement:
         """The statement of this form."""
         ends = kind_of_end(self.low), kind_of_end(self.high)
-        built: Statement = statement(self.branches, self.filters, *ends, self.down)
+        built: Statement = statement(self.branches, self.filters, *ends, self.newest_first)
         return built
 
     @property
@@ -79,7 +79,7 @@ class Found:
     """From where the search has to go on when it ended early; None when nothing is left out."""
 
 
-def find(connection: Connection, wanted: Wanted, until_sec: float = math.inf) -> Found:
+def find(connection: Connection, wanted: RowRequest, until_sec: float = math.inf) -> Found:
     """The rows wanted, all from one snapshot if `connection` has one.
 
     Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
@@ -95,24 +95,24 @@ def find(connection: Connection, wanted: Wanted, until_sec: float = math.inf) ->
     if len(later) == wanted.rows:
         wanted = _up_to(wanted, later[-1])
     rolled_up, reached = _of_hours(connection, wanted, until_sec)
-    both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=wanted.down)
+    both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=wanted.newest_first)
     return Found(both[: wanted.rows], reached if len(both) < wanted.rows else None)
 
 
-def _is_short(wanted: Wanted) -> bool:
+def _is_short(wanted: RowRequest) -> bool:
     """Whether reading the window costs less than asking where to read."""
     first, last = ms_of(wanted.low), ms_of(wanted.high)
     return first is not None and last is not None and last - first < HOUR_MS // 2
 
 
-def _records(connection: Connection, wanted: Wanted, statement: Any) -> list[Any]:
+def _records(connection: Connection, wanted: RowRequest, statement: Any) -> list[Any]:
     return list(connection.execute(wanted.built(statement), wanted.bound))
 
 
-def _up_to(wanted: Wanted, record: Any) -> Wanted:
+def _up_to(wanted: RowRequest, record: Any) -> RowRequest:
     """What lies beyond the record is not wanted any more."""
     at, number = _PLACE(record)
-    if wanted.down:
+    if wanted.newest_first:
         return replace(wanted, low=Cursor("after", at, number))
     return replace(wanted, high=Cursor("before", at, number))
 
@@ -121,15 +121,15 @@ def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
     """Those that lie where the search has been."""
     if reached is None:
         return [*records]
-    down = reached.side == "before"
-    return [record for record in records if (record[2] >= reached.received_at) == down]
+    newest_first = reached.side == "before"
+    return [record for record in records if (record[2] >= reached.received_at) == newest_first]
 
 
 def _of_hours(
-    connection: Connection, wanted: Wanted, until_sec: float
+    connection: Connection, wanted: RowRequest, until_sec: float
 ) -> tuple[list[Any], Cursor | None]:
     """The rows of rolled-up hours, and how far it got when it did not get to the end."""
-    hours = hour_statements.hours_statement(wanted.branches, wanted.filters, wanted.down)
+    hours = hour_statements.hours_statement(wanted.branches, wanted.filters, wanted.newest_first)
     rows, bound = wanted.built(hour_statements.rows_statement), wanted.bound
     first, last = _whole_hours(connection, wanted)
     found: list[Any] = []
@@ -137,27 +137,29 @@ def _of_hours(
     while first <= last:
         low, high = (
             (max(first, last - size + 1), last)
-            if wanted.down
+            if wanted.newest_first
             else (first, min(last, first + size - 1))
         )
         piece = bound | {"first": low, "last": high, "most": PIECE_HOURS}
         possible = connection.execute(hours, piece).all()
         if len(possible) == PIECE_HOURS:
-            low, high = (possible[-1].hour, high) if wanted.down else (low, possible[-1].hour)
+            low, high = (
+                (possible[-1].hour, high) if wanted.newest_first else (low, possible[-1].hour)
+            )
         else:
             size *= LOOK_FACTOR
         if possible:
             rest = {"rows": wanted.rows - len(found)}
             found += connection.execute(rows, bound | _listed(wanted, possible) | rest)
-        first, last = (first, low - 1) if wanted.down else (high + 1, last)
+        first, last = (first, low - 1) if wanted.newest_first else (high + 1, last)
         if len(found) == wanted.rows:
             break
         if first <= last and time.monotonic() >= until_sec:
-            return found, _before(last + 1) if wanted.down else _from(first)
+            return found, _before(last + 1) if wanted.newest_first else _from(first)
     return found, None
 
 
-def _listed(wanted: Wanted, possible: Sequence[Any]) -> dict[str, str]:
+def _listed(wanted: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
     """The values of `zones.rows_statement`.
 
     The last hour is every station's, for it may have been cut off before the pair of another one.
@@ -180,7 +182,7 @@ def _from(hour: int) -> Cursor:
     return Cursor("after", hour * HOUR_MS, 0)
 
 
-def _whole_hours(connection: Connection, wanted: Wanted) -> tuple[int, int]:
+def _whole_hours(connection: Connection, wanted: RowRequest) -> tuple[int, int]:
     """The first and the last hour of the window that the stations have readings in or between."""
     times = [ms for ms in connection.execute(_ends(wanted.branches)).one() if ms is not None]
     if not times:

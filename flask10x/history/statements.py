@@ -36,7 +36,7 @@ FilterShape = tuple[str, str, bool | None]
 Branch = tuple[Station, tuple[str, ...]]
 
 
-def asked(
+def statement_key(
     query: Query,
 ) -> tuple[tuple[Branch, ...], tuple[FilterShape, ...], dict[str, float]]:
     """The stations that can match, the form of the filters, and the values to bind."""
@@ -97,9 +97,9 @@ def page_statement(
     filters: tuple[FilterShape, ...],
     low: EndKind,
     high: EndKind,
-    down: bool,
+    newest_first: bool,
 ) -> Statement:
-    """At most `:rows` rows from the oldest of the window, or from the newest when `down`."""
+    """At most `:rows` rows from the oldest of the window, or from its newest (`newest_first`)."""
     conditions = [*limits(low, high), *filter_clauses(filters)]
     selects = [
         select_rows(branches).where(readings.c.endpoint == station.endpoint, *conditions, *missing)
@@ -107,7 +107,7 @@ def page_statement(
         for missing in [missing_clause(columns)]
     ]
     whole: Statement = selects[0] if len(selects) == 1 else union_all(*selects)
-    names = ("received_at DESC", "id DESC") if down else ("received_at", "id")
+    names = ("received_at DESC", "id DESC") if newest_first else ("received_at", "id")
     return whole.order_by(*map(text, names)).limit(bindparam("rows"))
 
 

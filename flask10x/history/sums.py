@@ -35,7 +35,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LineRequest:
     """One station's part of a question."""
 
     branch: Branch
@@ -49,14 +49,18 @@ class Wanted:
 
 
 def of_readings(
-    connection: Connection, wanted: Wanted, window: Window, lines: Sequence[Line]
+    connection: Connection, wanted: LineRequest, window: Window, lines: Sequence[Line]
 ) -> int:
     """Put the station's readings of the window into the lines; how many there are."""
     return sum(_read(connection, wanted, lines, ends, window) for ends in window.pieces())
 
 
 def of_rollups(
-    connection: Connection, wanted: Wanted, window: Window, lines: Sequence[Line], rolled_up: int
+    connection: Connection,
+    wanted: LineRequest,
+    window: Window,
+    lines: Sequence[Line],
+    rolled_up: int,
 ) -> int:
     """The same from roll-ups of whole hours; only for buckets of whole hours and no filters.
 
@@ -78,7 +82,7 @@ def of_rollups(
 
 def _read(
     connection: Connection,
-    wanted: Wanted,
+    wanted: LineRequest,
     lines: Sequence[Line],
     ends: tuple[int, int],
     window: Window,

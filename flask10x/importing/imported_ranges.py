@@ -14,7 +14,7 @@ from flask10x.database.tables import imports, readings
 from flask10x.readings.stations import Station
 
 
-class Origins:
+class ImportedRanges:
     """The ranges of one station's rows that one file holds. `load` first."""
 
     def __init__(self, station: Station, path: Path) -> None:

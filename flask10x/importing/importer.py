@@ -2,9 +2,9 @@
 
 A file that holds a row k times and a database that holds it j times become a database that holds
 it max(k, j) times. The same row means: same endpoint, same second of local time, same values; so
-what the service stored itself and exported into the file is there already. This is kept true page
-by page, with nothing remembered outside the database: of a page those rows are inserted that the
-file has more often, up to the page's end, than the database now. An import that was killed is
+what the service stored itself and exported into the file is there already. This is kept true block
+by block, with nothing remembered outside the database: of a block those rows are inserted that the
+file has more often, up to the block's end, than the database now. An import that was killed is
 simply run again.
 """
 
@@ -16,18 +16,17 @@ from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import owner
-from flask10x.database.engine import Database, code_of, last_id
-from flask10x.database.rows import INSERT_STATION, Row
+from flask10x.database.engine import Database, last_id
+from flask10x.database.rows import INSERT_STATION, InsertRow
 from flask10x.database.tables import exports
-from flask10x.errors import ImportRefused, LockTimeout
-from flask10x.importing.imported_ranges import Origins
+from flask10x.errors import ImportRefused
+from flask10x.importing.imported_ranges import ImportedRanges
 from flask10x.importing.known_rows import Stored, StoredRows, key_of
 from flask10x.importing.old_file import RejectedRows, blocks, first_line
-from flask10x.readings.legacy_csv import Layout, LegacyReader, Page, header_of
+from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
 from flask10x.system.locks import LONGEST_WAIT_SEC
 from flask10x.system.wording import amount
@@ -44,7 +43,7 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class ImportOutcome:
     """What became of the rows of one file."""
 
     name: str
@@ -73,7 +72,7 @@ def import_file(
     endpoint: str | None = None,
     accept_last_line: bool = False,
     advance: Callable[[int], object] = lambda _: None,
-) -> Outcome:
+) -> ImportOutcome:
     """Store the file's rows that the database does not have yet, in the order of the file.
 
     The station is that of the file's name, or of `endpoint`. Rows that can't be read go to the
@@ -94,15 +93,15 @@ def import_file(
     with RejectedRows(path, settings.csv_dir) as rejected:
         start = len(header)
         advance(start)
-        for end, block in blocks(path, start):
-            missing_end = b"\n" if accept_last_line and not block.endswith(b"\n") else b""
-            page = reader.page(block + missing_end)
-            rejected.write(page.rejections)
-            new = running.store(page, start, end) if page.rows else 0
-            stored, present = stored + new, present + len(page.rows) - new
+        for end, text_bytes in blocks(path, start):
+            missing_end = b"\n" if accept_last_line and not text_bytes.endswith(b"\n") else b""
+            block = reader.read(text_bytes + missing_end)
+            rejected.write(block.rejections)
+            new = running.store(block, start, end) if block.rows else 0
+            stored, present = stored + new, present + len(block.rows) - new
             advance(end - start)
             start = end
-    return Outcome(
+    return ImportOutcome(
         name=path.name,
         stored=stored,
         present=present,
@@ -136,29 +135,29 @@ class _Import:
         self._database = database
         self._insert_row = INSERT_STATION[layout.station.endpoint]
         self._stored_rows = StoredRows(settings, database, path, layout)
-        self._origins = Origins(layout.station, path)
+        self._origins = ImportedRanges(layout.station, path)
         self._after_id = 0
         self._free_since = 0.0
         with database.reader.begin() as connection:
             self._origins.load(connection)
             self._exported = _exported(connection, layout.station, path.name)
 
-    def store(self, page: Page, start: int, end: int) -> int:
-        """Insert the rows that are not there yet; their number. The page has these offsets."""
-        if stored := self._stored_rows.like(page, start, end):
-            new, places = self._compared(page, stored)
+    def store(self, block: Block, start: int, end: int) -> int:
+        """Insert the rows that are not there yet; their number. The block has these offsets."""
+        if stored := self._stored_rows.like(block, start, end):
+            new, places = self._compared(block, stored)
         else:
-            new, places = page.rows, [(self._after_id, 0)] * len(page.rows)
+            new, places = block.rows, [(self._after_id, 0)] * len(block.rows)
         if places:
             self._commit(new, places)
         return len(new)
 
-    def _compared(self, page: Page, stored: Stored) -> tuple[list[Row], list[Place]]:
-        """The page's new rows, and the places of all that the export must know of."""
-        new: list[Row] = []
+    def _compared(self, block: Block, stored: Stored) -> tuple[list[InsertRow], list[Place]]:
+        """The block's new rows, and the places of all that the export must know of."""
+        new: list[InsertRow] = []
         places: list[Place] = []
-        for row in page.rows:
-            ids = stored.get(key_of(page, row))
+        for row in block.rows:
+            ids = stored.get(key_of(block, row))
             if not ids:
                 new.append(row)
                 places.append((self._after_id, 0))
@@ -172,20 +171,13 @@ class _Import:
                 self._after_id = max(self._after_id, row_id)
         return new, places
 
-    def _commit(self, rows: list[Row], places: list[Place]) -> None:
+    def _commit(self, rows: list[InsertRow], places: list[Place]) -> None:
         """Insert these rows, and record what the file holds."""
         self._let_others_in()
-        for tries_left in reversed(range(TRIES)):
-            try:
-                with self._database.commit() as connection:
-                    self._insert(connection, rows, places)
-                break
-            except (LockTimeout, DBAPIError) as error:
-                if tries_left == 0 or not _busy(error):
-                    raise
+        self._database.commit_change(lambda c: self._insert(c, rows, places), TRIES)
         self._free_since = time.monotonic()
 
-    def _insert(self, connection: Connection, rows: list[Row], places: list[Place]) -> None:
+    def _insert(self, connection: Connection, rows: list[InsertRow], places: list[Place]) -> None:
         next_id = last_id(connection) + 1
         if rows:
             connection.exec_driver_sql(self._insert_row, rows)
@@ -210,7 +202,3 @@ def _exported(connection: Connection, station: Station, name: str) -> int:
         return sys.maxsize
     query = select(exports.c.last_id).where(exports.c.name == name)
     return connection.execute(query).scalar_one_or_none() or 0
-
-
-def _busy(error: LockTimeout | DBAPIError) -> bool:
-    return isinstance(error, LockTimeout) or code_of(error).startswith("SQLITE_BUSY")

@@ -14,7 +14,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import JOURNAL, WAL, beside, database_path, reason_of
+from flask10x.database.engine import JOURNAL, WAL, beside, database_path
+from flask10x.database.error_codes import reason_of
 from flask10x.database.file import copy_into
 from flask10x.database.owner import Running, running
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError

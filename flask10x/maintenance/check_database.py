@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import revisions
-from flask10x.database.engine import JOURNAL, WAL, beside, code_of, last_id, reason_of
+from flask10x.database.engine import JOURNAL, WAL, beside, last_id
+from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.file import damages, open_read_only
 from flask10x.database.tables import followers, readings
 from flask10x.history import pages, rollups

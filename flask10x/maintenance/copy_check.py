@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import revisions
-from flask10x.database.engine import JOURNAL, WAL, beside, last_id, reason_of
+from flask10x.database.engine import JOURNAL, WAL, beside, last_id
+from flask10x.database.error_codes import reason_of
 from flask10x.database.file import damages, open_read_only
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError

@@ -20,15 +20,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import (
-    JOURNAL,
-    SHARED_MEMORY,
-    WAL,
-    beside,
-    code_of,
-    database_path,
-    last_id,
-)
+from flask10x.database.engine import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, last_id
+from flask10x.database.error_codes import code_of
 from flask10x.database.file import make_single_file, open_read_only
 from flask10x.database.owner import running
 from flask10x.errors import CopyError, LockTimeout, RestoreError

@@ -73,13 +73,13 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
     Rows of old versions are rows too, whatever their notation: exactly those that can be imported.
     """
     try:
-        page = LegacyReader(Layout(station, station.csv_header), zone).page(line)
+        block = LegacyReader(Layout(station, station.csv_header), zone).read(line)
     except ImportRefused:
         return None
-    if not page.rows:
+    if not block.rows:
         return None
-    _, _, *values = page.rows[0]
-    return Written(*page.span(), tuple(values))
+    _, _, *values = block.rows[0]
+    return Written(*block.span(), tuple(values))
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:

@@ -6,6 +6,9 @@ from json import JSONDecodeError
 
 from flask10x.errors import Flask10xError
 
+# A reading has 100 to 300 bytes; this leaves room for a talkative sender and none for abuse.
+BODY_MAX_BYTES = 64 * 1024
+
 # Below this an int is exact enough for int() to be cheap; int() itself refuses 4,300 digits.
 LONGEST_INT_CHARS = 18
 

@@ -12,11 +12,14 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import repeat
+from typing import Any
 
-from flask10x.database.rows import Row
 from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_times import LegacyTimes
 from flask10x.readings.stations import Station
+
+# As the import inserts it: (endpoint, received_at, *values of its station).
+Row = tuple[Any, ...]
 
 TIME_HEADER = "current_time"
 # What old versions wrote for a value they did not have.
@@ -89,7 +92,7 @@ class Rejection:
 
 
 @dataclass(slots=True)
-class Page:
+class Block:
     """What stood in a few lines that follow each other."""
 
     rows: list[Row] = field(default_factory=list)
@@ -115,7 +118,7 @@ class Page:
 
 
 class LegacyReader:
-    """Reads the lines of one file, page by page, in their order."""
+    """Reads the lines of one file, block by block, in their order."""
 
     def __init__(self, layout: Layout, zone: tzinfo | None) -> None:
         """`zone` is that of the file's times, as in `Settings.zone`. The header has been read."""
@@ -123,24 +126,26 @@ class LegacyReader:
         self._times = LegacyTimes(zone)
         self._line = 1
 
-    def page(self, block: bytes) -> Page:
+    def read(self, text_bytes: bytes) -> Block:
         """What stands in the next lines; a last line without its end is rejected as torn.
 
         Raises ImportRefused when another header follows: what comes after it can't be trusted.
         """
-        *lines, torn = block.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
-        page = Page()
+        *lines, torn = (
+            text_bytes.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+        )
+        block = Block()
         try:
-            if block.translate(None, PLAIN):
+            if text_bytes.translate(None, PLAIN):
                 raise ValueError
-            page.rows = self._plain_rows(lines)
+            block.rows = self._plain_rows(lines)
             self._line += len(lines)
         except ValueError:
-            self._read_carefully(lines, page)
+            self._read_carefully(lines, block)
         if torn.strip():
-            page.rejections.append(Rejection(self._line + 1, "torn: the line has no end", torn))
-        page.repeated, self._times.repeated = self._times.repeated, {}
-        return page
+            block.rejections.append(Rejection(self._line + 1, "torn: the line has no end", torn))
+        block.repeated, self._times.repeated = self._times.repeated, {}
+        return block
 
     def _plain_rows(self, lines: list[str]) -> list[Row]:
         """What nearly all lines of nearly all files are, column by column, which is fast.
@@ -162,16 +167,16 @@ class LegacyReader:
         self._times = times
         return rows
 
-    def _read_carefully(self, lines: list[str], page: Page) -> None:
+    def _read_carefully(self, lines: list[str], block: Block) -> None:
         for line in lines:
             self._line += 1
             try:
                 row = self._row(line)
             except ValueError as error:
-                page.rejections.append(Rejection(self._line, str(error), line))
+                block.rejections.append(Rejection(self._line, str(error), line))
             else:
                 if row is not None:
-                    page.rows.append(row)
+                    block.rows.append(row)
 
     def _row(self, line: str) -> Row | None:
         """The line's row, None when there is nothing in it; raises ValueError with the reason."""

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
-from flask10x.database.engine import begin_again, kind_of, reason_of, rolled_back
-from flask10x.database.rows import INSERT, NAMES, Row, reading_of, row_of
+from flask10x.database.engine import begin_again, rolled_back
+from flask10x.database.error_codes import kind_of, reason_of
+from flask10x.database.rows import INSERT, NAMES, InsertRow, reading_of, row_of
 from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.recording import rejected
@@ -51,7 +52,7 @@ class Receipt:
 class Entry:
     """One reading that waits, and who waits for it."""
 
-    row: Row
+    row: InsertRow
     arrived_sec: float
     """When it was queued, by the writer's clock."""
     warned: tuple[str, ...] = ()
@@ -157,7 +158,7 @@ def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings
         counters.add(connection, rejected.EVICTED, evicted)
 
 
-def _refused(row: Row, reason: str) -> Refused:
+def _refused(row: InsertRow, reason: str) -> Refused:
     """The row as the body that it may have come from."""
     reading = reading_of(row)
     payload = nested(BY_ENDPOINT[reading.endpoint], reading.values)

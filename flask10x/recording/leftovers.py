@@ -24,8 +24,9 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
-from flask10x.database.engine import Database, reason_of
-from flask10x.database.rows import COUNT_EQUAL, NAMES, Row
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
+from flask10x.database.rows import COUNT_EQUAL, NAMES, InsertRow
 from flask10x.recording import batch, reserve
 from flask10x.recording.batch import Entry
 from flask10x.system import disk
@@ -132,7 +133,7 @@ def waiting(folder: Path) -> list[Path]:
 
 def _not_stored(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
     """Those that no row stands for yet; of equal ones as many as the table lacks."""
-    rows: dict[Row, int] = {}
+    rows: dict[InsertRow, int] = {}
     missing = []
     for entry in entries:
         if entry.row not in rows:

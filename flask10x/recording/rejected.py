@@ -107,7 +107,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RejectedPage:
     """Rows, the newest first, and where the pages on either side begin."""
 
     rows: list[Kept]
@@ -127,7 +127,9 @@ def keep(connection: Connection, refused: Sequence[Refused], settings: Settings)
     return _make_room(connection, settings.rejected_max_rows, settings.rejected_max_bytes)
 
 
-def listed(connection: Connection, selection: Selection, cursor: Cursor | None, rows: int) -> Page:
+def page(
+    connection: Connection, selection: Selection, cursor: Cursor | None, rows: int
+) -> RejectedPage:
     """A page of the selection at the cursor; without one its newest rows."""
     side = cursor.side if cursor else "before"
     found = [_kept(row) for row in connection.execute(_listed(selection, cursor, rows + 1))]
@@ -135,17 +137,17 @@ def listed(connection: Connection, selection: Selection, cursor: Cursor | None, 
     onward = Cursor(side, shown[-1].received_at, shown[-1].id) if len(found) > rows else None
     back = _back(connection, selection, cursor, shown) if cursor else None
     if side == "before":
-        return Page(shown, onward, back)
-    return Page(shown[::-1], back, onward)
+        return RejectedPage(shown, onward, back)
+    return RejectedPage(shown[::-1], back, onward)
 
 
-def one(connection: Connection, number: int) -> Kept | None:
+def by_id(connection: Connection, number: int) -> Kept | None:
     """The row with this id and its whole body, or None."""
     found = connection.execute(_whole(Selection(ids=(number,)))).one_or_none()
     return None if found is None else _kept(found)
 
 
-def some(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
+def next_after(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
     """The next rows of the selection behind this id, oldest first, with their whole bodies."""
     query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)
     return [_kept(row) for row in connection.execute(query.limit(ROWS_A_TRANSACTION))]

@@ -13,7 +13,8 @@ from contextlib import suppress
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
-from flask10x.database.engine import Database, kind_of, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
@@ -31,7 +32,7 @@ PAUSE_SEC = 5.0
 BYTES_PER_SEC = 4096
 
 
-class Keeper:
+class RejectedQueue:
     """One worker's refused readings on their way into the table `rejected`.
 
     `take` may be called from any thread, the rest belongs to the writer's.
@@ -42,7 +43,7 @@ class Keeper:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: deque[Refused] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
@@ -56,7 +57,7 @@ class Keeper:
 
     def take(self, refused: Refused) -> None:
         """Take a refused reading; when there is no room it is dropped and counted."""
-        with self._door:
+        with self._lock:
             if self._waiting_bytes + refused.size_bytes > QUEUE_BYTES:
                 self._dropped += 1
                 return
@@ -82,7 +83,7 @@ class Keeper:
         """The oldest of those that wait, at least one, and their bytes."""
         chunk: list[Refused] = []
         size_bytes = 0
-        with self._door:
+        with self._lock:
             for refused in self._waiting:
                 if chunk and size_bytes + refused.size_bytes > CHUNK_BYTES:
                     break
@@ -117,7 +118,7 @@ class Keeper:
 
     def _settle(self, chunk: list[Refused], size_bytes: int, dropped: int) -> None:
         """Forget a chunk that is stored; `dropped` of the count is saved, or more when negative."""
-        with self._door:
+        with self._lock:
             for _ in chunk:
                 self._waiting.popleft()
             self._waiting_bytes -= size_bytes

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, kind_of, reason_of, rolled_back
+from flask10x.database.engine import Database, rolled_back
+from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.rows import INSERT, row_of
 from flask10x.readings import json_body, parse
 from flask10x.readings.parse import InvalidReading, Reading
@@ -21,7 +22,7 @@ from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC, Kept, Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplayOutcome:
     """What a replay has made of one rejected reading."""
 
     id: int
@@ -35,7 +36,7 @@ class Outcome:
 
 def replay(
     settings: Settings, database: Database, selection: Selection, *, dry_run: bool = False
-) -> Iterator[Outcome]:
+) -> Iterator[ReplayOutcome]:
     """Store what is good now of the selection; an outcome for each that was not replayed before.
 
     Works while the service runs: in transactions of some milliseconds, with pauses for others.
@@ -46,7 +47,7 @@ def replay(
     last_id = 0
     while True:
         with database.reader.begin() as connection:
-            rows = rejected.some(connection, waiting, last_id)
+            rows = rejected.next_after(connection, waiting, last_id)
         if not rows:
             return
         last_id = rows[-1].id
@@ -73,15 +74,15 @@ def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
         return error.details
 
 
-def _outcome(kept: Kept, result: Reading | dict[str, str]) -> Outcome:
+def _outcome(kept: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
     if isinstance(result, Reading):
-        return Outcome(kept.id, kept.endpoint, True, result.warnings)
-    return Outcome(kept.id, kept.endpoint, False, result)
+        return ReplayOutcome(kept.id, kept.endpoint, True, result.warnings)
+    return ReplayOutcome(kept.id, kept.endpoint, False, result)
 
 
 def _store_good(
     connection: Connection, checked: list[tuple[Kept, Reading | dict[str, str]]]
-) -> list[Outcome]:
+) -> list[ReplayOutcome]:
     """Store and mark; those that somebody else has replayed or purged meanwhile are left out."""
     still_waiting = rejected.waiting_ids(connection, [kept.id for kept, _ in checked])
     outcomes = []

@@ -23,14 +23,15 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
-from flask10x.database.engine import Database, kind_of, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import STATIONS
 from flask10x.recording import batch
 from flask10x.recording.batch import Entry, Receipt, Refusal
 from flask10x.recording.leftovers import Leftovers
-from flask10x.recording.rejected_queue import PAUSE_SEC, Keeper
+from flask10x.recording.rejected_queue import PAUSE_SEC, RejectedQueue
 from flask10x.system.gauges import Gauges, Slot
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ _STATION_INDEX = {station.endpoint: index for index, station in enumerate(STATIO
 class Writer:
     """One worker's queue and the thread behind it.
 
-    `submit` may be called from any thread. `hurry` and `shut` may be called from a signal handler:
-    they take no lock.
+    `submit` may be called from any thread. `flush_now` and `refuse_new` may be called from a signal
+    handler: they take no lock.
     """
 
     def __init__(
@@ -68,14 +69,14 @@ class Writer:
         self._slot = slot
         self._clock = clock
         self._end_worker = end_worker
-        self.keeper = Keeper(settings, database, clock)
+        self.rejected_queue = RejectedQueue(settings, database, clock)
         self._leftovers = Leftovers(settings, database, clock)
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._batch: list[Entry] = []
         committed = settings.ack == "committed"
         self._company_sec = 0.0 if committed else settings.commit_interval_sec
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting = 0
         self._shut = False
         self._hurried = False
@@ -104,10 +105,10 @@ class Writer:
         database is damaged.
         """
         entry = batch.entry_of(reading, self._clock(), receipt)
-        with self._door:
+        with self._lock:
             # Also when it is refused below: a station that sends is not silent.
             arrived_ms = int(entry.arrived_sec * 1000)
-            self._gauges.hear(_STATION_INDEX[reading.endpoint], arrived_ms)
+            self._gauges.note_received(_STATION_INDEX[reading.endpoint], arrived_ms)
             if self._shut:
                 raise WriterClosed("the service is stopping")
             if self.dead:
@@ -129,21 +130,21 @@ class Writer:
         return self._store() if self._batch else 0
 
     def start(self) -> None:
-        """Start the thread; it ends after `shut`, once everything is stored."""
+        """Start the thread; it ends after `refuse_new`, once everything is stored."""
         # Not a daemon: if the process ends some other way, the interpreter still waits for it.
         self._thread = threading.Thread(target=self._run, name="writer", daemon=False)
         self._thread.start()
 
-    def hurry(self) -> None:
+    def flush_now(self) -> None:
         """Store at once from now on, without collecting a batch first."""
         self._hurried = True
         self._queue.put(None)
         self._wake.put(None)
 
-    def shut(self) -> None:
+    def refuse_new(self) -> None:
         """Take no more readings and let the thread end once all are stored."""
         self._shut = True
-        self.hurry()
+        self.flush_now()
 
     def close(self, timeout_sec: float) -> int:
         """Stop and store everything that waits; the number of readings that could not be stored.
@@ -152,7 +153,7 @@ class Writer:
         works when the thread was never started or has died.
         """
         deadline = self._clock() + timeout_sec
-        self.shut()
+        self.refuse_new()
         if self._thread is not None:
             self._thread.join(timeout_sec)
             self._given_up = True
@@ -164,7 +165,7 @@ class Writer:
         left = self._waiting
         if left and self._leftovers.save([*self._batch, *batch.rest_of(self._queue)], self.trouble):
             self._batch, self._waiting = [], 0
-        self.keeper.finish()
+        self.rejected_queue.finish()
         return left
 
     def _run(self) -> None:
@@ -175,7 +176,7 @@ class Writer:
                 if self._batch and not self._store():
                     self._pause()
                 else:
-                    self.keeper.step()
+                    self.rejected_queue.step()
                     self._leftovers.step()
         except BaseException:
             # A bug or MemoryError; every error of the store is caught further in.
@@ -192,7 +193,7 @@ class Writer:
         if not self._shut:
             return True
         # A submit that saw the door open may still be putting its reading.
-        with self._door:
+        with self._lock:
             return self._waiting > 0 and not self._given_up
 
     def _take(self, patient: bool) -> None:
@@ -213,7 +214,7 @@ class Writer:
             self._batch.append(entry)
 
     def _next(self, wait_sec: float) -> Entry | None:
-        """The next entry, or None when there was none in time or `hurry` was called."""
+        """The next entry, or None when there was none in time or `flush_now` was called."""
         try:
             return self._queue.get(block=wait_sec != 0, timeout=wait_sec)
         except queue.Empty:
@@ -255,7 +256,7 @@ class Writer:
         self._slot.errors += len(refused)
         settled = len(self._batch)
         self._batch = []
-        with self._door:
+        with self._lock:
             self._waiting -= settled
             self._show_waiting()
         if self._failures:

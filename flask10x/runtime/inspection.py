@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database.engine import Database, code_of, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.file import damages
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import reason_of
+from flask10x.database.error_codes import reason_of
 from flask10x.readings.stations import STATIONS
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
@@ -37,7 +37,7 @@ CALM_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class _Telling:
+class _PendingLogLine:
     """The totals of killed workers and lost readings, on their way into the log."""
 
     totals: tuple[int, int]
@@ -75,7 +75,7 @@ class Monitor:
         self._monotonic = monotonic
         self._watch_files = watch_files
         self._receipt = receipt
-        self._telling: _Telling | None = None
+        self._pending_line: _PendingLogLine | None = None
         self._ask_at_sec = monotonic()
         self._known: frozenset[str] | None = None
         self._ask_failed = False
@@ -115,16 +115,16 @@ class Monitor:
 
         The totals since the start make a line that is said twice say nothing wrong.
         """
-        if self._telling is not None:
-            if not self._telling.is_written():
+        if self._pending_line is not None:
+            if not self._pending_line.is_written():
                 return
-            self._gauges.killed_told, self._gauges.lost_told = self._telling.totals
-            self._telling = None
+            self._gauges.killed_logged, self._gauges.lost_logged = self._pending_line.totals
+            self._pending_line = None
         totals = killed, lost = self._gauges.killed, self._gauges.lost
-        new = killed - self._gauges.killed_told
+        new = killed - self._gauges.killed_logged
         if not new:
             return
-        new_lost = lost - self._gauges.lost_told
+        new_lost = lost - self._gauges.lost_logged
         log.log(
             logging.CRITICAL if new_lost else logging.WARNING,
             "Killed workers: %d (%d since the start);"
@@ -134,7 +134,7 @@ class Monitor:
             _at_most(new_lost),
             _at_most(lost),
         )
-        self._telling = _Telling(totals, self._receipt())
+        self._pending_line = _PendingLogLine(totals, self._receipt())
 
     def _watch_queues(self) -> None:
         highest = self._highest_queue()
@@ -177,7 +177,7 @@ class Monitor:
         return frozenset(name for name, at in received.items() if at is not None)
 
     def _watch_station(self, index: int, endpoint: str) -> None:
-        last_ms = self._gauges.heard(index)
+        last_ms = self._gauges.last_received_ms(index)
         if not last_ms and endpoint not in (self._known or ()):
             return
         last_ms = last_ms or self._gauges.started
@@ -193,7 +193,7 @@ class Monitor:
             )
 
     def _await_return(self, index: int, endpoint: str, since_ms: int) -> None:
-        heard_ms = self._gauges.heard(index)
+        heard_ms = self._gauges.last_received_ms(index)
         if heard_ms and heard_ms > since_ms:
             self._gauges.set_silent_since(index, 0)
             silent_sec = (heard_ms - since_ms) // 1000

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.database.engine import Database, reason_of
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
 from flask10x.errors import DatabaseDamaged, LockTimeout
 from flask10x.history import rollups
 

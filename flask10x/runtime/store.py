@@ -10,6 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters, engine
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
 from flask10x.history import pages
 from flask10x.recording.writer import Writer
 from flask10x.runtime.file_watch import Files
@@ -103,6 +104,6 @@ class Store:
                 saved = counters.value_of(connection, counters.WRITE_ERRORS)
         except DBAPIError as error:
             # The writer meets the same trouble, reports it and goes on trying.
-            log.error("Cannot read the database: %s", engine.reason_of(error))
+            log.error("Cannot read the database: %s", reason_of(error))
             return
         self.gauges.load_errors(saved)

@@ -12,8 +12,8 @@ from gunicorn.http import RequestParser
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders, NoMoreData
 
+from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.server.chunks import Chunks
-from flask10x.web.ingest import BODY_MAX_BYTES
 
 # A browser with a long query string and many cookies sends a few KiB.
 HEAD_MAX_BYTES = 32 * 1024

@@ -25,6 +25,7 @@ from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, SettingsError
 from flask10x.runtime.store import DRAIN_SEC, Store
 from flask10x.server import address as listening
+from flask10x.server.turns import lending_turns
 from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
 from flask10x.system.gauges import SLOTS, Gauges
 from flask10x.web.app import create_app
@@ -63,7 +64,9 @@ sendfile = False
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, so a HUP reads the TOML file again."""
     config, keyring = _reloaded()
-    return create_app(config, _gauges, _slot_number, keyring)
+    app = create_app(config, _gauges, _slot_number, keyring)
+    app.wsgi_app = lending_turns(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    return app
 
 
 def _reloaded() -> tuple[Settings, Keyring]:
@@ -169,9 +172,9 @@ def post_worker_init(worker: Any) -> None:
     """In the worker, with the application loaded: open the store, and drain when told to stop."""
     store = _store_of(worker)
     store.open()
-    _also_on(signal.SIGTERM, store.writer.hurry)
+    _also_on(signal.SIGTERM, store.writer.flush_now)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
-        _also_on(number, store.writer.shut)
+        _also_on(number, store.writer.refuse_new)
     # Only this process's copy: the master keeps the longer one.
     worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
 
@@ -187,7 +190,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """In the master: the queue of a worker that was killed is gone; the monitor tells of it."""
-    _gauges.bury(worker.pid)
+    _gauges.record_killed(worker.pid)
 
 
 def _store_of(worker: Any) -> Store:

@@ -8,23 +8,21 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import ECONNRESET
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from flask10x.web.limits import COMMITS_MAX, WHILE_WAITING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 # How many threads of a worker may wait for slow readers beside those that work. A home has a
 # handful of screens and scripts; each waiting thread costs a page of rows and a stack.
 READERS_MAX = 8
-# How many downloads of a worker may be on their way at once. Each has a thread until its end, also
-# while it gives way; without a limit a handful of them would leave no thread to take a reading.
-DOWNLOADS_MAX = 10
-# How many threads of a worker may wait for a commit (ACK=committed) beside those that work. While
-# nothing can be committed each of them waits for ACK_TIMEOUT_SEC; four stations and the boards that
-# try again are far fewer.
-COMMITS_MAX = 16
 # A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
 # access point to the other is back sooner.
 READER_STALL_SEC = 30.0
@@ -135,6 +133,18 @@ class Turns:
             reader.shutdown(socket.SHUT_RDWR)
         except OSError:
             log.debug("A slow reader was gone already")
+
+
+def lending_turns(app: "WSGIApplication") -> "WSGIApplication":
+    """The application, whose requests lend their thread's turn while they wait for a commit."""
+
+    def lending(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        sock = environ["gunicorn.socket"]
+        if isinstance(sock, TurnSocket):
+            environ[WHILE_WAITING] = sock.turns.aside
+        return app(environ, start_response)
+
+    return lending
 
 
 class TurnSocket(socket.socket):

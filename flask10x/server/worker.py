@@ -24,8 +24,9 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x.server.answers import SHOWN_CHARS, answer, status_of
 from flask10x.server.arrivals import Arrivals
-from flask10x.server.turns import COMMITS_MAX, DOWNLOADS_MAX, READERS_MAX, Turns, TurnSocket
+from flask10x.server.turns import READERS_MAX, Turns, TurnSocket
 from flask10x.web.access import Pace
+from flask10x.web.limits import COMMITS_MAX, DOWNLOADS_MAX
 
 log = logging.getLogger(__name__)
 

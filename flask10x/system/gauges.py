@@ -97,9 +97,9 @@ class Gauges:
     """Workers that ended without giving back their slot, since the service started."""
     lost = Field(3)
     """Readings that waited in them; one whose commit had just returned is counted too."""
-    killed_told = Field(4)
+    killed_logged = Field(4)
     """How many of the killed workers the log has told of."""
-    lost_told = Field(5)
+    lost_logged = Field(5)
     """How many of the lost readings the log has told of."""
     started = Field(9)
     """When the service started: nobody was silent before, for nobody listened."""
@@ -130,7 +130,7 @@ class Gauges:
         """The slot at this place, 0 to 63."""
         return self.slots[number]
 
-    def bury(self, pid: int) -> None:
+    def record_killed(self, pid: int) -> None:
         """Note that a process has ended; one that still has its slot was killed."""
         for slot in self.slots:
             if slot.pid == pid:
@@ -186,11 +186,11 @@ class Gauges:
         """Whether there is a `damage`; asked for each reading, so it decodes nothing."""
         return self._memory[self._text_at] != 0
 
-    def hear(self, station: int, monotonic_ms: int) -> None:
+    def note_received(self, station: int, monotonic_ms: int) -> None:
         """Note that a reading of the station was accepted; any worker may."""
         self._heard[station] = monotonic_ms
 
-    def heard(self, station: int) -> int:
+    def last_received_ms(self, station: int) -> int:
         """When its last reading was accepted; 0 when none was since the service started."""
         return self._heard[station]
 

@@ -57,7 +57,7 @@ class Pace:
             return f" ({kept_back} more since the last such line)" if kept_back else ""
 
 
-class Doors:
+class Access:
     """What every request of one worker has to pass."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:

@@ -20,7 +20,7 @@ from flask10x.web import (
     rejected_page,
     status,
 )
-from flask10x.web.access import Doors
+from flask10x.web.access import Access
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def create_app(
     config = config or settings.load()
     app = Flask(__name__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    Doors(config, keyring or tokens.load(config)).init_app(app)
+    Access(config, keyring or tokens.load(config)).init_app(app)
     app.extensions["flask10x"] = Store(config, gauges or Gauges(), slot_number)
     for module in (ingest, history_api, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)

@@ -10,8 +10,8 @@ from flask10x.history.operators import UNITS
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.stations import STATIONS, Station
+from flask10x.runtime.silence import inactive_sec
 from flask10x.runtime.store import Store
-from flask10x.web.status import inactive_sec
 
 State = Literal["receiving", "silent", "never"]
 
@@ -55,7 +55,7 @@ def cards(connection: Connection, store: Store) -> list[Card]:
 def _card(connection: Connection, store: Store, place: int, station: Station) -> Card:
     newest = Query(endpoints=(station.endpoint,), order="desc", limit=1)
     row = next(iter(pages.page(connection, newest).rows), None)
-    age_sec = inactive_sec(store.gauges.heard(place), row.received_at if row else None)
+    age_sec = inactive_sec(store.gauges.last_received_ms(place), row.received_at if row else None)
     return Card(
         station=station,
         state=_state(age_sec, store.settings.inactivity_warn_sec),

@@ -14,18 +14,19 @@ from flask import Blueprint, Response, current_app, jsonify, request, url_for
 from sqlalchemy import Connection
 
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import last_id, reason_of
+from flask10x.database.engine import last_id
+from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats
 from flask10x.history import pages as queries
-from flask10x.history.pages import Page
+from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.times import LocalText, iso_text
 from flask10x.runtime.store import Store
-from flask10x.server.turns import DOWNLOADS_MAX
 from flask10x.web import read_errors
 from flask10x.web.access import Pace
+from flask10x.web.limits import DOWNLOADS_MAX
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("history", __name__)
@@ -94,7 +95,7 @@ def _asked(view: View) -> Query:
     return parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
 
 
-def _links(query: Query, page: Page) -> str:
+def _links(query: Query, page: HistoryPage) -> str:
     """The Link header (RFC 8288), relative, for HTTP/1.0 clients name no host."""
     ends = (("next", page.next), ("prev", page.prev))
     return ", ".join(
@@ -102,13 +103,13 @@ def _links(query: Query, page: Page) -> str:
     )
 
 
-def _page_or_newer(connection: Connection, query: Query) -> tuple[Page, int]:
+def _page_or_newer(connection: Connection, query: Query) -> tuple[HistoryPage, int]:
     """The rows asked for, and the id up to which the log was seen."""
     if query.newer_than is None:
         patience_sec = queries.patience_sec(_store().settings)
         return queries.page(connection, query, patience_sec), last_id(connection)
     newer = queries.newer(connection, query, query.newer_than)
-    return Page(newer.rows, None, None), newer.last_id
+    return HistoryPage(newer.rows, None, None), newer.last_id
 
 
 def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:

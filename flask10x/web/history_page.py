@@ -13,7 +13,7 @@ from flask10x.database.engine import last_id
 from flask10x.errors import QueryError
 from flask10x.history import pages
 from flask10x.history.operators import OPERATORS, UNITS
-from flask10x.history.pages import Page, Row
+from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import HTML, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
@@ -193,7 +193,9 @@ def _charts(t: Texts) -> dict[str, object]:
     }
 
 
-def _table(query: Query, page: Page, newest: dict[str, int | None], t: Texts) -> dict[str, object]:
+def _table(
+    query: Query, page: HistoryPage, newest: dict[str, int | None], t: Texts
+) -> dict[str, object]:
     text_of, columns = LocalText(_store().settings.zone), _columns(query, newest)
     return {
         "caption": caption(query, t),

@@ -8,18 +8,17 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings import json_body, parse
+from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
-from flask10x.server.turns import TurnSocket
+from flask10x.web.limits import WHILE_WAITING
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("ingest", __name__)
 
-# A reading has 100 to 300 bytes; this leaves room for a talkative sender and none for abuse.
-BODY_MAX_BYTES = 64 * 1024
 # Long enough for one batch to be stored, short enough that a board asks again before it gives up.
 RETRY_AFTER_SEC = 5
 # An answer has to be short (contract, section 7), whatever a trigger in the database has to say.
@@ -66,8 +65,7 @@ def _accept(store: Store, station: Station, reading: Reading) -> Answer:
 def _settled(receipt: Receipt, timeout_sec: float) -> bool:
     """Whether it was in time. Meanwhile the thread's turn is another's: senders that wait for a
     locked database would else hold up each other, and every page."""
-    sock = request.environ.get("gunicorn.socket")
-    with sock.turns.aside() if isinstance(sock, TurnSocket) else nullcontext():
+    with request.environ.get(WHILE_WAITING, nullcontext)():
         return receipt.wait(timeout_sec)
 
 
@@ -104,7 +102,7 @@ def _invalid(store: Store, refused: Refused) -> Answer:
     log.error(
         "/%s validation error: %s%s", refused.endpoint, refused.reasons, hint and f" ({hint})"
     )
-    store.writer.keeper.take(refused)
+    store.writer.rejected_queue.take(refused)
     answer = {"error": "validation failed", "details": refused.reasons}
     return jsonify(answer | ({"hint": hint} if hint else {})), 400
 
@@ -113,7 +111,7 @@ def _too_large(store: Store, station: Station, received_at: int) -> Answer:
     log.error("/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
     reasons = {"body": f"over {BODY_MAX_BYTES} bytes; nothing of it is kept"}
     refused = Refused(station.endpoint, received_at, request.mimetype, b"", reasons)
-    store.writer.keeper.take(refused)
+    store.writer.rejected_queue.take(refused)
     answer = jsonify(error="body too large", limit_bytes=BODY_MAX_BYTES)
     # The rest of the body is unread, so the connection can't carry another request.
     answer.headers["Connection"] = "close"

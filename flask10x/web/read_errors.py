@@ -5,7 +5,7 @@ import logging
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.database.engine import reason_of
+from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
 
 log = logging.getLogger(__name__)

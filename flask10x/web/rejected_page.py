@@ -12,7 +12,7 @@ from flask10x.history.query import Query
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Kept, Page, Selection
+from flask10x.recording.rejected import Kept, RejectedPage, Selection
 from flask10x.runtime.store import Store
 from flask10x.web import preferences, read_errors
 from flask10x.web.texts.captions import caption, problems
@@ -80,14 +80,14 @@ def _asked(view: View) -> Query:
     return query
 
 
-def _page(query: Query) -> Page:
+def _page(query: Query) -> RejectedPage:
     selection = Selection(
         endpoints=query.endpoints,
         since_ms=query.since.ms if query.since else None,
         until_ms=query.until.ms if query.until else None,
     )
     with _store().database.query() as connection:
-        return rejected.listed(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
+        return rejected.page(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
 
 
 def _url(view: str, query: Query, cursor: Cursor | None) -> str:

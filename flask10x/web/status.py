@@ -7,12 +7,14 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import counters
-from flask10x.database.engine import last_id, reason_of
+from flask10x.database.engine import last_id
+from flask10x.database.error_codes import reason_of
 from flask10x.errors import LockTimeout
 from flask10x.history import pages
 from flask10x.readings.stations import STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import batch, rejected
+from flask10x.runtime.silence import inactive_sec
 from flask10x.runtime.store import Store
 
 blueprint = Blueprint("status", __name__)
@@ -138,19 +140,9 @@ def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, A
             name: None if at is None else local_text(at, zone) for name, at in last.items()
         },
         "inactivity_seconds": {
-            station.endpoint: inactive_sec(store.gauges.heard(index), last[station.endpoint])
+            station.endpoint: inactive_sec(
+                store.gauges.last_received_ms(index), last[station.endpoint]
+            )
             for index, station in enumerate(STATIONS)
         },
     }
-
-
-def inactive_sec(heard_ms: int, received_at: int | None) -> int | None:
-    """Whole seconds since a station was heard; None when it never was.
-
-    By the monotonic clock, but by the wall clock when it was not heard since the service started.
-    """
-    if heard_ms:
-        return max(0, time.monotonic_ns() // 1_000_000 - heard_ms) // 1000
-    if received_at is None:
-        return None
-    return max(0, time.time_ns() // 1_000_000 - received_at) // 1000

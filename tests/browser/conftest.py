@@ -9,7 +9,7 @@ from tests.browser.house import furnish
 from tests.e2e.conftest import make_services
 from tests.e2e.service import PROJECT, Service
 
-CHARTS = PROJECT / "flask10x" / "static" / "vendor" / "uPlot.iife.min.js"
+CHARTS = PROJECT / "flask10x" / "web" / "static" / "vendor" / "uPlot.iife.min.js"
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from flask10x.commands import export as command
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export.outcome import Outcome
+from flask10x.export.outcome import FileOutcome
 from flask10x.system.locks import FileLock, lock_path
 from tests.support import csv_folder
 from tests.support.csv_folder import csv_file, database_file
@@ -139,7 +139,7 @@ def test_positions_are_synced_even_if_readings_are_not(
     """With NORMAL a power cut may take the last commits back; the files would be ahead of them."""
     found: list[int] = []
 
-    def look(_: Settings, database: Database, __: object) -> list[Outcome]:
+    def look(_: Settings, database: Database, __: object) -> list[FileOutcome]:
         with database.writer.connect() as connection:
             found.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
         return []

@@ -75,7 +75,7 @@ def test_in_bodies(
         broken = f'{{"pressure": {text}'.encode("utf-8", "replace")
         assert client.post("/data", data=broken).status_code == 400
     writer.step()
-    writer.keeper.finish()
+    writer.rejected_queue.finish()
     kept = client.get("/history/rejected/json?limit=1000").get_json()
     assert len(kept) == 5 * len(HOSTILE)
 

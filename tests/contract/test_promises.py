@@ -162,7 +162,7 @@ def test_its_mates_in_the_batch_are_committed(writer: Writer, database: Database
 
 @patient
 def test_a_full_queue_or_a_stop_refuses_at_once(client: FlaskClient, writer: Writer) -> None:
-    writer.shut()
+    writer.refuse_new()
     answer = client.post("/data", json=GOOD)
     assert (answer.status_code, answer.json) == (503, {"status": "queued_failed"})
 
@@ -223,7 +223,7 @@ def test_a_partial_reading_is_stored_with_warnings(
     }
     export(settings, database)
     assert (settings.csv_dir / "LR_env.csv").read_bytes().endswith(b",650.0,1200.0,0.97,,,52.0\r\n")
-    assert writer.keeper.depth == 0
+    assert writer.rejected_queue.depth == 0
 
 
 @with_settings(PARTIAL_READINGS="accept,data2=reject")
@@ -243,7 +243,7 @@ def test_nothing_usable_is_a_400(client: FlaskClient, writer: Writer, body: byte
     assert answer.status_code == 400
     assert answer.json is not None
     assert answer.json["details"].keys() == {"pressure", "temperature"}
-    assert (writer.depth, writer.keeper.depth) == (0, 1)
+    assert (writer.depth, writer.rejected_queue.depth) == (0, 1)
 
 
 @with_settings(PARTIAL_READINGS="accept", ACK="committed")
@@ -310,7 +310,7 @@ def test_what_is_refused_is_kept_as_it_came(
     assert client.post("/data", data=b" " * 65537).status_code == 413
     assert client.post("/data", json=GOOD).status_code == 200
     writer.step()
-    writer.keeper.step()
+    writer.rejected_queue.step()
     kept = select(database.path, REJECTED)
     assert [row[4] for row in kept] == [*bodies, b"{}", b""]
     assert [row[3] for row in kept] == [*["application/json"] * 3, "text/plain", ""]
@@ -326,7 +326,7 @@ def test_what_is_refused_is_kept_as_it_came(
 def test_a_flood_of_garbage_is_answered_and_bounded(client: FlaskClient, writer: Writer) -> None:
     for _ in range(700):
         assert client.post("/data", data=b"garbage").status_code == 400
-    assert writer.keeper.depth == 640
+    assert writer.rejected_queue.depth == 640
     assert client.post("/data", json=GOOD).status_code == 200
     assert writer.step() == 1
 
@@ -339,7 +339,7 @@ def test_details_of_what_was_refused(
     assert found is not None
     assert (found["ack"], found["rejected"]) == ("enqueued", nothing)
     client.post("/data", data=b"garbage")
-    writer.keeper.finish()
+    writer.rejected_queue.finish()
     execute(
         database.path,
         "DELETE FROM rejected",

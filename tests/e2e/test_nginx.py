@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from flask10x.web.ingest import BODY_MAX_BYTES
+from flask10x.readings.json_body import BODY_MAX_BYTES
 from tests.e2e.attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
 from tests.e2e.conftest import make_services
 from tests.e2e.proxy import Proxy, needs_nginx

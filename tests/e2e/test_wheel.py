@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.service import PROJECT, Service, reserved_port
 
-VENDOR = PROJECT / "flask10x" / "static" / "vendor"
+VENDOR = PROJECT / "flask10x" / "web" / "static" / "vendor"
 CHARTS = "uPlot.iife.min.js"
 
 

@@ -239,7 +239,7 @@ def test_somebody_writing_at_the_same_moment(
 def test_the_database_is_locked(
     settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask10x.export.position.COMMIT_TRIES", 2)
+    monkeypatch.setattr("flask10x.database.engine.COMMIT_TRIES", 2)
     monkeypatch.setattr("flask10x.database.engine.WRITE_BUSY_TIMEOUT_MS", 10)
     store(writer, pico(1, AT))
     other = FileLock(lock_path(database.path, "commit"))

@@ -8,13 +8,13 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import dry_run, export
-from flask10x.export.outcome import Outcome
+from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, store
 from tests.support.rows import execute
 
-Action = Callable[[Settings, Database], list[Outcome]]
+Action = Callable[[Settings, Database], list[FileOutcome]]
 ACTIONS: list[Action] = [export, dry_run, verify, rebuild]
 
 

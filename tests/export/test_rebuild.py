@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import rows
 from flask10x.export.append import export
-from flask10x.export.outcome import Outcome
+from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.readings.stations import BY_ENDPOINT
@@ -27,7 +27,7 @@ from tests.support.csv_folder import (
 from tests.support.rows import execute, select
 
 PICO = [BY_ENDPOINT["data"]]
-Rebuild = Callable[..., Outcome]
+Rebuild = Callable[..., FileOutcome]
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def rebuilt(settings: Settings, database: Database) -> Rebuild:
     """Rebuilds; afterwards the file is proven, goes on with new rows, and nothing lies about."""
 
-    def run(*, whole: bool = False) -> Outcome:
+    def run(*, whole: bool = False) -> FileOutcome:
         outcome = rebuild(settings, database, PICO, whole=whole)[0]
         assert not outcome.failed, outcome.text
         assert not verify(settings, database, PICO)[0].failed

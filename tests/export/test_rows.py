@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import rows as csv_rows
-from flask10x.export.rows import FileRows, Import, Span, in_file_order, live
+from flask10x.export.rows import FileRows, IdSpan, Import, in_file_order, live
 from flask10x.readings.csv_lines import Written
 from flask10x.readings.stations import BY_ENDPOINT
 from tests.support.csv_folder import FIRST_MS, imported, store
@@ -19,14 +19,14 @@ from tests.support.rows import execute
 PICO = BY_ENDPOINT["data"]
 
 
-def ids(spans: list[Span]) -> list[int]:
+def ids(spans: list[IdSpan]) -> list[int]:
     return [number for span in spans for number in range(span.after + 1, span.until + 1)]
 
 
 def test_without_imports_it_is_one_span() -> None:
-    assert list(live(3, 9, [])) == [Span(3, 9)]
+    assert list(live(3, 9, [])) == [IdSpan(3, 9)]
     assert list(live(9, 9, [])) == []
-    assert in_file_order(3, 9, 0, []) == [Span(3, 9)]
+    assert in_file_order(3, 9, 0, []) == [IdSpan(3, 9)]
 
 
 def test_imported_rows_are_not_live() -> None:

@@ -9,7 +9,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import rows as csv_rows
 from flask10x.export.append import export
-from flask10x.export.outcome import Outcome
+from flask10x.export.outcome import FileOutcome
 from flask10x.export.verify import verify
 from flask10x.readings.stations import BY_ENDPOINT
 from tests.support.csv_folder import (
@@ -26,7 +26,7 @@ from tests.support.rows import execute, select
 
 PICO = [BY_ENDPOINT["data"]]
 OLD = HEADER + lines(0, 1)
-Verify = Callable[[], Outcome]
+Verify = Callable[[], FileOutcome]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def verified(settings: Settings, database: Database) -> Verify:
     """Verifies the file of `/data`, and that nothing is changed by it."""
 
-    def run() -> Outcome:
+    def run() -> FileOutcome:
         tables = ("exports", "export_intents")
         known = [select(database_file(settings), f"SELECT * FROM {table}") for table in tables]
         path = csv_file(settings)

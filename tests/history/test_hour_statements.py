@@ -45,7 +45,7 @@ NINE = 1_755_993_600_000
 COUNT, PACE_MS, TIMES = 300, 25 * 60_000, 60
 
 
-def page(database: Database, query: Query, search_sec: float = math.inf) -> queries.Page:
+def page(database: Database, query: Query, search_sec: float = math.inf) -> queries.HistoryPage:
     with database.reader.begin() as connection:
         return queries.page(connection, query, search_sec)
 

@@ -16,7 +16,7 @@ from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT, row_of
 from flask10x.history import pages as queries
 from flask10x.history import search
-from flask10x.history.pages import Page, Row
+from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import CSV, JSON, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
@@ -29,7 +29,7 @@ def ask(settings: Settings, text: str, view: View = JSON) -> Query:
     return parse_query(parse_qsl(text, keep_blank_values=True), settings, T, view)
 
 
-def page(database: Database, query: Query) -> Page:
+def page(database: Database, query: Query) -> HistoryPage:
     with database.reader.begin() as connection:
         return queries.page(connection, query)
 
@@ -62,14 +62,14 @@ def test_rows_carry_their_values_in_the_stations_order(
         Row(2, "data2", T + 1, (440.0, 26.5, 48.0, 996.5, None)),
         Row(3, "data", T + 2, (1013.25, 25.0)),
     ]
-    assert page(database, ask(settings, "")) == Page(expected, None, None)
+    assert page(database, ask(settings, "")) == HistoryPage(expected, None, None)
     assert page(database, ask(settings, "endpoint=data4")).rows == expected[:1]
     assert page(database, ask(settings, "endpoint=data&endpoint=data2")).rows == expected[1:]
 
 
 def test_an_empty_database(database: Database, settings: Settings) -> None:
     for text in ("", "order=asc", "endpoint=data", "cursor=before:5:5", "co2__gt=1"):
-        assert page(database, ask(settings, text)) == Page([], None, None)
+        assert page(database, ask(settings, text)) == HistoryPage([], None, None)
     assert list(queries.rows_in_pages(database, ask(settings, "", CSV))) == []
 
 
@@ -111,7 +111,7 @@ def test_paging_there_and_back(
 ) -> None:
     store(writer, *(pico(n, T + n) for n in range(1, 8)))
 
-    def at(cursor: Cursor | None) -> Page:
+    def at(cursor: Cursor | None) -> HistoryPage:
         assert cursor
         return page(database, ask(settings, f"{order}limit=2&cursor={cursor}"))
 
@@ -150,10 +150,10 @@ def test_a_page_beyond_the_end_leads_back(
 ) -> None:
     store(writer, pico(1, T), pico(2, T))
     beyond = page(database, ask(settings, f"cursor=before:{T}:1"))
-    assert beyond == Page([], None, Cursor("after", T, 0))
+    assert beyond == HistoryPage([], None, Cursor("after", T, 0))
     assert ids(page(database, ask(settings, f"cursor={beyond.prev}")).rows) == [1, 2]
     beyond = page(database, ask(settings, f"order=asc&cursor=after:{T}:2"))
-    assert beyond == Page([], None, Cursor("before", T, 3))
+    assert beyond == HistoryPage([], None, Cursor("before", T, 3))
 
 
 # --- What is new -----------------------------------------------------------------------------
@@ -411,7 +411,7 @@ def test_all_pages_together_are_the_reference(
     expected = [row.id for row in matching(reference.stored, asked)]
     forward: list[list[int]] = []
     cursor: Cursor | None = None
-    last: Page | None = None
+    last: HistoryPage | None = None
     while last is None or cursor:
         query = question(reference, asked, JSON, order=order, limit=limit, cursor=cursor)
         last = page(reference.database, query)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.database.rows import Row
+from flask10x.database.rows import InsertRow
 from flask10x.errors import ImportRefused
-from flask10x.readings.legacy_csv import Layout, LegacyReader, Page, Rejection, header_of
+from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, Rejection, header_of
 from flask10x.readings.stations import BY_ENDPOINT
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -16,12 +16,12 @@ AT = 1_755_993_600_000  # 2025-08-24 09:00:00 in Tokyo
 PICO = "current_time,Pressure,Tempereture"
 
 
-def page_of(block: str | bytes, header: str = PICO, endpoint: str = "data") -> Page:
+def block_of(block: str | bytes, header: str = PICO, endpoint: str = "data") -> Block:
     layout = Layout(BY_ENDPOINT[endpoint], header_of(header.encode()))
-    return LegacyReader(layout, TOKYO).page(block if isinstance(block, bytes) else block.encode())
+    return LegacyReader(layout, TOKYO).read(block if isinstance(block, bytes) else block.encode())
 
 
-def pico(pressure: float | None, temperature: float | None, at: int = AT) -> Row:
+def pico(pressure: float | None, temperature: float | None, at: int = AT) -> InsertRow:
     return ("data", at, pressure, temperature)
 
 
@@ -69,16 +69,16 @@ def test_headers_that_do_not_fit(header: str, reason: str) -> None:
 
 
 def test_columns_in_another_order() -> None:
-    page = page_of("2.5,2025-08-24 09:00:00,1000.0\r\n", "Tempereture,current_time,Pressure")
-    assert page.rows == [pico(1000.0, 2.5)]
+    read = block_of("2.5,2025-08-24 09:00:00,1000.0\r\n", "Tempereture,current_time,Pressure")
+    assert read.rows == [pico(1000.0, 2.5)]
 
 
 def test_a_column_that_the_file_does_not_have() -> None:
     header = "current_time,CO2,Tempereture,Humidity,Pressure"
-    page = page_of(
+    read = block_of(
         "2025-08-24 09:00:00,1.0,2.0,,4.0\n2025-08-24 09:00:00,1e0,,,\n", header, "data2"
     )
-    assert [row[2:] for row in page.rows] == [
+    assert [row[2:] for row in read.rows] == [
         (1.0, 2.0, None, 4.0, None),
         (1.0, None, None, None, None),
     ]
@@ -107,8 +107,8 @@ def test_a_column_that_the_file_does_not_have() -> None:
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
-def test_readings(line: str, end: str, reading: Row) -> None:
-    assert page_of(line + end) == Page(rows=[reading])
+def test_readings(line: str, end: str, reading: InsertRow) -> None:
+    assert block_of(line + end) == Block(rows=[reading])
 
 
 @pytest.mark.parametrize(
@@ -138,34 +138,34 @@ def test_readings(line: str, end: str, reading: Row) -> None:
     ],
 )
 def test_rejections(line: str, reason: str) -> None:
-    page = page_of(f"{line}\r\n2025-08-24 09:00:00,3.0,4.0\r\n")
-    (rejection,) = page.rejections
+    read = block_of(f"{line}\r\n2025-08-24 09:00:00,3.0,4.0\r\n")
+    (rejection,) = read.rejections
     assert (rejection.line, rejection.raw) == (2, line)
     assert reason in rejection.reason
-    assert page.rows == [pico(3.0, 4.0)]
+    assert read.rows == [pico(3.0, 4.0)]
 
 
 def test_blank_lines_and_repeated_headers_are_nothing() -> None:
-    page = page_of(f"\r\n  \n{PICO}\r\n2025-08-24 09:00:00,3.0,4.0\r\n{PICO}\nx\n")
-    assert page.rows == [pico(3.0, 4.0)]
-    assert page.rejections == [Rejection(7, "not a time: 'x'", "x")]
+    read = block_of(f"\r\n  \n{PICO}\r\n2025-08-24 09:00:00,3.0,4.0\r\n{PICO}\nx\n")
+    assert read.rows == [pico(3.0, 4.0)]
+    assert read.rejections == [Rejection(7, "not a time: 'x'", "x")]
 
 
 def test_another_header_ends_the_import() -> None:
     with pytest.raises(ImportRefused, match="line 3 is another header, 'current_time,Tempereture"):
-        page_of("2025-08-24 09:00:00,3.0,4.0\ncurrent_time,Tempereture,Pressure\n")
+        block_of("2025-08-24 09:00:00,3.0,4.0\ncurrent_time,Tempereture,Pressure\n")
 
 
 def test_a_torn_last_line() -> None:
-    page = page_of("2025-08-24 09:00:00,3.0,4.0\r\n2025-08-24 09:00:20,3.0,6")
-    assert page.rows == [pico(3.0, 4.0)]
+    read = block_of("2025-08-24 09:00:00,3.0,4.0\r\n2025-08-24 09:00:20,3.0,6")
+    assert read.rows == [pico(3.0, 4.0)]
     torn = Rejection(3, "torn: the line has no end", "2025-08-24 09:00:20,3.0,6")
-    assert page.rejections == [torn]
+    assert read.rejections == [torn]
 
 
 def test_bytes_that_are_no_text_are_kept() -> None:
-    page = page_of(b"\xff\xfe2025-08-24 09:00:00,1.0,2.0\n2025-08-24 09:00:00,1.0,\x82\xa0\n")
-    assert [r.raw.encode("utf-8", "surrogateescape") for r in page.rejections] == [
+    read = block_of(b"\xff\xfe2025-08-24 09:00:00,1.0,2.0\n2025-08-24 09:00:00,1.0,\x82\xa0\n")
+    assert [r.raw.encode("utf-8", "surrogateescape") for r in read.rejections] == [
         b"\xff\xfe2025-08-24 09:00:00,1.0,2.0",
         b"2025-08-24 09:00:00,1.0,\x82\xa0",
     ]
@@ -173,30 +173,30 @@ def test_bytes_that_are_no_text_are_kept() -> None:
 
 def test_lines_are_counted_from_page_to_page() -> None:
     reader = LegacyReader(Layout(BY_ENDPOINT["data"], header_of(PICO.encode())), TOKYO)
-    assert [r.line for r in reader.page(b"a\nb\n\n").rejections] == [2, 3]
-    assert [r.line for r in reader.page(b"c\n").rejections] == [5]
-    assert [r.line for r in reader.page(b"d").rejections] == [6]
+    assert [r.line for r in reader.read(b"a\nb\n\n").rejections] == [2, 3]
+    assert [r.line for r in reader.read(b"c\n").rejections] == [5]
+    assert [r.line for r in reader.read(b"d").rejections] == [6]
 
 
 def test_the_span_is_in_whole_seconds_and_holds_both_meanings() -> None:
-    page = page_of("2025-08-24T09:00:01.250,1,2\n2025-08-24T09:00:00.750,1,2\n")
-    assert page.span() == (AT, AT + 1999)
+    read = block_of("2025-08-24T09:00:01.250,1,2\n2025-08-24T09:00:00.750,1,2\n")
+    assert read.span() == (AT, AT + 1999)
     layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
     berlin = LegacyReader(layout, ZoneInfo("Europe/Berlin"))
-    ambiguous = berlin.page(b"2025-10-26 02:30:00,1.0,2.0\n")
+    ambiguous = berlin.read(b"2025-10-26 02:30:00,1.0,2.0\n")
     assert ambiguous.span() == (1_761_438_600_000, 1_761_442_200_999)
     assert ambiguous.second(1_761_438_600_250) == ambiguous.second(1_761_442_200_750)
     assert ambiguous.second(1_761_438_601_000) == 1_761_438_601
-    assert berlin.page(b"2025-10-26 12:00:00,1.0,2.0\n").repeated == {}
+    assert berlin.read(b"2025-10-26 12:00:00,1.0,2.0\n").repeated == {}
 
 
 def test_a_bad_line_does_not_change_what_those_above_it_mean() -> None:
     layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
-    page = LegacyReader(layout, ZoneInfo("Europe/Berlin")).page(
+    read = LegacyReader(layout, ZoneInfo("Europe/Berlin")).read(
         b"2025-10-26 02:30:00,1.0,2.0\n2025-10-26 02:40:00,1.0,2.0\n2025-10-26 2:50:00,1.0,2.0\n"
     )
-    assert [row[1] for row in page.rows] == [1_761_438_600_000, 1_761_439_200_000]
-    assert [rejection.line for rejection in page.rejections] == [4]
+    assert [row[1] for row in read.rows] == [1_761_438_600_000, 1_761_439_200_000]
+    assert [rejection.line for rejection in read.rejections] == [4]
 
 
 cells = st.sampled_from(["1.0", "-0.5", "", "7", "1e3", "nan", "x", " 2", "1_0", "9" * 320, "\r"])
@@ -220,9 +220,9 @@ def test_the_fast_way_reads_what_the_careful_way_reads(found: list[str], end: st
     layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
     block = "".join(line + end for line in found).encode("utf-8", "surrogatepass")
     zone = ZoneInfo("Europe/Berlin")
-    fast = LegacyReader(layout, zone).page(block)
+    fast = LegacyReader(layout, zone).read(block)
     # A letter in the block keeps it from the fast way.
-    careful = LegacyReader(layout, zone).page(block + b"x\n")
+    careful = LegacyReader(layout, zone).read(block + b"x\n")
     assert fast.rows == careful.rows
     assert fast.rejections == careful.rejections[:-1]
     assert fast.repeated == careful.repeated

@@ -32,7 +32,7 @@ def listed(
     side, _, place = cursor.partition(":")
     at = Cursor("before" if side == "before" else "after", 0, int(place)) if cursor else None
     with database.reader.begin() as connection:
-        page = rejected.listed(connection, Selection(**wanted), at, rows)  # type: ignore[arg-type]
+        page = rejected.page(connection, Selection(**wanted), at, rows)  # type: ignore[arg-type]
     ends = [f"{end.side}:{end.id}" if end else "" for end in (page.older, page.newer)]
     return [kept.id for kept in page.rows], ends[0], ends[1]
 
@@ -48,8 +48,8 @@ def test_everything_of_a_refused_reading_is_kept(database: Database, settings: S
         )
     ]
     with database.reader.begin() as connection:
-        kept = rejected.one(connection, 1)
-        assert rejected.one(connection, 2) is None
+        kept = rejected.by_id(connection, 1)
+        assert rejected.by_id(connection, 2) is None
     assert kept is not None
     assert (kept.body, kept.body_bytes, kept.reasons, kept.reading_id) == (
         body,
@@ -62,7 +62,7 @@ def test_everything_of_a_refused_reading_is_kept(database: Database, settings: S
 def test_a_list_shows_the_beginning_of_a_long_body(database: Database, settings: Settings) -> None:
     keep(database, settings, refused(1, b"x" * 65536))
     with database.reader.begin() as connection:
-        (kept,) = rejected.listed(connection, Selection(), None, 10).rows
+        (kept,) = rejected.page(connection, Selection(), None, 10).rows
     assert (kept.body, kept.body_bytes) == (b"x" * 1000, 65536)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.recording.rejected import Refused
-from flask10x.recording.rejected_queue import Keeper
+from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.support.rows import execute, pico, select
@@ -38,8 +38,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def keeper(settings: Settings, database: Database, clock: Clock) -> Keeper:
-    return Keeper(settings, database, clock)
+def rejected_queue(settings: Settings, database: Database, clock: Clock) -> RejectedQueue:
+    return RejectedQueue(settings, database, clock)
 
 
 def refused(number: int = 0, body: bytes = TYPICAL) -> Refused:
@@ -56,52 +56,55 @@ def counter(database: Database, name: str) -> list[tuple[int]]:
 
 
 def test_a_lone_refusal_is_stored_at_once_and_the_next_after_a_pause(
-    keeper: Keeper, clock: Clock, database: Database
+    rejected_queue: RejectedQueue, clock: Clock, database: Database
 ) -> None:
-    keeper.take(refused(1))
-    keeper.step()
-    keeper.take(refused(2))
-    keeper.take(refused(3))
+    rejected_queue.take(refused(1))
+    rejected_queue.step()
+    rejected_queue.take(refused(2))
+    rejected_queue.take(refused(3))
     clock.now_sec += 4.9
-    keeper.step()
+    rejected_queue.step()
     assert kept(database) == [1]
     clock.now_sec += 0.2
-    keeper.step()
+    rejected_queue.step()
     assert kept(database) == [1, 2, 3]
-    assert keeper.depth == 0
+    assert rejected_queue.depth == 0
 
 
 def test_what_comes_too_fast_is_dropped_and_counted(
-    keeper: Keeper, clock: Clock, database: Database, caplog: pytest.LogCaptureFixture
+    rejected_queue: RejectedQueue,
+    clock: Clock,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
     for number in range(1000):
-        keeper.take(refused(number))
+        rejected_queue.take(refused(number))
     # Each of these needs one page of 512 bytes, and 320 KiB may wait.
-    assert keeper.depth == 640
-    keeper.step()
+    assert rejected_queue.depth == 640
+    rejected_queue.step()
     assert kept(database) == list(range(128))
     assert counter(database, "rejected_dropped") == [(360,)]
     assert caplog.messages == ["360 refused readings were not kept, they came too fast"]
     # 64 KiB at 4 KiB a second.
     clock.now_sec += 15.9
-    keeper.step()
+    rejected_queue.step()
     assert len(kept(database)) == 128
     clock.now_sec += 0.2
-    keeper.step()
+    rejected_queue.step()
     assert len(kept(database)) == 256
     assert counter(database, "rejected_dropped") == [(360,)]
 
 
 def test_a_flood_writes_little_however_long_it_lasts(
-    keeper: Keeper, clock: Clock, database: Database
+    rejected_queue: RejectedQueue, clock: Clock, database: Database
 ) -> None:
     for _ in range(3600):
         for number in range(50):
-            keeper.take(refused(number))
-        keeper.step()
+            rejected_queue.take(refused(number))
+        rejected_queue.step()
         clock.now_sec += 1.0
-    assert keeper.depth <= 640
+    assert rejected_queue.depth <= 640
     ((rows,),) = select(database.path, "SELECT count(*) FROM rejected")
     # One page each; 4 KiB a second are 8 rows a second.
     assert 25_000 < rows <= 8 * 3600 + 128
@@ -110,14 +113,14 @@ def test_a_flood_writes_little_however_long_it_lasts(
 
 
 def test_bodies_of_the_greatest_length_fit(
-    keeper: Keeper, clock: Clock, database: Database
+    rejected_queue: RejectedQueue, clock: Clock, database: Database
 ) -> None:
     for number in range(6):
-        keeper.take(refused(number, b"x" * 65536))
-    assert keeper.depth == 4
-    keeper.step()
+        rejected_queue.take(refused(number, b"x" * 65536))
+    assert rejected_queue.depth == 4
+    rejected_queue.step()
     assert kept(database) == [0]
-    keeper.finish()
+    rejected_queue.finish()
     assert kept(database) == [0, 1, 2, 3]
     # What was dropped before is counted as soon as something is stored.
     assert counter(database, "rejected_dropped") == [(2,)]
@@ -130,61 +133,67 @@ def test_the_oldest_go_and_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
-    keeper = Keeper(make_settings(REJECTED_MAX_ROWS=10), database, clock)
+    rejected_queue = RejectedQueue(make_settings(REJECTED_MAX_ROWS=10), database, clock)
     for number in range(12):
-        keeper.take(refused(number))
-    keeper.step()
+        rejected_queue.take(refused(number))
+    rejected_queue.step()
     assert kept(database) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
     assert counter(database, "rejected_evicted") == [(3,)]
     assert caplog.messages == ["The table of rejected readings is full: the oldest 3 are gone"]
 
 
 def test_a_locked_database_keeps_them_waiting_and_is_said_once(
-    keeper: Keeper, clock: Clock, database: Database, caplog: pytest.LogCaptureFixture
+    rejected_queue: RejectedQueue,
+    clock: Clock,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
-    keeper.take(refused(1))
+    rejected_queue.take(refused(1))
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     for _ in range(3):
-        keeper.step()
+        rejected_queue.step()
         clock.now_sec += 60
     assert caplog.messages == [
         "Cannot keep refused readings: SQLITE_BUSY: database is locked",
     ]
-    keeper.finish()
+    rejected_queue.finish()
     assert caplog.messages[1:] == ["Stopping with 1 refused readings not kept"]
     other.execute("ROLLBACK")
     other.close()
-    keeper.step()
+    rejected_queue.step()
     assert kept(database) == [1]
 
 
 def test_a_refusal_that_the_database_refuses_too_is_dropped(
-    keeper: Keeper, clock: Clock, database: Database, caplog: pytest.LogCaptureFixture
+    rejected_queue: RejectedQueue,
+    clock: Clock,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     execute(
         database.path,
         "CREATE TRIGGER no_two BEFORE INSERT ON rejected WHEN NEW.received_at = 2"
         " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
     )
-    keeper.take(refused(2))
-    keeper.step()
-    assert keeper.depth == 0
+    rejected_queue.take(refused(2))
+    rejected_queue.step()
+    assert rejected_queue.depth == 0
     assert "two is not wanted" in caplog.messages[0]
-    keeper.take(refused(3))
+    rejected_queue.take(refused(3))
     clock.now_sec += 60
-    keeper.step()
+    rejected_queue.step()
     assert kept(database) == [3]
     assert counter(database, "rejected_dropped") == [(1,)]
 
 
 def test_the_writer_keeps_them_and_also_when_it_closes(writer: Writer, database: Database) -> None:
     writer.start()
-    writer.keeper.take(refused(1))
+    writer.rejected_queue.take(refused(1))
     # Behind a good reading they need not wait for the next idle look.
     writer.submit(pico(1))
-    writer.keeper.take(refused(2))
+    writer.rejected_queue.take(refused(2))
     assert writer.close(10) == 0
     assert kept(database) == [1, 2]
 
@@ -194,7 +203,7 @@ def wal_bytes(database: Path) -> int:
 
 
 def test_a_refused_reading_costs_the_card_no_more_than_a_good_one(
-    keeper: Keeper, clock: Clock, writer: Writer, database: Database
+    rejected_queue: RejectedQueue, clock: Clock, writer: Writer, database: Database
 ) -> None:
     """Both alone in their commits, over 200 of them, as a sensor sends them every 20 s."""
     writer.submit(pico(0))
@@ -205,8 +214,8 @@ def test_a_refused_reading_costs_the_card_no_more_than_a_good_one(
         writer.step()
     refused_at = wal_bytes(database.path)
     for number in range(200):
-        keeper.take(refused(number))
-        keeper.step()
+        rejected_queue.take(refused(number))
+        rejected_queue.step()
         clock.now_sec += 20
     end = wal_bytes(database.path)
     assert len(kept(database)) == 200

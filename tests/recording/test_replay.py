@@ -9,7 +9,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.recording import rejected, replay
 from flask10x.recording.rejected import Refused, Selection
-from flask10x.recording.replay import Outcome
+from flask10x.recording.replay import ReplayOutcome
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -39,7 +39,7 @@ def keep(database: Database, settings: Settings, *bodies: bytes, media_type: str
         rejected.keep(connection, wanted, settings)
 
 
-def replayed(settings: Settings, database: Database, **wanted: object) -> list[Outcome]:
+def replayed(settings: Settings, database: Database, **wanted: object) -> list[ReplayOutcome]:
     selection = Selection(**wanted)  # type: ignore[arg-type]
     return list(replay.replay(settings, database, selection))
 
@@ -47,8 +47,8 @@ def replayed(settings: Settings, database: Database, **wanted: object) -> list[O
 def test_nothing_is_good_before_the_settings_change(database: Database, settings: Settings) -> None:
     keep(database, settings, NO_PRESSURE, NOTHING)
     assert replayed(settings, database) == [
-        Outcome(1, "data", False, {"pressure": "required field missing"}),
-        Outcome(
+        ReplayOutcome(1, "data", False, {"pressure": "required field missing"}),
+        ReplayOutcome(
             *(2, "data", False),
             {
                 "pressure": "could not convert string to float: '-'",
@@ -169,7 +169,7 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
     assert json.loads(reasons) == {"database": "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"}
     assert json.loads(body) == {"pressure": 2.0, "temperature": 25.1}
     (outcome,) = replayed(settings, database)
-    assert outcome == Outcome(
+    assert outcome == ReplayOutcome(
         1, "data", False, {"database": "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"}
     )
     execute(database.path, "DROP TRIGGER no_two")
@@ -182,5 +182,5 @@ def test_a_station_that_is_gone(database: Database, accepting: Settings) -> None
     keep(database, accepting, NO_PRESSURE)
     execute(database.path, "UPDATE rejected SET endpoint = 'data9'")
     assert replayed(accepting, database) == [
-        Outcome(1, "data9", False, {"endpoint": "there is no such station any more"})
+        ReplayOutcome(1, "data9", False, {"endpoint": "there is no such station any more"})
     ]

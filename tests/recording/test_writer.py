@@ -82,14 +82,19 @@ def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database
         now_sec = 160.5
         for n in range(9):
             writer.submit(pico(n))
-        assert [gauges.heard(station) for station in range(4)] == [160_500, 0, 0, 100_250]
+        assert [gauges.last_received_ms(station) for station in range(4)] == [
+            160_500,
+            0,
+            0,
+            100_250,
+        ]
         now_sec = 200.0
         with pytest.raises(QueueFull):
             writer.submit(pico(9))
     assert writer.close(5) == 0
     with pytest.raises(WriterClosed):
         writer.submit(pico(10))
-    assert [gauges.heard(station) for station in range(4)] == [200_000, 0, 0, 100_250]
+    assert [gauges.last_received_ms(station) for station in range(4)] == [200_000, 0, 0, 100_250]
     gauges.close()
 
 
@@ -100,9 +105,9 @@ def test_all_workers_note_what_they_hear_in_one_place(
     first = Writer(settings, database, gauges, gauges.slot(0), lambda: 10.0)
     second = Writer(settings, database, gauges, gauges.slot(1), lambda: 20.0)
     first.submit(pico(1))
-    assert gauges.heard(0) == 10_000
+    assert gauges.last_received_ms(0) == 10_000
     second.submit(pico(2))
-    assert gauges.heard(0) == 20_000
+    assert gauges.last_received_ms(0) == 20_000
     gauges.close()
 
 
@@ -112,7 +117,7 @@ def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     gauges = Gauges()
     gauges.slot(0).claim(4711)
     gauges.slot(0).errors = 3
-    gauges.bury(4711)
+    gauges.record_killed(4711)
     successor = Writer(settings, database, gauges, gauges.slot(0))
     successor.submit(pico(1))
     assert successor.step() == 1

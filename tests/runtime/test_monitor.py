@@ -51,11 +51,11 @@ class House:
             receipt=lambda: lambda: self.written,
         )
 
-    def bury(self, pid: int, queue_length: int = 0) -> None:
+    def record_killed(self, pid: int, queue_length: int = 0) -> None:
         """A worker with so many readings in its queue was killed."""
         self.gauges.slot(0).claim(pid)
         self.gauges.slot(0).queue_length = queue_length
-        self.gauges.bury(pid)
+        self.gauges.record_killed(pid)
 
     def last_received(self) -> dict[str, int | None]:
         self.asked += 1
@@ -64,7 +64,7 @@ class House:
         return self.last
 
     def send(self, endpoint: str) -> None:
-        self.gauges.hear(STATION[endpoint], int(self.monotonic_sec * 1000))
+        self.gauges.note_received(STATION[endpoint], int(self.monotonic_sec * 1000))
 
     def wait(self, seconds: int, *monitors: Monitor) -> None:
         """Let the time pass second by second, each with a step of these monitors."""
@@ -122,7 +122,7 @@ def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said
 def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: Said) -> None:
     first, second = house.monitor(), house.monitor()
     first.step()
-    house.bury(4711, queue_length=7)
+    house.record_killed(4711, queue_length=7)
 
     first.step()
     assert said() == [
@@ -134,8 +134,8 @@ def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: 
     second.step()
     assert said() == []
 
-    house.bury(4712)
-    house.bury(4713)
+    house.record_killed(4712)
+    house.record_killed(4713)
     second.step()
     assert said() == [
         "WARNING Killed workers: 2 (3 since the start);"
@@ -148,9 +148,9 @@ def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: 
 def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, said: Said) -> None:
     house.written = False
     first, second = house.monitor(), house.monitor()
-    house.bury(4711, queue_length=7)
+    house.record_killed(4711, queue_length=7)
     first.step()
-    house.bury(4712)
+    house.record_killed(4712)
     house.wait(5, first)
     assert len(said()) == 1
 

@@ -17,8 +17,8 @@ from gunicorn.http.errors import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.server.arrivals import FRAMING_MAX_BYTES, HEAD_MAX_BYTES, Arrivals
-from flask10x.web.ingest import BODY_MAX_BYTES
 
 CFG = Config()
 PEER = ("127.0.0.1", 1)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.importing.importer import Outcome, import_file
+from flask10x.importing.importer import ImportOutcome, import_file
 from tests.support.rows import select
 
 PICO = "current_time,Pressure,Tempereture"
@@ -25,7 +25,7 @@ def write(path: Path, *lines: str, header: str = PICO, end: str = "\r\n") -> Pat
 
 def run(settings: Settings, database: Database, path: Path, **options: Any) -> tuple[int, int, int]:
     """Import: how many rows were stored, were there already, were rejected."""
-    outcome: Outcome = import_file(settings, database, path, **options)
+    outcome: ImportOutcome = import_file(settings, database, path, **options)
     return outcome.stored, outcome.present, outcome.rejected
 
 

@@ -34,8 +34,8 @@ def test_starts_empty(gauges: Gauges) -> None:
     assert gauges.errors_total() == 0
     assert gauges.trouble() is False
     assert (gauges.high_water, gauges.errors_base) == (0, -1)
-    assert (gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told) == (0, 0, 0, 0)
-    assert [gauges.heard(station) for station in range(4)] == [0, 0, 0, 0]
+    assert (gauges.killed, gauges.lost, gauges.killed_logged, gauges.lost_logged) == (0, 0, 0, 0)
+    assert [gauges.last_received_ms(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
 
@@ -69,7 +69,7 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
         assert gauges.queue_length() == 3
         gauges.slot(1).queue_length = 4
         gauges.slot(1).errors += 5
-        gauges.hear(2, 86_400_000)
+        gauges.note_received(2, 86_400_000)
         gauges.set_silent_since(3, -5_000)
 
     in_child(first)
@@ -78,16 +78,16 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
     assert gauges.queue_length() == 7
     assert gauges.errors_total() == 7
     assert gauges.trouble() is True
-    assert gauges.heard(2) == 86_400_000
+    assert gauges.last_received_ms(2) == 86_400_000
     assert gauges.silent_since(3) == -5_000
     assert gauges.slot(0).pid not in (0, os.getpid())
 
 
 def test_every_field_has_its_own_place(gauges: Gauges) -> None:
     gauges.high_water, gauges.errors_base = 102, 103
-    gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told = 104, 105, 106, 107
+    gauges.killed, gauges.lost, gauges.killed_logged, gauges.lost_logged = 104, 105, 106, 107
     for station in range(4):
-        gauges.hear(station, station + 200)
+        gauges.note_received(station, station + 200)
         gauges.set_silent_since(station, station + 300)
     for number in range(64):
         slot = gauges.slot(number)
@@ -95,9 +95,9 @@ def test_every_field_has_its_own_place(gauges: Gauges) -> None:
         slot.errors, slot.trouble = number + 4000, number % 2
 
     assert (gauges.high_water, gauges.errors_base) == (102, 103)
-    told = (gauges.killed, gauges.lost, gauges.killed_told, gauges.lost_told)
+    told = (gauges.killed, gauges.lost, gauges.killed_logged, gauges.lost_logged)
     assert told == (104, 105, 106, 107)
-    assert [gauges.heard(station) for station in range(4)] == [200, 201, 202, 203]
+    assert [gauges.last_received_ms(station) for station in range(4)] == [200, 201, 202, 203]
     assert [gauges.silent_since(station) for station in range(4)] == [300, 301, 302, 303]
     first = gauges.slot(0)
     assert (first.pid, first.queue_length, first.queue_peak) == (1000, 2000, 3000)
@@ -123,8 +123,8 @@ def test_the_queue_of_a_worker_that_was_killed_is_counted_as_lost(gauges: Gauges
     slot.claim(4711)
     slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
 
-    gauges.bury(4711)
-    gauges.bury(4711)
+    gauges.record_killed(4711)
+    gauges.record_killed(4711)
 
     assert (gauges.killed, gauges.lost) == (1, 9)
     assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
@@ -137,8 +137,8 @@ def test_a_worker_that_gave_its_slot_back_was_not_killed(gauges: Gauges) -> None
     gauges.slot(1).claim(4713)
     gauges.slot(1).queue_length = 9
 
-    gauges.bury(4711)
-    gauges.bury(4712)
+    gauges.record_killed(4711)
+    gauges.record_killed(4712)
 
     assert (gauges.killed, gauges.lost) == (0, 0)
     assert gauges.slot(1).pid == 4713
@@ -149,7 +149,7 @@ def test_bury_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
     gauges.slot(0).claim(4711)
     gauges.slot(0).queue_length = 9
 
-    gauges.bury(4712)
+    gauges.record_killed(4712)
 
     assert gauges.slot(0).pid == 4711
     assert gauges.queue_length() == 9
@@ -214,9 +214,14 @@ def test_a_start_without_saved_errors_is_a_start_that_was_loaded(gauges: Gauges)
 
 
 def test_a_station_is_heard_again_and_again(gauges: Gauges) -> None:
-    gauges.hear(1, 5_000)
-    gauges.hear(1, 4_294_967_296_000)
-    assert [gauges.heard(station) for station in range(4)] == [0, 4_294_967_296_000, 0, 0]
+    gauges.note_received(1, 5_000)
+    gauges.note_received(1, 4_294_967_296_000)
+    assert [gauges.last_received_ms(station) for station in range(4)] == [
+        0,
+        4_294_967_296_000,
+        0,
+        0,
+    ]
 
 
 def test_silence_is_kept_per_station(gauges: Gauges) -> None:
@@ -230,18 +235,18 @@ def test_silence_is_kept_per_station(gauges: Gauges) -> None:
 def test_there_is_room_for_every_station(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask10x.system.gauges.STATIONS", STATIONS * 25)
     gauges = Gauges()
-    gauges.hear(99, 1)
+    gauges.note_received(99, 1)
     gauges.set_silent_since(99, 2)
     gauges.slot(0).pid, gauges.slot(63).trouble = 4711, 1
 
-    assert (gauges.heard(99), gauges.silent_since(99)) == (1, 2)
-    assert (gauges.slot(0).pid, gauges.trouble(), gauges.heard(0)) == (4711, True, 0)
+    assert (gauges.last_received_ms(99), gauges.silent_since(99)) == (1, 2)
+    assert (gauges.slot(0).pid, gauges.trouble(), gauges.last_received_ms(0)) == (4711, True, 0)
     gauges.close()
 
 
 def test_a_station_that_does_not_exist_overwrites_nothing(gauges: Gauges) -> None:
     with pytest.raises(IndexError):
-        gauges.hear(4, 1)
+        gauges.note_received(4, 1)
     assert gauges.silent_since(0) == 0
 
 

@@ -181,11 +181,11 @@ def test_a_stranger_fills_no_table(locked: FlaskClient, database: Database) -> N
     store: Store = locked.application.extensions["flask10x"]
     for _ in range(20):
         locked.post("/data", data=b"garbage")
-    store.writer.keeper.step()
+    store.writer.rejected_queue.step()
     store.writer.step()
     assert select(database.path, "SELECT count(*) FROM rejected") == [(0,)]
     locked.post("/data", data=b"garbage", headers=bearer(WRITE))
-    store.writer.keeper.step()
+    store.writer.rejected_queue.step()
     assert select(database.path, "SELECT count(*) FROM rejected") == [(1,)]
 
 
@@ -358,7 +358,7 @@ def test_a_page_of_another_origin_posts_nothing(
     )
     assert answer.headers["Connection"] == "close"
     assert store.writer.depth == 0
-    store.writer.keeper.step()
+    store.writer.rejected_queue.step()
     assert select(database.path, "SELECT count(*) FROM rejected") == [(0,)]
 
 

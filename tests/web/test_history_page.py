@@ -95,7 +95,7 @@ def test_a_card_shows_latest_values_age_state_and_what_is_missing(
 ) -> None:
     monkeypatch.setattr("time.monotonic_ns", lambda: 500_000 * 1_000_000)
     for place, heard_ms in enumerate((488_000, 380_000, 379_000, 1_000)):
-        gauges.hear(place, heard_ms)
+        gauges.note_received(place, heard_ms)
     cards = [words(part) for part in client.get("/history").text.split("<article")[1:]]
     assert "Pico data receiving, 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
     assert "receiving, 2 min ago CO₂ 650 ppm" in cards[1]

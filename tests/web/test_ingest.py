@@ -80,7 +80,7 @@ def test_the_limit_of_a_body(client: FlaskClient, writer: Writer) -> None:
 def test_a_stopping_worker_refuses(
     client: FlaskClient, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer.shut()
+    writer.refuse_new()
     answer = client.post("/data", json=GOOD)
     assert (answer.status_code, answer.json) == (503, {"status": "queued_failed"})
     assert int(answer.headers["Retry-After"]) > 0

@@ -62,7 +62,7 @@ def test_an_empty_body_and_one_that_was_too_large(client: FlaskClient, store: St
     assert (
         client.post("/data", data=b"x" * 65537, content_type="application/json").status_code == 413
     )
-    store.writer.keeper.finish()
+    store.writer.rejected_queue.finish()
     answer = client.get("/history/rejected/json")
     assert [(kept["body"], kept["body_bytes"]) for kept in answer.json or []] == [("", 0), ("", 0)]
     assert client.get("/history/rejected").status_code == 200

@@ -75,7 +75,7 @@ def test_why_a_reading_was_refused_is_japanese_on_the_page_and_english_in_json(
 ) -> None:
     answer = client.post("/data2", data=body, content_type="application/json")
     assert answer.status_code in (400, 413)
-    store.writer.keeper.finish()
+    store.writer.rejected_queue.finish()
     page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
     assert 'lang="en">' not in page.split("<tbody")[1].split("</tbody>")[0]
     (kept,) = client.get("/history/rejected/json").get_json()
@@ -86,7 +86,7 @@ def test_why_a_reading_was_refused_is_japanese_on_the_page_and_english_in_json(
 def test_other_reasons_of_readings(client: FlaskClient, store: Store) -> None:
     client.post("/data4", json={"mh_z19": 5, "mq_2": {"analog_value": "5 V"}})
     client.post("/data", data="{}", content_type="text/plain")
-    store.writer.keeper.finish()
+    store.writer.rejected_queue.finish()
     page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
     assert "オブジェクトではありません" in page and "単位のない値です" in page
     assert "Content-Type が text/plain です" in page
