@@ -1,5 +1,22 @@
 """What can go wrong, one class each; the docstring is the meaning."""
 
+import difflib
+from collections.abc import Callable, Iterable
+
+# A name this long is no slip of a known one, and comparing takes time that grows with its square.
+COMPARED_CHARS = 50
+
+
+def did_you_mean(
+    wrong: str, known: Iterable[str], written: Callable[[str], str] = lambda name: name
+) -> str:
+    """` (did you mean NAME?)` with the known name that is nearest; empty when none is near.
+
+    `written` gives the name as it stands where the wrong one was found.
+    """
+    near = difflib.get_close_matches(wrong[:COMPARED_CHARS], list(known), n=1)
+    return f" (did you mean {written(near[0])}?)" if near else ""
+
 
 class Flask10xError(Exception):
     """The base of every error this project raises on purpose."""

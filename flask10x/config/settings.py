@@ -1,65 +1,244 @@
 """Settings: environment variables `FLASK10X_<NAME>` over a TOML file over the defaults.
 
 The names are those of the contract, sections 4 and 5. The TOML file is named by
-`FLASK10X_CONFIG`; its keys are the names in lower or upper case, without the prefix.
+`FLASK10X_CONFIG`; its keys are the names in lower or upper case, without the prefix. The class
+`Settings` is the one table of them: name, type, reader, default.
 """
 
-import difflib
 import os
 import pwd
+import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import tzinfo
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask10x.config import setting_values as values
-from flask10x.errors import SettingsError
+from flask10x.errors import SettingsError, did_you_mean
+from flask10x.readings.stations import BY_ENDPOINT
 
 PREFIX = "FLASK10X_"
 CHECKOUT = Path(__file__).resolve().parents[2]
+HIGHEST_PORT = 65535
+CREDENTIAL = "credential:"
+LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+
+# Readers: each takes the place that messages name and what stands there, in the environment or in
+# TOML, and returns the value. Each raises SettingsError that says what is needed instead.
+
+
+def _wrong(place: str, raw: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{place} is {raw!r}: {wanted}")
+
+
+def whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
+    """A whole number within these limits, both included."""
+
+    def read(place: str, raw: Any) -> int:
+        wanted = f"a whole number from {minimum} to {maximum} is needed"
+        try:
+            value = int(raw)
+        except (TypeError, ValueError):
+            raise _wrong(place, raw, wanted) from None
+        if isinstance(raw, bool | float) or not minimum <= value <= maximum:
+            raise _wrong(place, raw, wanted)
+        return value
+
+    return read
+
+
+def seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
+    """Seconds within these limits, both included."""
+
+    def read(place: str, raw: Any) -> float:
+        wanted = f"seconds from {minimum} to {maximum} are needed"
+        try:
+            value = float(raw)
+        except (TypeError, ValueError):
+            raise _wrong(place, raw, wanted) from None
+        if isinstance(raw, bool) or not minimum <= value <= maximum:
+            raise _wrong(place, raw, wanted)
+        return value
+
+    return read
+
+
+def choice(*allowed: str) -> Callable[[str, Any], str]:
+    """One of these words, in upper or lower case."""
+    spellings = {value.lower(): value for value in allowed}
+
+    def read(place: str, raw: Any) -> str:
+        value = spellings.get(str(raw).lower())
+        if value is None:
+            raise _wrong(place, raw, f"one of {', '.join(allowed)} is needed")
+        return value
+
+    return read
+
+
+def partial(place: str, raw: Any) -> frozenset[str]:
+    """Reads `accept`, `data4=accept,data2=accept` or `accept,data2=reject`."""
+    words: dict[str, str] = {}
+    for item in str(raw).split(","):
+        first, equals, last = (part.strip() for part in item.partition("="))
+        endpoint, word = (first, last) if equals else ("", first)
+        known = endpoint in BY_ENDPOINT if equals else True
+        if endpoint in words or not known or word not in ("accept", "reject"):
+            stations = ", ".join(BY_ENDPOINT)
+            raise _wrong(
+                place,
+                raw,
+                f"accept or reject is needed, or a list such as data4=accept ({stations})",
+            )
+        words[endpoint] = word
+    return frozenset(e for e in BY_ENDPOINT if words.get(e, words.get("")) == "accept")
+
+
+def switch(place: str, raw: Any) -> bool:
+    """Reads `true`, `on`, `1` and their opposites."""
+    words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
+    try:
+        return words[str(raw).lower()]
+    except KeyError:
+        raise _wrong(place, raw, "true or false is needed") from None
+
+
+def folder(place: str, raw: Any) -> Path:
+    """A folder, as an absolute path; it need not exist."""
+    if not isinstance(raw, str) or not raw:
+        raise _wrong(place, raw, "a folder is needed")
+    return Path(raw).expanduser().absolute()
+
+
+def secret_file(place: str, raw: Any) -> str:
+    """An absolute path, or `credential:` and the name of a credential of systemd.
+
+    Others than the service use the settings too, so the file is not looked at here.
+    """
+    value = _text(place, raw)
+    if not re.fullmatch(rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*", value):
+        raise _wrong(place, raw, "/absolute/path is needed, or credential: and a name")
+    return value
+
+
+def host_names(place: str, raw: Any) -> tuple[str, ...]:
+    """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below."""
+    names = [name.strip().lower() for name in _text(place, raw).split(",")]
+    for name in names:
+        if not re.fullmatch(rf"\.?{LABEL}(?:\.{LABEL})*", name):
+            wanted = "names such as raspberrypi.local,.home.arpa are needed, without ports"
+            raise _wrong(place, raw, wanted)
+    return tuple(names)
+
+
+def _text(place: str, raw: Any) -> str:
+    if not isinstance(raw, str) or not raw:
+        raise _wrong(place, raw, "a text is needed")
+    return raw
+
+
+def bind(place: str, raw: Any) -> str:
+    """Reads `address:port` or `unix:/absolute/path`."""
+    value = _text(place, raw)
+    host, _, port = value.rpartition(":")
+    if value.startswith("unix:"):
+        if not re.fullmatch(r"unix:/\S*[^\s/]", value):
+            raise _wrong(place, raw, "unix:/absolute/path/to/a.sock is needed")
+    elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
+        wanted = "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
+        raise _wrong(place, raw, wanted)
+    elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
+        raise _wrong(place, raw, "a port from 1 to 65535 is needed after the last colon")
+    return value
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return host.startswith("[") and host.endswith("]")
+
+
+def database_url(place: str, raw: Any) -> str:
+    """A URL with an absolute path."""
+    value = _text(place, raw)
+    if not value.startswith("sqlite:////"):
+        raise _wrong(place, raw, "sqlite:////absolute/path/to/file.sqlite3 is needed")
+    return value
+
+
+def zone_name(place: str, raw: Any) -> str:
+    """A zone that this system knows."""
+    try:
+        ZoneInfo(str(raw))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _wrong(place, raw, "a zone such as Asia/Tokyo is needed") from None
+    return str(raw)
+
+
+def _setting(read: Callable[[str, Any], Any], default: Any) -> Any:
+    """A row of the table: how a value is read, and what it is when nobody gives one.
+
+    A default that is a function is given the settings that stand above it.
+    """
+    return field(metadata={"read": read, "default": default})
+
+
+def _default_data_dir(_given: Mapping[str, Any]) -> Path:
+    """`instance/` in the checkout, or in the current folder when there is no checkout."""
+    inside = (CHECKOUT / "pyproject.toml").is_file()
+    return (CHECKOUT if inside else Path.cwd()) / "instance"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting with its final value; `docs/settings.md` says what each one does."""
+    """Every setting with its final value; the page `reference/settings.md` says what each does."""
 
-    data_dir: Path
-    database_url: str
-    csv_dir: Path
-    log_dir: Path
-    backup_dir: Path
-    bind: str
-    workers: int = 2
-    threads: int = 2
-    ack: Literal["enqueued", "committed"] = "enqueued"
-    ack_timeout_sec: float = 2.0
-    partial_readings: frozenset[str] = frozenset()
+    data_dir: Path = _setting(folder, _default_data_dir)
+    database_url: str = _setting(
+        database_url, lambda given: f"sqlite:///{given['data_dir'] / 'flask10x.sqlite3'}"
+    )
+    csv_dir: Path = _setting(folder, lambda given: given["data_dir"] / "csv")
+    log_dir: Path = _setting(folder, lambda given: given["data_dir"] / "logs")
+    backup_dir: Path = _setting(folder, lambda given: given["data_dir"] / "backups")
+    bind: str = _setting(bind, lambda given: f"0.0.0.0:{given.get('port') or 8888}")
+    workers: int = _setting(whole(1, 16), 2)
+    threads: int = _setting(whole(1, 64), 2)
+    ack: Literal["enqueued", "committed"] = _setting(choice("enqueued", "committed"), "enqueued")
+    # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
+    ack_timeout_sec: float = _setting(seconds(0.1, 8), 2.0)
+    partial_readings: frozenset[str] = _setting(partial, frozenset())
     """The endpoints whose incomplete readings are accepted."""
-    rejected_max_rows: int = 100_000
-    rejected_max_bytes: int = 100_000_000
-    timezone: str = ""
-    write_tokens_file: str = ""
-    read_tokens_file: str = ""
-    """An absolute path, or `credential:` and a name; empty: that door is open."""
-    allowed_hosts: tuple[str, ...] = ()
+    # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
+    rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
+    rejected_max_bytes: int = _setting(whole(1_000_000, 100_000_000_000), 100_000_000)
+    timezone: str = _setting(zone_name, "")
+    write_tokens_file: str = _setting(secret_file, "")
+    read_tokens_file: str = _setting(secret_file, "")
+    """An absolute path, or `credential:` and a name; empty: no token is asked for."""
+    allowed_hosts: tuple[str, ...] = _setting(host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
-    history_max: int = 1000
-    query_timeout_sec: float = 2.0
-    write_queue_maxsize: int = 5000
-    queue_warn_threshold: int
-    write_retries: int = 3
-    write_backoff_base_sec: float = 0.05
-    batch_max_rows: int = 500
-    commit_interval_sec: float = 0.1
-    synchronous: Literal["FULL", "NORMAL"] = "FULL"
-    commit_lock: bool = True
-    inactivity_warn_sec: int = 120
-    log_level: str = "INFO"
-    log_max_bytes: int = 1_000_000
-    log_backup_count: int = 5
+    history_max: int = _setting(whole(1, 10_000), 1000)
+    query_timeout_sec: float = _setting(seconds(0.1, 60), 2.0)
+    write_queue_maxsize: int = _setting(whole(1, 1_000_000), 5000)
+    queue_warn_threshold: int = _setting(
+        whole(1, 1_000_000), lambda given: max(1, given["write_queue_maxsize"] * 80 // 100)
+    )
+    write_retries: int = _setting(whole(0, 1000), 3)
+    write_backoff_base_sec: float = _setting(seconds(0.001, 60), 0.05)
+    batch_max_rows: int = _setting(whole(1, 100_000), 500)
+    commit_interval_sec: float = _setting(seconds(0, 60), 0.1)
+    synchronous: Literal["FULL", "NORMAL"] = _setting(choice("FULL", "NORMAL"), "FULL")
+    commit_lock: bool = _setting(switch, True)
+    inactivity_warn_sec: int = _setting(whole(1, 1_000_000), 120)
+    log_level: str = _setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+    log_max_bytes: int = _setting(whole(1000, 1_000_000_000), 1_000_000)
+    log_backup_count: int = _setting(whole(1, 1000), 5)
 
     @property
     def zone(self) -> tzinfo | None:
@@ -67,12 +246,11 @@ class Settings:
         return ZoneInfo(self.timezone) if self.timezone else None
 
 
-def process_user() -> str:
-    """The name of the user that this process runs as, for a message; its number if it has none."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
+# `port` is another way to say `bind`, so it has no value of its own.
+READERS: dict[str, Callable[[str, Any], Any]] = {
+    "port": whole(1, HIGHEST_PORT),
+    **{field.name: field.metadata["read"] for field in fields(Settings)},
+}
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -122,30 +300,25 @@ def _from_environment(environ: Mapping[str, str]) -> _Given:
 
 def _unknown(name: str, place: str) -> str:
     """The message, with the right name as it would be written in that place."""
-    near = difflib.get_close_matches(name, READERS, n=1)
     if place.startswith(PREFIX):
-        hint = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
-        return f"unknown setting {place}{hint}"
+        return f"unknown setting {place}{did_you_mean(name, READERS, lambda n: PREFIX + n.upper())}"
     path, _, key = place.rpartition(": ")
-    return f"{path}: unknown setting {key}" + (f" (did you mean {near[0]}?)" if near else "")
+    return f"{path}: unknown setting {key}{did_you_mean(name, READERS)}"
 
 
 def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
-    """Fill in the defaults that depend on other settings."""
+    """Fill in the defaults, and refuse what contradicts each other."""
+    for row in fields(Settings):
+        if row.name not in given:
+            default = row.metadata["default"]
+            given[row.name] = default(given) if callable(default) else default
     port = given.pop("port", None)
-    data_dir = given.setdefault("data_dir", _default_data_dir())
-    given.setdefault("database_url", f"sqlite:///{data_dir / 'flask10x.sqlite3'}")
-    given.setdefault("csv_dir", data_dir / "csv")
-    given.setdefault("log_dir", data_dir / "logs")
-    given.setdefault("backup_dir", data_dir / "backups")
-    given.setdefault("bind", f"0.0.0.0:{port or 8888}")
     if port is not None and not given["bind"].endswith(f":{port}"):
         raise SettingsError(
             f"{places['port']} is {port} but {places['bind']} is {given['bind']}:"
             " set only one of them"
         )
-    maxsize = given.setdefault("write_queue_maxsize", 5000)
-    threshold = given.setdefault("queue_warn_threshold", max(1, maxsize * 80 // 100))
+    maxsize, threshold = given["write_queue_maxsize"], given["queue_warn_threshold"]
     if threshold > maxsize:
         place = places["queue_warn_threshold"]
         raise SettingsError(
@@ -155,46 +328,9 @@ def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
     return Settings(**given)
 
 
-def _default_data_dir() -> Path:
-    """`instance/` in the checkout, or in the current folder when there is no checkout."""
-    inside = (CHECKOUT / "pyproject.toml").is_file()
-    return (CHECKOUT if inside else Path.cwd()) / "instance"
-
-
-# Each takes the place that messages name, and what stands there.
-READERS: dict[str, Callable[[str, Any], Any]] = {
-    "port": values.whole(1, values.HIGHEST_PORT),
-    "data_dir": values.folder,
-    "database_url": values.database_url,
-    "csv_dir": values.folder,
-    "log_dir": values.folder,
-    "backup_dir": values.folder,
-    "bind": values.bind,
-    "workers": values.whole(1, 16),
-    "threads": values.whole(1, 64),
-    "ack": values.choice("enqueued", "committed"),
-    # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
-    "ack_timeout_sec": values.seconds(0.1, 8),
-    "partial_readings": values.partial,
-    # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
-    "rejected_max_rows": values.whole(10, 10_000_000),
-    "rejected_max_bytes": values.whole(1_000_000, 100_000_000_000),
-    "timezone": values.zone_name,
-    "write_tokens_file": values.secret_file,
-    "read_tokens_file": values.secret_file,
-    "allowed_hosts": values.host_names,
-    "history_max": values.whole(1, 10_000),
-    "query_timeout_sec": values.seconds(0.1, 60),
-    "write_queue_maxsize": values.whole(1, 1_000_000),
-    "queue_warn_threshold": values.whole(1, 1_000_000),
-    "write_retries": values.whole(0, 1000),
-    "write_backoff_base_sec": values.seconds(0.001, 60),
-    "batch_max_rows": values.whole(1, 100_000),
-    "commit_interval_sec": values.seconds(0, 60),
-    "synchronous": values.choice("FULL", "NORMAL"),
-    "commit_lock": values.switch,
-    "inactivity_warn_sec": values.whole(1, 1_000_000),
-    "log_level": values.choice("DEBUG", "INFO", "WARNING", "ERROR"),
-    "log_max_bytes": values.whole(1000, 1_000_000_000),
-    "log_backup_count": values.whole(1, 1000),
-}
+def process_user() -> str:
+    """The name of the user that this process runs as, for a message; its number if it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from flask10x.config.setting_values import CREDENTIAL
-from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.config.settings import CREDENTIAL, PREFIX, Settings, process_user
 from flask10x.errors import SettingsError
 from flask10x.readings.stations import BY_ENDPOINT
 

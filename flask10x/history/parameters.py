@@ -4,17 +4,16 @@ Nothing is guessed or ignored: a parameter that is unknown, malformed or given t
 a QueryError, so no answer is ever wider than what was asked.
 """
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TypeVar
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_ID, parse_cursor
-from flask10x.errors import QueryError
+from flask10x.errors import QueryError, did_you_mean
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.operators import OPERATORS, Filter
 from flask10x.history.query import Bound, Order, Query
@@ -139,7 +138,7 @@ class _Reader:
         """The known ones that were given, in their own order and each once."""
         given = [value for key, value in self._pairs if key == name]
         if unknown := [value for value in given if value not in known]:
-            hint = _hint(unknown[0], known)
+            hint = did_you_mean(unknown[0], known)
             self._errors[name] = f"unknown {noun}{hint}: {', '.join(known)}"
         return tuple(one for one in known if one in given)
 
@@ -177,18 +176,13 @@ def _wrong_names(pairs: Sequence[tuple[str, str]], view: View) -> dict[str, str]
     unknown = [name for name in counted if name not in KNOWN_NAMES]
     errors = dict.fromkeys(unknown, "unknown parameter")
     for name in unknown[:MAX_SUGGESTIONS]:
-        errors[name] += _hint(name, KNOWN_NAMES)
+        errors[name] += did_you_mean(name, KNOWN_NAMES)
     for name, times in counted.items():
         if name in ONLY and name not in view.own:
             errors[name] = f"only {ONLY[name]} understands it"
         if times > 1 and name not in REPEATABLE:
             errors.setdefault(name, f"given {times} times")
     return errors
-
-
-def _hint(wrong: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(wrong[:50], list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _order(text: str) -> Order:
