@@ -1,16 +1,13 @@
 """`flask10x backup`: a checked copy of the database, made while the service writes."""
 
-import sys
 from pathlib import Path
 
 import click
 
+from flask10x.commands.database import already_running
 from flask10x.config import settings
 from flask10x.errors import BackupRunning
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
-
-# As with two exports at once: this status tells cron's mail which it was.
-ALREADY_RUNNING_STATUS = 3
 
 
 @click.command()
@@ -32,8 +29,7 @@ def command(folder: Path | None, keep: int) -> None:
     try:
         done = backup(config, folder or config.backup_dir, keep)
     except BackupRunning as error:
-        click.echo(f"flask10x: {error}", err=True)
-        sys.exit(ALREADY_RUNNING_STATUS)
+        already_running(error)
     click.echo(str(done))
     for warning in done.warnings:
         click.echo(f"flask10x: {warning}", err=True)

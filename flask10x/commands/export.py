@@ -6,24 +6,19 @@ from dataclasses import replace
 from functools import partial
 
 import click
-from sqlalchemy import inspect
-from sqlalchemy.exc import DBAPIError
 
+from flask10x.commands.database import has_table, opened_alone
 from flask10x.commands.options import only_one
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.file import existing_database
+from flask10x.database.tables import exports
 from flask10x.errors import SchemaError
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.readings.stations import STATIONS, Station
-from flask10x.system.locks import FileLock, lock_path
-
-# Two exports at once would write the same rows; this status tells cron's mail which it was.
-ALREADY_RUNNING_STATUS = 3
 
 Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 
@@ -50,34 +45,16 @@ def command(files: tuple[str, ...], whole: bool, **actions: bool) -> None:
 
 def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = False) -> int:
     """Export with the settings of the environment; the exit status."""
-    config = settings.load()
-    path = existing_database(config)
-    lock = FileLock(lock_path(path, "export"))
-    if not lock.try_acquire():
-        click.echo(
-            "flask10x: another export or an import is running; this one did nothing", err=True
-        )
-        return ALREADY_RUNNING_STATUS
     # Whatever the service risks: a position that a power cut takes back is found out of step.
-    database = Database(replace(config, synchronous="FULL"))
-    try:
-        _check_version(database)
+    config = replace(settings.load(), synchronous="FULL")
+    running = "another export or an import is running; this one did nothing"
+    with opened_alone(config, lock="export", running=running) as database:
+        if not has_table(database, exports):
+            raise SchemaError("the database is older than this program; run: flask10x migrate")
         outcomes = _action(action, whole)(config, database, _stations(files))
-    finally:
-        database.close()
-        lock.close()
     for outcome in outcomes:
         click.echo(str(outcome), err=outcome.failed)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
-
-
-def _check_version(database: Database) -> None:
-    try:
-        known = inspect(database.reader).has_table("exports")
-    except DBAPIError:
-        return  # A database that can't be read is reported for each file.
-    if not known:
-        raise SchemaError("the database is older than this program; run: flask10x migrate")
 
 
 def _action(name: str | None, whole: bool) -> Action:

@@ -4,24 +4,21 @@ import sys
 from pathlib import Path
 
 import click
-from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.commands.progress import progress
+from flask10x.commands.database import has_table, opened_alone
+from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import existing_database
 from flask10x.database.tables import imports
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.importing.importer import ImportOutcome, import_file
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.system.disk import size
-from flask10x.system.locks import FileLock, lock_path
 
 FAILED_STATUS = 1
-ALREADY_RUNNING_STATUS = 3
 REJECTED_STATUS = 4
 
 
@@ -45,30 +42,14 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     a file can't be imported, 3 when an export or another import runs.
     """
     config = settings.load()
-    path = existing_database(config)
     # The lock of the export: it must not append to a file that is being read.
-    lock = FileLock(lock_path(path, "export"))
-    if not lock.try_acquire():
-        click.echo("flask10x: an export or an import is running; this one did nothing", err=True)
-        sys.exit(ALREADY_RUNNING_STATUS)
-    database = Database(config)
-    try:
-        _check(database)
+    running = "an export or an import is running; this one did nothing"
+    with opened_alone(config, lock="export", running=running) as database:
+        if not has_table(database, imports):
+            older = f"the database {database.path} is an older one; run: flask10x migrate"
+            raise SchemaError(older)
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
-    finally:
-        database.close()
-        lock.close()
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
-
-
-def _check(database: Database) -> None:
-    """Raise SchemaError when the database was not migrated to this version."""
-    try:
-        known = inspect(database.reader).has_table(imports.name)
-    except DBAPIError:
-        return  # A database that can't be read is reported for each file.
-    if not known:
-        raise SchemaError(f"the database {database.path} is an older one; run: flask10x migrate")
 
 
 def _import(

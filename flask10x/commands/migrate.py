@@ -5,7 +5,7 @@ import sys
 import click
 
 from flask10x.config import settings
-from flask10x.database import revisions, schema
+from flask10x.database import schema
 from flask10x.database.engine import database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, naming_the_setting
 from flask10x.errors import DatabaseDamaged
@@ -24,4 +24,4 @@ def command() -> None:
     except DatabaseDamaged as error:
         click.echo(f"{DAMAGED}{error}", err=True)
         sys.exit(DAMAGED_STATUS)
-    click.echo(f"{database_path(config)} is at version {revisions.known()[-1]}")
+    click.echo(f"{database_path(config)} is at version {schema.known()[-1]}")

@@ -1,6 +1,8 @@
-"""Options of which each names another action: at most one of them makes sense."""
+"""What several commands have alike: options that exclude each other, and a bar of progress."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import click
 
@@ -14,3 +16,16 @@ def only_one(flags: Mapping[str, bool]) -> str | None:
     if len(given) > 1:
         raise click.UsageError(f"--{' and --'.join(given)} do not go together")
     return given[0] if given else None
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
+    """Call it with what was just done, of `length` in all.
+
+    Where standard error is no terminal (a file, a mail of cron's), the command's own line is all.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update

@@ -10,16 +10,17 @@ from dataclasses import replace
 import click
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.commands.database import opened
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import existing_database
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.replay import ReplayOutcome, replay
+from flask10x.system.logs import escape
 
 LISTED_ROWS = 20
 # A list shows one line for each reading; `show` has the rest.
@@ -144,14 +145,12 @@ def purge_command(
 
 @contextmanager
 def _database(config: Settings) -> Iterator[Database]:
-    existing_database(config)
-    database = Database(config)
-    try:
-        yield database
-    except DBAPIError as error:
-        raise click.ClickException(f"the database cannot be used: {reason_of(error)}") from error
-    finally:
-        database.close()
+    with opened(config) as database:
+        try:
+            yield database
+        except DBAPIError as error:
+            reason = f"the database cannot be used: {reason_of(error)}"
+            raise click.ClickException(reason) from error
 
 
 def _selection(
@@ -189,7 +188,7 @@ def _missing(database: Database, numbers: set[int]) -> list[int]:
 def _line(config: Settings, kept: Kept) -> str:
     reasons = "; ".join(f"{path}: {reason}" for path, reason in kept.reasons.items())
     state = f" (stored as reading {kept.reading_id})" if kept.reading_id else ""
-    text = rejected.printable(f"/{kept.endpoint} {reasons}{state}")
+    text = escape(f"/{kept.endpoint} {reasons}{state}")
     if len(text) > LISTED_CHARS:
         text = text[: LISTED_CHARS - 1] + "…"
     return f"{kept.id} {local_text(kept.received_at, config.zone)} {text}"
@@ -198,13 +197,13 @@ def _line(config: Settings, kept: Kept) -> str:
 def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
     yield "id:", str(kept.id)
     yield "received:", local_text(kept.received_at, config.zone)
-    yield "station:", rejected.printable(kept.endpoint)
+    yield "station:", escape(kept.endpoint)
     yield "stored as:", f"reading {kept.reading_id}" if kept.reading_id else "not stored"
-    yield "content type:", rejected.printable(kept.media_type) or "none"
+    yield "content type:", escape(kept.media_type) or "none"
     for path, reason in kept.reasons.items():
-        yield "reason:", rejected.printable(f"{path}: {reason}")
+        yield "reason:", escape(f"{path}: {reason}")
     if kept.hint:
-        yield "hint:", rejected.printable(kept.hint)
+        yield "hint:", escape(kept.hint)
     yield "body:", f"{kept.body_bytes} bytes"
     yield "", rejected.text_of(kept.body)
 
@@ -219,4 +218,4 @@ def _report(outcomes: list[ReplayOutcome], stored: str) -> None:
         for path, reason in outcome.reasons.items()
     )
     for reason, times in reasons.most_common(SHOWN_REASONS):
-        click.echo(f"  {times} × {rejected.printable(reason)}")
+        click.echo(f"  {times} × {escape(reason)}")

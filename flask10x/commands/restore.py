@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from flask10x.config import settings
-from flask10x.database import revisions
+from flask10x.database import schema
 from flask10x.database.engine import database_path
 from flask10x.maintenance.restore import Restored, restore
 from flask10x.system.wording import amount
@@ -36,9 +36,9 @@ def _remarks(done: Restored) -> list[str]:
         lines.append(f"The replaced database is kept: {done.kept}")
     if done.newer:
         lines.append(f"Readings that only the replaced one has: {done.newer}")
-    if done.contents.revision != revisions.known()[-1]:
+    if done.contents.revision != schema.known()[-1]:
         lines.append(
             f"Its schema is {done.contents.revision}; the next start of the service brings it to"
-            f" {revisions.known()[-1]}, or at once: flask10x migrate"
+            f" {schema.known()[-1]}, or at once: flask10x migrate"
         )
     return lines

@@ -5,19 +5,17 @@ import sys
 import click
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.commands.options import only_one
-from flask10x.commands.progress import progress
+from flask10x.commands.database import opened
+from flask10x.commands.options import only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import existing_database
 from flask10x.errors import Flask10xError
 from flask10x.history import rollup_check, rollups
-from flask10x.history.buckets import HOUR_MS
 from flask10x.history.rollup_check import RollupDifference
 from flask10x.history.rollups import Sums
-from flask10x.readings.times import local_text
+from flask10x.readings.times import HOUR_MS, local_text
 from flask10x.system.wording import amount
 
 SHOWN_DIFFERENCES = 10
@@ -33,18 +31,15 @@ def command(**actions: bool) -> None:
     """
     action = only_one(actions)
     config = settings.load()
-    path = existing_database(config)
-    database = Database(config)
-    try:
-        if action == "verify":
-            sys.exit(_verify(config, database))
-        if action == "rebuild":
-            _rebuild(database)
-        _show(database)
-    except DBAPIError as error:
-        raise Flask10xError(f"{path}: {reason_of(error)}") from error
-    finally:
-        database.close()
+    with opened(config) as database:
+        try:
+            if action == "verify":
+                sys.exit(_verify(config, database))
+            if action == "rebuild":
+                _rebuild(database)
+            _show(database)
+        except DBAPIError as error:
+            raise Flask10xError(f"{database.path}: {reason_of(error)}") from error
 
 
 def _show(database: Database) -> None:

@@ -1,11 +1,15 @@
-"""Bring the database to the version that this program needs, by Alembic."""
+"""Which version a database is at, which one this program needs, and the way there, by Alembic.
 
+Only a migration loads Alembic.
+"""
+
+import re
 from pathlib import Path
 
+from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config.settings import Settings
-from flask10x.database import revisions
+from flask10x.config.settings import CHECKOUT, Settings
 from flask10x.database.engine import database_path
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.file import open_read_only
@@ -13,6 +17,11 @@ from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
 
 # SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
 WRONG_SQL = "SQLITE_ERROR"
+
+_INSIDE = Path(__file__).resolve().parents[1] / "migrations"
+_ASSIGNED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:[\"'](\w+)[\"']|None)", re.M)
+
+_version = table("alembic_version", column("version_num"))
 
 
 def upgrade(settings: Settings) -> None:
@@ -27,12 +36,13 @@ def upgrade(settings: Settings) -> None:
     """
     path = database_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    known, found = revisions.known(), _current(path)
-    if found == known[-1]:
+    revisions, found = known(), _current_of(path)
+    if found == revisions[-1]:
         return
-    if found is not None and found not in known:
+    if found is not None and found not in revisions:
         raise SchemaError(
-            f"{path} is at version {found}, made by a newer Flask10X; this one knows {known[-1]}"
+            f"{path} is at version {found}, made by a newer Flask10X;"
+            f" this one knows {revisions[-1]}"
         )
     try:
         _run(settings)
@@ -42,14 +52,39 @@ def upgrade(settings: Settings) -> None:
         raise _described(f"{path} cannot be migrated", error) from error
 
 
-def _current(path: Path) -> str | None:
+def migrations() -> Path:
+    """The folder with the migrations: inside the installed package, else in the checkout."""
+    return _INSIDE if _INSIDE.is_dir() else CHECKOUT / "migrations"
+
+
+def known() -> list[str]:
+    """Every revision that this program knows, oldest first; the last one is what it needs."""
+    after = {}
+    for file in (migrations() / "versions").glob("*.py"):
+        found = dict(_ASSIGNED.findall(file.read_text(encoding="utf-8")))
+        after[found["down_revision"]] = found["revision"]
+    chain: list[str] = []
+    while (following := after.get(chain[-1] if chain else "")) is not None:
+        chain.append(following)
+    return chain
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the database is at, None when a migration has not finished yet.
+
+    Raises sqlalchemy.exc.DBAPIError when it was never migrated.
+    """
+    return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+
+
+def _current_of(path: Path) -> str | None:
     """The version of the database; None when there is none or it was never migrated."""
     if not path.exists():
         return None
     engine = open_read_only(path)
     try:
         with engine.connect() as connection:
-            return revisions.current(connection)
+            return current(connection)
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             return None
@@ -64,7 +99,7 @@ def _run(settings: Settings) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(revisions.migrations()).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["settings"] = settings
     command.upgrade(config, "head")
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SECOND_MS, HOUR_MS = 1000, 3_600_000
+from flask10x.readings.times import HOUR_MS, SECOND_MS
+
 # Below an hour the widths that a clock shows; from there on whole hours, for those are kept.
 CLOCK_WIDTHS_MS = tuple(
     seconds * SECOND_MS for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)

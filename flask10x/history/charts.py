@@ -11,11 +11,12 @@ from sqlalchemy import Connection, bindparam, select
 
 from flask10x.database.tables import readings
 from flask10x.history import pages, rollups, sums
-from flask10x.history.buckets import HOUR_MS, MAX_BUCKETS, Window, width_ms
+from flask10x.history.buckets import MAX_BUCKETS, Window, width_ms
 from flask10x.history.query import Query
 from flask10x.history.statements import statement_key
 from flask10x.history.sums import Line, LineRequest
 from flask10x.readings.stations import Station
+from flask10x.readings.times import HOUR_MS
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101

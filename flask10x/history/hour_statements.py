@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, Select, bindparam, exists, select, text, u
 from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as hours_of
-from flask10x.history.buckets import HOUR_MS
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.statements import (
     Branch,
@@ -27,6 +26,7 @@ from flask10x.history.statements import (
     select_rows,
 )
 from flask10x.readings.stations import Station
+from flask10x.readings.times import HOUR_MS
 
 
 def can_narrow(branches: tuple[Branch, ...], filters: tuple[FilterShape, ...]) -> bool:

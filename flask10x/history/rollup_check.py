@@ -9,9 +9,9 @@ from flask10x.database.engine import Database
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as table
 from flask10x.history import rollups
-from flask10x.history.buckets import HOUR_MS
 from flask10x.history.rollups import Hour, Sums
 from flask10x.readings.stations import STATIONS
+from flask10x.readings.times import HOUR_MS
 
 # Hours looked at in one short transaction, so that the WAL can begin anew meanwhile.
 PIECE_HOURS = 500

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 
 from flask10x.database.engine import Database, last_id
 from flask10x.database.tables import followers, readings, rollups
-from flask10x.history.buckets import HOUR_MS
 from flask10x.history.statements import sums_of
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
+from flask10x.readings.times import HOUR_MS
 
 NAME = "rollups"
 # One piece of the log: a few tenths of a second to compute, beside the writers ...

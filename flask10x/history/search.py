@@ -20,7 +20,6 @@ from flask10x.database.cursors import MAX_CURSOR_ID, Cursor
 from flask10x.database.engine import last_id
 from flask10x.database.tables import readings
 from flask10x.history import hour_statements, rollups
-from flask10x.history.buckets import HOUR_MS
 from flask10x.history.statements import (
     Branch,
     End,
@@ -31,6 +30,7 @@ from flask10x.history.statements import (
     page_statement,
     parameters_of,
 )
+from flask10x.readings.times import HOUR_MS
 
 # The follower takes a longer log at once (an import, an update); until then pages go without.
 MOST_ROWS_BEHIND = rollups.PIECE_ROWS

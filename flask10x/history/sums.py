@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings, rollups
-from flask10x.history.buckets import HOUR_MS, Bucket, Window
+from flask10x.history.buckets import Bucket, Window
 from flask10x.history.statements import Branch, FilterShape, filter_clauses, missing_clause, sums_of
 from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.times import HOUR_MS
 
 # A sender that leaves out two readings has a gap; one that only hurries or lags has none.
 GAP_INTERVALS = 3

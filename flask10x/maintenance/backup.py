@@ -22,7 +22,7 @@ from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
 from flask10x.system.locks import FileLock
-from flask10x.system.wording import amount
+from flask10x.system.wording import amount, megabytes
 
 LOCK_NAME = ".flask10x-backup.lock"
 FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
@@ -47,7 +47,7 @@ class Backup:
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
-        size = disk.megabytes(self.bytes)
+        size = megabytes(self.bytes)
         return f"{self.path}: {amount(self.rows, 'row')}, {size}, {self.seconds:.1f} s"
 
 
@@ -102,10 +102,10 @@ def _check_room(database: Path, folder: Path) -> None:
     needed, free = needed_bytes(database), disk.free_bytes(folder) + left
     if free < needed:
         raise BackupError(
-            f"not enough space in {folder}: {disk.megabytes(needed)} needed (database"
-            f" {disk.megabytes(disk.size(database))}, WAL"
-            f" {disk.megabytes(disk.size(beside(database, WAL)))}, spare"
-            f" {disk.megabytes(disk.SPARE_BYTES)}), {disk.megabytes(free)} free; nothing written"
+            f"not enough space in {folder}: {megabytes(needed)} needed (database"
+            f" {megabytes(disk.size(database))}, WAL"
+            f" {megabytes(disk.size(beside(database, WAL)))}, spare"
+            f" {megabytes(disk.SPARE_BYTES)}), {megabytes(free)} free; nothing written"
         )
 
 

@@ -13,10 +13,11 @@ from flask10x.database.owner import Running, running
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
 from flask10x.maintenance.check_database import Inside
-from flask10x.maintenance.findings import Finding, Level, span
+from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftovers
 from flask10x.system import disk
+from flask10x.system.wording import megabytes, span
 
 # Two nights without a backup; one missed is made up at the next boot.
 BACKUP_LATE_SEC = 48 * 3600
@@ -48,9 +49,9 @@ def _wal(path: Path) -> Finding:
     size = disk.size(beside(path, WAL))
     details = {"bytes": size}
     if size > LONG_WAL_BYTES:
-        text = f"{disk.megabytes(size)}: a reader that does not end keeps it from beginning anew"
+        text = f"{megabytes(size)}: a reader that does not end keeps it from beginning anew"
         return Finding("WARN", "WAL", text, details)
-    return Finding("ok", "WAL", disk.megabytes(size), details)
+    return Finding("ok", "WAL", megabytes(size), details)
 
 
 def _leftovers(path: Path) -> Finding:
@@ -65,8 +66,8 @@ def _space(settings: Settings, path: Path) -> Finding:
     free, there = _free(path.parent), _free(folder)
     details = {"free_bytes": free, "backup_free_bytes": there, "backup_needs_bytes": needed}
     text = (
-        f"{disk.megabytes(free)} free in {path.parent}; a backup needs {disk.megabytes(needed)},"
-        f" {disk.megabytes(there)} free in {folder}"
+        f"{megabytes(free)} free in {path.parent}; a backup needs {megabytes(needed)},"
+        f" {megabytes(there)} free in {folder}"
     )
     if free < disk.SPARE_BYTES:
         return Finding("FAIL", "space", text, details)

@@ -12,17 +12,17 @@ from sqlalchemy import Connection, Engine, column, func, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import revisions
+from flask10x.database import schema
 from flask10x.database.engine import JOURNAL, WAL, beside, last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.file import damages, open_read_only
 from flask10x.database.tables import followers, readings
 from flask10x.history import pages, rollups
-from flask10x.maintenance.findings import Finding, span
+from flask10x.maintenance.findings import Finding
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
-from flask10x.system.wording import amount
+from flask10x.system.wording import amount, megabytes, span
 
 SHOWN_DAMAGES = 5
 HIGHEST_ID = 2**63 - 1
@@ -58,7 +58,7 @@ class Inside:
                 yield Finding(
                     "ok",
                     "database",
-                    f"{path}, {disk.megabytes(size)} with its WAL",
+                    f"{path}, {megabytes(size)} with its WAL",
                     {"bytes": size},
                 )
                 for name, ask in self._questions().items():
@@ -86,7 +86,7 @@ class Inside:
         return [Finding("FAIL", "integrity", text, {"damages": found})]
 
     def _schema(self, connection: Connection) -> list[Finding]:
-        at, known = revisions.current(connection), revisions.known()
+        at, known = schema.current(connection), schema.known()
         details = {"revision": at, "newest": known[-1]}
         if at == known[-1]:
             return [Finding("ok", "schema", f"{at}, the newest", details)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database import revisions
+from flask10x.database import schema
 from flask10x.database.engine import JOURNAL, WAL, beside, last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.database.file import damages, open_read_only
@@ -57,11 +57,11 @@ def _contents(connection: Connection, path: Path) -> Contents:
     tables = inspect(connection).get_table_names()
     if not {"alembic_version", readings.name} <= set(tables):
         raise CopyError(f"{path} is no database of Flask10X's: it has no table of readings")
-    revision = revisions.current(connection)
-    if revision not in revisions.known():
+    revision = schema.current(connection)
+    if revision not in schema.known():
         raise CopyError(
             f"{path} has the schema {revision}, which this version of Flask10X does not know;"
-            f" the newest it knows is {revisions.known()[-1]}"
+            f" the newest it knows is {schema.known()[-1]}"
         )
     rows = connection.execute(select(func.count()).select_from(readings)).scalar_one()
     return Contents(rows, last_id(connection), revision)

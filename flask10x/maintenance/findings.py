@@ -24,11 +24,3 @@ class Finding:
 def worst(findings: Sequence[Finding]) -> Level:
     """The highest level among the findings."""
     return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
-
-
-def span(seconds: int) -> str:
-    """`119 s`, `119 min`, `47 h`, `2 days`: rounded down."""
-    for length, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

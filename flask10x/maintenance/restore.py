@@ -28,6 +28,7 @@ from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.wording import megabytes
 
 KEPT = ".replaced-"
 UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp")
@@ -121,8 +122,8 @@ def _check_room(source: Path, folder: Path) -> None:
     needed, free = source.stat().st_size + disk.SPARE_BYTES, disk.free_bytes(folder)
     if free < needed:
         raise RestoreError(
-            f"not enough space in {folder}: {disk.megabytes(needed)} needed (the copy and a spare"
-            f" of {disk.megabytes(disk.SPARE_BYTES)}), {disk.megabytes(free)} free"
+            f"not enough space in {folder}: {megabytes(needed)} needed (the copy and a spare"
+            f" of {megabytes(disk.SPARE_BYTES)}), {megabytes(free)} free"
         )
 
 

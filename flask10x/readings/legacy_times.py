@@ -11,9 +11,8 @@ Local time alone does not always name an instant. The rules, in docs/import.md f
 import re
 from datetime import datetime, timedelta, tzinfo
 
-from flask10x.readings.times import FIRST_YEAR, LAST_YEAR
+from flask10x.readings.times import FIRST_YEAR, HOUR_MS, LAST_YEAR
 
-HOUR_MS = 3_600_000
 # Two workers append in turn and the clock is corrected by seconds, so a row may lie a little
 # before the one above it although the clock was not put back.
 OUT_OF_ORDER_MS = 60_000

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+SECOND_MS, HOUR_MS, DAY_MS = 1000, 3_600_000, 86_400_000
+
 FIRST_YEAR, LAST_YEAR = 1970, 9999
 # By then it is 1970 in every zone.
-NO_LONGER_1969_MS = 86_400_000
+NO_LONGER_1969_MS = DAY_MS
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
 # one mean the same offset throughout.

@@ -16,6 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import PAGE_BYTES, Database
 from flask10x.database.tables import rejected
+from flask10x.system.logs import escape
 
 DROPPED = "rejected_dropped"
 """Counts those that were not kept, because they came too fast."""
@@ -180,14 +181,7 @@ def purge(database: Database, selection: Selection) -> Iterator[int]:
 
 def text_of(body: bytes) -> str:
     r"""The body for people: one line; what can't be printed is written `\n`, `\xff`, `\u202e`."""
-    return printable(body.decode("utf-8", "backslashreplace"))
-
-
-def printable(text: str) -> str:
-    r"""The text in one line, with escapes for whatever could play tricks on a screen."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return escape(body.decode("utf-8", "backslashreplace"))
 
 
 def _make_room(connection: Connection, max_rows: int, max_bytes: int) -> int:

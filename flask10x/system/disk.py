@@ -49,11 +49,6 @@ def size(path: Path) -> int:
         return 0
 
 
-def megabytes(count: int) -> str:
-    """`12.3 MB`, a megabyte being a million bytes."""
-    return f"{count / 1e6:,.1f} MB"
-
-
 def moment(zone: tzinfo | None) -> str:
     """Now as part of a file's name, `20250824-090000`, in local time."""
     return datetime.now(zone).strftime("%Y%m%d-%H%M%S")

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from flask10x.history.query import Bound, Query
-from flask10x.readings.times import iso_text, local_text, parse_bound
+from flask10x.readings.times import HOUR_MS, SECOND_MS, iso_text, local_text, parse_bound
 
-SECOND_MS = 1000
 QUICK: dict[str, str | None] = {
     "1h": "-1h",
     "6h": "-6h",
@@ -18,7 +17,7 @@ QUICK: dict[str, str | None] = {
 }
 """Each quick range with its `from`; None for everything."""
 _SPAN_MS = {"1h": 1, "6h": 6, "24h": 24, "7d": 168, "30d": 720, "1y": 8760}
-LENGTH_MS = {name: hours * 3_600_000 for name, hours in _SPAN_MS.items()}
+LENGTH_MS = {name: hours * HOUR_MS for name, hours in _SPAN_MS.items()}
 
 
 @dataclass(frozen=True, slots=True)

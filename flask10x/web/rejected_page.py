@@ -14,6 +14,7 @@ from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, RejectedPage, Selection
 from flask10x.runtime.store import Store
+from flask10x.system.logs import escape
 from flask10x.web import preferences, read_errors
 from flask10x.web.texts.captions import caption, problems
 from flask10x.web.texts.catalog import Texts
@@ -111,15 +112,15 @@ def _as_object(kept: Kept) -> dict[str, object]:
 
 def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
-    printable, station = rejected.printable, BY_ENDPOINT.get(kept.endpoint)
+    station = BY_ENDPOINT.get(kept.endpoint)
     names = {m.path: t.column(m.column) for m in station.measurements} if station else {}
     return {
         "id": kept.id,
         "time": local_text(kept.received_at, _store().settings.zone),
-        "endpoint": printable(kept.endpoint),
+        "endpoint": escape(kept.endpoint),
         "station": station and t.station(station),
         "reasons": [
-            {"name": names.get(path), "path": printable(path), **_told(why, t)}
+            {"name": names.get(path), "path": escape(path), **_told(why, t)}
             for path, why in kept.reasons.items()
         ],
         "hint": kept.hint and _told(kept.hint, t),
@@ -132,7 +133,7 @@ def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
 def _told(reason: str, t: Texts) -> dict[str, str]:
     """A reason in the reader's language; one that has no translation stays English."""
     told = reason_in(t.language, reason)
-    return {"text": rejected.printable(told), "lang": "en" if told == reason else t.language}
+    return {"text": escape(told), "lang": "en" if told == reason else t.language}
 
 
 def _form(errors: dict[str, str]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import revisions, schema
+from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.export import append as export_module
 from flask10x.export import rows as csv_rows
@@ -274,7 +274,7 @@ def test_a_backlog_is_exported_while_readings_come_in(
 def test_the_followers_of_the_version_before_are_taken_over(settings: Settings) -> None:
     """Migrated from 0001, the export goes on where it was, with nothing twice."""
     config = Config()
-    config.set_main_option("script_location", str(revisions.migrations()))
+    config.set_main_option("script_location", str(schema.migrations()))
     config.attributes["settings"] = settings
     alembic.command.upgrade(config, "0001")
     csv_folder.store(settings, 0, 1, 2)

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.commands.rollups import command
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database import revisions, schema
+from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT, row_of
 from flask10x.history import charts, pages, rollup_check, rollups
@@ -207,7 +207,7 @@ def test_a_restored_backup_goes_on_from_its_own_position(
 
 def downgrade(settings: Settings, revision: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(revisions.migrations()))
+    config.set_main_option("script_location", str(schema.migrations()))
     config.attributes["settings"] = settings
     alembic.command.downgrade(config, revision)
 

@@ -13,14 +13,14 @@ from click.testing import CliRunner, Result
 
 from flask10x.commands.main import group
 from flask10x.config.settings import Settings
-from flask10x.database import engine, revisions
+from flask10x.database import engine, schema
 from flask10x.database.engine import Database
 from flask10x.database.owner import hold_database
 from flask10x.history import rollups
 from flask10x.maintenance import check as health
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
-from flask10x.maintenance.findings import Finding, span, worst
+from flask10x.maintenance.findings import Finding, worst
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
@@ -28,8 +28,8 @@ from tests.conftest import MakeSettings
 from tests.support.outside_faults import small_disk
 from tests.support.rows import execute, pico
 
-# tests/test_revisions.py holds it against Alembic.
-NEWEST = revisions.known()[-1]
+# tests/database/test_schema_revisions.py holds it against Alembic.
+NEWEST = schema.known()[-1]
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 
 
@@ -174,7 +174,7 @@ def test_a_file_without_tables(settings: Settings, path: Path) -> None:
 def test_an_older_schema(
     settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revisions, "known", lambda: ["0001", NEWEST, "9999"])
+    monkeypatch.setattr(schema, "known", lambda: ["0001", NEWEST, "9999"])
     assert found(settings, "schema") == [
         f"WARN schema: {NEWEST}; 9999 is the newest: the next start of the service migrates it"
     ]
@@ -399,15 +399,6 @@ def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path:
     file.write_text("x")
     text = f"a stop could not store the readings in {file}"
     assert found(settings, "leftovers") == [f"WARN leftovers: {text}"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"),
-     (172_799, "47 h"), (172_800, "2 days")],
-)  # fmt: skip
-def test_spans(seconds: int, text: str) -> None:
-    assert span(seconds) == text
 
 
 def test_the_worst_level_counts() -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from flask10x.commands.main import group
 from flask10x.config.settings import Settings
-from flask10x.database import revisions, schema
+from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.database.owner import hold_database
 from flask10x.database.rows import INSERT, row_of
@@ -70,7 +70,7 @@ def test_the_copy_is_in_and_the_old_one_kept(settings: Settings, path: Path, cop
     path.chmod(0o640)
     before = copy.read_bytes()
     done = restore(settings, copy)
-    assert (done.contents.rows, done.contents.revision) == (2, revisions.known()[-1])
+    assert (done.contents.rows, done.contents.revision) == (2, schema.known()[-1])
     assert done.newer == 1
     assert path.read_bytes() == copy.read_bytes() == before
     assert path.stat().st_mode & 0o777 == 0o640
@@ -305,8 +305,8 @@ def test_a_restore_killed_at_every_call(
 def test_the_command_says_what_comes_next(
     settings: Settings, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = revisions.known()[-1]
-    monkeypatch.setattr(revisions, "known", lambda: [newest, "9999"])
+    newest = schema.known()[-1]
+    monkeypatch.setattr(schema, "known", lambda: [newest, "9999"])
     done = CliRunner().invoke(group, ["restore", str(copy)], env=environment(settings))
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [

@@ -1,8 +1,23 @@
-"""One row, two rows."""
+"""One row, two rows; bytes and seconds."""
 
-from flask10x.system.wording import amount, are
+import pytest
+
+from flask10x.system.wording import amount, are, megabytes, span
 
 
 def test_only_one_is_singular() -> None:
     assert [amount(n, "row") for n in (0, 1, 2, 21)] == ["0 rows", "1 row", "2 rows", "21 rows"]
     assert [are(n) for n in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_bytes() -> None:
+    assert megabytes(1_234_567_890) == "1,234.6 MB"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"),
+     (172_799, "47 h"), (172_800, "2 days")],
+)  # fmt: skip
+def test_spans(seconds: int, text: str) -> None:
+    assert span(seconds) == text

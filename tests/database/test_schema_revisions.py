@@ -6,7 +6,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
 from flask10x.config.settings import Settings
-from flask10x.database import revisions
+from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.database.file import open_read_only
 from tests.support.rows import execute
@@ -14,15 +14,15 @@ from tests.support.rows import execute
 
 def test_the_chain_is_alembics() -> None:
     config = Config()
-    config.set_main_option("script_location", str(revisions.migrations()))
+    config.set_main_option("script_location", str(schema.migrations()))
     scripts = list(ScriptDirectory.from_config(config).walk_revisions())
-    assert revisions.known() == [script.revision for script in reversed(scripts)]
-    assert revisions.known()[0] == "0001"
+    assert schema.known() == [script.revision for script in reversed(scripts)]
+    assert schema.known()[0] == "0001"
 
 
 def test_a_migrated_database_is_at_the_newest(database: Database) -> None:
     with database.reader.begin() as connection:
-        assert revisions.current(connection) == revisions.known()[-1]
+        assert schema.current(connection) == schema.known()[-1]
 
 
 def test_a_database_that_was_never_migrated(settings: Settings) -> None:
@@ -32,4 +32,4 @@ def test_a_database_that_was_never_migrated(settings: Settings) -> None:
         open_read_only(path).connect() as connection,
         pytest.raises(OperationalError, match="no such table: alembic_version"),
     ):
-        revisions.current(connection)
+        schema.current(connection)

@@ -1,0 +1,66 @@
+"""How a command takes hold of the database, and what it says when another is at work."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import click
+from sqlalchemy import Table, inspect
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.file import existing_database
+from flask10x.system.locks import FileLock, lock_path
+
+# This status tells cron's mail that nothing is wrong, only that another one was faster.
+ALREADY_RUNNING_STATUS = 3
+
+
+@contextmanager
+def opened(config: Settings) -> Iterator[Database]:
+    """The database of these settings, closed when the block ends.
+
+    Raises Flask10xError when there is none, and OSError when its folder can't be written.
+    """
+    existing_database(config)
+    database = Database(config)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Database]:
+    """The database, while no other command has the lock of this name.
+
+    Else `running` is said, and the process ends with ALREADY_RUNNING_STATUS. Raises what `opened`
+    does.
+    """
+    held = FileLock(lock_path(existing_database(config), lock))
+    if not held.try_acquire():
+        already_running(running)
+    try:
+        with opened(config) as database:
+            yield database
+    finally:
+        held.close()
+
+
+def already_running(message: object) -> NoReturn:
+    """Say it, and end with the status that means it."""
+    click.echo(f"flask10x: {message}", err=True)
+    sys.exit(ALREADY_RUNNING_STATUS)
+
+
+def has_table(database: Database, wanted: Table) -> bool:
+    """Whether the database was migrated so far; True for one that can't be read now.
+
+    Each action on such a database finds out by itself, and says what is wrong.
+    """
+    try:
+        return inspect(database.reader).has_table(wanted.name)
+    except DBAPIError:
+        return True
