@@ -4,6 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Many tests wait for real processes, so three times the cores is not too many.
 PROCESSES ?= 6
+# What users run, with hashes (docs/decisions/dependency-lock.md).
+LOCK := requirements.lock
+# For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
+LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
+LOCK_PYTHONS := 3.11 3.12 3.13
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 
@@ -15,7 +20,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop test soak figures check format format-check lint types migrations wheel clean
+.PHONY: help run develop test soak figures check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -67,7 +72,23 @@ migrations: $(VENV)/.develop ## do the migrations make the tables that the code 
 	&& $(BIN)/flask10x migrate && $(BIN)/alembic check; status=$$?; rm -rf "$$folder"; exit $$status
 
 wheel: $(VENV)/.develop ## build the wheel into dist/
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
+
+# The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.
+lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
+	  --group build --generate-hashes --only-binary :all: --emit-build-options \
+	  --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+
+lock-check: $(VENV)/.develop ## has each locked package a wheel with a locked hash for every Python and machine?
+	@for platform in $(LOCK_PLATFORMS); do for python in $(LOCK_PYTHONS); do \
+	  folder=$$(mktemp -d); \
+	  $(BIN)/uv pip install --quiet --no-cache --require-hashes --target "$$folder" --python-platform $$platform \
+	    --python-version $$python --requirement $(LOCK); status=$$?; \
+	  rm -rf "$$folder"; [ $$status -eq 0 ] || exit $$status; \
+	  echo "Python $$python, $$platform: all wheels are there, with their hashes"; \
+	done; done
 
 clean: ## remove what was installed and built; the data in instance/ stays
 	rm -rf $(VENV) dist build node_modules flask10x/web/static/vendor
@@ -96,10 +117,14 @@ $(warning $(VENV) stays with $(installed), whatever PYTHON=$(PYTHON) is; make cl
 endif
 endif
 
-$(VENV)/.runtime: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+# Nothing is installed whose hash is not in the lock: neither a package nor what builds the checkout.
+$(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.develop: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $(VENV)/.runtime $@
+# Tests run on what users run. Hashes among the constraints would make pip ask for those of all tools too.
+$(VENV)/.develop: $(VENV)/.runtime
+	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) > $(VENV)/versions.txt
+	$(BIN)/python -m pip install --quiet --constraint $(VENV)/versions.txt --no-build-isolation --editable '.[dev]'
+	touch $@

@@ -2,3 +2,5 @@
 
 This file imports nothing, so that Alembic and the export command never load Flask.
 """
+
+__version__ = "1.0.0"

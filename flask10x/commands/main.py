@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+import flask10x
 from flask10x.config.settings import process_user
 from flask10x.errors import Flask10xError
 
@@ -40,7 +41,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="flask10x")
+@click.version_option(flask10x.__version__)
 def group() -> None:
     """Flask10X keeps the readings of sensors in SQLite and writes the old CSV files."""
 

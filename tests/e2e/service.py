@@ -86,6 +86,8 @@ class Service:
         self.environment = _environment(self.data_dir, port, settings)
         self.wrapper: tuple[str, ...] = ()
         """A command that runs everything else: `strace`, say; it has to keep the process id."""
+        self.python = sys.executable
+        """The Python that runs everything; that of another installation runs that one."""
         self.starts_migrated = True
         """Whether `start` puts an empty database there, instead of the service's migration."""
         self._output = folder / f"output-{port}.txt"
@@ -106,7 +108,7 @@ class Service:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [*self.wrapper, sys.executable, "-m", "flask10x", "serve", *options],
+                [*self.wrapper, self.python, "-m", "flask10x", "serve", *options],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -222,7 +224,7 @@ class Service:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Python with these arguments on the same settings; the status is the caller's to check."""
         return subprocess.run(
-            [*self.wrapper, sys.executable, *arguments],
+            [*self.wrapper, self.python, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """The wheel works without the checkout: it brings its migrations, templates and static files."""
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flask10x import __version__
+from tests.contract.test_lock import LOCKED
 from tests.e2e.service import PROJECT, Service, reserved_port
 
 VENDOR = PROJECT / "flask10x" / "web" / "static" / "vendor"
@@ -14,21 +17,29 @@ CHARTS = "uPlot.iife.min.js"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing but the installed wheel."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(PROJECT))
-    (wheel,) = folder.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """A folder with nothing but the installed wheel."""
+    site = wheel.parent / "site"
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+        archive.extractall(site)
+    return site
 
 
-def run(*arguments: str) -> None:
+def run(*arguments: str, python: str = sys.executable) -> str:
+    """What Python prints, called with these arguments; it has to succeed."""
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [python, *arguments], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
@@ -67,3 +78,38 @@ def test_it_serves(installed: Path, tmp_path: Path) -> None:
             assert (service.csv_dir / "PicodataX.csv").read_bytes().count(b"\r\n") == 2
         finally:
             service.close()
+
+
+def test_it_installs_from_the_lock_alone(wheel: Path, tmp_path: Path) -> None:
+    """As on a Pi: a new virtual environment, no package without a hash, no tool of developers."""
+    python = str(tmp_path / "venv" / "bin" / "python")
+    pip = ("-m", "pip", "--quiet")
+    lock = str(PROJECT / "requirements.lock")
+    run("-m", "venv", str(tmp_path / "venv"))
+    run(*pip, "install", "--require-hashes", "--requirement", lock, python=python)
+    run(*pip, "install", "--no-index", "--no-deps", str(wheel), python=python)
+
+    run("-m", "pip", "check", python=python)
+    there = json.loads(run("-m", "pip", "list", "--format", "json", python=python))
+    versions = {package["name"].lower().replace("_", "-"): package["version"] for package in there}
+    own = {"flask10x": __version__}
+    assert LOCKED | own == {n: v for n, v in versions.items() if n not in ("pip", "setuptools")}
+
+    with reserved_port() as port:
+        service = Service(tmp_path, port, {})
+        service.python = python
+        del service.environment["PYTHONPATH"]
+        service.starts_migrated = False
+        try:
+            said = service.run("-m", "flask10x", "--version").stdout
+            assert said == f"flask10x, version {__version__}\n"
+            assert service.run("-m", "flask10x", "migrate").returncode == 0
+            service.start()
+            assert service.get("/healthz").status == 200
+        finally:
+            service.close()
+
+    # The way of the manual, from the source: what builds it is in the lock too.
+    source = ("--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", str(PROJECT))
+    run(*pip, "install", *source, python=python)
+    assert run("-m", "flask10x", "--version", python=python) == said
