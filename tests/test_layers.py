@@ -1,4 +1,4 @@
-"""The house as a test: what may import what (docs/decisions). It doubles as the map.
+"""The house as a test: what may import what (docs/decisions/0003). It doubles as the map.
 
 A module may import its own folder and the floors below; folders of one floor never see each other.
 That is the wall between `recording`, `history`, `export` and `importing`.
