@@ -1,6 +1,6 @@
 """The house as a test: what may import what (docs/decisions/0003). It doubles as the map.
 
-A module may import its own folder and the floors below; folders of one floor never see each other.
+A module may import its own folder and the layers below; folders of one layer never see each other.
 That is the wall between `recording`, `history`, `export` and `importing`.
 """
 
@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "flask10x"
 
 # From the ground up: `errors` imports nothing, `server` may import all.
-FLOORS = (
+LAYERS = (
     ("errors",),
     ("readings",),
     ("config",),
@@ -56,18 +56,18 @@ def folder_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def floor_of(folder: str) -> int:
-    return next(number for number, folders in enumerate(FLOORS, 1) if folder in folders)
+def layer_of(folder: str) -> int:
+    return next(number for number, folders in enumerate(LAYERS, 1) if folder in folders)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_its_own_folder_and_lower_floors(path: Path) -> None:
+def test_a_module_imports_only_its_own_folder_and_lower_layers(path: Path) -> None:
     own = folder_of(path)
     for name in imported(path):
         top, _, rest = name.partition(".")
         if top == "flask10x" and rest:
             folder = rest.partition(".")[0]
-            assert folder == own or floor_of(folder) < floor_of(own), name
+            assert folder == own or layer_of(folder) < layer_of(own), name
         assert own in HTTP.get(top, (own,)), name
 
 
@@ -75,8 +75,8 @@ def test_the_package_itself_imports_nothing() -> None:
     assert imported(PACKAGE / "__init__.py") == set()
 
 
-def test_every_folder_has_a_floor_and_every_name_a_folder() -> None:
-    assert {folder_of(p) for p in MODULES} == {folder for floor in FLOORS for folder in floor}
+def test_every_folder_has_a_layer_and_every_name_a_folder() -> None:
+    assert {folder_of(p) for p in MODULES} == {folder for layer in LAYERS for folder in layer}
 
 
 def test_modules_stay_short() -> None:

@@ -1,4 +1,4 @@
-"""Tokens: who may write, who may read (docs/security.md).
+"""Tokens: who may write, who may read (docs/en/explanation/security.md).
 
 They stand in a file that others can't read, or in a credential of systemd, one a line:
 `<station> <token>`, or `* <token>` for all stations. Empty lines and lines that begin with # count

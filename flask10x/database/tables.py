@@ -22,7 +22,7 @@ readings = Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
-# The only index: a lone commit pays a page for each one (docs/design.md, "Bytes on the card").
+# The only index: a lone commit pays a page for each one (docs/decisions/0009).
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
 
 # Totals that have no row of their own to be counted from.

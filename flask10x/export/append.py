@@ -1,6 +1,6 @@
 """The CSV files of the contract (section 3): a follower of the log for each station.
 
-New rows are appended exactly once, whatever dies meanwhile (docs/design.md, "Export"): the intent
+New rows are appended exactly once, whatever dies meanwhile (docs/decisions/0035): the intent
 is committed, whole lines are appended in one write and synced, the new position is committed.
 """
 

@@ -1,4 +1,4 @@
-"""Why nothing is written to a CSV file, and the command that mends it: docs/csv.md explains each.
+"""Why nothing is written to a CSV file, and what mends it: docs/en/howto/mend-csv.md has each.
 
 Each function gives the ExportError to raise.
 """

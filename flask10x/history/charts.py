@@ -1,6 +1,6 @@
 """Readings as lines of a chart: least, average and greatest value of each bucket of time.
 
-The buckets are computed by SQLite; what the answer looks like is in docs/series.md.
+The buckets are computed by SQLite; what the answer looks like is in docs/en/reference/http-api.md.
 """
 
 from dataclasses import dataclass

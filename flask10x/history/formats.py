@@ -82,7 +82,7 @@ def file_name(query: Query, suffix: str) -> str:
 
 
 def chart_object(chart: Chart, zone: tzinfo | None) -> dict[str, object]:
-    """The chart as `/history/series` answers it (docs/series.md)."""
+    """The chart as `/history/series` answers it (docs/en/reference/http-api.md)."""
     window = chart.window
     return {
         "from": iso_text(window.first_ms, zone) if window else None,

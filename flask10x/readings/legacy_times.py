@@ -1,6 +1,6 @@
 """The times of old CSV files, which are local, as instants.
 
-Local time alone does not always name an instant. The rules, in docs/import.md for users:
+Local time alone does not always name an instant. The rules (docs/en/reference/csv-format.md):
 
 - A time that the clock shows twice (it was put back) means the first, unless the first would lie
   before the row above it in the file and the second would not: rows are in the order of time.

@@ -53,7 +53,7 @@ def parse(
 
     Every value of the result is finite and within its measurement's range. Keys that the station
     does not know are ignored. With `partial` one usable field is enough: a bad field, and one
-    with a known fault value, is None and among the warnings (docs/partial.md).
+    with a known fault value, is None and among the warnings (docs/en/explanation/partial-readings).
     """
     values: list[float | None] = []
     details: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Rejected readings: what was refused and why, in the table `rejected` (docs/rejected.md).
+"""Rejected readings, in the table `rejected` (docs/en/explanation/rejected-readings.md).
 
 The table is bounded by REJECTED_MAX_ROWS and REJECTED_MAX_BYTES; when either is passed, the
 oldest tenth goes.

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # Two look-ups in the database.
 LOOK_EVERY_SEC = 60.0
 # What is not rolled up is read by each chart of a long range: an hour of four stations takes a
-# millisecond. Each time costs the card some pages (docs/design.md, "Roll-ups").
+# millisecond. Each time costs the card some pages (docs/decisions/0034).
 EVERY_SEC = 3600.0
 
 

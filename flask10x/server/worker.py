@@ -2,7 +2,7 @@
 
 A connection waits in the poller of the main thread until a request has wholly come, and again after
 the answer until the client has closed; so a client can hold a place in the poller, but no thread.
-docs/slow-clients.md has the figures.
+docs/en/explanation/slow-clients.md has the figures.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The doors: which requests are let in at all, before anybody looks at their body.
 
-Tokens and the list of host names are off by default, as on a home network; docs/security.md has
+Tokens and the list of host names are off by default; docs/en/explanation/security.md has
 each. A request that is turned away is told why and logged, but it is not kept among the rejected
 readings: strangers could fill those.
 """

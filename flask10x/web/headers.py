@@ -1,4 +1,4 @@
-"""Security headers: what a browser may do with our answers (docs/security.md).
+"""Security headers: what a browser may do with our answers (docs/en/explanation/security.md).
 
 There is never a CORS header: no page of another origin may read what we answer. Nor is there a
 Cross-Origin-Opener-Policy: over plain HTTP browsers ignore it, with an error on the console.

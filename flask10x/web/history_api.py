@@ -1,6 +1,6 @@
 """Reading back: the history as JSON and as files, from the query string of the page.
 
-Contract, section 2; parameters, cursors and examples are in docs/history.md.
+Contract, section 2; parameters, cursors and examples are in docs/en/reference/http-api.md.
 """
 
 import logging
@@ -77,7 +77,7 @@ def as_json_file() -> Response:
 
 @blueprint.get("/history/series")
 def as_series() -> Response:
-    """The readings as lines of a chart (docs/series.md)."""
+    """The readings as lines of a chart (docs/en/reference/http-api.md)."""
     store, query = _store(), _asked(SERIES)
     with store.database.query() as connection:
         chart = charts.chart(connection, query)

@@ -1,4 +1,4 @@
-"""The history as a page for people; the same query string as JSON and CSV (docs/history.md)."""
+"""The history as a page; the same query string as JSON and CSV (docs/en/reference/http-api.md)."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Rejected readings as a page and as JSON (docs/rejected.md)."""
+"""Rejected readings as a page and as JSON (docs/en/explanation/rejected-readings.md)."""
 
 import json
 import time
