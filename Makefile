@@ -44,7 +44,7 @@ pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (need
 test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 5 minutes)
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
 
-soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of docs/durability.md
+soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of explanation/durability.md
 	rm -f $(FIGURES)
 	FAULT_FIGURES=$(abspath $(FIGURES)) $(BIN)/python -m pytest -m long -n 5 --dist worksteal
 

@@ -45,6 +45,7 @@ def test_a_picture(browser: Browser, house: Service, tmp_path: Path, name: str) 
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_documents_show_it(name: str) -> None:
     docs = Path(__file__).parents[2] / "docs"
-    document = docs / f"history{'.ja' if name.endswith('.ja') else ''}.md"
-    assert f"](pictures/{name}.png)" in document.read_text(encoding="utf-8")
+    language = "ja" if name.endswith(".ja") else "en"
+    document = docs / language / "explanation" / "history-page.md"
+    assert f"](../../pictures/{name}.png)" in document.read_text(encoding="utf-8")
     assert (docs / "pictures" / f"{name}.png").stat().st_size < MOST_BYTES

@@ -49,10 +49,7 @@ def unit(name: str) -> ConfigParser:
 
 
 def drop_ins() -> list[str]:
-    pages = [
-        (ROOT / page).read_text()
-        for page in ("deploy/README.md", "docs/backup.md", "docs/moving.md", "docs/security.md")
-    ]
+    pages = [page.read_text() for page in sorted((ROOT / "docs/en").rglob("*.md"))]
     return [b for page in pages for b in re.findall(r"^```ini\n(.*?)^```$", page, re.M | re.S)]
 
 

@@ -26,27 +26,37 @@ from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-LANGUAGES = ("", ".ja")
-PAGES = (
-    "README",
-    "deploy/README",
-    "docs/backup",
-    "docs/csv",
-    "docs/durability",
-    "docs/history",
-    "docs/import",
-    "docs/manual",
-    "docs/moving",
-    "docs/partial",
-    "docs/rejected",
-    "docs/security",
-    "docs/series",
-    "docs/settings",
-    "docs/slow-clients",
-    "docs/sql",
-    "docs/stations",
-)
-FILES = [f"{page}{language}.md" for page in PAGES for language in LANGUAGES]
+LANGUAGES = ("en", "ja")
+# What stands outside the two trees of documents has its language in its name.
+SUFFIXES = {"en": "", "ja": ".ja"}
+OUTSIDE = ("README", "deploy/README")
+# What developers read: files, and a folder.
+ENGLISH_ONLY = {"CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "docs/decisions"}
+
+
+def tree(language: str) -> set[str]:
+    """The pages below docs/en or docs/ja, without `.md`; the trees mirror each other."""
+    folder = ROOT / "docs" / language
+    return {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.md")}
+
+
+def file_of(page: str, language: str) -> str:
+    """The file of a page in a language, from the root of the project."""
+    if page in OUTSIDE:
+        return f"{page}{SUFFIXES[language]}.md"
+    return f"docs/{language}/{page}.md"
+
+
+def language_of(file: str) -> str:
+    """The language of such a file; empty for any other file."""
+    if match := re.match("docs/(en|ja)/", file):
+        return match[1]
+    outside = {file_of(page, language): language for page in OUTSIDE for language in LANGUAGES}
+    return outside.get(file, "")
+
+
+PAGES = (*OUTSIDE, *sorted(set.union(*map(tree, LANGUAGES))))
+FILES = [file_of(page, language) for page in PAGES for language in LANGUAGES]
 HOSTS = {"localhost", "<host>", "raspberrypi.local"}
 VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Without a default of their own; what the settings file shows is an example.
@@ -55,11 +65,11 @@ UNSET = {"timezone", "write_tokens_file", "read_tokens_file", "allowed_hosts"}
 MISTYPED = {"FLASK10X_WORKER"}
 
 SECTION_OF_REFUSALS = {
-    "": "5. When the export refuses a file",
-    ".ja": "5. 書き出しが拒否されたとき",
+    "en": "When the export refuses a file",
+    "ja": "書き出しが拒否されたとき",
 }
 
-in_both_languages = pytest.mark.parametrize("language", LANGUAGES, ids=("en", "ja"))
+in_both_languages = pytest.mark.parametrize("language", LANGUAGES)
 
 
 def read(name: str) -> str:
@@ -85,14 +95,14 @@ def section(text: str, heading: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_both_languages_show_the_same_commands(page: str) -> None:
-    english, japanese = (blocks(read(f"{page}{language}.md")) for language in LANGUAGES)
+    english, japanese = (blocks(read(file_of(page, language))) for language in LANGUAGES)
 
     assert japanese == english
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_shell_understands_the_commands(page: str) -> None:
-    for script in blocks(read(f"{page}.md"), "sh"):
+    for script in blocks(read(file_of(page, "en")), "sh"):
         subprocess.run(["/bin/sh", "-n", "-c", script], check=True)
 
 
@@ -104,15 +114,19 @@ def test_each_link_leads_to_a_file(name: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_page_leads_to_pages_of_its_own_language(name: str) -> None:
-    language = ".ja.md" if name.endswith(".ja.md") else ".md"
-    pages = {Path(target).name for target in re.findall(r"\]\(([^)#]+\.md)\)", read(name))}
-    others = {p for p in pages if p.endswith(".ja.md") != (language == ".ja.md")}
+@in_both_languages
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_leads_to_pages_of_its_own_language(page: str, language: str) -> None:
+    name = file_of(page, language)
+    links = re.findall(r"\]\(([^)#]+\.md)[^)]*\)", read(name))
+    targets = {(ROOT / name).parent.joinpath(link).resolve() for link in links}
+    pages = {target.relative_to(ROOT).as_posix() for target in targets}
+    others = {p for p in pages if language_of(p) != language}
 
     # The same page in the other language, and what there is in English only.
-    itself = Path(name).name.split(".")[0]
-    assert {p.split(".")[0] for p in others} <= {itself, "design", "CHANGELOG"}
+    itself = {file_of(page, other) for other in LANGUAGES}
+    allowed = {p for p in others if {p, Path(p).parent.as_posix()} & ENGLISH_ONLY}
+    assert others <= itself | allowed
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -127,7 +141,7 @@ def test_no_host_but_the_examples_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", READERS)
 def test_each_setting_is_documented_with_its_default(name: str, language: str) -> None:
     variable = f"FLASK10X_{name.upper()}"
-    row = table(read(f"docs/settings{language}.md"))[f"`{variable}`"]
+    row = table(read(file_of("reference/settings", language)))[f"`{variable}`"]
     # test_deploy.py holds this file against the program.
     (default,) = re.findall(f"^#{variable}=(.*)$", read("deploy/flask10x.env"), re.MULTILINE)
 
@@ -139,7 +153,7 @@ def test_each_setting_is_documented_with_its_default(name: str, language: str) -
 @in_both_languages
 @pytest.mark.parametrize("name", READERS)
 def test_the_documented_limits_are_the_programs(name: str, language: str) -> None:
-    values = table(read(f"docs/settings{language}.md"))[f"`FLASK10X_{name.upper()}`"][1]
+    values = table(read(file_of("reference/settings", language)))[f"`FLASK10X_{name.upper()}`"][1]
     if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
         low, high = limits.groups()
         assert READERS[name](name, low) == float(low)
@@ -157,7 +171,7 @@ def test_each_environment_variable_of_the_program_is_documented() -> None:
     named = {name for path in sources for name in VARIABLE.findall(path.read_text())}
 
     for language in LANGUAGES:
-        assert named <= set(VARIABLE.findall(read(f"docs/settings{language}.md")))
+        assert named <= set(VARIABLE.findall(read(file_of("reference/settings", language))))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -173,7 +187,7 @@ def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
 
 @in_both_languages
 def test_the_shown_messages_are_the_programs(language: str) -> None:
-    (shown,) = blocks(read(f"docs/settings{language}.md"), "text")
+    (shown,) = blocks(read(file_of("reference/settings", language)), "text")
     messages = []
     for environment in ({"FLASK10X_WORKERS": "0"}, {"FLASK10X_WORKER": "2"}):
         with pytest.raises(SettingsError) as caught:
@@ -187,7 +201,8 @@ def test_the_shown_messages_are_the_programs(language: str) -> None:
 def test_the_shown_chart_is_the_programs(
     client: FlaskClient, writer: Writer, language: str
 ) -> None:
-    (answer,) = blocks(read(f"docs/series{language}.md"), "json")
+    page = read(file_of("reference/http-api", language))
+    (answer,) = blocks(section(page, "`GET /history/series`"), "json")
     at = 1_755_993_600_000
     for minute, co2 in ((0, 600.0), (1, 620.0), (2, 610.0), (6, 500.0)):
         writer.submit(Reading("data2", at + minute * 60_000, (co2, None, None, None, None)))
@@ -210,7 +225,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 @in_both_languages
 def test_each_command_and_option_is_documented(language: str) -> None:
-    rows = table(read(f"docs/manual{language}.md"))
+    rows = table(read(file_of("reference/commands", language)))
 
     for name, command in commands():
         assert f"`flask10x {name}`" in rows
@@ -221,7 +236,7 @@ def test_each_command_and_option_is_documented(language: str) -> None:
 
 @in_both_languages
 def test_each_command_about_rejected_readings_is_documented(language: str) -> None:
-    rows = table(read(f"docs/rejected{language}.md"))
+    rows = table(read(file_of("reference/commands", language)))
     group = main.group.get_command(click.Context(main.group), "rejected")
     assert isinstance(group, click.Group)
 
@@ -236,7 +251,7 @@ def test_each_command_about_rejected_readings_is_documented(language: str) -> No
 def test_the_shown_answer_with_warnings_is_the_programs(
     make_settings: MakeSettings, database: Database, language: str
 ) -> None:
-    text = read(f"docs/partial{language}.md")
+    text = read(file_of("explanation/partial-readings", language))
     _, command = blocks(text, "sh")
     (answer,) = blocks(text, "json")
     app = create_app(make_settings(PARTIAL_READINGS="accept"))
@@ -249,7 +264,7 @@ def test_the_shown_answer_with_warnings_is_the_programs(
 
 @in_both_languages
 def test_each_page_is_documented(app: Flask, language: str) -> None:
-    documents = read(f"README{language}.md") + read(f"docs/stations{language}.md")
+    documents = read(file_of("reference/http-api", language))
     rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"}
 
     assert {rule for rule in rules if f"{rule}`" not in documents} == set()
@@ -257,15 +272,15 @@ def test_each_page_is_documented(app: Flask, language: str) -> None:
 
 @in_both_languages
 def test_each_number_of_metrics_is_documented(client: FlaskClient, language: str) -> None:
-    manual = read(f"docs/manual{language}.md")
+    page = read(file_of("reference/http-api", language))
 
     for key in client.get("/metrics").get_json():
-        assert f"`{key}`" in manual
+        assert f"`{key}`" in page
 
 
 @in_both_languages
 def test_the_manual_answers_each_point_of_the_old_one(language: str) -> None:
-    numbers = re.findall(r"^## (\d+)\. ", read(f"docs/manual{language}.md"), re.MULTILINE)
+    numbers = re.findall(r"^## (\d+)\. ", read(file_of("howto/manual", language)), re.MULTILINE)
 
     assert numbers == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
 
@@ -288,7 +303,7 @@ def test_each_refusal_of_the_export_is_documented(language: str) -> None:
         refusals.unknown_rows(path, 1, 2, b"line"),
         refusals.older_rows(path, 1, 2),
     ]
-    rows = table(section(read(f"docs/csv{language}.md"), SECTION_OF_REFUSALS[language]))
+    rows = table(section(read(file_of("howto/mend-csv", language)), SECTION_OF_REFUSALS[language]))
 
     assert len(refusals_of_all_kinds) == sum(
         inspect.isfunction(found) and not name.startswith("_")
@@ -314,7 +329,7 @@ def limits_of(measurement: Measurement) -> list[str]:
 @in_both_languages
 @pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
 def test_each_station_and_measurement_is_documented(station: Station, language: str) -> None:
-    text = read(f"docs/stations{language}.md")
+    text = read(file_of("reference/stations", language))
     rows = table(section(text, station.endpoint))
 
     _, csv_file, view = table(text)[f"`/{station.endpoint}`"]
@@ -323,12 +338,13 @@ def test_each_station_and_measurement_is_documented(station: Station, language: 
     for m in station.measurements:
         names = [f"`{m.column}`", f"`{m.csv_header}`"]
         assert rows[f"`{m.path}`"] == [*limits_of(m), *names]
-    assert ",".join(station.csv_header) + "\n" in blocks(text, "text")[0]
+    headings = blocks(read(file_of("reference/csv-format", language)), "text")[0]
+    assert ",".join(station.csv_header) + "\n" in headings
 
 
 @in_both_languages
 def test_each_spelling_of_a_unit_is_documented(language: str) -> None:
-    rows = table(read(f"docs/stations{language}.md"))
+    rows = table(read(file_of("reference/stations", language)))
 
     for unit, spellings in KNOWN.items():
         if unit:
@@ -340,7 +356,8 @@ def test_each_spelling_of_a_unit_is_documented(language: str) -> None:
 def test_the_shown_reading_is_accepted(
     client: FlaskClient, station: Station, language: str
 ) -> None:
-    (command,) = blocks(section(read(f"docs/stations{language}.md"), station.endpoint), "sh")
+    text = read(file_of("reference/stations", language))
+    (command,) = blocks(section(text, station.endpoint), "sh")
     body = re.findall(r"-d '(.*)'", command)[0].encode()
 
     answer = client.post(f"/{station.endpoint}", data=body, content_type="application/json")

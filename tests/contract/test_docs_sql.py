@@ -1,4 +1,4 @@
-"""The queries of docs/sql.md, run as the page says; the answers were worked out by hand."""
+"""The queries of reference/database.md, run as it says; the answers were worked out by hand."""
 
 import re
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 
 from flask10x.database.engine import Database
 from flask10x.readings.stations import STATIONS, Station
-from tests.contract.test_docs import blocks, in_both_languages, read, table
+from tests.contract.test_docs import blocks, file_of, in_both_languages, read, table
 
 READINGS: list[tuple[str, str, dict[str, float]]] = [
     ("data", "2025-08-23 23:59:30", {"pressure": 1013.2, "temperature": 25.1}),
@@ -71,7 +71,7 @@ def shell(database: Database, tokyo: None) -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize("number", range(len(ANSWERS)))
 def test_each_query_gives_its_answer(shell: sqlite3.Connection, number: int) -> None:
-    queries = blocks(read("docs/sql.md"), "sql")
+    queries = blocks(read(file_of("reference/database", "en")), "sql")
 
     assert len(queries) == len(ANSWERS)
     assert shell.execute(queries[number]).fetchall() == ANSWERS[number]
@@ -83,7 +83,7 @@ def test_each_view_has_the_documented_columns(
     shell: sqlite3.Connection, station: Station, language: str
 ) -> None:
     view = f"v_{station.endpoint}"
-    (documented,) = table(read(f"docs/sql{language}.md"))[f"`{view}`"]
+    (documented,) = table(read(file_of("reference/database", language)))[f"`{view}`"]
 
     names = [row[1] for row in shell.execute(f"PRAGMA table_info({view})")]
     assert re.findall(r'`"?([\w.]+)"?`', documented) == names

@@ -1,4 +1,4 @@
-"""Every route there is, written by hand: one more is one more door (docs/security.md)."""
+"""Every route there is, written by hand: one more is one more way in (explanation/security.md)."""
 
 import pytest
 from flask import Flask

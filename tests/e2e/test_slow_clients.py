@@ -1,6 +1,6 @@
 """Slow and hostile clients: `/healthz` answers within 2 s, and readings come in, whatever they do.
 
-The bound is the requirement's own. docs/slow-clients.md has the figures of a real run.
+The bound is the requirement's own. explanation/slow-clients.md has the figures of a real run.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Figures: what a fault test tried and counted, kept for the table of docs/durability.md.
+"""Figures: what a fault test tried and counted, kept for the table of explanation/durability.md.
 
 With FAULT_FIGURES set to a file, each passed test adds a line of JSON to it, with the state of the
 program and the machine; `table.py` makes the table from that. Without it nothing is written.

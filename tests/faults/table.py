@@ -1,4 +1,4 @@
-"""The table of docs/durability.md, made from the figures of `make soak`; nobody types a number.
+"""The table of durability.md, made from the figures of `make soak`; nobody types a number.
 
 `python -m tests.faults.table` puts it into the documents of both languages.
 """
@@ -14,7 +14,7 @@ from tests.e2e.service import PROJECT
 
 FIGURES = Path(__file__).with_name("figures.jsonl")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-ENGLISH, JAPANESE = "docs/durability.md", "docs/durability.ja.md"
+ENGLISH, JAPANESE = (f"docs/{language}/explanation/durability.md" for language in ("en", "ja"))
 COUNTED = ("sent", "acknowledged", "refused", "unanswered", "stored", "lost")
 
 # What `record` calls a fault, and what people do, in the order of the table.
