@@ -212,6 +212,22 @@ def test_the_shown_chart_is_the_programs(
     assert found == json.loads(answer)
 
 
+@in_both_languages
+def test_the_shown_answers_are_the_programs(
+    client: FlaskClient, writer: Writer, language: str
+) -> None:
+    shown = blocks(read(file_of("reference/http-api", language)), "json")
+    broken_body, reading, wrong_parameter, _chart = map(json.loads, shown)
+    values = (700.0, 1200.0, 0.97, 24.5, 25.0, None)
+    writer.submit(Reading("data4", 1_755_993_612_000, values))
+    writer.step()
+
+    form = client.post("/data", data={"temperature": "25.1"})
+    assert (form.status_code, form.get_json()) == (400, broken_body)
+    assert client.get("/history/json").get_json() == [reading]
+    assert client.get("/history/json?limt=10").get_json() == wrong_parameter
+
+
 # Commands and pages
 
 
@@ -276,6 +292,14 @@ def test_each_number_of_metrics_is_documented(client: FlaskClient, language: str
 
     for key in client.get("/metrics").get_json():
         assert f"`{key}`" in page
+
+
+@in_both_languages
+@pytest.mark.parametrize("path", ["/readyz", "/metrics/details"])
+def test_each_key_is_documented_at_its_route(client: FlaskClient, path: str, language: str) -> None:
+    rows = table(section(read(file_of("reference/http-api", language)), f"`GET {path}`"))
+
+    assert {f"`{key}`" for key in client.get(path).get_json()} <= rows.keys()
 
 
 @in_both_languages
