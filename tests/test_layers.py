@@ -84,6 +84,15 @@ def test_modules_stay_short() -> None:
     assert long == []
 
 
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_folders_stay_small() -> None:
     counts = {
         str(folder.relative_to(PACKAGE)): sum(

@@ -29,7 +29,7 @@ OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 class Tokens:
-    """The tokens of one door."""
+    """The tokens that allow one thing: posting, or reading."""
 
     def __init__(self, tokens: list[tuple[str, bytes]]) -> None:
         """Each is a station's endpoint, or `*`, and the token."""
@@ -49,7 +49,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The tokens of both doors; None for a door that is open to everybody."""
+    """The tokens for posting and for reading; None for what everybody may."""
 
     write: Tokens | None
     read: Tokens | None

@@ -12,7 +12,7 @@ from flask10x.database.engine import WAL, WAL_BYTES, beside, database_path, vers
 from flask10x.database.owner import Running, running
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
-from flask10x.maintenance.check_database import Inside
+from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftovers
@@ -33,7 +33,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
     """
     path = database_path(settings)
     service = _service(settings)
-    inside = Inside(settings, full=full, served=service.details["running"])
+    inside = DatabaseCheck(settings, full=full, served=service.details["running"])
     return [
         *inside.look(path),
         _wal(path),

@@ -39,7 +39,7 @@ _exports = table("exports", column("name"), column("last_id"))
 _imports = table("imports", column("file"), column("first_id"), column("last_id"))
 
 
-class Inside:
+class DatabaseCheck:
     """What the database itself shows."""
 
     def __init__(self, settings: Settings, *, full: bool, served: bool) -> None:

@@ -25,7 +25,7 @@ EVICTED = "rejected_evicted"
 
 # What else is in a row: the small columns, and what SQLite adds to a page and to a row.
 OTHER_BYTES = 60
-# The largest body that a door lets in, with room for its reasons.
+# The largest body that is taken (BODY_MAX_BYTES), with room for its reasons.
 LARGEST_ROW_BYTES = 80 * 1024
 # Making room by the row would change two pages more with each refusal.
 SHARE_LEFT_AFTER_EVICTION = 0.9

@@ -1,4 +1,4 @@
-"""The keeper: takes refused readings and stores them in no hurry, in the writer's thread.
+"""The queue of refused readings, which the writer's thread stores when good ones leave it time.
 
 Garbage must not cost what good readings need: memory, the writer's time, the card. So few are
 held, they are stored a handful at a time with pauses in between, and what comes faster than that

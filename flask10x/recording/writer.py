@@ -78,7 +78,7 @@ class Writer:
         self._company_sec = 0.0 if committed else settings.commit_interval_sec
         self._lock = threading.Lock()
         self._waiting = 0
-        self._shut = False
+        self._refuses_new = False
         self._hurried = False
         self._given_up = False
         self._failures = 0
@@ -109,7 +109,7 @@ class Writer:
             # Also when it is refused below: a station that sends is not silent.
             arrived_ms = int(entry.arrived_sec * 1000)
             self._gauges.note_received(_STATION_INDEX[reading.endpoint], arrived_ms)
-            if self._shut:
+            if self._refuses_new:
                 raise WriterClosed("the service is stopping")
             if self.dead:
                 raise WriterClosed("the writer has died")
@@ -143,7 +143,7 @@ class Writer:
 
     def refuse_new(self) -> None:
         """Take no more readings and let the thread end once all are stored."""
-        self._shut = True
+        self._refuses_new = True
         self.flush_now()
 
     def close(self, timeout_sec: float) -> int:
@@ -190,9 +190,9 @@ class Writer:
         self._end_worker()
 
     def _unfinished(self) -> bool:
-        if not self._shut:
+        if not self._refuses_new:
             return True
-        # A submit that saw the door open may still be putting its reading.
+        # A submit that began before `refuse_new` may still be putting its reading.
         with self._lock:
             return self._waiting > 0 and not self._given_up
 

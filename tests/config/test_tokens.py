@@ -20,9 +20,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def loaded(make_settings: MakeSettings, file: Path, text: str, door: str = "WRITE") -> Keyring:
+def loaded(make_settings: MakeSettings, file: Path, text: str, kind: str = "WRITE") -> Keyring:
     file.write_text(text)
-    return tokens.load(make_settings(**{f"{door}_TOKENS_FILE": file}))
+    return tokens.load(make_settings(**{f"{kind}_TOKENS_FILE": file}))
 
 
 def test_both_doors_are_open_by_default(make_settings: MakeSettings) -> None:

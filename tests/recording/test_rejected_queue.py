@@ -1,4 +1,4 @@
-"""The keeper: garbage is kept in no hurry, within bounds, and never at a good reading's cost."""
+"""Garbage is kept in no hurry, within bounds, and never at a good reading's cost."""
 
 import logging
 import sqlite3

@@ -148,7 +148,7 @@ def test_a_reload_reads_the_tokens_again(locked: Service, tmp_path: Path) -> Non
     reload_workers(locked)
     assert "settings not read again: FLASK10X_READ_TOKENS_FILE is" in locked.output()
     assert "everybody may read or write it: chmod o=" in locked.output()
-    # Those of the start; the door does not open because of a mistake.
+    # Those of the start: a mistake opens nothing.
     assert (get(locked, "/metrics", other), get(locked, "/metrics", READ)) == (401, 200)
 
 
