@@ -9,7 +9,8 @@ It makes a database of four stations in a temporary folder beside this script an
 Each way writes the same rows of all stations into four files, in turn, round after round:
 `sqlite3 -csv` with its shell, `csv.writer` over a bare cursor of the sqlite3 module (neither
 syncs anything), and `flask10x export`, which also keeps the promises of reference/csv-format.md.
-All read in the order of the ids. Wall and CPU seconds are medians; memory is the largest resident set.
+All read in the order of the ids. Wall and CPU seconds are medians; memory is the largest resident
+set.
 """
 
 import argparse

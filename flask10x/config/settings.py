@@ -23,6 +23,8 @@ from flask10x.readings.stations import BY_ENDPOINT
 PREFIX = "FLASK10X_"
 CHECKOUT = Path(__file__).resolve().parents[2]
 HIGHEST_PORT = 65535
+# Hosts of BIND that mean the whole machine -> where a program on it asks the service.
+EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
 CREDENTIAL = "credential:"
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 

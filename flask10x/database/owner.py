@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.config.settings import EVERYWHERE, PREFIX, Settings, process_user
 from flask10x.database.engine import database_path
 from flask10x.errors import ServiceError, ServiceRunning, SettingsError
 from flask10x.system.locks import FileLock, lock_path, note_of_holder
@@ -21,8 +21,6 @@ ORPHANS_TIMEOUT_SEC = 30.0
 POLL_SEC = 0.1
 # It answers in milliseconds; half of this is what a sender with a short temper waits.
 ANSWER_TIMEOUT_SEC = 5.0
-# Where to ask a service that listens everywhere.
-EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
 
 # How `flask10x migrate` tells the service that the database is damaged. It starts all the same, and
 # answers 503 with the reason. Here, because the master has no use for Alembic in its memory.

@@ -5,8 +5,7 @@ import os
 import socket
 import time
 
-from flask10x.config.settings import PREFIX, Settings
-from flask10x.database.owner import EVERYWHERE
+from flask10x.config.settings import EVERYWHERE, PREFIX, Settings
 from flask10x.errors import SettingsError
 
 # What gunicorn itself would wait for a service that is just leaving.
