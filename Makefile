@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Many tests wait for real processes, so three times the cores is not too many.
 PROCESSES ?= 6
-# What users run, with hashes (docs/decisions/dependency-lock.md).
+# What users run, with hashes (docs/decisions/0045-what-runs-is-locked.md).
 LOCK := requirements.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
