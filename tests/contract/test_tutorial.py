@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.test_docs import blocks, read
+from tests.contract.test_docs import blocks, read
 
 TUTORIAL = "docs/en/tutorial/first-reading.md"
 
