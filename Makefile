@@ -20,7 +20,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop test soak figures check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop test soak figures docs check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -51,7 +51,10 @@ soak: $(VENV)/.develop ## the long variants; then `make figures` renews the tabl
 figures: $(VENV)/.develop
 	$(BIN)/python -m tests.faults.table
 
-check: format-check lint types migrations test ## everything a commit must pass
+docs: $(VENV)/.docs ## build the documents into build/docs, in both languages; warnings and lost links are errors
+	$(BIN)/python docs/site/make_site.py
+
+check: format-check lint types migrations docs test ## everything a commit must pass
 
 format: $(VENV)/.develop ## format the code
 	$(BIN)/ruff format .
@@ -123,8 +126,16 @@ $(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Tests run on what users run. Hashes among the constraints would make pip ask for those of all tools too.
-$(VENV)/.develop: $(VENV)/.runtime
-	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) > $(VENV)/versions.txt
-	$(BIN)/python -m pip install --quiet --constraint $(VENV)/versions.txt --no-build-isolation --editable '.[dev]'
+# Tests and documents are made with what users run. Hashes among the constraints would make pip ask for
+# those of all tools too.
+$(VENV)/versions.txt: $(LOCK) $(VENV)/.runtime
+	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) > $@
+
+$(VENV)/.develop: $(VENV)/versions.txt
+	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[dev]'
+	touch $@
+
+# On top of the others, so that the tests of the site find Sphinx.
+$(VENV)/.docs: $(VENV)/versions.txt
+	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[docs]'
 	touch $@

@@ -1,0 +1,58 @@
+"""What is done to each page on its way through Sphinx."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+OTHER = {"en": "ja", "ja": "en"}
+NAMES = {"en": "English", "ja": "日本語"}
+# Letters that are written without spaces between them, and punctuation that brings its own.
+WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff01-\uff60"
+PUNCTUATION = r"\u3000-\u3003\u3008-\u301b\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff60"
+JOINED = re.compile(rf"[{WIDE}]\n[{WIDE}]|[{PUNCTUATION}]\n.|.\n[{PUNCTUATION}]")
+# Before Sphinx's own collector of headings, which has the usual 500.
+FIRST = 100
+
+
+def join_lines(_: Sphinx, document: nodes.document) -> None:
+    """A line that ends within a Japanese sentence shall not put a space into it."""
+    for end in list(document.findall(nodes.Text)):
+        if end.astext() == "\n":
+            block = end.parent
+            at = block.index(end)
+            before = block[at - 1].astext()[-1:] if at else ""
+            after = block[at + 1].astext()[:1] if at + 1 < len(block) else ""
+            if JOINED.fullmatch(f"{before}\n{after}"):
+                block.remove(end)
+
+
+def name_headings(_: Sphinx, document: nodes.document) -> None:
+    """A heading's address is the one that a code host gives it, also in Japanese."""
+    for section in document.findall(nodes.section):
+        slug = section.get("slug")
+        if slug and slug not in section["ids"]:
+            section["ids"].insert(0, slug)
+
+
+def offer_other_language(
+    app: Sphinx, page: str, _: str, context: dict[str, Any], __: nodes.document | None
+) -> None:
+    """The same page in the other language, or its index where it has no such page."""
+    other = OTHER[app.config.language]
+    has_it = page == "search" or (Path(app.srcdir).parent / other / f"{page}.md").is_file()
+    context["other_language"] = other
+    context["other_language_name"] = NAMES[other]
+    context["other_language_url"] = (
+        f"{context['content_root']}../{other}/{page if has_it else 'index'}.html"
+    )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("doctree-read", join_lines, priority=FIRST)
+    app.connect("doctree-read", name_headings, priority=FIRST)
+    app.connect("html-page-context", offer_other_language)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
