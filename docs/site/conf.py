@@ -33,8 +33,10 @@ html_theme_options = {
 }
 templates_path = [str(HERE / "templates")]
 html_static_path = [str(HERE / "static")]
+html_favicon = str(HERE.parents[1] / "flask10x" / "web" / "static" / "icon.svg")
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
+html_show_sphinx = False
 html_use_index = False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from built import check_links, write_search
 from navigation import HERE, LANGUAGES, SiteError, check
-from sources import Sources
+from sources import FILES, Sources
 
 
 def main() -> int:
@@ -19,8 +19,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "build" / "docs")
     options = parser.parse_args()
     root, out = options.root.resolve(), options.out.resolve()
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    # Not the whole folder: nobody knows which one was named.
+    for old in (*LANGUAGES, FILES):
+        shutil.rmtree(out / old, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory() as work:
             check(root / "docs")

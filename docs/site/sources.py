@@ -17,6 +17,8 @@ from navigation import LANGUAGES, SiteError, sections
 # Where Markdown from outside docs/en and docs/ja goes, below the language's folder.
 ELSEWHERE = "repository"
 DECISIONS = "decisions"
+# Where what is no page goes, below the site itself.
+FILES = "files"
 TITLES = {
     DECISIONS: {"en": "Decisions", "ja": "設計判断"},
     ELSEWHERE: {"en": "In the repository", "ja": "リポジトリ"},
@@ -103,7 +105,7 @@ class Sources:
             shutil.copyfile(self._root / path, picture)
             return _relative(path.as_posix(), place)
         else:
-            there = f"files/{path}"
+            there = f"{FILES}/{path}"
             (self._site / there).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._root / path, self._site / there)
         # conf.py says what these two are.

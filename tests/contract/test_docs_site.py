@@ -1,0 +1,94 @@
+"""The pages of both languages are the same, and `make docs` refuses what readers trip over."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+LANGUAGES = ("en", "ja")
+SECTIONS = tomllib.loads((DOCS / "site" / "pages.toml").read_text(encoding="utf-8"))["sections"]
+LISTED = {f"{section['folder']}/{page}" for section in SECTIONS for page in section["pages"]}
+BUILD_WITHIN_SEC = 120.0
+
+in_both_languages = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def pages_of(language: str) -> set[str]:
+    folder = DOCS / language
+    return {p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.md")}
+
+
+def refusal_of(root: Path) -> str:
+    """What `make docs` says of a repository that has a fault."""
+    command = [sys.executable, str(root / "docs" / "site" / "make_site.py")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=BUILD_WITHIN_SEC, check=False
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what the site is built from."""
+    root = tmp_path / "copy"
+    unwanted = shutil.ignore_patterns("__pycache__", "vendor")
+    for folder in ("docs", "deploy", "flask10x", "scripts"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=unwanted)
+    for path in (p for p in ROOT.iterdir() if p.is_file()):
+        shutil.copyfile(path, root / path.name)
+    return root
+
+
+def test_both_languages_have_the_same_pages() -> None:
+    assert pages_of("ja") == pages_of("en")
+
+
+@in_both_languages
+def test_each_page_is_in_the_navigation(language: str) -> None:
+    assert pages_of(language) == LISTED | {"index"}
+
+
+@in_both_languages
+def test_the_index_leads_to_each_page(language: str) -> None:
+    index = (DOCS / language / "index.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"\]\(([a-z][^)#]*)\.md\)", index)) == LISTED
+
+
+def test_a_page_that_is_not_listed_is_refused(copy: Path) -> None:
+    (copy / "docs" / "en" / "howto" / "lost.md").write_text("# Lost\n", encoding="utf-8")
+
+    assert refusal_of(copy) == "docs/en/howto/lost.md is not in pages.toml\n"
+
+
+def test_a_page_of_one_language_is_refused(copy: Path) -> None:
+    (copy / "docs" / "ja" / "howto" / "port.md").unlink()
+
+    assert refusal_of(copy) == "docs/ja/howto/port.md is in pages.toml only\n"
+
+
+def test_a_lost_link_is_refused(copy: Path) -> None:
+    page = copy / "docs" / "ja" / "howto" / "port.md"
+    page.write_text("# ポート\n\n[設定](../reference/lost.md)\n", encoding="utf-8")
+
+    assert refusal_of(copy) == ("docs/ja/howto/port.md:3: there is no ../reference/lost.md\n")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("sphinx") is None, reason="there is no Sphinx: make docs"
+)
+def test_a_lost_anchor_is_refused(copy: Path) -> None:
+    page = copy / "docs" / "ja" / "howto" / "port.md"
+    page.write_text("# ポート\n\n[設定](../reference/settings.md#lost)\n", encoding="utf-8")
+
+    (line,) = [x for x in refusal_of(copy).splitlines() if "howto/port" in x]
+    assert line.startswith("docs/ja/howto/port.md:3: WARNING:")
+    assert "lost" in line
