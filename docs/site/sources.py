@@ -26,6 +26,8 @@ TITLES = {
 FENCE = re.compile(r"\s*(```+|~~~+)")
 # A code span, which stays as it is, or the target of a link or picture.
 LINK = re.compile(r"(?P<code>(?P<ticks>`+).+?(?P=ticks))|(?<=\]\()(?P<target>[^)\s]+)")
+# A line that only leads to the other language: the site has a switch on each page.
+SWITCH = re.compile(r"\[(English|日本語)\]\([^)]+\)")
 EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
@@ -81,7 +83,8 @@ class Sources:
         return written
 
     def _relinked(self, page: PurePosixPath, number: int, line: str) -> str:
-        return LINK.sub(lambda m: m["code"] or self._link(page, number, m[0]), line)
+        relinked = LINK.sub(lambda m: m["code"] or self._link(page, number, m[0]), line)
+        return "" if SWITCH.fullmatch(line) else relinked
 
     def _link(self, page: PurePosixPath, number: int, link: str) -> str:
         """What a link of that page is in its copy."""
