@@ -14,6 +14,7 @@ NAMES = {"en": "English", "ja": "日本語"}
 JAPANESE = {
     "Back to top": "ページの先頭へ",
     "Home": "目次",
+    "Link to this heading": "この見出しへのリンク",
     "Made with ": "使用: ",
     "Next": "次",
     "On this page": "このページの内容",
@@ -55,9 +56,10 @@ def join_lines(_: Sphinx, document: nodes.document) -> None:
 def name_headings(_: Sphinx, document: nodes.document) -> None:
     """A heading's address is the one that a code host gives it, also in Japanese."""
     for section in document.findall(nodes.section):
-        slug = section.get("slug")
-        if slug and slug not in section["ids"]:
-            section["ids"].insert(0, slug)
+        # MyST has added it, but the first one is shown.
+        if section.get("slug") in section["ids"]:
+            section["ids"].remove(section["slug"])
+            section["ids"].insert(0, section["slug"])
 
 
 def offer_other_language(

@@ -37,13 +37,12 @@ def refusal_of(root: Path) -> str:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what the site is built from."""
+    """A copy of the documents, beside what they link to."""
     root = tmp_path / "copy"
-    unwanted = shutil.ignore_patterns("__pycache__", "vendor")
-    for folder in ("docs", "deploy", "flask10x", "scripts"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=unwanted)
-    for path in (p for p in ROOT.iterdir() if p.is_file()):
-        shutil.copyfile(path, root / path.name)
+    shutil.copytree(DOCS, root / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.iterdir():
+        if path.name not in ("docs", "build"):
+            (root / path.name).symlink_to(path)
     return root
 
 

@@ -2,7 +2,6 @@
 // Japanese is written without spaces. SECTIONS comes from sections.js, written by sections.py.
 "use strict";
 
-const PARTS_SHOWN_MAX = 100;
 const AROUND = 60;
 // A hit in the title of a page weighs more than any number of hits in a text.
 const TITLE = 1000;
@@ -72,7 +71,7 @@ function search() {
   const words = plain(input.value).split(/\s+/).filter((word) => word);
   const found = words.length ? SECTIONS.map((section) => [weight(section, words), section]) : [];
   const shown = found.filter(([sum]) => sum).sort(([one], [other]) => other - one);
-  list.replaceChildren(...shown.slice(0, PARTS_SHOWN_MAX).map(([, section]) => item(section, words)));
+  list.replaceChildren(...shown.map(([, section]) => item(section, words)));
   count.textContent = !words.length
     ? ""
     : shown.length
