@@ -45,6 +45,8 @@ def build(root: Path, out: Path, work: Path) -> int:
         raise SiteError("".join(told.values()).replace(f"{work}/", "").strip())
     for language in LANGUAGES:
         write_search(out / language)
+        # Sphinx's own, which templates/search.html does without.
+        (out / language / "searchindex.js").unlink()
     shutil.copyfile(HERE / "index.html", out / "index.html")
     return check_links(out)
 
