@@ -1,5 +1,5 @@
 // Finds the sections whose page, heading and text have all words of the query, as parts of words too:
-// Japanese is written without spaces. SECTIONS comes from sections.js, written by sections.py.
+// Japanese is written without spaces. SECTIONS comes from sections.js, written by built.py.
 "use strict";
 
 const AROUND = 60;
@@ -12,7 +12,7 @@ const input = document.querySelector(".page-search input");
 const list = document.getElementById("search-results");
 const count = document.getElementById("search-count");
 
-// As sections.py has done with the texts.
+// As built.py has done with the texts.
 const plain = (text) => text.normalize("NFKC").toLowerCase();
 
 function hits(text, word) {
