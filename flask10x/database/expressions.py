@@ -15,6 +15,14 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
+def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    """Count, total, least and greatest of a column's values; NULLs are left out.
+
+    (`total` is 0.0 where SQL's `sum` is NULL: https://www.sqlite.org/lang_aggfunc.html#sumunc)
+    """
+    return (func.count(column), func.total(column), func.min(column), func.max(column))
+
+
 def listed(name: str) -> Select[Any]:
     """The numbers of a JSON list, the parameter of this name.
 

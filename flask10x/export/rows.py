@@ -15,6 +15,7 @@ from sqlalchemy import Select, bindparam, func, select
 
 from flask10x.database import engine
 from flask10x.database.engine import Database
+from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
 from flask10x.readings.csv_lines import LogRow, Written
 from flask10x.readings.stations import Station
@@ -148,10 +149,10 @@ class FileRows:
 
 
 def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:
-    # Compared as an expression, or SQLite would read the station's whole index and sort it,
-    # instead of going on from `after`.
+    # Or SQLite would read all of the station's entries in the index and sort them, instead of
+    # going on from `after`.
     return select(*columns).where(
-        readings.c.endpoint.concat("") == station.endpoint,
+        unindexed(readings.c.endpoint) == station.endpoint,
         readings.c.id > bindparam("after"),
         readings.c.id <= bindparam("until"),
     )

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
 
 from flask10x.database.engine import Database, last_id
+from flask10x.database.expressions import sums_of
 from flask10x.database.tables import followers, readings, rollups
-from flask10x.history.statements import sums_of
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
 from flask10x.readings.times import HOUR_MS
 

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    func,
     or_,
     select,
     text,
@@ -173,8 +172,3 @@ def filter_clauses(filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]
         )
         for place, (column, key, missing) in enumerate(filters)
     ]
-
-
-def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
-    """Count, total, least and greatest of a column's values; NULLs are left out."""
-    return (func.count(column), func.total(column), func.min(column), func.max(column))

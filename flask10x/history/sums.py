@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
-from flask10x.database.expressions import unindexed
+from flask10x.database.expressions import sums_of, unindexed
 from flask10x.database.tables import readings, rollups
 from flask10x.history.buckets import Bucket, Window
-from flask10x.history.statements import Branch, FilterShape, filter_clauses, missing_clause, sums_of
+from flask10x.history.statements import Branch, FilterShape, filter_clauses, missing_clause
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import HOUR_MS
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
+from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
 from flask10x.readings.stations import Station
 
@@ -57,8 +58,8 @@ class ImportedRanges:
 
     def _adjoins(self, connection: Connection, before: int, after: int) -> bool:
         """Whether these ids come in this order and no row of the station lies between them."""
-        # Compared as an expression, or SQLite would walk the station's index.
-        of_station = readings.c.endpoint.concat("") == self._station.endpoint
+        # Or SQLite would read the station's entries in the index from the first on.
+        of_station = unindexed(readings.c.endpoint) == self._station.endpoint
         between = (readings.c.id > before) & (readings.c.id < after)
         found = select(readings.c.id).where(between, of_station).limit(1)
         return before < after and connection.execute(found).first() is None

@@ -15,6 +15,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import JOURNAL, WAL, beside, last_id
 from flask10x.database.error_codes import code_of, reason_of
+from flask10x.database.expressions import unindexed
 from flask10x.database.file import damages, open_read_only
 from flask10x.database.tables import followers, readings
 from flask10x.history import pages, rollups
@@ -194,8 +195,8 @@ def _behind(connection: Connection, at: int, station: Station | None) -> tuple[i
     """How many rows a follower has before it, and when the oldest of them was received."""
     query = select(func.count(), func.min(readings.c.received_at))
     if station is not None:
-        # As an expression, or SQLite would read the station's whole index instead of the tail.
-        query = query.where(readings.c.endpoint.concat("") == station.endpoint)
+        # Or SQLite would read all of the station's entries in the index instead of the tail.
+        query = query.where(unindexed(readings.c.endpoint) == station.endpoint)
     tails = [
         connection.execute(query.where(readings.c.id > at, readings.c.id < end)).one()
         for at, end in _spans(at, _imported(connection, station))

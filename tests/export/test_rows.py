@@ -103,7 +103,7 @@ def test_pages_go_on_by_id_and_never_sort(settings: Settings, database: Database
     with database.reader.begin() as connection:
         sql = str(query.compile(dialect=database.reader.dialect))
         plan = connection.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {sql}", ("", "data", 1, 100, 5000, 0)
+            f"EXPLAIN QUERY PLAN {sql}", ("data", 1, 100, 5000, 0)
         ).all()
     assert [row[3] for row in plan] == [
         "SEARCH readings USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
