@@ -1,25 +1,28 @@
-"""The CSV files of the contract (section 3): a follower of the log for each station.
+"""Each station's new rows appended to its CSV file exactly once, whatever dies meanwhile.
 
-New rows are appended exactly once, whatever dies meanwhile (docs/decisions/0035): the intent
-is committed, whole lines are appended in one write and synced, the new position is committed.
+The files of the contract (section 3), one after the other, each in these steps
+(docs/decisions/0035):
+
+1. an open intent is resolved: an export that was interrupted left all, some or none of its bytes;
+2. the file must be what the last export left, or nothing is written (`checks`);
+3. the new rows come a piece at a time: the intent is committed, whole lines are appended in one
+   write and synced, the new position is committed.
 """
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import intents
-from flask10x.export import position as positions
-from flask10x.export.checks import NOTHING, Target, resume_position
-from flask10x.export.file import CsvFile, forget_kept, make_folder
-from flask10x.export.intents import Resolution, fresh_path
+from flask10x.export import refusals
+from flask10x.export.checks import check_old_bytes, resume_position
+from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Intent, Position, State
-from flask10x.readings.csv_lines import Lines
+from flask10x.export.position import Intent, Position, State, load_state, save_state
+from flask10x.export.rows import Piece, Target
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.system import disk
 from flask10x.system.wording import amount
@@ -30,12 +33,12 @@ PIECE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Bytes to append, and the id that the file has come to with them."""
+class Resolution:
+    """Where the file stands, what has to be cut off first, and what to tell people."""
 
-    data: bytes
-    last_id: int
-    rows: int
+    position: Position | None
+    cut_to: int | None = None
+    note: str = ""
 
 
 def export(
@@ -46,35 +49,33 @@ def export(
     The database must have been opened with `synchronous=FULL`, and the caller holds the lock
     `export`.
     """
-    return for_each(settings, database, stations, _follow)
+    return for_each(settings, database, stations, _export_file)
 
 
 def dry_run(
     settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
 ) -> list[FileOutcome]:
     """What `export` would do; writes nothing."""
-    return for_each(settings, database, stations, _foresee)
+    return for_each(settings, database, stations, _dry_run_file)
 
 
-def _follow(database: Database, target: Target) -> FileOutcome:
-    """Mend what an interrupted export left, then append the new rows."""
-    state = positions.load(database, target.name)
+def _export_file(database: Database, target: Target) -> FileOutcome:
+    state = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
-        found = intents.resolve(target, file, state)
+        found = _resolve(target, file, state)
         if state.intent is not None:
-            _mend(database, target, file, found, state.intent)
+            _close_intent(database, target, file, state.intent, found)
         position = resume_position(target, file, found.position)
-        rows = _append_all(database, target, file, position)
+        rows = _append_new_rows(database, target, file, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    return FileOutcome(
-        target.path, _text(f"{amount(rows, 'row')} appended", state, position, found), rows
-    )
+    text = _text(f"{amount(rows, 'row')} appended", state, position, found)
+    return FileOutcome(target.path, text, rows)
 
 
-def _foresee(database: Database, target: Target) -> FileOutcome:
-    state = positions.load(database, target.name)
+def _dry_run_file(database: Database, target: Target) -> FileOutcome:
+    state = load_state(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        found = intents.resolve(target, file, state)
+        found = _resolve(target, file, state)
         position = found.position
         if position is None or found.cut_to is None:
             position = resume_position(target, file, position)
@@ -83,10 +84,88 @@ def _foresee(database: Database, target: Target) -> FileOutcome:
     return FileOutcome(target.path, text, rows)
 
 
-def _mend(
-    database: Database, target: Target, file: CsvFile | None, found: Resolution, intent: Intent
+def _text(result: str, state: State, position: Position, found: Resolution) -> str:
+    exported = state.position is not None and state.position.mark not in (None, NOTHING)
+    gone = exported and position.mark == NOTHING
+    anew = "begun anew, as the last export's file is gone" if gone else ""
+    return "; ".join(part for part in (result, anew, found.note) if part)
+
+
+# The open intent. It was committed before the file was touched, so the file has all, some or none
+# of the intended bytes. All: the position is moved. Some: they are cut off, to be appended again.
+# Anything else is somebody else's, and nothing is touched.
+
+
+def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
+    """What to do about the open intent, if there is one; only looks.
+
+    Raises ExportError when the file is not what the interrupted export can have left.
+    """
+    intent, position = state.intent, state.position
+    if intent is None:
+        return Resolution(position)
+    if intent.import_id is not None or position is None:
+        return _resolve_rebuild(target, file, intent, position)
+    return _resolve_append(target, file, intent, position)
+
+
+def _resolve_append(
+    target: Target, file: CsvFile | None, intent: Intent, position: Position
+) -> Resolution:
+    start = intent.start_offset
+    if file is None:
+        if start:
+            raise refusals.moved_midway(target.path)
+        return Resolution(position)
+    if position.mark is not None:
+        check_old_bytes(target, file, position.mark)
+    tail = file.read(start, intent.length)
+    if not tail:
+        return Resolution(position)
+    if hashlib.sha256(tail).hexdigest() == intent.sha256:
+        mark = file.mark_up_to(start + intent.length)
+        moved = replace(position, last_id=intent.to_id, mark=mark)
+        return Resolution(moved, note="an interrupted export was found to be complete")
+    _check_beginning(target, intent, file.size, tail)
+    return Resolution(position, start, f"{len(tail)} bytes of an interrupted export cut off")
+
+
+def _check_beginning(target: Target, intent: Intent, size: int, tail: bytes) -> None:
+    """Raises ExportError unless the file ends with a beginning of the intended bytes."""
+    intended = _intended(target, intent)
+    if hashlib.sha256(intended).hexdigest() != intent.sha256:
+        raise refusals.not_reproducible(target.path, intent.start_offset)
+    if size > intent.start_offset + len(tail) or not intended.startswith(tail):
+        raise refusals.not_ours(target.path, tail, intent.start_offset)
+
+
+def _intended(target: Target, intent: Intent) -> bytes:
+    """The bytes of the intent, made again: ids never change their rows."""
+    begin = b"" if intent.start_offset else target.header
+    spans = target.rows.between(intent.from_id, intent.to_id)
+    return begin + b"".join(piece.data for piece in target.pieces(spans))
+
+
+def _resolve_rebuild(
+    target: Target, file: CsvFile | None, intent: Intent, position: Position | None
+) -> Resolution:
+    """Either the rebuilt file has taken the name, or it is thrown away."""
+    if file is None or file.size != intent.length or file.sha256() != intent.sha256:
+        return Resolution(position, note="an interrupted rebuild was given up")
+    rebuilt = Position(
+        first_id=intent.from_id,
+        last_id=intent.to_id,
+        import_id=intent.import_id or 0,
+        begin_bytes=len(target.header),
+        mark=file.mark_up_to(intent.length),
+    )
+    return Resolution(rebuilt, note="an interrupted rebuild was found to be complete")
+
+
+def _close_intent(
+    database: Database, target: Target, file: CsvFile | None, intent: Intent, found: Resolution
 ) -> None:
-    """Do what was found out about an open intent, and close it."""
+    """Do what was found out about the open intent, and commit that it is done."""
     if file is not None:
         if found.cut_to is not None:
             file.cut(found.cut_to)
@@ -97,56 +176,43 @@ def _mend(
         disk.sync(path.parent)
         if intent.import_id is not None:
             forget_kept(path)
-    positions.save(database, target.name, State(found.position))
+    save_state(database, target.name, State(found.position))
 
 
-def _append_all(
+# The new rows. Whatever dies in between, the intent says which bytes may stand in the file.
+
+
+def _append_new_rows(
     database: Database, target: Target, file: CsvFile | None, position: Position
 ) -> int:
-    """Append what is new, a piece at a time; the number of rows."""
-    rows, created = 0, None
-    try:
+    """Append what is new, a piece at a time, to a file that is as `position` says.
+
+    The number of rows. The file is created with the first piece if there is none.
+    """
+    rows = 0
+    with ExitStack() as created:
         for piece in _pieces(target, position):
-            intent = intents.intent_of(position, piece.last_id, piece.data)
-            positions.save(database, target.name, State(position, intent))
-            file = file or (created := _created(target.path))
-            position = _append(file, position, piece)
-            positions.save(database, target.name, State(position))
+            mark = position.mark or NOTHING
+            intent = _intent_of(piece, position.last_id, mark.size_bytes)
+            save_state(database, target.name, State(position, intent))
+            file = file or created.enter_context(CsvFile.create(target.path))
+            file.append(piece.data, mark.size_bytes)
+            if mark == NOTHING:
+                disk.sync(file.path.resolve().parent)
+            mark = file.mark(zlib.crc32(piece.data, mark.checksum))
+            position = replace(position, last_id=piece.last_id, mark=mark)
+            save_state(database, target.name, State(position))
             rows += piece.rows
-    finally:
-        if created is not None:
-            created.close()
     return rows
 
 
-def _created(path: Path) -> CsvFile:
-    make_folder(path.parent)
-    # Behind a link: its file may have been archived.
-    return CsvFile.create(path.resolve())
-
-
-def _append(file: CsvFile, position: Position, piece: Piece) -> Position:
-    """Bring the piece onto the disk, or leave the file as it was; the position after it."""
-    mark = position.mark or NOTHING
-    try:
-        file.append(piece.data, mark.size_bytes)
-        file.sync()
-    except OSError:
-        intents.take_back(file, mark.size_bytes, piece.data)
-        raise
-    if mark == NOTHING:
-        disk.sync(file.path.resolve().parent)
-    checksum = zlib.crc32(piece.data, mark.checksum)
-    return replace(position, last_id=piece.last_id, mark=file.mark(checksum))
-
-
 def _pieces(target: Target, position: Position) -> Iterator[Piece]:
-    lines = Lines(target.zone)
+    """What is to be appended: for a new file the header, then PIECE_ROWS or a few more each."""
     parts = [target.header] if position.mark == NOTHING else []
     last_id, rows = position.last_id, 0
-    for page in target.rows.pages(target.rows.new(last_id)):
-        parts.append(lines.bytes(page))
-        last_id, rows = page[-1][0], rows + len(page)
+    for piece in target.pieces(target.rows.new(last_id)):
+        parts.append(piece.data)
+        last_id, rows = piece.last_id, rows + piece.rows
         if rows >= PIECE_ROWS:
             yield Piece(b"".join(parts), last_id, rows)
             parts, rows = [], 0
@@ -154,8 +220,11 @@ def _pieces(target: Target, position: Position) -> Iterator[Piece]:
         yield Piece(b"".join(parts), last_id, rows)
 
 
-def _text(result: str, state: State, position: Position, found: Resolution) -> str:
-    exported = state.position is not None and state.position.mark not in (None, NOTHING)
-    gone = exported and position.mark == NOTHING
-    anew = "begun anew, as the last export's file is gone" if gone else ""
-    return "; ".join(part for part in (result, anew, found.note) if part)
+def _intent_of(piece: Piece, from_id: int, start_offset: int) -> Intent:
+    return Intent(
+        from_id=from_id,
+        to_id=piece.last_id,
+        start_offset=start_offset,
+        length=len(piece.data),
+        sha256=hashlib.sha256(piece.data).hexdigest(),
+    )

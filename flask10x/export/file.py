@@ -11,7 +11,8 @@ import shutil
 import stat
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +39,10 @@ class Mark:
     """When its bytes, owner or name changed last (ctime): no copy and no tool can set it."""
 
 
+NOTHING = Mark(0, 0)
+"""The mark of a file that is not there yet, or empty."""
+
+
 class CsvFile:
     """An open file. Close it, or use it in `with`."""
 
@@ -56,16 +61,22 @@ class CsvFile:
             # A pipe would keep us waiting for its other end.
             if not stat.S_ISREG(path.stat().st_mode):
                 raise ExportError("is no regular file")
-            way = os.O_RDWR | os.O_APPEND if write else os.O_RDONLY
-            return cls(path, os.open(path, way | os.O_CLOEXEC))
+            flags = os.O_RDWR | os.O_APPEND if write else os.O_RDONLY
+            return cls(path, os.open(path, flags | os.O_CLOEXEC))
         except FileNotFoundError:
             return None
 
     @classmethod
     def create(cls, path: Path) -> "CsvFile":
-        """A new, empty file; raises FileExistsError when somebody was faster."""
-        way = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        file = cls(path, os.open(path, way, 0o666))
+        """A new, empty file, and its folder if that is missing.
+
+        A link is followed, as its file may have been archived; the folder that it leads to must be
+        there. Raises FileExistsError when somebody was faster.
+        """
+        make_folder(path.parent)
+        path = path.resolve()
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        file = cls(path, os.open(path, flags, 0o666))
         disk.leave_to_owner(file._descriptor, path.parent)
         return file
 
@@ -93,6 +104,10 @@ class CsvFile:
         """What it is now; `checksum` is that of all its bytes."""
         status = os.fstat(self._descriptor)
         return Mark(status.st_size, checksum, status.st_ino & INODE_MASK, status.st_ctime_ns)
+
+    def mark_up_to(self, end: int) -> Mark:
+        """What it is now as far as `end`, whatever follows; reads all of that."""
+        return replace(self.mark(self.checksum(end)), size_bytes=end)
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to that many bytes from there; fewer at the end of the file."""
@@ -174,20 +189,19 @@ class CsvFile:
         return same
 
     def append(self, data: bytes, start: int) -> None:
-        """Write `data` at the end, which is at `start`, in one call.
+        """Write `data` at the end, which is at `start`, in one call, and wait for the disk.
 
-        Raises ExportError when somebody else wrote meanwhile, OSError when not all could be
-        written; what then stands in the file is left to the caller.
+        Raises OSError when that can't be done; then the file is as it was, if that can be done.
+        Raises ExportError when somebody else wrote meanwhile; then nothing is taken back.
         """
         try:
-            written = os.write(self._descriptor, data)
-            while written < len(data):
-                written += os.write(self._descriptor, data[written:])
-        finally:
-            # The write has moved the descriptor under the reader, which would go on reading there.
-            self._reader.seek(0, os.SEEK_END)
-        if self.size != start + len(data):
-            raise ExportError("something else wrote into it at the same moment")
+            self._write(data)
+            if self.size != start + len(data):
+                raise ExportError("something else wrote into it at the same moment")
+            self.sync()
+        except OSError:
+            self._take_back(data, start)
+            raise
 
     def cut(self, size: int) -> None:
         """Cut it to this size, durably."""
@@ -198,6 +212,22 @@ class CsvFile:
         """Wait until its bytes are on the disk."""
         os.fsync(self._descriptor)
 
+    def _write(self, data: bytes) -> None:
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        finally:
+            # The write has moved the descriptor under the reader, which would go on reading there.
+            self._reader.seek(0, os.SEEK_END)
+
+    def _take_back(self, data: bytes, start: int) -> None:
+        """Cut off what a failed append left of `data`; nothing when it can't or is not ours."""
+        with suppress(OSError):
+            tail = self.read(start, len(data) + 1)
+            if tail and data.startswith(tail):
+                self.cut(start)
+
 
 def make_folder(folder: Path) -> None:
     """Make the folder if it is missing; then its name is on the disk too."""
@@ -205,6 +235,12 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         disk.leave_to_owner(folder, folder.parent)
         disk.sync(folder.parent)
+
+
+def fresh_path(path: Path) -> Path:
+    """Where a rebuilt file is written before it takes the old one's name."""
+    real = path.resolve()
+    return real.with_name(f".{real.name}.rebuilt")
 
 
 def keep(path: Path) -> Path:

@@ -10,8 +10,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
-from flask10x.export.checks import Target
-from flask10x.export.rows import FileRows
+from flask10x.export.rows import FileRows, Target
+from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
 
 
@@ -46,7 +46,15 @@ def _outcome(
 ) -> FileOutcome:
     path = settings.csv_dir / station.csv_name
     try:
-        return do(database, Target(station, path, settings.zone, FileRows(database, station)))
+        target = Target(
+            station=station,
+            name=station.csv_name,
+            path=path,
+            zone=settings.zone,
+            header=header(station),
+            rows=FileRows(database, station),
+        )
+        return do(database, target)
     except Flask10xError as error:
         return FileOutcome(path, str(error), failed=True)
     except OSError as error:

@@ -46,13 +46,13 @@ class State:
     intent: Intent | None = None
 
 
-def load(database: Database, name: str) -> State:
+def load_state(database: Database, name: str) -> State:
     """What the database knows of the file of this name."""
     with database.reader.begin() as connection:
         return State(_position(connection, name), _intent(connection, name))
 
 
-def save(database: Database, name: str, state: State) -> None:
+def save_state(database: Database, name: str, state: State) -> None:
     """Make this all that the database knows of the file; on the disk when it returns.
 
     The database must have been opened with `synchronous=FULL`. Raises LockTimeout or

@@ -18,16 +18,12 @@ from typing import BinaryIO
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
-from flask10x.export import position as positions
 from flask10x.export import refusals
-from flask10x.export.checks import Target
-from flask10x.export.file import CsvFile, Mark, keep, make_folder
-from flask10x.export.intents import fresh_path
+from flask10x.export.file import CsvFile, Mark, fresh_path, keep, make_folder
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Intent, Position, State
-from flask10x.export.rows import IdSpan
+from flask10x.export.position import Intent, Position, State, load_state, save_state
+from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.system import disk
 from flask10x.system.wording import amount
@@ -38,9 +34,10 @@ RECENT_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class NewFile:
     """The new file, written and synced under its temporary name."""
 
+    path: Path
     size: int
     rows: int
     checksum: int
@@ -50,28 +47,28 @@ class Fresh:
 
 
 @dataclass(slots=True)
-class Lost:
+class LostRows:
     """Rows that the new file would not have: how many, and the first of them."""
 
     rows: int = 0
     number: int = 0
     line: bytes = b""
 
-    def take(self, number: int, line: bytes) -> None:
+    def add(self, number: int, line: bytes) -> None:
         """Count one."""
         if not self.rows:
             self.number, self.line = number, line
         self.rows += 1
 
 
-class Recent:
+class RecentLines:
     """How often each of the last lines was there; equal rows have the same second."""
 
     def __init__(self) -> None:
         self._order: deque[bytes] = deque()
         self._times: Counter[bytes] = Counter()
 
-    def take(self, line: bytes) -> int:
+    def add(self, line: bytes) -> int:
         """Count this one; how often it was there with it."""
         self._order.append(line)
         self._times[line] += 1
@@ -100,24 +97,24 @@ def rebuild(
 
 
 def _rebuild(database: Database, target: Target, *, whole: bool) -> FileOutcome:
-    state = positions.load(database, target.name)
+    state = load_state(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         path = fresh_path(target.path)
-        position = _aim(target, None if whole else state.position)
+        position = _new_position(target, None if whole else state.position)
         spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
         make_folder(path.parent)
         try:
-            fresh = _write(target, old, spans, path)
+            new = _write(target, old, spans, path)
             if old is not None:
-                _check_rows(target, old, spans, fresh.same_bytes)
+                _check_rows(target, old, spans, new)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
-        result = _put_in_place(database, target, state, old, position, fresh)
-    return FileOutcome(target.path, f"{amount(fresh.rows, 'row')} {result}", fresh.rows)
+        result = _put_in_place(database, target, state, old, position, new)
+    return FileOutcome(target.path, f"{amount(new.rows, 'row')} {result}", new.rows)
 
 
-def _aim(target: Target, known: Position | None) -> Position:
+def _new_position(target: Target, known: Position | None) -> Position:
     """Where the new file will stand."""
     return Position(
         first_id=known.first_id if known and known.mark else 0,
@@ -127,7 +124,7 @@ def _aim(target: Target, known: Position | None) -> Position:
     )
 
 
-def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path) -> Fresh:
+def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path) -> NewFile:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
     digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
     path.unlink(missing_ok=True)
@@ -145,14 +142,13 @@ def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path)
             size, rows = size + len(data), rows + data_rows
         file.flush()
         os.fsync(file.fileno())
-    return Fresh(size, rows, checksum, digest.hexdigest(), same)
+    return NewFile(path, size, rows, checksum, digest.hexdigest(), same)
 
 
 def _data(target: Target, spans: list[IdSpan]) -> Iterator[tuple[bytes, int]]:
     yield target.header, 0
-    lines = Lines(target.zone)
-    for page in target.rows.pages(spans):
-        yield lines.bytes(page), len(page)
+    for piece in target.pieces(spans):
+        yield piece.data, piece.rows
 
 
 def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
@@ -163,11 +159,11 @@ def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
         os.fchown(file.fileno(), status.st_uid, status.st_gid)
 
 
-def _check_rows(target: Target, old: CsvFile, spans: list[IdSpan], same_bytes: int) -> None:
+def _check_rows(target: Target, old: CsvFile, spans: list[IdSpan], new: NewFile) -> None:
     """Raises ExportError when a row of the old file would not be in the new one as often."""
-    unknown, older, recent = Lost(), Lost(), Recent()
-    for number, line, differs in _lines(target, old, same_bytes):
-        times = recent.take(line)
+    unknown, older, recent = LostRows(), LostRows(), RecentLines()
+    for number, line, differs in _lines(old, new):
+        times = recent.add(line)
         if not differs and times == 1:
             continue
         written = csv_lines.read(target.station, line, target.zone)
@@ -175,33 +171,33 @@ def _check_rows(target: Target, old: CsvFile, spans: list[IdSpan], same_bytes: i
             continue  # Torn, or no row at all: it stands in the old file, which is kept.
         ids = target.rows.find(written)
         if sum(any(found in span for span in spans) for found in ids) < times:
-            (older if len(ids) >= times else unknown).take(number, line)
+            (older if len(ids) >= times else unknown).add(number, line)
     if unknown.rows:
         raise refusals.unknown_rows(target.path, unknown.rows, unknown.number, unknown.line)
     if older.rows:
         raise refusals.older_rows(target.path, older.rows, older.number)
 
 
-def _lines(target: Target, old: CsvFile, same_bytes: int) -> Iterator[tuple[int, bytes, bool]]:
+def _lines(old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool]]:
     """The old file's numbered lines, and which lie between what both files begin and end with."""
-    if same_bytes == old.size:
+    if new.same_bytes == old.size:
         return
-    with CsvFile.open(fresh_path(target.path), write=False) or nullcontext() as fresh:
-        end = old.size - (old.same_end(fresh) if fresh is not None else 0)
+    with CsvFile.open(new.path, write=False) or nullcontext() as file:
+        end = old.size - (old.same_end(file) if file is not None else 0)
     offset = 0
     for number, line in enumerate(old.lines(0, old.size), 1):
         # The byte before a line must be the same too, or it may be the end of a longer one.
-        yield number, line, same_bytes <= offset <= end
+        yield number, line, new.same_bytes <= offset <= end
         offset += len(line)
 
 
-def _intent(position: Position, fresh: Fresh) -> Intent:
+def _intent_of(new: NewFile, position: Position) -> Intent:
     return Intent(
         from_id=position.first_id,
         to_id=position.last_id,
         start_offset=0,
-        length=fresh.size,
-        sha256=fresh.sha256,
+        length=new.size,
+        sha256=new.sha256,
         import_id=position.import_id,
     )
 
@@ -212,27 +208,27 @@ def _put_in_place(
     state: State,
     old: CsvFile | None,
     position: Position,
-    fresh: Fresh,
+    new: NewFile,
 ) -> str:
     """Give the new file its name; what was done, for people."""
-    new_path, path = fresh_path(target.path), target.path.resolve()
-    if old is not None and old.size == fresh.size == fresh.same_bytes:
-        new_path.unlink()
-        done, mark = "as before", old.mark(fresh.checksum)
+    path = target.path.resolve()
+    if old is not None and old.size == new.size == new.same_bytes:
+        new.path.unlink()
+        done, mark = "as before", old.mark(new.checksum)
     else:
-        positions.save(database, target.name, State(state.position, _intent(position, fresh)))
+        save_state(database, target.name, State(state.position, _intent_of(new, position)))
         done = "written"
-        if old is not None and fresh.same_bytes < old.size:
+        if old is not None and new.same_bytes < old.size:
             done = f"written; the old file is kept as {keep(path)}"
-        new_path.replace(path)
+        new.path.replace(path)
         disk.sync(path.parent)
-        mark = _mark(path, fresh)
-    positions.save(database, target.name, State(replace(position, mark=mark)))
+        mark = _mark(path, new.checksum)
+    save_state(database, target.name, State(replace(position, mark=mark)))
     return done
 
 
-def _mark(path: Path, fresh: Fresh) -> Mark:
+def _mark(path: Path, checksum: int) -> Mark:
     with CsvFile.open(path, write=False) or nullcontext() as file:
         if file is None:
             raise ExportError("was moved away while it was being rebuilt")
-        return file.mark(fresh.checksum)
+        return file.mark(checksum)

@@ -7,6 +7,7 @@ and before all of them when that is 0. They are never appended, because they cam
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from flask10x.database import engine
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
-from flask10x.readings.csv_lines import LogRow, Written
+from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
 
 # Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
@@ -146,6 +147,41 @@ class FileRows:
             result = connection.execute(query, {"after": after, "until": until})
             # The driver's own tuples: SQLAlchemy's rows cost a tenth of an export's time.
             return list(result.cursor.fetchall()) if result.cursor else []
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows as a file has them: their bytes, the id of the last one, how many they are."""
+
+    data: bytes
+    last_id: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A station's file, and the rows that belong into it."""
+
+    station: Station
+    name: str
+    """The file's name, under which the database knows it."""
+    path: Path
+    zone: tzinfo | None
+    header: bytes
+    """The first line."""
+    rows: FileRows
+
+    def pieces(self, spans: list[IdSpan]) -> Iterator[Piece]:
+        """The rows of the spans as lines, PAGE_ROWS or less at a time."""
+        lines = Lines(self.zone)
+        for page in self.rows.pages(spans):
+            yield Piece(lines.bytes(page), page[-1][0], len(page))
+
+    def next_line(self, last_id: int) -> bytes | None:
+        """The line that would be appended to a file that has come to `last_id`."""
+        for page in self.rows.pages(self.rows.new(last_id)):
+            return Lines(self.zone).bytes(page[:1])
+        return None
 
 
 def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:

@@ -2,7 +2,7 @@
 
 A file has two parts. What stood in it before Flask10X wrote to it is compared with what was
 imported from it, and rows that were not imported are counted. What Flask10X wrote must be exactly
-the rows of the database, in the order of `csv_rows.in_file_order`; the first line that differs is
+the rows of the database, in the order of `rows.in_file_order`; the first line that differs is
 shown. The whole is checked against the checksum of the last export.
 """
 
@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import position as positions
-from flask10x.export.checks import NOTHING, Target
-from flask10x.export.file import CsvFile, Mark
+from flask10x.export.file import NOTHING, CsvFile, Mark
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Position, State
-from flask10x.export.rows import IdSpan
+from flask10x.export.position import Position, State, load_state
+from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
@@ -39,7 +37,7 @@ class Seen:
     last: bytes = b""
     notes: list[str] = field(default_factory=list)
 
-    def take(self, first: bytes, last: bytes, rows: int) -> None:
+    def add(self, first: bytes, last: bytes, rows: int) -> None:
         """Count these rows."""
         self.rows += rows
         self.first, self.last = self.first or first, last
@@ -70,7 +68,7 @@ def verify(
 
 
 def _verify(database: Database, target: Target) -> FileOutcome:
-    state, seen = positions.load(database, target.name), Seen()
+    state, seen = load_state(database, target.name), Seen()
     try:
         with CsvFile.open(target.path, write=False) or nullcontext() as file:
             _compare(target, file, state, seen)
@@ -103,24 +101,24 @@ def _compare_before(
     """What stood in the file before Flask10X: the header, and rows that may be imported."""
     if (first := file.line(0)) != target.header:
         raise Difference(f"line 1: {first!r} instead of {target.header!r}")
-    known = _Known(target, position)
+    imported = _ImportedRows(target, position)
     for line in file.lines(len(target.header), end):
         if not line.endswith(b"\n"):
             raise Difference(f"line {seen.next_number} is torn: {line!r}")
-        known.look_up(line)
-        seen.take(line, line, 1)
-    if unknown := seen.rows - known.rows:
+        imported.look_up(line)
+        seen.add(line, line, 1)
+    if unknown := seen.rows - imported.found:
         seen.notes.append(
             f"{amount(unknown, 'row')} from before Flask10X {are(unknown)} not in the database"
         )
-    if (missing := known.imported - known.rows) > 0:
+    if (missing := imported.total - imported.found) > 0:
         seen.notes.append(
             f"{amount(missing, 'imported row')} {are(missing)} not in the file"
             " (--rebuild writes them)"
         )
 
 
-class _Known:
+class _ImportedRows:
     """Rows from before Flask10X, looked up among those that were imported."""
 
     def __init__(self, target: Target, position: Position) -> None:
@@ -128,16 +126,16 @@ class _Known:
         self._spans = target.rows.imported(position.import_id)
         self._expected = self._lines()
         self._next: tuple[int, bytes] | None = next(self._expected, None)
-        self.imported = target.rows.count(self._spans)
-        self.rows = 0
+        self.total = target.rows.count(self._spans)
+        self.found = 0
 
     def look_up(self, line: bytes) -> None:
         """Count the line if it was imported, in whatever notation it is written."""
         if self._next and line == self._next[1]:
             self._next = next(self._expected, None)
-            self.rows += 1
+            self.found += 1
         elif self._spans and (ids := self._ids(line)):
-            self.rows += 1
+            self.found += 1
             while self._next and self._next[0] <= ids[-1]:
                 self._next = next(self._expected, None)
 
@@ -161,7 +159,7 @@ def _compare_own(target: Target, file: CsvFile, position: Position, mark: Mark, 
         expected = "".join(texts).encode()
         if file.read(offset, min(len(expected), mark.size_bytes - offset)) != expected:
             _find_difference(file, offset, mark.size_bytes, texts, seen)
-        seen.take(texts[0].encode(), texts[-1].encode(), len(page))
+        seen.add(texts[0].encode(), texts[-1].encode(), len(page))
         offset += len(expected)
     if offset < mark.size_bytes:
         line = file.line(offset)
@@ -183,7 +181,7 @@ def _find_difference(
             raise Difference(
                 f"line {seen.next_number}: the file has {has}, the database {expected!r}"
             )
-        seen.take(line, line, 1)
+        seen.add(line, line, 1)
         offset += len(line)
 
 

@@ -11,8 +11,6 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.export import append as export_module
-from flask10x.export import rows as csv_rows
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.readings.parse import Reading
@@ -70,8 +68,8 @@ def test_each_station_has_its_file(settings: Settings, database: Database, write
 def test_only_new_rows_are_appended(
     settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_rows, "PAGE_ROWS", 2)
-    monkeypatch.setattr(export_module, "PIECE_ROWS", 4)
+    monkeypatch.setattr("flask10x.export.rows.PAGE_ROWS", 2)
+    monkeypatch.setattr("flask10x.export.append.PIECE_ROWS", 4)
     store(writer, *(pico(n, AT) for n in range(5)))
     assert export(settings, database)[0].rows == 5
     before = csv(settings, "PicodataX.csv")
@@ -256,8 +254,8 @@ def test_a_backlog_is_exported_while_readings_come_in(
     settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What arrives during an export is the next one's."""
-    monkeypatch.setattr(csv_rows, "PAGE_ROWS", 2)
-    monkeypatch.setattr(export_module, "PIECE_ROWS", 2)
+    monkeypatch.setattr("flask10x.export.rows.PAGE_ROWS", 2)
+    monkeypatch.setattr("flask10x.export.append.PIECE_ROWS", 2)
     store(writer, *(pico(n, AT) for n in range(4)))
     append = CsvFile.append
 

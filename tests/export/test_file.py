@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.export import file as csv_files
+from flask10x.errors import ExportError
 from flask10x.export.file import CsvFile, keep, make_folder
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 4)
-    monkeypatch.setattr(csv_files, "LINE_BYTES", 8)
+    monkeypatch.setattr("flask10x.export.file.BLOCK_BYTES", 4)
+    monkeypatch.setattr("flask10x.export.file.LINE_BYTES", 8)
 
 
 def opened(path: Path, content: bytes) -> CsvFile:
@@ -43,6 +43,32 @@ def test_what_was_appended_is_read(tmp_path: Path) -> None:
         assert file.line(0) == b"ab\n"
         file.append(b"efgh\n", 6)
         assert (file.line(6), file.line(0)) == (b"efgh\n", b"ab\n")
+
+
+def test_what_never_came_to_the_disk_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with opened(tmp_path / "a.csv", b"ab\n") as file:
+        monkeypatch.setattr("os.fsync", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            file.append(b"cd\n", 3)
+        assert (tmp_path / "a.csv").read_bytes() == b"ab\n"
+        # What somebody else wrote is not ours to take.
+        (tmp_path / "a.csv").write_bytes(b"ab\nxy\n")
+        with pytest.raises(ExportError, match="something else wrote into it"):
+            file.append(b"cd\n", 3)
+        assert (tmp_path / "a.csv").read_bytes() == b"ab\nxy\ncd\n"
+
+
+def test_a_mark_up_to_a_place_leaves_out_what_follows(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.csv", b"123456789") as file:
+        whole = file.mark_up_to(9)
+        file.append(b"\n", 9)
+        mark = file.mark_up_to(9)
+    assert (mark.size_bytes, mark.checksum, mark.inode) == (9, 0xCBF43926, whole.inode)
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -107,6 +133,15 @@ def test_folders_are_made(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_new_file_gets_its_folder_and_stays_behind_its_link(tmp_path: Path) -> None:
+    with CsvFile.create(tmp_path / "csv" / "a.csv") as file:
+        assert file.size == 0
+    (tmp_path / "csv" / "b.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with CsvFile.create(tmp_path / "csv" / "b.csv") as file:
+        assert file.path == tmp_path / "elsewhere.csv"
+    assert (tmp_path / "csv" / "b.csv").is_symlink()
 
 
 def test_a_new_file_is_never_one_that_is_there(tmp_path: Path) -> None:

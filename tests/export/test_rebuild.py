@@ -8,7 +8,6 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import rows
 from flask10x.export.append import export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -32,7 +31,7 @@ Rebuild = Callable[..., FileOutcome]
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "PAGE_ROWS", 2)
+    monkeypatch.setattr("flask10x.export.rows.PAGE_ROWS", 2)
 
 
 @pytest.fixture

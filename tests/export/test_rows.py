@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import rows as csv_rows
-from flask10x.export.rows import FileRows, IdSpan, Import, in_file_order, live
+from flask10x.export.rows import FileRows, IdSpan, Import, _page_of, in_file_order, live
 from flask10x.readings.csv_lines import Written
 from flask10x.readings.stations import BY_ENDPOINT
 from tests.support.csv_folder import FIRST_MS, imported, store
@@ -71,7 +70,7 @@ def test_each_row_once(is_imported: list[bool], data: st.DataObject) -> None:
 
 
 def test_pages(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_rows, "PAGE_ROWS", 2)
+    monkeypatch.setattr("flask10x.export.rows.PAGE_ROWS", 2)
     store(settings, 0, 1, 2)
     execute(
         Path(settings.data_dir / "flask10x.sqlite3"),
@@ -99,7 +98,7 @@ def test_a_row_is_found_by_what_a_line_says(settings: Settings, database: Databa
 
 def test_pages_go_on_by_id_and_never_sort(settings: Settings, database: Database) -> None:
     """The station's index would be read whole and sorted for each page."""
-    query = csv_rows._page_of(PICO, 5000)
+    query = _page_of(PICO, 5000)
     with database.reader.begin() as connection:
         sql = str(query.compile(dialect=database.reader.dialect))
         plan = connection.exec_driver_sql(
