@@ -135,11 +135,11 @@ class _Import:
         self._database = database
         self._insert_row = INSERT_STATION[layout.station.endpoint]
         self._stored_rows = StoredRows(settings, database, path, layout)
-        self._origins = ImportedRanges(layout.station, path)
+        self._imported_ranges = ImportedRanges(layout.station, path)
         self._after_id = 0
         self._free_since = 0.0
         with database.reader.begin() as connection:
-            self._origins.load(connection)
+            self._imported_ranges.load(connection)
             self._exported = _exported(connection, layout.station, path.name)
 
     def store(self, block: Block, start: int, end: int) -> int:
@@ -163,7 +163,7 @@ class _Import:
                 places.append((self._after_id, 0))
                 continue
             row_id = ids.pop(0)
-            if row_id in self._origins:
+            if row_id in self._imported_ranges:
                 continue
             if row_id > self._exported:
                 places.append((self._after_id, row_id))
@@ -173,7 +173,7 @@ class _Import:
 
     def _commit(self, rows: list[InsertRow], places: list[Place]) -> None:
         """Insert these rows, and record what the file holds."""
-        self._let_others_in()
+        self._leave_lock_free()
         self._database.commit_change(lambda c: self._insert(c, rows, places), TRIES)
         self._free_since = time.monotonic()
 
@@ -184,11 +184,11 @@ class _Import:
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
             first_id = row_id or next_id
-            self._origins.add(connection, first_id, first_id + count - 1, after_id)
+            self._imported_ranges.add(connection, first_id, first_id + count - 1, after_id)
             if not row_id:
                 next_id += count
 
-    def _let_others_in(self) -> None:
+    def _leave_lock_free(self) -> None:
         """Leave the lock free for a moment when a service may be waiting for it."""
         free_sec = time.monotonic() - self._free_since
         if free_sec < PAUSE_SEC and owner.running(self._settings):

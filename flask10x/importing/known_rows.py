@@ -19,7 +19,7 @@ from flask10x.readings.legacy_csv import Block, Layout, LegacyReader
 from flask10x.readings.stations import Station
 
 # A file in the order of time looks at one earlier block at most; a few more are for the others.
-PAGES_REMEMBERED = 8
+BLOCKS_REMEMBERED = 8
 
 Key = tuple[int, tuple[float | None, ...]]
 """What makes a row the same row: its second in local time and its values."""
@@ -45,12 +45,12 @@ class StoredRows:
         self._query = _rows_between(layout.station)
         self._blocks: list[tuple[TimeSpan, TimeSpan]] = []
         self._latest = -math.inf
-        self._counts = lru_cache(PAGES_REMEMBERED)(self._count)
+        self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
 
     def like(self, block: Block, start: int, end: int) -> Stored:
         """The stored rows like those of this block, which the file has from `start` to `end`.
 
-        Without those that stand for the same row on an earlier block.
+        Without those that stand for the same row in an earlier block.
         """
         span = block.span()
         stored = self._found(block, span)

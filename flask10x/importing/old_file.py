@@ -12,7 +12,7 @@ from flask10x.system import disk
 
 # Also the size of a transaction: some 2,700 rows of the bedroom's file, and no more than 8,000 of
 # the shortest. A Pi stores that in a fraction of the second for which the service's writer waits
-# (sqlite.WRITE_BUSY_TIMEOUT_MS).
+# (engine.WRITE_BUSY_TIMEOUT_MS).
 BLOCK_BYTES = 160 * 1024
 # Longer than any line that is read, also when each character takes 4 bytes.
 CUT_BYTES = 4 * (LONGEST_LINE + 1)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import rows as csv_rows
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
@@ -145,7 +144,7 @@ class Killed(Exception):
     """Stands for SIGKILL."""
 
 
-# A live reading, an export, a rebuild, or an import that is killed after so many pages.
+# A live reading, an export, a rebuild, or an import that is killed after so many blocks.
 steps = st.lists(
     st.sampled_from(["live", "live", "export", "rebuild"])
     | st.tuples(st.just("import"), st.integers(0, 8), st.integers(1, 3)),
@@ -165,7 +164,7 @@ def test_in_whatever_order(
     put(settings, HEADER + lines(*old))
     live: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_rows, "PAGE_ROWS", 2)
+        patch.setattr("flask10x.export.rows.PAGE_ROWS", 2)
         for step in [*done, ("import", 99, 2), "export"]:
             take(settings, database, patch, live, step)
         expected = HEADER + lines(*old, *live)
@@ -205,13 +204,13 @@ def take(
             assert csv_file(settings).read_bytes().startswith(before)
     else:
         assert isinstance(step, tuple)
-        _, pages, rows = step
+        _, blocks, rows = step
         patch.setattr(old_file, "BLOCK_BYTES", rows * LINE_BYTES)
-        import_some(settings, database, pages)
+        import_some(settings, database, blocks)
 
 
-def import_some(settings: Settings, database: Database, pages: int) -> None:
-    left = pages
+def import_some(settings: Settings, database: Database, blocks: int) -> None:
+    left = blocks
 
     def advance(_: int) -> None:
         nonlocal left

@@ -13,7 +13,7 @@ from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system.locks import FileLock, lock_path
 from tests.conftest import MakeSettings
-from tests.support.old_files import NAME, SHARED, local_rows, origins, run, stored, write
+from tests.support.old_files import NAME, SHARED, imported_ranges, local_rows, run, stored, write
 from tests.support.rows import execute, pico, select
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
@@ -53,7 +53,7 @@ def test_the_real_file_twice(settings: Settings, database: Database) -> None:
         997.9535,
         10065.0,
     )
-    assert origins(database) == [(1, 20_000, 0)]
+    assert imported_ranges(database) == [(1, 20_000, 0)]
 
 
 def test_rows_keep_the_order_of_the_file(
@@ -127,7 +127,7 @@ def test_a_header_in_the_middle_ends_the_import(
     write(path, *rows, "current_time,Tempereture,Pressure", "2025-08-24 10:46:50,1.0,2.0")
     with pytest.raises(ImportRefused, match="line 8 is another header"):
         run(settings, database, path)
-    # What stood before it is stored, but for the page that it is in.
+    # What stood before it is stored, but for the block that it is in.
     assert 0 < len(stored(database)) < 7
 
 
@@ -175,7 +175,7 @@ def test_equal_rows_are_counted(
     assert run(settings, database, path) == (1, 3, 0)
 
 
-def test_equal_rows_on_many_pages(
+def test_equal_rows_in_many_blocks(
     settings: Settings,
     database: Database,
     writer: Writer,
@@ -207,8 +207,8 @@ def test_an_import_that_was_cut_short_is_run_again(
     monkeypatch.setattr(old_file, "BLOCK_BYTES", 200)
     row = "2025-08-24 10:46:40,1.0,2.0"
     write(path, *[row] * 50, *[f"2025-08-24 11:00:00,{n}.0,2.0" for n in range(50)])
-    for pages in (1, 3, 7):
-        left = iter(range(pages))
+    for blocks in (1, 3, 7):
+        left = iter(range(blocks))
         with pytest.raises(StopIteration):
             run(settings, database, path, advance=lambda _, left=left: next(left))
     stored_before = len(stored(database))
@@ -265,9 +265,9 @@ def test_ranges_leave_live_rows_out(
     ids = select(database.path, "SELECT id, pressure, endpoint FROM readings ORDER BY id")
     assert [(i, e) for i, _, e in ids if e == "data3"] == [(2, "data3"), (8, "data3")]
     # Of other stations' rows the ranges may hold some.
-    assert origins(database) == [(1, 4, 0), (6, 6, 0), (9, 11, 0)]
+    assert imported_ranges(database) == [(1, 4, 0), (6, 6, 0), (9, 11, 0)]
     assert run(settings, database, path) == (0, 7, 0)
-    assert len(origins(database)) == 3
+    assert len(imported_ranges(database)) == 3
 
 
 def test_rows_stand_after_those_that_were_there(
@@ -282,7 +282,7 @@ def test_rows_stand_after_those_that_were_there(
     )
     write(path, *(f"{time},{n}.0,25.1" for n, time in enumerate(times)))
     assert run(settings, database, path) == (5, 2, 0)
-    assert origins(database) == [(3, 3, 0), (4, 5, 1), (6, 7, 2)]
+    assert imported_ranges(database) == [(3, 3, 0), (4, 5, 1), (6, 7, 2)]
 
 
 def test_rows_that_the_export_has_not_seen_are_recorded_when_the_file_has_them(
@@ -290,9 +290,9 @@ def test_rows_that_the_export_has_not_seen_are_recorded_when_the_file_has_them(
 ) -> None:
     rows = [f"2025-08-24 10:46:{second},1.0,2.0" for second in range(10, 20)]
     run(settings, database, write(tmp_path / "old.csv", *rows[:5]), endpoint="data")
-    assert origins(database) == [(1, 5, 0)]
+    assert imported_ranges(database) == [(1, 5, 0)]
     assert run(settings, database, write(path, *rows)) == (5, 5, 0)
-    assert origins(database) == [(1, 5, 0), (1, 10, 0)]
+    assert imported_ranges(database) == [(1, 5, 0), (1, 10, 0)]
     assert run(settings, database, path) == (0, 10, 0)
     files = select(database.path, "SELECT endpoint, file FROM imports")
     assert files == [("data", str(tmp_path / "old.csv")), ("data", str(path))]
@@ -335,7 +335,7 @@ def test_a_full_disk(
         run(settings, database, path)
     before = len(stored(database))
     assert 0 < before < 3000
-    assert origins(database) == [(1, before, 0)]
+    assert imported_ranges(database) == [(1, before, 0)]
     database.forget()
     assert run(settings, database, path) == (3000 - before, before, 0)
 

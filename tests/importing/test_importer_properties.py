@@ -55,8 +55,8 @@ files = st.lists(rows, max_size=25) | st.lists(rows, max_size=25).map(
     lambda found: sorted(found, key=lambda row: row.second)
 )
 live = st.lists(st.tuples(seconds, st.integers(0, 999), pressures), max_size=8)
-lines_a_page = st.integers(1, 6)
-# After how many rows the file ended when an import ran, and after how many pages that was killed.
+lines_a_block = st.integers(1, 6)
+# After how many rows the file ended when an import ran, and after how many blocks that was killed.
 runs = st.lists(st.tuples(st.integers(0, 25), st.none() | st.integers(0, 5)), max_size=3)
 
 
@@ -83,7 +83,7 @@ def store_live(database: Database, stored: list[tuple[int, int, float | None]]) 
     )
 
 
-@given(files, live, lines_a_page, runs)
+@given(files, live, lines_a_block, runs)
 @hypothesis_settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -92,16 +92,16 @@ def test_each_row_is_there_as_often_as_in_the_file_or_before(
     database: Database,
     file: list[Row],
     before: list[tuple[int, int, float | None]],
-    page_lines: int,
+    block_lines: int,
     runs_before: list[tuple[int, int | None]],
 ) -> None:
     store_live(database, before)
     there = local_rows(database, BERLIN)
     path = berlin.data_dir / NAME
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(old_file, "BLOCK_BYTES", page_lines * 30)
-        for length, pages in runs_before:
-            import_until_killed(berlin, database, path, file[:length], pages)
+        patch.setattr(old_file, "BLOCK_BYTES", block_lines * 30)
+        for length, blocks in runs_before:
+            import_until_killed(berlin, database, path, file[:length], blocks)
         write(path, *(row.line for row in file))
         run(berlin, database, path)
         check(database, file, there)
@@ -110,7 +110,7 @@ def test_each_row_is_there_as_often_as_in_the_file_or_before(
 
 
 def import_until_killed(
-    settings: Settings, database: Database, path: Path, file: list[Row], pages: int | None
+    settings: Settings, database: Database, path: Path, file: list[Row], blocks: int | None
 ) -> None:
     write(path, *(row.line for row in file))
     done = 0
@@ -118,7 +118,7 @@ def import_until_killed(
     def advance(_: int) -> None:
         nonlocal done
         done += 1
-        if pages is not None and done > pages:
+        if blocks is not None and done > blocks:
             raise Killed
 
     with suppress(Killed):
@@ -139,17 +139,17 @@ def check(database: Database, file: list[Row], there: Counter[Line]) -> None:
     assert select(database.path, overlapping) == [(0,)]
 
 
-@given(st.lists(rows, max_size=40), lines_a_page)
+@given(st.lists(rows, max_size=40), lines_a_block)
 @hypothesis_settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_an_empty_database_has_the_file_in_its_order(
-    berlin: Settings, database: Database, file: list[Row], page_lines: int
+    berlin: Settings, database: Database, file: list[Row], block_lines: int
 ) -> None:
     store_live(database, [])
     path = write(berlin.data_dir / NAME, *(row.line for row in file))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(old_file, "BLOCK_BYTES", page_lines * 30)
+        patch.setattr(old_file, "BLOCK_BYTES", block_lines * 30)
         run(berlin, database, path)
     found = select(database.path, "SELECT received_at, pressure FROM readings ORDER BY id")
     assert [

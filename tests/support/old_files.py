@@ -44,6 +44,6 @@ def local_rows(database: Database, zone: ZoneInfo, condition: str = "1") -> Coun
     )
 
 
-def origins(database: Database) -> list[tuple[int, int, int]]:
+def imported_ranges(database: Database) -> list[tuple[int, int, int]]:
     """The recorded ranges: first id, last id, the id that they stand after."""
     return select(database.path, "SELECT first_id, last_id, after_id FROM imports ORDER BY id")
