@@ -88,15 +88,13 @@ class Database:
         with self._locked(), self.writer.begin() as connection:
             yield connection
 
-    def commit_change(
-        self, change: Callable[[Connection], None], tries: int = COMMIT_TRIES
-    ) -> None:
-        """Make the change in a transaction, and wait some seconds for others who write.
+    def commit_change(self, change: Callable[[Connection], None], tries: int | None = None) -> None:
+        """Make the change in a transaction; tried COMMIT_TRIES times while others write.
 
         `change` is called once for each try. Raises DatabaseDamaged, LockTimeout or
         sqlalchemy.exc.DBAPIError; then nothing of it is stored.
         """
-        for left in reversed(range(tries)):
+        for left in reversed(range(tries or COMMIT_TRIES)):
             try:
                 with self.commit() as connection:
                     change(connection)
