@@ -1,21 +1,16 @@
 """What can go wrong, one class each; the docstring is the meaning."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 
 # A name this long is no slip of a known one, and comparing takes time that grows with its square.
 COMPARED_CHARS = 50
 
 
-def did_you_mean(
-    wrong: str, known: Iterable[str], written: Callable[[str], str] = lambda name: name
-) -> str:
-    """` (did you mean NAME?)` with the known name that is nearest; empty when none is near.
-
-    `written` gives the name as it stands where the wrong one was found.
-    """
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant; None when none is near."""
     near = difflib.get_close_matches(wrong[:COMPARED_CHARS], list(known), n=1)
-    return f" (did you mean {written(near[0])}?)" if near else ""
+    return near[0] if near else None
 
 
 class Flask10xError(Exception):
@@ -58,20 +53,13 @@ class SchemaError(Flask10xError):
 class QueryError(Flask10xError):
     """A query string asks for something unknown or malformed.
 
-    `details` maps each parameter's name to the reason, as in a 400's body.
+    `details` maps each parameter's name to the reason, as in a 400's body. Those that this project
+    makes are `flask10x.readings.reasons.Reason`s, which a page can say in its own language.
     """
 
-    def __init__(self, details: dict[str, str]) -> None:
+    def __init__(self, details: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {reason}" for name, reason in details.items()))
-        self.details = details
-
-
-class QueryTooLong(QueryError):
-    """A query looked at more rows than it could in the time that a page gets."""
-
-    def __init__(self, timeout_sec: float) -> None:
-        reason = f"took longer than {timeout_sec:g} s: narrow it with from, to or endpoint"
-        super().__init__({"query": reason})
+        self.details: dict[str, str] = {**details}
 
 
 class ExportError(Flask10xError):

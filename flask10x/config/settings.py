@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask10x.errors import SettingsError, did_you_mean
+from flask10x.errors import SettingsError, nearest
 from flask10x.readings.stations import BY_ENDPOINT
 
 PREFIX = "FLASK10X_"
@@ -302,10 +302,12 @@ def _from_environment(environ: Mapping[str, str]) -> _Given:
 
 def _unknown(name: str, place: str) -> str:
     """The message, with the right name as it would be written in that place."""
+    near = nearest(name, READERS)
     if place.startswith(PREFIX):
-        return f"unknown setting {place}{did_you_mean(name, READERS, lambda n: PREFIX + n.upper())}"
+        hint = f" (did you mean {PREFIX}{near.upper()}?)" if near else ""
+        return f"unknown setting {place}{hint}"
     path, _, key = place.rpartition(": ")
-    return f"{path}: unknown setting {key}{did_you_mean(name, READERS)}"
+    return f"{path}: unknown setting {key}" + (f" (did you mean {near}?)" if near else "")
 
 
 def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from flask10x.readings.reasons import Reason, WrongValue
+
 Side = Literal["before", "after"]
 
 # The last millisecond of the year 9999, and more rows than any disk holds: both fit 64 bits.
@@ -30,8 +32,8 @@ class Cursor:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Reads `before:<received_at>:<id>` or `after:…`; raises ValueError for anything else."""
+    """Reads `before:<received_at>:<id>` or `after:…`; raises WrongValue for anything else."""
     match = re.fullmatch(r"(before|after):([0-9]{1,15}):([0-9]{1,19})", text)
     if not match or int(match[2]) > MAX_CURSOR_MS or int(match[3]) > MAX_CURSOR_ID:
-        raise ValueError("not a cursor: take it from a `next` or `prev` link")
+        raise WrongValue(Reason("not_a_cursor"))
     return Cursor("before" if match[1] == "before" else "after", int(match[2]), int(match[3]))

@@ -22,7 +22,8 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
-from flask10x.errors import DatabaseDamaged, LockTimeout, QueryTooLong
+from flask10x.errors import DatabaseDamaged, LockTimeout, QueryError
+from flask10x.readings.reasons import Reason
 from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,13 @@ WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
 ONLY_EXISTING = {"uri": "true", "mode": "rw"}
 
 Mode = Literal["read", "write"]
+
+
+class QueryTooLong(QueryError):
+    """A query looked at more rows than it could in the time that a page gets."""
+
+    def __init__(self, timeout_sec: float) -> None:
+        super().__init__({"query": Reason("took_too_long", sec=f"{timeout_sec:g}")})
 
 
 class Database:

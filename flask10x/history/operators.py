@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_
 
+from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import STATIONS, Station
 
 UNITS = {m.column: m.unit for station in STATIONS for m in station.measurements}
@@ -23,7 +24,7 @@ class Operator:
     label: str
     """What the form calls it."""
     read: Callable[[str], float | bool]
-    """The parameter's text -> its value; raises ValueError with the reason."""
+    """The parameter's text -> its value; raises WrongValue with the reason."""
     phrase: Callable[[str], str]
     """The value's text with its unit -> how a caption goes on after the measurement's name."""
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
@@ -37,14 +38,14 @@ class Operator:
 def _switch(text: str) -> bool:
     words = {"1": True, "true": True, "0": False, "false": False}
     if text.lower() not in words:
-        raise ValueError("1 or 0 is needed")
+        raise WrongValue(Reason("switch_needed"))
     return words[text.lower()]
 
 
 def _number(text: str) -> float:
     if re.fullmatch(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", text) and math.isfinite(float(text)):
         return float(text)
-    raise ValueError("a plain number such as 25 or -0.5 is needed")
+    raise WrongValue(Reason("number_needed"))
 
 
 def _is_null(column: ColumnElement[Any], wanted: bool) -> ColumnElement[bool]:

@@ -6,17 +6,18 @@ a QueryError, so no answer is ever wider than what was asked.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TypeVar
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_ID, parse_cursor
-from flask10x.errors import QueryError, did_you_mean
+from flask10x.errors import QueryError, nearest
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.operators import OPERATORS, Filter
 from flask10x.history.query import Bound, Order, Query
+from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import BY_ENDPOINT, COLUMNS
 from flask10x.readings.times import is_relative, iso_text, local_text, parse_bound
 
@@ -64,7 +65,7 @@ def parse_query(
     Raises QueryError that names every parameter that is wrong.
     """
     if len(pairs) > MAX_PARAMETERS:
-        raise QueryError({"query": f"more than {MAX_PARAMETERS} parameters"})
+        raise QueryError({"query": Reason("too_many_parameters", n=MAX_PARAMETERS)})
     errors = _wrong_names(pairs, view)
     if view.blank_is_absent:
         pairs = [(name, value) for name, value in pairs if value.strip()]
@@ -85,10 +86,10 @@ def parse_query(
         default_limit=_default_limit(view, settings),
     )
     if query.since and query.until and query.since.ms > query.until.ms:
-        errors["from"] = "is later than `to`"
+        errors["from"] = Reason("from_after_to")
     if query.newer_than is not None:
         unfit = (name for name in ("order", "cursor") if name in reader.given)
-        errors |= dict.fromkeys(unfit, "does not go with `since`, which has an order of its own")
+        errors |= dict.fromkeys(unfit, Reason("not_with_since"))
     if errors:
         raise QueryError(errors)
     return query
@@ -108,7 +109,7 @@ class _Reader:
         pairs: Sequence[tuple[str, str]],
         zone: tzinfo | None,
         now_ms: int,
-        errors: dict[str, str],
+        errors: dict[str, Reason],
     ) -> None:
         self._pairs = pairs
         self.given = dict(pairs)
@@ -122,24 +123,24 @@ class _Reader:
             return None
         try:
             if not self.given[name].strip():
-                raise ValueError("is empty: leave the parameter out")
+                raise WrongValue(Reason("blank"))
             return parse(self.given[name])
-        except ValueError as error:
-            self._errors[name] = str(error)
+        except WrongValue as error:
+            self._errors[name] = error.reason
             return None
 
     def endpoints(self) -> tuple[str, ...]:
-        return self._choice("endpoint", "station", tuple(BY_ENDPOINT))
+        return self._choice("endpoint", "unknown_station", tuple(BY_ENDPOINT))
 
     def measurements(self) -> tuple[str, ...]:
-        return self._choice("measurement", "measurement", COLUMNS)
+        return self._choice("measurement", "unknown_measurement", COLUMNS)
 
-    def _choice(self, name: str, noun: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    def _choice(self, name: str, code: str, known: tuple[str, ...]) -> tuple[str, ...]:
         """The known ones that were given, in their own order and each once."""
         given = [value for key, value in self._pairs if key == name]
         if unknown := [value for value in given if value not in known]:
-            hint = did_you_mean(unknown[0], known)
-            self._errors[name] = f"unknown {noun}{hint}: {', '.join(known)}"
+            shown = ", ".join(known)
+            self._errors[name] = _unknown(code, unknown[0], known, known=shown)
         return tuple(one for one in known if one in given)
 
     def bound(self, name: str, *, end: bool) -> Bound | None:
@@ -170,46 +171,52 @@ KNOWN_NAMES: tuple[str, ...] = (
 )
 
 
-def _wrong_names(pairs: Sequence[tuple[str, str]], view: View) -> dict[str, str]:
+def _wrong_names(pairs: Sequence[tuple[str, str]], view: View) -> dict[str, Reason]:
     """Parameters that are unknown, another view's, or given twice where once is meant."""
     counted = Counter(name for name, _ in pairs)
     unknown = [name for name in counted if name not in KNOWN_NAMES]
-    errors = dict.fromkeys(unknown, "unknown parameter")
+    errors = dict.fromkeys(unknown, Reason("unknown_parameter"))
     for name in unknown[:MAX_SUGGESTIONS]:
-        errors[name] += did_you_mean(name, KNOWN_NAMES)
+        errors[name] = _unknown("unknown_parameter", name, KNOWN_NAMES)
     for name, times in counted.items():
         if name in ONLY and name not in view.own:
-            errors[name] = f"only {ONLY[name]} understands it"
+            errors[name] = Reason("other_route", path=ONLY[name])
         if times > 1 and name not in REPEATABLE:
-            errors.setdefault(name, f"given {times} times")
+            errors.setdefault(name, Reason("given_times", n=times))
     return errors
+
+
+def _unknown(code: str, wrong: str, names: Iterable[str], **values: str) -> Reason:
+    """The reason with a suggestion, when one of these names is near."""
+    near = nearest(wrong, names)
+    return Reason(f"{code}_near", near=near, **values) if near else Reason(code, **values)
 
 
 def _order(text: str) -> Order:
     if text not in ORDERS:
-        raise ValueError("asc or desc is needed")
+        raise WrongValue(Reason("order_needed"))
     return ORDERS[text]
 
 
 def _limit(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
-    raise ValueError(f"a whole number from 1 to {MAX_LIMIT} is needed")
+    raise WrongValue(Reason("whole_number_needed", low=1, high=MAX_LIMIT))
 
 
 def _buckets(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text) and MIN_BUCKETS <= int(text) <= MAX_BUCKETS:
         return int(text)
-    raise ValueError(f"a whole number from {MIN_BUCKETS} to {MAX_BUCKETS} is needed")
+    raise WrongValue(Reason("whole_number_needed", low=MIN_BUCKETS, high=MAX_BUCKETS))
 
 
 def _yes(text: str) -> bool:
     if text != "1":
-        raise ValueError("1 is needed, or nothing at all")
+        raise WrongValue(Reason("yes_needed"))
     return True
 
 
 def _id(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= MAX_CURSOR_ID:
         return int(text)
-    raise ValueError("the id of a reading is needed: take it from the header X-Last-Id")
+    raise WrongValue(Reason("id_needed"))

@@ -3,8 +3,10 @@
 import json
 import re
 from json import JSONDecodeError
+from typing import Literal
 
 from flask10x.errors import Flask10xError
+from flask10x.readings.reasons import Reason
 
 # A reading has 100 to 300 bytes; this leaves room for a talkative sender and none for abuse.
 BODY_MAX_BYTES = 64 * 1024
@@ -16,17 +18,6 @@ LONGEST_INT_CHARS = 18
 SHOWN_TYPE_CHARS = 100
 JSON_TYPE = re.compile(r"application/(?:json|.*\+json)")
 
-EMPTY = "the body is empty: send one JSON object"
-TOO_DEEP = "JSON is nested too deeply: send one JSON object"
-CUT_SHORT = (
-    "; the text is not plain ASCII, so Content-Length was probably counted in characters instead"
-    " of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
-)
-# Null is refused too, as every bad value refuses its reading; but it leaves the rest readable.
-NO_NAN = (
-    "; JSON has no nan or inf: send null, or leave the reading out (it is refused either way, but"
-    " with null the answer names this field only)"
-)
 # What a value that the end of the body cut off may have begun; the empty rest begins them all.
 WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
@@ -35,19 +26,19 @@ NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
 class InvalidBody(Flask10xError):
     """A body is no JSON object; `hint` says what is wrong and where."""
 
-    def __init__(self, hint: str) -> None:
+    def __init__(self, hint: Reason) -> None:
         super().__init__(hint)
         self.hint = hint
 
 
-def payload_of(raw: bytes, media_type: str) -> tuple[dict[str, object], str]:
+def payload_of(raw: bytes, media_type: str) -> tuple[dict[str, object], Reason | Literal[""]]:
     """The body as an object; one that can't be read counts as empty, and the hint says why.
 
     `media_type` is that of the Content-Type, in lower case and without parameters; empty when
     there was none, which stands for JSON (contract, 6.7).
     """
     if media_type and not JSON_TYPE.fullmatch(media_type):
-        return {}, f"Content-Type is {media_type[:SHOWN_TYPE_CHARS]}: send application/json"
+        return {}, Reason("other_type", type=media_type[:SHOWN_TYPE_CHARS])
     try:
         return decode(raw), ""
     except InvalidBody as error:
@@ -61,16 +52,16 @@ def decode(raw: bytes) -> dict[str, object]:
     double come through as floats that are not finite. Raises InvalidBody for anything else.
     """
     if not raw.strip():
-        raise InvalidBody(EMPTY)
+        raise InvalidBody(Reason("empty_body"))
     text = _text(raw)
     try:
         value = DECODER.decode(text)
     except JSONDecodeError as error:
         raise InvalidBody(_hint(text, error)) from None
     except RecursionError:
-        raise InvalidBody(TOO_DEEP) from None
+        raise InvalidBody(Reason("nested_too_deeply")) from None
     if not isinstance(value, dict):
-        raise InvalidBody(f"JSON {_kind(value)} instead of an object: send one JSON object")
+        raise InvalidBody(Reason("no_json_object", kind=_kind(value)))
     return value
 
 
@@ -88,21 +79,26 @@ def _text(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         # A byte order mark is no part of what was decoded, but the sender counts it.
         offset = len(raw) - len(error.object) + error.start
-        where = f"byte 0x{raw[offset]:02x} at offset {offset}"
-        if error.reason == "unexpected end of data":
-            hint = f"the body ends inside a character: {where}{CUT_SHORT}"
-        else:
-            hint = f"the body is not {error.encoding.upper()}: {where} ({error.reason})"
-        raise InvalidBody(hint) from None
+        raise InvalidBody(_undecodable(error, raw[offset], offset)) from None
 
 
-def _hint(text: str, error: JSONDecodeError) -> str:
-    where = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
+def _undecodable(error: UnicodeDecodeError, byte: int, offset: int) -> Reason:
+    shown = f"0x{byte:02x}"
+    if error.reason == "unexpected end of data":
+        return Reason("cut_in_character", byte=shown, offset=offset)
+    encoding = error.encoding.upper()
+    return Reason("other_encoding", encoding=encoding, byte=shown, offset=offset, why=error.reason)
+
+
+def _hint(text: str, error: JSONDecodeError) -> Reason:
     if _ends_early(text, error):
-        return f"JSON ends early: {where}" + ("" if text.isascii() else CUT_SHORT)
-    if text[error.pos : error.pos + 4].lower().startswith(NOT_NUMBERS):
-        where += NO_NAN
-    return f"invalid JSON: {where}"
+        code = "cut_json" if text.isascii() else "cut_json_not_ascii"
+    elif text[error.pos : error.pos + 4].lower().startswith(NOT_NUMBERS):
+        code = "nan_in_json"
+    else:
+        code = "invalid_json"
+    what = error.msg.removesuffix(" at")
+    return Reason(code, what=what, line=error.lineno, column=error.colno)
 
 
 def _ends_early(text: str, error: JSONDecodeError) -> bool:

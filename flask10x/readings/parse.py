@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask10x.errors import Flask10xError
+from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Fault, Measurement, Station
 from flask10x.readings.units import parse_number
 
@@ -32,15 +33,15 @@ class InvalidReading(Flask10xError):
     `details` maps the path of every bad field, in the registry's order, to the reason.
     """
 
-    def __init__(self, details: dict[str, str]) -> None:
+    def __init__(self, details: Mapping[str, Reason]) -> None:
         super().__init__("; ".join(f"{path}: {reason}" for path, reason in details.items()))
-        self.details = details
+        self.details: dict[str, str] = {**details}
 
 
 class _Refused(Exception):
     """One field is bad."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: Reason) -> None:
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
@@ -56,8 +57,8 @@ def parse(
     with a known fault value, is None and among the warnings (docs/en/explanation/partial-readings).
     """
     values: list[float | None] = []
-    details: dict[str, str] = {}
-    suspect: dict[str, str] = {}
+    details: dict[str, Reason] = {}
+    suspect: dict[str, Reason] = {}
     for measurement in station.measurements:
         try:
             value = _value(measurement, payload, refuse_faults=partial)
@@ -67,10 +68,10 @@ def parse(
         else:
             values.append(value)
             if fault := _fault(measurement, value):
-                suspect[measurement.path] = f"{fault.value:g} is {fault.reason}: kept"
+                suspect[measurement.path] = _told(fault)
     if details and (not partial or all(value is None for value in values)):
         raise InvalidReading(details)
-    return Reading(station.endpoint, received_at, tuple(values), details | suspect)
+    return Reading(station.endpoint, received_at, tuple(values), {**details, **suspect})
 
 
 def warned_paths(station: Station, warnings: Mapping[str, str]) -> tuple[str, ...]:
@@ -115,20 +116,24 @@ def _value(
     found = _found(path, payload)
     try:
         value = _number(found, measurement.unit)
-    except ValueError as error:
-        raise _Refused(path, str(error)) from None
+    except WrongValue as error:
+        raise _Refused(path, error.reason) from None
     fault = _fault(measurement, value)
     if refuse_faults and fault and not fault.warning_only:
-        raise _Refused(path, f"{fault.value:g} is {fault.reason}: taken as missing")
+        raise _Refused(path, _told(fault))
     if value < measurement.minimum:
-        raise _Refused(path, f"below minimum {measurement.minimum}")
+        raise _Refused(path, Reason("below_minimum", limit=measurement.minimum))
     if measurement.maximum is not None and value > measurement.maximum:
-        raise _Refused(path, f"above maximum {measurement.maximum}")
+        raise _Refused(path, Reason("above_maximum", limit=measurement.maximum))
     return value
 
 
 def _fault(measurement: Measurement, value: float) -> Fault | None:
     return next((fault for fault in measurement.faults if fault.value == value), None)
+
+
+def _told(fault: Fault) -> Reason:
+    return Reason(fault.code, value=f"{fault.value:g}", sensor=fault.sensor)
 
 
 def _found(path: str, payload: Mapping[str, object]) -> object:
@@ -137,24 +142,24 @@ def _found(path: str, payload: Mapping[str, object]) -> object:
     walked: list[str] = []
     for name in path.split("."):
         if not isinstance(found, Mapping):
-            raise _Refused(".".join(walked), "must be an object")
+            raise _Refused(".".join(walked), Reason("not_an_object"))
         walked.append(name)
         found = found.get(name)
         if found is None:
-            raise _Refused(".".join(walked), "required field missing")
+            raise _Refused(".".join(walked), Reason("missing"))
     return found
 
 
 def _number(raw: object, unit: str) -> float:
-    """`raw` as a finite number in `unit`; raises ValueError whose text is the reason."""
+    """`raw` as a finite number in `unit`; raises WrongValue with the reason."""
     if isinstance(raw, str):
         return parse_number(raw, unit)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise ValueError(f"unsupported type: {type(raw).__name__}")
+        raise WrongValue(Reason("unsupported_type", type=type(raw).__name__))
     try:
         value = float(raw)
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise ValueError("not a finite number")
+        raise WrongValue(Reason("not_finite"))
     return value

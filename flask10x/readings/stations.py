@@ -13,8 +13,9 @@ class Fault:
     """A number that a sensor or its driver gives when it has not measured anything."""
 
     value: float
-    reason: str
-    """What it tells, after "<value> is ": `what a DS18B20 gives ...`."""
+    sensor: str
+    code: str
+    """Of the reason that says what it tells (`readings/reasons.py`)."""
     warning_only: bool = False
     """Whether it can be a true value as well; then it is kept, with a warning."""
 
@@ -22,12 +23,10 @@ class Fault:
 # The number of a DS18B20's driver, for the sensor itself ends at -55 °C; and the number with which
 # its register begins at power-on (data sheet, "Temperature register format").
 DS18B20_FAULTS = (
-    Fault(value=-127, reason="what a DS18B20 that does not answer gives"),
-    Fault(value=85, reason="what a DS18B20 gives right after power-on", warning_only=True),
+    Fault(value=-127, sensor="DS18B20", code="sensor_silent"),
+    Fault(value=85, sensor="DS18B20", code="after_power_on", warning_only=True),
 )
-MH_Z19_FAULTS = (
-    Fault(value=-1, reason="what the program of an MH-Z19 that does not answer gives"),
-)
+MH_Z19_FAULTS = (Fault(value=-1, sensor="MH-Z19", code="program_silent"),)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

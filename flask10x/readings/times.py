@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flask10x.readings.reasons import Reason, WrongValue
+
 SECOND_MS, HOUR_MS, DAY_MS = 1000, 3_600_000, 86_400_000
 
 FIRST_YEAR, LAST_YEAR = 1970, 9999
@@ -21,9 +23,6 @@ SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # one mean the same offset throughout.
 QUARTER_SECONDS = 900
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOW_TO_WRITE = (
-    "not a time: write 2025-08-24, 2025-08-24 09:00, 2025-08-24T09:00:00+09:00, -24h or now"
-)
 # A link to the file of the system's zone (man 5 localtime).
 SYSTEM_ZONE = Path("/etc/localtime")
 _TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
@@ -118,7 +117,7 @@ def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> in
     one for `to`. One that a clock change skips means the change itself: `from` starts with the
     first millisecond after it, `to` ends with the last one before it.
 
-    `-30m`, `-24h`, `-7d` and so on count back from now, a day being 24 hours. Raises ValueError
+    `-30m`, `-24h`, `-7d` and so on count back from now, a day being 24 hours. Raises WrongValue
     with the reason for anything else, and for years outside 1970 to 9999.
     """
     text = text.strip()
@@ -129,8 +128,8 @@ def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> in
     if absolute := _ABSOLUTE.fullmatch(text):
         return _absolute(absolute, zone, end)
     if _PLUS_BECAME_SPACE.fullmatch(text):
-        raise ValueError("a '+' in a URL stands for a space: write the offset as %2B09:00")
-    raise ValueError(HOW_TO_WRITE)
+        raise WrongValue(Reason("plus_became_space"))
+    raise WrongValue(Reason("not_a_time"))
 
 
 def is_relative(text: str) -> bool:
@@ -142,7 +141,7 @@ def is_relative(text: str) -> bool:
 def _counted_back(seconds: int, now_ms: int) -> int:
     instant = now_ms - seconds * 1000
     if instant < NO_LONGER_1969_MS:
-        raise ValueError(f"reaches back beyond the year {FIRST_YEAR}")
+        raise WrongValue(Reason("before_year", year=FIRST_YEAR))
     return instant
 
 
@@ -163,7 +162,7 @@ def _wall(match: re.Match[str], end: bool) -> datetime:
     """What the clock on the wall shows, in whole seconds; what is left out is filled up."""
     year, month, day = (int(match[group]) for group in (1, 2, 3))
     if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise ValueError(f"only the years {FIRST_YEAR} to {LAST_YEAR} can be asked for")
+        raise WrongValue(Reason("outside_years", first=FIRST_YEAR, last=LAST_YEAR))
     hour, minute, second = (
         int(match[part] or (last if end else 0))
         for part, last in (("hour", 23), ("minute", 59), ("second", 59))
@@ -171,7 +170,7 @@ def _wall(match: re.Match[str], end: bool) -> datetime:
     try:
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
     except ValueError as error:
-        raise ValueError(f"no such time: {error}") from None
+        raise WrongValue(Reason("no_such_time", why=error)) from None
 
 
 def _zone_of(offset: str) -> tzinfo:
@@ -179,7 +178,7 @@ def _zone_of(offset: str) -> tzinfo:
         return UTC
     hours, minutes = int(offset[1:3]), int(offset[-2:])
     if hours > 23 or minutes > 59:  # noqa: PLR2004
-        raise ValueError(f"no such offset: {offset}")
+        raise WrongValue(Reason("no_such_offset", offset=offset))
     ahead = timedelta(hours=hours, minutes=minutes)
     return timezone(-ahead if offset[0] == "-" else ahead)
 

@@ -10,6 +10,8 @@ import unicodedata
 from decimal import Decimal
 from typing import NamedTuple
 
+from flask10x.readings.reasons import Reason, WrongValue
+
 
 class Conversion(NamedTuple):
     """From a given unit to the stored one: `(given + shift) * factor`."""
@@ -64,11 +66,11 @@ NUMBER_AND_UNIT = re.compile(
 def parse_number(text: str, unit: str) -> float:
     """The finite number in `text`, converted to `unit`, a registry `Measurement.unit`.
 
-    Raises ValueError whose text is the reason for the answer's `details`; it can always be encoded,
-    whatever `text` holds.
+    Raises WrongValue with the reason for the answer's `details`; it can always be encoded, whatever
+    `text` holds.
     """
     if len(text) > LONGEST_TEXT_CHARS:
-        raise ValueError(f"longer than {LONGEST_TEXT_CHARS} characters: {_shown(text)}")
+        raise WrongValue(Reason("too_long", n=LONGEST_TEXT_CHARS, text=_shown(text)))
     plain = text if text.isascii() else _plain(text)
     match = NUMBER_AND_UNIT.fullmatch(plain.strip())
     if match is None:
@@ -77,7 +79,7 @@ def parse_number(text: str, unit: str) -> float:
     if match[2] is not None:
         value = _convert(value, _conversion(match[2], unit))
     if not math.isfinite(value):
-        raise ValueError("not a finite number")
+        raise WrongValue(Reason("not_finite"))
     return value
 
 
@@ -89,10 +91,9 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-")
 
 
-def _no_number(text: str, plain: str) -> ValueError:
-    if NUMBER_PART.search(plain) is None:
-        return ValueError(f"invalid numeric string: {_shown(text)}")
-    return ValueError(f"could not convert string to float: {_shown(text)}")
+def _no_number(text: str, plain: str) -> WrongValue:
+    code = "no_digits" if NUMBER_PART.search(plain) is None else "not_a_number"
+    return WrongValue(Reason(code, text=_shown(text)))
 
 
 def _conversion(name: str, unit: str) -> Conversion:
@@ -103,7 +104,9 @@ def _conversion(name: str, unit: str) -> Conversion:
         for spelling, conversion in known.items():
             if spelling.lower() == name.lower():
                 return conversion
-    raise ValueError(f"unknown unit {_shown(name)} (known: {', '.join(known) or 'none'})")
+    if not known:
+        raise WrongValue(Reason("takes_no_unit", unit=_shown(name)))
+    raise WrongValue(Reason("unknown_unit", unit=_shown(name), known=", ".join(known)))
 
 
 def _convert(value: float, conversion: Conversion) -> float:

@@ -17,6 +17,7 @@ from flask10x.database.engine import begin_again, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.rows import INSERT, NAMES, InsertRow, reading_of, row_of
 from flask10x.readings.parse import Reading, nested, warned_paths
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
@@ -163,5 +164,5 @@ def _refused(row: InsertRow, reason: str) -> Refused:
     reading = reading_of(row)
     payload = nested(BY_ENDPOINT[reading.endpoint], reading.values)
     body = json.dumps(payload).encode()
-    reasons = {"database": reason}
+    reasons = {"database": Reason("database", words=reason)}
     return Refused(reading.endpoint, reading.received_at, "application/json", body, reasons)

@@ -6,7 +6,7 @@ oldest tenth goes.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ class Refused:
     media_type: str
     """Of its Content-Type, without parameters; empty when there was none."""
     body: bytes
-    reasons: dict[str, str]
+    reasons: Mapping[str, str]
     """The details of the answer: path of a field to what is wrong with it."""
     hint: str = ""
 
@@ -209,7 +209,7 @@ def _values(refused: Refused) -> dict[str, object]:
         "endpoint": refused.endpoint,
         "received_at": refused.received_at,
         "media_type": refused.media_type[:LONGEST_MEDIA_TYPE_CHARS],
-        "reasons": json.dumps(refused.reasons),
+        "reasons": json.dumps(dict(refused.reasons)),
         "hint": refused.hint,
         "body": refused.body,
     }

@@ -10,6 +10,7 @@ from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings import json_body, parse
 from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.readings.parse import Reading
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
@@ -109,7 +110,7 @@ def _invalid(store: Store, refused: Refused) -> Answer:
 
 def _too_large(store: Store, station: Station, received_at: int) -> Answer:
     log.error("/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
-    reasons = {"body": f"over {BODY_MAX_BYTES} bytes; nothing of it is kept"}
+    reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
     refused = Refused(station.endpoint, received_at, request.mimetype, b"", reasons)
     store.writer.rejected_queue.take(refused)
     answer = jsonify(error="body too large", limit_bytes=BODY_MAX_BYTES)

@@ -9,6 +9,7 @@ from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
@@ -26,8 +27,8 @@ read_errors.register(blueprint)
 JSON = View(order="desc")
 HTML = View(order="desc", blank_is_absent=True)
 DEFAULT_LIMIT = 100
-NEWEST_FIRST = "there is one order only, the newest first"
-NO_MEASUREMENTS = "rejected readings have no measurements to filter by"
+NEWEST_FIRST = Reason("newest_first_only")
+NO_MEASUREMENTS = Reason("no_measurements")
 
 
 @blueprint.get("/history/rejected/json")

@@ -7,8 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database import engine
-from flask10x.database.engine import Database
-from flask10x.errors import QueryTooLong
+from flask10x.database.engine import Database, QueryTooLong
 from flask10x.history import pages, rollups, search
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer

@@ -6,7 +6,9 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.errors import QueryTooLong
+from flask10x.database.engine import QueryTooLong
+from flask10x.errors import QueryError
+from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
@@ -19,6 +21,13 @@ WRONG = [
     *("from=yesterday", "from=-30000d", "from=1969-01-01", "from=2025-02-30", "incomplete=0"),
     *("from=2025-08-24T09:00%2B99:00", "from=2025-08-24T09:00+09:00", "&".join(["a=1"] * 101)),
 ]
+
+
+def details_of(client: FlaskClient, path: str) -> dict[str, str]:
+    """The details of the QueryError that the view raises, with their codes."""
+    with client.application.test_request_context(path), pytest.raises(QueryError) as caught:
+        client.application.dispatch_request()
+    return caught.value.details
 
 
 @pytest.mark.parametrize("query", WRONG)
@@ -41,14 +50,16 @@ def test_reasons_of_other_routes_are_known_too(client: FlaskClient, query: str) 
     path = "/history/json" if "since" in query or query == "from=" else "/history/rejected/json"
     answer = client.get(f"{path}?{query}")
     assert answer.status_code == 400
-    for reason in answer.get_json()["details"].values():
+    details = details_of(client, f"{path}?{query}")
+    assert answer.get_json()["details"] == details
+    for reason in details.values():
         assert JAPANESE.search(reason_in("ja", reason)), reason
 
 
 def test_a_suggestion_stays_and_the_unknown_is_shown_as_it_is() -> None:
-    assert reason_in("ja", "unknown parameter (did you mean limit?)") == (
-        "そのような項目はありません（limit の間違いでは？）"
-    )
+    near = Reason("unknown_parameter_near", near="limit")
+    assert near == "unknown parameter (did you mean limit?)"
+    assert reason_in("ja", near) == "そのような項目はありません（limit の間違いでは？）"
     (slow,) = QueryTooLong(2.0).details.values()
     assert reason_in("ja", slow) == "検索に2秒以上かかりました。期間や端末を絞ってください"
     assert reason_in("ja", "something new") == "something new"

@@ -1,0 +1,126 @@
+"""Why a reading or a question is refused: a code with values, and the English text they make.
+
+The text is what answers, log lines and commands say (contract, section 2). A page looks its own
+language up by the code (`web/texts/reasons.py`).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Self
+
+_COUNTED_IN_CHARACTERS = (
+    "; the text is not plain ASCII, so Content-Length was probably counted in characters instead"
+    " of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
+)
+# Rows of the table `rejected` hold codes with their values, and a text alone where it has no values
+# (`recording/reason_codes.py`). So what a code means and the names of its values may not change.
+ENGLISH = {
+    # Of a field of a reading.
+    "missing": "required field missing",
+    "not_an_object": "must be an object",
+    "below_minimum": "below minimum {limit}",
+    "above_maximum": "above maximum {limit}",
+    "unsupported_type": "unsupported type: {type}",
+    "not_finite": "not a finite number",
+    "too_long": "longer than {n} characters: {text}",
+    "no_digits": "invalid numeric string: {text}",
+    "not_a_number": "could not convert string to float: {text}",
+    "unknown_unit": "unknown unit {unit} (known: {known})",
+    "takes_no_unit": "unknown unit {unit} (known: none)",
+    "sensor_silent": "{value} is what a {sensor} that does not answer gives: taken as missing",
+    "program_silent": (
+        "{value} is what the program of an {sensor} that does not answer gives: taken as missing"
+    ),
+    "after_power_on": "{value} is what a {sensor} gives right after power-on: kept",
+    # Of a whole reading.
+    "too_large": "over {n} bytes; nothing of it is kept",
+    "database": "{words}",
+    # Of a body that is no JSON object, as a hint for the sender's author.
+    "empty_body": "the body is empty: send one JSON object",
+    "other_type": "Content-Type is {type}: send application/json",
+    "other_encoding": "the body is not {encoding}: byte {byte} at offset {offset} ({why})",
+    "cut_in_character": (
+        "the body ends inside a character: byte {byte} at offset {offset}" + _COUNTED_IN_CHARACTERS
+    ),
+    "cut_json": "JSON ends early: {what} at line {line} column {column}",
+    "cut_json_not_ascii": (
+        "JSON ends early: {what} at line {line} column {column}" + _COUNTED_IN_CHARACTERS
+    ),
+    "invalid_json": "invalid JSON: {what} at line {line} column {column}",
+    # Null is refused too, as every bad value refuses its reading; but the rest stays readable.
+    "nan_in_json": (
+        "invalid JSON: {what} at line {line} column {column}; JSON has no nan or inf: send null,"
+        " or leave the reading out (it is refused either way, but with null the answer names this"
+        " field only)"
+    ),
+    "nested_too_deeply": "JSON is nested too deeply: send one JSON object",
+    "no_json_object": "JSON {kind} instead of an object: send one JSON object",
+    # Of a parameter of a question to the history.
+    "unknown_parameter": "unknown parameter",
+    "unknown_parameter_near": "unknown parameter (did you mean {near}?)",
+    "unknown_station": "unknown station: {known}",
+    "unknown_station_near": "unknown station (did you mean {near}?): {known}",
+    "unknown_measurement": "unknown measurement: {known}",
+    "unknown_measurement_near": "unknown measurement (did you mean {near}?): {known}",
+    "other_route": "only {path} understands it",
+    "given_times": "given {n} times",
+    "too_many_parameters": "more than {n} parameters",
+    "blank": "is empty: leave the parameter out",
+    "from_after_to": "is later than `to`",
+    "not_with_since": "does not go with `since`, which has an order of its own",
+    "order_needed": "asc or desc is needed",
+    "whole_number_needed": "a whole number from {low} to {high} is needed",
+    "number_needed": "a plain number such as 25 or -0.5 is needed",
+    "switch_needed": "1 or 0 is needed",
+    "yes_needed": "1 is needed, or nothing at all",
+    "id_needed": "the id of a reading is needed: take it from the header X-Last-Id",
+    "not_a_cursor": "not a cursor: take it from a `next` or `prev` link",
+    "not_a_time": (
+        "not a time: write 2025-08-24, 2025-08-24 09:00, 2025-08-24T09:00:00+09:00, -24h or now"
+    ),
+    "no_such_time": "no such time: {why}",
+    "no_such_offset": "no such offset: {offset}",
+    "plus_became_space": "a '+' in a URL stands for a space: write the offset as %2B09:00",
+    "before_year": "reaches back beyond the year {year}",
+    "outside_years": "only the years {first} to {last} can be asked for",
+    "newest_first_only": "there is one order only, the newest first",
+    "no_measurements": "rejected readings have no measurements to filter by",
+    "took_too_long": "took longer than {sec} s: narrow it with from, to or endpoint",
+}
+
+
+# The code of each text that has no values.
+FIXED = {text: code for code, text in ENGLISH.items() if "{" not in text}
+
+
+class Reason(str):
+    """The English text of a refusal, which knows its code and its values.
+
+    A text, so that it is the same bytes as ever wherever it is shown, logged, compared or sent.
+    """
+
+    __slots__ = ("code", "values")
+    code: str
+    values: Mapping[str, str]
+
+    def __new__(cls, code: str, /, **values: object) -> Self:
+        """Raises KeyError for an unknown code, or when a value of its text is not given."""
+        texts = {name: str(value) for name, value in values.items()}
+        return cls.stored(ENGLISH[code].format(**texts), code, texts)
+
+    @classmethod
+    def stored(cls, text: str, code: str, values: Mapping[str, str]) -> Self:
+        """One that was kept, with the text that it had then; raises KeyError as above."""
+        ENGLISH[code].format(**values)
+        reason = str.__new__(cls, text)
+        reason.code = code
+        reason.values = MappingProxyType({**values})
+        return reason
+
+
+class WrongValue(ValueError):
+    """A value or a text is not what it has to be; `reason` says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
