@@ -100,7 +100,7 @@ imports = Table(
     sqlite_strict=True,
 )
 
-# What was refused: by the checks of a reading, or by the database. The body comes last, so that
+# What was refused: by the checks of a reading, or by the database. The body comes late, so that
 # the rest can be read without it. No index: each would be one more page for every refusal.
 rejected = Table(
     "rejected",
@@ -116,6 +116,9 @@ rejected = Table(
     Column("reasons", Text, nullable=False),
     Column("hint", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # Codes and values of the reasons, where a text has values (`recording/reason_codes.py`). Behind
+    # the body, because that is where SQLite adds a column.
+    Column("codes", Text),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )

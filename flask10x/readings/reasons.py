@@ -13,7 +13,8 @@ _COUNTED_IN_CHARACTERS = (
     " of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
 )
 # Rows of the table `rejected` hold codes with their values, and a text alone where it has no values
-# (`recording/reason_codes.py`). So what a code means and the names of its values may not change.
+# (`recording/reason_codes.py`). So what a code means and the names of its values may not change;
+# the former wording of a text without values goes to `web/texts/old_reasons.py`.
 ENGLISH = {
     # Of a field of a reading.
     "missing": "required field missing",

@@ -16,6 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import PAGE_BYTES, Database
 from flask10x.database.tables import rejected
+from flask10x.recording import reason_codes
 from flask10x.system.logs import escape
 
 DROPPED = "rejected_dropped"
@@ -50,14 +51,21 @@ class Refused:
     """Of its Content-Type, without parameters; empty when there was none."""
     body: bytes
     reasons: Mapping[str, str]
-    """The details of the answer: path of a field to what is wrong with it."""
+    """The details of the answer: path of a field to what is wrong with it, a `Reason`."""
     hint: str = ""
+    """A `Reason` too, or empty."""
+
+    @property
+    def codes(self) -> str | None:
+        """The reasons and the hint as the column of that name holds them."""
+        return reason_codes.codes_of(self.reasons, self.hint)
 
     @property
     def size_bytes(self) -> int:
         """What it takes in the file, in whole pages; small ones share a page, so at most that."""
         texts = sum(len(path) + len(reason) for path, reason in self.reasons.items())
-        whole = OTHER_BYTES + len(self.body) + len(self.media_type) + len(self.hint) + texts
+        texts += len(self.media_type) + len(self.hint) + len(self.codes or "")
+        whole = OTHER_BYTES + len(self.body) + texts
         return -(-whole // PAGE_BYTES) * PAGE_BYTES
 
 
@@ -73,6 +81,7 @@ class Kept:
     """The reading that a replay has made of it."""
     media_type: str
     reasons: dict[str, str]
+    """As `Refused.reasons`; plain texts where no code is known, as in rows of older programs."""
     hint: str
     body: bytes
     """In a list only its beginning, LISTED_BODY_BYTES of it."""
@@ -212,6 +221,7 @@ def _values(refused: Refused) -> dict[str, object]:
         "reasons": json.dumps(dict(refused.reasons)),
         "hint": refused.hint,
         "body": refused.body,
+        "codes": refused.codes,
     }
 
 
@@ -219,7 +229,8 @@ def _columns(body: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     columns = rejected.c
     length = func.length(columns.body).label("body_bytes")
     head = [columns.id, columns.endpoint, columns.received_at, columns.reading_id]
-    return [*head, columns.media_type, columns.reasons, columns.hint, body.label("body"), length]
+    texts = [columns.media_type, columns.reasons, columns.hint, columns.codes]
+    return [*head, *texts, body.label("body"), length]
 
 
 def _whole(selection: Selection) -> Select[Any]:
@@ -249,4 +260,6 @@ def _back(
 
 def _kept(row: Any) -> Kept:
     values = row._asdict()
-    return Kept(**values | {"reasons": json.loads(row.reasons)})
+    codes, texts = values.pop("codes"), json.loads(row.reasons)
+    reasons, hint = reason_codes.with_codes(texts, row.hint, codes)
+    return Kept(**values | {"reasons": reasons, "hint": hint})

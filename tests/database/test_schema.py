@@ -1,16 +1,21 @@
-"""Migrating a database that cannot be written now, and migrations that are wrong."""
+"""Migrating: a database that can't be written now, wrong migrations, refused readings of before.
+
+What the migrations of the roll-ups do with old databases is tested in `test_rollups.py`.
+"""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import alembic.command
 import pytest
+from alembic.config import Config
 from sqlalchemy.exc import OperationalError
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import revisions, schema
 from flask10x.errors import DatabaseDamaged, SchemaError
-from tests.support.rows import execute
+from tests.support.rows import execute, select
 
 
 @pytest.fixture
@@ -52,3 +57,37 @@ def test_wrong_sql_keeps_its_traceback(settings: Settings, path: Path) -> None:
     execute(path, "CREATE TABLE readings (id)")
     with pytest.raises(OperationalError, match="table readings already exists"):
         schema.upgrade(settings)
+
+
+REJECTED = "id, endpoint, received_at, end_bytes, reading_id, media_type, reasons, hint, body"
+
+
+def downgrade(settings: Settings, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revisions.migrations()))
+    config.attributes["settings"] = settings
+    alembic.command.downgrade(config, revision)
+
+
+def test_a_database_of_before_the_codes_keeps_its_rejected_readings(
+    settings: Settings, path: Path
+) -> None:
+    schema.upgrade(settings)
+    downgrade(settings, "0005")
+    bodies = "x'7b7d'), (9, 'data2', 6, 1024, 3, 'text/plain', '{}', 'hint', zeroblob(60000))"
+    execute(
+        path,
+        f"INSERT INTO rejected ({REJECTED}) VALUES"
+        f" (7, 'data', 5, 512, NULL, '', '{{\"co2\": \"missing\"}}', '', {bodies}",
+    )
+    before = select(path, f"SELECT {REJECTED} FROM rejected")
+    assert "codes" not in {row[1] for row in select(path, "PRAGMA table_info(rejected)")}
+    schema.upgrade(settings)
+    assert select(path, f"SELECT {REJECTED} FROM rejected") == before
+    assert select(path, "SELECT id, codes FROM rejected") == [(7, None), (9, None)]
+    execute(path, "UPDATE rejected SET codes = '[null]'")
+    downgrade(settings, "0005")
+    assert select(path, f"SELECT {REJECTED} FROM rejected") == before
+    # An id is never given twice, also after this.
+    execute(path, "DELETE FROM rejected")
+    assert select(path, "SELECT seq FROM sqlite_sequence WHERE name = 'rejected'") == [(9,)]

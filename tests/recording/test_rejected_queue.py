@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.readings.reasons import Reason
 from flask10x.recording.rejected import Refused
 from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.writer import Writer
@@ -43,7 +44,7 @@ def rejected_queue(settings: Settings, database: Database, clock: Clock) -> Reje
 
 
 def refused(number: int = 0, body: bytes = TYPICAL) -> Refused:
-    reasons = {"ds18b20.temperature": "required field missing"}
+    reasons = {"ds18b20.temperature": Reason("missing")}
     return Refused("data4", number, "application/json", body, reasons)
 
 

@@ -6,14 +6,19 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import QueryTooLong
+from flask10x.database.engine import Database, QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.json_body import payload_of
 from flask10x.readings.parse import InvalidReading, parse
 from flask10x.readings.reasons import ENGLISH, Reason
 from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.writer import Writer
+from flask10x.runtime.store import Store
 from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import JAPANESE, reason_in
+from tests.support.rows import execute, pico
 
 # Values that are words of Python's; Japanese goes without them.
 LEFT_OUT = {
@@ -280,7 +285,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
         "拒否した測定値は値で絞り込めません",
     ),
 ]
-# Those that have tests of their own.
+# Those that have tests of their own below.
 OTHERS = ("database", "other_type", "too_large", "took_too_long")
 
 
@@ -370,3 +375,32 @@ def test_a_question_that_took_too_long() -> None:
         "took longer than 2 s: narrow it with from, to or endpoint",
         "検索に2秒以上かかりました。期間や端末を絞ってください",
     )
+
+
+def newest(database: Database) -> Kept:
+    with database.reader.begin() as connection:
+        return rejected.page(connection, Selection(), None, 1).rows[0]
+
+
+def test_a_body_that_is_too_large(client: FlaskClient, store: Store) -> None:
+    assert client.post("/data", data=b" " * 65_537).status_code == 413
+    store.writer.rejected_queue.finish()
+    check(
+        newest(store.database).reasons["body"],
+        "too_large",
+        "over 65536 bytes; nothing of it is kept",
+        "65536バイトを超えています。本文は残していません",
+    )
+
+
+def test_a_row_that_the_database_refuses(database: Database, writer: Writer) -> None:
+    execute(
+        database.path,
+        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
+        " BEGIN SELECT RAISE(ABORT, 'two is {not} wanted'); END",
+    )
+    for number in (1, 2):
+        writer.submit(pico(number))
+    writer.step()
+    words = "SQLITE_CONSTRAINT_TRIGGER: two is {not} wanted"
+    check(newest(database).reasons["database"], "database", words, words)

@@ -12,6 +12,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
+from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import reason_in
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
@@ -92,6 +93,44 @@ def test_why_a_reading_was_refused_is_japanese_on_the_page_and_english_in_json(
     (kept,) = client.get("/history/rejected/json").get_json()
     for reason in (*kept["reasons"].values(), kept["hint"]):
         assert not JAPANESE.search(reason)
+
+
+def japanese_rows(client: FlaskClient) -> str:
+    page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
+    return page.split("<tbody")[1].split("</tbody>")[0]
+
+
+def test_a_row_says_in_japanese_what_it_says_by_the_old_table(
+    client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for body in BODIES:
+        client.post("/data2", data=body, content_type="application/json")
+    client.post("/data4", json={"mh_z19": 5, "mq_2": {"analog_value": "5 V"}})
+    client.post("/data", data="{}", content_type="text/plain")
+    store.writer.rejected_queue.finish()
+    with monkeypatch.context() as patched:
+        patched.setattr(old_reasons, "PATTERNS", [])
+        by_code = japanese_rows(client)
+        assert 'lang="en">' not in by_code
+    with store.database.commit() as connection:
+        connection.exec_driver_sql("UPDATE rejected SET codes = NULL")
+    assert japanese_rows(client) == by_code
+
+
+def test_a_row_of_before_the_codes_is_japanese_by_its_wording(
+    client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "endpoint, received_at, end_bytes, media_type, reasons, hint, body"
+    values = "'data', 1, 1, '', '{\"pressure\": \"below minimum 0\"}', 'invalid JSON: x at line 1"
+    with store.database.commit() as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO rejected ({columns}) VALUES ({values} column 2', x'')"
+        )
+    rows = japanese_rows(client)
+    assert '<span lang="ja">下限の 0 を下回っています</span>' in rows
+    assert '<small lang="ja">JSONとして読めません（1行2文字目、x）</small>' in rows
+    monkeypatch.setattr(old_reasons, "PATTERNS", [])
+    assert '<span lang="en">below minimum 0</span>' in japanese_rows(client)
 
 
 def test_other_reasons_of_readings(client: FlaskClient, store: Store) -> None:

@@ -1,0 +1,23 @@
+"""Codes of the reasons of rejected readings, from which pages tell them in their own language.
+
+Writes nothing for rows that exist: they have no codes, and their texts are translated by wording.
+
+Revision: 0006, after 0005
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("rejected", sa.Column("codes", sa.Text))
+
+
+def downgrade() -> None:
+    # Writes the table anew, which is bounded by REJECTED_MAX_BYTES.
+    op.drop_column("rejected", "codes")
