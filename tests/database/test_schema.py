@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy.exc import OperationalError
 
 from flask10x.config.settings import Settings
-from flask10x.database import revisions, schema
+from flask10x.database import schema
 from flask10x.errors import DatabaseDamaged, SchemaError
 from tests.support.rows import execute, select
 
@@ -64,7 +64,7 @@ REJECTED = "id, endpoint, received_at, end_bytes, reading_id, media_type, reason
 
 def downgrade(settings: Settings, revision: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(revisions.migrations()))
+    config.set_main_option("script_location", str(schema.migrations()))
     config.attributes["settings"] = settings
     alembic.command.downgrade(config, revision)
 
