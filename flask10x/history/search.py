@@ -129,38 +129,35 @@ def _of_hours(
     connection: Connection, wanted: RowRequest, until_sec: float
 ) -> tuple[list[Any], Cursor | None]:
     """The rows of rolled-up hours, and how far it got when it did not get to the end."""
-    hours = hour_statements.hours_statement(wanted.branches, wanted.filters, wanted.newest_first)
+    statement = hour_statements.hours_statement(
+        wanted.branches, wanted.filters, wanted.newest_first
+    )
     rows, bound = wanted.built(hour_statements.rows_statement), wanted.bound
-    first, last = _whole_hours(connection, wanted)
+    hours = _hours(connection, wanted)
     found: list[Any] = []
     size = FIRST_LOOK_HOURS
-    while first <= last:
-        low, high = (
-            (max(first, last - size + 1), last)
-            if wanted.newest_first
-            else (first, min(last, first + size - 1))
-        )
-        piece = bound | {"first": low, "last": high, "most": PIECE_HOURS}
-        possible = connection.execute(hours, piece).all()
+    while hours:
+        piece = hours[:size]
+        first, last = sorted((piece[0], piece[-1]))
+        ends = {"first": first, "last": last, "most": PIECE_HOURS}
+        possible = connection.execute(statement, bound | ends).all()
         if len(possible) == PIECE_HOURS:
-            low, high = (
-                (possible[-1].hour, high) if wanted.newest_first else (low, possible[-1].hour)
-            )
+            piece = hours[: hours.index(possible[-1].hour) + 1]
         else:
             size *= LOOK_FACTOR
         if possible:
             rest = {"rows": wanted.rows - len(found)}
             found += connection.execute(rows, bound | _listed(wanted, possible) | rest)
-        first, last = (first, low - 1) if wanted.newest_first else (high + 1, last)
+        hours = hours[len(piece) :]
         if len(found) == wanted.rows:
             break
-        if first <= last and time.monotonic() >= until_sec:
-            return found, _before(last + 1) if wanted.newest_first else _from(first)
+        if hours and time.monotonic() >= until_sec:
+            return found, _start_of(hours)
     return found, None
 
 
 def _listed(wanted: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
-    """The values of `zones.rows_statement`.
+    """The hours that `hour_statements.rows_statement` reads of each station.
 
     The last hour is every station's, for it may have been cut off before the pair of another one.
     """
@@ -173,24 +170,24 @@ def _listed(wanted: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _before(hour: int) -> Cursor:
-    # Not the hour's own beginning, which would be looked at again and lead here again.
-    return Cursor("before", hour * HOUR_MS - 1, MAX_CURSOR_ID)
+def _start_of(hours: range) -> Cursor:
+    """The cursor from which these hours are read, in their order."""
+    if hours.step > 0:
+        return Cursor("after", hours[0] * HOUR_MS, 0)
+    # Not the beginning of the hour above, which would be looked at again and lead here again.
+    return Cursor("before", (hours[0] + 1) * HOUR_MS - 1, MAX_CURSOR_ID)
 
 
-def _from(hour: int) -> Cursor:
-    return Cursor("after", hour * HOUR_MS, 0)
-
-
-def _whole_hours(connection: Connection, wanted: RowRequest) -> tuple[int, int]:
-    """The first and the last hour of the window that the stations have readings in or between."""
+def _hours(connection: Connection, wanted: RowRequest) -> range:
+    """The hours of the window that the stations have readings in or between, as the page goes."""
     times = [ms for ms in connection.execute(_ends(wanted.branches)).one() if ms is not None]
     if not times:
-        return 0, -1
+        return range(0)
     low_ms, high_ms = ms_of(wanted.low), ms_of(wanted.high)
     first_ms = min(times) if low_ms is None else max(low_ms, min(times))
     last_ms = max(times) if high_ms is None else min(high_ms, max(times))
-    return first_ms // HOUR_MS, last_ms // HOUR_MS
+    hours = range(first_ms // HOUR_MS, last_ms // HOUR_MS + 1)
+    return hours[::-1] if wanted.newest_first else hours
 
 
 @lru_cache(maxsize=256)
