@@ -118,11 +118,11 @@ def _up_to(wanted: RowRequest, record: Any) -> RowRequest:
 
 
 def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
-    """Those that lie where the search has been."""
+    """Those that lie where the search has been, so not on the cursor's side."""
     if reached is None:
         return [*records]
-    newest_first = reached.side == "before"
-    return [record for record in records if (record[2] >= reached.received_at) == newest_first]
+    start, newest_first = (reached.received_at, reached.id), reached.side == "before"
+    return [record for record in records if (_PLACE(record) > start) == newest_first]
 
 
 def _of_hours(

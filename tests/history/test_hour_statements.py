@@ -376,3 +376,25 @@ def test_a_search_that_ends_early_says_how_far_it_got(
     assert [row.id for row in second.rows] == [13]
     whole = page(database, query)
     assert ([row.id for row in whole.rows], whole.reached, whole.next) == ([13], None, None)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_later_reading_where_a_search_ended_stands_on_one_page(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    for n in range(6):
+        at = NINE + n * HOUR
+        store_only(database, Reading("data", at, (900, 10.0)), Reading("data", at, (1000, 30.0)))
+    follow(database)
+    # Not rolled up yet; in the last millisecond of an hour, and in the first of the next.
+    later = [4 * HOUR - 1, 4 * HOUR, 2 * HOUR - 1, 2 * HOUR]
+    store_only(database, *(Reading("data", NINE + ms, (900, 30.0)) for ms in later))
+    monkeypatch.setattr(search, "PIECE_HOURS", 2)
+    text = f"pressure__lt=950&temperature__gt=25&order={order}"
+    query: Query | None = parse_query(parse_qsl(text), settings, T, JSON)
+    found = []
+    while query:
+        part = page(database, query, 0)
+        found += [row.id for row in part.rows]
+        query = replace(query, cursor=part.next) if part.next else None
+    assert found == ([15, 16, 13, 14] if order == "asc" else [14, 13, 16, 15])
