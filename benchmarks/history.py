@@ -40,7 +40,13 @@ from flask10x.history.charts import Chart
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import JSON, SERIES, View, parse_query
 from flask10x.history.query import Query
-from flask10x.history.statements import kind_of_end, page_statement, parameters_of, statement_key
+from flask10x.history.statements import (
+    PageShape,
+    kind_of_end,
+    page_statement,
+    parameters_of,
+    statement_key,
+)
 
 FIRST_MS = 1_600_000_000_000
 # Four stations, each every 20 s.
@@ -144,9 +150,15 @@ class History:
     def by_offset(self, text: str, page: int) -> tuple[Took, Cursor]:
         """How long the page takes with OFFSET, and the cursor at which it begins."""
         query = self.ask(text, JSON, order="desc")
-        branches, shape, values = statement_key(query)
-        low, high = kind_of_end(query.since), kind_of_end(query.until)
-        statement = page_statement(branches, shape, low, high, True).offset(page * PAGE_ROWS - 1)
+        branches, filters, values = statement_key(query)
+        shape = PageShape(
+            branches=branches,
+            filters=filters,
+            low=kind_of_end(query.since),
+            high=kind_of_end(query.until),
+            newest_first=True,
+        )
+        statement = page_statement(shape).offset(page * PAGE_ROWS - 1)
         values |= parameters_of("low", query.since) | parameters_of("high", query.until)
 
         with self._database.reader.begin() as connection:

@@ -8,19 +8,18 @@ index. So nothing is sorted, and nothing read beyond the last row.
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, select, text, union_all
+from sqlalchemy import ColumnElement, bindparam, exists, select
 
 from flask10x.database.expressions import listed, unindexed
-from flask10x.database.tables import readings
-from flask10x.database.tables import rollups as hours_of
+from flask10x.database.tables import readings, rollups
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.statements import (
-    Branch,
-    EndKind,
     FilterShape,
+    PageShape,
     Statement,
     filter_clauses,
     limits,
+    merged,
     missing_clause,
     off_index,
     select_rows,
@@ -29,32 +28,30 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
 
 
-def can_narrow(branches: tuple[Branch, ...], filters: tuple[FilterShape, ...]) -> bool:
+def can_narrow(shape: PageShape) -> bool:
     """Whether each station has a condition that roll-ups know something of."""
     return all(
-        missing or any(column in station.columns for column, *_ in filters)
-        for station, missing in branches
+        missing or any(column in station.columns for column, *_ in shape.filters)
+        for station, missing in shape.branches
     )
 
 
 @lru_cache(maxsize=256)
-def hours_statement(
-    branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], newest_first: bool
-) -> Statement:
+def hours_statement(shape: PageShape) -> Statement:
     """At most `:most` pairs of endpoint and hour, from `:first` to `:last`, that can hold rows.
 
     By the roll-ups, in the order of hours; a pair may come several times. Only where `can_narrow`.
     """
     selects = [
-        select(hours_of.c.endpoint, hours_of.c.hour).where(
-            hours_of.c.endpoint == station.endpoint,
-            hours_of.c.hour >= bindparam("first"),
-            hours_of.c.hour <= bindparam("last"),
-            *_possible(station, missing, filters),
+        select(rollups.c.endpoint, rollups.c.hour).where(
+            rollups.c.endpoint == station.endpoint,
+            rollups.c.hour >= bindparam("first"),
+            rollups.c.hour <= bindparam("last"),
+            *_possible(station, missing, shape.filters),
         )
-        for station, missing in branches
+        for station, missing in shape.branches
     ]
-    return _merged(selects, ("hour",), newest_first).limit(bindparam("most"))
+    return merged(selects, ("hour",), shape.newest_first).limit(bindparam("most"))
 
 
 def hours_name(station: Station) -> str:
@@ -63,55 +60,38 @@ def hours_name(station: Station) -> str:
 
 
 @lru_cache(maxsize=256)
-def rows_statement(
-    branches: tuple[Branch, ...],
-    filters: tuple[FilterShape, ...],
-    low: EndKind,
-    high: EndKind,
-    newest_first: bool,
-) -> Statement:
+def rows_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows with an id up to `:position`, of each station's hours (`hours_name`)."""
-    at, start = readings.c.received_at, hours_of.c.hour * HOUR_MS
+    at, start = readings.c.received_at, rollups.c.hour * HOUR_MS
     conditions = [
         unindexed(readings.c.id) <= bindparam("position"),
-        *limits(low, high, unindexed(at)),
-        *filter_clauses(filters),
+        *limits(shape.low, shape.high, unindexed(at)),
+        *filter_clauses(shape.filters),
     ]
     selects = [
-        select_rows(branches)
-        .add_columns(hours_of.c.hour)
+        select_rows(shape.branches)
+        .add_columns(rollups.c.hour)
         # A list could not be read in its order, but a key that it picks from can.
-        .where(
-            hours_of.c.endpoint == station.endpoint, hours_of.c.measurement == station.columns[0]
-        )
-        .where(hours_of.c.hour.in_(listed(hours_name(station))))
+        .where(rollups.c.endpoint == station.endpoint, rollups.c.measurement == station.columns[0])
+        .where(rollups.c.hour.in_(listed(hours_name(station))))
         .where(readings.c.endpoint == station.endpoint, at >= start, at < start + HOUR_MS)
         .where(*conditions, *missing_clause(missing))
-        for station, missing in branches
+        for station, missing in shape.branches
     ]
-    return _merged(selects, ("hour", "received_at", "id"), newest_first).limit(bindparam("rows"))
+    names = ("hour", "received_at", "id")
+    return merged(selects, names, shape.newest_first).limit(bindparam("rows"))
 
 
 @lru_cache(maxsize=256)
-def later_statement(
-    branches: tuple[Branch, ...],
-    filters: tuple[FilterShape, ...],
-    low: EndKind,
-    high: EndKind,
-    newest_first: bool,
-) -> Statement:
+def later_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows with an id above `:position`, from the same end of the window."""
     later = (
-        select_rows(branches)
-        .where(readings.c.id > bindparam("position"), off_index(branches))
-        .where(*limits(low, high, unindexed(readings.c.received_at)), *filter_clauses(filters))
+        select_rows(shape.branches)
+        .where(readings.c.id > bindparam("position"), off_index(shape.branches))
+        .where(*limits(shape.low, shape.high, unindexed(readings.c.received_at)))
+        .where(*filter_clauses(shape.filters))
     )
-    return _merged([later], ("received_at", "id"), newest_first).limit(bindparam("rows"))
-
-
-def _merged(selects: list[Select[Any]], names: tuple[str, ...], newest_first: bool) -> Statement:
-    whole: Statement = selects[0] if len(selects) == 1 else union_all(*selects)
-    return whole.order_by(*(text(f"{name} DESC" if newest_first else name) for name in names))
+    return merged([later], ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
 
 
 def _possible(
@@ -121,15 +101,15 @@ def _possible(
     own = dict.fromkeys(column for column, *_ in filters if column in station.columns)
     if not own:
         # By the index that holds no other hours, in their order; so not by the measurement.
-        return [IS_NULL.hour(hours_of, True), unindexed(hours_of.c.measurement).in_(missing)]
+        return [IS_NULL.hour(rollups, True), unindexed(rollups.c.measurement).in_(missing)]
     base, *others = own
-    conditions = [hours_of.c.measurement == base, *_of_values(hours_of, base, filters)]
+    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, filters)]
     for column in others:
-        other = hours_of.alias()
+        other = rollups.alias()
         values = _of_values(other, column, filters)
         conditions.append(_same_hour(other, other.c.measurement == column, *values))
     if missing:
-        other = hours_of.alias()
+        other = rollups.alias()
         some = other.c.measurement.in_(missing), IS_NULL.hour(other, True)
         conditions.append(_same_hour(other, *some))
     return conditions
@@ -147,5 +127,5 @@ def _of_values(
 
 def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
-        other.c.endpoint == hours_of.c.endpoint, other.c.hour == hours_of.c.hour, *conditions
+        other.c.endpoint == rollups.c.endpoint, other.c.hour == rollups.c.hour, *conditions
     )

@@ -24,6 +24,7 @@ from flask10x.history.statements import (
     Branch,
     End,
     FilterShape,
+    PageShape,
     Statement,
     kind_of_end,
     ms_of,
@@ -57,15 +58,20 @@ class RowRequest:
     rows: int
     newest_first: bool
 
-    def built(self, statement: Any) -> Statement:
-        """The statement of this form."""
-        ends = kind_of_end(self.low), kind_of_end(self.high)
-        built: Statement = statement(self.branches, self.filters, *ends, self.newest_first)
-        return built
+    @property
+    def shape(self) -> PageShape:
+        """What its statements are built from."""
+        return PageShape(
+            branches=self.branches,
+            filters=self.filters,
+            low=kind_of_end(self.low),
+            high=kind_of_end(self.high),
+            newest_first=self.newest_first,
+        )
 
     @property
     def bound(self) -> dict[str, float]:
-        """The values of that statement."""
+        """The values to bind in them."""
         ends = parameters_of("low", self.low) | parameters_of("high", self.high)
         return self.values | ends | {"rows": self.rows}
 
@@ -85,13 +91,16 @@ def find(connection: Connection, wanted: RowRequest, until_sec: float = math.inf
     Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
     looked through each time.
     """
-    if _is_short(wanted) or not hour_statements.can_narrow(wanted.branches, wanted.filters):
-        return Found(_records(connection, wanted, page_statement), None)
+    shape = wanted.shape
+    if _is_short(wanted) or not hour_statements.can_narrow(shape):
+        return Found(_records(connection, page_statement(shape), wanted), None)
     end, position = last_id(connection), rollups.position(connection)
     if end - position > MOST_ROWS_BEHIND:
-        return Found(_records(connection, wanted, page_statement), None)
+        return Found(_records(connection, page_statement(shape), wanted), None)
     wanted = replace(wanted, values=wanted.values | {"position": position})
-    later = _records(connection, wanted, hour_statements.later_statement) if end > position else []
+    later: list[Any] = []
+    if end > position:
+        later = _records(connection, hour_statements.later_statement(shape), wanted)
     if len(later) == wanted.rows:
         wanted = _up_to(wanted, later[-1])
     rolled_up, reached = _of_hours(connection, wanted, until_sec)
@@ -105,8 +114,8 @@ def _is_short(wanted: RowRequest) -> bool:
     return first is not None and last is not None and last - first < HOUR_MS // 2
 
 
-def _records(connection: Connection, wanted: RowRequest, statement: Any) -> list[Any]:
-    return list(connection.execute(wanted.built(statement), wanted.bound))
+def _records(connection: Connection, statement: Statement, wanted: RowRequest) -> list[Any]:
+    return list(connection.execute(statement, wanted.bound))
 
 
 def _up_to(wanted: RowRequest, record: Any) -> RowRequest:
@@ -129,10 +138,9 @@ def _of_hours(
     connection: Connection, wanted: RowRequest, until_sec: float
 ) -> tuple[list[Any], Cursor | None]:
     """The rows of rolled-up hours, and how far it got when it did not get to the end."""
-    statement = hour_statements.hours_statement(
-        wanted.branches, wanted.filters, wanted.newest_first
-    )
-    rows, bound = wanted.built(hour_statements.rows_statement), wanted.bound
+    shape, bound = wanted.shape, wanted.bound
+    hours_statement = hour_statements.hours_statement(shape)
+    rows_statement = hour_statements.rows_statement(shape)
     hours = _hours(connection, wanted)
     found: list[Any] = []
     size = FIRST_LOOK_HOURS
@@ -140,14 +148,14 @@ def _of_hours(
         piece = hours[:size]
         first, last = sorted((piece[0], piece[-1]))
         ends = {"first": first, "last": last, "most": PIECE_HOURS}
-        possible = connection.execute(statement, bound | ends).all()
+        possible = connection.execute(hours_statement, bound | ends).all()
         if len(possible) == PIECE_HOURS:
             piece = hours[: hours.index(possible[-1].hour) + 1]
         else:
             size *= LOOK_FACTOR
         if possible:
             rest = {"rows": wanted.rows - len(found)}
-            found += connection.execute(rows, bound | _listed(wanted, possible) | rest)
+            found += connection.execute(rows_statement, bound | _listed(wanted, possible) | rest)
         hours = hours[len(piece) :]
         if len(found) == wanted.rows:
             break

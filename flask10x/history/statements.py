@@ -3,6 +3,8 @@
 A statement for pages is a UNION ALL with a branch per station, each a range of the one index.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -33,6 +35,17 @@ EndKind = Literal["bound", "cursor"] | None
 FilterShape = tuple[str, str, bool | None]
 # A station, and those of its columns of which one must be missing; none when any reading will do.
 Branch = tuple[Station, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageShape:
+    """What the statements of a page differ in; all else is bound when they run."""
+
+    branches: tuple[Branch, ...]
+    filters: tuple[FilterShape, ...]
+    low: EndKind
+    high: EndKind
+    newest_first: bool
 
 
 def statement_key(
@@ -91,23 +104,22 @@ def parameters_of(name: str, end: End) -> dict[str, int]:
 
 # Building a statement costs as much as running it, and pages differ in few ways.
 @lru_cache(maxsize=256)
-def page_statement(
-    branches: tuple[Branch, ...],
-    filters: tuple[FilterShape, ...],
-    low: EndKind,
-    high: EndKind,
-    newest_first: bool,
-) -> Statement:
+def page_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows from the oldest of the window, or from its newest (`newest_first`)."""
-    conditions = [*limits(low, high), *filter_clauses(filters)]
+    conditions = [*limits(shape.low, shape.high), *filter_clauses(shape.filters)]
     selects = [
-        select_rows(branches).where(readings.c.endpoint == station.endpoint, *conditions, *missing)
-        for station, columns in branches
-        for missing in [missing_clause(columns)]
+        select_rows(shape.branches)
+        .where(readings.c.endpoint == station.endpoint)
+        .where(*conditions, *missing_clause(columns))
+        for station, columns in shape.branches
     ]
+    return merged(selects, ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
+
+
+def merged(selects: Sequence[Select[Any]], names: tuple[str, ...], newest_first: bool) -> Statement:
+    """The rows of all of them in the order of the named columns, or backwards."""
     whole: Statement = selects[0] if len(selects) == 1 else union_all(*selects)
-    names = ("received_at DESC", "id DESC") if newest_first else ("received_at", "id")
-    return whole.order_by(*map(text, names)).limit(bindparam("rows"))
+    return whole.order_by(*(text(f"{name} DESC" if newest_first else name) for name in names))
 
 
 @lru_cache(maxsize=256)
