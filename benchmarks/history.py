@@ -33,9 +33,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database, last_id
-from flask10x.history import charts as series
-from flask10x.history import pages as queries
-from flask10x.history import rollup_check, rollups, search
+from flask10x.history import charts, pages, rollup_check, rollups, search
 from flask10x.history.charts import Chart
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import JSON, SERIES, View, parse_query
@@ -145,7 +143,7 @@ class History:
 
     def _page(self, query: Query) -> HistoryPage:
         with self._database.reader.begin() as connection:
-            return queries.page(connection, query)
+            return pages.page(connection, query)
 
     def by_offset(self, text: str, page: int) -> tuple[Took, Cursor]:
         """How long the page takes with OFFSET, and the cursor at which it begins."""
@@ -167,10 +165,10 @@ class History:
             took = timed(lambda: rows.extend(connection.execute(statement, ends)))
         return took, Cursor("before", rows[0].received_at, rows[0].id)
 
-    def first_pages(self, text: str, pages: int) -> list[Took]:
+    def first_pages(self, text: str, count: int) -> list[Took]:
         """What pages from the newest on take, and anew after the last; the first try left out."""
         times, cursor = [], None
-        for _ in range(pages + 1):
+        for _ in range(count + 1):
             query = self.ask(text, JSON, order="desc", limit=PAGE_ROWS, cursor=cursor)
             found: list[HistoryPage] = []
             times.append(timed(lambda: found.append(self._page(query))))  # noqa: B023
@@ -180,19 +178,19 @@ class History:
     def chart(self, text: str, *, rolled_up: bool) -> tuple[list[Took], int]:
         """How long the chart takes, and its most buckets in a line."""
         query = self.ask(text, SERIES)
-        most_behind = series.MOST_ROWS_BEHIND
-        series.MOST_ROWS_BEHIND = most_behind if rolled_up else -1
+        most_behind = charts.MOST_ROWS_BEHIND
+        charts.MOST_ROWS_BEHIND = most_behind if rolled_up else -1
         times, buckets = [], 0
         for _ in range(CHARTS + 1 if rolled_up else 3):
             with self._database.reader.begin() as connection:
-                charts: list[Chart] = []
-                times.append(timed(lambda: charts.append(series.chart(connection, query))))  # noqa: B023
-            buckets = max(len(line.buckets) for line in charts[0].lines)
-        series.MOST_ROWS_BEHIND = most_behind
+                found: list[Chart] = []
+                times.append(timed(lambda: found.append(charts.chart(connection, query))))  # noqa: B023
+            buckets = max(len(line.buckets) for line in found[0].lines)
+        charts.MOST_ROWS_BEHIND = most_behind
         return times[1:], buckets
 
 
-def pages(history: History, rows: int) -> None:
+def compare_pages(history: History, rows: int) -> None:
     """Pages near the newest reading and far from it."""
     middle = FIRST_MS + rows * STEP_MS // 2
     inside = f"from={iso(middle - rows * STEP_MS // 3)}&to={iso(middle + rows * STEP_MS // 3)}"
@@ -245,7 +243,7 @@ RARE = (
 )
 
 
-def rare(history: History) -> None:
+def compare_rare(history: History) -> None:
     """Filters with and without the hours that are skipped; no search ends early."""
     print("\n| filter | skipping hours | reading all |")
     print("|---|---:|---:|")
@@ -262,7 +260,7 @@ def iso(ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms // 1000))
 
 
-def charts(history: History, database: Database, rows: int) -> None:
+def compare_charts(history: History, database: Database, rows: int) -> None:
     """Lines of a chart, from roll-ups, from the readings, and by a plain GROUP BY."""
     last = FIRST_MS + rows * STEP_MS
     print("\n| chart of `data2` | buckets | from roll-ups | from readings | plain GROUP BY |")
@@ -356,9 +354,9 @@ def measure(settings: Settings, rows: int) -> None:
     print(f"{rows:,} readings of 4 stations, SQLite {sqlite3.sqlite_version}\n", flush=True)
     history = History(settings, database)
     print(f"{rebuilt(database, rows)}\n", flush=True)
-    pages(history, rows)
-    rare(history)
-    charts(history, database, rows)
+    compare_pages(history, rows)
+    compare_rare(history)
+    compare_charts(history, database, rows)
     print(what_rollups_cost(database, rows))
     database.close()
 

@@ -1,21 +1,33 @@
 """Readings as lines of a chart: least, average and greatest value of each bucket of time.
 
-The buckets are computed by SQLite; what the answer looks like is in docs/en/reference/http-api.md.
+SQLite computes the buckets, from readings, or from roll-ups and what they lack. What the answer
+looks like is in docs/en/reference/http-api.md.
 """
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
+from flask10x.database import tables
+from flask10x.database.expressions import sums_of, unindexed
 from flask10x.database.tables import readings
-from flask10x.history import pages, rollups, sums
-from flask10x.history.buckets import MAX_BUCKETS, Window, width_ms
+from flask10x.history import pages, rollups
+from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, width_ms
 from flask10x.history.query import Query
-from flask10x.history.statements import statement_key
-from flask10x.history.sums import Line, LineRequest
-from flask10x.readings.stations import Station
+from flask10x.history.statements import (
+    Branch,
+    FilterShape,
+    filter_clauses,
+    missing_clause,
+    statement_key,
+)
+from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import HOUR_MS
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
@@ -23,6 +35,38 @@ INTERVAL_ROWS = 101
 # What is not rolled up yet is read one by one, of all times and stations; beyond this, as after the
 # import of an old file, reading the range itself is quicker.
 MOST_ROWS_BEHIND = 100_000
+# A sender that leaves out two readings has a gap; one that only hurries or lags has none.
+GAP_INTERVALS = 3
+
+
+@dataclass(slots=True)
+class Line:
+    """One measurement of one station, its buckets by their number."""
+
+    station: Station
+    measurement: Measurement
+    interval_ms: int | None
+    """The usual time between two of the station's readings; None when that can't be told."""
+    buckets: dict[int, Bucket] = field(default_factory=lambda: defaultdict(Bucket))
+
+    @property
+    def gap_ms(self) -> int | None:
+        """A longer time without a reading is a gap."""
+        return None if self.interval_ms is None else GAP_INTERVALS * self.interval_ms
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    """One station's part of a question."""
+
+    branch: Branch
+    filters: tuple[FilterShape, ...]
+    values: dict[str, float]
+
+    @property
+    def station(self) -> Station:
+        """The station."""
+        return self.branch[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +88,15 @@ def chart(connection: Connection, query: Query) -> Chart:
     if window is None:
         return Chart(None, "readings", 0, [])
     rolled_up = _rolled_up(connection, query, window)
-    branches, shape, values = statement_key(query)
+    branches, filters, values = statement_key(query)
     count, lines = 0, []
     for branch in branches:
-        wanted = LineRequest(branch, shape, values)
+        wanted = LineRequest(branch, filters, values)
         own = _lines(connection, query, wanted.station, window)
         if rolled_up is None:
-            count += sums.of_readings(connection, wanted, window, own)
+            count += _add_readings(connection, wanted, window, own)
         else:
-            count += sums.of_rollups(connection, wanted, window, own, rolled_up)
+            count += _add_rollups(connection, wanted, window, own, rolled_up)
         lines += [line for line in own if line.buckets]
     return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)
 
@@ -88,6 +132,103 @@ def _interval_ms(connection: Connection, station: Station, window: Window) -> in
     return round(median(longer)) if longer else None
 
 
+def _add_readings(
+    connection: Connection, wanted: LineRequest, window: Window, lines: Sequence[Line]
+) -> int:
+    """Add the station's readings of the window to the lines; how many there are."""
+    return sum(_read(connection, wanted, lines, ends, window) for ends in window.pieces())
+
+
+def _add_rollups(
+    connection: Connection,
+    wanted: LineRequest,
+    window: Window,
+    lines: Sequence[Line],
+    rolled_up: int,
+) -> int:
+    """The same from roll-ups of whole hours; only for buckets of whole hours and no filters.
+
+    Roll-ups hold the readings up to the id `rolled_up`. Later ones, and the broken hours at both
+    ends, come from the readings.
+    """
+    first, end = -(-window.first_ms // HOUR_MS), (window.last_ms + 1) // HOUR_MS
+    if first >= end:
+        return _add_readings(connection, wanted, window, lines)
+    whole = (first * HOUR_MS, end * HOUR_MS - 1)
+    broken = ((window.first_ms, whole[0] - 1), (whole[1] + 1, window.last_ms))
+    count = sum(
+        _read(connection, wanted, lines, ends, window) for ends in broken if ends[0] <= ends[1]
+    )
+    count += _read(connection, wanted, lines, whole, window, after=rolled_up)
+    counts = [_read_rollups(connection, line, first, end, window) for line in lines]
+    return count + counts[0]
+
+
+def _read(
+    connection: Connection,
+    wanted: LineRequest,
+    lines: Sequence[Line],
+    ends: tuple[int, int],
+    window: Window,
+    after: int | None = None,
+) -> int:
+    """Add the readings between the ends, or only those stored after an id."""
+    columns = tuple(line.measurement.column for line in lines)
+    statement = _sums(wanted.branch, columns, wanted.filters, after is not None)
+    parameters = {"low_ms": ends[0], "high_ms": ends[1], "bucket_ms": window.bucket_ms}
+    parameters |= {} if after is None else {"after_id": after}
+    count = 0
+    for number, rows, *sums in connection.execute(statement, wanted.values | parameters):
+        count += rows
+        for line, part in zip(lines, _in_fours(sums), strict=True):
+            if part[0]:
+                line.buckets[number].add(*part)
+    return count
+
+
+def _read_rollups(connection: Connection, line: Line, first: int, end: int, window: Window) -> int:
+    """Add the hours from `first` up to before `end`; how many readings they have."""
+    parameters = {
+        "endpoint": line.station.endpoint,
+        "measurement": line.measurement.column,
+        "first": first,
+        "end": end,
+        "hours": window.bucket_ms // HOUR_MS,
+    }
+    count = 0
+    for number, rows, *sums in connection.execute(_SUMS_OF_HOURS, parameters):
+        count += rows
+        if sums[0]:
+            line.buckets[number].add(*sums)
+    return count
+
+
+def _in_fours(sums: list[Any]) -> Iterator[tuple[Any, Any, Any, Any]]:
+    return zip(*[iter(sums)] * 4, strict=True)
+
+
+@lru_cache(maxsize=256)
+def _sums(
+    branch: Branch, columns: tuple[str, ...], filters: tuple[FilterShape, ...], only_new: bool
+) -> Select[Any]:
+    station, needed = branch
+    at = readings.c.received_at
+    endpoint: ColumnElement[str] = readings.c.endpoint
+    number = (at // bindparam("bucket_ms")).label("number")
+    limits: list[ColumnElement[bool]] = []
+    if only_new:
+        # Not by the index: these are the last few rows of the table.
+        endpoint = unindexed(readings.c.endpoint)
+        limits = [readings.c.id > bindparam("after_id")]
+    return (
+        select(number, func.count(), *(part for c in columns for part in sums_of(readings.c[c])))
+        .where(endpoint == station.endpoint, *limits)
+        .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
+        .where(*filter_clauses(filters), *missing_clause(needed))
+        .group_by("number")
+    )
+
+
 _LAST_TIMES = (
     select(readings.c.received_at)
     .where(
@@ -95,4 +236,22 @@ _LAST_TIMES = (
     )
     .order_by(readings.c.received_at.desc())
     .limit(bindparam("rows"))
+)
+
+_SUMS_OF_HOURS = (
+    select(
+        (tables.rollups.c.hour // bindparam("hours")).label("number"),
+        func.sum(tables.rollups.c.readings),
+        func.sum(tables.rollups.c.count),
+        func.total(tables.rollups.c.total),
+        func.min(tables.rollups.c.minimum),
+        func.max(tables.rollups.c.maximum),
+    )
+    .where(
+        tables.rollups.c.endpoint == bindparam("endpoint"),
+        tables.rollups.c.measurement == bindparam("measurement"),
+        tables.rollups.c.hour >= bindparam("first"),
+        tables.rollups.c.hour < bindparam("end"),
+    )
+    .group_by("number")
 )

@@ -5,10 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import tzinfo
 
-from flask10x.history.charts import Chart
+from flask10x.history.charts import Chart, Line
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
-from flask10x.history.sums import Line
 from flask10x.readings.parse import nested
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.readings.times import LocalText, iso_text, zone_name

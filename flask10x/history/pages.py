@@ -162,13 +162,13 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
     if query.rows is None:
         raise ValueError("a page needs a limit")
     last = min(last_id(connection), newer_than + NEWER_SPAN_ROWS)
-    branches, shape, values = statement_key(query)
+    branches, filters, values = statement_key(query)
     if last <= newer_than or not branches:
         return Newer([], last)
     low, high = kind_of_end(query.since), kind_of_end(query.until)
     values |= parameters_of("low", query.since) | parameters_of("high", query.until)
     values |= {"after_id": newer_than, "last_id": last, "rows": query.rows}
-    records = connection.execute(newer_statement(branches, shape, low, high), values).all()
+    records = connection.execute(newer_statement(branches, filters, low, high), values).all()
     rows = _rows(records, branches)
     return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
 
@@ -219,13 +219,13 @@ def _fetch(
 
     And where a search that ended early has to go on.
     """
-    branches, shape, values = statement_key(query)
+    branches, filters, values = statement_key(query)
     if not branches:
         return [], None
     of_side = {cursor.side: cursor for cursor in cursors}
     wanted = RowRequest(
         branches=branches,
-        filters=shape,
+        filters=filters,
         values=values,
         low=low_end(query.since, of_side.get("after")),
         high=high_end(query.until, of_side.get("before")),

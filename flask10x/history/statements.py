@@ -57,11 +57,11 @@ def statement_key(
         for station in query.stations
         if all(one.can_match(station) for one in query.filters)
     )
-    shape = tuple(
+    filters = tuple(
         (f.column, f.operator.key, bool(f.value) if f.operator is IS_NULL else None)
         for f in query.filters
     )
-    return branches, shape, {f"filter{place}": f.value for place, f in enumerate(query.filters)}
+    return branches, filters, {f"filter{place}": f.value for place, f in enumerate(query.filters)}
 
 
 # SQLite takes one lower and one upper limit of a range to the index and only filters by others,

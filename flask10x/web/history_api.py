@@ -17,8 +17,7 @@ from flask10x.database.cursors import Cursor
 from flask10x.database.engine import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
-from flask10x.history import charts, formats
-from flask10x.history import pages as queries
+from flask10x.history import charts, formats, pages
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
@@ -61,8 +60,8 @@ def as_json() -> Response:
 def as_csv() -> Response:
     """Every row of the query, streamed, unless it has a limit."""
     store, query = _store(), _asked(CSV)
-    pages = queries.rows_in_pages(store.database, query)
-    chunks = formats.csv_chunks(query, pages, store.settings.zone)
+    rows = pages.rows_in_pages(store.database, query)
+    chunks = formats.csv_chunks(query, rows, store.settings.zone)
     return _download(chunks, "text/csv; charset=utf-8", formats.file_name(query, ".csv"))
 
 
@@ -70,8 +69,8 @@ def as_csv() -> Response:
 def as_json_file() -> Response:
     """The same rows as one array, streamed, as a file to keep."""
     store, query = _store(), _asked(JSON_FILE)
-    pages = queries.rows_in_pages(store.database, query)
-    chunks = formats.json_chunks(query, pages, store.settings.zone)
+    rows = pages.rows_in_pages(store.database, query)
+    chunks = formats.json_chunks(query, rows, store.settings.zone)
     return _download(chunks, "application/json", formats.file_name(query, ".json"))
 
 
@@ -106,9 +105,9 @@ def _links(query: Query, page: HistoryPage) -> str:
 def _page_or_newer(connection: Connection, query: Query) -> tuple[HistoryPage, int]:
     """The rows asked for, and the id up to which the log was seen."""
     if query.newer_than is None:
-        patience_sec = queries.patience_sec(_store().settings)
-        return queries.page(connection, query, patience_sec), last_id(connection)
-    newer = queries.newer(connection, query, query.newer_than)
+        patience_sec = pages.patience_sec(_store().settings)
+        return pages.page(connection, query, patience_sec), last_id(connection)
+    newer = pages.newer(connection, query, query.newer_than)
     return HistoryPage(newer.rows, None, None), newer.last_id
 
 

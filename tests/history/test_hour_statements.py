@@ -18,8 +18,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT, row_of
-from flask10x.history import pages as queries
-from flask10x.history import rollups, search
+from flask10x.history import pages, rollups, search
 from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.query import Bound, Query
 from flask10x.readings.parse import Reading
@@ -45,9 +44,9 @@ NINE = 1_755_993_600_000
 COUNT, PACE_MS, TIMES = 300, 25 * 60_000, 60
 
 
-def page(database: Database, query: Query, search_sec: float = math.inf) -> queries.HistoryPage:
+def page(database: Database, query: Query, search_sec: float = math.inf) -> pages.HistoryPage:
     with database.reader.begin() as connection:
-        return queries.page(connection, query, search_sec)
+        return pages.page(connection, query, search_sec)
 
 
 def ids(database: Database, settings: Settings, text: str) -> list[int]:
@@ -66,7 +65,7 @@ def follow(database: Database) -> None:
 
 
 @pytest.fixture
-def pages(database: Database) -> Iterator[list[Any]]:
+def page_values(database: Database) -> Iterator[list[Any]]:
     """The values bound to each statement from here on that reads rows of a page."""
     found: list[Any] = []
 
@@ -87,7 +86,7 @@ def reference(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Reference]:
     """The readings up to some id are rolled up, the rest is late, or imported."""
-    with empty_in(tmp_path_factory.mktemp("zones")) as found:
+    with empty_in(tmp_path_factory.mktemp("hours")) as found:
         readings = invented(COUNT, PACE_MS, TIMES)
         for some in readings[: request.param], readings[request.param :]:
             if some:
@@ -168,8 +167,8 @@ def test_all_pages_together_are_the_reference(
     while last.prev:
         last = page(reference.database, replace(first, cursor=last.prev), search_sec)
         backward.append(last)
-    for pages in (forward, backward[::-1]):
-        flat = [row.id for one in (pages if order else pages[::-1]) for row in one.rows]
+    for parts in (forward, backward[::-1]):
+        flat = [row.id for one in (parts if order else parts[::-1]) for row in one.rows]
         assert flat == (expected[::-1] if order == "desc" else expected)
     # Only a search that ends early makes a short page that is not the last one.
     short = [one for one in forward[:-1] if len(one.rows) < limit]
@@ -204,11 +203,11 @@ def test_a_download_is_the_reference(
     page_rows: int,
     search_sec: float,
 ) -> None:
-    monkeypatch.setattr(queries, "SEARCH_SEC", search_sec)
+    monkeypatch.setattr(pages, "SEARCH_SEC", search_sec)
     monkeypatch.setattr(search, "PIECE_HOURS", 2)
     expected = [row.id for row in matching(reference.stored, asked)]
     query = question(reference, asked, CSV, order=order)
-    found = queries.rows_in_pages(reference.database, query, page_rows)
+    found = pages.rows_in_pages(reference.database, query, page_rows)
     flat = [row.id for rows in found for row in rows]
     assert flat == (expected[::-1] if order == "desc" else expected)
 
@@ -232,14 +231,14 @@ def test_a_download_is_the_reference(
     ],
 )
 def test_what_nothing_matches_is_not_looked_for(
-    database: Database, settings: Settings, pages: list[Any], text: str
+    database: Database, settings: Settings, page_values: list[Any], text: str
 ) -> None:
     store_only(database, *(pico(1000 + n, NINE + n * HOUR) for n in range(10)))
     store_only(database, Reading("data", NINE + 10 * HOUR, (1010, 20.0)))
     store_only(database, Reading("data3", NINE, (20.0, 50.0, 1000.0, 5000.0)))
     follow(database)
     assert ids(database, settings, text) == []
-    assert pages == []
+    assert page_values == []
 
 
 def hours_of(values: Any) -> list[int]:
@@ -249,16 +248,16 @@ def hours_of(values: Any) -> list[int]:
 
 
 def test_only_the_hours_of_a_match_are_read(
-    database: Database, settings: Settings, pages: list[Any]
+    database: Database, settings: Settings, page_values: list[Any]
 ) -> None:
     store_only(database, *(pico(1000 + n % 10, NINE + n * HOUR) for n in range(40)))
     follow(database)
     assert ids(database, settings, "endpoint=data&pressure__gte=1009&limit=3") == [20, 30, 40]
-    assert [hours_of(values) for values in pages] == [[9, 19, 29, 39]]
+    assert [hours_of(values) for values in page_values] == [[9, 19, 29, 39]]
 
 
 def test_each_station_has_hours_of_its_own(
-    database: Database, settings: Settings, pages: list[Any]
+    database: Database, settings: Settings, page_values: list[Any]
 ) -> None:
     store_only(
         database,
@@ -268,7 +267,7 @@ def test_each_station_has_hours_of_its_own(
     follow(database)
     assert ids(database, settings, "pressure__gte=1009") == [10, 35, 36, 20]
     # The last hour of a look is read of all stations that have the measurement.
-    assert [hours_of(values) for values in pages] == [[9, 9, 9, 14, 15, 19]]
+    assert [hours_of(values) for values in page_values] == [[9, 9, 9, 14, 15, 19]]
 
 
 def test_an_hour_is_read_from_its_first_to_its_last_millisecond(
@@ -281,16 +280,16 @@ def test_an_hour_is_read_from_its_first_to_its_last_millisecond(
 
 
 def test_a_filter_that_many_match_is_one_statement(
-    database: Database, settings: Settings, pages: list[Any]
+    database: Database, settings: Settings, page_values: list[Any]
 ) -> None:
     store_only(database, *(pico(1000 + n, NINE + n * HOUR // 2) for n in range(100)))
     follow(database)
     assert ids(database, settings, "pressure__gt=1000&limit=2") == [99, 100]
-    assert len(pages) == 1
+    assert len(page_values) == 1
 
 
 def test_conditions_that_only_seem_to_meet_cost_few_statements(
-    database: Database, settings: Settings, pages: list[Any]
+    database: Database, settings: Settings, page_values: list[Any]
 ) -> None:
     # Every other hour has a low pressure and a high temperature, but no reading has both.
     for n in range(0, 2000, 2):
@@ -298,20 +297,20 @@ def test_conditions_that_only_seem_to_meet_cost_few_statements(
         store_only(database, Reading("data", at, (900, 10.0)), Reading("data", at, (1000, 30.0)))
     follow(database)
     assert ids(database, settings, "pressure__lt=950&temperature__gt=25") == []
-    assert len(pages) < 100
+    assert len(page_values) < 100
 
 
 def test_a_long_backlog_is_not_looked_through(
-    database: Database, settings: Settings, pages: list[Any], monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, page_values: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "MOST_ROWS_BEHIND", 5)
     store_only(database, *(pico(n, NINE + n * HOUR) for n in range(6)))
     assert ids(database, settings, "pressure__eq=9") == []
-    assert len(pages) == 1
+    assert len(page_values) == 1
     execute(database.path, "DELETE FROM readings WHERE id = 6")
     rollups.follow(database)
     assert ids(database, settings, "pressure__eq=9") == []
-    assert len(pages) == 1
+    assert len(page_values) == 1
 
 
 def test_deleted_readings_do_no_harm(database: Database, settings: Settings) -> None:

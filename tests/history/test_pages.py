@@ -14,8 +14,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT, row_of
-from flask10x.history import pages as queries
-from flask10x.history import search
+from flask10x.history import pages, search
 from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import CSV, JSON, View, parse_query
 from flask10x.history.query import Query
@@ -31,7 +30,7 @@ def ask(settings: Settings, text: str, view: View = JSON) -> Query:
 
 def page(database: Database, query: Query) -> HistoryPage:
     with database.reader.begin() as connection:
-        return queries.page(connection, query)
+        return pages.page(connection, query)
 
 
 def ids(rows: list[Row]) -> list[int]:
@@ -70,7 +69,7 @@ def test_rows_carry_their_values_in_the_stations_order(
 def test_an_empty_database(database: Database, settings: Settings) -> None:
     for text in ("", "order=asc", "endpoint=data", "cursor=before:5:5", "co2__gt=1"):
         assert page(database, ask(settings, text)) == HistoryPage([], None, None)
-    assert list(queries.rows_in_pages(database, ask(settings, "", CSV))) == []
+    assert list(pages.rows_in_pages(database, ask(settings, "", CSV))) == []
 
 
 def test_a_page_without_a_limit_is_a_mistake(database: Database, settings: Settings) -> None:
@@ -162,7 +161,7 @@ def test_a_page_beyond_the_end_leads_back(
 def newer(database: Database, query: Query) -> tuple[list[int], int]:
     assert query.newer_than is not None
     with database.reader.begin() as connection:
-        found = queries.newer(connection, query, query.newer_than)
+        found = pages.newer(connection, query, query.newer_than)
     return ids(found.rows), found.last_id
 
 
@@ -195,7 +194,7 @@ def test_an_id_beyond_the_end_leads_back_to_it(
 def test_one_answer_looks_through_a_bounded_part_of_the_log(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "NEWER_SPAN_ROWS", 10)
+    monkeypatch.setattr(pages, "NEWER_SPAN_ROWS", 10)
     with database.commit() as connection:
         connection.exec_driver_sql(INSERT, [row_of(pico(n, T + n)) for n in range(1, 26)])
     asked: list[tuple[list[int], int]] = []
@@ -211,13 +210,13 @@ def test_what_is_new_without_a_limit_is_a_mistake(database: Database, settings: 
         pytest.raises(ValueError, match="a page needs a limit"),
         database.reader.begin() as connection,
     ):
-        queries.newer(connection, ask(settings, "", CSV), 0)
+        pages.newer(connection, ask(settings, "", CSV), 0)
 
 
 def test_last_received(database: Database, writer: Writer) -> None:
     store(writer, pico(1, T + 5), pico(2, T), Reading("data3", T + 1, (1.0, 2.0, 3.0, 4.0)))
     with database.reader.begin() as connection:
-        assert queries.last_received(connection) == {
+        assert pages.last_received(connection) == {
             "data": T + 5,
             "data2": None,
             "data3": T + 1,
@@ -254,10 +253,10 @@ def test_a_download_has_every_row_once(
     expected: list[int],
 ) -> None:
     store(writer, *(pico(n, T + n) for n in range(1, 8)))
-    pages = list(queries.rows_in_pages(database, ask(settings, text, CSV), page_rows))
-    assert [row.id for rows in pages for row in rows] == expected
+    parts = list(pages.rows_in_pages(database, ask(settings, text, CSV), page_rows))
+    assert [row.id for rows in parts for row in rows] == expected
     if "limit" not in text:
-        assert all(1 <= len(rows) <= page_rows for rows in pages)
+        assert all(1 <= len(rows) <= page_rows for rows in parts)
 
 
 def test_a_download_holds_no_connection_between_two_pages(
@@ -267,9 +266,9 @@ def test_a_download_holds_no_connection_between_two_pages(
     opened: list[str] = []
     event.listen(database.reader, "checkout", lambda *_: opened.append("out"))
     event.listen(database.reader, "checkin", lambda *_: opened.append("in"))
-    for _ in queries.rows_in_pages(database, ask(settings, "", CSV), 2):
+    for _ in pages.rows_in_pages(database, ask(settings, "", CSV), 2):
         assert opened.count("out") == opened.count("in")
-    for _ in queries.rows_in_pages(database, ask(settings, "limit=4", CSV), 2):
+    for _ in pages.rows_in_pages(database, ask(settings, "limit=4", CSV), 2):
         assert opened.count("out") == opened.count("in")
     assert opened.count("out") == 4
 
@@ -389,7 +388,7 @@ def test_last_received_takes_one_step_into_the_index_for_each_station(
     database: Database, plans: list[list[str]]
 ) -> None:
     with database.reader.begin() as connection:
-        queries.last_received(connection)
+        pages.last_received(connection)
     searches = [step for step in plans[0] if "readings" in step]
     covering = INDEX.replace("USING INDEX", "USING COVERING INDEX")
     assert searches == [f"{covering} (endpoint=?)"] * 4
@@ -466,8 +465,8 @@ def test_a_download_is_the_reference(
 ) -> None:
     expected = [row.id for row in matching(reference.stored, asked)]
     query = question(reference, asked, CSV, order=order)
-    pages = queries.rows_in_pages(reference.database, query, page_rows)
-    found = [row.id for rows in pages for row in rows]
+    parts = pages.rows_in_pages(reference.database, query, page_rows)
+    found = [row.id for rows in parts for row in rows]
     assert found == (expected[::-1] if order == "desc" else expected)
 
 
