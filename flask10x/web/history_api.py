@@ -5,12 +5,11 @@ Contract, section 2; parameters, cursors and examples are in docs/en/reference/h
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import chain
 
-from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify, request, url_for
 from sqlalchemy import Connection
 
 from flask10x.database.cursors import Cursor
@@ -22,8 +21,7 @@ from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.times import LocalText, iso_text
-from flask10x.runtime.store import Store
-from flask10x.web import read_errors
+from flask10x.web import context, read_errors
 from flask10x.web.access import Pace
 from flask10x.web.limits import DOWNLOADS_MAX
 
@@ -32,7 +30,7 @@ blueprint = Blueprint("history", __name__)
 read_errors.register(blueprint)
 
 _pace = Pace()
-_places = threading.BoundedSemaphore(DOWNLOADS_MAX)
+_downloads = threading.BoundedSemaphore(DOWNLOADS_MAX)
 
 
 @blueprint.get("/history/json")
@@ -42,7 +40,7 @@ def as_json() -> Response:
     X-Last-Id is the id up to which the answer has seen the log: the next question's `since`.
     X-Searched-To stands on a page that is short because its search ended early.
     """
-    store, query = _store(), _asked(JSON)
+    store, query = context.store(), _query(JSON)
     with store.database.query() as connection:
         page, last = _page_or_newer(connection, query)
     text_of = LocalText(store.settings.zone)
@@ -59,7 +57,7 @@ def as_json() -> Response:
 @blueprint.get("/history.csv")
 def as_csv() -> Response:
     """Every row of the query, streamed, unless it has a limit."""
-    store, query = _store(), _asked(CSV)
+    store, query = context.store(), _query(CSV)
     rows = pages.rows_in_pages(store.database, query)
     chunks = formats.csv_chunks(query, rows, store.settings.zone)
     return _download(chunks, "text/csv; charset=utf-8", formats.file_name(query, ".csv"))
@@ -68,7 +66,7 @@ def as_csv() -> Response:
 @blueprint.get("/history.json")
 def as_json_file() -> Response:
     """The same rows as one array, streamed, as a file to keep."""
-    store, query = _store(), _asked(JSON_FILE)
+    store, query = context.store(), _query(JSON_FILE)
     rows = pages.rows_in_pages(store.database, query)
     chunks = formats.json_chunks(query, rows, store.settings.zone)
     return _download(chunks, "application/json", formats.file_name(query, ".json"))
@@ -77,21 +75,16 @@ def as_json_file() -> Response:
 @blueprint.get("/history/series")
 def as_series() -> Response:
     """The readings as lines of a chart (docs/en/reference/http-api.md)."""
-    store, query = _store(), _asked(SERIES)
+    store, query = context.store(), _query(SERIES)
     with store.database.query() as connection:
         chart = charts.chart(connection, query)
     body = formats.json_text(formats.chart_object(chart, store.settings.zone))
     return Response(body + "\n", mimetype="application/json")
 
 
-def _store() -> Store:
-    store: Store = current_app.extensions["flask10x"]
-    return store
-
-
-def _asked(view: View) -> Query:
+def _query(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
-    return parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
+    return parse_query(pairs, context.store().settings, context.now_ms(), view)
 
 
 def _links(query: Query, page: HistoryPage) -> str:
@@ -105,15 +98,15 @@ def _links(query: Query, page: HistoryPage) -> str:
 def _page_or_newer(connection: Connection, query: Query) -> tuple[HistoryPage, int]:
     """The rows asked for, and the id up to which the log was seen."""
     if query.newer_than is None:
-        patience_sec = pages.patience_sec(_store().settings)
+        patience_sec = pages.patience_sec(context.store().settings)
         return pages.page(connection, query, patience_sec), last_id(connection)
     newer = pages.newer(connection, query, query.newer_than)
     return HistoryPage(newer.rows, None, None), newer.last_id
 
 
 def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
-    if not _places.acquire(blocking=False):
-        return _no_place()
+    if not _downloads.acquire(blocking=False):
+        return _too_many()
     body = _body(chunks)
     # The first rows are read before the status goes out, so that a database that can't be read
     # is a 503 and not an empty file.
@@ -123,8 +116,8 @@ def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
     return answer
 
 
-def _no_place() -> Response:
-    more = _pace.turn("no place")
+def _too_many() -> Response:
+    more = _pace.turn("downloads")
     if more is not None:
         log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
     answer = jsonify(error="too many downloads at once")
@@ -134,21 +127,22 @@ def _no_place() -> Response:
 
 
 def _url(view: str, query: Query, cursor: Cursor | None = None, *, limit: bool = True) -> str:
-    path, asked = url_for(f"history.{view}"), query.query_string(cursor, limit=limit)
-    return f"{path}?{asked}" if asked else path
+    path, text = url_for(f"history.{view}"), query.query_string(cursor, limit=limit)
+    return f"{path}?{text}" if text else path
 
 
 def _body(chunks: Iterator[str]) -> Iterator[str]:
-    """Nothing, when the first chunk is there, then all chunks; gives the place back at its end.
+    """Nothing, when the first chunk is there, then all chunks.
 
-    Later errors are logged, and the server then closes without the body's end.
+    At its end another download may begin. Later errors are logged, and the server then closes
+    without the body's end.
     """
     try:
         first = next(chunks)
         yield ""
         yield from _to_the_end(chain([first], chunks))
     finally:
-        _places.release()
+        _downloads.release()
 
 
 def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:

@@ -2,11 +2,10 @@
 
 import json
 import shlex
-import time
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import Blueprint, current_app, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import last_id
@@ -19,7 +18,7 @@ from flask10x.history.query import Query
 from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
 from flask10x.readings.times import LocalText, iso_text, local_text
 from flask10x.runtime.store import Store
-from flask10x.web import preferences, read_errors
+from flask10x.web import context, preferences, read_errors
 from flask10x.web.cards import Card, cards
 from flask10x.web.ranges import QUICK, neighbours, quick_name, wider
 from flask10x.web.texts.captions import caption, problems
@@ -44,7 +43,7 @@ Pairs = list[tuple[str, str]]
 @blueprint.get("/history")
 def as_page() -> tuple[str, int]:
     """Cards, filters, charts and a page of the table; 400 with the form when the query is wrong."""
-    store, t, now_ms = _store(), preferences.texts(), time.time_ns() // 1_000_000
+    store, t, now_ms = context.store(), preferences.texts(), context.now_ms()
     given = list(request.args.items(multi=True))
     try:
         query = parse_query(given, store.settings, now_ms, HTML)
@@ -67,11 +66,6 @@ def _refused(store: Store, error: QueryError, t: Texts, now_ms: int) -> str:
         found = cards(connection, store)
     view = _top(found, t) | _form(None, error.details, t, now_ms) | _charts(t)
     return render_template("history.html", **view)
-
-
-def _store() -> Store:
-    store: Store = current_app.extensions["flask10x"]
-    return store
 
 
 # --- Addresses: this view with a change ------------------------------------------------------
@@ -114,7 +108,7 @@ def _top(found: list[Card], t: Texts) -> dict[str, object]:
 
 
 def _card(card: Card, t: Texts) -> dict[str, object]:
-    zone, at = _store().settings.zone, card.received_at
+    zone, at = context.store().settings.zone, card.received_at
     endpoint = card.station.endpoint
     chosen = request.args.getlist("endpoint") == [endpoint]
     kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
@@ -169,7 +163,7 @@ def _ranges(query: Query | None, now_ms: int) -> dict[str, object]:
     ]
     if query is None:
         return {"quick": quick}
-    zone = _store().settings.zone
+    zone = context.store().settings.zone
     earlier, later = neighbours(query.since, query.until, now_ms, zone)
     return {
         "quick": quick,
@@ -196,7 +190,7 @@ def _charts(t: Texts) -> dict[str, object]:
 def _table(
     query: Query, page: HistoryPage, newest: dict[str, int | None], t: Texts
 ) -> dict[str, object]:
-    text_of, columns = LocalText(_store().settings.zone), _columns(query, newest)
+    text_of, columns = LocalText(context.store().settings.zone), _columns(query, newest)
     return {
         "caption": caption(query, t),
         "reached": None if page.reached is None else text_of(page.reached),
@@ -248,7 +242,7 @@ def _live(query: Query, newest_id: int) -> dict[str, object]:
 
 
 def _empty(query: Query, newest: dict[str, int | None], t: Texts, now_ms: int) -> dict[str, object]:
-    zone = _store().settings.zone
+    zone = context.store().settings.zone
     times = {s: newest[s.endpoint] for s in query.stations}
     known = [at for at in times.values() if at is not None]
     # Where nothing has ever come in, no range holds more.

@@ -1,10 +1,9 @@
 """The doors for sensors: a POST route per station of the registry (contract, sections 1 and 2)."""
 
 import logging
-import time
 from contextlib import nullcontext
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings import json_body, parse
@@ -15,6 +14,7 @@ from flask10x.readings.stations import STATIONS, Station
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
+from flask10x.web import context
 from flask10x.web.limits import WHILE_WAITING
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,7 @@ Answer = tuple[Response, int]
 
 
 def _receive(station: Station) -> Answer:
-    store: Store = current_app.extensions["flask10x"]
-    received_at = time.time_ns() // 1_000_000
+    store, received_at = context.store(), context.now_ms()
     # Refused by its length alone: nobody waits for what will not be kept.
     if (request.content_length or 0) > BODY_MAX_BYTES:
         return _too_large(store, station, received_at)

@@ -1,9 +1,8 @@
 """Rejected readings as a page and as JSON (docs/en/explanation/rejected-readings.md)."""
 
 import json
-import time
 
-from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
@@ -14,9 +13,8 @@ from flask10x.readings.stations import BY_ENDPOINT, STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, RejectedPage, Selection
-from flask10x.runtime.store import Store
 from flask10x.system.logs import escape
-from flask10x.web import preferences, read_errors
+from flask10x.web import context, preferences, read_errors
 from flask10x.web.texts.captions import caption, problems
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
@@ -64,14 +62,9 @@ def as_page() -> tuple[str, int]:
     return render_template("rejected.html", **_form({}), **shown, urls=urls), 200
 
 
-def _store() -> Store:
-    store: Store = current_app.extensions["flask10x"]
-    return store
-
-
 def _asked(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
-    query = parse_query(pairs, _store().settings, time.time_ns() // 1_000_000, view)
+    query = parse_query(pairs, context.store().settings, context.now_ms(), view)
     errors = {one.name: NO_MEASUREMENTS for one in query.filters}
     errors |= {"measurement": NO_MEASUREMENTS} if query.measurements else {}
     errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
@@ -88,7 +81,7 @@ def _page(query: Query) -> RejectedPage:
         since_ms=query.since.ms if query.since else None,
         until_ms=query.until.ms if query.until else None,
     )
-    with _store().database.query() as connection:
+    with context.store().database.query() as connection:
         return rejected.page(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
 
 
@@ -101,7 +94,7 @@ def _as_object(kept: Kept) -> dict[str, object]:
     return {
         "id": kept.id,
         "endpoint": kept.endpoint,
-        "timestamp": local_text(kept.received_at, _store().settings.zone),
+        "timestamp": local_text(kept.received_at, context.store().settings.zone),
         "reasons": kept.reasons,
         "hint": kept.hint,
         "content_type": kept.media_type,
@@ -117,7 +110,7 @@ def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
     names = {m.path: t.column(m.column) for m in station.measurements} if station else {}
     return {
         "id": kept.id,
-        "time": local_text(kept.received_at, _store().settings.zone),
+        "time": local_text(kept.received_at, context.store().settings.zone),
         "endpoint": escape(kept.endpoint),
         "station": station and t.station(station),
         "reasons": [

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, render_template
+from flask import Blueprint, Response, jsonify, render_template
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import counters
@@ -16,13 +16,9 @@ from flask10x.readings.times import local_text
 from flask10x.recording import batch, rejected
 from flask10x.runtime.silence import inactive_sec
 from flask10x.runtime.store import Store
+from flask10x.web import context
 
 blueprint = Blueprint("status", __name__)
-
-
-def _store() -> Store:
-    store: Store = current_app.extensions["flask10x"]
-    return store
 
 
 @blueprint.get("/")
@@ -40,7 +36,7 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """200 when readings can be stored, else 503 with every reason."""
-    store = _store()
+    store = context.store()
     waited = {"queue_oldest_seconds": _oldest_sec(store)}
     if reasons := _obstacles(store):
         return jsonify(status="not ready", reasons=reasons, **waited), 503
@@ -76,7 +72,7 @@ def _unwritable(store: Store) -> list[str]:
 @blueprint.get("/metrics")
 def metrics() -> tuple[Response, int]:
     """The same numbers from every worker: they come from the database and the shared gauges."""
-    store = _store()
+    store = context.store()
     try:
         with store.database.reader.begin() as connection:
             last = pages.last_received(connection)
@@ -105,7 +101,7 @@ def _oldest_sec(store: Store) -> float | None:
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
     """What `metrics` has no key for: refused readings, and warnings of each field."""
-    store = _store()
+    store = context.store()
     try:
         with store.database.reader.begin() as connection:
             answer = {
