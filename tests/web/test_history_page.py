@@ -3,10 +3,13 @@
 import json
 import re
 import shlex
+from dataclasses import is_dataclass
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from jinja2 import Undefined
 
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
@@ -338,3 +341,20 @@ def test_a_station_without_a_text_is_called_by_its_label(
     writer.submit(Reading("data2", NINE, (650.0, 26.5, 48.0, 996.5, 5419.0)))
     writer.step()
     assert body_rows(client.get("/history").text)[0][1] == "Bedroom (MH-Z19, BME680)"
+
+
+class Unmodelled(Undefined):
+    """Raises for an attribute that a part of the model does not have."""
+
+    def __init__(self, hint: str | None = None, obj: Any = None, *more: Any, **named: Any) -> None:
+        super().__init__(hint, obj, *more, **named)
+        assert not is_dataclass(obj), self._undefined_message
+
+
+@pytest.mark.usefixtures("four")
+@pytest.mark.parametrize(
+    "query", ["", "limit=1&co2__lt=700", "from=2000-01-01&to=2000-01-02", "x=1"]
+)
+def test_templates_name_only_what_the_model_has(client: FlaskClient, query: str) -> None:
+    client.application.jinja_env.undefined = Unmodelled
+    assert client.get(f"/history?{query}").status_code == (400 if query == "x=1" else 200)

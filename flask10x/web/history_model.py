@@ -1,0 +1,185 @@
+"""What the templates of the history page show, and nothing that they would have to work out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from werkzeug.datastructures import MultiDict
+
+from flask10x.history.operators import Operator
+from flask10x.readings.stations import Station
+from flask10x.web.cards import State, Value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Age:
+    """How long ago a station was heard."""
+
+    kind: str
+    """Which texts say it: `age` or `silent`."""
+    seconds: int
+    text: str
+    iso: str | None
+    """When its newest reading was received; None while that is not stored yet."""
+    time: str | None
+    """The same for people."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StationCard:
+    """A station's card."""
+
+    station: Station
+    name: str
+    url: str
+    """This page with only the station, or with all of them again."""
+    chosen: bool
+    state: State
+    age: Age | None
+    values: tuple[Value, ...]
+    missing: str
+    """The names of the measurements that its newest reading lacks; empty for none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A measurement of the form and of the table."""
+
+    name: str
+    """As the query string calls it."""
+    label: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuickRange:
+    """A range of time to choose; `name` is a key of `ranges.QUICK`."""
+
+    name: str
+    url: str
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranges:
+    """The ranges of time to choose, and the addresses of the neighbours of this one."""
+
+    quick: list[QuickRange]
+    earlier: str | None = None
+    later: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """The filters: the parameters as they came, and what is wrong with them."""
+
+    args: MultiDict[str, str]
+    problems: Mapping[str, Mapping[str, str | None]]
+    """What a parameter is called, and the reason, by the parameter."""
+    stations: Sequence[Station]
+    columns: list[Column]
+    operators: list[Operator]
+    page_rows: int
+    """How many rows a page has without `limit`."""
+    conditions: int
+    """How many conditions on values are set."""
+    open: bool
+    """Whether something is set or wrong that a closed form would hide."""
+    conditions_open: bool
+    ranges: Ranges
+    rejected_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChartArea:
+    """What the scripts draw, and where they get it."""
+
+    made: bool
+    """Whether the chart library is there."""
+    url: str
+    texts: str
+    """Names and texts of the scripts, as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableRow:
+    """A reading; a cell for each column of the table."""
+
+    time: str
+    station: str
+    cells: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableLinks:
+    """The neighbouring pages, where there are any, and the same rows as files."""
+
+    next: str | None
+    prev: str | None
+    start: str | None
+    csv: str
+    excel: str
+    json: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Updates:
+    """Where to ask for readings that were stored after an id."""
+
+    url: str
+    last_id: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastReading:
+    """A station and when its newest reading was received; None when it has none."""
+
+    station: str
+    time: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WiderRange:
+    """A longer range that has readings; `name` is a key of `ranges.QUICK`."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoRows:
+    """What helps on a page without rows."""
+
+    last: list[LastReading]
+    wider: WiderRange | None
+    unfiltered_url: str | None
+    trial: str | None
+    """The command that sends a first reading, where none has ever come in."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadingsTable:
+    """A page of readings."""
+
+    caption: str
+    reached: str | None
+    """How far a search that ended early has looked."""
+    oldest_first: bool
+    columns: list[Column]
+    rows: list[TableRow]
+    links: TableLinks
+    curl: str
+    updates: Updates | None
+    """None on a page that newer readings don't belong on."""
+    no_rows: NoRows | None
+    """None when there are rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryModel:
+    """The whole page."""
+
+    cards: list[StationCard]
+    form: Form
+    charts: ChartArea
+    table: ReadingsTable | None
+    """None when the query was wrong."""
