@@ -54,6 +54,29 @@ def test_without_a_choice_the_systems_colours_are_taken(browser: Browser) -> Non
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+# Whether the canvas has a pixel of the colour.
+HAS = """
+const canvas = document.querySelector(".chart canvas");
+const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+const [red, green, blue] = arguments[0];
+for (let i = 0; i < data.length; i += 4)
+  if (data[i] === red && data[i + 1] === green && data[i + 2] === blue) return true;
+return false;
+"""
+
+
+def test_charts_take_the_systems_colours_and_change_with_them(browser: Browser) -> None:
+    browser.open("/history?from=-24h&endpoint=data2&measurement=co2", charts=1)
+    # The second colour of the series, for the second station.
+    for scheme, colour in (("dark", [0xF5, 0xA3, 0x5C]), ("light", [0xB8, 0x4A, 0x00])):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        browser.wait(lambda: browser.script(HAS, colour), scheme)  # noqa: B023
+        sign = browser.attribute(".chart .keys line", "outerHTML")
+        assert f'stroke="rgb({colour[0]}, {colour[1]}, {colour[2]})"' in sign
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 @pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("path", [*PAGES, "/history?co2__gte=1"])
 def test_a_phone_never_scrolls_sideways(browser: Browser, path: str, language: str) -> None:

@@ -135,8 +135,7 @@ export class Plot {
 
   #options(width, height) {
     const { styles } = this;
-    const css = getComputedStyle(document.documentElement);
-    const [text, line] = ["--quiet", "--line"].map((name) => css.getPropertyValue(name).trim());
+    const [text, line] = ["--quiet", "--line"].map(colourOf);
     const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     return {
       width,
@@ -241,15 +240,24 @@ function roomy(_, low, high) {
   return [low - margin, high + margin];
 }
 
+/** The colour that a variable of the style sheet stands for now. Read by its name it is still `light-dark(…)`,
+ * which a canvas does not know; as the colour of an element it is one of the two. */
+function colourOf(variable) {
+  const element = document.body.appendChild(document.createElement("span"));
+  element.style.color = `var(${variable})`;
+  const { color } = getComputedStyle(element);
+  element.remove();
+  return color;
+}
+
 /** A station has its colour in every chart of the page; dashes tell the lines of one chart apart. */
 export function stylesOf(group, stations) {
-  const css = getComputedStyle(document.documentElement);
   const taken = new Set();
   return group.map((series, line) => {
     let place = stations.indexOf(series.endpoint);
     while (taken.has(place) && place < DASHES.length - 1) place += 1;
     taken.add(place);
-    const colour = css.getPropertyValue(`--series-${(place % DASHES.length) + 1}`).trim();
+    const colour = colourOf(`--series-${(place % DASHES.length) + 1}`);
     return { colour, dash: DASHES[line % DASHES.length], band: `color-mix(in srgb, ${colour} 20%, transparent)` };
   });
 }
