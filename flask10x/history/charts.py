@@ -91,12 +91,12 @@ def chart(connection: Connection, query: Query) -> Chart:
     branches, filters, values = statement_key(query)
     count, lines = 0, []
     for branch in branches:
-        wanted = LineRequest(branch, filters, values)
-        own = _lines(connection, query, wanted.station, window)
+        request = LineRequest(branch, filters, values)
+        own = _lines(connection, query, request.station, window)
         if rolled_up is None:
-            count += _add_readings(connection, wanted, window, own)
+            count += _add_readings(connection, request, window, own)
         else:
-            count += _add_rollups(connection, wanted, window, own, rolled_up)
+            count += _add_rollups(connection, request, window, own, rolled_up)
         lines += [line for line in own if line.buckets]
     return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)
 
@@ -133,15 +133,15 @@ def _interval_ms(connection: Connection, station: Station, window: Window) -> in
 
 
 def _add_readings(
-    connection: Connection, wanted: LineRequest, window: Window, lines: Sequence[Line]
+    connection: Connection, request: LineRequest, window: Window, lines: Sequence[Line]
 ) -> int:
     """Add the station's readings of the window to the lines; how many there are."""
-    return sum(_read(connection, wanted, lines, ends, window) for ends in window.pieces())
+    return sum(_read(connection, request, lines, ends, window) for ends in window.pieces())
 
 
 def _add_rollups(
     connection: Connection,
-    wanted: LineRequest,
+    request: LineRequest,
     window: Window,
     lines: Sequence[Line],
     rolled_up: int,
@@ -153,20 +153,20 @@ def _add_rollups(
     """
     first, end = -(-window.first_ms // HOUR_MS), (window.last_ms + 1) // HOUR_MS
     if first >= end:
-        return _add_readings(connection, wanted, window, lines)
+        return _add_readings(connection, request, window, lines)
     whole = (first * HOUR_MS, end * HOUR_MS - 1)
     broken = ((window.first_ms, whole[0] - 1), (whole[1] + 1, window.last_ms))
     count = sum(
-        _read(connection, wanted, lines, ends, window) for ends in broken if ends[0] <= ends[1]
+        _read(connection, request, lines, ends, window) for ends in broken if ends[0] <= ends[1]
     )
-    count += _read(connection, wanted, lines, whole, window, after=rolled_up)
+    count += _read(connection, request, lines, whole, window, after=rolled_up)
     counts = [_read_rollups(connection, line, first, end, window) for line in lines]
     return count + counts[0]
 
 
 def _read(
     connection: Connection,
-    wanted: LineRequest,
+    request: LineRequest,
     lines: Sequence[Line],
     ends: tuple[int, int],
     window: Window,
@@ -174,11 +174,11 @@ def _read(
 ) -> int:
     """Add the readings between the ends, or only those stored after an id."""
     columns = tuple(line.measurement.column for line in lines)
-    statement = _sums(wanted.branch, columns, wanted.filters, after is not None)
+    statement = _sums(request.branch, columns, request.filters, after is not None)
     parameters = {"low_ms": ends[0], "high_ms": ends[1], "bucket_ms": window.bucket_ms}
     parameters |= {} if after is None else {"after_id": after}
     count = 0
-    for number, rows, *sums in connection.execute(statement, wanted.values | parameters):
+    for number, rows, *sums in connection.execute(statement, request.values | parameters):
         count += rows
         for line, part in zip(lines, _in_fours(sums), strict=True):
             if part[0]:

@@ -135,7 +135,7 @@ def rows_in_pages(
     while True:
         until_sec = time.monotonic() + SEARCH_SEC
         with database.query(DOWNLOAD_TIMES) as connection:
-            rows, place = _fetch(
+            rows, cursor = _fetch(
                 connection,
                 query,
                 list(cursors.values()),
@@ -146,10 +146,10 @@ def rows_in_pages(
         if rows:
             yield rows
         if len(rows) == page_rows:
-            place = _at(side, rows[-1])
-        if place is None:
+            cursor = _at(side, rows[-1])
+        if cursor is None:
             return
-        cursors[side] = place
+        cursors[side] = cursor
 
 
 def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
@@ -223,7 +223,7 @@ def _fetch(
     if not branches:
         return [], None
     of_side = {cursor.side: cursor for cursor in cursors}
-    wanted = RowRequest(
+    request = RowRequest(
         branches=branches,
         filters=filters,
         values=values,
@@ -232,7 +232,7 @@ def _fetch(
         rows=rows,
         newest_first=newest_first,
     )
-    found = search.find(connection, wanted, until_sec)
+    found = search.find(connection, request, until_sec)
     return _rows(found.records, branches), found.reached
 
 

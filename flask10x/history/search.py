@@ -85,45 +85,45 @@ class Found:
     """From where the search has to go on when it ended early; None when nothing is left out."""
 
 
-def find(connection: Connection, wanted: RowRequest, until_sec: float = math.inf) -> Found:
-    """The rows wanted, all from one snapshot if `connection` has one.
+def find(connection: Connection, request: RowRequest, until_sec: float = math.inf) -> Found:
+    """The rows of the request, all from one snapshot if `connection` has one.
 
     Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
     looked through each time.
     """
-    shape = wanted.shape
-    if _is_short(wanted) or not hour_statements.can_narrow(shape):
-        return Found(_records(connection, page_statement(shape), wanted), None)
+    shape = request.shape
+    if _is_short(request) or not hour_statements.can_narrow(shape):
+        return Found(_records(connection, page_statement(shape), request), None)
     end, position = last_id(connection), rollups.position(connection)
     if end - position > MOST_ROWS_BEHIND:
-        return Found(_records(connection, page_statement(shape), wanted), None)
-    wanted = replace(wanted, values=wanted.values | {"position": position})
+        return Found(_records(connection, page_statement(shape), request), None)
+    request = replace(request, values=request.values | {"position": position})
     later: list[Any] = []
     if end > position:
-        later = _records(connection, hour_statements.later_statement(shape), wanted)
-    if len(later) == wanted.rows:
-        wanted = _up_to(wanted, later[-1])
-    rolled_up, reached = _of_hours(connection, wanted, until_sec)
-    both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=wanted.newest_first)
-    return Found(both[: wanted.rows], reached if len(both) < wanted.rows else None)
+        later = _records(connection, hour_statements.later_statement(shape), request)
+    if len(later) == request.rows:
+        request = _up_to(request, later[-1])
+    rolled_up, reached = _of_hours(connection, request, until_sec)
+    both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=request.newest_first)
+    return Found(both[: request.rows], reached if len(both) < request.rows else None)
 
 
-def _is_short(wanted: RowRequest) -> bool:
+def _is_short(request: RowRequest) -> bool:
     """Whether reading the window costs less than asking where to read."""
-    first, last = ms_of(wanted.low), ms_of(wanted.high)
+    first, last = ms_of(request.low), ms_of(request.high)
     return first is not None and last is not None and last - first < HOUR_MS // 2
 
 
-def _records(connection: Connection, statement: Statement, wanted: RowRequest) -> list[Any]:
-    return list(connection.execute(statement, wanted.bound))
+def _records(connection: Connection, statement: Statement, request: RowRequest) -> list[Any]:
+    return list(connection.execute(statement, request.bound))
 
 
-def _up_to(wanted: RowRequest, record: Any) -> RowRequest:
-    """What lies beyond the record is not wanted any more."""
+def _up_to(request: RowRequest, record: Any) -> RowRequest:
+    """What lies beyond the record is not read any more."""
     at, number = _PLACE(record)
-    if wanted.newest_first:
-        return replace(wanted, low=Cursor("after", at, number))
-    return replace(wanted, high=Cursor("before", at, number))
+    if request.newest_first:
+        return replace(request, low=Cursor("after", at, number))
+    return replace(request, high=Cursor("before", at, number))
 
 
 def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
@@ -135,13 +135,13 @@ def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
 
 
 def _of_hours(
-    connection: Connection, wanted: RowRequest, until_sec: float
+    connection: Connection, request: RowRequest, until_sec: float
 ) -> tuple[list[Any], Cursor | None]:
     """The rows of rolled-up hours, and how far it got when it did not get to the end."""
-    shape, bound = wanted.shape, wanted.bound
+    shape, bound = request.shape, request.bound
     hours_statement = hour_statements.hours_statement(shape)
     rows_statement = hour_statements.rows_statement(shape)
-    hours = _hours(connection, wanted)
+    hours = _hours(connection, request)
     found: list[Any] = []
     size = FIRST_LOOK_HOURS
     while hours:
@@ -154,27 +154,27 @@ def _of_hours(
         else:
             size *= LOOK_FACTOR
         if possible:
-            rest = {"rows": wanted.rows - len(found)}
-            found += connection.execute(rows_statement, bound | _listed(wanted, possible) | rest)
+            rest = {"rows": request.rows - len(found)}
+            found += connection.execute(rows_statement, bound | _listed(request, possible) | rest)
         hours = hours[len(piece) :]
-        if len(found) == wanted.rows:
+        if len(found) == request.rows:
             break
         if hours and time.monotonic() >= until_sec:
             return found, _start_of(hours)
     return found, None
 
 
-def _listed(wanted: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
+def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
     """The hours that `hour_statements.rows_statement` reads of each station.
 
     The last hour is every station's, for it may have been cut off before the pair of another one.
     """
-    hours = {station.endpoint: {possible[-1].hour} for station, _ in wanted.branches}
+    hours = {station.endpoint: {possible[-1].hour} for station, _ in request.branches}
     for endpoint, hour in possible:
         hours[endpoint].add(hour)
     return {
         hour_statements.hours_name(station): json.dumps([*hours[station.endpoint]])
-        for station, _ in wanted.branches
+        for station, _ in request.branches
     }
 
 
@@ -186,16 +186,16 @@ def _start_of(hours: range) -> Cursor:
     return Cursor("before", (hours[0] + 1) * HOUR_MS - 1, MAX_CURSOR_ID)
 
 
-def _hours(connection: Connection, wanted: RowRequest) -> range:
+def _hours(connection: Connection, request: RowRequest) -> range:
     """The hours of the window that the stations have readings in or between, as the page goes."""
-    times = [ms for ms in connection.execute(_ends(wanted.branches)).one() if ms is not None]
+    times = [ms for ms in connection.execute(_ends(request.branches)).one() if ms is not None]
     if not times:
         return range(0)
-    low_ms, high_ms = ms_of(wanted.low), ms_of(wanted.high)
+    low_ms, high_ms = ms_of(request.low), ms_of(request.high)
     first_ms = min(times) if low_ms is None else max(low_ms, min(times))
     last_ms = max(times) if high_ms is None else min(high_ms, max(times))
     hours = range(first_ms // HOUR_MS, last_ms // HOUR_MS + 1)
-    return hours[::-1] if wanted.newest_first else hours
+    return hours[::-1] if request.newest_first else hours
 
 
 @lru_cache(maxsize=256)

@@ -17,7 +17,15 @@ from flask10x.history.charts import Chart
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
-from tests.support.reference import ASKED, COLUMNS_OF, Reference, T, matching, question, stored_in
+from tests.support.reference import (
+    COLUMNS_OF,
+    PARAMETERS,
+    Reference,
+    T,
+    matching,
+    question,
+    stored_in,
+)
 from tests.support.rows import execute, pico
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
@@ -113,8 +121,8 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
 
 @pytest.mark.usefixtures("bedroom")
 def test_a_range_without_ends_is_the_one_of_the_readings_that_match(client: FlaskClient) -> None:
-    def ends(asked: str) -> tuple[int, int]:
-        answer = client.get(f"/history/series?{asked}").get_json()
+    def ends(parameters: str) -> tuple[int, int]:
+        answer = client.get(f"/history/series?{parameters}").get_json()
         return ((answer["from_ms"] - NINE) // MINUTE, (answer["to_ms"] - NINE) // MINUTE)
 
     assert ends("") == (0, 6)
@@ -205,38 +213,38 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
 
 
 def expected(
-    reference: Reference, asked: dict[str, Any], found: Chart
+    reference: Reference, parameters: dict[str, Any], found: Chart
 ) -> dict[tuple[str, str], dict[int, list[float]]]:
     """The values of each line in the order of storage, by the number of their bucket."""
     lines: dict[tuple[str, str], dict[int, list[float]]] = {}
     assert found.window
-    for row in matching(reference.stored, asked):
+    for row in matching(reference.stored, parameters):
         number = row.received_at // found.window.bucket_ms
         for column in COLUMNS_OF[row.endpoint]:
             value = row.cells[column]
-            if value is not None and column in asked.get("measurement", [column]):
+            if value is not None and column in parameters.get("measurement", [column]):
                 line = lines.setdefault((row.endpoint, column), {})
                 line.setdefault(number, []).append(value)
     return lines
 
 
-@given(ASKED, st.sampled_from([None, 2, 3, 7, 600]))
+@given(PARAMETERS, st.sampled_from([None, 2, 3, 7, 600]))
 def test_a_chart_is_the_reference(
-    reference: Reference, asked: dict[str, Any], buckets: int | None
+    reference: Reference, parameters: dict[str, Any], buckets: int | None
 ) -> None:
-    query = question(reference, asked, SERIES, buckets=buckets)
+    query = question(reference, parameters, SERIES, buckets=buckets)
     with reference.database.reader.begin() as connection:
         found = charts.chart(connection, query)
-    rows = matching(reference.stored, asked)
+    rows = matching(reference.stored, parameters)
     assert found.readings == len(rows)
     if found.window is None:
         assert (rows, found.lines) == ([], [])
         return
-    if "from" not in asked and rows:
+    if "from" not in parameters and rows:
         assert found.window.first_ms == rows[0].received_at
-    if "to" not in asked and rows:
+    if "to" not in parameters and rows:
         assert found.window.last_ms == rows[-1].received_at
-    lines = expected(reference, asked, found)
+    lines = expected(reference, parameters, found)
     assert {(x.station.endpoint, x.measurement.column) for x in found.lines} == set(lines)
     for line in found.lines:
         values = lines[line.station.endpoint, line.measurement.column]

@@ -146,7 +146,7 @@ def inside(rows: list[Stored], window: Window) -> list[Stored]:
 def test_all_pages_together_are_the_reference(
     reference: Reference,
     monkeypatch: pytest.MonkeyPatch,
-    asked: dict[str, Any],
+    parameters: dict[str, Any],
     window: Window,
     order: str | None,
     limit: int,
@@ -155,8 +155,8 @@ def test_all_pages_together_are_the_reference(
 ) -> None:
     monkeypatch.setattr(search, "FIRST_LOOK_HOURS", sizes[0])
     monkeypatch.setattr(search, "PIECE_HOURS", sizes[1])
-    expected = [row.id for row in inside(matching(reference.stored, asked), window)]
-    first = question(reference, asked, JSON, order=order, limit=limit)
+    expected = [row.id for row in inside(matching(reference.stored, parameters), window)]
+    first = question(reference, parameters, JSON, order=order, limit=limit)
     first = replace(first, since=bound(window[0]), until=bound(window[1]))
     last = page(reference.database, first, search_sec)
     forward = [last]
@@ -180,14 +180,19 @@ def test_all_pages_together_are_the_reference(
 
 @given(questions(), WINDOWS, st.sampled_from(["before", "after"]), PLACES, st.integers(0, COUNT))
 def test_any_cursor_splits_the_reference(
-    reference: Reference, asked: dict[str, Any], window: Window, side: Any, ms: int, number: int
+    reference: Reference,
+    parameters: dict[str, Any],
+    window: Window,
+    side: Any,
+    ms: int,
+    number: int,
 ) -> None:
-    rows = inside(matching(reference.stored, asked), window)
+    rows = inside(matching(reference.stored, parameters), window)
     if side == "before":
         expected = [row.id for row in rows if row.place < (ms, number)][-5:]
     else:
         expected = [row.id for row in rows if row.place > (ms, number)][:5]
-    query = question(reference, asked, JSON, order="asc", limit=5)
+    query = question(reference, parameters, JSON, order="asc", limit=5)
     query = replace(query, since=bound(window[0]), until=bound(window[1]))
     query = replace(query, cursor=Cursor(side, ms, number))
     assert [row.id for row in page(reference.database, query).rows] == expected
@@ -198,15 +203,15 @@ def test_any_cursor_splits_the_reference(
 def test_a_download_is_the_reference(
     reference: Reference,
     monkeypatch: pytest.MonkeyPatch,
-    asked: dict[str, Any],
+    parameters: dict[str, Any],
     order: str | None,
     page_rows: int,
     search_sec: float,
 ) -> None:
     monkeypatch.setattr(pages, "SEARCH_SEC", search_sec)
     monkeypatch.setattr(search, "PIECE_HOURS", 2)
-    expected = [row.id for row in matching(reference.stored, asked)]
-    query = question(reference, asked, CSV, order=order)
+    expected = [row.id for row in matching(reference.stored, parameters)]
+    query = question(reference, parameters, CSV, order=order)
     found = pages.rows_in_pages(reference.database, query, page_rows)
     flat = [row.id for rows in found for row in rows]
     assert flat == (expected[::-1] if order == "desc" else expected)
@@ -336,8 +341,8 @@ def test_nothing_is_sorted_and_every_step_is_a_range_of_a_key(
             plan = cursor.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
             found.update(re.sub("_[0-9]+ ", " ", detail) for *_numbers, detail in plan)
 
-    asked = ("temperature__gt=5", "incomplete=1", "humidity__lt=15&temperature__gt=7&incomplete=1")
-    for text in asked:
+    texts = ("temperature__gt=5", "incomplete=1", "humidity__lt=15&temperature__gt=7&incomplete=1")
+    for text in texts:
         for order in ("asc", "desc"):
             assert ids(database, settings, f"{text}&order={order}&cursor=after:0:0")
     steps = {detail for detail in found if detail.startswith(("SEARCH", "USE TEMP"))}

@@ -20,7 +20,7 @@ from flask10x.history.parameters import CSV, JSON, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
-from tests.support.reference import ASKED, ORDERS, Reference, T, matching, question, stored_in
+from tests.support.reference import ORDERS, PARAMETERS, Reference, T, matching, question, stored_in
 from tests.support.rows import pico
 
 
@@ -197,12 +197,12 @@ def test_one_answer_looks_through_a_bounded_part_of_the_log(
     monkeypatch.setattr(pages, "NEWER_SPAN_ROWS", 10)
     with database.commit() as connection:
         connection.exec_driver_sql(INSERT, [row_of(pico(n, T + n)) for n in range(1, 26)])
-    asked: list[tuple[list[int], int]] = []
+    answers: list[tuple[list[int], int]] = []
     since = 0
-    while not asked or asked[-1][1] != since:
-        since = asked[-1][1] if asked else 0
-        asked.append(newer(database, ask(settings, f"since={since}&pressure__gte=24")))
-    assert asked == [([], 10), ([], 20), ([24, 25], 25), ([], 25)]
+    while not answers or answers[-1][1] != since:
+        since = answers[-1][1] if answers else 0
+        answers.append(newer(database, ask(settings, f"since={since}&pressure__gte=24")))
+    assert answers == [([], 10), ([], 20), ([24, 25], 25), ([], 25)]
 
 
 def test_what_is_new_without_a_limit_is_a_mistake(database: Database, settings: Settings) -> None:
@@ -320,7 +320,7 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
     text: str,
     limits: str,
 ) -> None:
-    # No part of the window is left out; tests/test_zones.py is about those.
+    # No part of the window is left out; test_hour_statements.py is about those.
     monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
     page(database, ask(settings, text))
     steps = next(plan for plan in plans if "readings" in " ".join(plan))
@@ -403,16 +403,16 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
         yield found
 
 
-@given(ASKED, ORDERS, st.integers(1, 50))
+@given(PARAMETERS, ORDERS, st.integers(1, 50))
 def test_all_pages_together_are_the_reference(
-    reference: Reference, asked: dict[str, Any], order: str | None, limit: int
+    reference: Reference, parameters: dict[str, Any], order: str | None, limit: int
 ) -> None:
-    expected = [row.id for row in matching(reference.stored, asked)]
+    expected = [row.id for row in matching(reference.stored, parameters)]
     forward: list[list[int]] = []
     cursor: Cursor | None = None
     last: HistoryPage | None = None
     while last is None or cursor:
-        query = question(reference, asked, JSON, order=order, limit=limit, cursor=cursor)
+        query = question(reference, parameters, JSON, order=order, limit=limit, cursor=cursor)
         last = page(reference.database, query)
         forward.append(ids(last.rows))
         cursor = last.next
@@ -423,14 +423,14 @@ def test_all_pages_together_are_the_reference(
     assert all(len(rows) == limit for rows in forward[:-1])
     backward = [ids(last.rows)]
     while last.prev:
-        query = question(reference, asked, JSON, order=order, limit=limit, cursor=last.prev)
+        query = question(reference, parameters, JSON, order=order, limit=limit, cursor=last.prev)
         last = page(reference.database, query)
         backward.append(ids(last.rows))
     assert backward[::-1] == forward
 
 
 @given(
-    ASKED,
+    PARAMETERS,
     ORDERS,
     st.integers(1, 50),
     st.sampled_from(["before", "after"]),
@@ -439,7 +439,7 @@ def test_all_pages_together_are_the_reference(
 )
 def test_any_cursor_splits_the_reference(
     reference: Reference,
-    asked: dict[str, Any],
+    parameters: dict[str, Any],
     order: str | None,
     limit: int,
     side: str,
@@ -447,40 +447,40 @@ def test_any_cursor_splits_the_reference(
     number: int,
 ) -> None:
     place = (T + 1000 * second, number)
-    rows = matching(reference.stored, asked)
+    rows = matching(reference.stored, parameters)
     if side == "before":
         rows = [row for row in rows if row.place < place][-limit:]
     else:
         rows = [row for row in rows if row.place > place][:limit]
     expected = [row.id for row in rows]
     cursor = f"{side}:{place[0]}:{place[1]}"
-    query = question(reference, asked, JSON, order=order, limit=limit, cursor=cursor)
+    query = question(reference, parameters, JSON, order=order, limit=limit, cursor=cursor)
     found = ids(page(reference.database, query).rows)
     assert found == (expected[::-1] if order == "desc" else expected)
 
 
-@given(ASKED, ORDERS, st.integers(1, 50))
+@given(PARAMETERS, ORDERS, st.integers(1, 50))
 def test_a_download_is_the_reference(
-    reference: Reference, asked: dict[str, Any], order: str | None, page_rows: int
+    reference: Reference, parameters: dict[str, Any], order: str | None, page_rows: int
 ) -> None:
-    expected = [row.id for row in matching(reference.stored, asked)]
-    query = question(reference, asked, CSV, order=order)
+    expected = [row.id for row in matching(reference.stored, parameters)]
+    query = question(reference, parameters, CSV, order=order)
     parts = pages.rows_in_pages(reference.database, query, page_rows)
     found = [row.id for rows in parts for row in rows]
     assert found == (expected[::-1] if order == "desc" else expected)
 
 
-@given(ASKED, st.integers(1, 50), st.integers(0, 121))
+@given(PARAMETERS, st.integers(1, 50), st.integers(0, 121))
 def test_what_is_new_is_the_reference(
-    reference: Reference, asked: dict[str, Any], limit: int, since: int
+    reference: Reference, parameters: dict[str, Any], limit: int, since: int
 ) -> None:
-    rows = sorted(matching(reference.stored, asked), key=lambda row: row.id)
+    rows = sorted(matching(reference.stored, parameters), key=lambda row: row.id)
     expected = [row.id for row in rows if row.id > since]
     found: list[int] = []
     last = -1
     while last != since:
         last = since
-        query = question(reference, asked, JSON, limit=limit, since=since)
+        query = question(reference, parameters, JSON, limit=limit, since=since)
         some, since = newer(reference.database, query)
         assert len(some) <= limit
         found += some

@@ -124,15 +124,15 @@ def is_incomplete(row: Stored, chosen: list[str]) -> bool:
     )
 
 
-def matching(stored: list[Stored], asked: dict[str, Any]) -> list[Stored]:
+def matching(stored: list[Stored], parameters: dict[str, Any]) -> list[Stored]:
     """The rows that the parameters ask for, in the order (received_at, id)."""
     rows = sorted(stored, key=lambda row: row.place)
-    chosen = asked.get("measurement", [])
+    chosen = parameters.get("measurement", [])
     if chosen:
         rows = [row for row in rows if set(chosen) & set(row.cells)]
-    if "incomplete" in asked:
+    if "incomplete" in parameters:
         rows = [row for row in rows if is_incomplete(row, chosen)]
-    for name, value in asked.items():
+    for name, value in parameters.items():
         if name == "endpoint":
             rows = [row for row in rows if row.endpoint in value]
         elif name == "from":
@@ -144,19 +144,21 @@ def matching(stored: list[Stored], asked: dict[str, Any]) -> list[Stored]:
     return rows
 
 
-def pairs_of(asked: dict[str, Any]) -> list[tuple[str, str]]:
-    pairs = [(name, one) for name in ("endpoint", "measurement") for one in asked.get(name, [])]
-    if "incomplete" in asked:
+def pairs_of(parameters: dict[str, Any]) -> list[tuple[str, str]]:
+    pairs = [
+        (name, one) for name in ("endpoint", "measurement") for one in parameters.get(name, [])
+    ]
+    if "incomplete" in parameters:
         pairs.append(("incomplete", "1"))
     for name in ("from", "to"):
-        if name in asked:
+        if name in parameters:
             # T is 2025-08-24 10:46:40 in Tokyo.
-            pairs.append((name, f"2025-08-24 10:46:{40 + asked[name]:02d}"))
-    return pairs + [(name, value) for name, value in asked.items() if "__" in name]
+            pairs.append((name, f"2025-08-24 10:46:{40 + parameters[name]:02d}"))
+    return pairs + [(name, value) for name, value in parameters.items() if "__" in name]
 
 
-def no_later_than(asked: dict[str, Any]) -> bool:
-    return int(asked.get("from", 0)) <= int(asked.get("to", 99))
+def no_later_than(parameters: dict[str, Any]) -> bool:
+    return int(parameters.get("from", 0)) <= int(parameters.get("to", 99))
 
 
 NUMBERS = st.sampled_from(["-1", "0", "1", "2.5", "2", "99"])
@@ -181,10 +183,10 @@ OPTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "gas_resistance__isnull": st.sampled_from(["0", "1"]),
     },
 )
-ASKED = OPTIONS.filter(no_later_than)
+PARAMETERS = OPTIONS.filter(no_later_than)
 ORDERS = st.sampled_from([None, "asc", "desc"])
 
 
-def question(reference: Reference, asked: dict[str, Any], view: View, **more: object) -> Query:
+def question(reference: Reference, parameters: dict[str, Any], view: View, **more: object) -> Query:
     extra = [(name, str(value)) for name, value in more.items() if value is not None]
-    return parse_query(pairs_of(asked) + extra, reference.settings, T, view)
+    return parse_query(pairs_of(parameters) + extra, reference.settings, T, view)

@@ -178,14 +178,14 @@ def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
 
 @pytest.mark.usefixtures("four")
 def test_the_downloads_hold_exactly_what_is_filtered(client: FlaskClient) -> None:
-    asked = "endpoint=data2&measurement=co2&temperature__gt=20&order=desc"
-    text = client.get(f"/history?{asked}&limit=5&cursor=before:{NINE * 2}:9").text
+    parameters = "endpoint=data2&measurement=co2&temperature__gt=20&order=desc"
+    text = client.get(f"/history?{parameters}&limit=5&cursor=before:{NINE * 2}:9").text
     page = Outline(text)
-    for href in (f".csv?{asked}", f".csv?{asked}&bom=1", f".json?{asked}"):
+    for href in (f".csv?{parameters}", f".csv?{parameters}&bom=1", f".json?{parameters}"):
         assert page.hrefs(f"/history{href}")
     (field,) = [a for a in page.all("input") if a.get("id") == "curl"]
     curl = shlex.split(str(field["value"]))
-    assert curl == ["curl", f"http://localhost/history.json?{asked}"]
+    assert curl == ["curl", f"http://localhost/history.json?{parameters}"]
     assert len(client.get(curl[1]).get_json()) == 1
 
 
@@ -309,8 +309,8 @@ def test_live_updates_ask_for_what_the_page_would_show(client: FlaskClient) -> N
         ]
         return table.get("data-live"), table.get("data-last-id")
 
-    asked = "endpoint=data2&from=-24h&co2__gt=5"
-    assert live(f"{asked}&limit=9") == (f"/history/json?{asked}", "4")
+    parameters = "endpoint=data2&from=-24h&co2__gt=5"
+    assert live(f"{parameters}&limit=9") == (f"/history/json?{parameters}", "4")
     assert live("") == ("/history/json", "4")
     for older in ("order=asc", "to=2025-08-24", "cursor=after:1:1"):
         assert live(older) == (None, None)
