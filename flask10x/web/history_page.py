@@ -72,25 +72,20 @@ def as_page() -> tuple[str, int]:
             newest_id = last_id(connection)
     except QueryError as error:
         return _refused(error, t, now_ms), 400
-    model = HistoryModel(
-        cards=[_card(card, t) for card in found],
-        form=_form(query, {}, t, now_ms),
-        charts=_charts(t),
-        table=_table(query, page, newest, newest_id, t, now_ms),
-    )
-    return render_template("history.html", model=model), 200
+    table = _table(query, page, newest, newest_id, t, now_ms)
+    return _rendered(found, _form(query, {}, t, now_ms), table, t), 200
 
 
 def _refused(error: QueryError, t: Texts, now_ms: int) -> str:
     store = context.store()
     with store.database.query() as connection:
         found = cards(connection, store)
-    model = HistoryModel(
-        cards=[_card(card, t) for card in found],
-        form=_form(None, error.details, t, now_ms),
-        charts=_charts(t),
-        table=None,
-    )
+    return _rendered(found, _form(None, error.details, t, now_ms), None, t)
+
+
+def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Texts) -> str:
+    stations = [_card(card, t) for card in found]
+    model = HistoryModel(cards=stations, form=form, charts=_charts(t), table=table)
     return render_template("history.html", model=model)
 
 
