@@ -23,6 +23,7 @@ from flask10x.config.settings import Settings
 from flask10x.config.tokens import Keyring
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, SettingsError
+from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import DRAIN_SEC, Store
 from flask10x.server import address as listening
 from flask10x.server.turns import lending_turns
@@ -32,7 +33,7 @@ from flask10x.web.app import create_app
 
 _settings = settings_module.load()
 _keyring = tokens.load(_settings)
-_gauges = Gauges()
+_gauges = Gauges(len(STATIONS))
 _held: list[object] = []
 _slot_number = 0
 

@@ -6,66 +6,61 @@ wiped at every start, grows with each worker that is replaced and can end up unr
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
-for `killed` and `lost`; the elected monitor for `high_water`, `silent_since`, `long_wal` and what
-it has told; `errors_base`, `started`, `file_id`, `inspected` and `damage` are written once. Where
-there are several, little can go wrong: of two workers that hear a station at once the slower may
-leave a time some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in
-which the monitor sets it back to 0 may go unseen.
+for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal`,
+`failing_since_ms` and what it has logged; `errors_base`, `started`, `file_id`, `inspected` and
+`damage` are written once. Where there are several, little can go wrong: of two workers that accept
+readings of one station at once the slower may leave a time some milliseconds old, and a
+`queue_peak` that its owner raises in the microsecond in which the monitor sets it back to 0 may go
+unseen.
 """
 
 import mmap
 import time
-
-from flask10x.readings.stations import STATIONS
+from ctypes import Array, Structure, c_char, c_int64, sizeof
+from typing import Self
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
-SHARED_FIELDS = 10
-SLOT_FIELDS = 6
-# A 32-bit Pi writes each in two halves. What we count stays below 2**31, so a reader that comes
-# in between sees an unchanged upper half; that of a time changes once in 50 days of uptime.
-BYTES_PER_FIELD = 8
+# A monitor has half of it; a change of the list needs no change here.
+DUTIES_MAX = 16
 # The reason of a damage, for people; a longer one is cut.
 TEXT_BYTES = 240
 
 
-class Field:
-    """One signed 64-bit number at a fixed place of whoever has `words` and a `start`."""
-
-    def __init__(self, offset: int) -> None:
-        self._offset = offset
-
-    def __get__(self, holder: "Slot | Gauges", owner: type | None = None) -> int:
-        return holder.words[holder.start + self._offset]
-
-    def __set__(self, holder: "Slot | Gauges", value: int) -> None:
-        holder.words[holder.start + self._offset] = value
-
-
-class Slot:
+class Slot(Structure):
     """The numbers of one worker; only that worker writes them."""
 
-    pid = Field(0)
+    # A 32-bit Pi writes each number in two halves. What we count stays below 2**31, so a reader
+    # that comes in between sees an unchanged upper half; that of a time changes once in 50 days of
+    # uptime.
+    _fields_ = (
+        ("pid", c_int64),
+        ("queue_length", c_int64),
+        ("queue_peak", c_int64),
+        ("errors", c_int64),
+        ("trouble", c_int64),
+        ("queue_oldest_ms", c_int64),
+    )
+    # Without a dictionary a misspelt name is an error, and not a number of this process alone.
+    __slots__ = ()
+
+    pid: int
     """The process that owns the slot, 0 when nobody does."""
-    queue_length = Field(1)
+    queue_length: int
     """Readings that it has accepted and not yet stored."""
-    queue_peak = Field(2)
+    queue_peak: int
     """The greatest `queue_length` since the monitor looked last."""
-    errors = Field(3)
+    errors: int
     """Failed commits and refused rows since the service started, of all who had this slot."""
-    trouble = Field(4)
+    trouble: int
     """1 while its writer cannot store readings, else 0."""
-    queue_oldest_ms = Field(5)
+    queue_oldest_ms: int
     """When the reading that waits longest was accepted, in milliseconds of CLOCK_MONOTONIC.
 
     Of this worker's readings, all that were accepted before it are stored. Without meaning while
     `queue_length` is 0.
     """
-
-    def __init__(self, words: "memoryview[int]", start: int) -> None:
-        self.words = words
-        self.start = start
 
     def claim(self, pid: int) -> None:
         """Make this the slot of `pid`, its numbers at 0 but for `errors`; harmless when it is."""
@@ -81,50 +76,84 @@ class Slot:
         self.pid = 0
 
 
-class Gauges:
-    """All slots, when each station was heard, and what the monitor knows; make it before the fork.
+class StationTimes(Structure):
+    """What is known of one station, in milliseconds of CLOCK_MONOTONIC."""
+
+    _fields_ = (("last_received_ms", c_int64), ("silent_since_ms", c_int64))
+    __slots__ = ()
+
+    last_received_ms: int
+    """When its last reading was accepted; 0 when none was since the service started."""
+    silent_since_ms: int
+    """Since when it is known to be silent; 0 when it is not."""
+
+
+class Gauges(Structure):
+    """All slots, the times of each station, and what the monitor knows; make it before the fork.
 
     A station is named by its index in the registry. Times are milliseconds of CLOCK_MONOTONIC:
-    the same in every process of the machine, and nobody can set that clock.
+    the same in every process of the machine, and nobody can set that clock. The memory goes with
+    the last object that shows a part of it.
     """
 
-    high_water = Field(0)
+    _fields_ = (
+        ("high_water", c_int64),
+        ("errors_base", c_int64),
+        ("killed", c_int64),
+        ("lost", c_int64),
+        ("killed_logged", c_int64),
+        ("lost_logged", c_int64),
+        ("started", c_int64),
+        ("long_wal", c_int64),
+        ("file_id", c_int64),
+        ("inspected", c_int64),
+        ("failing_since_ms", c_int64 * DUTIES_MAX),
+        ("slots", Slot * SLOTS),
+        ("_damage_text", c_char * TEXT_BYTES),
+    )
+    __slots__ = ("_stations",)
+
+    high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
-    errors_base = Field(1)
+    errors_base: int
     """The total of errors saved in the database before this start; -1 until it was read."""
 
-    killed = Field(2)
+    killed: int
     """Workers that ended without giving back their slot, since the service started."""
-    lost = Field(3)
+    lost: int
     """Readings that waited in them; one whose commit had just returned is counted too."""
-    killed_logged = Field(4)
-    """How many of the killed workers the log has told of."""
-    lost_logged = Field(5)
-    """How many of the lost readings the log has told of."""
-    started = Field(9)
-    """When the service started: nobody was silent before, for nobody listened."""
+    killed_logged: int
+    """How many of the killed workers are in the log."""
+    lost_logged: int
+    """How many of the lost readings are in the log."""
+    started: int
+    """When the service started: no station is called silent for the time before."""
 
-    long_wal = Field(6)
+    long_wal: int
     """1 from the warning of a long WAL until it is short again, else 0."""
-    file_id = Field(7)
+    file_id: int
     """Which file the database was when the service started; 0 when nobody has looked yet."""
-    inspected = Field(8)
+    inspected: int
     """1 when the whole file has been looked through since the service started, else 0."""
+    failing_since_ms: "Array[c_int64]"
+    """Since when each duty of the monitor fails, by its place in the list; 0 while it works."""
+    slots: "Array[Slot]"
+    """One for each worker, by its number."""
 
-    def __init__(self) -> None:
-        silent_at = SHARED_FIELDS + len(STATIONS)
-        slots_at = silent_at + len(STATIONS)
-        self._text_at = (slots_at + SLOTS * SLOT_FIELDS) * BYTES_PER_FIELD
-        self._memory = mmap.mmap(-1, self._text_at + TEXT_BYTES)
-        self.words = memoryview(self._memory)[: self._text_at].cast("q")
-        self.start = 0
+    _damage_text: bytes
+    _stations: "Array[StationTimes]"
+
+    def __new__(cls, stations: int) -> Self:
+        """A view of new shared memory for so many stations."""
+        memory = mmap.mmap(-1, sizeof(cls) + stations * sizeof(StationTimes))
+        gauges = cls.from_buffer(memory)
+        gauges._stations = (StationTimes * stations).from_buffer(memory, sizeof(cls))
+        return gauges
+
+    def __init__(self, stations: int) -> None:  # noqa: ARG002
+        """All numbers are 0, but for these."""
         self.errors_base = -1
         self.started = int(time.monotonic() * 1000)
-        self._heard = self.words[SHARED_FIELDS:silent_at]
-        self._silent_since = self.words[silent_at:slots_at]
-        self.slots = tuple(
-            Slot(self.words, slots_at + number * SLOT_FIELDS) for number in range(SLOTS)
-        )
 
     def slot(self, number: int) -> Slot:
         """The slot at this place, 0 to 63."""
@@ -174,36 +203,28 @@ class Gauges:
     @property
     def damage(self) -> str:
         """Why nothing may be written to the database any more; empty while it is sound."""
-        text = self._memory[self._text_at :].rstrip(b"\0")
-        return text.decode(errors="ignore")
+        return self._damage_text.decode(errors="ignore")
 
     @damage.setter
     def damage(self, reason: str) -> None:
-        text = reason.encode(errors="replace")[:TEXT_BYTES]
-        self._memory[self._text_at :] = text.ljust(TEXT_BYTES, b"\0")
+        self._damage_text = reason.encode(errors="replace")[:TEXT_BYTES]
 
     def is_damaged(self) -> bool:
         """Whether there is a `damage`; asked for each reading, so it decodes nothing."""
-        return self._memory[self._text_at] != 0
+        return self._damage_text != b""
 
     def note_received(self, station: int, monotonic_ms: int) -> None:
         """Note that a reading of the station was accepted; any worker may."""
-        self._heard[station] = monotonic_ms
+        self._stations[station].last_received_ms = monotonic_ms
 
     def last_received_ms(self, station: int) -> int:
         """When its last reading was accepted; 0 when none was since the service started."""
-        return self._heard[station]
+        return self._stations[station].last_received_ms
 
     def silent_since(self, station: int) -> int:
         """Since when a station is known to be silent; 0 when it is not silent."""
-        return self._silent_since[station]
+        return self._stations[station].silent_since_ms
 
     def set_silent_since(self, station: int, monotonic_ms: int) -> None:
         """Note that the station is silent since then, or with 0 that it sends again."""
-        self._silent_since[station] = monotonic_ms
-
-    def close(self) -> None:
-        """Give the memory back to the system; the numbers cannot be read any more."""
-        for view in (self._heard, self._silent_since, self.words):
-            view.release()
-        self._memory.close()
+        self._stations[station].silent_since_ms = monotonic_ms

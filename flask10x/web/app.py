@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 from flask10x.config import settings, tokens
 from flask10x.config.settings import Settings
 from flask10x.config.tokens import Keyring
+from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from flask10x.web import (
@@ -40,7 +41,7 @@ def create_app(
     app = Flask(__name__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Access(config, keyring or tokens.load(config)).init_app(app)
-    app.extensions["flask10x"] = Store(config, gauges or Gauges(), slot_number)
+    app.extensions["flask10x"] = Store(config, gauges or Gauges(len(STATIONS)), slot_number)
     for module in (ingest, history_api, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)

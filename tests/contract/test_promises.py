@@ -363,11 +363,10 @@ def test_details_of_a_database_that_cannot_be_read(client: FlaskClient, database
 
 @pytest.fixture
 def lone_writer(settings: Settings, database: Database) -> Iterator[Writer]:
-    gauges = Gauges()
+    gauges = Gauges(4)
     writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
     yield writer
     writer.close(5)
-    gauges.close()
 
 
 @patient

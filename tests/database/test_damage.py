@@ -27,10 +27,8 @@ READINGS = "SELECT count(*) FROM readings"
 
 
 @pytest.fixture
-def gauges() -> Iterator[Gauges]:
-    gauges = Gauges()
-    yield gauges
-    gauges.close()
+def gauges() -> Gauges:
+    return Gauges(4)
 
 
 @pytest.fixture

@@ -43,9 +43,8 @@ LONG_CALLS = ("pwrite64", "fcntl", "flock")
 @contextmanager
 def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
     """A writer as a worker has it, but without a thread until it is started."""
-    gauges = Gauges()
+    gauges = Gauges(4)
     yield Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
-    gauges.close()
 
 
 def stop_locked(settings: Settings, readings: list[Reading]) -> None:

@@ -160,7 +160,7 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
         " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
     )
     execute(database.path, trigger)
-    gauges = Gauges()
+    gauges = Gauges(4)
     writer = Writer(settings, database, gauges, gauges.slot(0))
     for number in (1, 2, 3):
         writer.submit(pico(number))
@@ -175,7 +175,6 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
     execute(database.path, "DROP TRIGGER no_two")
     assert [o.good for o in replayed(settings, database)] == [True]
     assert select(database.path, STORED)[-1] == (3, "data", AT, 2.0, 25.1)
-    gauges.close()
 
 
 def test_a_station_that_is_gone(database: Database, accepting: Settings) -> None:

@@ -31,11 +31,10 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 @pytest.fixture
 def writer(settings: Settings, database: Database) -> Iterator[Writer]:
-    gauges = Gauges()
+    gauges = Gauges(4)
     writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
     yield writer
     writer.close(5)
-    gauges.close()
 
 
 @contextmanager
@@ -73,7 +72,7 @@ def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
 def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database: Database) -> None:
     """Also while the store fails or the queue is full: a station that sends is not silent."""
     now_sec = 100.25
-    gauges = Gauges()
+    gauges = Gauges(4)
     writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
     writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
@@ -95,26 +94,24 @@ def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database
     with pytest.raises(WriterClosed):
         writer.submit(pico(10))
     assert [gauges.last_received_ms(station) for station in range(4)] == [200_000, 0, 0, 100_250]
-    gauges.close()
 
 
 def test_all_workers_note_what_they_hear_in_one_place(
     settings: Settings, database: Database
 ) -> None:
-    gauges = Gauges()
+    gauges = Gauges(4)
     first = Writer(settings, database, gauges, gauges.slot(0), lambda: 10.0)
     second = Writer(settings, database, gauges, gauges.slot(1), lambda: 20.0)
     first.submit(pico(1))
     assert gauges.last_received_ms(0) == 10_000
     second.submit(pico(2))
     assert gauges.last_received_ms(0) == 20_000
-    gauges.close()
 
 
 def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     settings: Settings, database: Database
 ) -> None:
-    gauges = Gauges()
+    gauges = Gauges(4)
     gauges.slot(0).claim(4711)
     gauges.slot(0).errors = 3
     gauges.record_killed(4711)
@@ -122,7 +119,6 @@ def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     successor.submit(pico(1))
     assert successor.step() == 1
     assert select(database.path, "SELECT * FROM counters") == [("write_errors", 3)]
-    gauges.close()
 
 
 def test_errors_are_written_only_when_there_are_new_ones(
@@ -135,7 +131,7 @@ def test_errors_are_written_only_when_there_are_new_ones(
         "CREATE TRIGGER note AFTER UPDATE ON counters"
         " BEGIN INSERT INTO written VALUES (NEW.value); END",
     )
-    gauges = Gauges()
+    gauges = Gauges(4)
     gauges.load_errors(40)
     writer = Writer(settings, database, gauges, gauges.slot(0))
     for errors in (0, 0, 2, 2):
@@ -146,14 +142,13 @@ def test_errors_are_written_only_when_there_are_new_ones(
     successor.submit(pico(1))
     assert successor.step() == 1
     assert select(database.path, "SELECT value FROM written") == [(42,)]
-    gauges.close()
 
 
 def test_the_oldest_that_waits_moves_with_what_is_stored(
     settings: Settings, database: Database
 ) -> None:
     now_sec = 100.0
-    gauges = Gauges()
+    gauges = Gauges(4)
     writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
     seen = [gauges.queue_oldest_ms()]
     for number in range(6):
@@ -175,7 +170,6 @@ def test_the_oldest_that_waits_moves_with_what_is_stored(
     writer.submit(pico(7))
     assert gauges.queue_oldest_ms() == 200_000
     writer.close(5)
-    gauges.close()
 
 
 def test_a_batch_has_no_more_rows_than_allowed(writer: Writer) -> None:
@@ -327,7 +321,7 @@ def test_a_stop_without_end_is_given_up(
 def test_a_dead_thread_is_said_and_ends_the_worker(
     settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gauges = Gauges()
+    gauges = Gauges(4)
     ended = threading.Event()
     writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=ended.set)
     store = writer._store
@@ -348,4 +342,3 @@ def test_a_dead_thread_is_said_and_ends_the_worker(
     writer._store = store  # type: ignore[method-assign]
     assert writer.close(10) == 0
     assert select(database.path, STORED) == [(1.0,)]
-    gauges.close()

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,8 @@ MB = 1_000_000
 
 
 @pytest.fixture
-def gauges() -> Iterator[Gauges]:
-    gauges = Gauges()
-    yield gauges
-    gauges.close()
+def gauges() -> Gauges:
+    return Gauges(4)
 
 
 @pytest.fixture

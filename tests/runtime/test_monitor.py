@@ -30,7 +30,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings.load({"FLASK10X_DATA_DIR": str(folder)})
-        self.gauges = Gauges()
+        self.gauges = Gauges(4)
         self.path = folder / "flask10x.monitor.lock"
         self.locks: list[FileLock] = []
         self.monotonic_sec = 50.0
@@ -76,7 +76,6 @@ class House:
     def close(self) -> None:
         for lock in self.locks:
             lock.close()
-        self.gauges.close()
 
 
 @pytest.fixture

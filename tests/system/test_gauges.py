@@ -1,20 +1,19 @@
 """One shared memory that every process of the service sees alike."""
 
+import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from ctypes import Structure, sizeof
 
 import pytest
 
-from flask10x.readings.stations import STATIONS
-from flask10x.system.gauges import Gauges
+from flask10x.system.gauges import Gauges, Slot, StationTimes
 
 
 @pytest.fixture
-def gauges() -> Iterator[Gauges]:
-    gauges = Gauges()
-    yield gauges
-    gauges.close()
+def gauges() -> Gauges:
+    return Gauges(4)
 
 
 def in_child(work: Callable[[], None]) -> None:
@@ -52,9 +51,8 @@ def test_the_oldest_that_waits_is_that_of_the_queues_that_are_not_empty(gauges: 
 
 def test_knows_when_it_was_made() -> None:
     before = int(time.monotonic() * 1000)
-    gauges = Gauges()
+    gauges = Gauges(4)
     assert before <= gauges.started <= int(time.monotonic() * 1000)
-    gauges.close()
 
 
 def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
@@ -145,7 +143,7 @@ def test_a_worker_that_gave_its_slot_back_was_not_killed(gauges: Gauges) -> None
     assert gauges.queue_length() == 9
 
 
-def test_bury_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
+def test_the_end_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
     gauges.slot(0).claim(4711)
     gauges.slot(0).queue_length = 9
 
@@ -213,7 +211,7 @@ def test_a_start_without_saved_errors_is_a_start_that_was_loaded(gauges: Gauges)
     assert (gauges.errors_base, gauges.errors_total()) == (0, 3)
 
 
-def test_a_station_is_heard_again_and_again(gauges: Gauges) -> None:
+def test_a_station_sends_again_and_again(gauges: Gauges) -> None:
     gauges.note_received(1, 5_000)
     gauges.note_received(1, 4_294_967_296_000)
     assert [gauges.last_received_ms(station) for station in range(4)] == [
@@ -232,16 +230,14 @@ def test_silence_is_kept_per_station(gauges: Gauges) -> None:
     assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 9_000]
 
 
-def test_there_is_room_for_every_station(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask10x.system.gauges.STATIONS", STATIONS * 25)
-    gauges = Gauges()
+def test_there_is_room_for_every_station() -> None:
+    gauges = Gauges(100)
     gauges.note_received(99, 1)
     gauges.set_silent_since(99, 2)
     gauges.slot(0).pid, gauges.slot(63).trouble = 4711, 1
 
     assert (gauges.last_received_ms(99), gauges.silent_since(99)) == (1, 2)
     assert (gauges.slot(0).pid, gauges.trouble(), gauges.last_received_ms(0)) == (4711, True, 0)
-    gauges.close()
 
 
 def test_a_station_that_does_not_exist_overwrites_nothing(gauges: Gauges) -> None:
@@ -250,9 +246,24 @@ def test_a_station_that_does_not_exist_overwrites_nothing(gauges: Gauges) -> Non
     assert gauges.silent_since(0) == 0
 
 
-def test_closed_memory_cannot_be_read() -> None:
-    gauges = Gauges()
-    gauges.close()
+def test_a_slot_outlives_the_gauges_that_it_is_a_part_of() -> None:
+    slot = Gauges(4).slot(63)
+    gc.collect()
+    slot.queue_length = 7
+    assert slot.queue_length == 7
 
-    with pytest.raises(ValueError, match="released"):
-        gauges.queue_length()
+
+def test_a_number_that_is_not_shared_cannot_be_set(gauges: Gauges) -> None:
+    for part in (gauges, gauges.slot(0)):
+        with pytest.raises(AttributeError):
+            part.queue_lenght = 1
+
+
+@pytest.mark.parametrize("structure", [Gauges, Slot, StationTimes])
+def test_every_number_has_8_bytes_where_a_processor_writes_them_at_once(
+    structure: type[Structure],
+) -> None:
+    for name, *_ in structure._fields_:
+        field = getattr(structure, name)
+        assert name.startswith("_") or (field.offset % 8, field.size % 8) == (0, 0), name
+    assert sizeof(structure) % 8 == 0
