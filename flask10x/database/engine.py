@@ -34,6 +34,10 @@ PAGE_BYTES = 512
 # A checkpoint copies each changed page once however often it changed, so a longer WAL means
 # fewer bytes; 4 MB is also the most that the WAL file keeps after a burst.
 WAL_BYTES = 4_000_000
+# A commit goes on into the WAL for as long as anybody reads an old state of the database: pages do
+# for milliseconds, a backup for minutes, a forgotten shell for ever. Four times its usual length is
+# past what a burst and our own readers cause.
+LONG_WAL_BYTES = 4 * WAL_BYTES
 # What the WAL adds to each page (https://www.sqlite.org/fileformat.html#the_write_ahead_log).
 FRAME_HEADER_BYTES = 24
 # How long a commit waits for another process (a person in the sqlite3 shell, an import) before

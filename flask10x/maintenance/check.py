@@ -8,7 +8,14 @@ import time
 from pathlib import Path
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import WAL, WAL_BYTES, beside, database_path, version, version_risk
+from flask10x.database.engine import (
+    LONG_WAL_BYTES,
+    WAL,
+    beside,
+    database_path,
+    version,
+    version_risk,
+)
 from flask10x.database.owner import Running, running
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
@@ -21,8 +28,6 @@ from flask10x.system.wording import megabytes, span
 
 # Two nights without a backup; one missed is made up at the next boot.
 BACKUP_LATE_SEC = 48 * 3600
-# A burst may outgrow what the file is kept to; this much means that a reader never ends.
-LONG_WAL_BYTES = 4 * WAL_BYTES
 
 
 def check(settings: Settings, *, full: bool = False) -> list[Finding]:

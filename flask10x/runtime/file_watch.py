@@ -9,15 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from flask10x.database.damage import Damage
-from flask10x.database.engine import WAL, WAL_BYTES, beside
+from flask10x.database.engine import LONG_WAL_BYTES, WAL, WAL_BYTES, beside
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
 
-# A commit goes on into the WAL for as long as anybody reads an old state of the database: pages do
-# for milliseconds, a backup for minutes, a forgotten shell for ever. Four times its usual length is
-# past what our own readers cause.
-LONG_WAL_BYTES = 4 * WAL_BYTES
 # Gauges hold 63 bits.
 FILE_ID_MASK = 2**63 - 1
 
@@ -37,12 +33,8 @@ class Files:
             with suppress(OSError):
                 self._gauges.file_id = _file_id(self._database)
 
-    def step(self) -> None:
-        """Look once."""
-        self._watch_identity()
-        self._watch_wal()
-
-    def _watch_identity(self) -> None:
+    def watch_identity(self) -> None:
+        """Look once whether the name still leads to the same file."""
         # The connections stay with the file that they have opened, also when it is renamed or
         # deleted; what is written there would be missed by everybody who opens the name.
         if self._damage.known:
@@ -58,7 +50,8 @@ class Files:
         if file_id != self._gauges.file_id:
             self._damage.report(f"{self._database} was replaced by another file")
 
-    def _watch_wal(self) -> None:
+    def watch_wal(self) -> None:
+        """Look once how long the WAL is."""
         size = 0
         with suppress(OSError):
             size = self._wal.stat().st_size

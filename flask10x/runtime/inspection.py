@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import code_of, reason_of
+from flask10x.database.error_codes import code_of
 from flask10x.database.file import damages
+from flask10x.runtime.duties import Duty
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
@@ -34,6 +35,7 @@ class Inspection:
         self._database = database
         self._gauges = gauges
         self._lock = FileLock(lock_path(database.path, "inspection"))
+        self._duty = Duty("inspection", self._look, gauges, "Cannot look through the database")
         self._stop = threading.Event()
         self._driver: sqlite3.Connection | None = None
         self._thread = threading.Thread(target=self.run, name="inspection", daemon=True)
@@ -44,11 +46,24 @@ class Inspection:
 
     def run(self) -> None:
         """Look when nobody has, unless another worker does; return when it is done."""
+        failed = False
         while not (self._gauges.inspected or self._database.damage.known or self._stop.is_set()):
-            if self._lock.try_acquire():
-                self._look()
-                self._lock.release()
+            try:
+                self.step()
+                failed = False
+            except BaseException:
+                if not failed:
+                    log.exception("The inspection cannot begin and goes on trying")
+                failed = True
             self._stop.wait(TRY_EVERY_SEC)
+
+    def step(self) -> None:
+        """Look once, unless another worker does."""
+        if self._lock.try_acquire():
+            try:
+                self._duty.run()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Break off and wait for the end of the thread."""
@@ -60,19 +75,21 @@ class Inspection:
             self._thread.join()
         self._lock.close()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Whether it came to an end; False when it was broken off."""
         started = time.monotonic()
         try:
             found = self._check()
         except DBAPIError as error:
             if code_of(error) != INTERRUPTED and not self._database.damage.known:
-                log.warning("Cannot look through the database: %s", reason_of(error))
-            return
+                raise
+            return False
         if found:
             self._database.damage.report(found[0].removeprefix(HEADING))
         elif not self._stop.is_set():
             self._gauges.inspected = 1
             log.info("Looked through the database in %.1f s: sound", time.monotonic() - started)
+        return not self._stop.is_set()
 
     def _check(self) -> list[str]:
         with self._database.reader.connect() as connection:

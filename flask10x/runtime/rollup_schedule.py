@@ -1,16 +1,9 @@
 """Keeping the roll-ups up to date while the service runs, a piece at a time."""
 
-import logging
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError, TimeoutError
-
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import reason_of
-from flask10x.errors import DatabaseDamaged, LockTimeout
 from flask10x.history import rollups
-
-log = logging.getLogger(__name__)
 
 # Two look-ups in the database.
 LOOK_EVERY_SEC = 60.0
@@ -27,26 +20,23 @@ class Follower:
         self._monotonic = monotonic
         self._look_at_sec = monotonic() + LOOK_EVERY_SEC
         self._due_at_sec = monotonic() + EVERY_SEC
-        self._failed = False
         self._closed = False
 
-    def step(self) -> None:
+    def step(self) -> bool:
         """Take a piece of the log if it is time; to be called about once a second.
 
-        Trouble is logged once and tried again a minute later.
+        False when it is not time. Raises what reading and committing raise; after that it is time
+        again a minute later.
         """
         if self._closed or self._database.damage.known or self._monotonic() < self._look_at_sec:
-            return
+            return False
+        left = 0
         try:
             left = self._follow()
-            self._failed = False
-        except (DBAPIError, TimeoutError, LockTimeout, DatabaseDamaged) as error:
-            if not self._failed:
-                log.warning("Roll-ups cannot be brought up to date: %s", reason_of(error))
-            self._failed = True
-            left = 0
-        if not left:
-            self._look_at_sec = self._monotonic() + LOOK_EVERY_SEC
+        finally:
+            if not left:
+                self._look_at_sec = self._monotonic() + LOOK_EVERY_SEC
+        return True
 
     def close(self) -> None:
         """Take no more pieces; the writer has the rest of the time."""

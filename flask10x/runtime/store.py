@@ -13,10 +13,14 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.history import pages
 from flask10x.recording.writer import Writer
+from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import Files
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.monitor import Monitor
+from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.rollup_schedule import Follower
+from flask10x.runtime.station_watch import StationWatch
+from flask10x.runtime.worker_watch import WorkerWatch
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
@@ -43,14 +47,7 @@ class Store:
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = Files(self.database.path, gauges, self.database.damage)
         self._follower = Follower(self.database, time.monotonic)
-        self._monitor = Monitor(
-            settings,
-            gauges,
-            self._monitor_lock,
-            self._last_received,
-            time.monotonic,
-            self._look_after_files,
-        )
+        self._monitor = Monitor(self._monitor_lock, self._duties())
         self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
@@ -90,9 +87,19 @@ class Store:
         logs.shutdown()
         return left
 
-    def _look_after_files(self) -> None:
-        self._files.step()
-        self._follower.step()
+    def _duties(self) -> list[Duty]:
+        """What the elected worker does each second; the only one that may take long is the last."""
+        gauges = self.gauges
+        stations = StationWatch(self.settings, gauges, self._last_received, time.monotonic)
+        behind = "Roll-ups cannot be brought up to date"
+        return [
+            Duty("database file", self._files.watch_identity, gauges),
+            Duty("WAL", self._files.watch_wal, gauges),
+            Duty("killed workers", WorkerWatch(gauges).step, gauges),
+            Duty("queues", QueueWatch(self.settings, gauges).step, gauges),
+            Duty("silent stations", stations.step, gauges),
+            Duty("roll-ups", self._follower.step, gauges, behind),
+        ]
 
     def _last_received(self) -> dict[str, int | None]:
         with self.database.reader.begin() as connection:

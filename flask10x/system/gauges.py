@@ -6,12 +6,12 @@ wiped at every start, grows with each worker that is replaced and can end up unr
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
-for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal`,
-`failing_since_ms` and what it has logged; `errors_base`, `started`, `file_id`, `inspected` and
-`damage` are written once. Where there are several, little can go wrong: of two workers that accept
-readings of one station at once the slower may leave a time some milliseconds old, and a
-`queue_peak` that its owner raises in the microsecond in which the monitor sets it back to 0 may go
-unseen.
+for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
+what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
+`file_id`, `inspected` and `damage` are written once. Where there are several, little can go wrong:
+of two workers that accept readings of one station at once the slower may leave a time some
+milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the monitor
+sets it back to 0 may go unseen.
 """
 
 import mmap
@@ -22,7 +22,7 @@ from typing import Self
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
-# A monitor has half of it; a change of the list needs no change here.
+# Twice as many as there are.
 DUTIES_MAX = 16
 # The reason of a damage, for people; a longer one is cut.
 TEXT_BYTES = 240
@@ -136,7 +136,7 @@ class Gauges(Structure):
     inspected: int
     """1 when the whole file has been looked through since the service started, else 0."""
     failing_since_ms: "Array[c_int64]"
-    """Since when each duty of the monitor fails, by its place in the list; 0 while it works."""
+    """Since when each duty fails, by its place in the list of duties; 0 while it works."""
     slots: "Array[Slot]"
     """One for each worker, by its number."""
 

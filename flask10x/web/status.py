@@ -14,6 +14,7 @@ from flask10x.history import pages
 from flask10x.readings.stations import STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import batch, rejected
+from flask10x.runtime import duties
 from flask10x.runtime.silence import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.web import context
@@ -35,12 +36,18 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """200 when readings can be stored, else 503 with every reason."""
+    """200 when readings can be stored, else 503 with every reason.
+
+    `failing` names the duties that fail, and is left out while all work. It changes no status:
+    readings are stored without them.
+    """
     store = context.store()
-    waited = {"queue_oldest_seconds": _oldest_sec(store)}
+    more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
+    if failing := duties.failing(store.gauges):
+        more["failing"] = failing
     if reasons := _obstacles(store):
-        return jsonify(status="not ready", reasons=reasons, **waited), 503
-    return jsonify(status="ready", **waited), 200
+        return jsonify(status="not ready", reasons=reasons, **more), 503
+    return jsonify(status="ready", **more), 200
 
 
 def _obstacles(store: Store) -> list[str]:
@@ -100,12 +107,13 @@ def _oldest_sec(store: Store) -> float | None:
 
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
-    """What `metrics` has no key for: refused readings, and warnings of each field."""
+    """What `metrics` has no key for: refused readings, warnings of each field, failing duties."""
     store = context.store()
     try:
         with store.database.reader.begin() as connection:
             answer = {
                 "ack": store.settings.ack,
+                "failing_seconds": duties.failing_sec(store.gauges),
                 "rejected": {
                     "kept_total": last_id(connection, "rejected"),
                     "evicted_total": counters.value_of(connection, rejected.EVICTED),

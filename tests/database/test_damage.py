@@ -196,7 +196,7 @@ def test_an_inspection_that_cannot_read_is_no_finding(
 ) -> None:
     missing = Database(settings, Damage(gauges))
     inspection = Inspection(missing, gauges)
-    inspection._look()
+    inspection.step()
     inspection.close()
     missing.close()
     assert (gauges.inspected, gauges.damage) == (0, "")

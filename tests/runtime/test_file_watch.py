@@ -47,6 +47,11 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 Said = Callable[[], list[str]]
 
 
+def look(files: Files) -> None:
+    files.watch_identity()
+    files.watch_wal()
+
+
 def wal_of(database: Path, size: int) -> None:
     """A WAL of this size, without its bytes."""
     wal = database.with_name("flask10x.sqlite3-wal")
@@ -57,31 +62,31 @@ def wal_of(database: Path, size: int) -> None:
 def test_a_long_wal_is_warned_of_once_and_its_end_is_told(
     files: Files, database: Path, gauges: Gauges, said: Said
 ) -> None:
-    files.step()
+    look(files)
     wal_of(database, 15 * MB)
-    files.step()
+    look(files)
     assert said() == []
 
     wal_of(database, 17 * MB)
-    files.step()
+    look(files)
     (line,) = said()
     assert line.startswith("WARNING flask10x.sqlite3-wal has grown to 17 MB: ")
 
     other = Files(database, gauges, Damage(gauges))
     wal_of(database, 5 * MB)
-    other.step()
+    look(other)
     assert said() == []
 
     wal_of(database, 4 * MB)
-    other.step()
+    look(other)
     assert said() == ["INFO flask10x.sqlite3-wal is short again: 4 MB"]
-    other.step()
+    look(other)
     assert said() == []
 
 
 def test_a_database_that_stays_is_not_spoken_of(files: Files, gauges: Gauges, said: Said) -> None:
     for _ in range(3):
-        files.step()
+        look(files)
     assert (said(), gauges.damage) == ([], "")
 
 
@@ -89,7 +94,7 @@ def test_a_database_that_is_moved_away_is_damage(
     files: Files, database: Path, gauges: Gauges
 ) -> None:
     database.rename(database.with_name("elsewhere"))
-    files.step()
+    look(files)
     assert gauges.damage == f"{database} was deleted or moved away"
 
 
@@ -99,7 +104,7 @@ def test_another_file_under_the_name_is_damage(
     other = database.with_name("other")
     other.touch()
     other.rename(database)
-    files.step()
+    look(files)
     assert gauges.damage == f"{database} was replaced by another file"
 
 
@@ -111,7 +116,7 @@ def test_a_worker_that_starts_later_keeps_to_the_first_file(
     other.rename(database)
     later = Files(database, gauges, Damage(gauges))
     later.begin()
-    later.step()
+    look(later)
     assert gauges.damage == f"{database} was replaced by another file"
 
 
@@ -122,5 +127,5 @@ def test_a_folder_that_does_not_answer_proves_nothing(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "stat", broken)
-    files.step()
+    look(files)
     assert gauges.damage == ""

@@ -11,7 +11,11 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
+from flask10x.runtime.duties import Duty
 from flask10x.runtime.monitor import Monitor
+from flask10x.runtime.queue_watch import QueueWatch
+from flask10x.runtime.station_watch import StationWatch
+from flask10x.runtime.worker_watch import WorkerWatch
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock
@@ -42,14 +46,16 @@ class House:
 
     def monitor(self) -> Monitor:
         self.locks.append(FileLock(self.path))
-        return Monitor(
-            self.settings,
-            self.gauges,
-            self.locks[-1],
-            self.last_received,
-            lambda: self.monotonic_sec,
-            receipt=lambda: lambda: self.written,
+        stations = StationWatch(
+            self.settings, self.gauges, self.last_received, lambda: self.monotonic_sec
         )
+        workers = WorkerWatch(self.gauges, receipt=lambda: lambda: self.written)
+        duties = [
+            Duty("killed workers", workers.step, self.gauges),
+            Duty("queues", QueueWatch(self.settings, self.gauges).step, self.gauges),
+            Duty("silent stations", stations.step, self.gauges),
+        ]
+        return Monitor(self.locks[-1], duties)
 
     def record_killed(self, pid: int, queue_length: int = 0) -> None:
         """A worker with so many readings in its queue was killed."""
@@ -437,7 +443,7 @@ def test_a_failed_step_is_said_once_and_ends_nothing(
     monkeypatch.setattr("flask10x.runtime.monitor.TICK_SEC", 0.001)
     monitor = house.monitor()
     stop, tried = threading.Event(), threading.Event()
-    faults = [OSError("no locks"), OSError("no locks")]
+    faults = [OSError("no locks"), SystemExit("no locks")]
 
     def step() -> None:
         if faults:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT, row_of
 from flask10x.history import rollups
+from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
+from flask10x.system.gauges import Gauges
 from tests.support.rows import pico, select
 
 POSITION = "SELECT last_id FROM followers WHERE name = 'rollups'"
@@ -83,21 +86,42 @@ def test_many_are_taken_at_once_a_piece_a_step(
 def test_trouble_is_told_once_and_tried_again(
     database: Database, follower: Follower, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    duty = Duty("roll-ups", follower.step, Gauges(4), "Roll-ups cannot be brought up to date")
     put(database, 3)
     clock.now += EVERY_SEC
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        follower.step()
+        duty.run()
         clock.now += LOOK_EVERY_SEC
-        follower.step()
+        duty.run()
     told = "Roll-ups cannot be brought up to date: SQLITE_BUSY: database is locked"
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.WARNING, told)]
     assert position(database) == 0
-    follower.step()
+    duty.run()
     assert position(database) == 0
     clock.now += LOOK_EVERY_SEC
-    follower.step()
+    duty.run()
     assert position(database) == 3
+
+
+def test_an_error_nobody_expects_is_tried_again_no_sooner(
+    database: Database, follower: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def broken(_connection: object) -> int:
+        asked.append(clock.now)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(rollups, "behind", broken)
+    gauges = Gauges(4)
+    duty = Duty("roll-ups", follower.step, gauges)
+    clock.now += LOOK_EVERY_SEC
+    for times in (1, 2, 3):
+        duty.run()
+        duty.run()
+        assert (len(asked), failing(gauges)) == (times, ["roll-ups"])
+        clock.now += LOOK_EVERY_SEC
 
 
 def test_a_damaged_database_is_left_alone(
@@ -121,11 +145,12 @@ def test_a_stopping_service_takes_no_more_pieces(
 
 
 def test_the_elected_process_follows(
-    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stepped: list[str] = []
-    monkeypatch.setattr(store._follower, "step", lambda: stepped.append("step"))
-    monkeypatch.setattr(store._follower, "close", lambda: stepped.append("close"))
+    monkeypatch.setattr(Follower, "step", lambda _: stepped.append("step"))
+    monkeypatch.setattr(Follower, "close", lambda _: stepped.append("close"))
+    store = Store(settings, Gauges(4))
     store._monitor.step()
     assert stepped == ["step"]
     store.close()

@@ -1,0 +1,93 @@
+"""Duties: what runs again and again beside the requests; an error of one ends no other.
+
+Each has a name. When one fails the log says so once, with the traceback, and once when it works
+again; meanwhile every worker shows its name in `/readyz` and `/metrics/details`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x.database.error_codes import reason_of
+from flask10x.errors import DatabaseDamaged, LockTimeout
+from flask10x.system.gauges import Gauges
+
+log = logging.getLogger(__name__)
+
+# A duty's place in the gauges is its place here. Users see the names.
+NAMES = (
+    "database file",
+    "WAL",
+    "killed workers",
+    "queues",
+    "silent stations",
+    "roll-ups",
+    "inspection",
+)
+# What a database raises that is locked, full or damaged: the reason says all, not the place in our
+# code where it was met.
+DATABASE_ERRORS = (DBAPIError, TimeoutError, LockTimeout, DatabaseDamaged)
+
+
+class Duty:
+    """One duty as the process that does it sees it; only one process does it at a time."""
+
+    def __init__(
+        self, name: str, step: Callable[[], bool | None], gauges: Gauges, trouble: str = ""
+    ) -> None:
+        """`step` does it once; it returns False when there was nothing to do yet.
+
+        `trouble` is how a warning begins when the database is the reason; without it such an error
+        is logged like any other. Raises ValueError when the name is not in `NAMES`.
+        """
+        self._name = name
+        self._place = NAMES.index(name)
+        self._step = step
+        self._gauges = gauges
+        self._trouble = trouble
+
+    def run(self) -> None:
+        """Do it once; raises nothing, so that whatever comes next is done too."""
+        try:
+            done = self._step()
+        except BaseException as error:
+            # SystemExit too: it would end the thread, and Python says nothing of it.
+            self._note_failure(error)
+        else:
+            if done is not False:
+                self._note_success()
+
+    def _note_failure(self, error: BaseException) -> None:
+        if self._gauges.failing_since_ms[self._place]:
+            return
+        self._gauges.failing_since_ms[self._place] = _now_ms()
+        if self._trouble and isinstance(error, DATABASE_ERRORS):
+            log.warning("%s: %s", self._trouble, reason_of(error))
+        else:
+            log.error("The duty '%s' failed; it is tried again", self._name, exc_info=error)
+
+    def _note_success(self) -> None:
+        since_ms = self._gauges.failing_since_ms[self._place]
+        if since_ms:
+            self._gauges.failing_since_ms[self._place] = 0
+            failed_sec = (_now_ms() - since_ms) // 1000
+            log.info("The duty '%s' works again after %ds", self._name, failed_sec)
+
+
+def failing_sec(gauges: Gauges) -> dict[str, int | None]:
+    """For how many whole seconds each duty has been failing; None while it works."""
+    return {
+        name: (_now_ms() - since_ms) // 1000 if since_ms else None
+        for name, since_ms in zip(NAMES, gauges.failing_since_ms, strict=False)
+    }
+
+
+def failing(gauges: Gauges) -> list[str]:
+    """The names of the duties that fail now."""
+    return [name for name, seconds in failing_sec(gauges).items() if seconds is not None]
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

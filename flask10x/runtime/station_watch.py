@@ -1,0 +1,93 @@
+"""Silence: a station that has sent before and sends no more (contract, 4 and 6.5).
+
+When a station sent last is in the gauges, by a clock that nobody can set. Silence counts from the
+start of the service at the earliest: while it was away nothing could reach it. The database is only
+asked which stations have ever sent; one that never did is not missed.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from flask10x.config.settings import Settings
+from flask10x.database.error_codes import reason_of
+from flask10x.readings.stations import STATIONS
+from flask10x.system.gauges import Gauges
+
+log = logging.getLogger(__name__)
+
+# How soon a database that could not be read is asked again: soon enough for a threshold of
+# minutes, rare enough to leave a failing card alone.
+ASK_EVERY_SEC = 5.0
+
+
+class StationWatch:
+    """Warns once when a station falls silent, and says once when it sends again."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        gauges: Gauges,
+        last_received: Callable[[], Mapping[str, int | None]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Nothing is asked yet.
+
+        `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
+        or None when it never sent; it is called until it has answered once. `monotonic` gives the
+        seconds of the clock that the gauges go by.
+        """
+        self._threshold_sec = settings.inactivity_warn_sec
+        self._gauges = gauges
+        self._last_received = last_received
+        self._monotonic = monotonic
+        self._ask_at_sec = monotonic()
+        self._known: frozenset[str] | None = None
+        self._ask_failed = False
+
+    def step(self) -> None:
+        """Look once at every station."""
+        if self._known is None and self._monotonic() >= self._ask_at_sec:
+            self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
+            self._known = self._ask()
+        for index, station in enumerate(STATIONS):
+            since_ms = self._gauges.silent_since(index)
+            if since_ms:
+                self._await_return(index, station.endpoint, since_ms)
+            else:
+                self._watch(index, station.endpoint)
+
+    def _ask(self) -> frozenset[str] | None:
+        """The endpoints that have ever sent; None when it cannot be read now."""
+        try:
+            received = self._last_received()
+        except Exception as error:
+            if not self._ask_failed:
+                log.warning("Cannot read which endpoints have sent: %s", reason_of(error))
+            self._ask_failed = True
+            return None
+        return frozenset(name for name, at in received.items() if at is not None)
+
+    def _watch(self, index: int, endpoint: str) -> None:
+        last_ms = self._gauges.last_received_ms(index)
+        if not last_ms and endpoint not in (self._known or ()):
+            return
+        last_ms = last_ms or self._gauges.started
+        inactive_sec = (self._now_ms() - last_ms) // 1000
+        if inactive_sec > self._threshold_sec:
+            self._gauges.set_silent_since(index, last_ms)
+            log.warning(
+                "Endpoint '%s' inactive for %ds (threshold %ds)",
+                endpoint,
+                inactive_sec,
+                self._threshold_sec,
+            )
+
+    def _await_return(self, index: int, endpoint: str, since_ms: int) -> None:
+        last_ms = self._gauges.last_received_ms(index)
+        if last_ms and last_ms > since_ms:
+            self._gauges.set_silent_since(index, 0)
+            silent_sec = (last_ms - since_ms) // 1000
+            log.info("Endpoint '%s' is sending again after %ds", endpoint, silent_sec)
+
+    def _now_ms(self) -> int:
+        return int(self._monotonic() * 1000)

@@ -1,0 +1,224 @@
+"""Each duty is guarded by itself: what fails is named, and the others go on."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.history import rollups
+from flask10x.runtime import duties
+from flask10x.runtime.duties import Duty
+from flask10x.runtime.file_watch import Files
+from flask10x.runtime.inspection import Inspection
+from flask10x.runtime.queue_watch import QueueWatch
+from flask10x.runtime.rollup_schedule import Follower
+from flask10x.runtime.station_watch import StationWatch
+from flask10x.runtime.store import Store
+from flask10x.runtime.worker_watch import WorkerWatch
+from flask10x.system.gauges import DUTIES_MAX, Gauges
+from flask10x.web.app import create_app
+
+# What each duty calls first.
+WORK: dict[str, tuple[type, str]] = {
+    "database file": (Files, "watch_identity"),
+    "WAL": (Files, "watch_wal"),
+    "killed workers": (WorkerWatch, "step"),
+    "queues": (QueueWatch, "step"),
+    "silent stations": (StationWatch, "step"),
+    "roll-ups": (Follower, "step"),
+    "inspection": (Inspection, "_check"),
+}
+
+
+class Faults:
+    """Makes each duty raise what a test says, and counts who was called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.raised: dict[str, BaseException] = {}
+        self.called: list[str] = []
+        for name, (owner, method) in WORK.items():
+            monkeypatch.setattr(owner, method, self._wrapped(name, getattr(owner, method)))
+
+    def _wrapped(self, name: str, work: Callable[[object], object]) -> Callable[[object], object]:
+        def wrapped(owner: object) -> object:
+            self.called.append(name)
+            if name in self.raised:
+                raise self.raised[name]
+            return work(owner)
+
+        return wrapped
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    return Faults(monkeypatch)
+
+
+@pytest.fixture
+def store(
+    faults: Faults, settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
+) -> Iterator[Store]:
+    """A store whose duties a test does by hand."""
+    caplog.set_level(logging.INFO, logger="flask10x")
+    app = create_app(settings)
+    store: Store = app.extensions["flask10x"]
+    store._files.begin()
+    store._follower._look_at_sec = 0
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clients(store: Store, settings: Settings) -> Iterator[list[FlaskClient]]:
+    """Both workers."""
+    apps = [create_app(settings, store.gauges, slot_number=number) for number in (0, 1)]
+    yield [app.test_client() for app in apps]
+    for app in apps:
+        other: Store = app.extensions["flask10x"]
+        other.close()
+
+
+def step(store: Store) -> None:
+    """What the threads of a worker do each second."""
+    store._monitor.step()
+    store._inspection.step()
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), SystemExit(1), MemoryError()], ids=repr)
+@pytest.mark.parametrize("name", duties.NAMES)
+def test_a_duty_that_fails_is_named_and_ends_no_other(
+    store: Store,
+    faults: Faults,
+    clients: list[FlaskClient],
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    error: BaseException,
+) -> None:
+    store.gauges.note_received(2, 1)
+    faults.raised[name] = error
+    for times in (1, 2, 3):
+        step(store)
+        assert [faults.called.count(other) for other in duties.NAMES] == [times] * len(WORK)
+
+    (failed,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert failed.getMessage() == f"The duty '{name}' failed; it is tried again"
+    assert failed.exc_info and failed.exc_info[1] is error
+    alarm = "Endpoint 'data3' inactive for"
+    assert (alarm in caplog.text) == (name != "silent stations")
+    for client in clients:
+        answer = client.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.json == {
+            "status": "ready",
+            "queue_oldest_seconds": None,
+            "failing": [name],
+        }
+        seconds = client.get("/metrics/details").get_json()["failing_seconds"]
+        assert seconds.keys() == set(duties.NAMES)
+        assert seconds.pop(name) in (0, 1, 2)
+        assert set(seconds.values()) == {None}
+
+    caplog.clear()
+    faults.raised.clear()
+    step(store)
+    step(store)
+    (told,) = [record for record in caplog.records if record.name.endswith(".duties")]
+    assert told.levelno == logging.INFO
+    assert told.getMessage().startswith(f"The duty '{name}' works again after ")
+    for client in clients:
+        assert client.get("/readyz").json == {"status": "ready", "queue_oldest_seconds": None}
+        assert set(client.get("/metrics/details").get_json()["failing_seconds"].values()) == {None}
+
+
+def test_all_duties_may_fail_at_once(
+    store: Store, faults: Faults, clients: list[FlaskClient]
+) -> None:
+    faults.raised = dict.fromkeys(duties.NAMES, ValueError("a bug"))
+    step(store)
+    for client in clients:
+        assert client.get("/readyz").get_json()["failing"] == list(duties.NAMES)
+
+
+def test_an_error_in_the_rollups_leaves_the_silence_alarm(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_connection: object) -> int:
+        raise ValueError("for the test")
+
+    monkeypatch.setattr(rollups, "behind", broken)
+    store.gauges.note_received(2, 1)
+    store._monitor.step()
+    assert "Endpoint 'data3' inactive for" in caplog.text
+
+
+def test_a_failing_duty_stands_beside_the_reasons(
+    store: Store, faults: Faults, clients: list[FlaskClient]
+) -> None:
+    faults.raised["WAL"] = ValueError("a bug")
+    step(store)
+    store.gauges.slot(7).trouble = 1
+    answer = clients[0].get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json == {
+        "status": "not ready",
+        "reasons": ["another worker cannot store readings"],
+        "queue_oldest_seconds": None,
+        "failing": ["WAL"],
+    }
+
+
+def test_whoever_is_elected_next_repeats_nothing_and_tells_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="flask10x")
+    gauges = Gauges(4)
+    works: list[bool] = []
+
+    def work() -> None:
+        if not works:
+            raise ValueError("a bug")
+
+    first, second = (Duty("queues", work, gauges) for _ in range(2))
+    first.run()
+    second.run()
+    assert len(caplog.records) == 1
+    works.append(True)
+    second.run()
+    assert duties.failing(gauges) == []
+    assert caplog.records[1].getMessage() == "The duty 'queues' works again after 0s"
+
+
+def test_a_duty_that_had_nothing_to_do_does_not_work_again() -> None:
+    gauges = Gauges(4)
+    gauges.failing_since_ms[duties.NAMES.index("roll-ups")] = 1
+    Duty("roll-ups", lambda: False, gauges).run()
+    assert duties.failing(gauges) == ["roll-ups"]
+
+
+def test_the_gauges_have_room_for_every_duty() -> None:
+    assert len(duties.NAMES) <= DUTIES_MAX
+    assert WORK.keys() == set(duties.NAMES)
+    with pytest.raises(ValueError, match="not in tuple"):
+        Duty("dishes", lambda: None, Gauges(4))
+
+
+def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("flask10x.runtime.inspection.TRY_EVERY_SEC", 0.001)
+    faults = [OSError("no locks"), OSError("no locks")]
+    acquire = store._inspection._lock.try_acquire
+
+    def try_acquire() -> bool:
+        if faults:
+            raise faults.pop()
+        return acquire()
+
+    monkeypatch.setattr(store._inspection._lock, "try_acquire", try_acquire)
+    store._inspection.run()
+    assert store.gauges.inspected == 1
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert errors == ["The inspection cannot begin and goes on trying"]
