@@ -74,7 +74,8 @@ def _reloaded() -> tuple[Settings, Keyring]:
     """Settings and tokens as they are now, but of the database that the master has locked.
 
     With a mistake in one of their files a worker could not boot, and gunicorn would end the whole
-    service; so those of the start stay, and stderr says why. A door that was shut stays shut.
+    service; so those of the start stay, and stderr says why. Where a token was needed, one stays
+    needed.
     """
     try:
         now = settings_module.load()
@@ -145,8 +146,8 @@ def _leave_with(action: Callable[[], object]) -> NoReturn:
 
 def when_ready(_server: Any) -> None:
     """In the master, listening and about to fork: say where people can look."""
-    # What is loaded stays to the end. Unless the collector is told, it visits all of it again when
-    # each process ends: a third of the processor time of a start and a stop.
+    # What is loaded stays to the end. Without this the collector visits all of it again when each
+    # process ends: a third of the processor time of a start and a stop.
     gc.freeze()
     if address := listening.address_to_open(_settings):
         sys.stderr.write(f"flask10x: the readings are at {address}\n")
@@ -170,7 +171,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """In the worker, with the application loaded: open the store, and drain when told to stop."""
+    """In the worker, with the application loaded: open the store, and drain it at a stop."""
     store = _store_of(worker)
     store.open()
     _also_on(signal.SIGTERM, store.writer.flush_now)
@@ -190,7 +191,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """In the master: the queue of a worker that was killed is gone; the monitor tells of it."""
+    """In the master: the queue of a worker that was killed is gone; the monitor logs it."""
     _gauges.record_killed(worker.pid)
 
 

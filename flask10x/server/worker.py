@@ -25,7 +25,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from flask10x.server.answers import SHOWN_CHARS, answer, status_of
 from flask10x.server.arrivals import Arrivals
 from flask10x.server.turns import READERS_MAX, Turns, TurnSocket
-from flask10x.web.access import Pace
+from flask10x.system.logs import Pace
 from flask10x.web.limits import COMMITS_MAX, DOWNLOADS_MAX
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's threaded worker; its main thread gathers requests, its threads answer them.
 
     It also stops in the usual way when its master is gone. Gunicorn's own would go on answering
-    kept-alive connections until the request ceiling, with the door for new ones open but
-    unattended.
+    kept-alive connections until the request ceiling, and let new ones wait in vain.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

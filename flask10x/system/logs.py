@@ -4,10 +4,10 @@ Every line that begins with a date begins a record. Control characters in a mess
 so a message is one line whatever a sensor sent; the lines of a traceback follow their record,
 each indented, so none of them can pass for a record.
 
-A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets
-an exception, and stderr is told once. Nor does a folder that cannot be written keep a service from
-starting: readings come first. The file is written by a thread of its own, so a card that stalls for
-seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
+A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets an
+exception, and stderr gets one line of it. Nor does a folder that cannot be written keep a service
+from starting: readings come first. The file is written by a thread of its own, so a card that
+stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
 """
 
 import errno
@@ -16,6 +16,8 @@ import os
 import re
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
@@ -30,6 +32,8 @@ from flask10x.config.settings import PREFIX, Settings, process_user
 
 FILE_NAME = "flask10x.log"
 TRACEBACK_INDENT = "    "
+# A flood from a stranger must not push everything else out of the log.
+LOG_EVERY_SEC = 60.0
 # A disk that is full now is no wrong setting: the service starts and its log waits for space.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -54,12 +58,12 @@ def configure(settings: Settings) -> None:
     locked for every line, and the rotation happens under the same lock. Each of the
     LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
 
-    When the folder cannot be made or written, stderr is told so in one line and there is no file.
+    When the folder cannot be made or written, stderr gets one line of it and there is no file.
     """
     shutdown()
     file = LogFile(settings)
     trouble = _trouble_with(file)
-    # Stderr may be gone too (journald restarted): then there is nobody left to tell.
+    # Stderr may be gone too (journald restarted): then nobody would read it.
     logging.raiseExceptions = False
     logging.getLogger(_OURS).setLevel(settings.log_level)
     stderr = logging.StreamHandler()
@@ -103,8 +107,8 @@ def flush() -> None:
 def receipt() -> Callable[[], bool]:
     """Whether every line so far is in the file, or lost: a question that can be asked later.
 
-    For what must be told although the process that tells it may be killed at any moment: a line
-    that is only queued dies with it. Asking never waits for the card.
+    For a line that must get into the file although its process may be killed at any moment: one
+    that is only queued is lost then. Asking never waits for the card.
     """
     lines = [(writing, queued.taken) for writing, queued, _ in _written_by]
     return lambda: all(writing.written >= taken for writing, taken in lines)
@@ -147,10 +151,32 @@ def _trouble_with(file: "LogFile") -> OSError | None:
 
 
 def _complain() -> None:
-    """Say on stderr which exception cost a line; nobody is told when that fails too."""
+    """Say on stderr which exception cost a line; nothing is said when that fails too."""
     with suppress(Exception):
         reason = escape(repr(sys.exc_info()[1]))
         sys.stderr.write(f"WARNING Lines of the log are lost: {reason}\n")
+
+
+class Pace:
+    """Lets a line into the log once a minute for each kind, and counts the others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept_back: dict[tuple[str, ...], int] = {}
+        self._due_sec: dict[tuple[str, ...], float] = {}
+
+    def turn(self, *kind: str) -> str | None:
+        """How a line of this kind ends: with how many were kept back since the last one, if any.
+
+        None: keep this one back.
+        """
+        with self._lock:
+            if time.monotonic() < self._due_sec.get(kind, 0.0):
+                self._kept_back[kind] = self._kept_back.get(kind, 0) + 1
+                return None
+            self._due_sec[kind] = time.monotonic() + LOG_EVERY_SEC
+            kept_back = self._kept_back.pop(kind, 0)
+            return f" ({kept_back} more since the last such line)" if kept_back else ""
 
 
 class LineFormatter(logging.Formatter):

@@ -1,14 +1,12 @@
-"""The doors: which requests are let in at all, before anybody looks at their body.
+"""Access: which requests are answered by their view, before anybody looks at their body.
 
 Tokens and the list of host names are off by default; docs/en/explanation/security.md has
-each. A request that is turned away is told why and logged, but it is not kept among the rejected
+each. A request that is refused gets the reason and is logged, but it is not kept among the rejected
 readings: strangers could fill those.
 """
 
 import logging
 import re
-import threading
-import time
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Literal
@@ -18,47 +16,24 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from flask10x.config.settings import Settings
 from flask10x.config.tokens import ALL, Keyring
+from flask10x.system.logs import Pace
 
 log = logging.getLogger(__name__)
 
 # Views that show no reading. healthz always answers (contract, section 2); readyz is asked by the
 # backup and by monitors; the index names stations and pages, the static files are public anyway.
-# Every other view is behind a door, also one that is added tomorrow.
+# Every other view needs a token where there are any, also one that is added tomorrow.
 OPEN = {"status.healthz", "status.readyz", "status.index", "static"}
 WRITING = "ingest"
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
-# A flood from a stranger must not push everything else out of the log.
-LOG_EVERY_SEC = 60.0
 SHOWN_CHARS = 100
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
 
 Challenge = Literal["Bearer", "Basic"]
 
 
-class Pace:
-    """Lets a line into the log once a minute for each kind, and counts the others."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept_back: dict[tuple[str, ...], int] = {}
-        self._due_sec: dict[tuple[str, ...], float] = {}
-
-    def turn(self, *kind: str) -> str | None:
-        """How a line of this kind ends: with how many were kept back since the last one, if any.
-
-        None: keep this one back.
-        """
-        with self._lock:
-            if time.monotonic() < self._due_sec.get(kind, 0.0):
-                self._kept_back[kind] = self._kept_back.get(kind, 0) + 1
-                return None
-            self._due_sec[kind] = time.monotonic() + LOG_EVERY_SEC
-            kept_back = self._kept_back.pop(kind, 0)
-            return f" ({kept_back} more since the last such line)" if kept_back else ""
-
-
 class Access:
-    """What every request of one worker has to pass."""
+    """What is checked of every request of one worker: host, origin, token."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._hosts = settings.allowed_hosts
@@ -67,10 +42,10 @@ class Access:
 
     def init_app(self, app: Flask) -> None:
         """Check every request before its view is called and its body is looked at."""
-        app.before_request(self._turned_away)
+        app.before_request(self._refusal)
 
-    def _turned_away(self) -> Response | None:
-        """The answer of a request that is not let in; None when it is."""
+    def _refusal(self) -> Response | None:
+        """The answer of a request that is refused; None when its view may answer."""
         if self._hosts and not is_allowed_host(request.headers.get("Host", ""), self._hosts):
             hint = "the name in the address is not in ALLOWED_HOSTS"
             return self._refuse(400, "unknown host", hint, "unknown host", "Host")

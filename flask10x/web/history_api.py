@@ -21,9 +21,9 @@ from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.times import LocalText, iso_text
+from flask10x.system.logs import Pace
 from flask10x.web import context, read_errors
-from flask10x.web.access import Pace
-from flask10x.web.limits import DOWNLOADS_MAX
+from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("history", __name__)
@@ -122,7 +122,7 @@ def _too_many() -> Response:
         log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
     answer = jsonify(error="too many downloads at once")
     answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    answer.headers["Retry-After"] = str(read_errors.RETRY_AFTER_SEC)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
     return answer
 
 

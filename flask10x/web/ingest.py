@@ -1,4 +1,4 @@
-"""The doors for sensors: a POST route per station of the registry (contract, sections 1 and 2)."""
+"""The routes for sensors: a POST route per station of the registry (contract, sections 1 and 2)."""
 
 import logging
 from contextlib import nullcontext
@@ -15,13 +15,11 @@ from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
 from flask10x.web import context
-from flask10x.web.limits import WHILE_WAITING
+from flask10x.web.limits import RETRY_AFTER_SEC, WHILE_WAITING
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("ingest", __name__)
 
-# Long enough for one batch to be stored, short enough that a board asks again before it gives up.
-RETRY_AFTER_SEC = 5
 # An answer has to be short (contract, section 7), whatever a trigger in the database has to say.
 SHOWN_REASON_CHARS = 200
 

@@ -7,13 +7,12 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
+from flask10x.web.limits import RETRY_AFTER_SEC
 
 log = logging.getLogger(__name__)
 
 # What a database that can't be read raises: SQLite's own errors, or no free connection in time.
 UNREADABLE = (DBAPIError, TimeoutError)
-# A locked or full database is usually well again within seconds.
-RETRY_AFTER_SEC = 5
 
 
 def register(blueprint: Blueprint) -> None:

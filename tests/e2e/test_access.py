@@ -148,7 +148,7 @@ def test_a_reload_reads_the_tokens_again(locked: Service, tmp_path: Path) -> Non
     reload_workers(locked)
     assert "settings not read again: FLASK10X_READ_TOKENS_FILE is" in locked.output()
     assert "everybody may read or write it: chmod o=" in locked.output()
-    # Those of the start: a mistake opens nothing.
+    # Those of the start: a mistake lets nobody in.
     assert (get(locked, "/metrics", other), get(locked, "/metrics", READ)) == (401, 200)
 
 
@@ -166,7 +166,7 @@ def test_a_bad_file_keeps_it_from_starting(
     )
 
 
-def test_a_backup_and_a_check_pass_the_doors(lasting: Service, tmp_path: Path) -> None:
+def test_a_backup_and_a_check_need_no_token(lasting: Service, tmp_path: Path) -> None:
     token = f"Authorization: Bearer {WRITE}"
     exchange(lasting.port, request("/data", GOOD, "Host: localhost", token))
     # Who runs the backup may not be able to read the tokens, and need not.

@@ -111,7 +111,7 @@ def test_the_answers_are_the_same_bytes(
 
 
 def test_the_service_sees_the_name_that_was_asked_for(proxy: Proxy) -> None:
-    """Pages show links to themselves, and the doors check the name."""
+    """Pages show links to themselves, and the name is checked."""
     page = exchange(proxy.port, b"GET /history HTTP/1.1\r\nHost: kitchen:8888\r\n\r\n")
     assert page.status == 200
     assert b"kitchen:8888" in page.body

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from errno import ENOSPC
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -186,6 +187,20 @@ def test_lines_of_a_traceback_are_indented(tmp_path: Path) -> None:
         r"    ValueError: bad\x1b[2J",
         "    2025-08-24 09:00:12 INFO forged",
     ]
+
+
+def test_a_line_of_a_kind_is_let_in_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_sec = [1000.0]
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now_sec[0]))
+    pace = logs.Pace()
+    assert [pace.turn("/data", "no token") for _ in range(3)] == ["", None, None]
+    assert pace.turn("/data2", "no token") == ""
+    now_sec[0] += 59.9
+    assert pace.turn("/data", "no token") is None
+    now_sec[0] += 0.1
+    assert pace.turn("/data", "no token") == " (3 more since the last such line)"
+    now_sec[0] += 60
+    assert pace.turn("/data", "no token") == ""
 
 
 def test_configuring_again_replaces_the_first(tmp_path: Path) -> None:

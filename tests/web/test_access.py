@@ -1,4 +1,4 @@
-"""The doors, seen through the test client; what only a real server shows is in e2e."""
+"""Who is answered, seen through the test client; what only a real server shows is in e2e."""
 
 import base64
 import logging
@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from flask10x.database.engine import Database
 from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import Store
+from flask10x.system import logs
 from flask10x.web import access
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
@@ -62,7 +63,7 @@ def secret(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def locked(make_client: MakeClient, tmp_path: Path) -> FlaskClient:
-    """A client of an application with both doors locked."""
+    """A client of an application that wants a token for writing and for reading."""
     return make_client(
         WRITE_TOKENS_FILE=secret(tmp_path / "write", f"* {WRITE}\ndata2 {WRITE_2}\n"),
         READ_TOKENS_FILE=secret(tmp_path / "read", f"* {READ}\n"),
@@ -198,7 +199,7 @@ def test_each_door_by_itself(make_client: MakeClient, tmp_path: Path) -> None:
     assert reading.post("/data", json=BODIES["data"]).status_code == 200
 
 
-def test_every_view_of_tomorrow_is_behind_a_door(locked: FlaskClient) -> None:
+def test_every_view_of_tomorrow_needs_a_token(locked: FlaskClient) -> None:
     rules = [r for r in locked.application.url_map.iter_rules() if r.endpoint not in access.OPEN]
     assert {r.rule for r in rules} >= {*READING, *(f"/{s.endpoint}" for s in STATIONS)}
     for rule in rules:
@@ -254,7 +255,7 @@ def test_a_flood_is_a_line_a_minute(
     locked: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now[0]))
     for _ in range(50):
         locked.post("/data", json={})
     locked.post("/data2", json={})

@@ -16,8 +16,8 @@ from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT, row_of
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
+from flask10x.system.logs import Pace
 from flask10x.web import history_api
-from flask10x.web.access import Pace
 from flask10x.web.limits import DOWNLOADS_MAX
 from tests.support.html import MINUTE, NINE, Outline
 from tests.support.rows import execute, pico, select

@@ -1,4 +1,4 @@
-"""The doors for sensors, seen through the test client; what only a real server shows is in e2e."""
+"""The routes for sensors, seen through the test client; what only a real server shows is in e2e."""
 
 import logging
 
