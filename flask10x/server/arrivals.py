@@ -9,8 +9,9 @@ import re
 from typing import Any
 
 from gunicorn.http import RequestParser
-from gunicorn.http.body import ChunkedReader
+from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders, NoMoreData
+from gunicorn.http.message import Request
 
 from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.server.chunks import Chunks
@@ -24,12 +25,35 @@ FRAMING_MAX_BYTES = 8 * 1024
 HEAD_END = re.compile(rb"\r\n\r\n|(?<!\r)\n")
 
 
+class ArrivedRequest(Request):  # type: ignore[misc]
+    """A request after whose answer the connection ends, unless its body was read to the end.
+
+    The application may not say so: the header `Connection` is the server's (PEP 3333). Gunicorn's
+    own keeps the connection and throws the rest of the body away, up to a limit that it finds out
+    after it has promised to keep it.
+    """
+
+    def should_close(self) -> bool:
+        """Asked when the head of the answer is written, and again when all of it is."""
+        return self._is_left_unread or bool(super().should_close())
+
+    @property
+    def _is_left_unread(self) -> bool:
+        reader = self.body.reader
+        # Out of chunks a body is put back whole, and its reader has nothing more.
+        left_bytes: int = reader.length if isinstance(reader, LengthReader) else 0
+        buffered_bytes: int = self.body.buf.tell()
+        return left_bytes + buffered_bytes > 0
+
+
 class Arrivals(RequestParser):  # type: ignore[misc]
     """Gunicorn's parser of one connection, which is given bytes instead of reading them.
 
     `begin` before each request, `feed` until `ready`, then `next` gives the request or raises what
     gunicorn's parser found wrong with it. A thread that reads its body never waits.
     """
+
+    mesg_class = ArrivedRequest
 
     def __init__(self, cfg: Any, client: Any) -> None:
         # Without a socket the parser takes the end of the bytes for the end of the connection.

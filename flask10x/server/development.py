@@ -4,7 +4,7 @@ import signal
 import sys
 from types import FrameType
 
-from werkzeug.serving import run_simple
+from werkzeug.serving import WSGIRequestHandler, run_simple
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
@@ -14,6 +14,14 @@ from flask10x.errors import Flask10xError
 from flask10x.runtime.store import Store
 from flask10x.server import address
 from flask10x.web.app import create_app
+
+
+class Handler(WSGIRequestHandler):
+    """Werkzeug's handler, which waits for a client's next bytes no longer than this."""
+
+    # It closes after each answer, but when a part of the body was left unread it first waits for
+    # the client to close, without an end. The same time as in production for a whole request.
+    timeout = 10.0
 
 
 def main() -> None:
@@ -36,7 +44,7 @@ def _serve(config: Settings) -> None:
     store: Store = app.extensions["flask10x"]
     store.open()
     try:
-        run_simple(host, port, app, threaded=True)
+        run_simple(host, port, app, threaded=True, request_handler=Handler)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -81,8 +81,6 @@ class Access:
             log.warning("%s refused: %s%s, from %s%s", place, why, shown, sender(), more)
         answer = jsonify(error=error, hint=hint)
         answer.status_code = status
-        # The body, if there is one, is unread, so the connection can't carry another request.
-        answer.headers["Connection"] = "close"
         return answer
 
 

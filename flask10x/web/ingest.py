@@ -110,10 +110,7 @@ def _too_large(store: Store, station: Station, received_at: int) -> Answer:
     reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
     refused = Refused(station.endpoint, received_at, request.mimetype, b"", reasons)
     store.writer.rejected_queue.take(refused)
-    answer = jsonify(error="body too large", limit_bytes=BODY_MAX_BYTES)
-    # The rest of the body is unread, so the connection can't carry another request.
-    answer.headers["Connection"] = "close"
-    return answer, 413
+    return jsonify(error="body too large", limit_bytes=BODY_MAX_BYTES), 413
 
 
 for _station in STATIONS:

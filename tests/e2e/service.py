@@ -95,11 +95,11 @@ class Service:
 
     # The process
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start the service and wait until it answers; fail with its output when it ends."""
         if self.starts_migrated and "FLASK10X_DATABASE_URL" not in self.environment:
             lay_new_database(self.database)
-        self.launch()
+        self.launch(*options)
         wait_until(self._answers, START_WITHIN_SEC, f"/healthz answers\n{self.output()}")
 
     def launch(self, *options: str) -> None:

@@ -70,6 +70,26 @@ def test_requests_that_come_behind_each_other_are_each_read(asked: list[Any]) ->
     assert arrivals.silent and not arrivals.ready
 
 
+@given(st.binary(min_size=1, max_size=200), st.sampled_from([sized, chunked]), st.data())
+def test_a_request_is_the_last_one_until_its_body_is_read(
+    body: bytes, framed: Any, data: st.DataObject
+) -> None:
+    asked = next(fed(framed(body), 50))
+    assert asked.should_close()
+    for _ in range(data.draw(st.integers(0, 3))):
+        asked.body.read(data.draw(st.integers(1, 100)))
+        asked.body.readline(data.draw(st.integers(1, 100)))
+    assert asked.should_close() == (asked.body.read() != b"")
+    assert not asked.should_close()
+
+
+@pytest.mark.parametrize("framed", [sized, chunked])
+def test_a_request_without_a_body_is_not_the_last_one(framed: Any) -> None:
+    assert not next(fed(framed(b""), 50)).should_close()
+    assert not next(fed(b"GET / HTTP/1.1\r\nHost: pi\r\n\r\n")).should_close()
+    assert next(fed(b"GET / HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n\r\n")).should_close()
+
+
 def test_the_head_alone_is_no_request() -> None:
     arrivals = fed(b"GET / HTTP/1.0\r\nHost: pi\r\n")
     assert not arrivals.ready and not arrivals.silent
