@@ -9,6 +9,7 @@ each checkpoint (it runs inside a commit) and each closing holds one lock betwee
 import ctypes
 import logging
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,8 +84,9 @@ class Database:
         """Raises OSError when the folder of the database can't be written."""
         self.path = database_path(settings)
         self.damage = damage or Damage()
-        self.reader = _engine(settings, "read", self.damage)
-        self.writer = _engine(settings, "write", self.damage)
+        self._checkpoints = False
+        self.reader = _engine(settings, "read", self.damage, lambda: self._checkpoints)
+        self.writer = _engine(settings, "write", self.damage, lambda: self._checkpoints)
         self._query_timeout_sec = settings.query_timeout_sec
         self._lock = FileLock(lock_path(self.path, "commit")) if settings.commit_lock else None
 
@@ -148,7 +150,7 @@ class Database:
         if self.damage.known:
             return
         with self._locked():
-            self.writer.dispose()
+            self._dispose(self.writer)
 
     def close(self) -> None:
         """Close every connection; the last one of all processes checkpoints the WAL.
@@ -156,18 +158,26 @@ class Database:
         A damaged database is left as it is, WAL and all.
         """
         if self.damage.known:
-            _never_close(self.reader, self.writer)
+            _leave_wal(self.reader, self.writer)
             return
         try:
             with self._locked():
-                self.reader.dispose()
-                self.writer.dispose()
+                self._dispose(self.reader, self.writer)
         except LockTimeout as error:
-            # The system closes the files when the process ends; SQLite recovers the WAL later.
+            # SQLite recovers the WAL later.
             log.warning("Database left open at exit: %s", error)
-            _never_close(self.reader, self.writer)
+            _leave_wal(self.reader, self.writer)
         if self._lock is not None:
             self._lock.close()
+
+    def _dispose(self, *engines: Engine) -> None:
+        """Close under the commit lock; the last connection of all processes checkpoints."""
+        self._checkpoints = True
+        try:
+            for engine in engines:
+                engine.dispose()
+        finally:
+            self._checkpoints = False
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -189,10 +199,22 @@ def database_path(settings: Settings) -> Path:
     return Path(make_url(settings.database_url).database or "").resolve()
 
 
-def _never_close(*engines: Engine) -> None:
-    """Keep Python from closing the connections when it ends, which would checkpoint the WAL."""
+def _checkpoint_on_close(driver: sqlite3.Connection, wanted: bool) -> None:
+    """Set whether SQLite checkpoints the WAL when this connection closes as the last one.
+
+    https://www.sqlite.org/c3ref/c_dbconfig_defensive.html; Python 3.11 can't set it.
+    """
+    if sys.version_info >= (3, 12):
+        driver.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not wanted)
+
+
+def _leave_wal(*engines: Engine) -> None:
+    """Close the connections without a checkpoint; on Python 3.11 let them outlive Python."""
     for engine in engines:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+        if sys.version_info >= (3, 12):
+            engine.dispose()
+        else:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
 
 
 def log_version(commit_lock: bool) -> None:
@@ -243,7 +265,9 @@ def begin_again(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _engine(settings: Settings, mode: Mode, damage: Damage) -> Engine:
+def _engine(
+    settings: Settings, mode: Mode, damage: Damage, checkpoints: Callable[[], bool]
+) -> Engine:
     timeout_ms = READ_BUSY_TIMEOUT_MS if mode == "read" else WRITE_BUSY_TIMEOUT_MS
     engine = create_engine(
         URL.create("sqlite", database=database_path(settings).as_uri(), query=ONLY_EXISTING),
@@ -257,10 +281,16 @@ def _engine(settings: Settings, mode: Mode, damage: Damage) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(driver: sqlite3.Connection, _record: object) -> None:
+        # What closes by itself, after an error or by Python's collector, has no commit lock.
+        _checkpoint_on_close(driver, wanted=False)
         # Without this the sqlite3 module begins transactions by itself, and late.
         driver.isolation_level = None
         for pragma in pragmas:
             driver.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "close")
+    def close(driver: sqlite3.Connection, _record: object) -> None:
+        _checkpoint_on_close(driver, wanted=checkpoints() and not damage.known)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

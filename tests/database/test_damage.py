@@ -131,17 +131,35 @@ def test_a_damaged_database_is_not_checkpointed_when_a_process_ends(
     schema.upgrade(settings)
     wal = tmp_path / "flask10x.sqlite3-wal"
     for damage, left in (("database.damage.report('a test')", True), ("", False)):
-        program = f"""
+        end_process(tmp_path, damage)
+        assert wal.exists() == left
+
+
+def test_nobody_checkpoints_at_the_end_while_another_has_the_commit_lock(
+    settings: Settings, tmp_path: Path
+) -> None:
+    schema.upgrade(settings)
+    end_process(
+        tmp_path,
+        "from flask10x.system.locks import FileLock, lock_path\n"
+        "other = FileLock(lock_path(database.path, 'commit'))\n"
+        "other.acquire(1)",
+    )
+    assert (tmp_path / "flask10x.sqlite3-wal").exists()
+
+
+def end_process(folder: Path, before_close: str) -> None:
+    """Let a process commit, run these lines, close its database and end."""
+    program = f"""
 from flask10x.config import settings
 from flask10x.database.engine import Database
-database = Database(settings.load({{"FLASK10X_DATA_DIR": {str(tmp_path)!r}}}))
+database = Database(settings.load({{"FLASK10X_DATA_DIR": {str(folder)!r}}}))
 with database.commit() as connection:
     connection.exec_driver_sql("UPDATE counters SET value = 1")
-{damage}
+{before_close}
 database.close()
 """
-        subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
-        assert wal.exists() == left
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=folder)
 
 
 def test_a_reading_is_refused_and_readyz_says_why(store: Store, client: FlaskClient) -> None:
