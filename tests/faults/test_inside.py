@@ -1,7 +1,8 @@
-"""Faults inside the process: the writer thread dies, the clock jumps."""
+"""Faults inside the process: the writer thread dies, a duty fails, the clock jumps."""
 
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
+from tests.e2e.senders import reading_of
 from tests.e2e.service import Service, wait_until
 from tests.faults.figures import account, record
 from tests.faults.repeat import harder_promise, repeated
@@ -60,6 +62,47 @@ def test_a_writer_thread_that_dies_takes_nothing_along(
     counted = account(running, [load, last])
     assert counted.lost == set()
     record("writer-dies", variant(promise), times, counted)
+
+
+ASKED_TIMES = 20
+
+
+def failing(service: Service) -> set[tuple[str, ...]]:
+    """What `/readyz` names, of however many workers answer; it stays 200."""
+    answers = [service.get("/readyz") for _ in range(ASKED_TIMES)]
+    assert {(answer.status, answer.json["status"]) for answer in answers} == {(200, "ready")}
+    return {tuple(answer.json.get("failing", [])) for answer in answers}
+
+
+def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
+    service: MakeService,
+) -> None:
+    running = service(start=False, inactivity_warn_sec=1)
+    marker = hooked(running, "FAULT_DUTY")
+    marker.touch()
+    running.start()
+    wait_for_ready_workers(running)
+    assert running.post("data2", reading_of(1)).status == 200
+    wait_until(lambda: failing(running) == {("WAL",)}, 10, "both workers name it")
+    seconds = running.get("/metrics/details").json["failing_seconds"]
+    assert isinstance(seconds["WAL"], int) and seconds["queues"] is None
+    alarm = "WARNING Endpoint 'data2' inactive for"
+    wait_until(lambda: alarm in "".join(running.log()), 10, "the silence alarm")
+
+    # Whichever of them is the monitor: its successor repeats nothing.
+    for worker in running.workers():
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: worker not in running.workers(), 10, "it is gone")  # noqa: B023
+        wait_for_ready_workers(running)
+        assert failing(running) == {("WAL",)}
+    marker.unlink()
+    wait_until(lambda: failing(running) == {()}, 10, "both workers see that it works")
+    running.stop()
+
+    lines = running.log()
+    assert sum("ERROR The duty 'WAL' failed; it is tried again" in line for line in lines) == 1
+    assert sum("    ValueError: the test is this bug" in line for line in lines) == 1
+    assert sum("INFO The duty 'WAL' works again after " in line for line in lines) == 1
 
 
 # Seconds by which the clock is wrong, one after the other: as a Pi at boot, as after a wrong

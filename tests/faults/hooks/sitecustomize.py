@@ -2,7 +2,7 @@
 
 FAULT_KILL_WRITER names a file: whichever writer thread finds it there takes it away and dies, as a
 bug or a MemoryError would kill it. FAULT_CLOCK names a file with the seconds by which the clock is
-wrong.
+wrong. FAULT_DUTY names a file; while it is there, whoever watches the WAL meets a bug.
 """
 
 import os
@@ -27,6 +27,20 @@ def die_on(marker: Path) -> None:
     Writer._store = store  # type: ignore[method-assign,assignment]
 
 
+def fail_while(marker: Path) -> None:
+    """Let the watch over the WAL raise while the marker is there."""
+    from flask10x.runtime.file_watch import Files  # noqa: PLC0415
+
+    usual = Files.watch_wal
+
+    def watch_wal(files: Files) -> None:
+        if marker.exists():
+            raise ValueError("the test is this bug")
+        usual(files)
+
+    Files.watch_wal = watch_wal  # type: ignore[method-assign,assignment]
+
+
 def shift_by(file: Path) -> None:
     """Let the clock that people set be wrong; the monotonic one stays right."""
     right, right_ns = time.time, time.time_ns
@@ -46,5 +60,7 @@ def shift_by(file: Path) -> None:
 
 if "FAULT_KILL_WRITER" in os.environ:
     die_on(Path(os.environ["FAULT_KILL_WRITER"]))
+if "FAULT_DUTY" in os.environ:
+    fail_while(Path(os.environ["FAULT_DUTY"]))
 if "FAULT_CLOCK" in os.environ:
     shift_by(Path(os.environ["FAULT_CLOCK"]))
