@@ -37,7 +37,7 @@ def started(make: MakeService, *, stock: bool) -> Service:
 
 
 @contextmanager
-def doors(folder: Path) -> Iterator[dict[str, int]]:
+def fronts(folder: Path) -> Iterator[dict[str, int]]:
     """The three ports that are attacked, by what listens there; fresh for each attack."""
     with ExitStack() as stack:
         makers = [stack.enter_context(make_services(folder / name)) for name in ("stock", "ours")]
@@ -49,12 +49,12 @@ def doors(folder: Path) -> Iterator[dict[str, int]]:
 
 
 def measured(attack: Attack) -> dict[str, float]:
-    """The slowest of the answers at each door, in seconds; infinite when none came."""
-    with tempfile.TemporaryDirectory() as name, doors(Path(name)) as ports:
+    """The slowest of the answers of each front, in seconds; infinite when none came."""
+    with tempfile.TemporaryDirectory() as name, fronts(Path(name)) as ports:
         slowest = {}
-        for door, port in ports.items():
+        for front, port in ports.items():
             with under(attack, port):
-                slowest[door] = slowest_answer_sec(port, PROBED_FOR_SEC)
+                slowest[front] = slowest_answer_sec(port, PROBED_FOR_SEC)
         return slowest
 
 

@@ -27,7 +27,7 @@ from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import DRAIN_SEC, Store
 from flask10x.server import address as listening
 from flask10x.server.turns import lending_turns
-from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
+from flask10x.server.worker import REQUEST_WITHIN_SEC, STOPS, Worker
 from flask10x.system.gauges import SLOTS, Gauges
 from flask10x.web.app import create_app
 
@@ -149,8 +149,19 @@ def when_ready(_server: Any) -> None:
     # What is loaded stays to the end. Without this the collector visits all of it again when each
     # process ends: a third of the processor time of a start and a stop.
     gc.freeze()
+    # Python forgets signals that reach a process between its fork and its first steps. Until
+    # `post_fork` the kernel keeps those by which a worker is told to leave.
+    os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)
     if address := listening.address_to_open(_settings):
         sys.stderr.write(f"flask10x: the readings are at {address}\n")
+
+
+def _hold_stops() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+
+
+def _let_stops_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -166,6 +177,7 @@ def post_fork(server: Any, worker: Any) -> None:
     # would look; the worker would run on until it is killed, and take readings meanwhile.
     worker.early_signals = server.SIG_QUEUE
     signal.signal(signal.SIGTERM, lambda number, _frame: server.SIG_QUEUE.put(number))
+    _let_stops_in()
     _slot_number = worker.slot_number
     _gauges.slot(_slot_number).claim(worker.pid)
 

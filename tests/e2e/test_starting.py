@@ -1,5 +1,6 @@
 """A stop that comes while the service starts, and a reload with wrong settings."""
 
+import shutil
 import signal
 import socket
 import time
@@ -13,7 +14,15 @@ from tests.e2e.test_stopping import reload_workers
 
 # Gunicorn kills after 30 s; a worker that missed its SIGTERM lives until then.
 PROMPTLY_SEC = 12.0
+# Longer than the master sleeps between two forks, and than the test takes to see them.
+FIRST_RUN_AFTER_SEC = 2.0
 GOOD = {"pressure": 1013.25, "temperature": 25.1}
+
+
+need_strace = pytest.mark.skipif(
+    shutil.which("strace") is None,
+    reason="strace is not installed: no worker is held up at its fork",
+)
 
 
 @pytest.mark.parametrize("delay_sec", [0.0, 0.005, 0.01, 0.02, 0.04, 0.08])
@@ -23,6 +32,21 @@ def test_a_stop_while_workers_boot_is_not_missed(service: MakeService, delay_sec
     wait_until(lambda: "Listening at" in running.output(), 20, "the master listens")
     # The moment itself is what is tested: between the fork and the worker's signal handlers.
     time.sleep(delay_sec)
+    running.stop(signal.SIGTERM, within_sec=PROMPTLY_SEC)
+
+
+@need_strace
+def test_a_stop_is_not_missed_by_workers_that_have_not_run_yet(service: MakeService) -> None:
+    """On a busy machine the master may signal a worker before that has run at all after its fork.
+
+    Python forgets what came until then, so the first thing that a forked worker does in the kernel
+    is made to take some seconds here.
+    """
+    running = service(start=False)
+    slow = f"inject=set_robust_list:delay_exit={int(FIRST_RUN_AFTER_SEC * 1_000_000)}"
+    running.wrapper = ("strace", "-DDD", "-f", "-qq", "-o", "/dev/null", "-e", slow)
+    running.launch()
+    wait_until(lambda: len(running.workers()) == WORKERS, 60, "both workers are forked")
     running.stop(signal.SIGTERM, within_sec=PROMPTLY_SEC)
 
 
