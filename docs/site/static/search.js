@@ -3,7 +3,8 @@
 "use strict";
 
 const AROUND = 60;
-// A hit in the title of a page weighs more than any number of hits in a text.
+// A hit in the title of a page weighs more than any number of hits in a text. The beginning of a
+// page has no heading but the title, so it comes before the page's sections.
 const TITLE = 1000;
 const HEADING = 100;
 const HITS_MAX = 20;
@@ -15,11 +16,7 @@ const count = document.getElementById("search-count");
 // As built.py has done with the texts.
 const plain = (text) => text.normalize("NFKC").toLowerCase();
 
-function hits(text, word) {
-  let found = 0;
-  for (let at = text.indexOf(word); at >= 0 && found < HITS_MAX; at = text.indexOf(word, at + 1)) found++;
-  return found;
-}
+const hits = (text, word) => Math.min(text.split(word).length - 1, HITS_MAX);
 
 // 0 where a word is missing.
 function weight(section, words) {
@@ -27,7 +24,7 @@ function weight(section, words) {
   for (const word of words) {
     const found =
       hits(plain(section.page), word) * TITLE +
-      hits(plain(section.heading), word) * HEADING +
+      hits(plain(section.heading || section.page), word) * HEADING +
       hits(plain(section.text), word);
     if (!found) return 0;
     sum += found;
@@ -37,9 +34,8 @@ function weight(section, words) {
 
 // The text around the first word that is in it, with all words marked.
 function excerpt(text, words) {
-  const lower = plain(text);
-  const first = Math.max(0, Math.min(...words.map((word) => lower.indexOf(word)).filter((at) => at >= 0)));
-  const begin = Number.isFinite(first) ? Math.max(0, first - AROUND) : 0;
+  const places = words.map((word) => plain(text).indexOf(word)).filter((at) => at >= 0);
+  const begin = places.length ? Math.max(0, Math.min(...places) - AROUND) : 0;
   const end = begin + 3 * AROUND;
   const shown = (begin ? "… " : "") + text.slice(begin, end).trim() + (end < text.length ? " …" : "");
   const line = document.createElement("p");
