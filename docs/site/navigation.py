@@ -1,11 +1,14 @@
-"""Which pages the site has, and in which order: pages.toml held against the folders."""
+"""Which pages the site has, and in which order: what the index pages list."""
 
-import tomllib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 LANGUAGES = ("en", "ja")
 HERE = Path(__file__).resolve().parent
+HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+# A page of the same language: `howto/port` of `[Another port](howto/port.md)`.
+LISTED = re.compile(r"\]\(([a-z][^)#]*)\.md\)")
 
 
 class SiteError(Exception):
@@ -16,41 +19,41 @@ class SiteError(Exception):
 class Section:
     """A part of the navigation."""
 
-    # By language.
-    titles: dict[str, str]
+    title: str
     # From the language's folder, without `.md`: `howto/port`.
     pages: tuple[str, ...]
 
 
-def sections() -> list[Section]:
-    """What pages.toml lists, in its order."""
-    with (HERE / "pages.toml").open("rb") as file:
-        listed = tomllib.load(file)["sections"]
-    return [
-        Section(
-            titles={language: section[language] for language in LANGUAGES},
-            pages=tuple(f"{section['folder']}/{page}" for page in section["pages"]),
-        )
-        for section in listed
-    ]
+def sections(docs: Path, language: str) -> list[Section]:
+    """What the index page of that language lists, in its order."""
+    index = (docs / language / "index.md").read_text(encoding="utf-8")
+    _, *parts = HEADING.split(index)
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return [Section(title, tuple(LISTED.findall(text))) for title, text in pairs]
 
 
 def check(docs: Path) -> None:
-    """Is each page of `docs/en` and `docs/ja` listed once, and each listed one in both?
+    """Does each index list each page of its language once, in the same order as the other?
 
     Raises:
-        SiteError: It is not.
+        SiteError: It does not.
     """
-    listed = ["index", *(page for section in sections() for page in section.pages)]
-    faults = [f"pages.toml: {page} is listed twice" for page in _repeated(listed)]
+    faults = []
+    orders = []
     for language in LANGUAGES:
         folder = docs / language
+        listed = [page for section in sections(docs, language) for page in section.pages]
+        orders.append(listed)
         there = {p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.md")}
-        faults += [f"docs/{language}/{p}.md is not in pages.toml" for p in there - set(listed)]
-        faults += [f"docs/{language}/{p}.md is in pages.toml only" for p in set(listed) - there]
+        for page in sorted({"index", *listed} ^ there):
+            which = "in the index only" if page in listed else "not in the index"
+            faults.append(f"docs/{language}/{page}.md is {which}")
+        faults += [f"docs/{language}/{p}.md is listed twice" for p in _repeated(listed)]
+    if not faults and orders[0] != orders[1]:
+        faults.append("the index pages list the pages in different orders")
     if faults:
-        raise SiteError("\n".join(sorted(faults)))
+        raise SiteError("\n".join(faults))
 
 
-def _repeated(pages: list[str]) -> set[str]:
-    return {page for page in pages if pages.count(page) > 1}
+def _repeated(pages: list[str]) -> list[str]:
+    return sorted({page for page in pages if pages.count(page) > 1})

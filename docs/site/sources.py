@@ -116,7 +116,7 @@ class Sources:
         return f"{scheme}:{_relative(there, f'{language}/{place}')}" + ("#" + part if part else "")
 
     def _navigation(self, language: str) -> str:
-        parts = [(section.titles[language], list(section.pages)) for section in sections()]
+        parts = [(part.title, list(part.pages)) for part in sections(self._root / "docs", language)]
         places = sorted(place for lang, place in map(place_of, self._laid) if lang == language)
         for folder, titles in TITLES.items():
             found = [place for place in places if place.startswith(f"{folder}/")]
