@@ -104,6 +104,8 @@ def test_a_reader_finds_words_and_changes_the_language(reader: Browser) -> None:
     for language, words in WORDS.items():
         for word in words:
             assert found(reader, language, word) == having(language, word) != set(), word
+    found(reader, "en", "backup")
+    assert reader.texts("#search-results a")[:2] == ["Make backups", "Go back to a backup"]
     assert found(reader, "ja", "測定所") == set()
     assert reader.texts("#search-count") == ["見つからない。"]
 

@@ -3,8 +3,8 @@
 "use strict";
 
 const AROUND = 60;
-// A hit in the title of a page weighs more than any number of hits in a text. The beginning of a
-// page has no heading but the title, so it comes before the page's sections.
+// A hit in a heading, or in the title of the page, weighs more than all those in a text; at the beginning
+// of the page, which has no heading, one in the title weighs most.
 const TITLE = 1000;
 const HEADING = 100;
 const HITS_MAX = 20;
@@ -23,8 +23,8 @@ function weight(section, words) {
   let sum = 0;
   for (const word of words) {
     const found =
-      hits(plain(section.page), word) * TITLE +
-      hits(plain(section.heading || section.page), word) * HEADING +
+      hits(plain(section.page), word) * (section.heading ? HEADING : TITLE) +
+      hits(plain(section.heading), word) * HEADING +
       hits(plain(section.text), word);
     if (!found) return 0;
     sum += found;
@@ -63,10 +63,13 @@ function item(section, words) {
   return item;
 }
 
+// Pages for developers come after those for users.
+const late = (section) => /^(decisions|repository)\//.test(section.url);
+
 function search() {
   const words = plain(input.value).split(/\s+/).filter((word) => word);
   const found = words.length ? SECTIONS.map((section) => [weight(section, words), section]) : [];
-  const shown = found.filter(([sum]) => sum).sort(([one], [other]) => other - one);
+  const shown = found.filter(([sum]) => sum).sort(([one, a], [other, b]) => late(a) - late(b) || other - one);
   list.replaceChildren(...shown.map(([, section]) => item(section, words)));
   count.textContent = !words.length
     ? ""
