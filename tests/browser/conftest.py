@@ -8,6 +8,7 @@ from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
 from tests.browser.house import furnish
 from tests.e2e.conftest import make_services
 from tests.e2e.service import PROJECT, Service
+from tests.support.shared_data import measured_csv
 
 CHARTS = PROJECT / "flask10x" / "web" / "static" / "vendor" / "uPlot.iife.min.js"
 
@@ -19,6 +20,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         pytest.skip("there is no browser: apt install chromium chromium-driver")
     if not CHARTS.is_file():
         pytest.skip("there are no charts: make static")
+    measured_csv()
     with make_services(tmp_path_factory.mktemp("house")) as make:
         service = make(commit_interval_sec=0)
         furnish(service)

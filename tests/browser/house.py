@@ -5,11 +5,11 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tests.e2e.service import SHARED, Service
+from tests.e2e.service import Service
+from tests.support.shared_data import measured_csv
 
 # The zone of the tests' services.
 TOKYO = ZoneInfo("Asia/Tokyo")
-REAL = SHARED / "real" / "BedRoomEnv.csv"
 # Of each 20 s to 60 s; the other stations get readings of the same sensor of other days.
 OTHERS = """
 INSERT INTO readings (endpoint, received_at, pressure, temperature)
@@ -30,8 +30,9 @@ INSERT INTO readings (endpoint, received_at, co2, temperature_dht11, humidity_dh
 
 def furnish(service: Service) -> None:
     """Fill the database of a running service."""
-    moved = service.folder / REAL.name
-    moved.write_text(ending_now(REAL.read_text()), newline="")
+    measured = measured_csv()
+    moved = service.folder / measured.name
+    moved.write_text(ending_now(measured.read_text()), newline="")
     done = service.run("-m", "flask10x", "import", str(moved))
     assert done.returncode == 0, done.stderr
     with closing(sqlite3.connect(service.database, timeout=30)) as connection:

@@ -16,10 +16,10 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
-from tests.support.old_files import NAME, SHARED, write
+from tests.support.old_files import NAME, write
 from tests.support.rows import execute, select
+from tests.support.shared_data import measured_csv
 
-REAL = SHARED / "real" / "BedRoomEnv.csv"
 ROW = "2025-08-24 10:46:40,1.0,2.0"
 
 
@@ -49,14 +49,14 @@ def count(database: Database) -> int:
 
 def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: Path) -> None:
     path = write(tmp_path / NAME, ROW, ROW)
-    done = run_command(settings, REAL, path)
+    done = run_command(settings, measured_csv(), path)
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout == (
         "BedRoomEnv.csv: 20000 rows read, 20000 stored, 0 present, 0 rejected\n"
         "PicodataX.csv: 2 rows read, 2 stored, 0 present, 0 rejected\n"
     )
-    assert run_command(settings, REAL).stdout == (
+    assert run_command(settings, measured_csv()).stdout == (
         "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
     )
     assert count(database) == 20_002
@@ -157,7 +157,7 @@ def test_a_bar_on_a_terminal(settings: Settings, database: Database) -> None:
     terminal, child = pty.openpty()
     with open(terminal, "rb", buffering=0) as screen:
         done = subprocess.run(
-            arguments(REAL),
+            arguments(measured_csv()),
             env=environment(settings) | {"TERM": "xterm"},
             stdout=subprocess.PIPE,
             stderr=child,
@@ -183,7 +183,7 @@ def test_neither_flask_nor_alembic_is_loaded(settings: Settings, database: Datab
 @pytest.fixture
 def long_file(tmp_path: Path) -> Path:
     """80,000 rows, among them every one four times in the same second."""
-    header, *rows = REAL.read_bytes().splitlines(keepends=True)
+    header, *rows = measured_csv().read_bytes().splitlines(keepends=True)
     path = tmp_path / "BedRoomEnv.csv"
     path.write_bytes(header + b"".join(row * 4 for row in rows))
     return path

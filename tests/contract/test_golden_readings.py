@@ -1,24 +1,16 @@
 """Every recorded answer of the original server, from the body's bytes to the CSV row."""
 
 import json
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from flask10x.readings.json_body import InvalidBody, decode
 from flask10x.readings.parse import InvalidReading, parse
 from flask10x.readings.stations import BY_ENDPOINT
-
-RECORDED = Path(__file__).parents[3] / "shared" / "golden" / "requests.jsonl"
-
-pytestmark = pytest.mark.skipif(
-    not RECORDED.is_file(), reason="the recorded requests (golden/requests.jsonl) are not here"
-)
+from tests.support.shared_data import recorded_requests
 
 
 def recorded() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in recorded_requests()]
 
 
 def payload_of(case: dict[str, Any]) -> dict[str, object]:

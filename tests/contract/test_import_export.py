@@ -18,35 +18,35 @@ from flask10x.export.verify import verify
 from flask10x.importing import old_file
 from flask10x.readings.stations import BY_ENDPOINT
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
-from tests.support.old_files import SHARED, run
+from tests.support.old_files import run
 from tests.support.rows import execute
+from tests.support.shared_data import measured_csv
 
 PICO, BEDROOM = [BY_ENDPOINT["data"]], [BY_ENDPOINT["data2"]]
-REAL = SHARED / "real" / "BedRoomEnv.csv"
 LINE_BYTES = len(line(0))
 
 
 def test_the_real_file_in_its_place(settings: Settings, database: Database) -> None:
     settings.csv_dir.mkdir()
     file = settings.csv_dir / "BedRoomEnv.csv"
-    shutil.copy(REAL, file)
+    shutil.copy(measured_csv(), file)
     assert run(settings, database, file) == (20_000, 0, 0)
     assert export(settings, database, BEDROOM)[0].rows == 0
-    assert file.read_bytes() == REAL.read_bytes()
+    assert file.read_bytes() == measured_csv().read_bytes()
     assert not verify(settings, database, BEDROOM)[0].failed
     assert not rebuild(settings, database, BEDROOM)[0].failed
-    assert file.read_bytes() == REAL.read_bytes()
+    assert file.read_bytes() == measured_csv().read_bytes()
     assert run(settings, database, file) == (0, 20_000, 0)
     assert export(settings, database, BEDROOM)[0].rows == 0
 
 
 def test_the_real_file_elsewhere(settings: Settings, database: Database, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    old = Path(shutil.copy(REAL, tmp_path / "old" / "BedRoomEnv.csv"))
+    old = Path(shutil.copy(measured_csv(), tmp_path / "old" / "BedRoomEnv.csv"))
     run(settings, database, old)
     assert export(settings, database, BEDROOM)[0].rows == 0
     assert not rebuild(settings, database, BEDROOM)[0].failed
-    assert (settings.csv_dir / "BedRoomEnv.csv").read_bytes() == REAL.read_bytes()
+    assert (settings.csv_dir / "BedRoomEnv.csv").read_bytes() == measured_csv().read_bytes()
     assert not verify(settings, database, BEDROOM)[0].failed
 
 

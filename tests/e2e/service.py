@@ -19,7 +19,6 @@ from tests.e2e.senders import HOST, JSON_TYPE, Answer, ask
 from tests.support.new_database import lay_new_database
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHARED = PROJECT.parent / "shared"
 WORKERS = 2
 START_WITHIN_SEC = 20.0
 # The unit's TimeoutStopSec has to be longer than gunicorn's graceful_timeout; this is the latter.

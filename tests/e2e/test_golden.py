@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.senders import Answer, check_ingest_answer
-from tests.e2e.service import SHARED, Service
+from tests.e2e.service import Service
+from tests.support.shared_data import recorded_requests
 
 HEADERS = {
     "PicodataX.csv": "current_time,Pressure,Tempereture",
@@ -35,8 +36,7 @@ TIME_CELL = re.compile(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?=,)")
 
 
 def recorded() -> list[dict[str, Any]]:
-    lines = (SHARED / "golden" / "requests.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in recorded_requests()]
 
 
 def expected_files(cases: list[dict[str, Any]]) -> dict[str, bytes]:

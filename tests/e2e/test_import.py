@@ -4,15 +4,14 @@ from pathlib import Path
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
-from tests.e2e.service import SHARED
+from tests.support.shared_data import measured_csv
 
-REAL = SHARED / "real" / "BedRoomEnv.csv"
 ROWS = 60_000
 
 
 def three_times(path: Path) -> Path:
     """A file of 60,000 rows, each of the real ones three times."""
-    header, *rows = REAL.read_bytes().splitlines(keepends=True)
+    header, *rows = measured_csv().read_bytes().splitlines(keepends=True)
     path.write_bytes(header + b"".join(row * 3 for row in rows))
     return path
 

@@ -16,7 +16,8 @@ import pandas
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import LATEST_ANSWER_SEC, Client, check_ingest_answer
-from tests.e2e.service import SHARED, Service
+from tests.e2e.service import Service
+from tests.support.shared_data import measured_bodies
 
 CLIENTS = 4
 READINGS = 5000
@@ -26,10 +27,6 @@ HEADER = b"current_time,CO2,Tempereture,Humidity,Pressure,GasResistance\r\n"
 HISTORY_ROWS = 60_000
 
 Values = tuple[float, ...]
-
-
-def real_bodies() -> list[bytes]:
-    return (SHARED / "real" / "data2.jsonl").read_bytes().splitlines()
 
 
 def values_of(body: bytes) -> Values:
@@ -114,7 +111,7 @@ def csv_of_the_database(service: Service) -> bytes:
 
 
 def test_each_reading_is_exactly_once_in_database_history_and_csv(service: MakeService) -> None:
-    bodies = real_bodies()
+    bodies = measured_bodies()
     sent = Counter(map(values_of, bodies))
     assert len(bodies) == sent.total() == READINGS
     running = service()

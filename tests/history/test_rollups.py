@@ -35,11 +35,9 @@ from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.times import iso_text
-from tests.support.old_files import SHARED
 from tests.support.old_files import run as run_import
 from tests.support.rows import execute, pico, select
-
-REAL = SHARED / "real" / "BedRoomEnv.csv"
+from tests.support.shared_data import measured_csv
 
 HOUR = 3_600_000
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests; a whole hour of UTC.
@@ -180,7 +178,7 @@ def test_two_followers_at_once_do_not_undo_each_other(
 def test_an_imported_file_of_long_ago_is_rolled_up(database: Database, settings: Settings) -> None:
     store(database, Reading("data2", NINE, (600.0, 25.0, 50.0, 996.5, None)))
     follow_all(database)
-    run_import(settings, database, REAL)
+    run_import(settings, database, measured_csv())
     assert behind(database) == 20_000
     follow_all(database)
     assert differences(database) == []

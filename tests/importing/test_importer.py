@@ -13,8 +13,9 @@ from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system.locks import FileLock, lock_path
 from tests.conftest import MakeSettings
-from tests.support.old_files import NAME, SHARED, imported_ranges, local_rows, run, stored, write
+from tests.support.old_files import NAME, imported_ranges, local_rows, run, stored, write
 from tests.support.rows import execute, pico, select
+from tests.support.shared_data import measured_csv
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 LINE_BYTES = len("2025-08-24 10:46:40,1.0,2.0\r\n")
@@ -35,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_real_file_twice(settings: Settings, database: Database) -> None:
-    real = SHARED / "real" / "BedRoomEnv.csv"
+    real = measured_csv()
     assert run(settings, database, real) == (20_000, 0, 0)
     assert run(settings, database, real) == (0, 20_000, 0)
     first, last, count = select(

@@ -13,7 +13,6 @@ from tests.support.rows import select
 
 PICO = "current_time,Pressure,Tempereture"
 NAME = "PicodataX.csv"
-SHARED = Path(__file__).parents[3] / "shared"
 
 Line = tuple[str, float | None]
 
