@@ -2,6 +2,8 @@
 
 What is left of the file and its WAL may be the only copy, and it is the evidence of what happened.
 So there is no commit, no checkpoint, no new database; people decide, and start the service again.
+What a statement meets is reported by the engine, a file that is gone by the file watch, the rest by
+the inspection.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The only SELECTs for pages: pages of readings in the order (received_at, id).
+"""Pages of readings in the order (received_at, id); their SQL is in `statements.py`.
 
 A page of several stations is one UNION ALL with a branch per station. Each branch walks the index
 (endpoint, received_at), whose entries end in the rowid, and SQLite merges them as it goes; so a

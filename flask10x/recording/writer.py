@@ -1,4 +1,4 @@
-"""The writer: a bounded queue, one thread, and the only INSERT of readings.
+"""The writer: a bounded queue and the one thread that stores what sensors send.
 
 The thread takes what waits, up to BATCH_MAX_ROWS, and commits it in one transaction. The batch
 stays in hand until COMMIT has returned. When the store fails (locked, full, I/O error) the batch

@@ -10,7 +10,7 @@ from flask10x.history.operators import UNITS
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.stations import STATIONS, Station
-from flask10x.runtime.silence import inactive_sec
+from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
 
 State = Literal["receiving", "silent", "never"]

@@ -15,7 +15,7 @@ from flask10x.readings.stations import STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import batch, rejected
 from flask10x.runtime import duties
-from flask10x.runtime.silence import inactive_sec
+from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.web import context
 

@@ -141,7 +141,10 @@ def test_no_host_but_the_examples_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", READERS)
 def test_each_setting_is_documented_with_its_default(name: str, language: str) -> None:
     variable = f"FLASK10X_{name.upper()}"
-    row = table(read(file_of("reference/settings", language)))[f"`{variable}`"]
+    page = file_of("reference/settings", language)
+    rows = table(read(page))
+    assert f"`{variable}`" in rows, f"{page} has no row for {variable}"
+    row = rows[f"`{variable}`"]
     # test_deploy.py holds this file against the program.
     (default,) = re.findall(f"^#{variable}=(.*)$", read("deploy/flask10x.env"), re.MULTILINE)
 

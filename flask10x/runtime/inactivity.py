@@ -1,4 +1,4 @@
-"""How long a station has been silent."""
+"""For how long a station has sent nothing; `station_watch.py` is what warns of it."""
 
 import time
 
