@@ -174,7 +174,7 @@ def database_url(place: str, raw: Any) -> str:
     return value
 
 
-def zone_name(place: str, raw: Any) -> str:
+def time_zone(place: str, raw: Any) -> str:
     """A zone that this system knows."""
     try:
         ZoneInfo(str(raw))
@@ -219,7 +219,7 @@ class Settings:
     # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
     rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
     rejected_max_bytes: int = _setting(whole(1_000_000, 100_000_000_000), 100_000_000)
-    timezone: str = _setting(zone_name, "")
+    timezone: str = _setting(time_zone, "")
     write_tokens_file: str = _setting(secret_file, "")
     read_tokens_file: str = _setting(secret_file, "")
     """An absolute path, or `credential:` and a name; empty: no token is asked for."""

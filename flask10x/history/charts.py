@@ -57,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
-    """One station's part of a question."""
+    """One station's part of a query."""
 
     branch: Branch
     filters: tuple[FilterShape, ...]
@@ -71,7 +71,7 @@ class LineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All lines of a question; `window` is None when neither it nor the readings give a range."""
+    """All lines of a query; `window` is None when neither it nor the readings give a range."""
 
     window: Window | None
     source: str

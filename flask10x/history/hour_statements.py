@@ -1,4 +1,4 @@
-"""Where rows of a page can lie: roll-ups tell which hours hold none, so nobody reads those.
+"""Where rows of a page can lie: roll-ups say which hours hold none, so nobody reads those.
 
 An hour of which the greatest value is 900 has no reading above 1000. One statement walks the hours
 in the order of a key and says which can hold rows; the other one reads these, each a range of the

@@ -77,7 +77,7 @@ class Newer:
 
     rows: list[Row]
     last_id: int
-    """How far the log was looked through: the next question's `since`."""
+    """How far the log was looked through: the next query's `since`."""
 
 
 def patience_sec(settings: Settings) -> float:

@@ -60,7 +60,7 @@ HTML = View(order="desc", blank_is_absent=True, rows=PAGE_ROWS)
 def parse_query(
     pairs: Sequence[tuple[str, str]], settings: Settings, now_ms: int, view: View
 ) -> Query:
-    """The question that the decoded parameters ask, in any order; relative times from `now_ms`.
+    """The query that the decoded parameters make, in any order; relative times from `now_ms`.
 
     Raises QueryError that names every parameter that is wrong.
     """

@@ -1,4 +1,4 @@
-"""A checked question to the history, and the query string that asks it again."""
+"""A checked query of the history, and the query string that stands for it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
-    """A checked question; fields are what was given, None or empty where nothing was."""
+    """A checked query; fields are what was given, None or empty where nothing was."""
 
     endpoints: tuple[str, ...] = ()
     measurements: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Query:
         order: bool = True,
         newer_than: int | None = None,
     ) -> str:
-        """The canonical query string of this question, continued at `cursor` or after an id.
+        """The canonical query string of this query, continued at `cursor` or after an id.
 
         `limit=False` and `order=False` leave those two out.
         """
@@ -97,7 +97,7 @@ class Query:
 
     @property
     def caption(self) -> str:
-        """The question as a phrase: `data2, from 2025-08-24, co2 ≥ 1000 ppm, newest first`."""
+        """The query as a phrase: `data2, from 2025-08-24, co2 ≥ 1000 ppm, newest first`."""
         parts = [", ".join(self.endpoints) or "all stations"]
         parts += ["only " + " and ".join(self.measurements)] if self.measurements else []
         parts += [f"from {self.since.phrase}"] if self.since else []

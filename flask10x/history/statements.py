@@ -1,4 +1,4 @@
-"""The SELECTs of the history, built from the form of a question; values are bound when they run.
+"""The SELECTs of the history, built from the form of a query; values are bound when they run.
 
 A statement for pages is a UNION ALL with a branch per station, each a range of the one index.
 """

@@ -26,6 +26,7 @@ Key = tuple[int, tuple[float | None, ...]]
 Stored = dict[Key, list[int]]
 """The ids of stored rows that are the same row, lowest first."""
 TimeSpan = tuple[int, int]
+Offsets = tuple[int, int]
 
 
 def key_of(block: Block, row: InsertRow) -> Key:
@@ -43,7 +44,7 @@ class StoredRows:
         self._path = path
         self._layout = layout
         self._query = _rows_between(layout.station)
-        self._blocks: list[tuple[TimeSpan, TimeSpan]] = []
+        self._blocks: list[tuple[TimeSpan, Offsets]] = []
         self._latest = -math.inf
         self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
 
@@ -76,7 +77,7 @@ class StoredRows:
                     insort(found[key], row_id)
         return found
 
-    def _overlapping(self, span: TimeSpan) -> Iterator[TimeSpan]:
+    def _overlapping(self, span: TimeSpan) -> Iterator[Offsets]:
         """The offsets of earlier blocks in which rows of this span of time may stand."""
         first, last = span
         # Nothing to look through for a file in the order of time.

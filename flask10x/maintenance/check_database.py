@@ -62,12 +62,12 @@ class DatabaseCheck:
                     f"{path}, {megabytes(size)} with its WAL",
                     {"bytes": size},
                 )
-                for name, ask in self._questions().items():
-                    yield from _asked(name, ask, connection)
+                for name, check in self._checks().items():
+                    yield from _checked(name, check, connection)
         except DBAPIError as error:
             yield Finding("FAIL", "database", f"{path} cannot be opened: {reason_of(error)}")
 
-    def _questions(self) -> dict[str, Callable[[Connection], list[Finding]]]:
+    def _checks(self) -> dict[str, Callable[[Connection], list[Finding]]]:
         return {
             "integrity": self._integrity,
             "schema": self._schema,
@@ -171,11 +171,11 @@ def _connect(engine: Engine) -> Connection:
     return connection
 
 
-def _asked(
-    name: str, ask: Callable[[Connection], list[Finding]], connection: Connection
+def _checked(
+    name: str, check: Callable[[Connection], list[Finding]], connection: Connection
 ) -> list[Finding]:
     try:
-        return ask(connection)
+        return check(connection)
     except UNREADABLE as error:
         return [Finding("FAIL", name, f"cannot be read: {reason_of(error)}")]
 

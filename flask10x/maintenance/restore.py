@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, last_id
-from flask10x.database.error_codes import code_of
+from flask10x.database.error_codes import is_busy
 from flask10x.database.file import make_single_file, open_read_only
 from flask10x.database.owner import running
 from flask10x.errors import CopyError, LockTimeout, RestoreError
@@ -154,7 +154,7 @@ def _close_up(path: Path) -> None:
     try:
         make_single_file(path)
     except sqlite3.Error as error:
-        if code_of(error).startswith("SQLITE_BUSY"):
+        if is_busy(error):
             raise RestoreError(
                 f"another program has {path} open, a sqlite3 shell perhaps; end it first"
             ) from error

@@ -68,7 +68,7 @@ def parse(
         else:
             values.append(value)
             if fault := _fault(measurement, value):
-                suspect[measurement.path] = _told(fault)
+                suspect[measurement.path] = _reason_of(fault)
     if details and (not partial or all(value is None for value in values)):
         raise InvalidReading(details)
     return Reading(station.endpoint, received_at, tuple(values), {**details, **suspect})
@@ -120,7 +120,7 @@ def _value(
         raise _Refused(path, error.reason) from None
     fault = _fault(measurement, value)
     if refuse_faults and fault and not fault.warning_only:
-        raise _Refused(path, _told(fault))
+        raise _Refused(path, _reason_of(fault))
     if value < measurement.minimum:
         raise _Refused(path, Reason("below_minimum", limit=measurement.minimum))
     if measurement.maximum is not None and value > measurement.maximum:
@@ -132,7 +132,7 @@ def _fault(measurement: Measurement, value: float) -> Fault | None:
     return next((fault for fault in measurement.faults if fault.value == value), None)
 
 
-def _told(fault: Fault) -> Reason:
+def _reason_of(fault: Fault) -> Reason:
     return Reason(fault.code, value=f"{fault.value:g}", sensor=fault.sensor)
 
 

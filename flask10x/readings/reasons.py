@@ -1,4 +1,4 @@
-"""Why a reading or a question is refused: a code with values, and the English text they make.
+"""Why a reading or a query is refused: a code with values, and the English text they make.
 
 The text is what answers, log lines and commands say (contract, section 2). A page looks its own
 language up by the code (`web/texts/reasons.py`).
@@ -56,7 +56,7 @@ ENGLISH = {
     ),
     "nested_too_deeply": "JSON is nested too deeply: send one JSON object",
     "no_json_object": "JSON {kind} instead of an object: send one JSON object",
-    # Of a parameter of a question to the history.
+    # Of a parameter of a query of the history.
     "unknown_parameter": "unknown parameter",
     "unknown_parameter_near": "unknown parameter (did you mean {near}?)",
     "unknown_station": "unknown station: {known}",

@@ -15,7 +15,7 @@ class Fault:
     value: float
     sensor: str
     code: str
-    """Of the reason that says what it tells (`readings/reasons.py`)."""
+    """Of the reason that says what it means (`readings/reasons.py`)."""
     warning_only: bool = False
     """Whether it can be a true value as well; then it is kept, with a warning."""
 

@@ -51,7 +51,7 @@ class Leftovers:
         self._folder = database.path.parent
         self._clock = clock
         self._look_at_sec = clock()
-        self._told: set[Path] = set()
+        self._logged: set[Path] = set()
 
     def save(self, entries: Sequence[Entry], trouble: str) -> bool:
         """Write them to a new file and log it; whether a power cut would leave it whole."""
@@ -81,7 +81,7 @@ class Leftovers:
             found = waiting(self._folder)
         except OSError as error:
             # A card that fails for a moment: no reason for the writer to die.
-            self._tell(self._folder, error)
+            self._log_trouble(self._folder, error)
             return
         for path in found:
             try:
@@ -90,7 +90,7 @@ class Leftovers:
                 # The other worker was faster.
                 continue
             except Exception as error:
-                self._tell(path, error)
+                self._log_trouble(path, error)
 
     def _write(self, path: Path, text: str) -> None:
         temporary = path.with_suffix(".tmp")
@@ -120,10 +120,10 @@ class Leftovers:
         if entries:
             log.info("Stored %d readings that a stop had left in %s", len(entries), path.name)
 
-    def _tell(self, path: Path, error: Exception) -> None:
-        if path not in self._told:
+    def _log_trouble(self, path: Path, error: Exception) -> None:
+        if path not in self._logged:
             log.error("Cannot store the readings in %s yet: %s", path.name, reason_of(error))
-        self._told.add(path)
+        self._logged.add(path)
 
 
 def waiting(folder: Path) -> list[Path]:

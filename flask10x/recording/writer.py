@@ -79,7 +79,7 @@ class Writer:
         self._lock = threading.Lock()
         self._waiting = 0
         self._refuses_new = False
-        self._hurried = False
+        self._flushes_now = False
         self._given_up = False
         self._failures = 0
         self._saved_errors = 0  # Not known before the first commit has asked the database.
@@ -98,7 +98,7 @@ class Writer:
         return self._waiting >= self._settings.write_queue_maxsize
 
     def submit(self, reading: Reading, receipt: Receipt | None = None) -> int:
-        """Queue a reading and note that its station was heard; the number that wait, it included.
+        """Queue a reading and note when its station sent; the number that wait, it included.
 
         The receipt is settled once the reading is committed or the database has refused it.
         Raises QueueFull, or WriterClosed when the process stops, the thread has died or the
@@ -137,7 +137,7 @@ class Writer:
 
     def flush_now(self) -> None:
         """Store at once from now on, without collecting a batch first."""
-        self._hurried = True
+        self._flushes_now = True
         self._queue.put(None)
         self._wake.put(None)
 
@@ -207,7 +207,7 @@ class Writer:
         self._slot.queue_oldest_ms = int(first.arrived_sec * 1000)
         company_until = first.arrived_sec + self._company_sec
         while len(self._batch) < self._settings.batch_max_rows:
-            wait_sec = company_until - self._clock() if patient and not self._hurried else 0
+            wait_sec = company_until - self._clock() if patient and not self._flushes_now else 0
             entry = self._next(max(0.0, wait_sec))
             if entry is None:
                 return

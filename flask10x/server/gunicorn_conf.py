@@ -25,7 +25,7 @@ from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, SettingsError
 from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import DRAIN_SEC, Store
-from flask10x.server import address as listening
+from flask10x.server.address import address_to_open, require_free
 from flask10x.server.turns import lending_turns
 from flask10x.server.worker import REQUEST_WITHIN_SEC, STOPS, Worker
 from flask10x.system.gauges import SLOTS, Gauges
@@ -96,7 +96,7 @@ def on_starting(_server: Any) -> None:
     """
     try:
         lock = hold_database(_settings)
-        listening.require_free(_settings)
+        require_free(_settings)
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
@@ -150,9 +150,9 @@ def when_ready(_server: Any) -> None:
     # process ends: a third of the processor time of a start and a stop.
     gc.freeze()
     # Python forgets signals that reach a process between its fork and its first steps. Until
-    # `post_fork` the kernel keeps those by which a worker is told to leave.
+    # `post_fork` the kernel keeps those by which a worker is stopped.
     os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)
-    if address := listening.address_to_open(_settings):
+    if address := address_to_open(_settings):
         sys.stderr.write(f"flask10x: the readings are at {address}\n")
 
 

@@ -105,7 +105,7 @@ def flush() -> None:
 
 
 def receipt() -> Callable[[], bool]:
-    """Whether every line so far is in the file, or lost: a question that can be asked later.
+    """Whether every line so far is in the file, or lost: a function to call later.
 
     For a line that must get into the file although its process may be killed at any moment: one
     that is only queued is lost then. Asking never waits for the card.

@@ -39,7 +39,7 @@ class Card:
     station: Station
     state: State
     age_sec: int | None
-    """Whole seconds since it was heard; None when it never was."""
+    """Whole seconds since it sent; None when it never did."""
     received_at: int | None
     """UTC epoch milliseconds of its newest reading."""
     values: tuple[Value, ...]

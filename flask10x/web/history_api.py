@@ -37,7 +37,7 @@ _downloads = threading.BoundedSemaphore(DOWNLOADS_MAX)
 def as_json() -> Response:
     """An array of readings; the neighbouring pages are in the Link header.
 
-    X-Last-Id is the id up to which the answer has seen the log: the next question's `since`.
+    X-Last-Id is the id up to which the answer has seen the log: the next query's `since`.
     X-Searched-To stands on a page that is short because its search ended early.
     """
     store, query = context.store(), _query(JSON)

@@ -12,7 +12,7 @@ from flask10x.web.cards import State, Value
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Age:
-    """How long ago a station was heard."""
+    """How long ago a station sent."""
 
     kind: str
     """Which texts say it: `age` or `silent`."""

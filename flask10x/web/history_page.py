@@ -116,7 +116,7 @@ def _ranged(start: str | None, end: str | None = None) -> str:
 
 
 def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **more: str) -> str:
-    """The same question to another route; a time counted back from now is fixed."""
+    """The same query at another route; a time counted back from now is fixed."""
     own_page = endpoint == "history_page.as_page"
     order = not own_page or query.order != HTML.order
     parts = (query.query_string(cursor, limit=own_page, order=order), urlencode(more))
@@ -237,9 +237,9 @@ def _table(
 
 
 def _columns(query: Query, newest: Newest) -> tuple[str, ...]:
-    """The columns asked for; of those that nobody named, not the ones of stations never heard."""
-    heard = {c for s in query.stations if newest[s.endpoint] is not None for c in s.columns}
-    return tuple(c for c in query.columns if c in query.measurements or c in heard)
+    """The columns asked for; of those that nobody named, only those of stations with readings."""
+    sent = {c for s in query.stations if newest[s.endpoint] is not None for c in s.columns}
+    return tuple(c for c in query.columns if c in query.measurements or c in sent)
 
 
 def _row(row: Row, columns: tuple[str, ...], text_of: LocalText, t: Texts) -> TableRow:

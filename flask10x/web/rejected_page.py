@@ -32,7 +32,7 @@ NO_MEASUREMENTS = Reason("no_measurements")
 @blueprint.get("/history/rejected/json")
 def as_json() -> Response:
     """An array, the newest first; the neighbouring pages are in the Link header."""
-    query = _asked(JSON)
+    query = _query(JSON)
     page = _page(query)
     body = json.dumps([_as_object(kept) for kept in page.rows])
     answer = Response(body + "\n", mimetype="application/json")
@@ -47,7 +47,7 @@ def as_json() -> Response:
 def as_page() -> tuple[str, int]:
     """The same as a table for people."""
     try:
-        query = _asked(HTML)
+        query = _query(HTML)
         page = _page(query)
     except QueryError as error:
         return render_template("rejected.html", **_form(error.details)), 400
@@ -62,7 +62,7 @@ def as_page() -> tuple[str, int]:
     return render_template("rejected.html", **_form({}), **shown, urls=urls), 200
 
 
-def _asked(view: View) -> Query:
+def _query(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
     query = parse_query(pairs, context.store().settings, context.now_ms(), view)
     errors = {one.name: NO_MEASUREMENTS for one in query.filters}
@@ -86,8 +86,8 @@ def _page(query: Query) -> RejectedPage:
 
 
 def _url(view: str, query: Query, cursor: Cursor | None) -> str:
-    path, asked = url_for(f"{blueprint.name}.{view}"), query.query_string(cursor)
-    return f"{path}?{asked}" if asked else path
+    path, text = url_for(f"{blueprint.name}.{view}"), query.query_string(cursor)
+    return f"{path}?{text}" if text else path
 
 
 def _as_object(kept: Kept) -> dict[str, object]:
@@ -114,20 +114,20 @@ def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
         "endpoint": escape(kept.endpoint),
         "station": station and t.station(station),
         "reasons": [
-            {"name": names.get(path), "path": escape(path), **_told(why, t)}
+            {"name": names.get(path), "path": escape(path), **_in_language(why, t)}
             for path, why in kept.reasons.items()
         ],
-        "hint": kept.hint and _told(kept.hint, t),
+        "hint": kept.hint and _in_language(kept.hint, t),
         "body": rejected.text_of(kept.body),
         "more_bytes": kept.body_bytes - len(kept.body),
         "reading_id": kept.reading_id,
     }
 
 
-def _told(reason: str, t: Texts) -> dict[str, str]:
+def _in_language(reason: str, t: Texts) -> dict[str, str]:
     """A reason in the reader's language; one that has no translation stays English."""
-    told = reason_in(t.language, reason)
-    return {"text": escape(told), "lang": "en" if told == reason else t.language}
+    text = reason_in(t.language, reason)
+    return {"text": escape(text), "lang": "en" if text == reason else t.language}
 
 
 def _form(errors: dict[str, str]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Codes of the reasons of rejected readings, from which pages tell them in their own language.
+"""Codes of the reasons of rejected readings, from which a page says them in its own language.
 
 Writes nothing for rows that exist: they have no codes, and their texts are translated by wording.
 

@@ -25,7 +25,7 @@ def loaded(make_settings: MakeSettings, file: Path, text: str, kind: str = "WRIT
     return tokens.load(make_settings(**{f"{kind}_TOKENS_FILE": file}))
 
 
-def test_both_doors_are_open_by_default(make_settings: MakeSettings) -> None:
+def test_nobody_needs_a_token_by_default(make_settings: MakeSettings) -> None:
     assert tokens.load(make_settings()) == Keyring(write=None, read=None)
 
 

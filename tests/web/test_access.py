@@ -170,7 +170,7 @@ def test_whatever_stands_in_the_header(locked: FlaskClient, header: str) -> None
     assert refused(locked.post("/data", json=BODIES["data"], headers=asked), "Bearer")
 
 
-def test_a_door_is_decided_before_the_body_is_read(locked: FlaskClient) -> None:
+def test_access_is_decided_before_the_body_is_read(locked: FlaskClient) -> None:
     class Untouchable:
         def read(self, *_: object) -> bytes:
             raise AssertionError("the body was read")
@@ -193,7 +193,7 @@ def test_a_stranger_fills_no_table(locked: FlaskClient, database: Database) -> N
     assert select(database.path, "SELECT count(*) FROM rejected") == [(1,)]
 
 
-def test_each_door_by_itself(make_client: MakeClient, tmp_path: Path) -> None:
+def test_writing_and_reading_each_by_itself(make_client: MakeClient, tmp_path: Path) -> None:
     writing = make_client(WRITE_TOKENS_FILE=secret(tmp_path / "write", f"* {WRITE}\n"))
     assert writing.get("/history/json").status_code == 200
     assert writing.post("/data", json=BODIES["data"]).status_code == 401

@@ -14,7 +14,7 @@ export const columnName = (column) => told.columns?.[column] ?? column;
 
 const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
 
-/** An age of so many seconds in its handiest unit, as `texts.py` says it. */
+/** An age of so many seconds in its handiest unit, as `catalog.py` says it. */
 export function lasting(kind, seconds) {
   const [unit, length] = UNITS.find(([, one]) => one === 1 || seconds >= 2 * one);
   return t(`${kind}.${unit}`, { n: Math.floor(seconds / length) });

@@ -1,4 +1,4 @@
-"""A question to the history as a phrase in the reader's language."""
+"""A query of the history as a phrase in the reader's language."""
 
 from flask10x.history.operators import IS_NULL, UNITS, Filter
 from flask10x.history.query import Query

@@ -1,4 +1,4 @@
-"""Why a question to the history, or a reading, is refused, in the reader's language."""
+"""Why a query of the history, or a reading, is refused, in the reader's language."""
 
 from flask10x.readings.reasons import Reason
 from flask10x.web.texts import old_reasons
@@ -46,7 +46,7 @@ JAPANESE = {
     "no_json_object": (
         "JSONですが、オブジェクトではありません（{kind}）。JSONオブジェクトを1つ送ってください"
     ),
-    # Of a parameter of a question to the history.
+    # Of a parameter of a query of the history.
     "unknown_parameter": "そのような項目はありません",
     "unknown_parameter_near": "そのような項目はありません（{near} の間違いでは？）",
     "unknown_station": "そのような端末はありません。指定できるのは {known} です",
@@ -85,7 +85,7 @@ JAPANESE = {
 
 
 def reason_in(language: Language, reason: str) -> str:
-    """A reason or a hint, of a question or of a reading, for a page in this language.
+    """A reason or a hint, of a query or of a reading, for a page in this language.
 
     One without a code comes from a row that was stored before there were codes.
     """
