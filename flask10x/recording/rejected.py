@@ -189,7 +189,7 @@ def purge(database: Database, selection: Selection) -> Iterator[int]:
 
 
 def text_of(body: bytes) -> str:
-    r"""The body for people: one line; what can't be printed is written `\n`, `\xff`, `\u202e`."""
+    r"""The body for people: in one line; what could confuse a screen as `\n`, `\xff`, `\u202e`."""
     return escape(body.decode("utf-8", "backslashreplace"))
 
 
