@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.readings.stations import STATIONS
+from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,21 @@ class StationWatch:
         self._known: frozenset[str] | None = None
         self._ask_failed = False
 
-    def step(self) -> None:
-        """Look once at every station."""
-        if self._known is None and self._monotonic() >= self._ask_at_sec:
-            self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
-            self._known = self._ask()
+    def step(self) -> bool:
+        """Look once at every station; False while it is not known which have ever sent.
+
+        A database that can't be read now is logged once. Anything else that `last_received` raises
+        is raised after the look.
+        """
+        try:
+            if self._known is None and self._monotonic() >= self._ask_at_sec:
+                self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
+                self._known = self._ask()
+        finally:
+            self._look()
+        return self._known is not None
+
+    def _look(self) -> None:
         for index, station in enumerate(STATIONS):
             since_ms = self._gauges.silent_since(index)
             if since_ms:
@@ -60,7 +71,7 @@ class StationWatch:
         """The endpoints that have ever sent; None when it cannot be read now."""
         try:
             received = self._last_received()
-        except Exception as error:
+        except (*DATABASE_ERRORS, OSError) as error:
             if not self._ask_failed:
                 log.warning("Cannot read which endpoints have sent: %s", reason_of(error))
             self._ask_failed = True

@@ -11,7 +11,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.runtime.duties import Duty
+from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.station_watch import StationWatch
@@ -291,6 +291,26 @@ def test_a_database_that_cannot_be_read_is_said_once_and_asked_again(
     assert said() == ["WARNING Endpoint 'data' inactive for 125s (threshold 120s)"]
     house.wait(100, monitor)
     assert house.asked == 14
+
+
+def test_a_bug_where_the_database_is_asked_is_shown_and_silences_no_alarm(
+    house: House, said: Said
+) -> None:
+    house.fault = ValueError("a bug")
+    monitor = house.monitor()
+    house.send("data")
+    house.wait(122, monitor)
+    assert failing(house.gauges) == ["silent stations"]
+    assert said() == [
+        "ERROR The duty 'silent stations' failed; it is tried again",
+        "WARNING Endpoint 'data' inactive for 121s (threshold 120s)",
+    ]
+
+    house.fault = None
+    house.wait(5, monitor)
+    assert failing(house.gauges) == []
+    (line,) = said()
+    assert line.startswith("INFO The duty 'silent stations' works again after ")
 
 
 def test_stations_are_watched_while_the_database_cannot_be_read(house: House, said: Said) -> None:
