@@ -1,7 +1,6 @@
 """`flask10x rejected list|show|replay|purge`: look at refused readings, and store the good ones."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.replay import ReplayOutcome, replay
+from flask10x.system.clock import now_ms
 from flask10x.system.logs import escape
 
 LISTED_ROWS = 20
@@ -174,7 +174,7 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
     if text is None:
         return None
     try:
-        return parse_bound(text, config.zone, time.time_ns() // 1_000_000, end=end)
+        return parse_bound(text, config.zone, now_ms(), end=end)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=name) from None
 

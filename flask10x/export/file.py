@@ -243,7 +243,7 @@ def fresh_path(path: Path) -> Path:
     return real.with_name(f".{real.name}.rebuilt")
 
 
-def keep(path: Path) -> Path:
+def keep_old(path: Path) -> Path:
     """Give the file a second name, `.old` or the next free one like it, before it loses its own."""
     for number in count(1):
         kept = path.with_name(f"{path.name}.old" + (f"-{number}" if number > 1 else ""))

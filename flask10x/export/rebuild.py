@@ -19,7 +19,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
 from flask10x.export import refusals
-from flask10x.export.file import CsvFile, Mark, fresh_path, keep, make_folder
+from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State, load_state, save_state
 from flask10x.export.rows import IdSpan, Target
@@ -219,7 +219,7 @@ def _put_in_place(
         save_state(database, target.name, State(state.position, _intent_of(new, position)))
         done = "written"
         if old is not None and new.same_bytes < old.size:
-            done = f"written; the old file is kept as {keep(path)}"
+            done = f"written; the old file is kept as {keep_old(path)}"
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)

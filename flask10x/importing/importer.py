@@ -36,7 +36,7 @@ from flask10x.system.wording import amount
 PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
 # the database longer than a commit does; after a minute somebody has forgotten it.
-TRIES = 60
+TRIES = 50
 
 Place = tuple[int, int]
 """A row's `imports.after_id` and its id; 0 for a row that has none yet."""

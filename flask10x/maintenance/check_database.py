@@ -3,7 +3,6 @@
 Only looks: nothing is written, and whatever cannot be read is itself a finding.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from flask10x.maintenance.findings import Finding
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
+from flask10x.system.clock import now_ms
 from flask10x.system.wording import amount, megabytes, span
 
 SHOWN_DAMAGES = 5
@@ -47,7 +47,7 @@ class DatabaseCheck:
         self._settings = settings
         self._full = full
         self._served = served
-        self._now_ms = time.time_ns() // 1_000_000
+        self._now_ms = now_ms()
 
     def look(self, path: Path) -> Iterator[Finding]:
         if not path.exists():

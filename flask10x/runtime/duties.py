@@ -5,13 +5,13 @@ again; meanwhile every worker shows its name in `/readyz` and `/metrics/details`
 """
 
 import logging
-import time
 from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import DatabaseDamaged, LockTimeout
+from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Duty:
     def _note_failure(self, error: BaseException) -> None:
         if self._gauges.failing_since_ms[self._place]:
             return
-        self._gauges.failing_since_ms[self._place] = _now_ms()
+        self._gauges.failing_since_ms[self._place] = monotonic_ms()
         if self._trouble and isinstance(error, DATABASE_ERRORS):
             log.warning("%s: %s", self._trouble, reason_of(error))
         else:
@@ -72,14 +72,14 @@ class Duty:
         since_ms = self._gauges.failing_since_ms[self._place]
         if since_ms:
             self._gauges.failing_since_ms[self._place] = 0
-            failed_sec = (_now_ms() - since_ms) // 1000
+            failed_sec = (monotonic_ms() - since_ms) // 1000
             log.info("The duty '%s' works again after %ds", self._name, failed_sec)
 
 
 def failing_sec(gauges: Gauges) -> dict[str, int | None]:
     """For how many whole seconds each duty has been failing; None while it works."""
     return {
-        name: (_now_ms() - since_ms) // 1000 if since_ms else None
+        name: (monotonic_ms() - since_ms) // 1000 if since_ms else None
         for name, since_ms in zip(NAMES, gauges.failing_since_ms, strict=False)
     }
 
@@ -87,7 +87,3 @@ def failing_sec(gauges: Gauges) -> dict[str, int | None]:
 def failing(gauges: Gauges) -> list[str]:
     """The names of the duties that fail now."""
     return [name for name, seconds in failing_sec(gauges).items() if seconds is not None]
-
-
-def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 FILE_ID_MASK = 2**63 - 1
 
 
-class Files:
+class FileWatch:
     """Warns once when the WAL gets too long, and stops all writing when the file has gone."""
 
     def __init__(self, database: Path, gauges: Gauges, damage: Damage) -> None:

@@ -1,6 +1,6 @@
 """For how long a station has sent nothing; `station_watch.py` is what warns of it."""
 
-import time
+from flask10x.system.clock import monotonic_ms, now_ms
 
 
 def inactive_sec(last_ms: int, received_at: int | None) -> int | None:
@@ -10,7 +10,7 @@ def inactive_sec(last_ms: int, received_at: int | None) -> int | None:
     `received_at` counts, the wall clock's epoch milliseconds of its newest reading.
     """
     if last_ms:
-        return max(0, time.monotonic_ns() // 1_000_000 - last_ms) // 1000
+        return max(0, monotonic_ms() - last_ms) // 1000
     if received_at is None:
         return None
-    return max(0, time.time_ns() // 1_000_000 - received_at) // 1000
+    return max(0, now_ms() - received_at) // 1000

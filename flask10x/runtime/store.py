@@ -14,7 +14,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.history import pages
 from flask10x.recording.writer import Writer
 from flask10x.runtime.duties import Duty
-from flask10x.runtime.file_watch import Files
+from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.queue_watch import QueueWatch
@@ -45,7 +45,7 @@ class Store:
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
-        self._files = Files(self.database.path, gauges, self.database.damage)
+        self._files = FileWatch(self.database.path, gauges, self.database.damage)
         self._follower = Follower(self.database, time.monotonic)
         self._monitor = Monitor(self._monitor_lock, self._duties())
         self._inspection = Inspection(self.database, gauges)

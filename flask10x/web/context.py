@@ -1,6 +1,4 @@
-"""What a request needs to know of the service: its store, and the time."""
-
-import time
+"""What a request needs to know of the service: its store."""
 
 from flask import current_app
 
@@ -11,8 +9,3 @@ def store() -> Store:
     """The store of the application that answers; it was made with the application."""
     found: Store = current_app.extensions["flask10x"]
     return found
-
-
-def now_ms() -> int:
-    """The time by the wall clock, in UTC epoch milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -21,6 +21,7 @@ from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.times import LocalText, iso_text
+from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context, read_errors
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
@@ -84,7 +85,7 @@ def as_series() -> Response:
 
 def _query(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
-    return parse_query(pairs, context.store().settings, context.now_ms(), view)
+    return parse_query(pairs, context.store().settings, clock.now_ms(), view)
 
 
 def _links(query: Query, page: HistoryPage) -> str:

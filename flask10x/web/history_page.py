@@ -17,6 +17,7 @@ from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
 from flask10x.readings.times import LocalText, iso_text, local_text
+from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.cards import Card, cards
 from flask10x.web.history_model import (
@@ -61,7 +62,7 @@ Newest = dict[str, int | None]
 @blueprint.get("/history")
 def as_page() -> tuple[str, int]:
     """Cards, filters, charts and a page of the table; 400 with the form when the query is wrong."""
-    store, t, now_ms = context.store(), preferences.texts(), context.now_ms()
+    store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
     given = list(request.args.items(multi=True))
     try:
         query = parse_query(given, store.settings, now_ms, HTML)

@@ -14,6 +14,7 @@ from flask10x.readings.stations import STATIONS, Station
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
+from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.limits import RETRY_AFTER_SEC, WHILE_WAITING
 
@@ -27,7 +28,7 @@ Answer = tuple[Response, int]
 
 
 def _receive(station: Station) -> Answer:
-    store, received_at = context.store(), context.now_ms()
+    store, received_at = context.store(), clock.now_ms()
     # Refused by its length alone: nobody waits for what will not be kept.
     if (request.content_length or 0) > BODY_MAX_BYTES:
         return _too_large(store, station, received_at)

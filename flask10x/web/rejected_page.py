@@ -13,6 +13,7 @@ from flask10x.readings.stations import BY_ENDPOINT, STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, RejectedPage, Selection
+from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.texts.captions import caption, problems
@@ -64,7 +65,7 @@ def as_page() -> tuple[str, int]:
 
 def _query(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
-    query = parse_query(pairs, context.store().settings, context.now_ms(), view)
+    query = parse_query(pairs, context.store().settings, clock.now_ms(), view)
     errors = {one.name: NO_MEASUREMENTS for one in query.filters}
     errors |= {"measurement": NO_MEASUREMENTS} if query.measurements else {}
     errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}

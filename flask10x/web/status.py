@@ -1,6 +1,5 @@
 """Is it up, can it store, how is it doing (contract, section 2)."""
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template
@@ -17,6 +16,7 @@ from flask10x.recording import batch, rejected
 from flask10x.runtime import duties
 from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
+from flask10x.system.clock import monotonic_ms
 from flask10x.web import context
 
 blueprint = Blueprint("status", __name__)
@@ -102,7 +102,7 @@ def _oldest_sec(store: Store) -> float | None:
     oldest_ms = store.gauges.queue_oldest_ms()
     if oldest_ms is None:
         return None
-    return max(1, time.monotonic_ns() // 1_000_000 + 1 - oldest_ms) / 1000
+    return max(1, monotonic_ms() + 1 - oldest_ms) / 1000
 
 
 @blueprint.get("/metrics/details")

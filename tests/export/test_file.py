@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.errors import ExportError
-from flask10x.export.file import CsvFile, keep, make_folder
+from flask10x.export.file import CsvFile, keep_old, make_folder
 
 
 @pytest.fixture(autouse=True)
@@ -120,12 +120,12 @@ def test_checksums(tmp_path: Path) -> None:
 def test_a_file_is_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"1")
-    assert keep(path).name == "a.csv.old"
+    assert keep_old(path).name == "a.csv.old"
     # After a death between keeping and renaming.
-    assert keep(path).name == "a.csv.old"
+    assert keep_old(path).name == "a.csv.old"
     path.unlink()
     path.write_bytes(b"2")
-    assert keep(path).name == "a.csv.old-2"
+    assert keep_old(path).name == "a.csv.old-2"
     assert (tmp_path / "a.csv.old").read_bytes() == b"1"
 
 

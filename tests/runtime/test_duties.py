@@ -11,7 +11,7 @@ from flask10x.database.engine import Database
 from flask10x.history import rollups
 from flask10x.runtime import duties
 from flask10x.runtime.duties import Duty
-from flask10x.runtime.file_watch import Files
+from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.rollup_schedule import Follower
@@ -23,8 +23,8 @@ from flask10x.web.app import create_app
 
 # What each duty calls first.
 WORK: dict[str, tuple[type, str]] = {
-    "database file": (Files, "watch_identity"),
-    "WAL": (Files, "watch_wal"),
+    "database file": (FileWatch, "watch_identity"),
+    "WAL": (FileWatch, "watch_wal"),
     "killed workers": (WorkerWatch, "step"),
     "queues": (QueueWatch, "step"),
     "silent stations": (StationWatch, "step"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.database.damage import Damage
-from flask10x.runtime.file_watch import Files
+from flask10x.runtime.file_watch import FileWatch
 from flask10x.system.gauges import Gauges
 
 MB = 1_000_000
@@ -27,9 +27,9 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(database: Path, gauges: Gauges, caplog: pytest.LogCaptureFixture) -> Files:
+def files(database: Path, gauges: Gauges, caplog: pytest.LogCaptureFixture) -> FileWatch:
     caplog.set_level(logging.INFO, logger="flask10x")
-    files = Files(database, gauges, Damage(gauges))
+    files = FileWatch(database, gauges, Damage(gauges))
     files.begin()
     return files
 
@@ -47,7 +47,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 Said = Callable[[], list[str]]
 
 
-def look(files: Files) -> None:
+def look(files: FileWatch) -> None:
     files.watch_identity()
     files.watch_wal()
 
@@ -60,7 +60,7 @@ def wal_of(database: Path, size: int) -> None:
 
 
 def test_a_long_wal_is_warned_of_once_and_its_end_is_told(
-    files: Files, database: Path, gauges: Gauges, said: Said
+    files: FileWatch, database: Path, gauges: Gauges, said: Said
 ) -> None:
     look(files)
     wal_of(database, 15 * MB)
@@ -72,7 +72,7 @@ def test_a_long_wal_is_warned_of_once_and_its_end_is_told(
     (line,) = said()
     assert line.startswith("WARNING flask10x.sqlite3-wal has grown to 17 MB: ")
 
-    other = Files(database, gauges, Damage(gauges))
+    other = FileWatch(database, gauges, Damage(gauges))
     wal_of(database, 5 * MB)
     look(other)
     assert said() == []
@@ -84,14 +84,16 @@ def test_a_long_wal_is_warned_of_once_and_its_end_is_told(
     assert said() == []
 
 
-def test_a_database_that_stays_is_not_spoken_of(files: Files, gauges: Gauges, said: Said) -> None:
+def test_a_database_that_stays_is_not_spoken_of(
+    files: FileWatch, gauges: Gauges, said: Said
+) -> None:
     for _ in range(3):
         look(files)
     assert (said(), gauges.damage) == ([], "")
 
 
 def test_a_database_that_is_moved_away_is_damage(
-    files: Files, database: Path, gauges: Gauges
+    files: FileWatch, database: Path, gauges: Gauges
 ) -> None:
     database.rename(database.with_name("elsewhere"))
     look(files)
@@ -99,7 +101,7 @@ def test_a_database_that_is_moved_away_is_damage(
 
 
 def test_another_file_under_the_name_is_damage(
-    files: Files, database: Path, gauges: Gauges
+    files: FileWatch, database: Path, gauges: Gauges
 ) -> None:
     other = database.with_name("other")
     other.touch()
@@ -109,19 +111,19 @@ def test_another_file_under_the_name_is_damage(
 
 
 def test_a_worker_that_starts_later_keeps_to_the_first_file(
-    files: Files, database: Path, gauges: Gauges
+    files: FileWatch, database: Path, gauges: Gauges
 ) -> None:
     other = database.with_name("other")
     other.touch()
     other.rename(database)
-    later = Files(database, gauges, Damage(gauges))
+    later = FileWatch(database, gauges, Damage(gauges))
     later.begin()
     look(later)
     assert gauges.damage == f"{database} was replaced by another file"
 
 
 def test_a_folder_that_does_not_answer_proves_nothing(
-    files: Files, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+    files: FileWatch, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_path: Path) -> os.stat_result:
         raise OSError(5, "Input/output error")

@@ -29,16 +29,16 @@ def die_on(marker: Path) -> None:
 
 def fail_while(marker: Path) -> None:
     """Let the watch over the WAL raise while the marker is there."""
-    from flask10x.runtime.file_watch import Files  # noqa: PLC0415
+    from flask10x.runtime.file_watch import FileWatch  # noqa: PLC0415
 
-    usual = Files.watch_wal
+    usual = FileWatch.watch_wal
 
-    def watch_wal(files: Files) -> None:
+    def watch_wal(files: FileWatch) -> None:
         if marker.exists():
             raise ValueError("the test is this bug")
         usual(files)
 
-    Files.watch_wal = watch_wal  # type: ignore[method-assign,assignment]
+    FileWatch.watch_wal = watch_wal  # type: ignore[method-assign,assignment]
 
 
 def shift_by(file: Path) -> None:
