@@ -132,7 +132,7 @@ def test_a_question_mark_lists_the_keys_and_holds_the_others(browser: Browser) -
     browser.wait(lambda: "to=" in browser.path, "a key zooms")
 
 
-def test_the_page_of_refused_readings_has_pickers_and_keys(browser: Browser) -> None:
+def test_the_page_of_rejected_readings_has_pickers_and_keys(browser: Browser) -> None:
     browser.open("/history/rejected")
     assert len(browser.all(".pick")) == 2
     ActionChains(browser.driver).send_keys("/").perform()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ in_both_languages = pytest.mark.parametrize("language", LANGUAGES)
 def pages_of(language: str) -> set[str]:
     folder = DOCS / language
     return {p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.md")}
+
+
+def heading_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("# ")
 
 
 def refusal_of(root: Path) -> str:
@@ -52,6 +57,25 @@ def test_the_index_leads_to_each_page(language: str) -> None:
     index = (DOCS / language / "index.md").read_text(encoding="utf-8")
 
     assert set(re.findall(r"\]\(([a-z][^)#]*)\.md\)", index)) == pages_of(language) - {"index"}
+
+
+@in_both_languages
+def test_a_link_of_the_index_has_the_name_of_its_page(language: str) -> None:
+    index = (DOCS / language / "index.md").read_text(encoding="utf-8")
+    links = re.findall(r"\[([^\]]+)\]\(([a-z][^)#]*\.md)\)", index)
+    headings = {place: heading_of(DOCS / language / place) for _, place in links}
+
+    assert [link for link in links if not headings[link[1]].startswith(link[0])] == []
+    assert [text for text, times in Counter(text for text, _ in links).items() if times > 1] == []
+
+
+@pytest.mark.parametrize(("readme", "language"), [("README.md", "en"), ("README.ja.md", "ja")])
+def test_a_link_of_the_readme_has_the_name_of_its_page(readme: str, language: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    links = re.findall(rf"\[([^\]]+)\]\((docs/{language}/(?!index)[^)#]*\.md)\)", text)
+
+    assert links
+    assert [link for link in links if not heading_of(ROOT / link[1]).startswith(link[0])] == []
 
 
 def test_a_page_that_is_not_listed_is_refused(copy: Path) -> None:
