@@ -31,6 +31,29 @@ WORDS = {
     "en": ("checkpoint", "gunicorn", "roll-up", "FLASK10X_PORT", "8888"),
 }
 
+FOR_DEVELOPERS = re.compile("/(decisions|repository)/|/explanation/architecture")
+# The page and the section that come first for what people look for.
+FIRST = {
+    "ja": {
+        "書き出し": "CSV の書き出し",
+        "取り込み": "CSV の取り込み",
+        "電源": "運用マニュアル: 起動と運用 › 電源を切る・停電",
+        "電源を切る": "運用マニュアル: 起動と運用 › 電源を切る・停電",
+        "シャットダウン": "運用マニュアル: 起動と運用 › 電源を切る・停電",
+        "停電": "データの保全: 応答、障害、実測値 › 2. 停電や強制終了で失われうる最大量",
+        "停止": "運用マニュアル: 起動と運用 › 7. 停止手順",
+        "トークン": "アクセスを制限する › トークンのある端末だけに送信を許す",
+    },
+    "en": {
+        "shut down": "The manual: starting and running › Switching off, power cuts",
+        "power cut": (
+            "Durability: answers, faults, figures › 2. What a power cut or a kill can lose"
+        ),
+        "token": "Limit access › Posting only with a token",
+        "silent": "Troubleshooting › A silent station: warnings of silence go on",
+    },
+}
+
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
@@ -72,12 +95,20 @@ def reader(site: Path, tmp_path: Path) -> Iterator[Browser]:
         server.shutdown()
 
 
+def links(browser: Browser) -> list[str]:
+    """Where the search leads, in its order."""
+    hrefs: list[str] = browser.script(
+        "return [...document.querySelectorAll('ol a')].map((a) => a.href)"
+    )
+    return hrefs
+
+
 def found(browser: Browser, language: str, word: str) -> set[str]:
     """The pages of `docs/<language>` that the search lists."""
     browser.driver.get(f"{browser.base}/{language}/search.html?q={quote(word)}")
     browser.wait(lambda: browser.texts("#search-count") != [""], "the search")
-    links = browser.script("return [...document.querySelectorAll('ol a')].map((a) => a.href)")
-    places = {unquote(urlsplit(link).path).removeprefix(f"/{language}/") for link in links}
+    paths = [unquote(urlsplit(link).path) for link in links(browser)]
+    places = {path.removeprefix(f"/{language}/") for path in paths}
     return {p.removesuffix(".html") for p in places if not p.startswith(("repo", "decisions"))}
 
 
@@ -104,6 +135,12 @@ def test_a_reader_finds_words_and_changes_the_language(reader: Browser) -> None:
     for language, words in WORDS.items():
         for word in words:
             assert found(reader, language, word) == having(language, word) != set(), word
+    for language, words_and_places in FIRST.items():
+        for word, place in words_and_places.items():
+            found(reader, language, word)
+            assert reader.texts("#search-results a")[0] == place, word
+            for_developers = [bool(FOR_DEVELOPERS.search(link)) for link in links(reader)]
+            assert for_developers == sorted(for_developers), word
     found(reader, "en", "backup")
     assert reader.texts("#search-results a")[:2] == ["Make backups", "Go back to a backup"]
     assert found(reader, "ja", "測定所") == set()

@@ -3,8 +3,9 @@
 "use strict";
 
 const AROUND = 60;
-// A hit in a heading, or in the title of the page, weighs more than all those in a text; at the beginning
-// of the page, which has no heading, one in the title weighs most.
+// A word in a heading, or in the title of the page, weighs more than in any text; at the beginning of the
+// page, which has no heading, one in the title weighs most. How often it is in the text counts only where
+// no heading has it: else a long section would come before the ones above it in the page.
 const TITLE = 1000;
 const HEADING = 100;
 const HITS_MAX = 20;
@@ -22,10 +23,10 @@ const hits = (text, word) => Math.min(text.split(word).length - 1, HITS_MAX);
 function weight(section, words) {
   let sum = 0;
   for (const word of words) {
-    const found =
-      hits(plain(section.page), word) * (section.heading ? HEADING : TITLE) +
-      hits(plain(section.heading), word) * HEADING +
-      hits(plain(section.text), word);
+    const named =
+      (plain(section.page).includes(word) ? (section.heading ? HEADING : TITLE) : 0) +
+      (plain(section.heading).includes(word) ? HEADING : 0);
+    const found = named || hits(plain(section.text), word);
     if (!found) return 0;
     sum += found;
   }
@@ -64,7 +65,7 @@ function item(section, words) {
 }
 
 // Pages for developers come after those for users.
-const late = (section) => /^(decisions|repository)\//.test(section.url);
+const late = (section) => /^(decisions\/|repository\/|explanation\/architecture\.html)/.test(section.url);
 
 function search() {
   const words = plain(input.value).split(/\s+/).filter((word) => word);
