@@ -17,7 +17,7 @@ from flask10x.web.app import create_app
 
 
 class Handler(WSGIRequestHandler):
-    """Werkzeug's handler, which waits for a client's next bytes no longer than this."""
+    """Werkzeug's handler, which waits no longer than this for a client to send or to take bytes."""
 
     # It closes after each answer, but when a part of the body was left unread it first waits for
     # the client to close, without an end. The same time as in production for a whole request.
