@@ -7,7 +7,7 @@ oldest tenth goes.
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
@@ -55,10 +55,11 @@ class Refused:
     hint: str = ""
     """A `Reason` too, or empty."""
 
-    @property
-    def codes(self) -> str | None:
-        """The reasons and the hint as the column of that name holds them."""
-        return reason_codes.codes_of(self.reasons, self.hint)
+    codes: str | None = field(init=False, repr=False)
+    """The reasons and the hint as the column of that name holds them; worked out once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", reason_codes.codes_of(self.reasons, self.hint))
 
     @property
     def size_bytes(self) -> int:

@@ -76,6 +76,27 @@ class Duty:
             log.info("The duty '%s' works again after %ds", self._name, failed_sec)
 
 
+class Guard:
+    """Calls a step of a thread's loop, of which no error ends the thread; the first of some in a
+    row is logged."""
+
+    def __init__(self, step: Callable[[], object], failed: str) -> None:
+        """`failed` is the line of the log, above the traceback."""
+        self._step = step
+        self._failed = failed
+        self._is_failing = False
+
+    def run(self) -> None:
+        """Do it once; raises nothing."""
+        try:
+            self._step()
+            self._is_failing = False
+        except BaseException:
+            if not self._is_failing:
+                log.exception(self._failed)
+            self._is_failing = True
+
+
 def failing_sec(gauges: Gauges) -> dict[str, int | None]:
     """For how many whole seconds each duty has been failing; None while it works."""
     return {

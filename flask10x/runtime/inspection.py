@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import code_of
 from flask10x.database.file import damages
-from flask10x.runtime.duties import Duty
+from flask10x.runtime.duties import Duty, Guard
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
@@ -46,15 +46,9 @@ class Inspection:
 
     def run(self) -> None:
         """Look when nobody has, unless another worker does; return when it is done."""
-        failed = False
+        guard = Guard(self.step, "The inspection cannot begin and goes on trying")
         while not (self._gauges.inspected or self._database.damage.known or self._stop.is_set()):
-            try:
-                self.step()
-                failed = False
-            except BaseException:
-                if not failed:
-                    log.exception("The inspection cannot begin and goes on trying")
-                failed = True
+            guard.run()
             self._stop.wait(TRY_EVERY_SEC)
 
     def step(self) -> None:

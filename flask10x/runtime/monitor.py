@@ -5,14 +5,11 @@ lock. It is held until the process ends, so the next worker takes over within a 
 What has been warned of is kept in the gauges, so the new one does not repeat it.
 """
 
-import logging
 import threading
 from collections.abc import Sequence
 
-from flask10x.runtime.duties import Duty
+from flask10x.runtime.duties import Duty, Guard
 from flask10x.system.locks import FileLock
-
-log = logging.getLogger(__name__)
 
 # A queue of 5000 fills in seconds when the disk stalls, and a look at the gauges costs nothing.
 TICK_SEC = 1.0
@@ -29,15 +26,9 @@ class Monitor:
 
     def run(self, stop: threading.Event) -> None:
         """Step every second until `stop` is set; nothing but that ends it."""
-        failed = False
+        guard = Guard(self.step, "The monitor failed and goes on trying")
         while not stop.wait(TICK_SEC):
-            try:
-                self.step()
-                failed = False
-            except BaseException:
-                if not failed:
-                    log.exception("The monitor failed and goes on trying")
-                failed = True
+            guard.run()
         self.close()
 
     def step(self) -> None:
