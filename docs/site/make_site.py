@@ -53,7 +53,9 @@ def build(root: Path, out: Path, work: Path) -> int:
 
 def sphinx(work: Path, out: Path, language: str) -> subprocess.Popen[str]:
     """Sphinx at work on a language; it ends with an error after any warning."""
-    options = ["-q", "-W", "--keep-going", "-b", "html", "-c", str(HERE), "-D"]
+    # What it says is captured and told as plain text, also where Sphinx would colour it unasked
+    # (`CI=true`).
+    options = ["-q", "-N", "-W", "--keep-going", "-b", "html", "-c", str(HERE), "-D"]
     options += [f"language={language}", "-d", str(work / "doctrees" / language)]
     folders = [str(work / "docs" / language), str(out / language)]
     command = [sys.executable, "-m", "sphinx", *options, *folders]

@@ -109,7 +109,9 @@ def test_a_lost_link_is_refused(copy: Path) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("sphinx") is None, reason="there is no Sphinx: make docs"
 )
-def test_a_lost_anchor_is_refused(copy: Path) -> None:
+def test_a_lost_anchor_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # With this Sphinx colours what it says, terminal or not.
+    monkeypatch.setenv("CI", "true")
     page = copy / "docs" / "ja" / "howto" / "port.md"
     page.write_text("# ポート\n\n[設定](../reference/settings.md#lost)\n", encoding="utf-8")
 
