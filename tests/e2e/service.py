@@ -220,6 +220,12 @@ class Service:
         texts = (file.read_text(encoding="utf-8") for file in files if _generation(file) >= 0)
         return list(itertools.chain.from_iterable(text.splitlines() for text in texts))
 
+    def wait_for_line(self, text: str, within_sec: float = 10.0, *, after: int = 0) -> None:
+        """Return when a line of the log, behind so many, has this text; a thread writes them."""
+        wait_until(
+            lambda: any(text in line for line in self.log()[after:]), within_sec, f"a line: {text}"
+        )
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Python with these arguments on the same settings; the status is the caller's to check."""
         return subprocess.run(

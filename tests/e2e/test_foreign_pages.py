@@ -13,7 +13,6 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 
 from tests.e2e.conftest import MakeService
-from tests.e2e.service import Service, wait_until
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # Every name leads to this machine. Over HTTP the browser trusts none of these, as at home: it sends
@@ -98,10 +97,6 @@ def foreign_page() -> Iterator[str]:
         thread.join()
 
 
-def refusals(service: Service) -> list[str]:
-    return [line for line in service.log() if "/data refused: posted by another origin" in line]
-
-
 @pytest.mark.parametrize("name", [OURS, TRUSTED])
 def test_a_foreign_page_posts_and_reads_nothing(
     service: MakeService, browser: Chrome, name: str
@@ -112,7 +107,7 @@ def test_a_foreign_page_posts_and_reads_nothing(
         browser.get(page)
         assert browser.execute_async_script(SEND, f"{url}/data") is True
         assert browser.execute_async_script(READ_ACROSS, f"{url}/history/json") == "TypeError"
-    wait_until(lambda: refusals(running), 10, "the browser has sent something")
+    running.wait_for_line("/data refused: posted by another origin")
     # Whatever was let in is stored by now: a good reading comes after it.
     assert running.post("data", {"pressure": 1, "temperature": 2}).status == 200
     running.stop()

@@ -43,13 +43,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield made
 
 
-def wait_for_line(service: Service, text: str, before: int = 0) -> None:
-    """Return when the log has such a line after the first `before`; a thread writes it."""
-    wait_until(
-        lambda: any(text in line for line in service.log()[before:]), 10, f"{text!r} is logged"
-    )
-
-
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 def test_the_service_answers_under_attack(running: Service, attack: Attack) -> None:
     workers = running.workers()
@@ -84,7 +77,7 @@ def test_a_late_request_is_told_what_is_missing(running: Service) -> None:
         assert answer.status == 408
         assert answer.json["error"] == "request timeout"
         assert answer.json["hint"].startswith("within 10 s came 20 of the ")
-    wait_for_line(running, " ERROR Request of 127.0.0.1 given up: ")
+    running.wait_for_line(" ERROR Request of 127.0.0.1 given up: ")
 
 
 def test_a_silent_connection_is_closed_without_a_word(running: Service) -> None:
@@ -130,7 +123,7 @@ def test_what_is_no_request_is_told_so_and_fills_no_log(running: Service) -> Non
             "x-content-type-options",
             "cross-origin-resource-policy",
         }
-    wait_for_line(running, "refused: ", before)
+    running.wait_for_line("refused: ", after=before)
     lines = running.log()[before:]
     assert 1 <= sum("refused: " in line for line in lines) <= len(running.workers())
     assert not any("Traceback" in line for line in lines)

@@ -203,7 +203,7 @@ def break_pages(service: Service, load: Load) -> Account:
 def start_inspected(service: Service) -> None:
     """Start and wait until the whole file has been looked through."""
     service.start()
-    wait_until(lambda: "Looked through" in "".join(service.log()), 30, "it is inspected")
+    service.wait_for_line("Looked through", 30)
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,7 @@ def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     wait_until(lambda: failing(running) == {("WAL",)}, 10, "both workers name it")
     seconds = running.get("/metrics/details").json["failing_seconds"]
     assert isinstance(seconds["WAL"], int) and seconds["queues"] is None
-    alarm = "WARNING Endpoint 'data2' inactive for"
-    wait_until(lambda: alarm in "".join(running.log()), 10, "the silence alarm")
+    running.wait_for_line("WARNING Endpoint 'data2' inactive for")
 
     # Whichever of them is the monitor: its successor repeats nothing.
     for worker in running.workers():
