@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from flask10x.database.damage import Damage
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.system.gauges import Gauges
+from tests.runtime.conftest import Said
 
 MB = 1_000_000
 
@@ -32,19 +32,6 @@ def files(database: Path, gauges: Gauges, caplog: pytest.LogCaptureFixture) -> F
     files = FileWatch(database, gauges, Damage(gauges))
     files.begin()
     return files
-
-
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    def new_lines() -> list[str]:
-        lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
-        caplog.clear()
-        return lines
-
-    return new_lines
-
-
-Said = Callable[[], list[str]]
 
 
 def look(files: FileWatch) -> None:

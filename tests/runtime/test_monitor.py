@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from flask10x.runtime.worker_watch import WorkerWatch
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock
+from tests.runtime.conftest import Said
 
 YESTERDAY_MS = 1_756_000_000_000
 TODAY_MS = 1_756_086_400_000
@@ -90,19 +91,6 @@ def house(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[House]:
     house = House(tmp_path)
     yield house
     house.close()
-
-
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    def new_lines() -> list[str]:
-        lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
-        caplog.clear()
-        return lines
-
-    return new_lines
-
-
-Said = Callable[[], list[str]]
 
 
 def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said) -> None:
