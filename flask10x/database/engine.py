@@ -25,7 +25,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
 from flask10x.errors import DatabaseDamaged, LockTimeout, QueryError
 from flask10x.readings.reasons import Reason
-from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.locks import LONGEST_WAIT_SEC, FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,8 @@ READ_BUSY_TIMEOUT_MS = 5000
 # export is too much to lose to it.
 COMMIT_TRIES = 10
 COMMIT_PAUSE_SEC = 0.2
+# Longer than whoever waits for the commit lock sleeps, so that it gets its turn.
+PROBE_PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
 # How many steps of its machine SQLite makes between two looks at the clock, each of which needs
 # Python's lock. A scan makes four steps a row, so that is every 25,000 rows, about 1 ms on a PC;
 # beside a scan of 40 ms the looks can't be measured.
@@ -141,9 +143,30 @@ class Database:
                 driver.set_progress_handler(None, 0)
 
     def probe(self) -> None:
-        """Take and give back the write lock; raises as `commit` does, and writes nothing."""
-        with self._locked(), self.writer.connect() as connection, connection.begin() as nothing:
-            nothing.rollback()
+        """Take and give back the write lock; raises as `commit` does, and writes nothing.
+
+        It waits for as long as a commit, but holds up none: the commit lock is free between its
+        tries.
+        """
+        deadline_sec = time.monotonic() + WRITE_BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self._probe_at_once()
+                return
+            except DBAPIError as error:
+                if not is_busy(error) or time.monotonic() >= deadline_sec:
+                    raise
+            time.sleep(PROBE_PAUSE_SEC)
+
+    def _probe_at_once(self) -> None:
+        with self._locked(), self.writer.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA busy_timeout = 0").close()
+            try:
+                with connection.begin() as nothing:
+                    nothing.rollback()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {WRITE_BUSY_TIMEOUT_MS}").close()
 
     def forget(self) -> None:
         """Close the writing connection after an error; the next commit opens a new one."""
