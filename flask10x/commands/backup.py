@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from flask10x.commands.database import already_running
+from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.errors import BackupRunning
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
@@ -27,7 +28,7 @@ def command(folder: Path | None, keep: int) -> None:
     """
     config = settings.load()
     try:
-        done = backup(config, folder or config.backup_dir, keep)
+        done = backup(config, folder or config.backup_dir, keep, progress)
     except BackupRunning as error:
         already_running(error)
     click.echo(str(done))

@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from flask10x.commands.database import has_table, opened_alone
-from flask10x.commands.options import only_one
+from flask10x.commands.options import only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -61,8 +61,8 @@ def _action(name: str | None, whole: bool) -> Action:
     actions: dict[str | None, Action] = {
         None: export,
         "dry-run": dry_run,
-        "verify": verify,
-        "rebuild": partial(rebuild, whole=whole),
+        "verify": partial(verify, bar=progress),
+        "rebuild": partial(rebuild, whole=whole, bar=progress),
     }
     return actions[name]
 

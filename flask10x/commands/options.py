@@ -1,10 +1,15 @@
 """What several commands have alike: options that exclude each other, and a bar of progress."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import click
+
+from flask10x.system.progress import Advance, unseen
+
+# How often a bar changes: one of 36 characters with a percentage needs no more.
+DRAWN_TIMES = 200
 
 
 def only_one(flags: Mapping[str, bool]) -> str | None:
@@ -19,13 +24,29 @@ def only_one(flags: Mapping[str, bool]) -> str | None:
 
 
 @contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
-    """Call it with what was just done, of `length` in all.
+def progress(label: str, length: int) -> Iterator[Advance]:
+    """A bar, advanced by what was just done, of `length` in all; 100 % is the end of the block.
 
     Where standard error is no terminal (a file, a mail of cron's), the command's own line is all.
     """
     if not sys.stderr.isatty():
-        yield lambda _: None
+        with unseen(label, length) as advance:
+            yield advance
         return
-    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield bar.update
+    steps = max(1, length)
+    # To draw costs more than to read a line of a file.
+    drawn = max(1, steps // DRAWN_TIMES)
+    with click.progressbar(
+        length=steps, label=label, file=sys.stderr, update_min_steps=drawn
+    ) as bar:
+        done = 0
+
+        def advance_to_the_last(amount: int) -> None:
+            nonlocal done
+            # A length may be an estimate: the work is not done before it ends.
+            now = min(steps - 1, done + amount)
+            bar.update(now - done)
+            done = now
+
+        yield advance_to_the_last
+        bar.update(max(drawn, steps - done))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.engine import database_path
@@ -20,7 +21,7 @@ def command(file: Path) -> None:
     """
     config = settings.load()
     path = database_path(config)
-    done = restore(config, file)
+    done = restore(config, file, progress)
     click.echo(f"{path}: restored from {file}, {amount(done.contents.rows, 'row')}")
     for line in _remarks(done):
         click.echo(line)

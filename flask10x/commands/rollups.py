@@ -61,12 +61,17 @@ def _rebuild(database: Database) -> None:
 def _verify(config: Settings, database: Database) -> int:
     """Print what differs; the exit status."""
     hours, differences = 0, 0
-    for looked in rollup_check.verify(database):
-        hours += looked.hours
-        for difference in looked.differences:
-            differences += 1
-            if differences <= SHOWN_DIFFERENCES:
-                click.echo(_text(config, difference))
+    shown: list[RollupDifference] = []
+    with database.reader.begin() as connection:
+        length = rollups.position(connection)
+    with progress("rollups", length) as advance:
+        for looked in rollup_check.verify(database):
+            hours += looked.hours
+            differences += len(looked.differences)
+            shown += looked.differences[: SHOWN_DIFFERENCES - len(shown)]
+            advance(looked.readings)
+    for difference in shown:
+        click.echo(_text(config, difference))
     click.echo(f"{amount(hours, 'hour')} compared, {differences} different")
     if differences:
         click.echo("flask10x rollups --rebuild computes them anew")

@@ -26,6 +26,7 @@ from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.system import disk
+from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
 
 # Equal rows are counted among so many lines: they have the same second, and lie further apart only
@@ -86,17 +87,18 @@ def rebuild(
     stations: Sequence[Station] = STATIONS,
     *,
     whole: bool = False,
+    bar: Bar = unseen,
 ) -> list[FileOutcome]:
     """Write each station's file afresh, imported rows included.
 
     A file that was begun anew, after archiving, is rebuilt from there; `whole` is for everything
     that the database has. The database must have been opened with `synchronous=FULL`, and the
-    caller holds the lock `export`.
+    caller holds the lock `export`. Each file has its bar.
     """
-    return for_each(settings, database, stations, partial(_rebuild, whole=whole))
+    return for_each(settings, database, stations, partial(_rebuild, whole=whole, bar=bar))
 
 
-def _rebuild(database: Database, target: Target, *, whole: bool) -> FileOutcome:
+def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> FileOutcome:
     state = load_state(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         path = fresh_path(target.path)
@@ -104,9 +106,11 @@ def _rebuild(database: Database, target: Target, *, whole: bool) -> FileOutcome:
         spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
         make_folder(path.parent)
         try:
-            new = _write(target, old, spans, path)
-            if old is not None:
-                _check_rows(target, old, spans, new)
+            with bar(target.name, sum(span.length for span in spans)) as advance:
+                new = _write(target, old, spans, path, advance)
+            if old is not None and new.same_bytes < old.size:
+                with bar(f"{target.name}, old rows", old.size) as advance:
+                    _check_rows(target, old, spans, new, advance)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
@@ -124,7 +128,9 @@ def _new_position(target: Target, known: Position | None) -> Position:
     )
 
 
-def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path) -> NewFile:
+def _write(
+    target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path, advance: Advance
+) -> NewFile:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
     digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
     path.unlink(missing_ok=True)
@@ -133,7 +139,7 @@ def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path)
             _give_to_same_owner(file, old)
         else:
             disk.leave_to_owner(file.fileno(), path.parent)
-        for data, data_rows in _data(target, spans):
+        for data, data_rows in _data(target, spans, advance):
             file.write(data)
             digest.update(data)
             checksum = zlib.crc32(data, checksum)
@@ -145,9 +151,9 @@ def _write(target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path)
     return NewFile(path, size, rows, checksum, digest.hexdigest(), same)
 
 
-def _data(target: Target, spans: list[IdSpan]) -> Iterator[tuple[bytes, int]]:
+def _data(target: Target, spans: list[IdSpan], advance: Advance) -> Iterator[tuple[bytes, int]]:
     yield target.header, 0
-    for piece in target.pieces(spans):
+    for piece in target.pieces(spans, advance):
         yield piece.data, piece.rows
 
 
@@ -159,10 +165,13 @@ def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
         os.fchown(file.fileno(), status.st_uid, status.st_gid)
 
 
-def _check_rows(target: Target, old: CsvFile, spans: list[IdSpan], new: NewFile) -> None:
+def _check_rows(
+    target: Target, old: CsvFile, spans: list[IdSpan], new: NewFile, advance: Advance
+) -> None:
     """Raises ExportError when a row of the old file would not be in the new one as often."""
     unknown, older, recent = LostRows(), LostRows(), RecentLines()
     for number, line, differs in _lines(old, new):
+        advance(len(line))
         times = recent.add(line)
         if not differs and times == 1:
             continue
@@ -180,8 +189,6 @@ def _check_rows(target: Target, old: CsvFile, spans: list[IdSpan], new: NewFile)
 
 def _lines(old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool]]:
     """The old file's numbered lines, and which lie between what both files begin and end with."""
-    if new.same_bytes == old.size:
-        return
     with CsvFile.open(new.path, write=False) or nullcontext() as file:
         end = old.size - (old.same_end(file) if file is not None else 0)
     offset = 0

@@ -20,6 +20,7 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
+from flask10x.system.progress import Advance
 
 # Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
 # checkpoint waits for the export.
@@ -35,6 +36,11 @@ class IdSpan:
 
     def __contains__(self, number: int) -> bool:
         return self.after < number <= self.until
+
+    @property
+    def length(self) -> int:
+        """How many ids lie in it, of whatever station."""
+        return self.until - self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +121,22 @@ class FileRows:
             if found.id > after_import
         ]
 
-    def pages(self, spans: list[IdSpan]) -> Iterator[list[LogRow]]:
-        """The rows of the spans: lists of (id, received_at, values...), none empty."""
+    def pages(
+        self, spans: list[IdSpan], advance: Advance = lambda _: None
+    ) -> Iterator[list[LogRow]]:
+        """The rows of the spans: lists of (id, received_at, values...), none empty.
+
+        `advance` is called with the number of ids just gone through.
+        """
         for span in spans:
             after = span.after
             while page := self._page(after, span.until):
                 yield page
                 if len(page) < PAGE_ROWS:
                     break
+                advance(page[-1][0] - after)
                 after = page[-1][0]
+            advance(span.until - after)
 
     def count(self, spans: list[IdSpan]) -> int:
         """How many rows the spans have."""
@@ -171,10 +184,10 @@ class Target:
     """The first line."""
     rows: FileRows
 
-    def pieces(self, spans: list[IdSpan]) -> Iterator[Piece]:
-        """The rows of the spans as lines, PAGE_ROWS or less at a time."""
+    def pieces(self, spans: list[IdSpan], advance: Advance = lambda _: None) -> Iterator[Piece]:
+        """The rows of the spans as lines, PAGE_ROWS or less at a time; `advance` as in `pages`."""
         lines = Lines(self.zone)
-        for page in self.rows.pages(spans):
+        for page in self.rows.pages(spans, advance):
             yield Piece(lines.bytes(page), page[-1][0], len(page))
 
     def next_line(self, last_id: int) -> bytes | None:

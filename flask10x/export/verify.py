@@ -9,6 +9,7 @@ shown. The whole is checked against the checksum of the last export.
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -19,6 +20,7 @@ from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
+from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount, are
 
 INTERRUPTED = "an export was interrupted; run: flask10x export"
@@ -57,27 +59,36 @@ class Seen:
 
 
 def verify(
-    settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
+    settings: Settings,
+    database: Database,
+    stations: Sequence[Station] = STATIONS,
+    *,
+    bar: Bar = unseen,
 ) -> list[FileOutcome]:
     """Compare each station's file with the database; the caller holds the lock `export`.
 
     An outcome is `failed` when the file differs, when it is gone though it was exported to, and
-    when an export was interrupted in it.
+    when an export was interrupted in it. Each file has its bar.
     """
-    return for_each(settings, database, stations, _verify)
+    return for_each(settings, database, stations, partial(_verify, bar=bar))
 
 
-def _verify(database: Database, target: Target) -> FileOutcome:
+def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
     state, seen = load_state(database, target.name), Seen()
     try:
-        with CsvFile.open(target.path, write=False) or nullcontext() as file:
-            _compare(target, file, state, seen)
+        with (
+            CsvFile.open(target.path, write=False) or nullcontext() as file,
+            bar(target.name, file.size if file else 0) as advance,
+        ):
+            _compare(target, file, state, seen, advance)
     except Difference as difference:
         return FileOutcome(target.path, f"{seen}; DIFFERENT: {difference}", seen.rows, failed=True)
     return FileOutcome(target.path, "; ".join((f"{seen}, equal", *seen.notes)), seen.rows)
 
 
-def _compare(target: Target, file: CsvFile | None, state: State, seen: Seen) -> None:
+def _compare(
+    target: Target, file: CsvFile | None, state: State, seen: Seen, advance: Advance
+) -> None:
     position = state.position or Position(first_id=0, last_id=0)
     mark = position.mark or NOTHING
     if state.intent is not None and mark == NOTHING:
@@ -86,17 +97,17 @@ def _compare(target: Target, file: CsvFile | None, state: State, seen: Seen) -> 
         if mark != NOTHING:
             raise Difference("the file of the last export is gone; the next one begins anew")
     elif mark == NOTHING:
-        _compare_before(target, file, position, file.size, seen)
+        _compare_before(target, file, position, file.size, seen, advance)
     else:
-        _compare_before(target, file, position, position.begin_bytes, seen)
-        _compare_own(target, file, position, mark, seen)
+        _compare_before(target, file, position, position.begin_bytes, seen, advance)
+        _compare_own(target, file, position, mark, seen, advance)
         _compare_end(file, state, mark, seen)
     if waiting := target.rows.count(target.rows.new(position.last_id)):
         seen.notes.append(f"{amount(waiting, 'row')} not exported yet")
 
 
 def _compare_before(
-    target: Target, file: CsvFile, position: Position, end: int, seen: Seen
+    target: Target, file: CsvFile, position: Position, end: int, seen: Seen, advance: Advance
 ) -> None:
     """What stood in the file before Flask10X: the header, and rows that may be imported."""
     if (first := file.line(0)) != target.header:
@@ -107,6 +118,7 @@ def _compare_before(
             raise Difference(f"line {seen.next_number} is torn: {line!r}")
         imported.look_up(line)
         seen.add(line, line, 1)
+        advance(len(line))
     if unknown := seen.rows - imported.found:
         seen.notes.append(
             f"{amount(unknown, 'row')} from before Flask10X {are(unknown)} not in the database"
@@ -151,7 +163,9 @@ class _ImportedRows:
                 yield row[0], text.encode()
 
 
-def _compare_own(target: Target, file: CsvFile, position: Position, mark: Mark, seen: Seen) -> None:
+def _compare_own(
+    target: Target, file: CsvFile, position: Position, mark: Mark, seen: Seen, advance: Advance
+) -> None:
     """What Flask10X wrote: exactly the rows of the database."""
     offset, lines = position.begin_bytes, Lines(target.zone)
     for page in target.rows.pages(_own_spans(target, position)):
@@ -161,6 +175,7 @@ def _compare_own(target: Target, file: CsvFile, position: Position, mark: Mark, 
             _find_difference(file, offset, mark.size_bytes, texts, seen)
         seen.add(texts[0].encode(), texts[-1].encode(), len(page))
         offset += len(expected)
+        advance(len(expected))
     if offset < mark.size_bytes:
         line = file.line(offset)
         raise Difference(f"line {seen.next_number}: the file has {line!r}, the database nothing")

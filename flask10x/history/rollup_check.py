@@ -31,6 +31,8 @@ class Looked:
     """What a look at some hours has found."""
 
     hours: int
+    readings: int
+    """Of these hours, as far as they are rolled up."""
     differences: list[RollupDifference]
 
 
@@ -45,7 +47,7 @@ def verify(database: Database) -> Iterator[Looked]:
             with database.reader.begin() as connection:
                 hours = _hours(connection, station.endpoint, after)
                 last = rollups.position(connection)
-                yield Looked(len(hours), [*_differences(connection, hours, last)])
+                yield _look(connection, hours, last)
             if not hours:
                 break
             after = hours[-1][1]
@@ -64,16 +66,17 @@ def rebuild(database: Database) -> Iterator[int]:
         yield left
 
 
-def _differences(
-    connection: Connection, hours: list[Hour], last: int
-) -> Iterator[RollupDifference]:
+def _look(connection: Connection, hours: list[Hour], last: int) -> Looked:
+    readings_seen, differences = 0, []
     for hour in hours:
         stored, computed = (
             rollups.stored(connection, hour),
             rollups.computed(connection, hour, last),
         )
+        readings_seen += computed[0]["readings"] if computed else 0
         if stored != computed:
-            yield RollupDifference(hour, stored, computed)
+            differences.append(RollupDifference(hour, stored, computed))
+    return Looked(len(hours), readings_seen, differences)
 
 
 def _hours(connection: Connection, endpoint: str, after: int) -> list[Hour]:

@@ -22,6 +22,7 @@ from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
 from flask10x.system.locks import FileLock
+from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
 
 LOCK_NAME = ".flask10x-backup.lock"
@@ -51,7 +52,7 @@ class Backup:
         return f"{self.path}: {amount(self.rows, 'row')}, {size}, {self.seconds:.1f} s"
 
 
-def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP) -> Backup:
+def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar = unseen) -> Backup:
     """Back the database up into the folder, and keep the newest `keep` backups there.
 
     Raises BackupError, or BackupRunning when another backup uses the folder; then no file has got
@@ -67,7 +68,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP) -> Backup
                 raise BackupRunning(
                     f"another backup into {folder} is running; this one did nothing"
                 )
-            return _alone(settings, folder, keep, began_sec)
+            return _alone(settings, folder, keep, began_sec, bar)
         finally:
             lock.close()
     except OSError as error:
@@ -109,7 +110,7 @@ def _check_room(database: Path, folder: Path) -> None:
         )
 
 
-def _alone(settings: Settings, folder: Path, keep: int, began_sec: float) -> Backup:
+def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: Bar) -> Backup:
     """The backup itself, with the folder's lock held."""
     for path in _unfinished(folder):
         path.unlink()
@@ -117,7 +118,7 @@ def _alone(settings: Settings, folder: Path, keep: int, began_sec: float) -> Bac
     unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
     unfinished = folder / f".flask10x-backup-{os.getpid()}.tmp"
     try:
-        contents = _copy(database_path(settings), unfinished)
+        contents = _copy(database_path(settings), unfinished, bar)
         disk.leave_to_owner(unfinished, folder)
         path = _publish(unfinished, settings.zone)
     finally:
@@ -162,10 +163,10 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
         time.sleep(max(POLL_SEC, commit_interval_sec / 10))
 
 
-def _copy(database: Path, unfinished: Path) -> copy_check.Contents:
+def _copy(database: Path, unfinished: Path, bar: Bar) -> copy_check.Contents:
     try:
-        copy_into(database, unfinished)
-        contents = copy_check.verify(unfinished)
+        copy_into(database, unfinished, bar)
+        contents = copy_check.verify(unfinished, bar)
     except DBAPIError as error:
         raise BackupError(f"the database cannot be copied: {reason_of(error)}") from error
     except CopyError as error:

@@ -10,10 +10,11 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.database import schema
 from flask10x.database.engine import JOURNAL, WAL, beside, last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import damages, open_read_only
+from flask10x.database.file import STEPS_OF_A_READING, damages, open_read_only
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError
 from flask10x.system import disk
+from flask10x.system.progress import Bar, unseen
 
 SHOWN_DAMAGES = 3
 
@@ -27,14 +28,14 @@ class Contents:
     revision: str
 
 
-def verify(path: Path) -> Contents:
+def verify(path: Path, bar: Bar = unseen) -> Contents:
     """Check every page of a copy, and that this program can use it.
 
     Raises CopyError when it is damaged, no database of Flask10X's, or made by a newer version.
     """
     try:
         with open_read_only(path, immutable=True).connect() as connection:
-            return _contents(connection, path)
+            return _contents(connection, path, bar)
     except DBAPIError as error:
         raise CopyError(f"{path} cannot be read: {reason_of(error)}") from None
 
@@ -50,8 +51,8 @@ def check_complete(path: Path) -> None:
             )
 
 
-def _contents(connection: Connection, path: Path) -> Contents:
-    found = damages(connection, full=True)
+def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
+    found = _damages(connection, bar)
     if found:
         raise CopyError(f"{path} is damaged: {'; '.join(found[:SHOWN_DAMAGES])}")
     tables = inspect(connection).get_table_names()
@@ -65,3 +66,16 @@ def _contents(connection: Connection, path: Path) -> Contents:
         )
     rows = connection.execute(select(func.count()).select_from(readings)).scalar_one()
     return Contents(rows, last_id(connection), revision)
+
+
+def _damages(connection: Connection, bar: Bar) -> list[str]:
+    with bar("check", _steps(connection)) as advance:
+        return damages(connection, full=True, advance=advance)
+
+
+def _steps(connection: Connection) -> int:
+    """About how many steps the check will take; what can't be read is for the check to find."""
+    try:
+        return last_id(connection) * STEPS_OF_A_READING
+    except DBAPIError:
+        return 0

@@ -8,7 +8,6 @@ is moved away before the rename.
 
 import os
 import re
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import megabytes
 
 KEPT = ".replaced-"
@@ -50,7 +50,7 @@ class Restored:
     newer: int | None
 
 
-def restore(settings: Settings, source: Path) -> Restored:
+def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
     """Replace the database by a copy; the service must be stopped.
 
     Raises RestoreError, and CopyError when `source` is damaged or not ours; then the database is
@@ -60,7 +60,7 @@ def restore(settings: Settings, source: Path) -> Restored:
     try:
         with _nobody_else(settings, path):
             _sweep(path)
-            return _replace(settings, source.absolute(), path)
+            return _replace(settings, source.absolute(), path, bar)
     except LockTimeout as error:
         raise RestoreError(f"the database is in use: {error}") from error
     except OSError as error:
@@ -100,13 +100,13 @@ def _is_second_name(other: Path, path: Path) -> bool:
     )
 
 
-def _replace(settings: Settings, source: Path, path: Path) -> Restored:
+def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored:
     if path.exists() and source.samefile(path):
         raise RestoreError(f"{source} is the database itself")
     _check_room(source, path.parent)
     unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
     try:
-        contents = _copy(source, unfinished, path)
+        contents = _copy(source, unfinished, path, bar)
         _close_up(path)
         last_id = _last_id(path)
         kept = _keep(path, _free_name(path, settings.zone))
@@ -127,14 +127,15 @@ def _check_room(source: Path, folder: Path) -> None:
         )
 
 
-def _copy(source: Path, unfinished: Path, path: Path) -> copy_check.Contents:
+def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> copy_check.Contents:
     """Bring the copy into the database's folder and check it there; what it holds."""
     copy_check.check_complete(source)
-    shutil.copyfile(source, unfinished)
+    with bar("copy", disk.size(source)) as advance:
+        disk.copy(source, unfinished, advance)
     _adopt(unfinished, path if path.exists() else path.parent)
     disk.sync(unfinished)
     try:
-        return copy_check.verify(unfinished)
+        return copy_check.verify(unfinished, bar)
     except CopyError as error:
         raise CopyError(str(error).replace(str(unfinished), str(source))) from None
 

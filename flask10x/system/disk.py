@@ -5,8 +5,11 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 
+from flask10x.system.progress import Advance
+
 # The service goes on writing while a copy is made: WAL, log and CSV files need a little room too.
 SPARE_BYTES = 16_000_000
+COPY_BYTES = 1_000_000
 
 
 def sync(path: Path) -> None:
@@ -47,6 +50,14 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def copy(source: Path, target: Path, advance: Advance) -> None:
+    """Write the bytes of a file into another one, which may be new; raises OSError."""
+    with open(source, "rb") as old, open(target, "wb") as new:
+        while data := old.read(COPY_BYTES):
+            new.write(data)
+            advance(len(data))
 
 
 def moment(zone: tzinfo | None) -> str:

@@ -262,7 +262,7 @@ def environment(settings: Settings) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("call", "number"),
     [
-        *[("sendfile", 1), ("chmod", 1), ("fsync", 1)],
+        *[("write", 1), ("chmod", 1), ("fsync", 1)],
         *[("fdatasync", number) for number in (1, 3, 6)],
         *[("unlink", 2), ("link", 1), ("fsync", 2), ("fsync", 3), ("rename", 1), ("fsync", 4)],
     ],
@@ -284,7 +284,7 @@ def test_a_killed_restore_leaves_the_old_or_the_new(
 @needs_strace
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "call", ["pwrite64", "fdatasync", "sendfile", "chmod", "fsync", "unlink", "link", "rename"]
+    "call", ["pwrite64", "fdatasync", "write", "chmod", "fsync", "unlink", "link", "rename"]
 )
 def test_a_restore_killed_at_every_call(
     settings: Settings, path: Path, copy: Path, call: str

@@ -1,0 +1,125 @@
+"""Bars of long work: they end at 100 % on a terminal, and elsewhere nothing is drawn."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.history import rollups
+from tests.support.csv_folder import NAME, csv_file, database_file, put
+from tests.support.new_database import lay_new_database
+from tests.support.rows import execute
+from tests.support.terminal import on_terminal
+
+# SQLite is looked at every 100,000 of its steps: enough rows for a bar to move between its ends.
+ROWS = 100_000
+STATIONS = ["PicodataX.csv", "BedRoomEnv.csv", "OutsideEnv.csv", "LR_env.csv"]
+
+
+@pytest.fixture
+def filled(settings: Settings) -> Settings:
+    """A reading of `/data` every ten seconds, rolled up, and nobody at the database."""
+    lay_new_database(database_file(settings))
+    execute(
+        database_file(settings),
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < "
+        f"{ROWS - 1}) INSERT INTO readings (endpoint, received_at, pressure, temperature)"
+        " SELECT 'data', 1756000000000 + i * 10000, 990.5 + i % 20, 25.0 FROM n",
+    )
+    with closing(Database(settings)) as database:
+        while rollups.follow(database):
+            pass
+    return settings
+
+
+def assert_filled(percentages: list[int]) -> None:
+    assert percentages == sorted(percentages)
+    assert percentages[0] == 0
+    assert percentages[-1] == 100
+
+
+def test_export_rebuild(filled: Settings) -> None:
+    shown = on_terminal(filled, "export", "--rebuild")
+    assert shown.status == 0, shown.screen
+    assert list(shown.bars) == STATIONS
+    for percentages in shown.bars.values():
+        assert_filled(percentages)
+    # Pages of 5000 rows: the bar moves between its ends.
+    assert len(shown.bars[NAME]) > 2
+    assert f"{NAME}: {ROWS} rows written" in shown.output
+
+
+def test_export_rebuild_compares_the_old_rows(filled: Settings) -> None:
+    on_terminal(filled, "export", "--rebuild", NAME)
+    put(filled, csv_file(filled).read_bytes() + b"\r\n")
+    shown = on_terminal(filled, "export", "--rebuild", NAME)
+    assert list(shown.bars) == [NAME, f"{NAME}, old rows"]
+    for percentages in shown.bars.values():
+        assert_filled(percentages)
+
+
+def test_export_verify(filled: Settings) -> None:
+    on_terminal(filled, "export", "--rebuild")
+    shown = on_terminal(filled, "export", "--verify")
+    assert shown.status == 0
+    assert list(shown.bars) == STATIONS
+    for percentages in shown.bars.values():
+        assert_filled(percentages)
+    assert len(shown.bars[NAME]) > 2
+    assert "equal" in shown.output
+
+
+def test_a_bar_stays_where_the_work_was_broken_off(filled: Settings) -> None:
+    on_terminal(filled, "export", "--rebuild", NAME)
+    execute(database_file(filled), f"UPDATE readings SET pressure = 1 WHERE id = {ROWS - 1}")
+    shown = on_terminal(filled, "export", "--verify", NAME)
+    assert shown.status == 1
+    assert "DIFFERENT" in shown.screen
+    assert shown.bars[NAME][0] == 0
+    assert 0 < shown.bars[NAME][-1] < 100
+
+
+def test_rollups_verify(filled: Settings) -> None:
+    execute(database_file(filled), "UPDATE rollups SET maximum = 5 WHERE measurement = 'pressure'")
+    shown = on_terminal(filled, "rollups", "--verify")
+    assert shown.status == 1
+    assert_filled(shown.bars["rollups"])
+    assert shown.output.count("data 2025-") == 10
+
+
+def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "usb"
+    shown = on_terminal(filled, "backup", str(folder))
+    assert shown.status == 0, shown.screen
+    assert list(shown.bars) == ["copy", "check"]
+    for percentages in shown.bars.values():
+        assert_filled(percentages)
+        assert len(percentages) > 2
+    (copy,) = folder.glob("*.sqlite3")
+    shown = on_terminal(filled, "restore", str(copy))
+    assert shown.status == 0, shown.screen
+    assert list(shown.bars) == ["copy", "check"]
+    for percentages in shown.bars.values():
+        assert_filled(percentages)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["export", "--rebuild"], ["export", "--verify"], ["rollups", "--verify"], ["backup"]],
+)
+def test_nothing_is_drawn_into_a_pipe(filled: Settings, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flask10x", *arguments],
+        env={"FLASK10X_DATA_DIR": str(filled.data_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert "%" not in done.stdout
+    assert "\r" not in done.stdout
