@@ -5,34 +5,34 @@ opens the database. Each worker opens its store after the fork.
 """
 
 import gc
+import logging
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
 from flask import Flask
 
 from flask10x.commands.main import main as command_line
-from flask10x.config import settings as settings_module
-from flask10x.config import tokens
-from flask10x.config.settings import Settings
-from flask10x.config.tokens import Keyring
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
-from flask10x.errors import Flask10xError, SettingsError
+from flask10x.errors import Flask10xError
 from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import DRAIN_SEC, Store
+from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
 from flask10x.server.turns import lending_turns
 from flask10x.server.worker import REQUEST_WITHIN_SEC, STOPS, Worker
+from flask10x.system import logs
 from flask10x.system.gauges import SLOTS, Gauges
 from flask10x.web.app import create_app
 
-_settings = settings_module.load()
-_keyring = tokens.load(_settings)
+log = logging.getLogger(__name__)
+
+_in_force = in_force.read()
+_settings = _in_force.settings
 _gauges = Gauges(len(STATIONS))
 _held: list[object] = []
 _slot_number = 0
@@ -63,29 +63,39 @@ sendfile = False
 
 
 def worker_app() -> Flask:
-    """The application of one worker; called in the worker, so a HUP reads the TOML file again."""
-    config, keyring = _reloaded()
-    app = create_app(config, _gauges, _slot_number, keyring)
+    """The application of one worker; called in the worker, which reads no file of settings."""
+    app = create_app(_in_force.settings, _gauges, _slot_number, _in_force.keyring)
     app.wsgi_app = lending_turns(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
-def _reloaded() -> tuple[Settings, Keyring]:
-    """Settings and tokens as they are now, but of the database that the master has locked.
+def on_reload(_server: Any) -> None:
+    """In the master, before new workers are forked: read settings and tokens again.
 
-    With a mistake in one of their files a worker could not boot, and gunicorn would end the whole
-    service; so those of the start stay, and stderr says why. Where a token was needed, one stays
-    needed.
+    Whatever is wrong with them, it ends neither the master nor a worker.
+    """
+    global _in_force
+    try:
+        _in_force, waiting = in_force.read_again(_in_force)
+    except Exception as error:
+        _tell(logging.ERROR, f"Reload failed, the settings and tokens before it stay: {error}")
+        return
+    for line in waiting:
+        _tell(logging.WARNING, line)
+
+
+def _tell(level: int, line: str) -> None:
+    """A line of the master's, in the log and from WARNING up on stderr.
+
+    The log is closed again at once: its thread and its lock would not survive the next fork.
     """
     try:
-        now = settings_module.load()
-        keyring = tokens.load(now)
-    except SettingsError as error:
-        sys.stderr.write(f"flask10x: settings not read again: {error}\n")
-        return _settings, _keyring
-    if now.database_url != _settings.database_url:
-        sys.stderr.write(f"flask10x: {_settings.database_url} stays until a restart\n")
-    return replace(now, database_url=_settings.database_url), keyring
+        logs.configure(_in_force.settings)
+        log.log(level, "%s", line)
+        logs.shutdown()
+    except Exception:
+        # No thread for the log, say.
+        sys.stderr.write(f"flask10x: {line}\n")
 
 
 def on_starting(_server: Any) -> None:

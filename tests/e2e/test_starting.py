@@ -73,7 +73,7 @@ def test_a_reload_with_a_mistake_keeps_the_settings_and_says_so(service: MakeSer
 
     toml.write_text('history_max = 3\ndatabase_url = "sqlite:////nowhere/other.sqlite3"\n')
     reload_workers(running)
-    assert "flask10x.sqlite3 stays until a restart" in running.output()
+    assert "flask10x.sqlite3 until a restart" in running.output()
     assert len(running.get("/history/json").json) == 3
     assert running.post("data", GOOD).status == 200
     running.wait_for_rows(5)

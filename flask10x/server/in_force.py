@@ -1,0 +1,54 @@
+"""What the service works by: the settings and tokens that were good when it read them last.
+
+Only the master reads them, at the start and at each reload, and it takes both or neither. Workers
+get them by the fork, also those that replace one that died; so all work by the same, and a mistake
+made since leaves everything as it is.
+"""
+
+from dataclasses import dataclass, replace
+
+from flask10x.config import settings as settings_module
+from flask10x.config import tokens
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.config.tokens import Keyring
+from flask10x.errors import SettingsError
+
+# What keeps strangers out. A file that an editor has emptied is valid TOML, so only a restart opens
+# what one of these has closed.
+CLOSING = ("write_tokens_file", "read_tokens_file", "allowed_hosts")
+# What belongs to the master: it has bound the socket, locked the database and made the workers.
+OF_THE_MASTER = ("database_url", "bind", "workers", "threads")
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One set of settings and the tokens that its files had."""
+
+    settings: Settings
+    keyring: Keyring
+
+
+def read() -> InForce:
+    """What stands in the environment and the files now; raises SettingsError."""
+    settings = settings_module.load()
+    return InForce(settings, tokens.load(settings))
+
+
+def read_again(former: InForce) -> tuple[InForce, list[str]]:
+    """What follows the former at a reload, and the settings that wait for a restart.
+
+    Raises SettingsError when anything is wrong with it; then the former stays.
+    """
+    now = read()
+    for name in CLOSING:
+        if getattr(former.settings, name) and not getattr(now.settings, name):
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is not set any more; only a restart opens what it closes"
+            )
+    kept = {name: getattr(former.settings, name) for name in OF_THE_MASTER}
+    waiting = [
+        f"{PREFIX}{name.upper()} stays {value} until a restart"
+        for name, value in kept.items()
+        if value != getattr(now.settings, name)
+    ]
+    return InForce(replace(now.settings, **kept), now.keyring), waiting
