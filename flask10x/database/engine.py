@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
+from flask10x.database.driver import Driver
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
 from flask10x.errors import DatabaseDamaged, LockTimeout, QueryError
 from flask10x.readings.reasons import Reason
@@ -294,7 +295,7 @@ def _engine(
     timeout_ms = READ_BUSY_TIMEOUT_MS if mode == "read" else WRITE_BUSY_TIMEOUT_MS
     engine = create_engine(
         URL.create("sqlite", database=database_path(settings).as_uri(), query=ONLY_EXISTING),
-        connect_args={"timeout": timeout_ms / 1000},
+        connect_args={"timeout": timeout_ms / 1000, "factory": Driver},
         # One connection writes; the others would only wait for it. The monitor and the inspection
         # read too.
         pool_size=settings.threads + 2 if mode == "read" else 1,

@@ -20,7 +20,7 @@ def kind_of(error: BaseException) -> Literal["row", "store"]:
     hand to SQLite (too large, lone surrogates) carry no code and speak of a row.
     """
     origin = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(origin, OverflowError | UnicodeError):
+    if isinstance(origin, OverflowError | UnicodeEncodeError):
         return "row"
     return "row" if code_of(error).startswith(ROW_ERRORS) else "store"
 

@@ -1,6 +1,5 @@
 """One database file by itself: looked into, checked, copied, made whole; also beside a service."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database.driver import Driver, connect, replace_undecodable
 from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS, database_path
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.errors import SchemaError
@@ -40,15 +40,14 @@ def open_read_only(path: Path, *, immutable: bool = False) -> Engine:
     `immutable` is for a file that nobody else has open and that has no WAL: nothing is locked and
     nothing written beside it.
     """
-    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+    query = f"mode=ro{'&immutable=1' if immutable else ''}"
 
-    def connect() -> sqlite3.Connection:
-        timeout_sec = READ_BUSY_TIMEOUT_MS / 1000
-        driver = sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True)
+    def opened() -> Driver:
+        driver = connect(path, query, READ_BUSY_TIMEOUT_MS / 1000)
         driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
         return driver
 
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    return create_engine("sqlite://", creator=opened, poolclass=NullPool)
 
 
 def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
@@ -76,12 +75,16 @@ def damages(connection: Connection, *, full: bool, advance: Advance | None = Non
         with _looking_on(connection, partial(advance, STEPS_BETWEEN_SIGNALS)):
             return damages(connection, full=full)
     pragma = "integrity_check" if full else "quick_check"
+    driver: Any = connection.connection.driver_connection
+    usual, driver.text_factory = driver.text_factory, replace_undecodable
     try:
         lines = connection.exec_driver_sql(f"PRAGMA {pragma}").scalars().all()
     except DBAPIError as error:
         if code_of(error) == "SQLITE_INTERRUPT":
             raise
         return [reason_of(error)]
+    finally:
+        driver.text_factory = usual
     return [line for line in lines if line != "ok"]
 
 
@@ -129,9 +132,7 @@ def make_single_file(path: Path) -> None:
     Hold the commit lock. Raises sqlite3.Error and leaves everything as it is: SQLITE_BUSY when
     anybody else has the database open.
     """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    timeout_sec = WRITE_BUSY_TIMEOUT_MS / 1000
-    driver = sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True)
+    driver = connect(path, "mode=rw", WRITE_BUSY_TIMEOUT_MS / 1000)
     try:
         driver.execute("PRAGMA journal_mode = DELETE").fetchone()
     finally:

@@ -1,9 +1,11 @@
 """A broken, moved or replaced database file: nobody writes to it, and everybody is told."""
 
 import hashlib
+import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -16,11 +18,12 @@ import pytest
 
 from tests.e2e.conftest import MakeService, make_services
 from tests.e2e.load import Load, stored_numbers
-from tests.e2e.service import Service, wait_until
+from tests.e2e.service import WORKERS, Service, wait_until
 from tests.faults.figures import Account, account, record
 from tests.faults.repeat import harder_promise, repeated
 from tests.faults.sender import Sender
-from tests.faults.test_kills import variant
+from tests.faults.test_kills import variant, wait_for_ready_workers
+from tests.support.broken_schema import break_schema
 
 Region = tuple[int, int]
 SEED_ROWS = 20_000
@@ -274,3 +277,27 @@ def test_a_file_that_is_taken_away_while_the_service_runs(
     counted = account_of_both(running, kept, load, last)
     assert counted.lost == set(), "what was not stored at the stop is stored now"
     record("file-taken", "ACK=enqueued", 1, counted)
+
+
+def test_a_schema_that_is_no_text_stops_the_storing_and_not_the_service(
+    service: MakeService, numbers: Iterator[int]
+) -> None:
+    """SQLite's message quotes the bytes; a worker that meets it as it starts has to answer too."""
+    running = seeded(service)
+    start_inspected(running)
+    before = wait_for_ready_workers(running)
+    break_schema(running.database)
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: is_closed(running), 30, "it is found")
+    wait_until(lambda: len(running.workers() - {before[0]}) == WORKERS, 30, "it is replaced")
+    refused = check_closed(running, numbers)
+    running.stop()
+
+    running.start()
+    refused_again = check_closed(running, numbers)
+    running.stop()
+    found = [line for line in running.log() if FOUND in line]
+    assert all("SQLITE_CORRUPT: malformed database schema" in line for line in found), found
+    put_away(running, running.database)
+    last = check_goes_on_with_backup(running, numbers)
+    record("damage-at-rest", "ACK=enqueued", 1, account(running, [refused, refused_again, last]))

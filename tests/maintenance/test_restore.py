@@ -21,6 +21,7 @@ from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
+from tests.support.broken_schema import overwrite_schema
 from tests.support.outside_faults import killed_at, needs_strace
 from tests.support.rows import execute, pico, select
 
@@ -126,6 +127,18 @@ def test_a_database_beyond_reading_is_kept_with_its_wal(
 
 
 # What is refused, with everything left as it was
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_backup_with_any_bytes_in_its_schema_is_refused_in_words(
+    settings: Settings, path: Path, copy: Path, seed: int
+) -> None:
+    overwrite_schema(copy, seed)
+    try:
+        restore(settings, copy)
+    except CopyError as error:
+        assert str(error).startswith(str(copy))
+        assert select(path, PRESSURES) == OLD
 
 
 @pytest.fixture
