@@ -5,13 +5,15 @@ from alembic import context
 from flask10x.config import settings as settings_module
 from flask10x.database.engine import Database, database_path
 from flask10x.database.tables import metadata
+from flask10x.system import disk
 
 
 def run() -> None:
     settings = context.config.attributes.get("settings") or settings_module.load()
     path = database_path(settings)
     if not path.exists():
-        path.touch(mode=0o644)
+        # What SQLite makes would follow the umask alone; -wal and -shm follow this file.
+        disk.make_private(path)
     database = Database(settings)
     try:
         with database.commit() as connection:

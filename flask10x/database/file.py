@@ -55,8 +55,10 @@ def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
 
     The copy is one file, defragmented, without a WAL, and not yet on the disk. Until it is
     complete the WAL of the original can't begin anew, so it grows with every commit.
-    Raises sqlalchemy.exc.DBAPIError; then the target is worthless.
+    Raises OSError or sqlalchemy.exc.DBAPIError; then the target is worthless.
     """
+    # An empty file is as good to SQLite as none (https://www.sqlite.org/lang_vacuum.html).
+    disk.make_private(target)
     with (
         open_read_only(path).connect() as connection,
         bar("copy", _bytes_in_use(connection)) as advance,

@@ -20,6 +20,7 @@ from flask10x.database.owner import Running, running
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
 from flask10x.maintenance.check_database import DatabaseCheck
+from flask10x.maintenance.check_modes import check_modes
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftovers
@@ -44,6 +45,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         _wal(path),
         _leftovers(path),
         _space(settings, path),
+        check_modes(settings),
         _version(settings),
         service,
         _backups(settings),

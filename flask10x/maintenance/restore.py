@@ -132,7 +132,7 @@ def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> copy_check.Co
     copy_check.check_complete(source)
     with bar("copy", disk.size(source)) as advance:
         disk.copy(source, unfinished, advance)
-    _adopt(unfinished, path if path.exists() else path.parent)
+    _adopt(unfinished, path)
     disk.sync(unfinished)
     try:
         return copy_check.verify(unfinished, bar)
@@ -142,6 +142,9 @@ def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> copy_check.Co
 
 def _adopt(new: Path, old: Path) -> None:
     """Give the file the owner and mode of the one it replaces, as root who restores for another."""
+    if not old.exists():
+        disk.leave_to_owner(new, old.parent)
+        return
     status = old.stat()
     if os.geteuid() == 0:
         os.chown(new, status.st_uid, status.st_gid)

@@ -147,7 +147,7 @@ def _not_stored(connection: Connection, entries: Sequence[Entry]) -> list[Entry]
 
 
 def _fill(path: Path, mode: Literal["wb", "r+b"], text: str) -> None:
-    with path.open(mode) as file:
+    with open(path, mode, opener=disk.private) as file:
         file.write(text.encode())
         file.truncate()
     disk.sync(path)

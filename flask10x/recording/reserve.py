@@ -40,7 +40,7 @@ def _paths(folder: Path, files: int) -> list[Path]:
 def _make(path: Path, each_bytes: int) -> None:
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=disk.private) as file:
             os.posix_fallocate(file.fileno(), 0, each_bytes)
         temporary.rename(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Files that have to survive a power cut, the room they need, the names that tell their time."""
+"""Files that have to survive a power cut, who may read them, their room, names with a time."""
 
 import os
 from contextlib import suppress
@@ -10,6 +10,21 @@ from flask10x.system.progress import Advance
 # The service goes on writing while a copy is made: WAL, log and CSV files need a little room too.
 SPARE_BYTES = 16_000_000
 COPY_BYTES = 1_000_000
+# Readings, and a log that quotes them, are for the user of the service and its group: nobody else
+# gets past the tokens by reading a file, also where no unit sets a UMask. The umask can only take
+# more away, and no file that exists is changed. CSV files are not meant: other users' scripts read
+# them.
+PRIVATE_MODE = 0o640
+
+
+def private(path: str | Path, flags: int) -> int:
+    """Open a file, a new one with PRIVATE_MODE as far as the umask lets it; for `open(opener=)`."""
+    return os.open(path, flags | os.O_CLOEXEC, PRIVATE_MODE)
+
+
+def make_private(path: str | Path) -> None:
+    """Make an empty file, as `private` does, unless there is one; raises OSError."""
+    os.close(private(path, os.O_WRONLY | os.O_CREAT))
 
 
 def sync(path: Path) -> None:
@@ -53,8 +68,8 @@ def size(path: Path) -> int:
 
 
 def copy(source: Path, target: Path, advance: Advance) -> None:
-    """Write the bytes of a file into another one, which may be new; raises OSError."""
-    with open(source, "rb") as old, open(target, "wb") as new:
+    """Write the bytes of a file into another one, a private one if it is new; raises OSError."""
+    with open(source, "rb") as old, open(target, "wb", opener=private) as new:
         while data := old.read(COPY_BYTES):
             new.write(data)
             advance(len(data))

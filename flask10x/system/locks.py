@@ -117,12 +117,12 @@ def note_of_holder(path: Path) -> Note | None:
 
 
 def _opened(path: Path) -> int:
-    way = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    way = os.O_RDWR | os.O_CREAT
     with suppress(FileExistsError):
-        fd = os.open(path, way | os.O_EXCL, 0o660)
+        fd = disk.private(path, way | os.O_EXCL)
         disk.leave_to_owner(fd, path.parent)
         return fd
-    return os.open(path, way, 0o660)
+    return disk.private(path, way)
 
 
 def _noted(fd: int) -> str:

@@ -29,6 +29,7 @@ from queue import SimpleQueue
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.system import disk
 
 FILE_NAME = "flask10x.log"
 TRACEBACK_INDENT = "    "
@@ -140,8 +141,7 @@ def _trouble_with(file: "LogFile") -> OSError | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (file.baseFilename, file.lockFilename):
-            with open(path, "ab"):
-                pass
+            disk.make_private(path)
         # To rotate is to rename, which needs the folder itself.
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -243,6 +243,7 @@ class LogFile(ConcurrentRotatingFileHandler):
 
     def do_open(self, mode: str | None = None) -> TextIOWrapper:
         """Open the file, closing the line that a full disk or a power cut has torn."""
+        disk.make_private(self.baseFilename)
         stream = super().do_open(mode)
         if self._is_torn():
             stream.write(self.terminator)

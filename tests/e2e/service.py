@@ -83,6 +83,8 @@ class Service:
         self.csv_dir = self.data_dir / "csv"
         self.log_dir = self.data_dir / "logs"
         self.environment = _environment(self.data_dir, port, settings)
+        self.umask = -1
+        """That of everything that is run; -1 for the one of the tests."""
         self.wrapper: tuple[str, ...] = ()
         """A command that runs everything else: `strace`, say; it has to keep the process id."""
         self.python = sys.executable
@@ -114,6 +116,7 @@ class Service:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=self.umask,
             )
 
     def _answers(self) -> bool:
@@ -237,6 +240,7 @@ class Service:
             text=True,
             timeout=COMMAND_WITHIN_SEC,
             check=False,
+            umask=self.umask,
         )
 
     def export(self) -> None:

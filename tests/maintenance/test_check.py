@@ -77,6 +77,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "ok   WAL",
         "ok   leftovers",
         "ok   space",
+        "ok   modes",
         "ok   SQLite",
         "WARN service",
         "ok   backup",

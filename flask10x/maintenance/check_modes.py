@@ -1,0 +1,56 @@
+"""Can everybody on this machine read what a token should be asked for?
+
+New files are private (`system/disk.PRIVATE_MODE`); those of an older version, and copies that
+somebody made, keep the mode that they have. CSV files are meant to be read by others' scripts.
+"""
+
+import shlex
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.database.engine import database_path
+from flask10x.maintenance import backup
+from flask10x.maintenance.findings import Finding
+from flask10x.recording.leftovers import FILES as LEFTOVER_FILES
+from flask10x.system.logs import FILE_NAME as LOG_NAME
+from flask10x.system.wording import amount
+
+NAME = "modes"
+
+
+def check_modes(settings: Settings) -> Finding:
+    """Whether database, leftovers, log and backups are private, where reading needs a token."""
+    if not settings.read_tokens_file:
+        return Finding("ok", NAME, "reading needs no token", {"files": []})
+    try:
+        files = [path for path in sorted(_kept(settings)) if _read_by_everybody(path)]
+    except OSError as error:
+        return Finding("WARN", NAME, f"cannot look at the files: {error}", {"files": []})
+    if not files:
+        return Finding("ok", NAME, "nobody reads past the tokens", {"files": []})
+    names = [str(path) for path in files]
+    text = (
+        f"{PREFIX}READ_TOKENS_FILE is set, and everybody on this machine may read"
+        f" {amount(len(files), 'file')}; run: chmod o= {shlex.join(names)}"
+    )
+    return Finding("WARN", NAME, text, {"files": names})
+
+
+def _kept(settings: Settings) -> Iterator[Path]:
+    database = database_path(settings)
+    # With its -wal and -shm, and the copies that a restore keeps.
+    yield from database.parent.glob(f"{database.name}*")
+    yield from database.parent.glob(LEFTOVER_FILES)
+    yield from settings.log_dir.glob(f"{LOG_NAME}*")
+    if settings.backup_dir.is_dir():
+        yield from backup.finished(settings.backup_dir)
+
+
+def _read_by_everybody(path: Path) -> bool:
+    """Whether the file's mode, and that of every folder above it, lets others in."""
+    folders = path.resolve().parents
+    return bool(path.stat().st_mode & stat.S_IROTH) and all(
+        folder.stat().st_mode & stat.S_IXOTH for folder in folders
+    )

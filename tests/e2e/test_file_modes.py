@@ -1,0 +1,123 @@
+"""Who may read what is kept, whatever the umask: the owner and the group, never everybody."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.service import Service, wait_until
+
+BODY = {"pressure": 1013.25, "temperature": 25.1}
+# What a stop and a full disk write, without waiting for either.
+LEAVE = """
+from contextlib import closing
+from flask10x.config import settings
+from flask10x.database.engine import Database
+from flask10x.database.rows import NAMES
+from flask10x.recording.batch import Entry
+from flask10x.recording.leftovers import Leftovers
+
+config = settings.load()
+row = tuple({"endpoint": "data", "received_at": 0, "pressure": 1.0}.get(name) for name in NAMES)
+with closing(Database(config)) as database:
+    assert Leftovers(config, database, lambda: 0.0).save([Entry(row, 0.0, ())], "a test")
+"""
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids="{:04o}".format)
+def kept(service: MakeService, request: pytest.FixtureRequest) -> Service:
+    """A service with this umask that has made its database."""
+    made = service(start=False, log_max_bytes=2000, commit_interval_sec=0)
+    made.starts_migrated = False
+    made.umask = request.param
+    made.start()
+    return made
+
+
+def modes(folder: Path, *, csv: bool = False) -> dict[str, int]:
+    """The mode of each file below the folder; those of the CSV files apart."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_mode & 0o777
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and (path.suffix == ".csv") == csv
+    }
+
+
+def wanted(service: Service, files: dict[str, int], mode: int = 0o640) -> dict[str, int]:
+    return dict.fromkeys(files, mode & ~service.umask)
+
+
+def run(service: Service, *arguments: str) -> None:
+    done = service.run("-m", "flask10x", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_a_service_keeps(kept: Service) -> None:
+    for number in range(40):
+        assert kept.post("data", BODY).status == 200
+        kept.wait_for_rows(number + 1)
+    reserve = kept.data_dir / "leftover.reserve-0"
+    wait_until(reserve.exists, 10, "a reserve is set aside")
+    wait_until((kept.log_dir / "flask10x.log.1").exists, 10, "the log was rotated")
+    run(kept, "backup")
+    run(kept, "export")
+    found = modes(kept.data_dir)
+    assert {
+        "flask10x.sqlite3",
+        "flask10x.sqlite3-wal",
+        "flask10x.sqlite3-shm",
+        "flask10x.commit.lock",
+        "flask10x.service.lock",
+        "leftover.reserve-0",
+        "logs/flask10x.log",
+        "logs/flask10x.log.1",
+        "logs/.__flask10x.lock",
+    } <= set(found)
+    assert [name for name in found if name.startswith("backups/flask10x-")]
+    assert found == wanted(kept, found)
+    # Scripts of other users read the CSV files, as they always did.
+    tables = modes(kept.data_dir, csv=True)
+    assert len(tables) == 4
+    assert tables == wanted(kept, tables, 0o666)
+
+
+def test_what_is_put_back(kept: Service) -> None:
+    run(kept, "backup")
+    kept.stop()
+    (copy,) = (kept.data_dir / "backups").glob("*.sqlite3")
+    copy.chmod(0o444)
+    for file in kept.data_dir.glob("flask10x.sqlite3*"):
+        file.unlink()
+    run(kept, "restore", str(copy))
+    assert kept.database.stat().st_mode & 0o777 == 0o640 & ~kept.umask
+
+
+def test_what_could_not_be_stored(kept: Service) -> None:
+    kept.stop()
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVE],
+        env=kept.environment,
+        umask=kept.umask,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    (left,) = kept.data_dir.glob("leftover-*.jsonl")
+    assert left.stat().st_mode & 0o777 == 0o640 & ~kept.umask
+
+
+def test_what_is_there_keeps_its_mode(service: MakeService) -> None:
+    made = service()
+    made.stop()
+    files = [made.database, made.log_dir / "flask10x.log"]
+    for file in files:
+        file.chmod(0o644)
+    made.umask = 0o077
+    made.start()
+    assert made.post("data", BODY).status == 200
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o644, 0o644]
