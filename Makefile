@@ -20,7 +20,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop test soak figures docs check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop messages test soak figures docs check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ soak: $(VENV)/.develop ## the long variants; then `make figures` renews the tabl
 
 figures: $(VENV)/.develop
 	$(BIN)/python -m tests.faults.table
+
+messages: $(VENV)/.develop ## bring the Japanese messages of the commands up to the code, and compile them
+	$(BIN)/python -m tests.support.messages
 
 docs: $(VENV)/.docs ## build the documents into build/docs, in both languages; warnings and lost links are errors
 	$(BIN)/python docs/site/make_site.py

@@ -1,6 +1,7 @@
 """Fixtures in a chain, each on `tmp_path`: settings -> database -> writer -> app -> client."""
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ from tests.support.new_database import lay_new_database
 # A deadline for each example would be an assertion about the wall clock.
 hypothesis.settings.register_profile("flask10x", deadline=None)
 hypothesis.settings.load_profile("flask10x")
+
+# Commands speak the language of the developer's machine otherwise; tests/commands/test_japanese.py
+# asks for Japanese.
+os.environ["LANGUAGE"] = "en"
 
 MakeSettings = Callable[..., Settings]
 

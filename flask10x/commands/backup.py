@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from flask10x.commands import translated
 from flask10x.commands.database import already_running
 from flask10x.commands.options import progress
 from flask10x.config import settings
@@ -11,9 +12,9 @@ from flask10x.errors import BackupRunning
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
 
 
-@click.command()
+@translated.command()
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
-@click.option(
+@translated.option(
     "--keep",
     type=click.IntRange(min=1),
     default=DEFAULT_KEEP,

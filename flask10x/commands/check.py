@@ -7,20 +7,24 @@ from dataclasses import asdict
 
 import click
 
+from flask10x.commands import language, translated
 from flask10x.config import settings
 from flask10x.maintenance.check import check
 from flask10x.maintenance.findings import Finding, worst
 
 
-@click.command()
-@click.option("--full", is_flag=True, help="Compare each index with its table too: slower.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@translated.command()
+@translated.option("--full", is_flag=True, help="Compare each index with its table too: slower.")
+@translated.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 def command(full: bool, as_json: bool) -> None:
     """Look at the database, the space, the service, the exports and the backups.
 
     Changes nothing and can be run at any time. Each line begins with ok, WARN (worth a look) or
     FAIL (wrong). Exit status: 1 when any line says FAIL, else 0.
     """
+    if as_json:
+        # Its texts are compared by programs.
+        language.speak_english()
     findings = check(settings.load(), full=full)
     click.echo(_json(findings) if as_json else "\n".join(map(str, findings)))
     sys.exit(1 if worst(findings) == "FAIL" else 0)

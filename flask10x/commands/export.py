@@ -4,9 +4,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from gettext import gettext as _
 
 import click
 
+from flask10x.commands import translated
 from flask10x.commands.database import has_table, opened_alone
 from flask10x.commands.options import only_one, progress
 from flask10x.config import settings
@@ -23,12 +25,12 @@ from flask10x.readings.stations import STATIONS, Station
 Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 
 
-@click.command()
+@translated.command()
 @click.argument("files", nargs=-1, type=click.Choice([s.csv_name for s in STATIONS]))
-@click.option("--dry-run", is_flag=True, help="Say what would be appended.")
-@click.option("--verify", is_flag=True, help="Compare files and database.")
-@click.option("--rebuild", is_flag=True, help="Write the files afresh.")
-@click.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
+@translated.option("--dry-run", is_flag=True, help="Say what would be appended.")
+@translated.option("--verify", is_flag=True, help="Compare files and database.")
+@translated.option("--rebuild", is_flag=True, help="Write the files afresh.")
+@translated.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
 def command(files: tuple[str, ...], whole: bool, **actions: bool) -> None:
     """Append each station's new readings to its CSV file, and say so in a line a file.
 
@@ -39,7 +41,7 @@ def command(files: tuple[str, ...], whole: bool, **actions: bool) -> None:
     """
     action = only_one(actions)
     if whole and action != "rebuild":
-        raise click.UsageError("--whole goes with --rebuild only")
+        raise click.UsageError(_("--whole goes with --rebuild only"))
     sys.exit(run(files, action, whole=whole))
 
 
@@ -47,10 +49,10 @@ def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = F
     """Export with the settings of the environment; the exit status."""
     # Whatever the service risks: a position that a power cut takes back is found out of step.
     config = replace(settings.load(), synchronous="FULL")
-    running = "another export or an import is running; this one did nothing"
+    running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
         if not has_table(database, exports):
-            raise SchemaError("the database is older than this program; run: flask10x migrate")
+            raise SchemaError(_("the database is older than this program; run: flask10x migrate"))
         outcomes = _action(action, whole)(config, database, _stations(files))
     for outcome in outcomes:
         click.echo(str(outcome), err=outcome.failed)

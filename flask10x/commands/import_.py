@@ -1,11 +1,13 @@
 """`flask10x import`: take the rows of old CSV files into the database."""
 
 import sys
+from gettext import gettext as _
 from pathlib import Path
 
 import click
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.commands import translated
 from flask10x.commands.database import has_table, opened_alone
 from flask10x.commands.options import progress
 from flask10x.config import settings
@@ -22,14 +24,14 @@ FAILED_STATUS = 1
 REJECTED_STATUS = 4
 
 
-@click.command()
+@translated.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
+@translated.option(
     "--endpoint",
     type=click.Choice(list(BY_ENDPOINT)),
     help="The station of the files, where their names do not say it.",
 )
-@click.option(
+@translated.option(
     "--accept-last-line",
     is_flag=True,
     help="Take a last line that has no line end; otherwise it is rejected as torn.",
@@ -43,11 +45,11 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     """
     config = settings.load()
     # The lock of the export: it must not append to a file that is being read.
-    running = "an export or an import is running; this one did nothing"
+    running = _("an export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
         if not has_table(database, imports):
-            older = f"the database {database.path} is an older one; run: flask10x migrate"
-            raise SchemaError(older)
+            older = _("the database {database} is an older one; run: flask10x migrate")
+            raise SchemaError(older.format(database=database.path))
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
 
@@ -71,7 +73,8 @@ def _import(
     except OSError as error:
         return _failed(file, f"{error.strerror}: {error.filename or file}")
     except DBAPIError as error:
-        return _failed(file, f"the database cannot be used: {reason_of(error)}")
+        reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        return _failed(file, reason)
     return _say(outcome)
 
 
@@ -82,9 +85,12 @@ def _failed(file: Path, reason: str) -> int:
 
 def _say(outcome: ImportOutcome) -> int:
     if outcome.missing:
-        click.echo(f"{outcome.name}: it has no column {', '.join(outcome.missing)}", err=True)
+        text = _("{file}: it has no column {names}")
+        names = ", ".join(outcome.missing)
+        click.echo(text.format(file=outcome.name, names=names), err=True)
     click.echo(str(outcome))
     if not outcome.rejected:
         return 0
-    click.echo(f"{outcome.name}: see {outcome.rejected_path}", err=True)
+    text = _("{file}: see {path}").format(file=outcome.name, path=outcome.rejected_path)
+    click.echo(text, err=True)
     return REJECTED_STATUS

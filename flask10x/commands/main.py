@@ -2,12 +2,15 @@
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from gettext import gettext as _
 
 import click
 
 import flask10x
+from flask10x.commands import language, translated
 from flask10x.config.settings import process_user
 from flask10x.errors import Flask10xError
 
@@ -26,7 +29,7 @@ COMMANDS = (
 MODULES = {"import": "import_"}
 
 
-class _Commands(click.Group):
+class _Commands(translated.TranslatedGroup):
     """Loads only the command that was asked for, so that `export` never loads Flask."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -41,7 +44,12 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(flask10x.__version__)
+@click.version_option(
+    flask10x.__version__,
+    message="%(prog)s, version %(version)s",
+    cls=translated.TranslatedOption,
+    help="Show the version and exit.",
+)
 def group() -> None:
     """Flask10X keeps the readings of sensors in SQLite and writes the old CSV files."""
 
@@ -52,15 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Only a mistake of the program shows a traceback: what the system refuses (a folder, a disk) is
     for the operator to mend. `arguments` stand for those of the process.
     """
+    language.choose(os.environ)
     # A command says itself what went wrong; the log is the service's.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
         group.main(None if arguments is None else list(arguments), prog_name="flask10x")
     except PermissionError as error:
-        sys.stderr.write(
-            f"flask10x: {error}; user {process_user()} may not: run it as the user of the service"
-            " (sudo -u flask10x), or change the owner of the file\n"
-        )
+        advice = _(
+            "{error}; user {user} may not: run it as the user of the service"
+            " (sudo -u flask10x), or change the owner of the file"
+        ).format(error=error, user=process_user())
+        sys.stderr.write(f"flask10x: {advice}\n")
         sys.exit(1)
     except (Flask10xError, OSError) as error:
         sys.stderr.write(f"flask10x: {error}\n")

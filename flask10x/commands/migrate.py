@@ -1,9 +1,11 @@
 """`flask10x migrate`: bring the database to this program's version."""
 
 import sys
+from gettext import gettext as _
 
 import click
 
+from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.engine import database_path
@@ -11,7 +13,7 @@ from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, naming_the_setting
 from flask10x.errors import DatabaseDamaged
 
 
-@click.command()
+@translated.command()
 def command() -> None:
     """Make the database, or bring it to this program's version; `serve` does it by itself.
 
@@ -24,4 +26,5 @@ def command() -> None:
     except DatabaseDamaged as error:
         click.echo(f"{DAMAGED}{error}", err=True)
         sys.exit(DAMAGED_STATUS)
-    click.echo(f"{database_path(config)} is at version {schema.known()[-1]}")
+    text = _("{database} is at version {version}")
+    click.echo(text.format(database=database_path(config), version=schema.known()[-1]))

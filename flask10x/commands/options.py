@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from gettext import gettext as _
 
 import click
 
@@ -19,7 +20,8 @@ def only_one(flags: Mapping[str, bool]) -> str | None:
     """
     given = [name.replace("_", "-") for name, wanted in flags.items() if wanted]
     if len(given) > 1:
-        raise click.UsageError(f"--{' and --'.join(given)} do not go together")
+        options = _(" and ").join(f"--{name}" for name in given)
+        raise click.UsageError(_("{options} do not go together").format(options=options))
     return given[0] if given else None
 
 

@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from gettext import gettext as _
 
 import click
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.commands import translated
 from flask10x.commands.database import opened
+from flask10x.commands.wrapping import columns
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -25,19 +28,23 @@ from flask10x.system.logs import escape
 LISTED_ROWS = 20
 # A list shows one line for each reading; `show` has the rest.
 LISTED_CHARS = 160
+# As wide as the longest label of `show` and a space.
+LABEL_COLUMNS = 14
 # Reasons that a summary names; there are few different ones.
 SHOWN_REASONS = 10
 
 numbers = click.argument("numbers", metavar="[ID]...", type=click.IntRange(1), nargs=-1)
-endpoint_option = click.option(
+endpoint_option = translated.option(
     "--endpoint", "endpoints", multiple=True, type=click.Choice(list(BY_ENDPOINT)),
     help="Only of this station; may be given several times.",
 )  # fmt: skip
-since_option = click.option("--from", "since", metavar="TIME", help="Only received from then on.")
-until_option = click.option("--to", "until", metavar="TIME", help="Only received until then.")
+since_option = translated.option(
+    "--from", "since", metavar="TIME", help="Only received from then on."
+)
+until_option = translated.option("--to", "until", metavar="TIME", help="Only received until then.")
 
 
-@click.group()
+@click.group(cls=translated.TranslatedGroup)
 def command() -> None:
     """Look at readings that were refused, and store those that are good by now.
 
@@ -49,8 +56,8 @@ def command() -> None:
 @endpoint_option
 @since_option
 @until_option
-@click.option("--all", "everything", is_flag=True, help="Also those that a replay has stored.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=LISTED_ROWS, show_default=True)
+@translated.option("--all", "everything", is_flag=True, help="Also those that a replay has stored.")
+@translated.option("--limit", type=click.IntRange(1, 1000), default=LISTED_ROWS, show_default=True)
 def list_command(
     endpoints: tuple[str, ...], since: str | None, until: str | None, everything: bool, limit: int
 ) -> None:
@@ -64,26 +71,28 @@ def list_command(
     for kept in page.rows:
         click.echo(_line(config, kept))
     if not page.rows:
-        click.echo("flask10x: no refused reading is kept that fits", err=True)
+        _remark(_("no refused reading is kept that fits"))
     if page.older:
-        click.echo(f"flask10x: there are older ones; this shows {limit}", err=True)
+        _remark(_("there are older ones; this shows {n}").format(n=limit))
 
 
 @command.command("show")
 @click.argument("number", metavar="ID", type=click.IntRange(1))
-@click.option("--body", "only_body", is_flag=True, help="Only the bytes of the body, as they came.")
+@translated.option(
+    "--body", "only_body", is_flag=True, help="Only the bytes of the body, as they came."
+)
 def show_command(number: int, only_body: bool) -> None:
     """Show everything that is known of one refused reading."""
     config = settings.load()
     with _database(config) as database, database.reader.begin() as connection:
         kept = rejected.by_id(connection, number)
     if kept is None:
-        raise click.ClickException(f"there is no rejected reading {number}")
+        raise _no_such([number])
     if only_body:
         click.echo(kept.body, nl=False)
         return
     for name, value in _facts(config, kept):
-        click.echo(f"{name:<14}{value}")
+        click.echo(f"{name}{' ' * (LABEL_COLUMNS - columns(name))}{value}")
 
 
 @command.command("replay")
@@ -91,7 +100,7 @@ def show_command(number: int, only_body: bool) -> None:
 @endpoint_option
 @since_option
 @until_option
-@click.option("--dry-run", is_flag=True, help="Only say what would be stored.")
+@translated.option("--dry-run", is_flag=True, help="Only say what would be stored.")
 def replay_command(
     numbers: tuple[int, ...],
     endpoints: tuple[str, ...],
@@ -110,10 +119,9 @@ def replay_command(
     with _database(config) as database:
         outcomes = list(replay(config, database, selection, dry_run=dry_run))
         missing = _missing(database, set(numbers) - {outcome.id for outcome in outcomes})
-    _report(outcomes, "would be stored" if dry_run else "stored")
+    _report(outcomes, dry_run)
     if missing:
-        shown = ", ".join(map(str, missing))
-        raise click.ClickException(f"there is no rejected reading {shown}")
+        raise _no_such(missing)
     if numbers and not all(outcome.good for outcome in outcomes):
         sys.exit(1)
 
@@ -123,8 +131,8 @@ def replay_command(
 @endpoint_option
 @since_option
 @until_option
-@click.option("--replayed", is_flag=True, help="Only those that a replay has stored.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@translated.option("--replayed", is_flag=True, help="Only those that a replay has stored.")
+@translated.option("--all", "everything", is_flag=True, help="All of them.")
 def purge_command(
     numbers: tuple[int, ...],
     endpoints: tuple[str, ...],
@@ -137,10 +145,10 @@ def purge_command(
     config = settings.load()
     selection = _selection(config, numbers, endpoints, since, until, replayed or None)
     if everything == bool(selection.clauses()):
-        raise click.UsageError("say which: an ID or options, or --all alone")
+        raise click.UsageError(_("say which: an ID or options, or --all alone"))
     with _database(config) as database:
         gone = sum(rejected.purge(database, selection))
-    click.echo(f"{gone} deleted")
+    click.echo(_("{n} deleted").format(n=gone))
 
 
 @contextmanager
@@ -149,7 +157,7 @@ def _database(config: Settings) -> Iterator[Database]:
         try:
             yield database
         except DBAPIError as error:
-            reason = f"the database cannot be used: {reason_of(error)}"
+            reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
             raise click.ClickException(reason) from error
 
 
@@ -185,32 +193,48 @@ def _missing(database: Database, numbers: set[int]) -> list[int]:
         return [number for number in sorted(numbers) if rejected.by_id(connection, number) is None]
 
 
+def _no_such(numbers: list[int]) -> click.ClickException:
+    shown = ", ".join(map(str, numbers))
+    return click.ClickException(_("there is no rejected reading {ids}").format(ids=shown))
+
+
+def _remark(text: str) -> None:
+    click.echo(f"flask10x: {text}", err=True)
+
+
 def _line(config: Settings, kept: Kept) -> str:
     reasons = "; ".join(f"{path}: {reason}" for path, reason in kept.reasons.items())
-    state = f" (stored as reading {kept.reading_id})" if kept.reading_id else ""
-    text = escape(f"/{kept.endpoint} {reasons}{state}")
+    text = escape(f"/{kept.endpoint} {reasons}")
+    if kept.reading_id:
+        text += _(" (stored as reading {id})").format(id=kept.reading_id)
     if len(text) > LISTED_CHARS:
         text = text[: LISTED_CHARS - 1] + "…"
     return f"{kept.id} {local_text(kept.received_at, config.zone)} {text}"
 
 
 def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
-    yield "id:", str(kept.id)
-    yield "received:", local_text(kept.received_at, config.zone)
-    yield "station:", escape(kept.endpoint)
-    yield "stored as:", f"reading {kept.reading_id}" if kept.reading_id else "not stored"
-    yield "content type:", escape(kept.media_type) or "none"
+    stored = _("reading {id}").format(id=kept.reading_id) if kept.reading_id else _("not stored")
+    yield _("id:"), str(kept.id)
+    yield _("received:"), local_text(kept.received_at, config.zone)
+    yield _("station:"), escape(kept.endpoint)
+    yield _("stored as:"), stored
+    yield _("content type:"), escape(kept.media_type) or _("none")
     for path, reason in kept.reasons.items():
-        yield "reason:", escape(f"{path}: {reason}")
+        yield _("reason:"), escape(f"{path}: {reason}")
     if kept.hint:
-        yield "hint:", escape(kept.hint)
-    yield "body:", f"{kept.body_bytes} bytes"
+        yield _("hint:"), escape(kept.hint)
+    yield _("body:"), _("{n} bytes").format(n=kept.body_bytes)
     yield "", rejected.text_of(kept.body)
 
 
-def _report(outcomes: list[ReplayOutcome], stored: str) -> None:
+def _report(outcomes: list[ReplayOutcome], dry_run: bool) -> None:
     good = sum(outcome.good for outcome in outcomes)
-    click.echo(f"{good} {stored}, {len(outcomes) - good} still refused")
+    text = (
+        _("{good} would be stored, {bad} still refused")
+        if dry_run
+        else _("{good} stored, {bad} still refused")
+    )
+    click.echo(text.format(good=good, bad=len(outcomes) - good))
     reasons = Counter(
         f"/{outcome.endpoint} {path}: {reason}"
         for outcome in outcomes

@@ -1,9 +1,11 @@
 """`flask10x restore`: go back to a backup."""
 
+from gettext import gettext as _
 from pathlib import Path
 
 import click
 
+from flask10x.commands import translated
 from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.database import schema
@@ -12,7 +14,7 @@ from flask10x.maintenance.restore import Restored, restore
 from flask10x.system.wording import amount
 
 
-@click.command()
+@translated.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def command(file: Path) -> None:
     """Put FILE, a backup, in the place of the database; the service must be stopped.
@@ -22,24 +24,28 @@ def command(file: Path) -> None:
     config = settings.load()
     path = database_path(config)
     done = restore(config, file, progress)
-    click.echo(f"{path}: restored from {file}, {amount(done.contents.rows, 'row')}")
+    text = _("{database}: restored from {file}, {rows}")
+    click.echo(text.format(database=path, file=file, rows=amount(done.contents.rows, "row")))
     for line in _remarks(done):
         click.echo(line)
-    click.echo(
-        f"The files in {config.csv_dir} may now have rows that the database lacks; the export"
+    text = _(
+        "The files in {folder} may now have rows that the database lacks; the export"
         " then refuses. Put back CSV files of the same time, or do what the export says."
     )
+    click.echo(text.format(folder=config.csv_dir))
 
 
 def _remarks(done: Restored) -> list[str]:
     lines = []
     if done.kept:
-        lines.append(f"The replaced database is kept: {done.kept}")
+        lines.append(_("The replaced database is kept: {path}").format(path=done.kept))
     if done.newer:
-        lines.append(f"Readings that only the replaced one has: {done.newer}")
+        text = _("Readings that only the replaced one has: {n}")
+        lines.append(text.format(n=done.newer))
     if done.contents.revision != schema.known()[-1]:
-        lines.append(
-            f"Its schema is {done.contents.revision}; the next start of the service brings it to"
-            f" {schema.known()[-1]}, or at once: flask10x migrate"
+        text = _(
+            "Its schema is {old}; the next start of the service brings it to {new}, or at once:"
+            " flask10x migrate"
         )
+        lines.append(text.format(old=done.contents.revision, new=schema.known()[-1]))
     return lines

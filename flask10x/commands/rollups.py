@@ -1,10 +1,12 @@
 """`flask10x rollups`: how far they are, are they right, all of them anew."""
 
 import sys
+from gettext import gettext as _
 
 import click
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.commands import translated
 from flask10x.commands.database import opened
 from flask10x.commands.options import only_one, progress
 from flask10x.config import settings
@@ -21,9 +23,9 @@ from flask10x.system.wording import amount
 SHOWN_DIFFERENCES = 10
 
 
-@click.command()
-@click.option("--verify", is_flag=True, help="Compare them with the readings.")
-@click.option("--rebuild", is_flag=True, help="Compute them all anew.")
+@translated.command()
+@translated.option("--verify", is_flag=True, help="Compare them with the readings.")
+@translated.option("--rebuild", is_flag=True, help="Compute them all anew.")
 def command(**actions: bool) -> None:
     """Show how far the roll-ups of the charts have come; the service keeps them up to date.
 
@@ -45,13 +47,14 @@ def command(**actions: bool) -> None:
 def _show(database: Database) -> None:
     with database.reader.begin() as connection:
         at, behind = rollups.position(connection), rollups.behind(connection)
-    click.echo(f"rolled up to reading {at}, {behind} behind")
+    text = _("rolled up to reading {id}, {n} behind")
+    click.echo(text.format(id=at, n=behind))
 
 
 def _rebuild(database: Database) -> None:
     with database.reader.begin() as connection:
         length = waiting = last_id(connection)
-    with progress("rollups", length) as advance:
+    with progress(_("rollups"), length) as advance:
         for left in rollup_check.rebuild(database):
             # New readings may come faster than these are taken.
             advance(max(0, waiting - left))
@@ -64,7 +67,7 @@ def _verify(config: Settings, database: Database) -> int:
     shown: list[RollupDifference] = []
     with database.reader.begin() as connection:
         length = rollups.position(connection)
-    with progress("rollups", length) as advance:
+    with progress(_("rollups"), length) as advance:
         for looked in rollup_check.verify(database):
             hours += looked.hours
             differences += len(looked.differences)
@@ -72,9 +75,10 @@ def _verify(config: Settings, database: Database) -> int:
             advance(looked.readings)
     for difference in shown:
         click.echo(_text(config, difference))
-    click.echo(f"{amount(hours, 'hour')} compared, {differences} different")
+    text = _("{hours} compared, {n} different")
+    click.echo(text.format(hours=amount(hours, "hour"), n=differences))
     if differences:
-        click.echo("flask10x rollups --rebuild computes them anew")
+        click.echo(_("flask10x rollups --rebuild computes them anew"))
     return 1 if differences else 0
 
 
@@ -82,13 +86,14 @@ def _text(config: Settings, difference: RollupDifference) -> str:
     endpoint, hour = difference.hour
     when = local_text(hour * HOUR_MS, config.zone)
     stored, computed = map(_short, (difference.stored, difference.computed))
-    return f"{endpoint} {when}: rolled up {stored}, the readings give {computed}"
+    text = _("{station} {hour}: rolled up {stored}, the readings give {computed}")
+    return text.format(station=endpoint, hour=when, stored=stored, computed=computed)
 
 
 def _short(rows: list[Sums]) -> str:
     """`3 readings, co2 3 1836.0 600.0 620.0, …`: count, sum, least and greatest of each."""
     if not rows:
-        return "nothing"
+        return _("nothing")
     shown = [
         f"{r['measurement']} {r['count']} {r['total']} {r['minimum']} {r['maximum']}" for r in rows
     ]

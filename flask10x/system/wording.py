@@ -1,9 +1,12 @@
-"""Numbers in the English of the command line: of things, bytes and seconds."""
+"""Numbers in the words of the command line: of things, bytes and seconds."""
+
+from gettext import gettext as _
+from gettext import ngettext
 
 
 def amount(number: int, thing: str) -> str:
-    """`1 row`, `2 rows`, `0 rows`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """`1 row`, `2 rows`, `0 rows`; the catalogue has each `thing` that is counted."""
+    return ngettext(f"{{n}} {thing}", f"{{n}} {thing}s", number).format(n=number)
 
 
 def are(number: int) -> str:
@@ -18,7 +21,6 @@ def megabytes(count: int) -> str:
 
 def span(seconds: int) -> str:
     """`119 s`, `119 min`, `47 h`, `2 days`: rounded down."""
-    for length, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+    units = ((86_400, _("{n} days")), (3600, _("{n} h")), (60, _("{n} min")), (0, _("{n} s")))
+    length, text = next(unit for unit in units if seconds >= 2 * unit[0])
+    return text.format(n=seconds // max(length, 1))

@@ -48,6 +48,13 @@ def unit(name: str) -> ConfigParser:
     return parser
 
 
+def environment_of(name: str) -> list[tuple[str, str]]:
+    """What a unit sets: the folder, and that its words are English, as the journal's are."""
+    (folder, language) = (pair.split("=") for pair in unit(name)["Service"]["Environment"].split())
+    assert language == ["LANGUAGE", "en"]
+    return [(folder[0], folder[1]), (language[0], language[1])]
+
+
 def drop_ins() -> list[str]:
     pages = [page.read_text() for page in sorted((ROOT / "docs/en").rglob("*.md"))]
     return [b for page in pages for b in re.findall(r"^```ini\n(.*?)^```$", page, re.M | re.S)]
@@ -202,8 +209,8 @@ def test_the_settings_file_shows_every_setting_with_its_default() -> None:
     values = {name: value for name, value in shown.items() if name not in EXAMPLES}
 
     assert set(shown) == {f"FLASK10X_{name.upper()}" for name in READERS} | {"FLASK10X_CONFIG"}
-    name, _, folder = unit("flask10x.service")["Service"]["Environment"].partition("=")
-    assert settings_module.load(values) == settings_module.load({name: folder})
+    of_the_unit = dict(environment_of("flask10x.service"))
+    assert settings_module.load(values) == settings_module.load(of_the_unit)
 
 
 def test_the_units_read_the_settings_file() -> None:
@@ -257,10 +264,10 @@ def test_cron_runs_without_a_settings_file(tmp_path: Path, line: str) -> None:
 
 def test_the_crontab_is_one_that_cron_understands() -> None:
     text = (DEPLOY / "crontab.example").read_text(encoding="utf-8")
-    environment = unit("flask10x-export.service")["Service"]["Environment"]
+    environment = environment_of("flask10x-export.service")
 
     assert [line.split(" * * * ")[0] for line in cron_lines()] == ["5 0", "35 0"]
     # cron ends the command at a percent sign.
     assert "%" not in "".join(cron_lines())
-    assert f"\n{environment}\n" in text
+    assert all(f"\n{name}={value}\n" in text for name, value in environment)
     assert text.endswith("\n")

@@ -63,6 +63,8 @@ VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 UNSET = {"timezone", "write_tokens_file", "read_tokens_file", "allowed_hosts"}
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}
+# The system's.
+LOCALE = {"LC_ALL", "LC_MESSAGES"}
 
 SECTION_OF_REFUSALS = {
     "en": "When the export refuses a file",
@@ -185,7 +187,7 @@ def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
 
     known = {reader.upper() for reader in READERS}
     assert {n.removeprefix("FLASK10X_") for n in prefixed} <= known | {"CONFIG"}
-    assert {n for n in bare if not n.startswith("SQLITE_")} <= known
+    assert {n for n in bare if not n.startswith("SQLITE_")} <= known | LOCALE
 
 
 @in_both_languages

@@ -47,6 +47,7 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
     assert {
         "flask10x/migrations/env.py",
         "flask10x/migrations/versions/0001_readings.py",
+        "flask10x/locale/ja/LC_MESSAGES/flask10x.mo",
         "flask10x/web/templates/history.html",
         "flask10x/web/static/flask10x.css",
         "flask10x/py.typed",

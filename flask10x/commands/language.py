@@ -1,0 +1,73 @@
+"""The language in which a command speaks: Japanese or English, chosen once by `commands/main.py`.
+
+Modules of all layers say `_("…")`, which is `gettext.gettext`: English until `choose` has found
+Japanese. The service never chooses, so its log and its answers stay English
+(docs/decisions/0052-japanese-on-the-command-line.md).
+"""
+
+import gettext
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+DOMAIN = "flask10x"
+CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
+# What gettext looks into when nobody has chosen: this domain has no catalogue.
+NO_DOMAIN = "messages"
+# Any Japanese text; an encoding that has no word for it can't show a message either.
+SAMPLE = "日本語"
+
+
+def choose(environ: Mapping[str, str]) -> None:
+    """Speak the language of the environment from now on, as far as the terminal can show it.
+
+    Also of click's own words, which come by way of gettext too. From here on no character that the
+    terminal's encoding lacks ends a command: it is written as an escape.
+    """
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    if wants_japanese(environ) and all(map(_shows_japanese, streams)):
+        gettext.bindtextdomain(DOMAIN, CATALOGUES)
+        gettext.textdomain(DOMAIN)
+    else:
+        speak_english()
+    for stream in streams:
+        if stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def speak_english() -> None:
+    """English from now on, for what programs and the journal read."""
+    gettext.textdomain(NO_DOMAIN)
+
+
+def wants_japanese(environ: Mapping[str, str]) -> bool:
+    """Whether Japanese comes before English in LANGUAGE, LC_ALL, LC_MESSAGES or LANG.
+
+    The first of them that is set decides; LANGUAGE may list several languages, and does not count
+    in the locale `C`, as with the programs of GNU
+    (https://www.gnu.org/software/gettext/manual/html_node/The-LANGUAGE-variable.html).
+    """
+    locale = next(filter(None, map(environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    listed = "" if _is_c(locale) else environ.get("LANGUAGE", "")
+    return next(_known((listed or locale).split(":")), "en") == "ja"
+
+
+def _is_c(locale: str) -> bool:
+    return locale.partition(".")[0] in ("C", "POSIX")
+
+
+def _known(names: list[str]) -> Iterator[str]:
+    """The languages of these locales that there are messages in."""
+    for name in names:
+        language = name.partition(".")[0].partition("_")[0].lower()
+        if language in ("en", "ja"):
+            yield language
+
+
+def _shows_japanese(stream: io.TextIOWrapper) -> bool:
+    try:
+        SAMPLE.encode(stream.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,164 @@
+"""The commands as a Japanese terminal shows them: real processes with `LANG=ja_JP.UTF-8`.
+
+The locale need not be installed.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from flask10x.commands import main, translated
+from flask10x.commands.wrapping import columns
+
+# Words that are the same in Japanese: names, formats, levels, and what stands for a value.
+SAME = {
+    *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
+    *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
+    *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x"),
+}
+WORD = re.compile(r"[A-Za-z][\w.-]*")
+
+
+def run(
+    folder: Path, *arguments: str, language: str = "ja_JP.UTF-8", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """A command on a terminal of this language."""
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "LC_", "PYTHON"))}
+    variables |= {"LANG": language, "FLASK10X_DATA_DIR": str(folder), "COLUMNS": "80"}
+    return subprocess.run(
+        [sys.executable, "-m", "flask10x", *arguments],
+        env=variables | environment,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def commands() -> list[tuple[tuple[str, ...], click.Command]]:
+    """Each command and subcommand, by its words."""
+    found: list[tuple[tuple[str, ...], click.Command]] = [((), main.group)]
+    for words, command in found:
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            inner = (
+                (name, command.get_command(context, name))
+                for name in command.list_commands(context)
+            )
+            found += [((*words, name), each) for name, each in inner if each]
+    return found
+
+
+COMMANDS = dict(commands())
+NAMES = {word for words in COMMANDS for word in words} | {"flask10x"}
+
+
+def choices(command: click.Command) -> set[str]:
+    kinds = (p.type for p in command.params)
+    return {str(c) for kind in kinds if isinstance(kind, click.Choice) for c in kind.choices}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_each_help_is_japanese(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(tmp_path, *words, "--help")
+
+    shown = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown.startswith("使い方: flask10x")
+    assert max(map(columns, shown.splitlines())) <= 80
+    options = re.compile(r"-{1,2}\w[\w-]*")
+    english = set(WORD.findall(options.sub("", shown.replace("...", ""))))
+    assert english <= SAME | NAMES | choices(COMMANDS[words])
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_each_option_has_a_help_that_is_looked_up(words: tuple[str, ...]) -> None:
+    command = COMMANDS[words]
+
+    assert isinstance(command, translated.TranslatedCommand)
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert all(isinstance(option, translated.TranslatedOption) for option in options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["exprot"], "エラー: コマンド 'exprot' はありません。"),
+        (["export", "--foo"], "エラー: オプション '--foo' はありません。"),
+        (
+            ["export", "--verify", "--rebuild"],
+            "エラー: --verify と --rebuild は同時に指定できません",
+        ),
+        (["restore"], "エラー: 次の引数がありません: 'FILE'."),
+        (
+            ["restore", "none"],
+            "エラー: 'FILE' の値が正しくありません: ファイル 'none' がありません。",
+        ),
+        (
+            ["backup", "--keep", "0"],
+            "エラー: '--keep' の値が正しくありません: 0 は範囲外です（x>=1）。",
+        ),
+        (["rejected", "purge"], "エラー: 対象を指定してください"),
+    ],
+)
+def test_what_was_not_understood_is_said_in_japanese(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, *arguments)
+
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert "Usage" not in done.stderr.decode()
+
+
+def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
+    done = run(tmp_path, "migrate")
+
+    database = tmp_path / "flask10x.sqlite3"
+    assert re.fullmatch(rf"{re.escape(str(database))} の版は \d{{4}} です\n", done.stdout.decode())
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"LANGUAGE": "en"}, {"PYTHONIOENCODING": "ascii"}],
+)
+def test_english_is_to_be_had(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = run(tmp_path, "--help", **environment)
+
+    assert done.stdout.startswith(b"Usage: flask10x")
+    assert done.stdout.isascii()
+
+
+def test_japanese_comes_in_the_encoding_of_the_terminal(tmp_path: Path) -> None:
+    done = run(tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp")
+
+    assert done.returncode == 0
+    assert done.stdout.decode("euc-jp").startswith("使い方: flask10x")
+
+
+def test_the_version_is_for_programs(tmp_path: Path) -> None:
+    assert re.fullmatch(rb"flask10x, version [\d.]+\S*\n", run(tmp_path, "--version").stdout)
+
+
+def test_json_is_for_programs(tmp_path: Path) -> None:
+    run(tmp_path, "migrate")
+
+    japanese, english = (
+        json.loads(run(tmp_path, "check", "--json", language=language).stdout)
+        for language in ("ja_JP.UTF-8", "C.UTF-8")
+    )
+    texts = [[finding["text"] for finding in found["findings"]] for found in (japanese, english)]
+    assert all(text.isascii() for text in texts[0])
+    assert len(texts[0]) == len(texts[1])
+
+
+def test_the_service_speaks_english(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", FLASK10X_WORKERS="0")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"flask10x: FLASK10X_WORKERS is ")

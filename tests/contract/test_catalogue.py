@@ -1,0 +1,80 @@
+"""The Japanese messages are those of the code, all of them, and the compiled file is theirs."""
+
+import ast
+import string
+from pathlib import Path
+
+import pytest
+
+from tests.support.messages import (
+    CATALOGUE,
+    NOT_SEEN,
+    PACKAGE,
+    Message,
+    compiled,
+    parse,
+    said,
+    said_by_click,
+    written,
+)
+
+TEXT = CATALOGUE.read_text(encoding="utf-8")
+ENTRIES = parse(TEXT)
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def placeholders(text: str) -> set[tuple[str, str, str]]:
+    """Their names, formats and conversions."""
+    parts = string.Formatter().parse(text)
+    return {(name, how or "", kind or "") for _, name, how, kind in parts if name is not None}
+
+
+def test_each_message_is_in_the_catalogue_and_none_is_left_over() -> None:
+    wanted = said() | said_by_click()
+
+    assert sorted(wanted - ENTRIES.keys()) == [], "run `make messages` and translate these"
+    assert sorted(ENTRIES.keys() - wanted) == [], "run `make messages`: nothing says these"
+
+
+@pytest.mark.parametrize("message", sorted(ENTRIES), ids=lambda message: message.english[:40])
+def test_each_message_is_translated(message: Message) -> None:
+    japanese = ENTRIES[message]
+
+    assert japanese.strip()
+    # What is written before or after a value stays before or after it.
+    assert japanese.endswith("\n") == message.english.endswith("\n")
+    # Japanese has one form for one thing and for many.
+    assert placeholders(japanese) == placeholders(message.plural or message.english)
+
+
+def test_nothing_waits_for_a_second_look() -> None:
+    assert "fuzzy" not in TEXT
+
+
+def test_the_file_is_as_make_messages_writes_it() -> None:
+    assert written(ENTRIES) == TEXT
+
+
+def test_the_compiled_file_is_that_of_the_catalogue() -> None:
+    assert CATALOGUE.with_suffix(".mo").read_bytes() == compiled(ENTRIES), "run `make messages`"
+
+
+def test_what_click_says_to_programmers_is_named_once() -> None:
+    assert not NOT_SEEN & {message.english for message in ENTRIES}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_message_is_a_plain_text(path: Path) -> None:
+    """An f-string would be another text each time, and a name that is also `_` no message."""
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        nodes = list(ast.walk(function))
+        calls = [n for n in nodes if isinstance(n, ast.Call) and _name(n) == "_"]
+        assert all(isinstance(argument, ast.Constant) for n in calls for argument in n.args)
+        stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        assert not calls or "_" not in stored, function.name
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
