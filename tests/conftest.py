@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.config import environment_file
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, database_path
@@ -30,6 +31,8 @@ hypothesis.settings.load_profile("flask10x")
 # Commands speak the language of the developer's machine otherwise; tests/commands/test_japanese.py
 # asks for Japanese.
 os.environ["LANGUAGE"] = "en"
+# Nor do tests, and what they start, read the settings of a service that this machine has.
+os.environ[environment_file.VARIABLE] = ""
 
 MakeSettings = Callable[..., Settings]
 

@@ -1,8 +1,9 @@
 """Settings: environment variables `FLASK10X_<NAME>` over a TOML file over the defaults.
 
-The names are those of the contract, sections 4 and 5. The TOML file is named by
-`FLASK10X_CONFIG`; its keys are the names in lower or upper case, without the prefix. The class
-`Settings` is the one table of them: name, type, reader, default.
+The names are those of the contract, sections 4 and 5. What the environment lacks comes from the
+service's environment file. The TOML file is named by `FLASK10X_CONFIG`; its keys are the names in
+lower or upper case, without the prefix. The class `Settings` is the one table of them: name, type,
+reader, default.
 """
 
 import os
@@ -17,15 +18,19 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flask10x.config import environment_file
 from flask10x.errors import SettingsError, nearest
 from flask10x.readings.stations import BY_ENDPOINT
 
-PREFIX = "FLASK10X_"
+PREFIX = environment_file.PREFIX
 CHECKOUT = Path(__file__).resolve().parents[2]
 HIGHEST_PORT = 65535
 # Hosts of BIND that mean the whole machine -> where a program on it asks the service.
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
 CREDENTIAL = "credential:"
+CONFIG = PREFIX + "CONFIG"
+# Variables that name a file with settings, and are none themselves.
+FILES = {CONFIG, environment_file.VARIABLE}
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -256,9 +261,14 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process; raises SettingsError that names each thing that is wrong."""
-    environ = os.environ if environ is None else environ
-    given = _from_file(environ.get(PREFIX + "CONFIG")) | _from_environment(environ)
+    """The settings of this process; raises SettingsError that names each thing that is wrong.
+
+    Without an environment it is that of this process, with the service's environment file.
+    """
+    if environ is None:
+        environment_file.take_over(os.environ)
+        environ = os.environ
+    given = _from_file(environ.get(CONFIG)) | _from_environment(environ)
     unknown = [_unknown(name, place) for name, (place, _) in given.items() if name not in READERS]
     if unknown:
         raise SettingsError("; ".join(unknown))
@@ -289,25 +299,25 @@ def _read(path: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             return tomllib.load(file)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{PREFIX}CONFIG: cannot read {path}: {error}") from error
+        place = environment_file.place_of(CONFIG)
+        raise SettingsError(f"{place}: cannot read {path}: {error}") from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> _Given:
     return {
-        name[len(PREFIX) :].lower(): (name, value)
+        name[len(PREFIX) :].lower(): (environment_file.place_of(name), value)
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name != PREFIX + "CONFIG"
+        if name.startswith(PREFIX) and name not in FILES
     }
 
 
 def _unknown(name: str, place: str) -> str:
     """The message, with the right name as it would be written in that place."""
+    file, colon, key = place.rpartition(": ")
     near = nearest(name, READERS)
-    if place.startswith(PREFIX):
-        hint = f" (did you mean {PREFIX}{near.upper()}?)" if near else ""
-        return f"unknown setting {place}{hint}"
-    path, _, key = place.rpartition(": ")
-    return f"{path}: unknown setting {key}" + (f" (did you mean {near}?)" if near else "")
+    if near and key.startswith(PREFIX):
+        near = PREFIX + near.upper()
+    return f"{file}{colon}unknown setting {key}" + (f" (did you mean {near}?)" if near else "")
 
 
 def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:

@@ -7,6 +7,7 @@ finding. It works beside the running service, without it, and on a database that
 import time
 from pathlib import Path
 
+from flask10x.config import environment_file
 from flask10x.config.settings import Settings
 from flask10x.database.engine import (
     LONG_WAL_BYTES,
@@ -41,6 +42,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
     service = _service(settings)
     inside = DatabaseCheck(settings, full=full, served=service.details["running"])
     return [
+        _settings(),
         *inside.look(path),
         _wal(path),
         _leftovers(path),
@@ -50,6 +52,12 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         service,
         _backups(settings),
     ]
+
+
+def _settings() -> Finding:
+    file = environment_file.taken()
+    text = f"from {file}" if file else "no environment file"
+    return Finding("ok", "settings", text, {"file": str(file) if file else None})
 
 
 def _wal(path: Path) -> Finding:

@@ -186,7 +186,7 @@ def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
     bare = {n for n in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text) if "FLASK10X" not in n}
 
     known = {reader.upper() for reader in READERS}
-    assert {n.removeprefix("FLASK10X_") for n in prefixed} <= known | {"CONFIG"}
+    assert {n.removeprefix("FLASK10X_") for n in prefixed} <= known | {"CONFIG", "ENV_FILE"}
     assert {n for n in bare if not n.startswith("SQLITE_")} <= known | LOCALE
 
 

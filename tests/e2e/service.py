@@ -266,6 +266,8 @@ def _environment(data_dir: Path, port: int, settings: Mapping[str, object]) -> d
     # Under load the default keeps the lines of the last minute only, and tests look for early ones.
     ours = {"data_dir": data_dir, "bind": f"{HOST}:{port}", "timezone": "Asia/Tokyo"}
     ours |= {"log_max_bytes": 100_000_000, **settings}
+    # Not the file of a service that this machine has.
+    ours = {"env_file": ""} | ours
     given = {f"FLASK10X_{name.upper()}": str(value) for name, value in ours.items()}
     return {**inherited, "PYTHONPATH": str(PROJECT), **given}
 

@@ -68,6 +68,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
     assert checked.exit_code == 0
     lines = checked.output.splitlines()
     assert [line.partition(":")[0] for line in lines] == [
+        "ok   settings",
         "ok   database",
         "ok   integrity",
         "ok   schema",
@@ -82,9 +83,10 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "WARN service",
         "ok   backup",
     ]
-    assert lines[0] == f"ok   database: {path}, 0.0 MB with its WAL"
-    assert lines[1] == "ok   integrity: quick_check finds nothing wrong"
-    assert lines[2] == f"ok   schema: {NEWEST}, the newest"
+    assert lines[0] == "ok   settings: no environment file"
+    assert lines[1] == f"ok   database: {path}, 0.0 MB with its WAL"
+    assert lines[2] == "ok   integrity: quick_check finds nothing wrong"
+    assert lines[3] == f"ok   schema: {NEWEST}, the newest"
     assert lines[-2] == "WARN service: does not run"
     assert lines[-1].startswith(f"ok   backup: {done.path}, ")
     assert "integrity_check finds nothing" in run(settings, "--full").output
@@ -105,7 +107,7 @@ def test_as_json(settings: Settings, writer: Writer) -> None:
     checked = run(settings, "--json")
     found = json.loads(checked.output)
     assert (checked.exit_code, found["status"]) == (0, "WARN")
-    assert found["findings"][2] == {
+    assert found["findings"][3] == {
         "level": "ok",
         "name": "schema",
         "text": f"{NEWEST}, the newest",

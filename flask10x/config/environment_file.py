@@ -1,0 +1,164 @@
+"""The environment file of the service, read by every command by itself.
+
+systemd gives the units what stands there. A command that does not see it would write the times of
+another zone into the CSV files, and judge readings by other rules than the service
+(docs/decisions/0051-commands-read-the-environment-file.md).
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask10x.errors import SettingsError
+
+PREFIX = "FLASK10X_"
+VARIABLE = PREFIX + "ENV_FILE"
+DATA_DIR = PREFIX + "DATA_DIR"
+# The system's zone for this process, whoever asks for it: not a setting of ours, but what it means
+# for a CSV file is the same.
+TZ = "TZ"
+# Where the manual installs the service, and what its units name.
+PROGRAM = Path("/opt/flask10x")
+SERVICE_FILE = Path("/etc/flask10x/flask10x.env")
+SERVICE_DATA_DIR = Path("/var/lib/flask10x")
+
+# The grammar of systemd.exec(5), EnvironmentFile=. Quotes count at the beginning of a value only;
+# elsewhere a backslash keeps the character behind it, and joins a line with the next one.
+QUOTED = r"""(?:'[^']*'|"(?:\\.|[^"\\])*")[ \t]*+"""
+PLAIN = r"""(?!['"])(?:\\(?:.|\Z)|[^\\\r\n])*?(?=[ \t]*(?:[\r\n]|\Z))"""
+PIECE = re.compile(
+    r"[ \t\r\n]++"
+    r"|[#;](?P<comment>[^\r\n]*+)"
+    rf"|(?P<name>[^\r\n][^=\r\n]*+)=[ \t]*+(?P<quoted>(?:{QUOTED})*+)(?P<plain>{PLAIN})"
+    r"|(?P<no_value>[^\r\n][^=\r\n]*+)(?=[\r\n]|\Z)",
+    re.DOTALL,
+)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# What this process has taken over, for messages: the file, and where in it each name stands.
+_files: list[Path] = []
+_places: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`name=value`, and the line where it begins."""
+
+    name: str
+    value: str
+    line: int
+
+
+def take_over(environ: MutableMapping[str, str]) -> None:
+    """Add to the environment what it lacks and the service's file has: our settings, and TZ.
+
+    The file is that of FLASK10X_ENV_FILE, which may be empty for none; without it the service's
+    own, for a program in PROGRAM or a data folder that is the service's. It is read once: whatever
+    this process starts inherits all of it, so that a worker that is replaced never meets a file
+    that somebody is changing. Raises SettingsError when it can't be read, or says what systemd does
+    not take.
+    """
+    path = _file_for(environ)
+    text = None if path is None else _text(path, needed=VARIABLE in environ)
+    if path is not None and text is not None:
+        _add(environ, path, text)
+    # The units set it. Their file may be missing, but not this folder once the service has run.
+    if path == SERVICE_FILE and (text is not None or SERVICE_DATA_DIR.is_dir()):
+        environ.setdefault(DATA_DIR, str(SERVICE_DATA_DIR))
+    environ[VARIABLE] = ""
+
+
+def taken() -> Path | None:
+    """The file that this process has read; None when there was none to read."""
+    return _files[-1] if _files else None
+
+
+def place_of(name: str) -> str:
+    """Where a variable of the environment was set, as messages name it."""
+    return _places.get(name, name)
+
+
+def assignments(text: str) -> Iterator[Assignment]:
+    """What systemd reads there. Raises SettingsError for what it ignores, if it is meant for us.
+
+    Two things are refused that depend on more than the line: a quote that is never closed, which
+    takes in all that follows, and a comment that ends with a backslash, which before systemd 254
+    took in the next line.
+    """
+    end = 0
+    while end < len(text):
+        line = text.count("\n", 0, end) + 1
+        piece = PIECE.match(text, end)
+        if piece is None:
+            raise SettingsError(f"line {line}: a quote is opened and never closed")
+        end = piece.end()
+        comment, name = piece["comment"] or "", (piece["name"] or "").rstrip()
+        if (len(comment) - len(comment.rstrip("\\"))) % 2:
+            raise SettingsError(f"line {line}: a comment must not end with a backslash")
+        if NAME.fullmatch(name):
+            yield Assignment(name, _value(piece["quoted"], piece["plain"]), line)
+        elif PREFIX in (wrong := name or piece["no_value"] or ""):
+            wanted = "systemd ignores this line; NAME=value is needed, without export"
+            raise SettingsError(f"line {line}: {wrong!r}: {wanted}")
+
+
+def _file_for(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get(VARIABLE)
+    if named is not None:
+        return Path(named) if named else None
+    # The unit has named the file, and systemd has read it as root, which its user may not.
+    if environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()) and DATA_DIR in environ:
+        return None
+    installed = PROGRAM.resolve() in Path(__file__).resolve().parents
+    return SERVICE_FILE if installed or environ.get(DATA_DIR) == str(SERVICE_DATA_DIR) else None
+
+
+def _text(path: Path, *, needed: bool) -> str | None:
+    """What stands there; None when there is no file, unless it was asked for by its name."""
+    try:
+        # Bytes, for systemd takes a CR alone for an end of a line; but no environment takes a NUL.
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        if needed:
+            raise SettingsError(f"{VARIABLE}: there is no file {path}") from None
+        return None
+    except PermissionError as error:
+        raise SettingsError(
+            f"cannot read {path}, which has the settings of the service: {error.strerror}. Run it"
+            f" as the user of the service: sudo -u flask10x …, who needs the right to read it:"
+            f" sudo chown root:flask10x {path}; sudo chmod 640 {path}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from error
+    if "\0" in text:
+        raise SettingsError(f"cannot read {path}: there is a NUL character in it")
+    return text
+
+
+def _add(environ: MutableMapping[str, str], path: Path, text: str) -> None:
+    try:
+        found = {each.name: each for each in assignments(text)}
+    except SettingsError as error:
+        raise SettingsError(f"{path}, {error}") from None
+    if VARIABLE in found:
+        raise SettingsError(f"{path}, line {found[VARIABLE].line}: {VARIABLE} is not for this file")
+    for name, each in found.items():
+        if (name.startswith(PREFIX) or name == TZ) and name not in environ:
+            environ[name] = each.value
+            _places[name] = f"{path}, line {each.line}: {name}"
+    if TZ in _places:
+        time.tzset()
+    _files.append(path)
+
+
+def _value(quoted: str, plain: str) -> str:
+    parts = [_unquoted(part.rstrip(" \t")) for part in re.findall(QUOTED, quoted, re.DOTALL)]
+    return "".join(parts) + re.sub(r"\\(?:[\r\n]|\Z)|\\(.)", r"\1", plain, flags=re.DOTALL)
+
+
+def _unquoted(part: str) -> str:
+    inside = part[1:-1]
+    return inside if part[0] == "'" else re.sub(r'\\(?:\n|(["\\`$]))', r"\1", inside)
