@@ -8,8 +8,10 @@ from flask10x.readings.reasons import Reason, WrongValue
 
 Side = Literal["before", "after"]
 
-# The last millisecond of the year 9999, and more rows than any disk holds: both fit 64 bits.
-MAX_CURSOR_MS, MAX_CURSOR_ID = 253_402_300_799_999, 10**18
+# Whatever a column can hold, for a page must lead past a row that has a wrong time, too ...
+MIN_CURSOR_MS, MAX_CURSOR_MS = -(2**63), 2**63 - 1
+# ... and more rows than any disk holds.
+MAX_CURSOR_ID = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Cursor:
 
 def parse_cursor(text: str) -> Cursor:
     """Reads `before:<received_at>:<id>` or `after:…`; raises WrongValue for anything else."""
-    match = re.fullmatch(r"(before|after):([0-9]{1,15}):([0-9]{1,19})", text)
-    if not match or int(match[2]) > MAX_CURSOR_MS or int(match[3]) > MAX_CURSOR_ID:
+    match = re.fullmatch(r"(before|after):(-?[0-9]{1,19}):([0-9]{1,19})", text)
+    if not match:
         raise WrongValue(Reason("not_a_cursor"))
-    return Cursor("before" if match[1] == "before" else "after", int(match[2]), int(match[3]))
+    received_at, number = int(match[2]), int(match[3])
+    if not MIN_CURSOR_MS <= received_at <= MAX_CURSOR_MS or number > MAX_CURSOR_ID:
+        raise WrongValue(Reason("not_a_cursor"))
+    return Cursor("before" if match[1] == "before" else "after", received_at, number)

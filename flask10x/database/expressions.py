@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, select
 from sqlalchemy.sql.expression import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
@@ -13,6 +13,15 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
     (https://www.sqlite.org/optoverview.html#uplus)
     """
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+
+
+def floor_div(value: ColumnElement[Any], width: int | BindParameter[int]) -> ColumnElement[Any]:
+    """The number of the step of this width, 2 or more, that a whole number lies in.
+
+    SQLite's own division rounds towards 0: what lies just before 1970 would be in the first hour
+    of 1970 (https://www.sqlite.org/lang_expr.html#operators).
+    """
+    return value // width - case((value % width < 0, 1), else_=0)
 
 
 def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:

@@ -6,7 +6,7 @@ looks like is in docs/en/reference/http-api.md.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from statistics import median
@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from flask10x.database import tables
-from flask10x.database.expressions import sums_of, unindexed
+from flask10x.database.expressions import floor_div, sums_of, unindexed
 from flask10x.database.tables import readings
 from flask10x.history import pages, rollups
 from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, width_ms
-from flask10x.history.query import Query
+from flask10x.history.query import Bound, Query
 from flask10x.history.statements import (
     Branch,
     FilterShape,
@@ -28,7 +28,7 @@ from flask10x.history.statements import (
     statement_key,
 )
 from flask10x.readings.stations import Measurement, Station
-from flask10x.readings.times import HOUR_MS
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
@@ -37,6 +37,7 @@ INTERVAL_ROWS = 101
 MOST_ROWS_BEHIND = 100_000
 # A sender that leaves out two readings has a gap; one that only hurries or lags has none.
 GAP_INTERVALS = 3
+FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", "")
 
 
 @dataclass(slots=True)
@@ -111,8 +112,13 @@ def _rolled_up(connection: Connection, query: Query, window: Window) -> int | No
 
 
 def _window(connection: Connection, query: Query) -> Window | None:
-    first = query.since.ms if query.since else pages.end_of(connection, query, newest=False)
-    last = query.until.ms if query.until else pages.end_of(connection, query, newest=True)
+    """From bound to bound; where there is none, as far as there are readings that have a date.
+
+    One whose time is none has no place on the axis, and would leave no room for the others.
+    """
+    dated = replace(query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE)
+    first = query.since.ms if query.since else pages.end_of(connection, dated, newest=False)
+    last = query.until.ms if query.until else pages.end_of(connection, dated, newest=True)
     if first is None or last is None:
         return None
     return Window(first, last, width_ms(first, last, query.buckets or MAX_BUCKETS))
@@ -214,7 +220,7 @@ def _sums(
     station, needed = branch
     at = readings.c.received_at
     endpoint: ColumnElement[str] = readings.c.endpoint
-    number = (at // bindparam("bucket_ms")).label("number")
+    number = floor_div(at, bindparam("bucket_ms")).label("number")
     limits: list[ColumnElement[bool]] = []
     if only_new:
         # Not by the index: these are the last few rows of the table.
@@ -240,7 +246,7 @@ _LAST_TIMES = (
 
 _SUMS_OF_HOURS = (
     select(
-        (tables.rollups.c.hour // bindparam("hours")).label("number"),
+        floor_div(tables.rollups.c.hour, bindparam("hours")).label("number"),
         func.sum(tables.rollups.c.readings),
         func.sum(tables.rollups.c.count),
         func.total(tables.rollups.c.total),

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database
+from flask10x.database.expressions import floor_div
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as table
 from flask10x.history import rollups
@@ -42,7 +44,7 @@ def verify(database: Database) -> Iterator[Looked]:
     The service may go on meanwhile. Raises what reading raises.
     """
     for station in STATIONS:
-        after = -1
+        after = MIN_CURSOR_MS // HOUR_MS - 1
         while True:
             with database.reader.begin() as connection:
                 hours = _hours(connection, station.endpoint, after)
@@ -82,25 +84,19 @@ def _look(connection: Connection, hours: list[Hour], last: int) -> Looked:
 def _hours(connection: Connection, endpoint: str, after: int) -> list[Hour]:
     """The next hours that have readings or roll-ups, or both."""
     at = readings.c.received_at
-    first = (after + 1) * HOUR_MS
-    ends = [
-        connection.execute(query).scalar_one_or_none()
-        for query in (
-            select(func.min(at)).where(readings.c.endpoint == endpoint, at >= first),
-            select(func.min(table.c.hour) * HOUR_MS).where(
-                table.c.endpoint == endpoint, table.c.hour > after
-            ),
-        )
-    ]
-    starts = [end // HOUR_MS for end in ends if end is not None]
+    if after == MAX_CURSOR_MS // HOUR_MS:
+        return []
+    first, _ = rollups.ends_of(after + 1)
+    of_readings, of_rollups = readings.c.endpoint == endpoint, table.c.endpoint == endpoint
+    oldest_ms = connection.scalar(select(func.min(at)).where(of_readings, at >= first))
+    hour = connection.scalar(select(func.min(table.c.hour)).where(of_rollups, table.c.hour > after))
+    starts = [] if oldest_ms is None else [oldest_ms // HOUR_MS]
+    starts += [] if hour is None else [hour]
     if not starts:
         return []
-    low, high = min(starts), min(starts) + PIECE_HOURS
-    of_readings = select(at // HOUR_MS).where(
-        readings.c.endpoint == endpoint, at >= low * HOUR_MS, at < high * HOUR_MS
-    )
-    of_rollups = select(table.c.hour).where(
-        table.c.endpoint == endpoint, table.c.hour >= low, table.c.hour < high
-    )
-    found = connection.execute(of_readings.union(of_rollups)).scalars()
+    low, last = min(starts), min(starts) + PIECE_HOURS - 1
+    low_ms, high_ms = rollups.ends_of(low)[0], rollups.ends_of(last)[1]
+    hours = select(floor_div(at, HOUR_MS)).where(of_readings, at >= low_ms, at <= high_ms)
+    kept = select(table.c.hour).where(of_rollups, table.c.hour >= low, table.c.hour <= last)
+    found = connection.execute(hours.union(kept)).scalars()
     return [(endpoint, hour) for hour in sorted(found)]

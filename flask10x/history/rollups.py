@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
 
+from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database, last_id
-from flask10x.database.expressions import sums_of
+from flask10x.database.expressions import floor_div, sums_of
 from flask10x.database.tables import followers, readings, rollups
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
 from flask10x.readings.times import HOUR_MS
@@ -71,6 +72,14 @@ def follow(database: Database, save: Save = save_at_once) -> int:
     return end - last
 
 
+def ends_of(hour: int) -> tuple[int, int]:
+    """The first and the last millisecond of an hour; the first and last hours are cut short.
+
+    So they stay within what a column holds, and SQLite takes them.
+    """
+    return max(hour * HOUR_MS, MIN_CURSOR_MS), min((hour + 1) * HOUR_MS - 1, MAX_CURSOR_MS)
+
+
 def forget(connection: Connection) -> None:
     """Throw all roll-ups away; the follower begins anew."""
     connection.execute(delete(rollups))
@@ -83,7 +92,8 @@ def computed(connection: Connection, hour: Hour, last: int) -> list[Sums]:
     Values are added in the order (received_at, id), so the sums come out the same each time.
     """
     endpoint, number = hour
-    ends = {"low_ms": number * HOUR_MS, "end_ms": (number + 1) * HOUR_MS, "last_id": last}
+    low_ms, high_ms = ends_of(number)
+    ends = {"low_ms": low_ms, "high_ms": high_ms, "last_id": last}
     count, *sums = connection.execute(_sums_of_hour(BY_ENDPOINT[endpoint]), ends).one()
     if not count:
         return []
@@ -130,13 +140,13 @@ def _sums_of_hour(station: Station) -> Select[Any]:
     return select(func.count(), *sums).where(
         readings.c.endpoint == station.endpoint,
         at >= bindparam("low_ms"),
-        at < bindparam("end_ms"),
+        at <= bindparam("high_ms"),
         readings.c.id <= bindparam("last_id"),
     )
 
 
 _NEXT = (
-    select(readings.c.id, readings.c.endpoint, readings.c.received_at // HOUR_MS)
+    select(readings.c.id, readings.c.endpoint, floor_div(readings.c.received_at, HOUR_MS))
     .where(readings.c.id > bindparam("begin"), readings.c.id <= bindparam("last"))
     .order_by(readings.c.id)
 )

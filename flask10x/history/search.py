@@ -180,10 +180,11 @@ def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
 
 def _start_of(hours: range) -> Cursor:
     """The cursor from which these hours are read, in their order."""
+    first_ms, last_ms = rollups.ends_of(hours[0])
     if hours.step > 0:
-        return Cursor("after", hours[0] * HOUR_MS, 0)
+        return Cursor("after", first_ms, 0)
     # Not the beginning of the hour above, which would be looked at again and lead here again.
-    return Cursor("before", (hours[0] + 1) * HOUR_MS - 1, MAX_CURSOR_ID)
+    return Cursor("before", last_ms, MAX_CURSOR_ID)
 
 
 def _hours(connection: Connection, request: RowRequest) -> range:

@@ -16,8 +16,16 @@ from flask10x.readings.reasons import Reason, WrongValue
 SECOND_MS, HOUR_MS, DAY_MS = 1000, 3_600_000, 86_400_000
 
 FIRST_YEAR, LAST_YEAR = 1970, 9999
+# Python's calendar has the years 1 to 9999. Two days within its ends every zone has a date for it,
+# and for the moments around it that are looked at for its offset.
+FIRST_DATE_MS, LAST_DATE_MS = -62_135_424_000_000, 253_402_127_999_999
+# Where the bounds of a reader end: the last millisecond of the year 9999 in UTC.
+LAST_BOUND_MS = 253_402_300_799_999
 # By then it is 1970 in every zone.
 NO_LONGER_1969_MS = DAY_MS
+# The links of the pages reach back a year at most; they work whatever the clock says, and that of
+# a Pi without a battery may say 1970. Who writes more than that means something else.
+CLAMPED_SEC = 366 * 86_400
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
 # one mean the same offset throughout.
@@ -38,18 +46,29 @@ _ABSOLUTE = re.compile(
 _PLUS_BECAME_SPACE = re.compile(r"[0-9-]{10}[T ][0-9:.]{5,} [0-9]{2}:?[0-9]{2}")
 
 
+def is_date(ms: int) -> bool:
+    """Whether the instant is a date in every zone: no damage and no hand has put it elsewhere."""
+    return FIRST_DATE_MS <= ms <= LAST_DATE_MS
+
+
 def local_text(ms: int, zone: tzinfo | None) -> str:
-    """`YYYY-MM-DD HH:MM:SS` in the zone, rounded down to the second (contract, section 2)."""
-    return _local(ms // 1000, zone).isoformat(" ")
+    """`YYYY-MM-DD HH:MM:SS` in the zone, rounded down to the second (contract, section 2).
+
+    An instant that is no date is shown by its number: `253402300800000 ms`.
+    """
+    return _local(ms // 1000, zone).isoformat(" ") if is_date(ms) else f"{ms} ms"
 
 
 def iso_text(ms: int, zone: tzinfo | None) -> str:
-    """The same instant in full, `2025-08-24T09:00:00.123+09:00`: `parse_bound` reads it back."""
-    try:
-        instant = (EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
-    except OverflowError:
-        # The calendar ends in 9999, in some zones before `to=9999-12-31` does.
-        instant = datetime.max.replace(tzinfo=UTC)
+    """The same instant in full, `2025-08-24T09:00:00.123+09:00`: `parse_bound` reads it back.
+
+    In UTC where the zone has no date for it or, at the beginning of 1970, one that no bound can be.
+    """
+    if not is_date(ms) and not LAST_DATE_MS < ms <= LAST_BOUND_MS:
+        return f"{ms} ms"
+    instant = EPOCH + timedelta(milliseconds=ms)
+    if not (0 <= ms < NO_LONGER_1969_MS or ms > LAST_DATE_MS):
+        instant = instant.astimezone(zone)
     return instant.isoformat(timespec="milliseconds")
 
 
@@ -93,17 +112,21 @@ class LocalText:
             return local_text(ms, self._zone)
         day, clock = divmod(second + self._offset, 86_400)
         if day != self._day:
-            self._day, self._date = day, (EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+            # Not `strftime`, which writes the years before 1000 without their zeros.
+            self._day, self._date = day, (EPOCH + timedelta(days=day)).date().isoformat()
         minute, second = divmod(clock, 60)
         return f"{self._date} {_CLOCK[minute]}:{_TWO_DIGITS[second]}"
 
     def _enter(self, quarter: int) -> None:
-        """Learn this quarter's offset; None when the clock changes inside it."""
+        """Learn this quarter's offset; None when the clock changes inside it, or it has no date."""
+        self._quarter, self._offset = quarter, None
         first = quarter * QUARTER_SECONDS
+        if not is_date(first * SECOND_MS):
+            return
         before, after = (
             _offset(second, self._zone) for second in (first, first + QUARTER_SECONDS - 1)
         )
-        self._quarter, self._offset = quarter, before if before == after else None
+        self._offset = before if before == after else None
 
 
 def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> int:
@@ -117,12 +140,13 @@ def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> in
     one for `to`. One that a clock change skips means the change itself: `from` starts with the
     first millisecond after it, `to` ends with the last one before it.
 
-    `-30m`, `-24h`, `-7d` and so on count back from now, a day being 24 hours. Raises WrongValue
-    with the reason for anything else, and for years outside 1970 to 9999.
+    `-30m`, `-24h`, `-7d` and so on count back from now, a day being 24 hours; up to a year no
+    further than the beginning of 1970. Raises WrongValue with the reason for anything else, and for
+    years outside 1970 to 9999.
     """
     text = text.strip()
     if text == "now":
-        return now_ms
+        return _clamped(now_ms)
     if relative := _RELATIVE.fullmatch(text):
         return _counted_back(int(relative[1]) * SECONDS_PER_UNIT[relative[2]], now_ms)
     if absolute := _ABSOLUTE.fullmatch(text):
@@ -139,10 +163,14 @@ def is_relative(text: str) -> bool:
 
 
 def _counted_back(seconds: int, now_ms: int) -> int:
-    instant = now_ms - seconds * 1000
-    if instant < NO_LONGER_1969_MS:
+    instant = now_ms - seconds * SECOND_MS
+    if instant < 0 and seconds > CLAMPED_SEC:
         raise WrongValue(Reason("before_year", year=FIRST_YEAR))
-    return instant
+    return _clamped(instant)
+
+
+def _clamped(ms: int) -> int:
+    return min(max(ms, 0), LAST_BOUND_MS)
 
 
 def _absolute(match: re.Match[str], zone: tzinfo | None, end: bool) -> int:
@@ -150,10 +178,11 @@ def _absolute(match: re.Match[str], zone: tzinfo | None, end: bool) -> int:
     fraction = match["fraction"] or ""
     ms = int((fraction + ("999" if end else "000"))[:3])
     if match["offset"]:
-        return _seconds(wall.replace(tzinfo=_zone_of(match["offset"]))) * 1000 + ms
+        instant = _seconds(wall.replace(tzinfo=_zone_of(match["offset"]))) * 1000 + ms
+        return min(instant, LAST_BOUND_MS)
     earlier, later = (_seconds(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
     if earlier <= later:
-        return (later if end else earlier) * 1000 + ms
+        return min((later if end else earlier) * 1000 + ms, LAST_BOUND_MS)
     change = _first_showing(wall, zone, later, earlier)
     return change * 1000 - 1 if end else change * 1000
 

@@ -19,9 +19,9 @@ class Age:
     seconds: int
     text: str
     iso: str | None
-    """When its newest reading was received; None while that is not stored yet."""
+    """When its newest reading was received; None while that is not stored yet, or no date."""
     time: str | None
-    """The same for people."""
+    """The same for people; None while it is not stored yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
-from flask10x.readings.times import LocalText, iso_text, local_text
+from flask10x.readings.times import LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.cards import Card, cards
@@ -155,7 +155,7 @@ def _age(card: Card, seconds: int, t: Texts) -> Age:
         kind=kind,
         seconds=seconds,
         text=t.lasting(kind, seconds),
-        iso=None if at is None else iso_text(at, zone),
+        iso=iso_text(at, zone) if at is not None and is_date(at) else None,
         time=None if at is None else local_text(at, zone),
     )
 
@@ -292,5 +292,7 @@ def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
         ],
         wider=WiderRange(name=name, url=_ranged(QUICK[name])) if name else None,
         unfiltered_url=plain if narrowed else None,
-        trial=None if any(newest.values()) else f"{TRIAL} {shlex.quote(_absolute('/data'))}",
+        trial=None
+        if any(at is not None for at in newest.values())
+        else f"{TRIAL} {shlex.quote(_absolute('/data'))}",
     )

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from flask10x.history.query import Bound, Query
-from flask10x.readings.times import HOUR_MS, SECOND_MS, iso_text, local_text, parse_bound
+from flask10x.readings.times import (
+    DAY_MS,
+    HOUR_MS,
+    SECOND_MS,
+    is_date,
+    iso_text,
+    local_text,
+    parse_bound,
+)
 
 QUICK: dict[str, str | None] = {
     "1h": "-1h",
@@ -40,11 +48,13 @@ def neighbours(
 ) -> tuple[Range | None, Range | None]:
     """The range before and the one after, as long as this one and touching it.
 
-    None where there is nothing: without a start, and after now.
+    None where there is nothing: without a start, after now, and beyond the calendar.
     """
     if since is None:
         return None, None
     last_ms = until.ms if until else now_ms
+    if last_ms < since.ms:
+        return None, None
     length_ms = last_ms - since.ms + 1
     earlier = _range(since.ms - length_ms, since.ms - 1, zone)
     later = _range(last_ms + 1, last_ms + length_ms, zone) if last_ms + 1 < now_ms else None
@@ -65,8 +75,8 @@ def wider(query: Query, newest_ms: int | None, now_ms: int) -> str | None:
 
 
 def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
-    """Whole seconds, for an end stands for all of its second; None before the year 1970."""
-    if start_ms < 86_400 * SECOND_MS:
+    """Whole seconds, for an end stands for all of its second; None where no bound can be."""
+    if start_ms < DAY_MS or not is_date(end_ms):
         return None
     return Range(_text(start_ms, zone, end=False), _text(end_ms, zone, end=True))
 

@@ -247,11 +247,11 @@ def test_a_hostile_number_of_parameters_is_not_looked_at(settings: Settings) -> 
             "before:1",
             "before:1:2:3",
             "BEFORE:1:2",
-            "before:-1:2",
+            "before:--1:2",
             "before:1:-2",
             "before: 1:2",
         ),
-        *("before:1.5:2", "before:１:2", "before:253402300800000:1", "after:1:1000000000000000001"),
+        *("before:1.5:2", "before:１:2", "before:9223372036854775808:1", "after:1:1000000000000000001"),
         *("before:99999999999999999999:1", "after:1:99999999999999999999999", "before:1:2\n"),
     ],
 )
@@ -391,3 +391,9 @@ def test_any_text_is_answered_with_reasons(
                     parse_query([(name, value)], settings, NOW, view)
                 except QueryError as error:
                     assert list(error.details) == [name]
+
+
+@pytest.mark.parametrize("at_ms", [-(2**63), -1, 0, 253_402_300_800_000, 2**63 - 1])
+def test_a_cursor_leads_past_any_time_that_a_row_can_have(at_ms: int) -> None:
+    cursor = parse_cursor(f"before:{at_ms}:7")
+    assert (cursor.received_at, str(cursor)) == (at_ms, f"before:{at_ms}:7")
