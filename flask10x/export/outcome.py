@@ -1,7 +1,7 @@
 """One outcome for each CSV file: a file that fails does not keep the others from theirs."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +13,7 @@ from flask10x.errors import Flask10xError
 from flask10x.export.rows import FileRows, Target
 from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
+from flask10x.system.wording import amount, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _outcome(
             header=header(station),
             rows=FileRows(database, station),
         )
-        return do(database, target)
+        return _with_left_out(do(database, target), target.rows.undated())
     except Flask10xError as error:
         return FileOutcome(path, str(error), failed=True)
     except OSError as error:
@@ -62,3 +63,10 @@ def _outcome(
         return FileOutcome(path, f"cannot be read or written: {error.strerror}{where}", failed=True)
     except DBAPIError as error:
         return FileOutcome(path, f"the database cannot be used: {reason_of(error)}", failed=True)
+
+
+def _with_left_out(outcome: FileOutcome, ids: Sequence[int]) -> FileOutcome:
+    if not ids:
+        return outcome
+    note = f"left out {amount(len(ids), 'reading')} without a date: {some(ids)}"
+    return replace(outcome, text=f"{outcome.text}; {note}")

@@ -3,6 +3,9 @@
 Live readings stand in the order of their ids. Readings that were imported from a file of the
 station's name stand where that file had them: right after the live reading `imports.after_id`,
 and before all of them when that is 0. They are never appended, because they came from there.
+
+A reading whose time is no date, which only damage or a hand can make, has no line: a program that
+reads the file could not tell what it means. It stops no other one, and each outcome names it.
 """
 
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select
 
 from flask10x.database import engine
 from flask10x.database.engine import Database
@@ -20,11 +23,16 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
 from flask10x.system.progress import Advance
 
 # Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
 # checkpoint waits for the export.
 PAGE_ROWS = 5000
+DATES: tuple[ColumnElement[int], ...] = (
+    literal_column(str(FIRST_DATE_MS)),
+    literal_column(str(LAST_DATE_MS)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,11 @@ class FileRows:
                 for s in spans
             )
 
+    def undated(self) -> list[int]:
+        """The ids of the station's readings that are left out, because their time is no date."""
+        with self._database.reader.begin() as connection:
+            return list(connection.execute(_undated_of(self.station)).scalars())
+
     def find(self, written: Written) -> list[int]:
         """The ids of the readings that a line speaks of."""
         query, span = _at_a_time(self.station), (written.earliest_ms, written.latest_ms)
@@ -204,7 +217,15 @@ def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:
         unindexed(readings.c.endpoint) == station.endpoint,
         readings.c.id > bindparam("after"),
         readings.c.id <= bindparam("until"),
+        readings.c.received_at.between(DATES[0], DATES[1]),
     )
+
+
+@lru_cache(maxsize=16)
+def _undated_of(station: Station) -> Select[Any]:
+    at = readings.c.received_at
+    query = select(readings.c.id).where(readings.c.endpoint == station.endpoint)
+    return query.where(or_(at < FIRST_DATE_MS, at > LAST_DATE_MS)).order_by(readings.c.id)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, func, inspect, select, table
+from sqlalchemy import Connection, Engine, Table, column, func, inspect, or_, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -16,14 +16,14 @@ from flask10x.database.engine import JOURNAL, WAL, beside, last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
 from flask10x.database.file import damages, open_read_only
-from flask10x.database.tables import followers, readings
+from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
 from flask10x.maintenance.findings import Finding
 from flask10x.readings.stations import STATIONS, Station
-from flask10x.readings.times import local_text
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, local_text
 from flask10x.system import disk
 from flask10x.system.clock import now_ms
-from flask10x.system.wording import amount, megabytes, span
+from flask10x.system.wording import amount, megabytes, some, span
 
 SHOWN_DAMAGES = 5
 HIGHEST_ID = 2**63 - 1
@@ -74,6 +74,7 @@ class DatabaseCheck:
             "followers": self._followers,
             "rollups": self._rollups,
             "stations": self._stations,
+            "times": self._times,
         }
 
     def _integrity(self, connection: Connection) -> list[Finding]:
@@ -142,6 +143,19 @@ class DatabaseCheck:
         shown = f"/{endpoint} sent last {text}, {span(seconds)} ago"
         return Finding("WARN" if silent else "ok", "station", shown, details)
 
+    def _times(self, connection: Connection) -> list[Finding]:
+        """Rows that somebody, or damage, has put outside the calendar; mostly there are none."""
+        found = {of.name: _undated(connection, of) for of in (readings, rejected)}
+        details: dict[str, object] = {"undated": found}
+        if not any(found.values()):
+            return []
+        named = "; ".join(f"{name} {some(ids)}" for name, ids in found.items() if ids)
+        text = (
+            f"no dates: {named}; pages show such a time by its number, charts and CSV files leave"
+            " it out: set the right received_at"
+        )
+        return [Finding("WARN", "times", text, details)]
+
 
 @contextmanager
 def _open(path: Path) -> Iterator[Connection]:
@@ -193,8 +207,11 @@ def _positions(connection: Connection) -> dict[str, int]:
 
 def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
     """How many rows a follower has before it, and when the oldest of them was received."""
-    query = select(func.count(), func.min(readings.c.received_at))
+    received_at = readings.c.received_at
+    query = select(func.count(), func.min(received_at))
     if station is not None:
+        # What no export takes is not behind, either.
+        query = query.where(unindexed(received_at).between(FIRST_DATE_MS, LAST_DATE_MS))
         # Or SQLite would read all of the station's entries in the index instead of the tail.
         query = query.where(unindexed(readings.c.endpoint) == station.endpoint)
     tails = [
@@ -202,6 +219,15 @@ def _behind(connection: Connection, at: int, station: Station | None) -> tuple[i
         for at, end in _spans(at, _imported(connection, station))
     ]
     return sum(count for count, _ in tails), min((ms for count, ms in tails if count), default=0)
+
+
+def _undated(connection: Connection, of: Table) -> list[int]:
+    """The ids of the rows whose time lies outside the calendar, by damage or by hand."""
+    if of.name not in inspect(connection).get_table_names():
+        return []
+    at = of.c.received_at
+    beyond = select(of.c.id).where(or_(at < FIRST_DATE_MS, at > LAST_DATE_MS))
+    return list(connection.execute(beyond.order_by(of.c.id)).scalars())
 
 
 def _imported(connection: Connection, station: Station | None) -> list[tuple[int, int]]:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from flask10x.errors import ExportError, ImportRefused
+from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_csv import Layout, LegacyReader
 from flask10x.readings.stations import Station
 from flask10x.readings.times import LocalText
 
 # A row of the log as the CSV files need it: id, received_at, the station's values.
 LogRow = Sequence[Any]
-# What Python says of an instant before the year 1 or after 9999.
-BEYOND_THE_CALENDAR = (ValueError, OverflowError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +39,16 @@ class Lines:
         self._local = LocalText(zone)
 
     def texts(self, rows: Sequence[LogRow]) -> list[str]:
-        """A line for each row, its CRLF included.
-
-        Raises ExportError for a time that no calendar has, which only damage or a hand can make.
-        """
+        """A line for each row, its CRLF included; their times have to be dates (`is_date`)."""
         local = self._local
-        try:
-            return [
-                f"{local(ms)},{','.join(['' if v is None else repr(v) for v in values])}\r\n"
-                for _, ms, *values in rows
-            ]
-        except BEYOND_THE_CALENDAR:
-            raise self._unwritable(rows) from None
+        return [
+            f"{local(ms)},{','.join(['' if v is None else repr(v) for v in values])}\r\n"
+            for _, ms, *values in rows
+        ]
 
     def bytes(self, rows: Sequence[LogRow]) -> bytes:
         """The lines of all the rows."""
         return "".join(self.texts(rows)).encode()
-
-    def _unwritable(self, rows: Sequence[LogRow]) -> ExportError:
-        for number, ms, *_ in rows:
-            try:
-                self._local(ms)
-            except BEYOND_THE_CALENDAR as error:
-                return ExportError(f"reading {number} has a time that cannot be written: {error}")
-        raise AssertionError("unreachable")
 
 
 def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:

@@ -1,7 +1,11 @@
 """Numbers in the words of the command line: of things, bytes and seconds."""
 
+from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
+
+# A line for people: enough to begin with.
+SHOWN_NUMBERS = 5
 
 
 def amount(number: int, thing: str) -> str:
@@ -24,3 +28,10 @@ def span(seconds: int) -> str:
     units = ((86_400, _("{n} days")), (3600, _("{n} h")), (60, _("{n} min")), (0, _("{n} s")))
     length, text = next(unit for unit in units if seconds >= 2 * unit[0])
     return text.format(n=seconds // max(length, 1))
+
+
+def some(numbers: Sequence[int]) -> str:
+    """The first few of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
+    shown = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))
+    more = len(numbers) - SHOWN_NUMBERS
+    return f"{shown} and {more} more" if more > 0 else shown

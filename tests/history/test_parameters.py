@@ -251,7 +251,12 @@ def test_a_hostile_number_of_parameters_is_not_looked_at(settings: Settings) -> 
             "before:1:-2",
             "before: 1:2",
         ),
-        *("before:1.5:2", "before:１:2", "before:9223372036854775808:1", "after:1:1000000000000000001"),
+        *(
+            "before:1.5:2",
+            "before:１:2",
+            "before:9223372036854775808:1",
+            "after:1:1000000000000000001",
+        ),
         *("before:99999999999999999999:1", "after:1:99999999999999999999999", "before:1:2\n"),
     ],
 )

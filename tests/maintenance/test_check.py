@@ -158,12 +158,6 @@ def test_an_overwritten_first_page(settings: Settings, writer: Writer, path: Pat
     assert "ok   SQLite: " in checked.output
 
 
-def test_a_time_beyond_the_calendar(settings: Settings, writer: Writer, path: Path) -> None:
-    store(writer, pico(1, 2**62))
-    (line,) = found(settings, "stations")
-    assert line.startswith("FAIL stations: cannot be read: ")
-
-
 def test_a_file_without_tables(settings: Settings, path: Path) -> None:
     execute(path, "CREATE TABLE notes (text)")
     checked = run(settings)
@@ -418,3 +412,26 @@ def test_neither_flask_nor_alembic_is_loaded(settings: Settings, writer: Writer)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "sqlalchemy" in imported
     assert not imported & {"flask", "werkzeug", "alembic", "gunicorn"}
+
+
+@pytest.mark.usefixtures("now")
+def test_times_that_are_no_dates_are_named_by_their_ids(
+    settings: Settings, writer: Writer, path: Path
+) -> None:
+    store(writer, *(pico(1000.0 + number, AT) for number in range(9)))
+    assert found(settings, "times") == []
+    execute(path, f"UPDATE readings SET received_at = {2**63 - 1} WHERE id > 2")
+    execute(path, f"UPDATE readings SET received_at = -{2**62} WHERE id = 4")
+    execute(
+        path,
+        "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body)"
+        f" VALUES ('data', {2**60}, 1, '', '{{}}', '', x'')",
+    )
+    (line,) = found(settings, "times")
+    assert line.startswith("WARN times: no dates: readings 3, 4, 5, 6, 7 and 2 more; rejected 1; ")
+    assert found(settings, "station")[0].startswith(
+        f"ok   station: /data sent last {2**63 - 1} ms, "
+    )
+    # What no export takes is never behind.
+    (follower,) = (one for one in found(settings, "follower") if "PicodataX.csv" in one)
+    assert follower == "ok   follower: PicodataX.csv is 2 rows behind"
