@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -68,7 +69,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         position = resume_position(target, file, found.position)
         rows = _append_new_rows(database, target, file, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    text = _text(f"{amount(rows, 'row')} appended", state, position, found)
+    text = _text(_("{rows} appended"), rows, state, position, found)
     return FileOutcome(target.path, text, rows)
 
 
@@ -80,15 +81,16 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         if position is None or found.cut_to is None:
             position = resume_position(target, file, position)
     rows = target.rows.count(target.rows.new(position.last_id))
-    text = _text(f"{amount(rows, 'row')} would be appended", state, position, found)
+    text = _text(_("{rows} would be appended"), rows, state, position, found)
     return FileOutcome(target.path, text, rows)
 
 
-def _text(result: str, state: State, position: Position, found: Resolution) -> str:
+def _text(result: str, rows: int, state: State, position: Position, found: Resolution) -> str:
+    done = result.format(rows=amount(rows, "row"))
     exported = state.position is not None and state.position.mark not in (None, NOTHING)
     gone = exported and position.mark == NOTHING
-    anew = "begun anew, as the last export's file is gone" if gone else ""
-    return "; ".join(part for part in (result, anew, found.note) if part)
+    anew = _("begun anew, as the last export's file is gone") if gone else ""
+    return "; ".join(part for part in (done, anew, found.note) if part)
 
 
 # The open intent. It was committed before the file was touched, so the file has all, some or none
@@ -125,9 +127,10 @@ def _resolve_append(
     if hashlib.sha256(tail).hexdigest() == intent.sha256:
         mark = file.mark_up_to(start + intent.length)
         moved = replace(position, last_id=intent.to_id, mark=mark)
-        return Resolution(moved, note="an interrupted export was found to be complete")
+        return Resolution(moved, note=_("an interrupted export was found to be complete"))
     _check_beginning(target, intent, file.size, tail)
-    return Resolution(position, start, f"{len(tail)} bytes of an interrupted export cut off")
+    note = _("{n} bytes of an interrupted export cut off").format(n=len(tail))
+    return Resolution(position, start, note)
 
 
 def _check_beginning(target: Target, intent: Intent, size: int, tail: bytes) -> None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +61,7 @@ class CsvFile:
         try:
             # A pipe would keep us waiting for its other end.
             if not stat.S_ISREG(path.stat().st_mode):
-                raise ExportError("is no regular file")
+                raise ExportError(_("is no regular file"))
             flags = os.O_RDWR | os.O_APPEND if write else os.O_RDONLY
             return cls(path, os.open(path, flags | os.O_CLOEXEC))
         except FileNotFoundError:
@@ -197,7 +198,7 @@ class CsvFile:
         try:
             self._write(data)
             if self.size != start + len(data):
-                raise ExportError("something else wrote into it at the same moment")
+                raise ExportError(_("something else wrote into it at the same moment"))
             self.sync()
         except OSError:
             self._take_back(data, start)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -60,13 +61,18 @@ def _outcome(
         return FileOutcome(path, str(error), failed=True)
     except OSError as error:
         where = f": {error.filename}" if error.filename not in (None, str(path)) else ""
-        return FileOutcome(path, f"cannot be read or written: {error.strerror}{where}", failed=True)
+        reason = f"{error.strerror}{where}"
+        text = _("cannot be read or written: {reason}").format(reason=reason)
+        return FileOutcome(path, text, failed=True)
     except DBAPIError as error:
-        return FileOutcome(path, f"the database cannot be used: {reason_of(error)}", failed=True)
+        text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        return FileOutcome(path, text, failed=True)
 
 
 def _with_left_out(outcome: FileOutcome, ids: Sequence[int]) -> FileOutcome:
     if not ids:
         return outcome
-    note = f"left out {amount(len(ids), 'reading')} without a date: {some(ids)}"
+    note = _("left out {readings} without a date: {ids}").format(
+        readings=amount(len(ids), "reading"), ids=some(ids)
+    )
     return replace(outcome, text=f"{outcome.text}; {note}")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from gettext import gettext as _
 from pathlib import Path
 from typing import BinaryIO
 
@@ -109,13 +110,13 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
             with bar(target.name, sum(span.length for span in spans)) as advance:
                 new = _write(target, old, spans, path, advance)
             if old is not None and new.same_bytes < old.size:
-                with bar(f"{target.name}, old rows", old.size) as advance:
+                with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
                     _check_rows(target, old, spans, new, advance)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
         result = _put_in_place(database, target, state, old, position, new)
-    return FileOutcome(target.path, f"{amount(new.rows, 'row')} {result}", new.rows)
+    return FileOutcome(target.path, result, new.rows)
 
 
 def _new_position(target: Target, known: Position | None) -> Position:
@@ -218,15 +219,16 @@ def _put_in_place(
     new: NewFile,
 ) -> str:
     """Give the new file its name; what was done, for people."""
-    path = target.path.resolve()
+    path, rows = target.path.resolve(), amount(new.rows, "row")
     if old is not None and old.size == new.size == new.same_bytes:
         new.path.unlink()
-        done, mark = "as before", old.mark(new.checksum)
+        done, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
     else:
         save_state(database, target.name, State(state.position, _intent_of(new, position)))
-        done = "written"
+        done = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
-            done = f"written; the old file is kept as {keep_old(path)}"
+            text = _("{rows} written; the old file is kept as {path}")
+            done = text.format(rows=rows, path=keep_old(path))
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
@@ -237,5 +239,5 @@ def _put_in_place(
 def _mark(path: Path, checksum: int) -> Mark:
     with CsvFile.open(path, write=False) or nullcontext() as file:
         if file is None:
-            raise ExportError("was moved away while it was being rebuilt")
+            raise ExportError(_("was moved away while it was being rebuilt"))
         return file.mark(checksum)

@@ -4,6 +4,7 @@ Each function gives the ExportError to raise.
 """
 
 import shlex
+from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import ExportError
@@ -15,7 +16,9 @@ SHOWN_BYTES = 200
 def other_header(path: Path, first: bytes, wanted: bytes, *, known: bool) -> ExportError:
     """The first line is not the station's."""
     return _refused(
-        f"the first line is {_shown(first)}, not {_shown(wanted)}",
+        _("the first line is {line}, not {wanted}").format(
+            line=_shown(first), wanted=_shown(wanted)
+        ),
         _rebuild(path) if known else _move_away(path),
     )
 
@@ -23,7 +26,7 @@ def other_header(path: Path, first: bytes, wanted: bytes, *, known: bool) -> Exp
 def torn(path: Path, last: bytes, whole_bytes: int) -> ExportError:
     """A file that was never exported to does not end in a whole line."""
     return _refused(
-        f"the last line is torn: {_shown(last)}",
+        _("the last line is torn: {line}").format(line=_shown(last)),
         f"truncate --size={whole_bytes} {shlex.quote(str(path))}",
     )
 
@@ -31,7 +34,9 @@ def torn(path: Path, last: bytes, whole_bytes: int) -> ExportError:
 def shorter(path: Path, size: int, recorded: int) -> ExportError:
     """Bytes are missing at the end."""
     return _refused(
-        f"the file is shorter than after the last export: {size} bytes instead of {recorded}",
+        _(
+            "the file is shorter than after the last export: {size} bytes instead of {recorded}"
+        ).format(size=size, recorded=recorded),
         _rebuild(path),
     )
 
@@ -39,20 +44,25 @@ def shorter(path: Path, size: int, recorded: int) -> ExportError:
 def replaced(path: Path) -> ExportError:
     """The name leads to another file, and its bytes differ."""
     return _refused(
-        "this is another file than the last export wrote to, and its rows differ from that one's",
+        _(
+            "this is another file than the last export wrote to, and its rows differ from that"
+            " one's"
+        ),
         _rebuild(path),
     )
 
 
 def rewritten(path: Path) -> ExportError:
     """It is the same file, but old bytes in it are different."""
-    return _refused("rows that were already in the file have been changed", _rebuild(path))
+    return _refused(_("rows that were already in the file have been changed"), _rebuild(path))
 
 
 def foreign(path: Path, line: bytes, offset: int) -> ExportError:
     """Something that we don't write stands at the end."""
     return _refused(
-        f"somebody else's line follows the last exported row, at byte {offset}: {_shown(line)}",
+        _("somebody else's line follows the last exported row, at byte {offset}: {line}").format(
+            offset=offset, line=_shown(line)
+        ),
         _import(path),
         _rebuild(path),
     )
@@ -61,9 +71,10 @@ def foreign(path: Path, line: bytes, offset: int) -> ExportError:
 def ahead(path: Path, rows: int, line: bytes) -> ExportError:
     """Rows follow that look like ours, but the database does not know of them."""
     return _refused(
-        f"the file is ahead of the database by {wording.amount(rows, 'row')}, the first is"
-        f" {_shown(line)}: the database was put back to an older one, or another program writes"
-        " into the file",
+        _(
+            "the file is ahead of the database by {rows}, the first is {line}: the database was"
+            " put back to an older one, or another program writes into the file"
+        ).format(rows=wording.amount(rows, "row"), line=_shown(line)),
         _import(path),
         _rebuild(path),
     )
@@ -72,8 +83,9 @@ def ahead(path: Path, rows: int, line: bytes) -> ExportError:
 def repeated(path: Path, line: bytes) -> ExportError:
     """The file already has the row that would be appended next."""
     return _refused(
-        f"an older database was restored: the next row to append, {_shown(line)}, is already in"
-        " the file",
+        _(
+            "an older database was restored: the next row to append, {line}, is already in the file"
+        ).format(line=_shown(line)),
         _import(path),
         _rebuild(path),
     )
@@ -82,8 +94,10 @@ def repeated(path: Path, line: bytes) -> ExportError:
 def not_ours(path: Path, tail: bytes, offset: int) -> ExportError:
     """An export was interrupted, and what stands there is not the beginning of what it wrote."""
     return _refused(
-        f"an export was interrupted at byte {offset}, but what follows there is somebody else's:"
-        f" {_shown(tail)}",
+        _(
+            "an export was interrupted at byte {offset}, but what follows there is somebody"
+            " else's: {bytes}"
+        ).format(offset=offset, bytes=_shown(tail)),
         _import(path),
         _rebuild(path),
     )
@@ -92,8 +106,10 @@ def not_ours(path: Path, tail: bytes, offset: int) -> ExportError:
 def not_reproducible(path: Path, offset: int) -> ExportError:
     """An export was interrupted, and its rows are not what they were."""
     return _refused(
-        f"an export was interrupted at byte {offset}, and the database no longer has its rows as"
-        " they were (an older database, another time zone)",
+        _(
+            "an export was interrupted at byte {offset}, and the database no longer has its rows"
+            " as they were (an older database, another time zone)"
+        ).format(offset=offset),
         _rebuild(path),
     )
 
@@ -101,32 +117,39 @@ def not_reproducible(path: Path, offset: int) -> ExportError:
 def moved_midway(path: Path) -> ExportError:
     """An export was interrupted, and the file was moved away before it could be mended."""
     return _refused(
-        "an export into the file was interrupted, and then the file was moved away",
-        "put it back, run flask10x export, move it again; or, if it is lost, " + _rebuild(path),
+        _("an export into the file was interrupted, and then the file was moved away"),
+        _("put it back, run flask10x export, move it again; or, if it is lost, {rebuild}").format(
+            rebuild=_rebuild(path)
+        ),
     )
 
 
 def unknown_rows(path: Path, rows: int, line_number: int, line: bytes) -> ExportError:
     """A rebuilt file would lose rows."""
     return _refused(
-        f"rows of the file are not in the database: {rows}, the first is line {line_number},"
-        f" {_shown(line)}",
-        f"{_import(path)}; {_rebuild(path)}, or, if these rows are wrong,"
-        f" {_move_away(path)} && {_rebuild(path)}",
+        _(
+            "rows of the file are not in the database: {n}, the first is line {number}, {line}"
+        ).format(n=rows, number=line_number, line=_shown(line)),
+        _("{take_in}; {rebuild}, or, if these rows are wrong, {move} && {rebuild}").format(
+            take_in=_import(path), rebuild=_rebuild(path), move=_move_away(path)
+        ),
     )
 
 
 def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
     """A rebuilt file would begin later than the one that is there."""
     return _refused(
-        "rows of the file are older than the point at which it was begun anew:"
-        f" {rows}, the first is line {line_number}",
+        _(
+            "rows of the file are older than the point at which it was begun anew: {n}, the first"
+            " is line {number}"
+        ).format(n=rows, number=line_number),
         f"{_rebuild(path)} --whole",
     )
 
 
 def _refused(what: str, *commands: str) -> ExportError:
-    return ExportError(f"{what}; nothing was written. Mend it: {'; '.join(commands)}")
+    text = _("{what}; nothing was written. Mend it: {commands}")
+    return ExportError(text.format(what=what, commands="; ".join(commands)))
 
 
 def _rebuild(path: Path) -> str:

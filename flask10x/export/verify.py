@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from gettext import gettext as _
+from gettext import ngettext
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -21,9 +23,7 @@ from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.system.progress import Advance, Bar, unseen
-from flask10x.system.wording import amount, are
-
-INTERRUPTED = "an export was interrupted; run: flask10x export"
+from flask10x.system.wording import amount
 
 
 class Difference(Exception):
@@ -51,11 +51,12 @@ class Seen:
 
     def __str__(self) -> str:
         if not self.rows:
-            return "0 rows"
+            return amount(0, "row")
         first, last = (
             line.split(b",")[0].decode(errors="replace") for line in (self.first, self.last)
         )
-        return f"{amount(self.rows, 'row')}, {first} to {last}"
+        text = _("{rows}, {first} to {last}")
+        return text.format(rows=amount(self.rows, "row"), first=first, last=last)
 
 
 def verify(
@@ -82,8 +83,14 @@ def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
         ):
             _compare(target, file, state, seen, advance)
     except Difference as difference:
-        return FileOutcome(target.path, f"{seen}; DIFFERENT: {difference}", seen.rows, failed=True)
-    return FileOutcome(target.path, "; ".join((f"{seen}, equal", *seen.notes)), seen.rows)
+        text = _("{rows}; DIFFERENT: {difference}").format(rows=seen, difference=difference)
+        return FileOutcome(target.path, text, seen.rows, failed=True)
+    equal = _("{rows}, equal").format(rows=seen)
+    return FileOutcome(target.path, "; ".join((equal, *seen.notes)), seen.rows)
+
+
+def _interrupted() -> Difference:
+    return Difference(_("an export was interrupted; run: flask10x export"))
 
 
 def _compare(
@@ -92,10 +99,10 @@ def _compare(
     position = state.position or Position(first_id=0, last_id=0)
     mark = position.mark or NOTHING
     if state.intent is not None and mark == NOTHING:
-        raise Difference(INTERRUPTED)
+        raise _interrupted()
     if file is None or file.size == 0:
         if mark != NOTHING:
-            raise Difference("the file of the last export is gone; the next one begins anew")
+            raise Difference(_("the file of the last export is gone; the next one begins anew"))
     elif mark == NOTHING:
         _compare_before(target, file, position, file.size, seen, advance)
     else:
@@ -103,7 +110,7 @@ def _compare(
         _compare_own(target, file, position, mark, seen, advance)
         _compare_end(file, state, mark, seen)
     if waiting := target.rows.count(target.rows.new(position.last_id)):
-        seen.notes.append(f"{amount(waiting, 'row')} not exported yet")
+        seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
 
 
 def _compare_before(
@@ -111,23 +118,30 @@ def _compare_before(
 ) -> None:
     """What stood in the file before Flask10X: the header, and rows that may be imported."""
     if (first := file.line(0)) != target.header:
-        raise Difference(f"line 1: {first!r} instead of {target.header!r}")
+        text = _("line 1: {line} instead of {header}")
+        raise Difference(text.format(line=repr(first), header=repr(target.header)))
     imported = _ImportedRows(target, position)
     for line in file.lines(len(target.header), end):
         if not line.endswith(b"\n"):
-            raise Difference(f"line {seen.next_number} is torn: {line!r}")
+            text = _("line {number} is torn: {line}")
+            raise Difference(text.format(number=seen.next_number, line=repr(line)))
         imported.look_up(line)
         seen.add(line, line, 1)
         advance(len(line))
     if unknown := seen.rows - imported.found:
-        seen.notes.append(
-            f"{amount(unknown, 'row')} from before Flask10X {are(unknown)} not in the database"
+        text = ngettext(
+            "{n} row from before Flask10X is not in the database",
+            "{n} rows from before Flask10X are not in the database",
+            unknown,
         )
+        seen.notes.append(text.format(n=unknown))
     if (missing := imported.total - imported.found) > 0:
-        seen.notes.append(
-            f"{amount(missing, 'imported row')} {are(missing)} not in the file"
-            " (--rebuild writes them)"
+        text = ngettext(
+            "{n} imported row is not in the file (--rebuild writes them)",
+            "{n} imported rows are not in the file (--rebuild writes them)",
+            missing,
         )
+        seen.notes.append(text.format(n=missing))
 
 
 class _ImportedRows:
@@ -178,7 +192,7 @@ def _compare_own(
         advance(len(expected))
     if offset < mark.size_bytes:
         line = file.line(offset)
-        raise Difference(f"line {seen.next_number}: the file has {line!r}, the database nothing")
+        raise _differs(seen, repr(line), _("nothing"))
 
 
 def _own_spans(target: Target, position: Position) -> list[IdSpan]:
@@ -192,20 +206,23 @@ def _find_difference(
         expected = text.encode()
         line = file.line(offset) if offset < end else b""
         if line != expected:
-            has = repr(line) if line else "nothing"
-            raise Difference(
-                f"line {seen.next_number}: the file has {has}, the database {expected!r}"
-            )
+            raise _differs(seen, repr(line) if line else _("nothing"), repr(expected))
         seen.add(line, line, 1)
         offset += len(line)
+
+
+def _differs(seen: Seen, has: str, expected: str) -> Difference:
+    text = _("line {number}: the file has {line}, the database {expected}")
+    return Difference(text.format(number=seen.next_number, line=has, expected=expected))
 
 
 def _compare_end(file: CsvFile, state: State, mark: Mark, seen: Seen) -> None:
     """Nothing may follow, and no byte may have changed, not even one that the rows don't show."""
     if state.intent is not None:
-        raise Difference(INTERRUPTED)
+        raise _interrupted()
     if file.size > mark.size_bytes:
         line = file.line(mark.size_bytes)
-        raise Difference(f"line {seen.next_number}: the file has {line!r}, not from an export")
+        text = _("line {number}: the file has {line}, not from an export")
+        raise Difference(text.format(number=seen.next_number, line=repr(line)))
     if file.checksum(mark.size_bytes) != mark.checksum:
-        raise Difference("rows from before Flask10X have changed since the last export")
+        raise Difference(_("rows from before Flask10X have changed since the last export"))

@@ -13,11 +13,6 @@ def amount(number: int, thing: str) -> str:
     return ngettext(f"{{n}} {thing}", f"{{n}} {thing}s", number).format(n=number)
 
 
-def are(number: int) -> str:
-    """The verb after such a number."""
-    return "is" if number == 1 else "are"
-
-
 def megabytes(count: int) -> str:
     """`12.3 MB`, a megabyte being a million bytes."""
     return f"{count / 1e6:,.1f} MB"
