@@ -34,6 +34,15 @@ class DatabaseDamaged(Flask10xError):
     """The database file is broken or gone, so nothing is written to it; the text says how."""
 
 
+class DatabaseSuspected(Flask10xError):
+    """The database may be damaged, so nothing is written until it has been looked at; the text
+    says what a statement has met."""
+
+
+class DatabaseUnreadable(Flask10xError):
+    """Pages of the database can't be read now, so nobody knows whether it is sound."""
+
+
 class LockTimeout(Flask10xError):
     """Another process held the commit lock for longer than the busy timeout."""
 

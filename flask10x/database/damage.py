@@ -2,12 +2,14 @@
 
 What is left of the file and its WAL may be the only copy, and it is the evidence of what happened.
 So there is no commit, no checkpoint, no new database; people decide, and start the service again.
-What a statement meets is reported by the engine, a file that is gone by the file watch, the rest by
-the inspection.
+A file that is gone is damage at once, and reported by the file watch. What a statement meets is
+suspected first, for a disk that fails for a moment looks the same to SQLite; the inspection looks
+again, and reports it or lets the writing go on.
 """
 
 import logging
 
+from flask10x.errors import DatabaseDamaged, DatabaseSuspected
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -17,19 +19,36 @@ class Damage:
     """Whether the database is damaged: known to every worker as soon as one has met it."""
 
     def __init__(self, gauges: Gauges | None = None) -> None:
-        """Without gauges it is known to this object only."""
+        """Without gauges it is known to this object only, and nobody looks again."""
         self._gauges = gauges
         self._own = ""
 
     @property
     def known(self) -> bool:
-        """Whether any worker has met it; asked for each reading."""
+        """Whether the database is damaged; asked for each reading."""
         return bool(self._own) or (self._gauges is not None and self._gauges.is_damaged())
 
     @property
     def reason(self) -> str:
         """How it showed, for people; empty while nothing is known."""
         return self._own or (self._gauges.damage if self._gauges is not None else "")
+
+    @property
+    def suspicion(self) -> str:
+        """What a statement has met that nobody has looked at yet; empty when there is nothing."""
+        return self._gauges.suspicion if self._gauges is not None else ""
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing may be written now, to a damaged or a suspected database."""
+        return self.known or (self._gauges is not None and self._gauges.is_suspected())
+
+    def check(self) -> None:
+        """Raises DatabaseDamaged or DatabaseSuspected when nothing may be written now."""
+        if self.known:
+            raise DatabaseDamaged(self.reason)
+        if self.halted:
+            raise DatabaseSuspected(self.suspicion)
 
     def report(self, reason: str) -> None:
         """Stop all writing for as long as the service runs; the first reason stays."""
@@ -39,4 +58,21 @@ class Damage:
             self._own = reason
         else:
             self._gauges.damage = reason
+            self._gauges.suspicion = ""
         log.critical("The database is damaged, nothing is written to it any more: %s", reason)
+
+    def suspect(self, reason: str) -> None:
+        """Stop all writing until the database has been looked at; without gauges, for good."""
+        if self._gauges is None:
+            self.report(reason)
+        elif not self.halted:
+            self._gauges.suspicion = reason
+            log.warning(
+                "The database may be damaged, nothing is written until it was looked at: %s", reason
+            )
+
+    def clear(self, seen: str) -> None:
+        """Let the writing go on after a suspicion; `seen` is what the look has shown."""
+        if self._gauges is not None and self.suspicion:
+            self._gauges.suspicion = ""
+            log.info("Readings are stored again, no damage was found: %s", seen)

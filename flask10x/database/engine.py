@@ -24,7 +24,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.database.driver import Driver
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
-from flask10x.errors import DatabaseDamaged, LockTimeout, QueryError
+from flask10x.errors import LockTimeout, QueryError
 from flask10x.readings.reasons import Reason
 from flask10x.system.locks import LONGEST_WAIT_SEC, FileLock, lock_path
 
@@ -97,19 +97,18 @@ class Database:
     def commit(self) -> Iterator[Connection]:
         """A write transaction: BEGIN IMMEDIATE, and COMMIT when the block ends.
 
-        Raises DatabaseDamaged, LockTimeout or sqlalchemy.exc.DBAPIError; then nothing of the block
-        is stored.
+        Raises DatabaseDamaged, DatabaseSuspected, LockTimeout or sqlalchemy.exc.DBAPIError; then
+        nothing of the block is stored.
         """
-        if self.damage.known:
-            raise DatabaseDamaged(self.damage.reason)
+        self.damage.check()
         with self._locked(), self.writer.begin() as connection:
             yield connection
 
     def commit_change(self, change: Callable[[Connection], None], tries: int | None = None) -> None:
         """Make the change in a transaction; tried COMMIT_TRIES times while others write.
 
-        `change` is called once for each try. Raises DatabaseDamaged, LockTimeout or
-        sqlalchemy.exc.DBAPIError; then nothing of it is stored.
+        `change` is called once for each try. Raises what `commit` raises; then nothing of it is
+        stored.
         """
         for left in reversed(range(tries or COMMIT_TRIES)):
             try:
@@ -171,7 +170,7 @@ class Database:
 
     def forget(self) -> None:
         """Close the writing connection after an error; the next commit opens a new one."""
-        if self.damage.known:
+        if self.damage.halted:
             return
         with self._locked():
             self._dispose(self.writer)
@@ -179,9 +178,9 @@ class Database:
     def close(self) -> None:
         """Close every connection; the last one of all processes checkpoints the WAL.
 
-        A damaged database is left as it is, WAL and all.
+        A damaged or suspected database is left as it is, WAL and all.
         """
-        if self.damage.known:
+        if self.damage.halted:
             _leave_wal(self.reader, self.writer)
             return
         try:
@@ -314,7 +313,7 @@ def _engine(
 
     @event.listens_for(engine, "close")
     def close(driver: sqlite3.Connection, _record: object) -> None:
-        _checkpoint_on_close(driver, wanted=checkpoints() and not damage.known)
+        _checkpoint_on_close(driver, wanted=checkpoints() and not damage.halted)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -325,7 +324,7 @@ def _engine(
     @event.listens_for(engine, "handle_error")
     def notice(context: ExceptionContext) -> None:
         if code_of(context.original_exception).startswith(DAMAGE_ERRORS):
-            damage.report(reason_of(context.original_exception))
+            damage.suspect(reason_of(context.original_exception))
 
     return engine
 

@@ -1,6 +1,8 @@
 """One database file by itself: looked into, checked, copied, made whole; also beside a service."""
 
-from collections.abc import Callable, Iterator
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.driver import Driver, connect, replace_undecodable
 from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS, database_path
-from flask10x.database.error_codes import code_of, reason_of
+from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.errors import SchemaError
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
@@ -22,6 +24,11 @@ STEPS_BETWEEN_SIGNALS = 100_000
 # What `integrity_check` takes for a reading with its entry in the index and its share of the
 # roll-ups: 26 steps in SQLite 3.46. Only the bar on a terminal hangs on it.
 STEPS_OF_A_READING = 26
+
+# How a finding tells of a page that could not be read, `error code=8458` say; the last eight bits
+# of such a code are the primary one (https://www.sqlite.org/rescode.html).
+CODE_IN_FINDING = re.compile(r"\berror code=([0-9]+)")
+PRIMARY_CODE = 0xFF
 
 
 def existing_database(settings: Settings) -> Path:
@@ -72,6 +79,7 @@ def damages(connection: Connection, *, full: bool, advance: Advance | None = Non
 
     `full` also compares each index with its table and takes several times as long. `advance` is
     called with the steps just done, about STEPS_OF_A_READING for each reading.
+    Raises sqlalchemy.exc.DBAPIError when it can't be read now.
     """
     if advance is not None:
         with _looking_on(connection, partial(advance, STEPS_BETWEEN_SIGNALS)):
@@ -82,12 +90,24 @@ def damages(connection: Connection, *, full: bool, advance: Advance | None = Non
     try:
         lines = connection.exec_driver_sql(f"PRAGMA {pragma}").scalars().all()
     except DBAPIError as error:
-        if code_of(error) == "SQLITE_INTERRUPT":
+        if not code_of(error).startswith(DAMAGE_ERRORS):
             raise
         return [reason_of(error)]
     finally:
         driver.text_factory = usual
     return [line for line in lines if line != "ok"]
+
+
+def unread_page(found: Sequence[str]) -> str:
+    """The line of such a check that says that a page could not be read; empty when all could.
+
+    Lines beside it may only follow from it: what a page points to is found nowhere then.
+    """
+    for line in "\n".join(found).splitlines():
+        code = CODE_IN_FINDING.search(line)
+        if code and int(code[1]) & PRIMARY_CODE == sqlite3.SQLITE_IOERR:
+            return line
+    return ""
 
 
 @contextmanager

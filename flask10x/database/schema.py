@@ -4,6 +4,7 @@ Only a migration loads Alembic.
 """
 
 import re
+import time
 from pathlib import Path
 
 from sqlalchemy import Connection, column, select, table
@@ -17,6 +18,10 @@ from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
 
 # SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
 WRONG_SQL = "SQLITE_ERROR"
+
+# A disk that fails for a moment looks like damage to SQLite, so it is looked again.
+LOOKS = 3
+LOOK_PAUSE_SEC = 1.0
 
 _INSIDE = Path(__file__).resolve().parents[1] / "migrations"
 _ASSIGNED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:[\"'](\w+)[\"']|None)", re.M)
@@ -36,6 +41,17 @@ def upgrade(settings: Settings) -> None:
     """
     path = database_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in reversed(range(LOOKS)):
+        try:
+            _upgrade(settings, path)
+            return
+        except (DatabaseDamaged, SchemaError) as error:
+            if not left or not _may_pass(error):
+                raise
+            time.sleep(LOOK_PAUSE_SEC)
+
+
+def _upgrade(settings: Settings, path: Path) -> None:
     revisions, found = known(), _current_of(path)
     if found == revisions[-1]:
         return
@@ -50,6 +66,11 @@ def upgrade(settings: Settings) -> None:
         if code_of(error) == WRONG_SQL:
             raise
         raise _described(f"{path} cannot be migrated", error) from error
+
+
+def _may_pass(error: Flask10xError) -> bool:
+    cause = error.__cause__
+    return cause is not None and code_of(cause).startswith((*DAMAGE_ERRORS, "SQLITE_IOERR"))
 
 
 def migrations() -> Path:

@@ -72,7 +72,7 @@ class Leftovers:
 
     def step(self) -> None:
         """Store what there is, if it is time to look; errors are logged once, and tried again."""
-        if self._clock() < self._look_at_sec or self._database.damage.known:
+        if self._clock() < self._look_at_sec or self._database.damage.halted:
             return
         self._look_at_sec = self._clock() + LOOK_EVERY_SEC
         each_bytes = self._settings.write_queue_maxsize * LINE_BYTES

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import DatabaseDamaged, LockTimeout
+from flask10x.errors import DatabaseDamaged, DatabaseSuspected, DatabaseUnreadable, LockTimeout
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import Gauges
 
@@ -28,7 +28,10 @@ NAMES = (
 )
 # What a database raises that is locked, full or damaged: the reason says all, not the place in our
 # code where it was met.
-DATABASE_ERRORS = (DBAPIError, TimeoutError, LockTimeout, DatabaseDamaged)
+DATABASE_ERRORS = (
+    *(DBAPIError, TimeoutError, LockTimeout),
+    *(DatabaseDamaged, DatabaseSuspected, DatabaseUnreadable),
+)
 
 
 class Duty:

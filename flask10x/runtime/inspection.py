@@ -1,11 +1,14 @@
-"""The inspection: one look through the whole database file after each start of the service.
+"""The inspection: a look through the whole database file, after each start and at each suspicion.
 
 Damage on a card sits anywhere, and SQLite meets it only when it reads that page: perhaps years
 later, perhaps after a checkpoint has spread it. So the file is read once, in the background.
+
+A disk that fails for a moment looks like damage to SQLite. So when a statement meets any, nothing
+is written until the file was read by a connection of its own. Only what is found twice is damage;
+what can't be read now is not what is broken.
 """
 
 import logging
-import sqlite3
 import threading
 import time
 from typing import Any
@@ -13,31 +16,40 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import code_of
-from flask10x.database.file import damages
+from flask10x.database.error_codes import code_of, reason_of
+from flask10x.database.file import damages, open_read_only, unread_page
+from flask10x.errors import DatabaseUnreadable
 from flask10x.runtime.duties import Duty, Guard
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
-# How soon another worker takes over when the one that inspects has been killed.
+# How soon a suspicion is looked at, and another worker takes over when the one that looks has been
+# killed. After a look that could not read everything it doubles up to the longest.
 TRY_EVERY_SEC = 1.0
+LONGEST_PAUSE_SEC = 60.0
+# Between finding damage and looking whether it is still there: longer than a disk takes to come
+# back after a reset of its bus.
+SECOND_LOOK_SEC = 5.0
 # How SQLite begins its findings.
 HEADING = "*** in database main ***\n"
 INTERRUPTED = "SQLITE_INTERRUPT"
+UNREADABLE = "SQLITE_IOERR"
 
 
 class Inspection:
     """A thread of each worker; the one that gets the lock looks."""
 
     def __init__(self, database: Database, gauges: Gauges) -> None:
-        self._database = database
+        self._path = database.path
+        self._damage = database.damage
         self._gauges = gauges
         self._lock = FileLock(lock_path(database.path, "inspection"))
         self._duty = Duty("inspection", self._look, gauges, "Cannot look through the database")
         self._stop = threading.Event()
-        self._driver: sqlite3.Connection | None = None
+        self._driver: Any = None
+        self._pause_sec = TRY_EVERY_SEC
         self._thread = threading.Thread(target=self.run, name="inspection", daemon=True)
 
     def start(self) -> None:
@@ -45,11 +57,12 @@ class Inspection:
         self._thread.start()
 
     def run(self) -> None:
-        """Look when nobody has, unless another worker does; return when it is done."""
+        """Look whenever it is wanted, unless another worker does, until `close` or a damage."""
         guard = Guard(self.step, "The inspection cannot begin and goes on trying")
-        while not (self._gauges.inspected or self._database.damage.known or self._stop.is_set()):
-            guard.run()
-            self._stop.wait(TRY_EVERY_SEC)
+        while not (self._damage.known or self._stop.is_set()):
+            if not self._gauges.inspected or self._damage.suspicion:
+                guard.run()
+            self._stop.wait(self._pause_sec)
 
     def step(self) -> None:
         """Look once, unless another worker does."""
@@ -73,23 +86,51 @@ class Inspection:
         """Whether it came to an end; False when it was broken off."""
         started = time.monotonic()
         try:
-            found = self._check()
-        except DBAPIError as error:
-            if code_of(error) != INTERRUPTED and not self._database.damage.known:
-                raise
+            found = self._found_twice()
+        except (DBAPIError, DatabaseUnreadable) as error:
+            if self._damage.known or code_of(error) == INTERRUPTED:
+                return False
+            self._note_unreadable(error)
+            raise
+        if self._stop.is_set():
             return False
+        self._pause_sec = TRY_EVERY_SEC
         if found:
-            self._database.damage.report(found[0].removeprefix(HEADING))
-        elif not self._stop.is_set():
-            self._gauges.inspected = 1
-            log.info("Looked through the database in %.1f s: sound", time.monotonic() - started)
-        return not self._stop.is_set()
+            self._damage.report(found)
+            return True
+        self._gauges.inspected = 1
+        log.info("Looked through the database in %.1f s: sound", time.monotonic() - started)
+        self._damage.clear("the database is sound")
+        return True
 
-    def _check(self) -> list[str]:
-        with self._database.reader.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            self._driver = driver
+    def _note_unreadable(self, error: Exception) -> None:
+        self._pause_sec = min(2 * self._pause_sec, LONGEST_PAUSE_SEC)
+        # What it was to look at is still to be looked at, also when nobody meets it again.
+        self._gauges.inspected = 0
+        if isinstance(error, DatabaseUnreadable) or code_of(error).startswith(UNREADABLE):
+            self._damage.clear(f"some of it cannot be read now: {reason_of(error)}")
+
+    def _found_twice(self) -> str:
+        """The damage that is there and still is after a while; empty when there is none."""
+        found = self._check()
+        if not found:
+            return ""
+        self._damage.suspect(found)
+        self._stop.wait(SECOND_LOOK_SEC)
+        return self._check()
+
+    def _check(self) -> str:
+        """The first finding of one look, empty when there is none.
+
+        Raises DatabaseUnreadable or sqlalchemy.exc.DBAPIError when it can't be read now.
+        """
+        # Not a connection that is open already: it remembers pages.
+        with open_read_only(self._path).connect() as connection:
+            self._driver = connection.connection.driver_connection
             try:
-                return [] if self._stop.is_set() else damages(connection, full=False)
+                found = [] if self._stop.is_set() else damages(connection, full=False)
             finally:
                 self._driver = None
+        if unread := unread_page(found):
+            raise DatabaseUnreadable(unread)
+        return found[0].removeprefix(HEADING) if found else ""

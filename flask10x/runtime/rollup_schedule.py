@@ -28,7 +28,7 @@ class Follower:
         False when it is not time. Raises what reading and committing raise; after that it is time
         again a minute later.
         """
-        if self._closed or self._database.damage.known or self._monotonic() < self._look_at_sec:
+        if self._closed or self._database.damage.halted or self._monotonic() < self._look_at_sec:
             return False
         left = 0
         try:

@@ -8,7 +8,8 @@ merge metrics of any kind. Ours are a handful of integers that need no file and 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
 for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
 what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
-`file_id`, `inspected` and `damage` are written once. Where there are several, little can go wrong:
+`file_id` and `damage` are written once; whoever meets it writes `suspicion`, and whoever looks
+takes it back and writes `inspected`. Where there are several, little can go wrong:
 of two workers that accept readings of one station at once the slower may leave a time some
 milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the monitor
 sets it back to 0 may go unseen.
@@ -24,7 +25,7 @@ from typing import Self
 SLOTS = 64
 # Twice as many as there are.
 DUTIES_MAX = 16
-# The reason of a damage, for people; a longer one is cut.
+# The reason of a damage or a suspicion, for people; a longer one is cut.
 TEXT_BYTES = 240
 
 
@@ -110,6 +111,7 @@ class Gauges(Structure):
         ("failing_since_ms", c_int64 * DUTIES_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
+        ("_suspicion_text", c_char * TEXT_BYTES),
     )
     __slots__ = ("_stations",)
 
@@ -134,13 +136,14 @@ class Gauges(Structure):
     file_id: int
     """Which file the database was when the service started; 0 when nobody has looked yet."""
     inspected: int
-    """1 when the whole file has been looked through since the service started, else 0."""
+    """1 when the whole file has been looked through since the service started and could be read."""
     failing_since_ms: "Array[c_int64]"
     """Since when each duty fails, by its place in the list of duties; 0 while it works."""
     slots: "Array[Slot]"
     """One for each worker, by its number."""
 
     _damage_text: bytes
+    _suspicion_text: bytes
     _stations: "Array[StationTimes]"
 
     def __new__(cls, stations: int) -> Self:
@@ -212,6 +215,19 @@ class Gauges(Structure):
     def is_damaged(self) -> bool:
         """Whether there is a `damage`; asked for each reading, so it decodes nothing."""
         return self._damage_text != b""
+
+    @property
+    def suspicion(self) -> str:
+        """Why nothing is written until somebody has looked at the database; empty usually."""
+        return self._suspicion_text.decode(errors="ignore")
+
+    @suspicion.setter
+    def suspicion(self, reason: str) -> None:
+        self._suspicion_text = reason.encode(errors="replace")[:TEXT_BYTES]
+
+    def is_suspected(self) -> bool:
+        """Whether there is a `suspicion`; asked for each commit."""
+        return self._suspicion_text != b""
 
     def note_received(self, station: int, monotonic_ms: int) -> None:
         """Note that a reading of the station was accepted; any worker may."""

@@ -17,10 +17,12 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
-from flask10x.errors import DatabaseDamaged, WriterClosed
+from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
+from flask10x.runtime import inspection as inspection_module
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
+from tests.e2e.service import wait_until
 from tests.support.rows import pico
 
 READINGS = "SELECT count(*) FROM readings"
@@ -38,6 +40,17 @@ def shared(settings: Settings, database: Database, gauges: Gauges) -> Iterator[D
     yield shared
     shared.reader.dispose()
     shared.writer.dispose()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection_module, "SECOND_LOOK_SEC", 0)
+
+
+def inspect_once(database: Database, gauges: Gauges) -> None:
+    inspection = Inspection(database, gauges)
+    inspection.step()
+    inspection.close()
 
 
 def break_pages(database: Path) -> None:
@@ -94,8 +107,13 @@ def test_reading_a_broken_page_is_enough(shared: Database, gauges: Gauges) -> No
     with pytest.raises(DBAPIError, match="malformed"), shared.reader.begin() as connection:
         connection.execute(text(READINGS))
 
-    assert gauges.damage == "SQLITE_CORRUPT: database disk image is malformed"
-    with pytest.raises(DatabaseDamaged, match="malformed"), shared.commit():
+    assert gauges.suspicion == "SQLITE_CORRUPT: database disk image is malformed"
+    with pytest.raises(DatabaseSuspected, match="malformed"), shared.commit():
+        pytest.fail("nobody may write")
+    inspect_once(shared, gauges)
+    assert gauges.suspicion == ""
+    assert gauges.damage.startswith(("Tree ", "SQLITE_CORRUPT: "))
+    with pytest.raises(DatabaseDamaged), shared.commit():
         pytest.fail("nobody may write")
 
 
@@ -107,6 +125,8 @@ def test_a_file_that_is_no_database_is_found_when_it_is_opened(
     with pytest.raises(DBAPIError), shared.commit():
         pytest.fail("it cannot be opened")
 
+    assert gauges.suspicion == "SQLITE_NOTADB: file is not a database"
+    inspect_once(shared, gauges)
     assert gauges.damage == "SQLITE_NOTADB: file is not a database"
 
 
@@ -180,7 +200,8 @@ def test_the_inspection_looks_once(
     fill(shared.path)
     for _ in range(2):
         inspection = Inspection(shared, gauges)
-        inspection.run()
+        inspection.start()
+        wait_until(lambda: gauges.inspected, 10, "it has looked")
         inspection.close()
     assert (gauges.inspected, gauges.damage) == (1, "")
     (record,) = caplog.records
@@ -192,9 +213,7 @@ def test_the_inspection_finds_pages_that_nobody_reads(shared: Database, gauges: 
     with shared.path.open("r+b") as file:
         file.seek(40 * 512)
         file.write(b"\xa5" * 512)
-    inspection = Inspection(shared, gauges)
-    inspection.run()
-    inspection.close()
+    inspect_once(shared, gauges)
     assert gauges.damage.startswith(("Tree ", "SQLITE_CORRUPT: "))
     assert gauges.inspected == 0
 
@@ -220,3 +239,133 @@ def test_an_inspection_that_cannot_read_is_no_finding(
     assert (gauges.inspected, gauges.damage) == (0, "")
     (record,) = caplog.records
     assert record.getMessage().startswith("Cannot look through the database: SQLITE_CANTOPEN")
+
+
+# A disk that fails for a moment
+
+PAGE_UNREAD = (
+    "*** in database main ***\nTree 3 page 7: unable to get the page. error code=8458\n"
+    "Page 9: never used"
+)
+
+
+def looks(
+    monkeypatch: pytest.MonkeyPatch, *found: list[str] | Exception
+) -> list[list[str] | Exception]:
+    """Let SQLite's check find these, one after the other; what is left of them."""
+    left = list(found)
+
+    def damages(_connection: object, *, full: bool) -> list[str]:
+        assert not full
+        next_one = left.pop(0)
+        if isinstance(next_one, Exception):
+            raise next_one
+        return next_one
+
+    monkeypatch.setattr(inspection_module, "damages", damages)
+    return left
+
+
+def test_a_suspicion_stops_the_writing_until_a_look_finds_nothing(
+    shared: Database, gauges: Gauges, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="flask10x")
+    shared.damage.suspect("SQLITE_CORRUPT: a test")
+    shared.damage.suspect("SQLITE_CORRUPT: another")
+    other = Damage(gauges)
+    assert (other.known, other.halted, other.suspicion) == (False, True, "SQLITE_CORRUPT: a test")
+    with pytest.raises(DatabaseSuspected, match="a test"), shared.commit():
+        pytest.fail("nobody may write")
+
+    inspect_once(shared, gauges)
+
+    assert (other.known, other.halted, other.suspicion) == (False, False, "")
+    with shared.commit() as connection:
+        connection.execute(text(READINGS))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "INFO"]
+    assert caplog.records[-1].getMessage().endswith("found: the database is sound")
+
+
+def test_what_is_found_once_only_is_no_damage(
+    shared: Database, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = looks(monkeypatch, ["Tree 3 page 7: wrong"], [])
+    inspect_once(shared, gauges)
+    assert (left, gauges.damage, gauges.suspicion, gauges.inspected) == ([], "", "", 1)
+
+
+def test_nobody_writes_between_the_two_findings(
+    shared: Database, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks(monkeypatch, ["Tree 3 page 7: wrong"], ["Tree 3 page 7: wrong"])
+    inspection = Inspection(shared, gauges)
+    seen = []
+    monkeypatch.setattr(
+        inspection._stop, "wait", lambda _sec: seen.append((gauges.suspicion, gauges.damage))
+    )
+    inspection.step()
+    inspection.close()
+    assert seen == [("Tree 3 page 7: wrong", "")]
+    assert (gauges.suspicion, gauges.damage) == ("", "Tree 3 page 7: wrong")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [PAGE_UNREAD],
+        DBAPIError("PRAGMA quick_check", None, sqlite3.OperationalError("disk I/O error")),
+    ],
+)
+def test_what_cannot_be_read_now_is_not_what_is_broken(
+    shared: Database,
+    gauges: Gauges,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    found: list[str] | DBAPIError,
+) -> None:
+    if isinstance(found, DBAPIError):
+        assert found.orig is not None
+        found.orig.sqlite_errorname = "SQLITE_IOERR_READ"  # type: ignore[attr-defined]
+    shared.damage.suspect("SQLITE_CORRUPT: a test")
+    looks(monkeypatch, found, [])
+    inspection = Inspection(shared, gauges)
+    inspection.step()
+    assert (gauges.damage, gauges.suspicion) == ("", "")
+    assert "Cannot look through the database" in caplog.text
+    assert gauges.inspected == 0
+    assert inspection._pause_sec == 2 * inspection_module.TRY_EVERY_SEC
+
+    shared.damage.suspect("SQLITE_CORRUPT: a test")
+    inspection.step()
+    inspection.close()
+    assert (gauges.damage, gauges.suspicion) == ("", "")
+    assert inspection._pause_sec == inspection_module.TRY_EVERY_SEC
+
+
+def test_a_suspected_database_is_not_checkpointed_either(
+    settings: Settings, tmp_path: Path
+) -> None:
+    schema.upgrade(settings)
+    end_process(
+        tmp_path,
+        "from flask10x.database.damage import Damage\n"
+        "from flask10x.system.gauges import Gauges\n"
+        "database.damage._gauges = Gauges(4)\n"
+        "database.damage.suspect('a test')",
+    )
+    assert (tmp_path / "flask10x.sqlite3-wal").exists()
+
+
+def test_readyz_says_what_is_looked_at(store: Store, client: FlaskClient) -> None:
+    store.database.damage.suspect("page 7")
+    store.writer.submit(pico(1))
+    assert store.writer.step() == 0
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert answer.json["reasons"] == [
+        "the database is looked at, nothing is written meanwhile: page 7"
+    ]
+    store.database.damage.clear("sound")
+    assert store.writer.step() == 1
+    assert client.get("/readyz").status_code == 200

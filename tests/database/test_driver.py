@@ -15,7 +15,7 @@ from flask10x.database.driver import Driver, connect
 from flask10x.database.engine import Database, database_path
 from flask10x.database.error_codes import code_of, kind_of
 from flask10x.database.file import damages, make_single_file, open_read_only
-from flask10x.errors import DatabaseDamaged
+from flask10x.errors import DatabaseDamaged, DatabaseSuspected
 from flask10x.system.gauges import Gauges
 from tests.support.broken_schema import break_schema, overwrite_schema
 from tests.support.new_database import lay_new_database
@@ -74,13 +74,13 @@ def test_a_value_of_ours_that_cannot_be_encoded_is_no_damage(database: Database)
     assert not database.damage.known
 
 
-def test_whoever_meets_it_reports_the_damage(settings: Settings, broken: Path) -> None:
+def test_whoever_meets_it_says_so(settings: Settings, broken: Path) -> None:
     damage = Damage(Gauges(4))
     database = Database(settings, damage)
     with pytest.raises(DBAPIError), database.reader.begin() as connection:
         connection.exec_driver_sql("SELECT 1 FROM readings")
-    assert damage.reason.startswith("SQLITE_CORRUPT: malformed database schema (v_data2)")
-    with pytest.raises(DatabaseDamaged), database.commit():
+    assert damage.suspicion.startswith("SQLITE_CORRUPT: malformed database schema (v_data2)")
+    with pytest.raises(DatabaseSuspected), database.commit():
         pytest.fail("nobody may write")
     database.close()
 
@@ -113,7 +113,10 @@ def test_the_check_quotes_what_it_found_in_other_bytes(database: Database) -> No
 
 
 @pytest.mark.parametrize("seed", range(TRIES))
-def test_whatever_is_broken_in_the_schema_the_start_says_it(settings: Settings, seed: int) -> None:
+def test_whatever_is_broken_in_the_schema_the_start_says_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(schema, "LOOK_PAUSE_SEC", 0)
     path = database_path(settings)
     lay_new_database(path)
     overwrite_schema(path, seed)

@@ -10,7 +10,8 @@ from pathlib import Path
 import alembic.command
 import pytest
 from alembic.config import Config
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema
@@ -91,3 +92,27 @@ def test_a_database_of_before_the_codes_keeps_its_rejected_readings(
     # An id is never given twice, also after this.
     execute(path, "DELETE FROM rejected")
     assert select(path, "SELECT seq FROM sqlite_sequence WHERE name = 'rejected'") == [(9,)]
+
+
+@pytest.mark.parametrize("code", ["SQLITE_CORRUPT", "SQLITE_IOERR_CORRUPTFS"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_disk_that_fails_for_a_moment_does_not_end_the_start(
+    settings: Settings, path: Path, monkeypatch: pytest.MonkeyPatch, code: str, times: int
+) -> None:
+    schema.upgrade(settings)
+    monkeypatch.setattr(schema, "LOOK_PAUSE_SEC", 0)
+    failing, usual = [code] * times, schema.current
+
+    def current(connection: Connection) -> str | None:
+        if failing:
+            error = sqlite3.DatabaseError("a test")
+            error.sqlite_errorname = failing.pop()
+            raise DBAPIError("SELECT", None, error)
+        return usual(connection)
+
+    monkeypatch.setattr(schema, "current", current)
+    if times < schema.LOOKS:
+        schema.upgrade(settings)
+        return
+    with pytest.raises((DatabaseDamaged, SchemaError), match=f"{code}: a test"):
+        schema.upgrade(settings)

@@ -48,6 +48,10 @@ FAULTS = {
     "sync-fails": ("EIO on every fdatasync", "すべての fdatasync が EIO"),
     "damage-at-rest": ("pages overwritten while stopped", "停止中にページを上書き"),
     "damage-live": ("pages overwritten under load", "負荷中にページを上書き"),
+    "read-fails": (
+        "EIO on single reads of the database, under load",
+        "負荷中にデータベースの読み取りが単発で EIO",
+    ),
     "file-taken": (
         "database file moved away or replaced under load",
         "負荷中にデータベースファイルを移動・差し替え",

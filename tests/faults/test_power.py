@@ -19,6 +19,7 @@ from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
 from tests.faults.figures import account, record
 from tests.faults.power import Power, mixed
+from tests.faults.read_error import compiled
 from tests.faults.repeat import repeated
 from tests.faults.sender import Sender
 from tests.faults.test_kills import moment, variant
@@ -30,13 +31,7 @@ SEED = 20_261_124
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shim, compiled."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("there is no C compiler: the power is not cut here")
-    library = tmp_path_factory.mktemp("shim") / "powercut.so"
-    options = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library)]
-    subprocess.run([compiler, *options, str(SOURCE)], check=True)
-    return library
+    return compiled(SOURCE, tmp_path_factory.mktemp("shim"))
 
 
 @pytest.fixture

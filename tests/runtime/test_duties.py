@@ -20,6 +20,7 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import WorkerWatch
 from flask10x.system.gauges import DUTIES_MAX, Gauges
 from flask10x.web.app import create_app
+from tests.e2e.service import wait_until
 
 # What each duty calls first.
 WORK: dict[str, tuple[type, str]] = {
@@ -208,7 +209,7 @@ def test_the_gauges_have_room_for_every_duty() -> None:
 def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("flask10x.runtime.inspection.TRY_EVERY_SEC", 0.001)
+    store._inspection._pause_sec = 0.001
     faults = [OSError("no locks"), OSError("no locks")]
     acquire = store._inspection._lock.try_acquire
 
@@ -218,7 +219,7 @@ def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
         return acquire()
 
     monkeypatch.setattr(store._inspection._lock, "try_acquire", try_acquire)
-    store._inspection.run()
-    assert store.gauges.inspected == 1
+    store._inspection.start()
+    wait_until(lambda: store.gauges.inspected, 10, "it has looked")
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert errors == ["The inspection cannot begin and goes on trying"]
