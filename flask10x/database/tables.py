@@ -61,6 +61,11 @@ exports = Table(
     Column("checksum", Integer),
     Column("inode", Integer),
     Column("changed_ns", Integer),
+    # In which zone our rows are written; NULL until an export of this version has looked.
+    Column("zone", Text),
+    # When the last of them was received, and how that is written. NULL when there is none.
+    Column("last_received_at", Integer),
+    Column("last_time", Text),
     sqlite_strict=True,
 )
 

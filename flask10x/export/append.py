@@ -15,16 +15,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from typing import Any
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import refusals
+from flask10x.export import refusals, zone
 from flask10x.export.checks import check_old_bytes, resume_position
 from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State, load_state, save_state
 from flask10x.export.rows import Piece, Target
+from flask10x.readings.csv_lines import time_of
 from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.times import local_text
 from flask10x.system import disk
 from flask10x.system.wording import amount
 
@@ -66,10 +69,12 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         found = _resolve(target, file, state)
         if state.intent is not None:
             _close_intent(database, target, file, state.intent, found)
-        position = resume_position(target, file, found.position)
+        position = _position(target, file, found.position)
+        if position.mark is not None and found.position and found.position.zone is None:
+            save_state(database, target.name, State(position))
         rows = _append_new_rows(database, target, file, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    text = _text(_("{rows} appended"), rows, state, position, found)
+    text = _text(_("{rows} appended"), rows, target, state, position, found)
     return FileOutcome(target.path, text, rows)
 
 
@@ -79,18 +84,28 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         found = _resolve(target, file, state)
         position = found.position
         if position is None or found.cut_to is None:
-            position = resume_position(target, file, position)
+            position = _position(target, file, position)
     rows = target.rows.count(target.rows.new(position.last_id))
-    text = _text(_("{rows} would be appended"), rows, state, position, found)
+    text = _text(_("{rows} would be appended"), rows, target, state, position, found)
     return FileOutcome(target.path, text, rows)
 
 
-def _text(result: str, rows: int, state: State, position: Position, found: Resolution) -> str:
+def _position(target: Target, file: CsvFile | None, known: Position | None) -> Position:
+    """Where to go on, in a file that is as the last export left it and written in this zone."""
+    if file is not None and known is not None and known.mark not in (None, NOTHING):
+        zone.check(target, known)
+    return zone.noted(target, file, resume_position(target, file, known))
+
+
+def _text(
+    result: str, rows: int, target: Target, state: State, position: Position, found: Resolution
+) -> str:
     done = result.format(rows=amount(rows, "row"))
     exported = state.position is not None and state.position.mark not in (None, NOTHING)
     gone = exported and position.mark == NOTHING
     anew = _("begun anew, as the last export's file is gone") if gone else ""
-    return "; ".join(part for part in (done, anew, found.note) if part)
+    renamed = zone.changed(target, state.position)
+    return "; ".join(part for part in (done, anew, renamed, found.note) if part)
 
 
 # The open intent. It was committed before the file was touched, so the file has all, some or none
@@ -119,6 +134,7 @@ def _resolve_append(
         if start:
             raise refusals.moved_midway(target.path)
         return Resolution(position)
+    zone.check(target, position)
     if position.mark is not None:
         check_old_bytes(target, file, position.mark)
     tail = file.read(start, intent.length)
@@ -126,11 +142,20 @@ def _resolve_append(
         return Resolution(position)
     if hashlib.sha256(tail).hexdigest() == intent.sha256:
         mark = file.mark_up_to(start + intent.length)
-        moved = replace(position, last_id=intent.to_id, mark=mark)
+        moved = replace(position, last_id=intent.to_id, mark=mark, **_last(target, intent, tail))
         return Resolution(moved, note=_("an interrupted export was found to be complete"))
     _check_beginning(target, intent, file.size, tail)
     note = _("{n} bytes of an interrupted export cut off").format(n=len(tail))
     return Resolution(position, start, note)
+
+
+def _last(target: Target, intent: Intent, tail: bytes) -> dict[str, Any]:
+    """Of the last row that the whole intent has written: when it was received, and its time."""
+    row = target.rows.last(target.rows.between(intent.from_id, intent.to_id))
+    if row is None:
+        return {}
+    last = tail.removesuffix(b"\r\n").rpartition(b"\n")[2]
+    return {"last_received_at": row[1], "last_time": time_of(last)}
 
 
 def _check_beginning(target: Target, intent: Intent, size: int, tail: bytes) -> None:
@@ -204,6 +229,11 @@ def _append_new_rows(
                 disk.sync(file.path.resolve().parent)
             mark = file.mark(zlib.crc32(piece.data, mark.checksum))
             position = replace(position, last_id=piece.last_id, mark=mark)
+            if piece.last_received_at is not None:
+                written = local_text(piece.last_received_at, target.zone)
+                position = replace(
+                    position, last_received_at=piece.last_received_at, last_time=written
+                )
             save_state(database, target.name, State(position))
             rows += piece.rows
     return rows
@@ -212,15 +242,15 @@ def _append_new_rows(
 def _pieces(target: Target, position: Position) -> Iterator[Piece]:
     """What is to be appended: for a new file the header, then PIECE_ROWS or a few more each."""
     parts = [target.header] if position.mark == NOTHING else []
-    last_id, rows = position.last_id, 0
+    last_id, rows, last_received_at = position.last_id, 0, None
     for piece in target.pieces(target.rows.new(last_id)):
         parts.append(piece.data)
-        last_id, rows = piece.last_id, rows + piece.rows
+        last_id, rows, last_received_at = piece.last_id, rows + piece.rows, piece.last_received_at
         if rows >= PIECE_ROWS:
-            yield Piece(b"".join(parts), last_id, rows)
+            yield Piece(b"".join(parts), last_id, rows, last_received_at)
             parts, rows = [], 0
     if parts:
-        yield Piece(b"".join(parts), last_id, rows)
+        yield Piece(b"".join(parts), last_id, rows, last_received_at)
 
 
 def _intent_of(piece: Piece, from_id: int, start_offset: int) -> Intent:

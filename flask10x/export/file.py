@@ -44,6 +44,25 @@ NOTHING = Mark(0, 0)
 """The mark of a file that is not there yet, or empty."""
 
 
+@dataclass(slots=True)
+class CountedLines:
+    """Lines of a file that are alike: how many, and the first of them."""
+
+    rows: int = 0
+    number: int = 0
+    line: bytes = b""
+
+    def add(self, number: int, line: bytes) -> None:
+        """Count one; the header has number 1."""
+        self.take(CountedLines(1, number, line))
+
+    def take(self, others: "CountedLines") -> None:
+        """Count these too."""
+        if others.rows and (not self.rows or others.number < self.number):
+            self.number, self.line = others.number, others.line
+        self.rows += others.rows
+
+
 class CsvFile:
     """An open file. Close it, or use it in `with`."""
 
@@ -119,6 +138,12 @@ class CsvFile:
         """The line that begins there, or its first LINE_BYTES."""
         self._reader.seek(offset)
         return self._reader.readline(LINE_BYTES)
+
+    def line_before(self, end: int) -> bytes:
+        """The line that ends there, or its last LINE_BYTES."""
+        start = max(0, end - LINE_BYTES)
+        data = self.read(start, end - start)
+        return data[data[:-1].rfind(b"\n") + 1 :]
 
     def lines(self, start: int, end: int) -> Iterator[bytes]:
         """The lines from `start` to `end`; one longer than LINE_BYTES comes in pieces."""

@@ -14,6 +14,7 @@ from flask10x.errors import Flask10xError
 from flask10x.export.rows import FileRows, Target
 from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
+from flask10x.readings.zones import name_of
 from flask10x.system.wording import amount, some
 
 
@@ -53,6 +54,7 @@ def _outcome(
             name=station.csv_name,
             path=path,
             zone=settings.zone,
+            zone_name=name_of(settings.zone),
             header=header(station),
             rows=FileRows(database, station),
         )

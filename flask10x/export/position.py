@@ -22,6 +22,12 @@ class Position:
     begin_bytes: int = 0
     mark: Mark | None = None
     """What the file was when the last export ended; None when this version never saw it."""
+    zone: str | None = None
+    """The name of the zone in which our rows are written; None when nobody has noted it yet."""
+    last_received_at: int | None = None
+    """When the last of our rows was received; None when there is none, or nobody has noted it."""
+    last_time: str | None = None
+    """How that is written in the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,9 @@ def _position(connection: Connection, name: str) -> Position | None:
         import_id=row.import_id,
         begin_bytes=row.begin_bytes or 0,
         mark=Mark(row.size_bytes, row.checksum, row.inode, row.changed_ns) if seen else None,
+        zone=row.zone,
+        last_received_at=row.last_received_at,
+        last_time=row.last_time,
     )
 
 
@@ -90,7 +99,7 @@ def _intent(connection: Connection, name: str) -> Intent | None:
     return None if row is None else Intent(**row._mapping)
 
 
-def _columns(position: Position) -> dict[str, int]:
+def _columns(position: Position) -> dict[str, int | str | None]:
     columns = asdict(position)
-    mark: dict[str, int] | None = columns.pop("mark")
+    mark: dict[str, int | str | None] | None = columns.pop("mark")
     return columns | (mark or {})

@@ -8,6 +8,8 @@ from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import ExportError
+from flask10x.export import mends, other_zone_lines
+from flask10x.export.file import CountedLines
 from flask10x.system import wording
 
 SHOWN_BYTES = 200
@@ -19,7 +21,7 @@ def other_header(path: Path, first: bytes, wanted: bytes, *, known: bool) -> Exp
         _("the first line is {line}, not {wanted}").format(
             line=_shown(first), wanted=_shown(wanted)
         ),
-        _rebuild(path) if known else _move_away(path),
+        mends.rebuild(path) if known else mends.move_away(path),
     )
 
 
@@ -37,7 +39,7 @@ def shorter(path: Path, size: int, recorded: int) -> ExportError:
         _(
             "the file is shorter than after the last export: {size} bytes instead of {recorded}"
         ).format(size=size, recorded=recorded),
-        _rebuild(path),
+        mends.rebuild(path),
     )
 
 
@@ -48,13 +50,13 @@ def replaced(path: Path) -> ExportError:
             "this is another file than the last export wrote to, and its rows differ from that"
             " one's"
         ),
-        _rebuild(path),
+        mends.rebuild(path),
     )
 
 
 def rewritten(path: Path) -> ExportError:
     """It is the same file, but old bytes in it are different."""
-    return _refused(_("rows that were already in the file have been changed"), _rebuild(path))
+    return _refused(_("rows that were already in the file have been changed"), mends.rebuild(path))
 
 
 def foreign(path: Path, line: bytes, offset: int) -> ExportError:
@@ -63,8 +65,8 @@ def foreign(path: Path, line: bytes, offset: int) -> ExportError:
         _("somebody else's line follows the last exported row, at byte {offset}: {line}").format(
             offset=offset, line=_shown(line)
         ),
-        _import(path),
-        _rebuild(path),
+        mends.import_(path),
+        mends.rebuild(path),
     )
 
 
@@ -75,8 +77,8 @@ def ahead(path: Path, rows: int, line: bytes) -> ExportError:
             "the file is ahead of the database by {rows}, the first is {line}: the database was"
             " put back to an older one, or another program writes into the file"
         ).format(rows=wording.amount(rows, "row"), line=_shown(line)),
-        _import(path),
-        _rebuild(path),
+        mends.import_(path),
+        mends.rebuild(path),
     )
 
 
@@ -86,8 +88,8 @@ def repeated(path: Path, line: bytes) -> ExportError:
         _(
             "an older database was restored: the next row to append, {line}, is already in the file"
         ).format(line=_shown(line)),
-        _import(path),
-        _rebuild(path),
+        mends.import_(path),
+        mends.rebuild(path),
     )
 
 
@@ -98,8 +100,8 @@ def not_ours(path: Path, tail: bytes, offset: int) -> ExportError:
             "an export was interrupted at byte {offset}, but what follows there is somebody"
             " else's: {bytes}"
         ).format(offset=offset, bytes=_shown(tail)),
-        _import(path),
-        _rebuild(path),
+        mends.import_(path),
+        mends.rebuild(path),
     )
 
 
@@ -110,7 +112,7 @@ def not_reproducible(path: Path, offset: int) -> ExportError:
             "an export was interrupted at byte {offset}, and the database no longer has its rows"
             " as they were (an older database, another time zone)"
         ).format(offset=offset),
-        _rebuild(path),
+        mends.rebuild(path),
     )
 
 
@@ -119,19 +121,48 @@ def moved_midway(path: Path) -> ExportError:
     return _refused(
         _("an export into the file was interrupted, and then the file was moved away"),
         _("put it back, run flask10x export, move it again; or, if it is lost, {rebuild}").format(
-            rebuild=_rebuild(path)
+            rebuild=mends.rebuild(path)
         ),
     )
 
 
-def unknown_rows(path: Path, rows: int, line_number: int, line: bytes) -> ExportError:
-    """A rebuilt file would lose rows."""
+def other_zone(path: Path, what: object) -> ExportError:
+    """The file was written in another time zone than this command's: `what` says in which."""
+    return _refused(str(what), mends.other_zone(path))
+
+
+def other_row(path: Path, here: str, found: bytes, expected: bytes) -> ExportError:
+    """Nobody has noted in which zone the file was written, and it does not look like this one."""
     return _refused(
         _(
-            "rows of the file are not in the database: {n}, the first is line {number}, {line}"
-        ).format(n=rows, number=line_number, line=_shown(line)),
+            "an exported row of the file is {line}; this command, in the time zone {zone}, would"
+            " have written {expected}"
+        ).format(line=_shown(found), zone=here, expected=_shown(expected)),
+        mends.other_zone(path),
+    )
+
+
+def unknown_rows(
+    path: Path, rows: CountedLines, other_zone: CountedLines, zone_before: str
+) -> ExportError:
+    """A rebuilt file would lose rows, and may have others that must not be imported as they are.
+
+    `zone_before` is the zone of the file where that is not this command's, else empty.
+    """
+    what = _(
+        "rows of the file are not in the database: {n}, the first is line {number}, {line}"
+    ).format(n=rows.rows, number=rows.number, line=_shown(rows.line))
+    take_in = mends.import_(path)
+    if other_zone.rows:
+        what = f"{what}; {other_zone_lines.in_words(other_zone)}"
+        take_in = _("import the file's other rows, from a copy without those in another folder")
+    elif zone_before:
+        text = _("in the time zone of the file, {zone}: {take_in}")
+        take_in = text.format(zone=zone_before, take_in=take_in)
+    return _refused(
+        what,
         _("{take_in}; {rebuild}, or, if these rows are wrong, {move} && {rebuild}").format(
-            take_in=_import(path), rebuild=_rebuild(path), move=_move_away(path)
+            take_in=take_in, rebuild=mends.rebuild(path), move=mends.move_away(path)
         ),
     )
 
@@ -143,25 +174,13 @@ def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
             "rows of the file are older than the point at which it was begun anew: {n}, the first"
             " is line {number}"
         ).format(n=rows, number=line_number),
-        f"{_rebuild(path)} --whole",
+        f"{mends.rebuild(path)} --whole",
     )
 
 
 def _refused(what: str, *commands: str) -> ExportError:
     text = _("{what}; nothing was written. Mend it: {commands}")
     return ExportError(text.format(what=what, commands="; ".join(commands)))
-
-
-def _rebuild(path: Path) -> str:
-    return f"flask10x export --rebuild {path.name}"
-
-
-def _import(path: Path) -> str:
-    return f"flask10x import {shlex.quote(str(path))}"
-
-
-def _move_away(path: Path) -> str:
-    return f"mv --backup=numbered {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}"
 
 
 def _shown(line: bytes) -> str:

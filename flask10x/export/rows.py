@@ -23,7 +23,8 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, QUARTER_SECONDS, SECOND_MS
+from flask10x.readings.zones import OFFSETS_SEC
 from flask10x.system.progress import Advance
 
 # Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
@@ -160,12 +161,53 @@ class FileRows:
         with self._database.reader.begin() as connection:
             return list(connection.execute(_undated_of(self.station)).scalars())
 
+    def first(self, spans: list[IdSpan]) -> LogRow | None:
+        """The first row of the spans: (id, received_at, values...)."""
+        return next((page[0] for page in self.pages(spans)), None)
+
+    def last(self, spans: list[IdSpan]) -> LogRow | None:
+        """The last row of the spans: (id, received_at, values...)."""
+        query = _last_of(self.station)
+        with self._database.reader.begin() as connection:
+            for span in reversed(spans):
+                between = {"after": span.after, "until": span.until}
+                if row := connection.execute(query, between).first():
+                    return tuple(row)
+        return None
+
+    def first_received(self) -> int | None:
+        """When the station's first reading was received, by the clock of then."""
+        query = select(func.min(readings.c.received_at)).where(
+            readings.c.endpoint == self.station.endpoint
+        )
+        with self._database.reader.begin() as connection:
+            first: int | None = connection.execute(query).scalar_one()
+        return first
+
     def find(self, written: Written) -> list[int]:
         """The ids of the readings that a line speaks of."""
         query, span = _at_a_time(self.station), (written.earliest_ms, written.latest_ms)
         with self._database.reader.begin() as connection:
             found = connection.execute(query, {"earliest": span[0], "latest": span[1]}).all()
         return [number for number, *values in found if tuple(values) == written.values]
+
+    def in_other_zone(self, written: Written, offset_sec: int | None) -> list[tuple[int, int]]:
+        """The id and the time of receipt of readings that a line speaks of in another zone.
+
+        `written` is what the line says read as UTC; `offset_sec` is how far that zone is ahead of
+        UTC, None for any zone.
+        """
+        low, high = OFFSETS_SEC if offset_sec is None else (offset_sec, offset_sec)
+        second = written.earliest_ms // SECOND_MS
+        given = dict(zip(self.station.columns, written.values, strict=True))
+        span = {
+            "second": second,
+            "earliest": (second - high) * SECOND_MS,
+            "latest": (second - low) * SECOND_MS + SECOND_MS - 1,
+        }
+        with self._database.reader.begin() as connection:
+            found = connection.execute(_in_other_zone(self.station), given | span)
+            return [(row.id, row.received_at) for row in found]
 
     def _page(self, after: int, until: int) -> list[LogRow]:
         query = _page_of(self.station, PAGE_ROWS)
@@ -177,11 +219,13 @@ class FileRows:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows as a file has them: their bytes, the id of the last one, how many they are."""
+    """Rows as a file has them: their bytes, the last one, how many they are."""
 
     data: bytes
     last_id: int
     rows: int
+    last_received_at: int | None
+    """Of the last one; None where there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,6 +237,7 @@ class Target:
     """The file's name, under which the database knows it."""
     path: Path
     zone: tzinfo | None
+    zone_name: str
     header: bytes
     """The first line."""
     rows: FileRows
@@ -201,7 +246,8 @@ class Target:
         """The rows of the spans as lines, PAGE_ROWS or less at a time; `advance` as in `pages`."""
         lines = Lines(self.zone)
         for page in self.rows.pages(spans, advance):
-            yield Piece(lines.bytes(page), page[-1][0], len(page))
+            last_id, last_received_at, *_ = page[-1]
+            yield Piece(lines.bytes(page), last_id, len(page), last_received_at)
 
     def next_line(self, last_id: int) -> bytes | None:
         """The line that would be appended to a file that has come to `last_id`."""
@@ -235,10 +281,30 @@ def _page_of(station: Station, rows: int) -> Select[Any]:
 
 
 @lru_cache(maxsize=16)
+def _last_of(station: Station) -> Select[Any]:
+    columns = (readings.c.id, readings.c.received_at, *_values(station))
+    return _of_station(station, columns).order_by(readings.c.id.desc()).limit(1)
+
+
+@lru_cache(maxsize=16)
 def _at_a_time(station: Station) -> Select[Any]:
     return select(readings.c.id, *_values(station)).where(
         readings.c.endpoint == station.endpoint,
         readings.c.received_at.between(bindparam("earliest"), bindparam("latest")),
+    )
+
+
+@lru_cache(maxsize=16)
+def _in_other_zone(station: Station) -> Select[Any]:
+    second = readings.c.received_at.op("/")(SECOND_MS)
+    return select(readings.c.id, readings.c.received_at).where(
+        readings.c.endpoint == station.endpoint,
+        readings.c.received_at.between(bindparam("earliest"), bindparam("latest")),
+        (second - bindparam("second")) % QUARTER_SECONDS == 0,
+        *(
+            readings.c[name].is_not_distinct_from(bindparam(name, type_=readings.c[name].type))
+            for name in station.columns
+        ),
     )
 
 

@@ -6,7 +6,7 @@ the rows of the database, in the order of `rows.in_file_order`; the first line t
 shown. The whole is checked against the checksum of the last export.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,12 +15,14 @@ from gettext import ngettext
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export.file import NOTHING, CsvFile, Mark
+from flask10x.export import mends, zone
+from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
+from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State, load_state
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines
+from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
@@ -35,8 +37,12 @@ class Seen:
     """What was read of a file so far, and what is worth telling about it."""
 
     rows: int = 0
+    before: int = 0
+    """Those of them that stood there before Flask10X."""
     first: bytes = b""
     last: bytes = b""
+    other_zone: CountedLines = field(default_factory=CountedLines)
+    """Rows that were written in another time zone than the others."""
     notes: list[str] = field(default_factory=list)
 
     def add(self, first: bytes, last: bytes, rows: int) -> None:
@@ -76,6 +82,7 @@ def verify(
 
 def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
     state, seen = load_state(database, target.name), Seen()
+    differences: list[str] = []
     try:
         with (
             CsvFile.open(target.path, write=False) or nullcontext() as file,
@@ -83,7 +90,16 @@ def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
         ):
             _compare(target, file, state, seen, advance)
     except Difference as difference:
-        text = _("{rows}; DIFFERENT: {difference}").format(rows=seen, difference=difference)
+        differences.append(str(difference))
+    if seen.other_zone.rows:
+        ours = seen.rows - seen.before
+        mend = mends.other_zone if seen.other_zone.rows == ours else mends.rebuild
+        text = _("{what}. Mend it: {commands}")
+        found = text.format(what=in_words(seen.other_zone), commands=mend(target.path))
+        differences.insert(0, found)
+    if differences:
+        text = _("{rows}; DIFFERENT: {difference}")
+        text = text.format(rows=seen, difference="; ".join(differences))
         return FileOutcome(target.path, text, seen.rows, failed=True)
     equal = _("{rows}, equal").format(rows=seen)
     return FileOutcome(target.path, "; ".join((equal, *seen.notes)), seen.rows)
@@ -106,6 +122,9 @@ def _compare(
     elif mark == NOTHING:
         _compare_before(target, file, position, file.size, seen, advance)
     else:
+        if found := zone.difference(target, position):
+            text = _("{what}. Mend it: {commands}")
+            raise Difference(text.format(what=found, commands=mends.other_zone(target.path)))
         _compare_before(target, file, position, position.begin_bytes, seen, advance)
         _compare_own(target, file, position, mark, seen, advance)
         _compare_end(file, state, mark, seen)
@@ -128,6 +147,7 @@ def _compare_before(
         imported.look_up(line)
         seen.add(line, line, 1)
         advance(len(line))
+    seen.before = seen.rows
     if unknown := seen.rows - imported.found:
         text = ngettext(
             "{n} row from before Flask10X is not in the database",
@@ -185,10 +205,12 @@ def _compare_own(
     for page in target.rows.pages(_own_spans(target, position)):
         texts = lines.texts(page)
         expected = "".join(texts).encode()
-        if file.read(offset, min(len(expected), mark.size_bytes - offset)) != expected:
-            _find_difference(file, offset, mark.size_bytes, texts, seen)
-        seen.add(texts[0].encode(), texts[-1].encode(), len(page))
-        offset += len(expected)
+        if file.read(offset, min(len(expected), mark.size_bytes - offset)) == expected:
+            seen.add(texts[0].encode(), texts[-1].encode(), len(page))
+            offset += len(expected)
+        else:
+            rows = zip(page, texts, strict=True)
+            offset = _compare_lines(target, file, offset, mark.size_bytes, rows, seen)
         advance(len(expected))
     if offset < mark.size_bytes:
         line = file.line(offset)
@@ -199,16 +221,25 @@ def _own_spans(target: Target, position: Position) -> list[IdSpan]:
     return target.rows.of_file(position.first_id, position.last_id, position.import_id)
 
 
-def _find_difference(
-    file: CsvFile, offset: int, end: int, texts: Sequence[str], seen: Seen
-) -> None:
-    for text in texts:
+def _compare_lines(
+    target: Target,
+    file: CsvFile,
+    offset: int,
+    end: int,
+    rows: Iterable[tuple[LogRow, str]],
+    seen: Seen,
+) -> int:
+    """Compare one line after the other, from `offset` on; where they end."""
+    for row, text in rows:
         expected = text.encode()
         line = file.line(offset) if offset < end else b""
         if line != expected:
-            raise _differs(seen, repr(line) if line else _("nothing"), repr(expected))
+            if not csv_lines.in_other_zone(target.station, line, row):
+                raise _differs(seen, repr(line) if line else _("nothing"), repr(expected))
+            seen.other_zone.add(seen.next_number, line)
         seen.add(line, line, 1)
         offset += len(line)
+    return offset
 
 
 def _differs(seen: Seen, has: str, expected: str) -> Difference:

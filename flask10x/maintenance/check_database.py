@@ -5,9 +5,11 @@ Only looks: nothing is written, and whatever cannot be read is itself a finding.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, column, func, inspect, or_, select, table
+from sqlalchemy import Connection, Engine, Row, Table, column, func, inspect, or_, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -21,6 +23,7 @@ from flask10x.history import pages, rollups
 from flask10x.maintenance.findings import Finding
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, local_text
+from flask10x.readings.zones import OtherZone, name_of, other_zone
 from flask10x.system import disk
 from flask10x.system.clock import now_ms
 from flask10x.system.wording import amount, megabytes, some, span
@@ -37,6 +40,10 @@ NOTHING_BESIDE = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
 # Made by the second migration. Databases that have not seen it are checked too, so they are asked
 # for by name.
 _exports = table("exports", column("name"), column("last_id"))
+# Since the seventh migration.
+_zones = table(
+    "exports", column("name"), column("zone"), column("last_received_at"), column("last_time")
+)
 _imports = table("imports", column("file"), column("first_id"), column("last_id"))
 
 
@@ -72,6 +79,7 @@ class DatabaseCheck:
             "integrity": self._integrity,
             "schema": self._schema,
             "followers": self._followers,
+            "zone": self._zones,
             "rollups": self._rollups,
             "stations": self._stations,
             "times": self._times,
@@ -120,6 +128,32 @@ class DatabaseCheck:
             text = f"{name} is {amount(behind, 'row')} behind, the oldest of {since}"
             return Finding("WARN", "follower", text, details)
         return Finding("ok", "follower", f"{name} is {amount(behind, 'row')} behind", details)
+
+    def _zones(self, connection: Connection) -> list[Finding]:
+        """One for each CSV file that is written in another zone than this command's."""
+        here = name_of(self._settings.zone)
+        inspected = inspect(connection)
+        columns = inspected.get_columns(_zones.name) if inspected.has_table(_zones.name) else []
+        noted = any(found["name"] == "zone" for found in columns)
+        query = select(_zones).order_by(_zones.c.name)
+        rows = connection.execute(query).all() if noted else []
+        findings = []
+        for row in rows:
+            if found := row.zone and self._other_zone(connection, row):
+                details = {"file": row.name, "zone": row.zone, "here": here}
+                text = _("{what}: run the command with the service's settings")
+                text = f"{row.name}: {text.format(what=found)}"
+                findings.append(Finding("WARN", "zone", text, details))
+        return findings or [Finding("ok", "zone", here, {"here": here})]
+
+    def _other_zone(self, connection: Connection, row: Row[Any]) -> OtherZone | None:
+        station = next((s for s in STATIONS if s.csv_name == row.name), None)
+        first = select(func.min(readings.c.received_at))
+        if station is not None:
+            first = first.where(readings.c.endpoint == station.endpoint)
+        first_ms = connection.execute(first).scalar_one()
+        last = row.last_received_at, row.last_time
+        return other_zone(row.zone, self._settings.zone, last, first_ms, self._now_ms)
 
     def _rollups(self, connection: Connection) -> list[Finding]:
         at, behind = rollups.position(connection), rollups.behind(connection)

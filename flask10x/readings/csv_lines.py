@@ -6,13 +6,14 @@ missing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from flask10x.errors import ImportRefused
+from flask10x.readings import zones
 from flask10x.readings.legacy_csv import Layout, LegacyReader
 from flask10x.readings.stations import Station
-from flask10x.readings.times import LocalText
+from flask10x.readings.times import SECOND_MS, LocalText
 
 # A row of the log as the CSV files need it: id, received_at, the station's values.
 LogRow = Sequence[Any]
@@ -51,6 +52,11 @@ class Lines:
         return "".join(self.texts(rows)).encode()
 
 
+def time_of(line: bytes) -> str:
+    """The time that a line begins with, as it is written there."""
+    return line.partition(b",")[0].decode(errors="replace")
+
+
 def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
     """What a whole line of the station's file says; None when it is torn or no row at all.
 
@@ -64,6 +70,15 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
         return None
     _, _, *values = block.rows[0]
     return Written(*block.span(), tuple(values))
+
+
+def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
+    """Whether the line has the values of the row, and its time in some zone of the world."""
+    written = read(station, line, UTC)
+    _, received_at, *values = row
+    if written is None or written.values != tuple(values):
+        return False
+    return zones.may_be_offset(written.earliest_ms // SECOND_MS - received_at // SECOND_MS)
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:

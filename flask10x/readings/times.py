@@ -124,7 +124,7 @@ class LocalText:
         if not is_date(first * SECOND_MS):
             return
         before, after = (
-            _offset(second, self._zone) for second in (first, first + QUARTER_SECONDS - 1)
+            utc_offset(second, self._zone) for second in (first, first + QUARTER_SECONDS - 1)
         )
         self._offset = before if before == after else None
 
@@ -226,7 +226,7 @@ def _local(second: int, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(second, zone).replace(tzinfo=None, fold=0)
 
 
-def _offset(second: int, zone: tzinfo | None) -> int:
+def utc_offset(second: int, zone: tzinfo | None) -> int:
     """Seconds that the zone is ahead of UTC at this instant."""
     return round((_local(second, zone) - EPOCH.replace(tzinfo=None)).total_seconds()) - second
 

@@ -18,6 +18,7 @@ from flask10x.config.settings import READERS
 from flask10x.database.engine import Database
 from flask10x.errors import SettingsError
 from flask10x.export import refusals
+from flask10x.export.file import CountedLines
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import STATIONS, Measurement, Station
 from flask10x.readings.units import KNOWN
@@ -329,7 +330,9 @@ def test_each_refusal_of_the_export_is_documented(language: str) -> None:
         refusals.not_ours(path, b"line", 1),
         refusals.not_reproducible(path, 1),
         refusals.moved_midway(path),
-        refusals.unknown_rows(path, 1, 2, b"line"),
+        refusals.unknown_rows(path, CountedLines(1, 2, b"line"), CountedLines(), ""),
+        refusals.other_zone(path, "the file was written in the time zone Asia/Tokyo"),
+        refusals.other_row(path, "UTC", b"line", b"other"),
         refusals.older_rows(path, 1, 2),
     ]
     rows = table(section(read(file_of("howto/mend-csv", language)), SECTION_OF_REFUSALS[language]))

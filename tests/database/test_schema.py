@@ -116,3 +116,21 @@ def test_a_disk_that_fails_for_a_moment_does_not_end_the_start(
         return
     with pytest.raises((DatabaseDamaged, SchemaError), match=f"{code}: a test"):
         schema.upgrade(settings)
+
+
+def test_a_database_of_before_the_zones_keeps_its_exports(settings: Settings, path: Path) -> None:
+    schema.upgrade(settings)
+    downgrade(settings, "0006")
+    columns = "name, first_id, last_id, import_id, begin_bytes, size_bytes, checksum, inode"
+    known = ("PicodataX.csv", 1, 5, 2, 35, 259, 4_000_000_000, 7)
+    execute(path, f"INSERT INTO exports ({columns}) VALUES {known}")
+    execute(path, "INSERT INTO exports (name, first_id, last_id, import_id) VALUES ('x', 0, 0, 0)")
+    names = [row[1] for row in select(path, "PRAGMA table_info(exports)")]
+    assert names == [*columns.split(", "), "changed_ns"]
+    schema.upgrade(settings)
+    assert select(path, f"SELECT {columns} FROM exports WHERE last_id = 5") == [known]
+    zones = "SELECT zone, last_received_at, last_time FROM exports"
+    assert select(path, zones) == [(None, None, None)] * 2
+    execute(path, "UPDATE exports SET zone = 'UTC', last_received_at = 1, last_time = 'x'")
+    downgrade(settings, "0006")
+    assert select(path, f"SELECT {columns} FROM exports WHERE last_id = 5") == [known]

@@ -359,3 +359,32 @@ def test_a_service_gets_its_turn(
     service.close()
     assert len(pauses) == 2
     assert all(59 < pause <= 60 for pause in pauses)
+
+
+def test_a_file_of_the_export_is_read_in_its_own_zone_only(
+    settings: Settings, database: Database, make_settings: MakeSettings
+) -> None:
+    settings.csv_dir.mkdir()
+    path = write(settings.csv_dir / NAME, "2025-08-24 10:46:40,1.0,2.0")
+    execute(
+        database.path,
+        "INSERT INTO exports"
+        " (name, first_id, last_id, import_id, zone, last_received_at, last_time)"
+        f" VALUES ('{NAME}', 0, 2, 0, 'Asia/Tokyo', {AT}, '2025-08-24 10:46:40')",
+    )
+    utc = make_settings(TIMEZONE="UTC")
+    (settings.data_dir / "link").symlink_to(settings.csv_dir)
+    for same in (path, settings.data_dir / "link" / NAME):
+        with pytest.raises(ImportRefused) as caught:
+            run(utc, database, same)
+        assert str(caught.value) == (
+            "the file was written in the time zone Asia/Tokyo, this command runs in UTC: 2025-08-24"
+            " 10:46:40 there is 2025-08-24 01:46:40 here: run the command with the service's"
+            " settings"
+        )
+    assert stored(database) == []
+    # A file from elsewhere is in the zone that is said, whatever its name is.
+    assert run(utc, database, write(settings.data_dir / NAME, "2025-08-24 10:46:40,1.0,2.0")) == (
+        (1, 0, 0)
+    )
+    assert run(make_settings(TIMEZONE="Japan"), database, path) == (1, 0, 0)

@@ -16,6 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import engine, schema
 from flask10x.database.engine import Database
 from flask10x.database.owner import hold_database
+from flask10x.export.append import export
 from flask10x.history import rollups
 from flask10x.maintenance import check as health
 from flask10x.maintenance.backup import backup
@@ -73,6 +74,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "ok   integrity",
         "ok   schema",
         *["ok   follower"] * 4,
+        "ok   zone",
         "ok   rollups",
         *["ok   station"] * 4,
         "ok   WAL",
@@ -283,6 +285,32 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
     )
     execute(path, "UPDATE exports SET last_id = 6 WHERE name = 'PicodataX.csv'")
     assert found(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
+
+
+def test_a_csv_file_in_another_zone(
+    make_settings: MakeSettings, settings: Settings, database: Database, writer: Writer
+) -> None:
+    store(writer, pico(1, AT))
+    export(settings, database)
+    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
+    assert found(make_settings(TIMEZONE="Japan"), "zone") == ["ok   zone: Japan"]
+    lines = found(make_settings(TIMEZONE="UTC"), "zone")
+    assert lines[-1] == (
+        "WARN zone: PicodataX.csv: the file was written in the time zone Asia/Tokyo, this command"
+        " runs in UTC: 2025-08-24 10:46:40 there is 2025-08-24 01:46:40 here: run the command with"
+        " the service's settings"
+    )
+    assert len(lines) == 4
+
+
+def test_no_zone_was_noted_in_an_older_database(
+    settings: Settings, writer: Writer, path: Path
+) -> None:
+    columns = ("zone", "last_received_at", "last_time")
+    execute(path, *(f"ALTER TABLE exports DROP COLUMN {column}" for column in columns))
+    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
+    execute(path, "DROP TABLE exports")
+    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
 def test_a_follower_ahead_of_the_database(
