@@ -54,13 +54,14 @@ def group() -> None:
     """Flask10X keeps the readings of sensors in SQLite and writes the old CSV files."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, *, english: bool = False) -> None:
     """Run the command line; errors end in one line on stderr and exit status 1.
 
     Only a mistake of the program shows a traceback: what the system refuses (a folder, a disk) is
-    for the operator to mend. `arguments` stand for those of the process.
+    for the operator to mend. `arguments` stand for those of the process. `english` is for the
+    service, which reads what a command says; else the locale chooses the language.
     """
-    language.choose(os.environ)
+    language.choose({} if english else os.environ)
     # A command says itself what went wrong; the log is the service's.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:

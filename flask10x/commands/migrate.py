@@ -9,7 +9,7 @@ from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.engine import database_path
-from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, naming_the_setting
+from flask10x.database.owner import DAMAGED_STATUS, naming_the_setting
 from flask10x.errors import DatabaseDamaged
 
 
@@ -24,7 +24,8 @@ def command() -> None:
         with naming_the_setting(config):
             schema.upgrade(config)
     except DatabaseDamaged as error:
-        click.echo(f"{DAMAGED}{error}", err=True)
+        text = _("the database is damaged: {reason}").format(reason=error)
+        click.echo(f"flask10x: {text}", err=True)
         sys.exit(DAMAGED_STATUS)
     text = _("{database} is at version {version}")
     click.echo(text.format(database=database_path(config), version=schema.known()[-1]))

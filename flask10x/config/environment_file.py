@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import SettingsError
@@ -93,16 +94,20 @@ def assignments(text: str) -> Iterator[Assignment]:
         line = text.count("\n", 0, end) + 1
         piece = PIECE.match(text, end)
         if piece is None:
-            raise SettingsError(f"line {line}: a quote is opened and never closed")
+            raise _wrong_line(line, _("a quote is opened and never closed"))
         end = piece.end()
         comment, name = piece["comment"] or "", (piece["name"] or "").rstrip()
         if (len(comment) - len(comment.rstrip("\\"))) % 2:
-            raise SettingsError(f"line {line}: a comment must not end with a backslash")
+            raise _wrong_line(line, _("a comment must not end with a backslash"))
         if NAME.fullmatch(name):
             yield Assignment(name, _value(piece["quoted"], piece["plain"]), line)
         elif PREFIX in (wrong := name or piece["no_value"] or ""):
-            wanted = "systemd ignores this line; NAME=value is needed, without export"
-            raise SettingsError(f"line {line}: {wrong!r}: {wanted}")
+            wanted = _("systemd ignores this line; NAME=value is needed, without export")
+            raise _wrong_line(line, f"{wrong!r}: {wanted}")
+
+
+def _wrong_line(number: int, reason: str) -> SettingsError:
+    return SettingsError(_("line {number}: {reason}").format(number=number, reason=reason))
 
 
 def _file_for(environ: Mapping[str, str]) -> Path | None:
@@ -123,18 +128,22 @@ def _text(path: Path, *, needed: bool) -> str | None:
         text = path.read_bytes().decode()
     except FileNotFoundError:
         if needed:
-            raise SettingsError(f"{VARIABLE}: there is no file {path}") from None
+            text = _("{name}: there is no file {path}").format(name=VARIABLE, path=path)
+            raise SettingsError(text) from None
         return None
     except PermissionError as error:
-        raise SettingsError(
-            f"cannot read {path}, which has the settings of the service: {error.strerror}. Run it"
-            f" as the user of the service: sudo -u flask10x …, who needs the right to read it:"
-            f" sudo chown root:flask10x {path}; sudo chmod 640 {path}"
-        ) from error
+        text = _(
+            "cannot read {path}, which has the settings of the service: {reason}. Run it as the"
+            " user of the service: sudo -u flask10x …, who needs the right to read it: sudo chown"
+            " root:flask10x {path}; sudo chmod 640 {path}"
+        )
+        raise SettingsError(text.format(path=path, reason=error.strerror)) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
+        text = _("cannot read {path}: {reason}").format(path=path, reason=error)
+        raise SettingsError(text) from error
     if "\0" in text:
-        raise SettingsError(f"cannot read {path}: there is a NUL character in it")
+        reason = _("there is a NUL character in it")
+        raise SettingsError(_("cannot read {path}: {reason}").format(path=path, reason=reason))
     return text
 
 
@@ -144,11 +153,14 @@ def _add(environ: MutableMapping[str, str], path: Path, text: str) -> None:
     except SettingsError as error:
         raise SettingsError(f"{path}, {error}") from None
     if VARIABLE in found:
-        raise SettingsError(f"{path}, line {found[VARIABLE].line}: {VARIABLE} is not for this file")
+        text = _("{path}, line {number}: {name} is not for this file")
+        number = found[VARIABLE].line
+        raise SettingsError(text.format(path=path, number=number, name=VARIABLE))
     for name, each in found.items():
         if (name.startswith(PREFIX) or name == TZ) and name not in environ:
             environ[name] = each.value
-            _places[name] = f"{path}, line {each.line}: {name}"
+            text = _("{path}, line {number}: {name}")
+            _places[name] = text.format(path=path, number=each.line, name=name)
     if TZ in _places:
         time.tzset()
     _files.append(path)

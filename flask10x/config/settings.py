@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import tzinfo
+from gettext import gettext as _
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal
@@ -39,14 +40,16 @@ LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def _wrong(place: str, raw: object, wanted: str) -> SettingsError:
-    return SettingsError(f"{place} is {raw!r}: {wanted}")
+    text = _("{place} is {value}: {wanted}")
+    return SettingsError(text.format(place=place, value=repr(raw), wanted=wanted))
 
 
 def whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
     """A whole number within these limits, both included."""
 
     def read(place: str, raw: Any) -> int:
-        wanted = f"a whole number from {minimum} to {maximum} is needed"
+        wanted = _("a whole number from {low} to {high} is needed")
+        wanted = wanted.format(low=minimum, high=maximum)
         try:
             value = int(raw)
         except (TypeError, ValueError):
@@ -62,7 +65,7 @@ def seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
     """Seconds within these limits, both included."""
 
     def read(place: str, raw: Any) -> float:
-        wanted = f"seconds from {minimum} to {maximum} are needed"
+        wanted = _("seconds from {low} to {high} are needed").format(low=minimum, high=maximum)
         try:
             value = float(raw)
         except (TypeError, ValueError):
@@ -81,7 +84,8 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
     def read(place: str, raw: Any) -> str:
         value = spellings.get(str(raw).lower())
         if value is None:
-            raise _wrong(place, raw, f"one of {', '.join(allowed)} is needed")
+            wanted = _("one of {words} is needed").format(words=", ".join(allowed))
+            raise _wrong(place, raw, wanted)
         return value
 
     return read
@@ -95,12 +99,8 @@ def partial(place: str, raw: Any) -> frozenset[str]:
         endpoint, word = (first, last) if equals else ("", first)
         known = endpoint in BY_ENDPOINT if equals else True
         if endpoint in words or not known or word not in ("accept", "reject"):
-            stations = ", ".join(BY_ENDPOINT)
-            raise _wrong(
-                place,
-                raw,
-                f"accept or reject is needed, or a list such as data4=accept ({stations})",
-            )
+            wanted = _("accept or reject is needed, or a list such as data4=accept ({stations})")
+            raise _wrong(place, raw, wanted.format(stations=", ".join(BY_ENDPOINT)))
         words[endpoint] = word
     return frozenset(e for e in BY_ENDPOINT if words.get(e, words.get("")) == "accept")
 
@@ -111,13 +111,13 @@ def switch(place: str, raw: Any) -> bool:
     try:
         return words[str(raw).lower()]
     except KeyError:
-        raise _wrong(place, raw, "true or false is needed") from None
+        raise _wrong(place, raw, _("true or false is needed")) from None
 
 
 def folder(place: str, raw: Any) -> Path:
     """A folder, as an absolute path; it need not exist."""
     if not isinstance(raw, str) or not raw:
-        raise _wrong(place, raw, "a folder is needed")
+        raise _wrong(place, raw, _("a folder is needed"))
     return Path(raw).expanduser().absolute()
 
 
@@ -128,7 +128,7 @@ def secret_file(place: str, raw: Any) -> str:
     """
     value = _text(place, raw)
     if not re.fullmatch(rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*", value):
-        raise _wrong(place, raw, "/absolute/path is needed, or credential: and a name")
+        raise _wrong(place, raw, _("/absolute/path is needed, or credential: and a name"))
     return value
 
 
@@ -137,29 +137,31 @@ def host_names(place: str, raw: Any) -> tuple[str, ...]:
     names = [name.strip().lower() for name in _text(place, raw).split(",")]
     for name in names:
         if not re.fullmatch(rf"\.?{LABEL}(?:\.{LABEL})*", name):
-            wanted = "names such as raspberrypi.local,.home.arpa are needed, without ports"
+            wanted = _("names such as raspberrypi.local,.home.arpa are needed, without ports")
             raise _wrong(place, raw, wanted)
     return tuple(names)
 
 
 def _text(place: str, raw: Any) -> str:
     if not isinstance(raw, str) or not raw:
-        raise _wrong(place, raw, "a text is needed")
+        raise _wrong(place, raw, _("a text is needed"))
     return raw
 
 
 def bind(place: str, raw: Any) -> str:
     """Reads `address:port` or `unix:/absolute/path`."""
     value = _text(place, raw)
-    host, _, port = value.rpartition(":")
+    host, _colon, port = value.rpartition(":")
     if value.startswith("unix:"):
         if not re.fullmatch(r"unix:/\S*[^\s/]", value):
-            raise _wrong(place, raw, "unix:/absolute/path/to/a.sock is needed")
+            raise _wrong(place, raw, _("unix:/absolute/path/to/a.sock is needed"))
     elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
-        wanted = "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
+        wanted = _(
+            "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
+        )
         raise _wrong(place, raw, wanted)
     elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
-        raise _wrong(place, raw, "a port from 1 to 65535 is needed after the last colon")
+        raise _wrong(place, raw, _("a port from 1 to 65535 is needed after the last colon"))
     return value
 
 
@@ -175,7 +177,7 @@ def database_url(place: str, raw: Any) -> str:
     """A URL with an absolute path."""
     value = _text(place, raw)
     if not value.startswith("sqlite:////"):
-        raise _wrong(place, raw, "sqlite:////absolute/path/to/file.sqlite3 is needed")
+        raise _wrong(place, raw, _("sqlite:////absolute/path/to/file.sqlite3 is needed"))
     return value
 
 
@@ -184,7 +186,7 @@ def time_zone(place: str, raw: Any) -> str:
     try:
         ZoneInfo(str(raw))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong(place, raw, "a zone such as Asia/Tokyo is needed") from None
+        raise _wrong(place, raw, _("a zone such as Asia/Tokyo is needed")) from None
     return str(raw)
 
 
@@ -269,11 +271,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         environment_file.take_over(os.environ)
         environ = os.environ
     given = _from_file(environ.get(CONFIG)) | _from_environment(environ)
-    unknown = [_unknown(name, place) for name, (place, _) in given.items() if name not in READERS]
+    unknown = [
+        _unknown(name, place) for name, (place, _value) in given.items() if name not in READERS
+    ]
     if unknown:
         raise SettingsError("; ".join(unknown))
     read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
-    return _complete(read, {name: place for name, (place, _) in given.items()})
+    return _complete(read, {name: place for name, (place, _value) in given.items()})
 
 
 # A setting's name in lower case -> where it stands, as messages name it, and what it is.
@@ -284,12 +288,14 @@ def _from_file(path: str | None) -> _Given:
     given: _Given = {}
     for key, value in _read(path).items() if path else ():
         if key.upper().startswith(PREFIX):
-            raise SettingsError(f"{path}: {key}: names are written without {PREFIX} in this file")
+            text = _("{place}: names are written without {prefix} in this file")
+            raise SettingsError(text.format(place=f"{path}: {key}", prefix=PREFIX))
         if key.lower() in given:
-            raise SettingsError(f"{given[key.lower()][0]} is there twice, also as {key}")
+            text = _("{place} is there twice, also as {key}")
+            raise SettingsError(text.format(place=given[key.lower()][0], key=key))
         # The environment can't hold one, and no path may.
         if isinstance(value, str) and "\0" in value:
-            raise SettingsError(f"{path}: {key} is {value!r}: there is a NUL character in it")
+            raise _wrong(f"{path}: {key}", value, _("there is a NUL character in it"))
         given[key.lower()] = f"{path}: {key}", value
     return given
 
@@ -300,7 +306,8 @@ def _read(path: str) -> dict[str, Any]:
             return tomllib.load(file)
     except (OSError, ValueError) as error:
         place = environment_file.place_of(CONFIG)
-        raise SettingsError(f"{place}: cannot read {path}: {error}") from error
+        text = _("{place}: cannot read {path}: {reason}")
+        raise SettingsError(text.format(place=place, path=path, reason=error)) from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> _Given:
@@ -317,7 +324,10 @@ def _unknown(name: str, place: str) -> str:
     near = nearest(name, READERS)
     if near and key.startswith(PREFIX):
         near = PREFIX + near.upper()
-    return f"{file}{colon}unknown setting {key}" + (f" (did you mean {near}?)" if near else "")
+    text = _("unknown setting {name}").format(name=key)
+    if near:
+        text += _(" (did you mean {name}?)").format(name=near)
+    return f"{file}{colon}{text}"
 
 
 def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
@@ -328,17 +338,18 @@ def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
             given[row.name] = default(given) if callable(default) else default
     port = given.pop("port", None)
     if port is not None and not given["bind"].endswith(f":{port}"):
+        text = _("{port} is {number} but {bind} is {address}: set only one of them")
         raise SettingsError(
-            f"{places['port']} is {port} but {places['bind']} is {given['bind']}:"
-            " set only one of them"
+            text.format(
+                port=places["port"], number=port, bind=places["bind"], address=given["bind"]
+            )
         )
     maxsize, threshold = given["write_queue_maxsize"], given["queue_warn_threshold"]
     if threshold > maxsize:
         place = places["queue_warn_threshold"]
-        raise SettingsError(
-            f"{place} is {threshold}, above {PREFIX}WRITE_QUEUE_MAXSIZE"
-            f" {maxsize}: it would never warn"
-        )
+        text = _("{place} is {value}, above {name} {limit}: it would never warn")
+        name = f"{PREFIX}WRITE_QUEUE_MAXSIZE"
+        raise SettingsError(text.format(place=place, value=threshold, name=name, limit=maxsize))
     return Settings(**given)
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from gettext import gettext as _
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,10 +23,15 @@ ALL = "*"
 # What an Authorization header takes without quoting (RFC 6750, section 2.1). Sixteen characters are
 # the least that nobody tries through; what the documents make (`openssl rand -hex 32`) has 64.
 TOKEN = re.compile(rb"(?=.{16,200}$)[A-Za-z0-9._~+/-]+=*")
-WANTED = "a token is 16 to 200 letters, digits or any of -._~+/ (openssl rand -hex 32 makes one)"
 # A household has a handful; a file beyond this is not a file of tokens.
 MAX_FILE_BYTES = 100_000
 OTHERS = stat.S_IROTH | stat.S_IWOTH
+
+
+def _wanted() -> str:
+    return _(
+        "a token is 16 to 200 letters, digits or any of -._~+/ (openssl rand -hex 32 makes one)"
+    )
 
 
 class Tokens:
@@ -66,16 +72,18 @@ def load(settings: Settings) -> Keyring:
 def _read(setting: str, named: str, stations: set[str]) -> Tokens | None:
     if not named:
         return None
-    place = f"{PREFIX}{setting} is {named}"
+    place = _("{setting} is {value}").format(setting=f"{PREFIX}{setting}", value=named)
     text = _text(place, _path(place, named))
     found = []
     # Some editors put a BOM at the beginning, which nobody sees.
     for number, line in enumerate(text.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         words = line.split()
         if words and not words[0].startswith(b"#"):
-            found.append(_token(f"{place}: line {number}", words, stations))
+            line_of = _("{place}: line {number}").format(place=place, number=number)
+            found.append(_token(line_of, words, stations))
     if not found:
-        raise SettingsError(f"{place}: there is no token in it; {WANTED}")
+        reason = _("{place}: there is no token in it; {wanted}")
+        raise SettingsError(reason.format(place=place, wanted=_wanted()))
     return Tokens(found)
 
 
@@ -84,9 +92,8 @@ def _path(place: str, named: str) -> Path:
         return Path(named)
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
-        raise SettingsError(
-            f"{place}: systemd gave no credentials; LoadCredential= belongs into the unit"
-        )
+        text = _("{place}: systemd gave no credentials; LoadCredential= belongs into the unit")
+        raise SettingsError(text.format(place=place))
     return Path(folder) / named.removeprefix(CREDENTIAL)
 
 
@@ -96,11 +103,15 @@ def _text(place: str, path: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise SettingsError(f"{place}: user {process_user()} cannot read it: {error}") from None
+        reason = _("{place}: user {user} cannot read it: {reason}")
+        reason = reason.format(place=place, user=process_user(), reason=error)
+        raise SettingsError(reason) from None
     if mode & OTHERS:
-        raise SettingsError(f"{place}: everybody may read or write it: chmod o= {path}")
+        reason = _("{place}: everybody may read or write it: chmod o= {path}")
+        raise SettingsError(reason.format(place=place, path=path))
     if len(text) > MAX_FILE_BYTES:
-        raise SettingsError(f"{place}: it has more than {MAX_FILE_BYTES} bytes")
+        reason = _("{place}: it has more than {n} bytes")
+        raise SettingsError(reason.format(place=place, n=MAX_FILE_BYTES))
     return text
 
 
@@ -108,10 +119,12 @@ def _token(place: str, words: list[bytes], stations: set[str]) -> tuple[str, byt
     """One line; no message repeats a word of it, for it may be the token in the wrong place."""
     known = ", ".join(sorted(stations))
     if len(words) != 2:  # noqa: PLR2004
-        raise SettingsError(f"{place}: two words are needed: one of {known}, and the token")
+        text = _("{place}: two words are needed: one of {words}, and the token")
+        raise SettingsError(text.format(place=place, words=known))
     station, token = words[0].decode("ascii", "replace"), words[1]
     if station not in stations:
-        raise SettingsError(f"{place}: the first word is none of {known}")
+        text = _("{place}: the first word is none of {words}")
+        raise SettingsError(text.format(place=place, words=known))
     if not TOKEN.fullmatch(token):
-        raise SettingsError(f"{place}: {WANTED}")
+        raise SettingsError(f"{place}: {_wanted()}")
     return station, token

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal
 
@@ -256,10 +257,11 @@ def version_risk(commit_lock: bool) -> str:
     """What this SQLite can lose without the commit lock; empty when nothing."""
     if commit_lock or sqlite3.sqlite_version_info > LAST_AFFECTED_SQLITE:
         return ""
-    return (
-        f"SQLite {sqlite3.sqlite_version} can lose committed rows when two workers commit at the"
-        " same instant, and FLASK10X_COMMIT_LOCK is off"
+    text = _(
+        "SQLite {version} can lose committed rows when two workers commit at the same instant, and"
+        " FLASK10X_COMMIT_LOCK is off"
     )
+    return text.format(version=version())
 
 
 def beside(path: Path, suffix: str) -> Path:

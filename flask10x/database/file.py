@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,8 @@ def existing_database(settings: Settings) -> Path:
     """Where the database is; raises SchemaError when there is none yet."""
     path = database_path(settings)
     if not path.exists():
-        raise SchemaError(
-            f"there is no database {path}; start the service, or run: flask10x migrate"
-        )
+        text = _("there is no database {path}; start the service, or run: flask10x migrate")
+        raise SchemaError(text.format(path=path))
     return path
 
 
@@ -68,7 +68,7 @@ def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
     disk.make_private(target)
     with (
         open_read_only(path).connect() as connection,
-        bar("copy", _bytes_in_use(connection)) as advance,
+        bar(_("copy"), _bytes_in_use(connection)) as advance,
         _looking_on(connection, _growth_of(target, advance)),
     ):
         connection.exec_driver_sql("VACUUM INTO ?", (str(target),))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from gettext import gettext as _
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -44,9 +45,13 @@ class Running:
         try:
             answer = _answer(_connection(self.bind), path)
         except (OSError, ValueError, HTTPException) as error:
-            raise ServiceError(f"no answer from {self.bind}{path}: {error!r}") from None
+            text = _("no answer from {address}: {reason}")
+            raise ServiceError(
+                text.format(address=f"{self.bind}{path}", reason=repr(error))
+            ) from None
         if not isinstance(answer, dict):
-            raise ServiceError(f"no object from {self.bind}{path}: {answer!r:.100}")
+            text = _("no object from {address}: {answer}")
+            raise ServiceError(text.format(address=f"{self.bind}{path}", answer=f"{answer!r:.100}"))
         return answer
 
     def oldest_waiting_sec(self) -> float | None:
@@ -56,7 +61,8 @@ class Running:
         """
         answer = self.ask("/readyz")
         if "queue_oldest_seconds" not in answer:
-            raise ServiceError(f"{self.bind}/readyz says: {answer}")
+            text = _("{address} says: {answer}")
+            raise ServiceError(text.format(address=f"{self.bind}/readyz", answer=answer))
         seconds: float | None = answer["queue_oldest_seconds"]
         return seconds
 
@@ -134,15 +140,14 @@ def naming_the_setting(settings: Settings) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = f"{PREFIX}DATA_DIR is {settings.data_dir}"
+        name, value = f"{PREFIX}DATA_DIR", str(settings.data_dir)
         if settings.data_dir not in database_path(settings).parents:
-            place = f"{PREFIX}DATABASE_URL is {settings.database_url}"
+            name, value = f"{PREFIX}DATABASE_URL", settings.database_url
+        text = _("{setting} is {value}: user {user} cannot write there: {reason}")
         if isinstance(error, FileExistsError | NotADirectoryError):
-            raise SettingsError(
-                f"{place}: a file stands where a folder is needed: {error}"
-            ) from error
+            text = _("{setting} is {value}: a file stands where a folder is needed: {reason}")
         raise SettingsError(
-            f"{place}: user {process_user()} cannot write there: {error}"
+            text.format(setting=name, value=value, user=process_user(), reason=error)
         ) from error
 
 

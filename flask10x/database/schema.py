@@ -5,6 +5,7 @@ Only a migration loads Alembic.
 
 import re
 import time
+from gettext import gettext as _
 from pathlib import Path
 
 from sqlalchemy import Connection, column, select, table
@@ -56,16 +57,17 @@ def _upgrade(settings: Settings, path: Path) -> None:
     if found == revisions[-1]:
         return
     if found is not None and found not in revisions:
-        raise SchemaError(
-            f"{path} is at version {found}, made by a newer Flask10X;"
-            f" this one knows {revisions[-1]}"
+        text = _(
+            "{path} is at version {version}, made by a newer Flask10X; this one knows {newest}"
         )
+        raise SchemaError(text.format(path=path, version=found, newest=revisions[-1]))
     try:
         _run(settings)
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             raise
-        raise _described(f"{path} cannot be migrated", error) from error
+        text = _("{path} cannot be migrated: {reason}")
+        raise _described(text, path, error) from error
 
 
 def _may_pass(error: Flask10xError) -> bool:
@@ -109,7 +111,7 @@ def _current_of(path: Path) -> str | None:
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             return None
-        raise _described(f"{path} cannot be read", error) from error
+        raise _described(_("{path} cannot be read: {reason}"), path, error) from error
     finally:
         engine.dispose()
 
@@ -125,7 +127,7 @@ def _run(settings: Settings) -> None:
     command.upgrade(config, "head")
 
 
-def _described(what: str, error: DBAPIError) -> Flask10xError:
+def _described(text: str, path: Path, error: DBAPIError) -> Flask10xError:
     if code_of(error).startswith(DAMAGE_ERRORS):
         return DatabaseDamaged(reason_of(error))
-    return SchemaError(f"{what}: {reason_of(error)}")
+    return SchemaError(text.format(path=path, reason=reason_of(error)))

@@ -61,9 +61,14 @@ class ImportOutcome:
 
     def __str__(self) -> str:
         read = self.stored + self.present + self.rejected
-        return (
-            f"{self.name}: {amount(read, 'row')} read, {self.stored} stored,"
-            f" {self.present} present, {self.rejected} rejected"
+        return _(
+            "{file}: {rows} read, {stored} stored, {present} present, {rejected} rejected"
+        ).format(
+            file=self.name,
+            rows=amount(read, "row"),
+            stored=self.stored,
+            present=self.present,
+            rejected=self.rejected,
         )
 
 
@@ -87,7 +92,9 @@ def import_file(
     sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
     """
     if not path.is_file():
-        raise ImportRefused("it is no regular file" if path.exists() else "there is no such file")
+        raise ImportRefused(
+            _("it is no regular file") if path.exists() else _("there is no such file")
+        )
     header = first_line(path)
     layout = Layout(_station(path.name, header, endpoint), header_of(header))
     reader = LegacyReader(layout, settings.zone)
@@ -122,12 +129,13 @@ def _station(name: str, header: bytes, endpoint: str | None) -> Station:
     chosen = BY_ENDPOINT[endpoint] if endpoint else None
     chosen = chosen or next((s for s in STATIONS if s.csv_name == name), None)
     if chosen is None:
-        hint = f"; its header is that of {fitting.endpoint}" if fitting else ""
-        raise ImportRefused(
-            f"no station has a file of this name; say which one with --endpoint{hint}"
-        )
+        text = _("no station has a file of this name; say which one with --endpoint")
+        if fitting:
+            text += _("; its header is that of {station}").format(station=fitting.endpoint)
+        raise ImportRefused(text)
     if fitting not in (None, chosen):
-        raise ImportRefused(f"its header is that of {fitting.endpoint}, not of {chosen.endpoint}")
+        text = _("its header is that of {station}, not of {chosen}")
+        raise ImportRefused(text.format(station=fitting.endpoint, chosen=chosen.endpoint))
     return chosen
 
 

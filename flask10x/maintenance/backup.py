@@ -9,6 +9,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import tzinfo
+from gettext import gettext as _
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -48,8 +49,12 @@ class Backup:
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
-        size = megabytes(self.bytes)
-        return f"{self.path}: {amount(self.rows, 'row')}, {size}, {self.seconds:.1f} s"
+        return _("{path}: {rows}, {size}, {seconds} s").format(
+            path=self.path,
+            rows=amount(self.rows, "row"),
+            size=megabytes(self.bytes),
+            seconds=f"{self.seconds:.1f}",
+        )
 
 
 def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar = unseen) -> Backup:
@@ -65,14 +70,14 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
         lock = FileLock(folder / LOCK_NAME)
         try:
             if not lock.try_acquire():
-                raise BackupRunning(
-                    f"another backup into {folder} is running; this one did nothing"
-                )
+                text = _("another backup into {folder} is running; this one did nothing")
+                raise BackupRunning(text.format(folder=folder))
             return _alone(settings, folder, keep, began_sec, bar)
         finally:
             lock.close()
     except OSError as error:
-        raise BackupError(f"cannot back up into {folder}: {error.strerror}") from error
+        text = _("cannot back up into {folder}: {reason}")
+        raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
 
 
 def finished(folder: Path) -> list[Path]:
@@ -88,13 +93,14 @@ def needed_bytes(database: Path) -> int:
 
 def _check_room(database: Path, folder: Path) -> None:
     if not database.exists():
-        raise BackupError(f"there is no database {database}")
+        raise BackupError(_("there is no database {path}").format(path=database))
     # Not its parents: they may be what a USB stick that is not mounted should have brought.
     if not folder.parent.exists():
-        raise BackupError(
-            f"cannot back up into {folder}: No such file or directory: {folder.parent};"
+        text = _(
+            "cannot back up into {folder}: No such file or directory: {parent};"
             " is the disk mounted? Only the last folder of the path is made"
         )
+        raise BackupError(text.format(folder=folder, parent=folder.parent))
     if not folder.is_dir():
         folder.mkdir(exist_ok=True)
         disk.leave_to_owner(folder, folder.parent)
@@ -102,12 +108,18 @@ def _check_room(database: Path, folder: Path) -> None:
     left = sum(disk.size(path) for path in _unfinished(folder))
     needed, free = needed_bytes(database), disk.free_bytes(folder) + left
     if free < needed:
-        raise BackupError(
-            f"not enough space in {folder}: {megabytes(needed)} needed (database"
-            f" {megabytes(disk.size(database))}, WAL"
-            f" {megabytes(disk.size(beside(database, WAL)))}, spare"
-            f" {megabytes(disk.SPARE_BYTES)}), {megabytes(free)} free; nothing written"
+        text = _(
+            "not enough space in {folder}: {needed} needed (database {database}, WAL {wal}, spare"
+            " {spare}), {free} free; nothing written"
+        ).format(
+            folder=folder,
+            needed=megabytes(needed),
+            database=megabytes(disk.size(database)),
+            wal=megabytes(disk.size(beside(database, WAL))),
+            spare=megabytes(disk.SPARE_BYTES),
+            free=megabytes(free),
         )
+        raise BackupError(text)
 
 
 def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: Bar) -> Backup:
@@ -149,17 +161,19 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
         except ServiceError as error:
             rest_sec = 2 * commit_interval_sec + UNASKED_MARGIN_SEC - asked_sec
             time.sleep(max(0.0, rest_sec))
-            return (
+            text = _(
                 "could not ask the service whether the newest readings are stored, so a few that"
-                f" were accepted in the last moments before this backup may be missing: {error}"
+                " were accepted in the last moments before this backup may be missing: {reason}"
             )
+            return text.format(reason=error)
         if waited_sec is None or waited_sec < asked_sec:
             return ""
         if asked_sec > 2 * commit_interval_sec + PATIENCE_SEC:
-            return (
+            text = _(
                 "the service cannot store its newest readings now; those that it accepted in the"
-                f" last {waited_sec:.0f} s are not in this backup"
+                " last {seconds} s are not in this backup"
             )
+            return text.format(seconds=f"{waited_sec:.0f}")
         time.sleep(max(POLL_SEC, commit_interval_sec / 10))
 
 
@@ -168,9 +182,11 @@ def _copy(database: Path, unfinished: Path, bar: Bar) -> copy_check.Contents:
         copy_into(database, unfinished, bar)
         contents = copy_check.verify(unfinished, bar)
     except DBAPIError as error:
-        raise BackupError(f"the database cannot be copied: {reason_of(error)}") from error
+        text = _("the database cannot be copied: {reason}").format(reason=reason_of(error))
+        raise BackupError(text) from error
     except CopyError as error:
-        raise BackupError(f"the copy is no good, look at the database itself: {error}") from error
+        text = _("the copy is no good, look at the database itself: {reason}").format(reason=error)
+        raise BackupError(text) from error
     disk.sync(unfinished)
     return contents
 
@@ -197,5 +213,6 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
         try:
             path.unlink()
         except OSError as error:
-            warnings.append(f"the old backup {path} could not be removed: {error.strerror}")
+            text = _("the old backup {path} could not be removed: {reason}")
+            warnings.append(text.format(path=path, reason=error.strerror))
     return warnings

@@ -5,6 +5,7 @@ finding. It works beside the running service, without it, and on a database that
 """
 
 import time
+from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.config import environment_file
@@ -64,14 +65,15 @@ def _wal(path: Path) -> Finding:
     size = disk.size(beside(path, WAL))
     details = {"bytes": size}
     if size > LONG_WAL_BYTES:
-        text = f"{megabytes(size)}: a reader that does not end keeps it from beginning anew"
-        return Finding("WARN", "WAL", text, details)
+        text = _("{size}: a reader that does not end keeps it from beginning anew")
+        return Finding("WARN", "WAL", text.format(size=megabytes(size)), details)
     return Finding("ok", "WAL", megabytes(size), details)
 
 
 def _leftovers(path: Path) -> Finding:
     files = [str(file) for file in leftovers.waiting(path.parent)]
-    text = "none" if not files else f"a stop could not store the readings in {', '.join(files)}"
+    text = _("a stop could not store the readings in {files}") if files else _("none")
+    text = text.format(files=", ".join(files))
     return Finding("WARN" if files else "ok", "leftovers", text, {"files": files})
 
 
@@ -80,9 +82,12 @@ def _space(settings: Settings, path: Path) -> Finding:
     needed = backup.needed_bytes(path)
     free, there = _free(path.parent), _free(folder)
     details = {"free_bytes": free, "backup_free_bytes": there, "backup_needs_bytes": needed}
-    text = (
-        f"{megabytes(free)} free in {path.parent}; a backup needs {megabytes(needed)},"
-        f" {megabytes(there)} free in {folder}"
+    text = _("{free} free in {folder}; a backup needs {needed}, {there} free in {backups}").format(
+        free=megabytes(free),
+        folder=path.parent,
+        needed=megabytes(needed),
+        there=megabytes(there),
+        backups=folder,
     )
     if free < disk.SPARE_BYTES:
         return Finding("FAIL", "space", text, details)
@@ -106,17 +111,17 @@ def _service(settings: Settings) -> Finding:
     try:
         service = running(settings)
     except OSError as error:
-        text = f"cannot tell whether it runs: {error}"
+        text = _("cannot tell whether it runs: {reason}").format(reason=error)
         return Finding("WARN", "service", text, {"running": False})
     if service is None:
-        return Finding("WARN", "service", "does not run", {"running": False})
+        return Finding("WARN", "service", _("does not run"), {"running": False})
     since = local_text(int(service.since * 1000), settings.zone)
     details = {"running": True, "pid": service.pid, "since": since}
-    text = f"process {service.pid}, runs since {since}"
+    text = _("process {pid}, runs since {time}").format(pid=service.pid, time=since)
     trouble = _trouble(service)
     if trouble:
         return Finding("FAIL", "service", f"{text}; {trouble}", {**details, "trouble": trouble})
-    return Finding("ok", "service", f"{text}, stores readings", details)
+    return Finding("ok", "service", _("{service}, stores readings").format(service=text), details)
 
 
 def _trouble(service: Running) -> str:
@@ -129,8 +134,10 @@ def _trouble(service: Running) -> str:
         waited_sec = service.oldest_waiting_sec()
     except ServiceError as error:
         return str(error)
-    waits = f"; readings have waited for {span(int(waited_sec))}" if waited_sec else ""
-    return f"{reasons}{waits}"
+    if not waited_sec:
+        return reasons
+    text = _("{reasons}; readings have waited for {span}")
+    return text.format(reasons=reasons, span=span(int(waited_sec)))
 
 
 def _backups(settings: Settings) -> Finding:
@@ -141,9 +148,11 @@ def _backups(settings: Settings) -> Finding:
     except FileNotFoundError:
         newest, seconds = [], []
     except OSError as error:
-        return Finding("WARN", "backup", f"cannot look into {folder}: {error.strerror}")
+        text = _("cannot look into {folder}: {reason}")
+        return Finding("WARN", "backup", text.format(folder=folder, reason=error.strerror))
     if not newest:
-        return Finding("WARN", "backup", f"there is none in {folder}")
+        return Finding("WARN", "backup", _("there is none in {folder}").format(folder=folder))
     details = {"newest": str(newest[0]), "seconds": seconds[0]}
     level: Level = "WARN" if seconds[0] > BACKUP_LATE_SEC else "ok"
-    return Finding(level, "backup", f"{newest[0]}, {span(seconds[0])} old", details)
+    text = _("{path}, {span} old").format(path=newest[0], span=span(seconds[0]))
+    return Finding(level, "backup", text, details)

@@ -58,21 +58,18 @@ class DatabaseCheck:
 
     def look(self, path: Path) -> Iterator[Finding]:
         if not path.exists():
-            yield Finding("FAIL", "database", f"there is none at {path}")
+            yield Finding("FAIL", "database", _("there is none at {path}").format(path=path))
             return
         try:
             with _open(path) as connection:
                 size = disk.size(path) + disk.size(beside(path, WAL))
-                yield Finding(
-                    "ok",
-                    "database",
-                    f"{path}, {megabytes(size)} with its WAL",
-                    {"bytes": size},
-                )
+                text = _("{path}, {size} with its WAL").format(path=path, size=megabytes(size))
+                yield Finding("ok", "database", text, {"bytes": size})
                 for name, check in self._checks().items():
                     yield from _checked(name, check, connection)
         except DBAPIError as error:
-            yield Finding("FAIL", "database", f"{path} cannot be opened: {reason_of(error)}")
+            text = _("{path} cannot be opened: {reason}")
+            yield Finding("FAIL", "database", text.format(path=path, reason=reason_of(error)))
 
     def _checks(self) -> dict[str, Callable[[Connection], list[Finding]]]:
         return {
@@ -89,21 +86,27 @@ class DatabaseCheck:
         name = "integrity_check" if self._full else "quick_check"
         found = damages(connection, full=self._full)
         if not found:
-            return [Finding("ok", "integrity", f"{name} finds nothing wrong")]
+            text = _("{check} finds nothing wrong").format(check=name)
+            return [Finding("ok", "integrity", text)]
         shown = "; ".join(found[:SHOWN_DAMAGES])
-        more = f"; and {len(found) - SHOWN_DAMAGES} more" if len(found) > SHOWN_DAMAGES else ""
-        text = f"{name}: {shown}{more}; stop the service, keep the files, restore a backup"
+        if len(found) > SHOWN_DAMAGES:
+            shown += _("; and {n} more").format(n=len(found) - SHOWN_DAMAGES)
+        text = _("{check}: {damages}; stop the service, keep the files, restore a backup")
+        text = text.format(check=name, damages=shown)
         return [Finding("FAIL", "integrity", text, {"damages": found})]
 
     def _schema(self, connection: Connection) -> list[Finding]:
         at, known = schema.current(connection), schema.known()
         details = {"revision": at, "newest": known[-1]}
         if at == known[-1]:
-            return [Finding("ok", "schema", f"{at}, the newest", details)]
+            text = _("{version}, the newest").format(version=at)
+            return [Finding("ok", "schema", text, details)]
         if at in known:
-            text = f"{at}; {known[-1]} is the newest: the next start of the service migrates it"
+            text = _("{version}; {newest} is the newest: the next start of the service migrates it")
+            text = text.format(version=at, newest=known[-1])
             return [Finding("WARN", "schema", text, details)]
-        text = f"{at} is unknown to this version, which knows up to {known[-1]}"
+        text = _("{version} is unknown to this version, which knows up to {newest}")
+        text = text.format(version=at, newest=known[-1])
         return [Finding("FAIL", "schema", text, details)]
 
     def _followers(self, connection: Connection) -> list[Finding]:
@@ -121,13 +124,16 @@ class DatabaseCheck:
         behind, oldest_ms = _behind(connection, at, station)
         details = {"follower": name, "last_id": at, "rows_behind": behind}
         if at > highest:
-            text = f"{name} is at {at}, beyond the last reading {highest}: an older database?"
+            text = _("{name} is at {id}, beyond the last reading {highest}: an older database?")
+            text = text.format(name=name, id=at, highest=highest)
             return Finding("FAIL", "follower", text, details)
         if behind and self._now_ms - oldest_ms > EXPORT_LATE_SEC * 1000:
             since = local_text(oldest_ms, self._settings.zone)
-            text = f"{name} is {amount(behind, 'row')} behind, the oldest of {since}"
+            text = _("{name} is {rows} behind, the oldest of {time}")
+            text = text.format(name=name, rows=amount(behind, "row"), time=since)
             return Finding("WARN", "follower", text, details)
-        return Finding("ok", "follower", f"{name} is {amount(behind, 'row')} behind", details)
+        text = _("{name} is {rows} behind").format(name=name, rows=amount(behind, "row"))
+        return Finding("ok", "follower", text, details)
 
     def _zones(self, connection: Connection) -> list[Finding]:
         """One for each CSV file that is written in another zone than this command's."""
@@ -159,23 +165,27 @@ class DatabaseCheck:
         at, behind = rollups.position(connection), rollups.behind(connection)
         details = {"last_id": at, "rows_behind": behind}
         if behind < 0:
-            text = f"at {at}, beyond the last reading {at + behind}: flask10x rollups --rebuild"
+            text = _("at {id}, beyond the last reading {highest}: flask10x rollups --rebuild")
+            text = text.format(id=at, highest=at + behind)
             return [Finding("FAIL", "rollups", text, details)]
         # Late is only slow: a chart takes the rest from the readings.
-        return [Finding("ok", "rollups", f"{amount(behind, 'row')} behind", details)]
+        text = _("{rows} behind").format(rows=amount(behind, "row"))
+        return [Finding("ok", "rollups", text, details)]
 
     def _stations(self, connection: Connection) -> list[Finding]:
         return [self._station(*last) for last in pages.last_received(connection).items()]
 
     def _station(self, endpoint: str, received_at: int | None) -> Finding:
         if received_at is None:
-            return Finding("ok", "station", f"/{endpoint} never sent", {"endpoint": endpoint})
-        text = local_text(received_at, self._settings.zone)
+            text = _("/{station} never sent").format(station=endpoint)
+            return Finding("ok", "station", text, {"endpoint": endpoint})
+        last = local_text(received_at, self._settings.zone)
         seconds = max(0, self._now_ms - received_at) // 1000
         silent = self._served and seconds > self._settings.inactivity_warn_sec
-        details = {"endpoint": endpoint, "last_received": text, "seconds": seconds}
-        shown = f"/{endpoint} sent last {text}, {span(seconds)} ago"
-        return Finding("WARN" if silent else "ok", "station", shown, details)
+        details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
+        text = _("/{station} sent last {time}, {span} ago")
+        text = text.format(station=endpoint, time=last, span=span(seconds))
+        return Finding("WARN" if silent else "ok", "station", text, details)
 
     def _times(self, connection: Connection) -> list[Finding]:
         """Rows that somebody, or damage, has put outside the calendar; mostly there are none."""
@@ -184,11 +194,11 @@ class DatabaseCheck:
         if not any(found.values()):
             return []
         named = "; ".join(f"{name} {some(ids)}" for name, ids in found.items() if ids)
-        text = (
-            f"no dates: {named}; pages show such a time by its number, charts and CSV files leave"
+        text = _(
+            "no dates: {rows}; pages show such a time by its number, charts and CSV files leave"
             " it out: set the right received_at"
         )
-        return [Finding("WARN", "times", text, details)]
+        return [Finding("WARN", "times", text.format(rows=named), details)]
 
 
 @contextmanager
@@ -225,7 +235,8 @@ def _checked(
     try:
         return check(connection)
     except UNREADABLE as error:
-        return [Finding("FAIL", name, f"cannot be read: {reason_of(error)}")]
+        text = _("cannot be read: {reason}").format(reason=reason_of(error))
+        return [Finding("FAIL", name, text)]
 
 
 def _positions(connection: Connection) -> dict[str, int]:

@@ -7,6 +7,7 @@ somebody made, keep the mode that they have. CSV files are meant to be read by o
 import shlex
 import stat
 from collections.abc import Iterator
+from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.config.settings import PREFIX, Settings
@@ -23,19 +24,24 @@ NAME = "modes"
 def check_modes(settings: Settings) -> Finding:
     """Whether database, leftovers, log and backups are private, where reading needs a token."""
     if not settings.read_tokens_file:
-        return Finding("ok", NAME, "reading needs no token", {"files": []})
+        return Finding("ok", NAME, _("reading needs no token"), {"files": []})
     try:
         files = [path for path in sorted(_kept(settings)) if _read_by_everybody(path)]
     except OSError as error:
-        return Finding("WARN", NAME, f"cannot look at the files: {error}", {"files": []})
+        text = _("cannot look at the files: {reason}").format(reason=error)
+        return Finding("WARN", NAME, text, {"files": []})
     if not files:
-        return Finding("ok", NAME, "nobody reads past the tokens", {"files": []})
+        return Finding("ok", NAME, _("nobody reads past the tokens"), {"files": []})
     names = [str(path) for path in files]
-    text = (
-        f"{PREFIX}READ_TOKENS_FILE is set, and everybody on this machine may read"
-        f" {amount(len(files), 'file')}; run: chmod o= {shlex.join(names)}"
+    text = _(
+        "{setting} is set, and everybody on this machine may read {files}; run: chmod o= {names}"
     )
-    return Finding("WARN", NAME, text, {"files": names})
+    shown = text.format(
+        setting=f"{PREFIX}READ_TOKENS_FILE",
+        files=amount(len(files), "file"),
+        names=shlex.join(names),
+    )
+    return Finding("WARN", NAME, shown, {"files": names})
 
 
 def _kept(settings: Settings) -> Iterator[Path]:

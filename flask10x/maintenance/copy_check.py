@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from sqlalchemy import Connection, func, inspect, select
@@ -37,7 +38,8 @@ def verify(path: Path, bar: Bar = unseen) -> Contents:
         with open_read_only(path, immutable=True).connect() as connection:
             return _contents(connection, path, bar)
     except DBAPIError as error:
-        raise CopyError(f"{path} cannot be read: {reason_of(error)}") from None
+        text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
+        raise CopyError(text) from None
 
 
 def check_complete(path: Path) -> None:
@@ -45,31 +47,36 @@ def check_complete(path: Path) -> None:
     for suffix in (WAL, JOURNAL):
         rest = beside(path, suffix)
         if disk.size(rest):
-            raise CopyError(
-                f"{path} is not complete without {rest.name} beside it; make it one file first:"
-                f" sqlite3 {shlex.quote(str(path))} 'PRAGMA journal_mode=DELETE'"
+            text = _(
+                "{path} is not complete without {name} beside it; make it one file first:"
+                " sqlite3 {quoted} 'PRAGMA journal_mode=DELETE'"
             )
+            quoted = shlex.quote(str(path))
+            raise CopyError(text.format(path=path, name=rest.name, quoted=quoted))
 
 
 def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
     found = _damages(connection, bar)
     if found:
-        raise CopyError(f"{path} is damaged: {'; '.join(found[:SHOWN_DAMAGES])}")
+        text = _("{path} is damaged: {damages}")
+        raise CopyError(text.format(path=path, damages="; ".join(found[:SHOWN_DAMAGES])))
     tables = inspect(connection).get_table_names()
     if not {"alembic_version", readings.name} <= set(tables):
-        raise CopyError(f"{path} is no database of Flask10X's: it has no table of readings")
+        text = _("{path} is no database of Flask10X's: it has no table of readings")
+        raise CopyError(text.format(path=path))
     revision = schema.current(connection)
     if revision not in schema.known():
-        raise CopyError(
-            f"{path} has the schema {revision}, which this version of Flask10X does not know;"
-            f" the newest it knows is {schema.known()[-1]}"
+        text = _(
+            "{path} has the schema {schema}, which this version of Flask10X does not know;"
+            " the newest it knows is {newest}"
         )
+        raise CopyError(text.format(path=path, schema=revision, newest=schema.known()[-1]))
     rows = connection.execute(select(func.count()).select_from(readings)).scalar_one()
     return Contents(rows, last_id(connection), revision)
 
 
 def _damages(connection: Connection, bar: Bar) -> list[str]:
-    with bar("check", _steps(connection)) as advance:
+    with bar(_("check"), _steps(connection)) as advance:
         return damages(connection, full=True, advance=advance)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import tzinfo
+from gettext import gettext as _
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -62,19 +63,22 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
             _sweep(path)
             return _replace(settings, source.absolute(), path, bar)
     except LockTimeout as error:
-        raise RestoreError(f"the database is in use: {error}") from error
+        text = _("the database is in use: {reason}").format(reason=error)
+        raise RestoreError(text) from error
     except OSError as error:
-        raise RestoreError(f"cannot restore {source} to {path}: {error}") from error
+        text = _("cannot restore {file} to {database}: {reason}")
+        raise RestoreError(text.format(file=source, database=path, reason=error)) from error
 
 
 @contextmanager
 def _nobody_else(settings: Settings, path: Path) -> Iterator[None]:
     """Hold the locks of everybody who writes."""
     if service := running(settings):
-        raise RestoreError(
-            f"the service (process {service.pid or 'unknown'}) uses {path};"
+        text = _(
+            "the service (process {pid}) uses {path};"
             " stop it first: sudo systemctl stop flask10x, or Ctrl+C where it was started by hand"
         )
+        raise RestoreError(text.format(pid=service.pid or _("unknown"), path=path))
     with ExitStack() as stack:
         for name in ("service", "export", "commit"):
             lock = FileLock(lock_path(path, name))
@@ -102,7 +106,7 @@ def _is_second_name(other: Path, path: Path) -> bool:
 
 def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored:
     if path.exists() and source.samefile(path):
-        raise RestoreError(f"{source} is the database itself")
+        raise RestoreError(_("{path} is the database itself").format(path=source))
     _check_room(source, path.parent)
     unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
     try:
@@ -121,16 +125,22 @@ def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored
 def _check_room(source: Path, folder: Path) -> None:
     needed, free = source.stat().st_size + disk.SPARE_BYTES, disk.free_bytes(folder)
     if free < needed:
-        raise RestoreError(
-            f"not enough space in {folder}: {megabytes(needed)} needed (the copy and a spare"
-            f" of {megabytes(disk.SPARE_BYTES)}), {megabytes(free)} free"
+        text = _(
+            "not enough space in {folder}: {needed} needed (the copy and a spare of {spare}),"
+            " {free} free"
+        ).format(
+            folder=folder,
+            needed=megabytes(needed),
+            spare=megabytes(disk.SPARE_BYTES),
+            free=megabytes(free),
         )
+        raise RestoreError(text)
 
 
 def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> copy_check.Contents:
     """Bring the copy into the database's folder and check it there; what it holds."""
     copy_check.check_complete(source)
-    with bar("copy", disk.size(source)) as advance:
+    with bar(_("copy"), disk.size(source)) as advance:
         disk.copy(source, unfinished, advance)
     _adopt(unfinished, path)
     disk.sync(unfinished)
@@ -159,9 +169,8 @@ def _close_up(path: Path) -> None:
         make_single_file(path)
     except sqlite3.Error as error:
         if is_busy(error):
-            raise RestoreError(
-                f"another program has {path} open, a sqlite3 shell perhaps; end it first"
-            ) from error
+            text = _("another program has {path} open, a sqlite3 shell perhaps; end it first")
+            raise RestoreError(text.format(path=path)) from error
         # Damaged, which may be why it is to be replaced: its files are kept as they are.
 
 

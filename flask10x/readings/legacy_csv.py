@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from gettext import gettext as _
 from itertools import repeat
 from typing import Any
 
@@ -50,16 +51,19 @@ class Layout:
         """Raises ImportRefused when the header is not one of the station's."""
         known = self.station.csv_header
         if not any(self.header):
-            raise ImportRefused("its first line is empty, it should be the header")
+            raise ImportRefused(_("its first line is empty, it should be the header"))
         if unknown := [name for name in self.header if name not in known]:
-            raise ImportRefused(
-                f"its header has {_shown(unknown)}, which {self.station.endpoint}"
-                f" does not know; the columns are {','.join(known)}"
+            text = _(
+                "its header has {names}, which {station} does not know; the columns are {known}"
             )
+            names, station = _shown(unknown), self.station.endpoint
+            raise ImportRefused(text.format(names=names, station=station, known=",".join(known)))
         if len(set(self.header)) < len(self.header):
-            raise ImportRefused(f"its header has a column twice: {','.join(self.header)}")
+            text = _("its header has a column twice: {header}")
+            raise ImportRefused(text.format(header=",".join(self.header)))
         if TIME_HEADER not in self.header or len(self.header) == 1:
-            raise ImportRefused(f"its header needs {TIME_HEADER} and at least one measurement")
+            text = _("its header needs {column} and at least one measurement")
+            raise ImportRefused(text.format(column=TIME_HEADER))
         object.__setattr__(self, "time_place", self.header.index(TIME_HEADER))
         object.__setattr__(self, "contract", self.header == known)
 
@@ -77,7 +81,8 @@ def header_of(line: bytes) -> tuple[str, ...]:
     try:
         return tuple(_cells(line.decode("utf-8-sig")))
     except ValueError:
-        raise ImportRefused(f"its first line is no header: {line[:60]!r}") from None
+        text = _("its first line is no header: {line}").format(line=repr(line[:60]))
+        raise ImportRefused(text) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +194,11 @@ class LegacyReader:
         if TIME_HEADER in cells:
             if tuple(cells) == layout.header:
                 return None
-            raise ImportRefused(
-                f"line {self._line} is another header, {line.strip()!r}: put what follows it into"
-                " a file of its own"
+            text = _(
+                "line {number} is another header, {line}: put what follows it into a file of its"
+                " own"
             )
+            raise ImportRefused(text.format(number=self._line, line=repr(line.strip())))
         values = _values(layout, cells)
         return (layout.station.endpoint, self._times(_time_cell(layout, cells)), *values)
 

@@ -131,7 +131,7 @@ def _migrate() -> tuple[int, str]:
     child = os.fork()
     if not child:
         os.dup2(writing, sys.stderr.fileno())
-        _leave_with(lambda: command_line(["migrate"]))
+        _leave_with(lambda: command_line(["migrate"], english=True))
     os.close(writing)
     with open(reading, encoding="utf-8", errors="replace") as pipe:
         messages = pipe.read()

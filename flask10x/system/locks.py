@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import LockTimeout
@@ -59,7 +60,9 @@ class FileLock:
         wait_sec = FIRST_WAIT_SEC
         while not self.try_acquire():
             if time.monotonic() >= deadline:
-                raise LockTimeout(f"{self.path.name} was held elsewhere for {timeout_sec:g} s")
+                text = _("{file} was held elsewhere for {seconds} s")
+                seconds = f"{timeout_sec:g}"
+                raise LockTimeout(text.format(file=self.path.name, seconds=seconds))
             time.sleep(wait_sec)
             wait_sec = min(wait_sec * 2, LONGEST_WAIT_SEC)
 

@@ -29,4 +29,4 @@ def some(numbers: Sequence[int]) -> str:
     """The first few of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
     shown = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))
     more = len(numbers) - SHOWN_NUMBERS
-    return f"{shown} and {more} more" if more > 0 else shown
+    return _("{numbers} and {n} more").format(numbers=shown, n=more) if more > 0 else shown

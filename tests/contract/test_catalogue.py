@@ -78,3 +78,37 @@ def test_a_message_is_a_plain_text(path: Path) -> None:
 
 def _name(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+# What a user of the command line gets to read -> which argument of the call it is.
+READ = {
+    **dict.fromkeys(
+        (
+            *("SettingsError", "SchemaError", "ExportError", "CopyError", "BackupError"),
+            *("BackupRunning", "RestoreError", "ImportRefused", "ServiceError", "LockTimeout"),
+            *("ClickException", "UsageError", "BadParameter", "Difference", "echo", "bar"),
+        ),
+        0,
+    ),
+    "FileOutcome": 1,
+    "Finding": 2,
+}
+# The service speaks English.
+OF_COMMANDS = [p for p in MODULES if p.relative_to(PACKAGE).parts[0] not in ("server", "web")]
+
+
+@pytest.mark.parametrize("path", OF_COMMANDS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_users_of_the_command_line_read_is_a_message(path: Path) -> None:
+    """No sentence is written where it is raised or shown, past the catalogue."""
+    bare = []
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call):
+            continue
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else _name(call)
+        if name in READ and len(call.args) > READ[name]:
+            shown = call.args[READ[name]]
+            texts = [shown] if isinstance(shown, ast.Constant) else []
+            texts = [t for t in getattr(shown, "values", texts) if isinstance(t, ast.Constant)]
+            words = "".join(str(text.value) for text in texts).replace("flask10x", "")
+            bare += [(call.lineno, words)] if any(map(str.isalpha, words)) else []
+    assert bare == []
