@@ -8,14 +8,17 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.commands.database import has_table, opened_alone
+from flask10x.commands.database import has_table, opened, opened_alone
 from flask10x.commands.options import progress
+from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.tables import imports
+from flask10x.database.tables import rollups as rollups_table
 from flask10x.errors import Flask10xError, SchemaError
+from flask10x.history import rollups
 from flask10x.importing.importer import ImportOutcome, import_file
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.system.disk import size
@@ -40,8 +43,9 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     """Store the rows of old CSV FILES that the database does not have yet.
 
     It can be run again at any time, also on a file that has grown. Rows that can't be read go to
-    FILE.rejected.csv. Exit status: 0 when all rows are stored, 4 when rows were rejected, 1 when
-    a file can't be imported, 3 when an export or another import runs.
+    FILE.rejected.csv. At last the charts are brought up to date. Exit status: 0 when all rows are
+    stored, 4 when rows were rejected, 1 when a file can't be imported, 3 when an export or another
+    import runs.
     """
     config = settings.load()
     # The lock of the export: it must not append to a file that is being read.
@@ -51,6 +55,9 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
             older = _("the database {database} is an older one; run: flask10x migrate")
             raise SchemaError(older.format(database=database.path))
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
+    if set(statuses) != {FAILED_STATUS}:
+        # An export may go on meanwhile.
+        _catch_up(config)
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
 
 
@@ -76,6 +83,32 @@ def _import(
         reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
         return _failed(file, reason)
     return _say(outcome)
+
+
+def _catch_up(config: Settings) -> None:
+    """Bring the roll-ups of the charts to the end of the log; what keeps them is said."""
+    try:
+        with opened(config) as database:
+            if not has_table(database, rollups_table):
+                return
+            with database.reader.begin() as connection:
+                behind = rollups.behind(connection)
+            if behind:
+                follow_under_bar(rollups.catch_up(database), behind)
+    except KeyboardInterrupt:
+        _say_later(_("interrupted"))
+    except DBAPIError as error:
+        _say_later(reason_of(error))
+    except (Flask10xError, OSError) as error:
+        _say_later(str(error))
+
+
+def _say_later(reason: str) -> None:
+    text = _(
+        "the rows are stored, but the charts of long ranges are not ready: {reason};"
+        " the service goes on with them"
+    )
+    click.echo(f"flask10x: {text.format(reason=reason)}", err=True)
 
 
 def _failed(file: Path, reason: str) -> int:

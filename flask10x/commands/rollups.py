@@ -1,6 +1,7 @@
 """`flask10x rollups`: how far they are, are they right, all of them anew."""
 
 import sys
+from collections.abc import Iterator
 from gettext import gettext as _
 
 import click
@@ -46,16 +47,22 @@ def command(**actions: bool) -> None:
 
 def _show(database: Database) -> None:
     with database.reader.begin() as connection:
-        at, behind = rollups.position(connection), rollups.behind(connection)
+        at = rollups.progress(connection)
     text = _("rolled up to reading {id}, {n} behind")
-    click.echo(text.format(id=at, n=behind))
+    click.echo(text.format(id=at.done, n=at.behind))
 
 
 def _rebuild(database: Database) -> None:
     with database.reader.begin() as connection:
-        length = waiting = last_id(connection)
+        length = last_id(connection)
+    follow_under_bar(rollup_check.rebuild(database), length)
+
+
+def follow_under_bar(pieces: Iterator[int], length: int) -> None:
+    """Take all pieces; each says how many readings of the length are left."""
+    waiting = length
     with progress(_("rollups"), length) as advance:
-        for left in rollup_check.rebuild(database):
+        for left in pieces:
             # New readings may come faster than these are taken.
             advance(max(0, waiting - left))
             waiting = min(waiting, left)

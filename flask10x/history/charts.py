@@ -20,6 +20,7 @@ from flask10x.database.tables import readings
 from flask10x.history import pages, rollups
 from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, width_ms
 from flask10x.history.query import Bound, Query
+from flask10x.history.rollups import RollupProgress
 from flask10x.history.statements import (
     Branch,
     FilterShape,
@@ -102,13 +103,28 @@ def chart(connection: Connection, query: Query) -> Chart:
     return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)
 
 
+def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | None:
+    """How far the roll-ups are when the chart is to be made of them, but they are far behind.
+
+    Else None: the chart takes no longer now than later.
+    """
+    window = _window(connection, query)
+    if window is None or not _is_of_hours(query, window):
+        return None
+    at = rollups.progress(connection)
+    return at if at.behind > MOST_ROWS_BEHIND else None
+
+
 def _rolled_up(connection: Connection, query: Query, window: Window) -> int | None:
     """Up to which id the roll-ups can stand for the readings; None when they can't be used."""
-    if window.bucket_ms % HOUR_MS or query.filters or query.incomplete:
+    if not _is_of_hours(query, window):
         return None
-    if rollups.behind(connection) > MOST_ROWS_BEHIND:
-        return None
-    return rollups.position(connection)
+    at = rollups.progress(connection)
+    return None if at.behind > MOST_ROWS_BEHIND else at.done
+
+
+def _is_of_hours(query: Query, window: Window) -> bool:
+    return not (window.bucket_ms % HOUR_MS or query.filters or query.incomplete)
 
 
 def _window(connection: Connection, query: Query) -> Window | None:

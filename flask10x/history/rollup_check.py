@@ -62,10 +62,7 @@ def rebuild(database: Database) -> Iterator[int]:
     LockTimeout or sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
     database.commit_change(rollups.forget)
-    left = 1
-    while left:
-        left = rollups.follow(database, Database.commit_change)
-        yield left
+    yield from rollups.catch_up(database)
 
 
 def _look(connection: Connection, hours: list[Hour], last: int) -> Looked:

@@ -5,7 +5,9 @@ fall into afresh, from all of its readings up to there. So a late or imported re
 case, and doing it twice does no harm. The new sums and the new position are one transaction.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,12 +19,16 @@ from flask10x.database.expressions import floor_div, sums_of
 from flask10x.database.tables import followers, readings, rollups
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
 from flask10x.readings.times import HOUR_MS
+from flask10x.system.locks import LONGEST_WAIT_SEC
 
 NAME = "rollups"
 # One piece of the log: a few tenths of a second to compute, beside the writers ...
 PIECE_ROWS = 20_000
 # ... and some milliseconds to store, while they wait; an old file can hold an hour in each row.
 PIECE_HOURS = 500
+# Between two pieces the commit lock stays free for longer than who waits for it sleeps at most, so
+# the writer of a service gets its turn.
+PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
 
 Hour = tuple[str, int]
 """A station's endpoint and an hour of UTC since 1970."""
@@ -30,6 +36,19 @@ Sums = dict[str, Any]
 """A row of the table `rollups`."""
 Change = Callable[[Connection], None]
 Save = Callable[[Database, Change], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RollupProgress:
+    """How far the roll-ups are: up to the id `done`, of the `of` that there are."""
+
+    done: int
+    of: int
+
+    @property
+    def behind(self) -> int:
+        """How many ids the follower has before it."""
+        return self.of - self.done
 
 
 def save_at_once(database: Database, change: Change) -> None:
@@ -46,7 +65,12 @@ def position(connection: Connection) -> int:
 
 def behind(connection: Connection) -> int:
     """How many ids the follower has before it."""
-    return last_id(connection) - position(connection)
+    return progress(connection).behind
+
+
+def progress(connection: Connection) -> RollupProgress:
+    """How far the follower has come; two look-ups."""
+    return RollupProgress(position(connection), last_id(connection))
 
 
 def follow(database: Database, save: Save = save_at_once) -> int:
@@ -70,6 +94,20 @@ def follow(database: Database, save: Save = save_at_once) -> int:
 
     save(database, change)
     return end - last
+
+
+def catch_up(database: Database) -> Iterator[int]:
+    """Take the log to its end, piece by piece; each time how many ids are left.
+
+    A service may follow beside it, and store readings between the pieces. Raises LockTimeout or
+    sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
+    """
+    while True:
+        left = follow(database, Database.commit_change)
+        yield left
+        if not left:
+            return
+        time.sleep(PAUSE_SEC)
 
 
 def ends_of(hour: int) -> tuple[int, int]:

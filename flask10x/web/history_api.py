@@ -13,13 +13,14 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from sqlalchemy import Connection
 
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import last_id
+from flask10x.database.engine import QueryTooLong, last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
+from flask10x.history.rollups import RollupProgress
 from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
 from flask10x.system.logs import Pace
@@ -75,10 +76,19 @@ def as_json_file() -> Response:
 
 @blueprint.get("/history/series")
 def as_series() -> Response:
-    """The readings as lines of a chart (docs/en/reference/http-api.md)."""
-    store, query = context.store(), _query(SERIES)
-    with store.database.query() as connection:
-        chart = charts.chart(connection, query)
+    """The readings as lines of a chart (docs/en/reference/http-api.md).
+
+    503 when it takes too long only because the roll-ups are behind; the query is not at fault.
+    """
+    store, query, behind = context.store(), _query(SERIES), None
+    try:
+        with store.database.query() as connection:
+            behind = charts.waits_for_rollups(connection, query)
+            chart = charts.chart(connection, query)
+    except QueryTooLong:
+        if behind is None:
+            raise
+        return _being_prepared(behind)
     body = formats.json_text(formats.chart_object(chart, store.settings.zone))
     return Response(body + "\n", mimetype="application/json")
 
@@ -114,6 +124,16 @@ def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
     next(body)
     answer = Response(body, content_type=content_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _being_prepared(progress: RollupProgress) -> Response:
+    answer = jsonify(
+        error="the charts are being prepared",
+        rollups_behind={"done": progress.done, "of": progress.of},
+    )
+    answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
     return answer
 
 

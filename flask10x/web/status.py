@@ -9,7 +9,7 @@ from flask10x.database import counters
 from flask10x.database.engine import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import LockTimeout
-from flask10x.history import pages
+from flask10x.history import pages, rollups
 from flask10x.readings.stations import STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import batch, rejected
@@ -109,10 +109,11 @@ def _oldest_sec(store: Store) -> float | None:
 
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
-    """What `metrics` has no key for: refused readings, warnings of each field, failing duties."""
+    """What `metrics` has no key for: refused readings, warnings, failing duties, roll-ups."""
     store = context.store()
     try:
         with store.database.reader.begin() as connection:
+            rolled_up = rollups.progress(connection)
             answer = {
                 "ack": store.settings.ack,
                 "failing_seconds": duties.failing_sec(store.gauges),
@@ -121,6 +122,7 @@ def details() -> tuple[Response, int]:
                     "evicted_total": counters.value_of(connection, rejected.EVICTED),
                     "dropped_total": counters.value_of(connection, rejected.DROPPED),
                 },
+                "rollups": {"done": rolled_up.done, "of": rolled_up.of},
                 "warnings": _warnings(counters.values_like(connection, batch.WARNINGS)),
             }
     except DBAPIError as error:

@@ -13,13 +13,18 @@ from tests.support.shared_data import measured_csv
 CHARTS = PROJECT / "flask10x" / "web" / "static" / "vendor" / "uPlot.iife.min.js"
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service with ten measured days of four stations."""
+def needs_browser() -> None:
+    """Skip the test where there is no browser, or nothing to draw with."""
     if not (CHROMIUM and CHROMEDRIVER):
         pytest.skip("there is no browser: apt install chromium chromium-driver")
     if not CHARTS.is_file():
         pytest.skip("there are no charts: make static")
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service with ten measured days of four stations."""
+    needs_browser()
     measured_csv()
     with make_services(tmp_path_factory.mktemp("house")) as make:
         service = make(commit_interval_sec=0)

@@ -9,16 +9,22 @@ import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from flask10x.commands.main import group
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.errors import LockTimeout
+from flask10x.history import rollups
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
 from tests.support.old_files import NAME, write
 from tests.support.rows import execute, select
 from tests.support.shared_data import measured_csv
+from tests.support.terminal import on_terminal
 
 ROW = "2025-08-24 10:46:40,1.0,2.0"
 
@@ -42,6 +48,11 @@ def run_command(settings: Settings, *given: str | Path) -> subprocess.CompletedP
     )
 
 
+def behind(database: Database) -> int:
+    with database.reader.begin() as connection:
+        return rollups.behind(connection)
+
+
 def count(database: Database) -> int:
     (number,) = select(database.path, "SELECT count(*) FROM readings")[0]
     return int(number)
@@ -60,6 +71,74 @@ def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: 
         "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
     )
     assert count(database) == 20_002
+
+
+def test_the_charts_have_the_rows(settings: Settings, database: Database) -> None:
+    assert run_command(settings, measured_csv()).returncode == 0
+    assert behind(database) == 0
+    shown = on_terminal(settings, "import", str(measured_csv()))
+    # There is nothing to do.
+    assert list(shown.bars) == ["BedRoomEnv.csv"]
+    execute(database.path, "DELETE FROM followers")
+    shown = on_terminal(settings, "import", str(measured_csv()))
+    assert list(shown.bars) == ["BedRoomEnv.csv", "rollups"]
+    assert [percentages[-1] for percentages in shown.bars.values()] == [100, 100]
+    assert behind(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (LockTimeout("the lock was held elsewhere"), "the lock was held elsewhere"),
+    ],
+)
+def test_charts_that_are_not_ready_are_said(
+    settings: Settings,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    reason: str,
+) -> None:
+    path = write(
+        tmp_path / NAME, *(f"2025-08-24 10:46:{second},1.0,2.0" for second in range(10, 60))
+    )
+    monkeypatch.setattr(rollups, "PIECE_ROWS", 20)
+    pieces = iter([rollups.follow])
+
+    def follow(*given: Any) -> int:
+        for piece in pieces:
+            return piece(*given)
+        raise error
+
+    monkeypatch.setattr(rollups, "follow", follow)
+    done = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
+    assert done.exit_code == 0
+    assert done.stdout == "PicodataX.csv: 50 rows read, 50 stored, 0 present, 0 rejected\n"
+    assert done.stderr == (
+        "flask10x: the rows are stored, but the charts of long ranges are not ready:"
+        f" {reason}; the service goes on with them\n"
+    )
+    assert behind(database) == 30
+
+
+def test_an_export_need_not_wait_for_the_charts(
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = []
+    follow = rollups.follow
+
+    def look(*given: Any) -> int:
+        lock = FileLock(lock_path(database.path, "export"))
+        free.append(lock.try_acquire())
+        lock.close()
+        return follow(*given)
+
+    monkeypatch.setattr(rollups, "follow", look)
+    path = write(tmp_path / NAME, ROW)
+    CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
+    assert free == [True]
 
 
 def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -> None:

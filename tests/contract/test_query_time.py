@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.database import engine
 from flask10x.database.engine import Database, QueryTooLong
-from flask10x.history import pages, rollups, search
+from flask10x.history import charts, pages, rollups, search
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
@@ -129,6 +129,48 @@ def test_an_ordinary_page_is_none_of_this(
 ) -> None:
     monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100_000)
     assert len(client.get("/history/json?limit=300").get_json()) == 300
+
+
+# --- Charts while the roll-ups are behind ------------------------------------------------------
+
+LONG = "from=2025-07-01&to=2025-08-30"
+
+
+def test_a_chart_that_waits_for_the_rollups_blames_no_query(
+    client: FlaskClient, database: Database, slow: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As after a large import.
+    monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", 100)
+    monkeypatch.setattr(rollups, "PIECE_ROWS", 100)
+    for done in (0, 100, 200):
+        answer = client.get(f"/history/series?{LONG}")
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "5"
+        assert answer.get_json() == {
+            "error": "the charts are being prepared",
+            "rollups_behind": {"done": done, "of": 400},
+        }
+        found = client.get("/metrics/details").get_json()
+        assert found["rollups"] == {"done": done, "of": 400}
+        rollups.follow(database)
+    assert list(rollups.catch_up(database)) == [0]
+    monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100_000)
+    answer = client.get(f"/history/series?{LONG}")
+    assert (answer.status_code, answer.get_json()["source"]) == (200, "rollups")
+
+
+@pytest.mark.parametrize(
+    "query", [f"{LONG}&pressure__gt=1", f"{LONG}&incomplete=1", "from=2025-08-24"]
+)
+def test_a_chart_that_roll_ups_would_not_help_is_a_400(
+    client: FlaskClient, slow: Clock, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", 100)
+    answer = client.get(f"/history/series?{query}")
+    assert (answer.status_code, answer.get_json()) == (
+        400,
+        {"error": "invalid query", "details": {"query": REASON}},
+    )
 
 
 # --- A search that ends early ----------------------------------------------------------------

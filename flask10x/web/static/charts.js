@@ -16,6 +16,9 @@ const TWO_COLUMNS_PX = 1100;
 // A range that a reader can still drag across.
 const LEAST_SPAN_MS = 10_000;
 const REFRESH_MS = 60_000;
+// How long to wait before asking again for charts that are being prepared: at first, and at most.
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 30_000;
 
 let plots = [];
 let shown = null;
@@ -24,12 +27,21 @@ let jumped = false;
 let lookedAt = -Infinity;
 // How far the server's clock is ahead of the browser's.
 let aheadMs = 0;
+// While charts are being prepared: the next question, and the pause before the one after it.
+let nextDraw = null;
+let pauseMs = FIRST_PAUSE_MS;
 
 export function start() {
   if (!globalThis.uPlot || !document.getElementById("plots")) return;
   document.querySelector(".charts-head").hidden = false;
   draw();
-  onChange((names) => names.includes("filter") && draw());
+  onChange((names) => {
+    if (!names.includes("filter")) return;
+    pauseMs = FIRST_PAUSE_MS;
+    draw();
+  });
+  // Nobody asks while the page is hidden; who comes back need not wait.
+  document.addEventListener("visibilitychange", () => nextDraw && !document.hidden && draw());
   document.addEventListener("click", press);
   for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
@@ -52,18 +64,37 @@ function look(event) {
 async function draw() {
   const number = ++asked;
   const box = document.getElementById("plots");
+  const preparing = nextDraw !== null;
+  clearTimeout(nextDraw);
+  nextDraw = null;
   box.ariaBusy = "true";
   try {
     const answer = await fetch(address(box));
-    if (!answer.ok) throw new Error(`${answer.status}`);
     const values = await answer.json();
+    if (number !== asked) return;
+    if (values.rollups_behind) return prepare(values.rollups_behind);
+    if (!answer.ok) throw new Error(`${answer.status}`);
     aheadMs = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
-    if (number === asked) redraw(values);
+    pauseMs = FIRST_PAUSE_MS;
+    redraw(values);
   } catch {
-    if (number === asked) say(t("plot.failed"));
+    if (number !== asked) return;
+    say(t("plot.failed"));
+    if (preparing) askLater();
   } finally {
     if (number === asked) box.ariaBusy = "false";
   }
+}
+
+/** The server is still preparing what it draws from: say how far it is, and ask again. */
+function prepare({ done, of }) {
+  say(t("plot.preparing", { percent: Math.floor((100 * done) / of) }));
+  askLater();
+}
+
+function askLater() {
+  nextDraw = setTimeout(() => document.hidden || draw(), pauseMs);
+  pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5);
 }
 
 function address(box) {

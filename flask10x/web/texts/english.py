@@ -111,6 +111,7 @@ TEXTS: dict[str, str] = {
     "chart.zoom_in": "Zoom in",
     "chart.zoom_out": "Zoom out",
     "plot.none": "No values to draw in this range.",
+    "plot.preparing": "The charts are being prepared: {percent} %. They will appear here.",
     "plot.failed": "The values could not be fetched. The table below has them.",
     "chart.no_script": "The charts need JavaScript; the table below has the same readings.",
     "chart.not_made": "The charts are not installed: make static fetches them (needs npm). Everything else works.",

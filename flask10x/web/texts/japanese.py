@@ -111,6 +111,7 @@ TEXTS: dict[str, str] = {
     "chart.zoom_in": "拡大",
     "chart.zoom_out": "縮小",
     "plot.none": "この期間に描ける値がありません。",
+    "plot.preparing": "グラフを準備しています: {percent} %。できあがるとここに表示します。",
     "plot.failed": "グラフの値を取得できませんでした。値は下の表にあります。",
     "chart.no_script": "グラフにはJavaScriptが必要です。同じ測定値は下の表にあります。",
     "chart.not_made": "グラフはまだ組み込まれていません。make static を実行してください（npm が必要です）。ほかの機能はそのまま使えます。",
