@@ -74,7 +74,7 @@ types: $(VENV)/.develop
 
 # On a database of its own, made and thrown away.
 migrations: $(VENV)/.develop ## do the migrations make the tables that the code expects?
-	folder=$$(mktemp -d) && export FLASK10X_DATA_DIR=$$folder \
+	folder=$$(mktemp -d) && export FLASK10X_DATA_DIR=$$folder/data XDG_STATE_HOME=$$folder/state \
 	&& $(BIN)/flask10x migrate && $(BIN)/alembic check; status=$$?; rm -rf "$$folder"; exit $$status
 
 wheel: $(VENV)/.develop ## build the wheel into dist/

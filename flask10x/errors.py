@@ -43,6 +43,11 @@ class DatabaseUnreadable(Flask10xError):
     """Pages of the database can't be read now, so nobody knows whether it is sound."""
 
 
+class DatabaseMissing(Flask10xError):
+    """There was a database and there is none now, so nobody makes a new one; the text says what
+    helps."""
+
+
 class LockTimeout(Flask10xError):
     """Another process held the commit lock for longer than the busy timeout."""
 

@@ -37,6 +37,14 @@ os.environ[environment_file.VARIABLE] = ""
 MakeSettings = Callable[..., Settings]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def markers_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, nor any process of one, leaves a marker of its database in this user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATE_DIRECTORY", str(tmp_path_factory.mktemp("markers")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     """A test that leaves a writer or monitor thread behind fails."""

@@ -7,25 +7,43 @@ import click
 
 from flask10x.commands import translated
 from flask10x.config import settings
-from flask10x.database import schema
+from flask10x.config.settings import Settings
+from flask10x.database import missing, schema
 from flask10x.database.engine import database_path
 from flask10x.database.owner import DAMAGED_STATUS, naming_the_setting
 from flask10x.errors import DatabaseDamaged
 
 
 @translated.command()
-def command() -> None:
+@translated.option("--new", is_flag=True, help="Make a new one where there was one before.")
+def command(new: bool) -> None:
     """Make the database, or bring it to this program's version; `serve` does it by itself.
 
-    Exit status: 4 when the database is damaged.
+    Where there was a database and is none now, its disk may not be mounted: then only --new makes
+    one. A database that is there is never replaced. Exit status: 4 when the database is damaged.
     """
     config = settings.load()
+    migrate(config, new=new)
+    text = _("{database} is at version {version}")
+    click.echo(text.format(database=database_path(config), version=schema.known()[-1]))
+
+
+def migrate(config: Settings, *, new: bool = False) -> None:
+    """Migrate, and renew the markers by which a missing database is noticed.
+
+    Ends the process with DAMAGED_STATUS when the database is damaged; raises Flask10xError.
+    """
     try:
         with naming_the_setting(config):
-            schema.upgrade(config)
+            schema.upgrade(config, new=new)
     except DatabaseDamaged as error:
         text = _("the database is damaged: {reason}").format(reason=error)
         click.echo(f"flask10x: {text}", err=True)
         sys.exit(DAMAGED_STATUS)
-    text = _("{database} is at version {version}")
-    click.echo(text.format(database=database_path(config), version=schema.known()[-1]))
+    if not missing.remember(config):
+        text = _(
+            "nothing outside the data notes that there is a database, so a disk that is not mounted"
+            " would look like a first start: renew the unit, or set XDG_STATE_HOME to a folder on"
+            " another disk"
+        )
+        click.echo(f"flask10x: {text}", err=True)

@@ -198,7 +198,7 @@ def _setting(read: Callable[[str, Any], Any], default: Any) -> Any:
     return field(metadata={"read": read, "default": default})
 
 
-def _default_data_dir(_given: Mapping[str, Any]) -> Path:
+def default_data_dir(_given: Mapping[str, Any] | None = None) -> Path:
     """`instance/` in the checkout, or in the current folder when there is no checkout."""
     inside = (CHECKOUT / "pyproject.toml").is_file()
     return (CHECKOUT if inside else Path.cwd()) / "instance"
@@ -208,7 +208,7 @@ def _default_data_dir(_given: Mapping[str, Any]) -> Path:
 class Settings:
     """Every setting with its final value; the page `reference/settings.md` says what each does."""
 
-    data_dir: Path = _setting(folder, _default_data_dir)
+    data_dir: Path = _setting(folder, default_data_dir)
     database_url: str = _setting(
         database_url, lambda given: f"sqlite:///{given['data_dir'] / 'flask10x.sqlite3'}"
     )

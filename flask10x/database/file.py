@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import missing
 from flask10x.database.driver import Driver, connect, replace_undecodable
 from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS, database_path
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
@@ -33,7 +34,8 @@ PRIMARY_CODE = 0xFF
 
 
 def existing_database(settings: Settings) -> Path:
-    """Where the database is; raises SchemaError when there is none yet."""
+    """Where the database is; raises DatabaseMissing or SchemaError when there is none."""
+    missing.require(settings)
     path = database_path(settings)
     if not path.exists():
         text = _("there is no database {path}; start the service, or run: flask10x migrate")

@@ -12,10 +12,12 @@ from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
+from flask10x.database import missing
 from flask10x.database.engine import database_path
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.file import open_read_only
 from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
+from flask10x.system import disk
 
 # SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
 WRONG_SQL = "SQLITE_ERROR"
@@ -30,17 +32,23 @@ _ASSIGNED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:[\"'](\w+)[\"'
 _version = table("alembic_version", column("version_num"))
 
 
-def upgrade(settings: Settings) -> None:
+def upgrade(settings: Settings, *, new: bool = False) -> None:
     """Make the database if there is none, and run every migration that it has not seen.
+
+    Where there has been one before and is none now, only `new` makes another.
 
     A database that is at the version already is only read, so that a start does not fail when
     another program holds the write lock at that moment.
 
-    Raises DatabaseDamaged, or SchemaError when the database can't be read or written now (locked,
-    no space, I/O error) or when a newer program has made it. Raises what Alembic and SQLAlchemy
-    raise when a migration is wrong. Nothing is left half done.
+    Raises DatabaseMissing, DatabaseDamaged, or SchemaError when the database can't be read or
+    written now (locked, no space, I/O error) or when a newer program has made it. Raises what
+    Alembic and SQLAlchemy raise when a migration is wrong. Nothing is left half done.
     """
     path = database_path(settings)
+    if not new:
+        missing.require(settings)
+    elif missing.holds_nothing(path):
+        missing.set_aside_rest(path, disk.moment(settings.zone))
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in reversed(range(LOOKS)):
         try:

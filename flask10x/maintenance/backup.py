@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import missing
 from flask10x.database.engine import JOURNAL, WAL, beside, database_path
 from flask10x.database.error_codes import reason_of
 from flask10x.database.file import copy_into
@@ -65,6 +66,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
     """
     began_sec = time.monotonic()
     folder = folder.absolute()
+    missing.require(settings)
     try:
         _check_room(database_path(settings), folder)
         lock = FileLock(folder / LOCK_NAME)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flask10x.config import environment_file
 from flask10x.config.settings import Settings
+from flask10x.database import missing
 from flask10x.database.engine import (
     LONG_WAL_BYTES,
     WAL,
@@ -108,6 +109,8 @@ def _version(settings: Settings) -> Finding:
 
 
 def _service(settings: Settings) -> Finding:
+    if missing.reason(settings):
+        return _service_without_database(settings)
     try:
         service = running(settings)
     except OSError as error:
@@ -122,6 +125,18 @@ def _service(settings: Settings) -> Finding:
     if trouble:
         return Finding("FAIL", "service", f"{text}; {trouble}", {**details, "trouble": trouble})
     return Finding("ok", "service", _("{service}, stores readings").format(service=text), details)
+
+
+def _service_without_database(settings: Settings) -> Finding:
+    """It has locked nothing, for the lock would lie beside the database; so it is only asked."""
+    try:
+        answer = Running("", settings.bind, 0.0).ask("/readyz")
+    except ServiceError:
+        return Finding("WARN", "service", _("does not run"), {"running": False})
+    trouble = "; ".join(answer.get("reasons", [])) or str(answer)
+    text = _("answers at {address} and stores nothing: {reason}")
+    text = text.format(address=settings.bind, reason=trouble)
+    return Finding("FAIL", "service", text, {"running": True, "trouble": trouble})
 
 
 def _trouble(service: Running) -> str:

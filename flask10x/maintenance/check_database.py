@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Row, Table, column, func, inspect, or
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import missing, schema
 from flask10x.database.engine import JOURNAL, WAL, beside, last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
@@ -57,8 +57,10 @@ class DatabaseCheck:
         self._now_ms = now_ms()
 
     def look(self, path: Path) -> Iterator[Finding]:
-        if not path.exists():
-            yield Finding("FAIL", "database", _("there is none at {path}").format(path=path))
+        why = missing.reason(self._settings)
+        if why or not path.exists():
+            text = why or _("there is none at {path}").format(path=path)
+            yield Finding("FAIL", "database", text)
             return
         try:
             with _open(path) as connection:

@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import missing
 from flask10x.database.engine import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, last_id
 from flask10x.database.error_codes import is_busy
 from flask10x.database.file import make_single_file, open_read_only
@@ -61,7 +62,9 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
     try:
         with _nobody_else(settings, path):
             _sweep(path)
-            return _replace(settings, source.absolute(), path, bar)
+            done = _replace(settings, source.absolute(), path, bar)
+            missing.remember(settings)
+            return done
     except LockTimeout as error:
         text = _("the database is in use: {reason}").format(reason=error)
         raise RestoreError(text) from error

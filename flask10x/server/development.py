@@ -6,9 +6,10 @@ from types import FrameType
 
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
+from flask10x.commands.migrate import migrate
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import missing
 from flask10x.database.owner import hold_database
 from flask10x.errors import Flask10xError
 from flask10x.runtime.store import Store
@@ -28,9 +29,10 @@ def main() -> None:
     """Serve until Ctrl+C or SIGTERM; then store what was accepted."""
     try:
         config = settings.load()
+        missing.require(config)
         lock = hold_database(config)
         address.require_free(config)
-        schema.upgrade(config)
+        migrate(config)
     except Flask10xError as error:
         sys.exit(f"flask10x: {error}")
     signal.signal(signal.SIGTERM, _interrupt)

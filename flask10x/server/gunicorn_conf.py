@@ -1,7 +1,8 @@
 """Gunicorn's settings and hooks: `gunicorn -c python:flask10x.server.gunicorn_conf`.
 
 The master takes the service lock, migrates in a child process and then only forks: it never
-opens the database. Each worker opens its store after the fork.
+opens the database. Each worker opens its store after the fork. While the database is missing
+nothing is locked or made, and workers wait for it instead.
 """
 
 import gc
@@ -15,12 +16,16 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from flask import Flask
+from gunicorn.errors import HaltServer
 
-from flask10x.commands.main import main as command_line
+from flask10x.commands.migrate import migrate
+from flask10x.database import missing
+from flask10x.database.engine import database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
-from flask10x.errors import Flask10xError
+from flask10x.errors import Flask10xError, SchemaError
 from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import DRAIN_SEC, Store
+from flask10x.runtime.waiting import Waiting
 from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
 from flask10x.server.turns import lending_turns
@@ -35,6 +40,8 @@ _in_force = in_force.read()
 _settings = _in_force.settings
 _gauges = Gauges(len(STATIONS))
 _held: list[object] = []
+# Why there is no database; empty while there is one.
+_missing = ""
 _slot_number = 0
 
 bind = _settings.bind
@@ -64,7 +71,7 @@ sendfile = False
 
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, which reads no file of settings."""
-    app = create_app(_in_force.settings, _gauges, _slot_number, _in_force.keyring)
+    app = create_app(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing)
     app.wsgi_app = lending_turns(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
@@ -90,7 +97,7 @@ def _tell(level: int, line: str) -> None:
     The log is closed again at once: its thread and its lock would not survive the next fork.
     """
     try:
-        logs.configure(_in_force.settings)
+        logs.configure(_in_force.settings, make_folder=not _missing)
         log.log(level, "%s", line)
         logs.shutdown()
     except Exception:
@@ -101,27 +108,53 @@ def _tell(level: int, line: str) -> None:
 def on_starting(_server: Any) -> None:
     """In the master, once: refuse a second service and a port in use, then migrate.
 
-    With a damaged database the service starts and says so on its pages: an operator has to act, and
-    no restart by systemd would help.
+    With a damaged or missing database the service starts and says so on its pages: an operator has
+    to act, and no restart by systemd would help.
     """
+    global _missing  # noqa: PLW0603
     try:
-        lock = hold_database(_settings)
+        _missing = missing.reason(_settings)
+        # Even the lock's file would lie on the wrong disk.
+        if not _missing:
+            _held.append(hold_database(_settings))
         require_free(_settings)
+        if _missing:
+            _tell(logging.CRITICAL, f"The database is missing, nothing is stored: {_missing}")
+        else:
+            _prepare()
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
-    _held.append(lock)
+
+
+def _prepare() -> None:
+    """Migrate the database that the master has locked; raises SchemaError."""
+    is_first = missing.holds_nothing(database_path(_settings))
     status, messages = _migrate()
-    sys.stderr.write(messages)
     if status == DAMAGED_STATUS:
+        sys.stderr.write(messages)
         _gauges.damage = messages.rpartition(DAMAGED)[2].strip()
-    elif status != 0:
-        sys.stderr.write("flask10x: the database could not be migrated; not starting\n")
-        sys.exit(1)
+        return
+    if status != 0:
+        sys.stderr.write(messages)
+        raise SchemaError("the database could not be migrated; not starting")
+    if is_first:
+        _tell(logging.INFO, f"A new database was made: {database_path(_settings)}")
+    for line in messages.splitlines():
+        _tell(logging.WARNING, line.removeprefix("flask10x: "))
+
+
+def _take_when_there() -> None:
+    """Begin with the database that was missing, if it is there; raises Flask10xError."""
+    global _missing  # noqa: PLW0603
+    if _missing and not missing.reason(_settings):
+        _held.append(hold_database(_settings))
+        _prepare()
+        _missing = ""
 
 
 def _migrate() -> tuple[int, str]:
-    """The exit status and the messages of `flask10x migrate`.
+    """The exit status and the messages of `flask10x migrate` with the settings in force.
 
     In a process of its own, so that no handle of the database was ever open in this one; a fork,
     which has everything loaded already and starts in half the time of a new interpreter. It shares
@@ -131,12 +164,22 @@ def _migrate() -> tuple[int, str]:
     child = os.fork()
     if not child:
         os.dup2(writing, sys.stderr.fileno())
-        _leave_with(lambda: command_line(["migrate"], english=True))
+        _leave_with(_migrate_here)
     os.close(writing)
     with open(reading, encoding="utf-8", errors="replace") as pipe:
         messages = pipe.read()
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), messages
+
+
+def _migrate_here() -> None:
+    # What the log would get belongs to the master; nobody is to write it on stderr instead.
+    logging.getLogger("flask10x").addHandler(logging.NullHandler())
+    try:
+        migrate(_in_force.settings)
+    except Flask10xError as error:
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(1)
 
 
 def _leave_with(action: Callable[[], object]) -> NoReturn:
@@ -175,7 +218,14 @@ def _let_stops_in() -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """In the master: give the worker the first slot of the gauges that no other worker has."""
+    """In the master: the database that was missing may be there; then the worker's slot.
+
+    It gets the first slot of the gauges that no other worker has.
+    """
+    try:
+        _take_when_there()
+    except Flask10xError as error:
+        raise HaltServer(f"flask10x: {error}", 1) from error
     taken = {other.slot_number for other in server.WORKERS.values()}
     worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
 
@@ -196,6 +246,8 @@ def post_worker_init(worker: Any) -> None:
     """In the worker, with the application loaded: open the store, and drain it at a stop."""
     store = _store_of(worker)
     store.open()
+    if isinstance(store, Waiting):
+        return
     _also_on(signal.SIGTERM, store.writer.flush_now)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
         _also_on(number, store.writer.refuse_new)
@@ -217,8 +269,8 @@ def child_exit(_server: Any, worker: Any) -> None:
     _gauges.record_killed(worker.pid)
 
 
-def _store_of(worker: Any) -> Store:
-    store: Store = worker.wsgi.extensions["flask10x"]
+def _store_of(worker: Any) -> Store | Waiting:
+    store: Store | Waiting = worker.wsgi.extensions["flask10x"]
     return store
 
 

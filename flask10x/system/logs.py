@@ -52,7 +52,7 @@ _installed: list[tuple[logging.Logger, logging.Handler]] = []
 _written_by: list[tuple["Writing", "Queued", "LogFile"]] = []
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: Settings, *, make_folder: bool = True) -> None:
     """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr; again: with new settings.
 
     Call it once in each process, in workers after the fork. The file is shared safely: it is
@@ -60,10 +60,12 @@ def configure(settings: Settings) -> None:
     LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
 
     When the folder cannot be made or written, stderr gets one line of it and there is no file.
+    Without `make_folder` there is silently none where the folder is not there.
     """
     shutdown()
     file = LogFile(settings)
-    trouble = _trouble_with(file)
+    is_wanted = make_folder or settings.log_dir.is_dir()
+    trouble = _trouble_with(file) if is_wanted else None
     # Stderr may be gone too (journald restarted): then nobody would read it.
     logging.raiseExceptions = False
     logging.getLogger(_OURS).setLevel(settings.log_level)
@@ -71,6 +73,8 @@ def configure(settings: Settings) -> None:
     stderr.setLevel(logging.WARNING)
     stderr.setFormatter(LineFormatter("%(levelname)s %(message)s", settings.zone))
     _install(stderr, _OURS)
+    if not is_wanted:
+        return
     if trouble is None:
         file.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", settings.zone))
         _install(_written(file), _OURS, _GUNICORN)

@@ -10,6 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.config.tokens import Keyring
 from flask10x.readings.stations import STATIONS
 from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
 from flask10x.web import (
     compression,
@@ -22,6 +23,7 @@ from flask10x.web import (
     status,
 )
 from flask10x.web.access import Access
+from flask10x.web.missing import MissingDatabase
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +33,27 @@ def create_app(
     gauges: Gauges | None = None,
     slot_number: int = 0,
     keyring: Keyring | None = None,
+    missing: str = "",
 ) -> Flask:
     """The web application; its store is made but not opened (`app.extensions["flask10x"]`).
 
-    Without a keyring the files of tokens are read. Raises SettingsError when they or the settings
-    of the environment are wrong.
+    Without a keyring the files of tokens are read. `missing` says why there is no database; then
+    there is no store either, and nothing is opened or made. Raises SettingsError when they or the
+    settings of the environment are wrong.
     """
     config = config or settings.load()
     app = Flask(__name__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Access(config, keyring or tokens.load(config)).init_app(app)
-    app.extensions["flask10x"] = Store(config, gauges or Gauges(len(STATIONS)), slot_number)
+    gauges = gauges or Gauges(len(STATIONS))
+    kind = Waiting if missing else Store
+    app.extensions["flask10x"] = kind(config, gauges, slot_number)
     for module in (ingest, history_api, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)
     preferences.init_app(app)
+    if missing:
+        MissingDatabase(config, missing).init_app(app)
     compression.init_app(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)

@@ -181,6 +181,13 @@ TEXTS: dict[str, str] = {
     "unavailable.title": "Database unavailable",
     "unavailable.text": "The readings cannot be read at the moment. The log says why.",
     "unavailable.again": "Try again",
+    "missing.title": "The database is missing",
+    "missing.text": "There was a database at {path}, and there is none now. Readings are refused"
+    " until it is back, so that none goes to the wrong place. No new one was made.",
+    "missing.mount": "Its disk is not mounted? Mount it.",
+    "missing.restore": "It was deleted? Go back to a backup:",
+    "missing.new": "You want to begin with a new one:",
+    "missing.then": "The service notices by itself what you did, within some seconds.",
     "unavailable.wait": "in {n} seconds",
     # Names
     "station.data": "Pico",

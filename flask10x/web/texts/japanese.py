@@ -181,6 +181,13 @@ TEXTS: dict[str, str] = {
     "unavailable.title": "データベースを読めません",
     "unavailable.text": "いま測定値を読み出せません。理由はログにあります。",
     "unavailable.again": "再試行",
+    "missing.title": "データベースが見つかりません",
+    "missing.text": "{path} にあったデータベースが、いまはありません。別の場所に書き込まないよう、"
+    "見つかるまで測定値の受信を断っています。新しいデータベースは作っていません。",
+    "missing.mount": "ディスクがマウントされていない場合は、マウントしてください。",
+    "missing.restore": "削除された場合は、バックアップから復元してください:",
+    "missing.new": "新しいデータベースで始める場合:",
+    "missing.then": "操作の後は、数秒以内にサービスが自動で再開します。再起動は要りません。",
     "unavailable.wait": "{n}秒後に",
     # 名前
     "station.data": "Pico",

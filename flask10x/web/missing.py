@@ -1,0 +1,55 @@
+"""What is answered while the database is missing: a 503 with the reason, and a page for people.
+
+The routes and their access check are the usual ones; only no view is called that needs a store.
+"""
+
+import logging
+
+from flask import Flask, Response, jsonify, render_template, request
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import database_path
+from flask10x.system.logs import Pace
+from flask10x.web.limits import RETRY_AFTER_SEC
+
+log = logging.getLogger(__name__)
+
+# Views that answer without a store.
+WITHOUT_STORE = {"status.healthz", "status.index", "static"}
+
+
+class MissingDatabase:
+    """Answers for every view that needs the database."""
+
+    def __init__(self, settings: Settings, reason: str) -> None:
+        """`reason` says what is missing and what helps, in one line."""
+        self._path = database_path(settings)
+        self._reason = reason
+        self._pace = Pace()
+
+    def init_app(self, app: Flask) -> None:
+        """Answer before the view; after what else is asked of a request."""
+        app.before_request(self._answer)
+
+    def _answer(self) -> Response | None:
+        if request.endpoint is None or request.endpoint in WITHOUT_STORE:
+            return None
+        answer = self._for(request.endpoint)
+        answer.status_code = 503
+        answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+        return answer
+
+    def _for(self, endpoint: str) -> Response:
+        if endpoint == "status.readyz":
+            return jsonify(status="not ready", reasons=[self._reason], queue_oldest_seconds=None)
+        if request.blueprint == "ingest":
+            self._log(endpoint.rpartition(".")[2])
+            return jsonify(status="queued_failed", detail=self._reason)
+        if endpoint.endswith(".as_page"):
+            return Response(render_template("missing.html", path=self._path))
+        return jsonify(error="database unavailable", reason=self._reason)
+
+    def _log(self, station: str) -> None:
+        more = self._pace.turn(station)
+        if more is not None:
+            log.error("/%s refused: the database is missing%s", station, more)

@@ -1,0 +1,245 @@
+"""A start that finds no database where one has been: none is made, and everybody is told."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.senders import ANSWER_TIMEOUT_SEC, HOST
+from tests.e2e.service import Service, wait_until
+
+GOOD = {"pressure": 1013.25, "temperature": 25.1}
+ASKED_TIMES = 10
+WAY_OUT = "flask10x migrate --new"
+FOUND = "CRITICAL The database is missing, nothing is stored: "
+
+
+@pytest.fixture
+def known(service: MakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A stopped service that has stored a reading; its marker outside is in `outside`."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.setenv("STATE_DIRECTORY", str(outside))
+    made = service()
+    assert made.post("data", GOOD).status == 200
+    made.wait_for_rows(1)
+    made.stop()
+    made.starts_migrated = False
+    return made
+
+
+def unmount(service: Service, *, mount_point: bool = True) -> Path:
+    """Take the data away as a disk that is not mounted does; where they are now."""
+    away = service.data_dir.rename(service.folder / "away")
+    if mount_point:
+        service.data_dir.mkdir()
+    return away
+
+
+def mount(service: Service, away: Path) -> None:
+    if service.data_dir.exists():
+        assert list(service.data_dir.iterdir()) == [], "made where the disk belongs"
+        service.data_dir.rmdir()
+    away.rename(service.data_dir)
+
+
+def check_waits(service: Service) -> None:
+    """Both workers say what is missing and what helps, and take no reading."""
+    service.wait_for_workers()
+    for _ in range(ASKED_TIMES):
+        assert service.get("/healthz").json == {"status": "ok"}
+        assert service.get("/").status == 200
+        ready = service.get("/readyz")
+        assert ready.status == 503
+        (reason,) = ready.json["reasons"]
+        assert str(service.database) in reason
+        assert WAY_OUT in reason
+        refused = service.post("data", GOOD)
+        assert refused.status == 503
+        assert refused.json == {"status": "queued_failed", "detail": reason}
+        assert refused.headers["retry-after"]
+    for path in ("/metrics", "/history/json", "/history.csv", "/metrics/details"):
+        answer = service.get(path)
+        assert (answer.status, answer.json["error"]) == (503, "database unavailable")
+    check_pages(service)
+
+
+def check_pages(service: Service) -> None:
+    for language, words in (
+        ("en", "The database is missing"),
+        ("ja", "データベースが見つかりません"),
+    ):
+        for path in ("/history?from=-24h", "/history/rejected"):
+            status, text = page(service, path, language)
+            assert status == 503
+            assert words in text
+            assert str(service.database) in text
+            assert WAY_OUT in text
+
+
+def page(service: Service, path: str, language: str) -> tuple[int, str]:
+    with closing(HTTPConnection(HOST, service.port, timeout=ANSWER_TIMEOUT_SEC)) as connection:
+        connection.request("GET", path, headers={"Accept-Language": language})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def wait_until_ready(service: Service) -> None:
+    wait_until(lambda: service.get("/readyz").status == 200, 60, "the service takes the database")
+
+
+def check_goes_on(service: Service, rows: int) -> None:
+    """It stores again, without a restart, beside the readings that are there."""
+    master = service.pid
+    wait_until_ready(service)
+    wait_until(lambda: {service.get("/readyz").status for _ in range(5)} == {200}, 30, "both do")
+    assert service.pid == master
+    assert service.post("data", GOOD).status == 200
+    service.wait_for_rows(rows)
+    service.stop()
+    service.check_integrity()
+
+
+@pytest.mark.parametrize("mount_point", [True, False], ids=["empty folder", "no folder"])
+def test_a_disk_that_is_not_mounted(known: Service, mount_point: bool) -> None:
+    away = unmount(known, mount_point=mount_point)
+    known.start()
+    check_waits(known)
+    assert known.output().count(FOUND) == 1
+    assert known.data_dir.exists() == mount_point
+    mount(known, away)
+    check_goes_on(known, 2)
+    assert not [line for line in known.log() if "Killed workers" in line]
+
+
+def deleted(database: Path) -> None:
+    database.unlink()
+
+
+def emptied(database: Path) -> None:
+    database.write_bytes(b"")
+
+
+def without_tables(database: Path) -> None:
+    """What `sqlite3` leaves when somebody opens a name that is not there and sets something."""
+    database.unlink()
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+    assert database.stat().st_size > 0
+
+
+@pytest.mark.parametrize("spoiled", [deleted, emptied, without_tables])
+@pytest.mark.parametrize("marker", ["beside", "outside"])
+def test_a_database_that_is_gone(
+    known: Service, spoiled: Callable[[Path], None], marker: str
+) -> None:
+    backup = known.folder / "backup.sqlite3"
+    shutil.copy(known.database, backup)
+    spoiled(known.database)
+    beside = known.database.with_name("flask10x.sqlite3.known")
+    (*outside,) = (known.folder / "outside").iterdir()
+    for file in outside if marker == "beside" else [beside]:
+        file.unlink()
+    before = sorted(known.data_dir.iterdir())
+    known.start()
+    check_waits(known)
+    known.wait_for_line(FOUND)
+    assert sum(FOUND in line for line in known.log()) == 1
+    assert sorted(known.data_dir.iterdir()) == before
+
+    done = known.run("-m", "flask10x", "restore", str(backup))
+    assert done.returncode == 0, done.stderr
+    assert beside.exists()
+    assert sorted((known.folder / "outside").iterdir()) == sorted(outside)
+    check_goes_on(known, 2)
+
+
+def check_lines(service: Service) -> list[str]:
+    done = service.run("-m", "flask10x", "check")
+    assert done.returncode == 1
+    return done.stdout.splitlines()
+
+
+def test_a_new_one_is_made_on_demand(known: Service) -> None:
+    known.database.unlink()
+    wal = known.database.with_name("flask10x.sqlite3-wal")
+    wal.write_bytes(b"of the old one")
+    for command in (
+        ["migrate"],
+        ["export"],
+        ["backup"],
+        ["import", "LR_env.csv"],
+        ["serve", "--development"],
+    ):
+        done = known.run("-m", "flask10x", *command)
+        assert done.returncode == 1
+        assert WAY_OUT in done.stderr, done.stderr
+    (line,) = [line for line in check_lines(known) if line.startswith("FAIL")]
+    assert WAY_OUT in line
+    assert not known.database.exists()
+
+    known.start()
+    check_waits(known)
+    (line,) = [line for line in check_lines(known) if "service" in line.split()[1]]
+    assert line.startswith("FAIL")
+    assert WAY_OUT in line
+    done = known.run("-m", "flask10x", "migrate", "--new")
+    assert done.returncode == 0, done.stderr
+    assert f"{known.database} is at version" in done.stdout
+    (kept,) = known.data_dir.glob("flask10x.sqlite3.replaced-*-wal")
+    assert kept.read_bytes() == b"of the old one"
+    check_goes_on(known, 1)
+    # What is there is never replaced.
+    assert known.run("-m", "flask10x", "migrate", "--new").returncode == 0
+    assert known.count() == 1
+
+
+def test_a_first_start_is_as_ever(service: MakeService, tmp_path: Path) -> None:
+    running = service(start=False)
+    running.starts_migrated = False
+    running.start()
+    assert running.post("data", GOOD).status == 200
+    running.wait_for_rows(1)
+    running.wait_for_line(f"INFO A new database was made: {running.database}")
+    running.stop()
+    # Elsewhere is another key: a first start again.
+    running.environment["FLASK10X_DATA_DIR"] = str(tmp_path / "elsewhere")
+    running.start()
+    assert running.get("/history/json").json == []
+    running.stop()
+    assert (tmp_path / "elsewhere" / "flask10x.sqlite3.known").exists()
+
+
+def test_where_nothing_outside_can_be_written(known: Service) -> None:
+    shutil.rmtree(known.folder / "outside")
+    known.environment["STATE_DIRECTORY"] = str(known.data_dir)
+    file = known.folder / "a-file"
+    file.write_text("")
+    known.environment["XDG_STATE_HOME"] = str(file)
+    known.start()
+    known.wait_for_line("WARNING nothing outside the data notes that there is a database")
+    known.stop()
+    assert not [line for line in known.log() if "Traceback" in line]
+    known.database.unlink()
+    known.start()
+    check_waits(known)
+    known.stop()
+
+
+def test_a_link_on_the_missing_disk(service: MakeService, tmp_path: Path) -> None:
+    disk, link = tmp_path / "disk", tmp_path / "disk" / "current"
+    (disk / "v2").mkdir(parents=True)
+    link.symlink_to(disk / "v2")
+    running = service(start=False, database_url=f"sqlite:///{link}/flask10x.sqlite3")
+    running.start()
+    running.stop()
+    disk.rename(tmp_path / "away")
+    disk.mkdir()
+    running.start()
+    assert running.get("/readyz").status == 503
+    assert list(disk.iterdir()) == []
