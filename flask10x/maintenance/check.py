@@ -26,7 +26,7 @@ from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.maintenance.check_modes import check_modes
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
-from flask10x.recording import leftovers
+from flask10x.recording import leftover_file
 from flask10x.system import disk
 from flask10x.system.wording import megabytes, span
 
@@ -72,7 +72,7 @@ def _wal(path: Path) -> Finding:
 
 
 def _leftovers(path: Path) -> Finding:
-    files = [str(file) for file in leftovers.waiting(path.parent)]
+    files = [str(file) for file in leftover_file.waiting(path.parent)]
     text = _("a stop could not store the readings in {files}") if files else _("none")
     text = text.format(files=", ".join(files))
     return Finding("WARN" if files else "ok", "leftovers", text, {"files": files})

@@ -14,7 +14,7 @@ from flask10x.config.settings import PREFIX, Settings
 from flask10x.database.engine import database_path
 from flask10x.maintenance import backup
 from flask10x.maintenance.findings import Finding
-from flask10x.recording.leftovers import FILES as LEFTOVER_FILES
+from flask10x.recording.leftover_file import FILES as LEFTOVER_FILES
 from flask10x.system.logs import FILE_NAME as LOG_NAME
 from flask10x.system.wording import amount
 

@@ -91,10 +91,11 @@ def count(connection: Connection, names: Iterable[str]) -> None:
         counters.add(connection, name, times)
 
 
-def insert_all(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Insert a batch at once; raises when the database refuses a row of it."""
+def insert_all(connection: Connection, entries: Sequence[Entry]) -> list[Refusal]:
+    """Insert a batch at once, none refused; raises when the database refuses a row of it."""
     connection.exec_driver_sql(INSERT, [entry.row for entry in entries])
     count(connection, (name for entry in entries for name in entry.warned))
+    return []
 
 
 def insert_each(

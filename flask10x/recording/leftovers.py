@@ -2,62 +2,76 @@
 
 A stop may come while the database is out of reach: locked by somebody, full, damaged, moved away.
 What was accepted is then written to a file beside it, whole and synced, and whichever worker runs
-next stores it as soon as that is possible, once: the file's name is noted in the transaction that
-stores its readings, so a file that is still there afterwards is only removed. A full disk has room
-for it too: the reserve.
+next stores it as soon as that is possible. A full disk has room for it too: the reserve.
 
-A commit that has failed because the disk would not sync may have written everything to the WAL.
-Nobody sees its rows while the service runs, but the next start recovers them, and the same readings
-are in the file. So whatever equals a row of the table is not stored again.
+Each entry is stored once. It keeps the number that it had in its queue, and the transaction that
+stores some of them notes how far that queue is settled (`database/settled.py`): who begins with the
+file anew, after a death or beside another worker, passes over what was stored. The same note tells
+what a commit that has failed because the disk would not sync has written to the WAL all the same:
+nobody sees it while the service runs, but the next start recovers the rows and the note with them.
+
+A file may hold many thousands, so it is stored in pieces, and the commit lock is free in between.
 """
 
-import json
 import logging
-import uuid
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters
+from flask10x.database import counters, settled
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.rows import COUNT_EQUAL, NAMES, InsertRow
 from flask10x.recording import batch, reserve
 from flask10x.recording.batch import Entry
+from flask10x.recording.leftover_file import entries_of, queue_of, text_of, waiting
+from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC
 from flask10x.system import disk
+from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
 # A look at the folder costs nothing; a reload may leave a file while the new workers run already.
 LOOK_EVERY_SEC = 5.0
-FILES = "leftover-*.jsonl"
 # A line: data4 with all its digits and a warning of each sensor, and some room.
 LINE_BYTES = 500
 
+# One transaction between two values; closing it leaves the rest to a later one.
+Pieces = Generator[None, None, None]
+
 
 class Leftovers:
-    """The files beside one database; `step` belongs to the writer's thread."""
+    """The files beside one database; all but `forget_settled` belongs to the writer's thread."""
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
         """`clock` gives monotonic seconds."""
-        # Whatever the setting: the file is removed right after the commit.
+        # Whatever the setting: the file is removed right after the last commit.
         self._settings = replace(settings, synchronous="FULL")
         self._database = database
         self._folder = database.path.parent
         self._clock = clock
-        self._look_at_sec = clock()
+        self._step_at_sec = clock()
+        self._pieces: Pieces | None = None
         self._logged: set[Path] = set()
 
-    def save(self, entries: Sequence[Entry], trouble: str) -> bool:
-        """Write them to a new file and log it; whether a power cut would leave it whole."""
-        name = f"leftover-{disk.moment(self._settings.zone)}-{uuid.uuid4().hex[:8]}.jsonl"
+    @property
+    def pause_sec(self) -> float:
+        """How long the next `step` can wait; short while there is more of a file to store."""
+        return LOOK_EVERY_SEC if self._pieces is None else PAUSE_FOR_OTHERS_SEC
+
+    def save(self, queue: str, last: int, entries: Sequence[Entry], trouble: str) -> bool:
+        """Write what follows entry `last` of the queue to a new file and log it.
+
+        The answer is whether a power cut would leave the file whole.
+        """
+        name = f"leftover-{disk.moment(self._settings.zone)}-{queue}.jsonl"
         try:
-            self._write(self._folder / name, "".join(map(_line, entries)))
+            self._write(self._folder / name, text_of(queue, last, entries))
         except OSError as error:
             log.critical(
                 "Stopping with %d readings not stored: %s; nor can they be kept: %s",
@@ -71,26 +85,51 @@ class Leftovers:
         return True
 
     def step(self) -> None:
-        """Store what there is, if it is time to look; errors are logged once, and tried again."""
-        if self._clock() < self._look_at_sec or self._database.damage.halted:
+        """Store a piece of what there is, if it is time; errors are logged once, and tried again.
+
+        A file that is not longer than a piece is stored whole, and the next one too.
+        """
+        if self._clock() < self._step_at_sec or self._database.damage.halted:
             return
-        self._look_at_sec = self._clock() + LOOK_EVERY_SEC
-        each_bytes = self._settings.write_queue_maxsize * LINE_BYTES
-        reserve.set_aside(self._folder, self._settings.workers, each_bytes)
+        if self._pieces is None:
+            each_bytes = self._settings.write_queue_maxsize * LINE_BYTES
+            reserve.set_aside(self._folder, self._settings.workers, each_bytes)
+            self._pieces = self._store_all()
         try:
-            found = waiting(self._folder)
+            next(self._pieces)
+        except StopIteration:
+            self._pieces = None
         except OSError as error:
             # A card that fails for a moment: no reason for the writer to die.
+            self._pieces = None
             self._log_trouble(self._folder, error)
-            return
-        for path in found:
-            try:
-                self._store(path)
-            except FileNotFoundError:
-                # The other worker was faster.
-                continue
-            except Exception as error:
-                self._log_trouble(path, error)
+        self._step_at_sec = self._clock() + self.pause_sec
+
+    def close(self) -> None:
+        """Leave the rest of a file to the next start."""
+        if self._pieces is not None:
+            self._pieces.close()
+            self._pieces = None
+
+    def forget_settled(self, connection: Connection, living: Iterable[str]) -> None:
+        """Forget how far queues were settled of which nothing can come up again.
+
+        Those are neither among the `living`, as they are within this transaction, nor named by a
+        file. Whatever the folder has against it leaves the notes to the next one who asks.
+        """
+        with suppress(OSError):
+            # In this order: whoever stops writes its file before it is no longer alive.
+            needed = {*living, *self._queues_in_files()}
+            if gone := settled.noted(connection) - needed:
+                # A file that was removed might be back after a power cut.
+                disk.sync(self._folder)
+                settled.forget(connection, gone)
+
+    def _queues_in_files(self) -> Iterator[str]:
+        for path in waiting(self._folder):
+            # Another worker has removed it, or nobody can store it as it is.
+            with suppress(FileNotFoundError, ValueError):
+                yield queue_of(path)
 
     def _write(self, path: Path, text: str) -> None:
         temporary = path.with_suffix(".tmp")
@@ -107,18 +146,56 @@ class Leftovers:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _store(self, path: Path) -> None:
-        entries = [_entry(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        with closing(Database(self._settings, self._database.damage)) as database:
-            with database.commit() as connection:
-                known = counters.value_of(connection, path.name)
-                entries = [] if known else _not_stored(connection, entries)
-                refused = batch.insert_each(connection, entries, self._settings)
-                counters.add(connection, path.name, len(entries))
+    def _store_all(self) -> Pieces:
+        """Store each file; the lock for commits is free while the caller has its turn."""
+        found = waiting(self._folder)
+        if not found:
+            return
+        # Two would only read the same file and wait for each other.
+        with closing(FileLock(lock_path(self._database.path, "leftovers"))) as alone:
+            if not alone.try_acquire():
+                return
+            for path in found:
+                try:
+                    yield from self._store(path)
+                except FileNotFoundError:
+                    # The other worker was faster.
+                    continue
+                except Exception as error:
+                    self._log_trouble(path, error)
+
+    def _store(self, path: Path) -> Pieces:
+        queue, rows = queue_of(path), self._settings.batch_max_rows
+        stored = 0
+        with (
+            closing(Database(self._settings, self._database.damage)) as database,
+            closing(entries_of(path)) as entries,
+        ):
+            while piece := list(islice(entries, rows)):
+                stored += self._store_piece(database, path, queue, piece)
+                if len(piece) == rows:
+                    yield
             path.unlink()
+        if stored:
+            log.info("Stored %d readings that a stop had left in %s", stored, path.name)
+
+    def _store_piece(
+        self, database: Database, path: Path, queue: str, piece: Sequence[tuple[int, Entry]]
+    ) -> int:
+        """Store what is not settled yet, in one transaction; the number of those."""
+        with database.commit() as connection:
+            if not path.exists():
+                # All of it is settled, and that may have been forgotten.
+                raise FileNotFoundError(path)
+            done = settled.up_to(connection, queue)
+            entries = [entry for number, entry in piece if number > done]
+            # Older versions noted the name of a file once all of it was stored.
+            if not entries or counters.value_of(connection, path.name):
+                return 0
+            refused = batch.insert_each(connection, entries, self._settings)
+            settled.note(connection, queue, piece[-1][0])
         batch.settle(entries, refused)
-        if entries:
-            log.info("Stored %d readings that a stop had left in %s", len(entries), path.name)
+        return len(entries)
 
     def _log_trouble(self, path: Path, error: Exception) -> None:
         if path not in self._logged:
@@ -126,41 +203,8 @@ class Leftovers:
         self._logged.add(path)
 
 
-def waiting(folder: Path) -> list[Path]:
-    """The files that lie in the folder of a database, oldest first."""
-    return sorted(folder.glob(FILES))
-
-
-def _not_stored(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
-    """Those that no row stands for yet; of equal ones as many as the table lacks."""
-    rows: dict[InsertRow, int] = {}
-    missing = []
-    for entry in entries:
-        if entry.row not in rows:
-            named = dict(zip(NAMES, entry.row, strict=True))
-            rows[entry.row] = connection.execute(COUNT_EQUAL, named).scalar_one()
-        if rows[entry.row]:
-            rows[entry.row] -= 1
-        else:
-            missing.append(entry)
-    return missing
-
-
 def _fill(path: Path, mode: Literal["wb", "r+b"], text: str) -> None:
     with open(path, mode, opener=disk.private) as file:
         file.write(text.encode())
         file.truncate()
     disk.sync(path)
-
-
-def _line(entry: Entry) -> str:
-    row = {name: value for name, value in zip(NAMES, entry.row, strict=True) if value is not None}
-    return json.dumps({"row": row, "warned": entry.warned}) + "\n"
-
-
-def _entry(line: str) -> Entry:
-    found = json.loads(line)
-    row: dict[str, object] = found["row"]
-    if unknown := row.keys() - set(NAMES):
-        raise ValueError(f"unknown columns {sorted(unknown)}")
-    return Entry(tuple(map(row.get, NAMES)), 0.0, tuple(found["warned"]))

@@ -6,6 +6,10 @@ is tried again for ever with growing pauses; meanwhile the queue fills and refus
 database refuses a row, that row is reported and counted, kept among the rejected readings, and the
 rest of its batch is stored.
 
+A commit that fails may have stored its batch all the same. So the queue has an id, its readings are
+counted, and each commit notes how many of them it leaves settled (`database/settled.py`): a batch
+that turns out to be there is not stored again.
+
 With ACK=committed nobody waits for company: the thread takes what is there as soon as there is
 something, and tells each request what has become of its reading.
 """
@@ -13,16 +17,18 @@ something, and tells each request what has become of its reading.
 import logging
 import os
 import queue
+import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters
+from flask10x.database import counters, settled
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout, QueueFull, WriterClosed
@@ -31,8 +37,8 @@ from flask10x.readings.stations import STATIONS
 from flask10x.recording import batch
 from flask10x.recording.batch import Entry, Receipt, Refusal
 from flask10x.recording.leftovers import Leftovers
-from flask10x.recording.rejected_queue import PAUSE_SEC, RejectedQueue
-from flask10x.system.gauges import Gauges, Slot
+from flask10x.recording.rejected_queue import RejectedQueue
+from flask10x.system.gauges import QUEUE_ID_BYTES, Gauges, Slot
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +79,12 @@ class Writer:
         self._leftovers = Leftovers(settings, database, clock)
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._queue_id = secrets.token_hex(QUEUE_ID_BYTES // 2)
+        slot.queue_id = self._queue_id.encode()
+        # How many of the queue are settled; the batch in hand follows them.
+        self._settled = 0
         self._batch: list[Entry] = []
+        self._refused: list[Refusal] = []
         committed = settings.ack == "committed"
         self._company_sec = 0.0 if committed else settings.commit_interval_sec
         self._lock = threading.Lock()
@@ -163,10 +174,15 @@ class Writer:
             if not self.step():
                 self._pause()
         left = self._waiting
-        if left and self._leftovers.save([*self._batch, *batch.rest_of(self._queue)], self.trouble):
+        if left and self._save_rest():
             self._batch, self._waiting = [], 0
+        self._leftovers.close()
         self.rejected_queue.finish()
         return left
+
+    def _save_rest(self) -> bool:
+        entries = [*self._batch, *batch.rest_of(self._queue)]
+        return self._leftovers.save(self._queue_id, self._settled, entries, self.trouble)
 
     def _run(self) -> None:
         try:
@@ -200,7 +216,7 @@ class Writer:
         """Fill the batch in hand; patient: wait for a first row and then for company."""
         if self._batch:
             return
-        first = self._next(PAUSE_SEC if patient else 0)
+        first = self._next(self._leftovers.pause_sec if patient else 0)
         if first is None:
             return
         self._batch.append(first)
@@ -223,45 +239,45 @@ class Writer:
     def _store(self) -> int:
         """Commit the batch in hand; the rows settled, or 0 when it stays in hand."""
         try:
-            refused = self._commit()
+            self._commit()
         except Exception as error:
             self._fail(error)
             return 0
-        return self._settle(refused)
+        return self._settle()
 
-    def _commit(self) -> list[Refusal]:
+    def _commit(self) -> None:
         try:
-            self._transact(lambda connection: batch.insert_all(connection, self._batch))
+            self._transact(batch.insert_all)
         except Exception as error:
             if kind_of(error) == "store":
                 raise
-            refused: list[Refusal] = []
-            self._transact(lambda connection: refused.extend(self._insert_each(connection)))
-            return refused
-        return []
+            self._transact(partial(batch.insert_each, settings=self._settings))
 
-    def _insert_each(self, connection: Connection) -> list[Refusal]:
-        return batch.insert_each(connection, self._batch, self._settings)
-
-    def _transact(self, insert: Callable[[Connection], object]) -> None:
+    def _transact(self, insert: Callable[[Connection, list[Entry]], list[Refusal]]) -> None:
+        end = self._settled + len(self._batch)
         with self._database.commit() as connection:
-            insert(connection)
+            if settled.up_to(connection, self._queue_id) < end:
+                self._refused = insert(connection, self._batch)
+                settled.note(connection, self._queue_id, end)
+            if not self._settled:
+                self._leftovers.forget_settled(connection, self._gauges.queue_ids())
             errors = self._gauges.errors_total()
             if errors > self._saved_errors:
                 counters.raise_to(connection, counters.WRITE_ERRORS, errors)
         self._saved_errors = errors
 
-    def _settle(self, refused: Sequence[Refusal]) -> int:
-        batch.settle(self._batch, refused)
-        self._slot.errors += len(refused)
-        settled = len(self._batch)
-        self._batch = []
+    def _settle(self) -> int:
+        batch.settle(self._batch, self._refused)
+        self._slot.errors += len(self._refused)
+        count = len(self._batch)
+        # At once: what was counted must not be in hand any more, whatever kills this thread.
+        self._settled, self._batch, self._refused = self._settled + count, [], []
         with self._lock:
-            self._waiting -= settled
+            self._waiting -= count
             self._show_waiting()
         if self._failures:
             self._recover()
-        return settled
+        return count
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1

@@ -25,6 +25,8 @@ from typing import Self
 SLOTS = 64
 # Twice as many as there are.
 DUTIES_MAX = 16
+# 16 hexadecimal digits.
+QUEUE_ID_BYTES = 16
 # The reason of a damage or a suspicion, for people; a longer one is cut.
 TEXT_BYTES = 240
 
@@ -42,6 +44,7 @@ class Slot(Structure):
         ("errors", c_int64),
         ("trouble", c_int64),
         ("queue_oldest_ms", c_int64),
+        ("queue_id", c_char * QUEUE_ID_BYTES),
     )
     # Without a dictionary a misspelt name is an error, and not a number of this process alone.
     __slots__ = ()
@@ -62,6 +65,8 @@ class Slot(Structure):
     Of this worker's readings, all that were accepted before it are stored. Without meaning while
     `queue_length` is 0.
     """
+    queue_id: bytes
+    """Which queue it has, in its process's lifetime; empty when there is none."""
 
     def claim(self, pid: int) -> None:
         """Make this the slot of `pid`, its numbers at 0 but for `errors`; harmless when it is."""
@@ -74,6 +79,7 @@ class Slot(Structure):
         self.queue_length = 0
         self.queue_peak = 0
         self.trouble = 0
+        self.queue_id = b""
         self.pid = 0
 
 
@@ -174,6 +180,10 @@ class Gauges(Structure):
     def queue_length(self) -> int:
         """Readings that were accepted and not yet stored, over all workers."""
         return sum(slot.queue_length for slot in self.slots)
+
+    def queue_ids(self) -> set[str]:
+        """The queues of all workers that have not ended."""
+        return {slot.queue_id.decode() for slot in self.slots if slot.queue_id}
 
     def queue_oldest_ms(self) -> int | None:
         """When the reading that waits longest was accepted, over all workers; None: none waits.

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -28,6 +28,8 @@ class Load:
     port: int
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     clients: int = 4
+    body_of: Callable[[int], object] = reading_of
+    """What is posted for a number; only an account by numbers needs them to differ."""
     acknowledged: list[int] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -88,7 +90,7 @@ class Load:
         number = next(self.numbers)
         started = time.monotonic()
         try:
-            answer = client.post("data2", json.dumps(reading_of(number)).encode())
+            answer = client.post("data2", json.dumps(self.body_of(number)).encode())
         except ConnectionRefusedError:
             raise
         except (OSError, HTTPException) as error:

@@ -34,10 +34,18 @@ FAULTS = {
         "SIGTERM while another process holds the write lock to the end",
         "他プロセスが書き込みロックを最後まで保持したまま SIGTERM",
     ),
+    "stop-equal": (
+        "the same, and all readings are equal, in one millisecond",
+        "同上。測定値もすべて同じで、同じミリ秒に届く",
+    ),
     "stop-full": ("SIGTERM while the disk is full to the end", "ディスクが満杯のまま SIGTERM"),
     "stop-sync": (
         "SIGTERM while every fdatasync is EIO to the end",
         "すべての fdatasync が EIO のまま SIGTERM",
+    ),
+    "leftovers": (
+        "what a stop has left is stored under load",
+        "停止時に残った測定値を、負荷中に保存",
     ),
     "write-lock": (
         "write lock held by another process",
@@ -83,6 +91,7 @@ NOTES = {
     "wal_bytes": ("longest WAL: {} bytes", "WAL の最大: {} バイト"),
     "committed": ("rows seen before the cut: {}", "停電前に見えていた行: {}"),
     "committed_lost": ("of these gone: {}", "うち消えた行: {}"),
+    "left": ("left by the stop, and stored: {}", "停止時に残り、保存した数: {}"),
     "kept": ("kept among the rejected: {}", "拒否分として保管: {}"),
 }
 HIGHEST = {"worst", "seconds", "wal_bytes"}

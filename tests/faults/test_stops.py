@@ -12,9 +12,10 @@ from tests.e2e.load import Load
 from tests.e2e.senders import raw_connection, read_answer, reading_of
 from tests.e2e.service import STOP_WITHIN_SEC, WORKERS, Service, wait_until
 from tests.e2e.test_status import accepted_by
-from tests.faults.figures import account, record
+from tests.faults.figures import Account, account, record
 from tests.faults.repeat import repeated
 from tests.faults.sender import Sender, write_lock
+from tests.faults.test_inside import hooked
 from tests.faults.test_kills import variant
 
 QUEUE = 50
@@ -124,6 +125,36 @@ def test_what_a_stop_cannot_store_is_stored_by_the_next_start(
     counted = account(running, senders)
     assert counted.lost == set()
     record("stop-locked", "ACK=enqueued", times, counted)
+
+
+@repeated(1, 10)
+def test_equal_readings_that_a_stop_cannot_store_are_all_stored(
+    service: MakeService, times: int
+) -> None:
+    """Both workers leave readings of the same millisecond with the same values."""
+    running = service(start=False, write_queue_maxsize=QUEUE)
+    hooked(running, "FAULT_CLOCK_STANDS")
+    loads: list[Load] = []
+    for _ in range(times):
+        running.start()
+        running.wait_for_workers()
+        loads.append(load := Load(running.port, body_of=lambda _number: reading_of(1)))
+        with write_lock(running.database):
+            fill_queues(running, load)
+            running.stop()
+    running.start()
+    acknowledged = sum(load.statuses[200] for load in loads)
+    files = running.data_dir
+    wait_until(lambda: not list(files.glob("leftover-*.jsonl")), 30, "the files are stored")
+    running.stop()
+
+    running.check_integrity()
+    assert running.count() == acknowledged == WORKERS * QUEUE * times
+    assert len(running.rows("SELECT DISTINCT received_at FROM readings")) <= times + 1
+    refused = sum(load.statuses[503] for load in loads)
+    sent = sum(len(load.sent) for load in loads)
+    counted = Account(sent, acknowledged, refused, 0, running.count(), frozenset())
+    record("stop-equal", "ACK=enqueued", times, counted)
 
 
 @repeated(2, 20)

@@ -1,6 +1,7 @@
 """Leftovers: what a stop could not store is stored by the next start, once."""
 
 import errno
+import json
 import logging
 import os
 import shutil
@@ -13,19 +14,21 @@ import pytest
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import schema, settled
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT, row_of
 from flask10x.readings.parse import Reading, flat
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.recording import leftovers as leftovers_module
+from flask10x.recording.batch import Receipt
+from flask10x.recording.leftover_file import queue_of, waiting
 from flask10x.recording.leftovers import LINE_BYTES, LOOK_EVERY_SEC, Leftovers
+from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
 from tests.recording.test_rejected_queue import Clock
-from tests.recording.test_writer import write_lock
+from tests.recording.test_writer import commits_in_doubt, write_lock
 from tests.support.outside_faults import needs_strace, python_killed_at, small_disk
 from tests.support.rows import execute, pico, select
 
@@ -64,6 +67,21 @@ def stop_in_vain(settings: Settings, readings: list[Reading]) -> None:
 
 def files(settings: Settings) -> list[Path]:
     return sorted(settings.data_dir.glob("leftover-*"))
+
+
+def stored(database: Database) -> list[float]:
+    """The pressures of what is stored, in that order."""
+    return [row[2] for row in select(database.path, STORED)]
+
+
+def store_all(leftovers: Leftovers, clock: Clock) -> None:
+    """Step until no file is left, which takes a step for each piece at most."""
+    for _ in range(100):
+        clock.now_sec += LOOK_EVERY_SEC
+        leftovers.step()
+        if leftovers.pause_sec == LOOK_EVERY_SEC:
+            return
+    raise AssertionError("it never ends")
 
 
 @pytest.fixture
@@ -120,28 +138,174 @@ def test_a_file_that_is_still_there_after_the_commit_is_only_removed(
     assert len(select(database.path, STORED)) == 3
 
 
-def test_what_a_failed_commit_has_left_in_the_wal_is_not_stored_twice(
+def test_equal_readings_of_two_queues_are_all_stored(
     settings: Settings, database: Database, leftovers: Leftovers
+) -> None:
+    """As of two workers that took the same body in the same millisecond."""
+    stop_locked(settings, LEFT)
+    stop_locked(settings, [*LEFT, LEFT[0]])
+    leftovers.step()
+    assert files(settings) == []
+    assert sorted(stored(database)) == [1, 1, 1, 2, 2, 3, 3]
+
+
+def test_what_equals_a_row_is_stored_all_the_same(
+    settings: Settings, database: Database, leftovers: Leftovers
+) -> None:
+    with a_writer(settings, database) as writer:
+        for reading in LEFT:
+            writer.submit(reading)
+        assert writer.step() == 3
+    stop_locked(settings, LEFT)
+    leftovers.step()
+    assert stored(database) == [1, 2, 3, 1, 2, 3]
+
+
+def test_what_a_failed_commit_has_left_in_the_wal_is_not_stored_twice(
+    make_settings: MakeSettings, settings: Settings, database: Database, leftovers: Leftovers
 ) -> None:
     """After a start SQLite may recover rows of a commit that was told to have failed."""
     twins = [LEFT[0], LEFT[1], LEFT[0], LEFT[0], LEFT[2]]
-    stop_locked(settings, twins)
-    with database.commit() as connection:
-        for recovered in twins[:3]:
-            connection.exec_driver_sql(INSERT, row_of(recovered))
+    few = make_settings(BATCH_MAX_ROWS=3)
+    with closing(Database(few)) as failing, a_writer(few, failing) as writer:
+        for reading in twins:
+            writer.submit(reading)
+        with commits_in_doubt(failing):
+            assert writer.step() == 0
+        event.listen(failing.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        with write_lock(failing.path):
+            assert writer.close(0.01) == 5
+    assert stored(database) == [1, 2, 1], "they are there, and in the file too"
     leftovers.step()
     assert files(settings) == []
-    assert [row[1] for row in select(database.path, STORED)] == [11, 12, 11, 11, 13]
+    assert stored(database) == [1, 2, 1, 1, 3]
+
+
+@pytest.fixture
+def in_pairs(make_settings: MakeSettings) -> Settings:
+    """Two readings make a piece."""
+    return make_settings(BATCH_MAX_ROWS=2)
+
+
+FIVE = [pico(number) for number in (1, 2, 3, 4, 5)]
+
+
+def test_others_write_between_two_pieces(
+    in_pairs: Settings, database: Database, clock: Clock
+) -> None:
+    stop_locked(in_pairs, FIVE)
+    leftovers = Leftovers(in_pairs, database, clock)
+    assert leftovers.pause_sec == LOOK_EVERY_SEC
+    leftovers.step()
+    assert leftovers.pause_sec == PAUSE_FOR_OTHERS_SEC
+    with a_writer(in_pairs, database) as writer:
+        writer.submit(pico(10))
+        assert writer.step() == 1
+        leftovers.step()
+        assert stored(database) == [1, 2, 10], "it is not time yet"
+        for number in (11, 12):
+            clock.now_sec += PAUSE_FOR_OTHERS_SEC
+            leftovers.step()
+            writer.submit(pico(number))
+            assert writer.step() == 1
+    assert stored(database) == [1, 2, 10, 3, 4, 11, 5, 12]
+    assert leftovers.pause_sec == LOOK_EVERY_SEC
+    assert files(in_pairs) == []
+
+
+def test_the_thread_stores_its_own_readings_between_two_pieces(
+    make_settings: MakeSettings, database: Database
+) -> None:
+    """What is answered after its commit must not wait for all that an earlier stop has left."""
+    settings = make_settings(BATCH_MAX_ROWS=1, ACK="committed")
+    stop_locked(settings, FIVE * 10)
+    with a_writer(settings, database) as writer:
+        receipt = Receipt()
+        writer.submit(pico(10), receipt)
+        writer.start()
+        assert receipt.wait(30)
+        writer.close(30)
+    assert stored(database).index(10.0) <= 1
+
+
+def test_a_rest_is_left_to_the_next_start(
+    in_pairs: Settings, database: Database, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop_locked(in_pairs, FIVE)
+    (file,) = files(in_pairs)
+    caplog.set_level(logging.INFO, "flask10x.recording.leftovers")
+    leftovers = Leftovers(in_pairs, database, clock)
+    leftovers.step()
+    leftovers.close()
+    assert files(in_pairs) == [file]
+    assert stored(database) == [1, 2]
+    store_all(Leftovers(in_pairs, database, clock), clock)
+    assert stored(database) == [1, 2, 3, 4, 5]
+    assert caplog.messages[-1] == f"Stored 3 readings that a stop had left in {file.name}"
+
+
+def test_two_workers_store_a_file_once(in_pairs: Settings, database: Database) -> None:
+    """One of them at a time; and whoever has read it before the other removed it stores nothing."""
+    stop_locked(in_pairs, FIVE)
+    clocks = Clock(), Clock()
+    first, second = (Leftovers(in_pairs, database, clock) for clock in clocks)
+    first.step()
+    second.step()
+    assert stored(database) == [1, 2]
+    first.close()
+    store_all(second, clocks[1])
+    assert stored(database) == [1, 2, 3, 4, 5]
+    store_all(first, clocks[0])
+    assert stored(database) == [1, 2, 3, 4, 5]
+
+
+def test_whoever_comes_late_to_a_file_stores_nothing(
+    in_pairs: Settings, database: Database, clock: Clock
+) -> None:
+    """Also where locks between processes do not work, and all that was noted is forgotten."""
+    stop_locked(in_pairs, FIVE)
+    (file,) = files(in_pairs)
+    late = Leftovers(in_pairs, database, clock)
+    late.step()
+    file.unlink()
+    with database.commit() as connection:
+        settled.forget(connection, settled.noted(connection))
+    store_all(late, clock)
+    assert stored(database) == [1, 2]
+
+
+def test_a_file_of_an_older_version_is_stored(
+    in_pairs: Settings, database: Database, clock: Clock
+) -> None:
+    lines = [
+        {"row": {"endpoint": "data", "received_at": 7, "pressure": one.values[0]}, "warned": []}
+        for one in FIVE
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    for name in ("1234abcd", "stored"):
+        (in_pairs.data_dir / f"leftover-20250824-090000-{name}.jsonl").write_text(text)
+    name = "leftover-20250824-090000-stored.jsonl"
+    execute(database.path, f"INSERT INTO counters VALUES ('{name}', 5)")
+    leftovers = Leftovers(in_pairs, database, clock)
+    leftovers.step()
+    leftovers.close()
+    store_all(leftovers, clock)
+    assert files(in_pairs) == []
+    assert stored(database) == [1, 2, 3, 4, 5]
 
 
 STEP = """
-import time
+import itertools
 from flask10x.config import settings
-from flask10x.recording.leftovers import Leftovers
+from flask10x.recording.leftover_file import waiting
+from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
 from flask10x.database.engine import Database
 config = settings.load()
 database = Database(config)
-Leftovers(config, database, time.monotonic).step()
+leftovers = Leftovers(config, database, itertools.count(0, LOOK_EVERY_SEC).__next__)
+while waiting(config.data_dir):
+    leftovers.step()
+leftovers.close()
 database.close()
 """
 
@@ -152,22 +316,67 @@ database.close()
     ["fdatasync", "unlink", *(pytest.param(c, marks=pytest.mark.long) for c in LONG_CALLS)],
 )
 def test_whoever_dies_while_storing_it_is_stored_once(
-    settings: Settings, database: Database, leftovers: Leftovers, clock: Clock, call: str
+    in_pairs: Settings, database: Database, clock: Clock, call: str
 ) -> None:
-    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    environment = {
+        **{"FLASK10X_DATA_DIR": str(in_pairs.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
+        "FLASK10X_BATCH_MAX_ROWS": "2",
+    }
     deaths = 0
     while True:
-        # Others each time: what equals a row is taken for that row.
-        stop_locked(settings, [replace(one, received_at=deaths) for one in LEFT])
+        stop_locked(in_pairs, FIVE)
         died = python_killed_at(call, deaths + 1, ["-c", STEP], environment)
-        clock.now_sec += LOOK_EVERY_SEC
-        leftovers.step()
-        assert files(settings) == []
-        assert len(select(database.path, STORED)) == 3 * (deaths + 1)
+        store_all(Leftovers(in_pairs, database, clock), clock)
+        assert waiting(in_pairs.data_dir) == []
+        assert stored(database) == [1, 2, 3, 4, 5] * (deaths + 1)
         if not died:
             break
         deaths += 1
     assert deaths > 0
+
+
+def noted(database: Database) -> set[str]:
+    """The queues whose notes are in the database."""
+    with database.reader.begin() as connection:
+        return settled.noted(connection)
+
+
+def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
+    settings: Settings, database: Database
+) -> None:
+    stop_locked(settings, LEFT)
+    (file,) = files(settings)
+    gauges = Gauges(4)
+    gauges.slot(7).queue_id = b"beside"
+    with database.commit() as connection:
+        for queue in ("gone", "gone too", "beside", queue_of(file)):
+            settled.note(connection, queue, 1)
+    (settings.data_dir / "leftover-00000000-000000-strange.jsonl").write_text("{")
+    with closing(Database(settings)) as own:
+        writer = Writer(settings, own, gauges, gauges.slot(0), end_worker=lambda: None)
+        writer.submit(pico(1))
+        assert writer.step() == 1
+        (mine,) = gauges.queue_ids() - {"beside"}
+        assert noted(database) == {"beside", queue_of(file), mine}
+        writer.close(5)
+
+
+def test_notes_stay_while_the_folder_does_not_say_what_is_needed(
+    settings: Settings, database: Database, leftovers: Leftovers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_path: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with database.commit() as connection:
+        settled.note(connection, "gone", 1)
+    for module, name in ((leftovers_module, "waiting"), (disk, "sync")):
+        with monkeypatch.context() as patch, database.commit() as connection:
+            patch.setattr(module, name, failing)
+            leftovers.forget_settled(connection, set())
+        assert noted(database) == {"gone"}
+    with database.commit() as connection:
+        leftovers.forget_settled(connection, set())
+    assert noted(database) == set()
 
 
 def test_it_is_tried_again_and_said_once(
@@ -202,13 +411,29 @@ def test_a_row_that_the_database_refuses_is_kept_and_its_mates_are_stored(
     assert kept == [(12, b'{"pressure": 2, "temperature": 25.1}')]
 
 
-@pytest.mark.parametrize("text", ["{", '{"row": {"wind": 3}, "warned": []}\n', "[]"])
+STORED_LINE = '{"number": 4, "row": {"endpoint": "data", "received_at": 1}, "warned": []}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "Expecting property name"),
+        (
+            '{"row": {"wind": 3}, "warned": []}\n',
+            "line 1: ValueError(\"unknown columns ['wind']\")",
+        ),
+        ("[]", "line 1: TypeError("),
+        ('{"queue": "a"}\n{"row": {"wind": 3}, "warned": []}\n', "line 2: ValueError("),
+        ('{"queue": "a"}\n' + STORED_LINE * 2, "line 3: ValueError('entry 4 comes after entry 4')"),
+    ],
+)
 def test_a_file_that_is_not_understood_stays_and_is_no_ones_obstacle(
     settings: Settings,
     database: Database,
     leftovers: Leftovers,
     caplog: pytest.LogCaptureFixture,
     text: str,
+    said: str,
 ) -> None:
     strange = settings.data_dir / "leftover-00000000-000000-strange.jsonl"
     strange.write_text(text)
@@ -217,7 +442,9 @@ def test_a_file_that_is_not_understood_stays_and_is_no_ones_obstacle(
     assert len(select(database.path, STORED)) == 3
     assert files(settings) == [strange]
     assert strange.read_text() == text
-    assert [r.levelname for r in caplog.records if strange.name in r.message] == ["ERROR"]
+    (record,) = (r for r in caplog.records if strange.name in r.message)
+    assert record.levelname == "ERROR"
+    assert said in record.message
 
 
 def test_nothing_is_stored_into_a_damaged_database(

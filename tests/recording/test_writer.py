@@ -1,5 +1,6 @@
 """The writer: batches, faults that are real, and what each leaves behind."""
 
+import errno
 import logging
 import sqlite3
 import threading
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -291,6 +292,56 @@ def test_a_refusal_that_rolls_everything_back_costs_its_row_only(
     assert select(database.path, "SELECT received_at FROM rejected ORDER BY id") == [(2,), (3,)]
     assert [n for n, receipt in receipts.items() if receipt.refusal] == [2, 3]
     assert writer.trouble == ""
+
+
+@contextmanager
+def commits_in_doubt(database: Database) -> Iterator[None]:
+    """Each commit is told to have failed, and is there all the same."""
+    usual = database.commit
+
+    @contextmanager
+    def commit() -> Iterator[Connection]:
+        with usual() as connection:
+            yield connection
+        raise OSError(errno.EIO, "the disk would not sync")
+
+    database.commit = commit  # type: ignore[method-assign]
+    yield
+    database.commit = usual  # type: ignore[method-assign]
+
+
+def test_a_commit_that_was_told_to_have_failed_is_not_made_again(
+    writer: Writer, database: Database
+) -> None:
+    """As when the disk did not sync, and the WAL was recovered before the batch is tried again."""
+    for n in (1, 1, 2):
+        writer.submit(pico(n))
+    with commits_in_doubt(database):
+        assert writer.step() == 0
+    writer.submit(pico(1))
+    assert [writer.step(), writer.step()] == [3, 1]
+    assert select(database.path, STORED) == [(1.0,), (1.0,), (2.0,), (1.0,)]
+    assert writer.depth == 0
+
+
+def test_what_such_a_commit_refused_is_told_as_refused(writer: Writer, database: Database) -> None:
+    execute(
+        database.path,
+        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
+        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
+    )
+    receipts = {n: Receipt() for n in (1, 2, 3)}
+    for n, receipt in receipts.items():
+        writer.submit(pico(n), receipt)
+    with commits_in_doubt(database):
+        assert writer.step() == 0
+    with write_lock(database.path):
+        event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        assert writer.step() == 0
+    assert writer.step() == 3
+    assert [n for n, receipt in receipts.items() if receipt.refusal] == [2]
+    assert select(database.path, STORED) == [(1.0,), (3.0,)]
+    assert select(database.path, "SELECT count(*) FROM rejected") == [(1,)]
 
 
 def test_the_thread_stores_everything_before_it_ends(writer: Writer, database: Database) -> None:

@@ -267,3 +267,14 @@ def test_every_number_has_8_bytes_where_a_processor_writes_them_at_once(
         field = getattr(structure, name)
         assert name.startswith("_") or (field.offset % 8, field.size % 8) == (0, 0), name
     assert sizeof(structure) % 8 == 0
+
+
+def test_a_queue_lives_as_long_as_its_slot(gauges: Gauges) -> None:
+    for number in (0, 5):
+        gauges.slot(number).claim(4711 + number)
+        gauges.slot(number).queue_id = f"{number:016x}".encode()
+    assert gauges.queue_ids() == {"0" * 16, "0" * 15 + "5"}
+    gauges.record_killed(4716)
+    assert gauges.queue_ids() == {"0" * 16}
+    gauges.slot(0).release()
+    assert gauges.queue_ids() == set()

@@ -2,7 +2,8 @@
 
 FAULT_KILL_WRITER names a file: whichever writer thread finds it there takes it away and dies, as a
 bug or a MemoryError would kill it. FAULT_CLOCK names a file with the seconds by which the clock is
-wrong. FAULT_DUTY names a file; while it is there, whoever watches the WAL meets a bug.
+wrong. FAULT_CLOCK_STANDS lets it stand still for the times of receipt. FAULT_DUTY names a file;
+while it is there, whoever watches the WAL meets a bug.
 """
 
 import os
@@ -58,9 +59,18 @@ def shift_by(file: Path) -> None:
     replaced.time, replaced.time_ns = wrong, wrong_ns
 
 
+def stop_clock() -> None:
+    """Let all readings come in at one moment, whichever worker takes them: it is a fork of us."""
+    moment_ns = time.time_ns()
+    replaced: Any = time
+    replaced.time_ns = lambda: moment_ns
+
+
 if "FAULT_KILL_WRITER" in os.environ:
     die_on(Path(os.environ["FAULT_KILL_WRITER"]))
 if "FAULT_DUTY" in os.environ:
     fail_while(Path(os.environ["FAULT_DUTY"]))
 if "FAULT_CLOCK" in os.environ:
     shift_by(Path(os.environ["FAULT_CLOCK"]))
+if "FAULT_CLOCK_STANDS" in os.environ:
+    stop_clock()

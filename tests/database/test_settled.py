@@ -1,0 +1,114 @@
+"""Notes of how far queues are settled: they outlive what SQLite does, and cost a commit nothing."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from flask10x.config.settings import Settings
+from flask10x.database import settled
+from flask10x.database.engine import WAL, Database, beside
+from flask10x.database.rows import INSERT, row_of
+from flask10x.recording.writer import Writer
+from flask10x.system.gauges import Gauges
+from tests.support.rows import execute, pico, select
+
+SEQUENCES = "SELECT name, seq FROM sqlite_sequence ORDER BY name"
+
+
+def insert(connection: Connection) -> None:
+    connection.exec_driver_sql(INSERT, row_of(pico(1)))
+
+
+def test_a_note_is_as_old_as_its_transaction(database: Database) -> None:
+    with database.commit() as connection:
+        assert settled.up_to(connection, "a") == 0
+        assert settled.noted(connection) == set()
+        settled.note(connection, "a", 3)
+        settled.note(connection, "b", 1)
+    with pytest.raises(ZeroDivisionError), database.commit() as connection:
+        settled.note(connection, "a", 4)
+        assert settled.up_to(connection, "a") == 4
+        raise ZeroDivisionError
+    with database.reader.begin() as connection:
+        assert settled.up_to(connection, "a") == 3
+        assert settled.noted(connection) == {"a", "b"}
+    with database.commit() as connection:
+        settled.forget(connection, {"a", "never noted"})
+        assert settled.noted(connection) == {"b"}
+        assert settled.up_to(connection, "a") == 0
+
+
+def vacuumed(path: Path) -> Path:
+    execute(path, "VACUUM")
+    return path
+
+
+def copied(path: Path) -> Path:
+    copy = path.with_name("copy.sqlite3")
+    execute(path, f"VACUUM INTO '{copy}'")
+    return copy
+
+
+def dumped(path: Path) -> Path:
+    copy = path.with_name("copy.sqlite3")
+    with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(copy)) as new:
+        new.executescript("\n".join(old.iterdump()))
+    return copy
+
+
+def without_another_table(path: Path) -> Path:
+    execute(path, "DROP VIEW IF EXISTS v_rejected", "DROP TABLE rejected")
+    return path
+
+
+@pytest.mark.parametrize("change", [vacuumed, copied, dumped, without_another_table])
+def test_it_outlives_what_people_do_and_ids_go_on(
+    database: Database, change: Callable[[Path], Path]
+) -> None:
+    with database.commit() as connection:
+        insert(connection)
+        settled.note(connection, "a", 41)
+    path = change(database.path)
+    assert select(path, SEQUENCES) == [("queue a", 41), ("readings", 1)]
+    assert select(path, "PRAGMA integrity_check") == [("ok",)]
+    execute(
+        path,
+        "DELETE FROM readings",
+        "INSERT INTO readings (endpoint, received_at) SELECT 'data', 1",
+    )
+    assert select(path, "SELECT id FROM readings") == [(2,)]
+    assert select(path, SEQUENCES) == [("queue a", 41), ("readings", 2)]
+
+
+def grown(database: Database, commit: Callable[[], object]) -> int:
+    """By how many bytes the WAL grows for so many commits."""
+    before = beside(database.path, WAL).stat().st_size
+    for _ in range(20):
+        commit()
+    return beside(database.path, WAL).stat().st_size - before
+
+
+def test_a_lone_commit_writes_no_page_for_it(settings: Settings, database: Database) -> None:
+    """Of two workers too: their notes share the page of the ids."""
+    gauges = Gauges(4)
+    writers = [Writer(settings, database, gauges, gauges.slot(number)) for number in (0, 1)]
+
+    def commit_by_writers() -> None:
+        for writer in writers:
+            writer.submit(pico(1))
+            assert writer.step() == 1
+
+    def commit_bare() -> None:
+        for _ in writers:
+            with database.commit() as connection:
+                insert(connection)
+
+    commit_bare()
+    commit_by_writers()
+    assert grown(database, commit_by_writers) <= grown(database, commit_bare)
+    for writer in writers:
+        writer.close(5)

@@ -1,0 +1,84 @@
+"""Many readings that a stop has left are stored, each once, and nobody who sends has to wait."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask10x.readings.parse import Reading
+from flask10x.recording.batch import entry_of
+from flask10x.recording.leftover_file import text_of, waiting
+from tests.e2e.conftest import MakeService
+from tests.e2e.load import Load
+from tests.e2e.service import Service, wait_until
+from tests.faults.figures import account, record
+from tests.faults.repeat import harder_promise, repeated
+from tests.faults.test_kills import variant
+
+PIECE_ROWS = 500
+# As many as are stored within a few seconds of many pieces.
+SOME, MANY = 20_000, 100_000
+
+
+def leave(service: Service, number: int) -> Path:
+    """A file of so many readings of `/data`, all equal, as a reload may leave it."""
+    entry = entry_of(Reading("data", 1_756_000_000_000, (1013.25, 25.1)), 0.0)
+    file = service.data_dir / "leftover-20250824-090000-0123456789abcdef.jsonl"
+    written = file.with_suffix(".tmp")
+    written.write_text(text_of("0123456789abcdef", 7, [entry] * number))
+    return written.rename(file)
+
+
+@harder_promise
+@pytest.mark.parametrize("left", [SOME, pytest.param(MANY, marks=pytest.mark.long)])
+def test_senders_are_answered_while_leftovers_are_stored(
+    service: MakeService, numbers: Iterator[int], promise: dict[str, Any], left: int
+) -> None:
+    # A busy machine must not be taken for a lock that is held.
+    running = service(batch_max_rows=PIECE_ROWS, ack_timeout_sec=8, **promise)
+    load = Load(running.port, numbers)
+    with load.running():
+        load.burst()
+        leave(running, left)
+        wait_until(lambda: not waiting(running.data_dir), 120, "the leftovers are stored")
+    running.stop()
+
+    running.check_integrity()
+    assert load.statuses.keys() == {200}
+    counted = account(running, [load])
+    assert counted.lost == set()
+    assert running.rows("SELECT count(*) FROM readings WHERE endpoint = 'data'") == [(left,)]
+    (said,) = (line for line in running.log() if "that a stop had left in" in line)
+    assert f"Stored {left} readings" in said
+    between = "SELECT min(id), max(id) FROM readings WHERE endpoint = 'data'"
+    ((first, last),) = running.rows(between)
+    # Others were stored between the pieces, so the lock was free again and again.
+    assert last - first + 1 - left > left / PIECE_ROWS / 2
+    record("leftovers", variant(promise), 1, counted, left=left)
+
+
+@repeated(2, 20)
+def test_a_kill_in_the_middle_of_it_costs_no_reading_and_stores_none_twice(
+    service: MakeService, times: int
+) -> None:
+    running = service(start=False, batch_max_rows=PIECE_ROWS)
+    running.data_dir.mkdir()
+    left = SOME * times // 2
+    file = leave(running, left)
+    seen = 0
+    for _ in range(times):
+        running.start()
+        wait_until(lambda: running.count() > seen, 60, "another piece is stored")  # noqa: B023
+        os.killpg(running.pid, signal.SIGKILL)
+        running.close()
+        seen = running.count()
+    assert file.exists() == (seen < left)
+    running.start()
+    wait_until(lambda: not waiting(running.data_dir), 120, "the leftovers are stored")
+    running.stop()
+
+    running.check_integrity()
+    assert running.count() == left
