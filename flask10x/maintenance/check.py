@@ -58,8 +58,8 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
 
 def _settings() -> Finding:
     file = environment_file.taken()
-    text = f"from {file}" if file else "no environment file"
-    return Finding("ok", "settings", text, {"file": str(file) if file else None})
+    text = _("from {path}") if file else _("no environment file")
+    return Finding("ok", "settings", text.format(path=file), {"file": str(file) if file else None})
 
 
 def _wal(path: Path) -> Finding:

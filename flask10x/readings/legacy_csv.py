@@ -206,7 +206,8 @@ class LegacyReader:
 def _shown(names: Sequence[str]) -> str:
     """The first of these names; a file with other line ends has thousands in its first line."""
     shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_NAMES])
-    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
+    more = len(names) - SHOWN_NAMES
+    return _("{names} and {n} more").format(names=shown, n=more) if more > 0 else shown
 
 
 def _float_or_none(text: str) -> float | None:

@@ -6,6 +6,7 @@ The locale need not be installed.
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 
 from flask10x.commands import main, translated
 from flask10x.commands.wrapping import columns
+from flask10x.config.settings import Settings
+from flask10x.database.engine import database_path
+from tests.support.csv_folder import HEADER, NAME, lines, store
 
 # Words that are the same in Japanese: names, formats, levels, and what stands for a value.
 SAME = {
@@ -162,3 +166,85 @@ def test_the_service_speaks_english(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr.startswith(b"flask10x: FLASK10X_WORKERS is ")
+
+
+def said(folder: Path, *arguments: str, status: int = 0) -> str:
+    """What a command prints in Japanese, on either stream; it ends with this status."""
+    done = run(folder, *arguments, FLASK10X_TIMEZONE="Asia/Tokyo")
+    text = (done.stdout + done.stderr).decode()
+    assert done.returncode == status, text
+    return text
+
+
+@pytest.mark.usefixtures("database")
+def test_an_export_and_what_mends_its_file(settings: Settings, tmp_path: Path) -> None:
+    store(settings, 1, 2, 3)
+    file = settings.csv_dir / NAME
+
+    assert f"{file}: 追記する行は 3 行です\n" in said(tmp_path, "export", "--dry-run")
+    assert f"{file}: 3 行を追記しました\n" in said(tmp_path, "export")
+    whole = said(tmp_path, "export", "--verify")
+    assert f"{file}: 3 行、2025-08-24 10:46:41 から 2025-08-24 10:46:43 まで、一致\n" in whole
+
+    file.write_bytes(file.read_bytes().replace(b"991.5", b"999.5"))
+    different = said(tmp_path, "export", "--verify", status=1)
+    assert "; 不一致: 2 行目: ファイルは b'2025-08-24 10:46:41,999.5,25.0\\r\\n'、" in different
+    refused = said(tmp_path, "export", NAME, status=1)
+    assert refused == (
+        f"{file}: すでに書き出した行が変更されています。何も書き込んでいません。"
+        f"対処: flask10x export --rebuild {NAME}\n"
+    )
+
+
+@pytest.mark.usefixtures("database")
+def test_a_check(tmp_path: Path) -> None:
+    lines = said(tmp_path, "check").splitlines()
+
+    # Names and levels are for programs and documents; what was seen is for people.
+    assert all(re.match(r"(ok  |WARN|FAIL) [A-Za-z]+: ", line) for line in lines)
+    assert "ok   integrity: quick_check で異常は見つかりません" in lines
+    assert "WARN service: 動いていません" in lines
+    assert f"WARN backup: {tmp_path / 'backups'} にはありません" in lines
+    english = {line for line in lines if line.partition(": ")[2].isascii()}
+    assert english == {"ok   WAL: 0.0 MB", f"ok   SQLite: {sqlite3.sqlite_version}"} | {
+        line for line in lines if line.endswith(": Asia/Tokyo")
+    }
+
+
+@pytest.mark.usefixtures("database")
+def test_a_backup_and_its_restore(settings: Settings, tmp_path: Path) -> None:
+    store(settings, 1)
+
+    made = said(tmp_path, "backup")
+    (file,) = settings.backup_dir.glob("*.sqlite3")
+    assert re.fullmatch(rf"{re.escape(str(file))}: 1 行、[\d.]+ MB、[\d.]+ 秒\n", made)
+    restored = said(tmp_path, "restore", str(file))
+    assert restored.startswith(f"{database_path(settings)}: {file} から復元しました（1 行）\n")
+    assert "置き換えられたデータベースは残してあります: " in restored
+    file.write_bytes(b"x" * 4096)
+    assert "は壊れています: SQLITE_NOTADB" in said(tmp_path, "restore", str(file), status=1)
+
+
+@pytest.mark.usefixtures("database")
+def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_path: Path) -> None:
+    old = tmp_path / NAME
+    old.write_bytes(HEADER + lines(1, 2) + b"torn")
+
+    shown = said(tmp_path, "import", str(old), status=4)
+    assert f"{NAME}: 読み込み 3 行、保存 2、保存済み 0、拒否 1\n" in shown
+    # The list of the rejected ones is for programs.
+    assert (tmp_path / f"{NAME}.rejected.csv").read_bytes().isascii()
+    assert "ファイルがありません" in said(tmp_path, "import", "none", status=1)
+    assert said(tmp_path, "rejected", "list") == ("flask10x: 該当する拒否した測定値はありません\n")
+    assert said(tmp_path, "rejected", "show", "1", status=1) == (
+        "エラー: 拒否した測定値 1 はありません\n"
+    )
+    assert said(tmp_path, "rollups") == "測定値 2 まで集計済み、残り 0 件\n"
+
+
+def test_a_wrong_setting(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
+
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("flask10x: FLASK10X_")
+    assert "は正しくありません: " in done.stderr.decode()

@@ -1,7 +1,9 @@
 """The Japanese messages are those of the code, all of them, and the compiled file is theirs."""
 
 import ast
+import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,38 @@ def test_what_users_of_the_command_line_read_is_a_message(path: Path) -> None:
             words = "".join(str(text.value) for text in texts).replace("flask10x", "")
             bare += [(call.lineno, words)] if any(map(str.isalpha, words)) else []
     assert bare == []
+
+
+# Layers that make sentences for the command line, and what begins a command for the shell.
+SPEAKING = ("commands", "config", "export", "importing", "maintenance")
+SHELL = ("flask10x ", "mv ")
+
+
+def _texts(value: ast.expr | None) -> Iterator[str]:
+    """The texts that a value may be; an f-string with `{}` for its values."""
+    if isinstance(value, ast.IfExp):
+        yield from (*_texts(value.body), *_texts(value.orelse))
+    elif isinstance(value, ast.BinOp):
+        yield from (*_texts(value.left), *_texts(value.right))
+    elif isinstance(value, ast.Tuple):
+        yield from (text for part in value.elts for text in _texts(part))
+    elif isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value
+    elif isinstance(value, ast.JoinedStr):
+        parts = (p.value if isinstance(p, ast.Constant) else "{}" for p in value.values)
+        yield "".join(map(str, parts))
+
+
+@pytest.mark.parametrize("folder", SPEAKING)
+def test_no_sentence_is_put_together_past_the_catalogue(folder: str) -> None:
+    said_bare = [
+        f"{path.name}: {text}"
+        for path in (PACKAGE / folder).glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.Yield)
+        for text in _texts(node.value)
+        if re.search(r"[a-z]{2,} |  ?[a-z]{2,}", text) and not text.startswith(SHELL)
+    ]
+    assert said_bare == []

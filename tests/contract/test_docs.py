@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 
 import click
@@ -16,15 +18,20 @@ from flask10x.commands import main
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import READERS
 from flask10x.database.engine import Database
-from flask10x.errors import SettingsError
+from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals
 from flask10x.export.file import CountedLines
+from flask10x.export.verify import Seen
+from flask10x.importing.importer import ImportOutcome
+from flask10x.maintenance.backup import Backup
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import STATIONS, Measurement, Station
 from flask10x.readings.units import KNOWN
 from flask10x.recording.writer import Writer
+from flask10x.system.wording import amount
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support.speaking import speaking
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ("en", "ja")
@@ -67,6 +74,9 @@ MISTYPED = {"FLASK10X_WORKER"}
 # The system's.
 LOCALE = {"LC_ALL", "LC_MESSAGES"}
 
+# Their blocks of kind `text` have what a command says, in the language of the page.
+ANSWERED = ("howto/back-up", "howto/import-csv", "howto/mend-csv", "reference/settings")
+
 SECTION_OF_REFUSALS = {
     "en": "When the export refuses a file",
     "ja": "書き出しが拒否されたとき",
@@ -98,7 +108,8 @@ def section(text: str, heading: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_both_languages_show_the_same_commands(page: str) -> None:
-    english, japanese = (blocks(read(file_of(page, language))) for language in LANGUAGES)
+    kinds = r"(?!text)\w+" if page in ANSWERED else r"\w+"
+    english, japanese = (blocks(read(file_of(page, language)), kinds) for language in LANGUAGES)
 
     assert japanese == english
 
@@ -196,11 +207,65 @@ def test_the_shown_messages_are_the_programs(language: str) -> None:
     (shown,) = blocks(read(file_of("reference/settings", language)), "text")
     messages = []
     for environment in ({"FLASK10X_WORKERS": "0"}, {"FLASK10X_WORKER": "2"}):
-        with pytest.raises(SettingsError) as caught:
+        with speaking(language), pytest.raises(SettingsError) as caught:
             settings_module.load(environment)
         messages.append(f"flask10x: {caught.value}")
 
     assert shown.splitlines() == messages
+
+
+def answers(page: str, language: str) -> list[str]:
+    """The lines of the one answer of a command that a page shows."""
+    (shown,) = blocks(read(file_of(page, language)), "text")
+    return shown.splitlines()
+
+
+@in_both_languages
+def test_the_shown_answer_of_a_backup_is_the_programs(language: str) -> None:
+    path = Path("/mnt/usb/flask10x/flask10x-20250824-003500.sqlite3")
+    done = Backup(path, 2_774_012, 247_300_000, 9.8, ())
+
+    with speaking(language):
+        assert answers("howto/back-up", language) == [str(done)]
+
+
+@in_both_languages
+def test_the_shown_answer_of_an_import_is_the_programs(language: str) -> None:
+    done = ImportOutcome(
+        name="BedRoomEnv.csv",
+        stored=20_000,
+        present=0,
+        rejected=0,
+        rejected_path=Path("BedRoomEnv.csv.rejected.csv"),
+        missing=(),
+    )
+
+    with speaking(language):
+        assert answers("howto/import-csv", language) == [str(done)]
+
+
+@in_both_languages
+def test_the_shown_answer_of_verify_is_made_of_the_programs_messages(language: str) -> None:
+    bedroom = Seen(rows=41_210, first=b"2025-07-05 22:22:56,", last=b"2025-09-02 00:04:31,")
+    living = Seen(rows=8105, first=b"2025-08-01 09:00:12,", last=b"2025-09-02 00:04:40,")
+    row = rb"b'2025-09-02 00:05:00,650.0,1200.0,0.97,24.5,25.0,50.0\r\n'".decode()
+    before = "{n} row from before Flask10X is not in the database"
+    befores = "{n} rows from before Flask10X are not in the database"
+    differs = "line {number}: the file has {line}, the database {expected}"
+
+    with speaking(language):
+        found = [
+            _("{rows}, equal").format(rows=bedroom),
+            ngettext(before, befores, 20_000).format(n=20_000),
+            _("{rows} not exported yet").format(rows=amount(12, "row")),
+        ]
+        difference = _(differs).format(number=8107, line=_("nothing"), expected=row)
+        different = _("{rows}; DIFFERENT: {difference}").format(rows=living, difference=difference)
+    folder = "/var/lib/flask10x/csv"
+    assert answers("howto/mend-csv", language) == [
+        f"{folder}/BedRoomEnv.csv: {'; '.join(found)}",
+        f"{folder}/LR_env.csv: {different}",
+    ]
 
 
 @in_both_languages
@@ -315,10 +380,13 @@ def test_the_manual_answers_each_point_of_the_old_one(language: str) -> None:
     assert numbers == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
 
 
-@in_both_languages
-def test_each_refusal_of_the_export_is_documented(language: str) -> None:
+def refusals_of_all_kinds() -> list[ExportError]:
     path = Path("/folder/NAME.csv")
-    refusals_of_all_kinds = [
+    zone = _(
+        "the file was written in the time zone {zone}, which this system does not know;"
+        " this command runs in {here}"
+    )
+    return [
         refusals.other_header(path, b"one", b"other", known=True),
         refusals.torn(path, b"line", 1),
         refusals.shorter(path, 1, 2),
@@ -331,19 +399,28 @@ def test_each_refusal_of_the_export_is_documented(language: str) -> None:
         refusals.not_reproducible(path, 1),
         refusals.moved_midway(path),
         refusals.unknown_rows(path, CountedLines(1, 2, b"line"), CountedLines(), ""),
-        refusals.other_zone(path, "the file was written in the time zone Asia/Tokyo"),
+        refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.other_row(path, "UTC", b"line", b"other"),
         refusals.older_rows(path, 1, 2),
     ]
-    rows = table(section(read(file_of("howto/mend-csv", language)), SECTION_OF_REFUSALS[language]))
 
-    assert len(refusals_of_all_kinds) == sum(
+
+@in_both_languages
+def test_each_refusal_of_the_export_is_documented(language: str) -> None:
+    rows = table(section(read(file_of("howto/mend-csv", language)), SECTION_OF_REFUSALS[language]))
+    english = refusals_of_all_kinds()
+    with speaking(language):
+        spoken = refusals_of_all_kinds()
+
+    assert len(english) == sum(
         inspect.isfunction(found) and not name.startswith("_")
         for name, found in vars(refusals).items()
     )
-    for refusal in refusals_of_all_kinds:
-        (row,) = (cells for message, cells in rows.items() if message.strip("`") in str(refusal))
-        named = re.findall(r"flask10x \w+(?: --\w+)*|truncate", row[1])
+    for refusal, said in zip(english, spoken, strict=True):
+        (row,) = (cells for message, cells in rows.items() if message.strip("`") in str(said))
+        # What the journal says has a column of its own where the terminal speaks Japanese.
+        assert language == "en" or row[0].strip("`") in str(refusal)
+        named = re.findall(r"flask10x \w+(?: --\w+)*|truncate", row[-1])
         assert named
         assert set(named) >= set(
             re.findall(r"flask10x (?:import|export --rebuild)|truncate", str(refusal))

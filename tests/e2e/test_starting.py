@@ -130,6 +130,23 @@ def test_a_socket_file_for_a_proxy_in_front(service: MakeService, options: list[
     running.stop()
 
 
+def test_the_service_speaks_english_in_a_japanese_locale(service: MakeService) -> None:
+    running = service(start=False)
+    running.data_dir.mkdir(parents=True)
+    running.database.write_bytes(b"no database" * 500)
+    del running.environment["LANGUAGE"]
+    running.environment["LANG"] = "ja_JP.UTF-8"
+    running.start()
+
+    # By way of `flask10x migrate`, whose answer the master reads.
+    (reason,) = running.get("/readyz").json["reasons"]
+    assert reason == "the database is damaged: SQLITE_NOTADB: file is not a database"
+    running.stop()
+    assert "the database is damaged: SQLITE_NOTADB" in running.output()
+    assert running.output().isascii()
+    assert "".join(running.log()).isascii()
+
+
 def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeService) -> None:
     running = service(start=False)
     running.data_dir.mkdir(parents=True)
