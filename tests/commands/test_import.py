@@ -19,6 +19,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import LockTimeout
 from flask10x.history import rollups
+from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
 from tests.support.old_files import NAME, write
@@ -121,6 +122,37 @@ def test_charts_that_are_not_ready_are_said(
         f" {reason}; the service goes on with them\n"
     )
     assert behind(database) == 30
+
+
+def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    rows = 200_000
+    execute(
+        database.path,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+        f"{rows}) INSERT INTO readings (endpoint, received_at, pressure)"
+        " SELECT 'data', 1700000000000 + i * 60000, 1000 FROM n",
+    )
+    path = write(tmp_path / NAME, ROW)
+    lock = FileLock(lock_path(database.path, "commit"))
+
+    def interrupt(pid: int) -> None:
+        # It waits for this lock, or for its next piece.
+        lock.acquire(10)
+        os.kill(pid, signal.SIGINT)
+        lock.release()
+
+    shown = on_terminal(settings, "import", str(path), seen="rollups", then=interrupt)
+    lock.close()
+    assert shown.status == 0
+    assert shown.output == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
+    assert "interrupted; the service goes on with them" in shown.screen
+    assert shown.bars["rollups"][-1] < 100
+    assert behind(database) > 0
+    follower = Follower(database, iter([0.0, 0.0, *[1e6] * 1000]).__next__)
+    while behind(database):
+        follower.step()
 
 
 def test_an_export_need_not_wait_for_the_charts(

@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask10x.config.settings import Settings
@@ -31,8 +32,16 @@ class Shown:
         return found
 
 
-def on_terminal(settings: Settings, *arguments: str) -> Shown:
-    """Run `flask10x` and read its screen until it has ended."""
+def on_terminal(
+    settings: Settings,
+    *arguments: str,
+    seen: str = "",
+    then: Callable[[int], object] = lambda _: None,
+) -> Shown:
+    """Run `flask10x` and read its screen until it has ended.
+
+    Once the screen has shown `seen`, `then` is called with the process id.
+    """
     screen, terminal = pty.openpty()
     environment = {
         "FLASK10X_DATA_DIR": str(settings.data_dir),
@@ -54,6 +63,9 @@ def on_terminal(settings: Settings, *arguments: str) -> Shown:
         try:
             while data := reader.read(65_536):
                 written += data
+                if seen and seen.encode() in written:
+                    then(running.pid)
+                    seen = ""
         except OSError:
             pass  # EIO: the last one who had the terminal has ended.
         output = running.communicate(timeout=60)[0]
