@@ -161,6 +161,7 @@ def _write(marker: Path, text: str) -> None:
     with suppress(FileNotFoundError):
         if marker.read_text(encoding="utf-8", errors="replace") == text:
             return
+    disk.make_private(marker)
     marker.write_text(text, encoding="utf-8", errors="replace")
     disk.leave_to_owner(marker, marker.parent)
     disk.sync(marker)
