@@ -61,8 +61,9 @@ class Leftovers:
 
     @property
     def pause_sec(self) -> float:
-        """How long the next `step` can wait; short while there is more of a file to store."""
-        return LOOK_EVERY_SEC if self._pieces is None else PAUSE_FOR_OTHERS_SEC
+        """How long the next `step` can wait; short while more of a file can be stored."""
+        waits = self._pieces is None or self._database.damage.halted
+        return LOOK_EVERY_SEC if waits else PAUSE_FOR_OTHERS_SEC
 
     def save(self, queue: str, last: int, entries: Sequence[Entry], trouble: str) -> bool:
         """Write what follows entry `last` of the queue to a new file and log it.

@@ -462,6 +462,20 @@ def test_nothing_is_stored_into_a_damaged_database(
     assert select(database.path, STORED) == []
 
 
+def test_a_damage_in_the_middle_leaves_the_rest_and_is_not_asked_about_again_and_again(
+    in_pairs: Settings, database: Database, clock: Clock
+) -> None:
+    stop_locked(in_pairs, FIVE)
+    leftovers = Leftovers(in_pairs, database, clock)
+    leftovers.step()
+    database.damage.report("SQLITE_CORRUPT")
+    leftovers.step()
+    assert leftovers.pause_sec == LOOK_EVERY_SEC
+    leftovers.close()
+    assert len(files(in_pairs)) == 1
+    assert stored(database) == [1, 2]
+
+
 def test_a_full_disk_has_room_for_it(
     make_settings: MakeSettings, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
