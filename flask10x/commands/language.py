@@ -41,6 +41,11 @@ def speak_english() -> None:
     gettext.textdomain(NO_DOMAIN)
 
 
+def speaks_japanese() -> bool:
+    """Whether Japanese was chosen, for texts that are kept in a table of their own."""
+    return gettext.textdomain() == DOMAIN
+
+
 def wants_japanese(environ: Mapping[str, str]) -> bool:
     """Whether Japanese comes before English in LANGUAGE, LC_ALL, LC_MESSAGES or LANG.
 

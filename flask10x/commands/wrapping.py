@@ -21,6 +21,8 @@ _PIECE = re.compile(
     rf"[{OPENING}]*(?:(?:\d[\d,.]* )?(?:{NARROW}+(?: (?={HIRAGANA}))?|[ァ-ー]+|[一-龠々]+|[^\s])"
     rf"{HIRAGANA}*)[{CLOSING}]*|\s+"
 )
+# The end of a line within Japanese stands for nothing, elsewhere for a space.
+_BETWEEN_WIDE = re.compile(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])")
 # As click: a value's column is never narrower, whatever the terminal.
 LEAST_COLUMNS = 10
 
@@ -39,7 +41,7 @@ def wrap(text: str, width: int) -> str:
 
 def _lines(paragraph: str, width: int) -> Iterator[str]:
     line = ""
-    for piece in _PIECE.findall(" ".join(paragraph.split())):
+    for piece in _PIECE.findall(" ".join(_BETWEEN_WIDE.sub("", paragraph).split())):
         if line and columns(line + piece.rstrip()) > width:
             yield line.rstrip()
             line = piece.lstrip()

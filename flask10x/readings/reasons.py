@@ -1,7 +1,7 @@
 """Why a reading or a query is refused: a code with values, and the English text they make.
 
-The text is what answers, log lines and commands say (contract, section 2). A page looks its own
-language up by the code (`web/texts/reasons.py`).
+The text is what answers, log lines and commands say (contract, section 2). A page, and
+a command in a Japanese terminal, looks its own language up by the code (`japanese_reasons.py`).
 """
 
 from collections.abc import Mapping

@@ -17,8 +17,11 @@ import pytest
 from flask10x.commands import main, translated
 from flask10x.commands.wrapping import columns
 from flask10x.config.settings import Settings
-from flask10x.database.engine import database_path
-from tests.support.csv_folder import HEADER, NAME, lines, store
+from flask10x.database.engine import Database, database_path
+from flask10x.readings.reasons import Reason
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Refused
+from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
 
 # Words that are the same in Japanese: names, formats, levels, and what stands for a value.
 SAME = {
@@ -239,7 +242,28 @@ def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_pa
     assert said(tmp_path, "rejected", "show", "1", status=1) == (
         "エラー: 拒否した測定値 1 はありません\n"
     )
+    assert "エラー: --from の値が正しくありません: 日時として読めません。" in said(
+        tmp_path, "rejected", "list", "--from", "yesterday", status=2
+    )
     assert said(tmp_path, "rollups") == "測定値 2 まで集計済み、残り 0 件\n"
+
+
+def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_path: Path) -> None:
+    reasons = {"pressure": Reason("missing"), "temperature": Reason("above_maximum", limit="80")}
+    body = b'{"temperature": 99}'
+    with database.commit() as connection:
+        rejected.keep(connection, [Refused("data", FIRST_MS, "", body, reasons)], settings)
+
+    assert said(tmp_path, "rejected", "list") == (
+        "1 2025-08-24 10:46:40 /data"
+        " pressure: 値がありません; temperature: 上限の 80 を超えています\n"
+    )
+    shown = said(tmp_path, "rejected", "show", "1").splitlines()
+    assert "理由:         pressure: 値がありません" in shown
+    assert "保存先:       未保存" in shown
+    replayed = said(tmp_path, "rejected", "replay")
+    assert replayed.startswith("保存した測定値 0 件、まだ拒否される測定値 1 件\n")
+    assert "  1 × /data pressure: 値がありません\n" in replayed
 
 
 def test_a_wrong_setting(tmp_path: Path) -> None:

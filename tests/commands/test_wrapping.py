@@ -28,7 +28,7 @@ def test_japanese_is_broken_where_words_end(width: int) -> None:
 
 
 def test_paragraphs_stay_apart() -> None:
-    assert wrap("一つ目。\n\n二つ目\nの続き。", 40) == "一つ目。\n\n二つ目 の続き。"
+    assert wrap("一つ目。\n\n二つ目は\nCSV\nの続\nき。", 40) == "一つ目。\n\n二つ目は CSV の続き。"
 
 
 @pytest.mark.parametrize("width", [50, 78, 100])

@@ -1,87 +1,9 @@
 """Why a query of the history, or a reading, is refused, in the reader's language."""
 
+from flask10x.readings import japanese_reasons
 from flask10x.readings.reasons import Reason
 from flask10x.web.texts import old_reasons
 from flask10x.web.texts.catalog import Language
-
-# The codes of `readings.reasons.ENGLISH`. Values that are words of Python's are left out.
-JAPANESE = {
-    # Of a field of a reading.
-    "missing": "値がありません",
-    "not_an_object": "オブジェクトではありません",
-    "below_minimum": "下限の {limit} を下回っています",
-    "above_maximum": "上限の {limit} を超えています",
-    "unsupported_type": "数値でも文字列でもありません（{type}）",
-    "not_finite": "有限の数値ではありません",
-    "too_long": "{n}文字を超えています: {text}",
-    "no_digits": "数値ではありません: {text}",
-    "not_a_number": "数値として読めません: {text}",
-    "unknown_unit": "単位 {unit} は使えません（使える単位: {known}）",
-    "takes_no_unit": "単位 {unit} は使えません（単位のない値です）",
-    "sensor_silent": "{value} は応答しない {sensor} の値なので、欠測とみなしました",
-    "program_silent": "{value} は応答しない {sensor} の値なので、欠測とみなしました",
-    "after_power_on": "{value} は {sensor} が電源投入直後に示す値です。そのまま保存しました",
-    # Of a whole reading. What the database says is SQLite's English.
-    "too_large": "{n}バイトを超えています。本文は残していません",
-    "database": "{words}",
-    # Of a body that is no JSON object.
-    "empty_body": "本文が空です。JSONオブジェクトを1つ送ってください",
-    "other_type": "Content-Type が {type} です。application/json で送ってください",
-    "other_encoding": "本文が {encoding} ではありません（{offset}バイト目の {byte}）",
-    "cut_in_character": (
-        "本文が文字の途中で終わっています（{offset}バイト目の {byte}）。"
-        "Content-Length を、バイト数ではなく文字数で数えていると思われます"
-    ),
-    "cut_json": "JSONが途中で終わっています（{line}行{column}文字目、{what}）",
-    "cut_json_not_ascii": (
-        "JSONが途中で終わっています（{line}行{column}文字目、{what}）。"
-        "Content-Length を、バイト数ではなく文字数で数えていると思われます"
-    ),
-    "invalid_json": "JSONとして読めません（{line}行{column}文字目、{what}）",
-    "nan_in_json": (
-        "JSONとして読めません（{line}行{column}文字目）。JSONに nan や inf はありません。"
-        "null を送るか、項目を省いてください"
-    ),
-    "nested_too_deeply": "JSONの入れ子が深すぎます。JSONオブジェクトを1つ送ってください",
-    "no_json_object": (
-        "JSONですが、オブジェクトではありません（{kind}）。JSONオブジェクトを1つ送ってください"
-    ),
-    # Of a parameter of a query of the history.
-    "unknown_parameter": "そのような項目はありません",
-    "unknown_parameter_near": "そのような項目はありません（{near} の間違いでは？）",
-    "unknown_station": "そのような端末はありません。指定できるのは {known} です",
-    "unknown_station_near": (
-        "そのような端末はありません。指定できるのは {known} です（{near} の間違いでは？）"
-    ),
-    "unknown_measurement": "そのような測定項目はありません。指定できるのは {known} です",
-    "unknown_measurement_near": (
-        "そのような測定項目はありません。指定できるのは {known} です（{near} の間違いでは？）"
-    ),
-    "other_route": "{path} でだけ使える項目です",
-    "given_times": "{n}回指定されています。1回だけ指定してください",
-    "too_many_parameters": "指定が{n}個を超えています",
-    "blank": "値が空です。指定しない場合は項目ごと省いてください",
-    "from_after_to": "開始が終了より後になっています",
-    "not_with_since": "since と同時には指定できません",
-    "order_needed": "asc か desc を指定してください",
-    "whole_number_needed": "{low}から{high}までの整数を指定してください",
-    "number_needed": "25 や -0.5 のような数値を指定してください",
-    "switch_needed": "1 か 0 を指定してください",
-    "yes_needed": "1 を指定するか、項目ごと省いてください",
-    "id_needed": "測定値のIDを指定してください",
-    "not_a_cursor": "ページの位置として読めません。前後のページへのリンクを使ってください",
-    "not_a_time": (
-        "日時として読めません。2025-08-24、2025-08-24 09:00、-24h、now のように書いてください"
-    ),
-    "no_such_time": "存在しない日時です",
-    "no_such_offset": "時差 {offset} は存在しません",
-    "plus_became_space": "URLの「+」は空白になります。時差は %2B09:00 のように書いてください",
-    "before_year": "{year}年より前は指定できません",
-    "outside_years": "{first}年から{last}年までを指定してください",
-    "newest_first_only": "並び順は新しい順だけです",
-    "no_measurements": "拒否した測定値は値で絞り込めません",
-    "took_too_long": "検索に{sec}秒以上かかりました。期間や端末を絞ってください",
-}
 
 
 def reason_in(language: Language, reason: str) -> str:
@@ -92,5 +14,5 @@ def reason_in(language: Language, reason: str) -> str:
     if language == "en":
         return reason
     if isinstance(reason, Reason):
-        return JAPANESE[reason.code].format(**reason.values)
+        return japanese_reasons.text(reason)
     return old_reasons.japanese(reason)

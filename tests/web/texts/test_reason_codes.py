@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database, QueryTooLong
 from flask10x.errors import QueryError
+from flask10x.readings.japanese_reasons import JAPANESE
 from flask10x.readings.json_body import payload_of
 from flask10x.readings.parse import InvalidReading, parse
 from flask10x.readings.reasons import ENGLISH, Reason
@@ -17,7 +18,7 @@ from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.texts import old_reasons
-from flask10x.web.texts.reasons import JAPANESE, reason_in
+from flask10x.web.texts.reasons import reason_in
 from tests.support.rows import execute, pico
 
 # Values that are words of Python's; Japanese goes without them.
