@@ -244,6 +244,8 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In the worker, with the application loaded: open the store, and drain it at a stop."""
+    # Only this process's copy: the master keeps the longer one.
+    worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
     store = _store_of(worker)
     store.open()
     if isinstance(store, Waiting):
@@ -251,8 +253,6 @@ def post_worker_init(worker: Any) -> None:
     _also_on(signal.SIGTERM, store.writer.flush_now)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
         _also_on(number, store.writer.refuse_new)
-    # Only this process's copy: the master keeps the longer one.
-    worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection
@@ -115,6 +116,30 @@ def test_a_disk_that_is_not_mounted(known: Service, mount_point: bool) -> None:
     mount(known, away)
     check_goes_on(known, 2)
     assert not [line for line in known.log() if "Killed workers" in line]
+
+
+def can_mount() -> bool:
+    """Whether this user may mount in a namespace of its own; most machines of CI don't let it."""
+    command = ["unshare", "--mount", "mount", "--bind", "/tmp", "/tmp"]
+    return (
+        bool(shutil.which("unshare"))
+        and not subprocess.run(command, capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
+def test_a_real_mount(known: Service) -> None:
+    """The same with a mount, which the test itself can't see: it is in the service's namespace."""
+    away = unmount(known)
+    known.wrapper = ("unshare", "--mount")
+    known.start()
+    check_waits(known)
+    inside = ["nsenter", f"--target={known.pid}", "--mount"]
+    subprocess.run([*inside, "mount", "--bind", away, known.data_dir], check=True)
+    wait_until_ready(known)
+    assert list(known.data_dir.iterdir()) == [], "made where the disk belongs"
+    known.database = away / known.database.name
+    check_goes_on(known, 2)
 
 
 def deleted(database: Path) -> None:

@@ -1,0 +1,61 @@
+"""The answers of an application whose database is missing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
+
+TOKEN = "read-0123456789abcdef"
+WHY = "there was a database"
+
+
+@pytest.fixture
+def app(make_settings: MakeSettings, tmp_path: Path) -> Iterator[Flask]:
+    tokens = tmp_path / "read"
+    tokens.write_text(f"* {TOKEN}\n")
+    tokens.chmod(0o600)
+    settings = make_settings(DATA_DIR=tmp_path / "data", READ_TOKENS_FILE=tokens)
+    app = create_app(settings, missing=WHY)
+    yield app
+    app.extensions["flask10x"].close()
+    assert not settings.data_dir.exists(), "something was made on the wrong disk"
+
+
+def test_who_may_read_is_told_why(client: FlaskClient) -> None:
+    assert client.get("/history").status_code == 401
+    answer = client.get("/history/json", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json == {"error": "database unavailable", "reason": WHY}
+
+
+def test_what_needs_no_database_is_as_ever(client: FlaskClient) -> None:
+    assert client.get("/healthz").json == {"status": "ok"}
+    assert client.get("/").status_code == 200
+    with client.get("/static/flask10x.css") as style:
+        assert style.status_code == 200
+    assert client.get("/nowhere").status_code == 404
+    assert client.get("/data").status_code == 405
+
+
+def test_the_language_can_be_chosen(client: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.get("/history?lang=ja", headers=headers).status_code == 303
+    page = client.get("/history", headers=headers)
+    assert page.status_code == 503
+    assert 'lang="ja"' in page.text
+    assert "flask10x migrate --new" in page.text
+
+
+def test_every_route_answers(app: Flask, client: FlaskClient) -> None:
+    """No view is called that would look for a store; also one that is added tomorrow."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for rule in app.url_map.iter_rules():
+        for method in rule.methods or ():
+            if not rule.arguments:
+                answer = client.open(rule.rule, method=method, headers=headers)
+                assert answer.status_code in (200, 503), rule
