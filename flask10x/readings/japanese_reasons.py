@@ -20,6 +20,7 @@ JAPANESE = {
     "program_silent": "{value} は応答しない {sensor} の値なので、欠測とみなしました",
     "after_power_on": "{value} は {sensor} が電源投入直後に示す値です。そのまま保存しました",
     # Of a whole reading. What the database says is SQLite's English.
+    "field_near": "{strange} という項目はありません（{near} の間違いでは？）",
     "too_large": "{n}バイトを超えています。本文は残していません",
     "database": "{words}",
     # Of a body that is no JSON object.

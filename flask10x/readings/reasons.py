@@ -34,6 +34,7 @@ ENGLISH = {
     ),
     "after_power_on": "{value} is what a {sensor} gives right after power-on: kept",
     # Of a whole reading.
+    "field_near": "unknown field {strange}: did you mean {near}?",
     "too_large": "over {n} bytes; nothing of it is kept",
     "database": "{words}",
     # Of a body that is no JSON object, as a hint for the sender's author.

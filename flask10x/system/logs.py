@@ -39,7 +39,7 @@ LOG_EVERY_SEC = 60.0
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Characters that break a line, steer a terminal, or show a line in another order than it has.
-_CONTROL = re.compile(
+CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -136,7 +136,7 @@ def shutdown() -> None:
 
 def escape(text: str) -> str:
     r"""The text with whatever plays tricks on a screen or breaks its line as `\n`, `\x1b`."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def _trouble_with(file: "LogFile") -> OSError | None:

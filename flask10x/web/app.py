@@ -23,6 +23,7 @@ from flask10x.web import (
     status,
 )
 from flask10x.web.access import Access
+from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def create_app(
     """
     config = config or settings.load()
     app = Flask(__name__)
+    app.json = JsonProvider(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Access(config, keyring or tokens.load(config)).init_app(app)
     gauges = gauges or Gauges(len(STATIONS))

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings import json_body, parse
 from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import STATIONS, Station
@@ -42,12 +43,13 @@ def _receive(station: Station) -> Answer:
     try:
         reading = parse.parse(station, payload, received_at, partial=partial)
     except parse.InvalidReading as error:
+        hint = hint or near_names(station, payload)
         refused = Refused(station.endpoint, received_at, request.mimetype, raw, error.details, hint)
         return _invalid(store, refused)
-    return _accept(store, station, reading)
+    return _accept(store, station, reading, near_names(station, payload) if partial else "")
 
 
-def _accept(store: Store, station: Station, reading: Reading) -> Answer:
+def _accept(store: Store, station: Station, reading: Reading, hint: str) -> Answer:
     receipt = Receipt() if store.settings.ack == "committed" else None
     try:
         waiting = store.writer.submit(reading, receipt)
@@ -58,7 +60,7 @@ def _accept(store: Store, station: Station, reading: Reading) -> Answer:
         return _late(station, store.settings.ack_timeout_sec)
     if receipt and receipt.refusal:
         return _refused_by_database(receipt.refusal)
-    return _accepted(store, station, reading, waiting)
+    return _accepted(store, station, reading, waiting, hint)
 
 
 def _settled(receipt: Receipt, timeout_sec: float) -> bool:
@@ -68,13 +70,15 @@ def _settled(receipt: Receipt, timeout_sec: float) -> bool:
         return receipt.wait(timeout_sec)
 
 
-def _accepted(store: Store, station: Station, reading: Reading, waiting: int) -> Answer:
+def _accepted(store: Store, station: Station, reading: Reading, waiting: int, hint: str) -> Answer:
     shown = " ".join(f"{k}={v}" for k, v in parse.flat(station, reading.values))
     log.info("/%s OK %s %s queue_size=%d", station.endpoint, store.settings.ack, shown, waiting)
     if reading.warnings:
-        log.warning("/%s accepted with warnings: %s", station.endpoint, reading.warnings)
+        about = hint and f" ({hint})"
+        log.warning("/%s accepted with warnings: %s%s", station.endpoint, reading.warnings, about)
         if station.endpoint in store.settings.partial_readings:
-            return jsonify(status="accepted_with_warnings", details=reading.warnings), 200
+            answer = {"status": "accepted_with_warnings", "details": reading.warnings}
+            return jsonify(answer | ({"hint": hint} if hint else {})), 200
     return jsonify(status=store.settings.ack), 200
 
 

@@ -1,7 +1,5 @@
 """Rejected readings as a page and as JSON (docs/en/explanation/rejected-readings.md)."""
 
-import json
-
 from flask import Blueprint, Response, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
@@ -16,6 +14,7 @@ from flask10x.recording.rejected import Kept, RejectedPage, Selection
 from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.json_text import readable
 from flask10x.web.texts.captions import caption, problems
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
@@ -35,7 +34,7 @@ def as_json() -> Response:
     """An array, the newest first; the neighbouring pages are in the Link header."""
     query = _query(JSON)
     page = _page(query)
-    body = json.dumps([_as_object(kept) for kept in page.rows])
+    body = readable([_as_object(kept) for kept in page.rows])
     answer = Response(body + "\n", mimetype="application/json")
     ends = (("next", page.older), ("prev", page.newer))
     links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]

@@ -47,6 +47,23 @@ def test_migrate_names_the_setting_of_a_folder_that_cannot_be_made(
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(("exprot",), "export"), (("restor",), "restore"), (("rejected", "lsit"), "list")],
+)
+def test_a_mistyped_command_is_told_which_was_meant(
+    arguments: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"Error: No such command '{arguments[-1]}'. Did you mean '{meant}'?"
+
+
+def test_a_command_that_is_near_none_is_told_of_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("quux") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "Error: No such command 'quux'."
+
+
 def test_what_the_system_refuses_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,9 @@ from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
 from flask10x.recording.writer import Writer
+from flask10x.runtime.store import Store
+from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
 from tests.support.rows import select
 
 GOOD = {"pressure": "1013.25hPa", "temperature": "25,1 C", "device": "pico-1"}
@@ -44,6 +47,43 @@ def test_every_bad_field_is_named(
         "/data2 validation error: {'co2': 'required field missing',"
     )
     assert writer.depth == 0
+
+
+def test_a_field_of_nearly_the_right_name_is_told(
+    client: FlaskClient, store: Store, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post("/data", json={"presure": 1013, "temperature": 25})
+    hint = "unknown field presure: did you mean pressure?"
+    assert (answer.status_code, answer.json) == (
+        400,
+        {
+            "error": "validation failed",
+            "details": {"pressure": "required field missing"},
+            "hint": hint,
+        },
+    )
+    assert caplog.messages[0].endswith(f" ({hint})")
+    store.writer.rejected_queue.finish()
+    assert select(database.path, "SELECT hint FROM rejected") == [(hint,)]
+
+
+def test_a_field_of_nearly_the_right_name_is_told_of_a_partial_reading(
+    make_settings: MakeSettings, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(make_settings(PARTIAL_READINGS="accept"))
+    hint = "unknown field presure: did you mean pressure?"
+
+    answer = app.test_client().post("/data", json={"presure": 1013, "temperature": 25})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {
+            "status": "accepted_with_warnings",
+            "details": {"pressure": "required field missing"},
+            "hint": hint,
+        },
+    )
+    assert caplog.messages[-1].endswith(f" ({hint})")
+    app.extensions["flask10x"].close()
 
 
 def test_without_a_content_type_the_body_is_json(client: FlaskClient) -> None:

@@ -10,6 +10,7 @@ from flask10x.database.engine import Database, QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.japanese_reasons import JAPANESE
 from flask10x.readings.json_body import payload_of
+from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import InvalidReading, parse
 from flask10x.readings.reasons import ENGLISH, Reason
 from flask10x.readings.stations import BY_ENDPOINT
@@ -287,7 +288,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
     ),
 ]
 # Those that have tests of their own below.
-OTHERS = ("database", "other_type", "too_large", "took_too_long")
+OTHERS = ("database", "field_near", "other_type", "too_large", "took_too_long")
 
 
 @pytest.fixture(autouse=True)
@@ -347,6 +348,15 @@ def test_a_bad_body(code: str, body: bytes, english: str, japanese: str) -> None
     payload, hint = payload_of(body, "application/json")
     assert payload == {}
     check(hint, code, english, japanese)
+
+
+def test_a_field_of_nearly_the_right_name() -> None:
+    check(
+        near_names(BY_ENDPOINT["data"], {"presure": 1013, "Temperature": 25}),
+        "field_near",
+        "unknown field presure, Temperature: did you mean pressure, temperature?",
+        "presure, Temperature という項目はありません（pressure, temperature の間違いでは？）",
+    )
 
 
 def test_another_content_type() -> None:

@@ -1,0 +1,52 @@
+"""A field that is missing beside one of nearly its name."""
+
+import pytest
+
+from flask10x.readings.near_names import near_names
+from flask10x.readings.stations import BY_ENDPOINT
+
+DATA, DATA4 = BY_ENDPOINT["data"], BY_ENDPOINT["data4"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "hint"),
+    [
+        ({"presure": 1013, "temperature": 25}, "unknown field presure: did you mean pressure?"),
+        ({"Pressure": 1, "temperature": 25}, "unknown field Pressure: did you mean pressure?"),
+        ({"PRESSURE": 1, "temperature": 25}, "unknown field PRESSURE: did you mean pressure?"),
+        (
+            {"presure": 1013, "temperture": 25, "device": "pico"},
+            "unknown field presure, temperture: did you mean pressure, temperature?",
+        ),
+        # What is there is not missing, and what is strange may be.
+        ({"pressure": 1013, "temperature": 25, "presure": 1}, ""),
+        ({"pressure": None, "temperature": 25, "presure": 1}, ""),
+        ({"temperature": 25, "device": "pico", "current_time": "2025-08-24 09:00:00"}, ""),
+        ({}, ""),
+        # What can't be shown.
+        ({"pres\nsure": 1, "pressure\ud800": 2, "pressure" + "e" * 60: 3, "": 4}, ""),
+    ],
+)
+def test_a_field(payload: dict[str, object], hint: str) -> None:
+    assert near_names(DATA, payload) == hint
+
+
+@pytest.mark.parametrize(
+    ("payload", "hint"),
+    [
+        ({"mh-z19": {"co2": 1}}, "unknown field mh-z19: did you mean mh_z19?"),
+        ({"dht11": {"humidty": 1}}, "unknown field dht11.humidty: did you mean dht11.humidity?"),
+        ({"dht11": [1], "mq_2": None}, ""),
+        # A name that belongs elsewhere is near none of the names where it stands.
+        ({"humidity": 1}, ""),
+    ],
+)
+def test_a_field_of_an_object(payload: dict[str, object], hint: str) -> None:
+    assert near_names(DATA4, payload) == hint
+
+
+def test_only_some_strange_fields_are_compared() -> None:
+    strange: dict[str, object] = {f"x{number}": 1 for number in range(20)}
+
+    assert near_names(DATA, {**strange, "presure": 1}) == ""
+    assert near_names(DATA, {"presure": 1, **strange}) != ""
