@@ -133,8 +133,11 @@ def secret_file(place: str, raw: Any) -> str:
 
 
 def host_names(place: str, raw: Any) -> tuple[str, ...]:
-    """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below."""
-    names = [name.strip().lower() for name in _text(place, raw).split(",")]
+    """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below.
+
+    A dot at the end, of an absolute name, is left out.
+    """
+    names = [name.strip().lower().removesuffix(".") for name in _text(place, raw).split(",")]
     for name in names:
         if not re.fullmatch(rf"\.?{LABEL}(?:\.{LABEL})*", name):
             wanted = _("names such as raspberrypi.local,.home.arpa are needed, without ports")

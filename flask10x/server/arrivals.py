@@ -6,6 +6,7 @@ is no second opinion about where a request ends.
 
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.http import RequestParser
@@ -50,12 +51,16 @@ class Arrivals(RequestParser):  # type: ignore[misc]
     """Gunicorn's parser of one connection, which is given bytes instead of reading them.
 
     `begin` before each request, `feed` until `ready`, then `next` gives the request or raises what
-    gunicorn's parser found wrong with it. A thread that reads its body never waits.
+    gunicorn's parser found wrong with it. A thread that reads its body never waits. `is_refused`
+    says of a head whether its body need not be waited for.
     """
 
     mesg_class = ArrivedRequest
 
-    def __init__(self, cfg: Any, client: Any) -> None:
+    def __init__(
+        self, cfg: Any, client: Any, is_refused: Callable[[Any], bool] = lambda _request: False
+    ) -> None:
+        self._is_refused = is_refused
         # Without a socket the parser takes the end of the bytes for the end of the connection.
         super().__init__(cfg, [], client)
         self.begin()
@@ -67,6 +72,7 @@ class Arrivals(RequestParser):  # type: ignore[misc]
         self._error: Exception | None = None
         self._chunks: Chunks | None = None
         self._buffered_bytes = 0
+        self._refused = False
         self.expectant = False
         """Whether the sender keeps its body back until it is told `100 Continue`."""
         if early := self.unreader.take_buffered():
@@ -97,7 +103,7 @@ class Arrivals(RequestParser):  # type: ignore[misc]
     @property
     def ready(self) -> bool:
         """Whether the request can be answered without waiting for anything more of it."""
-        return self._error is not None or self.whole or self._too_long
+        return self._error is not None or self.whole or self._too_long or self._refused
 
     @property
     def whole(self) -> bool:
@@ -152,6 +158,8 @@ class Arrivals(RequestParser):  # type: ignore[misc]
         self.expectant = self._request._expected_100_continue
         self._request._expected_100_continue = False
         self._append(self.unreader.take_buffered())
+        if not self.ready:
+            self._refused = self._is_refused(self._request)
 
     def _append(self, data: bytes) -> None:
         self._buffered_bytes += len(data)

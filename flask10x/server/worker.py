@@ -20,12 +20,14 @@ from selectors import EVENT_READ
 from types import FrameType
 from typing import Any, NoReturn
 
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from flask10x.server.answers import SHOWN_CHARS, answer, status_of
 from flask10x.server.arrivals import Arrivals
 from flask10x.server.turns import READERS_MAX, Turns, TurnSocket
 from flask10x.system.logs import Pace
+from flask10x.web.access import is_refused
 from flask10x.web.limits import COMMITS_MAX, DOWNLOADS_MAX
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Where gunicorn hands a connection to a thread: it has to bring a whole request first."""
         if conn.parser is None:
             conn.sock = TurnSocket(conn.sock, self.turns)
-            conn.parser = Arrivals(self.cfg, conn.client)
+            conn.parser = Arrivals(self.cfg, conn.client, partial(self._is_refused, conn))
             conn.data_ready = True
         else:
             conn.sock.setblocking(False)
@@ -125,6 +127,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().enqueue_req(conn)
         else:
             self._park(conn, self._gather, self._late, REQUEST_WITHIN_SEC)
+
+    def _is_refused(self, conn: Any, request: Any) -> bool:
+        """Whether the application refuses a request by its head; what fails here, fails there."""
+        try:
+            _, environ = wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)
+            return is_refused(self.wsgi, environ)
+        except Exception as error:
+            log.debug("A head could not be checked: %s", error)
+            return False
 
     def _gather(self, conn: Any) -> None:
         arrivals: Arrivals = conn.parser

@@ -8,8 +8,9 @@ readings: strangers could fill those.
 import logging
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.sansio.utils import host_is_trusted
@@ -18,18 +19,48 @@ from flask10x.config.settings import Settings
 from flask10x.config.tokens import ALL, Keyring
 from flask10x.system.logs import Pace
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 log = logging.getLogger(__name__)
 
+EXTENSION = "flask10x.access"
 # Views that show no reading. healthz always answers (contract, section 2); readyz is asked by the
 # backup and by monitors; the index names stations and pages, the static files are public anyway.
 # Every other view needs a token where there are any, also one that is added tomorrow.
-OPEN = {"status.healthz", "status.readyz", "status.index", "static"}
+HEALTH = "status.healthz"
+OPEN = {HEALTH, "status.readyz", "status.index", "static"}
 WRITING = "ingest"
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
+# The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
+LAST_DOT = re.compile(r"(?<=[^.])\.(?=(?::[0-9]*)?\Z)")
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
 
 Challenge = Literal["Bearer", "Basic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer, and what the log says of it; `header` is shown there with its value."""
+
+    status: int
+    error: str
+    hint: str
+    why: str
+    header: str = ""
+    challenges: tuple[Challenge, ...] = ()
+
+
+UNKNOWN_HOST = Refusal(
+    *(400, "unknown host", "the name in the address is not in ALLOWED_HOSTS", "unknown host"),
+    header="Host",
+)
+OTHER_ORIGIN = Refusal(
+    *(403, "forbidden", "a page of another origin may not post", "posted by another origin"),
+    header="Origin",
+)
+TOKEN_HINT = "send the header Authorization: Bearer <token>"  # noqa: S105
 
 
 class Access:
@@ -42,19 +73,19 @@ class Access:
 
     def init_app(self, app: Flask) -> None:
         """Check every request before its view is called and its body is looked at."""
-        app.before_request(self._refusal)
+        app.extensions[EXTENSION] = self
+        app.before_request(self._answer)
 
-    def _refusal(self) -> Response | None:
-        """The answer of a request that is refused; None when its view may answer."""
-        if self._hosts and not is_allowed_host(request.headers.get("Host", ""), self._hosts):
-            hint = "the name in the address is not in ALLOWED_HOSTS"
-            return self._refuse(400, "unknown host", hint, "unknown host", "Host")
+    def refusal(self) -> Refusal | None:
+        """Why the request at hand is refused; None when its view may answer. The head decides."""
+        known = not self._hosts or is_allowed_host(request.headers.get("Host", ""), self._hosts)
+        if not known and request.endpoint != HEALTH:
+            return UNKNOWN_HOST
         if request.method not in READ_ONLY_METHODS and is_from_another_origin():
-            hint = "a page of another origin may not post"
-            return self._refuse(403, "forbidden", hint, "posted by another origin", "Origin")
+            return OTHER_ORIGIN
         return self._without_token()
 
-    def _without_token(self) -> Response | None:
+    def _without_token(self) -> Refusal | None:
         if request.endpoint is None or request.endpoint in OPEN:
             return None
         writes = request.blueprint == WRITING
@@ -63,25 +94,39 @@ class Access:
         token = given_token()
         if tokens is None or tokens.open_for(token, station):
             return None
-        hint = "send the header Authorization: Bearer <token>"
-        answer = self._refuse(401, "unauthorized", hint, "wrong token" if token else "no token")
+        why = "wrong token" if token else "no token"
         # Browsers ask people for a name and a password when they see Basic; pages are for people.
-        challenges: list[Challenge] = ["Bearer"] if writes else ["Basic", "Bearer"]
-        for challenge in challenges:
+        challenges: tuple[Challenge, ...] = ("Bearer",) if writes else ("Basic", "Bearer")
+        return Refusal(401, "unauthorized", TOKEN_HINT, why, challenges=challenges)
+
+    def _answer(self) -> Response | None:
+        refusal = self.refusal()
+        if refusal is None:
+            return None
+        self._note(refusal)
+        answer = jsonify(error=refusal.error, hint=refusal.hint)
+        answer.status_code = refusal.status
+        for challenge in refusal.challenges:
             answer.headers.add("WWW-Authenticate", f'{challenge} realm="flask10x"')
         return answer
 
-    def _refuse(self, status: int, error: str, hint: str, why: str, header: str = "") -> Response:
+    def _note(self, refusal: Refusal) -> None:
         place = request.url_rule.rule if request.url_rule else "unknown page"
-        more = self._pace.turn(place, why)
+        more = self._pace.turn(place, refusal.why)
         if more is not None:
-            shown = (
-                f" ({header}: {request.headers.get(header, '')[:SHOWN_CHARS]!r})" if header else ""
-            )
-            log.warning("%s refused: %s%s, from %s%s", place, why, shown, sender(), more)
-        answer = jsonify(error=error, hint=hint)
-        answer.status_code = status
-        return answer
+            name = refusal.header
+            shown = f" ({name}: {request.headers.get(name, '')[:SHOWN_CHARS]!r})" if name else ""
+            log.warning("%s refused: %s%s, from %s%s", place, refusal.why, shown, sender(), more)
+
+
+def is_refused(app: Flask, environ: "WSGIEnvironment") -> bool:
+    """Whether the application refuses this request whatever its body is: nobody has to wait for it.
+
+    Only looks; the answer and the line of the log come when the application is asked.
+    """
+    access: Access = app.extensions[EXTENSION]
+    with app.request_context(environ):
+        return access.refusal() is not None
 
 
 def sender() -> str:
@@ -111,9 +156,10 @@ def is_allowed_host(host: str, names: Iterable[str]) -> bool:
     """Whether a Host header may be served.
 
     A page that rebinds its own *name* to our address sends that name, so addresses are always
-    fine. No header at all is an old sender (HTTP/1.0), never a browser.
+    fine. No header at all is an old sender (HTTP/1.0), never a browser. A dot at the end of a name
+    makes no other name of it.
     """
-    host = host.lower()
+    host = LAST_DOT.sub("", host.lower())
     if not host:
         return True
     return _is_address(host) or host_is_trusted(host, ["localhost", *names])

@@ -116,6 +116,8 @@ def test_port_alone_changes_the_bind() -> None:
         ("ALLOWED_HOSTS", "http://pi", "are needed, without ports"),
         ("ALLOWED_HOSTS", "a,,b", "are needed, without ports"),
         ("ALLOWED_HOSTS", "a..b", "are needed, without ports"),
+        ("ALLOWED_HOSTS", "a..", "are needed, without ports"),
+        ("ALLOWED_HOSTS", ".", "are needed, without ports"),
         ("ALLOWED_HOSTS", "é.local", "are needed, without ports"),
         ("QUERY_TIMEOUT_SEC", "0", "seconds from 0.1 to 60 are needed"),
         ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),

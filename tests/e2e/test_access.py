@@ -112,6 +112,70 @@ def test_the_unread_body_is_not_the_next_request(lasting: Service) -> None:
     lasting.wait_for_rows(before + 1)
 
 
+LONG = 65_536
+REFUSED: list[tuple[int, list[str]]] = [
+    (401, ["Host: localhost"]),
+    (401, ["Host: localhost", "Authorization: Bearer guessed-0123456789abcdef"]),
+    (403, ["Host: localhost", f"Authorization: Bearer {WRITE}", "Origin: http://evil.example"]),
+    (400, ["Host: evil.example", f"Authorization: Bearer {WRITE}"]),
+]
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {LONG}", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(("status", "headers"), REFUSED)
+def test_a_refusal_does_not_wait_for_the_body(
+    lasting: Service, status: int, headers: list[str], framing: str
+) -> None:
+    """Awaited, it would be a 408."""
+    for more in ([], ["Expect: 100-continue"]):
+        head = "\r\n".join(["POST /data2 HTTP/1.1", framing, *headers, *more, "", ""])
+        with raw_connection(lasting.port) as sock:
+            sock.sendall(head.encode())
+            # The first that comes is the answer: nobody is told to go on.
+            assert sock.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL) == b"HTTP/1.1 %d" % status
+            answer = read_answer(sock)
+            assert answer.headers["connection"] == "close"
+            assert answer.headers["content-length"] == str(len(answer.body))
+            assert at_end(sock)
+
+
+@pytest.mark.parametrize("sent_bytes", [1, LONG // 2, LONG])
+def test_a_sender_that_goes_on_sending_still_reads_the_refusal(
+    lasting: Service, sent_bytes: int
+) -> None:
+    head = f"POST /data2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LONG}\r\n\r\n"
+    with raw_connection(lasting.port) as sock:
+        sock.sendall(head.encode())
+        assert sock.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL) == b"HTTP/1.1 401"
+        # Closed with these unread, the kernel would throw the answer away.
+        for _ in range(min(sent_bytes, 8)):
+            sock.sendall(b" " * (sent_bytes // min(sent_bytes, 8)))
+        check_unauthorized(read_answer(sock))
+        assert at_end(sock)
+
+
+def test_who_may_post_is_waited_for(lasting: Service) -> None:
+    before = lasting.count()
+    head = (
+        f"POST /data HTTP/1.1\r\nHost: raspberrypi.local.:8888\r\nExpect: 100-continue\r\n"
+        f"Authorization: Bearer {WRITE}\r\nContent-Length: {len(GOOD)}\r\n\r\n"
+    )
+    with raw_connection(lasting.port) as sock:
+        sock.sendall(head.encode())
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for byte in GOOD:
+            sock.sendall(bytes([byte]))
+        answer = read_answer(sock)
+    assert (answer.status, answer.json) == (200, {"status": "enqueued"})
+    lasting.wait_for_rows(before + 1)
+
+
+def test_health_is_told_under_any_name(lasting: Service) -> None:
+    for host in ("evil.example", "10.0.0.1.evil.example:8888", "[", "a b", "<script>"):
+        answer = exchange(lasting.port, f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert (answer.status, answer.json) == (200, {"status": "ok"}), host
+
+
 def at_end(sock: socket.socket) -> bool:
     """Whether the server has closed the connection and sent nothing more."""
     try:

@@ -195,6 +195,42 @@ def test_who_expects_100_continue_is_told_by_us_and_not_by_gunicorn() -> None:
     assert not next(arrivals)._expected_100_continue
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_the_body_of_a_refused_request_is_not_waited_for(framing: bytes) -> None:
+    heads: list[str] = []
+
+    def is_refused(head: Any) -> bool:
+        heads.append(head.path)
+        return True
+
+    arrivals = Arrivals(CFG, PEER, is_refused)
+    arrivals.feed(request(b"", framing, b"Expect: 100-continue")[:-1])
+    assert not arrivals.ready
+    arrivals.feed(b"\n")
+    assert arrivals.ready
+    assert not arrivals.whole
+    assert (next(arrivals).path, heads) == ("/data", ["/data"])
+
+
+def test_a_head_is_asked_about_once_and_only_when_its_body_is_not_there() -> None:
+    heads: list[str] = []
+
+    def is_refused(head: Any) -> bool:
+        heads.append(head.path)
+        return False
+
+    arrivals = Arrivals(CFG, PEER, is_refused)
+    arrivals.feed(request(b"hello", b"Content-Length: 5"))
+    assert (arrivals.ready, heads) == (True, [])
+    assert next(arrivals).body.read() == b"hello"
+    arrivals.begin()
+    for piece in (request(b"h", b"Content-Length: 5"), b"e", b"ll"):
+        arrivals.feed(piece)
+        assert not arrivals.ready
+    arrivals.feed(b"o")
+    assert (arrivals.ready, heads) == (True, ["/data"])
+
+
 def test_a_body_that_never_came_is_no_part_of_what_is_read() -> None:
     """A thread that reads on comes to an end, not to the network."""
     arrivals = fed(request(b"half", b"Content-Length: 8"))

@@ -276,6 +276,9 @@ def test_a_flood_is_a_line_a_minute(
 
 # Host names
 
+# An empty label, and one that is too long.
+NO_NAMES = ("..", ".", "raspberrypi.local..", "a" * 5000)
+
 
 @pytest.mark.parametrize(
     ("host", "status"),
@@ -284,6 +287,13 @@ def test_a_flood_is_a_line_a_minute(
         ("RaspberryPi.local:8888", 200),
         ("pi.home.arpa:8888", 200),
         ("home.arpa", 200),
+        ("raspberrypi.local.", 200),
+        ("raspberrypi.local.:8888", 200),
+        ("pi.home.arpa.", 200),
+        ("localhost.:8888", 200),
+        ("raspberrypi.local..", 400),
+        ("evil.example.", 400),
+        (".", 400),
         ("localhost", 200),
         ("localhost:8888", 200),
         ("127.0.0.1:8888", 200),
@@ -317,9 +327,17 @@ def test_host_names(make_client: MakeClient, host: str, status: int) -> None:
         hint = "the name in the address is not in ALLOWED_HOSTS"
         assert answer.json == {"error": "unknown host", "hint": hint}
         assert "Connection" not in answer.headers
-        assert client.get("/healthz", environ_overrides=asked).status_code == 400
+    # Always (contract, section 2), under any name; what can be none is no request (RFC 9110, 7.2).
+    health = client.get("/healthz", environ_overrides=asked)
+    assert health.status_code == (400 if host in NO_NAMES else 200)
     posted = client.post("/data", json=BODIES["data"], environ_overrides=asked)
     assert posted.status_code == status
+
+
+def test_a_dot_at_the_end_of_an_allowed_name_is_none_of_it(make_client: MakeClient) -> None:
+    client = make_client(ALLOWED_HOSTS="raspberrypi.local.,.home.arpa.")
+    for host in ("raspberrypi.local", "raspberrypi.local.", "pi.home.arpa"):
+        assert client.get("/metrics", environ_overrides={"HTTP_HOST": host}).status_code == 200
 
 
 def test_any_host_name_by_default(client: FlaskClient) -> None:
