@@ -25,6 +25,7 @@ from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State, load_state, save_state
 from flask10x.export.rows import Piece, Target
+from flask10x.readings import minus_zero
 from flask10x.readings.csv_lines import time_of
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.readings.times import local_text
@@ -105,7 +106,16 @@ def _text(
     gone = exported and position.mark == NOTHING
     anew = _("begun anew, as the last export's file is gone") if gone else ""
     renamed = zone.changed(target, state.position)
-    return "; ".join(part for part in (done, anew, renamed, found.note) if part)
+    zeros = minus_zero.note(_minus_zeros(found.position, position))
+    return "; ".join(part for part in (done, anew, renamed, zeros, found.note) if part)
+
+
+def _minus_zeros(known: Position | None, position: Position) -> int:
+    """How many zeros of ours have got the sign minus since the last export."""
+    before = known.mark if known else None
+    if before in (None, NOTHING) or position.mark in (None, NOTHING):
+        return 0
+    return position.mark.size_bytes - before.size_bytes
 
 
 # The open intent. It was committed before the file was touched, so the file has all, some or none
@@ -136,7 +146,8 @@ def _resolve_append(
         return Resolution(position)
     zone.check(target, position)
     if position.mark is not None:
-        check_old_bytes(target, file, position.mark)
+        position = replace(position, mark=check_old_bytes(target, file, position, position.mark))
+        start = position.mark.size_bytes if position.mark else start
     tail = file.read(start, intent.length)
     if not tail:
         return Resolution(position)
@@ -144,7 +155,7 @@ def _resolve_append(
         mark = file.mark_up_to(start + intent.length)
         moved = replace(position, last_id=intent.to_id, mark=mark, **_last(target, intent, tail))
         return Resolution(moved, note=_("an interrupted export was found to be complete"))
-    _check_beginning(target, intent, file.size, tail)
+    _check_beginning(target, intent, start, file.size, tail)
     note = _("{n} bytes of an interrupted export cut off").format(n=len(tail))
     return Resolution(position, start, note)
 
@@ -158,13 +169,13 @@ def _last(target: Target, intent: Intent, tail: bytes) -> dict[str, Any]:
     return {"last_received_at": row[1], "last_time": time_of(last)}
 
 
-def _check_beginning(target: Target, intent: Intent, size: int, tail: bytes) -> None:
+def _check_beginning(target: Target, intent: Intent, start: int, size: int, tail: bytes) -> None:
     """Raises ExportError unless the file ends with a beginning of the intended bytes."""
     intended = _intended(target, intent)
     if hashlib.sha256(intended).hexdigest() != intent.sha256:
-        raise refusals.not_reproducible(target.path, intent.start_offset)
-    if size > intent.start_offset + len(tail) or not intended.startswith(tail):
-        raise refusals.not_ours(target.path, tail, intent.start_offset)
+        raise refusals.not_reproducible(target.path, start)
+    if size > start + len(tail) or not intended.startswith(tail):
+        raise refusals.not_ours(target.path, tail, start)
 
 
 def _intended(target: Target, intent: Intent) -> bytes:

@@ -4,6 +4,7 @@ A file that nobody has touched since (same size, inode and ctime) is not read at
 read once, in blocks, and compared by its checksum.
 """
 
+import zlib
 from dataclasses import replace
 
 from flask10x.export import refusals
@@ -11,6 +12,7 @@ from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
 from flask10x.export.position import Position
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
+from flask10x.readings.minus_zero import plain_lines
 
 
 def resume_position(target: Target, file: CsvFile | None, position: Position | None) -> Position:
@@ -25,28 +27,49 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
         return _begun(target, last_id)
     if position is None or known is None:
         return _adopted(target, file, last_id)
-    now = check_old_bytes(target, file, known)
-    if now.size_bytes > known.size_bytes:
-        _refuse_tail(target, file, last_id, known.size_bytes)
-    return replace(position, mark=now)
+    old = check_old_bytes(target, file, position, known)
+    if file.size > old.size_bytes:
+        _refuse_tail(target, file, last_id, old.size_bytes)
+    return replace(position, mark=old)
 
 
-def check_old_bytes(target: Target, file: CsvFile, known: Mark) -> Mark:
-    """What the file is now; it begins with the bytes that the last export left.
+def check_old_bytes(target: Target, file: CsvFile, position: Position, known: Mark) -> Mark:
+    """What the file is now as far as the last export left it, whatever follows.
 
-    Raises ExportError when these have changed.
+    Raises ExportError when its bytes have changed, `known` being what they were.
     """
     now = file.mark(known.checksum)
     if now.size_bytes < known.size_bytes:
         raise refusals.shorter(target.path, now.size_bytes, known.size_bytes)
     if known == NOTHING:
-        return now
+        return known
     # Also in a file that nobody has touched: the station may have got another measurement.
     _check_header(target, file, known=True)
-    if now != known and file.checksum(known.size_bytes) != known.checksum:
+    old = known if now == known else find_old_bytes(file, position, known)
+    if old is None:
         same = now.inode == known.inode
         raise (refusals.rewritten if same else refusals.replaced)(target.path)
-    return now
+    return old
+
+
+def find_old_bytes(file: CsvFile, position: Position, known: Mark) -> Mark | None:
+    """What the file is now as far as the last export left it; None when that has changed.
+
+    No change is a zero of ours that has got the sign minus: it is a byte more, and the same number
+    to whoever reads it.
+    """
+    if file.checksum(known.size_bytes) == known.checksum:
+        return replace(file.mark(known.checksum), size_bytes=known.size_bytes)
+    end = size = position.begin_bytes
+    checksum = file.checksum(end)
+    for line in file.lines(end, file.size):
+        if size >= known.size_bytes:
+            break
+        plain = plain_lines(line)
+        checksum = zlib.crc32(plain, checksum)
+        end, size = end + len(line), size + len(plain)
+    same = (size, checksum) == (known.size_bytes, known.checksum)
+    return file.mark_up_to(end) if same else None
 
 
 def _begun(target: Target, last_id: int) -> Position:

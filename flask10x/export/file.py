@@ -1,7 +1,7 @@
 """A CSV file on the disk: looked at without a trace, appended to, cut, synced.
 
-Knows nothing of readings. Whole files are read in blocks, so memory stays small whatever a file
-holds.
+Knows nothing of readings but that -0.0 is 0.0. Whole files are read in blocks, so memory stays
+small whatever a file holds.
 """
 
 import glob
@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from flask10x.errors import ExportError
+from flask10x.readings.minus_zero import plain_lines
 from flask10x.system import disk
 
 BLOCK_BYTES = 1_000_000
@@ -194,12 +195,16 @@ class CsvFile:
         return digest.hexdigest()
 
     def has_line(self, line: bytes, start: int) -> bool:
-        """Whether the whole line stands somewhere behind `start`, itself an end of a line."""
+        """Whether the whole line stands somewhere behind `start`, itself an end of a line.
+
+        Its zeros may have the sign minus there.
+        """
         wanted, before = b"\n" + line, b""
+        longest = len(line) + line.count(b",")
         for block in self.blocks(start - 1, self.size):
-            if wanted in before + block:
+            if wanted in plain_lines(before + block):
                 return True
-            before = (before + block)[-len(line) :]
+            before = (before + block)[-longest:]
         return False
 
     def same_end(self, other: "CsvFile") -> int:

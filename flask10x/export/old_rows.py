@@ -10,7 +10,8 @@ from flask10x.export import refusals
 from flask10x.export.file import CountedLines, CsvFile
 from flask10x.export.other_zone_lines import OtherZoneLines
 from flask10x.export.rows import IdSpan, Target
-from flask10x.readings import csv_lines
+from flask10x.readings import csv_lines, minus_zero
+from flask10x.readings.minus_zero import plain_lines
 from flask10x.system.progress import Advance
 
 # Equal rows are counted among so many lines: they have the same second, and lie further apart only
@@ -39,6 +40,8 @@ class OldRows:
 
     known: int = 0
     """Rows that the new file has as well."""
+    minus_zeros: int = 0
+    """Values of these that are -0.0, and 0.0 in the new file."""
     other_zone: CountedLines = field(default_factory=CountedLines)
     """Rows that it has too, but written in another time zone."""
     unknown: CountedLines = field(default_factory=CountedLines)
@@ -73,10 +76,11 @@ def check_old_rows(
     new: NewFile,
     zone_before: str,
     advance: Advance,
-) -> CountedLines:
-    """The rows of the old file that were written in another time zone.
+) -> OldRows:
+    """The rows of the old file.
 
-    Raises ExportError when any other row of it would not be in the new one as often. `zone_before`
+    Raises ExportError when any of them would not be in the new one as often, be it in the right
+    time zone. `zone_before`
     is the noted zone of the old file where that is not this command's, else empty; `advance` is
     called with the bytes of each line.
     """
@@ -89,7 +93,7 @@ def check_old_rows(
         raise refusals.unknown_rows(target.path, rows.unknown, rows.other_zone, zone_before)
     if rows.older.rows:
         raise refusals.older_rows(target.path, rows.older.rows, rows.older.number)
-    return rows.other_zone
+    return rows
 
 
 def _old_rows(
@@ -98,7 +102,8 @@ def _old_rows(
     rows, recent, others = OldRows(), RecentLines(), OtherZoneLines(target, spans)
     for number, line, differs in _lines(old, new):
         advance(len(line))
-        times = recent.add(line)
+        # Two rows of a second may differ in nothing but the sign of a zero.
+        times = recent.add(plain_lines(line))
         if line == target.header:
             continue
         if differs or times > 1:
@@ -114,6 +119,7 @@ def _old_rows(
                 # Else torn, or no row at all: it stands in the old file, which is kept.
                 continue
         rows.known += 1
+        rows.minus_zeros += minus_zero.cells(line)
         others.pass_by(line)
     return rows
 

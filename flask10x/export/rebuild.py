@@ -19,12 +19,13 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
 from flask10x.export import zone
-from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, keep_old, make_folder
-from flask10x.export.old_rows import NewFile, check_old_rows
+from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
+from flask10x.export.old_rows import NewFile, OldRows, check_old_rows
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State, load_state, save_state
 from flask10x.export.rows import IdSpan, Piece, Target
+from flask10x.readings import minus_zero
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
@@ -59,17 +60,21 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         try:
             with bar(target.name, sum(span.length for span in spans)) as advance:
                 new = _write(target, old, spans, path, advance)
-            other_zone = CountedLines()
+            rows = OldRows()
             if old is not None and new.same_bytes < old.size:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
                     zone_before = _zone_before(target, state)
-                    other_zone = check_old_rows(target, old, spans, new, zone_before, advance)
+                    rows = check_old_rows(target, old, spans, new, zone_before, advance)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
         position = _with_last_row(target, position, new)
         result = _put_in_place(database, target, state, old, position, new)
-    notes = (in_words(other_zone), zone.changed(target, state.position))
+    notes = (
+        in_words(rows.other_zone),
+        minus_zero.note(rows.minus_zeros),
+        zone.changed(target, state.position),
+    )
     return FileOutcome(target.path, "; ".join(filter(None, (result, *notes))), new.rows)
 
 

@@ -16,13 +16,15 @@ from gettext import ngettext
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import mends, zone
+from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State, load_state
 from flask10x.export.rows import IdSpan, Target
-from flask10x.readings import csv_lines
+from flask10x.readings import csv_lines, minus_zero
 from flask10x.readings.csv_lines import Lines, LogRow
+from flask10x.readings.minus_zero import plain_lines
 from flask10x.readings.stations import STATIONS, Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
@@ -43,6 +45,8 @@ class Seen:
     last: bytes = b""
     other_zone: CountedLines = field(default_factory=CountedLines)
     """Rows that were written in another time zone than the others."""
+    minus_zeros: int = 0
+    """Values that are -0.0, for which the database has 0.0."""
     notes: list[str] = field(default_factory=list)
 
     def add(self, first: bytes, last: bytes, rows: int) -> None:
@@ -126,8 +130,12 @@ def _compare(
             text = _("{what}. Mend it: {commands}")
             raise Difference(text.format(what=found, commands=mends.other_zone(target.path)))
         _compare_before(target, file, position, position.begin_bytes, seen, advance)
-        _compare_own(target, file, position, mark, seen, advance)
-        _compare_end(file, state, mark, seen)
+        old = find_old_bytes(file, position, mark)
+        end = (old or mark).size_bytes
+        _compare_own(target, file, position, end, seen, advance)
+        _compare_end(file, state, end, old, seen)
+    if seen.minus_zeros:
+        seen.notes.append(minus_zero.note(seen.minus_zeros))
     if waiting := target.rows.count(target.rows.new(position.last_id)):
         seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
 
@@ -144,7 +152,8 @@ def _compare_before(
         if not line.endswith(b"\n"):
             text = _("line {number} is torn: {line}")
             raise Difference(text.format(number=seen.next_number, line=repr(line)))
-        imported.look_up(line)
+        if imported.look_up(line):
+            seen.minus_zeros += minus_zero.cells(line)
         seen.add(line, line, 1)
         advance(len(line))
     seen.before = seen.rows
@@ -175,15 +184,17 @@ class _ImportedRows:
         self.total = target.rows.count(self._spans)
         self.found = 0
 
-    def look_up(self, line: bytes) -> None:
-        """Count the line if it was imported, in whatever notation it is written."""
+    def look_up(self, line: bytes) -> bool:
+        """Whether the line was imported, in whatever notation it is written; counts it then."""
         if self._next and line == self._next[1]:
             self._next = next(self._expected, None)
-            self.found += 1
         elif self._spans and (ids := self._ids(line)):
-            self.found += 1
             while self._next and self._next[0] <= ids[-1]:
                 self._next = next(self._expected, None)
+        else:
+            return False
+        self.found += 1
+        return True
 
     def _ids(self, line: bytes) -> list[int]:
         written = csv_lines.read(self._target.station, line, self._target.zone)
@@ -198,21 +209,21 @@ class _ImportedRows:
 
 
 def _compare_own(
-    target: Target, file: CsvFile, position: Position, mark: Mark, seen: Seen, advance: Advance
+    target: Target, file: CsvFile, position: Position, end: int, seen: Seen, advance: Advance
 ) -> None:
-    """What Flask10X wrote: exactly the rows of the database."""
+    """What Flask10X wrote, up to `end`: exactly the rows of the database."""
     offset, lines = position.begin_bytes, Lines(target.zone)
     for page in target.rows.pages(_own_spans(target, position)):
         texts = lines.texts(page)
         expected = "".join(texts).encode()
-        if file.read(offset, min(len(expected), mark.size_bytes - offset)) == expected:
+        if file.read(offset, min(len(expected), end - offset)) == expected:
             seen.add(texts[0].encode(), texts[-1].encode(), len(page))
             offset += len(expected)
         else:
             rows = zip(page, texts, strict=True)
-            offset = _compare_lines(target, file, offset, mark.size_bytes, rows, seen)
+            offset = _compare_lines(target, file, offset, end, rows, seen)
         advance(len(expected))
-    if offset < mark.size_bytes:
+    if offset < end:
         line = file.line(offset)
         raise _differs(seen, repr(line), _("nothing"))
 
@@ -233,7 +244,8 @@ def _compare_lines(
     for row, text in rows:
         expected = text.encode()
         line = file.line(offset) if offset < end else b""
-        if line != expected:
+        seen.minus_zeros += minus_zero.cells(line)
+        if plain_lines(line) != expected:
             if not csv_lines.in_other_zone(target.station, line, row):
                 raise _differs(seen, repr(line) if line else _("nothing"), repr(expected))
             seen.other_zone.add(seen.next_number, line)
@@ -247,13 +259,13 @@ def _differs(seen: Seen, has: str, expected: str) -> Difference:
     return Difference(text.format(number=seen.next_number, line=has, expected=expected))
 
 
-def _compare_end(file: CsvFile, state: State, mark: Mark, seen: Seen) -> None:
+def _compare_end(file: CsvFile, state: State, end: int, old: Mark | None, seen: Seen) -> None:
     """Nothing may follow, and no byte may have changed, not even one that the rows don't show."""
     if state.intent is not None:
         raise _interrupted()
-    if file.size > mark.size_bytes:
-        line = file.line(mark.size_bytes)
+    if file.size > end:
+        line = file.line(end)
         text = _("line {number}: the file has {line}, not from an export")
         raise Difference(text.format(number=seen.next_number, line=repr(line)))
-    if file.checksum(mark.size_bytes) != mark.checksum:
+    if old is None:
         raise Difference(_("rows from before Flask10X have changed since the last export"))

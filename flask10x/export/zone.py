@@ -13,6 +13,7 @@ from flask10x.export.position import Position
 from flask10x.export.rows import Target
 from flask10x.readings import zones
 from flask10x.readings.csv_lines import Lines, time_of
+from flask10x.readings.minus_zero import plain_lines
 from flask10x.readings.zones import OtherZone
 from flask10x.system.clock import now_ms
 
@@ -50,7 +51,7 @@ def noted(target: Target, file: CsvFile | None, position: Position) -> Position:
     expected = [Lines(target.zone).bytes([row]) for row in (first, last)]
     found = [file.line(position.begin_bytes), file.line_before(position.mark.size_bytes)]
     for line, ours in zip(found, expected, strict=True):
-        if line != ours:
+        if plain_lines(line) != ours:
             raise refusals.other_row(target.path, target.zone_name, line, ours)
     return replace(
         position, zone=target.zone_name, last_received_at=last[1], last_time=time_of(expected[1])

@@ -27,6 +27,7 @@ from flask10x.errors import ImportRefused
 from flask10x.importing.imported_ranges import ImportedRanges
 from flask10x.importing.known_rows import Stored, StoredRows, key_of
 from flask10x.importing.old_file import RejectedRows, blocks, first_line
+from flask10x.readings import minus_zero
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
 from flask10x.readings.zones import other_zone
@@ -54,6 +55,8 @@ class ImportOutcome:
     present: int
     """Rows that the database had already."""
     rejected: int
+    minus_zeros: int = 0
+    """Values of -0.0, which the database has as 0.0."""
     rejected_path: Path
     """Where the rejected ones are listed, when there are any."""
     missing: tuple[str, ...]
@@ -61,7 +64,7 @@ class ImportOutcome:
 
     def __str__(self) -> str:
         read = self.stored + self.present + self.rejected
-        return _(
+        counts = _(
             "{file}: {rows} read, {stored} stored, {present} present, {rejected} rejected"
         ).format(
             file=self.name,
@@ -70,6 +73,7 @@ class ImportOutcome:
             present=self.present,
             rejected=self.rejected,
         )
+        return "; ".join(filter(None, (counts, minus_zero.note(self.minus_zeros))))
 
 
 def import_file(
@@ -100,7 +104,7 @@ def import_file(
     reader = LegacyReader(layout, settings.zone)
     _check_zone(settings, database, path, layout.station)
     running = _Import(settings, database, path, layout)
-    stored = present = 0
+    stored = present = minus_zeros = 0
     with RejectedRows(path, settings.csv_dir) as rejected:
         start = len(header)
         advance(start)
@@ -110,6 +114,7 @@ def import_file(
             rejected.write(block.rejections)
             new = running.store(block, start, end) if block.rows else 0
             stored, present = stored + new, present + len(block.rows) - new
+            minus_zeros += block.minus_zeros
             advance(end - start)
             start = end
     return ImportOutcome(
@@ -117,6 +122,7 @@ def import_file(
         stored=stored,
         present=present,
         rejected=rejected.count,
+        minus_zeros=minus_zeros,
         rejected_path=rejected.path,
         missing=layout.missing,
     )

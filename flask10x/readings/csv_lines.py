@@ -12,6 +12,7 @@ from typing import Any
 from flask10x.errors import ImportRefused
 from flask10x.readings import zones
 from flask10x.readings.legacy_csv import Layout, LegacyReader
+from flask10x.readings.minus_zero import plain_lines
 from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, LocalText
 
@@ -82,10 +83,10 @@ def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
-    """Whether the line is a row in exactly the notation that we write."""
+    """Whether the line is a row in exactly the notation that we write, but for a -0.0."""
     row = read(station, line, zone)
     if row is None:
         return False
-    return line in {
+    return plain_lines(line) in {
         Lines(zone).bytes([(0, ms, *row.values)]) for ms in (row.earliest_ms, row.latest_ms)
     }

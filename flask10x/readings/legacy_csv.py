@@ -17,6 +17,7 @@ from typing import Any
 
 from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_times import LegacyTimes
+from flask10x.readings.minus_zero import is_minus_zero, plain
 from flask10x.readings.stations import Station
 
 # As the import inserts it: (endpoint, received_at, *values of its station).
@@ -31,6 +32,8 @@ LONGEST_LINE = 1000
 # The bytes of the rows that the old server wrote, but for the rare `1e-05`. Of these `float` reads
 # decimal numbers only; by itself it also reads `1_000`, `inf` and full-width digits.
 PLAIN = b"0123456789T:. ,+-\r\n"
+# What `float` makes -0.0 of in lines of these bytes.
+MINUS_ZERO = re.compile(rb",\s*-[0.]+\s*[,\r\n]")
 # Too short for a number that is infinite as a double.
 LONGEST_PLAIN_LINE = 250
 SHOWN_NAMES, SHOWN_CHARACTERS = 6, 40
@@ -103,6 +106,8 @@ class Block:
     rows: list[Row] = field(default_factory=list)
     """In the order of the file, for `rows.INSERT_STATION`: (endpoint, received_at, *values)."""
     rejections: list[Rejection] = field(default_factory=list)
+    minus_zeros: int = 0
+    """How many values of the rows were -0.0 and are 0.0 now."""
     repeated: dict[int, int] = field(default_factory=dict)
     """For times among them that the clock showed twice: the later epoch second and the earlier."""
 
@@ -141,7 +146,7 @@ class LegacyReader:
         )
         block = Block()
         try:
-            if text_bytes.translate(None, PLAIN):
+            if text_bytes.translate(None, PLAIN) or MINUS_ZERO.search(text_bytes):
                 raise ValueError
             block.rows = self._plain_rows(lines)
             self._line += len(lines)
@@ -181,7 +186,8 @@ class LegacyReader:
                 block.rejections.append(Rejection(self._line, str(error), line))
             else:
                 if row is not None:
-                    block.rows.append(row)
+                    block.minus_zeros += sum(map(is_minus_zero, row[2:]))
+                    block.rows.append((*row[:2], *map(_plain_or_none, row[2:])))
 
     def _row(self, line: str) -> Row | None:
         """The line's row, None when there is nothing in it; raises ValueError with the reason."""
@@ -208,6 +214,10 @@ def _shown(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_NAMES])
     more = len(names) - SHOWN_NAMES
     return _("{names} and {n} more").format(names=shown, n=more) if more > 0 else shown
+
+
+def _plain_or_none(value: float | None) -> float | None:
+    return None if value is None else plain(value)
 
 
 def _float_or_none(text: str) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask10x.errors import Flask10xError
+from flask10x.readings.minus_zero import plain
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Fault, Measurement, Station
 from flask10x.readings.units import parse_number
@@ -115,7 +116,7 @@ def _value(
     path = measurement.path
     found = _found(path, payload)
     try:
-        value = _number(found, measurement.unit)
+        value = plain(_number(found, measurement.unit))
     except WrongValue as error:
         raise _Refused(path, error.reason) from None
     fault = _fault(measurement, value)

@@ -1,0 +1,222 @@
+"""-0.0, which the database does not have: 0.0 at each step, and a step that meets one says so."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export.append import dry_run, export
+from flask10x.export.file import CsvFile
+from flask10x.export.outcome import FileOutcome
+from flask10x.export.rebuild import rebuild
+from flask10x.export.verify import verify
+from flask10x.importing.importer import import_file
+from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.recording.writer import Writer
+from tests.support.csv_folder import HEADER, csv_file, database_file, line, put
+from tests.support.rows import execute, select
+
+PICO = [BY_ENDPOINT["data"]]
+ONE = "1 value is -0.0, for which the database has 0.0"
+TWO = "2 values are -0.0, for which the database has 0.0"
+AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
+
+
+def zero(number: int) -> bytes:
+    """The line of `csv_folder.line`, but of a reading of 0 °C."""
+    return line(number).replace(b"25.0", b"0.0")
+
+
+def minus(number: int) -> bytes:
+    """The same as the old server wrote it when a sensor sent -0.0."""
+    return line(number).replace(b"25.0", b"-0.0")
+
+
+def store(settings: Settings, *numbers: int) -> None:
+    execute(
+        database_file(settings),
+        "INSERT INTO readings (endpoint, received_at, pressure, temperature) VALUES "
+        + ", ".join(f"('data', {AT + 1000 * n + 123}, {990 + n}.5, -0.0)" for n in numbers),
+    )
+
+
+def one(outcomes: list[FileOutcome]) -> str:
+    return outcomes[0].text
+
+
+def test_sqlite_has_one_zero() -> None:
+    """If this fails one day, -0.0 can be kept."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE zeros (x REAL) STRICT")
+        connection.execute("INSERT INTO zeros VALUES (?)", (-0.0,))
+        assert repr(connection.execute("SELECT x FROM zeros").fetchone()[0]) == "0.0"
+
+
+@pytest.mark.parametrize("sent", ["-0.0", "-0", '"-0.0C"', '"-0,0"', "-1e-400", '"−0 °C"'])
+def test_a_reading_of_minus_zero_is_zero_from_the_start(
+    settings: Settings,
+    database: Database,
+    client: FlaskClient,
+    writer: Writer,
+    sent: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "flask10x.web.ingest")
+    body = f'{{"pressure": 990.5, "temperature": {sent}}}'
+    answer = client.post("/data", data=body, content_type="application/json")
+    assert answer.status_code == 200
+    assert "temperature=0.0" in caplog.text
+    writer.step()
+    assert '"temperature":0.0' in client.get("/history/json").text.replace(" ", "")
+    export(settings, database, PICO)
+    assert csv_file(settings).read_bytes().endswith(b",990.5,0.0\r\n")
+    assert "DIFFERENT" not in one(verify(settings, database, PICO))
+
+
+@pytest.mark.parametrize("sent", ["-0.04", '"-0.04C"', "-5e-324"])
+def test_what_is_only_near_zero_keeps_its_sign(
+    settings: Settings, database: Database, client: FlaskClient, writer: Writer, sent: str
+) -> None:
+    body = f'{{"pressure": 990.5, "temperature": {sent}}}'
+    client.post("/data", data=body, content_type="application/json")
+    writer.step()
+    export(settings, database, PICO)
+    value = float(sent.strip('"C'))
+    assert csv_file(settings).read_bytes().endswith(f",990.5,{value}\r\n".encode())
+
+
+def test_an_old_file_is_imported_gone_on_with_verified_and_rebuilt(
+    settings: Settings, database: Database
+) -> None:
+    old = HEADER + minus(0) + line(1) + minus(2)
+    file = put(settings, old)
+    outcome = import_file(settings, database, file)
+    assert str(outcome) == f"PicodataX.csv: 3 rows read, 3 stored, 0 present, 0 rejected; {TWO}"
+    # Again: the rows are there.
+    again = import_file(settings, database, file)
+    assert str(again) == f"PicodataX.csv: 3 rows read, 0 stored, 3 present, 0 rejected; {TWO}"
+    store(settings, 3)
+    assert one(export(settings, database, PICO)) == "1 row appended"
+    assert file.read_bytes() == old + zero(3)
+    assert one(verify(settings, database, PICO)) == (
+        f"4 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:43, equal; {TWO}"
+    )
+    assert one(rebuild(settings, database, PICO)) == (
+        f"4 rows written; the old file is kept as {file}.old; {TWO}"
+    )
+    assert file.read_bytes() == HEADER + zero(0) + line(1) + zero(2) + zero(3)
+    assert one(verify(settings, database, PICO)) == (
+        "4 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:43, equal"
+    )
+    # The old file put back in its place is the same rows still.
+    file.write_bytes(old + zero(3))
+    assert one(verify(settings, database, PICO)) == (
+        f"4 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:43, equal; {TWO}"
+    )
+    store(settings, 4)
+    assert one(dry_run(settings, database, PICO)) == f"1 row would be appended; {TWO}"
+    assert one(export(settings, database, PICO)) == f"1 row appended; {TWO}"
+    assert file.read_bytes() == old + zero(3) + zero(4)
+    # From here on it is what the last export left.
+    assert one(export(settings, database, PICO)) == "0 rows appended"
+    assert one(verify(settings, database, PICO)) == (
+        f"5 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:44, equal; {TWO}"
+    )
+
+
+@pytest.mark.parametrize("written", ["-0.0", "-0", "-.0", "-0.00", "-0e0", "-1e-400", '"-0.0"'])
+def test_each_notation_is_imported_as_zero(
+    settings: Settings, database: Database, written: str
+) -> None:
+    file = put(settings, HEADER + minus(0).replace(b"-0.0", written.encode()) + line(1))
+    assert str(import_file(settings, database, file)).endswith(f"; {ONE}")
+    (_, first), (_, second) = select(
+        database_file(settings), "SELECT id, temperature FROM readings"
+    )
+    assert (repr(first), repr(second)) == ("0.0", "25.0")
+
+
+def test_a_zero_of_ours_that_got_the_sign_minus(settings: Settings, database: Database) -> None:
+    store(settings, 0, 1, 2)
+    export(settings, database, PICO)
+    file = put(settings, HEADER + zero(0) + minus(1) + zero(2))
+    assert one(verify(settings, database, PICO)) == (
+        f"3 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:42, equal; {ONE}"
+    )
+    assert one(export(settings, database, PICO)) == f"0 rows appended; {ONE}"
+    # Beside another change it is no excuse.
+    for content in (
+        zero(0) + minus(1) + line(2),
+        minus(1) + zero(0) + zero(2),
+        zero(0) + minus(1),
+        zero(0) + minus(1) + zero(2).replace(b"0.0", b"-0.00"),
+    ):
+        file.write_bytes(HEADER + content)
+        assert export(settings, database, PICO)[0].failed
+        assert verify(settings, database, PICO)[0].failed
+
+
+def test_a_row_of_the_old_server_is_not_appended_once_more(
+    settings: Settings, database: Database
+) -> None:
+    """An older database was put back, and the old server has written into the file meanwhile."""
+    store(settings, 0)
+    export(settings, database, PICO)
+    put(settings, HEADER + zero(0) + minus(1) + line(2))
+    assert one(export(settings, database, PICO)).startswith(
+        "the file is ahead of the database by 2 rows, the first is"
+    )
+    store(settings, 1)
+    assert one(export(settings, database, PICO)).startswith("an older database was restored: ")
+    import_file(settings, database, csv_file(settings))
+    assert one(rebuild(settings, database, PICO)).endswith(f"; {ONE}")
+    assert csv_file(settings).read_bytes() == HEADER + zero(0) + zero(1) + line(2)
+
+
+def test_two_rows_that_differ_in_the_sign_only_are_two(
+    settings: Settings, database: Database
+) -> None:
+    store(settings, 0)
+    put(settings, HEADER + zero(0) + minus(0))
+    outcome = rebuild(settings, database, PICO)[0]
+    assert outcome.failed
+    assert "rows of the file are not in the database: 1, the first is line 3" in outcome.text
+    import_file(settings, database, csv_file(settings))
+    assert rebuild(settings, database, PICO)[0].rows == 2
+
+
+def test_an_interrupted_export_behind_it(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(settings, 0)
+    export(settings, database, PICO)
+    store(settings, 1, 2)
+
+    def half(file: CsvFile, data: bytes, _start: int) -> None:
+        with open(file.path, "ab") as opened:
+            opened.write(data[:20])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CsvFile, "append", half)
+        with pytest.raises(KeyboardInterrupt):
+            export(settings, database, PICO)
+    put(settings, csv_file(settings).read_bytes().replace(zero(0), minus(0)))
+    assert one(export(settings, database, PICO)) == (
+        "2 rows appended; 20 bytes of an interrupted export cut off"
+    )
+    assert csv_file(settings).read_bytes() == HEADER + minus(0) + zero(1) + zero(2)
+    assert one(verify(settings, database, PICO)).endswith(f"equal; {ONE}")
+
+
+def test_the_first_and_last_rows_of_a_file_whose_zone_nobody_has_noted(
+    settings: Settings, database: Database
+) -> None:
+    store(settings, 0, 1)
+    export(settings, database, PICO)
+    execute(database_file(settings), "UPDATE exports SET zone = NULL, last_time = NULL")
+    put(settings, HEADER + minus(0) + minus(1))
+    assert one(export(settings, database, PICO)) == f"0 rows appended; {TWO}"
