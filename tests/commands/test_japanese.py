@@ -127,7 +127,9 @@ def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     done = run(tmp_path, "migrate")
 
     database = tmp_path / "flask10x.sqlite3"
-    assert re.fullmatch(rf"{re.escape(str(database))} の版は \d{{4}} です\n", done.stdout.decode())
+    assert re.fullmatch(
+        rf"{re.escape(str(database))} の形式の版は \d{{4}} です\n", done.stdout.decode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_pa
     old.write_bytes(HEADER + lines(1, 2) + b"torn")
 
     shown = said(tmp_path, "import", str(old), status=4)
-    assert f"{NAME}: 読み込み 3 行、保存 2、保存済み 0、拒否 1\n" in shown
+    assert f"{NAME}: 読み込み 3 行、保存 2、既存 0、拒否 1\n" in shown
     # The list of the rejected ones is for programs.
     assert (tmp_path / f"{NAME}.rejected.csv").read_bytes().isascii()
     assert "ファイルがありません" in said(tmp_path, "import", "none", status=1)
