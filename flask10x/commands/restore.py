@@ -39,6 +39,8 @@ def _remarks(done: Restored) -> list[str]:
     lines = []
     if done.kept:
         lines.append(_("The replaced database is kept: {path}").format(path=done.kept))
+    if done.used:
+        lines.append(_("The rescued copy is kept: {path}").format(path=done.used))
     if done.newer:
         text = _("Readings that only the replaced one has: {n}")
         lines.append(text.format(n=done.newer))

@@ -14,6 +14,8 @@ from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
 
+WAY_OUT = "; what was stored is copied to {0}: stop the service, run flask10x restore on it, start"
+
 
 class Damage:
     """Whether the database is damaged: known to every worker as soon as one has met it."""
@@ -30,8 +32,11 @@ class Damage:
 
     @property
     def reason(self) -> str:
-        """How it showed, for people; empty while nothing is known."""
-        return self._own or (self._gauges.damage if self._gauges is not None else "")
+        """How it showed, and the way out if there is one; empty while nothing is known."""
+        if self._gauges is None:
+            return self._own
+        copied = self._gauges.rescued
+        return f"{self._gauges.damage}{WAY_OUT.format(copied) if copied else ''}"
 
     @property
     def suspicion(self) -> str:

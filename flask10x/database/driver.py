@@ -66,7 +66,15 @@ def connect(path: Path, query: str, timeout_sec: float) -> Driver:
     `query` is that of SQLite's URI, `mode=ro` say (https://www.sqlite.org/uri.html).
     """
     uri = f"{path.absolute().as_uri()}?{query}"
-    return sqlite3.connect(uri, timeout=timeout_sec, isolation_level=None, uri=True, factory=Driver)
+    # One thread at a time; it is closed by another than has opened it.
+    return sqlite3.connect(
+        uri,
+        timeout=timeout_sec,
+        isolation_level=None,
+        uri=True,
+        factory=Driver,
+        check_same_thread=False,
+    )
 
 
 def replace_undecodable(content: bytes) -> str:

@@ -102,8 +102,16 @@ class Database:
         nothing of the block is stored.
         """
         self.damage.check()
-        with self._locked(), self.writer.begin() as connection:
-            yield connection
+        with self._locked():
+            # It may have become known while this waited for the lock.
+            self.damage.check()
+            with self.writer.begin() as connection:
+                yield connection
+
+    def settle(self) -> None:
+        """Return when no commit of any process is under way; raises LockTimeout."""
+        with self._locked():
+            return
 
     def commit_change(self, change: Callable[[Connection], None], tries: int | None = None) -> None:
         """Make the change in a transaction; tried COMMIT_TRIES times while others write.

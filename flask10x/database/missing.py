@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from flask10x.config.settings import Settings, default_data_dir
+from flask10x.database import rescued
 from flask10x.database.engine import JOURNAL, SHARED_MEMORY, WAL, beside, database_path
 from flask10x.errors import DatabaseMissing
 from flask10x.system import disk
@@ -56,7 +57,12 @@ def reason(settings: Settings) -> str:
         "there was a database at {path} and there is none now; mount its disk, restore a backup,"
         " or make a new one: flask10x migrate --new"
     )
-    return text.format(path=path)
+    text = text.format(path=path)
+    with suppress(OSError):
+        for copy in rescued.copies(path)[-1:]:
+            more = _("{copy} holds what it had: flask10x restore {copy}")
+            return f"{text}; {more.format(copy=copy)}"
+    return text
 
 
 def holds_nothing(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask10x.config import environment_file
 from flask10x.config.settings import Settings
-from flask10x.database import missing
+from flask10x.database import missing, rescue_copy, rescued
 from flask10x.database.engine import (
     LONG_WAL_BYTES,
     WAL,
@@ -48,6 +48,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         *inside.look(path),
         _wal(path),
         _leftovers(path),
+        _rescued(path),
         _space(settings, path),
         check_modes(settings),
         _version(settings),
@@ -76,6 +77,23 @@ def _leftovers(path: Path) -> Finding:
     text = _("a stop could not store the readings in {files}") if files else _("none")
     text = text.format(files=", ".join(files))
     return Finding("WARN" if files else "ok", "leftovers", text, {"files": files})
+
+
+def _rescued(path: Path) -> Finding:
+    name = "rescued"
+    try:
+        copies = [str(copy) for copy in rescued.copies(path)]
+        richer = rescue_copy.richer(path)
+    except OSError as error:
+        text = _("cannot look into {folder}: {reason}")
+        return Finding("WARN", name, text.format(folder=path.parent, reason=error.strerror))
+    details = {"files": copies}
+    if richer:
+        return Finding("FAIL", name, str(richer), details)
+    if copies:
+        text = _("the database has all that is in {files}; delete it or move it away")
+        return Finding("WARN", name, text.format(files=", ".join(copies)), details)
+    return Finding("ok", name, _("none"), details)
 
 
 def _space(settings: Settings, path: Path) -> Finding:

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from gettext import gettext as _
 from pathlib import Path
@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import missing
+from flask10x.database import missing, rescued
 from flask10x.database.engine import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, last_id
 from flask10x.database.error_codes import is_busy
 from flask10x.database.file import make_single_file, open_read_only
@@ -50,6 +50,8 @@ class Restored:
     contents: copy_check.Contents
     kept: Path | None
     newer: int | None
+    used: Path | None = None
+    """Where a rescued copy lies now that was restored."""
 
 
 def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
@@ -64,6 +66,8 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
             _sweep(path)
             done = _replace(settings, source.absolute(), path, bar)
             missing.remember(settings)
+            if source.resolve() in rescued.copies(path):
+                return replace(done, used=rescued.put_aside(source.resolve()))
             return done
     except LockTimeout as error:
         text = _("the database is in use: {reason}").format(reason=error)

@@ -31,7 +31,7 @@ class FileWatch:
         """Note which file the database is; before anything is written to it."""
         if not self._gauges.file_id:
             with suppress(OSError):
-                self._gauges.file_id = _file_id(self._database)
+                self._gauges.file_device, self._gauges.file_id = _file_id(self._database)
 
     def watch_identity(self) -> None:
         """Look once whether the name still leads to the same file."""
@@ -47,7 +47,7 @@ class FileWatch:
         except OSError:
             # The disk doesn't answer: no reason to believe that the file is another one.
             return
-        if file_id != self._gauges.file_id:
+        if file_id != (self._gauges.file_device, self._gauges.file_id):
             self._damage.report(f"{self._database} was replaced by another file")
 
     def watch_wal(self) -> None:
@@ -68,5 +68,6 @@ class FileWatch:
             log.info("%s is short again: %d MB", self._wal.name, size // 1_000_000)
 
 
-def _file_id(path: Path) -> int:
-    return path.stat().st_ino & FILE_ID_MASK
+def _file_id(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev & FILE_ID_MASK, status.st_ino & FILE_ID_MASK

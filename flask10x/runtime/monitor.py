@@ -6,7 +6,7 @@ What has been warned of is kept in the gauges, so the new one does not repeat it
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask10x.runtime.duties import Duty, Guard
 from flask10x.system.locks import FileLock
@@ -18,8 +18,14 @@ TICK_SEC = 1.0
 class Monitor:
     """Does each duty once a second, in their order, as long as its process is the elected one."""
 
-    def __init__(self, lock: FileLock, duties: Sequence[Duty]) -> None:
-        """Nothing is locked or started yet; the lock remains the caller's to close."""
+    def __init__(
+        self, lock: FileLock, duties: Sequence[Duty], everywhere: Callable[[], object] | None = None
+    ) -> None:
+        """`everywhere` is done by each process, elected or not.
+
+        Nothing is locked or started yet; the lock remains the caller's to close.
+        """
+        self._everywhere = Guard(everywhere or (lambda: None), "The open files cannot be watched")
         self._lock = lock
         self._duties = tuple(duties)
         self.elected = False
@@ -32,7 +38,8 @@ class Monitor:
         self.close()
 
     def step(self) -> None:
-        """Stand for election, or do each duty once."""
+        """Do what is done everywhere; stand for election, or do each duty once."""
+        self._everywhere.run()
         if not self.elected:
             self.elected = self._lock.try_acquire()
         if self.elected:

@@ -18,6 +18,7 @@ from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.queue_watch import QueueWatch
+from flask10x.runtime.rescue import Rescue
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import WorkerWatch
@@ -47,7 +48,8 @@ class Store:
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = FileWatch(self.database.path, gauges, self.database.damage)
         self._follower = Follower(self.database, time.monotonic)
-        self._monitor = Monitor(self._monitor_lock, self._duties())
+        self._rescue = Rescue(settings, self.database, gauges)
+        self._monitor = Monitor(self._monitor_lock, self._duties(), self._rescue.step)
         self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
@@ -59,6 +61,7 @@ class Store:
         log.info("Worker starts: database %s", self.database.path)
         engine.log_version(self.settings.commit_lock)
         self._files.begin()
+        self._rescue.begin()
         if self.database.damage.known:
             log.critical("The database is damaged: %s", self.database.damage.reason)
         self._load_totals()
@@ -81,6 +84,7 @@ class Store:
         if self._watch.ident is not None:
             self._watch.join()
         self._monitor_lock.close()
+        self._rescue.close()
         self.database.close()
         self._slot.release()
         log.info("Worker stops: %d readings not stored", left)

@@ -8,11 +8,11 @@ merge metrics of any kind. Ours are a handful of integers that need no file and 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
 for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
 what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
-`file_id` and `damage` are written once; whoever meets it writes `suspicion`, and whoever looks
-takes it back and writes `inspected`. Where there are several, little can go wrong:
-of two workers that accept readings of one station at once the slower may leave a time some
-milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the monitor
-sets it back to 0 may go unseen.
+`file_id`, `file_device`, `rescued` and `damage` are written once; whoever meets it writes
+`suspicion`, and whoever looks takes it back and writes `inspected`. Where there are several, little
+can go wrong: of two workers that accept readings of one station at once the slower may leave a time
+some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
+monitor sets it back to 0 may go unseen.
 """
 
 import mmap
@@ -113,11 +113,13 @@ class Gauges(Structure):
         ("started", c_int64),
         ("long_wal", c_int64),
         ("file_id", c_int64),
+        ("file_device", c_int64),
         ("inspected", c_int64),
         ("failing_since_ms", c_int64 * DUTIES_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
         ("_suspicion_text", c_char * TEXT_BYTES),
+        ("_rescued_text", c_char * TEXT_BYTES),
     )
     __slots__ = ("_stations",)
 
@@ -141,6 +143,8 @@ class Gauges(Structure):
     """1 from the warning of a long WAL until it is short again, else 0."""
     file_id: int
     """Which file the database was when the service started; 0 when nobody has looked yet."""
+    file_device: int
+    """Which device that file was on."""
     inspected: int
     """1 when the whole file has been looked through since the service started and could be read."""
     failing_since_ms: "Array[c_int64]"
@@ -150,6 +154,7 @@ class Gauges(Structure):
 
     _damage_text: bytes
     _suspicion_text: bytes
+    _rescued_text: bytes
     _stations: "Array[StationTimes]"
 
     def __new__(cls, stations: int) -> Self:
@@ -234,6 +239,15 @@ class Gauges(Structure):
     @suspicion.setter
     def suspicion(self, reason: str) -> None:
         self._suspicion_text = reason.encode(errors="replace")[:TEXT_BYTES]
+
+    @property
+    def rescued(self) -> str:
+        """The name of the copy that was made of a database taken away; empty before."""
+        return self._rescued_text.decode(errors="ignore")
+
+    @rescued.setter
+    def rescued(self, name: str) -> None:
+        self._rescued_text = name.encode(errors="replace")[:TEXT_BYTES]
 
     def is_suspected(self) -> bool:
         """Whether there is a `suspicion`; asked for each commit."""

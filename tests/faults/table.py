@@ -64,6 +64,10 @@ FAULTS = {
         "database file moved away or replaced under load",
         "負荷中にデータベースファイルを移動・差し替え",
     ),
+    "files-lost": (
+        "`-wal`, `-shm` or all files of the database deleted under load",
+        "負荷中に `-wal`、`-shm`、データベースの全ファイルを削除",
+    ),
     "snapshot": (
         "a reader holds a snapshot under load",
         "負荷中に読み手が古いスナップショットを保持",

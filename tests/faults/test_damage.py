@@ -93,7 +93,8 @@ def check_closed(service: Service, numbers: Iterator[int]) -> Sender:
     for _ in range(ASKED_TIMES):
         answer = service.get("/readyz")
         assert answer.status == 503
-        reasons.update(answer.json["reasons"])
+        # A copy may be made meanwhile, and is told behind it.
+        reasons.update(told.partition("; ")[0] for told in answer.json["reasons"])
     assert len(reasons) == 1, reasons
     assert reasons.pop().startswith("the database is damaged: ")
     sender = Sender(service, numbers)
@@ -118,10 +119,10 @@ def is_closed(service: Service) -> bool:
 
 
 def put_away(service: Service, database: Path) -> Path:
-    """Move the database file, wherever it is now, and its WAL aside together; the former."""
+    """Move the database file, wherever it is now, its WAL and its copy aside; the former."""
     kept = service.folder / "kept"
     kept.mkdir()
-    for file in service.data_dir.glob("flask10x.sqlite3-*"):
+    for file in service.data_dir.glob("flask10x.sqlite3[-.]*"):
         file.rename(kept / file.name)
     return database.rename(kept / service.database.name)
 

@@ -15,6 +15,7 @@ from flask10x.commands.main import group
 from flask10x.config.settings import Settings
 from flask10x.database import engine, schema
 from flask10x.database.engine import Database
+from flask10x.database.file import copy_into
 from flask10x.database.owner import hold_database
 from flask10x.export.append import export
 from flask10x.history import rollups
@@ -79,6 +80,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         *["ok   station"] * 4,
         "ok   WAL",
         "ok   leftovers",
+        "ok   rescued",
         "ok   space",
         "ok   modes",
         "ok   SQLite",
@@ -386,6 +388,22 @@ def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.Monk
     assert found(settings, "WAL") == [
         "WARN WAL: 0.0 MB: a reader that does not end keeps it from beginning anew"
     ]
+
+
+def test_a_rescued_copy_is_wrong_as_long_as_it_holds_more(
+    settings: Settings, writer: Writer, path: Path
+) -> None:
+    store(writer, pico(1), pico(2))
+    copy = path.with_name("flask10x.sqlite3.rescued-20250824-090000")
+    copy_into(path, copy)
+    text = f"the database has all that is in {copy}; delete it or move it away"
+    assert found(settings, "rescued") == [f"WARN rescued: {text}"]
+
+    execute(path, "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'readings'")
+    (line,) = found(settings, "rescued")
+    assert line.startswith(f"FAIL rescued: {copy.name} holds readings that the database lacks (1)")
+    assert f"flask10x restore {copy}" in line
+    assert run(settings).exit_code == 1
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,16 @@ def test_the_copy_is_in_and_the_old_one_kept(settings: Settings, path: Path, cop
     assert left_over(path) == []
 
 
+def test_a_rescued_copy_that_was_used_is_kept_and_put_aside(
+    settings: Settings, path: Path, copy: Path
+) -> None:
+    found = copy.rename(path.with_name("flask10x.sqlite3.rescued-20250824-090000"))
+    done = restore(settings, found)
+    assert done.used == path.with_name("flask10x.sqlite3.rescued-20250824-090000.restored")
+    assert done.used.exists() and not found.exists()
+    assert select(path, PRESSURES) == NEW
+
+
 def test_the_service_goes_on_from_there(settings: Settings, path: Path, copy: Path) -> None:
     restore(settings, copy)
     schema.upgrade(settings)
