@@ -15,6 +15,7 @@ something, and tells each request what has become of its reading.
 """
 
 import logging
+import math
 import os
 import queue
 import secrets
@@ -45,6 +46,11 @@ log = logging.getLogger(__name__)
 # Pauses between tries double up to this: short enough that the store is found again within a
 # few seconds of its return, long enough that a full card isn't hammered.
 LONGEST_PAUSE_SEC = 5.0
+# What an ending process may spend on storing what it has accepted. Request ceiling (10 s) plus
+# this stays below gunicorn's graceful_timeout (30 s), and that below the unit's TimeoutStopSec.
+DRAIN_SEC = 15.0
+# How often a thread that waits looks whether the process ends without it.
+LOOK_SEC = 5.0
 
 _STATION_INDEX = {station.endpoint: index for index, station in enumerate(STATIONS)}
 
@@ -92,6 +98,7 @@ class Writer:
         self._refuses_new = False
         self._flushes_now = False
         self._given_up = False
+        self._ends_by_sec = math.inf
         self._failures = 0
         self._saved_errors = 0  # Not known before the first commit has asked the database.
         self._thread: threading.Thread | None = None
@@ -141,10 +148,14 @@ class Writer:
         return self._store() if self._batch else 0
 
     def start(self) -> None:
-        """Start the thread; it ends after `refuse_new`, once everything is stored."""
+        """Start the thread; it ends after `refuse_new`, once everything is stored.
+
+        When the main thread ends without `close`, it does what `close` would within DRAIN_SEC.
+        """
         # Not a daemon: if the process ends some other way, the interpreter still waits for it.
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=False)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="writer", daemon=False)
+        thread.start()
+        self._thread = thread
 
     def flush_now(self) -> None:
         """Store at once from now on, without collecting a batch first."""
@@ -173,6 +184,10 @@ class Writer:
         while self._waiting and self._clock() < deadline:
             if not self.step():
                 self._pause()
+        return self._finish()
+
+    def _finish(self) -> int:
+        """Put what is left into a file, keep what was refused; the number of readings left."""
         left = self._waiting
         if left and self._save_rest():
             self._batch, self._waiting = [], 0
@@ -197,20 +212,37 @@ class Writer:
         except BaseException:
             # A bug or MemoryError; every error of the store is caught further in.
             self._die()
+        finally:
+            if self._is_left_alone:
+                self._finish()
 
     def _die(self) -> None:
         self.dead = True
         self.trouble = "the writer thread has died"
         self._slot.trouble = 1
-        log.critical("Writer thread died; this worker ends and is replaced", exc_info=True)
-        self._end_worker()
+        try:
+            log.critical("Writer thread died; this worker ends and is replaced", exc_info=True)
+        finally:
+            self._end_worker()
 
     def _unfinished(self) -> bool:
+        if self._is_left_alone and self._ends_by_sec == math.inf:
+            self._ends_by_sec = self._clock() + DRAIN_SEC
+            self.refuse_new()
         if not self._refuses_new:
             return True
         # A submit that began before `refuse_new` may still be putting its reading.
         with self._lock:
-            return self._waiting > 0 and not self._given_up
+            in_time = self._clock() < self._ends_by_sec
+            return self._waiting > 0 and not self._given_up and in_time
+
+    @property
+    def _is_left_alone(self) -> bool:
+        """Whether the process ends without `close`: its main thread is gone, whatever it died of.
+
+        The interpreter waits for this thread then, and nobody is left to stop it.
+        """
+        return not threading.main_thread().is_alive()
 
     def _take(self, patient: bool) -> None:
         """Fill the batch in hand; patient: wait for a first row and then for company."""
@@ -223,11 +255,13 @@ class Writer:
         self._slot.queue_oldest_ms = int(first.arrived_sec * 1000)
         company_until = first.arrived_sec + self._company_sec
         while len(self._batch) < self._settings.batch_max_rows:
-            wait_sec = company_until - self._clock() if patient and not self._flushes_now else 0
-            entry = self._next(max(0.0, wait_sec))
-            if entry is None:
+            hurried = not patient or self._flushes_now or self._is_left_alone
+            wait_sec = 0.0 if hurried else max(0.0, company_until - self._clock())
+            entry = self._next(min(wait_sec, LOOK_SEC))
+            if entry is not None:
+                self._batch.append(entry)
+            elif wait_sec <= LOOK_SEC or self._flushes_now:
                 return
-            self._batch.append(entry)
 
     def _next(self, wait_sec: float) -> Entry | None:
         """The next entry, or None when there was none in time or `flush_now` was called."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
 
@@ -12,7 +13,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.history import pages
-from flask10x.recording.writer import Writer
+from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
@@ -27,10 +28,6 @@ from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
-
-# What a stopping worker may spend on storing what it has accepted. Request ceiling (10 s) plus
-# this stays below gunicorn's graceful_timeout (30 s), and that below the unit's TimeoutStopSec.
-DRAIN_SEC = 15.0
 
 
 class Store:
@@ -77,19 +74,31 @@ class Store:
         if self._closed:
             return 0
         self._closed = True
-        self._follower.close()
-        left = self.writer.close(0 if self.database.damage.known else DRAIN_SEC)
-        self._stop.set()
-        self._inspection.close()
+        try:
+            self._follower.close()
+        finally:
+            # Should this fail, the writer ends by itself after the main thread, with the database
+            # still open.
+            left = self.writer.close(0 if self.database.damage.known else DRAIN_SEC)
+            self._close_others(left)
+        return left
+
+    def _close_others(self, left: int) -> None:
+        with ExitStack() as closing:
+            # The last one first; an error of one keeps none of the others from its end.
+            closing.callback(logs.shutdown)
+            closing.callback(log.info, "Worker stops: %d readings not stored", left)
+            closing.callback(self._slot.release)
+            closing.callback(self.database.close)
+            closing.callback(self._rescue.close)
+            closing.callback(self._monitor_lock.close)
+            closing.callback(self._end_monitor)
+            closing.callback(self._inspection.close)
+            closing.callback(self._stop.set)
+
+    def _end_monitor(self) -> None:
         if self._watch.ident is not None:
             self._watch.join()
-        self._monitor_lock.close()
-        self._rescue.close()
-        self.database.close()
-        self._slot.release()
-        log.info("Worker stops: %d readings not stored", left)
-        logs.shutdown()
-        return left
 
     def _duties(self) -> list[Duty]:
         """What the elected worker does each second; the only one that may take long is the last."""

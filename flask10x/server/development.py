@@ -44,8 +44,8 @@ def _serve(config: Settings) -> None:
     host, port = _address(config.bind)
     app = create_app(config)
     store: Store = app.extensions["flask10x"]
-    store.open()
     try:
+        store.open()
         run_simple(host, port, app, threaded=True, request_handler=Handler)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

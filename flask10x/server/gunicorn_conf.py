@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,13 +25,16 @@ from flask10x.database.engine import database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.readings.stations import STATIONS
-from flask10x.runtime.store import DRAIN_SEC, Store
+from flask10x.recording.writer import DRAIN_SEC
+from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
+from flask10x.server.replacing import WORKER_FAILED, Replacing
 from flask10x.server.turns import lending_turns
 from flask10x.server.worker import REQUEST_WITHIN_SEC, STOPS, Worker
 from flask10x.system import logs
+from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
 from flask10x.web.app import create_app
 
@@ -43,6 +47,7 @@ _held: list[object] = []
 # Why there is no database; empty while there is one.
 _missing = ""
 _slot_number = 0
+_replacing: Replacing | None = None
 
 bind = _settings.bind
 workers = _settings.workers
@@ -102,6 +107,8 @@ def _tell(level: int, line: str) -> None:
         logs.shutdown()
     except Exception:
         # No thread for the log, say.
+        logs.shutdown()
+        logs.write_line(_in_force.settings, level, line)
         sys.stderr.write(f"flask10x: {line}\n")
 
 
@@ -197,8 +204,10 @@ def _leave_with(action: Callable[[], object]) -> NoReturn:
     os._exit(status if isinstance(status, int) else 1 if status else 0)
 
 
-def when_ready(_server: Any) -> None:
+def when_ready(server: Any) -> None:
     """In the master, listening and about to fork: say where people can look."""
+    global _replacing  # noqa: PLW0603
+    _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
     # What is loaded stays to the end. Without this the collector visits all of it again when each
     # process ends: a third of the processor time of a start and a stop.
     gc.freeze()
@@ -228,6 +237,7 @@ def pre_fork(server: Any, worker: Any) -> None:
         raise HaltServer(f"flask10x: {error}", 1) from error
     taken = {other.slot_number for other in server.WORKERS.values()}
     worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
+    _gauges.slot(worker.slot_number).booted_ms = 0
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -240,6 +250,17 @@ def post_fork(server: Any, worker: Any) -> None:
     _let_stops_in()
     _slot_number = worker.slot_number
     _gauges.slot(_slot_number).claim(worker.pid)
+    worker.spare_master = partial(_spare_master, server)
+    worker.spare_master()
+
+
+def _spare_master(server: Any) -> None:
+    """In the worker: with gunicorn's own status one that cannot start ends the master, too.
+
+    Right for the first start, which is wrong; but not where others serve.
+    """
+    if _gauges.serving:
+        server.WORKER_BOOT_ERROR = server.APP_LOAD_ERROR = WORKER_FAILED
 
 
 def post_worker_init(worker: Any) -> None:
@@ -247,7 +268,11 @@ def post_worker_init(worker: Any) -> None:
     # Only this process's copy: the master keeps the longer one.
     worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
     store = _store_of(worker)
+    # The other one of a first start may serve by now.
+    worker.spare_master()
     store.open()
+    _gauges.slot(_slot_number).booted_ms = monotonic_ms()
+    _gauges.serving = 1
     if isinstance(store, Waiting):
         return
     _also_on(signal.SIGTERM, store.writer.flush_now)
@@ -259,14 +284,20 @@ def worker_exit(_server: Any, worker: Any) -> None:
     """In the worker, however it ends but by SIGKILL: store everything that was accepted."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
         signal.signal(number, signal.SIG_IGN)
+    end, slot = sys.exc_info()[1], _gauges.slot(_slot_number)
+    if not slot.booted_ms and isinstance(end, SystemExit) and end.code:
+        slot.booted_ms = -1
     # A worker that was stopped while it booted has no application yet.
     if getattr(worker, "wsgi", None) is not None:
         _store_of(worker).close()
 
 
-def child_exit(_server: Any, worker: Any) -> None:
+def child_exit(server: Any, worker: Any) -> None:
     """In the master: the queue of a worker that was killed is gone; the monitor logs it."""
     _gauges.record_killed(worker.pid)
+    # Gunicorn has closed its sockets when it stops, and nobody is replaced then.
+    if _replacing is not None and server.LISTENERS:
+        _replacing.note_end(_gauges.slot(worker.slot_number).booted_ms)
 
 
 def _store_of(worker: Any) -> Store | Waiting:

@@ -10,9 +10,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -26,6 +28,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from flask10x.server.answers import SHOWN_CHARS, answer, status_of
 from flask10x.server.arrivals import Arrivals
 from flask10x.server.turns import READERS_MAX, Turns, TurnSocket
+from flask10x.system import limits
 from flask10x.system.logs import Pace
 from flask10x.web.access import is_refused
 from flask10x.web.limits import COMMITS_MAX, DOWNLOADS_MAX
@@ -48,6 +51,8 @@ PARKED_MAX = 100
 # Kept-alive connections of one worker; beyond that an answer closes its connection.
 IDLE_MAX = 50
 READ_BYTES = 64 * 1024
+# Connections wait in the listening socket meanwhile: the kernel holds a hundred and more for us.
+ACCEPT_PAUSE_SEC = 1.0
 
 
 @dataclass(slots=True)
@@ -74,6 +79,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.parked: dict[Any, Parked] = {}
         self.turns = Turns(self.cfg.threads)
         self.pace = Pace()
+        self._accept_at_sec = 0.0
 
     # Its life
 
@@ -107,12 +113,43 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Gunicorn's loop; no reader holds a thread, and with it the process, after its end."""
         try:
             super().run()
+        except Exception as error:
+            # Gunicorn logs before it calls `worker_exit`; where that fails, as with a clock that
+            # has come to its end, it never does.
+            with suppress(Exception):
+                log.error("The worker fails", exc_info=error)
+            self.cfg.worker_exit(None, self)
+            raise
         finally:
             self.turns.end()
             for conn in self.parked:
                 conn.close()
 
     # Requests come in: the main thread
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection; without a descriptor for it let it wait, and idle ones go.
+
+        Gunicorn's own ends the worker then, and its successor meets the same.
+        """
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in limits.EXHAUSTED:
+                raise
+            self._accept_at_sec = time.monotonic() + ACCEPT_PAUSE_SEC
+            self.set_accept_enabled(False)
+            self.murder_keepalived(force=True)
+            self._note_exhausted(f"No connection can be taken: {error.strerror}")
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Asked by gunicorn's loop at each turn."""
+        super().set_accept_enabled(enabled and time.monotonic() >= self._accept_at_sec)
+
+    def _note_exhausted(self, what: str) -> None:
+        more = self.pace.turn(what)
+        if more is not None:
+            log.warning("%s; it is tried again each second (%s)%s", what, limits.in_use(), more)
 
     def enqueue_req(self, conn: Any) -> None:
         """Where gunicorn hands a connection to a thread: it has to bring a whole request first."""
@@ -124,7 +161,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.sock.setblocking(False)
             conn.parser.begin()
         if conn.parser.ready:
-            super().enqueue_req(conn)
+            self._hand_over(conn)
         else:
             self._park(conn, self._gather, self._late, REQUEST_WITHIN_SEC)
 
@@ -146,7 +183,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         arrivals.feed(data or b"")
         if arrivals.ready:
             self._unpark(conn)
-            super().enqueue_req(conn)
+            self._hand_over(conn)
         elif arrivals.expectant:
             arrivals.expectant = False
             _say(conn.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -179,7 +216,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         Downloads are counted apart: one that gives way has a thread too, but waits for no reader.
         """
         waiting = READERS_MAX + DOWNLOADS_MAX + COMMITS_MAX
-        return ThreadPoolExecutor(self.cfg.threads + waiting)
+        pool = ThreadPoolExecutor(self.cfg.threads + waiting)
+        # A worker that is to stop already answers nobody.
+        if self.early_signals.empty():
+            _make_threads(pool, self.cfg.threads)
+        return pool
+
+    def _hand_over(self, conn: Any) -> None:
+        """Let a thread answer; when no further one can be made, one of those that are there."""
+        answered: Future[Any] = Future()
+        answered.add_done_callback(partial(self.method_queue.defer, self.finish_request, conn))
+        try:
+            self.tpool.submit(self._answer, conn, answered)
+        except RuntimeError as error:
+            # The pool has put it into its queue already: it makes its thread after that.
+            self._note_exhausted(f"No further thread can be made: {error}")
+
+    def _answer(self, conn: Any, answered: "Future[Any]") -> None:
+        try:
+            answered.set_result(self.handle(conn))
+        except BaseException as error:
+            answered.set_exception(error)
 
     def handle(self, conn: Any) -> Any:
         """Answer the request of a connection."""
@@ -272,6 +329,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._unpark(conn)
         self.nr_conns -= 1
         conn.close()
+
+
+def _make_threads(pool: ThreadPoolExecutor, number: int) -> None:
+    """Make so many threads of the pool now, so that a request never waits in vain for a first one.
+
+    Raises RuntimeError when the system has none.
+    """
+    together = threading.Barrier(number)
+    try:
+        for _ in range(number):
+            pool.submit(together.wait)
+    except RuntimeError:
+        together.abort()
+        raise
 
 
 def _received(sock: Any) -> bytes | None:

@@ -76,5 +76,11 @@ def copy(source: Path, target: Path, advance: Advance) -> None:
 
 
 def moment(zone: tzinfo | None) -> str:
-    """Now as part of a file's name, `20250824-090000`, in local time."""
-    return datetime.now(zone).strftime("%Y%m%d-%H%M%S")
+    """Now as part of a file's name, `20250824-090000`, in local time.
+
+    Without the time where the clock has none, as beyond the year 2262: the file is what matters.
+    """
+    try:
+        return datetime.now(zone).strftime("%Y%m%d-%H%M%S")
+    except (OverflowError, ValueError, OSError):
+        return "no-date"

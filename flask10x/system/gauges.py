@@ -45,6 +45,7 @@ class Slot(Structure):
         ("trouble", c_int64),
         ("queue_oldest_ms", c_int64),
         ("queue_id", c_char * QUEUE_ID_BYTES),
+        ("booted_ms", c_int64),
     )
     # Without a dictionary a misspelt name is an error, and not a number of this process alone.
     __slots__ = ()
@@ -67,6 +68,11 @@ class Slot(Structure):
     """
     queue_id: bytes
     """Which queue it has, in its process's lifetime; empty when there is none."""
+    booted_ms: int
+    """When it began to serve, in milliseconds of CLOCK_MONOTONIC; 0 before, -1 if it never could.
+
+    Stays when the slot is given back, until the master gives it to the next one.
+    """
 
     def claim(self, pid: int) -> None:
         """Make this the slot of `pid`, its numbers at 0 but for `errors`; harmless when it is."""
@@ -115,6 +121,7 @@ class Gauges(Structure):
         ("file_id", c_int64),
         ("file_device", c_int64),
         ("inspected", c_int64),
+        ("serving", c_int64),
         ("failing_since_ms", c_int64 * DUTIES_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
@@ -147,6 +154,8 @@ class Gauges(Structure):
     """Which device that file was on."""
     inspected: int
     """1 when the whole file has been looked through since the service started and could be read."""
+    serving: int
+    """1 since the first worker of this start began to serve, else 0."""
     failing_since_ms: "Array[c_int64]"
     """Since when each duty fails, by its place in the list of duties; 0 while it works."""
     slots: "Array[Slot]"

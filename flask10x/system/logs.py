@@ -32,6 +32,7 @@ from flask10x.config.settings import PREFIX, Settings, process_user
 from flask10x.system import disk
 
 FILE_NAME = "flask10x.log"
+FILE_LINE = "%(asctime)s %(levelname)s %(message)s"
 TRACEBACK_INDENT = "    "
 # A flood from a stranger must not push everything else out of the log.
 LOG_EVERY_SEC = 60.0
@@ -76,7 +77,7 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
     if not is_wanted:
         return
     if trouble is None:
-        file.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", settings.zone))
+        file.setFormatter(LineFormatter(FILE_LINE, settings.zone))
         _install(_written(file), _OURS, _GUNICORN)
         return
     with suppress(Exception):
@@ -107,6 +108,15 @@ def flush() -> None:
     for writing, _, _ in _written_by:
         writing.stop()
         writing.start()
+
+
+def write_line(settings: Settings, level: int, text: str) -> None:
+    """One line of the file from a process that can make no thread; what fails costs the line."""
+    with suppress(Exception):
+        file = LogFile(settings)
+        file.setFormatter(LineFormatter(FILE_LINE, settings.zone))
+        file.handle(logging.LogRecord(_OURS, level, "", 0, text, None, None))
+        file.close()
 
 
 def receipt() -> Callable[[], bool]:

@@ -223,8 +223,8 @@ def test_a_chart_shows_what_has_a_place_on_its_axis(
 # --- The clock -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("now_ms", [0, 1, DAY_MS // 2, DAY_MS, 2 * DAY_MS, 364 * DAY_MS, -DAY_MS])
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "Etc/GMT+12"])
+@pytest.mark.parametrize("now_ms", [0, DAY_MS // 2, DAY_MS, 364 * DAY_MS, -DAY_MS])
 def test_the_pages_own_links_answer_with_the_clock_near_1970(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, zone: str, now_ms: int
 ) -> None:

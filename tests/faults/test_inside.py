@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flask10x.recording.leftover_file import waiting
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import reading_of
@@ -172,3 +173,29 @@ def check_csv(service: Service, numbers: list[int]) -> None:
     stored = service.rows("SELECT gas_resistance FROM readings ORDER BY id")
     assert exported == [number for (number,) in stored]
     assert sorted(exported) == numbers
+
+
+BEYOND_2262_SEC = 250 * 365 * DAY_SEC
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_beyond_the_last_year_of_the_clock_every_process_ends(
+    service: MakeService, numbers: Iterator[int], how: signal.Signals
+) -> None:
+    """No line can be logged then, and gunicorn's own errors skip what a worker does at its end."""
+    running = service(start=False)
+    clock = hooked(running, "FAULT_CLOCK")
+    clock.write_text("0")
+    running.start()
+    sender = Sender(running, numbers)
+    wait_for_ready_workers(running)
+    sender.post_times(20)
+    clock.write_text(str(BEYOND_2262_SEC))
+    running.process.send_signal(how)
+    wait_until(lambda: not running.members(), 60, "every process has ended")
+    clock.write_text("0")
+    running.start()
+    sender.check_goes_on()
+    wait_until(lambda: not waiting(running.data_dir), 30, "what was left is stored")
+    running.stop()
+    assert account(running, [sender]).lost == set()

@@ -4,12 +4,18 @@ FAULT_KILL_WRITER names a file: whichever writer thread finds it there takes it 
 bug or a MemoryError would kill it. FAULT_CLOCK names a file with the seconds by which the clock is
 wrong. FAULT_CLOCK_STANDS lets it stand still for the times of receipt. FAULT_DUTY names a file;
 while it is there, whoever watches the WAL meets a bug.
+FAULT_NO_THREADS names a file; while it is there, the system has no threads for anybody.
 """
 
+import errno
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
+
+# The year 2262: of what lies beyond Python says that it is no time.
+LAST_NS = 2**63 - 1
 
 
 def die_on(marker: Path) -> None:
@@ -44,16 +50,19 @@ def fail_while(marker: Path) -> None:
 
 def shift_by(file: Path) -> None:
     """Let the clock that people set be wrong; the monotonic one stays right."""
-    right, right_ns = time.time, time.time_ns
+    right_ns = time.time_ns
 
     def offset_sec() -> int:
         return int(file.read_text() or 0)
 
     def wrong() -> float:
-        return right() + offset_sec()
+        return wrong_ns() / 1e9
 
     def wrong_ns() -> int:
-        return right_ns() + offset_sec() * 1_000_000_000
+        shown = right_ns() + offset_sec() * 1_000_000_000
+        if shown > LAST_NS:
+            raise OverflowError("timestamp too large to convert to C PyTime_t")
+        return shown
 
     replaced: Any = time
     replaced.time, replaced.time_ns = wrong, wrong_ns
@@ -66,6 +75,27 @@ def stop_clock() -> None:
     replaced.time_ns = lambda: moment_ns
 
 
+def refuse_while(marker: Path) -> None:
+    """While the marker is there, the system makes no threads; with `fork` in it no processes."""
+    start, fork = threading.Thread.start, os.fork
+
+    def refusing_start(thread: threading.Thread) -> None:
+        if marker.exists():
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def refusing_fork() -> int:
+        if marker.exists() and "fork" in marker.read_text():
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    replaced: Any = os
+    replaced.fork = refusing_fork
+    threading.Thread.start = refusing_start  # type: ignore[method-assign,assignment]
+
+
+if "FAULT_NO_THREADS" in os.environ:
+    refuse_while(Path(os.environ["FAULT_NO_THREADS"]))
 if "FAULT_KILL_WRITER" in os.environ:
     die_on(Path(os.environ["FAULT_KILL_WRITER"]))
 if "FAULT_DUTY" in os.environ:
