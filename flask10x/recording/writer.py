@@ -290,7 +290,8 @@ class Writer:
     def _transact(self, insert: Callable[[Connection, list[Entry]], list[Refusal]]) -> None:
         end = self._settled + len(self._batch)
         with self._database.commit() as connection:
-            if settled.up_to(connection, self._queue_id) < end:
+            # Only a commit that has failed may be there all the same.
+            if not self._failures or settled.up_to(connection, self._queue_id) < end:
                 self._refused = insert(connection, self._batch)
                 settled.note(connection, self._queue_id, end)
             if not self._settled:
