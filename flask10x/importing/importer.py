@@ -16,22 +16,21 @@ from gettext import gettext as _
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import owner
 from flask10x.database.engine import Database, last_id
 from flask10x.database.rows import INSERT_STATION, InsertRow
-from flask10x.database.tables import exports, readings
+from flask10x.database.tables import exports
 from flask10x.errors import ImportRefused
+from flask10x.importing.exported_file import check_zone
 from flask10x.importing.imported_ranges import ImportedRanges
 from flask10x.importing.known_rows import Stored, StoredRows, key_of
 from flask10x.importing.old_file import RejectedRows, blocks, first_line
 from flask10x.readings import minus_zero
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
-from flask10x.readings.zones import other_zone
-from flask10x.system.clock import now_ms
 from flask10x.system.locks import LONGEST_WAIT_SEC
 from flask10x.system.wording import amount
 
@@ -102,7 +101,7 @@ def import_file(
     header = first_line(path)
     layout = Layout(_station(path.name, header, endpoint), header_of(header))
     reader = LegacyReader(layout, settings.zone)
-    _check_zone(settings, database, path, layout.station)
+    check_zone(settings, database, path, layout.station)
     running = _Import(settings, database, path, layout)
     stored = present = minus_zeros = 0
     with RejectedRows(path, settings.csv_dir) as rejected:
@@ -143,27 +142,6 @@ def _station(name: str, header: bytes, endpoint: str | None) -> Station:
         text = _("its header is that of {station}, not of {chosen}")
         raise ImportRefused(text.format(station=fitting.endpoint, chosen=chosen.endpoint))
     return chosen
-
-
-def _check_zone(settings: Settings, database: Database, path: Path, station: Station) -> None:
-    """Raises ImportRefused for a file of the export that was written in another time zone.
-
-    Each of its rows would be a reading that never was.
-    """
-    exported = settings.csv_dir / station.csv_name
-    if not exported.exists() or not path.samefile(exported):
-        return
-    first = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
-    noted = select(exports.c.zone, exports.c.last_received_at, exports.c.last_time)
-    with database.reader.begin() as connection:
-        row = connection.execute(noted.where(exports.c.name == station.csv_name)).one_or_none()
-        first_ms = connection.execute(first).scalar_one()
-    if row is None or row.zone is None:
-        return
-    last = row.last_received_at, row.last_time
-    if found := other_zone(row.zone, settings.zone, last, first_ms, now_ms()):
-        text = _("{what}: run the command with the service's settings")
-        raise ImportRefused(text.format(what=found))
 
 
 class _Import:

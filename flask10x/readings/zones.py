@@ -70,7 +70,8 @@ def name_of(zone: tzinfo | None) -> str:
         return str(zone)
     if (given := os.environ.get("TZ")) is not None:
         given = given.removeprefix(":")
-        return _name_in(Path(given)) or given or UTC_NAME
+        # `:/etc/localtime` is common, for it spares the C library a look at each call.
+        return _name_of_file(Path(given)) if given.startswith("/") else given or UTC_NAME
     return _name_of_file(SYSTEM_ZONE)
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.errors import ImportRefused
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.position import Position, State, save_state
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
+from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BY_ENDPOINT
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import (
@@ -261,6 +263,28 @@ def test_what_nobody_has_noted_is_noted_by_the_next_export(
     assert exports_row(settings)[0][-3:] == (None, None, None)
     assert export_in("Asia/Tokyo").text == "0 rows appended"
     assert exports_row(settings)[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
+
+
+def test_an_import_in_another_zone_is_refused_before_the_zone_is_noted(
+    settings: Settings, make_settings: MakeSettings, database: Database
+) -> None:
+    store(settings, 0, 1)
+    left_by_an_old_version(settings, database, HEADER + lines(0, 1), 2)
+    put(settings, HEADER + lines(0, 1, 2))
+    path = csv_file(settings)
+    with pytest.raises(ImportRefused, match=r"an exported row of the file is .* settings$"):
+        import_file(make_settings(TIMEZONE="UTC"), database, path)
+    outcome = import_file(settings, database, path)
+    assert (outcome.stored, outcome.present) == (1, 2)
+
+
+def test_what_stands_in_the_place_of_an_exported_row_is_no_matter_of_zones(
+    settings: Settings, make_settings: MakeSettings, database: Database
+) -> None:
+    store(settings, 0, 1)
+    left_by_an_old_version(settings, database, HEADER + lines(0, 1), 2)
+    put(settings, HEADER + lines(0, 5))
+    assert import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings)).stored == 2
 
 
 def test_a_file_without_rows_of_ours_takes_the_zone_of_the_next_export(

@@ -69,6 +69,19 @@ def test_the_name_behind_the_link(localtime: Path) -> None:
     assert name_of(None) == "Asia/Tokyo"
 
 
+def test_a_tz_that_names_the_systems_file_is_that_zone(
+    localtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localtime.symlink_to("/usr/share/zoneinfo/Asia/Tokyo")
+    monkeypatch.setenv("TZ", f":{localtime}")
+    assert name_of(None) == "Asia/Tokyo"
+
+
+def test_a_tz_that_names_no_file_is_utc(localtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", f":{localtime}")
+    assert name_of(None) == "UTC"
+
+
 def test_a_system_without_a_zone_has_utc(localtime: Path) -> None:
     assert name_of(None) == "UTC"
 
