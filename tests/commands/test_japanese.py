@@ -209,7 +209,7 @@ def test_a_check(tmp_path: Path) -> None:
     assert all(re.match(r"(ok  |WARN|FAIL) [A-Za-z]+: ", line) for line in lines)
     assert "ok   integrity: quick_check で異常は見つかりません" in lines
     assert "WARN service: 動いていません" in lines
-    assert f"WARN backup: {tmp_path / 'backups'} にはありません" in lines
+    assert f"WARN backup: {tmp_path / 'backups'} にバックアップがありません" in lines
     english = {line for line in lines if line.partition(": ")[2].isascii()}
     assert english == {"ok   WAL: 0.0 MB", f"ok   SQLite: {sqlite3.sqlite_version}"} | {
         line for line in lines if line.endswith(": Asia/Tokyo")
@@ -240,7 +240,8 @@ def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_pa
     # The list of the rejected ones is for programs.
     assert (tmp_path / f"{NAME}.rejected.csv").read_bytes().isascii()
     assert "ファイルがありません" in said(tmp_path, "import", "none", status=1)
-    assert said(tmp_path, "rejected", "list") == ("flask10x: 該当する拒否した測定値はありません\n")
+    nothing = "flask10x: 拒否した測定値に該当するものはありません\n"
+    assert said(tmp_path, "rejected", "list") == nothing
     assert said(tmp_path, "rejected", "show", "1", status=1) == (
         "エラー: 拒否した測定値 1 はありません\n"
     )
