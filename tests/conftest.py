@@ -31,7 +31,10 @@ hypothesis.settings.load_profile("flask10x")
 # Commands speak the language of the developer's machine otherwise; tests/commands/test_japanese.py
 # asks for Japanese.
 os.environ["LANGUAGE"] = "en"
-# Nor do tests, and what they start, read the settings of a service that this machine has.
+# Nor do tests, and what they start, take settings of the developer's shell, or read those of a
+# service that this machine has.
+for _name in [name for name in os.environ if name.startswith(environment_file.PREFIX)]:
+    del os.environ[_name]
 os.environ[environment_file.VARIABLE] = ""
 
 MakeSettings = Callable[..., Settings]
