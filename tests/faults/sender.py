@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 
+from flask10x.recording.leftover_file import waiting
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
 from tests.e2e.service import Service, wait_until
 
@@ -90,6 +91,11 @@ class Sender:
         if "detail" in answer.json:
             assert promise == "committed"
             assert answer.json["detail"].endswith("; it may yet be stored")
+
+
+def wait_for_leftovers(service: Service) -> None:
+    """Return when each file of a stop is stored; in pieces, and a stop leaves the rest again."""
+    wait_until(lambda: not waiting(service.data_dir), 60, "the leftovers are stored")
 
 
 def is_stored(service: Service, number: int) -> bool:

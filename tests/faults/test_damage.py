@@ -21,7 +21,7 @@ from tests.e2e.load import Load, stored_numbers
 from tests.e2e.service import WORKERS, Service, wait_until
 from tests.faults.figures import Account, account, record
 from tests.faults.repeat import harder_promise, repeated
-from tests.faults.sender import Sender
+from tests.faults.sender import Sender, wait_for_leftovers
 from tests.faults.test_kills import variant, wait_for_ready_workers
 from tests.support.broken_schema import break_schema
 
@@ -133,6 +133,7 @@ def check_goes_on_with_backup(service: Service, numbers: Iterator[int]) -> Sende
     service.start()
     last = Sender(service, numbers)
     last.check_goes_on()
+    wait_for_leftovers(service)
     service.stop()
     service.check_integrity()
     left = [line for line in service.log() if "INFO Stored " in line]

@@ -14,7 +14,7 @@ from tests.e2e.service import STOP_WITHIN_SEC, WORKERS, Service, wait_until
 from tests.e2e.test_status import accepted_by
 from tests.faults.figures import Account, account, record
 from tests.faults.repeat import repeated
-from tests.faults.sender import Sender, write_lock
+from tests.faults.sender import Sender, wait_for_leftovers, write_lock
 from tests.faults.test_inside import hooked
 from tests.faults.test_kills import variant
 
@@ -116,12 +116,12 @@ def test_what_a_stop_cannot_store_is_stored_by_the_next_start(
     running.start()
     senders.append(last := Sender(running, numbers))
     last.check_goes_on()
+    wait_for_leftovers(running)
     running.stop()
 
     running.check_integrity()
     for said in ("Stopping with 50 readings not stored: ", "Stored 50 readings that a stop had"):
         assert len([line for line in running.log() if said in line]) == WORKERS * times
-    assert list(running.data_dir.glob("leftover-*")) == []
     counted = account(running, senders)
     assert counted.lost == set()
     record("stop-locked", "ACK=enqueued", times, counted)
@@ -144,8 +144,7 @@ def test_equal_readings_that_a_stop_cannot_store_are_all_stored(
             running.stop()
     running.start()
     acknowledged = sum(load.statuses[200] for load in loads)
-    files = running.data_dir
-    wait_until(lambda: not list(files.glob("leftover-*.jsonl")), 30, "the files are stored")
+    wait_for_leftovers(running)
     running.stop()
 
     running.check_integrity()
