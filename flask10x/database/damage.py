@@ -50,10 +50,14 @@ class Damage:
 
     def check(self) -> None:
         """Raises DatabaseDamaged or DatabaseSuspected when nothing may be written now."""
-        if self.known:
-            raise DatabaseDamaged(self.reason)
+        self.check_known()
         if self.halted:
             raise DatabaseSuspected(self.suspicion)
+
+    def check_known(self) -> None:
+        """Raises DatabaseDamaged when the database is damaged; a suspicion is no reason."""
+        if self.known:
+            raise DatabaseDamaged(self.reason)
 
     def report(self, reason: str) -> None:
         """Stop all writing for as long as the service runs; the first reason stays."""
@@ -76,8 +80,11 @@ class Damage:
                 "The database may be damaged, nothing is written until it was looked at: %s", reason
             )
 
-    def clear(self, seen: str) -> None:
-        """Let the writing go on after a suspicion; `seen` is what the look has shown."""
-        if self._gauges is not None and self.suspicion:
+    def clear(self, suspicion: str, seen: str) -> None:
+        """Let the writing go on after this suspicion; `seen` is what the look has shown.
+
+        Another suspicion stays: it may have come up behind the look.
+        """
+        if self._gauges is not None and suspicion and suspicion == self.suspicion:
             self._gauges.suspicion = ""
             log.info("Readings are stored again, no damage was found: %s", seen)

@@ -99,7 +99,8 @@ class Database:
         """A write transaction: BEGIN IMMEDIATE, and COMMIT when the block ends.
 
         Raises DatabaseDamaged, DatabaseSuspected, LockTimeout or sqlalchemy.exc.DBAPIError; then
-        nothing of the block is stored.
+        nothing of the block is stored, or nobody can say whether it is: an error of the COMMIT, or
+        a damage that became known during it.
         """
         self.damage.check()
         with self._locked():
@@ -107,6 +108,8 @@ class Database:
             self.damage.check()
             with self.writer.begin() as connection:
                 yield connection
+            # The rescued copy may have begun before this COMMIT has returned.
+            self.damage.check_known()
 
     def settle(self) -> None:
         """Return when no commit of any process is under way; raises LockTimeout."""
@@ -189,18 +192,19 @@ class Database:
 
         A damaged or suspected database is left as it is, WAL and all.
         """
-        if self.damage.halted:
-            _leave_wal(self.reader, self.writer)
-            return
         try:
+            if self.damage.halted:
+                _leave_wal(self.reader, self.writer)
+                return
             with self._locked():
                 self._dispose(self.reader, self.writer)
         except LockTimeout as error:
             # SQLite recovers the WAL later.
             log.warning("Database left open at exit: %s", error)
             _leave_wal(self.reader, self.writer)
-        if self._lock is not None:
-            self._lock.close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
 
     def _dispose(self, *engines: Engine) -> None:
         """Close under the commit lock; the last connection of all processes checkpoints."""

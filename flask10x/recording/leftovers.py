@@ -15,7 +15,7 @@ A file may hold many thousands, so it is stored in pieces, and the commit lock i
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -57,6 +57,7 @@ class Leftovers:
         self._clock = clock
         self._step_at_sec = clock()
         self._pieces: Pieces | None = None
+        self._writing: Database | None = None
         self._logged: set[Path] = set()
 
     @property
@@ -111,6 +112,9 @@ class Leftovers:
         if self._pieces is not None:
             self._pieces.close()
             self._pieces = None
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
 
     def forget_settled(self, connection: Connection, living: Iterable[str]) -> None:
         """Forget how far queues were settled of which nothing can come up again.
@@ -169,7 +173,7 @@ class Leftovers:
         queue, rows = queue_of(path), self._settings.batch_max_rows
         stored = 0
         with (
-            closing(Database(self._settings, self._database.damage)) as database,
+            self._opened() as database,
             closing(entries_of(path)) as entries,
         ):
             while piece := list(islice(entries, rows)):
@@ -179,6 +183,22 @@ class Leftovers:
             path.unlink()
         if stored:
             log.info("Stored %d readings that a stop had left in %s", stored, path.name)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Database]:
+        """A way of its own to the database, with these settings.
+
+        While nothing may be written it stays open for the next try: closed without a checkpoint, it
+        would keep its files open on Python 3.11, and each try would take some more.
+        """
+        if self._writing is None:
+            self._writing = Database(self._settings, self._database.damage)
+        try:
+            yield self._writing
+        finally:
+            if not self._database.damage.halted:
+                self._writing.close()
+                self._writing = None
 
     def _store_piece(
         self, database: Database, path: Path, queue: str, piece: Sequence[tuple[int, Entry]]

@@ -191,6 +191,8 @@ class Writer:
         left = self._waiting
         if left and self._save_rest():
             self._batch, self._waiting = [], 0
+            # They are not lost, should this process be killed before it has ended.
+            self._show_waiting()
         self._leftovers.close()
         self.rejected_queue.finish()
         return left

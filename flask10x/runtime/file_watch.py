@@ -39,6 +39,8 @@ class FileWatch:
         # deleted; what is written there would be missed by everybody who opens the name.
         if self._damage.known:
             return
+        # The disk has not answered at the start.
+        self.begin()
         try:
             file_id = _file_id(self._database)
         except FileNotFoundError:

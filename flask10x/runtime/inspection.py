@@ -9,8 +9,11 @@ what can't be read now is not what is broken.
 """
 
 import logging
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -26,14 +29,19 @@ from flask10x.system.locks import FileLock, lock_path
 log = logging.getLogger(__name__)
 
 # How soon a suspicion is looked at, and another worker takes over when the one that looks has been
-# killed. After a look that could not read everything it doubles up to the longest.
+# killed.
 TRY_EVERY_SEC = 1.0
+# After a look that could not read everything the next one waits, while nothing is suspected; the
+# pause doubles up to the longest.
+FIRST_PAUSE_SEC = 2.0
 LONGEST_PAUSE_SEC = 60.0
 # Between finding damage and looking whether it is still there: longer than a disk takes to come
 # back after a reset of its bus.
 SECOND_LOOK_SEC = 5.0
 # How SQLite begins its findings.
 HEADING = "*** in database main ***\n"
+# Between two tries to break off a look: the first may come before its statement has begun.
+INTERRUPT_EVERY_SEC = 0.1
 INTERRUPTED = "SQLITE_INTERRUPT"
 UNREADABLE = "SQLITE_IOERR"
 
@@ -41,7 +49,14 @@ UNREADABLE = "SQLITE_IOERR"
 class Inspection:
     """A thread of each worker; the one that gets the lock looks."""
 
-    def __init__(self, database: Database, gauges: Gauges) -> None:
+    def __init__(
+        self,
+        database: Database,
+        gauges: Gauges,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`monotonic` gives seconds; nothing is started yet."""
+        self._monotonic = monotonic
         self._path = database.path
         self._damage = database.damage
         self._gauges = gauges
@@ -49,7 +64,10 @@ class Inspection:
         self._duty = Duty("inspection", self._look, gauges, "Cannot look through the database")
         self._stop = threading.Event()
         self._driver: Any = None
-        self._pause_sec = TRY_EVERY_SEC
+        # What was suspected when the look under way has begun.
+        self._suspected = ""
+        self._pause_sec = FIRST_PAUSE_SEC
+        self._look_at_sec = 0.0
         self._thread = threading.Thread(target=self.run, name="inspection", daemon=True)
 
     def start(self) -> None:
@@ -60,9 +78,16 @@ class Inspection:
         """Look whenever it is wanted, unless another worker does, until `close` or a damage."""
         guard = Guard(self.step, "The inspection cannot begin and goes on trying")
         while not (self._damage.known or self._stop.is_set()):
-            if not self._gauges.inspected or self._damage.suspicion:
+            if self.wanted:
                 guard.run()
-            self._stop.wait(self._pause_sec)
+            self._stop.wait(TRY_EVERY_SEC)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is time to look: at a suspicion at once, for nothing is stored meanwhile."""
+        if self._damage.suspicion:
+            return True
+        return not self._gauges.inspected and self._monotonic() >= self._look_at_sec
 
     def step(self) -> None:
         """Look once, unless another worker does."""
@@ -75,11 +100,13 @@ class Inspection:
     def close(self) -> None:
         """Break off and wait for the end of the thread."""
         self._stop.set()
-        running = self._driver
-        if running is not None:
-            running.interrupt()
-        if self._thread.ident is not None:
-            self._thread.join()
+        while self._thread.is_alive():
+            running = self._driver
+            # It may be closed by now.
+            with suppress(sqlite3.ProgrammingError):
+                if running is not None:
+                    running.interrupt()
+            self._thread.join(INTERRUPT_EVERY_SEC)
         self._lock.close()
 
     def _look(self) -> bool:
@@ -94,21 +121,23 @@ class Inspection:
             raise
         if self._stop.is_set():
             return False
-        self._pause_sec = TRY_EVERY_SEC
+        self._pause_sec = FIRST_PAUSE_SEC
         if found:
             self._damage.report(found)
             return True
         self._gauges.inspected = 1
         log.info("Looked through the database in %.1f s: sound", time.monotonic() - started)
-        self._damage.clear("the database is sound")
+        self._damage.clear(self._suspected, "the database is sound")
         return True
 
     def _note_unreadable(self, error: Exception) -> None:
+        self._look_at_sec = self._monotonic() + self._pause_sec
         self._pause_sec = min(2 * self._pause_sec, LONGEST_PAUSE_SEC)
         # What it was to look at is still to be looked at, also when nobody meets it again.
         self._gauges.inspected = 0
         if isinstance(error, DatabaseUnreadable) or code_of(error).startswith(UNREADABLE):
-            self._damage.clear(f"some of it cannot be read now: {reason_of(error)}")
+            seen = f"some of it cannot be read now: {reason_of(error)}"
+            self._damage.clear(self._suspected, seen)
 
     def _found_twice(self) -> str:
         """The damage that is there and still is after a while; empty when there is none."""
@@ -124,6 +153,7 @@ class Inspection:
 
         Raises DatabaseUnreadable or sqlalchemy.exc.DBAPIError when it can't be read now.
         """
+        self._suspected = self._damage.suspicion
         # Not a connection that is open already: it remembers pages.
         with open_read_only(self._path).connect() as connection:
             self._driver = connection.connection.driver_connection

@@ -75,7 +75,8 @@ class Replacing:
         if booted_ms < 0:
             self._note_failure("A worker could not start")
             return
-        if monotonic_ms() - booted_ms > SOON_MS:
+        # One that was killed before it began to serve has 0.
+        if booted_ms and monotonic_ms() - booted_ms > SOON_MS:
             self._failures = 0
         else:
             self._not_before_sec = self._clock() + FIRST_PAUSE_SEC

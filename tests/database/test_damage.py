@@ -4,28 +4,36 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
+from flask10x.database.error_codes import code_of
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
 from flask10x.runtime import inspection as inspection_module
 from flask10x.runtime.inspection import Inspection
+from flask10x.runtime.open_files import DESCRIPTORS
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until
 from tests.support.rows import pico
 
 READINGS = "SELECT count(*) FROM readings"
+# Some minutes, unless it is broken off.
+LONG_STATEMENT = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000000)"
+    " SELECT count(*) FROM n"
+)
 
 
 @pytest.fixture
@@ -173,6 +181,7 @@ def end_process(folder: Path, before_close: str) -> None:
     program = f"""
 from flask10x.config import settings
 from flask10x.database.engine import Database
+from flask10x.database.error_codes import code_of
 database = Database(settings.load({{"FLASK10X_DATA_DIR": {str(folder)!r}}}))
 with database.commit() as connection:
     connection.exec_driver_sql("UPDATE counters SET value = 1")
@@ -333,13 +342,95 @@ def test_what_cannot_be_read_now_is_not_what_is_broken(
     assert (gauges.damage, gauges.suspicion) == ("", "")
     assert "Cannot look through the database" in caplog.text
     assert gauges.inspected == 0
-    assert inspection._pause_sec == 2 * inspection_module.TRY_EVERY_SEC
+    assert inspection._pause_sec == 2 * inspection_module.FIRST_PAUSE_SEC
+    assert not inspection.wanted
 
     shared.damage.suspect("SQLITE_CORRUPT: a test")
+    # Nothing is stored meanwhile, so this one does not wait for the end of the pause.
+    assert inspection.wanted
     inspection.step()
     inspection.close()
     assert (gauges.damage, gauges.suspicion) == ("", "")
-    assert inspection._pause_sec == inspection_module.TRY_EVERY_SEC
+    assert inspection._pause_sec == inspection_module.FIRST_PAUSE_SEC
+
+
+def test_what_comes_up_during_a_look_is_looked_at_again(
+    shared: Database, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page may have been read before it broke."""
+    other = Damage(gauges)
+
+    def damages(_connection: object, *, full: bool) -> list[str]:
+        assert not full
+        other.suspect("SQLITE_CORRUPT: met by another worker")
+        return []
+
+    monkeypatch.setattr(inspection_module, "damages", damages)
+    inspection = Inspection(shared, gauges)
+    inspection.step()
+    assert gauges.suspicion == "SQLITE_CORRUPT: met by another worker"
+    assert inspection.wanted
+    inspection.step()
+    inspection.close()
+    assert gauges.suspicion == ""
+
+
+def test_a_stop_breaks_off_a_look_that_is_just_beginning(
+    shared: Database, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt before the statement runs is nothing to SQLite."""
+    begins, goes_on = threading.Event(), threading.Event()
+    broken_off = []
+
+    def damages(connection: Connection, *, full: bool) -> list[str]:
+        assert not full
+        begins.set()
+        goes_on.wait(30)
+        try:
+            connection.exec_driver_sql(LONG_STATEMENT)
+        except DBAPIError as error:
+            broken_off.append(code_of(error))
+            raise
+        return []
+
+    monkeypatch.setattr(inspection_module, "damages", damages)
+    inspection = Inspection(shared, gauges)
+    inspection.start()
+    assert begins.wait(30)
+    usual = inspection._thread.join
+
+    def join_after_the_first_interrupt(timeout: float | None = None) -> None:
+        goes_on.set()
+        usual(timeout)
+
+    monkeypatch.setattr(inspection._thread, "join", join_after_the_first_interrupt)
+    inspection.close()
+    assert broken_off == ["SQLITE_INTERRUPT"]
+
+
+def test_a_database_that_is_suspected_gives_back_its_lock_file(
+    settings: Settings, shared: Database
+) -> None:
+    """Not only at the end of the process: whoever stores leftovers opens one again and again."""
+    before = sorted(DESCRIPTORS.iterdir())
+    with closing(Database(settings, shared.damage)):
+        shared.damage.suspect("page 7")
+    assert sorted(DESCRIPTORS.iterdir()) == before
+
+
+def test_what_is_committed_while_the_damage_becomes_known_is_not_promised(
+    shared: Database,
+) -> None:
+    """The copy that is made then may lack it."""
+    with pytest.raises(DatabaseDamaged), shared.commit() as connection:
+        connection.exec_driver_sql("UPDATE counters SET value = 1")
+        shared.damage.report("the WAL was deleted")
+
+
+def test_a_suspicion_during_a_commit_does_not_undo_it(shared: Database) -> None:
+    with shared.commit() as connection:
+        connection.exec_driver_sql("UPDATE counters SET value = 1")
+        shared.damage.suspect("page 7")
 
 
 def test_a_suspected_database_is_not_checkpointed_either(
@@ -366,6 +457,6 @@ def test_readyz_says_what_is_looked_at(store: Store, client: FlaskClient) -> Non
     assert answer.json["reasons"] == [
         "the database is looked at, nothing is written meanwhile: page 7"
     ]
-    store.database.damage.clear("sound")
+    store.database.damage.clear("page 7", "sound")
     assert store.writer.step() == 1
     assert client.get("/readyz").status_code == 200

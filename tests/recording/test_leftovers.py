@@ -9,15 +9,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema, settled
+from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
+from flask10x.errors import DatabaseSuspected
 from flask10x.readings.parse import Reading, flat
 from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.recording import batch
 from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
 from flask10x.recording.leftover_file import queue_of, waiting
@@ -474,6 +478,33 @@ def test_a_damage_in_the_middle_leaves_the_rest_and_is_not_asked_about_again_and
     leftovers.close()
     assert len(files(in_pairs)) == 1
     assert stored(database) == [1, 2]
+
+
+def test_suspicions_in_the_middle_use_up_no_descriptors(
+    in_pairs: Settings, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that cannot be read for long is suspected again with each try to store."""
+    stop_locked(in_pairs, FIVE)
+
+    def meet_it(*arguments: Any, **more: Any) -> Any:
+        shared.damage.suspect("page 7")
+        raise DatabaseSuspected("page 7")
+
+    open_files = []
+    with closing(Database(in_pairs, Damage(Gauges(4)))) as shared:
+        leftovers = Leftovers(in_pairs, shared, clock)
+        with monkeypatch.context() as disk_is_bad:
+            disk_is_bad.setattr(batch, "insert_each", meet_it)
+            for _ in range(5):
+                clock.now_sec += LOOK_EVERY_SEC
+                leftovers.step()
+                shared.damage.clear("page 7", "a test")
+                open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+        store_all(leftovers, clock)
+        leftovers.close()
+    assert open_files == open_files[:1] * 5
+    assert files(in_pairs) == []
+    assert stored(database) == [1, 2, 3, 4, 5]
 
 
 def test_a_full_disk_has_room_for_it(

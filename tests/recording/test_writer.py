@@ -369,6 +369,41 @@ def test_a_stop_without_end_is_given_up(
     assert select(database.path, STORED) == []
 
 
+def test_what_is_in_a_file_does_not_count_as_lost_when_its_worker_is_killed(
+    settings: Settings, database: Database
+) -> None:
+    gauges = Gauges(4)
+    slot = gauges.slot(0)
+    slot.claim(7)
+    writer = Writer(settings, database, gauges, slot, end_worker=lambda: None)
+    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    with write_lock(database.path):
+        writer.submit(pico(1))
+        assert writer.close(0) == 1
+    # While it closes the rest, a copy of a large database say.
+    gauges.record_killed(7)
+    assert (gauges.killed, gauges.lost) == (1, 0)
+
+
+def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
+    settings: Settings, database: Database
+) -> None:
+    """The rescued copy may lack it, so nobody is told that it is stored: it goes into a file."""
+    gauges = Gauges(4)
+    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    receipt = Receipt()
+    writer.submit(pico(1), receipt)
+
+    def report(_connection: Connection) -> None:
+        database.damage.report("the WAL was deleted")
+
+    event.listen(database.writer, "commit", report)
+    assert writer.step() == 0
+    assert not receipt.wait(0)
+    assert writer.close(0) == 1
+    assert len(list(settings.data_dir.glob("leftover-*.jsonl"))) == 1
+
+
 def test_a_dead_thread_is_said_and_ends_the_worker(
     settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

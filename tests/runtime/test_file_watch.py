@@ -118,3 +118,20 @@ def test_a_folder_that_does_not_answer_proves_nothing(
     monkeypatch.setattr(Path, "stat", broken)
     look(files)
     assert gauges.damage == ""
+
+
+def test_a_folder_that_did_not_answer_at_the_start_proves_nothing_either(
+    database: Path, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_path: Path) -> os.stat_result:
+        raise OSError(5, "Input/output error")
+
+    files = FileWatch(database, gauges, Damage(gauges))
+    with monkeypatch.context() as disk_is_away:
+        disk_is_away.setattr(Path, "stat", broken)
+        files.begin()
+    look(files)
+    assert gauges.damage == ""
+    database.unlink()
+    look(files)
+    assert gauges.damage == f"{database} was deleted or moved away"
