@@ -91,6 +91,8 @@ class Writer:
         self._settled = 0
         self._batch: list[Entry] = []
         self._refused: list[Refusal] = []
+        # Whether a transaction has begun with the batch in hand.
+        self._tried = False
         committed = settings.ack == "committed"
         self._company_sec = 0.0 if committed else settings.commit_interval_sec
         self._lock = threading.Lock()
@@ -292,8 +294,10 @@ class Writer:
     def _transact(self, insert: Callable[[Connection, list[Entry]], list[Refusal]]) -> None:
         end = self._settled + len(self._batch)
         with self._database.commit() as connection:
-            # Only a commit that has failed may be there all the same.
-            if not self._failures or settled.up_to(connection, self._queue_id) < end:
+            # Only a batch that was tried may be there all the same: its commit has failed, or the
+            # thread died between the commit and the end of `_settle`.
+            tried, self._tried = self._tried, True
+            if not tried or settled.up_to(connection, self._queue_id) < end:
                 self._refused = insert(connection, self._batch)
                 settled.note(connection, self._queue_id, end)
             if not self._settled:
@@ -309,6 +313,7 @@ class Writer:
         count = len(self._batch)
         # At once: what was counted must not be in hand any more, whatever kills this thread.
         self._settled, self._batch, self._refused = self._settled + count, [], []
+        self._tried = False
         with self._lock:
             self._waiting -= count
             self._show_waiting()

@@ -16,6 +16,7 @@ from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
+from flask10x.recording import batch
 from flask10x.recording.batch import Receipt
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
@@ -322,6 +323,21 @@ def test_a_commit_that_was_told_to_have_failed_is_not_made_again(
     assert [writer.step(), writer.step()] == [3, 1]
     assert select(database.path, STORED) == [(1.0,), (1.0,), (2.0,), (1.0,)]
     assert writer.depth == 0
+
+
+def test_a_thread_that_dies_right_after_its_commit_leaves_nothing_to_store_twice(
+    writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    writer.submit(pico(1))
+    with monkeypatch.context() as short_of_memory:
+        short_of_memory.setattr(batch, "settle", no_memory)
+        with pytest.raises(MemoryError):
+            writer.step()
+    assert writer.close(5) == 0
+    assert select(database.path, STORED) == [(1.0,)]
 
 
 def test_what_such_a_commit_refused_is_told_as_refused(writer: Writer, database: Database) -> None:
