@@ -278,7 +278,8 @@ def opened(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return {"FLASK10X_DATA_DIR": str(settings.data_dir)}
+    markers = os.environ["STATE_DIRECTORY"]
+    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "STATE_DIRECTORY": markers}
 
 
 @needs_strace

@@ -44,6 +44,7 @@ def on_terminal(
     """
     screen, terminal = pty.openpty()
     environment = {
+        "STATE_DIRECTORY": os.environ["STATE_DIRECTORY"],
         "FLASK10X_DATA_DIR": str(settings.data_dir),
         "FLASK10X_TIMEZONE": "Asia/Tokyo",
         "TERM": "xterm",
