@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from flask10x.config import environment_file
 from flask10x.errors import SettingsError, nearest
 from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.zones import unknown_tz
 
 PREFIX = environment_file.PREFIX
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -280,6 +281,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if unknown:
         raise SettingsError("; ".join(unknown))
     read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
+    if environ is os.environ and not read.get("timezone") and (tz := unknown_tz()):
+        raise _wrong(environment_file.place_of("TZ"), tz, _("a zone such as Asia/Tokyo is needed"))
     return _complete(read, {name: place for name, (place, _value) in given.items()})
 
 

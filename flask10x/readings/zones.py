@@ -7,6 +7,7 @@ a system's zone that has no other. An offset such as +09:00 would change with ea
 import io
 import os
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -88,6 +89,17 @@ def zone_of(name: str) -> tzinfo | None:
     return None
 
 
+def unknown_tz() -> str:
+    """The variable TZ where it is no zone, as by a slip of the pen; else empty.
+
+    The C library says nothing then and takes UTC (man 3 tzset). Spellings that only it knows, such
+    as `AEST-10AEDT` without a rule, are zones.
+    """
+    given = os.environ.get("TZ", "").removeprefix(":")
+    is_utc = time.timezone == 0 and not time.daylight
+    return given if is_utc and given and not _is_known(given) else ""
+
+
 def first_difference(
     one: tzinfo | None, other: tzinfo | None, start_ms: int, end_ms: int
 ) -> int | None:
@@ -146,6 +158,10 @@ def _moments(zones: tuple[tzinfo | None, ...], start: int, end: int) -> Iterator
         changes = any(utc_offset(day, zone) != utc_offset(following, zone) for zone in zones)
         yield from range(day, following, QUARTER_SECONDS) if changes else (day,)
     yield end
+
+
+def _is_known(given: str) -> bool:
+    return Path(given).is_file() if given.startswith("/") else zone_of(given) is not None
 
 
 def _name_of_file(path: Path) -> str:

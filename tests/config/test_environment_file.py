@@ -289,6 +289,17 @@ def test_a_process_takes_the_zone_of_the_service_over(file: Path) -> None:
     assert loaded({"FLASK10X_ENV_FILE": str(file)}, ask).stdout == "None 9\n"
 
 
+def test_a_tz_that_is_no_zone_is_refused_unless_the_setting_says_which(file: Path) -> None:
+    """The C library takes it for UTC without a word, and a CSV file would be noted under it."""
+    file.write_text("\nTZ=Asia/Tokio\n")
+    environ = {"FLASK10X_ENV_FILE": str(file)}
+
+    (said,) = loaded(environ, "s.zone").stderr.splitlines()[-1:]
+    assert said.endswith(f"{file}, line 2: TZ is 'Asia/Tokio': a zone such as Asia/Tokyo is needed")
+    environ["FLASK10X_TIMEZONE"] = "Asia/Tokyo"
+    assert loaded(environ, "s.zone").stdout == "Asia/Tokyo\n"
+
+
 def test_the_file_is_read_once_for_all_that_a_process_starts(file: Path) -> None:
     """A worker that replaces another one may not meet a file that somebody is changing."""
     ask = f"open({str(file)!r}, 'w').write('FLASK10X_PORT=x'), settings.load().bind"

@@ -11,7 +11,7 @@ import pytest
 
 from flask10x.readings import zones
 from flask10x.readings.times import DAY_MS
-from flask10x.readings.zones import first_difference, name_of, zone_of
+from flask10x.readings.zones import first_difference, name_of, unknown_tz, zone_of
 
 START, END = (int(datetime(year, 6, 1, tzinfo=UTC).timestamp() * 1000) for year in (2025, 2035))
 
@@ -158,3 +158,23 @@ def test_the_systems_zone_is_compared_too(system_zone: Callable[[str], None]) ->
     system_zone("JST-9")
     assert first_difference(zone_of("Asia/Tokyo"), None, START, END) is None
     assert first_difference(None, zone_of("UTC"), START, START + DAY_MS) == START
+
+
+@pytest.mark.parametrize("given", ["Asia/Tokio", ":Asia/Tokio", "/nope", "Tokyo"])
+def test_a_slip_of_the_pen_in_tz_is_no_zone(given: str, system_zone: Callable[[str], None]) -> None:
+    system_zone(given)
+    assert unknown_tz() == given.removeprefix(":")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "UTC", "UTC0", "GMT", "JST-9", "<+00>0", "AEST-10AEDT", "Asia/Tokyo", ":/etc/localtime"],
+)
+def test_what_the_c_library_knows_is_a_zone(given: str, system_zone: Callable[[str], None]) -> None:
+    system_zone(given)
+    assert unknown_tz() == ""
+
+
+def test_without_tz_the_zone_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    assert unknown_tz() == ""
