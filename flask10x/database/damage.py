@@ -44,6 +44,15 @@ class Damage:
         return self._gauges.suspicion if self._gauges is not None else ""
 
     @property
+    def obstacle(self) -> str:
+        """Why nothing may be written now, as `/readyz` says it; empty while it may."""
+        if self.known:
+            return f"the database is damaged: {self.reason}"
+        if suspicion := self.suspicion:
+            return f"the database is looked at, nothing is written meanwhile: {suspicion}"
+        return ""
+
+    @property
     def halted(self) -> bool:
         """Whether nothing may be written now, to a damaged or a suspected database."""
         return self.known or (self._gauges is not None and self._gauges.is_suspected())

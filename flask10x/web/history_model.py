@@ -175,9 +175,23 @@ class ReadingsTable:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Halt:
+    """Nothing is stored now: the database is damaged or suspected."""
+
+    reason: str
+    """As `/readyz` says it, in English."""
+    known: bool
+    """Whether the damage is known; a suspicion may go by."""
+    copy: str
+    """The rescued copy to restore; empty when none was made."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HistoryModel:
     """The whole page."""
 
+    halt: Halt | None
+    """None while readings are stored."""
     cards: list[StationCard]
     form: Form
     charts: ChartArea

@@ -25,6 +25,7 @@ from flask10x.web.history_model import (
     ChartArea,
     Column,
     Form,
+    Halt,
     HistoryModel,
     LastReading,
     NoRows,
@@ -86,8 +87,17 @@ def _refused(error: QueryError, t: Texts, now_ms: int) -> str:
 
 def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Texts) -> str:
     stations = [_card(card, t) for card in found]
-    model = HistoryModel(cards=stations, form=form, charts=_charts(t), table=table)
+    model = HistoryModel(halt=_halt(), cards=stations, form=form, charts=_charts(t), table=table)
     return render_template("history.html", model=model)
+
+
+def _halt() -> Halt | None:
+    store = context.store()
+    damage, copied = store.database.damage, store.gauges.rescued
+    if not (reason := damage.obstacle):
+        return None
+    copy = str(store.database.path.with_name(copied)) if copied else ""
+    return Halt(reason=reason, known=damage.known, copy=copy)
 
 
 # --- Addresses: this page with a change ------------------------------------------------------

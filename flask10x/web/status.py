@@ -51,10 +51,8 @@ def readyz() -> tuple[Response, int]:
 
 
 def _obstacles(store: Store) -> list[str]:
-    if store.database.damage.known:
-        return [f"the database is damaged: {store.database.damage.reason}"]
-    if suspicion := store.database.damage.suspicion:
-        return [f"the database is looked at, nothing is written meanwhile: {suspicion}"]
+    if obstacle := store.database.damage.obstacle:
+        return [obstacle]
     reasons = []
     if store.writer.dead:
         reasons.append("the writer thread has died")

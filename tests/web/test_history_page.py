@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask.testing import FlaskClient
 from jinja2 import Undefined
+from markupsafe import escape
 
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
+from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from flask10x.web import history_page
 from flask10x.web.texts import catalog
@@ -358,3 +360,44 @@ class Unmodelled(Undefined):
 def test_templates_name_only_what_the_model_has(client: FlaskClient, query: str) -> None:
     client.application.jinja_env.undefined = Unmodelled
     assert client.get(f"/history?{query}").status_code == (400 if query == "x=1" else 200)
+
+
+# --- Nothing is stored -----------------------------------------------------------------------
+
+
+def test_a_sound_database_has_no_notice(client: FlaskClient) -> None:
+    assert 'id="halt"' not in client.get("/history").text
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [("en", "Nothing is stored now"), ("ja", "測定値を保存していません")],
+)
+def test_a_damaged_database_is_told_at_the_top(
+    client: FlaskClient, store: Store, language: str, title: str
+) -> None:
+    store.database.damage.report("x<y>-wal was deleted")
+    (reason,) = client.get("/readyz").get_json()["reasons"]
+    client.set_cookie("lang", language)
+    for url, status in (("/history", 200), ("/history?from=never", 400)):
+        answer = client.get(url)
+        assert answer.status_code == status
+        before, notice = answer.text.split('id="halt"')[0], section(answer.text, "halt")
+        assert title in notice and 'id="cards"' not in before
+        assert f'<p lang="en"><code>{escape(reason)}</code></p>' in notice
+        assert "flask10x restore FILE" in notice
+
+
+def test_the_notice_names_the_rescued_copy(client: FlaskClient, store: Store) -> None:
+    store.database.damage.report("gone")
+    store.gauges.rescued = "flask10x.sqlite3.rescued-20250824-090000"
+    copy = store.database.path.with_name(store.gauges.rescued)
+    notice = section(client.get("/history").text, "halt")
+    assert f"flask10x restore {copy}</code>" in notice and "restore FILE" not in notice
+
+
+def test_a_suspicion_is_told_as_one(client: FlaskClient, store: Store) -> None:
+    store.database.damage.suspect("malformed")
+    notice = section(client.get("/history").text, "halt")
+    assert "storing goes on by itself" in notice and "malformed" in notice
+    assert "flask10x restore" not in notice

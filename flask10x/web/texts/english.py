@@ -188,6 +188,17 @@ TEXTS: dict[str, str] = {
     "missing.restore": "It was deleted? Go back to a backup:",
     "missing.new": "You want to begin with a new one:",
     "missing.then": "The service notices by itself what you did, within some seconds.",
+    # A database that nothing is written to
+    "halt.title": "Nothing is stored now",
+    "halt.known": "The database is damaged, or a file of it is gone. New readings are refused (503)"
+    " until somebody mends it; what is shown here is what was stored before. The log says since when.",
+    "halt.suspected": "The database may be damaged and is looked at. New readings wait meanwhile;"
+    " storing goes on by itself if it is sound.",
+    "halt.copied": "Everything that was stored is copied. Stop the service, run this, start it again:",
+    "halt.lost": "A file was deleted or moved away? Do not stop the service before a copy is named"
+    " here, or readings that were stored are lost.",
+    "halt.backup": "Otherwise do what the reason names; if it names nothing, stop the service, go"
+    " back to a backup, start it again:",
     "unavailable.wait": "in {n} seconds",
     # Names
     "station.data": "Pico",
