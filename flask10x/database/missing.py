@@ -58,10 +58,9 @@ def reason(settings: Settings) -> str:
         " or make a new one: flask10x migrate --new"
     )
     text = text.format(path=path)
-    with suppress(OSError):
-        for copy in rescued.copies(path)[-1:]:
-            more = _("{copy} holds what it had: flask10x restore {copy}")
-            return f"{text}; {more.format(copy=copy)}"
+    if copy := rescued.newest(path):
+        more = _("{copy} holds what it had: flask10x restore {copy}")
+        return f"{text}; {more.format(copy=copy)}"
     return text
 
 

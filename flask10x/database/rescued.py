@@ -6,6 +6,7 @@ Here are their names only; what they hold is asked in `rescue_copy.py`.
 
 import re
 import time
+from contextlib import suppress
 from datetime import tzinfo
 from gettext import gettext as _
 from pathlib import Path
@@ -23,6 +24,13 @@ def copies(database: Path) -> list[Path]:
     """The rescued copies of a database that nobody has used yet, oldest first; raises OSError."""
     name = re.compile(re.escape(database.name + RESCUED) + TIME)
     return sorted(path for path in database.parent.iterdir() if name.fullmatch(path.name))
+
+
+def newest(database: Path) -> Path | None:
+    """The newest of them; None when there is none, or the folder can't be read."""
+    with suppress(OSError):
+        return next(reversed(copies(database)), None)
+    return None
 
 
 def way_out(copy: Path) -> str:

@@ -8,6 +8,7 @@ import logging
 from flask import Flask, Response, jsonify, render_template, request
 
 from flask10x.config.settings import Settings
+from flask10x.database import rescued
 from flask10x.database.engine import database_path
 from flask10x.system.logs import Pace
 from flask10x.web.limits import RETRY_AFTER_SEC
@@ -46,7 +47,8 @@ class MissingDatabase:
             self._log(endpoint.rpartition(".")[2])
             return jsonify(status="queued_failed", detail=self._reason)
         if endpoint.endswith(".as_page"):
-            return Response(render_template("missing.html", path=self._path))
+            copy = rescued.newest(self._path)
+            return Response(render_template("missing.html", path=self._path, copy=copy))
         return jsonify(error="database unavailable", reason=self._reason)
 
     def _log(self, station: str) -> None:

@@ -1,12 +1,15 @@
 """The answers of an application whose database is missing."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 
+from flask10x.database.engine import database_path
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 
@@ -59,3 +62,32 @@ def test_every_route_answers(app: Flask, client: FlaskClient) -> None:
             if not rule.arguments:
                 answer = client.open(rule.rule, method=method, headers=headers)
                 assert answer.status_code in (200, 503), rule
+
+
+def test_a_rescued_copy_is_named_first(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(DATA_DIR=tmp_path / "a&b")
+    settings.data_dir.mkdir()
+    path = database_path(settings)
+    for moment in ("20250824-080000", "20250824-090000"):
+        copy = path.with_name(f"{path.name}.rescued-{moment}")
+        copy.touch()
+    app = create_app(settings, missing=WHY)
+    client = app.test_client()
+    for language in ("en", "ja"):
+        client.set_cookie("lang", language)
+        page = client.get("/history").text
+        commands = re.findall("<code>(.*?)</code>", page)
+        assert commands == [
+            f"flask10x restore {escape(str(copy))}",
+            "flask10x restore FILE",
+            "flask10x migrate --new",
+        ]
+    app.extensions["flask10x"].close()
+
+
+def test_without_a_rescued_copy_none_is_named(client: FlaskClient) -> None:
+    page = client.get("/history", headers={"Authorization": f"Bearer {TOKEN}"}).text
+    assert re.findall("<code>(.*?)</code>", page) == [
+        "flask10x restore FILE",
+        "flask10x migrate --new",
+    ]

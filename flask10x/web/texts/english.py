@@ -184,6 +184,7 @@ TEXTS: dict[str, str] = {
     "missing.title": "The database is missing",
     "missing.text": "There was a database at {path}, and there is none now. Readings are refused"
     " until it is back, so that none goes to the wrong place. No new one was made.",
+    "missing.rescued": "A copy of what it held lies beside it. Go back to that:",
     "missing.mount": "Its disk is not mounted? Mount it.",
     "missing.restore": "It was deleted? Go back to a backup:",
     "missing.new": "You want to begin with a new one:",

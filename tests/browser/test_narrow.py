@@ -1,0 +1,60 @@
+"""A page with a long path fits a phone: the notices that name files."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from flask10x.database.engine import database_path
+from flask10x.web.app import create_app
+from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, chromium
+from tests.conftest import MakeSettings
+from tests.support.new_database import lay_new_database
+
+PHONE = (360, 740)
+LONG = Path("a_disk_with_a_name_that_no_phone_can_show_in_one_line") / ("b" * 60)
+WIDTHS = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.extensions["flask10x"].close()
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path, missing: bool) -> None:
+    if not (CHROMIUM and CHROMEDRIVER):
+        pytest.skip("there is no browser: apt install chromium chromium-driver")
+    settings = make_settings(DATA_DIR=tmp_path / LONG)
+    settings.data_dir.mkdir(parents=True)
+    path = database_path(settings)
+    copy = path.with_name(f"{path.name}.rescued-20250824-090000")
+    copy.touch()
+    if missing:
+        app = create_app(settings, missing="there was a database")
+    else:
+        lay_new_database(path)
+        app = create_app(settings)
+        store = app.extensions["flask10x"]
+        store.database.damage.report(f"{path}-wal was deleted")
+        store.gauges.rescued = copy.name
+    with served(app) as base, chromium(tmp_path / "profile", base) as browser:
+        browser.resize(*PHONE)
+        for language in ("en", "ja"):
+            browser.open(f"/history?lang={language}")
+            assert browser.attribute("html", "lang") == language
+            assert str(copy) in browser.one("main").text.replace("\n", "")
+            assert browser.script(WIDTHS) == [PHONE[0], PHONE[0]]
