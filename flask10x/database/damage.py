@@ -15,6 +15,7 @@ from flask10x.system.gauges import Gauges
 log = logging.getLogger(__name__)
 
 WAY_OUT = "; what was stored is copied to {0}: stop the service, run flask10x restore on it, start"
+STAY = "; do not stop the service before what was stored is copied"
 
 
 class Damage:
@@ -35,8 +36,9 @@ class Damage:
         """How it showed, and the way out if there is one; empty while nothing is known."""
         if self._gauges is None:
             return self._own
-        copied = self._gauges.rescued
-        return f"{self._gauges.damage}{WAY_OUT.format(copied) if copied else ''}"
+        if copied := self._gauges.rescued:
+            return f"{self._gauges.damage}{WAY_OUT.format(copied)}"
+        return f"{self._gauges.damage}{STAY if self._gauges.taken_away else ''}"
 
     @property
     def suspicion(self) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import missing
+from flask10x.database import missing, rescued
 from flask10x.database.driver import Driver, connect, replace_undecodable
 from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS, database_path
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
@@ -38,6 +38,9 @@ def existing_database(settings: Settings) -> Path:
     missing.require(settings)
     path = database_path(settings)
     if not path.exists():
+        if instead := rescued.instead_of(path):
+            # Into a new one the service would store nothing while the copy holds more.
+            raise SchemaError(_("there is no database {path}").format(path=path) + instead)
         text = _("there is no database {path}; start the service, or run: flask10x migrate")
         raise SchemaError(text.format(path=path))
     return path

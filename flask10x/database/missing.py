@@ -57,11 +57,7 @@ def reason(settings: Settings) -> str:
         "there was a database at {path} and there is none now; mount its disk, restore a backup,"
         " or make a new one: flask10x migrate --new"
     )
-    text = text.format(path=path)
-    if copy := rescued.newest(path):
-        more = _("{copy} holds what it had: flask10x restore {copy}")
-        return f"{text}; {more.format(copy=copy)}"
-    return text
+    return text.format(path=path) + rescued.instead_of(path)
 
 
 def holds_nothing(path: Path) -> bool:

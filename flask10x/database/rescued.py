@@ -33,6 +33,14 @@ def newest(database: Path) -> Path | None:
     return None
 
 
+def instead_of(database: Path) -> str:
+    """For the end of a message that the database is not there: the copy, if there is one."""
+    if (copy := newest(database)) is None:
+        return ""
+    text = _("{copy} holds what it had: flask10x restore {copy}")
+    return f"; {text.format(copy=copy)}"
+
+
 def way_out(copy: Path) -> str:
     """What people have to do with one."""
     text = _("stop the service, run flask10x restore {copy}, start it again")

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import missing
+from flask10x.database import missing, rescued
 from flask10x.database.engine import JOURNAL, WAL, beside, database_path
 from flask10x.database.error_codes import reason_of
 from flask10x.database.file import copy_into
@@ -95,7 +95,8 @@ def needed_bytes(database: Path) -> int:
 
 def _check_room(database: Path, folder: Path) -> None:
     if not database.exists():
-        raise BackupError(_("there is no database {path}").format(path=database))
+        text = _("there is no database {path}").format(path=database)
+        raise BackupError(text + rescued.instead_of(database))
     # Not its parents: they may be what a USB stick that is not mounted should have brought.
     if not folder.parent.exists():
         text = _(

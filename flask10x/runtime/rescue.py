@@ -6,6 +6,7 @@ get the lock makes a copy by it, at once.
 """
 
 import logging
+import shlex
 import sqlite3
 import time
 from collections.abc import Callable
@@ -95,6 +96,8 @@ class Rescue:
             return
         if reason := self._files.lost():
             self._lost = True
+            if self._driver is not None:
+                self._gauges.taken_away = 1
             self._database.damage.report(reason)
         else:
             self._hold()
@@ -116,7 +119,7 @@ class Rescue:
             if not self._gauges.rescued:
                 self._copy(self._driver)
         except FAILURES as error:
-            self._note_failure(reason_of(error))
+            self._note_failure(f"{reason_of(error)}{self._remedy(error)}")
         finally:
             self._lock.release()
 
@@ -130,6 +133,12 @@ class Rescue:
             "Everything that was stored, up to reading %d, is copied to %s: %s",
             *(last_id, copy, rescued.way_out(copy)),
         )
+
+    def _remedy(self, error: Exception) -> str:
+        folder = self._database.path.parent
+        if isinstance(error, FileNotFoundError) and not folder.exists():
+            return f"; make the folder again: mkdir -p {shlex.quote(str(folder))}"
+        return ""
 
     def _note_failure(self, reason: str) -> None:
         self._try_at_sec = self._monotonic() + self._pause_sec

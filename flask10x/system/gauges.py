@@ -8,11 +8,11 @@ merge metrics of any kind. Ours are a handful of integers that need no file and 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
 for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
 what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
-`file_id`, `file_device`, `rescued` and `damage` are written once; whoever meets it writes
-`suspicion`, and whoever looks takes it back and writes `inspected`. Where there are several, little
-can go wrong: of two workers that accept readings of one station at once the slower may leave a time
-some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which the
-monitor sets it back to 0 may go unseen.
+`file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
+writes `suspicion`, and whoever looks takes it back and writes `inspected`. Where there are several,
+little can go wrong: of two workers that accept readings of one station at once the slower may leave
+a time some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which
+the monitor sets it back to 0 may go unseen.
 """
 
 import mmap
@@ -122,6 +122,7 @@ class Gauges(Structure):
         ("file_device", c_int64),
         ("inspected", c_int64),
         ("serving", c_int64),
+        ("taken_away", c_int64),
         ("failing_since_ms", c_int64 * DUTIES_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
@@ -156,6 +157,8 @@ class Gauges(Structure):
     """1 when the whole file has been looked through since the service started and could be read."""
     serving: int
     """1 since the first worker of this start began to serve, else 0."""
+    taken_away: int
+    """1 since a file of the database was taken away that a worker can still copy, else 0."""
     failing_since_ms: "Array[c_int64]"
     """Since when each duty fails, by its place in the list of duties; 0 while it works."""
     slots: "Array[Slot]"

@@ -182,8 +182,10 @@ class Halt:
     """As `/readyz` says it, in English."""
     known: bool
     """Whether the damage is known; a suspicion may go by."""
+    taken_away: bool
+    """Whether it is a file that was taken away, and what was stored is copied."""
     copy: str
-    """The rescued copy to restore; empty when none was made."""
+    """That copy, to be restored; empty when none was made yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

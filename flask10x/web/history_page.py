@@ -96,8 +96,12 @@ def _halt() -> Halt | None:
     damage, copied = store.database.damage, store.gauges.rescued
     if not (reason := damage.obstacle):
         return None
-    copy = str(store.database.path.with_name(copied)) if copied else ""
-    return Halt(reason=reason, known=damage.known, copy=copy)
+    return Halt(
+        reason=reason,
+        known=damage.known,
+        taken_away=bool(store.gauges.taken_away),
+        copy=str(store.database.path.with_name(copied)) if copied else "",
+    )
 
 
 # --- Addresses: this page with a change ------------------------------------------------------

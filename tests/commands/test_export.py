@@ -73,6 +73,16 @@ def test_without_a_database(settings: Settings) -> None:
     assert not (settings.data_dir / "flask10x.sqlite3").exists()
 
 
+def test_without_a_database_a_rescued_copy_is_named(settings: Settings) -> None:
+    settings.data_dir.mkdir(exist_ok=True)
+    copy = settings.data_dir / "flask10x.sqlite3.rescued-20250824-090000"
+    copy.touch()
+    done = run_script(settings)
+    assert done.returncode == 1
+    assert f"{copy} holds what it had: flask10x restore {copy}" in done.stderr
+    assert "migrate" not in done.stderr
+
+
 def test_a_failure_shows_in_the_exit_status(settings: Settings, database: Database) -> None:
     csv_folder.store(settings, 0)
     csv_folder.put(settings, b"something else")

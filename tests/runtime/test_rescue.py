@@ -1,6 +1,7 @@
 """Files of the database are taken away: who notices, what is copied, what the next start says."""
 
 import logging
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -164,6 +165,28 @@ def test_without_room_there_is_no_half_copy_and_it_is_tried_again(
     house.monotonic_sec += FIRST_PAUSE_SEC
     rescue.step()
     check_copy(house.copies(), 1)
+
+
+def test_a_folder_that_is_gone_is_to_be_made_again(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    database, rescue = house.worker()
+    folder = database.path.parent
+    store(database, 3)
+    rescue.step()
+    shutil.rmtree(folder)
+    rescue.step()
+    (told,) = [r.getMessage() for r in caplog.records if "cannot be copied yet" in r.getMessage()]
+    assert told.endswith(f"; make the folder again: mkdir -p {folder}")
+    assert database.damage.reason.endswith(
+        "; do not stop the service before what was stored is copied"
+    )
+
+    folder.mkdir()
+    house.monotonic_sec += FIRST_PAUSE_SEC
+    rescue.step()
+    check_copy(house.copies(), 3)
+    assert "do not stop" not in database.damage.reason
 
 
 def test_a_copy_that_breaks_off_leaves_nothing(

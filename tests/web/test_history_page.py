@@ -396,6 +396,14 @@ def test_the_notice_names_the_rescued_copy(client: FlaskClient, store: Store) ->
     assert f"flask10x restore {copy}</code>" in notice and "restore FILE" not in notice
 
 
+def test_the_notice_says_to_wait_for_the_copy(client: FlaskClient, store: Store) -> None:
+    store.gauges.taken_away = 1
+    store.database.damage.report("gone")
+    notice = section(client.get("/history").text, "halt")
+    assert notice.count("o not stop the service") == 2, "in the reason and below it"
+    assert "flask10x restore" not in notice
+
+
 def test_a_suspicion_is_told_as_one(client: FlaskClient, store: Store) -> None:
     store.database.damage.suspect("malformed")
     notice = section(client.get("/history").text, "halt")

@@ -196,10 +196,10 @@ TEXTS: dict[str, str] = {
     "halt.suspected": "The database may be damaged and is looked at. New readings wait meanwhile;"
     " storing goes on by itself if it is sound.",
     "halt.copied": "Everything that was stored is copied. Stop the service, run this, start it again:",
-    "halt.lost": "A file was deleted or moved away? Do not stop the service before a copy is named"
-    " here, or readings that were stored are lost.",
-    "halt.backup": "Otherwise do what the reason names; if it names nothing, stop the service, go"
-    " back to a backup, start it again:",
+    "halt.lost": "What was stored is being copied. Do not stop the service before the copy is named"
+    " here, or readings that were stored are lost. The log says what the copy waits for, if it does.",
+    "halt.backup": "Do what the reason names. If it names nothing, stop the service, go back to a"
+    " backup, start it again:",
     "unavailable.wait": "in {n} seconds",
     # Names
     "station.data": "Pico",
