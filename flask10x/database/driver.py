@@ -4,15 +4,22 @@ SQLite's message names what it could not read in a damaged schema, byte for byte
 decodes that message before it makes the error, so it raises UnicodeDecodeError instead, which is no
 `sqlite3.Error` and carries no code. This program puts no such bytes into the schema, so it is
 SQLITE_CORRUPT.
+
+It also forgets what a progress handler raises, a Ctrl+C above all, and says SQLITE_INTERRUPT. Here
+the statement raises what its handler has raised.
 """
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 
 class Driver(sqlite3.Connection):
     """A connection that raises `sqlite3.Error` where SQLite's message can't be decoded."""
+
+    _raised: BaseException | None = None
+    """By the progress handler; the statement that it has broken off raises it."""
 
     def cursor(self, factory: Any = None) -> Any:
         """A cursor that raises likewise."""
@@ -37,11 +44,40 @@ class Driver(sqlite3.Connection):
         except UnicodeDecodeError as error:
             raise _damage(error) from None
 
+    def set_progress_handler(self, look: Callable[[], int | None] | None, steps: int) -> None:
+        """As the usual one; what `look` raises comes out of the statement, a Ctrl+C in it too."""
+        self._raised = None
+        if look is None:
+            super().set_progress_handler(None, steps)
+            return
+        looks = self._looks(look)
+        next(looks)
+        super().set_progress_handler(looks.__next__, steps)
+
+    def cause_of(self, error: sqlite3.OperationalError) -> BaseException:
+        """What the progress handler has raised, if it has, else this error itself."""
+        return self._raised or error
+
+    def _looks(self, look: Callable[[], int | None]) -> Iterator[int | None]:
+        # A generator: Python raises a Ctrl+C on the way into a function, where the function can't
+        # catch it yet, but this is always within its `try`.
+        answer: int | None = 0
+        try:
+            while True:
+                yield answer
+                answer = look()
+        except (Exception, KeyboardInterrupt) as error:
+            self._raised = error
+            yield 1
+
 
 class DriverCursor(sqlite3.Cursor):
     """What such a connection makes."""
 
-    # Not the fetching: SQLite has read the schema, and quoted its bytes, before the first row.
+    connection: Driver
+
+    # Only what executes meets undecodable messages: SQLite has read the schema, and quoted its
+    # bytes, before the first row.
 
     def execute(self, *arguments: Any) -> "DriverCursor":
         """As the usual one."""
@@ -49,6 +85,8 @@ class DriverCursor(sqlite3.Cursor):
             super().execute(*arguments)
         except UnicodeDecodeError as error:
             raise _damage(error) from None
+        except sqlite3.OperationalError as error:
+            raise self.connection.cause_of(error) from None
         return self
 
     def executemany(self, *arguments: Any) -> "DriverCursor":
@@ -57,7 +95,37 @@ class DriverCursor(sqlite3.Cursor):
             super().executemany(*arguments)
         except UnicodeDecodeError as error:
             raise _damage(error) from None
+        except sqlite3.OperationalError as error:
+            raise self.connection.cause_of(error) from None
         return self
+
+    def fetchone(self) -> Any:
+        """As the usual one."""
+        try:
+            return super().fetchone()
+        except sqlite3.OperationalError as error:
+            raise self.connection.cause_of(error) from None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """As the usual one."""
+        try:
+            return super().fetchmany(self.arraysize if size is None else size)
+        except sqlite3.OperationalError as error:
+            raise self.connection.cause_of(error) from None
+
+    def fetchall(self) -> list[Any]:
+        """As the usual one."""
+        try:
+            return super().fetchall()
+        except sqlite3.OperationalError as error:
+            raise self.connection.cause_of(error) from None
+
+    def __next__(self) -> Any:
+        """As the usual one."""
+        try:
+            return super().__next__()
+        except sqlite3.OperationalError as error:
+            raise self.connection.cause_of(error) from None
 
 
 def connect(path: Path, query: str, timeout_sec: float) -> Driver:

@@ -152,7 +152,9 @@ class Database:
                     raise QueryTooLong(timeout_sec) from error
                 raise
             finally:
-                driver.set_progress_handler(None, 0)
+                # SQLAlchemy closes a connection that a Ctrl+C has met.
+                if not connection.invalidated:
+                    driver.set_progress_handler(None, 0)
 
     def probe(self) -> None:
         """Take and give back the write lock; raises as `commit` does, and writes nothing.

@@ -128,7 +128,9 @@ def _looking_on(connection: Connection, look: Callable[[], object]) -> Iterator[
     try:
         yield
     finally:
-        driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
+        # SQLAlchemy closes a connection that a Ctrl+C has met.
+        if not connection.invalidated:
+            driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
 
 
 def _bytes_in_use(connection: Connection) -> int:
