@@ -5,6 +5,7 @@ finding. It works beside the running service, without it, and on a database that
 """
 
 import time
+from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from flask10x.database.engine import (
     version,
     version_risk,
 )
-from flask10x.database.owner import Running, running
+from flask10x.database.owner import Running, naming_the_setting, running
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
 from flask10x.maintenance.check_database import DatabaseCheck
@@ -35,12 +36,14 @@ BACKUP_LATE_SEC = 48 * 3600
 
 
 def check(settings: Settings, *, full: bool = False) -> list[Finding]:
-    """Look at everything; raises nothing.
+    """Look at everything; raises SettingsError when a file stands where a folder is needed.
 
     `full` also compares each index with its table. The check of the pages holds a snapshot: while
     it lasts the WAL grows, as with a backup.
     """
     path = database_path(settings)
+    with naming_the_setting(settings), suppress(FileNotFoundError, PermissionError):
+        path.stat()
     service = _service(settings)
     inside = DatabaseCheck(settings, full=full, served=service.details["running"])
     return [

@@ -17,6 +17,7 @@ from flask10x.database import engine, schema
 from flask10x.database.engine import Database
 from flask10x.database.file import copy_into
 from flask10x.database.owner import hold_database
+from flask10x.errors import SettingsError
 from flask10x.export.append import export
 from flask10x.history import rollups
 from flask10x.maintenance import check as health
@@ -481,3 +482,13 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
     # What no export takes is never behind.
     (follower,) = (one for one in found(settings, "follower") if "PicodataX.csv" in one)
     assert follower == "ok   follower: PicodataX.csv is 2 rows behind"
+
+
+@pytest.mark.parametrize("below", ["", "x"])
+def test_a_file_where_a_folder_is_needed_is_told_with_the_setting(
+    make_settings: MakeSettings, tmp_path: Path, below: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SettingsError, match=r"FLASK10X_DATA_DIR is .*: a file stands where a"):
+        check(make_settings(DATA_DIR=file / below))
