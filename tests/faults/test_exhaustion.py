@@ -163,6 +163,8 @@ def test_a_first_start_without_threads_ends(service: MakeService, what: str) -> 
     wait_until(lambda: not running.members(), 10, "nobody is left behind")
 
 
+# Gunicorn waits half a minute for the workers that it could not make.
+@pytest.mark.long
 def test_a_reload_without_processes_keeps_the_old_workers(
     service: MakeService, numbers: Iterator[int]
 ) -> None:

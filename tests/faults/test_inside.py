@@ -178,7 +178,14 @@ def check_csv(service: Service, numbers: list[int]) -> None:
 BEYOND_2262_SEC = 250 * 365 * DAY_SEC
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.long),
+    ],
+)
 def test_beyond_the_last_year_of_the_clock_every_process_ends(
     service: MakeService, numbers: Iterator[int], how: signal.Signals
 ) -> None:
