@@ -52,7 +52,7 @@ def moment() -> None:
     time.sleep(random.uniform(0, 0.1))
 
 
-@repeated(20, 200)
+@repeated(10, 200)
 def test_a_killed_worker_loses_its_queue_at_most(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
 ) -> None:
