@@ -41,7 +41,7 @@ charts:
 pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (needs chromium)
 	PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
 
-test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 5 minutes)
+test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 6 minutes on two cores)
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
 
 soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of explanation/durability.md
