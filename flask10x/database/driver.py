@@ -12,7 +12,9 @@ the statement raises what its handler has raised.
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
 
 
 class Driver(sqlite3.Connection):
@@ -76,54 +78,35 @@ class DriverCursor(sqlite3.Cursor):
 
     connection: Driver
 
-    # Only what executes meets undecodable messages: SQLite has read the schema, and quoted its
-    # bytes, before the first row.
-
     def execute(self, *arguments: Any) -> "DriverCursor":
         """As the usual one."""
-        try:
-            super().execute(*arguments)
-        except UnicodeDecodeError as error:
-            raise _damage(error) from None
-        except sqlite3.OperationalError as error:
-            raise self.connection.cause_of(error) from None
-        return self
+        return self._own_errors(super().execute, *arguments)
 
     def executemany(self, *arguments: Any) -> "DriverCursor":
         """As the usual one."""
-        try:
-            super().executemany(*arguments)
-        except UnicodeDecodeError as error:
-            raise _damage(error) from None
-        except sqlite3.OperationalError as error:
-            raise self.connection.cause_of(error) from None
-        return self
+        return self._own_errors(super().executemany, *arguments)
 
     def fetchone(self) -> Any:
         """As the usual one."""
-        try:
-            return super().fetchone()
-        except sqlite3.OperationalError as error:
-            raise self.connection.cause_of(error) from None
+        return self._own_errors(super().fetchone)
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """As the usual one."""
-        try:
-            return super().fetchmany(self.arraysize if size is None else size)
-        except sqlite3.OperationalError as error:
-            raise self.connection.cause_of(error) from None
+        return self._own_errors(super().fetchmany, self.arraysize if size is None else size)
 
     def fetchall(self) -> list[Any]:
         """As the usual one."""
-        try:
-            return super().fetchall()
-        except sqlite3.OperationalError as error:
-            raise self.connection.cause_of(error) from None
+        return self._own_errors(super().fetchall)
 
     def __next__(self) -> Any:
         """As the usual one."""
+        return self._own_errors(super().__next__)
+
+    def _own_errors(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
         try:
-            return super().__next__()
+            return call(*arguments)
+        except UnicodeDecodeError as error:
+            raise _damage(error) from None
         except sqlite3.OperationalError as error:
             raise self.connection.cause_of(error) from None
 
