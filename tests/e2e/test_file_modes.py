@@ -1,7 +1,5 @@
 """Who may read what is kept, whatever the umask: the owner and the group, never everybody."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -96,16 +94,7 @@ def test_what_is_put_back(kept: Service) -> None:
 
 def test_what_could_not_be_stored(kept: Service) -> None:
     kept.stop()
-    done = subprocess.run(
-        [sys.executable, "-c", LEAVE],
-        env=kept.environment,
-        umask=kept.umask,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = kept.run("-c", LEAVE)
     assert done.returncode == 0, done.stderr
     (left,) = kept.data_dir.glob("leftover-*.jsonl")
     assert left.stat().st_mode & 0o777 == 0o640 & ~kept.umask
