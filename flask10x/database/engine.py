@@ -27,7 +27,8 @@ from flask10x.database.driver import Driver
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
 from flask10x.errors import LockTimeout, QueryError
 from flask10x.readings.reasons import Reason
-from flask10x.system.locks import LONGEST_WAIT_SEC, FileLock, lock_path
+from flask10x.system.fair_lock import FairLock
+from flask10x.system.locks import lock_path
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ READ_BUSY_TIMEOUT_MS = 5000
 # export is too much to lose to it.
 COMMIT_TRIES = 10
 COMMIT_PAUSE_SEC = 0.2
-# Longer than whoever waits for the commit lock sleeps, so that it gets its turn.
-PROBE_PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
+# How soon a probe sees that whoever held SQLite's own lock has let it go.
+PROBE_PAUSE_SEC = 0.025
 # How many steps of its machine SQLite makes between two looks at the clock, each of which needs
 # Python's lock. A scan makes four steps a row, so that is every 25,000 rows, about 1 ms on a PC;
 # beside a scan of 40 ms the looks can't be measured.
@@ -92,7 +93,7 @@ class Database:
         self.reader = _engine(settings, "read", self.damage, lambda: self._checkpoints)
         self.writer = _engine(settings, "write", self.damage, lambda: self._checkpoints)
         self._query_timeout_sec = settings.query_timeout_sec
-        self._lock = FileLock(lock_path(self.path, "commit")) if settings.commit_lock else None
+        self._lock = FairLock(lock_path(self.path, "commit")) if settings.commit_lock else None
 
     @contextmanager
     def commit(self) -> Iterator[Connection]:

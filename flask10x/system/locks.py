@@ -1,7 +1,7 @@
 """Locks between processes: `flock` on files beside the database.
 
-One is held round every commit and checkpoint, one by the running service, one by the elected
-monitor, one by an export, one by a backup. The kernel frees a lock when its last holder dies, so
+One is held by the running service, one by the elected monitor, one by an export, one by a backup;
+the one round every commit is `fair_lock`. The kernel frees a lock when its last holder dies, so
 none can be left over.
 """
 
@@ -17,8 +17,7 @@ from pathlib import Path
 from flask10x.errors import LockTimeout
 from flask10x.system import disk
 
-# A commit on a good disk takes about a millisecond, so the first waits are as short; the longest
-# keeps a process that waits behind a slow card from spinning.
+# Most of these locks are held for minutes or for ever, and few wait for one.
 FIRST_WAIT_SEC = 0.001
 LONGEST_WAIT_SEC = 0.02
 
@@ -39,7 +38,7 @@ class FileLock:
         self.path = path
         # The kernel gives one open file its lock again and again, whichever thread asks.
         self._held = threading.Lock()
-        self._fd = _opened(path)
+        self._fd = opened(path)
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; False when somebody holds it, this object included."""
@@ -60,9 +59,7 @@ class FileLock:
         wait_sec = FIRST_WAIT_SEC
         while not self.try_acquire():
             if time.monotonic() >= deadline:
-                text = _("{file} was held elsewhere for {seconds} s")
-                seconds = f"{timeout_sec:g}"
-                raise LockTimeout(text.format(file=self.path.name, seconds=seconds))
+                raise timed_out(self.path, timeout_sec)
             time.sleep(wait_sec)
             wait_sec = min(wait_sec * 2, LONGEST_WAIT_SEC)
 
@@ -119,7 +116,14 @@ def note_of_holder(path: Path) -> Note | None:
     return None
 
 
-def _opened(path: Path) -> int:
+def timed_out(path: Path, timeout_sec: float) -> LockTimeout:
+    """The error of a request whose time was not enough."""
+    text = _("{file} was held elsewhere for {seconds} s")
+    return LockTimeout(text.format(file=path.name, seconds=f"{timeout_sec:g}"))
+
+
+def opened(path: Path) -> int:
+    """The descriptor of a lock file, which is made if there is none; raises OSError."""
     way = os.O_RDWR | os.O_CREAT
     with suppress(FileExistsError):
         fd = disk.private(path, way | os.O_EXCL)

@@ -1,0 +1,48 @@
+"""Waiting with a limit of time for a call that has none."""
+
+import threading
+
+from flask10x.system.blocking_call import BlockingCall
+
+
+def test_it_is_busy_until_what_nobody_wants_is_given_back() -> None:
+    """Who found it idle went on while it was still giving back, and had two places in the line."""
+    returns, given_back = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def wait() -> None:
+        returns.wait()
+
+    def give_back() -> None:
+        seen.append(call.busy)
+        given_back.set()
+
+    call = BlockingCall("call", wait, give_back, lambda: None)
+    assert not call.wait(0)
+    returns.set()
+    given_back.wait()
+
+    assert seen == [True]
+    assert call.wait(30)
+    call.close()
+
+
+def test_after_the_limit_the_next_wait_gets_what_the_call_got() -> None:
+    returns = threading.Event()
+    calls: list[int] = []
+
+    def wait() -> None:
+        calls.append(1)
+        returns.wait()
+
+    call = BlockingCall("call", wait, lambda: None, lambda: None)
+    assert not call.wait(0.001)
+    waiting = threading.Thread(target=lambda: calls.append(10 * call.wait(30)))
+    waiting.start()
+    while not call._wanted:
+        waiting.join(0.001)
+    returns.set()
+    waiting.join()
+
+    assert calls == [1, 10]
+    call.close()
