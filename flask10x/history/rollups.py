@@ -5,7 +5,6 @@ fall into afresh, from all of its readings up to there. So a late or imported re
 case, and doing it twice does no harm. The new sums and the new position are one transaction.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,16 +18,12 @@ from flask10x.database.expressions import floor_div, sums_of
 from flask10x.database.tables import followers, readings, rollups
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
 from flask10x.readings.times import HOUR_MS
-from flask10x.system.locks import LONGEST_WAIT_SEC
 
 NAME = "rollups"
 # One piece of the log: a few tenths of a second to compute, beside the writers ...
 PIECE_ROWS = 20_000
 # ... and some milliseconds to store, while they wait; an old file can hold an hour in each row.
 PIECE_HOURS = 500
-# Between two pieces the commit lock stays free for longer than who waits for it sleeps at most, so
-# the writer of a service gets its turn.
-PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
 
 Hour = tuple[str, int]
 """A station's endpoint and an hour of UTC since 1970."""
@@ -107,7 +102,6 @@ def catch_up(database: Database) -> Iterator[int]:
         yield left
         if not left:
             return
-        time.sleep(PAUSE_SEC)
 
 
 def ends_of(hour: int) -> tuple[int, int]:

@@ -9,7 +9,6 @@ simply run again.
 """
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -19,7 +18,6 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
-from flask10x.database import owner
 from flask10x.database.engine import Database, last_id
 from flask10x.database.rows import INSERT_STATION, InsertRow
 from flask10x.database.tables import exports
@@ -31,12 +29,8 @@ from flask10x.importing.old_file import RejectedRows, blocks, first_line
 from flask10x.readings import minus_zero
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
-from flask10x.system.locks import LONGEST_WAIT_SEC
 from flask10x.system.wording import amount
 
-# Between two transactions the lock stays free for as long as whoever waits for it sleeps at most,
-# so the service's writer gets its turn after one transaction of ours.
-PAUSE_SEC = LONGEST_WAIT_SEC * 1.25
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
 # the database longer than a commit does; after a minute somebody has forgotten it.
 TRIES = 50
@@ -148,13 +142,11 @@ class _Import:
     """The transactions of one file's import."""
 
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
-        self._settings = settings
         self._database = database
         self._insert_row = INSERT_STATION[layout.station.endpoint]
         self._stored_rows = StoredRows(settings, database, path, layout)
         self._imported_ranges = ImportedRanges(layout.station, path)
         self._after_id = 0
-        self._free_since = 0.0
         with database.reader.begin() as connection:
             self._imported_ranges.load(connection)
             self._exported = _exported(connection, layout.station, path.name)
@@ -190,9 +182,7 @@ class _Import:
 
     def _commit(self, rows: list[InsertRow], places: list[Place]) -> None:
         """Insert these rows, and record what the file holds."""
-        self._leave_lock_free()
         self._database.commit_change(lambda c: self._insert(c, rows, places), TRIES)
-        self._free_since = time.monotonic()
 
     def _insert(self, connection: Connection, rows: list[InsertRow], places: list[Place]) -> None:
         next_id = last_id(connection) + 1
@@ -204,12 +194,6 @@ class _Import:
             self._imported_ranges.add(connection, first_id, first_id + count - 1, after_id)
             if not row_id:
                 next_id += count
-
-    def _leave_lock_free(self) -> None:
-        """Leave the lock free for a moment when a service may be waiting for it."""
-        free_sec = time.monotonic() - self._free_since
-        if free_sec < PAUSE_SEC and owner.running(self._settings):
-            time.sleep(PAUSE_SEC - free_sec)
 
 
 def _exported(connection: Connection, station: Station, name: str) -> int:

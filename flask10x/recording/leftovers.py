@@ -30,7 +30,6 @@ from flask10x.database.error_codes import reason_of
 from flask10x.recording import batch, reserve
 from flask10x.recording.batch import Entry
 from flask10x.recording.leftover_file import entries_of, queue_of, text_of, waiting
-from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
 
@@ -38,6 +37,8 @@ log = logging.getLogger(__name__)
 
 # A look at the folder costs nothing; a reload may leave a file while the new workers run already.
 LOOK_EVERY_SEC = 5.0
+# Between two pieces, in which the worker's own thread stores what has come in meanwhile.
+PAUSE_FOR_OTHERS_SEC = 0.03
 # A line: data4 with all its digits and a warning of each sensor, and some room.
 LINE_BYTES = 500
 

@@ -5,7 +5,6 @@ oldest tenth goes.
 """
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,8 +35,6 @@ LISTED_BODY_BYTES = 1000
 LONGEST_MEDIA_TYPE_CHARS = 100
 # One transaction of a command: some milliseconds, during which readings only queue.
 ROWS_A_TRANSACTION = 200
-# Who waits for the commit lock looks every 20 ms, and would never find it free without a pause.
-PAUSE_FOR_OTHERS_SEC = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +183,6 @@ def purge(database: Database, selection: Selection) -> Iterator[int]:
         if not gone:
             return
         yield gone
-        time.sleep(PAUSE_FOR_OTHERS_SEC)
 
 
 def text_of(body: bytes) -> str:

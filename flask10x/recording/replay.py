@@ -4,7 +4,6 @@ The reading and the mark that it was replayed are one transaction, so neither a 
 replay at the same time stores it twice. It keeps the time at which it came in.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +17,7 @@ from flask10x.readings import json_body, parse
 from flask10x.readings.parse import InvalidReading, Reading
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.recording import batch, rejected
-from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC, Kept, Selection
+from flask10x.recording.rejected import Kept, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,9 @@ def replay(
 ) -> Iterator[ReplayOutcome]:
     """Store what is good now of the selection; an outcome for each that was not replayed before.
 
-    Works while the service runs: in transactions of some milliseconds, with pauses for others.
-    What was yielded is committed. Raises LockTimeout or sqlalchemy.exc.DBAPIError; a later call
-    goes on from there.
+    Works while the service runs: in transactions of some milliseconds. What was
+    yielded is committed. Raises LockTimeout or sqlalchemy.exc.DBAPIError; a later call goes on
+    from there.
     """
     waiting = replace(selection, replayed=False)
     last_id = 0
@@ -58,7 +57,6 @@ def replay(
         with database.commit() as connection:
             outcomes = _store_good(connection, checked)
         yield from outcomes
-        time.sleep(PAUSE_FOR_OTHERS_SEC)
 
 
 def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:

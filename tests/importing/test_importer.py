@@ -1,6 +1,8 @@
 """The import: each row of a file in the database once, however often and on whatever it is run."""
 
+import threading
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +13,7 @@ from flask10x.errors import ImportRefused, LockTimeout
 from flask10x.importing import importer, old_file
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
+from flask10x.system.fair_lock import FairLock
 from flask10x.system.locks import FileLock, lock_path
 from tests.conftest import MakeSettings
 from tests.support.old_files import NAME, imported_ranges, local_rows, run, stored, write
@@ -318,7 +321,7 @@ def test_another_process_may_hold_the_lock(
         if next(tries, None) is None:
             lock.release()
 
-    monkeypatch.setattr("flask10x.system.locks.time.sleep", sleep)
+    monkeypatch.setattr("flask10x.database.engine.time.sleep", sleep)
     assert run(settings, database, path) == (1, 0, 0)
     lock.close()
 
@@ -341,24 +344,34 @@ def test_a_full_disk(
     assert run(settings, database, path) == (3000 - before, before, 0)
 
 
-def test_a_service_gets_its_turn(
+def test_a_service_gets_its_turn_after_one_transaction(
     settings: Settings, database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr("flask10x.importing.importer.time.sleep", pauses.append)
-    monkeypatch.setattr(importer, "PAUSE_SEC", 60.0)
     monkeypatch.setattr(old_file, "BLOCK_BYTES", 40)
-    write(path, *(f"2025-08-24 10:46:{second},1.0,2.0" for second in range(10, 13)))
-    run(settings, database, path)
-    assert pauses == []
-    path.unlink()
-    write(path, *(f"2025-08-24 10:46:{second},1.0,2.0" for second in range(20, 23)))
-    service = FileLock(lock_path(database.path, "service"))
-    assert service.try_acquire()
-    run(settings, database, path)
+    write(path, *(f"2025-08-24 10:46:{second},1.0,2.0" for second in range(10, 16)))
+    service = FairLock(lock_path(database.path, "commit"))
+    seen: list[int] = []
+
+    def commit() -> None:
+        service.acquire(30)
+        seen.append(len(stored(database)))
+        service.release()
+
+    committing = threading.Thread(target=commit)
+    insert = importer._Import._insert
+
+    def insert_while_it_waits(self: Any, *arguments: Any) -> None:
+        insert(self, *arguments)
+        if not seen and not committing.ident:
+            committing.start()
+            while not service._ticket:
+                committing.join(0.001)
+
+    monkeypatch.setattr(importer._Import, "_insert", insert_while_it_waits)
+    assert run(settings, database, path) == (6, 0, 0)
+    committing.join()
     service.close()
-    assert len(pauses) == 2
-    assert all(59 < pause <= 60 for pause in pauses)
+    assert 0 < seen[0] < 6
 
 
 def test_a_file_of_the_export_is_read_in_its_own_zone_only(

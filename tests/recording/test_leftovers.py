@@ -25,8 +25,12 @@ from flask10x.recording import batch
 from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
 from flask10x.recording.leftover_file import queue_of, waiting
-from flask10x.recording.leftovers import LINE_BYTES, LOOK_EVERY_SEC, Leftovers
-from flask10x.recording.rejected import PAUSE_FOR_OTHERS_SEC
+from flask10x.recording.leftovers import (
+    LINE_BYTES,
+    LOOK_EVERY_SEC,
+    PAUSE_FOR_OTHERS_SEC,
+    Leftovers,
+)
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.gauges import Gauges

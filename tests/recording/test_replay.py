@@ -22,11 +22,6 @@ NO_PRESSURE = b'{"pressure": null, "temperature": "25.5C"}'
 NOTHING = b'{"pressure": "-", "temperature": []}'
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "PAUSE_FOR_OTHERS_SEC", 0)
-
-
 @pytest.fixture
 def accepting(make_settings: MakeSettings) -> Settings:
     return make_settings(PARTIAL_READINGS="accept")
