@@ -28,6 +28,7 @@ HTTP = {
     "flask": ("web", "server"),
     "werkzeug": ("web", "server"),
     "gunicorn": ("server",),
+    "gevent": ("server",),
 }
 # A module that needs more holds two ideas.
 LINES_MAX = 400

@@ -27,8 +27,18 @@ STATUSES = {
 OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
 
 
-def status_of(error: Exception) -> HTTPStatus:
-    """The status for what gunicorn's parser raised; 500 for anything else."""
+class Incomplete(Exception):
+    """A request that has begun and will not become whole; its text is for the sender's author."""
+
+    def __init__(self, status: HTTPStatus, hint: str) -> None:
+        super().__init__(hint)
+        self.status = status
+
+
+def status_of(error: BaseException) -> HTTPStatus:
+    """The status for what gunicorn's parser raised, or reading; 500 for anything else."""
+    if isinstance(error, Incomplete):
+        return error.status
     if isinstance(error, OURS) or not isinstance(error, ParseException):
         return HTTPStatus.INTERNAL_SERVER_ERROR
     return STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)

@@ -30,9 +30,10 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
+from flask10x.server.connection import REQUEST_WITHIN_SEC
 from flask10x.server.replacing import WORKER_FAILED, Replacing
-from flask10x.server.turns import lending_turns
-from flask10x.server.worker import REQUEST_WITHIN_SEC, STOPS, Worker
+from flask10x.server.threads import Threads
+from flask10x.server.worker import STOPS, Worker
 from flask10x.system import logs
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
@@ -70,14 +71,14 @@ control_socket_disable = True
 # Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
 worker_connections = 500
 worker_class = Worker
-# The kernel's sendfile waits for a slow reader with the thread; the worker's own sending does not.
+# A connection is no socket that the kernel could send a file to.
 sendfile = False
 
 
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, which reads no file of settings."""
     app = create_app(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing)
-    app.wsgi_app = lending_turns(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = Threads(app.wsgi_app, threads)  # type: ignore[method-assign]
     return app
 
 

@@ -1,7 +1,6 @@
 """The routes for sensors: a POST route per station of the registry (contract, sections 1 and 2)."""
 
 import logging
-from contextlib import nullcontext
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -17,7 +16,7 @@ from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
-from flask10x.web.limits import RETRY_AFTER_SEC, WHILE_WAITING
+from flask10x.web.limits import RECEIPT, RETRY_AFTER_SEC
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("ingest", __name__)
@@ -50,24 +49,19 @@ def _receive(station: Station) -> Answer:
 
 
 def _accept(store: Store, station: Station, reading: Reading, hint: str) -> Answer:
-    receipt = Receipt() if store.settings.ack == "committed" else None
+    receipt = None
+    if store.settings.ack == "committed":
+        receipt = request.environ.get(RECEIPT, Receipt)()
     try:
         waiting = store.writer.submit(reading, receipt)
     except (QueueFull, WriterClosed) as error:
         log.error("/%s refused: %s", station.endpoint, error)
         return _not_now({"status": "queued_failed"})
-    if receipt and not _settled(receipt, store.settings.ack_timeout_sec):
+    if receipt and not receipt.wait(store.settings.ack_timeout_sec):
         return _late(station, store.settings.ack_timeout_sec)
     if receipt and receipt.refusal:
         return _refused_by_database(receipt.refusal)
     return _accepted(store, station, reading, waiting, hint)
-
-
-def _settled(receipt: Receipt, timeout_sec: float) -> bool:
-    """Whether it was in time. Meanwhile the thread's turn is another's: senders that wait for a
-    locked database would else hold up each other, and every page."""
-    with request.environ.get(WHILE_WAITING, nullcontext)():
-        return receipt.wait(timeout_sec)
 
 
 def _accepted(store: Store, station: Station, reading: Reading, waiting: int, hint: str) -> Answer:

@@ -1,0 +1,220 @@
+"""A client's connection: what gunicorn takes for a socket, with limits of time and size."""
+
+import fcntl
+import logging
+import socket
+import struct
+import termios
+from contextlib import suppress
+from errno import ECONNRESET
+from http import HTTPStatus
+from time import monotonic
+
+from gevent import get_hub
+from gevent.socket import wait, wait_write
+from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders
+
+from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.server.answers import Incomplete
+
+log = logging.getLogger(__name__)
+
+# A request has to be whole within this. Boards give up after 3 to 8 s (contract, section 7), and
+# the one that never gives up learns what is wrong. No longer than a stopping worker waits.
+REQUEST_WITHIN_SEC = 10.0
+# How long an answered client may leave its end open, and a stopping worker wait for a first byte,
+# also of the next request: senders that post as fast as they are answered shall not notice.
+LINGER_SEC = 2.0
+# A closed connection with unread bytes is reset, and the client may lose the answer; so the rest
+# of a refused body is read and thrown away, up to this.
+DISCARD_MAX_BYTES = 1024 * 1024
+# Connections of one worker that wait for their client; one more, and the one that has waited
+# longest goes. A good one is through within milliseconds. At 64 KiB each this is 6 MiB.
+WAITING_MAX = 100
+# A browser with a long query string and many cookies sends a few KiB.
+HEAD_MAX_BYTES = 32 * 1024
+# Lines round chunks: a reading sent byte by byte needs 1 KiB.
+FRAMING_MAX_BYTES = 8 * 1024
+READ_BYTES = 64 * 1024
+# A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
+# access point to the other is back sooner.
+READER_STALL_SEC = 30.0
+LOOK_EVERY_SEC = 1.0
+
+
+class Connection:
+    """Reading and writing suspend the greenlet that does it, and nothing else.
+
+    `waiting` has the connections of the worker that wait for their client, longest first.
+    """
+
+    def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._waiting = waiting
+        self._readable = get_hub().loop.io(sock.fileno(), 1)
+        self._tried = self._cut = self._closed = False
+        self.begin(b"", REQUEST_WITHIN_SEC)
+
+    def begin(self, early: bytes, within_sec: float) -> None:
+        """The next request, whose first byte has to come in time; `early` came with the last one.
+
+        An empty line behind a body (`println` of an Arduino) is not counted by its Content-Length
+        and begins no request (RFC 9112, section 2.2).
+        """
+        self.silent = not early.strip(b"\r\n")
+        self._answered, self._head = False, b""
+        self.since = monotonic()
+        self._until = self.since + (within_sec if self.silent else REQUEST_WITHIN_SEC)
+        self.came_bytes = len(early)
+        self._length: int | None = None
+        self._in_body = False
+
+    def expect(self, length: int | None, came_bytes: int) -> None:
+        """A body of this Content-Length, or in chunks, of which so much has come with the head."""
+        self._in_body, self._length, self.came_bytes = True, length, came_bytes
+
+    def ask_for_body(self) -> None:
+        """Short enough for the kernel to take at once; who doesn't listen doesn't matter."""
+        with suppress(OSError):
+            self._sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def recv(self, size: int) -> bytes:
+        """What has come; empty when the client is to be left without an answer.
+
+        Raises Incomplete when a request that has begun will not become whole, or what is wrong with
+        its size.
+        """
+        if self._in_body and self.came_bytes > BODY_MAX_BYTES + 2 * FRAMING_MAX_BYTES:
+            raise InvalidChunkSize(b"too small for so many bytes")
+        if not self._in_body and self.came_bytes > HEAD_MAX_BYTES:
+            raise LimitRequestHeaders(f"the head has over {HEAD_MAX_BYTES} bytes")
+        data = self._receive(size, self._until - monotonic())
+        self.came_bytes += len(data or b"")
+        if self.silent and (data or b"").strip(b"\r\n"):
+            self.silent, self._until = False, monotonic() + REQUEST_WITHIN_SEC
+        if data or self.silent:
+            return data or b""
+        late = HTTPStatus.REQUEST_TIMEOUT, f"within {REQUEST_WITHIN_SEC:g} s came {self._progress}"
+        cut_off = HTTPStatus.BAD_REQUEST, f"the sender closed after {self._progress}"
+        raise Incomplete(*(late if data is None else cut_off))
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it, however long the client takes as long as it takes something.
+
+        The head of an answer goes out with what follows it. Raises ConnectionResetError when the
+        client takes nothing for READER_STALL_SEC.
+        """
+        if not self._answered:
+            self._answered, self._head = True, data
+            return
+        rest, self._head = memoryview(self._head + data if self._head else data), b""
+        while rest:
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except BlockingIOError:
+                self._wait_for_reader()
+
+    def flush(self) -> None:
+        """Send the head of an answer that nothing follows."""
+        if self._head:
+            self.sendall(b"")
+
+    def send(self, data: bytes) -> int:
+        """Gunicorn's `100 Continue`, which comes after the body, or instead of a refusal: no."""
+        return len(data)
+
+    def cut(self) -> None:
+        """End it from another greenlet; who waits for the client gets an error."""
+        self._cut = True
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def shutdown(self, how: int) -> None:
+        """As a socket's."""
+        self._sock.shutdown(how)
+
+    def setblocking(self, flag: bool) -> None:
+        """It never blocks."""
+
+    def close(self) -> None:
+        """Close this end; the other one gets the answer whole, and a little time to close too."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._answered and not self._cut:
+                self._linger()
+        finally:
+            self._readable.close()
+            self._sock.close()
+
+    def _linger(self) -> None:
+        end, discarded = monotonic() + LINGER_SEC, 0
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            while data := self._receive(READ_BYTES, end - monotonic()):
+                discarded += len(data)
+                if discarded > DISCARD_MAX_BYTES:
+                    return
+
+    @property
+    def _progress(self) -> str:
+        """What has come so far, in words for the sender's author."""
+        if not self._in_body:
+            return f"{self.came_bytes} bytes and no end of the head"
+        if self._length is None:
+            return f"{self.came_bytes} bytes in chunks and no last chunk"
+        return f"{self.came_bytes} of the {self._length} bytes of Content-Length"
+
+    def _receive(self, size: int, within_sec: float) -> bytes | None:
+        """What comes; None when nothing does in time, and empty when nothing will."""
+        self._wait_in_line()
+        try:
+            while True:
+                # Another connection goes first, unless this one is new: its request is here.
+                if self._tried:
+                    wait(self._readable, max(0, within_sec))
+                self._tried = True
+                with suppress(BlockingIOError):
+                    return self._sock.recv(size)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+        finally:
+            self._leave_line()
+
+    def _wait_for_reader(self) -> None:
+        # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
+        # a slow reader needs longer for that than one that has gone is given.
+        taken_at, left_bytes = monotonic(), self._left_bytes()
+        self._wait_in_line()
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    wait_write(self._sock.fileno(), min(LOOK_EVERY_SEC, READER_STALL_SEC))
+                    return
+                before, left_bytes = left_bytes, self._left_bytes()
+                if left_bytes < before:
+                    taken_at = monotonic()
+                elif monotonic() - taken_at > READER_STALL_SEC:
+                    log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
+                    raise ConnectionResetError(ECONNRESET, "the client takes nothing")
+        finally:
+            self._leave_line()
+
+    def _left_bytes(self) -> int:
+        """What the kernel holds for the client."""
+        (left,) = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0" * 4))
+        return int(left)
+
+    def _wait_in_line(self) -> None:
+        self._waiting[self] = None
+        if len(self._waiting) > WAITING_MAX:
+            next(iter(self._waiting)).cut()
+
+    def _leave_line(self) -> None:
+        self._waiting.pop(self, None)
+        if self._cut:
+            raise ConnectionResetError(ECONNRESET, "cut off")

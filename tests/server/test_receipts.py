@@ -1,0 +1,53 @@
+"""Receipts that a greenlet waits for, settled by another thread."""
+
+import threading
+
+import gevent
+
+from flask10x.recording.batch import Receipt
+from flask10x.server.receipts import Receipts
+
+WITHIN_SEC = 20.0
+
+
+def settled_by_a_thread(receipts: list[Receipt], refusal: str = "") -> None:
+    def settle() -> None:
+        for receipt in receipts:
+            receipt.settle(refusal)
+
+    thread = threading.Thread(target=settle)
+    thread.start()
+    thread.join()
+
+
+def test_all_of_a_batch_go_on_when_it_is_settled() -> None:
+    receipts = Receipts()
+    made = [receipts.new() for _ in range(5)]
+    waiting = [gevent.spawn(receipt.wait, WITHIN_SEC) for receipt in made]
+    gevent.sleep(0)
+    assert not any(greenlet.ready() for greenlet in waiting)
+    settled_by_a_thread(list(made))
+    gevent.joinall(waiting, WITHIN_SEC)
+    assert [greenlet.value for greenlet in waiting] == [True] * 5
+    assert {receipt.refusal for receipt in made} == {""}
+
+
+def test_one_that_is_settled_before_it_is_waited_for() -> None:
+    receipt = Receipts().new()
+    settled_by_a_thread([receipt], "a trigger")
+    assert receipt.wait(WITHIN_SEC)
+    assert receipt.refusal == "a trigger"
+
+
+def test_only_the_first_time_counts() -> None:
+    receipt = Receipts().new()
+    settled_by_a_thread([receipt])
+    settled_by_a_thread([receipt], "too late")
+    assert receipt.wait(WITHIN_SEC) and receipt.refusal == ""
+
+
+def test_one_that_is_not_settled_in_time_may_be_so_later() -> None:
+    receipt = Receipts().new()
+    assert not receipt.wait(0.01)
+    settled_by_a_thread([receipt])
+    assert receipt.wait(WITHIN_SEC)

@@ -1,0 +1,174 @@
+"""Which thread answers what, and how long answers give way."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from io import BytesIO
+from typing import Any
+
+import gevent
+import pytest
+
+from flask10x.server import threads as module
+from flask10x.server.threads import Threads
+
+MAIN = threading.get_ident()
+
+
+class Request:
+    """What the front knows of a request."""
+
+    closes = False
+
+    def force_close(self) -> None:
+        self.closes = True
+
+
+def environ(path: str = "/history", method: str = "GET", body: bytes = b"") -> dict[str, Any]:
+    socket = type("Socket", (), {"request": Request()})()
+    return {
+        "PATH_INFO": path,
+        "REQUEST_METHOD": method,
+        "wsgi.input": BytesIO(body),
+        "gunicorn.socket": socket,
+    }
+
+
+def start(*_: Any) -> Any:
+    """WSGI's `start_response`, which nobody here asks what it was told."""
+
+
+def asked(app: Any, number: int = 1, **kwargs: Any) -> bytes:
+    return b"".join(Threads(app, number)(environ(**kwargs), start))
+
+
+def tells_thread(_environ: Any, _start: Any) -> Iterable[bytes]:
+    return [b"main" if threading.get_ident() == MAIN else b"other"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "thread"),
+    [
+        ("POST", "/data", b"main"),
+        ("POST", "/data4", b"main"),
+        ("GET", "/healthz", b"main"),
+        ("GET", "/data", b"other"),
+        ("GET", "/readyz", b"other"),
+        ("GET", "/metrics", b"other"),
+        ("GET", "/history", b"other"),
+        ("POST", "/history/rejected", b"other"),
+    ],
+)
+def test_only_what_sensors_post_is_answered_by_the_main_thread(
+    method: str, path: str, thread: bytes
+) -> None:
+    assert asked(tells_thread, method=method, path=path) == thread
+
+
+def test_the_main_thread_goes_on_while_others_answer() -> None:
+    ring = threading.Event()
+
+    def app(_environ: Any, _start: Any) -> Iterable[bytes]:
+        assert ring.wait(20)
+        return [b"slow"]
+
+    slow = gevent.spawn(asked, app)
+    gevent.sleep(0)
+    assert not slow.ready()
+    ring.set()
+    slow.join(20)
+    assert slow.value == b"slow"
+
+
+def test_one_request_has_one_context_in_whatever_thread() -> None:
+    number: ContextVar[int] = ContextVar("number", default=0)
+
+    def app(_environ: Any, _start: Any) -> Iterator[bytes]:
+        for _ in range(20):
+            number.set(number.get() + 1)
+            yield b"x" * module.BLOCK_BYTES
+        yield str(number.get()).encode()
+
+    assert asked(app, 4).endswith(b"x20")
+    assert number.get() == 0
+
+
+def test_a_long_answer_lets_others_go_first_after_each_block() -> None:
+    order: list[str] = []
+
+    def app(_environ: Any, _start: Any) -> Iterator[bytes]:
+        for _ in range(3):
+            order.append("piece")
+            yield b"x" * module.BLOCK_BYTES
+
+    def page(_environ: Any, _start: Any) -> Iterable[bytes]:
+        order.append("page")
+        return [b"a page ", b"in pieces"]
+
+    both = Threads(lambda e, s: (page if e["PATH_INFO"] == "/page" else app)(e, s), 1)
+
+    def ask(path: str) -> bytes:
+        return b"".join(both(environ(path), start))
+
+    asking = [gevent.spawn(ask, path) for path in ("/download", "/page")]
+    gevent.joinall(asking, 20)
+    assert order.index("page") <= 2
+    assert asking[1].value == b"a page in pieces"
+    assert len(asking[0].value) == 3 * module.BLOCK_BYTES
+
+
+def test_pieces_that_take_long_are_sent_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK_SEC", 0.0)
+    answer = Threads(lambda *_: [b"a", b"b"], 1)(environ(), start)
+    assert [piece for piece in answer if piece] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_answer_is_closed_and_its_error_is_raised(fails: bool) -> None:
+    closed: list[int] = []
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"begun"
+            if fails:
+                raise OSError("the card is gone")
+
+        def close(self) -> None:
+            closed.append(threading.get_ident())
+
+    ask: Callable[[], bytes] = lambda: asked(lambda *_: Answer())  # noqa: E731
+    if fails:
+        with pytest.raises(OSError, match="the card is gone"):
+            ask()
+    else:
+        assert ask() == b"begun"
+    assert len(closed) == 1 and closed[0] != MAIN
+
+
+def test_a_reader_that_goes_ends_its_download() -> None:
+    ended: list[str] = []
+
+    def app(_environ: Any, _start: Any) -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"x" * module.BLOCK_BYTES
+        finally:
+            ended.append("here")
+
+    answer = iter(Threads(app, 1)(environ(), start))
+    next(answer)
+    answer.close()  # type: ignore[attr-defined]
+    assert ended == ["here"]
+
+
+@pytest.mark.parametrize("path", ["/data2", "/history"])
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_answer_without_the_body_is_the_last_one(path: str, reads: bool) -> None:
+    def app(environ: Any, _start: Any) -> Iterable[bytes]:
+        if reads:
+            environ["wsgi.input"].read()
+        return [b""]
+
+    made = environ(path, "POST", b"{}")
+    list(Threads(app, 1)(made, start))
+    assert made["gunicorn.socket"].request.closes is not reads
