@@ -13,52 +13,51 @@ stalls for seconds, or the other worker's rotation, keeps no sensor waiting for 
 import errno
 import logging
 import os
-import re
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, tzinfo
-from io import TextIOWrapper
-from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
-from queue import SimpleQueue
-
-from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import PREFIX, Settings, process_user
 from flask10x.system import disk
+from flask10x.system.log_file import FILE_NAME, Collector, LogFile
+from flask10x.system.log_lines import CONTROL, LogLine, StderrFormatter, escape
 
-FILE_NAME = "flask10x.log"
-FILE_LINE = "%(asctime)s %(levelname)s %(message)s"
-TRACEBACK_INDENT = "    "
+__all__ = [
+    "CONTROL",
+    "FILE_NAME",
+    "LogFile",
+    "Pace",
+    "configure",
+    "escape",
+    "flush",
+    "receipt",
+    "shutdown",
+    "write_line",
+]
+
 # A flood from a stranger must not push everything else out of the log.
 LOG_EVERY_SEC = 60.0
 # A disk that is full now is no wrong setting: the service starts and its log waits for space.
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-# Characters that break a line, steer a terminal, or show a line in another order than it has.
-CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
 
 _OURS = "flask10x"
 # Gunicorn says here which worker started, hung or was killed; it has its own handler for stderr.
 _GUNICORN = "gunicorn.error"
 
 _installed: list[tuple[logging.Logger, logging.Handler]] = []
-_written_by: list[tuple["Writing", "Queued", "LogFile"]] = []
+_collectors: list[Collector] = []
 
 
 def configure(settings: Settings, *, make_folder: bool = True) -> None:
     """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr; again: with new settings.
 
     Call it once in each process, in workers after the fork. The file is shared safely: it is
-    locked for every line, and the rotation happens under the same lock. Each of the
-    LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
+    locked for the lines of half a second, and the rotation happens under the same lock. Each of
+    the LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
 
     When the folder cannot be made or written, stderr gets one line of it and there is no file.
     Without `make_folder` there is silently none where the folder is not there.
@@ -72,28 +71,21 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
     logging.getLogger(_OURS).setLevel(settings.log_level)
     stderr = logging.StreamHandler()
     stderr.setLevel(logging.WARNING)
-    stderr.setFormatter(LineFormatter("%(levelname)s %(message)s", settings.zone))
+    stderr.setFormatter(StderrFormatter())
     _install(stderr, _OURS)
     if not is_wanted:
         return
     if trouble is None:
-        file.setFormatter(LineFormatter(FILE_LINE, settings.zone))
-        _install(_written(file), _OURS, _GUNICORN)
+        collector = Collector(file)
+        collector.start()
+        _collectors.append(collector)
+        _install(collector, _OURS, _GUNICORN)
         return
     with suppress(Exception):
         sys.stderr.write(
             f"flask10x: {PREFIX}LOG_DIR is {settings.log_dir}: user {process_user()} cannot write"
             f" there: {trouble}; going on without a log file\n"
         )
-
-
-def _written(file: "LogFile") -> "Queued":
-    """A handler behind which a thread of its own writes the file."""
-    lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    writing, queued = Writing(lines, file), Queued(lines)
-    writing.start()
-    _written_by.append((writing, queued, file))
-    return queued
 
 
 def _install(handler: logging.Handler, *names: str) -> None:
@@ -105,17 +97,15 @@ def _install(handler: logging.Handler, *names: str) -> None:
 
 def flush() -> None:
     """Return when every line so far is in the file, or lost."""
-    for writing, _, _ in _written_by:
-        writing.stop()
-        writing.start()
+    for collector in _collectors:
+        collector.flush()
 
 
 def write_line(settings: Settings, level: int, text: str) -> None:
     """One line of the file from a process that can make no thread; what fails costs the line."""
     with suppress(Exception):
         file = LogFile(settings)
-        file.setFormatter(LineFormatter(FILE_LINE, settings.zone))
-        file.handle(logging.LogRecord(_OURS, level, "", 0, text, None, None))
+        file.write([LogLine(time.time(), logging.getLevelName(level), text)])
         file.close()
 
 
@@ -123,10 +113,12 @@ def receipt() -> Callable[[], bool]:
     """Whether every line so far is in the file, or lost: a function to call later.
 
     For a line that must get into the file although its process may be killed at any moment: one
-    that is only queued is lost then. Asking never waits for the card.
+    that still waits is lost then, so these are written at once. Asking never waits for the card.
     """
-    lines = [(writing, queued.taken) for writing, queued, _ in _written_by]
-    return lambda: all(writing.written >= taken for writing, taken in lines)
+    lines = [(collector, collector.taken) for collector in _collectors]
+    for collector in _collectors:
+        collector.hurry()
+    return lambda: all(collector.written >= taken for collector, taken in lines)
 
 
 def shutdown() -> None:
@@ -135,18 +127,30 @@ def shutdown() -> None:
         logger, handler = _installed.pop()
         logger.removeHandler(handler)
         handler.close()
-    while _written_by:
-        writing, _, file = _written_by.pop()
-        writing.stop()
-        with suppress(OSError):
-            file.close()
+    _collectors.clear()
     logging.getLogger(_OURS).setLevel(logging.NOTSET)
     logging.raiseExceptions = True
 
 
-def escape(text: str) -> str:
-    r"""The text with whatever plays tricks on a screen or breaks its line as `\n`, `\x1b`."""
-    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+def _before_fork() -> None:
+    for collector in _collectors:
+        collector.before_fork()
+
+
+def _after_fork() -> None:
+    for collector in _collectors:
+        collector.after_fork()
+
+
+def _after_fork_in_child() -> None:
+    for collector in _collectors:
+        collector.after_fork_in_child()
+
+
+# A child has no thread to write what waited, and must not write it a second time.
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
 
 
 def _trouble_with(file: "LogFile") -> OSError | None:
@@ -162,13 +166,6 @@ def _trouble_with(file: "LogFile") -> OSError | None:
     except OSError as error:
         return None if error.errno in FULL else error
     return None
-
-
-def _complain() -> None:
-    """Say on stderr which exception cost a line; nothing is said when that fails too."""
-    with suppress(Exception):
-        reason = escape(repr(sys.exc_info()[1]))
-        sys.stderr.write(f"WARNING Lines of the log are lost: {reason}\n")
 
 
 class Pace:
@@ -191,91 +188,3 @@ class Pace:
             self._due_sec[kind] = time.monotonic() + LOG_EVERY_SEC
             kept_back = self._kept_back.pop(kind, 0)
             return f" ({kept_back} more since the last such line)" if kept_back else ""
-
-
-class LineFormatter(logging.Formatter):
-    """One line a record, then the indented lines of its traceback if it has one."""
-
-    def __init__(self, form: str, zone: tzinfo | None) -> None:
-        super().__init__(form)
-        self._zone = zone
-
-    def format(self, record: logging.LogRecord) -> str:
-        first, *traceback = super().format(record).split("\n")
-        return "\n".join([first, *(TRACEBACK_INDENT + escape(line) for line in traceback)])
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return escape(super().formatMessage(record))
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002
-        return datetime.fromtimestamp(record.created, self._zone).strftime("%Y-%m-%d %H:%M:%S")
-
-
-class Queued(QueueHandler):
-    """Hands records to the thread that writes the file."""
-
-    taken = 0
-    """How many it has handed over."""
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        super().enqueue(record)
-        # Handlers are called one at a time, under their own lock.
-        self.taken += 1
-
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Settle the message now, for its arguments may change; the traceback is kept apart."""
-        record.msg, record.args = record.getMessage(), None
-        return record
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        _complain()
-
-
-class Writing(QueueListener):
-    """The thread that writes the file."""
-
-    written = 0
-    """How many records it is done with."""
-
-    def handle(self, record: logging.LogRecord) -> None:
-        super().handle(record)
-        self.written += 1
-
-
-class LogFile(ConcurrentRotatingFileHandler):
-    """The shared file; what cannot be written is lost, and said once on stderr."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(
-            str(settings.log_dir / FILE_NAME),
-            maxBytes=settings.log_max_bytes,
-            backupCount=settings.log_backup_count,
-            encoding="utf-8",
-            newline="",
-        )
-        self._complained = False
-
-    def do_open(self, mode: str | None = None) -> TextIOWrapper:
-        """Open the file, closing the line that a full disk or a power cut has torn."""
-        disk.make_private(self.baseFilename)
-        stream = super().do_open(mode)
-        if self._is_torn():
-            stream.write(self.terminator)
-        return stream
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        if not self._complained:
-            self._complained = True
-            _complain()
-        # What the stream still holds would fail again, at close or when Python ends.
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
-
-    def _is_torn(self) -> bool:
-        with open(self.baseFilename, "rb") as file:
-            if file.seek(0, os.SEEK_END) == 0:
-                return False
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"

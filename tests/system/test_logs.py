@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import ENOSPC
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.system import logs
+from flask10x.system import log_file, logs
 from flask10x.system.locks import FileLock
 
 log = logging.getLogger("flask10x.web.ingest")
@@ -44,6 +44,18 @@ def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
         {"name": "flask10x.web.ingest", "msg": message, "levelno": level, "created": MOMENT}
         | {"levelname": logging.getLevelName(level)}
     )
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does; the suite's time limit ends it when it never does."""
+    while not condition():
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def collecting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread writes only when it is told to."""
+    monkeypatch.setattr(log_file, "COLLECT_SEC", 3600.0)
 
 
 def text_of(folder: Path) -> str:
@@ -87,6 +99,78 @@ def test_a_receipt_says_when_a_line_is_in_the_file(tmp_path: Path) -> None:
 
 def test_a_receipt_without_a_file_is_no_promise_to_wait_for() -> None:
     assert logs.receipt()()
+
+
+@pytest.mark.usefixtures("collecting_for_ever")
+def test_asking_for_a_receipt_has_the_lines_written_at_once(tmp_path: Path) -> None:
+    logs.configure(given(tmp_path))
+    log.error("The last words")
+
+    until(logs.receipt())
+
+    assert (tmp_path / "flask10x.log").read_text().endswith("ERROR The last words\n")
+
+
+def test_the_thread_writes_without_being_told(tmp_path: Path) -> None:
+    logs.configure(given(tmp_path))
+    for number in range(2):
+        log.info("line %d", number)
+        file = tmp_path / "flask10x.log"
+        until(lambda: file.read_text().endswith(f"INFO line {number}\n"))  # noqa: B023
+
+
+@pytest.mark.usefixtures("collecting_for_ever")
+def test_lines_that_come_together_are_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(logs.LogFile, "do_write", lambda _, text: written.append(text))
+    logs.configure(given(tmp_path))
+    for number in range(100):
+        log.info("line %d", number)
+    logs.flush()
+
+    assert [text.count("INFO line") for text in written] == [100]
+
+
+@pytest.mark.usefixtures("collecting_for_ever")
+def test_very_many_lines_are_written_before_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_file, "HURRY_AT", 3)
+    logs.configure(given(tmp_path))
+    for number in range(4):
+        log.info("line %d", number)
+
+    until((tmp_path / "flask10x.log").read_text)
+
+
+def test_what_a_stalled_card_has_no_room_for_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log_file, "WAITING_MAX", 3)
+    begun, moving = threading.Event(), threading.Event()
+    write = logs.LogFile.do_write
+
+    def stalled(file: logs.LogFile, text: str) -> None:
+        begun.set()
+        assert moving.wait(30)
+        write(file, text)
+
+    monkeypatch.setattr(logs.LogFile, "do_write", stalled)
+    logs.configure(given(tmp_path))
+    log.info("being written")
+    assert begun.wait(30)
+    for number in range(8):
+        log.warning("line %d", number)
+    moving.set()
+
+    lost = "WARNING 5 lines of the log were lost: the file stalled"
+    kept = [f"WARNING line {number}" for number in range(3)]
+    assert messages(tmp_path) == ["INFO being written", *kept, lost]
+    assert capsys.readouterr().err.count("WARNING line") == 8
+    log.info("next")
+    assert messages(tmp_path)[-2:] == [lost, "INFO next"]
 
 
 def test_without_a_zone_the_systems_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +329,40 @@ def test_a_worker_configures_after_the_fork_of_a_configured_process(tmp_path: Pa
     assert messages(tmp_path) == ["INFO parent before", "INFO child", "INFO parent after"]
 
 
+@pytest.mark.usefixtures("collecting_for_ever")
+def test_a_fork_writes_no_line_twice(tmp_path: Path) -> None:
+    logs.configure(given(tmp_path))
+    log.info("parent before")
+    pid = os.fork()
+    if pid == 0:
+        log.info("child")
+        logs.shutdown()
+        os._exit(0)
+    log.info("parent after")
+    assert os.waitpid(pid, 0)[1] == 0
+
+    assert messages(tmp_path) == ["INFO parent before", "INFO child", "INFO parent after"]
+
+
+CRASH = """
+import logging, sys
+from flask10x.config import settings
+from flask10x.system import logs
+logs.configure(settings.load({"FLASK10X_LOG_DIR": sys.argv[1]}))
+logging.getLogger("flask10x").info("The last words")
+raise SystemError("crashed")
+"""
+
+
+def test_the_end_of_the_interpreter_writes_what_waits(tmp_path: Path) -> None:
+    crash = subprocess.run(
+        [sys.executable, "-c", CRASH, str(tmp_path)], capture_output=True, check=False
+    )
+
+    assert crash.stderr.endswith(b"SystemError: crashed\n")
+    assert messages(tmp_path) == ["INFO The last words"]
+
+
 WRITE_LINES = """
 import logging, sys
 from flask10x.config import settings
@@ -302,6 +420,28 @@ def test_old_generations_are_dropped(tmp_path: Path) -> None:
         f"INFO line {number:04d}" for number in range(1000 - len(kept), 1000)
     ]
     assert len(kept) > 2 * 1000 / 35
+
+
+@pytest.mark.usefixtures("collecting_for_ever")
+def test_lines_that_come_together_are_rotated_between_records(tmp_path: Path) -> None:
+    logs.configure(given(tmp_path, log_max_bytes="1000", log_backup_count="9"))
+
+    for number in range(30):
+        try:
+            raise ValueError(f"{number:04d}")
+        except ValueError:
+            log.exception("failure %04d", number)
+    logs.flush()
+
+    files = sorted(tmp_path.glob("flask10x.log*"), reverse=True)
+    texts = [file.read_text("utf-8") for file in files]
+    longest = len(texts[-1].partition("ValueError: ")[0]) + 20
+    assert len(files) > 5
+    assert all(1000 <= len(text) < 1000 + longest for text in texts[:-1])
+    assert all(re.match(r"\d{4}-", text) for text in texts)
+    assert re.findall(r"    ValueError: (\d+)\n", "".join(texts)) == [
+        f"{number:04d}" for number in range(30)
+    ]
 
 
 def test_a_full_disk_costs_lines_and_nothing_else(
