@@ -69,7 +69,7 @@ class Collector(logging.Handler):
         self.taken += 1
         if not self._come.is_set():
             self._come.set()
-        if waiting == HURRY_AT:
+        if waiting >= HURRY_AT and not self._hurry.is_set():
             self._hurry.set()
 
     def hurry(self) -> None:
