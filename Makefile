@@ -20,7 +20,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop messages test soak figures docs check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop messages test soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -50,6 +50,13 @@ soak: $(VENV)/.develop ## the long variants; then `make figures` renews the tabl
 
 figures: $(VENV)/.develop
 	$(BIN)/python -m tests.faults.table
+
+# `make bench BENCH="--only kept --rounds 9"`; `--help` shows what else.
+bench: $(VENV)/.bench ## measure against the aims, and renew explanation/performance.md (15 minutes; needs wrk)
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)
+	$(BIN)/python -m benchmarks.bench --only growth $(BENCH)
 
 messages: $(VENV)/.develop ## bring the Japanese messages of the commands up to the code, and compile them
 	$(BIN)/python -m tests.support.messages
@@ -141,4 +148,9 @@ $(VENV)/.develop: $(VENV)/versions.txt
 # On top of the others, so that the tests of the site find Sphinx.
 $(VENV)/.docs: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[docs]'
+	touch $@
+
+# It starts services and sends to them as the tests do.
+$(VENV)/.bench: $(VENV)/versions.txt $(VENV)/.develop
+	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[bench]'
 	touch $@

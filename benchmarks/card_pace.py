@@ -4,7 +4,7 @@ Back to back, many commits share what the kernel writes in the background (the W
 file system's journal); at one commit every 5 s they do not. Each shape gets an ext4 file system
 of its own on a loop device, so nothing else is counted. Needs root; takes about 8 minutes:
 
-    sudo python3 benchmarks/card_pace.py
+    sudo python3 -m benchmarks.card_pace
 
 It prints a Markdown table. Standard library only; Linux only.
 """
@@ -13,15 +13,13 @@ import itertools
 import os
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from card_bytes import INDEX, INSERT, TABLE, Reading, readings
+from benchmarks.card_bytes import INDEX, INSERT, TABLE, Reading, readings
 
 COMMITS = 80
 PACE_SEC = 5.0

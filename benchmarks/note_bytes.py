@@ -2,7 +2,7 @@
 
 Run it from the checkout; it takes some seconds, and a busy machine changes nothing:
 
-    python3 benchmarks/note_bytes.py
+    python3 -m benchmarks.note_bytes
 
 It prints one Markdown table: the bytes and pages that a commit of one reading adds to the WAL, with
 no note, with the note in a row of `sqlite_sequence`, and with the note in a table of its own. Pages
@@ -11,14 +11,19 @@ queue that is no longer in use takes as much room as any other. Standard library
 """
 
 import sqlite3
-import sys
 import tempfile
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from card_bytes import INDEX, INSERT, TABLE, WAL_FRAME_HEADER_BYTES, commit_rows, readings
+from benchmarks.card_bytes import (
+    INDEX,
+    INSERT,
+    TABLE,
+    WAL_FRAME_HEADER_BYTES,
+    commit_rows,
+    readings,
+)
 
 PAGE_BYTES = 512
 PREFILL_ROWS = 20_000

@@ -23,6 +23,7 @@ TITLES = {
     DECISIONS: {"en": "Decisions", "ja": "設計判断"},
     ELSEWHERE: {"en": "In the repository", "ja": "リポジトリ"},
 }
+PICTURES = (".png", ".svg")
 FENCE = re.compile(r"\s*(```+|~~~+)")
 # A code span, which stays as it is, or the target of a link or picture.
 LINK = re.compile(r"(?P<code>(?P<ticks>`+).+?(?P=ticks))|(?<=\]\()(?P<target>[^)\s]+)")
@@ -102,7 +103,7 @@ class Sources:
             if other == language:
                 return _relative(f"{other_place}.md", place) + ("#" + part if part else "")
             there = f"{other}/{other_place}.html"
-        elif path.suffix == ".png":
+        elif path.suffix in PICTURES:
             picture = self._out / language / path
             picture.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._root / path, picture)
