@@ -23,7 +23,7 @@ from flask10x.runtime.rescue import Rescue
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import WorkerWatch
-from flask10x.system import logs
+from flask10x.system import logs, memory
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
@@ -46,7 +46,7 @@ class Store:
         self._files = FileWatch(self.database.path, gauges, self.database.damage)
         self._follower = Follower(self.database, time.monotonic)
         self._rescue = Rescue(settings, self.database, gauges)
-        self._monitor = Monitor(self._monitor_lock, self._duties(), self._rescue.step)
+        self._monitor = Monitor(self._monitor_lock, self._duties(), self._each_second)
         self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
@@ -99,6 +99,10 @@ class Store:
     def _end_monitor(self) -> None:
         if self._watch.ident is not None:
             self._watch.join()
+
+    def _each_second(self) -> None:
+        memory.give_back()
+        self._rescue.step()
 
     def _duties(self) -> list[Duty]:
         """What the elected worker does each second; the only one that may take long is the last."""

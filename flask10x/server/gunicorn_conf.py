@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 from flask import Flask
 from gunicorn.errors import HaltServer
 
-from flask10x.commands.migrate import migrate
 from flask10x.database import missing
 from flask10x.database.engine import database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
@@ -30,6 +29,7 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
+from flask10x.server.compiled_templates import COMPILED, compile_all
 from flask10x.server.connection import REQUEST_WITHIN_SEC
 from flask10x.server.replacing import WORKER_FAILED, Replacing
 from flask10x.server.threads import Threads
@@ -78,6 +78,7 @@ sendfile = False
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, which reads no file of settings."""
     app = create_app(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing)
+    app.jinja_env.bytecode_cache = COMPILED
     app.wsgi_app = Threads(app.wsgi_app, threads)  # type: ignore[method-assign]
     return app
 
@@ -181,6 +182,9 @@ def _migrate() -> tuple[int, str]:
 
 
 def _migrate_here() -> None:
+    # Only here: neither the master nor a worker needs what a migration needs.
+    from flask10x.commands.migrate import migrate  # noqa: PLC0415
+
     # What the log would get belongs to the master; nobody is to write it on stderr instead.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
@@ -209,14 +213,23 @@ def when_ready(server: Any) -> None:
     """In the master, listening and about to fork: say where people can look."""
     global _replacing  # noqa: PLW0603
     _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
-    # What is loaded stays to the end. Without this the collector visits all of it again when each
-    # process ends: a third of the processor time of a start and a stop.
+    _compile_templates()
+    # What is loaded stays to the end, garbage does not. Without this the collector visits all of
+    # it again when each process ends: a third of the processor time of a start and a stop.
+    gc.collect()
     gc.freeze()
     # Python forgets signals that reach a process between its fork and its first steps. Until
     # `post_fork` the kernel keeps those by which a worker is stopped.
     os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)
     if address := address_to_open(_settings):
         sys.stderr.write(f"flask10x: the readings are at {address}\n")
+
+
+def _compile_templates() -> None:
+    """Compile the pages once for all workers; without a store, so that nothing is opened."""
+    app = create_app(_settings, _gauges, keyring=_in_force.keyring, missing="not opened here")
+    app.jinja_env.bytecode_cache = COMPILED
+    compile_all(app.jinja_env)
 
 
 def _hold_stops() -> None:
