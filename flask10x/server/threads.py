@@ -9,6 +9,7 @@ from gevent.threadpool import ThreadPool
 
 from flask10x.readings.stations import STATIONS
 from flask10x.server.receipts import Receipts
+from flask10x.system.priority import give_way
 from flask10x.web.limits import RECEIPT
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Threads:
 
 def _outcome(act: Callable[..., Any], *args: Any) -> Any:
     """What comes of it, an error too; gevent would write one on stderr."""
+    give_way()
     try:
         return act(*args)
     except BaseException as error:

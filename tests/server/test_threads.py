@@ -1,5 +1,6 @@
 """Which thread answers what, and how long answers give way."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ import pytest
 
 from flask10x.server import threads as module
 from flask10x.server.threads import Threads
+from flask10x.system.priority import MAX_NICE, NICER_BY
 
 MAIN = threading.get_ident()
 
@@ -63,6 +65,17 @@ def test_only_what_sensors_post_is_answered_by_the_main_thread(
     method: str, path: str, thread: bytes
 ) -> None:
     assert asked(tells_thread, method=method, path=path) == thread
+
+
+@pytest.mark.parametrize(("method", "nicer_by"), [("POST", 0), ("GET", NICER_BY)])
+def test_what_may_take_long_gives_way_to_what_sensors_post(method: str, nicer_by: int) -> None:
+    def tells_niceness(_environ: Any, _start: Any) -> Iterable[bytes]:
+        return [str(os.getpriority(os.PRIO_PROCESS, 0)).encode()]
+
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    expected = min(ours + nicer_by, MAX_NICE)
+    assert asked(tells_niceness, method=method, path="/data") == str(expected).encode()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 
 def test_the_main_thread_goes_on_while_others_answer() -> None:
