@@ -22,9 +22,10 @@ STATUSES = {
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    # Gunicorn derives them from errors of the sender's, but they are the application's.
+    InvalidResponseHeader: HTTPStatus.INTERNAL_SERVER_ERROR,
+    InvalidResponseHeaderName: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-# Gunicorn derives them from errors of the sender's, but they are the application's.
-OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
 
 
 class Incomplete(Exception):
@@ -39,9 +40,9 @@ def status_of(error: BaseException) -> HTTPStatus:
     """The status for what gunicorn's parser raised, or reading; 500 for anything else."""
     if isinstance(error, Incomplete):
         return error.status
-    if isinstance(error, OURS) or not isinstance(error, ParseException):
-        return HTTPStatus.INTERNAL_SERVER_ERROR
-    return STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)
+    of_sender = isinstance(error, ParseException)
+    usual = HTTPStatus.BAD_REQUEST if of_sender else HTTPStatus.INTERNAL_SERVER_ERROR
+    return STATUSES.get(type(error), usual)
 
 
 def answer(status: HTTPStatus, hint: str = "") -> bytes:

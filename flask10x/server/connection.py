@@ -5,10 +5,12 @@ import logging
 import socket
 import struct
 import termios
+from collections.abc import Callable
 from contextlib import suppress
 from errno import ECONNRESET
 from http import HTTPStatus
 from time import monotonic
+from typing import Any
 
 from gevent import get_hub
 from gevent.socket import wait, wait_write
@@ -39,13 +41,13 @@ READ_BYTES = 64 * 1024
 # A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
 # access point to the other is back sooner.
 READER_STALL_SEC = 30.0
-LOOK_EVERY_SEC = 1.0
 
 
 class Connection:
     """Reading and writing suspend the greenlet that does it, and nothing else.
 
-    `waiting` has the connections of the worker that wait for their client, longest first.
+    `waiting` has the connections of the worker that wait for their client, longest first; somebody
+    has to `look` at each of them once a second.
     """
 
     def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
@@ -53,7 +55,8 @@ class Connection:
         self._sock = sock
         self._waiting = waiting
         self._readable = get_hub().loop.io(sock.fileno(), 1)
-        self._tried = self._cut = self._closed = False
+        self._tried = self._late = self._cut = self._closed = False
+        self._left_bytes = 0
         self.begin(b"", REQUEST_WITHIN_SEC)
 
     def begin(self, early: bytes, within_sec: float) -> None:
@@ -63,16 +66,15 @@ class Connection:
         and begins no request (RFC 9112, section 2.2).
         """
         self.silent = not early.strip(b"\r\n")
-        self._answered, self._head = False, b""
         self.since = monotonic()
         self._until = self.since + (within_sec if self.silent else REQUEST_WITHIN_SEC)
         self.came_bytes = len(early)
-        self._length: int | None = None
-        self._in_body = False
+        self._length: int | None = -1
+        self._answered, self._head = False, b""
 
     def expect(self, length: int | None, came_bytes: int) -> None:
         """A body of this Content-Length, or in chunks, of which so much has come with the head."""
-        self._in_body, self._length, self.came_bytes = True, length, came_bytes
+        self._length, self.came_bytes = length, came_bytes
 
     def ask_for_body(self) -> None:
         """Short enough for the kernel to take at once; who doesn't listen doesn't matter."""
@@ -85,19 +87,21 @@ class Connection:
         Raises Incomplete when a request that has begun will not become whole, or what is wrong with
         its size.
         """
-        if self._in_body and self.came_bytes > BODY_MAX_BYTES + 2 * FRAMING_MAX_BYTES:
-            raise InvalidChunkSize(b"too small for so many bytes")
-        if not self._in_body and self.came_bytes > HEAD_MAX_BYTES:
+        in_head = self._length == -1
+        if in_head and self.came_bytes > HEAD_MAX_BYTES:
             raise LimitRequestHeaders(f"the head has over {HEAD_MAX_BYTES} bytes")
-        data = self._receive(size, self._until - monotonic())
-        self.came_bytes += len(data or b"")
-        if self.silent and (data or b"").strip(b"\r\n"):
+        if not in_head and self.came_bytes > BODY_MAX_BYTES + 2 * FRAMING_MAX_BYTES:
+            raise InvalidChunkSize(b"too small for so many bytes")
+        data = self._receive(size)
+        self.came_bytes += len(data)
+        if self.silent and data.strip(b"\r\n"):
             self.silent, self._until = False, monotonic() + REQUEST_WITHIN_SEC
         if data or self.silent:
-            return data or b""
-        late = HTTPStatus.REQUEST_TIMEOUT, f"within {REQUEST_WITHIN_SEC:g} s came {self._progress}"
-        cut_off = HTTPStatus.BAD_REQUEST, f"the sender closed after {self._progress}"
-        raise Incomplete(*(late if data is None else cut_off))
+            return data
+        if self._late:
+            hint = f"within {REQUEST_WITHIN_SEC:g} s came {self._progress}"
+            raise Incomplete(HTTPStatus.REQUEST_TIMEOUT, hint)
+        raise Incomplete(HTTPStatus.BAD_REQUEST, f"the sender closed after {self._progress}")
 
     def sendall(self, data: bytes) -> None:
         """Send all of it, however long the client takes as long as it takes something.
@@ -113,7 +117,10 @@ class Connection:
             try:
                 rest = rest[self._sock.send(rest) :]
             except BlockingIOError:
-                self._wait_for_reader()
+                self._left_bytes = self._unsent_bytes()
+                self._until = monotonic() + READER_STALL_SEC
+                self._wait(wait_write, self._sock.fileno())
+                self._left_bytes = 0
 
     def flush(self) -> None:
         """Send the head of an answer that nothing follows."""
@@ -124,15 +131,30 @@ class Connection:
         """Gunicorn's `100 Continue`, which comes after the body, or instead of a refusal: no."""
         return len(data)
 
+    def look(self) -> None:
+        """End the wait for a client that takes too long."""
+        # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
+        # a slow reader needs longer for that than one that has gone is given.
+        if self._left_bytes and (left_bytes := self._unsent_bytes()) < self._left_bytes:
+            self._left_bytes, self._until = left_bytes, monotonic() + READER_STALL_SEC
+        if monotonic() <= self._until:
+            return
+        if self._left_bytes:
+            log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
+            self.cut()
+        else:
+            self._late = True
+            self.shutdown(socket.SHUT_RD)
+
     def cut(self) -> None:
-        """End it from another greenlet; who waits for the client gets an error."""
+        """End it from another greenlet; its own gets an error."""
         self._cut = True
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        self.shutdown(socket.SHUT_RDWR)
 
     def shutdown(self, how: int) -> None:
-        """As a socket's."""
-        self._sock.shutdown(how)
+        """As a socket's; harmless when the client is gone."""
+        with suppress(OSError):
+            self._sock.shutdown(how)
 
     def setblocking(self, flag: bool) -> None:
         """It never blocks."""
@@ -150,71 +172,47 @@ class Connection:
             self._sock.close()
 
     def _linger(self) -> None:
-        end, discarded = monotonic() + LINGER_SEC, 0
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
-            while data := self._receive(READ_BYTES, end - monotonic()):
-                discarded += len(data)
-                if discarded > DISCARD_MAX_BYTES:
-                    return
+        self._until, discarded = monotonic() + LINGER_SEC, 0
+        self.shutdown(socket.SHUT_WR)
+        while discarded <= DISCARD_MAX_BYTES and (data := self._receive(READ_BYTES)):
+            discarded += len(data)
 
     @property
     def _progress(self) -> str:
         """What has come so far, in words for the sender's author."""
-        if not self._in_body:
+        if self._length == -1:
             return f"{self.came_bytes} bytes and no end of the head"
         if self._length is None:
             return f"{self.came_bytes} bytes in chunks and no last chunk"
         return f"{self.came_bytes} of the {self._length} bytes of Content-Length"
 
-    def _receive(self, size: int, within_sec: float) -> bytes | None:
-        """What comes; None when nothing does in time, and empty when nothing will."""
-        self._wait_in_line()
+    def _receive(self, size: int) -> bytes:
+        """What comes; empty when nothing will, or nothing does in time."""
         try:
             while True:
-                # Another connection goes first, unless this one is new: its request is here.
+                # Other connections go first, unless this one is new: its request is here.
                 if self._tried:
-                    wait(self._readable, max(0, within_sec))
+                    self._wait(wait, self._readable)
                 self._tried = True
                 with suppress(BlockingIOError):
                     return self._sock.recv(size)
-        except TimeoutError:
-            return None
         except OSError:
+            if self._cut:
+                raise
             return b""
-        finally:
-            self._leave_line()
 
-    def _wait_for_reader(self) -> None:
-        # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
-        # a slow reader needs longer for that than one that has gone is given.
-        taken_at, left_bytes = monotonic(), self._left_bytes()
-        self._wait_in_line()
-        try:
-            while True:
-                with suppress(TimeoutError):
-                    wait_write(self._sock.fileno(), min(LOOK_EVERY_SEC, READER_STALL_SEC))
-                    return
-                before, left_bytes = left_bytes, self._left_bytes()
-                if left_bytes < before:
-                    taken_at = monotonic()
-                elif monotonic() - taken_at > READER_STALL_SEC:
-                    log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
-                    raise ConnectionResetError(ECONNRESET, "the client takes nothing")
-        finally:
-            self._leave_line()
-
-    def _left_bytes(self) -> int:
-        """What the kernel holds for the client."""
-        (left,) = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0" * 4))
-        return int(left)
-
-    def _wait_in_line(self) -> None:
+    def _wait(self, how: Callable[[Any], None], what: Any) -> None:
         self._waiting[self] = None
         if len(self._waiting) > WAITING_MAX:
             next(iter(self._waiting)).cut()
-
-    def _leave_line(self) -> None:
-        self._waiting.pop(self, None)
+        try:
+            how(what)
+        finally:
+            del self._waiting[self]
         if self._cut:
             raise ConnectionResetError(ECONNRESET, "cut off")
+
+    def _unsent_bytes(self) -> int:
+        """What the kernel holds for the client."""
+        (left,) = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0" * 4))
+        return int(left)

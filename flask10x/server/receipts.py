@@ -1,6 +1,7 @@
 """Receipts for requests that wait for their commit in a greenlet."""
 
 from collections import deque
+from collections.abc import Callable
 
 from gevent import get_hub
 from gevent.event import Event
@@ -18,10 +19,9 @@ class Receipts:
 
     def new(self) -> "GreenletReceipt":
         """A receipt for a request of the main thread."""
-        return GreenletReceipt(self)
+        return GreenletReceipt(self._note)
 
-    def note(self, settled: Event) -> None:
-        """Let those go on that wait for it; called from any thread."""
+    def _note(self, settled: Event) -> None:
         self._settled.append(settled)
         self._waker.send()
 
@@ -33,19 +33,17 @@ class Receipts:
 class GreenletReceipt(Receipt):
     """A receipt that is waited for in the main thread, by one greenlet and no thread."""
 
-    __slots__ = ("_event", "_is_settled", "_receipts")
+    __slots__ = ("_event", "_is_settled", "_note")
 
-    def __init__(self, receipts: Receipts) -> None:
-        self._receipts = receipts
-        self._event = Event()
-        self._is_settled = False
-        self.refusal = ""
+    def __init__(self, note: Callable[[Event], None]) -> None:
+        self._event, self._note = Event(), note
+        self._is_settled, self.refusal = False, ""
 
     def settle(self, refusal: str = "") -> None:
         """As the one of threads; called from the writer's thread."""
         if not self._is_settled:
             self.refusal, self._is_settled = refusal, True
-            self._receipts.note(self._event)
+            self._note(self._event)
 
     def wait(self, timeout_sec: float) -> bool:
         """As the one of threads."""

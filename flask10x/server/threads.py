@@ -1,9 +1,9 @@
 """Who answers a request: the main thread what sensors post, other threads what may take long."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextvars import Context, copy_context
+from collections.abc import Generator, Iterable, Iterator
+from contextvars import copy_context
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gevent.threadpool import ThreadPool
 
@@ -15,9 +15,7 @@ from flask10x.web.limits import RECEIPT
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-AT_ONCE = frozenset(
-    {("GET", "/healthz"), *(("POST", f"/{station.endpoint}") for station in STATIONS)}
-)
+AT_ONCE = {("GET", "/healthz"), *(("POST", f"/{station.endpoint}") for station in STATIONS)}
 # A long answer lets others go first after so much of it; whatever is shorter is one job.
 BLOCK_BYTES = 64 * 1024
 BLOCK_SEC = 0.1
@@ -40,7 +38,7 @@ class Threads:
         if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) in AT_ONCE:
             environ[RECEIPT] = self._receipts.new
             return self._begin(environ, start_response)
-        return self._by_threads(self._blocks(environ, start_response))
+        return self._by_threads(self._pieces(environ, start_response))
 
     def _begin(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -51,42 +49,38 @@ class Threads:
             environ["gunicorn.socket"].request.force_close()
         return answer
 
-    def _blocks(
+    def _pieces(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Generator[bytes, None, None]:
         answer = self._begin(environ, start_response)
-        block, size, until = [], 0, monotonic() + BLOCK_SEC
         try:
-            for piece in answer:
-                block.append(piece)
-                size += len(piece)
-                if size >= BLOCK_BYTES or monotonic() > until:
-                    yield b"".join(block)
-                    block, size, until = [], 0, monotonic() + BLOCK_SEC
+            yield from answer
         finally:
-            if close := getattr(answer, "close", None):
-                close()
-        yield b"".join(block)
+            getattr(answer, "close", int)()
 
-    def _by_threads(self, blocks: Generator[bytes, None, None]) -> Iterator[bytes]:
-        context = copy_context()
+    def _by_threads(self, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+        context, end = copy_context(), None
         try:
-            while (block := self._step(context, next, blocks, None)) is not None:
-                yield block
+            while end is None:
+                block, end = self._pool.apply(context.run, (_block, pieces))
+                if block:
+                    yield block
+            if not isinstance(end, StopIteration):
+                raise end
         finally:
-            self._step(context, blocks.close)
-
-    def _step(self, context: Context, *act: Any) -> Any:
-        outcome = self._pool.apply(context.run, (_outcome, *act))
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+            if end is None:
+                self._pool.apply(context.run, (pieces.close,))
 
 
-def _outcome(act: Callable[..., Any], *args: Any) -> Any:
-    """What comes of it, an error too; gevent would write one on stderr."""
+def _block(pieces: Iterator[bytes]) -> tuple[bytes, BaseException | None]:
+    """The next of an answer, and what has ended it: StopIteration, or an error."""
+    block, until = bytearray(), monotonic() + BLOCK_SEC
     give_way()
     try:
-        return act(*args)
+        for piece in pieces:
+            block += piece
+            if len(block) >= BLOCK_BYTES or monotonic() > until:
+                return bytes(block), None
     except BaseException as error:
-        return error
+        return bytes(block), error
+    return bytes(block), StopIteration()

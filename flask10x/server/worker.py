@@ -17,7 +17,6 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import gevent
-from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import wait_read
 from gunicorn.http import wsgi
@@ -45,9 +44,22 @@ LOOK_EVERY_AT_STOP_SEC = 0.05
 
 
 class Listener(StreamServer):  # type: ignore[misc]
-    """Takes connections one by one, so that the other workers get theirs."""
+    """Takes connections for a worker, one by one, so that the other workers get theirs."""
 
     max_accept = 1
+
+    def __init__(self, worker: "Worker", sock: Any) -> None:
+        self.worker = worker
+        # A connection may begin when the listening socket is closed already.
+        name = sock.getsockname()
+        named = SimpleNamespace(getsockname=lambda: name)
+        sock.setblocking(False)
+        super().__init__(sock, partial(worker.handle, named), spawn=gevent.spawn_raw)
+
+    def full(self) -> bool:
+        """Whether the next connection has to wait."""
+        most: int = self.worker.worker_connections
+        return len(self.worker.connections) >= most
 
     def do_read(self) -> Any:
         """A connection and its address, or None; without a descriptor it is tried again later."""
@@ -74,7 +86,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.connections: set[Connection] = set()
         self.waiting: dict[Connection, None] = {}
+        self.listeners: list[Listener] = []
         self.pace = Pace()
         self.leaves = False
 
@@ -125,47 +139,36 @@ class Worker(GeventWorker):  # type: ignore[misc]
             sys.exit(0)
 
     def _serve(self) -> None:
-        listeners = []
-        for sock in self.sockets:
-            sock.setblocking(False)
-            taken = Pool(self.worker_connections)
-            listener = Listener(sock, self._handler(sock.getsockname()), spawn=taken)
-            listener.worker = self
+        self.listeners += [Listener(self, sock) for sock in self.sockets]
+        for listener in self.listeners:
             listener.start()
-            listeners.append(listener)
         while self.alive:
-            self.notify()
-            self._pause(LOOK_EVERY_SEC)
-        for listener in listeners:
+            self._look(LOOK_EVERY_SEC)
+        for listener in self.listeners:
             listener.close()
         end = monotonic() + self.cfg.graceful_timeout
-        while any(map(len, (li.pool for li in listeners))) and monotonic() < end:
-            if self.leaves:
-                return
-            self.notify()
-            self._close_silent(LINGER_SEC)
-            self._pause(LOOK_EVERY_AT_STOP_SEC)
+        while self.connections and monotonic() < end and not self.leaves:
+            self._close_silent()
+            self._look(LOOK_EVERY_AT_STOP_SEC)
 
-    def _handler(self, name: Any) -> Any:
-        # A connection may begin when the listening socket is closed already.
-        listener = SimpleNamespace(getsockname=lambda: name)
-        return partial(self.handle, listener)
-
-    def _pause(self, seconds: float) -> None:
+    def _look(self, pause_sec: float) -> None:
         """Let the greenlets run; a signal ends it at once, and its handler has run then."""
+        self.notify()
+        for connection in list(self.waiting):
+            connection.look()
         with suppress(TimeoutError):
-            wait_read(self.PIPE[0], seconds)
+            wait_read(self.PIPE[0], pause_sec)
             os.read(self.PIPE[0], 4096)
 
-    def _close_silent(self, after_sec: float) -> None:
-        """Cut off connections on which nothing of a request has come for so long."""
+    def _close_silent(self) -> None:
+        """Cut off connections on which nothing of a request has come for a while."""
         for connection in list(self.waiting):
-            if connection.silent and monotonic() - connection.since > after_sec:
+            if connection.silent and monotonic() - connection.since > LINGER_SEC:
                 connection.cut()
 
     def note_exhausted(self, error: OSError) -> None:
         """Without a descriptor for a connection: idle ones go, and the log says so."""
-        self._close_silent(ACCEPT_PAUSE_SEC)
+        self._close_silent()
         more = self.pace.turn("exhausted")
         if more is not None:
             what = f"No connection can be taken: {error.strerror}"
@@ -179,7 +182,14 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """All requests of one connection."""
-        super().handle(listener, Connection(client, self.waiting), addr)
+        connection = Connection(client, self.waiting)
+        self.connections.add(connection)
+        try:
+            super().handle(listener, connection, addr)
+        finally:
+            self.connections.discard(connection)
+            for taker in self.listeners:
+                taker.go_on()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request once its body is here; raises StopIteration to end the connection."""

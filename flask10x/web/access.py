@@ -76,6 +76,11 @@ class Access:
         app.extensions[EXTENSION] = self
         app.before_request(self._answer)
 
+    @property
+    def lets_any_sensor_in(self) -> bool:
+        """Whether everybody may post to every station, unless it is a page of another origin."""
+        return not self._hosts and self._keyring.write is None
+
     def refusal(self) -> Refusal | None:
         """Why the request at hand is refused; None when its view may answer. The head decides."""
         known = not self._hosts or is_allowed_host(request.headers.get("Host", ""), self._hosts)

@@ -23,6 +23,7 @@ from flask10x.web import (
     status,
 )
 from flask10x.web.access import Access
+from flask10x.web.ingest import ShortWay
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
 
@@ -46,7 +47,8 @@ def create_app(
     app = Flask(__name__)
     app.json = JsonProvider(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    Access(config, keyring or tokens.load(config)).init_app(app)
+    access = Access(config, keyring or tokens.load(config))
+    access.init_app(app)
     gauges = gauges or Gauges(len(STATIONS))
     kind = Waiting if missing else Store
     app.extensions["flask10x"] = kind(config, gauges, slot_number)
@@ -59,6 +61,8 @@ def create_app(
     compression.init_app(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
+    if access.lets_any_sensor_in and not missing:
+        app.wsgi_app = ShortWay(app)  # type: ignore[method-assign]
     return app
 
 

@@ -38,10 +38,19 @@ class Ends:
 def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ends]:
     monkeypatch.setattr(module, "LINGER_SEC", 0.05)
     made = Ends()
+
+    def look() -> None:
+        while True:
+            for connection in list(made.waiting):
+                connection.look()
+            gevent.sleep(0.005)
+
+    looking = gevent.spawn(look)
     yield made
     for ours, theirs in made.made:
         theirs.close()
         ours.close()
+    looking.kill()
 
 
 def in_greenlet(act: Callable[..., Any], *args: Any) -> gevent.Greenlet:
@@ -121,7 +130,7 @@ def test_a_request_that_breaks_off_is_told_how_much_came(
 def test_one_limit_of_time_is_for_the_whole_request(
     ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A byte now and then is not enough, and the next request begins anew."""
+    """A byte now and then is not enough."""
     monkeypatch.setattr(module, "REQUEST_WITHIN_SEC", 0.1)
     ours, theirs = ends.pair()
 
@@ -135,6 +144,10 @@ def test_one_limit_of_time_is_for_the_whole_request(
         while True:
             assert ours.recv(10)
     sender.kill()
+
+
+def test_what_came_with_the_last_request_has_begun_the_next_one(ends: Ends) -> None:
+    ours, theirs = ends.pair()
     ours.begin(b"GET", 0)
     assert not ours.silent
     theirs.sendall(b" /")
@@ -191,6 +204,20 @@ def test_a_reader_that_takes_nothing_is_given_up(
     ours.sendall(b"head")
     with pytest.raises(ConnectionResetError):
         ours.sendall(MUCH)
+
+
+def test_a_reader_that_takes_little_is_waited_for(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the kernel calls its connection not writable."""
+    left = iter([*range(1000, 990, -1), *[990] * 100_000])
+    monkeypatch.setattr(module, "READER_STALL_SEC", 0.02)
+    monkeypatch.setattr(Connection, "_unsent_bytes", lambda _self: next(left))
+    ours, _ = ends.pair()
+    ours.sendall(b"head")
+    with pytest.raises(ConnectionResetError):
+        ours.sendall(MUCH)
+    assert next(left) == 990
 
 
 def test_a_head_goes_out_with_its_body_or_alone(ends: Ends) -> None:
