@@ -25,6 +25,10 @@ class QueueFull(Flask10xError):
     """The bounded queue of this worker holds WRITE_QUEUE_MAXSIZE readings; try again later."""
 
 
+class QueueUnreadable(Flask10xError):
+    """What waits in a queue is not as it was written; the text says which entry."""
+
+
 class WriterClosed(Flask10xError):
     """The writer takes no more readings: the process is stopping, its thread has died, or the
     database is damaged."""

@@ -103,14 +103,28 @@ class Database:
         nothing of the block is stored, or nobody can say whether it is: an error of the COMMIT, or
         a damage that became known during it.
         """
+        with self.turn(), self.transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the commit lock: no other commit of any process begins or is under way.
+
+        Raises DatabaseDamaged, DatabaseSuspected or LockTimeout.
+        """
         self.damage.check()
         with self._locked():
             # It may have become known while this waited for the lock.
             self.damage.check()
-            with self.writer.begin() as connection:
-                yield connection
-            # The rescued copy may have begun before this COMMIT has returned.
-            self.damage.check_known()
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """As `commit`, for whoever has the turn."""
+        with self.writer.begin() as connection:
+            yield connection
+        # The rescued copy may have begun before this COMMIT has returned.
+        self.damage.check_known()
 
     def settle(self) -> None:
         """Return when no commit of any process is under way; raises LockTimeout."""

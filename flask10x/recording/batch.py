@@ -2,11 +2,9 @@
 
 import json
 import logging
-import queue
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -51,22 +49,23 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One reading that waits, and who waits for it."""
+    """One reading that waits."""
 
     row: InsertRow
-    arrived_sec: float
-    """When it was queued, by the writer's clock."""
     warned: tuple[str, ...] = ()
     """The counters that it raises once it is stored."""
-    receipt: Receipt | None = None
+    number: int = 0
+    """Its number in its queue; 0 before it has one."""
+    arrived_ms: int = 0
+    """When it was accepted, in milliseconds of CLOCK_MONOTONIC; 0 when that is not known."""
 
 
 Refusal = tuple[Entry, str]
 
 
-def entry_of(reading: Reading, arrived_sec: float, receipt: Receipt | None = None) -> Entry:
-    """The reading as an entry of a batch."""
-    return Entry(row_of(reading), arrived_sec, warned_counters(reading), receipt)
+def entry_of(reading: Reading, arrived_ms: int = 0) -> Entry:
+    """The reading as an entry that has no number yet."""
+    return Entry(row_of(reading), warned_counters(reading), arrived_ms=arrived_ms)
 
 
 def warned_counters(reading: Reading) -> tuple[str, ...]:
@@ -75,14 +74,6 @@ def warned_counters(reading: Reading) -> tuple[str, ...]:
         return ()
     paths = warned_paths(BY_ENDPOINT[reading.endpoint], reading.warnings)
     return tuple(f"{WARNINGS}{reading.endpoint}.{path}" for path in paths)
-
-
-def rest_of(waiting: "queue.SimpleQueue[Entry | None]") -> Iterator[Entry]:
-    """Empty the queue: the entries that are still in it, oldest first."""
-    with suppress(queue.Empty):
-        while True:
-            if entry := waiting.get_nowait():
-                yield entry
 
 
 def count(connection: Connection, names: Iterable[str]) -> None:
@@ -135,16 +126,11 @@ def _insert_others(
     return True
 
 
-def settle(entries: Sequence[Entry], refused: Sequence[Refusal]) -> None:
-    """Log what the database refused of a committed batch, and tell everybody who waits."""
+def log_refusals(refused: Iterable[Refusal]) -> None:
+    """Log what the database refused of a committed batch."""
     for entry, reason in refused:
         shown = json.dumps(dict(zip(NAMES, entry.row, strict=True)))
         log.error("Database refused a reading (%s), it is among the rejected: %s", reason, shown)
-        if entry.receipt:
-            entry.receipt.settle(reason)
-    for entry in entries:
-        if entry.receipt:
-            entry.receipt.settle()
 
 
 def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:

@@ -16,6 +16,9 @@ from flask10x.recording.batch import Entry
 
 FILES = "leftover-*.jsonl"
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_KNOWN = frozenset(NAMES)
+
 
 def waiting(folder: Path) -> list[Path]:
     """The files that lie in the folder of a database, oldest first."""
@@ -24,8 +27,28 @@ def waiting(folder: Path) -> list[Path]:
 
 def text_of(queue: str, settled: int, entries: Sequence[Entry]) -> str:
     """The file that holds these entries, which follow the last one of the queue that is settled."""
-    lines = [{"queue": queue}, *map(_line, range(settled + 1, settled + 1 + len(entries)), entries)]
-    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    numbered = enumerate(entries, start=settled + 1)
+    lines = (line_of(number, entry) for number, entry in numbered)
+    return "".join([_ENCODER.encode({"queue": queue}) + "\n", *lines])
+
+
+def line_of(number: int, entry: Entry, **more: int) -> str:
+    """The line of an entry with this number; `more` is read by nobody who does not know it."""
+    row = {name: value for name, value in zip(NAMES, entry.row, strict=True) if value is not None}
+    return _ENCODER.encode({"number": number, "row": row, "warned": entry.warned, **more}) + "\n"
+
+
+def entry_in(line: str, place: int = 0) -> Entry:
+    """The entry of a line; its number is that of the line, if it has none.
+
+    Raises ValueError, TypeError or LookupError when it is none.
+    """
+    found = json.loads(line)
+    row: dict[str, object] = found["row"]
+    if unknown := row.keys() - _KNOWN:
+        raise ValueError(f"unknown columns {sorted(unknown)}")
+    number, arrived_ms = int(found.get("number", place)), int(found.get("arrived_ms", 0))
+    return Entry(tuple(map(row.get, NAMES)), tuple(found["warned"]), number, arrived_ms)
 
 
 def queue_of(path: Path) -> str:
@@ -37,8 +60,8 @@ def queue_of(path: Path) -> str:
         return _queue_in(file.readline()) or path.name
 
 
-def entries_of(path: Path) -> Generator[tuple[int, Entry], None, None]:
-    """Each entry with its number, read as it is asked for; `close` the iterator at the end.
+def entries_of(path: Path) -> Generator[Entry, None, None]:
+    """Each entry, read as it is asked for; `close` the iterator at the end.
 
     Raises OSError, or ValueError that says what is wrong in which line.
     """
@@ -48,29 +71,15 @@ def entries_of(path: Path) -> Generator[tuple[int, Entry], None, None]:
             if place == 1 and _queue_in(line):
                 continue
             try:
-                number, entry = _entry(line, place)
-                if number <= latest:
-                    raise ValueError(f"entry {number} comes after entry {latest}")
+                entry = entry_in(line, place)
+                if entry.number <= latest:
+                    raise ValueError(f"entry {entry.number} comes after entry {latest}")
             except (ValueError, TypeError, LookupError) as error:
                 raise ValueError(f"line {place}: {error!r}") from error
-            latest = number
-            yield number, entry
-
-
-def _line(number: int, entry: Entry) -> dict[str, object]:
-    row = {name: value for name, value in zip(NAMES, entry.row, strict=True) if value is not None}
-    return {"number": number, "row": row, "warned": entry.warned}
+            latest = entry.number
+            yield entry
 
 
 def _queue_in(line: str) -> str | None:
     found: Any = json.loads(line or "{}")
     return found.get("queue") if isinstance(found, dict) else None
-
-
-def _entry(line: str, place: int) -> tuple[int, Entry]:
-    found = json.loads(line)
-    row: dict[str, object] = found["row"]
-    if unknown := row.keys() - set(NAMES):
-        raise ValueError(f"unknown columns {sorted(unknown)}")
-    entry = Entry(tuple(map(row.get, NAMES)), 0.0, tuple(found["warned"]))
-    return int(found.get("number", place)), entry

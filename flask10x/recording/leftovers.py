@@ -77,7 +77,7 @@ class Leftovers:
             self._write(self._folder / name, text_of(queue, last, entries))
         except OSError as error:
             log.critical(
-                "Stopping with %d readings not stored: %s; nor can they be kept: %s",
+                "Stopping with %d readings not stored: %s; nor can they be kept in a file: %s",
                 *(len(entries), trouble, error),
             )
             return False
@@ -202,7 +202,7 @@ class Leftovers:
                 self._writing = None
 
     def _store_piece(
-        self, database: Database, path: Path, queue: str, piece: Sequence[tuple[int, Entry]]
+        self, database: Database, path: Path, queue: str, piece: Sequence[Entry]
     ) -> int:
         """Store what is not settled yet, in one transaction; the number of those."""
         with database.commit() as connection:
@@ -210,13 +210,13 @@ class Leftovers:
                 # All of it is settled, and that may have been forgotten.
                 raise FileNotFoundError(path)
             done = settled.up_to(connection, queue)
-            entries = [entry for number, entry in piece if number > done]
+            entries = [entry for entry in piece if entry.number > done]
             # Older versions noted the name of a file once all of it was stored.
             if not entries or counters.value_of(connection, path.name):
                 return 0
             refused = batch.insert_each(connection, entries, self._settings)
-            settled.note(connection, queue, piece[-1][0])
-        batch.settle(entries, refused)
+            settled.note(connection, queue, piece[-1].number)
+        batch.log_refusals(refused)
         return len(entries)
 
     def _log_trouble(self, path: Path, error: Exception) -> None:

@@ -3,6 +3,7 @@
 import logging
 
 from flask10x.config.settings import Settings
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -15,13 +16,14 @@ CALM_SHARE = 0.5
 class QueueWatch:
     """Warns once when any worker's queue is long, and says once when all are short again."""
 
-    def __init__(self, settings: Settings, gauges: Gauges) -> None:
+    def __init__(self, settings: Settings, gauges: Gauges, queues: SharedQueues) -> None:
         self._settings = settings
         self._gauges = gauges
+        self._queues = queues
 
     def step(self) -> None:
         """Look once."""
-        highest = self._highest_queue()
+        highest = self._queues.take_peak()
         threshold, maxsize = self._settings.queue_warn_threshold, self._settings.write_queue_maxsize
         if highest >= threshold and not self._gauges.high_water:
             self._gauges.high_water = 1
@@ -29,11 +31,3 @@ class QueueWatch:
         elif highest < threshold * CALM_SHARE and self._gauges.high_water:
             self._gauges.high_water = 0
             log.info("Write queue is low again: %d/%d", highest, maxsize)
-
-    def _highest_queue(self) -> int:
-        """The longest queue of any worker since the last look."""
-        highest = 0
-        for slot in self._gauges.slots:
-            highest = max(highest, slot.queue_length, slot.queue_peak)
-            slot.queue_peak = 0
-        return highest

@@ -13,6 +13,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.history import pages
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
@@ -33,13 +34,23 @@ log = logging.getLogger(__name__)
 class Store:
     """What the views work with. `open` after the fork, `close` before the process ends."""
 
-    def __init__(self, settings: Settings, gauges: Gauges, slot_number: int = 0) -> None:
-        """Makes the objects; opens no connection and starts no thread."""
+    def __init__(
+        self,
+        settings: Settings,
+        gauges: Gauges,
+        slot_number: int = 0,
+        queues: SharedQueues | None = None,
+    ) -> None:
+        """Makes the objects; opens no connection and starts no thread.
+
+        Without queues to share it has some of its own, in memory that ends with this process.
+        """
         self.settings = settings
         self.gauges = gauges
+        self.queues = queues or SharedQueues.anonymous(settings.write_queue_maxsize)
         self.database = Database(settings, Damage(gauges))
         self._slot = gauges.slot(slot_number)
-        self.writer = Writer(settings, self.database, gauges, self._slot)
+        self.writer = Writer(settings, self.database, gauges, self.queues, slot_number)
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
@@ -113,7 +124,7 @@ class Store:
             Duty("database file", self._files.watch_identity, gauges),
             Duty("WAL", self._files.watch_wal, gauges),
             Duty("killed workers", WorkerWatch(gauges).step, gauges),
-            Duty("queues", QueueWatch(self.settings, gauges).step, gauges),
+            Duty("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
             Duty("silent stations", stations.step, gauges),
             Duty("roll-ups", self._follower.step, gauges, behind),
         ]

@@ -12,16 +12,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _PendingLogLine:
-    """The totals of killed workers and lost readings, on their way into the log."""
+    """The total of killed workers, on its way into the log."""
 
-    totals: tuple[int, int]
+    total: int
     is_written: Callable[[], bool]
 
 
 class WorkerWatch:
     """Logs killed workers once; again when whoever logged it may have died before it was written.
 
-    The line has the totals since the start, so that one which stands twice says nothing wrong.
+    The line has the total since the start, so that one which stands twice says nothing wrong.
     """
 
     def __init__(
@@ -37,24 +37,15 @@ class WorkerWatch:
         if self._pending_line is not None:
             if not self._pending_line.is_written():
                 return
-            self._gauges.killed_logged, self._gauges.lost_logged = self._pending_line.totals
+            self._gauges.killed_logged = self._pending_line.total
             self._pending_line = None
-        totals = killed, lost = self._gauges.killed, self._gauges.lost
+        killed = self._gauges.killed
         new = killed - self._gauges.killed_logged
         if not new:
             return
-        new_lost = lost - self._gauges.lost_logged
-        log.log(
-            logging.CRITICAL if new_lost else logging.WARNING,
+        log.warning(
             "Killed workers: %d (%d since the start);"
-            " readings lost that they had accepted: %s (%s since the start)",
-            new,
-            killed,
-            _at_most(new_lost),
-            _at_most(lost),
+            " the readings that they had accepted are kept and stored",
+            *(new, killed),
         )
-        self._pending_line = _PendingLogLine(totals, self._receipt())
-
-
-def _at_most(lost: int) -> str:
-    return f"up to {lost}" if lost else "none"
+        self._pending_line = _PendingLogLine(killed, self._receipt())

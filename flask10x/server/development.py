@@ -12,6 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import missing
 from flask10x.database.owner import hold_database
 from flask10x.errors import Flask10xError
+from flask10x.recording.queue_file import QueueFile
 from flask10x.runtime.store import Store
 from flask10x.server import address
 from flask10x.web.app import create_app
@@ -42,7 +43,10 @@ def main() -> None:
 
 def _serve(config: Settings) -> None:
     host, port = _address(config.bind)
-    app = create_app(config)
+    queue_file = QueueFile(config)
+    for warning in queue_file.warnings:
+        sys.stderr.write(f"flask10x: {warning}\n")
+    app = create_app(config, queues=queue_file.queues)
     store: Store = app.extensions["flask10x"]
     try:
         store.open()
@@ -51,6 +55,7 @@ def _serve(config: Settings) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         store.close()
+        queue_file.remove()
 
 
 def _address(bind: str) -> tuple[str, int]:

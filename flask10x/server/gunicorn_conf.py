@@ -24,6 +24,7 @@ from flask10x.database.engine import database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.readings.stations import STATIONS
+from flask10x.recording.queue_file import QueueFile
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -45,6 +46,8 @@ _in_force = in_force.read()
 _settings = _in_force.settings
 _gauges = Gauges(len(STATIONS))
 _held: list[object] = []
+# What the workers share and inherit; None while there is no database.
+_queue_file: QueueFile | None = None
 # Why there is no database; empty while there is one.
 _missing = ""
 _slot_number = 0
@@ -77,7 +80,10 @@ sendfile = False
 
 def worker_app() -> Flask:
     """The application of one worker; called in the worker, which reads no file of settings."""
-    app = create_app(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing)
+    app = create_app(
+        *(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing),
+        None if _queue_file is None else _queue_file.queues,
+    )
     app.jinja_env.bytecode_cache = COMPILED
     app.wsgi_app = Threads(app.wsgi_app, threads)  # type: ignore[method-assign]
     return app
@@ -131,6 +137,7 @@ def on_starting(_server: Any) -> None:
             _tell(logging.CRITICAL, f"The database is missing, nothing is stored: {_missing}")
         else:
             _prepare()
+            _open_queues()
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(1)
@@ -159,7 +166,18 @@ def _take_when_there() -> None:
     if _missing and not missing.reason(_settings):
         _held.append(hold_database(_settings))
         _prepare()
+        _open_queues()
         _missing = ""
+
+
+def _open_queues() -> None:
+    """Make the queues that all workers are to share, or go on with those of a killed service."""
+    global _queue_file  # noqa: PLW0603
+    _queue_file = QueueFile(_settings)
+    for warning in _queue_file.warnings:
+        _tell(logging.WARNING, warning)
+    if found := _queue_file.found:
+        _tell(logging.INFO, f"Readings that a killed service had accepted: {found}, stored now")
 
 
 def _migrate() -> tuple[int, str]:
@@ -306,8 +324,17 @@ def worker_exit(_server: Any, worker: Any) -> None:
         _store_of(worker).close()
 
 
+def on_exit(_server: Any) -> None:
+    """In the master, when all workers have ended: the queues go if nothing waits in them."""
+    if _queue_file is not None and (waiting := _queue_file.remove()):
+        _tell(
+            logging.WARNING,
+            f"{waiting} readings wait in memory for the next start; a reboot loses them",
+        )
+
+
 def child_exit(server: Any, worker: Any) -> None:
-    """In the master: the queue of a worker that was killed is gone; the monitor logs it."""
+    """In the master: a worker that was killed has left its slot and its queue to the next one."""
     _gauges.record_killed(worker.pid)
     # Gunicorn has closed its sockets when it stops, and nobody is replaced then.
     if _replacing is not None and server.LISTENERS:

@@ -16,8 +16,9 @@ from flask10x.errors import SettingsError
 # What keeps strangers out. A file that an editor has emptied is valid TOML, so only a restart opens
 # what one of these has closed.
 CLOSING = ("write_tokens_file", "read_tokens_file", "allowed_hosts")
-# What belongs to the master: it has bound the socket, locked the database and made the workers.
-OF_THE_MASTER = ("database_url", "bind", "workers", "threads")
+# What belongs to the master: it has bound the socket, locked the database, made the workers and the
+# queues that they share.
+OF_THE_MASTER = ("database_url", "bind", "workers", "threads", "write_queue_maxsize")
 
 
 @dataclass(frozen=True, slots=True)

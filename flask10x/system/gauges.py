@@ -6,13 +6,12 @@ wiped at every start, grows with each worker that is replaced and can end up unr
 merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
-for `killed` and `lost`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
+for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
 what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
 `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
 writes `suspicion`, and whoever looks takes it back and writes `inspected`. Where there are several,
 little can go wrong: of two workers that accept readings of one station at once the slower may leave
-a time some milliseconds old, and a `queue_peak` that its owner raises in the microsecond in which
-the monitor sets it back to 0 may go unseen.
+a time some milliseconds old.
 """
 
 import mmap
@@ -25,8 +24,6 @@ from typing import Self
 SLOTS = 64
 # Twice as many as there are.
 DUTIES_MAX = 16
-# 16 hexadecimal digits.
-QUEUE_ID_BYTES = 16
 # The reason of a damage or a suspicion, for people; a longer one is cut.
 TEXT_BYTES = 240
 
@@ -39,12 +36,8 @@ class Slot(Structure):
     # uptime.
     _fields_ = (
         ("pid", c_int64),
-        ("queue_length", c_int64),
-        ("queue_peak", c_int64),
         ("errors", c_int64),
         ("trouble", c_int64),
-        ("queue_oldest_ms", c_int64),
-        ("queue_id", c_char * QUEUE_ID_BYTES),
         ("booted_ms", c_int64),
     )
     # Without a dictionary a misspelt name is an error, and not a number of this process alone.
@@ -52,22 +45,10 @@ class Slot(Structure):
 
     pid: int
     """The process that owns the slot, 0 when nobody does."""
-    queue_length: int
-    """Readings that it has accepted and not yet stored."""
-    queue_peak: int
-    """The greatest `queue_length` since the monitor looked last."""
     errors: int
     """Failed commits and refused rows since the service started, of all who had this slot."""
     trouble: int
     """1 while its writer cannot store readings, else 0."""
-    queue_oldest_ms: int
-    """When the reading that waits longest was accepted, in milliseconds of CLOCK_MONOTONIC.
-
-    Of this worker's readings, all that were accepted before it are stored. Without meaning while
-    `queue_length` is 0.
-    """
-    queue_id: bytes
-    """Which queue it has, in its process's lifetime; empty when there is none."""
     booted_ms: int
     """When it began to serve, in milliseconds of CLOCK_MONOTONIC; 0 before, -1 if it never could.
 
@@ -82,10 +63,7 @@ class Slot(Structure):
 
     def release(self) -> None:
         """Give the slot back; `errors` stays, for a total never falls."""
-        self.queue_length = 0
-        self.queue_peak = 0
         self.trouble = 0
-        self.queue_id = b""
         self.pid = 0
 
 
@@ -113,9 +91,7 @@ class Gauges(Structure):
         ("high_water", c_int64),
         ("errors_base", c_int64),
         ("killed", c_int64),
-        ("lost", c_int64),
         ("killed_logged", c_int64),
-        ("lost_logged", c_int64),
         ("started", c_int64),
         ("long_wal", c_int64),
         ("file_id", c_int64),
@@ -138,12 +114,8 @@ class Gauges(Structure):
 
     killed: int
     """Workers that ended without giving back their slot, since the service started."""
-    lost: int
-    """Readings that waited in them; one whose commit had just returned is counted too."""
     killed_logged: int
     """How many of the killed workers are in the log."""
-    lost_logged: int
-    """How many of the lost readings are in the log."""
     started: int
     """When the service started: no station is called silent for the time before."""
 
@@ -189,27 +161,8 @@ class Gauges(Structure):
         """Note that a process has ended; one that still has its slot was killed."""
         for slot in self.slots:
             if slot.pid == pid:
-                # The monitor looks at `lost` once it has seen that `killed` has grown.
-                self.lost += slot.queue_length
                 self.killed += 1
                 slot.release()
-
-    def queue_length(self) -> int:
-        """Readings that were accepted and not yet stored, over all workers."""
-        return sum(slot.queue_length for slot in self.slots)
-
-    def queue_ids(self) -> set[str]:
-        """The queues of all workers that have not ended."""
-        return {slot.queue_id.decode() for slot in self.slots if slot.queue_id}
-
-    def queue_oldest_ms(self) -> int | None:
-        """When the reading that waits longest was accepted, over all workers; None: none waits.
-
-        In milliseconds of CLOCK_MONOTONIC, which is the same in every process of the machine.
-        """
-        # In this order: a queue that is found empty had stored everything a moment ago.
-        waiting = [slot.queue_oldest_ms for slot in self.slots if slot.queue_length]
-        return min(waiting, default=None)
 
     def errors_total(self) -> int:
         """Failed commits and refused rows, those before this start included once loaded."""

@@ -9,6 +9,7 @@ from flask10x.config import settings, tokens
 from flask10x.config.settings import Settings
 from flask10x.config.tokens import Keyring
 from flask10x.readings.stations import STATIONS
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
@@ -36,12 +37,13 @@ def create_app(
     slot_number: int = 0,
     keyring: Keyring | None = None,
     missing: str = "",
+    queues: SharedQueues | None = None,
 ) -> Flask:
     """The web application; its store is made but not opened (`app.extensions["flask10x"]`).
 
-    Without a keyring the files of tokens are read. `missing` says why there is no database; then
-    there is no store either, and nothing is opened or made. Raises SettingsError when they or the
-    settings of the environment are wrong.
+    Without a keyring the files of tokens are read; without queues the store has its own. `missing`
+    says why there is no database; then there is no store either, and nothing is opened or made.
+    Raises SettingsError when they or the settings of the environment are wrong.
     """
     config = config or settings.load()
     app = Flask(__name__)
@@ -50,8 +52,11 @@ def create_app(
     access = Access(config, keyring or tokens.load(config))
     access.init_app(app)
     gauges = gauges or Gauges(len(STATIONS))
-    kind = Waiting if missing else Store
-    app.extensions["flask10x"] = kind(config, gauges, slot_number)
+    app.extensions["flask10x"] = (
+        Waiting(config, gauges, slot_number)
+        if missing
+        else Store(config, gauges, slot_number, queues)
+    )
     for module in (ingest, history_api, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)

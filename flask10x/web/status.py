@@ -88,7 +88,7 @@ def metrics() -> tuple[Response, int]:
     except DBAPIError as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
     answer: dict[str, Any] = {
-        "queue_length": store.gauges.queue_length(),
+        "queue_length": store.queues.length(),
         "queue_warn_threshold": store.settings.queue_warn_threshold,
         "write_success_total": stored,
         "write_error_total": max(saved_errors, store.gauges.errors_total()),
@@ -99,7 +99,7 @@ def metrics() -> tuple[Response, int]:
 
 def _oldest_sec(store: Store) -> float | None:
     """How long the reading that waits longest has waited, rounded up to the millisecond."""
-    oldest_ms = store.gauges.queue_oldest_ms()
+    oldest_ms = store.queues.oldest_ms()
     if oldest_ms is None:
         return None
     return max(1, monotonic_ms() + 1 - oldest_ms) / 1000

@@ -15,6 +15,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.recording.batch import Receipt
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
@@ -363,8 +364,8 @@ def test_details_of_a_database_that_cannot_be_read(client: FlaskClient, database
 
 @pytest.fixture
 def lone_writer(settings: Settings, database: Database) -> Iterator[Writer]:
-    gauges = Gauges(4)
-    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    queues = SharedQueues.anonymous(settings.write_queue_maxsize)
+    writer = Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
     yield writer
     writer.close(5)
 

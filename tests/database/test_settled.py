@@ -12,6 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import settled
 from flask10x.database.engine import WAL, Database, beside
 from flask10x.database.rows import INSERT, row_of
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.support.rows import execute, pico, select
@@ -94,8 +95,8 @@ def grown(database: Database, commit: Callable[[], object]) -> int:
 
 def test_a_lone_commit_writes_no_page_for_it(settings: Settings, database: Database) -> None:
     """Of two workers too: their notes share the page of the ids."""
-    gauges = Gauges(4)
-    writers = [Writer(settings, database, gauges, gauges.slot(number)) for number in (0, 1)]
+    gauges, queues = Gauges(4), SharedQueues.anonymous(settings.write_queue_maxsize)
+    writers = [Writer(settings, database, gauges, queues, number) for number in (0, 1)]
 
     def commit_by_writers() -> None:
         for writer in writers:

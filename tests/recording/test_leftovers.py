@@ -31,6 +31,7 @@ from flask10x.recording.leftovers import (
     PAUSE_FOR_OTHERS_SEC,
     Leftovers,
 )
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.gauges import Gauges
@@ -54,8 +55,8 @@ LONG_CALLS = ("pwrite64", "fcntl", "flock")
 @contextmanager
 def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
     """A writer as a worker has it, but without a thread until it is started."""
-    gauges = Gauges(4)
-    yield Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    queues = SharedQueues.anonymous(settings.write_queue_maxsize)
+    yield Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
 
 
 def stop_locked(settings: Settings, readings: list[Reading]) -> None:
@@ -354,17 +355,17 @@ def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
 ) -> None:
     stop_locked(settings, LEFT)
     (file,) = files(settings)
-    gauges = Gauges(4)
-    gauges.slot(7).queue_id = b"beside"
+    queues = SharedQueues.anonymous(settings.write_queue_maxsize)
+    queues[7].marks.id = b"beside"
     with database.commit() as connection:
         for queue in ("gone", "gone too", "beside", queue_of(file)):
             settled.note(connection, queue, 1)
     (settings.data_dir / "leftover-00000000-000000-strange.jsonl").write_text("{")
     with closing(Database(settings)) as own:
-        writer = Writer(settings, own, gauges, gauges.slot(0), end_worker=lambda: None)
+        writer = Writer(settings, own, Gauges(4), queues, 0, end_worker=lambda: None)
         writer.submit(pico(1))
         assert writer.step() == 1
-        (mine,) = gauges.queue_ids() - {"beside"}
+        (mine,) = queues.ids() - {"beside"}
         assert noted(database) == {"beside", queue_of(file), mine}
         writer.close(5)
 
@@ -624,6 +625,6 @@ def test_what_cannot_be_kept_either_is_said_to_be_lost(
     assert record.levelname == "CRITICAL"
     assert record.message == (
         "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
-        " nor can they be kept: [Errno 28] No space left on device"
+        " nor can they be kept in a file: [Errno 28] No space left on device"
     )
     assert files(settings) == []

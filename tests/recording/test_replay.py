@@ -10,6 +10,7 @@ from flask10x.database.engine import Database
 from flask10x.recording import rejected, replay
 from flask10x.recording.rejected import Refused, Selection
 from flask10x.recording.replay import ReplayOutcome
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -155,8 +156,8 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
         " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
     )
     execute(database.path, trigger)
-    gauges = Gauges(4)
-    writer = Writer(settings, database, gauges, gauges.slot(0))
+    queues = SharedQueues.anonymous(settings.write_queue_maxsize)
+    writer = Writer(settings, database, Gauges(4), queues, 0)
     for number in (1, 2, 3):
         writer.submit(pico(number))
     assert writer.step() == 3

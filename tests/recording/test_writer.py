@@ -16,8 +16,8 @@ from flask10x.database.engine import Database
 from flask10x.database.rows import INSERT
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
-from flask10x.recording import batch
 from flask10x.recording.batch import Receipt
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -32,9 +32,14 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-def writer(settings: Settings, database: Database) -> Iterator[Writer]:
-    gauges = Gauges(4)
-    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+def queues(settings: Settings) -> SharedQueues:
+    """As the master makes them for all workers."""
+    return SharedQueues.anonymous(settings.write_queue_maxsize)
+
+
+@pytest.fixture
+def writer(settings: Settings, database: Database, queues: SharedQueues) -> Iterator[Writer]:
+    writer = Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
     yield writer
     writer.close(5)
 
@@ -71,11 +76,13 @@ def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
     ]
 
 
-def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database: Database) -> None:
+def test_a_reading_is_heard_even_when_it_is_refused(
+    settings: Settings, database: Database, queues: SharedQueues
+) -> None:
     """Also while the store fails or the queue is full: a station that sends is not silent."""
     now_sec = 100.25
     gauges = Gauges(4)
-    writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
+    writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
     writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
     with write_lock(database.path):
@@ -99,11 +106,11 @@ def test_a_reading_is_heard_even_when_it_is_refused(settings: Settings, database
 
 
 def test_all_workers_note_what_they_hear_in_one_place(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     gauges = Gauges(4)
-    first = Writer(settings, database, gauges, gauges.slot(0), lambda: 10.0)
-    second = Writer(settings, database, gauges, gauges.slot(1), lambda: 20.0)
+    first = Writer(settings, database, gauges, queues, 0, lambda: 10.0)
+    second = Writer(settings, database, gauges, queues, 1, lambda: 20.0)
     first.submit(pico(1))
     assert gauges.last_received_ms(0) == 10_000
     second.submit(pico(2))
@@ -111,20 +118,20 @@ def test_all_workers_note_what_they_hear_in_one_place(
 
 
 def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     gauges = Gauges(4)
     gauges.slot(0).claim(4711)
     gauges.slot(0).errors = 3
     gauges.record_killed(4711)
-    successor = Writer(settings, database, gauges, gauges.slot(0))
+    successor = Writer(settings, database, gauges, queues, 0)
     successor.submit(pico(1))
     assert successor.step() == 1
     assert select(database.path, "SELECT * FROM counters") == [("write_errors", 3)]
 
 
 def test_errors_are_written_only_when_there_are_new_ones(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     execute(
         database.path,
@@ -135,42 +142,41 @@ def test_errors_are_written_only_when_there_are_new_ones(
     )
     gauges = Gauges(4)
     gauges.load_errors(40)
-    writer = Writer(settings, database, gauges, gauges.slot(0))
+    writer = Writer(settings, database, gauges, queues, 0)
     for errors in (0, 0, 2, 2):
         gauges.slot(0).errors = errors
         writer.submit(pico(1))
         assert writer.step() == 1
-    successor = Writer(settings, database, gauges, gauges.slot(1))
+    successor = Writer(settings, database, gauges, queues, 1)
     successor.submit(pico(1))
     assert successor.step() == 1
     assert select(database.path, "SELECT value FROM written") == [(42,)]
 
 
 def test_the_oldest_that_waits_moves_with_what_is_stored(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     now_sec = 100.0
     gauges = Gauges(4)
-    writer = Writer(settings, database, gauges, gauges.slot(0), clock=lambda: now_sec)
-    seen = [gauges.queue_oldest_ms()]
+    writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
+    seen = [queues.oldest_ms()]
     for number in range(6):
         now_sec = 100.0 + number
         writer.submit(pico(number))
-        seen.append(gauges.queue_oldest_ms())
+        seen.append(queues.oldest_ms())
     assert seen == [None, *[100_000] * 6]
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
     with write_lock(database.path):
         assert writer.step() == 0
-        assert gauges.queue_oldest_ms() == 100_000
+        assert queues.oldest_ms() == 100_000
     # Four rows make a batch.
     assert writer.step() == 4
-    writer._take(patient=False)
-    assert gauges.queue_oldest_ms() == 104_000
+    assert queues.oldest_ms() == 104_000
     assert writer.step() == 2
-    assert gauges.queue_oldest_ms() is None
+    assert queues.oldest_ms() is None
     now_sec = 200.0
     writer.submit(pico(7))
-    assert gauges.queue_oldest_ms() == 200_000
+    assert queues.oldest_ms() == 200_000
     writer.close(5)
 
 
@@ -213,8 +219,8 @@ def test_a_locked_database_keeps_the_batch(
         assert writer.depth == 1
         assert writer.trouble.startswith("SQLITE_BUSY")
     writer.submit(pico(2))
-    assert writer.step() == 1
-    assert writer.step() == 1
+    # What has come meanwhile is stored with it.
+    assert writer.step() == 2
     assert writer.trouble == ""
     assert select(database.path, STORED) == [(1.0,), (2.0,)]
     # The failures were counted, and the count outlives the process.
@@ -298,17 +304,17 @@ def test_a_refusal_that_rolls_everything_back_costs_its_row_only(
 @contextmanager
 def commits_in_doubt(database: Database) -> Iterator[None]:
     """Each commit is told to have failed, and is there all the same."""
-    usual = database.commit
+    usual = database.transaction
 
     @contextmanager
-    def commit() -> Iterator[Connection]:
+    def transaction() -> Iterator[Connection]:
         with usual() as connection:
             yield connection
         raise OSError(errno.EIO, "the disk would not sync")
 
-    database.commit = commit  # type: ignore[method-assign]
+    database.transaction = transaction  # type: ignore[method-assign]
     yield
-    database.commit = usual  # type: ignore[method-assign]
+    database.transaction = usual  # type: ignore[method-assign]
 
 
 def test_a_commit_that_was_told_to_have_failed_is_not_made_again(
@@ -320,7 +326,7 @@ def test_a_commit_that_was_told_to_have_failed_is_not_made_again(
     with commits_in_doubt(database):
         assert writer.step() == 0
     writer.submit(pico(1))
-    assert [writer.step(), writer.step()] == [3, 1]
+    assert writer.step() == 4
     assert select(database.path, STORED) == [(1.0,), (1.0,), (2.0,), (1.0,)]
     assert writer.depth == 0
 
@@ -328,13 +334,13 @@ def test_a_commit_that_was_told_to_have_failed_is_not_made_again(
 def test_a_thread_that_dies_right_after_its_commit_leaves_nothing_to_store_twice(
     writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_memory(*_: object) -> None:
-        raise MemoryError
+    def die(*_: object) -> None:
+        raise SystemExit
 
     writer.submit(pico(1))
-    with monkeypatch.context() as short_of_memory:
-        short_of_memory.setattr(batch, "settle", no_memory)
-        with pytest.raises(MemoryError):
+    with monkeypatch.context() as patch:
+        patch.setattr(SharedQueue, "settle", die)
+        with pytest.raises(SystemExit):
             writer.step()
     assert writer.close(5) == 0
     assert select(database.path, STORED) == [(1.0,)]
@@ -385,28 +391,27 @@ def test_a_stop_without_end_is_given_up(
     assert select(database.path, STORED) == []
 
 
-def test_what_is_in_a_file_does_not_count_as_lost_when_its_worker_is_killed(
-    settings: Settings, database: Database
+def test_what_is_in_a_file_does_not_wait_any_more(
+    settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     gauges = Gauges(4)
-    slot = gauges.slot(0)
-    slot.claim(7)
-    writer = Writer(settings, database, gauges, slot, end_worker=lambda: None)
+    gauges.slot(0).claim(7)
+    writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
     with write_lock(database.path):
         writer.submit(pico(1))
         assert writer.close(0) == 1
-    # While it closes the rest, a copy of a large database say.
+    # While it closes the rest, a copy of a large database say, it may be killed.
     gauges.record_killed(7)
-    assert (gauges.killed, gauges.lost) == (1, 0)
+    assert queues.length() == 0
 
 
 def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     """The rescued copy may lack it, so nobody is told that it is stored: it goes into a file."""
     gauges = Gauges(4)
-    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=lambda: None)
+    writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
     receipt = Receipt()
     writer.submit(pico(1), receipt)
 
@@ -421,11 +426,11 @@ def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
 
 
 def test_a_dead_thread_is_said_and_ends_the_worker(
-    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
+    settings: Settings, database: Database, queues: SharedQueues, caplog: pytest.LogCaptureFixture
 ) -> None:
     gauges = Gauges(4)
     ended = threading.Event()
-    writer = Writer(settings, database, gauges, gauges.slot(0), end_worker=ended.set)
+    writer = Writer(settings, database, gauges, queues, 0, end_worker=ended.set)
     store = writer._store
 
     def die() -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.queue_watch import QueueWatch
@@ -36,6 +37,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings.load({"FLASK10X_DATA_DIR": str(folder)})
         self.gauges = Gauges(4)
+        self.queues = SharedQueues.anonymous(5000)
         self.path = folder / "flask10x.monitor.lock"
         self.locks: list[FileLock] = []
         self.monotonic_sec = 50.0
@@ -53,16 +55,19 @@ class House:
         workers = WorkerWatch(self.gauges, receipt=lambda: lambda: self.written)
         duties = [
             Duty("killed workers", workers.step, self.gauges),
-            Duty("queues", QueueWatch(self.settings, self.gauges).step, self.gauges),
+            Duty("queues", QueueWatch(self.settings, self.gauges, self.queues).step, self.gauges),
             Duty("silent stations", stations.step, self.gauges),
         ]
         return Monitor(self.locks[-1], duties)
 
-    def record_killed(self, pid: int, queue_length: int = 0) -> None:
-        """A worker with so many readings in its queue was killed."""
+    def record_killed(self, pid: int) -> None:
+        """A worker was killed."""
         self.gauges.slot(0).claim(pid)
-        self.gauges.slot(0).queue_length = queue_length
         self.gauges.record_killed(pid)
+
+    def let_wait(self, slot: int, length: int) -> None:
+        """So many readings wait in the queue of this slot."""
+        self.queues[slot].marks.appended = self.queues[slot].marks.settled + length
 
     def last_received(self) -> dict[str, int | None]:
         self.asked += 1
@@ -115,12 +120,12 @@ def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said
 def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: Said) -> None:
     first, second = house.monitor(), house.monitor()
     first.step()
-    house.record_killed(4711, queue_length=7)
+    house.record_killed(4711)
 
     first.step()
     assert said() == [
-        "CRITICAL Killed workers: 1 (1 since the start);"
-        " readings lost that they had accepted: up to 7 (up to 7 since the start)"
+        "WARNING Killed workers: 1 (1 since the start);"
+        " the readings that they had accepted are kept and stored"
     ]
     first.step()
     first.close()
@@ -132,7 +137,7 @@ def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: 
     second.step()
     assert said() == [
         "WARNING Killed workers: 2 (3 since the start);"
-        " readings lost that they had accepted: none (up to 7 since the start)"
+        " the readings that they had accepted are kept and stored"
     ]
     house.wait(5, second)
     assert said() == []
@@ -141,7 +146,7 @@ def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: 
 def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, said: Said) -> None:
     house.written = False
     first, second = house.monitor(), house.monitor()
-    house.record_killed(4711, queue_length=7)
+    house.record_killed(4711)
     first.step()
     house.record_killed(4712)
     house.wait(5, first)
@@ -150,8 +155,8 @@ def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, 
     first.close()
     second.step()
     assert said() == [
-        "CRITICAL Killed workers: 2 (2 since the start);"
-        " readings lost that they had accepted: up to 7 (up to 7 since the start)"
+        "WARNING Killed workers: 2 (2 since the start);"
+        " the readings that they had accepted are kept and stored"
     ]
     house.written = True
     house.wait(5, second)
@@ -317,38 +322,37 @@ def test_stations_are_watched_while_the_database_cannot_be_read(house: House, sa
 
 def test_a_high_queue_is_warned_of_once_until_it_is_low(house: House, said: Said) -> None:
     monitor = house.monitor()
-    slot = house.gauges.slot(1)
 
-    slot.queue_length = 3999
+    house.let_wait(1, 3999)
     monitor.step()
     assert said() == []
 
-    slot.queue_length = 4000
+    house.let_wait(1, 4000)
     monitor.step()
     assert said() == ["WARNING Write queue high watermark reached: 4000/5000"]
 
     for length in (5000, 3000, 4500, 2000):
-        slot.queue_length = length
+        house.let_wait(1, length)
         monitor.step()
     assert said() == []
 
-    slot.queue_length = 1999
+    house.let_wait(1, 1999)
     monitor.step()
     assert said() == ["INFO Write queue is low again: 1999/5000"]
 
-    slot.queue_length = 4321
+    house.let_wait(1, 4321)
     monitor.step()
     assert said() == ["WARNING Write queue high watermark reached: 4321/5000"]
 
 
 def test_a_peak_between_two_steps_is_seen_once(house: House, said: Said) -> None:
     monitor = house.monitor()
-    house.gauges.slot(0).queue_peak = 4100
-    house.gauges.slot(1).queue_length = 7
+    house.queues[0].marks.peak = 4100
+    house.let_wait(1, 7)
 
     monitor.step()
     assert said() == ["WARNING Write queue high watermark reached: 4100/5000"]
-    assert house.gauges.slot(0).queue_peak == 0
+    assert house.queues[0].marks.peak == 0
 
     monitor.step()
     assert said() == ["INFO Write queue is low again: 7/5000"]
@@ -356,8 +360,8 @@ def test_a_peak_between_two_steps_is_seen_once(house: House, said: Said) -> None
 
 def test_two_half_full_queues_are_no_backlog(house: House, said: Said) -> None:
     """The limit is each worker's own: 2500 + 2500 refuses nobody."""
-    house.gauges.slot(0).queue_length = 2500
-    house.gauges.slot(1).queue_length = 2500
+    house.let_wait(0, 2500)
+    house.let_wait(1, 2500)
 
     house.monitor().step()
 
@@ -366,10 +370,10 @@ def test_two_half_full_queues_are_no_backlog(house: House, said: Said) -> None:
 
 def test_the_longest_queue_decides_when_it_is_low(house: House, said: Said) -> None:
     monitor = house.monitor()
-    house.gauges.slot(0).queue_length = 4000
-    house.gauges.slot(1).queue_length = 4000
+    house.let_wait(0, 4000)
+    house.let_wait(1, 4000)
     monitor.step()
-    house.gauges.slot(0).queue_length = 0
+    house.let_wait(0, 0)
     monitor.step()
 
     assert said() == ["WARNING Write queue high watermark reached: 4000/5000"]
@@ -381,7 +385,7 @@ def test_the_smallest_queue_can_be_low_again(tmp_path: Path, house: House, said:
     )
     monitor = house.monitor()
     for length in (1, 1, 0):
-        house.gauges.slot(0).queue_length = length
+        house.let_wait(0, length)
         monitor.step()
 
     assert said() == [
@@ -394,7 +398,7 @@ def test_only_the_elected_looks(house: House, said: Said) -> None:
     first, second = house.monitor(), house.monitor()
     house.last["data"] = YESTERDAY_MS
     house.wait(200)
-    house.gauges.slot(0).queue_length = 4000
+    house.let_wait(0, 4000)
 
     house.wait(20, first, second)
 
@@ -410,7 +414,7 @@ def test_the_next_one_takes_over_and_repeats_nothing(house: House, said: Said) -
     first, second = house.monitor(), house.monitor()
     house.last["data"] = YESTERDAY_MS
     house.wait(200)
-    house.gauges.slot(0).queue_length = 4000
+    house.let_wait(0, 4000)
     house.wait(10, first, second)
     assert len(said()) == 2
 
@@ -419,7 +423,7 @@ def test_the_next_one_takes_over_and_repeats_nothing(house: House, said: Said) -
     assert (first.elected, second.elected) == (False, True)
     assert said() == []
 
-    house.gauges.slot(0).queue_length = 0
+    house.let_wait(0, 0)
     house.wait(1, second)
     assert said() == ["INFO Write queue is low again: 0/5000"]
     house.send("data")

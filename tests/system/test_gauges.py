@@ -29,24 +29,13 @@ def in_child(work: Callable[[], None]) -> None:
 
 
 def test_starts_empty(gauges: Gauges) -> None:
-    assert gauges.queue_length() == 0
     assert gauges.errors_total() == 0
     assert gauges.trouble() is False
     assert (gauges.high_water, gauges.errors_base) == (0, -1)
-    assert (gauges.killed, gauges.lost, gauges.killed_logged, gauges.lost_logged) == (0, 0, 0, 0)
+    assert (gauges.killed, gauges.killed_logged) == (0, 0)
     assert [gauges.last_received_ms(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.silent_since(station) for station in range(4)] == [0, 0, 0, 0]
     assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
-
-
-def test_the_oldest_that_waits_is_that_of_the_queues_that_are_not_empty(gauges: Gauges) -> None:
-    assert gauges.queue_oldest_ms() is None
-    for number, length, oldest_ms in ((0, 0, 100), (1, 2, 300), (63, 1, 200)):
-        gauges.slot(number).queue_length = length
-        gauges.slot(number).queue_oldest_ms = oldest_ms
-    assert gauges.queue_oldest_ms() == 200
-    gauges.slot(63).queue_length = 0
-    assert gauges.queue_oldest_ms() == 300
 
 
 def test_knows_when_it_was_made() -> None:
@@ -59,13 +48,12 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
     def first() -> None:
         slot = gauges.slot(0)
         slot.claim(os.getpid())
-        slot.queue_length = 3
+        slot.booted_ms = 3
         slot.errors = 2
         slot.trouble = 1
 
     def second() -> None:
-        assert gauges.queue_length() == 3
-        gauges.slot(1).queue_length = 4
+        assert gauges.slot(0).booted_ms == 3
         gauges.slot(1).errors += 5
         gauges.note_received(2, 86_400_000)
         gauges.set_silent_since(3, -5_000)
@@ -73,7 +61,6 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
     in_child(first)
     in_child(second)
 
-    assert gauges.queue_length() == 7
     assert gauges.errors_total() == 7
     assert gauges.trouble() is True
     assert gauges.last_received_ms(2) == 86_400_000
@@ -83,24 +70,23 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
 
 def test_every_field_has_its_own_place(gauges: Gauges) -> None:
     gauges.high_water, gauges.errors_base = 102, 103
-    gauges.killed, gauges.lost, gauges.killed_logged, gauges.lost_logged = 104, 105, 106, 107
+    gauges.killed, gauges.killed_logged = 104, 106
     for station in range(4):
         gauges.note_received(station, station + 200)
         gauges.set_silent_since(station, station + 300)
     for number in range(64):
         slot = gauges.slot(number)
-        slot.pid, slot.queue_length, slot.queue_peak = number + 1000, number + 2000, number + 3000
+        slot.pid, slot.booted_ms = number + 1000, number + 2000
         slot.errors, slot.trouble = number + 4000, number % 2
 
     assert (gauges.high_water, gauges.errors_base) == (102, 103)
-    told = (gauges.killed, gauges.lost, gauges.killed_logged, gauges.lost_logged)
-    assert told == (104, 105, 106, 107)
+    assert (gauges.killed, gauges.killed_logged) == (104, 106)
     assert [gauges.last_received_ms(station) for station in range(4)] == [200, 201, 202, 203]
     assert [gauges.silent_since(station) for station in range(4)] == [300, 301, 302, 303]
     first = gauges.slot(0)
-    assert (first.pid, first.queue_length, first.queue_peak) == (1000, 2000, 3000)
+    assert (first.pid, first.booted_ms) == (1000, 2000)
     last = gauges.slot(63)
-    assert (last.pid, last.queue_length, last.queue_peak) == (1063, 2063, 3063)
+    assert (last.pid, last.booted_ms) == (1063, 2063)
     assert (last.errors, last.trouble) == (4063, 1)
     assert gauges.slot(0).trouble == 0
 
@@ -108,24 +94,24 @@ def test_every_field_has_its_own_place(gauges: Gauges) -> None:
 def test_a_released_slot_keeps_its_errors(gauges: Gauges) -> None:
     slot = gauges.slot(0)
     slot.claim(4711)
-    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+    slot.errors, slot.trouble = 11, 1
 
     slot.release()
 
-    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
+    assert (slot.pid, slot.trouble) == (0, 0)
     assert gauges.errors_total() == 11
 
 
-def test_the_queue_of_a_worker_that_was_killed_is_counted_as_lost(gauges: Gauges) -> None:
+def test_a_worker_that_was_killed_is_counted_once(gauges: Gauges) -> None:
     slot = gauges.slot(3)
     slot.claim(4711)
-    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+    slot.errors, slot.trouble = 11, 1
 
     gauges.record_killed(4711)
     gauges.record_killed(4711)
 
-    assert (gauges.killed, gauges.lost) == (1, 9)
-    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (0, 0, 0, 0)
+    assert gauges.killed == 1
+    assert (slot.pid, slot.trouble) == (0, 0)
     assert gauges.errors_total() == 11
 
 
@@ -133,45 +119,43 @@ def test_a_worker_that_gave_its_slot_back_was_not_killed(gauges: Gauges) -> None
     gauges.slot(0).claim(4711)
     gauges.slot(0).release()
     gauges.slot(1).claim(4713)
-    gauges.slot(1).queue_length = 9
 
     gauges.record_killed(4711)
     gauges.record_killed(4712)
 
-    assert (gauges.killed, gauges.lost) == (0, 0)
+    assert gauges.killed == 0
     assert gauges.slot(1).pid == 4713
-    assert gauges.queue_length() == 9
 
 
 def test_the_end_of_an_unknown_process_changes_nothing(gauges: Gauges) -> None:
     gauges.slot(0).claim(4711)
-    gauges.slot(0).queue_length = 9
+    gauges.slot(0).trouble = 1
 
     gauges.record_killed(4712)
 
     assert gauges.slot(0).pid == 4711
-    assert gauges.queue_length() == 9
+    assert gauges.trouble()
 
 
 def test_the_next_owner_of_a_killed_workers_slot_starts_at_zero(gauges: Gauges) -> None:
     slot = gauges.slot(0)
     slot.claim(4711)
-    slot.queue_length, slot.queue_peak, slot.errors, slot.trouble = 9, 10, 11, 1
+    slot.errors, slot.trouble = 11, 1
 
     slot.claim(4712)
 
-    assert (slot.pid, slot.queue_length, slot.queue_peak, slot.trouble) == (4712, 0, 0, 0)
+    assert (slot.pid, slot.trouble) == (4712, 0)
     assert slot.errors == 11
 
 
 def test_claiming_twice_keeps_the_numbers(gauges: Gauges) -> None:
     slot = gauges.slot(0)
     slot.claim(4711)
-    slot.queue_length = 9
+    slot.trouble = 1
 
     slot.claim(4711)
 
-    assert slot.queue_length == 9
+    assert slot.trouble == 1
 
 
 def test_errors_of_earlier_starts_are_added_once_loaded(gauges: Gauges) -> None:
@@ -249,14 +233,14 @@ def test_a_station_that_does_not_exist_overwrites_nothing(gauges: Gauges) -> Non
 def test_a_slot_outlives_the_gauges_that_it_is_a_part_of() -> None:
     slot = Gauges(4).slot(63)
     gc.collect()
-    slot.queue_length = 7
-    assert slot.queue_length == 7
+    slot.errors = 7
+    assert slot.errors == 7
 
 
 def test_a_number_that_is_not_shared_cannot_be_set(gauges: Gauges) -> None:
     for part in (gauges, gauges.slot(0)):
         with pytest.raises(AttributeError):
-            part.queue_lenght = 1
+            part.erorrs = 1
 
 
 @pytest.mark.parametrize("structure", [Gauges, Slot, StationTimes])
@@ -267,14 +251,3 @@ def test_every_number_has_8_bytes_where_a_processor_writes_them_at_once(
         field = getattr(structure, name)
         assert name.startswith("_") or (field.offset % 8, field.size % 8) == (0, 0), name
     assert sizeof(structure) % 8 == 0
-
-
-def test_a_queue_lives_as_long_as_its_slot(gauges: Gauges) -> None:
-    for number in (0, 5):
-        gauges.slot(number).claim(4711 + number)
-        gauges.slot(number).queue_id = f"{number:016x}".encode()
-    assert gauges.queue_ids() == {"0" * 16, "0" * 15 + "5"}
-    gauges.record_killed(4716)
-    assert gauges.queue_ids() == {"0" * 16}
-    gauges.slot(0).release()
-    assert gauges.queue_ids() == set()

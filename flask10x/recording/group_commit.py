@@ -1,0 +1,163 @@
+"""A group commit: what waits in the queues of all workers goes into one transaction.
+
+Whoever has the commit lock takes this worker's readings first and then those of the others, also of
+one that was killed. While a commit reaches the disk, all that arrive form the next.
+
+A commit that fails may have stored its batch all the same, and whoever makes one may be killed
+before it has said so. So each commit notes how far it leaves each queue settled
+(`database/settled.py`), and marks the queues before it begins: what was tried before is looked up
+there, by whoever comes next, and not stored again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from flask10x.config.settings import Settings
+from flask10x.database import counters, settled
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import kind_of
+from flask10x.errors import QueueUnreadable
+from flask10x.recording import batch
+from flask10x.recording.batch import Entry, Refusal
+from flask10x.recording.leftovers import Leftovers
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues
+from flask10x.system.gauges import Gauges
+
+Insert = Callable[[Connection, list[Entry]], list[Refusal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What one queue gives to a batch."""
+
+    queue: SharedQueue
+    entries: list[Entry]
+
+    @property
+    def last(self) -> int:
+        """The number of its last entry."""
+        return self.entries[-1].number
+
+
+class GroupCommit:
+    """One worker's way to commit; it belongs to the writer's thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        gauges: Gauges,
+        queues: SharedQueues,
+        slot_number: int,
+        leftovers: Leftovers,
+    ) -> None:
+        """Of the worker that has this slot."""
+        self._settings = settings
+        self._database = database
+        self._gauges = gauges
+        self._queues = queues
+        self._number = slot_number
+        self._leftovers = leftovers
+        self._has_forgotten = False
+        # Not known before the first commit has asked the database.
+        self._saved_errors = 0
+
+    def once(self) -> int:
+        """Commit what waits, at most BATCH_MAX_ROWS; the number of rows settled.
+
+        That is 0 when others have settled all of it before this worker got its turn. Raises what
+        `Database.commit` raises, or QueueUnreadable; then everything still waits.
+        """
+        with self._database.turn():
+            portions = self._portions()
+            if not portions:
+                return 0
+            refused = self._commit(portions)
+            for portion in portions:
+                portion.queue.settle(portion.last)
+        batch.log_refusals(refused)
+        self._gauges.slot(self._number).errors += len(refused)
+        return sum(len(portion.entries) for portion in portions)
+
+    def _portions(self) -> list[Portion]:
+        portions: list[Portion] = []
+        rows_left = self._settings.batch_max_rows
+        for number in sorted(self._queues.not_empty(), key=lambda other: other != self._number):
+            try:
+                entries = self._queues[number].waiting(rows_left)
+            except QueueUnreadable:
+                # That of another one is no obstacle; its owner says it.
+                if number == self._number:
+                    raise
+                continue
+            if entries:
+                portions.append(Portion(self._queues[number], entries))
+            rows_left -= len(entries)
+            if not rows_left:
+                break
+        return portions
+
+    def _commit(self, portions: list[Portion]) -> list[Refusal]:
+        try:
+            return self._transact(portions, batch.insert_all)
+        except Exception as error:
+            if kind_of(error) == "store":
+                raise
+            each = partial(batch.insert_each, settings=self._settings)
+            return self._transact(portions, each)
+
+    def _transact(self, portions: list[Portion], insert: Insert) -> list[Refusal]:
+        """Insert what is not there yet, in one transaction; all that the database has refused."""
+        with self._database.transaction() as connection:
+            done = [_done(connection, portion.queue) for portion in portions]
+            for portion in portions:
+                portion.queue.try_up_to(portion.last)
+            new = [
+                [entry for entry in portion.entries if entry.number > number]
+                for portion, number in zip(portions, done, strict=True)
+            ]
+            together = [entry for entries in new for entry in entries]
+            refused = insert(connection, together) if together else []
+            for portion, entries in zip(portions, new, strict=True):
+                if entries:
+                    portion.queue.note_refusals(entries, _reasons(entries, refused))
+                    settled.note(connection, portion.queue.id, portion.last)
+            errors = self._note_others(connection)
+        self._has_forgotten, self._saved_errors = True, errors
+        return refused + [
+            refusal
+            for portion, number in zip(portions, done, strict=True)
+            for refusal in _refused_before(portion, number)
+        ]
+
+    def _note_others(self, connection: Connection) -> int:
+        """Forget the queues that nobody needs, save the count of errors; that count."""
+        if not self._has_forgotten:
+            self._leftovers.forget_settled(connection, self._queues.ids())
+        errors = self._gauges.errors_total()
+        if errors > self._saved_errors:
+            counters.raise_to(connection, counters.WRITE_ERRORS, errors)
+        return errors
+
+
+def _done(connection: Connection, queue: SharedQueue) -> int:
+    """Up to which entry a queue is settled, by whatever commit."""
+    return settled.up_to(connection, queue.id) if queue.in_doubt else queue.marks.settled
+
+
+def _reasons(entries: Iterable[Entry], refused: Iterable[Refusal]) -> dict[int, str]:
+    """Why these entries of one queue were refused, by their numbers."""
+    reasons = {id(entry): reason for entry, reason in refused}
+    return {entry.number: reasons[id(entry)] for entry in entries if id(entry) in reasons}
+
+
+def _refused_before(portion: Portion, number: int) -> list[Refusal]:
+    """What an earlier commit has refused of the entries up to this number."""
+    before = [entry for entry in portion.entries if entry.number <= number]
+    if not before:
+        return []
+    reasons = portion.queue.refusals(before[0].number, before[-1].number)
+    return [(entry, reasons[entry.number]) for entry in before if entry.number in reasons]

@@ -1,0 +1,121 @@
+"""Where the queues of a service lie: a file in memory, found by name after a death of all of it.
+
+The service makes it at its start and removes it at its end when nothing waits. One that is there
+already is of a service that was killed, and the new one goes on with it: what waits in its queues
+is stored by the new workers as their own. Only the holder of the service lock may call this.
+"""
+
+import os
+import stat
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import database_path
+from flask10x.recording.shared_queue import MAGIC, SharedQueues, prepare
+
+# RAM under a name (man 7 shm_overview); every user may make files there.
+FOLDER = Path("/dev/shm")  # noqa: S108
+# Readings are for this user only.
+MODE = 0o600
+# Not through a link that somebody else has put there.
+OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class QueueFile:
+    """The file of one database's queues, and the queues in it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Go on with the file that is there, or make one.
+
+        Where that can't be, the queues lie in memory without a name, and a warning says why: then
+        a death of the whole service loses what waits, one of a worker does not.
+        """
+        self.path = path_of(database_path(settings))
+        self.warnings: list[str] = []
+        self.found = 0
+        """How many readings waited in a file that was there already."""
+        places = settings.write_queue_maxsize
+        self._has_name = True
+        try:
+            self.queues = self._open(places)
+        except OSError as error:
+            self._has_name = False
+            self.warnings.append(
+                f"{self.path} cannot be used: {error.strerror or error}; if the whole service is"
+                " killed, readings that wait are lost"
+            )
+            self.queues = SharedQueues.anonymous(places)
+
+    def remove(self) -> int:
+        """Remove the file if nothing waits in it; the number of readings that wait."""
+        waiting = self.queues.length()
+        if self._has_name and not waiting:
+            with suppress(OSError):
+                self.path.unlink()
+        return waiting
+
+    def _open(self, places: int) -> SharedQueues:
+        try:
+            fd = os.open(self.path, OPEN_FLAGS)
+        except FileNotFoundError:
+            return self._make(places)
+        try:
+            _require_own(fd)
+            begun = os.pread(fd, len(MAGIC), 0)
+        except OSError:
+            os.close(fd)
+            raise
+        if begun != MAGIC:
+            os.close(fd)
+            self._set_aside(begun)
+            return self._make(places)
+        queues = SharedQueues(fd)
+        self.found = queues.length()
+        if self.found or queues.places == places:
+            return queues
+        self.path.unlink()
+        return self._make(places)
+
+    def _make(self, places: int) -> SharedQueues:
+        fd = os.open(self.path, OPEN_FLAGS | os.O_CREAT | os.O_EXCL, MODE)
+        try:
+            # The umask may have taken away more than it should.
+            os.fchmod(fd, MODE)
+            prepare(fd, places)
+        except OSError:
+            os.close(fd)
+            self.path.unlink()
+            raise
+        return SharedQueues(fd)
+
+    def _set_aside(self, begun: bytes) -> None:
+        """Take the name from a file that begins like this; in one that nobody has filled is none.
+
+        A service that was killed as it began leaves such a one.
+        """
+        if not begun.strip(b"\0"):
+            self.path.unlink()
+            return
+        kept = self.path.with_suffix(".other")
+        self.path.rename(kept)
+        self.warnings.append(f"{kept} is of another version, which can store what waits in it")
+
+
+def path_of(database: Path) -> Path:
+    """The file for this database and this user."""
+    name = sha256(os.fsencode(database)).hexdigest()[:32]
+    return FOLDER / f"flask10x-{os.geteuid()}-{name}.queue"
+
+
+def _require_own(fd: int) -> None:
+    """Raises PermissionError when somebody else may have made or may write it."""
+    status = os.fstat(fd)
+    if (
+        not stat.S_ISREG(status.st_mode)
+        or status.st_uid != os.geteuid()
+        or stat.S_IMODE(status.st_mode) != MODE
+        or status.st_nlink != 1
+    ):
+        raise PermissionError("it is not a file of this user alone")

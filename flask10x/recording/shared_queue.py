@@ -1,0 +1,339 @@
+"""The queues of all workers, in one file in memory that outlives each of them.
+
+A queue belongs to a slot of the gauges, not to a process: whoever takes the slot over goes on with
+what waits there. Entries have the numbers 1, 2, 3, ...; each has a place of its own in the file and
+is written there before it is counted, so one that was being written when its process was killed
+is none. Nothing is locked: `appended` is written by the owner of the slot, `settled` by whoever has
+the commit lock, each with one store, and what waits lies between the two.
+
+    header          the marks of each queue, mapped into memory
+    queue of slot 0 its places, one after the other; used again in a circle
+    queue of slot 1 ...
+
+A place holds the line of its entry (`leftover_file.line_of`), and behind it the reason why the
+database refused the entry, if it has; both are written with `pwrite`, for which a full memory is an
+error and not the signal that it is for a mapping (man 7 shm_overview, man 2 mmap).
+"""
+
+import json
+import mmap
+import os
+import secrets
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from ctypes import Array, Structure, c_char, c_int64, sizeof
+from errno import ENOSPC
+
+from flask10x.errors import QueueFull, QueueUnreadable
+from flask10x.recording.batch import Entry
+from flask10x.recording.leftover_file import entry_in, line_of
+from flask10x.system.gauges import SLOTS
+
+# What a file has to begin with; another version of it would have another number.
+MAGIC = b"Flask10X queue 1"
+# 16 hexadecimal digits.
+ID_BYTES = 16
+# The longest line: data4 with all its digits, a warning of each sensor and its number.
+LINE_BYTES = 640
+# The reason of a refusal, cut to this; an answer shows 200 characters of it.
+REASON_BYTES = 384
+PLACE_BYTES = LINE_BYTES + REASON_BYTES
+
+
+class Marks(Structure):
+    """How far one queue has come; each number is written with one store."""
+
+    _fields_ = (
+        ("id", c_char * ID_BYTES),
+        ("base", c_int64),
+        ("appended", c_int64),
+        ("settled", c_int64),
+        ("tried", c_int64),
+        ("saved", c_int64),
+        ("refused", c_int64),
+        ("oldest_ms", c_int64),
+        ("peak", c_int64),
+    )
+    __slots__ = ()
+
+    id: bytes
+    """Which queue it is, for `database/settled.py`; empty before the slot was first used."""
+    base: int
+    """The entry after this one is at the first place."""
+    appended: int
+    """The last entry that was accepted; only the owner writes it."""
+    settled: int
+    """The last one that is stored, or kept among the rejected."""
+    tried: int
+    """The last one with which a transaction has begun."""
+    saved: int
+    """The last one that a stop has put into a file of leftovers; only the owner writes it."""
+    refused: int
+    """The last one that has ever had a reason why the database refused it."""
+    oldest_ms: int
+    """When the entry that waits longest was accepted, or earlier; without meaning if none waits.
+
+    In milliseconds of CLOCK_MONOTONIC. Of this queue, what was accepted before it is settled.
+    """
+    peak: int
+    """The most that waited since the monitor looked last."""
+
+    @property
+    def length(self) -> int:
+        """How many wait."""
+        # In this order: what is appended in between is seen, what is settled counts as waiting.
+        settled = self.settled
+        return max(0, self.appended - settled)
+
+
+class Header(Structure):
+    """The start of the file."""
+
+    _fields_ = (
+        ("magic", c_char * len(MAGIC)),
+        ("places", c_int64),
+        ("marks", Marks * SLOTS),
+    )
+    __slots__ = ("__weakref__",)
+
+    magic: bytes
+    places: int
+    """How many entries may wait in each queue."""
+    marks: "Array[Marks]"
+
+
+HEADER_BYTES = -(-sizeof(Header) // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+class SharedQueue:
+    """The queue of one slot, as one process sees it.
+
+    `append` belongs to the owner of the slot, the rest of what changes something to whoever holds
+    the commit lock.
+    """
+
+    def __init__(self, fd: int, header: Header, number: int) -> None:
+        """The queue of the slot with this number."""
+        self._fd = fd
+        self._places = header.places
+        self._start = HEADER_BYTES + number * self._places * PLACE_BYTES
+        self.marks = header.marks[number]
+        self._released = 0
+
+    @property
+    def id(self) -> str:
+        """Which queue it is."""
+        return self.marks.id.decode()
+
+    @property
+    def length(self) -> int:
+        """How many entries wait."""
+        return self.marks.length
+
+    @property
+    def held(self) -> int:
+        """How many places are taken: by entries that wait, and by those not yet released."""
+        return self.marks.appended - self._released
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether entries that wait may be settled all the same: `settled.up_to` knows."""
+        return max(self.marks.tried, self.marks.saved) > self.marks.settled
+
+    def claim(self) -> None:
+        """Go on with it as the owner of its slot."""
+        self._released = self.marks.settled
+        if not self.marks.id:
+            self.marks.id = secrets.token_hex(ID_BYTES // 2).encode()
+
+    def append(self, entry: Entry) -> int:
+        """Add an entry at the end, with the next number; the number.
+
+        Raises QueueFull, or OSError when there is no memory for it.
+        """
+        marks = self.marks
+        number = marks.appended + 1
+        if self._released == marks.appended:
+            # Nothing is there that anybody has yet to read: begin at the first place again, so
+            # that a queue that is mostly empty takes one page of memory.
+            marks.base = marks.appended
+        elif self.held >= self._places:
+            raise QueueFull(f"queue full, {self.held} wait")
+        line = line_of(number, entry, arrived_ms=entry.arrived_ms).encode()
+        if len(line) > LINE_BYTES:
+            raise ValueError(f"a line of {len(line)} bytes has no room in the queue")
+        self._write(line, self._offset(number, marks.base))
+        if marks.settled == marks.appended:
+            marks.oldest_ms = entry.arrived_ms
+        marks.appended = number
+        marks.peak = max(marks.peak, marks.length)
+        return number
+
+    def waiting(self, rows_max: int) -> list[Entry]:
+        """The entries that wait longest, at most so many; oldest first.
+
+        Raises QueueUnreadable when one of them is not where it should be, or OSError.
+        """
+        first = self.marks.settled + 1
+        last = min(self.marks.appended, self.marks.settled + rows_max)
+        return [self._entry(number, place) for number, place in self._read(first, last)]
+
+    def try_up_to(self, number: int) -> None:
+        """Mark that a transaction begins with the entries up to this one."""
+        # An earlier one may have had more of them.
+        self.marks.tried = max(self.marks.tried, number)
+
+    def settle(self, number: int) -> None:
+        """Note that the entries up to this one are settled."""
+        marks = self.marks
+        if number <= marks.settled:
+            # A stop has saved them meanwhile.
+            return
+        if marks.appended > number:
+            # What is stored stays so, whatever the next one looks like.
+            with suppress(QueueUnreadable, OSError):
+                ((_, place),) = self._read(number + 1, number + 1)
+                marks.oldest_ms = self._entry(number + 1, place).arrived_ms
+        marks.settled = number
+
+    def note_refusals(self, entries: Sequence[Entry], reasons: dict[int, str]) -> None:
+        """Keep why the database refuses some of these, by their numbers; of the others nothing.
+
+        Before the commit: afterwards nobody could tell, should this process be killed.
+        """
+        marks = self.marks
+        if not reasons and marks.refused <= marks.settled:
+            return
+        marks.refused = max(marks.refused, entries[-1].number)
+        for entry in entries:
+            self._write_reason(entry.number, reasons.get(entry.number, ""))
+
+    def unreleased(self) -> tuple[int, int]:
+        """The first and the last settled entry that the owner has not released yet."""
+        return self._released + 1, self.marks.settled
+
+    def release(self, number: int) -> None:
+        """Let the places up to this entry be used again; by the owner only."""
+        self._released = number
+
+    def refusals(self, first: int, last: int) -> dict[int, str]:
+        """Why the database refused some of the entries between these two, by their numbers."""
+        if self.marks.refused < first:
+            return {}
+        found = ((number, _reason_in(number, place)) for number, place in self._read(first, last))
+        return {number: reason for number, reason in found if reason}
+
+    def _write_reason(self, number: int, reason: str) -> None:
+        while len(line := _reason_line(number, reason)) > REASON_BYTES:
+            reason = reason[: len(reason) * 3 // 4]
+        self._write(line, self._offset(number, self.marks.base) + LINE_BYTES)
+
+    def _write(self, data: bytes, offset: int) -> None:
+        if os.pwrite(self._fd, data, offset) != len(data):
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    def _offset(self, number: int, base: int) -> int:
+        return self._start + (number - base - 1) % self._places * PLACE_BYTES
+
+    def _read(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """The number of each entry between these two and what its place holds."""
+        base = self.marks.base
+        while first <= last:
+            place = (first - base - 1) % self._places
+            count = min(last - first + 1, self._places - place)
+            size_bytes = count * PLACE_BYTES
+            data = os.pread(self._fd, size_bytes, self._offset(first, base)).ljust(size_bytes)
+            for index in range(count):
+                yield first + index, data[index * PLACE_BYTES : (index + 1) * PLACE_BYTES]
+            first += count
+
+    def _entry(self, number: int, place: bytes) -> Entry:
+        line, end, _ = place[:LINE_BYTES].partition(b"\n")
+        try:
+            entry = entry_in(line.decode(), 0)
+        except (ValueError, TypeError, LookupError) as error:
+            raise QueueUnreadable(f"entry {number} of queue {self.id}: {error!r}") from error
+        if not end or entry.number != number:
+            raise QueueUnreadable(f"entry {number} of queue {self.id}: found {entry.number}")
+        return entry
+
+
+class SharedQueues:
+    """The queues of all slots; make it before the fork."""
+
+    def __init__(self, fd: int) -> None:
+        """Of this open file, which has a header; it is closed when nobody has a queue of it."""
+        header = Header.from_buffer(mmap.mmap(fd, HEADER_BYTES))
+        self.places: int = header.places
+        """How many entries may wait in each queue."""
+        self._header = header
+        self._queues = [SharedQueue(fd, header, number) for number in range(SLOTS)]
+        # Whoever has a queue has its marks, and so the header.
+        weakref.finalize(header, os.close, fd)
+
+    @classmethod
+    def anonymous(cls, places: int) -> "SharedQueues":
+        """New ones in memory without a name, which ends with its last process."""
+        fd = os.memfd_create("flask10x-queue")
+        prepare(fd, places)
+        return cls(fd)
+
+    def __getitem__(self, number: int) -> SharedQueue:
+        """The queue of the slot with this number, 0 to 63."""
+        return self._queues[number]
+
+    def not_empty(self) -> list[int]:
+        """The numbers of the slots whose queue is not empty."""
+        marks = self._header.marks
+        return [number for number in range(SLOTS) if marks[number].length]
+
+    def length(self) -> int:
+        """Readings that were accepted and not yet stored, over all workers."""
+        return sum(marks.length for marks in self._header.marks)
+
+    def ids(self) -> set[str]:
+        """Those that have an id."""
+        return {marks.id.decode() for marks in self._header.marks if marks.id}
+
+    def oldest_ms(self) -> int | None:
+        """When the reading that waits longest was accepted, over all workers; None: none waits.
+
+        In milliseconds of CLOCK_MONOTONIC, which is the same in every process of the machine.
+        """
+        # In this order: a queue that is found empty had stored everything a moment ago.
+        waiting = [marks.oldest_ms for marks in self._header.marks if marks.length]
+        return min(waiting, default=None)
+
+    def take_peak(self) -> int:
+        """The most that waited in any queue since the last call."""
+        highest = 0
+        for marks in self._header.marks:
+            highest = max(highest, marks.length, marks.peak)
+            marks.peak = 0
+        return highest
+
+
+def prepare(fd: int, places: int) -> None:
+    """Make the header of a new file; raises OSError when there is no memory for it.
+
+    Its first bytes come last: a file without them has nothing in it.
+    """
+    # Set aside: a mapping without memory behind it would be a signal.
+    os.posix_fallocate(fd, 0, HEADER_BYTES)
+    header = Header.from_buffer(mmap.mmap(fd, HEADER_BYTES))
+    header.places = places
+    header.magic = MAGIC
+
+
+def _reason_line(number: int, reason: str) -> bytes:
+    return (json.dumps([number, reason], ensure_ascii=False) + "\n").encode(errors="replace")
+
+
+def _reason_in(number: int, place: bytes) -> str:
+    text = place[LINE_BYTES:].partition(b"\n")[0]
+    try:
+        found, reason = json.loads(text)
+    except (ValueError, TypeError):
+        return ""
+    return str(reason) if found == number else ""

@@ -1,0 +1,180 @@
+"""The file of the queues: found again after a death of everything, and never somebody else's."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.recording import queue_file, shared_queue
+from flask10x.recording.queue_file import QueueFile, path_of
+from flask10x.recording.shared_queue import MAGIC
+from tests.conftest import MakeSettings
+from tests.recording.test_shared_queue import entry, fill, pressures
+
+
+@pytest.fixture(autouse=True)
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in place of /dev/shm."""
+    folder = tmp_path / "shm"
+    folder.mkdir()
+    monkeypatch.setattr(queue_file, "FOLDER", folder)
+    yield folder
+
+
+@pytest.fixture
+def path(settings: Settings, memory: Path) -> Path:
+    return path_of(settings.data_dir / "flask10x.sqlite3")
+
+
+def test_what_waited_at_a_death_is_found_by_the_next_service(
+    settings: Settings, path: Path
+) -> None:
+    killed = QueueFile(settings)
+    killed.queues[3].claim()
+    fill(killed.queues[3], 1, 2)
+    assert killed.remove() == 2
+    found = QueueFile(settings)
+    assert (found.found, found.warnings) == (2, [])
+    assert found.queues.ids() == killed.queues.ids()
+    assert pressures(found.queues[3].waiting(10)) == [1, 2]
+    found.queues[3].settle(2)
+    assert found.remove() == 0
+    assert not path.exists()
+
+
+def test_nobody_else_can_read_it(settings: Settings, path: Path) -> None:
+    umask = os.umask(0o777)
+    try:
+        QueueFile(settings)
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert QueueFile(settings).warnings == []
+
+
+def test_each_database_and_each_user_has_its_own(
+    make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases = [tmp_path / "one.sqlite3", tmp_path / "two.sqlite3"]
+    names = {path_of(database) for database in databases}
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    names |= {path_of(database) for database in databases}
+    assert len(names) == 4
+
+
+def put_link(path: Path) -> None:
+    target = path.with_name("of somebody")
+    target.write_bytes(b"theirs")
+    path.symlink_to(target)
+
+
+def put_readable(path: Path) -> None:
+    path.write_bytes(b"theirs")
+    path.chmod(0o644)
+
+
+def put_linked(path: Path) -> None:
+    put_readable(path)
+    path.chmod(0o600)
+    path.with_name("other name").hardlink_to(path)
+
+
+def put_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("put", [put_link, put_readable, put_linked, put_folder])
+def test_what_somebody_else_may_have_put_there_is_left_alone(
+    settings: Settings, path: Path, memory: Path, put: object
+) -> None:
+    assert callable(put)
+    put(path)
+    before = {one.name: one.lstat().st_mtime_ns for one in memory.iterdir()}
+    made = QueueFile(settings)
+    (warning,) = made.warnings
+    assert warning.startswith(f"{path} cannot be used: ")
+    assert warning.endswith("; if the whole service is killed, readings that wait are lost")
+    fill(made.queues[0], 1)
+    made.queues[0].settle(1)
+    assert made.remove() == 0
+    assert {one.name: one.lstat().st_mtime_ns for one in memory.iterdir()} == before
+
+
+def test_a_file_of_another_user_is_left_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(QueueFile(settings).queues[0], 1)
+    real = os.geteuid()
+    path = path_of(settings.data_dir / "flask10x.sqlite3")
+    monkeypatch.setattr(os, "geteuid", lambda: real + 1)
+    path.rename(path_of(settings.data_dir / "flask10x.sqlite3"))
+    made = QueueFile(settings)
+    assert "not a file of this user alone" in made.warnings[0]
+    assert made.queues.length() == 0
+
+
+def test_without_memory_of_that_kind_it_works_all_the_same(
+    settings: Settings, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_fd: int, _places: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue_file, "prepare", full)
+        made = QueueFile(settings)
+    assert "cannot be used: No space left on device" in made.warnings[0]
+    assert list(memory.iterdir()) == []
+    memory.rmdir()
+    made = QueueFile(settings)
+    assert "cannot be used: No such file or directory" in made.warnings[0]
+    assert made.queues[0].append(entry(1)) == 1
+
+
+@pytest.mark.parametrize("begun", [b"", bytes(20_000)])
+def test_a_file_that_nobody_has_filled_is_made_again(
+    settings: Settings, path: Path, begun: bytes
+) -> None:
+    path.write_bytes(begun)
+    path.chmod(0o600)
+    made = QueueFile(settings)
+    assert (made.found, made.warnings) == (0, [])
+    assert path.read_bytes().startswith(MAGIC)
+
+
+def test_a_file_of_another_version_is_kept_for_it(settings: Settings, path: Path) -> None:
+    text = b"Flask10X queue 2 and whatever it has"
+    path.write_bytes(text)
+    path.chmod(0o600)
+    made = QueueFile(settings)
+    (warning,) = made.warnings
+    kept = path.with_suffix(".other")
+    assert warning == f"{kept} is of another version, which can store what waits in it"
+    assert kept.read_bytes() == text
+    assert path.read_bytes().startswith(MAGIC)
+
+
+def test_another_length_of_the_queue_is_taken_once_nothing_waits(
+    make_settings: MakeSettings,
+) -> None:
+    short, long = make_settings(WRITE_QUEUE_MAXSIZE=4), make_settings(WRITE_QUEUE_MAXSIZE=40)
+    killed = QueueFile(short)
+    fill(killed.queues[0], 1)
+    again = QueueFile(long)
+    assert (again.found, again.queues.places) == (1, 4)
+    again.queues[0].settle(1)
+    assert QueueFile(long).queues.places == 40
+
+
+def test_no_descriptor_is_left_open(settings: Settings) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    for _ in range(3):
+        QueueFile(settings)
+        shared_queue.SharedQueues.anonymous(4)
+    assert open_files() == before
