@@ -142,10 +142,16 @@ class SharedQueue:
         return max(self.marks.tried, self.marks.saved) > self.marks.settled
 
     def claim(self) -> None:
-        """Go on with it as the owner of its slot."""
-        self._released = self.marks.settled
-        if not self.marks.id:
-            self.marks.id = secrets.token_hex(ID_BYTES // 2).encode()
+        """Go on with it as the owner of its slot.
+
+        When its entries are in a file of leftovers it becomes another queue: to note that it is
+        settled up to one that came later would say so of those in the file too.
+        """
+        marks = self.marks
+        self._released = marks.settled
+        if not marks.id or (marks.saved and not marks.length):
+            marks.id = secrets.token_hex(ID_BYTES // 2).encode()
+            marks.saved = 0
 
     def append(self, entry: Entry) -> int:
         """Add an entry at the end, with the next number; the number.

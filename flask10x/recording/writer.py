@@ -191,12 +191,11 @@ class Writer:
         return self._finish()
 
     def _finish(self) -> int:
-        """Put what is left into files, keep what was refused; the number of readings left."""
+        """Put what is left into a file, keep what was refused; the number of readings left."""
         self._give_receipts()
-        left = 0
-        for unstored in self._left():
-            left += unstored.length
-            self._save(unstored)
+        left = self._own.length
+        if left:
+            self._save()
         # Of those nobody is told that they are stored.
         self._receipts.clear()
         self._leftovers.close()
@@ -214,24 +213,25 @@ class Writer:
             waiting.append(self._own)
         return waiting
 
-    def _save(self, unstored: SharedQueue) -> None:
-        """Put what waits in a queue into a file; should that fail, it waits on."""
+    def _save(self) -> None:
+        """Put what waits in the own queue into a file; should that fail, it waits on.
+
+        Only its owner may: nobody else knows that nothing more is appended meanwhile.
+        """
+        own = self._own
         try:
-            entries = unstored.waiting(unstored.length)
+            entries = own.waiting(own.length)
         except (QueueUnreadable, OSError) as error:
-            log.critical(
-                "Stopping with %d readings that cannot be read: %s", unstored.length, error
-            )
+            log.critical("Stopping with %d readings that cannot be read: %s", own.length, error)
             return
         if not entries:
             # Another worker has stored them just now.
             return
         last = entries[-1].number
         # From here on, whoever commits looks how far the file is stored.
-        unstored.marks.saved = last
-        before = entries[0].number - 1
-        if self._leftovers.save(unstored.id, before, entries, self.trouble):
-            unstored.settle(last)
+        own.marks.saved = last
+        if self._leftovers.save(own.id, entries[0].number - 1, entries, self.trouble):
+            own.settle(last)
 
     def _run(self) -> None:
         try:

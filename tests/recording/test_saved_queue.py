@@ -1,0 +1,51 @@
+"""Queues whose entries a stop has put into a file, while other workers run on."""
+
+import itertools
+from pathlib import Path
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.recording.leftover_file import waiting
+from flask10x.recording.leftovers import Leftovers
+from tests.recording.test_group_commit import Workers, stored, workers  # noqa: F401
+from tests.support.rows import pico
+
+
+def store_files(settings: Settings, database: Database) -> None:
+    clock = itertools.count(step=3600)
+    leftovers = Leftovers(settings, database, lambda: float(next(clock)))
+    while waiting(database.path.parent):
+        leftovers.step()
+    leftovers.close()
+
+
+def test_what_comes_after_a_file_does_not_count_as_what_is_in_it(
+    workers: Workers,  # noqa: F811
+    settings: Settings,
+    database: Database,
+) -> None:
+    """A reload while the database is out of reach, and the new worker is the first to commit."""
+    for number in (1, 2):
+        workers.first.submit(pico(number))
+    assert workers.first.close(0) == 2
+    workers.first = workers.worker(0)
+    workers.first.submit(pico(3))
+    assert workers.first.step() == 1
+    store_files(settings, database)
+    assert stored(database) == [3, 1, 2]
+
+
+def test_of_a_queue_without_an_owner_nobody_else_makes_a_file(
+    workers: Workers,  # noqa: F811
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    """Its next owner may append to it in the same moment."""
+    workers.second.submit(pico(1))
+    workers.gauges.slot(1).release()
+    assert workers.first.close(0) == 0
+    assert waiting(tmp_path) == []
+    workers.second = workers.worker(1)
+    workers.second.submit(pico(2))
+    assert workers.second.step() == 2
+    assert stored(database) == [1, 2]
