@@ -57,8 +57,10 @@ bind = _settings.bind
 workers = _settings.workers
 threads = _settings.threads
 wsgi_app = "flask10x.server.gunicorn_conf:worker_app()"
-# The heartbeat file must not wait for a stalled card, or workers get killed for its slowness.
-worker_tmp_dir = "/dev/shm"  # noqa: S108
+# The heartbeat file must not wait for a stalled card, or workers get killed for its slowness. Where
+# there is no such folder, one on the card is better than no service.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
+worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 # Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
 graceful_timeout = 30
 # How long a stopping worker waits for requests in flight; then it stores what it has and goes.

@@ -70,6 +70,12 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_unit_takes_away_what_a_killed_service_has_left_in_shared_memory(name: str) -> None:
+    """The wish of any unit of a user counts when its last one ends (man 5 systemd.exec)."""
+    assert unit(name)["Service"]["RemoveIPC"] == "no"
+
+
 def complaints(folder: Path) -> str:
     """What systemd says about the units: unknown keys only show here, not in the exit status."""
     checked = subprocess.run(
