@@ -3,28 +3,21 @@
 import json
 from http import HTTPStatus
 
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
+from gunicorn.http.errors import ParseException
 
 from flask10x.web.headers import ALWAYS
 
 # An answer has to be short (contract, section 7); what was sent may be long.
 SHOWN_CHARS = 200
+# What gunicorn's parser raises, by name: not every release has all of them.
 STATUSES = {
-    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
-    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
-    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
-    # Gunicorn derives them from errors of the sender's, but they are the application's.
-    InvalidResponseHeader: HTTPStatus.INTERNAL_SERVER_ERROR,
-    InvalidResponseHeaderName: HTTPStatus.INTERNAL_SERVER_ERROR,
+    "ExpectationFailed": HTTPStatus.EXPECTATION_FAILED,
+    "LimitRequestHeaders": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "LimitRequestLine": HTTPStatus.REQUEST_URI_TOO_LONG,
+    "UnsupportedTransferCoding": HTTPStatus.NOT_IMPLEMENTED,
+    # Derived from errors of the sender's, but they are the application's.
+    "InvalidResponseHeader": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "InvalidResponseHeaderName": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 
@@ -42,7 +35,7 @@ def status_of(error: BaseException) -> HTTPStatus:
         return error.status
     of_sender = isinstance(error, ParseException)
     usual = HTTPStatus.BAD_REQUEST if of_sender else HTTPStatus.INTERNAL_SERVER_ERROR
-    return STATUSES.get(type(error), usual)
+    return STATUSES.get(type(error).__name__, usual)
 
 
 def answer(status: HTTPStatus, hint: str = "") -> bytes:
