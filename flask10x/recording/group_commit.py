@@ -35,6 +35,8 @@ class Portion:
 
     queue: SharedQueue
     entries: list[Entry]
+    id: str
+    """Of the queue when it had these entries: the next owner of its slot may give it another."""
 
     @property
     def last(self) -> int:
@@ -94,7 +96,8 @@ class GroupCommit:
                     raise
                 continue
             if entries:
-                portions.append(Portion(self._queues[number], entries))
+                # In this order: of an id that was new in between, these are all settled.
+                portions.append(Portion(self._queues[number], entries, self._queues[number].id))
             rows_left -= len(entries)
             if not rows_left:
                 break
@@ -112,7 +115,7 @@ class GroupCommit:
     def _transact(self, portions: list[Portion], insert: Insert) -> list[Refusal]:
         """Insert what is not there yet, in one transaction; all that the database has refused."""
         with self._database.transaction() as connection:
-            done = [_done(connection, portion.queue) for portion in portions]
+            done = [_done(connection, portion) for portion in portions]
             for portion in portions:
                 portion.queue.try_up_to(portion.last)
             new = [
@@ -124,7 +127,7 @@ class GroupCommit:
             for portion, entries in zip(portions, new, strict=True):
                 if entries:
                     portion.queue.note_refusals(entries, _reasons(entries, refused))
-                    settled.note(connection, portion.queue.id, portion.last)
+                    settled.note(connection, portion.id, portion.last)
             errors = self._note_others(connection)
         self._has_forgotten, self._saved_errors = True, errors
         return refused + [
@@ -143,9 +146,10 @@ class GroupCommit:
         return errors
 
 
-def _done(connection: Connection, queue: SharedQueue) -> int:
+def _done(connection: Connection, portion: Portion) -> int:
     """Up to which entry a queue is settled, by whatever commit."""
-    return settled.up_to(connection, queue.id) if queue.in_doubt else queue.marks.settled
+    queue = portion.queue
+    return settled.up_to(connection, portion.id) if queue.in_doubt else queue.marks.settled
 
 
 def _reasons(entries: Iterable[Entry], refused: Iterable[Refusal]) -> dict[int, str]:

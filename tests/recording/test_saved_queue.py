@@ -3,6 +3,8 @@
 import itertools
 from pathlib import Path
 
+from sqlalchemy import event
+
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.recording.leftover_file import waiting
@@ -48,4 +50,28 @@ def test_of_a_queue_without_an_owner_nobody_else_makes_a_file(
     workers.second = workers.worker(1)
     workers.second.submit(pico(2))
     assert workers.second.step() == 2
+    assert stored(database) == [1, 2]
+
+
+def test_a_slot_that_is_taken_over_during_a_commit_leaves_nothing_in_doubt(
+    workers: Workers,  # noqa: F811
+    settings: Settings,
+    database: Database,
+) -> None:
+    """Another worker stores what the owner has just put into a file, and notes it of the file."""
+    for number in (1, 2):
+        workers.first.submit(pico(number))
+    taken: list[Path] = []
+
+    def take_over(*arguments: object) -> None:
+        if str(arguments[2]).startswith("INSERT INTO readings") and not taken:
+            assert workers.first.close(0) == 2
+            taken.extend(waiting(database.path.parent))
+            workers.first = workers.worker(0)
+
+    event.listen(database.writer, "before_cursor_execute", take_over)
+    assert workers.second.step() == 2
+    event.remove(database.writer, "before_cursor_execute", take_over)
+    assert len(taken) == 1
+    store_files(settings, database)
     assert stored(database) == [1, 2]
