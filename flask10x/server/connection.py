@@ -55,7 +55,9 @@ class Connection:
         self._sock = sock
         self._waiting = waiting
         self._readable = get_hub().loop.io(sock.fileno(), 1)
-        self._tried = self._late = self._cut = self._closed = False
+        self._tried = self._cut = self._closed = False
+        self.late = False
+        """Whether no more is read of it: its time was over, perhaps when the rest had just come."""
         self._left_bytes = 0
         self.begin(b"", REQUEST_WITHIN_SEC)
 
@@ -98,7 +100,7 @@ class Connection:
             self.silent, self._until = False, monotonic() + REQUEST_WITHIN_SEC
         if data or self.silent:
             return data
-        if self._late:
+        if self.late:
             hint = f"within {REQUEST_WITHIN_SEC:g} s came {self._progress}"
             raise Incomplete(HTTPStatus.REQUEST_TIMEOUT, hint)
         raise Incomplete(HTTPStatus.BAD_REQUEST, f"the sender closed after {self._progress}")
@@ -143,7 +145,7 @@ class Connection:
             log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
             self.cut()
         else:
-            self._late = True
+            self.late = True
             self.shutdown(socket.SHUT_RD)
 
     def cut(self) -> None:

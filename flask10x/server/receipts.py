@@ -46,5 +46,5 @@ class GreenletReceipt(Receipt):
             self._note(self._event)
 
     def wait(self, timeout_sec: float) -> bool:
-        """As the one of threads."""
-        return bool(self._event.wait(timeout_sec))
+        """As the one of threads; settled in time is what is so before the main thread is woken."""
+        return bool(self._event.wait(timeout_sec)) or self._is_settled

@@ -62,10 +62,13 @@ class Listener(StreamServer):  # type: ignore[misc]
         return len(self.worker.connections) >= most
 
     def do_read(self) -> Any:
-        """A connection and its address, or None; without a descriptor it is tried again later."""
+        """A connection and its address; None when there is none (any more).
+
+        Without a descriptor for it, it is tried again later.
+        """
         try:
             return self.socket.accept()
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionAbortedError):
             return None
         except OSError as error:
             if error.errno not in limits.EXHAUSTED:
@@ -193,15 +196,19 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request once its body is here; raises StopIteration to end the connection."""
-        if len(self.waiting) >= IDLE_MAX:
-            req.force_close()
         self._take_body(listener_name, req, sock, addr)
+        if sock.late or len(self.waiting) >= IDLE_MAX:
+            req.force_close()
         sock.request = req
         try:
             super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.flush()
-        sock.begin(req.unreader.buf.getvalue(), self.cfg.keepalive)
+        early = req.unreader.buf.getvalue()
+        if early:
+            # Nothing is waited for before the next one: the other connections go first.
+            gevent.sleep(0)
+        sock.begin(early, self.cfg.keepalive)
 
     def _take_body(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Read it as far as the application may want it; what is left ends the connection."""
@@ -213,7 +220,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 req.body = BytesIO()
                 req.force_close()
                 return
-            if ("EXPECT", "100-continue") in [(k, v.lower()) for k, v in req.headers]:
+            # An HTTP/1.0 client knows no such answer (RFC 9110, section 10.1.1).
+            asks = ("EXPECT", "100-continue") in [(k, v.lower()) for k, v in req.headers]
+            if asks and req.version >= (1, 1):
                 sock.ask_for_body()
         body = req.body.read(BODY_MAX_BYTES + 1)
         framing = sock.came_bytes - req.unreader.buf.getbuffer().nbytes - len(body)

@@ -5,7 +5,7 @@ import threading
 import gevent
 
 from flask10x.recording.batch import Receipt
-from flask10x.server.receipts import Receipts
+from flask10x.server.receipts import GreenletReceipt, Receipts
 
 WITHIN_SEC = 20.0
 
@@ -51,3 +51,9 @@ def test_one_that_is_not_settled_in_time_may_be_so_later() -> None:
     assert not receipt.wait(0.01)
     settled_by_a_thread([receipt])
     assert receipt.wait(WITHIN_SEC)
+
+
+def test_one_that_is_settled_while_the_main_thread_is_busy_is_so_in_time() -> None:
+    receipt = GreenletReceipt(lambda _event: None)
+    receipt.settle()
+    assert receipt.wait(0.01)

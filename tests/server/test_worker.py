@@ -2,19 +2,51 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
+import gevent
 import pytest
 from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
-from flask10x.server.worker import Worker
+from flask10x.server import connection
+from flask10x.server.worker import Listener, Worker
+
+WITHIN_SEC = 20.0
+SERVER = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 8888))
 
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    made = Worker(1, os.getppid(), [], None, 30, Config(), None)
+    made = Worker(1, os.getppid(), [], None, 30, Config(), Logger(Config()))
+    made.wsgi = ok
     yield made
     made.tmp.close()
+
+
+def ok(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+    environ["wsgi.input"].read()
+    start("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+
+def connected(worker: Worker) -> tuple[gevent.Greenlet, socket.socket]:
+    """What handles a connection, and the client's end of it."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    return gevent.spawn(worker.handle, SERVER, ours, ("127.0.0.1", 1)), theirs
+
+
+def received(sock: socket.socket) -> bytes:
+    """What comes until there is a pause."""
+    gevent.sleep(0.01)
+    try:
+        return sock.recv(1 << 20)
+    except BlockingIOError:
+        return b""
 
 
 def test_a_stop_at_once_leaves_from_the_loop_and_not_from_where_the_signal_came(
@@ -68,3 +100,68 @@ def test_a_worker_without_descriptors_ends_with_an_error_and_no_abort(
     monkeypatch.setattr(os, "dup", none_left)
     with pytest.raises(OSError, match="Too many"):
         worker.patch()
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.1", True), ("1.0", False)])
+def test_only_who_knows_the_answer_is_told_to_send_the_body(
+    worker: Worker, version: str, told: bool
+) -> None:
+    handling, client = connected(worker)
+    head = f"POST /data HTTP/{version}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    client.sendall(head.encode())
+    assert (b"100 Continue" in received(client)) is told
+    client.sendall(b"{}")
+    assert b"200 OK" in received(client)
+    client.close()
+    handling.join(WITHIN_SEC)
+    assert handling.ready() and not worker.connections and not worker.waiting
+
+
+def test_others_go_first_between_requests_that_came_together(worker: Worker) -> None:
+    asked: list[str] = []
+
+    def app(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        return ok(environ, start)
+
+    worker.wsgi = app
+    many, few = connected(worker), connected(worker)
+    many[1].sendall(b"GET /many HTTP/1.1\r\n\r\n" * 3)
+    few[1].sendall(b"GET /few HTTP/1.1\r\n\r\n")
+    many[1].shutdown(socket.SHUT_WR)
+    few[1].shutdown(socket.SHUT_WR)
+    gevent.joinall([many[0], few[0]], WITHIN_SEC)
+    assert asked == ["/many", "/few", "/many", "/many"]
+    for _, client in (many, few):
+        client.close()
+
+
+def test_a_request_that_was_whole_at_the_last_moment_is_the_last_one(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more would be read of its connection, so the sender has to be told."""
+    monkeypatch.setattr(connection, "REQUEST_WITHIN_SEC", -1.0)
+    handling, client = connected(worker)
+    gevent.sleep(0)
+    (waiting,) = worker.waiting
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    waiting.look()
+    assert b"Connection: close" in received(client)
+    client.close()
+    handling.join(WITHIN_SEC)
+    assert handling.ready()
+
+
+@pytest.mark.parametrize("error", [BlockingIOError, ConnectionAbortedError])
+def test_a_client_that_has_gone_again_is_no_error(
+    worker: Worker, error: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accepting it may say so (man 2 accept)."""
+
+    def accept() -> None:
+        raise error
+
+    with socket.socket() as sock:
+        listener = Listener(worker, sock)
+        monkeypatch.setattr(listener, "socket", SimpleNamespace(accept=accept))
+        assert listener.do_read() is None
