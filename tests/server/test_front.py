@@ -1,4 +1,4 @@
-"""What the front is made of: names that gunicorn and gevent show to everybody, and few lines."""
+"""What the front takes from gunicorn and gevent: the names are all listed, and none is private."""
 
 import ast
 from pathlib import Path
@@ -13,6 +13,36 @@ from flask10x.server.worker import Listener, Worker
 FOLDER = Path(flask10x.server.__file__).parent
 MODULES = ("answers", "connection", "receipts", "threads", "worker")
 LIBRARIES = ("gunicorn", "gevent")
+# One that is new here is a thing that the next release of a library may change.
+IMPORTED = {
+    "gevent",
+    "gevent.get_hub",
+    "gevent.event.Event",
+    "gevent.server.StreamServer",
+    "gevent.socket.wait",
+    "gevent.socket.wait_read",
+    "gevent.socket.wait_write",
+    "gevent.threadpool.ThreadPool",
+    "gunicorn.http.errors.InvalidChunkSize",
+    "gunicorn.http.errors.LimitRequestHeaders",
+    "gunicorn.http.errors.ParseException",
+    "gunicorn.http.wsgi",
+    "gunicorn.workers.ggevent.GeventWorker",
+}
+OVERRIDDEN: dict[type, set[str]] = {
+    Worker: {
+        *("__init__", "handle", "handle_error", "handle_quit", "handle_request"),
+        *("init_signals", "notify", "patch", "run", "timeout_ctx"),
+    },
+    Listener: {"__init__", "do_read", "full", "max_accept"},
+}
+# What a worker, a listener and a request have from the libraries, and we use. Gunicorn has no
+# documentation of a request: REQUEST is what may change first.
+INHERITED: dict[type, set[str]] = {
+    Worker: {"PIPE", "alive", "cfg", "ppid", "sockets", "tmp", "wsgi"},
+    Listener: {"socket", "start_accepting", "started", "stop_accepting"},
+}
+REQUEST = {"body", "force_close", "headers", "unreader", "version"}
 
 
 def tree(name: str) -> ast.Module:
@@ -43,6 +73,43 @@ def test_only_names_are_used_that_the_libraries_show_to_everybody(name: str) -> 
             # Our own classes have private names, and only of themselves.
             assert isinstance(node.value, ast.Name) and node.value.id == "self", node.attr
     assert [part for part in used if is_private(part)] == []
+
+
+def test_no_name_is_imported_that_is_not_listed() -> None:
+    assert {name for module in MODULES for name in imported(tree(module))} == IMPORTED
+
+
+@pytest.mark.parametrize("ours", [Worker, Listener])
+def test_no_name_is_overridden_or_used_that_is_not_listed(ours: type) -> None:
+    inherited = {name for base in ours.__mro__[1:-1] for name in vars(base)}
+    plain = {"__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
+    assert (vars(ours).keys() & inherited) - plain == OVERRIDDEN[ours]
+    (body,) = [
+        node
+        for node in tree("worker").body
+        if isinstance(node, ast.ClassDef) and node.name == ours.__name__
+    ]
+    of_self = attributes(body, "self")
+    made = {
+        node.attr
+        for node in ast.walk(body)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    # Set here, but theirs; and what `gunicorn_conf` gives a worker.
+    made -= INHERITED[ours]
+    assert of_self - made - vars(ours).keys() - {"early_signals"} == INHERITED[ours]
+    assert attributes(body, "req") == (REQUEST if ours is Worker else set())
+
+
+def attributes(tree: ast.AST, of: str) -> set[str]:
+    """The names behind the dot of a variable."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == of
+    }
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(Worker, GeventWorker), (Listener, StreamServer)])
