@@ -144,7 +144,7 @@ class Writer:
                 self._receipts.append((number, receipt))
             slept, self._awake = not self._awake, True
             waiting = self._own.length
-        if slept:
+        if slept or waiting == self._settings.batch_max_rows:
             self._wake.put(None)
         return waiting
 
@@ -283,7 +283,10 @@ class Writer:
         return not threading.main_thread().is_alive()
 
     def _wait_for_batch(self) -> None:
-        """Sleep while nothing waits in this worker's queue, and then until company has come."""
+        """Sleep while nothing waits in this worker's queue, and then until company has come.
+
+        A whole batch needs no more of it: with an interval of minutes the queue would run full.
+        """
         self._give_receipts()
         with self._lock:
             self._awake = self._own.held > 0
@@ -291,7 +294,8 @@ class Writer:
         if not self._awake and not self._failures:
             self._sleep(self._leftovers.pause_sec)
             self._give_receipts()
-        while self._own.length and not (self._flushes_now or self._is_left_alone):
+        batch_rows = self._settings.batch_max_rows
+        while 0 < self._own.length < batch_rows and not (self._flushes_now or self._is_left_alone):
             company_until_sec = self._own.marks.oldest_ms / 1000 + self._company_sec
             wait_sec = company_until_sec - self._clock()
             if wait_sec <= 0:

@@ -76,6 +76,26 @@ def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
     ]
 
 
+def test_a_whole_batch_waits_for_no_company(
+    make_settings: MakeSettings, database: Database, queues: SharedQueues
+) -> None:
+    settings = make_settings(WRITE_QUEUE_MAXSIZE=10, BATCH_MAX_ROWS=4, COMMIT_INTERVAL_SEC=600)
+    writer = Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
+    writer.start()
+    for n in range(4):
+        writer.submit(pico(n))
+
+    until_stored(database, 4)
+
+    writer.close(5)
+
+
+def until_stored(database: Database, number: int) -> None:
+    """Return when so many readings are stored; the time limit of the suite ends it otherwise."""
+    while select(database.path, "SELECT count(*) FROM readings") != [(number,)]:
+        threading.Event().wait(0.01)
+
+
 def test_a_reading_is_heard_even_when_it_is_refused(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
