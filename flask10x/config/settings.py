@@ -245,7 +245,7 @@ class Settings:
     write_retries: int = _setting(whole(0, 1000), 3)
     write_backoff_base_sec: float = _setting(seconds(0.001, 60), 0.05)
     batch_max_rows: int = _setting(whole(1, 100_000), 500)
-    commit_interval_sec: float = _setting(seconds(0, 60), 0.1)
+    commit_interval_sec: float = _setting(seconds(0, 600), 0.1)
     synchronous: Literal["FULL", "NORMAL"] = _setting(choice("FULL", "NORMAL"), "FULL")
     commit_lock: bool = _setting(switch, True)
     inactivity_warn_sec: int = _setting(whole(1, 1_000_000), 120)

@@ -75,6 +75,7 @@ def test_port_alone_changes_the_bind() -> None:
         ("WORKERS", "two", "FLASK10X_WORKERS is 'two': a whole number from 1 to 16 is needed"),
         ("WORKERS", "0", "FLASK10X_WORKERS is '0': a whole number from 1 to 16 is needed"),
         ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
+        ("COMMIT_INTERVAL_SEC", "601", "COMMIT_INTERVAL_SEC is '601': seconds from 0 to 600"),
         ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
         ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
         ("ACK", "stored", "FLASK10X_ACK is 'stored': one of enqueued, committed is needed"),
