@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.e2e.load import stored_numbers
 from tests.e2e.service import PROJECT, Service
@@ -48,6 +48,21 @@ class Account:
     """The numbers of readings that were acknowledged and are not stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The same of readings of which some are equal (`equals.py`), as numbers only."""
+
+    sent: int
+    acknowledged: int
+    refused: int
+    unanswered: int
+    stored: int
+    lost: int
+    """Rows that lack: of some value there are fewer than were acknowledged."""
+    doubled: int
+    """Rows too many: of some value there are more than were sent, or nobody sent it."""
+
+
 def account(service: Service, senders: Iterable[Posted]) -> Account:
     """Compare with the rows; no reading may be stored twice, and none that nobody sent."""
     stored = stored_numbers(service)
@@ -73,13 +88,24 @@ def account(service: Service, senders: Iterable[Posted]) -> Account:
 
 def record(fault: str, variant: str, times: int, counted: Account, **notes: int | float) -> None:
     """Keep the figures of a test that has passed; `notes` are further ones of this fault."""
-    if not FILE:
-        return
     figures = asdict(counted) | {"lost": len(counted.lost)}
-    line = {"fault": fault, "variant": variant, "times": times} | figures
-    line |= {"notes": notes} | circumstances() | {"on": time.strftime("%Y-%m-%d")}
-    with Path(FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    _keep({"fault": fault, "variant": variant, "times": times, **figures, "notes": notes})
+
+
+def record_kills(
+    victim: str, variant: str, times: int, counted: Count, *, senders: int, slower_ms: int
+) -> None:
+    """Keep the figures of so many kills: of `worker`, `master` or `all` processes."""
+    used = {"senders": senders, "slower_ms": slower_ms}
+    kills = {"fault": f"killed-{victim}", "variant": variant, "times": times}
+    _keep(kills | used | asdict(counted))
+
+
+def _keep(line: dict[str, Any]) -> None:
+    if FILE:
+        line |= circumstances() | {"on": time.strftime("%Y-%m-%d")}
+        with Path(FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 @functools.cache

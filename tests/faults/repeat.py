@@ -8,6 +8,12 @@ harder_promise = pytest.mark.parametrize(
 )
 
 
+# For kills it is the other one: what was acknowledged early still waits in memory.
+early_promise = pytest.mark.parametrize(
+    "promise", ["enqueued", pytest.param("committed", marks=pytest.mark.long)], indirect=True
+)
+
+
 def repeated(short: int, long: int, *, timeout_sec: int = 1800) -> pytest.MarkDecorator:
     """Run the test with `times` as `short`, and in the long run as `long`."""
     marks = [pytest.mark.long, pytest.mark.timeout(timeout_sec)]

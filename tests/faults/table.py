@@ -1,6 +1,6 @@
-"""The table of durability.md, made from the figures of `make soak`; nobody types a number.
+"""The tables of durability.md, made from the figures of `make soak`; nobody types a number.
 
-`python -m tests.faults.table` puts it into the documents of both languages.
+`python -m tests.faults.table` puts them into the documents of both languages.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.service import PROJECT
+from tests.faults import kill_table
 
 FIGURES = Path(__file__).with_name("figures.jsonl")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -19,12 +20,6 @@ COUNTED = ("sent", "acknowledged", "refused", "unanswered", "stored", "lost")
 
 # What `record` calls a fault, and what people do, in the order of the table.
 FAULTS = {
-    "worker-kill": ("`kill -9` of a worker under load", "負荷中にワーカを `kill -9`"),
-    "master-kill": ("`kill -9` of the master under load", "負荷中にマスタを `kill -9`"),
-    "boot-together": (
-        "`kill -9` of everything, then both workers boot together",
-        "全プロセスを `kill -9` し、両ワーカを同時に起動",
-    ),
     "sigterm-full": (
         "SIGTERM at a full queue, a slow request in flight",
         "キューが満杯で、遅いリクエストの処理中に SIGTERM",
@@ -90,7 +85,6 @@ HEADINGS = (
 )
 # What is noted besides; of several runs the highest counts, or their sum.
 NOTES = {
-    "worst": ("most lost by one: {}", "1 回での最大消失: {}"),
     "seconds": ("held for {} s", "{} 秒保持"),
     "wal_bytes": ("longest WAL: {} bytes", "WAL の最大: {} バイト"),
     "committed": ("rows seen before the cut: {}", "停電前に見えていた行: {}"),
@@ -98,7 +92,7 @@ NOTES = {
     "left": ("left by the stop, and stored: {}", "停止時に残り、保存した数: {}"),
     "kept": ("kept among the rejected: {}", "拒否分として保管: {}"),
 }
-HIGHEST = {"worst", "seconds", "wal_bytes"}
+HIGHEST = {"seconds", "wal_bytes"}
 TAKEN = (
     "Taken on {on} at commit {commit} with {versions} ({machine}).",
     "測定: {on}、コミット {commit}、{versions}（{machine}）。",
@@ -145,7 +139,8 @@ def _together(note: str, values: Sequence[float]) -> float:
 
 def table(runs: Sequence[dict[str, Any]], language: int) -> str:
     """The table in English (0) or Japanese (1), and what it was taken with."""
-    rows = [_row(line, language) for line in added_up(runs)]
+    others = [run for run in runs if not kill_table.is_kill(run)]
+    rows = [_row(line, language) for line in added_up(others)]
     heading = HEADINGS[language]
     rule = "|---|---|" + "---:|" * 7 + "---|"
     return "\n".join([heading, rule, *rows, "", *_taken(runs, language)])
@@ -167,20 +162,27 @@ def _taken(runs: Sequence[dict[str, Any]], language: int) -> list[str]:
     return [TAKEN[language].format(**found)]
 
 
-def put_into(text: str, made: str) -> str:
+def put_into(text: str, made: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with this table instead of its own."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{made}\n{end}{after}"
+
+
+def put_all_into(text: str, runs: Sequence[dict[str, Any]], language: int) -> str:
+    """The document with both tables."""
+    kills = kill_table.table(runs, language)
+    text = put_into(text, kills, kill_table.BEGIN, kill_table.END)
+    return put_into(text, table(runs, language))
 
 
 def main() -> None:
-    """Put the table into both documents."""
+    """Put the tables into both documents."""
     runs = read(FIGURES)
     for language, name in enumerate((ENGLISH, JAPANESE)):
         document = PROJECT / name
         text = document.read_text(encoding="utf-8")
-        document.write_text(put_into(text, table(runs, language)), encoding="utf-8")
+        document.write_text(put_all_into(text, runs, language), encoding="utf-8")
 
 
 if __name__ == "__main__":

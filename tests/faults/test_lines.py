@@ -167,7 +167,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("refuses", [False, True], ids=["all-good", "some-refused"])
-@repeated(5, 400)
+@repeated(5, 150)
 def test_whoever_is_killed_at_whatever_line_each_reading_is_stored_once(
     make_settings: MakeSettings, tmp_path: Path, times: int, refuses: bool
 ) -> None:

@@ -22,6 +22,7 @@ from tests.faults.power import Power, mixed
 from tests.faults.read_error import compiled
 from tests.faults.repeat import repeated
 from tests.faults.sender import Sender
+from tests.faults.shared_memory import shared_files
 from tests.faults.test_kills import moment, variant
 
 SOURCE = Path(__file__).with_name("powercut.c")
@@ -107,7 +108,10 @@ def test_a_power_cut_under_load(
             load.burst()
             moment()
             seen = stored(running)
+            shared = shared_files(running)
             kill(running)
+        assert len(shared) == 1, "what waits lies in memory, and is gone with the power"
+        shared.pop().unlink()
         power.cut(choice if number % 2 else None)
         committed += len(seen - left)
         left = stored_after_cut(running)

@@ -4,14 +4,19 @@ FAULT_KILL_WRITER names a file: whichever writer thread finds it there takes it 
 bug or a MemoryError would kill it. FAULT_CLOCK names a file with the seconds by which the clock is
 wrong. FAULT_CLOCK_STANDS lets it stand still for the times of receipt. FAULT_DUTY names a file;
 while it is there, whoever watches the WAL meets a bug.
+FAULT_DIE_AT_LINE names a file with a number and a victim: whichever writer thread finds it there
+takes it away and, so many lines of ours later, kills its worker, or all processes of the service.
 FAULT_NO_THREADS names a file; while it is there, the system has no threads for anybody.
 """
 
 import errno
 import os
+import signal
+import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 # The year 2262: of what lies beyond Python says that it is no time.
@@ -94,6 +99,61 @@ def refuse_while(marker: Path) -> None:
     threading.Thread.start = refusing_start  # type: ignore[method-assign,assignment]
 
 
+# Where readings are stored; the number of a line is worth what its neighbours are.
+WATCHED = tuple(f"/flask10x/{folder}/" for folder in ("recording", "database", "system"))
+
+
+class LineCount:
+    """Counts the lines that one thread comes to, once it has been told at which one it dies."""
+
+    def __init__(self, steer: Path) -> None:
+        self._steer = steer
+        self._left = 0
+        self._victim = ""
+
+    def trace(self, frame: FrameType, event: str, _argument: object) -> Any:
+        """For `sys.settrace`: see the lines of what is watched, and of nothing else."""
+        if any(folder in frame.f_code.co_filename for folder in WATCHED):
+            if event == "line":
+                self._count()
+            return self.trace
+        return None
+
+    def _count(self) -> None:
+        if not self._victim:
+            self._take_over()
+            return
+        self._left -= 1
+        if self._left <= 0:
+            if self._victim == "all":
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _take_over(self) -> None:
+        mine = self._steer.with_name(f"{self._steer.name}.{os.getpid()}")
+        try:
+            self._steer.rename(mine)
+        except FileNotFoundError:
+            return
+        left, self._victim = mine.read_text().split()
+        self._left = int(left)
+        mine.unlink()
+
+
+def die_at_line(steer: Path) -> None:
+    """Let the writer of a process die at a line."""
+    usual = threading.Thread.run
+
+    def run(thread: threading.Thread) -> None:
+        if thread.name == "writer":
+            sys.settrace(LineCount(steer).trace)
+        usual(thread)
+
+    threading.Thread.run = run  # type: ignore[method-assign,assignment]
+
+
+if "FAULT_DIE_AT_LINE" in os.environ:
+    die_at_line(Path(os.environ["FAULT_DIE_AT_LINE"]))
 if "FAULT_NO_THREADS" in os.environ:
     refuse_while(Path(os.environ["FAULT_NO_THREADS"]))
 if "FAULT_KILL_WRITER" in os.environ:
