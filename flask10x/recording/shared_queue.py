@@ -93,6 +93,7 @@ class Header(Structure):
     _fields_ = (
         ("magic", c_char * len(MAGIC)),
         ("places", c_int64),
+        ("used", c_int64),
         ("marks", Marks * SLOTS),
     )
     __slots__ = ("__weakref__",)
@@ -100,6 +101,8 @@ class Header(Structure):
     magic: bytes
     places: int
     """How many entries may wait in each queue."""
+    used: int
+    """How many of the first slots were ever given to somebody; the other queues are empty."""
     marks: "Array[Marks]"
 
 
@@ -116,6 +119,8 @@ class SharedQueue:
     def __init__(self, fd: int, header: Header, number: int) -> None:
         """The queue of the slot with this number."""
         self._fd = fd
+        self._header = header
+        self._number = number
         self._places = header.places
         self._start = HEADER_BYTES + number * self._places * PLACE_BYTES
         self.marks = header.marks[number]
@@ -140,6 +145,15 @@ class SharedQueue:
     def in_doubt(self) -> bool:
         """Whether entries that wait may be settled all the same: `settled.up_to` knows."""
         return max(self.marks.tried, self.marks.saved) > self.marks.settled
+
+    def use(self) -> None:
+        """Let everybody look at it from now on.
+
+        Where several processes get slots, the one that gives them out calls it, so that of two at
+        once neither undoes what the other has written.
+        """
+        if self._header.used <= self._number:
+            self._header.used = self._number + 1
 
     def claim(self) -> None:
         """Go on with it as the owner of its slot.
@@ -290,9 +304,9 @@ class SharedQueues:
         return self._queues[number]
 
     def not_empty(self) -> list[int]:
-        """The numbers of the slots whose queue is not empty."""
+        """The numbers of the slots whose queue is not empty; asked for each commit."""
         marks = self._header.marks
-        return [number for number in range(SLOTS) if marks[number].length]
+        return [number for number in range(self._header.used) if marks[number].length]
 
     def length(self) -> int:
         """Readings that were accepted and not yet stored, over all workers."""

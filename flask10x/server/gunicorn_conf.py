@@ -272,6 +272,8 @@ def pre_fork(server: Any, worker: Any) -> None:
     taken = {other.slot_number for other in server.WORKERS.values()}
     worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
     _gauges.slot(worker.slot_number).booted_ms = 0
+    if _queue_file is not None:
+        _queue_file.queues[worker.slot_number].use()
 
 
 def post_fork(server: Any, worker: Any) -> None:

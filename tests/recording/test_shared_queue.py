@@ -348,3 +348,15 @@ def test_a_full_file_system_is_no_signal(tmp_path: Path) -> None:
     in_child(limited)
     assert (tmp_path / "said").read_text() == os.strerror(errno.EFBIG)
     assert queues.length() == 0
+
+
+def test_a_queue_is_looked_at_once_its_slot_was_given_out() -> None:
+    queues = SharedQueues.anonymous(10)
+    assert queues.not_empty() == []
+
+    queues[5].use()
+    queues[2].claim()
+    fill(queues[2], 1)
+
+    assert queues.not_empty() == [2]
+    assert queues[5].length == 0
