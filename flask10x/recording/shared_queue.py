@@ -161,6 +161,7 @@ class SharedQueue:
         When its entries are in a file of leftovers it becomes another queue: to note that it is
         settled up to one that came later would say so of those in the file too.
         """
+        self.use()
         marks = self.marks
         self._released = marks.settled
         if not marks.id or (marks.saved and not marks.length):
