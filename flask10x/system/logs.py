@@ -7,7 +7,8 @@ each indented, so none of them can pass for a record.
 A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets an
 exception, and stderr gets one line of it. Nor does a folder that cannot be written keep a service
 from starting: readings come first. The file is written by a thread of its own, so a card that
-stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer.
+stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer; nor does
+a journald that hangs (`stderr_lines`).
 """
 
 import errno
@@ -25,6 +26,7 @@ from flask10x.config.settings import PREFIX, Settings, process_user
 from flask10x.system import disk
 from flask10x.system.log_file import FILE_NAME, Collector, LogFile
 from flask10x.system.log_lines import CONTROL, LogLine, StderrFormatter, escape
+from flask10x.system.stderr_lines import StderrLines
 
 __all__ = [
     "CONTROL",
@@ -66,10 +68,9 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
     file = LogFile(settings)
     is_wanted = make_folder or settings.log_dir.is_dir()
     trouble = _trouble_with(file) if is_wanted else None
-    # Stderr may be gone too (journald restarted): then nobody would read it.
     logging.raiseExceptions = False
     logging.getLogger(_OURS).setLevel(settings.log_level)
-    stderr = logging.StreamHandler()
+    stderr = StderrLines()
     stderr.setLevel(logging.WARNING)
     stderr.setFormatter(StderrFormatter())
     _install(stderr, _OURS)
