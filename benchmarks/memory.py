@@ -2,7 +2,7 @@
 
 Run it from the checkout; `make test` installs what it needs:
 
-    PYTHONPATH=. .venv/bin/python benchmarks/memory.py > benchmarks/memory.md
+    .venv/bin/python -m benchmarks.memory > benchmarks/memory.md
 
 Each service gets the same: 600 readings over connections of their own and 600 over four that are
 kept, pages, charts and downloads; where it says so, the database has 400,000 readings before, and

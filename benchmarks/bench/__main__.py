@@ -37,12 +37,17 @@ def main() -> int:
 
 
 def _measure(name: str, row: Row, bench: Bench) -> None:
-    started_sec, runs, on = time.perf_counter(), [], results.taken()
-    for run in row(bench):
-        runs.append(run)
-        shown = ", ".join(f"{key} {report.number(value)}" for key, value in run.values.items())
-        print(f"{name} {run.round} {run.side}: {shown}", flush=True)
-    results.replace(name, runs, on)
+    started_sec, on = time.perf_counter(), results.taken()
+    runs: list[results.Run] = []
+    try:
+        for run in row(bench):
+            runs.append(run)
+            shown = ", ".join(f"{key} {report.number(value)}" for key, value in run.values.items())
+            print(f"{name} {run.round} {run.side}: {shown}", flush=True)
+    finally:
+        # Of what ended early, too: the largest size may be too large.
+        if runs:
+            results.replace(name, runs, on)
     print(f"{name}: {time.perf_counter() - started_sec:.0f} s\n", flush=True)
 
 

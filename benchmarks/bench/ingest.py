@@ -7,6 +7,7 @@ from benchmarks.bench import pace, servers, slow_sync, wrk
 from benchmarks.bench.results import Run
 from benchmarks.bench.rows import Bench, Row
 from benchmarks.bench.wrk import Load
+from benchmarks.memory import measured as measured_memory
 
 # With a few connections the kernel may give most of them to one worker; then it is tried again.
 TRIES = 5
@@ -63,12 +64,11 @@ def enqueued_slow(bench: Bench) -> Iterator[Run]:
 
 
 def memory(bench: Bench) -> Iterator[Run]:
-    """What the master and two workers have, after each has answered some thousand readings."""
+    """What the master and two workers have after some use (`benchmarks/memory.py`)."""
     for number in range(bench.rounds):
-        for side, start in (("floor", servers.floor), ("ours", servers.ours)):
-            with bench.place() as place, start(place / side) as server:
-                wrk.warm_up(server, Load(8, 1))
-                yield Run("memory", side, number, {"pss_mb": servers.pss_mb(server)})
+        for side, workers in (("floor", 0), ("ours", servers.WORKERS)):
+            found = measured_memory(workers, rows=0)
+            yield Run("memory", side, number, {"memory_mb": found.together})
 
 
 def rows(bench_seconds: int) -> dict[str, Row]:

@@ -75,7 +75,8 @@ def result_text(line: Line, found: Outcome, language: int) -> str:
     if found.is_met:
         return MET[language]
     if line.aim.limit:
-        by = f"{found.missed_by * 100:,.0f} %"
+        part = found.missed_by * 100
+        by = f"{part:,.0f} %" if part >= 1 else f"{part:.1g} %"
         if line.aim.kind == "at most":
             return (f"missed by {by}", f"未達（{by} 超過）")[language]
         return (f"missed by {by}", f"未達（{by} 不足）")[language]
@@ -139,9 +140,20 @@ def _growth_row(measure: Measure, found: Sequence[Mapping[str, float]], language
 def taken_text(
     on: Mapping[str, Mapping[str, str]], rows: Sequence[str], language: int
 ) -> list[str]:
-    """When and on what these rows were measured; one line for each time that differs."""
-    lines = [TAKEN[language].format(**on[row]) for row in rows if row in on]
-    return list(dict.fromkeys(lines))
+    """When and on what these rows were measured; a line for each commit, day or machine."""
+    loads: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    for row in rows:
+        if row in on:
+            same = tuple((name, text) for name, text in on[row].items() if name != "load")
+            loads.setdefault(same, []).append(float(on[row]["load"]))
+    return [
+        TAKEN[language].format(**dict(same), load=_from_to(found)) for same, found in loads.items()
+    ]
+
+
+def _from_to(values: Sequence[float]) -> str:
+    ends = dict.fromkeys((f"{min(values):g}", f"{max(values):g}"))
+    return "–".join(ends)
 
 
 def parts(

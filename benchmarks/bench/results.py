@@ -76,20 +76,26 @@ def latencies(values_ms: Sequence[float]) -> dict[str, float]:
 
 def taken() -> dict[str, str]:
     """When, on which commit, and on what this is measured."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=PROJECT, capture_output=True, text=True, check=False,
-    ).stdout.strip()  # fmt: skip
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
+    # What was measured before stands in files that are changed by it.
+    if _git("status", "--porcelain", "flask10x", "migrations"):
+        commit += " with changes"
     versions = ", ".join(f"{name} {version(name)}" for name in ("gunicorn", "gevent", "flask"))
     python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}"
     machine = f"{os.cpu_count()} cores ({_processor()}), {_memory_gb():.0f} GB, Linux"
     return {
         "on": datetime.now().date().isoformat(),
-        "commit": commit or "unknown",
+        "commit": commit,
         "versions": python,
         "machine": machine,
         "load": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def _processor() -> str:

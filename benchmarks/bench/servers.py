@@ -130,16 +130,6 @@ def cpu_sec(pids: list[int]) -> list[float]:
     return found
 
 
-def pss_mb(server: Server) -> float:
-    """What the master and its workers have of the memory, shared pages divided among them."""
-    total_kb = 0
-    for pid in [server.pid, *workers_of(server)]:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total_kb += int(line.split()[1])
-    return total_kb / 1000
-
-
 def both_busy(shares: list[float]) -> bool:
     """Whether these seconds of processor of the workers are such that all of them had work."""
     return len(shares) == WORKERS and min(shares) >= BUSY_SHARE * max(shares) > 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 class BlockingCall:
     """Makes a call that blocks in a thread of its own, so that others can wait with a limit.
 
-    The thread is made at the first wait. One thread at a time may call `wait`.
+    `prepare` makes the thread, or else the first wait. One thread at a time may call `wait`.
     """
 
     def __init__(
@@ -28,14 +28,20 @@ class BlockingCall:
         self._closed = False
         self._error: Exception | None = None
 
+    def prepare(self) -> None:
+        """Make the thread now; raises RuntimeError when the system has none."""
+        with self._changed:
+            self._make_thread()
+
     def wait(self, timeout_sec: float) -> bool:
         """Whether the call has returned within the time; raises what it raised.
 
-        After False it goes on: the next `wait` gets what it got, or nobody does.
+        After False it goes on: the next `wait` gets what it got, or nobody does. Raises
+        RuntimeError when there is no thread and the system has none; then nothing has begun.
         """
         with self._changed:
-            self._wanted = True
             self._begin()
+            self._wanted = True
             try:
                 self._changed.wait_for(self._is_over, timeout_sec)
             finally:
@@ -57,13 +63,16 @@ class BlockingCall:
     def _begin(self) -> None:
         if self.busy:
             return
+        self._make_thread()
+        self.busy = True
+        self._changed.notify_all()
+
+    def _make_thread(self) -> None:
         if self._thread is None:
             # A daemon: a call that blocks must not keep Python from ending.
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             thread.start()
             self._thread = thread
-        self.busy = True
-        self._changed.notify_all()
 
     def _is_over(self) -> bool:
         return not self.busy

@@ -56,6 +56,13 @@ class FairLock:
         self._ticket = 0
         self._held = False
 
+    def prepare(self) -> None:
+        """Make the thread in which this process waits, so that it never lacks one.
+
+        Raises RuntimeError when the system has none.
+        """
+        self._turn.prepare()
+
     def acquire(self, timeout_sec: float) -> None:
         """Take the lock; raises LockTimeout when its turn did not come within the time.
 

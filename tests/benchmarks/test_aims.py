@@ -61,7 +61,7 @@ def test_a_limit_can_be_another_value_of_the_same_run() -> None:
 
 
 def test_runs_in_which_a_worker_idled_do_not_count() -> None:
-    line = Line("row", "x", TEXTS, Aim("at least", 1, of_floor=True), busy_only=True)
+    line = Line("row", "x", TEXTS, Aim("at least", 1, of_floor=True), only="both_busy")
     measured = runs("floor", [10.0, 10.0], both_busy=[1.0, 1.0])
     measured += runs("ours", [1.0, 20.0], both_busy=[0.0, 1.0])
 
@@ -76,6 +76,12 @@ def test_what_was_not_measured_has_no_outcome() -> None:
 
     assert outcome(against_floor, []) is None
     assert outcome(against_floor, runs("ours", [1.0])) is None
+
+
+def test_a_run_without_the_value_does_not_count() -> None:
+    line = Line("row", "y", TEXTS, Aim("at most", 1))
+
+    assert outcome(line, runs("ours", [1.0])) is None
 
 
 def test_no_number_is_a_miss() -> None:

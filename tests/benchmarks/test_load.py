@@ -111,6 +111,14 @@ def test_a_connection_is_not_used_again_when_the_answer_says_that_it_ends() -> N
     assert (pace.account()["accepted"], pace.account()["broken"]) == (3, 0)
 
 
+def test_a_sender_that_was_itself_late_has_not_kept_its_pace() -> None:
+    with closing(Pace(1)) as pace:
+        pace.late_ms = [0.0] * 98 + [101.0] * 2
+        assert pace.account()["kept_pace"] == 0
+        pace.late_ms = [0.0] * 98 + [99.0] * 2
+        assert pace.account()["kept_pace"] == 1
+
+
 def test_only_accepted_readings_count_and_all_processes_cost() -> None:
     values = wrk.values_of(ACCOUNT, [0.1, 0.2, 0.2])
 

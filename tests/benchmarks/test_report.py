@@ -98,6 +98,15 @@ def test_growth_has_a_column_for_each_size() -> None:
     assert "| backup, s | – | – |" in lines
 
 
+def test_what_it_was_measured_on_is_told_once_for_rows_of_one_commit() -> None:
+    on = {"a": {**ON, "load": "2"}, "b": ON, "c": {**ON, "commit": "def"}}
+
+    lines = report.taken_text(on, ["a", "b", "c", "none"], 0)
+
+    assert [line.partition("load average before: ")[2] for line in lines] == ["0.1–2).", "0.1)."]
+    assert "commit abc with Python 3 (m;" in lines[0]
+
+
 def test_each_part_is_put_between_its_marks_and_nowhere_else() -> None:
     text = "a\n<!-- aims -->\nold\n<!-- end of aims -->\nb\n<!-- end of beside -->\n"
 

@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from flask10x.system.blocking_call import BlockingCall
 
 
@@ -45,4 +47,36 @@ def test_after_the_limit_the_next_wait_gets_what_the_call_got() -> None:
     waiting.join()
 
     assert calls == [1, 10]
+    call.close()
+
+
+def test_a_call_whose_thread_is_prepared_needs_none_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = BlockingCall("prepared", lambda: None, lambda: None, lambda: None)
+    call.prepare()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert call.wait(5)
+
+    call.close()
+
+
+def test_a_call_without_a_thread_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[str] = []
+    call = BlockingCall("none", lambda: None, lambda: given_back.append("it"), lambda: None)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            call.wait(5)
+
+    assert not call.busy
+    assert call.wait(5)
+    assert given_back == []
     call.close()
