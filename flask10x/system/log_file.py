@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import Settings
-from flask10x.system import disk
+from flask10x.system import disk, limits
 from flask10x.system.log_lines import FileTimes, LogLine, escape
 
 FILE_NAME = "flask10x.log"
@@ -69,7 +69,8 @@ class Collector(logging.Handler):
         self.taken += 1
         if not self._come.is_set():
             self._come.set()
-        if waiting >= HURRY_AT and not self._hurry.is_set():
+        # The first one at once: it opens the file while there are descriptors.
+        if (waiting >= HURRY_AT or not self.written) and not self._hurry.is_set():
             self._hurry.set()
 
     def hurry(self) -> None:
@@ -122,13 +123,18 @@ class Collector(logging.Handler):
 
     def _write(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        dropped = self._dropped
+        dropped, said = self._dropped, []
         if dropped != self._dropped_said:
             text = f"{dropped - self._dropped_said} lines of the log were lost: the file stalled"
-            self._file.write([*lines, LogLine(time.time(), "WARNING", text)])
-            self._dropped_said = dropped
-        elif lines:
-            self._file.write(lines)
+            said.append(LogLine(time.time(), "WARNING", text))
+        if not (lines or said):
+            return
+        if not self._file.write(lines + said):
+            # Somebody gives a descriptor back, and then it can be written.
+            self._waiting.extendleft(reversed(lines))
+            self._come.set()
+            return
+        self._dropped_said = dropped
         self.written += len(lines)
 
 
@@ -144,12 +150,17 @@ class LogFile(ConcurrentRotatingFileHandler):
             newline="",
         )
         self._times = FileTimes(settings.zone)
-        self._complained = False
+        self._complained = self._exhausted = False
 
-    def write(self, lines: list[LogLine]) -> None:
-        """Write all of them under one lock; what fails costs the lines."""
+    def write(self, lines: list[LogLine]) -> bool:
+        """Write all of them under one lock; what fails costs the lines.
+
+        False when the process has no descriptor for the file, and it is worth another try.
+        """
         text = "\n".join(line.text(self._times.text(line.created)) for line in lines)
+        self._exhausted = False
         self.handle(logging.makeLogRecord({"msg": text}))
+        return not self._exhausted
 
     def do_write(self, msg: str) -> None:
         """Write all that was handed over, rotating between two records where the file is full."""
@@ -183,7 +194,9 @@ class LogFile(ConcurrentRotatingFileHandler):
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        if not self._complained:
+        error = sys.exc_info()[1]
+        self._exhausted = isinstance(error, OSError) and error.errno in limits.EXHAUSTED
+        if not (self._complained or self._exhausted):
             self._complained = True
             complain()
         # What the stream still holds would fail again, at close or when Python ends.

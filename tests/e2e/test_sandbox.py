@@ -56,7 +56,8 @@ def forbidden_calls(unit: str) -> set[str]:
     """What the unit's SystemCallFilter= lines leave out, read as systemd reads them."""
     allowed: set[str] = set()
     for line in lines_of(unit, "SystemCallFilter"):
-        named = set().union(*(calls_in(group) for group in line.removeprefix("~").split()))
+        names = line.removeprefix("~").split()
+        named = set().union(*(calls_in(name) if name[0] == "@" else {name} for name in names))
         allowed = allowed - named if line.startswith("~") else allowed | named
     return set(calls_in("@known")) - allowed
 

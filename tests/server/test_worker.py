@@ -1,5 +1,6 @@
 """The worker's own part; what it does with clients is tested over real connections (`e2e`)."""
 
+import logging
 import os
 import signal
 import socket
@@ -21,10 +22,15 @@ SERVER = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 8888))
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    made = Worker(1, os.getppid(), [], None, 30, Config(), Logger(Config()))
+    logger = Logger(Config())
+    made = Worker(1, os.getppid(), [], None, 30, Config(), logger)
     made.wsgi = ok
     yield made
     made.tmp.close()
+    # Gunicorn sets up what belongs to the whole process.
+    for shared in (logger.error_log, logger.access_log):
+        shared.handlers.clear()
+        shared.setLevel(logging.NOTSET)
 
 
 def ok(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:

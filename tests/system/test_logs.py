@@ -10,9 +10,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from errno import ENOSPC
+from errno import EMFILE, ENOSPC
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -600,3 +601,20 @@ def test_a_card_that_stalls_keeps_nobody_waiting(
     moving.set()
 
     assert messages(tmp_path) == ["INFO answered", "INFO and answered again"]
+
+
+def test_lines_wait_for_a_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs.configure(given(tmp_path))
+    with monkeypatch.context() as without:
+
+        def refuse(_file: logs.LogFile, _mode: str | None = None) -> NoReturn:
+            raise OSError(EMFILE, os.strerror(EMFILE))
+
+        without.setattr(logs.LogFile, "do_open", refuse)
+        log.warning("waits")
+        logs.flush()
+        assert not (tmp_path / "flask10x.log").read_text()
+
+    logs.shutdown()
+
+    assert messages(tmp_path) == ["WARNING waits"]
