@@ -375,6 +375,8 @@ def measure(variant: Variant, folder: Path, hours: float, real: bool) -> tuple[i
             return replay(variant.stores(card.mount), card, variant, hours, real)
         interval_sec = 0.1 if variant.interval_sec < 1 else 0.5
         given = variant.stores | {"commit_interval_sec": interval_sec}
+        # What is sent at once comes minutes after the last: no station is silent at home then.
+        given["inactivity_warn_sec"] = 1_000_000
         service = Service(card.mount, stack.enter_context(reserved_port()), given)
         stack.callback(service.close)
         service.start()
