@@ -235,6 +235,8 @@ class Writer:
 
     def _run(self) -> None:
         try:
+            # Here, so that the start of a worker does not wait for one more thread.
+            self._database.prepare()
             self._leftovers.step()
             while self._unfinished():
                 self._wait_for_batch()

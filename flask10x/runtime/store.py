@@ -73,7 +73,6 @@ class Store:
         if self.database.damage.known:
             log.critical("The database is damaged: %s", self.database.damage.reason)
         self._load_totals()
-        self.database.prepare()
         self.writer.start()
         self._watch.start()
         self._inspection.start()

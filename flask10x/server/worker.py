@@ -149,6 +149,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self._look(LOOK_EVERY_SEC)
         for listener in self.listeners:
             listener.close()
+        # A connection that was taken just now has a greenlet that has not begun.
+        gevent.sleep(0)
         end = monotonic() + self.cfg.graceful_timeout
         while self.connections and monotonic() < end and not self.leaves:
             self._close_silent()

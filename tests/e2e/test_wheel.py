@@ -1,6 +1,7 @@
 """The wheel works without the checkout: it brings its migrations, templates and static files."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -92,7 +93,9 @@ def test_it_installs_from_the_lock_alone(wheel: Path, tmp_path: Path) -> None:
 
     run("-m", "pip", "check", python=python)
     there = json.loads(run("-m", "pip", "list", "--format", "json", python=python))
-    versions = {package["name"].lower().replace("_", "-"): package["version"] for package in there}
+    versions = {
+        re.sub("[._]", "-", package["name"].lower()): package["version"] for package in there
+    }
     own = {"flask10x": __version__}
     assert LOCKED | own == {n: v for n, v in versions.items() if n not in ("pip", "setuptools")}
 

@@ -31,6 +31,7 @@ def worker() -> Iterator[Worker]:
     for shared in (logger.error_log, logger.access_log):
         shared.handlers.clear()
         shared.setLevel(logging.NOTSET)
+        shared.propagate = True
 
 
 def ok(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
@@ -171,3 +172,19 @@ def test_a_client_that_has_gone_again_is_no_error(
         listener = Listener(worker, sock)
         monkeypatch.setattr(listener, "socket", SimpleNamespace(accept=accept))
         assert listener.do_read() is None
+
+
+def test_a_connection_that_was_taken_just_before_a_stop_is_answered(worker: Worker) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    theirs.shutdown(socket.SHUT_WR)
+    gevent.spawn_raw(worker.handle, SERVER, ours, ("127.0.0.1", 1))
+    worker.alive = False
+    worker.PIPE = os.pipe()
+
+    worker.run()
+
+    assert theirs.recv(100).startswith(b"HTTP/1.1 200")
+    theirs.close()
+    for end in worker.PIPE:
+        os.close(end)
