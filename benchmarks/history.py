@@ -2,8 +2,8 @@
 
 Run it from the checkout, on an idle machine, with the folder on a real disk (no tmpfs):
 
-    .venv/bin/python benchmarks/history.py                    # 10 million rows, about 10 minutes
-    .venv/bin/python benchmarks/history.py --rows 1000000     # a first look
+    .venv/bin/python -m benchmarks.history                    # 10 million rows, about 10 minutes
+    .venv/bin/python -m benchmarks.history --rows 1000000     # a first look
 
 It makes a database of four stations that send every 20 s, in a temporary folder beside this script,
 and prints Markdown. Times are milliseconds from the checked question to the rows in Python: the
@@ -28,6 +28,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl
 
+from benchmarks.bench.filled import STEP_MS, fill
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
@@ -47,10 +48,7 @@ from flask10x.history.statements import (
 )
 
 FIRST_MS = 1_600_000_000_000
-# Four stations, each every 20 s.
-STEP_MS = 5_000
 DAY_MS = 86_400_000
-FILL_ROWS = 200_000
 PAGE_ROWS = 50
 # Pages that are followed from where a measurement begins.
 PAGES = 60
@@ -58,36 +56,7 @@ RARE_PAGES, PLAIN_PAGES = 20, 2
 CHARTS = 9
 # What four stations send in an hour.
 HOUR_ROWS = 720
-STORE = f"""
-WITH RECURSIVE numbers(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last)
-INSERT INTO readings (endpoint, received_at, pressure, temperature, co2, humidity, gas_resistance,
-  analog_value, voltage, temperature_ds18b20, temperature_dht11, humidity_dht11)
-SELECT
-  CASE n % 4 WHEN 0 THEN 'data' WHEN 1 THEN 'data2' WHEN 2 THEN 'data3' ELSE 'data4' END,
-  {FIRST_MS} + n * {STEP_MS} + abs(random() % 1000),
-  CASE WHEN n % 4 < 3 THEN 980 + abs(random() % 500000) / 1e4 END,
-  CASE WHEN n % 4 < 3 THEN 15 + abs(random() % 2000000) / 1e5 END,
-  CASE WHEN n % 2 = 1 THEN 400.0 + abs(random() % 1600) END,
-  CASE WHEN n % 4 IN (1, 2) THEN 20 + abs(random() % 6000000) / 1e5 END,
-  CASE WHEN n % 4 IN (1, 2) THEN 5000.0 + abs(random() % 15000) END,
-  CASE WHEN n % 4 = 3 THEN 0.0 + abs(random() % 65536) END,
-  CASE WHEN n % 4 = 3 THEN abs(random() % 3300) / 1e3 END,
-  CASE WHEN n % 4 = 3 AND random() % 20 THEN abs(random() % 350) / 1e1 END,
-  CASE WHEN n % 4 = 3 THEN 10.0 + abs(random() % 25) END,
-  CASE WHEN n % 4 = 3 THEN 20.0 + abs(random() % 70) END
-FROM numbers
-"""
 NAMES = ("co2", "temperature", "humidity", "pressure", "gas_resistance")
-
-
-def fill(database: Path, count: int, start: int = 0) -> None:
-    """Store that many more readings."""
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for first in range(start, start + count, FILL_ROWS):
-            last = min(first + FILL_ROWS, start + count) - 1
-            connection.execute(STORE, {"first": first, "last": last})
-            connection.commit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +300,7 @@ def what_rollups_cost(database: Database, rows: int) -> str:
         held.append(timed(lambda: rollups.save_at_once(to, change)))
 
     for number in range(24):
-        fill(database.path, HOUR_ROWS, rows + number * HOUR_ROWS)
+        fill(database.path, HOUR_ROWS, FIRST_MS, rows + number * HOUR_ROWS)
         checkpoint(database.path)
         before = written_bytes()
         rollups.follow(database, save)
@@ -350,7 +319,7 @@ def measure(settings: Settings, rows: int) -> None:
     database = Database(settings)
     with database.reader.begin() as connection:
         there = last_id(connection)
-    fill(database.path, rows - there, there)
+    fill(database.path, rows - there, FIRST_MS, there)
     print(f"{rows:,} readings of 4 stations, SQLite {sqlite3.sqlite_version}\n", flush=True)
     history = History(settings, database)
     print(f"{rebuilt(database, rows)}\n", flush=True)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from gevent.threadpool import ThreadPool
 
-from flask10x.readings.stations import STATIONS
 from flask10x.server.receipts import Receipts
 from flask10x.system.priority import give_way
+from flask10x.web.ingest import BY_PATH
 from flask10x.web.limits import RECEIPT
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-AT_ONCE = {("GET", "/healthz"), *(("POST", f"/{station.endpoint}") for station in STATIONS)}
+AT_ONCE = {("GET", "/healthz"), *(("POST", path) for path in BY_PATH)}
 # A long answer lets others go first after so much of it; whatever is shorter is one job.
 BLOCK_BYTES = 64 * 1024
 BLOCK_SEC = 0.1
