@@ -138,7 +138,7 @@ class GroupCommit:
 
     def _note_others(self, connection: Connection) -> int:
         """Forget the queues that nobody needs, save the count of errors; that count."""
-        if not self._has_forgotten:
+        if not self._has_forgotten and not self._queues.others_exist:
             self._leftovers.forget_settled(connection, self._queues.ids())
         errors = self._gauges.errors_total()
         if errors > self._saved_errors:

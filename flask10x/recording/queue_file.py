@@ -9,6 +9,7 @@ import os
 import stat
 from contextlib import suppress
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from flask10x.config.settings import Settings
@@ -47,6 +48,7 @@ class QueueFile:
                 " killed, readings that wait are lost"
             )
             self.queues = SharedQueues.anonymous(places)
+        self._look_for_others()
 
     def remove(self) -> int:
         """Remove the file if nothing waits in it; the number of readings that wait."""
@@ -98,9 +100,22 @@ class QueueFile:
         if not begun.strip(b"\0"):
             self.path.unlink()
             return
-        kept = self.path.with_suffix(".other")
-        self.path.rename(kept)
-        self.warnings.append(f"{kept} is of another version, which can store what waits in it")
+        suffixes = (f".other-{number}" if number else ".other" for number in count())
+        names = map(self.path.with_suffix, suffixes)
+        self.path.rename(next(name for name in names if not os.path.lexists(name)))
+
+    def _look_for_others(self) -> None:
+        """Warn of files of this database in which readings may wait that nobody stores here."""
+        user, _, database = self.path.stem.rpartition("-")
+        for other in sorted(FOLDER.glob(f"flask10x-*-{database}.*")):
+            if other == self.path:
+                continue
+            of_user = other.stem.rpartition("-")[0] == user
+            whose = "version, which" if of_user else "user, whose service"
+            self.warnings.append(f"{other} is of another {whose} can store what waits in it")
+            self.queues.others_exist = True
+        if not self._has_name and os.path.lexists(self.path):
+            self.queues.others_exist = True
 
 
 def path_of(database: Path) -> Path:

@@ -288,6 +288,11 @@ class SharedQueues:
         header = Header.from_buffer(mmap.mmap(fd, HEADER_BYTES))
         self.places: int = header.places
         """How many entries may wait in each queue."""
+        self.others_exist = False
+        """Whether another file may hold queues of the same database; set before the fork.
+
+        What is noted of those in the database is still needed.
+        """
         self._header = header
         self._queues = [SharedQueue(fd, header, number) for number in range(SLOTS)]
         # Whoever has a queue has its marks, and so the header.

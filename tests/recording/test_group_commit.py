@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
+from flask10x.database import settled
 from flask10x.database.engine import Database
 from flask10x.recording import leftovers
 from flask10x.recording.batch import Receipt
@@ -225,3 +226,17 @@ def test_a_worker_in_trouble_is_over_it_when_another_one_has_stored_its_readings
     workers.second.close(5)
     assert stored(database) == [1]
     assert caplog.messages[0].startswith("Cannot store readings, 1 wait")
+
+
+@pytest.mark.parametrize("others_exist", [False, True])
+def test_what_is_noted_of_queues_in_another_file_is_kept(
+    workers: Workers, database: Database, others_exist: bool
+) -> None:
+    """Of another version, say: what it has tried is looked up there once it is back."""
+    with database.commit() as connection:
+        settled.note(connection, "of another file", 3)
+    workers.queues.others_exist = others_exist
+    workers.first.submit(pico(1))
+    assert workers.first.step() == 1
+    with database.commit() as connection:
+        assert ("of another file" in settled.noted(connection)) == others_exist

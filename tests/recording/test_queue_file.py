@@ -145,16 +145,52 @@ def test_a_file_that_nobody_has_filled_is_made_again(
     assert path.read_bytes().startswith(MAGIC)
 
 
-def test_a_file_of_another_version_is_kept_for_it(settings: Settings, path: Path) -> None:
-    text = b"Flask10X queue 2 and whatever it has"
+def put_other_version(path: Path, text: bytes) -> None:
     path.write_bytes(text)
     path.chmod(0o600)
+
+
+def test_files_of_other_versions_are_all_kept_for_them(settings: Settings, path: Path) -> None:
+    texts = [b"Flask10X queue %d and whatever it has" % number for number in (2, 3, 4)]
+    for text in texts:
+        put_other_version(path, text)
+        made = QueueFile(settings)
+        assert path.read_bytes().startswith(MAGIC)
+    kept = [path.with_suffix(suffix) for suffix in (".other", ".other-1", ".other-2")]
+    assert [one.read_bytes() for one in kept] == texts
+    said = "is of another version, which can store what waits in it"
+    assert made.warnings == [f"{one} {said}" for one in kept]
+    assert QueueFile(settings).warnings == made.warnings, "as long as they lie there"
+    assert QueueFile(settings).queues.others_exist
+
+
+def test_a_name_that_cannot_be_given_up_leaves_the_file_where_it_is(
+    settings: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_other_version(path, b"Flask10X queue 2")
+
+    def refuse(_self: Path, _target: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "rename", refuse)
     made = QueueFile(settings)
     (warning,) = made.warnings
-    kept = path.with_suffix(".other")
-    assert warning == f"{kept} is of another version, which can store what waits in it"
-    assert kept.read_bytes() == text
-    assert path.read_bytes().startswith(MAGIC)
+    assert warning.startswith(f"{path} cannot be used: Operation not permitted")
+    assert made.queues.others_exist
+    assert path.read_bytes() == b"Flask10X queue 2"
+
+
+def test_what_a_service_of_another_user_has_left_is_named(
+    settings: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not QueueFile(settings).queues.others_exist
+    path_of(settings.data_dir / "another.sqlite3").touch()
+    real = os.geteuid()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: real + 1)
+        made = QueueFile(settings)
+    said = "is of another user, whose service can store what waits in it"
+    assert (made.warnings, made.queues.others_exist) == ([f"{path} {said}"], True)
 
 
 def test_another_length_of_the_queue_is_taken_once_nothing_waits(
