@@ -3,8 +3,8 @@
 A queue belongs to a slot of the gauges, not to a process: whoever takes the slot over goes on with
 what waits there. Entries have the numbers 1, 2, 3, ...; each has a place of its own in the file and
 is written there before it is counted, so one that was being written when its process was killed
-is none. Nothing is locked: `appended` is written by the owner of the slot, `settled` by whoever has
-the commit lock, each with one store, and what waits lies between the two.
+is none. Who appends locks nothing: `appended` is written by the owner of the slot with one store,
+`settled` by whoever has stored or saved something, and what waits lies between the two.
 
     header          the marks of each queue, mapped into memory
     queue of slot 0 its places, one after the other; used again in a circle
@@ -15,13 +15,14 @@ database refused the entry, if it has; both are written with `pwrite`, for which
 error and not the signal that it is for a mapping (man 7 shm_overview, man 2 mmap).
 """
 
+import fcntl
 import json
 import mmap
 import os
 import secrets
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from ctypes import Array, Structure, c_char, c_int64, sizeof
 from errno import ENOSPC
 
@@ -112,8 +113,8 @@ HEADER_BYTES = -(-sizeof(Header) // mmap.PAGESIZE) * mmap.PAGESIZE
 class SharedQueue:
     """The queue of one slot, as one process sees it.
 
-    `append` belongs to the owner of the slot, the rest of what changes something to whoever holds
-    the commit lock.
+    `append` belongs to the owner of the slot; the rest of what changes something to whoever holds
+    the commit lock, or SQLite's own one where that is switched off.
     """
 
     def __init__(self, fd: int, header: Header, number: int) -> None:
@@ -208,15 +209,27 @@ class SharedQueue:
     def settle(self, number: int) -> None:
         """Note that the entries up to this one are settled."""
         marks = self.marks
-        if number <= marks.settled:
-            # A stop has saved them meanwhile.
-            return
-        if marks.appended > number:
+        if marks.appended > number > marks.settled:
             # What is stored stays so, whatever the next one looks like.
             with suppress(QueueUnreadable, OSError):
                 ((_, place),) = self._read(number + 1, number + 1)
                 marks.oldest_ms = self._entry(number + 1, place).arrived_ms
-        marks.settled = number
+        with self.settling():
+            # A stop may have saved more of them meanwhile, or another commit stored them.
+            marks.settled = max(marks.settled, number)
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """Hold the mark of what is settled, against all other processes, for some microseconds.
+
+        A lock of fcntl(2) on the byte with the number of the slot, which belongs to the process;
+        one that is killed frees it.
+        """
+        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, self._number)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, self._number)
 
     def note_refusals(self, entries: Sequence[Entry], reasons: dict[int, str]) -> None:
         """Keep why the database refuses some of these, by their numbers; of the others nothing.

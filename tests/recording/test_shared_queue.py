@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterator
 from ctypes import Structure, sizeof
 from dataclasses import replace
@@ -24,6 +25,7 @@ from flask10x.recording.shared_queue import (
     SharedQueue,
     SharedQueues,
 )
+from tests.e2e.service import wait_until
 from tests.support.rows import pico
 
 PLACES = 4
@@ -74,6 +76,50 @@ def test_what_is_settled_waits_no_more(queue: SharedQueue) -> None:
     assert queue.marks.oldest_ms == 3000
     queue.settle(3)
     assert (queue.length, queue.waiting(10)) == (0, [])
+
+
+def test_what_a_stop_has_saved_during_a_commit_stays_settled(
+    queue: SharedQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in a file, so that whoever takes the slot over would store it a second time."""
+    fill(queue, 1, 2, 3)
+    read = os.pread
+
+    def save_meanwhile(fd: int, count: int, offset: int) -> bytes:
+        monkeypatch.setattr(os, "pread", read)
+        queue.settle(3)
+        return read(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", save_meanwhile)
+    queue.settle(1)
+    assert (queue.marks.settled, queue.length) == (3, 0)
+
+
+def test_of_two_that_settle_at_once_one_waits(queue: SharedQueue, tmp_path: Path) -> None:
+    """Between its look at the mark and its store nobody else may store."""
+    fill(queue, 1, 2, 3)
+    begun, gone_on = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with queue.settling():
+            os.write(begun[1], b".")
+            os.read(gone_on[0], 1)
+            queue.marks.settled = 3
+            os._exit(0)
+    os.read(begun[0], 1)
+    settles = threading.Thread(target=queue.settle, args=(1,))
+    settles.start()
+    wait_until(lambda: waits_for_a_lock(os.getpid()), 30, "it waits")
+    os.write(gone_on[1], b".")
+    os.waitpid(pid, 0)
+    settles.join()
+    assert queue.marks.settled == 3
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    """Whether the process waits for a lock on a file (proc_locks(5))."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f" {pid} " in line for line in lines)
 
 
 def test_a_process_that_takes_the_slot_over_goes_on(queues: SharedQueues) -> None:
