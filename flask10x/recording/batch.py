@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -27,24 +27,33 @@ WARNINGS = "warnings."
 
 
 class Receipt:
-    """Tells the request that waits for it what has become of its reading."""
+    """Tells the request that waits for it what has become of its reading.
 
-    __slots__ = ("_settled", "refusal")
+    A server whose requests are no threads gives an event of its own kind, and what sets it when
+    another thread calls it.
+    """
 
-    def __init__(self) -> None:
-        self._settled = threading.Event()
+    __slots__ = ("_event", "_is_settled", "_wake", "refusal")
+
+    def __init__(
+        self, event: threading.Event | None = None, wake: Callable[[], object] | None = None
+    ) -> None:
+        self._event = event or threading.Event()
+        self._wake = wake or self._event.set
+        self._is_settled = False
         self.refusal = ""
         """Why the database has refused the reading; empty when it is stored."""
 
     def settle(self, refusal: str = "") -> None:
         """Say that the reading is committed, or refused; only the first time counts."""
-        if not self._settled.is_set():
-            self.refusal = refusal
-            self._settled.set()
+        if not self._is_settled:
+            self.refusal, self._is_settled = refusal, True
+            self._wake()
 
     def wait(self, timeout_sec: float) -> bool:
         """Whether the reading was settled in time; if not, it may still be stored later."""
-        return self._settled.wait(timeout_sec)
+        # What waits may hear of it only after its time, when its own thread was busy.
+        return self._event.wait(timeout_sec) or self._is_settled
 
 
 @dataclass(frozen=True, slots=True)

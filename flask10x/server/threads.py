@@ -2,12 +2,15 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextvars import copy_context
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gevent import get_hub
+from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
-from flask10x.server.receipts import Receipts
+from flask10x.recording.batch import Receipt
 from flask10x.system.priority import give_way
 from flask10x.web.ingest import BY_PATH
 from flask10x.web.limits import RECEIPT
@@ -27,7 +30,7 @@ class Threads:
     def __init__(self, app: "WSGIApplication", number: int) -> None:
         """Makes the threads; raises RuntimeError when the system has none."""
         self._app = app
-        self._receipts = Receipts()
+        self._loop = get_hub().loop
         self._pool = ThreadPool(number)
         self._pool.size = number
 
@@ -36,9 +39,14 @@ class Threads:
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
         if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) in AT_ONCE:
-            environ[RECEIPT] = self._receipts.new
+            environ[RECEIPT] = self.receipt
             return self._begin(environ, start_response)
         return self._by_threads(self._pieces(environ, start_response))
+
+    def receipt(self) -> Receipt:
+        """A receipt that a greenlet waits for, and the writer's thread settles."""
+        event = Event()
+        return Receipt(event, partial(self._loop.run_callback_threadsafe, event.set))
 
     def _begin(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"

@@ -11,13 +11,13 @@ import flask10x.server
 from flask10x.server.worker import Listener, Worker
 
 FOLDER = Path(flask10x.server.__file__).parent
-MODULES = ("answers", "connection", "receipts", "threads", "worker")
+MODULES = ("answers", "connection", "threads", "worker")
 LIBRARIES = ("gunicorn", "gevent")
 # One that is new here is a thing that the next release of a library may change.
 IMPORTED = {
     "gevent",
-    "gevent.get_hub",
     "gevent.event.Event",
+    "gevent.get_hub",
     "gevent.server.StreamServer",
     "gevent.socket.wait",
     "gevent.socket.wait_read",
