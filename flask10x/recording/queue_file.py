@@ -58,6 +58,17 @@ class QueueFile:
                 self.path.unlink()
         return waiting
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the next start finds what waits: it has a name that nobody has taken away."""
+        return self._has_name and self.path.exists()
+
+    def what_becomes_of(self, waiting: int) -> str:
+        """Of so many readings that wait when the service has ended."""
+        if self.lasts:
+            return f"{waiting} readings wait in memory for the next start; a reboot loses them"
+        return f"{waiting} readings are lost: the memory in which they waited has no name"
+
     def _open(self, places: int) -> SharedQueues:
         try:
             fd = os.open(self.path, OPEN_FLAGS)

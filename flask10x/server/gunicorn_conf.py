@@ -331,10 +331,8 @@ def worker_exit(_server: Any, worker: Any) -> None:
 def on_exit(_server: Any) -> None:
     """In the master, when all workers have ended: the queues go if nothing waits in them."""
     if _queue_file is not None and (waiting := _queue_file.remove()):
-        _tell(
-            logging.WARNING,
-            f"{waiting} readings wait in memory for the next start; a reboot loses them",
-        )
+        level = logging.WARNING if _queue_file.lasts else logging.CRITICAL
+        _tell(level, _queue_file.what_becomes_of(waiting))
 
 
 def child_exit(server: Any, worker: Any) -> None:

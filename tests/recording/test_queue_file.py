@@ -134,6 +134,21 @@ def test_without_memory_of_that_kind_it_works_all_the_same(
     assert made.queues[0].append(entry(1)) == 1
 
 
+def test_what_waits_in_memory_without_a_name_is_lost_and_said_to_be(
+    settings: Settings, memory: Path, path: Path
+) -> None:
+    """There never was a name, or systemd has taken it away when its user logged out."""
+    made = QueueFile(settings)
+    fill(made.queues[0], 1)
+    kept = "1 readings wait in memory for the next start; a reboot loses them"
+    assert (made.lasts, made.what_becomes_of(made.remove())) == (True, kept)
+    path.unlink()
+    lost = "1 readings are lost: the memory in which they waited has no name"
+    assert (made.lasts, made.what_becomes_of(made.remove())) == (False, lost)
+    memory.rmdir()
+    assert not QueueFile(settings).lasts
+
+
 @pytest.mark.parametrize("begun", [b"", bytes(20_000)])
 def test_a_file_that_nobody_has_filled_is_made_again(
     settings: Settings, path: Path, begun: bytes
