@@ -33,7 +33,7 @@ def furnish(service: Service) -> None:
     measured = measured_csv()
     moved = service.folder / measured.name
     moved.write_text(ending_now(measured.read_text()), newline="")
-    done = service.run("-m", "flask10x", "import", str(moved))
+    done = service.command("import", str(moved))
     assert done.returncode == 0, done.stderr
     with closing(sqlite3.connect(service.database, timeout=30)) as connection:
         connection.executescript(OTHERS)

@@ -13,6 +13,7 @@ from flask10x.database.engine import Database
 from flask10x.export.outcome import FileOutcome
 from flask10x.system.locks import FileLock, lock_path
 from tests.support import csv_folder
+from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import csv_file, database_file
 from tests.support.rows import select
 
@@ -92,19 +93,12 @@ def test_a_failure_shows_in_the_exit_status(settings: Settings, database: Databa
 
 
 def flask10x(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask10x", "export", *arguments],
-        env={
-            "FLASK10X_DATA_DIR": str(settings.data_dir),
-            "FLASK10X_TIMEZONE": "Asia/Tokyo",
-            "FLASK10X_SYNCHRONOUS": "NORMAL",
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    environment = {
+        "FLASK10X_DATA_DIR": str(settings.data_dir),
+        "FLASK10X_TIMEZONE": "Asia/Tokyo",
+        "FLASK10X_SYNCHRONOUS": "NORMAL",
+    }
+    return in_words(run_command(["export", *arguments], environment, folder=ROOT))
 
 
 def test_the_command(settings: Settings, database: Database) -> None:

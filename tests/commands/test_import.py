@@ -22,6 +22,7 @@ from flask10x.history import rollups
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
+from tests.support.commands import in_words, run_command
 from tests.support.old_files import NAME, write
 from tests.support.rows import execute, select
 from tests.support.shared_data import measured_csv
@@ -38,15 +39,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
 
 
-def run_command(settings: Settings, *given: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        arguments(*given),
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def run_import(settings: Settings, *given: str | Path) -> subprocess.CompletedProcess[str]:
+    return in_words(run_command(["import", *map(str, given)], environment(settings)))
 
 
 def behind(database: Database) -> int:
@@ -61,21 +55,21 @@ def count(database: Database) -> int:
 
 def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: Path) -> None:
     path = write(tmp_path / NAME, ROW, ROW)
-    done = run_command(settings, measured_csv(), path)
+    done = run_import(settings, measured_csv(), path)
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout == (
         "BedRoomEnv.csv: 20000 rows read, 20000 stored, 0 present, 0 rejected\n"
         "PicodataX.csv: 2 rows read, 2 stored, 0 present, 0 rejected\n"
     )
-    assert run_command(settings, measured_csv()).stdout == (
+    assert run_import(settings, measured_csv()).stdout == (
         "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
     )
     assert count(database) == 20_002
 
 
 def test_the_charts_have_the_rows(settings: Settings, database: Database) -> None:
-    assert run_command(settings, measured_csv()).returncode == 0
+    assert run_import(settings, measured_csv()).returncode == 0
     assert behind(database) == 0
     shown = on_terminal(settings, "import", str(measured_csv()))
     # There is nothing to do.
@@ -177,7 +171,7 @@ def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -
     path = write(tmp_path / NAME, ROW, "2025-08-24 10:46:41,x,2.0", ROW)
     with path.open("ab") as file:
         file.write(b"2025-08-24 10:46:42,3.0,4")
-    done = run_command(settings, path)
+    done = run_import(settings, path)
     assert done.returncode == 4
     assert done.stdout == "PicodataX.csv: 4 rows read, 2 stored, 0 present, 2 rejected\n"
     assert done.stderr == f"PicodataX.csv: see {path}.rejected.csv\n"
@@ -188,12 +182,12 @@ def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -
     )
     assert count(database) == 2
 
-    done = run_command(settings, "--accept-last-line", path)
+    done = run_import(settings, "--accept-last-line", path)
     assert done.returncode == 4
     assert done.stdout == "PicodataX.csv: 4 rows read, 1 stored, 2 present, 1 rejected\n"
 
     write(path, ROW, ROW)
-    assert run_command(settings, path).returncode == 0
+    assert run_import(settings, path).returncode == 0
     assert not Path(f"{path}.rejected.csv").exists()
 
 
@@ -202,7 +196,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
 ) -> None:
     path = write(tmp_path / NAME, ROW)
     other = write(tmp_path / "other.csv", ROW)
-    done = run_command(settings, other, tmp_path / "none.csv", path)
+    done = run_import(settings, other, tmp_path / "none.csv", path)
     assert done.returncode == 1
     assert done.stdout == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
     assert done.stderr == (
@@ -210,7 +204,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
         " its header is that of data\n"
         f"flask10x: {tmp_path}/none.csv: there is no such file\n"
     )
-    done = run_command(settings, "--endpoint", "data", other)
+    done = run_import(settings, "--endpoint", "data", other)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -218,7 +212,7 @@ def test_a_column_that_is_not_there_is_told(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     path = write(tmp_path / NAME, "2025-08-24 10:46:40,1.0", header="current_time,Pressure")
-    done = run_command(settings, path)
+    done = run_import(settings, path)
     assert (done.returncode, done.stderr) == (
         0,
         "PicodataX.csv: it has no column Tempereture\n",
@@ -229,7 +223,7 @@ def test_not_while_an_export_runs(settings: Settings, database: Database, tmp_pa
     path = write(tmp_path / NAME, ROW)
     lock = FileLock(lock_path(database.path, "export"))
     assert lock.try_acquire()
-    done = run_command(settings, path)
+    done = run_import(settings, path)
     lock.close()
     assert done.returncode == 3
     assert done.stderr == ("flask10x: an export or an import is running; this one did nothing\n")
@@ -237,7 +231,7 @@ def test_not_while_an_export_runs(settings: Settings, database: Database, tmp_pa
 
 
 def test_without_a_database(settings: Settings, tmp_path: Path) -> None:
-    done = run_command(settings, write(tmp_path / NAME, ROW))
+    done = run_import(settings, write(tmp_path / NAME, ROW))
     assert done.returncode == 1
     assert "there is no database" in done.stderr
     assert not (settings.data_dir / "flask10x.sqlite3").exists()
@@ -247,7 +241,7 @@ def test_a_database_of_an_older_program(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     execute(database.path, "DROP TABLE imports")
-    done = run_command(settings, write(tmp_path / NAME, ROW))
+    done = run_import(settings, write(tmp_path / NAME, ROW))
     assert done.returncode == 1
     assert done.stderr == (
         f"flask10x: the database {database.path} is an older one; run: flask10x migrate\n"
@@ -256,7 +250,7 @@ def test_a_database_of_an_older_program(
 
 def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
     (settings.data_dir / "flask10x.sqlite3").write_bytes(b"something else" * 1000)
-    done = run_command(settings, write(tmp_path / NAME, ROW), write(tmp_path / "LR_env.csv", ROW))
+    done = run_import(settings, write(tmp_path / NAME, ROW), write(tmp_path / "LR_env.csv", ROW))
     assert done.returncode == 1
     assert done.stdout == ""
     first, second = done.stderr.splitlines()
@@ -320,7 +314,7 @@ def test_it_goes_on_where_it_was_killed(
     assert -signal.SIGKILL in ends
     before = count(database)
 
-    done = run_command(settings, long_file)
+    done = run_import(settings, long_file)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
         f"BedRoomEnv.csv: 80000 rows read, {80_000 - before} stored, {before} present, 0 rejected\n"

@@ -1,4 +1,4 @@
-"""The commands as a Japanese terminal shows them: real processes with `LANG=ja_JP.UTF-8`.
+"""The commands as a Japanese terminal shows them: processes with `LANG=ja_JP.UTF-8`.
 
 The locale need not be installed.
 """
@@ -21,6 +21,7 @@ from flask10x.database.engine import Database, database_path
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
+from tests.support.commands import run_command
 from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
 
 # Words that are the same in Japanese: names, formats, levels, and what stands for a value.
@@ -36,15 +37,25 @@ def run(
     folder: Path, *arguments: str, language: str = "ja_JP.UTF-8", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """A command on a terminal of this language."""
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "LC_", "PYTHON"))}
-    variables |= {"LANG": language, "FLASK10X_DATA_DIR": str(folder), "COLUMNS": "80"}
+    return run_command(arguments, variables(folder, language) | environment)
+
+
+def run_anew(
+    folder: Path, *arguments: str, language: str = "ja_JP.UTF-8", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """The same by a new Python, which takes its encoding from the environment."""
     return subprocess.run(
         [sys.executable, "-m", "flask10x", *arguments],
-        env=variables | environment,
+        env=variables(folder, language) | environment,
         capture_output=True,
         check=False,
         timeout=60,
     )
+
+
+def variables(folder: Path, language: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "LC_", "PYTHON"))}
+    return kept | {"LANG": language, "FLASK10X_DATA_DIR": str(folder), "COLUMNS": "80"}
 
 
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:
@@ -124,7 +135,7 @@ def test_what_was_not_understood_is_said_in_japanese(
 
 
 def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
-    done = run(tmp_path, "migrate")
+    done = run_anew(tmp_path, "migrate")
 
     database = tmp_path / "flask10x.sqlite3"
     assert re.fullmatch(
@@ -137,14 +148,14 @@ def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"LANGUAGE": "en"}, {"PYTHONIOENCODING": "ascii"}],
 )
 def test_english_is_to_be_had(tmp_path: Path, environment: dict[str, str]) -> None:
-    done = run(tmp_path, "--help", **environment)
+    done = run_anew(tmp_path, "--help", **environment)
 
     assert done.stdout.startswith(b"Usage: flask10x")
     assert done.stdout.isascii()
 
 
 def test_japanese_comes_in_the_encoding_of_the_terminal(tmp_path: Path) -> None:
-    done = run(tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp")
+    done = run_anew(tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp")
 
     assert done.returncode == 0
     assert done.stdout.decode("euc-jp").startswith("使い方: flask10x")
@@ -167,7 +178,7 @@ def test_json_is_for_programs(tmp_path: Path) -> None:
 
 
 def test_the_service_speaks_english(tmp_path: Path) -> None:
-    done = run(tmp_path, "serve", FLASK10X_WORKERS="0")
+    done = run_anew(tmp_path, "serve", FLASK10X_WORKERS="0")
 
     assert done.returncode == 1
     assert done.stderr.startswith(b"flask10x: FLASK10X_WORKERS is ")
@@ -270,7 +281,7 @@ def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_p
 
 
 def test_a_wrong_setting(tmp_path: Path) -> None:
-    done = run(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
+    done = run_anew(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
 
     assert done.returncode == 1
     assert done.stderr.decode().startswith("flask10x: FLASK10X_")

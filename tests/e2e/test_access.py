@@ -236,7 +236,7 @@ def test_a_backup_and_a_check_need_no_token(lasting: Service, tmp_path: Path) ->
     environment = lasting.environment | {"FLASK10X_READ_TOKENS_FILE": "/nowhere"}
     done = backup(settings_module.load(environment), tmp_path / "backups")
     assert (done.warnings, done.rows) == ((), lasting.count())
-    checked = lasting.run("-m", "flask10x", "check")
+    checked = lasting.command("check")
     assert "stores readings" in checked.stdout, checked.stdout + checked.stderr
 
 

@@ -71,7 +71,7 @@ def test_a_service_in_trouble_is_told_of_by_backup_and_check(
         assert running.post("data2", reading_of(2)).status == 200
         done = backup(settings_of(running), tmp_path / "backups")
         wait_until(lambda: running.get("/readyz").status == 503, 10, "/readyz is 503")
-        checked = running.run("-m", "flask10x", "check")
+        checked = running.command("check")
         blocker.execute("ROLLBACK")
     (warning,) = done.warnings
     assert "the service cannot store its newest readings now" in warning
@@ -89,15 +89,15 @@ def test_check_beside_a_service_that_is_well(service: MakeService) -> None:
     running = service(commit_interval_sec=0)
     assert running.post("data2", reading_of(1)).status == 200
     running.wait_for_rows(1)
-    assert running.run("-m", "flask10x", "backup").returncode == 0
-    checked = running.run("-m", "flask10x", "check", "--full")
+    assert running.command("backup").returncode == 0
+    checked = running.command("check", "--full")
     assert (checked.returncode, checked.stderr) == (0, "")
     lines = checked.stdout.splitlines()
     assert {line[:5] for line in lines} == {"ok   "}, checked.stdout
     assert f"ok   service: process {running.pid}, runs since 20" in checked.stdout
     assert "ok   station: /data2 sent last 20" in checked.stdout
     running.stop()
-    assert "WARN service: does not run" in running.run("-m", "flask10x", "check").stdout
+    assert "WARN service: does not run" in running.command("check").stdout
 
 
 def test_restore_needs_a_stopped_service_and_gives_the_old_state_back(
@@ -106,18 +106,18 @@ def test_restore_needs_a_stopped_service_and_gives_the_old_state_back(
     running = service(commit_interval_sec=0)
     for number in (1, 2):
         assert running.post("data2", reading_of(number)).status == 200
-    assert running.run("-m", "flask10x", "backup").returncode == 0
+    assert running.command("backup").returncode == 0
     (copy,) = (running.data_dir / "backups").glob("flask10x-*.sqlite3")
     assert running.post("data2", reading_of(3)).status == 200
     running.wait_for_rows(3)
 
-    refused = running.run("-m", "flask10x", "restore", str(copy))
+    refused = running.command("restore", str(copy))
     assert refused.returncode == 1
     assert f"the service (process {running.pid}) uses {running.database}" in refused.stderr
     assert running.count() == 3
     running.stop()
 
-    restored = running.run("-m", "flask10x", "restore", str(copy))
+    restored = running.command("restore", str(copy))
     assert restored.returncode == 0, restored.stderr
     assert f"{running.database}: restored from {copy}, 2 rows" in restored.stdout
     (kept,) = running.data_dir.glob("*.replaced-*")

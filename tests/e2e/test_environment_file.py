@@ -27,7 +27,7 @@ def service_with_file(service: MakeService) -> Service:
 
 
 def flask10x(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = service.run("-m", "flask10x", *arguments)
+    done = service.command(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

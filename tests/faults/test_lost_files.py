@@ -65,7 +65,7 @@ def delete_files(service: Service, load: Load, names: list[str]) -> Account:
     # Whatever the names lead to now, it is not what was stored.
     if names != [SHARED_MEMORY]:
         check_warned(service, load.numbers)
-    done = service.run("-m", "flask10x", "restore", str(copy))
+    done = service.command("restore", str(copy))
     assert done.returncode == 0, done.stderr
     assert not copy.exists()
     assert copy.with_name(f"{copy.name}.restored").exists()
@@ -116,7 +116,7 @@ def check_warned(service: Service, numbers: Iterator[int]) -> None:
         wait_until(lambda: is_closed(service), 30, "it is said")
         check_closed(service, numbers)
         words = " holds readings that the database lacks ("
-        assert "FAIL rescued" in service.run("-m", "flask10x", "check").stdout
+        assert "FAIL rescued" in service.command("check").stdout
     else:
         # Nor is a new one made.
         words = " holds what it had: "

@@ -4,7 +4,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from flask10x.maintenance.backup import Backup, backup
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.locks import FileLock
+from tests.support.commands import in_words, run_command
 from tests.support.outside_faults import killed_at, needs_strace, small_disk
 from tests.support.rows import execute, pico, select
 
@@ -42,14 +42,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask10x", "backup", *arguments],
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return in_words(run_command(["backup", *arguments], environment(settings)))
 
 
 def store(writer: Writer, *pressures: float) -> None:

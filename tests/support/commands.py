@@ -1,0 +1,137 @@
+"""`flask10x` commands without the time in which each of them loads the libraries.
+
+A process of its own loads the libraries once and forks a child for each command. The child has the
+arguments, environment, folder, umask and streams that it is given; it loads the program, and ends
+as Python ends. Only what Python reads from its environment before it runs anything is that of the
+first process. Tests of just that, of a kill or of a signal start `python -m flask10x`.
+"""
+
+import atexit
+import json
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from os import kill
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+COMMAND_WITHIN_SEC = 60.0
+# The program itself is loaded by the child: some of its texts take their language when they are
+# loaded. The child leaves the loop, so that its interpreter ends as any other.
+DRIVER = """
+import gc, importlib, json, os, sys, time
+from flask10x.commands import main
+
+for name in main.COMMANDS:
+    importlib.import_module(f"flask10x.commands.{main.MODULES.get(name, name)}")
+for name in [name for name in sys.modules if name.partition(".")[0] == "flask10x"]:
+    del sys.modules[name]
+gc.collect()
+gc.freeze()
+for line in sys.stdin:
+    given = json.loads(line)
+    child = os.fork()
+    if not child:
+        break
+    os.write(1, f"{child}\\n".encode())
+    os.write(1, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\\n".encode())
+else:
+    sys.exit()
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+for descriptor in (1, 2):
+    os.dup2(os.open(given["streams"][descriptor - 1], os.O_WRONLY), descriptor)
+os.environ.clear()
+os.environ.update(given["environment"])
+time.tzset()
+os.chdir(given["folder"])
+if given["umask"] >= 0:
+    os.umask(given["umask"])
+sys.argv[1:] = given["arguments"]
+importlib.import_module("flask10x.commands.main").main()
+"""
+
+
+def can_be_forked(environment: Mapping[str, str]) -> bool:
+    """Whether a new Python would begin as the one that forks: no other modules, no shim."""
+    return environment.get("PYTHONPATH") == str(PROJECT) and "LD_PRELOAD" not in environment
+
+
+class Commands:
+    """The process that forks; one at a time."""
+
+    def __init__(self) -> None:
+        self._driver = subprocess.Popen(
+            [sys.executable, "-c", DRIVER],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Nothing waits in a buffer of Python's, where `select` would not see it.
+            bufsize=0,
+        )
+        atexit.register(self._end)
+
+    def run(self, request: Mapping[str, object], within_sec: float) -> int:
+        """The exit status, negative after a signal; a child that takes longer is killed."""
+        assert self._driver.stdin is not None
+        self._driver.stdin.write(json.dumps(request).encode() + b"\n")
+        child = self._answer(within_sec)
+        assert child is not None, "no command was begun"
+        status = self._answer(within_sec)
+        if status is None:
+            with suppress(ProcessLookupError):
+                kill(child, signal.SIGKILL)
+            raise AssertionError(f"still running after {within_sec} s: {request['arguments']}")
+        return status
+
+    def _answer(self, within_sec: float) -> int | None:
+        assert self._driver.stdout is not None
+        ready, _, _ = select.select([self._driver.stdout], [], [], within_sec)
+        return int(self._driver.stdout.readline()) if ready else None
+
+    def _end(self) -> None:
+        self._driver.communicate()
+
+
+@cache
+def _commands() -> Commands:
+    return Commands()
+
+
+def run_command(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    umask: int = -1,
+) -> subprocess.CompletedProcess[bytes]:
+    """`flask10x` with these arguments and exactly this environment; in its folder, if one is given.
+
+    The exit status is the caller's to check.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        streams = [Path(made) / name for name in ("output", "errors")]
+        for stream in streams:
+            stream.touch()
+        status = _commands().run(
+            {
+                "arguments": list(arguments),
+                "environment": dict(environment),
+                "folder": str(folder or Path.cwd()),
+                "umask": umask,
+                "streams": list(map(str, streams)),
+            },
+            COMMAND_WITHIN_SEC,
+        )
+        output, errors = (stream.read_bytes() for stream in streams)
+    return subprocess.CompletedProcess(["flask10x", *arguments], status, output, errors)
+
+
+def in_words(done: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[str]:
+    """The same with both streams decoded."""
+    streams = (done.stdout.decode(), done.stderr.decode())
+    return subprocess.CompletedProcess(done.args, done.returncode, *streams)
