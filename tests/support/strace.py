@@ -6,6 +6,7 @@ syncs, cuts, renames and deletes, in whatever file: CSV, database, WAL.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ CALLS = (
     *("fsync", "fdatasync", "sync_file_range", "ftruncate", "truncate"),
     *("mkdir", "link", "linkat", "rename", "renameat", "renameat2", "unlink", "unlinkat"),
 )
+# `123 write(3, ...`, and not `<... write resumed>`.
+_NAME = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
 # Small pieces, so that a few rows make a backlog of several.
 DRIVER = """
 import os, sys
@@ -67,10 +70,12 @@ class Runs:
         self._driver.communicate(timeout=30)
         assert self._driver.returncode == 0
 
-    def run(self, arguments: str = "", *injection: str) -> int | None:
-        """The exit status of a run, None when it was killed."""
+    def run(
+        self, arguments: str = "", *injection: str, output: str | Path = os.devnull
+    ) -> int | None:
+        """The exit status of a run, None when it was killed; strace writes to `output`."""
         child = int(self._ask(arguments))
-        tracer = _attach(child, injection) if injection else None
+        tracer = _attach(child, injection, output) if injection else None
         status = int(self._ask("go"))
         if tracer is not None:
             tracer.communicate(timeout=30)
@@ -84,9 +89,10 @@ class Runs:
     def deaths(self, prepare: Callable[[], None], arguments: str = "") -> Iterator[str]:
         """Run it again and again, each time killed one call later, until nothing kills it.
 
-        Yields after each death, with the place of it.
+        Yields after each death, with the place of it. Of the calls, those that a run makes.
         """
-        for call in CALLS:
+        prepare()
+        for call in self._made(arguments):
             number, died = 0, True
             while died:
                 number += 1
@@ -95,6 +101,13 @@ class Runs:
                 died = self.run(arguments, f"trace={call}", kill) is None
                 if died:
                     yield f"{call} {number}"
+
+    def _made(self, arguments: str) -> list[str]:
+        """Which of the calls a run makes that nothing kills."""
+        trace = self._errors.with_name("calls")
+        assert self.run(arguments, f"trace={','.join(CALLS)}", output=trace) is not None
+        made = set(_NAME.findall(trace.read_text()))
+        return [call for call in CALLS if call in made]
 
     def _ask(self, line: str) -> str:
         assert self._driver.stdin is not None
@@ -123,8 +136,8 @@ def need_strace() -> None:
         pytest.skip(f"strace may not trace here: {probe.stderr.decode().strip()}")
 
 
-def _attach(child: int, injection: tuple[str, ...]) -> "subprocess.Popen[str]":
-    command = ["strace", "-f", "-o", os.devnull, "-p", str(child)]
+def _attach(child: int, injection: tuple[str, ...], output: str | Path) -> "subprocess.Popen[str]":
+    command = ["strace", "-f", "-o", str(output), "-p", str(child)]
     for expression in injection:
         command += ["-e", expression]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
