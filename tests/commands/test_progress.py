@@ -1,5 +1,6 @@
 """Bars of long work: they end at 100 % on a terminal, and elsewhere nothing is drawn."""
 
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import rollups
@@ -20,9 +22,11 @@ ROWS = 100_000
 STATIONS = ["PicodataX.csv", "BedRoomEnv.csv", "OutsideEnv.csv", "LR_env.csv"]
 
 
-@pytest.fixture
-def filled(settings: Settings) -> Settings:
-    """A reading of `/data` every ten seconds, rolled up, and nobody at the database."""
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a reading of `/data` every ten seconds, rolled up."""
+    folder = tmp_path_factory.mktemp("model")
+    settings = settings_module.load({"FLASK10X_DATA_DIR": str(folder)})
     lay_new_database(database_file(settings))
     execute(
         database_file(settings),
@@ -33,6 +37,14 @@ def filled(settings: Settings) -> Settings:
     with closing(Database(settings)) as database:
         while rollups.follow(database):
             pass
+    assert [path.name for path in folder.glob("*.sqlite3*")] == [database_file(settings).name]
+    return database_file(settings)
+
+
+@pytest.fixture
+def filled(settings: Settings, model: Path) -> Settings:
+    """The settings of a copy of it that nobody has open."""
+    shutil.copy(model, database_file(settings))
     return settings
 
 

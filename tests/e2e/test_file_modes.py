@@ -6,6 +6,7 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import Service, wait_until
+from tests.support.new_database import lay_new_database
 
 BODY = {"pressure": 1013.25, "temperature": 25.1}
 # What a stop and a full disk write, without waiting for either.
@@ -25,12 +26,11 @@ with closing(Database(config)) as database:
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids="{:04o}".format)
-def kept(service: MakeService, request: pytest.FixtureRequest) -> Service:
-    """A service with this umask that has made its database."""
+def stopped(service: MakeService, request: pytest.FixtureRequest) -> Service:
+    """A service that has not been started, with this umask."""
     made = service(start=False, log_max_bytes=2000, commit_interval_sec=0)
     made.starts_migrated = False
     made.umask = request.param
-    made.start()
     return made
 
 
@@ -48,11 +48,13 @@ def wanted(service: Service, files: dict[str, int], mode: int = 0o640) -> dict[s
 
 
 def run(service: Service, *arguments: str) -> None:
-    done = service.run("-m", "flask10x", *arguments)
+    done = service.command(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_a_service_keeps(kept: Service) -> None:
+def test_what_a_service_keeps(stopped: Service) -> None:
+    kept = stopped
+    kept.start()
     for number in range(40):
         assert kept.post("data", BODY).status == 200
         kept.wait_for_rows(number + 1)
@@ -81,9 +83,10 @@ def test_what_a_service_keeps(kept: Service) -> None:
     assert tables == wanted(kept, tables, 0o666)
 
 
-def test_what_is_put_back(kept: Service) -> None:
+def test_what_is_put_back(stopped: Service) -> None:
+    kept = stopped
+    lay_new_database(kept.database)
     run(kept, "backup")
-    kept.stop()
     (copy,) = (kept.data_dir / "backups").glob("*.sqlite3")
     copy.chmod(0o444)
     for file in kept.data_dir.glob("flask10x.sqlite3*"):
@@ -92,8 +95,9 @@ def test_what_is_put_back(kept: Service) -> None:
     assert kept.database.stat().st_mode & 0o777 == 0o640 & ~kept.umask
 
 
-def test_what_could_not_be_stored(kept: Service) -> None:
-    kept.stop()
+def test_what_could_not_be_stored(stopped: Service) -> None:
+    kept = stopped
+    lay_new_database(kept.database)
     done = kept.run("-c", LEAVE)
     assert done.returncode == 0, done.stderr
     (left,) = kept.data_dir.glob("leftover-*.jsonl")

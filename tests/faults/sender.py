@@ -49,11 +49,12 @@ class Sender:
         for _ in range(times):
             self.post()
 
-    def post_for(self, seconds: float) -> None:
-        """Post until this time is over."""
+    def post_for(self, seconds: float, pause_sec: float = 0.0) -> None:
+        """Post until this time is over, with so long a pause after each answer."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             self.post()
+            time.sleep(pause_sec)
 
     def post_until_refused(self, times: int) -> None:
         """Post until so many readings have been refused."""

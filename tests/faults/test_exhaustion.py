@@ -23,6 +23,8 @@ from tests.faults.test_kills import wait_for_ready_workers
 # How long the service is looked at while it is short of something: several of the first pauses.
 SHORT_SEC = 5.0
 FORKS_WITHIN = 6
+# What is short stays short: a flood of readings would only take the processor from the other tests.
+POST_PAUSE_SEC = 0.01
 
 
 def limit_files(pid: int, number: int | None) -> None:
@@ -37,7 +39,7 @@ def forks(service: Service) -> int:
 
 def answers_for(service: Service, sender: Sender, seconds: float) -> None:
     """Every reading is taken for so long, and the master stays."""
-    sender.post_for(seconds)
+    sender.post_for(seconds, POST_PAUSE_SEC)
     assert sender.broken == []
     assert len(sender.acknowledged) == len(sender.sent)
     assert service.process.poll() is None

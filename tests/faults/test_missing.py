@@ -177,7 +177,7 @@ def test_a_database_that_is_gone(
     assert sum(FOUND in line for line in known.log()) == 1
     assert sorted(known.data_dir.iterdir()) == before
 
-    done = known.run("-m", "flask10x", "restore", str(backup))
+    done = known.command("restore", str(backup))
     assert done.returncode == 0, done.stderr
     assert beside.exists()
     assert sorted((known.folder / "outside").iterdir()) == sorted(outside)
@@ -185,7 +185,7 @@ def test_a_database_that_is_gone(
 
 
 def check_lines(service: Service) -> list[str]:
-    done = service.run("-m", "flask10x", "check")
+    done = service.command("check")
     assert done.returncode == 1
     return done.stdout.splitlines()
 
@@ -201,7 +201,7 @@ def test_a_new_one_is_made_on_demand(known: Service) -> None:
         ["import", "LR_env.csv"],
         ["serve", "--development"],
     ):
-        done = known.run("-m", "flask10x", *command)
+        done = known.command(*command)
         assert done.returncode == 1
         assert WAY_OUT in done.stderr, done.stderr
     (line,) = [line for line in check_lines(known) if line.startswith("FAIL")]
@@ -213,14 +213,14 @@ def test_a_new_one_is_made_on_demand(known: Service) -> None:
     (line,) = [line for line in check_lines(known) if "service" in line.split()[1]]
     assert line.startswith("FAIL")
     assert WAY_OUT in line
-    done = known.run("-m", "flask10x", "migrate", "--new")
+    done = known.command("migrate", "--new")
     assert done.returncode == 0, done.stderr
     assert f"{known.database} is at version" in done.stdout
     (kept,) = known.data_dir.glob("flask10x.sqlite3.replaced-*-wal")
     assert kept.read_bytes() == b"of the old one"
     check_goes_on(known, 1)
     # What is there is never replaced.
-    assert known.run("-m", "flask10x", "migrate", "--new").returncode == 0
+    assert known.command("migrate", "--new").returncode == 0
     assert known.count() == 1
 
 
