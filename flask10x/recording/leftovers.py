@@ -27,9 +27,11 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters, settled
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.errors import QueueUnreadable
 from flask10x.recording import batch, reserve
 from flask10x.recording.batch import Entry
 from flask10x.recording.leftover_file import entries_of, queue_of, text_of, waiting
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
 
@@ -66,6 +68,31 @@ class Leftovers:
         """How long the next `step` can wait; short while more of a file can be stored."""
         waits = self._pieces is None or self._database.damage.halted
         return LOOK_EVERY_SEC if waits else PAUSE_FOR_OTHERS_SEC
+
+    def save_queue(self, queue: SharedQueue, trouble: str) -> None:
+        """Put what waits in a queue into a file; should that fail, it waits on.
+
+        For its owner, or when there can be none any more: nobody else knows that nothing is
+        appended meanwhile.
+        """
+        try:
+            entries = queue.waiting(queue.length)
+        except (QueueUnreadable, OSError) as error:
+            log.critical("Stopping with %d readings that cannot be read: %s", queue.length, error)
+            return
+        if not entries:
+            # Another worker has stored them just now.
+            return
+        last = entries[-1].number
+        # From here on, whoever commits looks how far the file is stored.
+        queue.marks.saved = last
+        if self.save(queue.id, entries[0].number - 1, entries, trouble):
+            queue.settle(last)
+
+    def save_rest(self, queues: SharedQueues) -> None:
+        """When all workers have ended: save what none of them could, for it was killed, say."""
+        for number in queues.not_empty():
+            self.save_queue(queues[number], "no worker is left")
 
     def save(self, queue: str, last: int, entries: Sequence[Entry], trouble: str) -> bool:
         """Write what follows entry `last` of the queue to a new file and log it.

@@ -27,7 +27,7 @@ from contextlib import suppress
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import LockTimeout, QueueFull, QueueUnreadable, WriterClosed
+from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import STATIONS
 from flask10x.recording import batch
@@ -195,7 +195,7 @@ class Writer:
         self._give_receipts()
         left = self._own.length
         if left:
-            self._save()
+            self._leftovers.save_queue(self._own, self.trouble)
         # Of those nobody is told that they are stored.
         self._receipts.clear()
         self._leftovers.close()
@@ -212,26 +212,6 @@ class Writer:
         if self._own.length and self._own not in waiting:
             waiting.append(self._own)
         return waiting
-
-    def _save(self) -> None:
-        """Put what waits in the own queue into a file; should that fail, it waits on.
-
-        Only its owner may: nobody else knows that nothing more is appended meanwhile.
-        """
-        own = self._own
-        try:
-            entries = own.waiting(own.length)
-        except (QueueUnreadable, OSError) as error:
-            log.critical("Stopping with %d readings that cannot be read: %s", own.length, error)
-            return
-        if not entries:
-            # Another worker has stored them just now.
-            return
-        last = entries[-1].number
-        # From here on, whoever commits looks how far the file is stored.
-        own.marks.saved = last
-        if self._leftovers.save(own.id, entries[0].number - 1, entries, self.trouble):
-            own.settle(last)
 
     def _run(self) -> None:
         try:

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -20,11 +21,13 @@ from flask import Flask
 from gunicorn.errors import HaltServer
 
 from flask10x.database import missing
-from flask10x.database.engine import database_path
+from flask10x.database.engine import Database, database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.readings.stations import STATIONS
+from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.queue_file import QueueFile
+from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -330,9 +333,26 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 def on_exit(_server: Any) -> None:
     """In the master, when all workers have ended: the queues go if nothing waits in them."""
-    if _queue_file is not None and (waiting := _queue_file.remove()):
+    if _queue_file is None:
+        return
+    if _queue_file.queues.not_empty():
+        _save_rest(_queue_file.queues)
+    if waiting := _queue_file.remove():
         level = logging.WARNING if _queue_file.lasts else logging.CRITICAL
         _tell(level, _queue_file.what_becomes_of(waiting))
+
+
+def _save_rest(queues: SharedQueues) -> None:
+    """Put into files what no worker could: memory does not survive a reboot."""
+    logs.configure(_in_force.settings)
+    try:
+        # Only the path of it is used.
+        database = Database(_in_force.settings)
+        Leftovers(_in_force.settings, database, time.monotonic).save_rest(queues)
+    except Exception:
+        log.critical("What waits could not be put into a file", exc_info=True)
+    finally:
+        logs.shutdown()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -1,12 +1,16 @@
 """Stops at the worst moment, and two services that want one database."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from flask10x.recording.queue_file import path_of
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import raw_connection, read_answer, reading_of
@@ -125,6 +129,28 @@ def test_what_a_stop_cannot_store_is_stored_by_the_next_start(
     counted = account(running, senders)
     assert counted.lost == set()
     record("stop-locked", "ACK=enqueued", times, counted)
+
+
+@pytest.mark.long
+def test_what_a_worker_has_left_that_is_killed_during_a_stop_survives_a_reboot(
+    service: MakeService, numbers: Iterator[int]
+) -> None:
+    running = service(workers=1, commit_interval_sec=600)
+    sender = Sender(running, numbers)
+    sender.post_times(3)
+    (worker,) = running.workers()
+    os.kill(worker, signal.SIGSTOP)
+    running.process.send_signal(signal.SIGTERM)
+    # It replaces nobody from here on.
+    wait_until(lambda: "Handling signal: term" in running.output(), 30, "the master stops")
+    os.kill(worker, signal.SIGKILL)
+    assert running.process.wait(STOP_WITHIN_SEC) == 0
+    assert not path_of(running.database.resolve()).exists(), "nothing waits in memory"
+    running.start()
+    wait_for_leftovers(running)
+    running.stop()
+    assert account(running, [sender]).lost == set()
+    assert running.count() == 3
 
 
 @repeated(1, 10)

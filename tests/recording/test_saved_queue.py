@@ -53,6 +53,23 @@ def test_of_a_queue_without_an_owner_nobody_else_makes_a_file(
     assert stored(database) == [1, 2]
 
 
+def test_what_a_killed_worker_has_left_at_the_end_of_the_service_goes_into_a_file(
+    workers: Workers,  # noqa: F811
+    settings: Settings,
+    database: Database,
+) -> None:
+    """Also when it had stored some of it and could not say so any more."""
+    for number in (1, 2):
+        workers.second.submit(pico(number))
+    workers.first.step()
+    workers.queues[1].marks.settled = 0
+    workers.second.submit(pico(3))
+    Leftovers(settings, database, lambda: 0.0).save_rest(workers.queues)
+    assert workers.queues.length() == 0
+    store_files(settings, database)
+    assert stored(database) == [1, 2, 3]
+
+
 def test_a_slot_that_is_taken_over_during_a_commit_leaves_nothing_in_doubt(
     workers: Workers,  # noqa: F811
     settings: Settings,
