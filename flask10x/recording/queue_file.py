@@ -5,8 +5,10 @@ already is of a service that was killed, and the new one goes on with it: what w
 is stored by the new workers as their own. Only the holder of the service lock may call this.
 """
 
+import fcntl
 import os
 import stat
+import time
 from contextlib import suppress
 from hashlib import sha256
 from itertools import count
@@ -14,12 +16,16 @@ from pathlib import Path
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import database_path
+from flask10x.errors import ServiceRunning
 from flask10x.recording.shared_queue import MAGIC, SharedQueues, prepare
 
 # RAM under a name (man 7 shm_overview); every user may make files there.
 FOLDER = Path("/dev/shm")  # noqa: S108
 # Readings are for this user only.
 MODE = 0o600
+# A process that ends frees its locks one after the other, that of the database perhaps first.
+DYING_SEC = 5.0
+POLL_SEC = 0.02
 # Not through a link that somebody else has put there.
 OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -32,6 +38,7 @@ class QueueFile:
 
         Where that can't be, the queues lie in memory without a name, and a warning says why: then
         a death of the whole service loses what waits, one of a worker does not.
+        Raises ServiceRunning when another service has it.
         """
         self.path = path_of(database_path(settings))
         self.warnings: list[str] = []
@@ -76,8 +83,9 @@ class QueueFile:
             return self._make(places)
         try:
             _require_own(fd)
+            self._hold(fd)
             begun = os.pread(fd, len(MAGIC), 0)
-        except OSError:
+        except (OSError, ServiceRunning):
             os.close(fd)
             raise
         if begun != MAGIC:
@@ -96,12 +104,31 @@ class QueueFile:
         try:
             # The umask may have taken away more than it should.
             os.fchmod(fd, MODE)
+            self._hold(fd)
             prepare(fd, places)
         except OSError:
             os.close(fd)
             self.path.unlink()
             raise
         return SharedQueues(fd)
+
+    def _hold(self, fd: int) -> None:
+        """Lock the file for as long as a process of this service lives; raises ServiceRunning.
+
+        The lock beside the database is gone when somebody deletes its file, and two services in
+        one queue would write over what the other has accepted.
+        """
+        give_up_sec = time.monotonic() + DYING_SEC
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= give_up_sec:
+                    text = f"another Flask10X service already uses {self.path}, and its database"
+                    raise ServiceRunning(f"{text}; stop it first") from error
+                time.sleep(POLL_SEC)
+            else:
+                return
 
     def _set_aside(self, begun: bytes) -> None:
         """Take the name from a file that begins like this; in one that nobody has filled is none.

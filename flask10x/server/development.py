@@ -34,16 +34,16 @@ def main() -> None:
         lock = hold_database(config)
         address.require_free(config)
         migrate(config)
+        queue_file = QueueFile(config)
     except Flask10xError as error:
         sys.exit(f"flask10x: {error}")
     signal.signal(signal.SIGTERM, _interrupt)
-    _serve(config)
+    _serve(config, queue_file)
     lock.close()
 
 
-def _serve(config: Settings) -> None:
+def _serve(config: Settings, queue_file: QueueFile) -> None:
     host, port = _address(config.bind)
-    queue_file = QueueFile(config)
     for warning in queue_file.warnings:
         sys.stderr.write(f"flask10x: {warning}\n")
     app = create_app(config, queues=queue_file.queues)

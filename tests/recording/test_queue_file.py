@@ -2,13 +2,17 @@
 
 import errno
 import os
+import signal
 import stat
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from flask10x.config.settings import Settings
+from flask10x.errors import ServiceRunning
 from flask10x.recording import queue_file, shared_queue
 from flask10x.recording.queue_file import QueueFile, path_of
 from flask10x.recording.shared_queue import MAGIC
@@ -37,9 +41,11 @@ def test_what_waited_at_a_death_is_found_by_the_next_service(
     killed.queues[3].claim()
     fill(killed.queues[3], 1, 2)
     assert killed.remove() == 2
+    ids = killed.queues.ids()
+    del killed
     found = QueueFile(settings)
     assert (found.found, found.warnings) == (2, [])
-    assert found.queues.ids() == killed.queues.ids()
+    assert found.queues.ids() == ids
     assert pressures(found.queues[3].waiting(10)) == [1, 2]
     found.queues[3].settle(2)
     assert found.remove() == 0
@@ -169,13 +175,13 @@ def test_files_of_other_versions_are_all_kept_for_them(settings: Settings, path:
     texts = [b"Flask10X queue %d and whatever it has" % number for number in (2, 3, 4)]
     for text in texts:
         put_other_version(path, text)
-        made = QueueFile(settings)
+        warnings = QueueFile(settings).warnings
         assert path.read_bytes().startswith(MAGIC)
     kept = [path.with_suffix(suffix) for suffix in (".other", ".other-1", ".other-2")]
     assert [one.read_bytes() for one in kept] == texts
     said = "is of another version, which can store what waits in it"
-    assert made.warnings == [f"{one} {said}" for one in kept]
-    assert QueueFile(settings).warnings == made.warnings, "as long as they lie there"
+    assert warnings == [f"{one} {said}" for one in kept]
+    assert QueueFile(settings).warnings == warnings, "as long as they lie there"
     assert QueueFile(settings).queues.others_exist
 
 
@@ -214,9 +220,11 @@ def test_another_length_of_the_queue_is_taken_once_nothing_waits(
     short, long = make_settings(WRITE_QUEUE_MAXSIZE=4), make_settings(WRITE_QUEUE_MAXSIZE=40)
     killed = QueueFile(short)
     fill(killed.queues[0], 1)
+    del killed
     again = QueueFile(long)
     assert (again.found, again.queues.places) == (1, 4)
     again.queues[0].settle(1)
+    del again
     assert QueueFile(long).queues.places == 40
 
 
@@ -229,3 +237,45 @@ def test_no_descriptor_is_left_open(settings: Settings) -> None:
         QueueFile(settings)
         shared_queue.SharedQueues.anonymous(4)
     assert open_files() == before
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[int]:
+    """The process id of a worker that has inherited the file; its master is gone."""
+    told, tells = os.pipe()
+    master = os.fork()
+    if master == 0:
+        held = QueueFile(settings)
+        if os.fork() == 0:
+            os.write(tells, b"%d\n" % os.getpid())
+            signal.pause()
+        os._exit(held.found)
+    os.waitpid(master, 0)
+    os.close(tells)
+    with open(told) as pipe:
+        pid = int(pipe.readline())
+    yield pid
+    end(pid)
+
+
+def end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_two_services_never_have_one_queue(
+    settings: Settings, worker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has deleted the lock file beside the database, say."""
+    assert worker
+    monkeypatch.setattr(queue_file, "DYING_SEC", 0.0)
+    with pytest.raises(ServiceRunning, match="stop it first"):
+        QueueFile(settings)
+
+
+def test_who_still_dies_is_waited_for(
+    settings: Settings, worker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
+    monkeypatch.setattr(time, "sleep", lambda _: end(worker))
+    assert QueueFile(settings).warnings == []
