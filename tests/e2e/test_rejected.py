@@ -16,7 +16,7 @@ def kept(service: Service) -> int:
 
 
 def rejected(service: Service, *arguments: str) -> str:
-    done = service.run("-m", "flask10x", "rejected", *arguments)
+    done = service.command("rejected", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
