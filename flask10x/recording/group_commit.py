@@ -9,6 +9,7 @@ before it has said so. So each commit notes how far it leaves each queue settled
 there, by whoever comes next, and not stored again.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from flask10x.database.error_codes import kind_of
 from flask10x.errors import QueueUnreadable
 from flask10x.recording import batch
 from flask10x.recording.batch import Entry, Refusal
+from flask10x.recording.company import Company
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system.gauges import Gauges
@@ -55,6 +57,7 @@ class GroupCommit:
         queues: SharedQueues,
         slot_number: int,
         leftovers: Leftovers,
+        company: Company,
     ) -> None:
         """Of the worker that has this slot."""
         self._settings = settings
@@ -63,6 +66,7 @@ class GroupCommit:
         self._queues = queues
         self._number = slot_number
         self._leftovers = leftovers
+        self._company = company
         self._has_forgotten = False
         # Not known before the first commit has asked the database.
         self._saved_errors = 0
@@ -77,12 +81,15 @@ class GroupCommit:
             portions = self._portions()
             if not portions:
                 return 0
+            began_sec = time.monotonic()
             refused = self._commit(portions)
             for portion in portions:
                 portion.queue.settle(portion.last)
+            rows = sum(len(portion.entries) for portion in portions)
+            self._company.expect(rows, time.monotonic() - began_sec)
         batch.log_refusals(refused)
         self._gauges.slot(self._number).errors += len(refused)
-        return sum(len(portion.entries) for portion in portions)
+        return rows
 
     def _portions(self) -> list[Portion]:
         portions: list[Portion] = []

@@ -9,8 +9,8 @@ refuses a row, that row is reported and counted, kept among the rejected reading
 its batch is stored.
 
 The thread sleeps until its queue has something, and is woken once for all that comes until nothing
-is left. With ACK=committed it waits for no company then; it tells each request what has become of
-its reading.
+is left. With ACK=committed it waits about a millisecond at most then (`company`); it tells each
+request what has become of its reading.
 """
 
 import logging
@@ -32,6 +32,7 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.stations import STATIONS
 from flask10x.recording import batch
 from flask10x.recording.batch import Receipt
+from flask10x.recording.company import Company
 from flask10x.recording.group_commit import GroupCommit
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.rejected_queue import RejectedQueue
@@ -87,16 +88,17 @@ class Writer:
         self._queues = queues
         self._own = queues[slot_number]
         self._own.claim()
+        self._company = Company(gauges, queues)
         self._group_commit = GroupCommit(
-            settings, database, gauges, queues, slot_number, self._leftovers
+            settings, database, gauges, queues, slot_number, self._leftovers, self._company
         )
         self._places = min(settings.write_queue_maxsize, queues.places)
         self._receipts: deque[tuple[int, Receipt]] = deque()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         # Whether the thread will look at the queue again without being woken.
         self._awake = True
-        committed = settings.ack == "committed"
-        self._company_sec = 0.0 if committed else settings.commit_interval_sec
+        # Whether the thread waits for readings that it is to be woken for.
+        self._awaits_company = False
         self._lock = threading.Lock()
         self._refuses_new = False
         self._flushes_now = False
@@ -144,7 +146,8 @@ class Writer:
                 self._receipts.append((number, receipt))
             slept, self._awake = not self._awake, True
             waiting = self._own.length
-        if slept or waiting == self._settings.batch_max_rows:
+        is_batch = waiting == self._settings.batch_max_rows
+        if slept or is_batch or (self._awaits_company and self._company.has_come()):
             self._wake.put(None)
         return waiting
 
@@ -276,15 +279,37 @@ class Writer:
         if not self._awake and not self._failures:
             self._sleep(self._leftovers.pause_sec)
             self._give_receipts()
-        batch_rows = self._settings.batch_max_rows
-        while 0 < self._own.length < batch_rows and not (self._flushes_now or self._is_left_alone):
-            company_until_sec = self._own.marks.oldest_ms / 1000 + self._company_sec
-            wait_sec = company_until_sec - self._clock()
+        if self._settings.ack == "committed":
+            self._await_company()
+            return
+        while self._may_wait():
+            until_sec = self._own.marks.oldest_ms / 1000 + self._settings.commit_interval_sec
+            wait_sec = until_sec - self._clock()
             if wait_sec <= 0:
                 return
             self._sleep(min(wait_sec, LOOK_SEC))
             # Another worker may have stored them all.
             self._give_receipts()
+
+    def _await_company(self) -> None:
+        """Sleep until as many wait as are expected, in all queues, or it has taken too long.
+
+        Where the last of them comes to another worker, that one stores them all meanwhile.
+        """
+        self._awaits_company = True
+        until_sec = self._clock() + self._company.wait_sec
+        while self._may_wait() and not self._company.has_come():
+            wait_sec = until_sec - self._clock()
+            if wait_sec <= 0:
+                break
+            self._sleep(wait_sec)
+        self._awaits_company = False
+        self._give_receipts()
+
+    def _may_wait(self) -> bool:
+        """Whether the own queue has something, less than a batch, and nothing is in a hurry."""
+        hurries = self._flushes_now or self._is_left_alone
+        return 0 < self._own.length < self._settings.batch_max_rows and not hurries
 
     def _sleep(self, wait_sec: float) -> bool:
         """Wait for so long; whether somebody has woken this thread before."""

@@ -9,7 +9,8 @@ Nothing is locked. Most numbers have one process that writes them: the owner of 
 for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
 what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
 `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
-writes `suspicion`, and whoever looks takes it back and writes `inspected`. Where there are several,
+writes `suspicion`, and whoever looks takes it back and writes `inspected`; whoever has the commit
+lock writes `company_rows` and `commit_us`. Where there are several,
 little can go wrong: of two workers that accept readings of one station at once the slower may leave
 a time some milliseconds old.
 """
@@ -67,6 +68,10 @@ class Slot(Structure):
         self.pid = 0
 
 
+# Which of the numbers of a slot it is.
+ERRORS_AT = [name for name, _ in Slot._fields_].index("errors")
+
+
 class StationTimes(Structure):
     """What is known of one station, in milliseconds of CLOCK_MONOTONIC."""
 
@@ -99,6 +104,8 @@ class Gauges(Structure):
         ("inspected", c_int64),
         ("serving", c_int64),
         ("taken_away", c_int64),
+        ("company_rows", c_int64),
+        ("commit_us", c_int64),
         ("failing_since_ms", c_int64 * DUTIES_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
@@ -131,6 +138,10 @@ class Gauges(Structure):
     """1 since the first worker of this start began to serve, else 0."""
     taken_away: int
     """1 since a file of the database was taken away that a worker can still copy, else 0."""
+    company_rows: int
+    """How many readings are expected to wait together for the next commit; 0 before the first."""
+    commit_us: int
+    """How long the last commit took, in microseconds."""
     failing_since_ms: "Array[c_int64]"
     """Since when each duty fails, by its place in the list of duties; 0 while it works."""
     slots: "Array[Slot]"
@@ -177,7 +188,9 @@ class Gauges(Structure):
             self.errors_base = max(0, saved - self._errors_since_start())
 
     def _errors_since_start(self) -> int:
-        return sum(slot.errors for slot in self.slots)
+        # For each commit: without an object for each of the slots it takes a tenth of the time.
+        numbers = memoryview(self.slots).cast("B").cast("q")
+        return sum(numbers[ERRORS_AT :: len(Slot._fields_)])
 
     def trouble(self) -> bool:
         """Whether any worker cannot store readings now."""
