@@ -15,7 +15,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.senders import HOST, JSON_TYPE, Answer, ask
+from tests.e2e.senders import (
+    HOST,
+    JSON_TYPE,
+    Answer,
+    ask,
+    raw_connection,
+    read_answer,
+    reading_of,
+)
 from tests.support.commands import can_be_forked, in_words, run_command
 from tests.support.new_database import lay_new_database
 
@@ -26,6 +34,8 @@ START_WITHIN_SEC = 20.0
 STOP_WITHIN_SEC = 30.0
 COMMAND_WITHIN_SEC = 60.0
 POLL_SEC = 0.005
+# Numbers that no test gives to its readings.
+_MARKS = itertools.count(10**9)
 
 
 def wait_until(condition: Callable[[], object], within_sec: float, what: str) -> None:
@@ -229,6 +239,27 @@ class Service:
         wait_until(
             lambda: any(text in line for line in self.log()[after:]), within_sec, f"a line: {text}"
         )
+
+    def settled_log(self) -> list[str]:
+        """The lines of the log, with all that was said before: each worker has written a later one.
+
+        Stores some readings of `/data2`, so the service has to be well.
+        """
+        last: dict[int | None, str] = {}
+
+        def all_have_said_more() -> bool:
+            with raw_connection(self.port) as sock:
+                body = json.dumps(reading_of(number := next(_MARKS))).encode()
+                head = f"POST /data2 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n"
+                sock.sendall(f"{head}Content-Type: {JSON_TYPE}\r\n\r\n".encode() + body)
+                assert read_answer(sock).status == 200
+                last[self.worker_of(sock)] = f" gas_res={float(number)} "
+            return self.workers() <= last.keys()
+
+        wait_until(all_have_said_more, 15, "each worker takes a reading")
+        for text in last.values():
+            self.wait_for_line(text)
+        return self.log()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Python with these arguments on the same settings; the status is the caller's to check."""

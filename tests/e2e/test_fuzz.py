@@ -256,8 +256,8 @@ def fuzz(make: MakeService, how: str, examples: int) -> None:
     # Else the test would prove nothing.
     assert fuzzed.statuses == {200, 400}
     check_csv(running)
-    assert [line for line in running.log() if "Unexpected failure" in line] == []
     running.stop()
+    assert [line for line in running.log() if "Unexpected failure" in line] == []
     assert "Traceback" not in running.output()
     running.check_integrity()
 

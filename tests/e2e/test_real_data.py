@@ -126,8 +126,8 @@ def test_each_reading_is_exactly_once_in_database_history_and_csv(service: MakeS
     check_history(running, sent)
     check_csv(running, csv_file)
     check_metrics(running)
-    check_log(running)
     running.stop()
+    check_log(running)
 
 
 def check_history(service: Service, sent: Counter[Values]) -> None:

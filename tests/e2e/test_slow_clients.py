@@ -124,7 +124,7 @@ def test_what_is_no_request_is_told_so_and_fills_no_log(running: Service) -> Non
             "cross-origin-resource-policy",
         }
     running.wait_for_line("refused: ", after=before)
-    lines = running.log()[before:]
+    lines = running.settled_log()[before:]
     assert 1 <= sum("refused: " in line for line in lines) <= len(running.workers())
     assert not any("Traceback" in line for line in lines)
 

@@ -161,6 +161,7 @@ def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeSer
     # A worker tells it after its start has been seen.
     said = "; going on without a log file"
     wait_until(lambda: running.output().count(said) >= WORKERS, 20, "both workers have told it")
+    running.stop()
     output = running.output().splitlines()
     (line,) = {line for line in output if line.startswith("flask10x: FLASK10X_LOG_DIR")}
     assert line.startswith(f"flask10x: FLASK10X_LOG_DIR is {running.log_dir}: user ")
@@ -168,4 +169,3 @@ def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeSer
     assert output.count(line) == WORKERS
     assert [line for line in output if "/data2 validation error" in line] != []
     assert not [line for line in output if "Traceback" in line]
-    running.stop()

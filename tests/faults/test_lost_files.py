@@ -61,6 +61,7 @@ def delete_files(service: Service, load: Load, names: list[str]) -> Account:
     else:
         # What was in the queues goes into files, for the next start.
         service.stop()
+    assert len([line for line in service.log() if COPIED in line]) == 1
 
     # Whatever the names lead to now, it is not what was stored.
     if names != [SHARED_MEMORY]:
@@ -96,7 +97,6 @@ def lose_files(service: Service, load: Load, names: list[str]) -> None:
 def wait_for_copy(service: Service) -> list[Any]:
     service.wait_for_line(COPIED, 60)
     found = list(service.data_dir.glob("flask10x.sqlite3.rescued-*"))
-    assert len([line for line in service.log() if COPIED in line]) == 1
     reasons = " ".join(service.get("/readyz").json["reasons"])
     assert "while in use" in reasons
     assert f"is copied to {found[0].name}" in reasons

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from flask10x.config import settings as settings_module
+from flask10x.database import missing
 from tests.e2e.conftest import MakeService
 from tests.e2e.senders import ANSWER_TIMEOUT_SEC, HOST
 from tests.e2e.service import Service, wait_until
+from tests.support.new_database import lay_new_database
+from tests.support.rows import execute
 
 GOOD = {"pressure": 1013.25, "temperature": 25.1}
 ASKED_TIMES = 10
@@ -21,17 +25,34 @@ FOUND = "CRITICAL The database is missing, nothing is stored: "
 
 
 @pytest.fixture
-def known(service: MakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """A stopped service that has stored a reading; its marker outside is in `outside`."""
+def new(service: MakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A service that was never started; markers outside go into `outside`."""
     outside = tmp_path / "outside"
     outside.mkdir()
     monkeypatch.setenv("STATE_DIRECTORY", str(outside))
-    made = service()
-    assert made.post("data", GOOD).status == 200
-    made.wait_for_rows(1)
-    made.stop()
+    made = service(start=False)
     made.starts_migrated = False
     return made
+
+
+@pytest.fixture
+def served(new: Service) -> Service:
+    """A stopped service that has stored a reading."""
+    new.start()
+    assert new.post("data", GOOD).status == 200
+    new.wait_for_rows(1)
+    new.stop()
+    return new
+
+
+@pytest.fixture
+def known(new: Service) -> Service:
+    """The same without the start: what `serve` leaves, with both markers."""
+    lay_new_database(new.database)
+    new.log_dir.mkdir()
+    execute(new.database, "INSERT INTO readings (endpoint, received_at) VALUES ('data', 0)")
+    assert missing.remember(settings_module.load(new.environment))
+    return new
 
 
 def unmount(service: Service, *, mount_point: bool = True) -> Path:
@@ -107,14 +128,15 @@ def check_goes_on(service: Service, rows: int) -> None:
 
 
 @pytest.mark.parametrize("mount_point", [True, False], ids=["empty folder", "no folder"])
-def test_a_disk_that_is_not_mounted(known: Service, mount_point: bool) -> None:
+def test_a_disk_that_is_not_mounted(served: Service, mount_point: bool) -> None:
+    known = served
     away = unmount(known, mount_point=mount_point)
     known.start()
     check_waits(known)
-    assert known.output().count(FOUND) == 1
     assert known.data_dir.exists() == mount_point
     mount(known, away)
     check_goes_on(known, 2)
+    assert known.output().count(FOUND) == 1
     assert not [line for line in known.log() if "Killed workers" in line]
 
 
@@ -174,7 +196,6 @@ def test_a_database_that_is_gone(
     known.start()
     check_waits(known)
     known.wait_for_line(FOUND)
-    assert sum(FOUND in line for line in known.log()) == 1
     assert sorted(known.data_dir.iterdir()) == before
 
     done = known.command("restore", str(backup))
@@ -182,6 +203,7 @@ def test_a_database_that_is_gone(
     assert beside.exists()
     assert sorted((known.folder / "outside").iterdir()) == sorted(outside)
     check_goes_on(known, 2)
+    assert sum(FOUND in line for line in known.log()) == 1
 
 
 def check_lines(service: Service) -> list[str]:
