@@ -15,24 +15,23 @@ STATUSES = {
     "LimitRequestHeaders": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "LimitRequestLine": HTTPStatus.REQUEST_URI_TOO_LONG,
     "UnsupportedTransferCoding": HTTPStatus.NOT_IMPLEMENTED,
+    "Late": HTTPStatus.REQUEST_TIMEOUT,
     # Derived from errors of the sender's, but they are the application's.
     "InvalidResponseHeader": HTTPStatus.INTERNAL_SERVER_ERROR,
     "InvalidResponseHeaderName": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 
-class Incomplete(Exception):
+class Incomplete(ParseException):  # type: ignore[misc]
     """A request that has begun and will not become whole; its text is for the sender's author."""
 
-    def __init__(self, status: HTTPStatus, hint: str) -> None:
-        super().__init__(hint)
-        self.status = status
+
+class Late(Incomplete):
+    """One that is not whole in time."""
 
 
 def status_of(error: BaseException) -> HTTPStatus:
     """The status for what gunicorn's parser raised, or reading; 500 for anything else."""
-    if isinstance(error, Incomplete):
-        return error.status
     of_sender = isinstance(error, ParseException)
     usual = HTTPStatus.BAD_REQUEST if of_sender else HTTPStatus.INTERNAL_SERVER_ERROR
     return STATUSES.get(type(error).__name__, usual)
@@ -42,11 +41,7 @@ def answer(status: HTTPStatus, hint: str = "") -> bytes:
     """A whole answer, after which the connection ends: JSON with the usual headers."""
     body = {"error": status.phrase.lower()} | ({"hint": hint[:SHOWN_CHARS]} if hint else {})
     text = json.dumps(body) + "\n"
-    lines = (
-        f"HTTP/1.1 {status} {status.phrase}",
-        "Content-Type: application/json",
-        *(f"{name}: {value}" for name, value in ALWAYS.items()),
-        f"Content-Length: {len(text)}",
-        "Connection: close",
-    )
-    return "\r\n".join((*lines, "", text)).encode("ascii")
+    headers = {"Content-Type": "application/json", **ALWAYS, "Content-Length": len(text)}
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    first = f"HTTP/1.1 {status} {status.phrase}"
+    return "\r\n".join([first, *lines, "Connection: close", "", text]).encode("ascii")

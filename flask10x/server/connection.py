@@ -3,12 +3,11 @@
 import fcntl
 import logging
 import socket
-import struct
+import sys
 import termios
 from collections.abc import Callable
 from contextlib import suppress
 from errno import ECONNRESET
-from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
@@ -17,7 +16,7 @@ from gevent.socket import wait, wait_write
 from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders
 
 from flask10x.readings.json_body import BODY_MAX_BYTES
-from flask10x.server.answers import Incomplete
+from flask10x.server.answers import Incomplete, Late
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +45,18 @@ READER_STALL_SEC = 30.0
 class Connection:
     """Reading and writing suspend the greenlet that does it, and nothing else.
 
-    `waiting` has the connections of the worker that wait for their client, longest first; somebody
-    has to `look` at each of them once a second.
+    `waiting` has the connections of the worker that wait for their client, longest first.
     """
+
+    request: Any = None
+    """The one that is being answered, as gunicorn has parsed it."""
+    _head: bytes | None = None
+    _is_tried = _is_closed = False
 
     def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
         sock.setblocking(False)
-        self._sock = sock
-        self._waiting = waiting
+        self._sock, self._waiting = sock, waiting
         self._readable = get_hub().loop.io(sock.fileno(), 1)
-        self._tried = self._cut = self._closed = False
-        self.late = False
-        """Whether no more is read of it: its time was over, perhaps when the rest had just come."""
-        self._left_bytes = 0
         self.begin(b"", REQUEST_WITHIN_SEC)
 
     def begin(self, early: bytes, within_sec: float) -> None:
@@ -67,90 +65,71 @@ class Connection:
         An empty line behind a body (`println` of an Arduino) is not counted by its Content-Length
         and begins no request (RFC 9112, section 2.2).
         """
+        self.sendall(b"")
         self.silent = not early.strip(b"\r\n")
-        self.since = monotonic()
-        self._until = self.since + (within_sec if self.silent else REQUEST_WITHIN_SEC)
-        self.came_bytes = len(early)
-        self._length: int | None = -1
-        self._answered, self._head = False, b""
+        self._until = monotonic() + (within_sec if self.silent else REQUEST_WITHIN_SEC)
+        self._came_bytes, self._of = len(early), "bytes and no end of the head"
+        self._is_head, self._head, self._go_on = True, None, b""
 
-    def expect(self, length: int | None, came_bytes: int) -> None:
-        """A body of this Content-Length, or in chunks, of which so much has come with the head."""
-        self._length, self.came_bytes = length, came_bytes
+    def expect(self, length: int | None) -> bool:
+        """A body of this Content-Length, or in chunks; whether all of it came with the head."""
+        self._is_head, self._came_bytes = False, self.request.unreader.buf.getbuffer().nbytes
+        in_chunks = "bytes in chunks and no last chunk"
+        self._of = in_chunks if length is None else f"of the {length} bytes of Content-Length"
+        return length is not None and length <= self._came_bytes
 
-    def ask_for_body(self) -> None:
-        """Short enough for the kernel to take at once; who doesn't listen doesn't matter."""
-        with suppress(OSError):
-            self._sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def send(self, data: bytes) -> int:
+        """Gunicorn's `100 Continue`: it goes out when somebody waits for the body."""
+        self._go_on = data
+        return len(data)
 
     def recv(self, size: int) -> bytes:
-        """What has come; empty when the client is to be left without an answer.
+        """What has come.
 
-        Raises Incomplete when a request that has begun will not become whole, or what is wrong with
-        its size.
+        Raises Incomplete when a request that has begun will not become whole, what is wrong with
+        its size, and ConnectionResetError when the client is to be left without an answer.
         """
-        in_head = self._length == -1
-        if in_head and self.came_bytes > HEAD_MAX_BYTES:
+        if self._is_head and self._came_bytes > HEAD_MAX_BYTES:
             raise LimitRequestHeaders(f"the head has over {HEAD_MAX_BYTES} bytes")
-        if not in_head and self.came_bytes > BODY_MAX_BYTES + 2 * FRAMING_MAX_BYTES:
+        if self._came_bytes > BODY_MAX_BYTES + FRAMING_MAX_BYTES:
             raise InvalidChunkSize(b"too small for so many bytes")
+        if self._go_on:
+            # Short enough for the kernel to take at once.
+            self._sock.send(self._go_on)
+            self._go_on = b""
         data = self._receive(size)
-        self.came_bytes += len(data)
+        self._came_bytes += len(data)
         if self.silent and data.strip(b"\r\n"):
             self.silent, self._until = False, monotonic() + REQUEST_WITHIN_SEC
-        if data or self.silent:
+        if data:
             return data
-        if self.late:
-            hint = f"within {REQUEST_WITHIN_SEC:g} s came {self._progress}"
-            raise Incomplete(HTTPStatus.REQUEST_TIMEOUT, hint)
-        raise Incomplete(HTTPStatus.BAD_REQUEST, f"the sender closed after {self._progress}")
+        if self.silent:
+            raise ConnectionResetError(ECONNRESET, "nothing came")
+        progress = f"{self._came_bytes} {self._of}"
+        if monotonic() >= self._until:
+            raise Late(f"within {REQUEST_WITHIN_SEC:g} s came {progress}")
+        raise Incomplete(f"the sender closed after {progress}")
 
     def sendall(self, data: bytes) -> None:
         """Send all of it, however long the client takes as long as it takes something.
 
-        The head of an answer goes out with what follows it. Raises ConnectionResetError when the
-        client takes nothing for READER_STALL_SEC.
+        The head of an answer goes out with what follows it, be it an empty piece. Raises
+        ConnectionResetError when the client takes nothing for READER_STALL_SEC.
         """
-        if not self._answered:
-            self._answered, self._head = True, data
+        if self._head is None:
+            self._head = data
             return
-        rest, self._head = memoryview(self._head + data if self._head else data), b""
+        rest, self._head = memoryview(self._head + data), b""
         while rest:
             try:
                 rest = rest[self._sock.send(rest) :]
             except BlockingIOError:
-                self._left_bytes = self._unsent_bytes()
-                self._until = monotonic() + READER_STALL_SEC
-                self._wait(wait_write, self._sock.fileno())
-                self._left_bytes = 0
-
-    def flush(self) -> None:
-        """Send the head of an answer that nothing follows."""
-        if self._head:
-            self.sendall(b"")
-
-    def send(self, data: bytes) -> int:
-        """Gunicorn's `100 Continue`, which comes after the body, or instead of a refusal: no."""
-        return len(data)
-
-    def look(self) -> None:
-        """End the wait for a client that takes too long."""
-        # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
-        # a slow reader needs longer for that than one that has gone is given.
-        if self._left_bytes and (left_bytes := self._unsent_bytes()) < self._left_bytes:
-            self._left_bytes, self._until = left_bytes, monotonic() + READER_STALL_SEC
-        if monotonic() <= self._until:
-            return
-        if self._left_bytes:
-            log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
-            self.cut()
-        else:
-            self.late = True
-            self.shutdown(socket.SHUT_RD)
+                self._wait_for_reader()
 
     def cut(self) -> None:
-        """End it from another greenlet; its own gets an error."""
-        self._cut = True
+        """End it from another greenlet, without a word."""
+        self.silent = True
+        self._waiting.pop(self, None)
         self.shutdown(socket.SHUT_RDWR)
 
     def shutdown(self, how: int) -> None:
@@ -163,58 +142,52 @@ class Connection:
 
     def close(self) -> None:
         """Close this end; the other one gets the answer whole, and a little time to close too."""
-        if self._closed:
+        if self._is_closed:
             return
-        self._closed = True
+        self._is_closed = True
         try:
-            if self._answered and not self._cut:
-                self._linger()
+            self.sendall(b"")
+            self.shutdown(socket.SHUT_WR)
+            self._until, discarded = monotonic() + LINGER_SEC, 0
+            while discarded <= DISCARD_MAX_BYTES and (data := self._receive(READ_BYTES)):
+                discarded += len(data)
         finally:
             self._readable.close()
             self._sock.close()
 
-    def _linger(self) -> None:
-        self._until, discarded = monotonic() + LINGER_SEC, 0
-        self.shutdown(socket.SHUT_WR)
-        while discarded <= DISCARD_MAX_BYTES and (data := self._receive(READ_BYTES)):
-            discarded += len(data)
-
-    @property
-    def _progress(self) -> str:
-        """What has come so far, in words for the sender's author."""
-        if self._length == -1:
-            return f"{self.came_bytes} bytes and no end of the head"
-        if self._length is None:
-            return f"{self.came_bytes} bytes in chunks and no last chunk"
-        return f"{self.came_bytes} of the {self._length} bytes of Content-Length"
-
     def _receive(self, size: int) -> bytes:
         """What comes; empty when nothing will, or nothing does in time."""
-        try:
+        with suppress(OSError):
             while True:
                 # Other connections go first, unless this one is new: its request is here.
-                if self._tried:
-                    self._wait(wait, self._readable)
-                self._tried = True
+                if self._is_tried:
+                    self._wait(wait, self._readable, self._until - monotonic())
+                self._is_tried = True
                 with suppress(BlockingIOError):
                     return self._sock.recv(size)
-        except OSError:
-            if self._cut:
-                raise
-            return b""
+        return b""
 
-    def _wait(self, how: Callable[[Any], None], what: Any) -> None:
-        self._waiting[self] = None
-        if len(self._waiting) > WAITING_MAX:
-            next(iter(self._waiting)).cut()
-        try:
-            how(what)
-        finally:
-            del self._waiting[self]
-        if self._cut:
+    def _wait_for_reader(self) -> None:
+        left_bytes = self._unsent_bytes()
+        with suppress(TimeoutError):
+            self._wait(wait_write, self._sock.fileno(), READER_STALL_SEC)
+            return
+        # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
+        # a slow reader needs longer for that than one that has gone is given.
+        if self._unsent_bytes() >= left_bytes:
+            log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
             raise ConnectionResetError(ECONNRESET, "cut off")
 
     def _unsent_bytes(self) -> int:
         """What the kernel holds for the client."""
-        (left,) = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0" * 4))
-        return int(left)
+        left = fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(left, sys.byteorder)
+
+    def _wait(self, how: Callable[[Any, float], None], what: Any, timeout_sec: float) -> None:
+        self._waiting[self] = None
+        if len(self._waiting) > WAITING_MAX:
+            next(iter(self._waiting)).cut()
+        try:
+            how(what, timeout_sec)
+        finally:
+            self._waiting.pop(self, None)

@@ -37,10 +37,11 @@ from flask10x.server.compiled_templates import COMPILED, compile_all
 from flask10x.server.connection import REQUEST_WITHIN_SEC
 from flask10x.server.replacing import WORKER_FAILED, Replacing
 from flask10x.server.threads import Threads
-from flask10x.server.worker import STOPS, Worker
+from flask10x.server.worker import Worker
 from flask10x.system import logs
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
+from flask10x.web.access import is_refused
 from flask10x.web.app import create_app
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ worker_connections = 500
 worker_class = Worker
 # A connection is no socket that the kernel could send a file to.
 sendfile = False
+# By what a worker is stopped.
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def worker_app() -> Flask:
@@ -90,7 +93,7 @@ def worker_app() -> Flask:
         None if _queue_file is None else _queue_file.queues,
     )
     app.jinja_env.bytecode_cache = COMPILED
-    app.wsgi_app = Threads(app.wsgi_app, threads)  # type: ignore[method-assign]
+    app.wsgi_app = Threads(app.wsgi_app, threads, partial(is_refused, app))  # type: ignore[method-assign]
     return app
 
 
@@ -282,10 +285,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """In the worker, before the application is loaded and gunicorn has set its signal handlers."""
     global _slot_number  # noqa: PLW0603
-    # Until here a SIGTERM for this worker went to its copy of the master's queue, where nobody
-    # would look; the worker would run on until it is killed, and take readings meanwhile.
-    worker.early_signals = server.SIG_QUEUE
-    signal.signal(signal.SIGTERM, lambda number, _frame: server.SIG_QUEUE.put(number))
+    # Until gunicorn sets its own they would go to this process's copy of the master's queue, where
+    # nobody looks; the worker would run on until it is killed, and take readings meanwhile.
+    for number in STOPS:
+        signal.signal(number, worker.handle_exit)
     _let_stops_in()
     _slot_number = worker.slot_number
     _gauges.slot(_slot_number).claim(worker.pid)

@@ -1,8 +1,9 @@
 """Who answers a request: the main thread what sensors post, other threads what may take long."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
+from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from gevent import get_hub
 from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
+from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
 from flask10x.system.priority import give_way
 from flask10x.web.ingest import BY_PATH
@@ -25,11 +27,19 @@ BLOCK_SEC = 0.1
 
 
 class Threads:
-    """The application, of which `number` threads answer everything that may take long."""
+    """The application, of which `number` threads answer everything that may take long.
 
-    def __init__(self, app: "WSGIApplication", number: int) -> None:
+    It is asked once the body is here, or is not wanted: it `refuses` the request by its head.
+    """
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        number: int,
+        refuses: "Callable[[WSGIEnvironment], bool]",
+    ) -> None:
         """Makes the threads; raises RuntimeError when the system has none."""
-        self._app = app
+        self._app, self._refuses = app, refuses
         self._loop = get_hub().loop
         self._pool = ThreadPool(number)
         self._pool.size = number
@@ -38,6 +48,7 @@ class Threads:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
+        self._take_body(environ)
         if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) in AT_ONCE:
             environ[RECEIPT] = self.receipt
             return self._begin(environ, start_response)
@@ -47,6 +58,19 @@ class Threads:
         """A receipt that a greenlet waits for, and the writer's thread settles."""
         event = Event()
         return Receipt(event, partial(self._loop.run_callback_threadsafe, event.set))
+
+    def _take_body(self, environ: "WSGIEnvironment") -> None:
+        """Read it as far as the application may want it; what is left ends the connection."""
+        connection = environ["gunicorn.socket"]
+        in_chunks = "HTTP_TRANSFER_ENCODING" in environ
+        length = None if in_chunks else int(environ.get("CONTENT_LENGTH") or 0)
+        is_wanted = connection.expect(length) or not (
+            (length or 0) > BODY_MAX_BYTES or self._refuses(environ)
+        )
+        body = environ["wsgi.input"].read(BODY_MAX_BYTES + 1) if is_wanted else b""
+        if not is_wanted or len(body) > BODY_MAX_BYTES:
+            connection.request.force_close()
+        environ["wsgi.input"] = BytesIO(body)
 
     def _begin(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"

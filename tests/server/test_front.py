@@ -18,6 +18,7 @@ IMPORTED = {
     "gevent",
     "gevent.event.Event",
     "gevent.get_hub",
+    "gevent.pool.Pool",
     "gevent.server.StreamServer",
     "gevent.socket.wait",
     "gevent.socket.wait_read",
@@ -26,23 +27,22 @@ IMPORTED = {
     "gunicorn.http.errors.InvalidChunkSize",
     "gunicorn.http.errors.LimitRequestHeaders",
     "gunicorn.http.errors.ParseException",
-    "gunicorn.http.wsgi",
     "gunicorn.workers.ggevent.GeventWorker",
 }
 OVERRIDDEN: dict[type, set[str]] = {
     Worker: {
-        *("__init__", "handle", "handle_error", "handle_quit", "handle_request"),
-        *("init_signals", "notify", "patch", "run", "timeout_ctx"),
+        *("__init__", "handle", "handle_error", "handle_request"),
+        *("notify", "patch", "run", "timeout_ctx"),
     },
-    Listener: {"__init__", "do_read", "full", "max_accept"},
+    Listener: {"__init__", "do_read", "max_accept"},
 }
 # What a worker, a listener and a request have from the libraries, and we use. Gunicorn has no
 # documentation of a request: REQUEST is what may change first.
 INHERITED: dict[type, set[str]] = {
-    Worker: {"PIPE", "alive", "cfg", "ppid", "sockets", "tmp", "wsgi"},
-    Listener: {"socket", "start_accepting", "started", "stop_accepting"},
+    Worker: {"PIPE", "alive", "cfg", "ppid", "sockets", "tmp", "worker_connections"},
+    Listener: {"socket"},
 }
-REQUEST = {"body", "force_close", "headers", "unreader", "version"}
+REQUEST = {"force_close", "unreader"}
 
 
 def tree(name: str) -> ast.Module:
@@ -97,8 +97,21 @@ def test_no_name_is_overridden_or_used_that_is_not_listed(ours: type) -> None:
     }
     # Set here, but theirs; and what `gunicorn_conf` gives a worker.
     made -= INHERITED[ours]
-    assert of_self - made - vars(ours).keys() - {"early_signals"} == INHERITED[ours]
+    assert of_self - made - vars(ours).keys() == INHERITED[ours]
     assert attributes(body, "req") == (REQUEST if ours is Worker else set())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_more_is_asked_of_a_request(name: str) -> None:
+    """Where it is the one of a connection."""
+    asked = {
+        node.attr
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "request"
+    }
+    assert asked <= REQUEST
 
 
 def attributes(tree: ast.AST, of: str) -> set[str]:

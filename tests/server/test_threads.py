@@ -4,12 +4,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import gevent
 import pytest
 
+from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.server import threads as module
 from flask10x.server.threads import Threads
 from flask10x.system.priority import MAX_NICE, NICER_BY
@@ -17,22 +19,34 @@ from flask10x.system.priority import MAX_NICE, NICER_BY
 MAIN = threading.get_ident()
 
 
+@dataclass
 class Request:
-    """What the front knows of a request."""
+    """What the front knows of a request, and of its connection."""
 
-    closes = False
+    is_here: bool = True
+    closes: bool = False
+
+    @property
+    def request(self) -> "Request":
+        return self
+
+    def expect(self, _length: int | None) -> bool:
+        return self.is_here
 
     def force_close(self) -> None:
         self.closes = True
 
 
+def threads(app: Any, number: int = 1, refuses: bool = False) -> Threads:
+    return Threads(app, number, lambda _environ: refuses)
+
+
 def environ(path: str = "/history", method: str = "GET", body: bytes = b"") -> dict[str, Any]:
-    socket = type("Socket", (), {"request": Request()})()
     return {
         "PATH_INFO": path,
         "REQUEST_METHOD": method,
         "wsgi.input": BytesIO(body),
-        "gunicorn.socket": socket,
+        "gunicorn.socket": Request(),
     }
 
 
@@ -41,7 +55,7 @@ def start(*_: Any) -> Any:
 
 
 def asked(app: Any, number: int = 1, **kwargs: Any) -> bytes:
-    return b"".join(Threads(app, number)(environ(**kwargs), start))
+    return b"".join(threads(app, number)(environ(**kwargs), start))
 
 
 def tells_thread(_environ: Any, _start: Any) -> Iterable[bytes]:
@@ -118,7 +132,7 @@ def test_a_long_answer_lets_others_go_first_after_each_block() -> None:
         order.append("page")
         return [b"a page ", b"in pieces"]
 
-    both = Threads(lambda e, s: (page if e["PATH_INFO"] == "/page" else app)(e, s), 1)
+    both = threads(lambda e, s: (page if e["PATH_INFO"] == "/page" else app)(e, s))
 
     def ask(path: str) -> bytes:
         return b"".join(both(environ(path), start))
@@ -132,7 +146,7 @@ def test_a_long_answer_lets_others_go_first_after_each_block() -> None:
 
 def test_pieces_that_take_long_are_sent_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK_SEC", 0.0)
-    answer = Threads(lambda *_: [b"a", b"b"], 1)(environ(), start)
+    answer = threads(lambda *_: [b"a", b"b"])(environ(), start)
     assert [piece for piece in answer if piece] == [b"a", b"b"]
 
 
@@ -168,7 +182,7 @@ def test_a_reader_that_goes_ends_its_download() -> None:
         finally:
             ended.append("here")
 
-    answer = iter(Threads(app, 1)(environ(), start))
+    answer = iter(threads(app)(environ(), start))
     next(answer)
     answer.close()  # type: ignore[attr-defined]
     assert ended == ["here"]
@@ -183,5 +197,30 @@ def test_an_answer_without_the_body_is_the_last_one(path: str, reads: bool) -> N
         return [b""]
 
     made = environ(path, "POST", b"{}")
-    list(Threads(app, 1)(made, start))
-    assert made["gunicorn.socket"].request.closes is not reads
+    list(threads(app)(made, start))
+    assert made["gunicorn.socket"].closes is not reads
+
+
+@pytest.mark.parametrize(
+    ("length", "refuses", "is_here", "is_read"),
+    [
+        (str(BODY_MAX_BYTES), False, False, True),
+        (str(BODY_MAX_BYTES + 1), False, False, False),
+        ("2", True, False, False),
+        ("2", True, True, True),
+    ],
+)
+def test_a_body_that_nobody_wants_is_not_waited_for(
+    length: str, refuses: bool, is_here: bool, is_read: bool
+) -> None:
+    asked: list[bytes] = []
+
+    def app(environ: Any, _start: Any) -> Iterable[bytes]:
+        asked.append(environ["wsgi.input"].read())
+        return [b""]
+
+    made = environ("/data2", "POST", b"{}") | {"CONTENT_LENGTH": length}
+    made["gunicorn.socket"].is_here = is_here
+    list(threads(app, refuses=refuses)(made, start))
+    assert asked == [b"{}" if is_read else b""]
+    assert made["gunicorn.socket"].closes is not is_read

@@ -10,10 +10,10 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.pool import Pool
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from flask10x.server import connection
 from flask10x.server.worker import Listener, Worker
 
 WITHIN_SEC = 20.0
@@ -59,11 +59,13 @@ def received(sock: socket.socket) -> bytes:
 def test_a_stop_at_once_leaves_from_the_loop_and_not_from_where_the_signal_came(
     worker: Worker,
 ) -> None:
+    worker.PIPE = os.pipe()
     worker.handle_quit(signal.SIGINT, None)
-    assert not worker.alive
     with pytest.raises(SystemExit) as end:
         worker.run()
-    assert end.value.code == 0
+    assert end.value.code == 0 and not worker.alive
+    for descriptor in worker.PIPE:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -121,7 +123,7 @@ def test_only_who_knows_the_answer_is_told_to_send_the_body(
     assert b"200 OK" in received(client)
     client.close()
     handling.join(WITHIN_SEC)
-    assert handling.ready() and not worker.connections and not worker.waiting
+    assert handling.ready() and not worker.waiting
 
 
 def test_others_go_first_between_requests_that_came_together(worker: Worker) -> None:
@@ -143,35 +145,35 @@ def test_others_go_first_between_requests_that_came_together(worker: Worker) -> 
         client.close()
 
 
-def test_a_request_that_was_whole_at_the_last_moment_is_the_last_one(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+def test_a_client_that_another_worker_has_taken_is_no_error(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing more would be read of its connection, so the sender has to be told."""
-    monkeypatch.setattr(connection, "REQUEST_WITHIN_SEC", -1.0)
-    handling, client = connected(worker)
-    gevent.sleep(0)
-    (waiting,) = worker.waiting
-    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    waiting.look()
-    assert b"Connection: close" in received(client)
-    client.close()
-    handling.join(WITHIN_SEC)
-    assert handling.ready()
-
-
-@pytest.mark.parametrize("error", [BlockingIOError, ConnectionAbortedError])
-def test_a_client_that_has_gone_again_is_no_error(
-    worker: Worker, error: type[OSError], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Accepting it may say so (man 2 accept)."""
+    errors = [BlockingIOError(), OSError(24, "Too many open files")]
 
     def accept() -> None:
-        raise error
+        raise errors.pop(0)
 
     with socket.socket() as sock:
-        listener = Listener(worker, sock)
+        listener = Listener(worker, sock, Pool(1))
         monkeypatch.setattr(listener, "socket", SimpleNamespace(accept=accept))
         assert listener.do_read() is None
+        assert caplog.messages == []
+        with pytest.raises(OSError, match="Too many"):
+            listener.do_read()
+        assert "No connection can be taken: Too many open files" in caplog.text
+
+
+def test_without_a_descriptor_the_one_that_has_been_silent_longest_goes(worker: Worker) -> None:
+    begun, *silent = [connected(worker) for _ in range(3)]
+    begun[1].sendall(b"GET")
+    gevent.sleep(0.01)
+    worker.note_untaken(OSError(24, "Too many open files"))
+    silent[0][0].join(WITHIN_SEC)
+    assert silent[0][0].ready()
+    assert not begun[0].ready() and not silent[1][0].ready()
+    for handling, client in (begun, *silent):
+        client.close()
+        handling.join(WITHIN_SEC)
 
 
 def test_a_connection_that_was_taken_just_before_a_stop_is_answered(worker: Worker) -> None:
