@@ -3,7 +3,8 @@
 from alembic import context
 
 from flask10x.config import settings as settings_module
-from flask10x.database.engine import Database, database_path
+from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.database.tables import metadata
 from flask10x.system import disk
 

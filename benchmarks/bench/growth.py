@@ -20,7 +20,7 @@ from benchmarks.bench import filled, servers
 from benchmarks.bench.results import Run, percentile
 from benchmarks.bench.rows import Bench
 from benchmarks.memory import memory_of
-from flask10x.database.engine import WAL, beside
+from flask10x.database.paths import WAL, beside
 from tests.e2e.senders import Client, ask
 from tests.e2e.service import Service
 

@@ -9,7 +9,7 @@ from flask10x.commands import translated
 from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.database import schema
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.maintenance.restore import Restored, restore
 from flask10x.system.wording import amount
 

@@ -14,17 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from gettext import gettext as _
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.database.driver import Driver
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, is_busy, reason_of
+from flask10x.database.paths import database_path
 from flask10x.errors import LockTimeout, QueryError
 from flask10x.readings.reasons import Reason
 from flask10x.system.fair_lock import FairLock
@@ -61,9 +61,6 @@ PROBE_PAUSE_SEC = 0.025
 STEPS_BETWEEN_LOOKS = 100_000
 # The last release in which two connections can lose committed rows.
 LAST_AFFECTED_SQLITE = (3, 51, 2)
-
-# What belongs to a database file beside it. Committed rows may be in the first two only.
-WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
 
 # Without these SQLite makes a new, empty database where it finds none.
 ONLY_EXISTING = {"uri": "true", "mode": "rw"}
@@ -252,14 +249,6 @@ class Database:
             self._lock.release()
 
 
-def database_path(settings: Settings) -> Path:
-    """The database file of these settings, whichever link leads to it.
-
-    The lock files lie beside it: under two names for one file they would be two sets of locks.
-    """
-    return Path(make_url(settings.database_url).database or "").resolve()
-
-
 def _checkpoint_on_close(driver: sqlite3.Connection, wanted: bool) -> None:
     """Set whether SQLite checkpoints the WAL when this connection closes as the last one.
 
@@ -299,11 +288,6 @@ def version_risk(commit_lock: bool) -> str:
         " FLASK10X_COMMIT_LOCK is off"
     )
     return text.format(version=version())
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """The file that SQLite keeps beside a database: `WAL`, `JOURNAL` or `SHARED_MEMORY`."""
-    return path.with_name(path.name + suffix)
 
 
 def last_id(connection: Connection, table: str = "readings") -> int:

@@ -16,11 +16,9 @@ from gettext import gettext as _
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-
 from flask10x.config.settings import Settings, default_data_dir
 from flask10x.database import rescued
-from flask10x.database.engine import JOURNAL, SHARED_MEMORY, WAL, beside, database_path
+from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, named_path
 from flask10x.errors import DatabaseMissing
 from flask10x.system import disk
 
@@ -113,10 +111,9 @@ def _names(settings: Settings) -> set[str]:
 
     A link that lies on the missing disk leads nowhere now.
     """
-    named = Path(make_url(settings.database_url).database or "")
     return {
         sha256(os.fsencode(path)).hexdigest()[:32] + MARKER
-        for path in (named, database_path(settings))
+        for path in (named_path(settings), database_path(settings))
     }
 
 

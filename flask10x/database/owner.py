@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from flask10x.config.settings import EVERYWHERE, PREFIX, Settings, process_user
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.errors import ServiceError, ServiceRunning, SettingsError
 from flask10x.system.locks import FileLock, lock_path, note_of_holder
 

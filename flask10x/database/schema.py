@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
 from flask10x.database import missing
-from flask10x.database.engine import database_path
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.file import open_read_only
+from flask10x.database.paths import database_path
 from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
 from flask10x.system import disk
 

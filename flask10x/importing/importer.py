@@ -19,7 +19,8 @@ from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, last_id
-from flask10x.database.rows import INSERT_STATION, InsertRow
+from flask10x.database.insert import INSERT_STATION
+from flask10x.database.rows import InsertRow
 from flask10x.database.tables import exports
 from flask10x.errors import ImportRefused
 from flask10x.importing.exported_file import check_zone

@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import missing, schema
-from flask10x.database.engine import JOURNAL, WAL, beside, last_id
+from flask10x.database.engine import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
 from flask10x.database.file import damages, open_read_only
+from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
 from flask10x.maintenance.findings import Finding

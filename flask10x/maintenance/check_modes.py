@@ -11,7 +11,7 @@ from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.config.settings import PREFIX, Settings
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.maintenance import backup
 from flask10x.maintenance.findings import Finding
 from flask10x.recording.leftover_file import FILES as LEFTOVER_FILES

@@ -5,7 +5,6 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -13,11 +12,13 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.engine import begin_again, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.rows import INSERT, NAMES, InsertRow, reading_of, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import NAMES, InsertRow, reading_of, row_of
 from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.recording import rejected
+from flask10x.recording.entry import Entry
 from flask10x.recording.rejected import Refused
 
 log = logging.getLogger(__name__)
@@ -54,19 +55,6 @@ class Receipt:
         """Whether the reading was settled in time; if not, it may still be stored later."""
         # What waits may hear of it only after its time, when its own thread was busy.
         return self._event.wait(timeout_sec) or self._is_settled
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One reading that waits."""
-
-    row: InsertRow
-    warned: tuple[str, ...] = ()
-    """The counters that it raises once it is stored."""
-    number: int = 0
-    """Its number in its queue; 0 before it has one."""
-    arrived_ms: int = 0
-    """When it was accepted, in milliseconds of CLOCK_MONOTONIC; 0 when that is not known."""
 
 
 Refusal = tuple[Entry, str]

@@ -22,8 +22,9 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of
 from flask10x.errors import QueueUnreadable
 from flask10x.recording import batch
-from flask10x.recording.batch import Entry, Refusal
+from flask10x.recording.batch import Refusal
 from flask10x.recording.company import Company
+from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system.gauges import Gauges

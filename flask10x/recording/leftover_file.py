@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask10x.database.rows import NAMES
-from flask10x.recording.batch import Entry
+from flask10x.recording.entry import Entry
 
 FILES = "leftover-*.jsonl"
 

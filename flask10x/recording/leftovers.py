@@ -29,7 +29,7 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
 from flask10x.recording import batch, reserve
-from flask10x.recording.batch import Entry
+from flask10x.recording.entry import Entry
 from flask10x.recording.leftover_file import entries_of, queue_of, text_of, waiting
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system import disk

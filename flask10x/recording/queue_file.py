@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.errors import ServiceRunning
 from flask10x.recording.shared_queue import MAGIC, SharedQueues, prepare
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import row_of
 from flask10x.readings import json_body, parse
 from flask10x.readings.parse import InvalidReading, Reading
 from flask10x.readings.stations import BY_ENDPOINT

@@ -27,7 +27,7 @@ from ctypes import Array, Structure, c_char, c_int64, sizeof
 from errno import ENOSPC
 
 from flask10x.errors import QueueFull, QueueUnreadable
-from flask10x.recording.batch import Entry
+from flask10x.recording.entry import Entry
 from flask10x.recording.leftover_file import entry_in, line_of
 from flask10x.system.gauges import SLOTS
 

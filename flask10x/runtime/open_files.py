@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from flask10x.database.engine import SHARED_MEMORY, WAL, beside
+from flask10x.database.paths import SHARED_MEMORY, WAL, beside
 
 FileId = tuple[int, int]
 """Device and inode."""

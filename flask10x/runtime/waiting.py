@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import database_path
 from flask10x.database.missing import holds_nothing
+from flask10x.database.paths import database_path
 from flask10x.runtime.duties import Guard
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges

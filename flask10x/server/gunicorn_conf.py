@@ -2,7 +2,8 @@
 
 The master takes the service lock, migrates in a child process and then only forks: it never
 opens the database. Each worker opens its store after the fork. While the database is missing
-nothing is locked or made, and workers wait for it instead.
+nothing is locked or made, and workers wait for it instead. What workers run (`application.py`) is
+imported inside functions: a master with one worker never loads it.
 """
 
 import gc
@@ -15,34 +16,32 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from flask import Flask
 from gunicorn.errors import HaltServer
 
 from flask10x.database import missing
-from flask10x.database.engine import Database, database_path
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
+from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.readings.stations import STATIONS
-from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.queue_file import QueueFile
-from flask10x.recording.shared_queue import SharedQueues
-from flask10x.recording.writer import DRAIN_SEC
-from flask10x.runtime.store import Store
-from flask10x.runtime.waiting import Waiting
 from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
-from flask10x.server.compiled_templates import COMPILED, compile_all
 from flask10x.server.connection import REQUEST_WITHIN_SEC
 from flask10x.server.replacing import WORKER_FAILED, Replacing
-from flask10x.server.threads import Threads
+from flask10x.server.time_limits import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.server.worker import Worker
-from flask10x.system import logs
+from flask10x.system import logs, memory
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
-from flask10x.web.access import is_refused
-from flask10x.web.app import create_app
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from flask10x.recording.shared_queue import SharedQueues
+    from flask10x.runtime.store import Store
+    from flask10x.runtime.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +64,7 @@ wsgi_app = "flask10x.server.gunicorn_conf:worker_app()"
 # there is no such folder, one on the card is better than no service.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
-# Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
-graceful_timeout = 30
-# How long a stopping worker waits for requests in flight; then it stores what it has and goes.
-REQUEST_CEILING_SEC = 10
-if graceful_timeout <= REQUEST_CEILING_SEC + DRAIN_SEC:
-    raise AssertionError("a stopping worker would be killed before it has stored everything")
+graceful_timeout = GRACEFUL_TIMEOUT_SEC
 if REQUEST_WITHIN_SEC > REQUEST_CEILING_SEC:
     raise AssertionError("a request that comes slowly would outlast a stopping worker")
 # Boards open a connection for each reading; browsers may keep one for the next page.
@@ -86,15 +80,14 @@ sendfile = False
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
-def worker_app() -> Flask:
+def worker_app() -> "Flask":
     """The application of one worker; called in the worker, which reads no file of settings."""
-    app = create_app(
+    from flask10x.server import application  # noqa: PLC0415
+
+    return application.make(
         *(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing),
         None if _queue_file is None else _queue_file.queues,
     )
-    app.jinja_env.bytecode_cache = COMPILED
-    app.wsgi_app = Threads(app.wsgi_app, threads, partial(is_refused, app))  # type: ignore[method-assign]
-    return app
 
 
 def on_reload(_server: Any) -> None:
@@ -141,6 +134,10 @@ def on_starting(_server: Any) -> None:
         if not _missing:
             _held.append(hold_database(_settings))
         require_free(_settings)
+        if workers > 1:
+            # All of them share it, and the migration has it, too; one alone would have most of it
+            # twice, for a page that is written to is copied.
+            from flask10x.server import application  # noqa: F401, PLC0415
         if _missing:
             _tell(logging.CRITICAL, f"The database is missing, nothing is stored: {_missing}")
         else:
@@ -192,8 +189,8 @@ def _migrate() -> tuple[int, str]:
     """The exit status and the messages of `flask10x migrate` with the settings in force.
 
     In a process of its own, so that no handle of the database was ever open in this one; a fork,
-    which has everything loaded already and starts in half the time of a new interpreter. It shares
-    the lock: if this process is killed meanwhile, nobody else migrates beside it.
+    which has loaded already what this one has and starts in half the time of a new interpreter. It
+    shares the lock: if this process is killed meanwhile, nobody else migrates beside it.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -239,11 +236,14 @@ def when_ready(server: Any) -> None:
     """In the master, listening and about to fork: say where people can look."""
     global _replacing  # noqa: PLW0603
     _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
-    _compile_templates()
+    if workers > 1:
+        _compile_templates()
     # What is loaded stays to the end, garbage does not. Without this the collector visits all of
     # it again when each process ends: a third of the processor time of a start and a stop.
     gc.collect()
     gc.freeze()
+    # A worker that used what is free here would get a copy of it, and this process would keep it.
+    memory.give_back()
     # Python forgets signals that reach a process between its fork and its first steps. Until
     # `post_fork` the kernel keeps those by which a worker is stopped.
     os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)
@@ -252,10 +252,9 @@ def when_ready(server: Any) -> None:
 
 
 def _compile_templates() -> None:
-    """Compile the pages once for all workers; without a store, so that nothing is opened."""
-    app = create_app(_settings, _gauges, keyring=_in_force.keyring, missing="not opened here")
-    app.jinja_env.bytecode_cache = COMPILED
-    compile_all(app.jinja_env)
+    from flask10x.server import application  # noqa: PLC0415
+
+    application.compile_templates(_settings, _gauges, _in_force.keyring)
 
 
 def _hold_stops() -> None:
@@ -309,6 +308,8 @@ def post_worker_init(worker: Any) -> None:
     """In the worker, with the application loaded: open the store, and drain it at a stop."""
     # Only this process's copy: the master keeps the longer one.
     worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
+    from flask10x.runtime.waiting import Waiting  # noqa: PLC0415
+
     store = _store_of(worker)
     # The other one of a first start may serve by now.
     worker.spare_master()
@@ -345,10 +346,13 @@ def on_exit(_server: Any) -> None:
         _tell(level, _queue_file.what_becomes_of(waiting))
 
 
-def _save_rest(queues: SharedQueues) -> None:
+def _save_rest(queues: "SharedQueues") -> None:
     """Put into files what no worker could: memory does not survive a reboot."""
     logs.configure(_in_force.settings)
     try:
+        from flask10x.database.engine import Database  # noqa: PLC0415
+        from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
+
         # Only the path of it is used.
         database = Database(_in_force.settings)
         Leftovers(_in_force.settings, database, time.monotonic).save_rest(queues)
@@ -366,7 +370,7 @@ def child_exit(server: Any, worker: Any) -> None:
         _replacing.note_end(_gauges.slot(worker.slot_number).booted_ms)
 
 
-def _store_of(worker: Any) -> Store | Waiting:
+def _store_of(worker: Any) -> "Store | Waiting":
     store: Store | Waiting = worker.wsgi.extensions["flask10x"]
     return store
 

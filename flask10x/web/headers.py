@@ -5,7 +5,10 @@ Cross-Origin-Opener-Policy: over plain HTTP browsers ignore it, with an error on
 `Connection` is the server's (`server/worker.py`): an application may not set it (PEP 3333).
 """
 
-from flask import Flask, Response
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
 
 # On every answer; few and short, for boards read them too.
 ALWAYS = {
@@ -27,12 +30,12 @@ ON_PAGES = {
 }
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: "Flask") -> None:
     """Add the headers to everything that the application answers, errors included."""
     app.after_request(_add)
 
 
-def _add(answer: Response) -> Response:
+def _add(answer: "Response") -> "Response":
     answer.headers.update(ALWAYS)
     if answer.mimetype == "text/html":
         answer.headers.update(ON_PAGES)

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.web.app import create_app
 from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, chromium
 from tests.conftest import MakeSettings

@@ -17,7 +17,8 @@ import pytest
 from flask10x.commands import main, translated
 from flask10x.commands.wrapping import columns
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, database_path
+from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused

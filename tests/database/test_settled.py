@@ -10,8 +10,10 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import settled
-from flask10x.database.engine import WAL, Database, beside
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.engine import Database
+from flask10x.database.insert import INSERT
+from flask10x.database.paths import WAL, beside
+from flask10x.database.rows import row_of
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges

@@ -15,7 +15,7 @@ from contextlib import closing
 from flask10x.config import settings
 from flask10x.database.engine import Database
 from flask10x.database.rows import NAMES
-from flask10x.recording.batch import Entry
+from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 
 config = settings.load()

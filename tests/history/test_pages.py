@@ -13,7 +13,8 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import row_of
 from flask10x.history import pages, search
 from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import CSV, JSON, View, parse_query

@@ -27,7 +27,8 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import row_of
 from flask10x.history import charts, pages, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import JSON, SERIES, parse_query

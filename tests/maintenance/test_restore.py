@@ -14,8 +14,9 @@ from flask10x.commands.main import group
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
+from flask10x.database.insert import INSERT
 from flask10x.database.owner import hold_database
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.rows import row_of
 from flask10x.errors import CopyError, RestoreError
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from flask10x.errors import QueueFull, QueueUnreadable
 from flask10x.readings.parse import Reading, flat
 from flask10x.readings.stations import BY_ENDPOINT
-from flask10x.recording.batch import Entry, entry_of
+from flask10x.recording.batch import entry_of
+from flask10x.recording.entry import Entry
 from flask10x.recording.shared_queue import (
     HEADER_BYTES,
     LINE_BYTES,

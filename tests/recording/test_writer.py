@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT
+from flask10x.database.insert import INSERT
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.recording.batch import Receipt

@@ -9,7 +9,8 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import row_of
 from flask10x.history import rollups
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower

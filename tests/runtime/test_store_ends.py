@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, database_path
+from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.recording.leftover_file import entries_of, waiting
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges

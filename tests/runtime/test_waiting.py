@@ -1,7 +1,7 @@
 """A worker that waits for its database."""
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.runtime.waiting import EQUAL_LOOKS, Waiting
 from flask10x.system.gauges import Gauges
 from tests.support.new_database import lay_new_database

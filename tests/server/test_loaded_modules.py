@@ -5,13 +5,16 @@ import subprocess
 import sys
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from tests.support.new_database import lay_new_database
 
-# The master imports, and a worker serves: each says what is loaded then.
+# The master of one worker imports, that of two imports more, and a worker serves: each says what is
+# loaded then.
 SERVE = """
 import json, os, sys
 from flask10x.server import gunicorn_conf
+
+before = sorted(sys.modules)
 
 def loaded():
     files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
@@ -20,9 +23,7 @@ def loaded():
 
 gunicorn_conf._compile_templates()
 master = loaded()
-app = gunicorn_conf.create_app(
-    gunicorn_conf._settings, gunicorn_conf._gauges, 0, gunicorn_conf._in_force.keyring
-)
+app = gunicorn_conf.worker_app()
 store = app.extensions["flask10x"]
 store.open()
 client = app.test_client()
@@ -30,13 +31,15 @@ for page in ("/history", "/history.csv", "/history/series", "/readyz", "/metrics
     assert client.get(page).status_code == 200, page
 client.post("/data", json={"pressure": 1013.2, "temperature": 25.1})
 store.close()
-print(json.dumps([master, loaded()]))
+print(json.dumps([before, master, loaded()]))
 """
 # Only a migration, an export, an import, a backup or a developer needs them.
 NOT_LOADED = (
     *("alembic", "mako", "pandas", "numpy", "pytest", "sqlalchemy.orm", "sqlalchemy.ext"),
     *("flask10x.commands", "flask10x.export", "flask10x.importing", "flask10x.maintenance"),
 )
+# What the master of one worker does without: the worker would have most of it a second time.
+NOT_ALONE = ("sqlalchemy", "flask", "werkzeug", "jinja2", "flask10x.server.application")
 
 
 def test_the_service_loads_nothing_that_only_a_command_needs(settings: Settings) -> None:
@@ -49,11 +52,13 @@ def test_the_service_loads_nothing_that_only_a_command_needs(settings: Settings)
         stdin=subprocess.DEVNULL,
         check=True,
     )
-    master, worker = json.loads(done.stdout)
+    alone, master, worker = json.loads(done.stdout)
 
     for modules, _loops in (master, worker):
         assert [m for m in modules if m.startswith(tuple(f"{n}." for n in NOT_LOADED))] == []
         assert [m for m in modules if m in NOT_LOADED] == []
+    assert "flask10x.server.worker" in alone
+    assert [m for m in alone if m in NOT_ALONE] == []
     assert "flask10x.web.history_page" in master[0]
     assert "sqlalchemy.dialects.sqlite.pysqlite" in master[0]
     assert master[1] == [], "an event loop is made after the fork"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask10x.config import settings
 from flask10x.database import schema
-from flask10x.database.engine import SHARED_MEMORY, WAL, beside, database_path
+from flask10x.database.paths import SHARED_MEMORY, WAL, beside, database_path
 
 
 @cache

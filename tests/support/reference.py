@@ -14,7 +14,8 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import row_of
 from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading

@@ -13,7 +13,8 @@ import sqlalchemy.exc
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
-from flask10x.database.rows import INSERT, row_of
+from flask10x.database.insert import INSERT
+from flask10x.database.rows import row_of
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system.logs import Pace

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from markupsafe import escape
 
-from flask10x.database.engine import database_path
+from flask10x.database.paths import database_path
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 

@@ -1,0 +1,33 @@
+"""Where the database lies, and what SQLite keeps beside it.
+
+Without SQLAlchemy: the master of one worker looks here, and does not load it (decision 57).
+"""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from flask10x.config.settings import Settings
+
+# What belongs to a database file beside it. Committed rows may be in the first two only.
+WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
+# What a URL of the setting begins with.
+SCHEME = "sqlite:///"
+
+
+def database_path(settings: Settings) -> Path:
+    """The database file of these settings, whichever link leads to it.
+
+    The lock files lie beside it: under two names for one file they would be two sets of locks.
+    """
+    return named_path(settings).resolve()
+
+
+def named_path(settings: Settings) -> Path:
+    """The same as it is set, links in it and all."""
+    # As SQLAlchemy reads it: options come after a question mark.
+    return Path(unquote(settings.database_url.removeprefix(SCHEME).partition("?")[0]))
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file that SQLite keeps beside a database: `WAL`, `JOURNAL` or `SHARED_MEMORY`."""
+    return path.with_name(path.name + suffix)
