@@ -23,7 +23,10 @@ def loaded():
 
 gunicorn_conf._compile_templates()
 master = loaded()
-app = gunicorn_conf.worker_app()
+from flask10x.server import application
+app = application.create_app(
+    gunicorn_conf._settings, gunicorn_conf._gauges, 0, gunicorn_conf._in_force.keyring
+)
 store = app.extensions["flask10x"]
 store.open()
 client = app.test_client()
