@@ -151,7 +151,11 @@ def sender() -> str:
 
 def given_token() -> str:
     """The token of a request: a bearer token, or the password of HTTP Basic; else empty."""
-    given = request.authorization
+    try:
+        given = request.authorization
+    except ValueError:
+        # Werkzeug raises it for Basic with a letter that is not ASCII.
+        return ""
     if given is None:
         return ""
     return (given.password if given.type == "basic" else given.token) or ""

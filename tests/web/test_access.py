@@ -157,6 +157,7 @@ def test_the_token_of_one_station(locked: FlaskClient) -> None:
         "Bearer <script>alert(1)</script>",
         "Basic",
         "Basic !!!",
+        "Basic ÿ",
         f"Basic {READ}",
         "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode(),
         "Basic " + base64.b64encode(READ.encode()).decode(),
