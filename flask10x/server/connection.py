@@ -94,8 +94,9 @@ class Connection:
         if self._came_bytes > BODY_MAX_BYTES + FRAMING_MAX_BYTES:
             raise InvalidChunkSize(b"too small for so many bytes")
         if self._go_on:
-            # Short enough for the kernel to take at once.
-            self._sock.send(self._go_on)
+            # Short enough for the kernel to take at once, unless the client reads nothing.
+            with suppress(OSError):
+                self._sock.send(self._go_on)
             self._go_on = b""
         data = self._receive(size)
         self._came_bytes += len(data)

@@ -49,7 +49,7 @@ class Listener(StreamServer):  # type: ignore[misc]
         """
         try:
             return self.socket.accept()
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionAbortedError):
             return None
         except OSError as error:
             self.worker.note_untaken(error)

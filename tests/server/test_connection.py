@@ -265,6 +265,19 @@ def test_a_sender_is_told_to_go_on_when_somebody_waits_for_its_body(ends: Ends) 
     assert outcome(reading) == b"{}"
 
 
+def test_a_sender_that_reads_nothing_need_not_be_told_to_go_on(ends: Ends) -> None:
+    """It has answers unread: a client that sends request after request, and what follows them."""
+    raw, theirs = socket.socketpair()
+    ours = Connection(raw, ends.waiting)
+    ends.made.append((ours, theirs))
+    with pytest.raises(BlockingIOError):
+        while True:
+            raw.send(MUCH)
+    ours.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    theirs.sendall(b"{}")
+    assert outcome(in_greenlet(ours.recv, 10)) == b"{}"
+
+
 def test_who_is_answered_gets_the_answer_whole_whatever_it_goes_on_to_send(ends: Ends) -> None:
     ours, theirs = ends.pair()
     theirs.sendall(b"x" * 1000)
