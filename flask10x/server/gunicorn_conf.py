@@ -58,7 +58,6 @@ _replacing: Replacing | None = None
 
 bind = _settings.bind
 workers = _settings.workers
-threads = _settings.threads
 wsgi_app = "flask10x.server.gunicorn_conf:worker_app()"
 # The heartbeat file must not wait for a stalled card, or workers get killed for its slowness. Where
 # there is no such folder, one on the card is better than no service.
