@@ -94,6 +94,7 @@ class Service:
         self.csv_dir = self.data_dir / "csv"
         self.log_dir = self.data_dir / "logs"
         self.environment = _environment(self.data_dir, port, settings)
+        self.number_of_workers = int(self.environment.get("FLASK10X_WORKERS", WORKERS))
         self.umask = -1
         """That of everything that is run; -1 for the one of the tests."""
         self.wrapper: tuple[str, ...] = ()
@@ -155,7 +156,8 @@ class Service:
 
     def wait_for_workers(self) -> None:
         """Return when all workers run."""
-        wait_until(lambda: len(self.workers()) == WORKERS, 15, f"{WORKERS} workers run")
+        number = self.number_of_workers
+        wait_until(lambda: len(self.workers()) == number, 15, f"{number} workers run")
 
     def members(self) -> set[int]:
         """Every living process of this service, orphans included."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows
-from tests.e2e.service import WORKERS, Service, wait_until
+from tests.e2e.service import Service, wait_until
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def reload_workers(service: Service) -> None:
 
     def replaced() -> bool:
         after = service.workers()
-        return len(after) == WORKERS and not before & after
+        return len(after) == service.number_of_workers and not before & after
 
-    wait_until(replaced, 20, "both workers are replaced")
+    wait_until(replaced, 20, "all workers are replaced")
     assert service.process.poll() is None
     assert service.get("/healthz").json == {"status": "ok"}
