@@ -85,9 +85,14 @@ class QueueFile:
             _require_own(fd)
             self._hold(fd)
             begun = os.pread(fd, len(MAGIC), 0)
+            is_gone = os.fstat(fd).st_nlink == 0
         except (OSError, ServiceRunning):
             os.close(fd)
             raise
+        if is_gone:
+            # Who held it has ended in an orderly way meanwhile.
+            os.close(fd)
+            return self._open(places)
         if begun != MAGIC:
             os.close(fd)
             self._set_aside(begun)

@@ -279,3 +279,18 @@ def test_who_still_dies_is_waited_for(
     monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
     monkeypatch.setattr(time, "sleep", lambda _: end(worker))
     assert QueueFile(settings).warnings == []
+
+
+def test_a_file_that_was_removed_while_it_was_waited_for_is_made_again(
+    settings: Settings, path: Path, worker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its name, nobody would find what waits in it after a death of all."""
+
+    def stop(_sec: float) -> None:
+        path.unlink(missing_ok=True)
+        end(worker)
+
+    monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
+    monkeypatch.setattr(time, "sleep", stop)
+    made = QueueFile(settings)
+    assert (made.warnings, made.lasts) == ([], True)
