@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -347,8 +348,10 @@ def on_exit(_server: Any) -> None:
 
 def _save_rest(queues: "SharedQueues") -> None:
     """Put into files what no worker could: memory does not survive a reboot."""
-    logs.configure(_in_force.settings)
     try:
+        # There may be no thread for the log; then only stderr says it.
+        with suppress(RuntimeError):
+            logs.configure(_in_force.settings)
         from flask10x.database.engine import Database  # noqa: PLC0415
         from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
 

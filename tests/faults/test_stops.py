@@ -132,20 +132,25 @@ def test_what_a_stop_cannot_store_is_stored_by_the_next_start(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("short_of", ["nothing", "threads"])
 def test_what_a_worker_has_left_that_is_killed_during_a_stop_survives_a_reboot(
-    service: MakeService, numbers: Iterator[int]
+    service: MakeService, numbers: Iterator[int], short_of: str
 ) -> None:
-    running = service(workers=1, commit_interval_sec=600)
+    running = service(start=False, workers=1, commit_interval_sec=600)
+    marker = hooked(running, "FAULT_NO_THREADS")
+    running.start()
     sender = Sender(running, numbers)
     sender.post_times(3)
     (worker,) = running.workers()
     os.kill(worker, signal.SIGSTOP)
+    marker.write_text(short_of)
     running.process.send_signal(signal.SIGTERM)
     # It replaces nobody from here on.
     wait_until(lambda: "Handling signal: term" in running.output(), 30, "the master stops")
     os.kill(worker, signal.SIGKILL)
     assert running.process.wait(STOP_WITHIN_SEC) == 0
     assert not path_of(running.database.resolve()).exists(), "nothing waits in memory"
+    marker.unlink()
     running.start()
     wait_for_leftovers(running)
     running.stop()
