@@ -112,7 +112,7 @@ def ours(
             service.wait_for_workers()
             yield service
         finally:
-            service.close()
+            service.discard()
 
 
 def workers_of(server: Server) -> list[int]:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import pytest
 
-from flask10x.recording import queue_file
 from tests.e2e.service import Service, reserved_port
 
 OUTPUT_SHOWN_LINES = 80
@@ -37,9 +36,7 @@ def make_services(folder: Path) -> Iterator[MakeService]:
 
 def _close(service: Service) -> None:
     """End the service and show the end of its output, which pytest prints when a test fails."""
-    service.close()
-    # What was killed here has left its queues for a next start that never comes.
-    queue_file.path_of(service.database.resolve()).unlink(missing_ok=True)
+    service.discard()
     lines = service.output().splitlines(keepends=True)
     sys.stdout.write("".join(lines[-OUTPUT_SHOWN_LINES:]))
 

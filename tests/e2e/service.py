@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from flask10x.recording.queue_file import path_of
 from tests.e2e.senders import (
     HOST,
     JSON_TYPE,
@@ -190,6 +191,11 @@ class Service:
         self._process.wait()
         wait_until(lambda: not self.members(), 10, "the killed processes are gone")
         self._process = None
+
+    def discard(self) -> None:
+        """The same for good: what a killed one leaves in memory for its next start goes, too."""
+        self.close()
+        path_of(self.database.resolve()).unlink(missing_ok=True)
 
     def output(self) -> str:
         """What the service has written to its standard output and error so far."""

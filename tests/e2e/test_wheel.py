@@ -79,7 +79,7 @@ def test_it_serves(installed: Path, tmp_path: Path) -> None:
             service.export()
             assert (service.csv_dir / "PicodataX.csv").read_bytes().count(b"\r\n") == 2
         finally:
-            service.close()
+            service.discard()
 
 
 def test_it_installs_from_the_lock_alone(wheel: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_it_installs_from_the_lock_alone(wheel: Path, tmp_path: Path) -> None:
             service.start()
             assert service.get("/healthz").status == 200
         finally:
-            service.close()
+            service.discard()
 
     # The way of the manual, from the source: what builds it is in the lock too.
     source = ("--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", str(PROJECT))
