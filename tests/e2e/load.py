@@ -35,6 +35,8 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     slowest_sec: float = 0.0
+    slowest: str = ""
+    """What came of the slowest one: its status, or the error that ended it."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -74,7 +76,7 @@ class Load:
     def check_answers(self) -> None:
         """A worker that stops may refuse with 503; nothing else, and nothing late."""
         assert self.statuses.keys() <= {200, 503}, self.statuses
-        assert self.slowest_sec < LATEST_ANSWER_SEC
+        assert self.slowest_sec < LATEST_ANSWER_SEC, f"{self.slowest_sec:.1f} s: {self.slowest}"
 
     def _run(self, keep_alive: bool) -> None:
         client = Client(self.port, keep_alive=keep_alive)
@@ -102,7 +104,8 @@ class Load:
         seconds = time.monotonic() - started
         with self._lock:
             self.sent.append(number)
-            self.slowest_sec = max(self.slowest_sec, seconds)
+            if seconds > self.slowest_sec:
+                self.slowest_sec, self.slowest = seconds, str(status or error)
             if status is None:
                 self.broken.append(error)
                 return

@@ -241,8 +241,10 @@ def check_csv(service: Service) -> None:
 
 def fuzz(make: MakeService, how: str, examples: int) -> None:
     running = make(ack="committed", partial_readings=how)
-    with closing(sqlite3.connect(running.database)) as database:
-        fuzzed = Fuzzed(running, database, partial=how == "accept")
+    with (
+        closing(sqlite3.connect(running.database)) as database,
+        closing(Fuzzed(running, database, partial=how == "accept")) as fuzzed,
+    ):
 
         @hypothesis.settings(
             max_examples=examples, suppress_health_check=list(HealthCheck), database=None
@@ -252,7 +254,6 @@ def fuzz(make: MakeService, how: str, examples: int) -> None:
             fuzzed.post(*one)
 
         post()
-        fuzzed.close()
     # Else the test would prove nothing.
     assert fuzzed.statuses == {200, 400}
     check_csv(running)
