@@ -67,7 +67,8 @@ class Connection:
         """
         self.sendall(b"")
         self.silent = not early.strip(b"\r\n")
-        self._until = monotonic() + (within_sec if self.silent else REQUEST_WITHIN_SEC)
+        self.since_sec = monotonic()
+        self._until = self.since_sec + (within_sec if self.silent else REQUEST_WITHIN_SEC)
         self._came_bytes, self._of = len(early), "bytes and no end of the head"
         self._is_head, self._head, self._go_on = True, None, b""
 

@@ -10,6 +10,7 @@ import signal
 from contextlib import nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 import gevent
@@ -115,9 +116,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gevent.sleep(0)
         for listener in listeners:
             listener.close()
+        stopped_sec = monotonic()
         pool.join(LINGER_SEC)
         for connection in self.silent():
-            connection.cut()
+            # One that was answered meanwhile has as long for its next request.
+            if connection.since_sec < stopped_sec:
+                connection.cut()
         pool.join(self.cfg.graceful_timeout - LINGER_SEC)
         # What comes next, storing, has the whole time that the master gives it.
         self.notify()
@@ -154,7 +158,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         if early:
             # Nothing is waited for before the next one: the other connections go first.
             gevent.sleep(0)
-        sock.begin(early, self.cfg.keepalive)
+        sock.begin(early, self.cfg.keepalive if self.alive else LINGER_SEC)
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer for what is no request, or for what the application let through.

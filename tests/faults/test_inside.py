@@ -50,6 +50,8 @@ def test_a_writer_thread_that_dies_takes_nothing_along(
             wait_until(lambda: before - running.workers(), 30, "its worker has ended")  # noqa: B023
         wait_for_ready_workers(running)
     load.check_answers()
+    # Whoever was answered while its worker stopped can post again before it is gone.
+    assert load.broken == []
     last = Sender(running, numbers)
     last.check_goes_on()
     running.stop()

@@ -10,10 +10,12 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 from gevent.pool import Pool
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+from flask10x.server import worker as worker_module
 from flask10x.server.worker import Listener, Worker
 
 WITHIN_SEC = 20.0
@@ -192,3 +194,52 @@ def test_a_connection_that_was_taken_just_before_a_stop_is_answered(worker: Work
     theirs.close()
     for end in worker.PIPE:
         os.close(end)
+
+
+ASKS = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+def test_who_is_answered_during_a_stop_has_time_for_its_next_request(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only who has been silent since before the stop is cut off when the pause is over."""
+    begins, goes_on = Event(), Event()
+
+    def waits(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        begins.set()
+        goes_on.wait()
+        return ok(environ, start)
+
+    class Pauses(Pool):  # type: ignore[misc]
+        """Of the two times that a stop waits, the first one is when the answer comes."""
+
+        def join(self, timeout: float | None = None, raise_error: bool = False) -> bool:
+            if goes_on.is_set():
+                sender.sendall(ASKS)
+                return bool(super().join(timeout, raise_error))
+            goes_on.set()
+            answers.append(received(sender))
+            return False
+
+    answers: list[bytes] = []
+    worker.wsgi = waits
+    worker.sockets, worker.PIPE = [socket.create_server(("127.0.0.1", 0))], os.pipe()
+    monkeypatch.setattr(worker_module, "Pool", Pauses)
+    serving = gevent.spawn(worker.run)
+    address = worker.sockets[0].getsockname()
+    idle, sender = (gevent.socket.create_connection(address) for _ in range(2))
+    sender.sendall(ASKS)
+    assert begins.wait(WITHIN_SEC)
+    worker.alive = False
+    os.write(worker.PIPE[1], b"1")
+    serving.join(WITHIN_SEC)
+
+    answers.append(received(sender))
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 2
+    assert b"keep-alive" in answers[0] and b"close" in answers[1]
+    assert received(idle) == b""
+    assert serving.ready()
+    for end in (idle, sender, *worker.sockets):
+        end.close()
+    for descriptor in worker.PIPE:
+        os.close(descriptor)
