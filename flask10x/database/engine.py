@@ -65,6 +65,11 @@ LAST_AFFECTED_SQLITE = (3, 51, 2)
 # Without these SQLite makes a new, empty database where it finds none.
 ONLY_EXISTING = {"uri": "true", "mode": "rw"}
 
+NO_PROMISE = (
+    "A commit ended only after the damage was known: it counts as not made, though the file may"
+    " have what it stored"
+)
+
 Mode = Literal["read", "write"]
 
 
@@ -128,7 +133,9 @@ class Database:
         """As `commit`, for whoever has the turn."""
         with self.writer.begin() as connection:
             yield connection
-        # The rescued copy may have begun before this COMMIT has returned.
+        if self.damage.known:
+            # The rescued copy may have begun before this COMMIT has returned.
+            log.warning(NO_PROMISE)
         self.damage.check_known()
 
     def settle(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.damage import Damage
-from flask10x.database.engine import Database
+from flask10x.database.engine import NO_PROMISE, Database
 from flask10x.database.error_codes import code_of
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
 from flask10x.runtime import inspection as inspection_module
@@ -180,7 +180,7 @@ def end_process(folder: Path, before_close: str) -> None:
     """Let a process commit, run these lines, close its database and end."""
     program = f"""
 from flask10x.config import settings
-from flask10x.database.engine import Database
+from flask10x.database.engine import NO_PROMISE, Database
 from flask10x.database.error_codes import code_of
 database = Database(settings.load({{"FLASK10X_DATA_DIR": {str(folder)!r}}}))
 with database.commit() as connection:
@@ -419,12 +419,17 @@ def test_a_database_that_is_suspected_gives_back_its_lock_file(
 
 
 def test_what_is_committed_while_the_damage_becomes_known_is_not_promised(
-    shared: Database,
+    shared: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The copy that is made then may lack it."""
     with pytest.raises(DatabaseDamaged), shared.commit() as connection:
         connection.exec_driver_sql("UPDATE counters SET value = 1")
         shared.damage.report("the WAL was deleted")
+    assert NO_PROMISE in caplog.messages
+    caplog.clear()
+    with pytest.raises(DatabaseDamaged), shared.commit():
+        pass
+    assert NO_PROMISE not in caplog.messages
 
 
 def test_a_suspicion_during_a_commit_does_not_undo_it(shared: Database) -> None:

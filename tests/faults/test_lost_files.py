@@ -54,7 +54,7 @@ def delete_files(service: Service, load: Load, names: list[str]) -> Account:
     committed = service.environment.get("FLASK10X_ACK") == "committed"
     (copy,) = wait_for_copy(service)
     assert copy.stat().st_mode & 0o777 == 0o640
-    in_copy = numbers_in(service, copy)
+    in_copy = set(numbers_in(service, copy))
     if committed:
         assert set(load.acknowledged) <= in_copy
         kill(service)
