@@ -28,9 +28,9 @@ class Company:
 
     def has_come(self) -> bool:
         """Whether as many wait as are expected; asked for each reading."""
-        return self._queues.waiting() >= self._gauges.company_rows
+        return self._queues.length() >= self._gauges.company_rows
 
     def expect(self, rows: int, took_sec: float) -> None:
         """After a commit of so many rows, by whoever has the turn."""
-        self._gauges.company_rows = rows + self._queues.waiting()
+        self._gauges.company_rows = rows + self._queues.length()
         self._gauges.commit_us = int(took_sec * 1e6)

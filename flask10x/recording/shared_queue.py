@@ -327,14 +327,10 @@ class SharedQueues:
         marks = self._header.marks
         return [number for number in range(self._header.used) if marks[number].length]
 
-    def waiting(self) -> int:
-        """How many wait in the queues that have been used; asked for each reading."""
+    def length(self) -> int:
+        """Readings that were accepted and not yet stored, over all workers; asked for each one."""
         marks = self._header.marks
         return sum(marks[number].length for number in range(self._header.used))
-
-    def length(self) -> int:
-        """Readings that were accepted and not yet stored, over all workers."""
-        return sum(marks.length for marks in self._header.marks)
 
     def ids(self) -> set[str]:
         """Those that have an id."""

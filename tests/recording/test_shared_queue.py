@@ -52,6 +52,7 @@ def pressures(entries: list[Entry]) -> list[float]:
 
 
 def fill(queue: SharedQueue, *numbers: int) -> None:
+    queue.use()
     for number in numbers:
         queue.append(entry(number))
 
