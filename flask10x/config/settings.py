@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask10x.config import environment_file
+from flask10x.config import environment_file, station_file
 from flask10x.errors import SettingsError, nearest
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BY_ENDPOINT, Stations
 from flask10x.readings.zones import unknown_tz
 
 PREFIX = environment_file.PREFIX
@@ -216,6 +216,8 @@ class Settings:
     database_url: str = _setting(
         database_url, lambda given: f"sqlite:///{given['data_dir'] / 'flask10x.sqlite3'}"
     )
+    stations: Stations = _setting(station_file.read, station_file.default)
+    """Those of the file that the setting names: all that this installation knows."""
     csv_dir: Path = _setting(folder, lambda given: given["data_dir"] / "csv")
     log_dir: Path = _setting(folder, lambda given: given["data_dir"] / "logs")
     backup_dir: Path = _setting(folder, lambda given: given["data_dir"] / "backups")

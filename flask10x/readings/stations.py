@@ -1,10 +1,11 @@
-"""The registry of stations: contract, section 1, as data.
+"""Stations: what each sender sends, and where it goes. The four of contract, section 1, as data.
 
-Validation, columns, CSV headers, filters and the table in the docs all come from here. Adding a
-station adds an entry here and a migration that adds its columns, never an `if`.
+Validation, columns, CSV headers, filters and pages all come from a `Stations`. That of a running
+service is `settings.stations`: the four built-in ones, adjusted and added to by the operator's
+`stations.toml` (`config/station_file.py`). Never an `if` for a station.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -46,6 +47,15 @@ class Measurement:
     minimum: float
     maximum: float | None = None
     faults: tuple[Fault, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """Other paths, looked at in this order when the payload has nothing at `path`."""
+    label: str = ""
+    """What pages call the column where they have no text of their own; empty: its own name."""
+    label_ja: str = ""
+    ambient: str = ""
+    """Its field of Ambient, `d1` to `d8`; empty: none."""
+    influx: str = ""
+    """Its field of the line protocol; empty: named like the path."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +66,22 @@ class Station:
     label: str
     csv_name: str
     measurements: tuple[Measurement, ...]
+    label_ja: str = ""
+    """The label of Japanese pages; empty: the same as `label`."""
+    interval_sec: int | None = None
+    """How often it sends; None: not known."""
+    accepts_partial: bool = False
+    """Whether its incomplete readings are accepted, unless PARTIAL_READINGS says otherwise."""
+    repeat_window_sec: int | None = None
+    """How long a body like the one before counts as a repeat; None: REPEAT_WINDOW_SEC, 0: never."""
+    ambient_channel: str = ""
+    """The channel that stands for it in Ambient's addresses; empty: none."""
+    influx: str = ""
+    """Its measurement of the line protocol; empty: none."""
+    influx_tags: tuple[tuple[str, str], ...] = ()
+    """The tags that a line must have to be of this station."""
+    mqtt_topic: str = ""
+    """The topic that `flask10x mqtt` subscribes to for it; empty: none."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 
@@ -248,12 +274,28 @@ STATIONS: tuple[Station, ...] = (
     ),
 )
 
-BY_ENDPOINT: dict[str, Station] = {station.endpoint: station for station in STATIONS}
-
 
 def columns_of(stations: Iterable[Station]) -> tuple[str, ...]:
     """The columns these stations fill, each once, in the registry's order."""
     return tuple(dict.fromkeys(column for station in stations for column in station.columns))
 
 
-COLUMNS: tuple[str, ...] = columns_of(STATIONS)
+@dataclass(frozen=True, eq=False, slots=True)
+class Stations:
+    """The stations of an installation, in the order of pages and downloads."""
+
+    all: tuple[Station, ...]
+    by_endpoint: Mapping[str, Station] = field(init=False)
+    columns: tuple[str, ...] = field(init=False)
+    """The columns of the table `readings` that they fill, each once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_endpoint", {s.endpoint: s for s in self.all})
+        object.__setattr__(self, "columns", columns_of(self.all))
+
+
+BUILT_IN = Stations(STATIONS)
+
+# Only until every module takes `settings.stations`.
+BY_ENDPOINT: Mapping[str, Station] = BUILT_IN.by_endpoint
+COLUMNS: tuple[str, ...] = BUILT_IN.columns

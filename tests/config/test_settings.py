@@ -8,6 +8,7 @@ import pytest
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
+from flask10x.readings.stations import BUILT_IN
 
 
 def test_defaults_are_the_contracts() -> None:
@@ -15,6 +16,7 @@ def test_defaults_are_the_contracts() -> None:
     assert loaded == Settings(
         data_dir=Path("/srv/x"),
         database_url="sqlite:////srv/x/flask10x.sqlite3",
+        stations=BUILT_IN,
         csv_dir=Path("/srv/x/csv"),
         log_dir=Path("/srv/x/logs"),
         backup_dir=Path("/srv/x/backups"),
