@@ -5,7 +5,18 @@
 missing, is NULL.
 """
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    Column,
+    ColumnClause,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    column,
+    text,
+)
 from sqlalchemy.types import REAL
 
 from flask10x.readings.stations import COLUMNS
@@ -24,6 +35,15 @@ readings = Table(
 )
 # The only index: a lone commit pays a page for each one (docs/decisions/0009).
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
+
+
+def measurement(name: str) -> ColumnClause[float]:
+    """The column of `readings` with this name, also one that only this installation has."""
+    found: ColumnClause[float] = column(name, REAL)
+    # `readings.name`: SQLite would take a name alone, in quotes, for a text if there is no column.
+    found.table = readings
+    return found
+
 
 # Totals that have no row of their own to be counted from.
 counters = Table(
