@@ -29,7 +29,6 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import STATIONS
 from flask10x.recording import batch
 from flask10x.recording.batch import Receipt
 from flask10x.recording.company import Company
@@ -51,8 +50,6 @@ SETTLED_LOOK_SEC = 0.05
 DRAIN_SEC = 15.0
 # How often a thread that waits looks whether the process ends without it.
 LOOK_SEC = 5.0
-
-_STATION_INDEX = {station.endpoint: index for index, station in enumerate(STATIONS)}
 
 
 class Writer:
@@ -129,7 +126,7 @@ class Writer:
         entry = batch.entry_of(reading, int(self._clock() * 1000))
         with self._lock:
             # Also when it is refused below: a station that sends is not silent.
-            self._gauges.note_received(_STATION_INDEX[reading.endpoint], entry.arrived_ms)
+            self._gauges.note_received(reading.endpoint, entry.arrived_ms)
             if self._refuses_new:
                 raise WriterClosed("the service is stopping")
             if self.dead:

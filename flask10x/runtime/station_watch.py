@@ -1,8 +1,9 @@
 """Silence: a station that has sent before and sends no more (contract, 4 and 6.5).
 
-When a station sent last is in the gauges, by a clock that nobody can set. Silence counts from the
-start of the service at the earliest: while it was away nothing could reach it. The database is only
-asked which stations have ever sent; one that never did is not missed.
+When a station sent last is in the gauges, by a clock that nobody can set. Silence counts at the
+earliest from the start of the service, or from the reload that added the station: before that
+nothing could reach it. The database is only asked which stations have ever sent; one that never did
+is not missed.
 """
 
 import logging
@@ -10,8 +11,9 @@ from collections.abc import Callable, Mapping
 
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import Station
 from flask10x.runtime.duties import DATABASE_ERRORS
+from flask10x.runtime.inactivity import silent_after_sec
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class StationWatch:
         or None when it never sent; it is called until it has answered once. `monotonic` gives the
         seconds of the clock that the gauges go by.
         """
-        self._threshold_sec = settings.inactivity_warn_sec
+        self._settings = settings
         self._gauges = gauges
         self._last_received = last_received
         self._monotonic = monotonic
@@ -60,12 +62,12 @@ class StationWatch:
         return self._known is not None
 
     def _look(self) -> None:
-        for index, station in enumerate(STATIONS):
-            since_ms = self._gauges.silent_since(index)
+        for station in self._settings.stations.all:
+            since_ms = self._gauges.silent_since(station.endpoint)
             if since_ms:
-                self._await_return(index, station.endpoint, since_ms)
+                self._await_return(station.endpoint, since_ms)
             else:
-                self._watch(index, station.endpoint)
+                self._watch(station)
 
     def _ask(self) -> frozenset[str] | None:
         """The endpoints that have ever sent; None when it cannot be read now."""
@@ -78,25 +80,26 @@ class StationWatch:
             return None
         return frozenset(name for name, at in received.items() if at is not None)
 
-    def _watch(self, index: int, endpoint: str) -> None:
-        last_ms = self._gauges.last_received_ms(index)
+    def _watch(self, station: Station) -> None:
+        endpoint, threshold_sec = station.endpoint, silent_after_sec(self._settings, station)
+        last_ms = self._gauges.last_received_ms(endpoint)
         if not last_ms and endpoint not in (self._known or ()):
             return
-        last_ms = last_ms or self._gauges.started
+        last_ms = last_ms or self._gauges.awaited_since_ms(endpoint)
         inactive_sec = (self._now_ms() - last_ms) // 1000
-        if inactive_sec > self._threshold_sec:
-            self._gauges.set_silent_since(index, last_ms)
+        if inactive_sec > threshold_sec:
+            self._gauges.set_silent_since(endpoint, last_ms)
             log.warning(
                 "Endpoint '%s' inactive for %ds (threshold %ds)",
                 endpoint,
                 inactive_sec,
-                self._threshold_sec,
+                threshold_sec,
             )
 
-    def _await_return(self, index: int, endpoint: str, since_ms: int) -> None:
-        last_ms = self._gauges.last_received_ms(index)
+    def _await_return(self, endpoint: str, since_ms: int) -> None:
+        last_ms = self._gauges.last_received_ms(endpoint)
         if last_ms and last_ms > since_ms:
-            self._gauges.set_silent_since(index, 0)
+            self._gauges.set_silent_since(endpoint, 0)
             silent_sec = (last_ms - since_ms) // 1000
             log.info("Endpoint '%s' is sending again after %ds", endpoint, silent_sec)
 

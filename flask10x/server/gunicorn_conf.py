@@ -25,7 +25,6 @@ from flask10x.database import missing
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError, SchemaError
-from flask10x.readings.stations import STATIONS
 from flask10x.recording.queue_file import QueueFile
 from flask10x.server import in_force
 from flask10x.server.address import address_to_open, require_free
@@ -48,7 +47,7 @@ log = logging.getLogger(__name__)
 
 _in_force = in_force.read()
 _settings = _in_force.settings
-_gauges = Gauges(len(STATIONS))
+_gauges = Gauges(_settings.stations.by_endpoint)
 _held: list[object] = []
 # What the workers share and inherit; None while there is no database.
 _queue_file: QueueFile | None = None

@@ -7,7 +7,7 @@ merge metrics of any kind. Ours are a handful of integers that need no file and 
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
 for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
-what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`, `started`,
+what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`,
 `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
 writes `suspicion`, and whoever looks takes it back and writes `inspected`; whoever has the commit
 lock writes `company_rows` and `commit_us`. Where there are several,
@@ -17,6 +17,7 @@ a time some milliseconds old.
 
 import mmap
 import time
+from collections.abc import Iterable
 from ctypes import Array, Structure, c_char, c_int64, sizeof
 from typing import Self
 
@@ -25,6 +26,9 @@ from typing import Self
 SLOTS = 64
 # Twice as many as there are.
 DUTIES_MAX = 16
+# A reload may bring stations, 200 at once; a place is not given again, for a worker that is still
+# to end may write to it.
+STATION_NAMES_MAX = 1000
 # The reason of a damage or a suspicion, for people; a longer one is cut.
 TEXT_BYTES = 240
 
@@ -75,19 +79,25 @@ ERRORS_AT = [name for name, _ in Slot._fields_].index("errors")
 class StationTimes(Structure):
     """What is known of one station, in milliseconds of CLOCK_MONOTONIC."""
 
-    _fields_ = (("last_received_ms", c_int64), ("silent_since_ms", c_int64))
+    _fields_ = (
+        ("last_received_ms", c_int64),
+        ("silent_since_ms", c_int64),
+        ("awaited_since_ms", c_int64),
+    )
     __slots__ = ()
 
     last_received_ms: int
     """When its last reading was accepted; 0 when none was since the service started."""
     silent_since_ms: int
     """Since when it is known to be silent; 0 when it is not."""
+    awaited_since_ms: int
+    """Since when it could be heard: the start of the service, or the reload that added it."""
 
 
 class Gauges(Structure):
     """All slots, the times of each station, and what the monitor knows; make it before the fork.
 
-    A station is named by its index in the registry. Times are milliseconds of CLOCK_MONOTONIC:
+    A station is named by its endpoint. Times are milliseconds of CLOCK_MONOTONIC:
     the same in every process of the machine, and nobody can set that clock. The memory goes with
     the last object that shows a part of it.
     """
@@ -97,7 +107,6 @@ class Gauges(Structure):
         ("errors_base", c_int64),
         ("killed", c_int64),
         ("killed_logged", c_int64),
-        ("started", c_int64),
         ("long_wal", c_int64),
         ("file_id", c_int64),
         ("file_device", c_int64),
@@ -111,8 +120,9 @@ class Gauges(Structure):
         ("_damage_text", c_char * TEXT_BYTES),
         ("_suspicion_text", c_char * TEXT_BYTES),
         ("_rescued_text", c_char * TEXT_BYTES),
+        ("_stations", StationTimes * STATION_NAMES_MAX),
     )
-    __slots__ = ("_stations",)
+    __slots__ = ("_places",)
 
     high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
@@ -123,8 +133,6 @@ class Gauges(Structure):
     """Workers that ended without giving back their slot, since the service started."""
     killed_logged: int
     """How many of the killed workers are in the log."""
-    started: int
-    """When the service started: no station is called silent for the time before."""
 
     long_wal: int
     """1 from the warning of a long WAL until it is short again, else 0."""
@@ -152,17 +160,33 @@ class Gauges(Structure):
     _rescued_text: bytes
     _stations: "Array[StationTimes]"
 
-    def __new__(cls, stations: int) -> Self:
-        """A view of new shared memory for so many stations."""
-        memory = mmap.mmap(-1, sizeof(cls) + stations * sizeof(StationTimes))
-        gauges = cls.from_buffer(memory)
-        gauges._stations = (StationTimes * stations).from_buffer(memory, sizeof(cls))
-        return gauges
+    def __new__(cls, endpoints: Iterable[str]) -> Self:  # noqa: ARG004
+        """A view of new shared memory."""
+        return cls.from_buffer(mmap.mmap(-1, sizeof(cls)))
 
-    def __init__(self, stations: int) -> None:  # noqa: ARG002
-        """All numbers are 0, but for these."""
+    def __init__(self, endpoints: Iterable[str]) -> None:
+        """All numbers are 0, but for these. Raises ValueError when there are too many stations."""
         self.errors_base = -1
-        self.started = int(time.monotonic() * 1000)
+        self._places: dict[str, int] = {}
+        self.add_stations(endpoints)
+
+    def add_stations(self, endpoints: Iterable[str]) -> None:
+        """Await readings of these stations from now on; one that was there before begins anew.
+
+        Only processes that are forked later know them. Raises ValueError, and adds nothing, when
+        there is no room for so many names since the start.
+        """
+        added = tuple(endpoints)
+        new = [name for name in dict.fromkeys(added) if name not in self._places]
+        if len(self._places) + len(new) > STATION_NAMES_MAX:
+            raise ValueError(f"more than {STATION_NAMES_MAX} stations since the service started")
+        for name in new:
+            self._places[name] = len(self._places)
+        for name in added:
+            self._stations[self._places[name]] = StationTimes(0, 0, int(time.monotonic() * 1000))
+
+    def _of(self, endpoint: str) -> StationTimes:
+        return self._stations[self._places[endpoint]]
 
     def slot(self, number: int) -> Slot:
         """The slot at this place, 0 to 63."""
@@ -231,18 +255,25 @@ class Gauges(Structure):
         """Whether there is a `suspicion`; asked for each commit."""
         return self._suspicion_text != b""
 
-    def note_received(self, station: int, monotonic_ms: int) -> None:
-        """Note that a reading of the station was accepted; any worker may."""
-        self._stations[station].last_received_ms = monotonic_ms
+    def note_received(self, endpoint: str, monotonic_ms: int) -> None:
+        """Note that a reading of the station was accepted; any worker may.
 
-    def last_received_ms(self, station: int) -> int:
+        This and what follows raise KeyError for a station that was not added before the fork.
+        """
+        self._of(endpoint).last_received_ms = monotonic_ms
+
+    def last_received_ms(self, endpoint: str) -> int:
         """When its last reading was accepted; 0 when none was since the service started."""
-        return self._stations[station].last_received_ms
+        return self._of(endpoint).last_received_ms
 
-    def silent_since(self, station: int) -> int:
+    def awaited_since_ms(self, endpoint: str) -> int:
+        """Since when it could be heard: it is not called silent for the time before."""
+        return self._of(endpoint).awaited_since_ms
+
+    def silent_since(self, endpoint: str) -> int:
         """Since when a station is known to be silent; 0 when it is not silent."""
-        return self._stations[station].silent_since_ms
+        return self._of(endpoint).silent_since_ms
 
-    def set_silent_since(self, station: int, monotonic_ms: int) -> None:
+    def set_silent_since(self, endpoint: str, monotonic_ms: int) -> None:
         """Note that the station is silent since then, or with 0 that it sends again."""
-        self._stations[station].silent_since_ms = monotonic_ms
+        self._of(endpoint).silent_since_ms = monotonic_ms

@@ -8,7 +8,6 @@ from werkzeug.exceptions import HTTPException
 from flask10x.config import settings, tokens
 from flask10x.config.settings import Settings
 from flask10x.config.tokens import Keyring
-from flask10x.readings.stations import STATIONS
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -51,7 +50,7 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     access = Access(config, keyring or tokens.load(config))
     access.init_app(app)
-    gauges = gauges or Gauges(len(STATIONS))
+    gauges = gauges or Gauges(config.stations.by_endpoint)
     app.extensions["flask10x"] = (
         Waiting(config, gauges, slot_number)
         if missing

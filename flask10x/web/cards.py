@@ -9,8 +9,8 @@ from flask10x.history import pages
 from flask10x.history.operators import UNITS
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
-from flask10x.readings.stations import STATIONS, Station
-from flask10x.runtime.inactivity import inactive_sec
+from flask10x.readings.stations import Station
+from flask10x.runtime.inactivity import inactive_sec, silent_after_sec
 from flask10x.runtime.store import Store
 
 State = Literal["receiving", "silent", "never"]
@@ -48,17 +48,18 @@ class Card:
 
 
 def cards(connection: Connection, store: Store) -> list[Card]:
-    """A card of each station of the registry, from its newest reading."""
-    return [_card(connection, store, place, s) for place, s in enumerate(STATIONS)]
+    """A card of each station, from its newest reading."""
+    return [_card(connection, store, station) for station in store.settings.stations.all]
 
 
-def _card(connection: Connection, store: Store, place: int, station: Station) -> Card:
+def _card(connection: Connection, store: Store, station: Station) -> Card:
     newest = Query(endpoints=(station.endpoint,), order="desc", limit=1)
     row = next(iter(pages.page(connection, newest).rows), None)
-    age_sec = inactive_sec(store.gauges.last_received_ms(place), row.received_at if row else None)
+    heard_ms = store.gauges.last_received_ms(station.endpoint)
+    age_sec = inactive_sec(heard_ms, row.received_at if row else None)
     return Card(
         station=station,
-        state=_state(age_sec, store.settings.inactivity_warn_sec),
+        state=_state(age_sec, silent_after_sec(store.settings, station)),
         age_sec=age_sec,
         received_at=row.received_at if row else None,
         values=_values(station, row),

@@ -10,7 +10,7 @@ from flask10x.database.engine import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import LockTimeout
 from flask10x.history import pages, rollups
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import batch, rejected
 from flask10x.runtime import duties
@@ -25,7 +25,7 @@ blueprint = Blueprint("status", __name__)
 @blueprint.get("/")
 def index() -> str:
     """A page with links to the others."""
-    return render_template("index.html", stations=STATIONS)
+    return render_template("index.html", stations=context.store().settings.stations.all)
 
 
 @blueprint.get("/healthz")
@@ -121,21 +121,23 @@ def details() -> tuple[Response, int]:
                     "dropped_total": counters.value_of(connection, rejected.DROPPED),
                 },
                 "rollups": {"done": rolled_up.done, "of": rolled_up.of},
-                "warnings": _warnings(counters.values_like(connection, batch.WARNINGS)),
+                "warnings": _warnings(
+                    store.settings.stations, counters.values_like(connection, batch.WARNINGS)
+                ),
             }
     except DBAPIError as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
     return jsonify(answer), 200
 
 
-def _warnings(counted: dict[str, int]) -> dict[str, dict[str, int]]:
+def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str, int]]:
     """Each station's fields with the number of stored readings that had a warning of them."""
     return {
         station.endpoint: {
             measurement.path: counted.get(f"{station.endpoint}.{measurement.path}", 0)
             for measurement in station.measurements
         }
-        for station in STATIONS
+        for station in stations.all
     }
 
 
@@ -146,9 +148,7 @@ def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, A
             name: None if at is None else local_text(at, zone) for name, at in last.items()
         },
         "inactivity_seconds": {
-            station.endpoint: inactive_sec(
-                store.gauges.last_received_ms(index), last[station.endpoint]
-            )
-            for index, station in enumerate(STATIONS)
+            endpoint: inactive_sec(store.gauges.last_received_ms(endpoint), last[endpoint])
+            for endpoint in store.settings.stations.by_endpoint
         },
     }

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import export
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
@@ -365,7 +366,9 @@ def test_details_of_a_database_that_cannot_be_read(client: FlaskClient, database
 @pytest.fixture
 def lone_writer(settings: Settings, database: Database) -> Iterator[Writer]:
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
-    writer = Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
+    writer = Writer(
+        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+    )
     yield writer
     writer.close(5)
 

@@ -20,6 +20,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import NO_PROMISE, Database
 from flask10x.database.error_codes import code_of
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import inspection as inspection_module
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.open_files import DESCRIPTORS
@@ -38,7 +39,7 @@ LONG_STATEMENT = (
 
 @pytest.fixture
 def gauges() -> Gauges:
-    return Gauges(4)
+    return Gauges(BUILT_IN.by_endpoint)
 
 
 @pytest.fixture
@@ -446,7 +447,7 @@ def test_a_suspected_database_is_not_checkpointed_either(
         tmp_path,
         "from flask10x.database.damage import Damage\n"
         "from flask10x.system.gauges import Gauges\n"
-        "database.damage._gauges = Gauges(4)\n"
+        "database.damage._gauges = Gauges([])\n"
         "database.damage.suspect('a test')",
     )
     assert (tmp_path / "flask10x.sqlite3-wal").exists()

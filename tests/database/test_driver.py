@@ -17,6 +17,7 @@ from flask10x.database.error_codes import code_of, kind_of
 from flask10x.database.file import damages, make_single_file, open_read_only
 from flask10x.database.paths import database_path
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected
+from flask10x.readings.stations import BUILT_IN
 from flask10x.system.gauges import Gauges
 from tests.support.broken_schema import break_schema, overwrite_schema
 from tests.support.new_database import lay_new_database
@@ -76,7 +77,7 @@ def test_a_value_of_ours_that_cannot_be_encoded_is_no_damage(database: Database)
 
 
 def test_whoever_meets_it_says_so(settings: Settings, broken: Path) -> None:
-    damage = Damage(Gauges(4))
+    damage = Damage(Gauges(BUILT_IN.by_endpoint))
     database = Database(settings, damage)
     with pytest.raises(DBAPIError), database.reader.begin() as connection:
         connection.exec_driver_sql("SELECT 1 FROM readings")

@@ -14,6 +14,7 @@ from flask10x.database.engine import Database
 from flask10x.database.insert import INSERT
 from flask10x.database.paths import WAL, beside
 from flask10x.database.rows import row_of
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
@@ -97,7 +98,10 @@ def grown(database: Database, commit: Callable[[], object]) -> int:
 
 def test_a_lone_commit_writes_no_page_for_it(settings: Settings, database: Database) -> None:
     """Of two workers too: their notes share the page of the ids."""
-    gauges, queues = Gauges(4), SharedQueues.anonymous(settings.write_queue_maxsize)
+    gauges, queues = (
+        Gauges(BUILT_IN.by_endpoint),
+        SharedQueues.anonymous(settings.write_queue_maxsize),
+    )
     writers = [Writer(settings, database, gauges, queues, number) for number in (0, 1)]
 
     def commit_by_writers() -> None:

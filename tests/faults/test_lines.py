@@ -26,7 +26,7 @@ from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.errors import QueueFull
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.leftover_file import waiting
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.shared_queue import SharedQueues
@@ -190,7 +190,10 @@ def lost_and_doubled(
     lay_new_database(path)
     if refuses:
         execute(path, REFUSE)
-    gauges, queues = Gauges(len(STATIONS)), SharedQueues.anonymous(settings.write_queue_maxsize)
+    gauges, queues = (
+        Gauges(BUILT_IN.by_endpoint),
+        SharedQueues.anonymous(settings.write_queue_maxsize),
+    )
     sent, acknowledged = Told(), Told()
     for life in range(choice.randrange(1, LIVES_MAX + 1)):
         lines = choice.randrange(1, choice.choice(LINES_MAX))

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database import settled
 from flask10x.database.engine import Database
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import leftovers
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
@@ -32,7 +33,7 @@ class Workers:
     """Workers as a service has them, but without threads until they are started."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self.gauges = Gauges(4)
+        self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.queues = SharedQueues.anonymous(settings.write_queue_maxsize)
         self._settings, self._database = settings, database
         self.first, self.second = self.worker(0), self.worker(1)
@@ -152,7 +153,7 @@ def test_who_is_killed_round_its_commit_stores_nothing_twice(
 ) -> None:
     """After it, before it has said that they are settled; or before it."""
     settings = make_settings()
-    queues, gauges = SharedQueues.anonymous(10), Gauges(4)
+    queues, gauges = SharedQueues.anonymous(10), Gauges(BUILT_IN.by_endpoint)
 
     def work() -> None:
         own = Database(settings)

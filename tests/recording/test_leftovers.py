@@ -20,7 +20,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.errors import DatabaseSuspected
 from flask10x.readings.parse import Reading, flat
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN, BY_ENDPOINT
 from flask10x.recording import batch
 from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
@@ -56,7 +56,9 @@ LONG_CALLS = ("pwrite64", "fcntl", "flock")
 def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
     """A writer as a worker has it, but without a thread until it is started."""
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
-    yield Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
+    yield Writer(
+        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+    )
 
 
 def stop_locked(settings: Settings, readings: list[Reading]) -> None:
@@ -362,7 +364,9 @@ def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
             settled.note(connection, queue, 1)
     (settings.data_dir / "leftover-00000000-000000-strange.jsonl").write_text("{")
     with closing(Database(settings)) as own:
-        writer = Writer(settings, own, Gauges(4), queues, 0, end_worker=lambda: None)
+        writer = Writer(
+            settings, own, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+        )
         writer.submit(pico(1))
         assert writer.step() == 1
         (mine,) = queues.ids() - {"beside"}
@@ -496,7 +500,7 @@ def test_suspicions_in_the_middle_use_up_no_descriptors(
         raise DatabaseSuspected("page 7")
 
     open_files = []
-    with closing(Database(in_pairs, Damage(Gauges(4)))) as shared:
+    with closing(Database(in_pairs, Damage(Gauges(BUILT_IN.by_endpoint)))) as shared:
         leftovers = Leftovers(in_pairs, shared, clock)
         with monkeypatch.context() as disk_is_bad:
             disk_is_bad.setattr(batch, "insert_each", meet_it)

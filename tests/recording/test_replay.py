@@ -7,6 +7,7 @@ from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import rejected, replay
 from flask10x.recording.rejected import Refused, Selection
 from flask10x.recording.replay import ReplayOutcome
@@ -157,7 +158,7 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
     )
     execute(database.path, trigger)
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
-    writer = Writer(settings, database, Gauges(4), queues, 0)
+    writer = Writer(settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0)
     for number in (1, 2, 3):
         writer.submit(pico(number))
     assert writer.step() == 3

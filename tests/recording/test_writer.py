@@ -16,6 +16,7 @@ from flask10x.database.engine import Database
 from flask10x.database.insert import INSERT
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
@@ -39,7 +40,9 @@ def queues(settings: Settings) -> SharedQueues:
 
 @pytest.fixture
 def writer(settings: Settings, database: Database, queues: SharedQueues) -> Iterator[Writer]:
-    writer = Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
+    writer = Writer(
+        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+    )
     yield writer
     writer.close(5)
 
@@ -80,7 +83,9 @@ def test_a_whole_batch_waits_for_no_company(
     make_settings: MakeSettings, database: Database, queues: SharedQueues
 ) -> None:
     settings = make_settings(WRITE_QUEUE_MAXSIZE=10, BATCH_MAX_ROWS=4, COMMIT_INTERVAL_SEC=600)
-    writer = Writer(settings, database, Gauges(4), queues, 0, end_worker=lambda: None)
+    writer = Writer(
+        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+    )
     writer.start()
     for n in range(4):
         writer.submit(pico(n))
@@ -101,7 +106,7 @@ def test_a_reading_is_heard_even_when_it_is_refused(
 ) -> None:
     """Also while the store fails or the queue is full: a station that sends is not silent."""
     now_sec = 100.25
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
     writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
@@ -110,7 +115,7 @@ def test_a_reading_is_heard_even_when_it_is_refused(
         now_sec = 160.5
         for n in range(9):
             writer.submit(pico(n))
-        assert [gauges.last_received_ms(station) for station in range(4)] == [
+        assert [*map(gauges.last_received_ms, BUILT_IN.by_endpoint)] == [
             160_500,
             0,
             0,
@@ -122,25 +127,25 @@ def test_a_reading_is_heard_even_when_it_is_refused(
     assert writer.close(5) == 0
     with pytest.raises(WriterClosed):
         writer.submit(pico(10))
-    assert [gauges.last_received_ms(station) for station in range(4)] == [200_000, 0, 0, 100_250]
+    assert [*map(gauges.last_received_ms, BUILT_IN.by_endpoint)] == [200_000, 0, 0, 100_250]
 
 
 def test_all_workers_note_what_they_hear_in_one_place(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     first = Writer(settings, database, gauges, queues, 0, lambda: 10.0)
     second = Writer(settings, database, gauges, queues, 1, lambda: 20.0)
     first.submit(pico(1))
-    assert gauges.last_received_ms(0) == 10_000
+    assert gauges.last_received_ms("data") == 10_000
     second.submit(pico(2))
-    assert gauges.last_received_ms(0) == 20_000
+    assert gauges.last_received_ms("data") == 20_000
 
 
 def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(4711)
     gauges.slot(0).errors = 3
     gauges.record_killed(4711)
@@ -160,7 +165,7 @@ def test_errors_are_written_only_when_there_are_new_ones(
         "CREATE TRIGGER note AFTER UPDATE ON counters"
         " BEGIN INSERT INTO written VALUES (NEW.value); END",
     )
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.load_errors(40)
     writer = Writer(settings, database, gauges, queues, 0)
     for errors in (0, 0, 2, 2):
@@ -177,7 +182,7 @@ def test_the_oldest_that_waits_moves_with_what_is_stored(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     now_sec = 100.0
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
     seen = [queues.oldest_ms()]
     for number in range(6):
@@ -414,7 +419,7 @@ def test_a_stop_without_end_is_given_up(
 def test_what_is_in_a_file_does_not_wait_any_more(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(7)
     writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
     event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
@@ -430,7 +435,7 @@ def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     """The rescued copy may lack it, so nobody is told that it is stored: it goes into a file."""
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
     receipt = Receipt()
     writer.submit(pico(1), receipt)
@@ -448,7 +453,7 @@ def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
 def test_a_dead_thread_is_said_and_ends_the_worker(
     settings: Settings, database: Database, queues: SharedQueues, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     ended = threading.Event()
     writer = Writer(settings, database, gauges, queues, 0, end_worker=ended.set)
     store = writer._store

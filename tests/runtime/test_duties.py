@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import duties
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
@@ -98,7 +99,7 @@ def test_a_duty_that_fails_is_named_and_ends_no_other(
     name: str,
     error: BaseException,
 ) -> None:
-    store.gauges.note_received(2, 1)
+    store.gauges.note_received("data3", 1)
     faults.raised[name] = error
     for times in (1, 2, 3):
         step(store)
@@ -150,7 +151,7 @@ def test_an_error_in_the_rollups_leaves_the_silence_alarm(
         raise ValueError("for the test")
 
     monkeypatch.setattr(rollups, "behind", broken)
-    store.gauges.note_received(2, 1)
+    store.gauges.note_received("data3", 1)
     store._monitor.step()
     assert "Endpoint 'data3' inactive for" in caplog.text
 
@@ -175,7 +176,7 @@ def test_whoever_is_elected_next_repeats_nothing_and_tells_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="flask10x")
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     works: list[bool] = []
 
     def work() -> None:
@@ -193,7 +194,7 @@ def test_whoever_is_elected_next_repeats_nothing_and_tells_the_end(
 
 
 def test_a_duty_that_had_nothing_to_do_does_not_work_again() -> None:
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.failing_since_ms[duties.NAMES.index("roll-ups")] = 1
     Duty("roll-ups", lambda: False, gauges).run()
     assert duties.failing(gauges) == ["roll-ups"]
@@ -203,7 +204,7 @@ def test_the_gauges_have_room_for_every_duty() -> None:
     assert len(duties.NAMES) <= DUTIES_MAX
     assert WORK.keys() == set(duties.NAMES)
     with pytest.raises(ValueError, match="not in tuple"):
-        Duty("dishes", lambda: None, Gauges(4))
+        Duty("dishes", lambda: None, Gauges(BUILT_IN.by_endpoint))
 
 
 def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(

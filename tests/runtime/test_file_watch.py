@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.database.damage import Damage
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.system.gauges import Gauges
 from tests.runtime.conftest import Said
@@ -16,7 +17,7 @@ MB = 1_000_000
 
 @pytest.fixture
 def gauges() -> Gauges:
-    return Gauges(4)
+    return Gauges(BUILT_IN.by_endpoint)
 
 
 @pytest.fixture

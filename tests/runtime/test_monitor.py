@@ -11,6 +11,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.monitor import Monitor
@@ -24,7 +25,6 @@ from tests.runtime.conftest import Said
 
 YESTERDAY_MS = 1_756_000_000_000
 TODAY_MS = 1_756_086_400_000
-STATION = {"data": 0, "data2": 1, "data3": 2, "data4": 3}
 
 
 class House:
@@ -36,12 +36,13 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings.load({"FLASK10X_DATA_DIR": str(folder)})
-        self.gauges = Gauges(4)
+        self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.queues = SharedQueues.anonymous(5000)
         self.path = folder / "flask10x.monitor.lock"
         self.locks: list[FileLock] = []
         self.monotonic_sec = 50.0
-        self.gauges.started = 50_000
+        for endpoint in BUILT_IN.by_endpoint:
+            self.gauges._of(endpoint).awaited_since_ms = 50_000
         self.last: dict[str, int | None] = dict.fromkeys(("data", "data2", "data3", "data4"))
         self.asked = 0
         self.fault: Exception | None = None
@@ -76,7 +77,7 @@ class House:
         return self.last
 
     def send(self, endpoint: str) -> None:
-        self.gauges.note_received(STATION[endpoint], int(self.monotonic_sec * 1000))
+        self.gauges.note_received(endpoint, int(self.monotonic_sec * 1000))
 
     def wait(self, seconds: int, *monitors: Monitor) -> None:
         """Let the time pass second by second, each with a step of these monitors."""

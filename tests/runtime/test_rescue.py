@@ -14,6 +14,7 @@ from flask10x.database import rescue_copy, rescued
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.errors import DatabaseDamaged
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.open_files import OpenFiles
 from flask10x.runtime.rescue import FIRST_PAUSE_SEC, Rescue
 from flask10x.system import disk
@@ -28,7 +29,7 @@ class House:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.gauges = Gauges(4)
+        self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.monotonic_sec = 50.0
         self.made: list[tuple[Database, Rescue]] = []
 

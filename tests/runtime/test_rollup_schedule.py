@@ -12,6 +12,7 @@ from flask10x.database.engine import Database
 from flask10x.database.insert import INSERT
 from flask10x.database.rows import row_of
 from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
@@ -87,7 +88,12 @@ def test_many_are_taken_at_once_a_piece_a_step(
 def test_trouble_is_told_once_and_tried_again(
     database: Database, follower: Follower, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    duty = Duty("roll-ups", follower.step, Gauges(4), "Roll-ups cannot be brought up to date")
+    duty = Duty(
+        "roll-ups",
+        follower.step,
+        Gauges(BUILT_IN.by_endpoint),
+        "Roll-ups cannot be brought up to date",
+    )
     put(database, 3)
     clock.now += EVERY_SEC
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
@@ -115,7 +121,7 @@ def test_an_error_nobody_expects_is_tried_again_no_sooner(
         raise ValueError("a bug")
 
     monkeypatch.setattr(rollups, "behind", broken)
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     duty = Duty("roll-ups", follower.step, gauges)
     clock.now += LOOK_EVERY_SEC
     for times in (1, 2, 3):
@@ -151,7 +157,7 @@ def test_the_elected_process_follows(
     stepped: list[str] = []
     monkeypatch.setattr(Follower, "step", lambda _: stepped.append("step"))
     monkeypatch.setattr(Follower, "close", lambda _: stepped.append("close"))
-    store = Store(settings, Gauges(4))
+    store = Store(settings, Gauges(BUILT_IN.by_endpoint))
     store._monitor.step()
     assert stepped == ["step"]
     store.close()

@@ -9,6 +9,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.leftover_file import entries_of, waiting
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
@@ -21,13 +22,13 @@ OPENED = """
 import sqlite3, sys
 from flask10x.config import settings
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import writer
 from flask10x.runtime import store as store_module
 from flask10x.system.gauges import Gauges
 writer.DRAIN_SEC = store_module.DRAIN_SEC = 1.0
 config = settings.load({"FLASK10X_DATA_DIR": sys.argv[1], "FLASK10X_COMMIT_INTERVAL_SEC": "60"})
-store = store_module.Store(config, Gauges(len(STATIONS)))
+store = store_module.Store(config, Gauges(BUILT_IN.by_endpoint))
 """
 SUBMITTED = "[store.writer.submit(Reading('data', at_ms, (1.0, 2.0))) for at_ms in range(20)]\n"
 # What Python says of a clock beyond the year 2262, wherever it is asked for the time.
@@ -117,7 +118,7 @@ def test_a_thread_that_cannot_be_made_ends_the_process(
 def test_what_fails_while_a_store_closes_keeps_nothing_open(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(settings, Gauges(4))
+    store = Store(settings, Gauges(BUILT_IN.by_endpoint))
     store.open()
 
     def fail(*_: object) -> None:

@@ -2,13 +2,14 @@
 
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.waiting import EQUAL_LOOKS, Waiting
 from flask10x.system.gauges import Gauges
 from tests.support.new_database import lay_new_database
 
 
 def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
-    waiting = Waiting(settings, Gauges(4), 0)
+    waiting = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0)
     path = database_path(settings)
     assert not waiting.step()
     lay_new_database(path)
@@ -23,7 +24,7 @@ def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
 
 
 def test_its_end_is_no_killed_worker(settings: Settings) -> None:
-    gauges = Gauges(4)
+    gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(1234)
     waiting = Waiting(settings, gauges, 0)
     waiting.open()

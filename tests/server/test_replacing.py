@@ -5,6 +5,7 @@ from errno import EAGAIN, EINVAL, EMFILE
 
 import pytest
 
+from flask10x.readings.stations import BUILT_IN
 from flask10x.server.replacing import FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC, Replacing
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import Gauges
@@ -33,7 +34,7 @@ class Bench:
     def __init__(self) -> None:
         self.now_sec = 0.0
         self.said: list[str] = []
-        self.gauges = Gauges(4)
+        self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.gauges.serving = 1
         self.arbiter = Arbiter()
         self.replacing = Replacing(

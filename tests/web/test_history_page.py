@@ -13,6 +13,7 @@ from jinja2 import Undefined
 from markupsafe import escape
 
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
@@ -99,8 +100,10 @@ def test_a_card_shows_latest_values_age_state_and_what_is_missing(
     client: FlaskClient, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.monotonic_ns", lambda: 500_000 * 1_000_000)
-    for place, heard_ms in enumerate((488_000, 380_000, 379_000, 1_000)):
-        gauges.note_received(place, heard_ms)
+    for endpoint, heard_ms in zip(
+        BUILT_IN.by_endpoint, (488_000, 380_000, 379_000, 1_000), strict=True
+    ):
+        gauges.note_received(endpoint, heard_ms)
     cards = [words(part) for part in client.get("/history").text.split("<article")[1:]]
     assert "Pico data receiving, 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
     assert "receiving, 2 min ago CO₂ 650 ppm" in cards[1]

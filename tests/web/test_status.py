@@ -140,9 +140,9 @@ def test_silence_is_counted_from_the_last_accepted_reading(
     """The wall clock, here a day wrong, has no say; nor does a reading that is stored later."""
     writer.submit(pico(1, 1_756_000_000_000))
     writer.step()
-    gauges.note_received(0, 5_000_000)
-    gauges.note_received(1, 5_100_001)
-    gauges.note_received(2, 9_999_999)
+    gauges.note_received("data", 5_000_000)
+    gauges.note_received("data2", 5_100_001)
+    gauges.note_received("data3", 9_999_999)
     monkeypatch.setattr(time, "time_ns", lambda: 1_756_086_400_000_000_000)
     monkeypatch.setattr(time, "monotonic_ns", lambda: 5_101_000_000_000)
     found = client.get("/metrics").json
@@ -156,7 +156,7 @@ def test_every_worker_counts_silence_alike(
     client: FlaskClient, settings: Settings, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = create_app(settings, gauges, slot_number=1)
-    gauges.note_received(3, 5_000_000)
+    gauges.note_received("data4", 5_000_000)
     monkeypatch.setattr(time, "monotonic_ns", lambda: 5_145_000_000_000)
     found = client.get("/metrics").json
     assert found is not None
