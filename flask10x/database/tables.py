@@ -1,8 +1,8 @@
 """The tables as SQLAlchemy knows them; migrations are what makes them (`migrations/`).
 
 `readings` holds a row per reading. `id` grows in the order of commits and is never used twice;
-`received_at` is UTC epoch milliseconds; a measurement that a station does not have, or that was
-missing, is NULL.
+`received_at` is UTC epoch milliseconds: when the reading came, or, if it was late, when it was
+measured. A measurement that a station does not have, or that was missing, is NULL.
 """
 
 from sqlalchemy import (
@@ -30,6 +30,10 @@ readings = Table(
     Column("endpoint", Text, nullable=False),
     Column("received_at", Integer, nullable=False),
     *(Column(name, REAL) for name in COLUMNS),
+    # When a reading came that was late: it has brought the time of its measurement along. NULL for
+    # the others, which came at `received_at`. Behind the measurements, because that is where SQLite
+    # adds a column.
+    Column("arrived_at", Integer),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
@@ -144,8 +148,23 @@ rejected = Table(
     # Codes and values of the reasons, where a text has values (`recording/reason_codes.py`). Behind
     # the body, because that is where SQLite adds a column.
     Column("codes", Text),
+    # When a late one was measured, UTC epoch milliseconds; NULL when it has not said so.
+    Column("measured_at", Integer),
     sqlite_strict=True,
     sqlite_autoincrement=True,
+)
+
+# The keys of accepted readings, for a while: a reading with one of these is a repeat and is not
+# stored again (`recording/accepted_keys.py`).
+accepted_keys = Table(
+    "accepted_keys",
+    metadata,
+    Column("generation", Integer, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    # When it came, UTC epoch milliseconds.
+    Column("at", Integer, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
 )
 
 # What the readings of one hour add up to, those up to the position of the follower `rollups`. A row

@@ -21,11 +21,13 @@ class Reading:
 
     endpoint: str
     received_at: int
-    """When it arrived, in UTC epoch milliseconds."""
+    """When it arrived, or for a late one when it was measured; in UTC epoch milliseconds."""
     values: tuple[float | None, ...]
     """In the order of the station's measurements and in their units; None for an empty cell."""
     warnings: dict[str, str] = field(default_factory=dict, compare=False)
     """Path of a field, or of a missing object, to what is wrong with it although it is stored."""
+    arrived_at: int | None = field(default=None, kw_only=True)
+    """When a late one arrived, in UTC epoch milliseconds; None for one that came when measured."""
 
 
 class InvalidReading(Flask10xError):

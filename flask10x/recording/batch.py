@@ -18,13 +18,10 @@ from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.recording import rejected
-from flask10x.recording.entry import Entry
+from flask10x.recording.entry import Entry, warnings_of
 from flask10x.recording.rejected import Refused
 
 log = logging.getLogger(__name__)
-
-WARNINGS = "warnings."
-"""`warnings.<endpoint>.<path>` counts the stored readings that had a warning of that field."""
 
 
 class Receipt:
@@ -34,7 +31,7 @@ class Receipt:
     another thread calls it.
     """
 
-    __slots__ = ("_event", "_is_settled", "_wake", "refusal")
+    __slots__ = ("_event", "_is_settled", "_wake", "is_duplicate", "refusal")
 
     def __init__(
         self, event: threading.Event | None = None, wake: Callable[[], object] | None = None
@@ -44,11 +41,13 @@ class Receipt:
         self._is_settled = False
         self.refusal = ""
         """Why the database has refused the reading; empty when it is stored."""
+        self.is_duplicate = False
+        """Whether it was not stored because one with its key was before."""
 
-    def settle(self, refusal: str = "") -> None:
-        """Say that the reading is committed, or refused; only the first time counts."""
+    def settle(self, refusal: str = "", *, is_duplicate: bool = False) -> None:
+        """Say that the reading is committed, or what else; only the first time counts."""
         if not self._is_settled:
-            self.refusal, self._is_settled = refusal, True
+            self.refusal, self.is_duplicate, self._is_settled = refusal, is_duplicate, True
             self._wake()
 
     def wait(self, timeout_sec: float) -> bool:
@@ -60,9 +59,17 @@ class Receipt:
 Refusal = tuple[Entry, str]
 
 
-def entry_of(reading: Reading, arrived_ms: int = 0) -> Entry:
+def entry_of(
+    reading: Reading, arrived_ms: int = 0, key: str = "", repeat_window_ms: int = 0
+) -> Entry:
     """The reading as an entry that has no number yet."""
-    return Entry(row_of(reading), warned_counters(reading), arrived_ms=arrived_ms)
+    return Entry(
+        row_of(reading),
+        warned_counters(reading),
+        arrived_ms=arrived_ms,
+        key=key,
+        repeat_window_ms=repeat_window_ms,
+    )
 
 
 def warned_counters(reading: Reading) -> tuple[str, ...]:
@@ -70,7 +77,7 @@ def warned_counters(reading: Reading) -> tuple[str, ...]:
     if not reading.warnings:
         return ()
     paths = warned_paths(BY_ENDPOINT[reading.endpoint], reading.warnings)
-    return tuple(f"{WARNINGS}{reading.endpoint}.{path}" for path in paths)
+    return tuple(warnings_of(reading.endpoint) + path for path in paths)
 
 
 def count(connection: Connection, names: Iterable[str]) -> None:

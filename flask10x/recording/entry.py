@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from flask10x.database.rows import InsertRow
 
+WARNINGS = "warnings."
+"""`warnings.<endpoint>.<path>` counts the stored readings that had a warning of that field."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -16,3 +19,12 @@ class Entry:
     """Its number in its queue; 0 before it has one."""
     arrived_ms: int = 0
     """When it was accepted, in milliseconds of CLOCK_MONOTONIC; 0 when that is not known."""
+    key: str = ""
+    """By which a repeat of it is known, 32 hexadecimal digits; empty: each is a new reading."""
+    repeat_window_ms: int = 0
+    """For how long another one with this key is a repeat; 0: for as long as keys are kept."""
+
+
+def warnings_of(endpoint: str) -> str:
+    """How the names of a station's counters of warnings begin."""
+    return f"{WARNINGS}{endpoint}."

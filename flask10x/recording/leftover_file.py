@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask10x.database.rows import NAMES
-from flask10x.recording.entry import Entry
+from flask10x.recording.entry import Entry, warnings_of
 
 FILES = "leftover-*.jsonl"
 
@@ -32,10 +32,19 @@ def text_of(queue: str, settled: int, entries: Sequence[Entry]) -> str:
     return "".join([_ENCODER.encode({"queue": queue}) + "\n", *lines])
 
 
-def line_of(number: int, entry: Entry, **more: int) -> str:
-    """The line of an entry with this number; `more` is read by nobody who does not know it."""
+def line_of(number: int, entry: Entry, **more: int | str) -> str:
+    """The line of an entry with this number; `more` is read by nobody who does not know it.
+
+    `longest_line_bytes` knows what can stand in it.
+    """
     row = {name: value for name, value in zip(NAMES, entry.row, strict=True) if value is not None}
-    return _ENCODER.encode({"number": number, "row": row, "warned": entry.warned, **more}) + "\n"
+    if entry.key:
+        more |= {"key": entry.key}
+    if entry.repeat_window_ms:
+        more |= {"repeat_window_ms": entry.repeat_window_ms}
+    # Without what all of them begin with, which would be the longest part of the line.
+    warned = [name.removeprefix(warnings_of(entry.row[0])) for name in entry.warned]
+    return _ENCODER.encode({"number": number, "row": row, "warned": warned, **more}) + "\n"
 
 
 def entry_in(line: str, place: int = 0) -> Entry:
@@ -48,7 +57,16 @@ def entry_in(line: str, place: int = 0) -> Entry:
     if unknown := row.keys() - _KNOWN:
         raise ValueError(f"unknown columns {sorted(unknown)}")
     number, arrived_ms = int(found.get("number", place)), int(found.get("arrived_ms", 0))
-    return Entry(tuple(map(row.get, NAMES)), tuple(found["warned"]), number, arrived_ms)
+    beginning = warnings_of(str(row["endpoint"]))
+    return Entry(
+        tuple(map(row.get, NAMES)),
+        # Those of older versions are whole.
+        tuple([beginning + name.removeprefix(beginning) for name in found["warned"]]),
+        number,
+        arrived_ms,
+        str(found.get("key", "")),
+        int(found.get("repeat_window_ms", 0)),
+    )
 
 
 def queue_of(path: Path) -> str:

@@ -28,6 +28,7 @@ from flask10x.database import counters, settled
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
+from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.recording import batch, reserve
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftover_file import entries_of, queue_of, text_of, waiting
@@ -41,8 +42,6 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_SEC = 5.0
 # Between two pieces, in which the worker's own thread stores what has come in meanwhile.
 PAUSE_FOR_OTHERS_SEC = 0.03
-# A line: data4 with all its digits and a warning of each sensor, and some room.
-LINE_BYTES = 500
 
 # One transaction between two values; closing it leaves the rest to a later one.
 Pieces = Generator[None, None, None]
@@ -122,8 +121,7 @@ class Leftovers:
         if self._clock() < self._step_at_sec or self._database.damage.halted:
             return
         if self._pieces is None:
-            each_bytes = self._settings.write_queue_maxsize * LINE_BYTES
-            reserve.set_aside(self._folder, self._settings.workers, each_bytes)
+            reserve.set_aside(self._folder, self._settings.workers, self._longest_file_bytes())
             self._pieces = self._store_all()
         try:
             next(self._pieces)
@@ -134,6 +132,11 @@ class Leftovers:
             self._pieces = None
             self._log_trouble(self._folder, error)
         self._step_at_sec = self._clock() + self.pause_sec
+
+    def _longest_file_bytes(self) -> int:
+        """A queue that is full of the longest lines."""
+        longest = max(longest_line_bytes(station) for station in self._settings.stations.all)
+        return self._settings.write_queue_maxsize * longest
 
     def close(self) -> None:
         """Leave the rest of a file to the next start."""

@@ -51,6 +51,8 @@ class Refused:
     """The details of the answer: path of a field to what is wrong with it, a `Reason`."""
     hint: str = ""
     """A `Reason` too, or empty."""
+    measured_at: int | None = None
+    """When a late one was measured, UTC epoch milliseconds; None when it has not said so."""
 
     codes: str | None = field(init=False, repr=False)
     """The reasons and the hint as the column of that name holds them; worked out once."""
@@ -85,6 +87,8 @@ class Kept:
     """In a list only its beginning, LISTED_BODY_BYTES of it."""
     body_bytes: int
     """The length of the whole body."""
+    measured_at: int | None = None
+    """As `Refused.measured_at`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,6 +223,7 @@ def _values(refused: Refused) -> dict[str, object]:
         "hint": refused.hint,
         "body": refused.body,
         "codes": refused.codes,
+        "measured_at": refused.measured_at,
     }
 
 
@@ -227,7 +232,7 @@ def _columns(body: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     length = func.length(columns.body).label("body_bytes")
     head = [columns.id, columns.endpoint, columns.received_at, columns.reading_id]
     texts = [columns.media_type, columns.reasons, columns.hint, columns.codes]
-    return [*head, *texts, body.label("body"), length]
+    return [*head, columns.measured_at, *texts, body.label("body"), length]
 
 
 def _whole(selection: Selection) -> Select[Any]:

@@ -1,7 +1,8 @@
 """Replay: rejected readings checked again by today's settings; what is good now is stored, once.
 
 The reading and the mark that it was replayed are one transaction, so neither a crash nor a second
-replay at the same time stores it twice. It keeps the time at which it came in.
+replay at the same time stores it twice. It keeps the time at which it came in, and a late one the
+time at which it was measured.
 """
 
 from collections.abc import Iterator
@@ -67,10 +68,13 @@ def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
         return {"endpoint": "there is no such station any more"}
     payload, _ = json_body.payload_of(kept.body, kept.media_type)
     partial = station.endpoint in settings.partial_readings
+    late = kept.measured_at is not None
+    measured_at = kept.measured_at if kept.measured_at is not None else kept.received_at
     try:
-        return parse.parse(station, payload, kept.received_at, partial=partial)
+        reading = parse.parse(station, payload, measured_at, partial=partial)
     except InvalidReading as error:
         return error.details
+    return replace(reading, arrived_at=kept.received_at) if late else reading
 
 
 def _outcome(kept: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:

@@ -32,11 +32,11 @@ from flask10x.recording.leftover_file import entry_in, line_of
 from flask10x.system.gauges import SLOTS
 
 # What a file has to begin with; another version of it would have another number.
-MAGIC = b"Flask10X queue 1"
+MAGIC = b"Flask10X queue 2"
 # 16 hexadecimal digits.
 ID_BYTES = 16
-# The longest line: data4 with all its digits, a warning of each sensor and its number.
-LINE_BYTES = 640
+# The longest line that a station may have (`readings/longest_line.py`), so that a place has 2 KiB.
+LINE_BYTES = 1664
 # The reason of a refusal, cut to this; an answer shows 200 characters of it.
 REASON_BYTES = 384
 PLACE_BYTES = LINE_BYTES + REASON_BYTES

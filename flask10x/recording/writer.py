@@ -116,14 +116,23 @@ class Writer:
         """Whether the next reading would be refused."""
         return self._own.held >= self._places
 
-    def submit(self, reading: Reading, receipt: Receipt | None = None) -> int:
+    def submit(
+        self,
+        reading: Reading,
+        receipt: Receipt | None = None,
+        key: str = "",
+        repeat_window_ms: int = 0,
+    ) -> int:
         """Queue a reading and note when its station sent; the number that wait, it included.
 
-        The receipt is settled once the reading is committed or the database has refused it.
+        Of those with one key (`accepted_keys.key_of`) only the first is stored, within the window
+        or, if that is 0, for as long as keys are kept. The receipt is settled once the reading is
+        committed, found to be a duplicate, or refused by the database.
         Raises QueueFull, also when there is no memory for it, or WriterClosed when the process
         stops, the thread has died or the database is damaged.
         """
-        entry = batch.entry_of(reading, int(self._clock() * 1000))
+        arrived_ms = int(self._clock() * 1000)
+        entry = batch.entry_of(reading, arrived_ms, key, repeat_window_ms)
         with self._lock:
             # Also when it is refused below: a station that sends is not silent.
             self._gauges.note_received(reading.endpoint, entry.arrived_ms)

@@ -12,7 +12,7 @@ from flask10x.errors import LockTimeout
 from flask10x.history import pages, rollups
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
-from flask10x.recording import batch, rejected
+from flask10x.recording import entry, rejected
 from flask10x.runtime import duties
 from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
@@ -122,7 +122,7 @@ def details() -> tuple[Response, int]:
                 },
                 "rollups": {"done": rolled_up.done, "of": rolled_up.of},
                 "warnings": _warnings(
-                    store.settings.stations, counters.values_like(connection, batch.WARNINGS)
+                    store.settings.stations, counters.values_like(connection, entry.WARNINGS)
                 ),
             }
     except DBAPIError as error:

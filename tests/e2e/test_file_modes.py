@@ -21,7 +21,7 @@ from flask10x.recording.leftovers import Leftovers
 config = settings.load()
 row = tuple({"endpoint": "data", "received_at": 0, "pressure": 1.0}.get(name) for name in NAMES)
 with closing(Database(config)) as database:
-    assert Leftovers(config, database, lambda: 0.0).save("1a2b3c4d", 0, [Entry(row, 0.0)], "a test")
+    assert Leftovers(config, database, lambda: 0.0).save("1a2b3c4d", 0, [Entry(row)], "a test")
 """
 
 

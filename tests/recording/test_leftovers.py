@@ -26,7 +26,6 @@ from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
 from flask10x.recording.leftover_file import queue_of, waiting
 from flask10x.recording.leftovers import (
-    LINE_BYTES,
     LOOK_EVERY_SEC,
     PAUSE_FOR_OTHERS_SEC,
     Leftovers,
@@ -41,6 +40,8 @@ from tests.recording.test_writer import commits_in_doubt, write_lock
 from tests.support.outside_faults import needs_strace, python_killed_at, small_disk
 from tests.support.rows import execute, pico, select
 
+# Of data4: each number at its longest, and a warning of each field.
+LONGEST_BYTES = 601
 STORED = "SELECT endpoint, received_at, pressure, temperature FROM readings ORDER BY id"
 LEFT = [pico(1, 11), replace(pico(2, 12), warnings={"temperature": "doubtful"}), pico(3, 13)]
 NO_TWO = (
@@ -519,13 +520,13 @@ def test_suspicions_in_the_middle_use_up_no_descriptors(
 def test_a_full_disk_has_room_for_it(
     make_settings: MakeSettings, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with small_disk(tmp_path / "disk", "9m") as folder:
+    with small_disk(tmp_path / "disk", "12m") as folder:
         settings = make_settings(DATABASE_URL=f"sqlite:///{folder}/flask10x.sqlite3")
         schema.upgrade(settings)
         with closing(Database(settings)) as database:
             Leftovers(settings, database, clock).step()
             reserves = sorted(folder.glob("leftover.reserve-*"))
-            full_queue_bytes = settings.write_queue_maxsize * LINE_BYTES
+            full_queue_bytes = settings.write_queue_maxsize * LONGEST_BYTES
             assert len(reserves) == settings.workers
             assert min(file.stat().st_blocks * 512 for file in reserves) >= full_queue_bytes
             ballast = fill_up(folder)
@@ -553,7 +554,7 @@ def test_the_reserve_grows_with_the_queue(
             Leftovers(settings, database, clock).step()
             clock.now_sec += LOOK_EVERY_SEC
         sizes = [file.stat().st_size for file in settings.data_dir.glob("leftover.reserve-*")]
-        assert sizes == [maxsize * LINE_BYTES] * settings.workers
+        assert sizes == [maxsize * LONGEST_BYTES] * settings.workers
 
 
 @pytest.mark.parametrize(
@@ -577,7 +578,7 @@ def test_no_line_is_longer_than_its_share_of_the_reserve(
     reading = Reading("data4", 253_402_300_799_999, values, dict.fromkeys(paths, "doubtful"))
     stop_locked(settings, [reading])
     (file,) = files(settings)
-    assert file.stat().st_size <= LINE_BYTES
+    assert file.stat().st_size <= LONGEST_BYTES
 
 
 def test_a_folder_that_cannot_be_listed_for_a_moment_ends_no_writer(

@@ -172,7 +172,7 @@ def put_other_version(path: Path, text: bytes) -> None:
 
 
 def test_files_of_other_versions_are_all_kept_for_them(settings: Settings, path: Path) -> None:
-    texts = [b"Flask10X queue %d and whatever it has" % number for number in (2, 3, 4)]
+    texts = [b"Flask10X queue %d and whatever it has" % number for number in (3, 4, 5)]
     for text in texts:
         put_other_version(path, text)
         warnings = QueueFile(settings).warnings
@@ -188,7 +188,7 @@ def test_files_of_other_versions_are_all_kept_for_them(settings: Settings, path:
 def test_a_name_that_cannot_be_given_up_leaves_the_file_where_it_is(
     settings: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_other_version(path, b"Flask10X queue 2")
+    put_other_version(path, b"Flask10X queue 3")
 
     def refuse(_self: Path, _target: Path) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
@@ -198,7 +198,7 @@ def test_a_name_that_cannot_be_given_up_leaves_the_file_where_it_is(
     (warning,) = made.warnings
     assert warning.startswith(f"{path} cannot be used: Operation not permitted")
     assert made.queues.others_exist
-    assert path.read_bytes() == b"Flask10X queue 2"
+    assert path.read_bytes() == b"Flask10X queue 3"
 
 
 def test_what_a_service_of_another_user_has_left_is_named(

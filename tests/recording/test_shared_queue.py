@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from flask10x.database.rows import NAMES
 from flask10x.errors import QueueFull, QueueUnreadable
 from flask10x.readings.parse import Reading, flat
 from flask10x.readings.stations import BY_ENDPOINT
@@ -48,7 +49,7 @@ def entry(number: int) -> Entry:
 
 
 def pressures(entries: list[Entry]) -> list[float]:
-    return [entry.row[2] for entry in entries]
+    return [entry.row[NAMES.index("pressure")] for entry in entries]
 
 
 def fill(queue: SharedQueue, *numbers: int) -> None:

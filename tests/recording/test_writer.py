@@ -60,7 +60,7 @@ def write_lock(path: Path) -> Iterator[None]:
 
 
 def test_the_insert_names_every_column() -> None:
-    assert INSERT.count("?") == 12
+    assert INSERT.count("?") == 13
 
 
 def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
