@@ -1,14 +1,16 @@
 """Near names: a field that is missing because its name is not quite right."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from flask10x.errors import COMPARED_CHARS, nearest
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import Station
+from flask10x.readings.stations import Measurement, Station
 
 # Comparing takes time for each, and an answer is short; a reading has a handful of fields.
 STRANGE_MAX = 20
+
+Path = tuple[str, ...]
 
 
 def near_names(station: Station, payload: Mapping[str, object]) -> Reason | Literal[""]:
@@ -16,35 +18,57 @@ def near_names(station: Station, payload: Mapping[str, object]) -> Reason | Lite
 
     Other strange fields are none of our business: senders add some (contract, section 1).
     """
-    found = [pair for path, names in _objects(station) for pair in _near(path, names, payload)]
+    known = _objects(station.measurements)
+    wanted = _objects(m for m in station.measurements if not _is_there(m, payload))
+    found = [
+        pair for path, names in wanted.items() for pair in _near(path, names, known[path], payload)
+    ]
     if not found:
         return ""
     strange, near = (", ".join(names) for names in zip(*found, strict=True))
     return Reason("field_near", strange=strange, near=near)
 
 
-def _objects(station: Station) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """Each object of the station's payload, as the path to it, with the names in it."""
-    names: dict[tuple[str, ...], set[str]] = {}
-    for measurement in station.measurements:
-        path = tuple(measurement.path.split("."))
-        for depth, name in enumerate(path):
-            names.setdefault(path[:depth], set()).add(name)
-    yield from names.items()
+def _objects(measurements: Iterable[Measurement]) -> dict[Path, set[str]]:
+    """Each object that holds one of them, as the path to it, with the names that they have there.
+
+    Under the names of their aliases too.
+    """
+    names: dict[Path, set[str]] = {}
+    for measurement in measurements:
+        for path in _paths(measurement):
+            for depth, name in enumerate(path):
+                names.setdefault(path[:depth], set()).add(name)
+    return names
+
+
+def _paths(measurement: Measurement) -> Iterator[Path]:
+    for path in (measurement.path, *measurement.aliases):
+        yield tuple(path.split("."))
+
+
+def _is_there(measurement: Measurement, payload: Mapping[str, object]) -> bool:
+    return any(_at(path, payload) is not None for path in _paths(measurement))
+
+
+def _at(path: Path, payload: Mapping[str, object]) -> object:
+    found: object = payload
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _near(
-    path: tuple[str, ...], names: set[str], payload: Mapping[str, object]
+    path: Path, wanted: set[str], known: set[str], payload: Mapping[str, object]
 ) -> Iterator[tuple[str, str]]:
-    holder: object = payload
-    for name in path:
-        holder = holder.get(name) if isinstance(holder, Mapping) else None
+    """Each strange name of the object at `path` with the missing one of the wanted it is near."""
+    holder = _at(path, payload)
     if not isinstance(holder, Mapping):
         return
-    missing = sorted(name for name in names if name not in holder)
+    missing = sorted(name for name in wanted if name not in holder)
     if not missing:
         return
-    strange = (key for key in holder if key not in names and _shown(key))
+    strange = (key for key in holder if key not in known and _shown(key))
     for key, _ in zip(strange, range(STRANGE_MAX), strict=False):
         if near := nearest(key.lower(), missing):
             yield ".".join((*path, key)), ".".join((*path, near))

@@ -5,6 +5,7 @@ Pure: no clock, no Flask, no database.
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,8 @@ def parse(
 ) -> Reading:
     """The reading in a decoded body; raises InvalidReading that names every bad field.
 
-    Every value of the result is finite and within its measurement's range. Keys that the station
+    Every value of the result is finite and within its measurement's range; an error names its path
+    also where the payload holds it at an alias. Keys that the station
     does not know are ignored. With `partial` one usable field is enough: a bad field, and one
     with a known fault value, is None and among the warnings (docs/en/explanation/partial-readings).
     """
@@ -116,7 +118,7 @@ def _value(
     measurement: Measurement, payload: Mapping[str, object], *, refuse_faults: bool
 ) -> float:
     path = measurement.path
-    found = _found(path, payload)
+    found = _held(measurement, payload)
     try:
         value = plain(_number(found, measurement.unit))
     except WrongValue as error:
@@ -137,6 +139,17 @@ def _fault(measurement: Measurement, value: float) -> Fault | None:
 
 def _reason_of(fault: Fault) -> Reason:
     return Reason(fault.code, value=f"{fault.value:g}", sensor=fault.sensor)
+
+
+def _held(measurement: Measurement, payload: Mapping[str, object]) -> object:
+    """What the payload holds at the path or, when there is nothing, at the first alias with any."""
+    try:
+        return _found(measurement.path, payload)
+    except _Refused:
+        for alias in measurement.aliases:
+            with suppress(_Refused):
+                return _found(alias, payload)
+        raise
 
 
 def _found(path: str, payload: Mapping[str, object]) -> object:

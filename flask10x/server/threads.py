@@ -1,6 +1,6 @@
 """Who answers a request: the main thread what sensors post, other threads what may take long."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
 from io import BytesIO
@@ -14,13 +14,11 @@ from gevent.threadpool import ThreadPool
 from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
 from flask10x.system.priority import give_way
-from flask10x.web.ingest import BY_PATH
 from flask10x.web.limits import RECEIPT
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-AT_ONCE = {("GET", "/healthz"), *(("POST", path) for path in BY_PATH)}
 # A long answer lets others go first after so much of it; whatever is shorter is one job.
 BLOCK_BYTES = 64 * 1024
 BLOCK_SEC = 0.1
@@ -29,7 +27,8 @@ BLOCK_SEC = 0.1
 class Threads:
     """The application, of which `number` threads answer everything that may take long.
 
-    It is asked once the body is here, or is not wanted: it `refuses` the request by its head.
+    That is everything but `at_once`, pairs of a method and a path. It is asked once the body is
+    here, or is not wanted: it `refuses` the request by its head.
     """
 
     def __init__(
@@ -37,9 +36,10 @@ class Threads:
         app: "WSGIApplication",
         number: int,
         refuses: "Callable[[WSGIEnvironment], bool]",
+        at_once: Collection[tuple[str, str]],
     ) -> None:
         """Makes the threads; raises RuntimeError when the system has none."""
-        self._app, self._refuses = app, refuses
+        self._app, self._refuses, self._at_once = app, refuses, at_once
         self._loop = get_hub().loop
         self._pool = ThreadPool(number)
         self._pool.size = number
@@ -49,7 +49,7 @@ class Threads:
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
         self._take_body(environ)
-        if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) in AT_ONCE:
+        if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) in self._at_once:
             environ[RECEIPT] = self.receipt
             return self._begin(environ, start_response)
         return self._by_threads(self._pieces(environ, start_response))

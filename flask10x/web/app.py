@@ -17,13 +17,13 @@ from flask10x.web import (
     headers,
     history_api,
     history_page,
-    ingest,
     preferences,
     rejected_page,
     status,
 )
 from flask10x.web.access import Access
-from flask10x.web.ingest import ShortWay
+from flask10x.web.ingest import station_routes
+from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
 
@@ -56,7 +56,8 @@ def create_app(
         if missing
         else Store(config, gauges, slot_number, queues)
     )
-    for module in (ingest, history_api, history_page, rejected_page, status):
+    app.register_blueprint(station_routes.blueprint_of(config.stations))
+    for module in (history_api, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)
     preferences.init_app(app)

@@ -3,7 +3,7 @@
 import pytest
 
 from flask10x.readings.near_names import near_names
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BY_ENDPOINT, Measurement, Station
 
 DATA, DATA4 = BY_ENDPOINT["data"], BY_ENDPOINT["data4"]
 
@@ -50,3 +50,26 @@ def test_only_some_strange_fields_are_compared() -> None:
 
     assert near_names(DATA, {**strange, "presure": 1}) == ""
     assert near_names(DATA, {"presure": 1, **strange}) != ""
+
+
+def test_a_name_is_near_to_an_alias_too_and_what_stands_at_one_is_not_missing() -> None:
+    balcony = Station(
+        endpoint="balcony",
+        label="Balcony",
+        csv_name="balcony.csv",
+        measurements=(
+            Measurement(
+                path="temperature",
+                column="temperature",
+                quantity="temperature",
+                csv_header="temperature",
+                unit="°C",
+                minimum=-50,
+                aliases=("env.temp",),
+            ),
+        ),
+    )
+    assert near_names(balcony, {"env": {"temp": 1}, "temperture": 2}) == ""
+    assert near_names(balcony, {"temperture": 2}) != ""
+    hint = "unknown field env.tmp: did you mean env.temp?"
+    assert near_names(balcony, {"env": {"tmp": 1}}) == hint

@@ -1,6 +1,7 @@
 """Payloads and the readings or reasons they give, each typed by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -318,3 +319,24 @@ def test_a_warning_of_an_object_is_about_its_fields() -> None:
     warnings = {"mq_2": "must be an object", "dht11.humidity": "above maximum 100"}
     assert warned_paths(DATA4, warnings) == ("mq_2.analog_value", "mq_2.voltage", "dht11.humidity")
     assert warned_paths(DATA2, {"co2": "x"}) == ("co2",)
+
+
+def test_a_measurement_is_found_at_the_first_alias_that_holds_something() -> None:
+    pressure, temperature = DATA.measurements
+    station = replace(
+        DATA, measurements=(pressure, replace(temperature, aliases=("temp", "env.t")))
+    )
+
+    def read(**payload: object) -> tuple[float | None, ...]:
+        return parse(station, {"pressure": 1000, **payload}, RECEIVED_AT).values
+
+    assert read(temperature=1, temp=2, env={"t": 3}) == (1000.0, 1.0)
+    assert read(temperature=None, temp=2, env={"t": 3}) == (1000.0, 2.0)
+    assert read(temp=None, env={"t": "3C"}) == (1000.0, 3.0)
+    # Errors have the name that the documents have.
+    assert details_of(station, {"pressure": 1000, "env": 5}) == {
+        "temperature": "required field missing"
+    }
+    assert details_of(station, {"pressure": 1000, "env": {"t": 151}}) == {
+        "temperature": "above maximum 150"
+    }

@@ -12,7 +12,9 @@ import gevent
 import pytest
 
 from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.stations import BUILT_IN
 from flask10x.server import threads as module
+from flask10x.server.application import answered_at_once
 from flask10x.server.threads import Threads
 from flask10x.system.priority import MAX_NICE, NICER_BY
 
@@ -38,7 +40,7 @@ class Request:
 
 
 def threads(app: Any, number: int = 1, refuses: bool = False) -> Threads:
-    return Threads(app, number, lambda _environ: refuses)
+    return Threads(app, number, lambda _environ: refuses, answered_at_once(BUILT_IN))
 
 
 def environ(path: str = "/history", method: str = "GET", body: bytes = b"") -> dict[str, Any]:

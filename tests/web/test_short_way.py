@@ -1,6 +1,7 @@
 """Which requests go without Flask, and that nobody can tell by the answer."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,10 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
+from flask10x.server.application import answered_at_once
 from flask10x.web.app import create_app
-from flask10x.web.ingest import ShortWay
+from flask10x.web.ingest.short_way import ShortWay
 from tests.conftest import MakeSettings
 
 GOOD = b'{"pressure": 1013.25, "temperature": "25.1C"}'
@@ -107,6 +110,23 @@ def test_other_routes_are_flasks(
 ) -> None:
     client.open(path, method=method)
     assert asked_flask == [path]
+
+
+def test_an_added_station_goes_both_ways(make_settings: MakeSettings) -> None:
+    balcony = replace(BUILT_IN.all[0], endpoint="balcony", csv_name="balcony.csv")
+    settings = replace(make_settings(), stations=Stations((*BUILT_IN.all, balcony)))
+    app = create_app(settings)
+    try:
+        client = app.test_client()
+        for headers in ({}, FLASKS_WAY):
+            answer = client.post("/balcony", json={"pressure": 1}, headers=headers)
+            assert answer.json == {
+                "error": "validation failed",
+                "details": {"temperature": "required field missing"},
+            }
+        assert ("POST", "/balcony") in answered_at_once(settings.stations)
+    finally:
+        app.extensions["flask10x"].close()
 
 
 def test_a_body_that_breaks_off_is_flasks_to_tell(app: Flask, asked_flask: list[str]) -> None:
