@@ -58,6 +58,10 @@ class Measurement:
     """Its field of the line protocol; empty: named like the path."""
 
 
+# Two readings that are lost in a row are no silence yet.
+SILENT_INTERVALS = 3
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Station:
     """One sender: its endpoint, its CSV file and its measurements in the file's column order."""
@@ -89,6 +93,10 @@ class Station:
         object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
         headers = ("current_time", *(m.csv_header for m in self.measurements))
         object.__setattr__(self, "csv_header", headers)
+
+    def silent_after_sec(self, at_least_sec: int) -> int:
+        """After so many seconds without a reading it is silent: three intervals, if it has one."""
+        return max(at_least_sec, SILENT_INTERVALS * (self.interval_sec or 0))
 
 
 STATIONS: tuple[Station, ...] = (

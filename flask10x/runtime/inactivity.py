@@ -1,16 +1,6 @@
-"""For how long a station has sent nothing, and when that is too long; `station_watch.py` warns."""
+"""For how long a station has sent nothing; `station_watch.py` is what warns of it."""
 
-from flask10x.config.settings import Settings
-from flask10x.readings.stations import Station
 from flask10x.system.clock import monotonic_ms, now_ms
-
-# Of a station whose interval is known, so that two lost readings in a row are no silence yet.
-INTERVALS_MISSED = 3
-
-
-def silent_after_sec(settings: Settings, station: Station) -> int:
-    """After how many seconds without a reading it is silent: INACTIVITY_WARN_SEC or more."""
-    return max(settings.inactivity_warn_sec, INTERVALS_MISSED * (station.interval_sec or 0))
 
 
 def inactive_sec(last_ms: int, received_at: int | None) -> int | None:

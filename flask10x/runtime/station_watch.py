@@ -13,7 +13,6 @@ from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.readings.stations import Station
 from flask10x.runtime.duties import DATABASE_ERRORS
-from flask10x.runtime.inactivity import silent_after_sec
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -81,7 +80,8 @@ class StationWatch:
         return frozenset(name for name, at in received.items() if at is not None)
 
     def _watch(self, station: Station) -> None:
-        endpoint, threshold_sec = station.endpoint, silent_after_sec(self._settings, station)
+        endpoint = station.endpoint
+        threshold_sec = station.silent_after_sec(self._settings.inactivity_warn_sec)
         last_ms = self._gauges.last_received_ms(endpoint)
         if not last_ms and endpoint not in (self._known or ()):
             return

@@ -12,12 +12,11 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.errors import HaltServer
 
@@ -26,9 +25,10 @@ from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.recording.queue_file import QueueFile
-from flask10x.server import in_force
+from flask10x.server import in_force, migration
 from flask10x.server.address import address_to_open, require_free
 from flask10x.server.connection import REQUEST_WITHIN_SEC
+from flask10x.server.in_force import StationChanges
 from flask10x.server.replacing import WORKER_FAILED, Replacing
 from flask10x.server.time_limits import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.server.worker import Worker
@@ -90,18 +90,37 @@ def worker_app() -> "Flask":
 
 
 def on_reload(_server: Any) -> None:
-    """In the master, before new workers are forked: read settings and tokens again.
+    """In the master, before new workers are forked: read settings, stations and tokens again.
 
     Whatever is wrong with them, it ends neither the master nor a worker.
     """
-    global _in_force
+    global _in_force  # noqa: PLW0603
+    former = _in_force
     try:
-        _in_force, waiting = in_force.read_again(_in_force)
+        _in_force, waiting = in_force.read_again(former)
+        changes = in_force.changes(former.settings.stations, _in_force.settings.stations)
+        _take_stations(changes)
     except Exception as error:
+        _in_force = former
         _tell(logging.ERROR, f"Reload failed, the settings and tokens before it stay: {error}")
         return
     for line in waiting:
         _tell(logging.WARNING, line)
+    if changes.line:
+        _tell(logging.WARNING if changes.gone else logging.INFO, changes.line)
+
+
+def _take_stations(changes: StationChanges) -> None:
+    """Make room for what the new workers are to take; raises what keeps them from it."""
+    _gauges.add_stations(changes.added)
+    # One that is missing gets its columns when it is there.
+    if not changes.line or _missing:
+        return
+    status, messages = migration.run(_in_force.settings)
+    if status != 0:
+        sys.stderr.write(messages)
+        raise SchemaError(messages.strip().rpartition("\n")[2].removeprefix("flask10x: "))
+    _tell_of_migration(messages)
 
 
 def _tell(level: int, line: str) -> None:
@@ -150,7 +169,7 @@ def on_starting(_server: Any) -> None:
 def _prepare() -> None:
     """Migrate the database that the master has locked; raises SchemaError."""
     is_first = missing.holds_nothing(database_path(_settings))
-    status, messages = _migrate()
+    status, messages = migration.run(_in_force.settings)
     if status == DAMAGED_STATUS:
         sys.stderr.write(messages)
         _gauges.damage = messages.rpartition(DAMAGED)[2].strip()
@@ -160,6 +179,10 @@ def _prepare() -> None:
         raise SchemaError("the database could not be migrated; not starting")
     if is_first:
         _tell(logging.INFO, f"A new database was made: {database_path(_settings)}")
+    _tell_of_migration(messages)
+
+
+def _tell_of_migration(messages: str) -> None:
     for line in messages.splitlines():
         _tell(logging.WARNING, line.removeprefix("flask10x: "))
 
@@ -182,53 +205,6 @@ def _open_queues() -> None:
         _tell(logging.WARNING, warning)
     if found := _queue_file.found:
         _tell(logging.INFO, f"Readings that a killed service had accepted: {found}, stored now")
-
-
-def _migrate() -> tuple[int, str]:
-    """The exit status and the messages of `flask10x migrate` with the settings in force.
-
-    In a process of its own, so that no handle of the database was ever open in this one; a fork,
-    which has loaded already what this one has and starts in half the time of a new interpreter. It
-    shares the lock: if this process is killed meanwhile, nobody else migrates beside it.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.dup2(writing, sys.stderr.fileno())
-        _leave_with(_migrate_here)
-    os.close(writing)
-    with open(reading, encoding="utf-8", errors="replace") as pipe:
-        messages = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), messages
-
-
-def _migrate_here() -> None:
-    # Only here: neither the master nor a worker needs what a migration needs.
-    from flask10x.commands.migrate import migrate  # noqa: PLC0415
-
-    # What the log would get belongs to the master; nobody is to write it on stderr instead.
-    logging.getLogger("flask10x").addHandler(logging.NullHandler())
-    try:
-        migrate(_in_force.settings)
-    except Flask10xError as error:
-        sys.stderr.write(f"flask10x: {error}\n")
-        sys.exit(1)
-
-
-def _leave_with(action: Callable[[], object]) -> NoReturn:
-    """End this process with the exit status of the action, and with nothing of its parent's."""
-    status: str | int | None = 1
-    try:
-        action()
-        status = 0
-    except SystemExit as end:
-        status = end.code
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 1 if status else 0)
 
 
 def when_ready(server: Any) -> None:

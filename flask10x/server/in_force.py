@@ -1,10 +1,11 @@
-"""What the service works by: the settings and tokens that were good when it read them last.
+"""What the service works by: settings, stations and tokens that were good when it read them last.
 
 Only the master reads them, at the start and at each reload, and it takes both or neither. Workers
 get them by the fork, also those that replace one that died; so all work by the same, and a mistake
 made since leaves everything as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flask10x.config import settings as settings_module
@@ -12,6 +13,7 @@ from flask10x.config import tokens
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.config.tokens import Keyring
 from flask10x.errors import SettingsError
+from flask10x.readings.stations import Stations
 
 # What keeps strangers out. A file that an editor has emptied is valid TOML, so only a restart opens
 # what one of these has closed.
@@ -27,6 +29,33 @@ class InForce:
 
     settings: Settings
     keyring: Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class StationChanges:
+    """The endpoints of the stations that a reload has brought, changed and left out."""
+
+    added: Sequence[str]
+    changed: Sequence[str]
+    gone: Sequence[str]
+
+    @property
+    def line(self) -> str:
+        """One for the log; empty when every station is as it was."""
+        rest = "not accepted any more, its readings stay"
+        named = ((self.added, "added"), (self.changed, "changed"), (self.gone, rest))
+        parts = [f"{', '.join(names)} {what}" for names, what in named if names]
+        return f"Stations of this reload: {'; '.join(parts)}" if parts else ""
+
+
+def changes(former: Stations, now: Stations) -> StationChanges:
+    """What is different between the stations before a reload and those after it."""
+    before, after = former.by_endpoint, now.by_endpoint
+    return StationChanges(
+        added=[name for name in after if name not in before],
+        changed=[name for name in after if name in before and after[name] != before[name]],
+        gone=[name for name in before if name not in after],
+    )
 
 
 def read() -> InForce:

@@ -10,7 +10,7 @@ from flask10x.history.operators import UNITS
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.stations import Station
-from flask10x.runtime.inactivity import inactive_sec, silent_after_sec
+from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
 
 State = Literal["receiving", "silent", "never"]
@@ -59,7 +59,7 @@ def _card(connection: Connection, store: Store, station: Station) -> Card:
     age_sec = inactive_sec(heard_ms, row.received_at if row else None)
     return Card(
         station=station,
-        state=_state(age_sec, silent_after_sec(store.settings, station)),
+        state=_state(age_sec, station.silent_after_sec(store.settings.inactivity_warn_sec)),
         age_sec=age_sec,
         received_at=row.received_at if row else None,
         values=_values(station, row),

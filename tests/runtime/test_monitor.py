@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.monitor import Monitor
@@ -97,6 +98,39 @@ def house(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[House]:
     house = House(tmp_path)
     yield house
     house.close()
+
+
+def test_a_station_is_silent_after_three_of_its_own_intervals(house: House, said: Said) -> None:
+    """But not before INACTIVITY_WARN_SEC, which stands for all that have no interval."""
+    intervals_sec = {"data2": 60, "data3": 20}
+    stations = [replace(s, interval_sec=intervals_sec.get(s.endpoint)) for s in BUILT_IN.all]
+    house.settings = replace(house.settings, stations=Stations(tuple(stations)))
+    house.last |= dict.fromkeys(("data", "data2", "data3"), YESTERDAY_MS)
+    monitor = house.monitor()
+
+    house.wait(121, monitor)
+    assert said() == [
+        "WARNING Endpoint 'data' inactive for 121s (threshold 120s)",
+        "WARNING Endpoint 'data3' inactive for 121s (threshold 120s)",
+    ]
+    house.wait(59, monitor)
+    assert said() == []
+    house.wait(1, monitor)
+    assert said() == ["WARNING Endpoint 'data2' inactive for 181s (threshold 180s)"]
+
+
+def test_a_station_that_a_reload_has_added_is_awaited_since_then(house: House, said: Said) -> None:
+    """Although it sent before it was left out, and the service has run for long."""
+    house.last["data3"] = YESTERDAY_MS
+    house.wait(300)
+    house.gauges.add_stations(["data3"])
+    house.gauges._of("data3").awaited_since_ms = 350_000
+    monitor = house.monitor()
+
+    house.wait(120, monitor)
+    assert said() == []
+    house.wait(1, monitor)
+    assert said() == ["WARNING Endpoint 'data3' inactive for 121s (threshold 120s)"]
 
 
 def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said) -> None:
