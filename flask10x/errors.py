@@ -52,6 +52,10 @@ class DatabaseMissing(Flask10xError):
     helps."""
 
 
+class UnknownColumn(Flask10xError):
+    """A reading has a column that the database lacks; the text names it."""
+
+
 class LockTimeout(Flask10xError):
     """Another process held the commit lock for longer than the busy timeout."""
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.errors import LockTimeout
+from flask10x.errors import LockTimeout, UnknownColumn
 
 # Codes that speak of one row; every other code speaks of the store, and the batch is kept.
 ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
@@ -17,10 +17,11 @@ def kind_of(error: BaseException) -> Literal["row", "store"]:
     """Whether an error of a commit speaks of one row or of the store as a whole.
 
     Decided by `sqlite_errorname` (https://www.sqlite.org/rescode.html). Values that Python can't
-    hand to SQLite (too large, lone surrogates) carry no code and speak of a row.
+    hand to SQLite (too large, lone surrogates) carry no code and speak of a row, as does a column
+    that the table lacks.
     """
     origin = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(origin, OverflowError | UnicodeEncodeError):
+    if isinstance(origin, OverflowError | UnicodeEncodeError | UnknownColumn):
         return "row"
     return "row" if code_of(error).startswith(ROW_ERRORS) else "store"
 

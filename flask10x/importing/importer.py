@@ -19,8 +19,7 @@ from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, last_id
-from flask10x.database.insert import INSERT_STATION
-from flask10x.database.rows import InsertRow
+from flask10x.database.insert import InsertRow, station_statement
 from flask10x.database.tables import exports
 from flask10x.errors import ImportRefused
 from flask10x.importing.exported_file import check_zone
@@ -144,7 +143,7 @@ class _Import:
 
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
         self._database = database
-        self._insert_row = INSERT_STATION[layout.station.endpoint]
+        self._insert_row = station_statement(layout.station)
         self._stored_rows = StoredRows(settings, database, path, layout)
         self._imported_ranges = ImportedRanges(layout.station, path)
         self._after_id = 0

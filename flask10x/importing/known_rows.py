@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.rows import InsertRow
+from flask10x.database.insert import InsertRow
 from flask10x.database.tables import readings
 from flask10x.importing.old_file import blocks
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader

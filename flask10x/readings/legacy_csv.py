@@ -104,7 +104,7 @@ class Block:
     """What stood in a few lines that follow each other."""
 
     rows: list[Row] = field(default_factory=list)
-    """In the order of the file, for `insert.INSERT_STATION`: (endpoint, received_at, *values)."""
+    """In the order of the file, each an `insert.InsertRow`: (endpoint, received_at, *values)."""
     rejections: list[Rejection] = field(default_factory=list)
     minus_zeros: int = 0
     """How many values of the rows were -0.0 and are 0.0 now."""

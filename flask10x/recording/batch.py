@@ -12,11 +12,10 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.engine import begin_again, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import NAMES, InsertRow, reading_of, row_of
+from flask10x.database.insert import HEAD, Cells, insert_row, insert_rows, row_of
 from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import Stations
 from flask10x.recording import rejected
 from flask10x.recording.entry import Entry, warnings_of
 from flask10x.recording.rejected import Refused
@@ -60,23 +59,27 @@ Refusal = tuple[Entry, str]
 
 
 def entry_of(
-    reading: Reading, arrived_ms: int = 0, key: str = "", repeat_window_ms: int = 0
+    stations: Stations,
+    reading: Reading,
+    arrived_ms: int = 0,
+    key: str = "",
+    repeat_window_ms: int = 0,
 ) -> Entry:
     """The reading as an entry that has no number yet."""
     return Entry(
-        row_of(reading),
-        warned_counters(reading),
+        row_of(stations, reading),
+        warned_counters(stations, reading),
         arrived_ms=arrived_ms,
         key=key,
         repeat_window_ms=repeat_window_ms,
     )
 
 
-def warned_counters(reading: Reading) -> tuple[str, ...]:
+def warned_counters(stations: Stations, reading: Reading) -> tuple[str, ...]:
     """The counters of the fields that the reading has a warning of."""
     if not reading.warnings:
         return ()
-    paths = warned_paths(BY_ENDPOINT[reading.endpoint], reading.warnings)
+    paths = warned_paths(stations.by_endpoint[reading.endpoint], reading.warnings)
     return tuple(warnings_of(reading.endpoint) + path for path in paths)
 
 
@@ -86,9 +89,11 @@ def count(connection: Connection, names: Iterable[str]) -> None:
         counters.add(connection, name, times)
 
 
-def insert_all(connection: Connection, entries: Sequence[Entry]) -> list[Refusal]:
+def insert_all(
+    connection: Connection, entries: Sequence[Entry], stations: Stations
+) -> list[Refusal]:
     """Insert a batch at once, none refused; raises when the database refuses a row of it."""
-    connection.exec_driver_sql(INSERT, [entry.row for entry in entries])
+    insert_rows(connection, stations, [entry.row for entry in entries])
     count(connection, (name for entry in entries for name in entry.warned))
     return []
 
@@ -102,7 +107,7 @@ def insert_each(
     Raises when the error is one of the store; then the transaction is lost.
     """
     refused: list[Refusal] = []
-    while not _insert_others(connection, entries, refused):
+    while not _insert_others(connection, entries, settings.stations, refused):
         begin_again(connection)
     if refused:
         _keep(connection, refused, settings)
@@ -110,7 +115,7 @@ def insert_each(
 
 
 def _insert_others(
-    connection: Connection, entries: Sequence[Entry], refused: list[Refusal]
+    connection: Connection, entries: Sequence[Entry], stations: Stations, refused: list[Refusal]
 ) -> bool:
     """Insert what was not refused before; False when a new refusal has ended the transaction."""
     known = {id(entry) for entry, _ in refused}
@@ -118,7 +123,7 @@ def _insert_others(
         if id(entry) in known:
             continue
         try:
-            connection.exec_driver_sql(INSERT, entry.row)
+            insert_row(connection, stations, entry.row)
         except Exception as error:
             if kind_of(error) == "store":
                 raise
@@ -133,13 +138,13 @@ def _insert_others(
 def log_refusals(refused: Iterable[Refusal]) -> None:
     """Log what the database refused of a committed batch."""
     for entry, reason in refused:
-        shown = json.dumps(dict(zip(NAMES, entry.row, strict=True)))
+        shown = json.dumps(entry.row)
         log.error("Database refused a reading (%s), it is among the rejected: %s", reason, shown)
 
 
 def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:
     try:
-        kept = [_refused(entry.row, reason) for entry, reason in refused]
+        kept = [_refused(settings.stations, entry.row, reason) for entry, reason in refused]
         evicted = rejected.keep(connection, kept, settings)
     except Exception as error:
         if kind_of(error) == "store" or rolled_back(connection):
@@ -150,10 +155,13 @@ def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings
         counters.add(connection, rejected.EVICTED, evicted)
 
 
-def _refused(row: InsertRow, reason: str) -> Refused:
-    """The row as the body that it may have come from."""
-    reading = reading_of(row)
-    payload = nested(BY_ENDPOINT[reading.endpoint], reading.values)
+def _refused(stations: Stations, row: Cells, reason: str) -> Refused:
+    """The row as the body that it may have come from; by its columns if its station is no more."""
+    endpoint, received_at = row["endpoint"], row["received_at"]
+    if station := stations.by_endpoint.get(endpoint):
+        payload = nested(station, map(row.get, station.columns))
+    else:
+        payload = {name: value for name, value in row.items() if name not in HEAD}
     body = json.dumps(payload).encode()
     reasons = {"database": Reason("database", words=reason)}
-    return Refused(reading.endpoint, reading.received_at, "application/json", body, reasons)
+    return Refused(endpoint, received_at, "application/json", body, reasons)

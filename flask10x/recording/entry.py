@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flask10x.database.rows import InsertRow
+from flask10x.database.insert import Cells
 
 WARNINGS = "warnings."
 """`warnings.<endpoint>.<path>` counts the stored readings that had a warning of that field."""
@@ -12,7 +12,7 @@ WARNINGS = "warnings."
 class Entry:
     """One reading that waits."""
 
-    row: InsertRow
+    row: Cells
     warned: tuple[str, ...] = ()
     """The counters that it raises once it is stored."""
     number: int = 0

@@ -113,7 +113,9 @@ class GroupCommit:
 
     def _commit(self, portions: list[Portion]) -> list[Refusal]:
         try:
-            return self._transact(portions, batch.insert_all)
+            return self._transact(
+                portions, partial(batch.insert_all, stations=self._settings.stations)
+            )
         except Exception as error:
             if kind_of(error) == "store":
                 raise

@@ -11,13 +11,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flask10x.database.rows import NAMES
 from flask10x.recording.entry import Entry, warnings_of
 
 FILES = "leftover-*.jsonl"
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_KNOWN = frozenset(NAMES)
+_REQUIRED = frozenset(("endpoint", "received_at"))
 
 
 def waiting(folder: Path) -> list[Path]:
@@ -37,14 +36,14 @@ def line_of(number: int, entry: Entry, **more: int | str) -> str:
 
     `longest_line_bytes` knows what can stand in it.
     """
-    row = {name: value for name, value in zip(NAMES, entry.row, strict=True) if value is not None}
     if entry.key:
         more |= {"key": entry.key}
     if entry.repeat_window_ms:
         more |= {"repeat_window_ms": entry.repeat_window_ms}
     # Without what all of them begin with, which would be the longest part of the line.
-    warned = [name.removeprefix(warnings_of(entry.row[0])) for name in entry.warned]
-    return _ENCODER.encode({"number": number, "row": row, "warned": warned, **more}) + "\n"
+    warned = [name.removeprefix(warnings_of(entry.row["endpoint"])) for name in entry.warned]
+    line = {"number": number, "row": entry.row, "warned": warned, **more}
+    return _ENCODER.encode(line) + "\n"
 
 
 def entry_in(line: str, place: int = 0) -> Entry:
@@ -53,13 +52,14 @@ def entry_in(line: str, place: int = 0) -> Entry:
     Raises ValueError, TypeError or LookupError when it is none.
     """
     found = json.loads(line)
-    row: dict[str, object] = found["row"]
-    if unknown := row.keys() - _KNOWN:
-        raise ValueError(f"unknown columns {sorted(unknown)}")
+    # Its other columns may be those of a station that is no more.
+    row = dict(found["row"])
+    if missing := _REQUIRED - row.keys():
+        raise ValueError(f"no {sorted(missing)}")
     number, arrived_ms = int(found.get("number", place)), int(found.get("arrived_ms", 0))
     beginning = warnings_of(str(row["endpoint"]))
     return Entry(
-        tuple(map(row.get, NAMES)),
+        row,
         # Those of older versions are whole.
         tuple([beginning + name.removeprefix(beginning) for name in found["warned"]]),
         number,

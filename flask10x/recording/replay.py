@@ -13,11 +13,10 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
+from flask10x.database.insert import insert_row, row_of
 from flask10x.readings import json_body, parse
 from flask10x.readings.parse import InvalidReading, Reading
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import Stations
 from flask10x.recording import batch, rejected
 from flask10x.recording.rejected import Kept, Selection
 
@@ -57,13 +56,13 @@ def replay(
             yield from (_outcome(kept, result) for kept, result in checked)
             continue
         with database.commit() as connection:
-            outcomes = _store_good(connection, checked)
+            outcomes = _store_good(connection, settings.stations, checked)
         yield from outcomes
 
 
 def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
     """The reading that it is today, or the reasons why it is none."""
-    station = BY_ENDPOINT.get(kept.endpoint)
+    station = settings.stations.by_endpoint.get(kept.endpoint)
     if station is None:
         return {"endpoint": "there is no such station any more"}
     payload, _ = json_body.payload_of(kept.body, kept.media_type)
@@ -84,7 +83,9 @@ def _outcome(kept: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
 
 
 def _store_good(
-    connection: Connection, checked: list[tuple[Kept, Reading | dict[str, str]]]
+    connection: Connection,
+    stations: Stations,
+    checked: list[tuple[Kept, Reading | dict[str, str]]],
 ) -> list[ReplayOutcome]:
     """Store and mark; those that somebody else has replayed or purged meanwhile are left out."""
     still_waiting = rejected.waiting_ids(connection, [kept.id for kept, _ in checked])
@@ -92,19 +93,23 @@ def _store_good(
     for kept, result in checked:
         if kept.id not in still_waiting:
             continue
-        refusal = _store(connection, kept, result) if isinstance(result, Reading) else None
+        refusal = None
+        if isinstance(result, Reading):
+            refusal = _store(connection, stations, kept, result)
         outcomes.append(_outcome(kept, refusal or result))
     return outcomes
 
 
-def _store(connection: Connection, kept: Kept, reading: Reading) -> dict[str, str] | None:
+def _store(
+    connection: Connection, stations: Stations, kept: Kept, reading: Reading
+) -> dict[str, str] | None:
     """None when it is stored and marked, or why the database refuses it."""
     try:
-        stored = connection.exec_driver_sql(INSERT, row_of(reading))
+        reading_id = insert_row(connection, stations, row_of(stations, reading))
     except Exception as error:
         if kind_of(error) == "store" or rolled_back(connection):
             raise
         return {"database": reason_of(error)}
-    rejected.mark_replayed(connection, kept.id, stored.lastrowid)
-    batch.count(connection, batch.warned_counters(reading))
+    rejected.mark_replayed(connection, kept.id, reading_id)
+    batch.count(connection, batch.warned_counters(stations, reading))
     return None

@@ -132,7 +132,8 @@ class Writer:
         stops, the thread has died or the database is damaged.
         """
         arrived_ms = int(self._clock() * 1000)
-        entry = batch.entry_of(reading, arrived_ms, key, repeat_window_ms)
+        stations = self._settings.stations
+        entry = batch.entry_of(stations, reading, arrived_ms, key, repeat_window_ms)
         with self._lock:
             # Also when it is refused below: a station that sends is not silent.
             self._gauges.note_received(reading.endpoint, entry.arrived_ms)

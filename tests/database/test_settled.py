@@ -11,20 +11,18 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database import settled
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
 from flask10x.database.paths import WAL, beside
-from flask10x.database.rows import row_of
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
-from tests.support.rows import execute, pico, select
+from tests.support.rows import execute, insert_readings, pico, select
 
 SEQUENCES = "SELECT name, seq FROM sqlite_sequence ORDER BY name"
 
 
 def insert(connection: Connection) -> None:
-    connection.exec_driver_sql(INSERT, row_of(pico(1)))
+    insert_readings(connection, [pico(1)])
 
 
 def test_a_note_is_as_old_as_its_transaction(database: Database) -> None:

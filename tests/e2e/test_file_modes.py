@@ -14,12 +14,11 @@ LEAVE = """
 from contextlib import closing
 from flask10x.config import settings
 from flask10x.database.engine import Database
-from flask10x.database.rows import NAMES
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 
 config = settings.load()
-row = tuple({"endpoint": "data", "received_at": 0, "pressure": 1.0}.get(name) for name in NAMES)
+row = {"endpoint": "data", "received_at": 0, "pressure": 1.0}
 with closing(Database(config)) as database:
     assert Leftovers(config, database, lambda: 0.0).save("1a2b3c4d", 0, [Entry(row)], "a test")
 """

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import entry_of
 from flask10x.recording.leftover_file import text_of, waiting
 from tests.e2e.conftest import MakeService
@@ -25,7 +26,7 @@ SOME, MANY = 20_000, 100_000
 
 def leave(service: Service, number: int) -> Path:
     """A file of so many readings of `/data`, all equal, as a reload may leave it."""
-    entry = entry_of(Reading("data", 1_756_000_000_000, (1013.25, 25.1)))
+    entry = entry_of(BUILT_IN, Reading("data", 1_756_000_000_000, (1013.25, 25.1)))
     file = service.data_dir / "leftover-20250824-090000-0123456789abcdef.jsonl"
     written = file.with_suffix(".tmp")
     written.write_text(text_of("0123456789abcdef", 7, [entry] * number))

@@ -17,8 +17,6 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
 from flask10x.history import pages, rollups, search
 from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.query import Bound, Query
@@ -36,7 +34,7 @@ from tests.support.reference import (
     question,
     store,
 )
-from tests.support.rows import execute, pico
+from tests.support.rows import execute, insert_readings, pico
 
 HOUR = 3_600_000
 # 2025-08-24 09:00:00 in Tokyo, a whole hour of UTC.
@@ -57,7 +55,7 @@ def ids(database: Database, settings: Settings, text: str) -> list[int]:
 
 def store_only(database: Database, *readings: Reading) -> None:
     with database.commit() as connection:
-        connection.exec_driver_sql(INSERT, [row_of(reading) for reading in readings])
+        insert_readings(connection, readings)
 
 
 def follow(database: Database) -> None:

@@ -13,8 +13,6 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
 from flask10x.history import pages, search
 from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import CSV, JSON, View, parse_query
@@ -22,7 +20,7 @@ from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from tests.support.reference import ORDERS, PARAMETERS, Reference, T, matching, question, stored_in
-from tests.support.rows import pico
+from tests.support.rows import insert_readings, pico
 
 
 def ask(settings: Settings, text: str, view: View = JSON) -> Query:
@@ -197,7 +195,7 @@ def test_one_answer_looks_through_a_bounded_part_of_the_log(
 ) -> None:
     monkeypatch.setattr(pages, "NEWER_SPAN_ROWS", 10)
     with database.commit() as connection:
-        connection.exec_driver_sql(INSERT, [row_of(pico(n, T + n)) for n in range(1, 26)])
+        insert_readings(connection, (pico(n, T + n) for n in range(1, 26)))
     answers: list[tuple[list[int], int]] = []
     since = 0
     while not answers or answers[-1][1] != since:

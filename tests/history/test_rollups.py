@@ -27,8 +27,6 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
 from flask10x.history import charts, pages, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import JSON, SERIES, parse_query
@@ -37,7 +35,7 @@ from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.times import iso_text
 from tests.support.old_files import run as run_import
-from tests.support.rows import execute, pico, select
+from tests.support.rows import execute, insert_readings, pico, select
 from tests.support.shared_data import measured_csv
 
 HOUR = 3_600_000
@@ -48,7 +46,7 @@ NUMBER = NINE // HOUR
 
 def store(database: Database, *readings: Reading) -> None:
     with database.commit() as connection:
-        connection.exec_driver_sql(INSERT, [row_of(reading) for reading in readings])
+        insert_readings(connection, readings)
 
 
 def follow_all(database: Database) -> int:

@@ -14,9 +14,7 @@ from flask10x.commands.main import group
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
 from flask10x.database.owner import hold_database
-from flask10x.database.rows import row_of
 from flask10x.errors import CopyError, RestoreError
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
@@ -24,7 +22,7 @@ from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
 from tests.support.broken_schema import overwrite_schema
 from tests.support.outside_faults import killed_at, needs_strace
-from tests.support.rows import execute, pico, select
+from tests.support.rows import execute, insert_readings, pico, select
 
 PRESSURES = "SELECT pressure FROM readings ORDER BY id"
 OLD = [(1.0,), (2.0,), (3.0,)]
@@ -34,7 +32,7 @@ NEW = [(1.0,), (2.0,)]
 def store(database: Database, *pressures: float) -> None:
     with database.commit() as connection:
         for pressure in pressures:
-            connection.exec_driver_sql(INSERT, row_of(pico(pressure)))
+            insert_readings(connection, [pico(pressure)])
 
 
 @pytest.fixture

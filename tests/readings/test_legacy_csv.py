@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.database.rows import InsertRow
+from flask10x.database.insert import InsertRow
 from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, Rejection, header_of
 from flask10x.readings.stations import BY_ENDPOINT

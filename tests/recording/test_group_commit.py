@@ -11,8 +11,9 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database import settled
 from flask10x.database.engine import Database
+from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording import leftovers
+from flask10x.recording import batch, leftovers
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
@@ -21,6 +22,7 @@ from tests.conftest import MakeSettings
 from tests.e2e.service import wait_until
 from tests.recording.test_writer import commits_in_doubt
 from tests.support.rows import execute, pico, select
+from tests.support.stations import WITH_BALCONY
 
 STORED = "SELECT pressure FROM readings ORDER BY id"
 NO_TWO = (
@@ -99,6 +101,19 @@ def test_who_finds_its_readings_stored_only_tells_who_waits_for_them(
     assert receipt.refusal == ""
     assert len(commits) == 1
     assert workers.second.trouble == ""
+
+
+def test_a_worker_of_before_a_reload_stores_readings_of_a_new_station(
+    workers: Workers, database: Database
+) -> None:
+    execute(database.path, "ALTER TABLE readings ADD COLUMN soil_wet REAL")
+    workers.second.submit(pico(1))
+    for values in ((21.5, 40.0), (None, 41.0)):
+        reading = Reading("balcony-1", 5, values)
+        workers.queues[1].append(batch.entry_of(WITH_BALCONY, reading))
+    assert workers.first.step() == 3
+    stored_now = select(database.path, "SELECT endpoint, temperature, soil_wet FROM readings")
+    assert stored_now == [("data", 25.1, None), ("balcony-1", 21.5, 40), ("balcony-1", None, 41)]
 
 
 def test_a_refusal_reaches_the_worker_that_has_taken_the_reading(

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from flask10x.database.rows import NAMES
 from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station
@@ -23,13 +22,13 @@ def test_the_longest_line_of_a_station_comes_back_whole(station: Station) -> Non
     warnings = {measurement.path: "doubtful" for measurement in station.measurements}
     values = (LONGEST,) * len(station.columns)
     reading = Reading(station.endpoint, MOST, values, warnings, arrived_at=MOST)
-    entry = entry_of(reading, MOST, key_of(station.endpoint, b"k" * 255), MOST)
+    entry = entry_of(BUILT_IN, reading, MOST, key_of(station.endpoint, b"k" * 255), MOST)
     line = line_of(MOST, entry, arrived_ms=MOST)
     assert len(line) == longest_line_bytes(station) <= LINE_BYTES
     back = entry_in(line)
     assert (back.row, back.warned, back.key) == (entry.row, entry.warned, entry.key)
     assert (back.number, back.arrived_ms, back.repeat_window_ms) == (MOST, MOST, MOST)
-    assert back.row[NAMES.index("arrived_at")] == MOST
+    assert back.row["arrived_at"] == MOST
 
 
 def test_a_line_of_an_older_version() -> None:
@@ -39,7 +38,7 @@ def test_a_line_of_an_older_version() -> None:
     entry = entry_in(line)
     assert (entry.key, entry.repeat_window_ms) == ("", 0)
     assert entry.warned == ("warnings.data.temperature",)
-    assert entry.row[NAMES.index("arrived_at")] is None
+    assert entry.row == row
 
 
 def test_no_two_stations_and_no_body_share_a_key() -> None:

@@ -425,6 +425,32 @@ def test_a_row_that_the_database_refuses_is_kept_and_its_mates_are_stored(
     assert kept == [(12, b'{"pressure": 2, "temperature": 25.1}')]
 
 
+def test_what_a_station_that_is_no_more_has_sent_is_stored_or_kept(
+    settings: Settings, database: Database, leftovers: Leftovers, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(database.path, "ALTER TABLE readings ADD COLUMN wind REAL")
+    lines = [
+        {"number": 1, "row": {"endpoint": "data", "received_at": 5, "pressure": 1.0, "wind": 2.0}},
+        {"number": 2, "row": {"endpoint": "barn", "received_at": 6, "wind": 3.5}},
+        {"number": 3, "row": {"endpoint": "barn", "received_at": 7, "hay": 4.0, "rats": 2.0}},
+    ]
+    file = settings.data_dir / "leftover-20250824-090000-1a2b3c4d.jsonl"
+    file.write_text("".join(json.dumps({**line, "warned": []}) + "\n" for line in lines))
+    leftovers.step()
+    assert select(database.path, "SELECT endpoint, received_at, pressure, wind FROM readings") == [
+        ("data", 5, 1.0, 2.0),
+        ("barn", 6, None, 3.5),
+    ]
+    kept = select(database.path, "SELECT endpoint, received_at, body, reasons FROM rejected")
+    reason = "UnknownColumn: there is no column hay, rats"
+    (row,) = kept
+    assert row[:3] == ("barn", 7, b'{"hay": 4.0, "rats": 2.0}')
+    assert reason in row[3]
+    (record,) = (r for r in caplog.records if r.levelname == "ERROR")
+    assert f"refused a reading ({reason})" in record.message
+    assert files(settings) == []
+
+
 STORED_LINE = '{"number": 4, "row": {"endpoint": "data", "received_at": 1}, "warned": []}\n'
 
 
@@ -434,7 +460,7 @@ STORED_LINE = '{"number": 4, "row": {"endpoint": "data", "received_at": 1}, "war
         ("{", "Expecting property name"),
         (
             '{"row": {"wind": 3}, "warned": []}\n',
-            "line 1: ValueError(\"unknown columns ['wind']\")",
+            "line 1: ValueError(\"no ['endpoint', 'received_at']\")",
         ),
         ("[]", "line 1: TypeError("),
         ('{"queue": "a"}\n{"row": {"wind": 3}, "warned": []}\n', "line 2: ValueError("),

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flask10x.database.rows import NAMES
 from flask10x.errors import QueueFull, QueueUnreadable
 from flask10x.readings.parse import Reading, flat
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import entry_of
 from flask10x.recording.entry import Entry
 from flask10x.recording.shared_queue import (
@@ -45,11 +44,11 @@ def queue(queues: SharedQueues) -> SharedQueue:
 
 
 def entry(number: int) -> Entry:
-    return entry_of(pico(number), arrived_ms=1000 * number)
+    return entry_of(BUILT_IN, pico(number), arrived_ms=1000 * number)
 
 
 def pressures(entries: list[Entry]) -> list[float]:
-    return [entry.row[NAMES.index("pressure")] for entry in entries]
+    return [entry.row["pressure"] for entry in entries]
 
 
 def fill(queue: SharedQueue, *numbers: int) -> None:
@@ -59,7 +58,8 @@ def fill(queue: SharedQueue, *numbers: int) -> None:
 
 
 def test_entries_wait_in_order_with_their_numbers(queue: SharedQueue) -> None:
-    doubtful = entry_of(replace(pico(7), warnings={"temperature": "doubtful"}), arrived_ms=5)
+    warned = replace(pico(7), warnings={"temperature": "doubtful"})
+    doubtful = entry_of(BUILT_IN, warned, arrived_ms=5)
     assert [queue.append(entry(4)), queue.append(doubtful)] == [1, 2]
     first, second = queue.waiting(10)
     assert first == replace(entry(4), number=1)
@@ -256,13 +256,13 @@ def test_what_is_not_as_it_was_written_is_said(queues: SharedQueues) -> None:
 def test_no_line_is_longer_than_its_place(
     queue: SharedQueue, values: tuple[float | None, ...]
 ) -> None:
-    paths = [path for path, _ in flat(BY_ENDPOINT["data4"], values)]
+    paths = [path for path, _ in flat(BUILT_IN.by_endpoint["data4"], values)]
     reading = Reading("data4", 253_402_300_799_999, values, dict.fromkeys(paths, "doubtful"))
     queue.marks.appended = queue.marks.settled = 2**31
     queue.claim()
-    queue.append(entry_of(reading, arrived_ms=2**53))
+    queue.append(entry_of(BUILT_IN, reading, arrived_ms=2**53))
     (found,) = queue.waiting(1)
-    assert found.row[1] == reading.received_at
+    assert found.row["received_at"] == reading.received_at
 
 
 def test_a_line_too_long_is_an_error_and_not_taken(queue: SharedQueue) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
@@ -57,10 +56,6 @@ def write_lock(path: Path) -> Iterator[None]:
     finally:
         other.execute("ROLLBACK")
         other.close()
-
-
-def test_the_insert_names_every_column() -> None:
-    assert INSERT.count("?") == 13
 
 
 def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:

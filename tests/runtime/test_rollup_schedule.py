@@ -9,15 +9,13 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
-from tests.support.rows import pico, select
+from tests.support.rows import insert_readings, pico, select
 
 POSITION = "SELECT last_id FROM followers WHERE name = 'rollups'"
 
@@ -42,7 +40,7 @@ def follower(database: Database, clock: Clock) -> Follower:
 
 def put(database: Database, count: int) -> None:
     with database.commit() as connection:
-        connection.exec_driver_sql(INSERT, [row_of(pico(n)) for n in range(count)])
+        insert_readings(connection, (pico(n) for n in range(count)))
 
 
 def position(database: Database) -> int:

@@ -14,11 +14,10 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
 from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
+from tests.support import rows
 
 # 2025-08-24 10:46:40 in Tokyo, the zone of the tests.
 T = 1_756_000_000_000
@@ -90,7 +89,7 @@ def empty_in(folder: Path) -> Iterator[Reference]:
 def store(reference: Reference, readings: list[Reading]) -> None:
     """Store the readings in the database and in the list."""
     with reference.database.commit() as connection:
-        connection.exec_driver_sql(INSERT, [row_of(reading) for reading in readings])
+        rows.insert_readings(connection, readings)
     reference.stored += [
         Stored(
             number,

@@ -13,15 +13,13 @@ import sqlalchemy.exc
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
-from flask10x.database.insert import INSERT
-from flask10x.database.rows import row_of
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system.logs import Pace
 from flask10x.web import history_api
 from flask10x.web.limits import DOWNLOADS_MAX
 from tests.support.html import MINUTE, NINE, Outline
-from tests.support.rows import execute, pico, select
+from tests.support.rows import execute, insert_readings, pico, select
 
 
 def link(client: FlaskClient, url: str, name: str) -> str | None:
@@ -279,9 +277,8 @@ def test_the_file_name_says_station_and_range(client: FlaskClient, query: str, n
 @pytest.fixture
 def many(database: Database) -> None:
     """More rows than one page of a download holds."""
-    rows = [row_of(pico(number, NINE + number)) for number in range(4500)]
     with database.commit() as connection:
-        connection.exec_driver_sql(INSERT, rows)
+        insert_readings(connection, (pico(number, NINE + number) for number in range(4500)))
 
 
 @pytest.mark.usefixtures("many")
