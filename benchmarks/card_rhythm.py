@@ -50,6 +50,7 @@ from benchmarks.card_pace import Card, run
 from flask10x.config import settings as config
 from flask10x.database.engine import Database
 from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
 from tests.e2e.service import Service, reserved_port
 
 PREFILL_ROWS = 45_000
@@ -215,7 +216,7 @@ class OurService:
 
     def each_hour(self) -> None:
         """What the monitor does: the roll-ups."""
-        while rollups.follow(self._database):
+        while rollups.follow(BUILT_IN, self._database):
             pass
 
     def finish(self) -> None:

@@ -46,6 +46,7 @@ from flask10x.history.statements import (
     parameters_of,
     statement_key,
 )
+from flask10x.readings.stations import BUILT_IN
 
 FIRST_MS = 1_600_000_000_000
 DAY_MS = 86_400_000
@@ -278,7 +279,7 @@ def checkpoint(path: Path) -> None:
 
 def rebuilt(database: Database, rows: int) -> str:
     """What it takes to make all roll-ups, and how much they are."""
-    took = timed(lambda: [*rollup_check.rebuild(database)])
+    took = timed(lambda: [*rollup_check.rebuild(BUILT_IN, database)])
     with database.reader.begin() as connection:
         count = connection.exec_driver_sql("SELECT count(*) FROM rollups").scalar_one()
         size = connection.exec_driver_sql(
@@ -303,7 +304,7 @@ def what_rollups_cost(database: Database, rows: int) -> str:
         fill(database.path, HOUR_ROWS, FIRST_MS, rows + number * HOUR_ROWS)
         checkpoint(database.path)
         before = written_bytes()
-        rollups.follow(database, save)
+        rollups.follow(BUILT_IN, database, save)
         checkpoint(database.path)
         written.append(written_bytes() - before)
     return (

@@ -94,7 +94,7 @@ def _catch_up(config: Settings) -> None:
             with database.reader.begin() as connection:
                 behind = rollups.behind(connection)
             if behind:
-                follow_under_bar(rollups.catch_up(database), behind)
+                follow_under_bar(rollups.catch_up(config.stations, database), behind)
     except KeyboardInterrupt:
         _say_later(_("interrupted"))
     except DBAPIError as error:

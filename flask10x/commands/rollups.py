@@ -39,7 +39,7 @@ def command(**actions: bool) -> None:
             if action == "verify":
                 sys.exit(_verify(config, database))
             if action == "rebuild":
-                _rebuild(database)
+                _rebuild(config, database)
             _show(database)
         except DBAPIError as error:
             raise Flask10xError(f"{database.path}: {reason_of(error)}") from error
@@ -52,10 +52,10 @@ def _show(database: Database) -> None:
     click.echo(text.format(id=at.done, n=at.behind))
 
 
-def _rebuild(database: Database) -> None:
+def _rebuild(config: Settings, database: Database) -> None:
     with database.reader.begin() as connection:
         length = last_id(connection)
-    follow_under_bar(rollup_check.rebuild(database), length)
+    follow_under_bar(rollup_check.rebuild(config.stations, database), length)
 
 
 def follow_under_bar(pieces: Iterator[int], length: int) -> None:
@@ -75,7 +75,7 @@ def _verify(config: Settings, database: Database) -> int:
     with database.reader.begin() as connection:
         length = rollups.position(connection)
     with progress(_("rollups"), length) as advance:
-        for looked in rollup_check.verify(database):
+        for looked in rollup_check.verify(config.stations, database):
             hours += looked.hours
             differences += len(looked.differences)
             shown += looked.differences[: SHOWN_DIFFERENCES - len(shown)]

@@ -16,12 +16,13 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from flask10x.database import tables
 from flask10x.database.expressions import floor_div, sums_of, unindexed
-from flask10x.database.tables import readings
+from flask10x.database.tables import measurement, readings
 from flask10x.history import pages, rollups
 from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, width_ms
 from flask10x.history.query import Bound, Query
 from flask10x.history.rollups import RollupProgress
 from flask10x.history.statements import (
+    STATEMENTS,
     Branch,
     FilterShape,
     filter_clauses,
@@ -65,11 +66,6 @@ class LineRequest:
     filters: tuple[FilterShape, ...]
     values: dict[str, float]
 
-    @property
-    def station(self) -> Station:
-        """The station."""
-        return self.branch[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Chart:
@@ -94,7 +90,7 @@ def chart(connection: Connection, query: Query) -> Chart:
     count, lines = 0, []
     for branch in branches:
         request = LineRequest(branch, filters, values)
-        own = _lines(connection, query, request.station, window)
+        own = _lines(connection, query, query.known.by_endpoint[branch.endpoint], window)
         if rolled_up is None:
             count += _add_readings(connection, request, window, own)
         else:
@@ -229,25 +225,28 @@ def _in_fours(sums: list[Any]) -> Iterator[tuple[Any, Any, Any, Any]]:
     return zip(*[iter(sums)] * 4, strict=True)
 
 
-@lru_cache(maxsize=256)
+# Of the bucket. SQLite would group by a column of this name, which a measurement can't have.
+_NUMBER = "_number"
+
+
+@lru_cache(maxsize=STATEMENTS)
 def _sums(
     branch: Branch, columns: tuple[str, ...], filters: tuple[FilterShape, ...], only_new: bool
 ) -> Select[Any]:
-    station, needed = branch
     at = readings.c.received_at
     endpoint: ColumnElement[str] = readings.c.endpoint
-    number = floor_div(at, bindparam("bucket_ms")).label("number")
+    number = floor_div(at, bindparam("bucket_ms")).label(_NUMBER)
     limits: list[ColumnElement[bool]] = []
     if only_new:
         # Not by the index: these are the last few rows of the table.
         endpoint = unindexed(readings.c.endpoint)
         limits = [readings.c.id > bindparam("after_id")]
     return (
-        select(number, func.count(), *(part for c in columns for part in sums_of(readings.c[c])))
-        .where(endpoint == station.endpoint, *limits)
+        select(number, func.count(), *(part for c in columns for part in sums_of(measurement(c))))
+        .where(endpoint == branch.endpoint, *limits)
         .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
-        .where(*filter_clauses(filters), *missing_clause(needed))
-        .group_by("number")
+        .where(*filter_clauses(filters), *missing_clause(branch.missing))
+        .group_by(_NUMBER)
     )
 
 

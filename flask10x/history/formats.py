@@ -9,7 +9,6 @@ from flask10x.history.charts import Chart, Line
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.parse import nested
-from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.readings.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
@@ -33,7 +32,7 @@ def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str
     return {
         "endpoint": row.endpoint,
         "timestamp": text_of(row.received_at),
-        "data": nested(BY_ENDPOINT[row.endpoint], row.values, query.measurements),
+        "data": nested(query.known.by_endpoint[row.endpoint], row.values, query.measurements),
     }
 
 

@@ -14,6 +14,8 @@ from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.statements import (
+    STATEMENTS,
+    Branch,
     FilterShape,
     PageShape,
     Statement,
@@ -24,19 +26,18 @@ from flask10x.history.statements import (
     off_index,
     select_rows,
 )
-from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
 
 
 def can_narrow(shape: PageShape) -> bool:
     """Whether each station has a condition that roll-ups know something of."""
     return all(
-        missing or any(column in station.columns for column, *_ in shape.filters)
-        for station, missing in shape.branches
+        branch.missing or any(column in branch.columns for column, *_ in shape.filters)
+        for branch in shape.branches
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=STATEMENTS)
 def hours_statement(shape: PageShape) -> Statement:
     """At most `:most` pairs of endpoint and hour, from `:first` to `:last`, that can hold rows.
 
@@ -44,22 +45,22 @@ def hours_statement(shape: PageShape) -> Statement:
     """
     selects = [
         select(rollups.c.endpoint, rollups.c.hour).where(
-            rollups.c.endpoint == station.endpoint,
+            rollups.c.endpoint == branch.endpoint,
             rollups.c.hour >= bindparam("first"),
             rollups.c.hour <= bindparam("last"),
-            *_possible(station, missing, shape.filters),
+            *_possible(branch, shape.filters),
         )
-        for station, missing in shape.branches
+        for branch in shape.branches
     ]
     return merged(selects, ("hour",), shape.newest_first).limit(bindparam("most"))
 
 
-def hours_name(station: Station) -> str:
+def hours_name(endpoint: str) -> str:
     """The name of the value of `rows_statement` that lists the station's hours, as JSON."""
-    return f"hours_{station.endpoint}"
+    return f"hours_{endpoint}"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=STATEMENTS)
 def rows_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows with an id up to `:position`, of each station's hours (`hours_name`)."""
     at, start = readings.c.received_at, rollups.c.hour * HOUR_MS
@@ -72,17 +73,17 @@ def rows_statement(shape: PageShape) -> Statement:
         select_rows(shape.branches)
         .add_columns(rollups.c.hour)
         # A list could not be read in its order, but a key that it picks from can.
-        .where(rollups.c.endpoint == station.endpoint, rollups.c.measurement == station.columns[0])
-        .where(rollups.c.hour.in_(listed(hours_name(station))))
-        .where(readings.c.endpoint == station.endpoint, at >= start, at < start + HOUR_MS)
-        .where(*conditions, *missing_clause(missing))
-        for station, missing in shape.branches
+        .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
+        .where(rollups.c.hour.in_(listed(hours_name(branch.endpoint))))
+        .where(readings.c.endpoint == branch.endpoint, at >= start, at < start + HOUR_MS)
+        .where(*conditions, *missing_clause(branch.missing))
+        for branch in shape.branches
     ]
     names = ("hour", "received_at", "id")
     return merged(selects, names, shape.newest_first).limit(bindparam("rows"))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=STATEMENTS)
 def later_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows with an id above `:position`, from the same end of the window."""
     later = (
@@ -94,11 +95,10 @@ def later_statement(shape: PageShape) -> Statement:
     return merged([later], ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
 
 
-def _possible(
-    station: Station, missing: tuple[str, ...], filters: tuple[FilterShape, ...]
-) -> list[ColumnElement[bool]]:
+def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]]:
+    missing = branch.missing
     # A measurement that the station does not have is missing in each reading.
-    own = dict.fromkeys(column for column, *_ in filters if column in station.columns)
+    own = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
     if not own:
         # By the index that holds no other hours, in their order; so not by the measurement.
         return [IS_NULL.hour(rollups, True), unindexed(rollups.c.measurement).in_(missing)]

@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_
 
 from flask10x.readings.reasons import Reason, WrongValue
-from flask10x.readings.stations import STATIONS, Station
-
-UNITS = {m.column: m.unit for station in STATIONS for m in station.measurements}
+from flask10x.readings.stations import Station
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +104,8 @@ class Filter:
     column: str
     operator: Operator
     value: float | bool
+    unit: str
+    """The unit of the column."""
 
     @property
     def name(self) -> str:
@@ -122,7 +122,7 @@ class Filter:
     @property
     def phrase(self) -> str:
         """`co2 ≥ 1000 ppm`."""
-        unit = "" if self.operator is IS_NULL else UNITS[self.column]
+        unit = "" if self.operator is IS_NULL else self.unit
         return f"{self.column} {self.operator.phrase(f'{self.text} {unit}'.rstrip())}"
 
     def can_match(self, station: Station) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor, Side
@@ -23,7 +23,9 @@ from flask10x.history import search
 from flask10x.history.query import Query
 from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
+    STATEMENTS,
     Branch,
+    columns_of,
     high_end,
     kind_of_end,
     low_end,
@@ -31,7 +33,7 @@ from flask10x.history.statements import (
     parameters_of,
     statement_key,
 )
-from flask10x.readings.stations import BY_ENDPOINT, Station, columns_of
+from flask10x.readings.stations import Stations
 
 # How many stored readings one answer to `since` looks through: milliseconds, whatever it filters.
 NEWER_SPAN_ROWS = 10_000
@@ -179,9 +181,10 @@ def end_of(connection: Connection, query: Query, *, newest: bool) -> int | None:
     return rows[0].received_at if rows else None
 
 
-def last_received(connection: Connection) -> dict[str, int | None]:
-    """Each station of the registry with its newest `received_at`; None when it has no reading."""
-    return dict(connection.execute(_LAST_RECEIVED).one()._mapping)
+def last_received(stations: Stations, connection: Connection) -> dict[str, int | None]:
+    """Each station with its newest `received_at`; None when it has no reading."""
+    endpoints = tuple(stations.by_endpoint)
+    return dict(zip(endpoints, connection.execute(_newest(endpoints)).one(), strict=True))
 
 
 def _back(
@@ -237,26 +240,28 @@ def _fetch(
 
 
 def _rows(records: Sequence[Any], branches: tuple[Branch, ...]) -> list[Row]:
-    cells = _cells(tuple(station for station, _ in branches))
+    cells = _cells(branches)
     return [
         Row(number, endpoint, received_at, tuple([values[place] for place in cells[endpoint]]))
         for number, endpoint, received_at, *values in records
     ]
 
 
-@lru_cache(maxsize=64)
-def _cells(stations: tuple[Station, ...]) -> dict[str, list[int]]:
+@lru_cache(maxsize=STATEMENTS)
+def _cells(branches: tuple[Branch, ...]) -> dict[str, list[int]]:
     """Where each station's values lie among the columns of them all."""
-    columns = columns_of(stations)
-    return {s.endpoint: [columns.index(column) for column in s.columns] for s in stations}
+    columns = columns_of(branches)
+    return {b.endpoint: [columns.index(column) for column in b.columns] for b in branches}
 
 
-_LAST_RECEIVED = select(
-    *(
-        select(func.max(readings.c.received_at))
-        .where(readings.c.endpoint == endpoint)
-        .scalar_subquery()
-        .label(endpoint)
-        for endpoint in BY_ENDPOINT
+@lru_cache
+def _newest(endpoints: tuple[str, ...]) -> Select[Any]:
+    """When the newest reading of each station was received; a step each."""
+    return select(
+        *(
+            select(func.max(readings.c.received_at))
+            .where(readings.c.endpoint == endpoint)
+            .scalar_subquery()
+            for endpoint in endpoints
+        )
     )
-)

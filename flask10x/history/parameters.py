@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import lru_cache
 from typing import TypeVar
 
 from flask10x.config.settings import Settings
@@ -18,14 +19,14 @@ from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.operators import OPERATORS, Filter
 from flask10x.history.query import Bound, Order, Query
 from flask10x.readings.reasons import Reason, WrongValue
-from flask10x.readings.stations import BY_ENDPOINT, COLUMNS
+from flask10x.readings.stations import Stations
 from flask10x.readings.times import is_relative, iso_text, local_text, parse_bound
 
 ORDERS: dict[str, Order] = {"asc": "asc", "desc": "desc"}
 T = TypeVar("T")
 
 MAX_LIMIT = 1000
-# The form has about forty fields; a hostile query string has thousands.
+# The form has about forty fields, or as many as there are names; a hostile query has thousands.
 MAX_PARAMETERS = 100
 # Suggestions cost some milliseconds a name.
 MAX_SUGGESTIONS = 5
@@ -64,13 +65,17 @@ def parse_query(
 
     Raises QueryError that names every parameter that is wrong.
     """
-    if len(pairs) > MAX_PARAMETERS:
-        raise QueryError({"query": Reason("too_many_parameters", n=MAX_PARAMETERS)})
-    errors = _wrong_names(pairs, view)
+    stations = settings.stations
+    names = _known_names(stations)
+    most = max(MAX_PARAMETERS, len(names) + len(stations.all))
+    if len(pairs) > most:
+        raise QueryError({"query": Reason("too_many_parameters", n=most)})
+    errors = _wrong_names(pairs, view, names)
     if view.blank_is_absent:
         pairs = [(name, value) for name, value in pairs if value.strip()]
-    reader = _Reader(pairs, settings.zone, now_ms, errors)
+    reader = _Reader(pairs, settings, now_ms, errors)
     query = Query(
+        known=stations,
         endpoints=reader.endpoints(),
         measurements=reader.measurements(),
         since=reader.bound("from", end=False),
@@ -107,13 +112,14 @@ class _Reader:
     def __init__(
         self,
         pairs: Sequence[tuple[str, str]],
-        zone: tzinfo | None,
+        settings: Settings,
         now_ms: int,
         errors: dict[str, Reason],
     ) -> None:
         self._pairs = pairs
         self.given = dict(pairs)
-        self._zone = zone
+        self._stations: Stations = settings.stations
+        self._zone: tzinfo | None = settings.zone
         self._now_ms = now_ms
         self._errors = errors
 
@@ -130,10 +136,10 @@ class _Reader:
             return None
 
     def endpoints(self) -> tuple[str, ...]:
-        return self._choice("endpoint", "unknown_station", tuple(BY_ENDPOINT))
+        return self._choice("endpoint", "unknown_station", tuple(self._stations.by_endpoint))
 
     def measurements(self) -> tuple[str, ...]:
-        return self._choice("measurement", "unknown_measurement", COLUMNS)
+        return self._choice("measurement", "unknown_measurement", self._stations.columns)
 
     def _choice(self, name: str, code: str, known: tuple[str, ...]) -> tuple[str, ...]:
         """The known ones that were given, in their own order and each once."""
@@ -154,30 +160,38 @@ class _Reader:
 
     def filters(self) -> tuple[Filter, ...]:
         found: list[Filter] = []
-        for column in COLUMNS:
+        for column, measurement in self._stations.by_column.items():
             for one in OPERATORS.values():
                 value = self.read(f"{column}__{one.key}", one.read)
                 if value is not None:
-                    found.append(Filter(column, one, value))
+                    found.append(Filter(column, one, value, measurement.unit))
         return tuple(found)
 
 
 # One value chooses, several choose several.
 REPEATABLE = ("endpoint", "measurement")
-KNOWN_NAMES: tuple[str, ...] = (
-    *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
-    *ONLY,
-    *(f"{column}__{key}" for column in COLUMNS for key in OPERATORS),
-)
 
 
-def _wrong_names(pairs: Sequence[tuple[str, str]], view: View) -> dict[str, Reason]:
+@lru_cache(maxsize=1)
+def _known_names(stations: Stations) -> dict[str, None]:
+    """The names of all parameters that there are, in the order of suggestions."""
+    names = (
+        *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
+        *ONLY,
+        *(f"{column}__{key}" for column in stations.columns for key in OPERATORS),
+    )
+    return dict.fromkeys(names)
+
+
+def _wrong_names(
+    pairs: Sequence[tuple[str, str]], view: View, names: dict[str, None]
+) -> dict[str, Reason]:
     """Parameters that are unknown, another view's, or given twice where once is meant."""
     counted = Counter(name for name, _ in pairs)
-    unknown = [name for name in counted if name not in KNOWN_NAMES]
+    unknown = [name for name in counted if name not in names]
     errors = dict.fromkeys(unknown, Reason("unknown_parameter"))
     for name in unknown[:MAX_SUGGESTIONS]:
-        errors[name] = _unknown("unknown_parameter", name, KNOWN_NAMES)
+        errors[name] = _unknown("unknown_parameter", name, names)
     for name, times in counted.items():
         if name in ONLY and name not in view.own:
             errors[name] = Reason("other_route", path=ONLY[name])

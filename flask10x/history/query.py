@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from flask10x.database.cursors import Cursor
 from flask10x.history.operators import Filter
-from flask10x.readings.stations import STATIONS, Station, columns_of
+from flask10x.readings.stations import Station, Stations, columns_of
 
 # `latest` is how the old server answered: the newest readings, the oldest of them first.
 Order = Literal["latest", "asc", "desc"]
@@ -26,6 +26,8 @@ class Bound:
 class Query:
     """A checked query; fields are what was given, None or empty where nothing was."""
 
+    known: Stations
+    """Those of the installation, which the query is about."""
     endpoints: tuple[str, ...] = ()
     measurements: tuple[str, ...] = ()
     """Columns of the table `readings`, in the registry's order; empty means all of them."""
@@ -49,7 +51,7 @@ class Query:
     @property
     def stations(self) -> tuple[Station, ...]:
         """The stations asked for that have a chosen measurement, in the registry's order."""
-        named = (s for s in STATIONS if not self.endpoints or s.endpoint in self.endpoints)
+        named = (s for s in self.known.all if not self.endpoints or s.endpoint in self.endpoints)
         return tuple(station for station in named if self.chosen(station))
 
     def chosen(self, station: Station) -> tuple[str, ...]:

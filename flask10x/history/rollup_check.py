@@ -12,7 +12,7 @@ from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as table
 from flask10x.history import rollups
 from flask10x.history.rollups import Hour, Sums
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
 
 # Hours looked at in one short transaction, so that the WAL can begin anew meanwhile.
@@ -38,47 +38,47 @@ class Looked:
     differences: list[RollupDifference]
 
 
-def verify(database: Database) -> Iterator[Looked]:
+def verify(stations: Stations, database: Database) -> Iterator[Looked]:
     """Compare all roll-ups, bit for bit, with what the readings give; in short transactions.
 
     The service may go on meanwhile. Raises what reading raises.
     """
-    for station in STATIONS:
+    for station in stations.all:
         after = MIN_CURSOR_MS // HOUR_MS - 1
         while True:
             with database.reader.begin() as connection:
                 hours = _hours(connection, station.endpoint, after)
                 last = rollups.position(connection)
-                yield _look(connection, hours, last)
+                yield _look(station, connection, hours, last)
             if not hours:
                 break
-            after = hours[-1][1]
+            after = hours[-1]
 
 
-def rebuild(database: Database) -> Iterator[int]:
+def rebuild(stations: Stations, database: Database) -> Iterator[int]:
     """Compute all roll-ups anew, piece by piece; each time how many ids are left.
 
     Charts stay right meanwhile: what is not rolled up yet they take from the readings. Raises
     LockTimeout or sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
     database.commit_change(rollups.forget)
-    yield from rollups.catch_up(database)
+    yield from rollups.catch_up(stations, database)
 
 
-def _look(connection: Connection, hours: list[Hour], last: int) -> Looked:
+def _look(station: Station, connection: Connection, hours: list[int], last: int) -> Looked:
     readings_seen, differences = 0, []
     for hour in hours:
         stored, computed = (
-            rollups.stored(connection, hour),
-            rollups.computed(connection, hour, last),
+            rollups.stored(station, connection, hour),
+            rollups.computed(station, connection, hour, last),
         )
         readings_seen += computed[0]["readings"] if computed else 0
         if stored != computed:
-            differences.append(RollupDifference(hour, stored, computed))
+            differences.append(RollupDifference((station.endpoint, hour), stored, computed))
     return Looked(len(hours), readings_seen, differences)
 
 
-def _hours(connection: Connection, endpoint: str, after: int) -> list[Hour]:
+def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:
     """The next hours that have readings or roll-ups, or both."""
     at = readings.c.received_at
     if after == MAX_CURSOR_MS // HOUR_MS:
@@ -96,4 +96,4 @@ def _hours(connection: Connection, endpoint: str, after: int) -> list[Hour]:
     hours = select(floor_div(at, HOUR_MS)).where(of_readings, at >= low_ms, at <= high_ms)
     kept = select(table.c.hour).where(of_rollups, table.c.hour >= low, table.c.hour <= last)
     found = connection.execute(hours.union(kept)).scalars()
-    return [(endpoint, hour) for hour in sorted(found)]
+    return sorted(found)

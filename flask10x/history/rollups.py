@@ -7,7 +7,7 @@ case, and doing it twice does no harm. The new sums and the new position are one
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database, last_id
 from flask10x.database.expressions import floor_div, sums_of
-from flask10x.database.tables import followers, readings, rollups
-from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
+from flask10x.database.tables import followers, measurement, readings, rollups
+from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
 
 NAME = "rollups"
@@ -68,7 +68,7 @@ def progress(connection: Connection) -> RollupProgress:
     return RollupProgress(position(connection), last_id(connection))
 
 
-def follow(database: Database, save: Save = save_at_once) -> int:
+def follow(stations: Stations, database: Database, save: Save = save_at_once) -> int:
     """Take one piece of the log; how many ids are left after it.
 
     Nothing is locked while it computes. Raises what `save` does, and then nothing has changed.
@@ -77,8 +77,12 @@ def follow(database: Database, save: Save = save_at_once) -> int:
         begin, end = position(connection), last_id(connection)
         if begin >= end:
             return 0
-        hours, last = _touched(connection, begin, end)
-        rows = [row for hour in hours for row in computed(connection, hour, last)]
+        hours, last = _touched(stations, connection, begin, end)
+        rows = [
+            row
+            for endpoint, hour in hours
+            for row in computed(stations.by_endpoint[endpoint], connection, hour, last)
+        ]
 
     def change(connection: Connection) -> None:
         # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
@@ -91,14 +95,14 @@ def follow(database: Database, save: Save = save_at_once) -> int:
     return end - last
 
 
-def catch_up(database: Database) -> Iterator[int]:
+def catch_up(stations: Stations, database: Database) -> Iterator[int]:
     """Take the log to its end, piece by piece; each time how many ids are left.
 
     A service may follow beside it, and store readings between the pieces. Raises LockTimeout or
     sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
     while True:
-        left = follow(database, Database.commit_change)
+        left = follow(stations, database, Database.commit_change)
         yield left
         if not left:
             return
@@ -118,41 +122,41 @@ def forget(connection: Connection) -> None:
     _move(connection, 0)
 
 
-def computed(connection: Connection, hour: Hour, last: int) -> list[Sums]:
-    """The roll-ups of an hour as its readings up to this id give them; none for no reading.
+def computed(station: Station, connection: Connection, hour: int, last: int) -> list[Sums]:
+    """The roll-ups of a station's hour as its readings up to this id give; none for no reading.
 
     Values are added in the order (received_at, id), so the sums come out the same each time.
     """
-    endpoint, number = hour
-    low_ms, high_ms = ends_of(number)
-    ends = {"low_ms": low_ms, "high_ms": high_ms, "last_id": last}
-    count, *sums = connection.execute(_sums_of_hour(BY_ENDPOINT[endpoint]), ends).one()
+    low_ms, high_ms = ends_of(hour)
+    bound = {"endpoint": station.endpoint, "low_ms": low_ms, "high_ms": high_ms, "last_id": last}
+    count, *sums = connection.execute(_sums_of_hour(station.columns), bound).one()
     if not count:
         return []
     fours = zip(*[iter(sums)] * 4, strict=True)
     return [
-        {"endpoint": endpoint, "measurement": column, "hour": number, "readings": count}
+        {"endpoint": station.endpoint, "measurement": column, "hour": hour, "readings": count}
         | dict(zip(("count", "total", "minimum", "maximum"), four, strict=True))
-        for column, four in zip(BY_ENDPOINT[endpoint].columns, fours, strict=True)
+        for column, four in zip(station.columns, fours, strict=True)
     ]
 
 
-def stored(connection: Connection, hour: Hour) -> list[Sums]:
-    """The roll-ups of an hour as the table has them, in the order of the station's columns."""
-    endpoint, number = hour
-    query = select(rollups).where(rollups.c.endpoint == endpoint, rollups.c.hour == number)
-    columns = BY_ENDPOINT[endpoint].columns
+def stored(station: Station, connection: Connection, hour: int) -> list[Sums]:
+    """The roll-ups of a station's hour as the table has them, in the order of its columns."""
+    query = select(rollups).where(rollups.c.endpoint == station.endpoint, rollups.c.hour == hour)
+    columns = station.columns
     # Each row is looked up by its key, which the measurement is in the middle of.
     found = connection.execute(query.where(rollups.c.measurement.in_(columns))).mappings()
     return sorted(map(dict, found), key=lambda row: columns.index(row["measurement"]))
 
 
-def _touched(connection: Connection, begin: int, end: int) -> tuple[list[Hour], int]:
+def _touched(
+    stations: Stations, connection: Connection, begin: int, end: int
+) -> tuple[list[Hour], int]:
     """The hours of the next piece of the log, and where the piece ends."""
     last = min(begin + PIECE_ROWS, end)
     hours: dict[Hour, None] = {}
     for number, endpoint, hour in connection.execute(_NEXT, {"begin": begin, "last": last}):
-        if endpoint not in BY_ENDPOINT or (endpoint, hour) in hours:
+        if endpoint not in stations.by_endpoint or (endpoint, hour) in hours:
             continue
         if len(hours) == PIECE_HOURS:
             return list(hours), number - 1
@@ -165,12 +169,13 @@ def _move(connection: Connection, last: int) -> None:
     connection.execute(moved)
 
 
-@lru_cache(maxsize=len(STATIONS))
-def _sums_of_hour(station: Station) -> Select[Any]:
+# Stations that have the same columns share it.
+@cache
+def _sums_of_hour(columns: tuple[str, ...]) -> Select[Any]:
     at = readings.c.received_at
-    sums = [part for column in station.columns for part in sums_of(readings.c[column])]
+    sums = [part for column in columns for part in sums_of(measurement(column))]
     return select(func.count(), *sums).where(
-        readings.c.endpoint == station.endpoint,
+        readings.c.endpoint == bindparam("endpoint"),
         at >= bindparam("low_ms"),
         at <= bindparam("high_ms"),
         readings.c.id <= bindparam("last_id"),

@@ -21,6 +21,7 @@ from flask10x.database.engine import last_id
 from flask10x.database.tables import readings
 from flask10x.history import hour_statements, rollups
 from flask10x.history.statements import (
+    STATEMENTS,
     Branch,
     End,
     FilterShape,
@@ -169,12 +170,12 @@ def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
 
     The last hour is every station's, for it may have been cut off before the pair of another one.
     """
-    hours = {station.endpoint: {possible[-1].hour} for station, _ in request.branches}
+    hours = {branch.endpoint: {possible[-1].hour} for branch in request.branches}
     for endpoint, hour in possible:
         hours[endpoint].add(hour)
     return {
-        hour_statements.hours_name(station): json.dumps([*hours[station.endpoint]])
-        for station, _ in request.branches
+        hour_statements.hours_name(endpoint): json.dumps([*listed])
+        for endpoint, listed in hours.items()
     }
 
 
@@ -199,15 +200,15 @@ def _hours(connection: Connection, request: RowRequest) -> range:
     return hours[::-1] if request.newest_first else hours
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=STATEMENTS)
 def _ends(branches: tuple[Branch, ...]) -> Select[Any]:
     """When the oldest and the newest reading of each station was received; a step each."""
     return select(
         *(
             select(end(readings.c.received_at))
-            .where(readings.c.endpoint == station.endpoint)
+            .where(readings.c.endpoint == branch.endpoint)
             .scalar_subquery()
-            for station, _ in branches
+            for branch in branches
             for end in (func.min, func.max)
         )
     )

@@ -6,7 +6,7 @@ A statement for pages is a UNION ALL with a branch per station, each a range of 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,18 +23,26 @@ from sqlalchemy.sql import CompoundSelect
 
 from flask10x.database.cursors import Cursor
 from flask10x.database.expressions import unindexed
-from flask10x.database.tables import readings
+from flask10x.database.tables import measurement, readings
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.query import Bound, Query
-from flask10x.readings.stations import Station, columns_of
 
 Statement = Select[Any] | CompoundSelect[Any]
 # What limits one end of the window, and by which kind of value.
 End = Bound | Cursor | None
 EndKind = Literal["bound", "cursor"] | None
 FilterShape = tuple[str, str, bool | None]
-# A station, and those of its columns of which one must be missing; none when any reading will do.
-Branch = tuple[Station, tuple[str, ...]]
+# Each of the 200 stations that there can be has statements of its own.
+STATEMENTS = 512
+
+
+class Branch(NamedTuple):
+    """A station as a statement knows it: short, for it is the key of the statements."""
+
+    endpoint: str
+    columns: tuple[str, ...]
+    missing: tuple[str, ...]
+    """Those of which one must be missing; none when any reading will do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +61,7 @@ def statement_key(
 ) -> tuple[tuple[Branch, ...], tuple[FilterShape, ...], dict[str, float]]:
     """The stations that can match, the form of the filters, and the values to bind."""
     branches = tuple(
-        (station, query.chosen(station) if query.incomplete else ())
+        Branch(station.endpoint, station.columns, query.chosen(station) if query.incomplete else ())
         for station in query.stations
         if all(one.can_match(station) for one in query.filters)
     )
@@ -103,15 +111,15 @@ def parameters_of(name: str, end: End) -> dict[str, int]:
 
 
 # Building a statement costs as much as running it, and pages differ in few ways.
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=STATEMENTS)
 def page_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows from the oldest of the window, or from its newest (`newest_first`)."""
     conditions = [*limits(shape.low, shape.high), *filter_clauses(shape.filters)]
     selects = [
         select_rows(shape.branches)
-        .where(readings.c.endpoint == station.endpoint)
-        .where(*conditions, *missing_clause(columns))
-        for station, columns in shape.branches
+        .where(readings.c.endpoint == branch.endpoint)
+        .where(*conditions, *missing_clause(branch.missing))
+        for branch in shape.branches
     ]
     return merged(selects, ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
 
@@ -122,7 +130,7 @@ def merged(selects: Sequence[Select[Any]], names: tuple[str, ...], newest_first:
     return whole.order_by(*(text(f"{name} DESC" if newest_first else name) for name in names))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=STATEMENTS)
 def newer_statement(
     branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], low: EndKind, high: EndKind
 ) -> Statement:
@@ -144,19 +152,23 @@ def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
     A range of ids is short, a station's range of time is not.
     """
     endpoint = unindexed(readings.c.endpoint)
-    return or_(*(and_(endpoint == s.endpoint, *missing_clause(columns)) for s, columns in branches))
+    return or_(*(and_(endpoint == b.endpoint, *missing_clause(b.missing)) for b in branches))
+
+
+def columns_of(branches: tuple[Branch, ...]) -> tuple[str, ...]:
+    """The columns of them all, each once."""
+    return tuple(dict.fromkeys(column for branch in branches for column in branch.columns))
 
 
 def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:
     """Id, endpoint and received_at of readings, then all measurements of the stations."""
-    columns = columns_of(station for station, _ in branches)
     head = (readings.c.id, readings.c.endpoint, readings.c.received_at)
-    return select(*head, *(readings.c[column] for column in columns))
+    return select(*head, *map(measurement, columns_of(branches)))
 
 
 def missing_clause(columns: tuple[str, ...]) -> list[ColumnElement[bool]]:
     """The condition that one of these is NULL; none for no columns."""
-    return [or_(*(readings.c[column].is_(None) for column in columns))] if columns else []
+    return [or_(*(measurement(column).is_(None) for column in columns))] if columns else []
 
 
 def limits(
@@ -180,7 +192,7 @@ def filter_clauses(filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]
     """The conditions on values; the numbers are bound as `filter0`, `filter1` and so on."""
     return [
         OPERATORS[key].clause(
-            readings.c[column], bindparam(f"filter{place}") if missing is None else missing
+            measurement(column), bindparam(f"filter{place}") if missing is None else missing
         )
         for place, (column, key, missing) in enumerate(filters)
     ]

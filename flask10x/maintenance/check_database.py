@@ -176,7 +176,8 @@ class DatabaseCheck:
         return [Finding("ok", "rollups", text, details)]
 
     def _stations(self, connection: Connection) -> list[Finding]:
-        return [self._station(*last) for last in pages.last_received(connection).items()]
+        received = pages.last_received(self._settings.stations, connection)
+        return [self._station(*last) for last in received.items()]
 
     def _station(self, endpoint: str, received_at: int | None) -> Finding:
         if received_at is None:

@@ -296,10 +296,23 @@ class Stations:
     by_endpoint: Mapping[str, Station] = field(init=False)
     columns: tuple[str, ...] = field(init=False)
     """The columns of the table `readings` that they fill, each once."""
+    by_column: Mapping[str, Measurement] = field(init=False)
+    """A measurement of each column, the first that has a label: what the column means and its unit
+    are the same in all of them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_endpoint", {s.endpoint: s for s in self.all})
         object.__setattr__(self, "columns", columns_of(self.all))
+        object.__setattr__(self, "by_column", _by_column(self.all))
+
+
+def _by_column(stations: Iterable[Station]) -> dict[str, Measurement]:
+    found: dict[str, Measurement] = {}
+    for measurement in (m for station in stations for m in station.measurements):
+        first = found.setdefault(measurement.column, measurement)
+        if measurement.label and not first.label:
+            found[measurement.column] = measurement
+    return found
 
 
 BUILT_IN = Stations(STATIONS)

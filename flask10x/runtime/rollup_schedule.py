@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask10x.database.engine import Database
 from flask10x.history import rollups
+from flask10x.readings.stations import Stations
 
 # Two look-ups in the database.
 LOOK_EVERY_SEC = 60.0
@@ -15,7 +16,10 @@ EVERY_SEC = 3600.0
 class Follower:
     """Rolls up what has come, once an hour, and at once when much has: an import, an update."""
 
-    def __init__(self, database: Database, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, stations: Stations, database: Database, monotonic: Callable[[], float]
+    ) -> None:
+        self._stations = stations
         self._database = database
         self._monotonic = monotonic
         self._look_at_sec = monotonic() + LOOK_EVERY_SEC
@@ -49,7 +53,7 @@ class Follower:
         due = self._monotonic() >= self._due_at_sec
         if not behind or (behind < rollups.PIECE_ROWS and not due):
             return 0
-        left = rollups.follow(self._database)
+        left = rollups.follow(self._stations, self._database)
         if not left:
             self._due_at_sec = self._monotonic() + EVERY_SEC
         return left

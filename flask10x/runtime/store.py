@@ -55,7 +55,7 @@ class Store:
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = FileWatch(self.database.path, gauges, self.database.damage)
-        self._follower = Follower(self.database, time.monotonic)
+        self._follower = Follower(settings.stations, self.database, time.monotonic)
         self._rescue = Rescue(settings, self.database, gauges)
         self._monitor = Monitor(self._monitor_lock, self._duties(), self._each_second)
         self._inspection = Inspection(self.database, gauges)
@@ -131,7 +131,7 @@ class Store:
 
     def _last_received(self) -> dict[str, int | None]:
         with self.database.reader.begin() as connection:
-            return pages.last_received(connection)
+            return pages.last_received(self.settings.stations, connection)
 
     def _load_totals(self) -> None:
         try:

@@ -6,7 +6,6 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from flask10x.history import pages
-from flask10x.history.operators import UNITS
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.stations import Station
@@ -53,7 +52,8 @@ def cards(connection: Connection, store: Store) -> list[Card]:
 
 
 def _card(connection: Connection, store: Store, station: Station) -> Card:
-    newest = Query(endpoints=(station.endpoint,), order="desc", limit=1)
+    known = store.settings.stations
+    newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1)
     row = next(iter(pages.page(connection, newest).rows), None)
     heard_ms = store.gauges.last_received_ms(station.endpoint)
     age_sec = inactive_sec(heard_ms, row.received_at if row else None)
@@ -74,15 +74,15 @@ def _state(age_sec: int | None, warn_sec: float) -> State:
 
 
 def _values(station: Station, row: Row | None) -> tuple[Value, ...]:
-    pairs = zip(station.columns, row.values, strict=True) if row else ()
+    pairs = zip(station.measurements, row.values, strict=True) if row else ()
     return tuple(
         Value(
-            column=column,
-            text=f"{value:.{DIGITS.get(UNITS[column], DEFAULT_DIGITS)}f}",
-            unit=UNITS[column],
-            close=UNITS[column] in CLOSE_UNITS,
+            column=measurement.column,
+            text=f"{value:.{DIGITS.get(measurement.unit, DEFAULT_DIGITS)}f}",
+            unit=measurement.unit,
+            close=measurement.unit in CLOSE_UNITS,
         )
-        for column, value in pairs
+        for measurement, value in pairs
         if value is not None
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from flask10x.history.operators import Operator
-from flask10x.readings.stations import Station
+from flask10x.readings.stations import Measurement, Station
 from flask10x.web.cards import State, Value
 
 
@@ -195,6 +195,8 @@ class HistoryModel:
     halt: Halt | None
     """None while readings are stored."""
     cards: list[StationCard]
+    measurements: Mapping[str, Measurement]
+    """What each column holds."""
     form: Form
     charts: ChartArea
     table: ReadingsTable | None

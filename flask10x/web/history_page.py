@@ -11,11 +11,11 @@ from flask10x.database.cursors import Cursor
 from flask10x.database.engine import last_id
 from flask10x.errors import QueryError
 from flask10x.history import pages
-from flask10x.history.operators import OPERATORS, UNITS
+from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
+from flask10x.readings.stations import Stations
 from flask10x.readings.times import LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
@@ -70,7 +70,7 @@ def as_page() -> tuple[str, int]:
         with store.database.query() as connection:
             found = cards(connection, store)
             page = pages.page(connection, query, pages.patience_sec(store.settings))
-            newest = pages.last_received(connection)
+            newest = pages.last_received(store.settings.stations, connection)
             newest_id = last_id(connection)
     except QueryError as error:
         return _refused(error, t, now_ms), 400
@@ -86,9 +86,19 @@ def _refused(error: QueryError, t: Texts, now_ms: int) -> str:
 
 
 def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Texts) -> str:
-    stations = [_card(card, t) for card in found]
-    model = HistoryModel(halt=_halt(), cards=stations, form=form, charts=_charts(t), table=table)
+    model = HistoryModel(
+        halt=_halt(),
+        cards=[_card(card, t) for card in found],
+        measurements=_stations().by_column,
+        form=form,
+        charts=_charts(t),
+        table=table,
+    )
     return render_template("history.html", model=model)
+
+
+def _stations() -> Stations:
+    return context.store().settings.stations
 
 
 def _halt() -> Halt | None:
@@ -158,7 +168,7 @@ def _card(card: Card, t: Texts) -> StationCard:
         state=card.state,
         age=None if card.age_sec is None else _age(card, card.age_sec, t),
         values=card.values,
-        missing=t("caption.join").join(map(t.column, card.missing)),
+        missing=t("caption.join").join(_column(name, t).label for name in card.missing),
     )
 
 
@@ -182,11 +192,12 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
     given = [name for name, value in request.args.items() if value.strip()]
     conditions = sum("__" in name for name in given)
     unusual = not {"measurement", "incomplete"}.isdisjoint(given)
+    stations = _stations()
     return Form(
         args=request.args,
-        problems=problems(details, t),
-        stations=STATIONS,
-        columns=[_column(name, t) for name in COLUMNS],
+        problems=problems(details, stations, t),
+        stations=stations.all,
+        columns=[_column(name, t) for name in stations.columns],
         operators=list(OPERATORS.values()),
         page_rows=PAGE_ROWS,
         conditions=conditions,
@@ -198,7 +209,8 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
 
 
 def _column(name: str, t: Texts) -> Column:
-    return Column(name=name, label=t.column(name), unit=UNITS[name])
+    measurement = _stations().by_column[name]
+    return Column(name=name, label=t.column(measurement), unit=measurement.unit)
 
 
 def _ranges(query: Query | None, now_ms: int) -> Ranges:
@@ -220,8 +232,9 @@ def _ranges(query: Query | None, now_ms: int) -> Ranges:
 
 def _charts(t: Texts) -> ChartArea:
     names = {
-        "stations": {s.endpoint: t.station(s) for s in STATIONS},
-        "columns": {column: t.column(column) for column in COLUMNS},
+        "stations": {s.endpoint: t.station(s) for s in _stations().all},
+        "columns": {name: t.column(one) for name, one in _stations().by_column.items()},
+        "quantities": t.quantities(_stations().by_column.values()),
         "texts": t.named(*SCRIPT_TEXTS),
     }
     return ChartArea(
@@ -260,14 +273,14 @@ def _columns(query: Query, newest: Newest) -> tuple[str, ...]:
 def _row(row: Row, columns: tuple[str, ...], text_of: LocalText, t: Texts) -> TableRow:
     return TableRow(
         time=text_of(row.received_at),
-        station=t.station(BY_ENDPOINT[row.endpoint]),
+        station=t.station(_stations().by_endpoint[row.endpoint]),
         cells=_cells(row, columns),
     )
 
 
 def _cells(row: Row, columns: tuple[str, ...]) -> list[str]:
     """Each column's text: a dash for a missing value, nothing for a column of other stations."""
-    values = dict(zip(BY_ENDPOINT[row.endpoint].columns, row.values, strict=True))
+    values = dict(zip(_stations().by_endpoint[row.endpoint].columns, row.values, strict=True))
     return [MISSING if values.get(c, "") is None else str(values.get(c, "")) for c in columns]
 
 

@@ -7,7 +7,6 @@ from flask10x.errors import QueryError
 from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import BY_ENDPOINT, STATIONS
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, RejectedPage, Selection
@@ -106,8 +105,8 @@ def _as_object(kept: Kept) -> dict[str, object]:
 
 def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
-    station = BY_ENDPOINT.get(kept.endpoint)
-    names = {m.path: t.column(m.column) for m in station.measurements} if station else {}
+    station = context.store().settings.stations.by_endpoint.get(kept.endpoint)
+    names = {m.path: t.column(m) for m in station.measurements} if station else {}
     return {
         "id": kept.id,
         "time": local_text(kept.received_at, context.store().settings.zone),
@@ -131,5 +130,6 @@ def _in_language(reason: str, t: Texts) -> dict[str, str]:
 
 
 def _form(errors: dict[str, str]) -> dict[str, object]:
-    wrong = problems(errors, preferences.texts())
-    return {"args": request.args, "problems": wrong, "stations": STATIONS}
+    stations = context.store().settings.stations
+    wrong = problems(errors, stations, preferences.texts())
+    return {"args": request.args, "problems": wrong, "stations": stations.all}

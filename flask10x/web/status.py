@@ -82,7 +82,7 @@ def metrics() -> tuple[Response, int]:
     store = context.store()
     try:
         with store.database.reader.begin() as connection:
-            last = pages.last_received(connection)
+            last = pages.last_received(store.settings.stations, connection)
             stored = last_id(connection)
             saved_errors = counters.value_of(connection, counters.WRITE_ERRORS)
     except DBAPIError as error:

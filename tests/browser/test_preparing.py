@@ -11,6 +11,7 @@ import pytest
 from flask10x.config import settings as settings_module
 from flask10x.database.engine import Database
 from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
 from tests.e2e.conftest import make_services
@@ -65,7 +66,7 @@ def database_of(service: Service) -> Database:
 def follow(service: Service, readings: int) -> None:
     """Take that many more of them, as a command beside the service does."""
     with closing(database_of(service)) as database:
-        for left in rollups.catch_up(database):
+        for left in rollups.catch_up(BUILT_IN, database):
             if left <= ROWS - readings:
                 return
 

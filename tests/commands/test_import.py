@@ -19,6 +19,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import LockTimeout
 from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
@@ -144,7 +145,7 @@ def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
     assert "interrupted; the service goes on with them" in shown.screen
     assert shown.bars["rollups"][-1] < 100
     assert behind(database) > 0
-    follower = Follower(database, iter([0.0, 0.0, *[1e6] * 1000]).__next__)
+    follower = Follower(BUILT_IN, database, iter([0.0, 0.0, *[1e6] * 1000]).__next__)
     while behind(database):
         follower.step()
 

@@ -12,6 +12,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import NAME, csv_file, database_file, put
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
@@ -35,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         " SELECT 'data', 1756000000000 + i * 10000, 990.5 + i % 20, 25.0 FROM n",
     )
     with closing(Database(settings)) as database:
-        while rollups.follow(database):
+        while rollups.follow(BUILT_IN, database):
             pass
     assert [path.name for path in folder.glob("*.sqlite3*")] == [database_file(settings).name]
     return database_file(settings)

@@ -20,6 +20,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.history import rollup_check, rollups
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web.app import create_app
@@ -68,7 +69,7 @@ def check_answers(client: FlaskClient, path: str, query: str = "") -> None:
 
 
 def roll_up(database: Database) -> None:
-    while rollups.follow(database):
+    while rollups.follow(BUILT_IN, database):
         pass
 
 
@@ -198,7 +199,7 @@ def test_hours_before_1970_are_rolled_up_like_others(settings: Settings, store: 
     times = (*NO_DATES, *EDGES, -3_600_000, -3_600_001, -7_200_000)
     insert(settings, *times)
     roll_up(store.database)
-    looked = [*rollup_check.verify(store.database)]
+    looked = [*rollup_check.verify(BUILT_IN, store.database)]
     assert sum(one.hours for one in looked) == len({at_ms // 3_600_000 for at_ms in times})
     assert [one.differences for one in looked if one.differences] == []
     with store.database.reader.begin() as connection:

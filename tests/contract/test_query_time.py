@@ -10,6 +10,7 @@ from flask10x.database import engine
 from flask10x.database.engine import Database, QueryTooLong
 from flask10x.history import charts, pages, rollups, search
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.support.rows import pico, select
@@ -152,8 +153,8 @@ def test_a_chart_that_waits_for_the_rollups_blames_no_query(
         }
         found = client.get("/metrics/details").get_json()
         assert found["rollups"] == {"done": done, "of": 400}
-        rollups.follow(database)
-    assert list(rollups.catch_up(database)) == [0]
+        rollups.follow(BUILT_IN, database)
+    assert list(rollups.catch_up(BUILT_IN, database)) == [0]
     monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100_000)
     answer = client.get(f"/history/series?{LONG}")
     assert (answer.status_code, answer.get_json()["source"]) == (200, "rollups")
@@ -188,7 +189,7 @@ def long_search(monkeypatch: pytest.MonkeyPatch, writer: Writer, database: Datab
         writer.submit(Reading("data", NINE + hour * HOUR, (900, 10.0)))
         writer.submit(Reading("data", NINE + hour * HOUR, (1000, 30.0)))
     writer.step()
-    rollups.follow(database)
+    rollups.follow(BUILT_IN, database)
     monkeypatch.setattr(search, "PIECE_HOURS", 1)
     monkeypatch.setattr(pages, "SEARCH_SEC", 0)
 

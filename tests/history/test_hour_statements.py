@@ -21,7 +21,7 @@ from flask10x.history import pages, rollups, search
 from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.query import Bound, Query
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import BUILT_IN
 from tests.support.reference import (
     OPTIONS,
     ORDERS,
@@ -59,7 +59,7 @@ def store_only(database: Database, *readings: Reading) -> None:
 
 
 def follow(database: Database) -> None:
-    while rollups.follow(database):
+    while rollups.follow(BUILT_IN, database):
         pass
 
 
@@ -312,7 +312,7 @@ def test_a_long_backlog_is_not_looked_through(
     assert ids(database, settings, "pressure__eq=9") == []
     assert len(page_values) == 1
     execute(database.path, "DELETE FROM readings WHERE id = 6")
-    rollups.follow(database)
+    rollups.follow(BUILT_IN, database)
     assert ids(database, settings, "pressure__eq=9") == []
     assert len(page_values) == 1
 
@@ -328,7 +328,7 @@ def test_nothing_is_sorted_and_every_step_is_a_range_of_a_key(
     database: Database, settings: Settings
 ) -> None:
     values = [
-        (s, (*(None,) * (len(s.columns) > 2), *[9.0] * 9)[: len(s.columns)]) for s in STATIONS
+        (s, (*(None,) * (len(s.columns) > 2), *[9.0] * 9)[: len(s.columns)]) for s in BUILT_IN.all
     ]
     store_only(database, *(Reading(s.endpoint, NINE, row) for s, row in values))
     follow(database)

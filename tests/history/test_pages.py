@@ -18,6 +18,7 @@ from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import CSV, JSON, View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from tests.support.reference import ORDERS, PARAMETERS, Reference, T, matching, question, stored_in
 from tests.support.rows import insert_readings, pico
@@ -215,7 +216,7 @@ def test_what_is_new_without_a_limit_is_a_mistake(database: Database, settings: 
 def test_last_received(database: Database, writer: Writer) -> None:
     store(writer, pico(1, T + 5), pico(2, T), Reading("data3", T + 1, (1.0, 2.0, 3.0, 4.0)))
     with database.reader.begin() as connection:
-        assert pages.last_received(connection) == {
+        assert pages.last_received(BUILT_IN, connection) == {
             "data": T + 5,
             "data2": None,
             "data3": T + 1,
@@ -387,7 +388,7 @@ def test_last_received_takes_one_step_into_the_index_for_each_station(
     database: Database, plans: list[list[str]]
 ) -> None:
     with database.reader.begin() as connection:
-        pages.last_received(connection)
+        pages.last_received(BUILT_IN, connection)
     searches = [step for step in plans[0] if "readings" in step]
     covering = INDEX.replace("USING INDEX", "USING COVERING INDEX")
     assert searches == [f"{covering} (endpoint=?)"] * 4

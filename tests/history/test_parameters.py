@@ -13,7 +13,7 @@ from flask10x.errors import QueryError
 from flask10x.history.operators import OPERATORS
 from flask10x.history.parameters import CSV, HTML, JSON, JSON_FILE, View, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
 NOW = 1_755_993_600_000
@@ -204,7 +204,7 @@ def test_chosen_measurements_leave_out_stations_that_have_none(settings: Setting
 def test_all_measurements_are_chosen_when_none_is_named(settings: Settings) -> None:
     query = ask(settings, "endpoint=data&endpoint=data3")
     assert query.columns == ("pressure", "temperature", "humidity", "gas_resistance")
-    assert query.chosen(BY_ENDPOINT["data"]) == ("pressure", "temperature")
+    assert query.chosen(BUILT_IN.by_endpoint["data"]) == ("pressure", "temperature")
 
 
 def test_every_bad_parameter_is_named_at_once(settings: Settings) -> None:
@@ -277,7 +277,7 @@ def test_cursors_and_their_opposites() -> None:
 def test_a_station_is_left_out_when_its_null_cannot_match(settings: Settings) -> None:
     def can_match(text: str) -> list[str]:
         (one,) = ask(settings, text).filters
-        return [name for name, station in BY_ENDPOINT.items() if one.can_match(station)]
+        return [name for name, station in BUILT_IN.by_endpoint.items() if one.can_match(station)]
 
     assert can_match("co2__gt=1") == ["data2", "data4"]
     assert can_match("voltage__isnull=0") == ["data4"]

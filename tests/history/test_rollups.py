@@ -33,6 +33,7 @@ from flask10x.history.parameters import JSON, SERIES, parse_query
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import iso_text
 from tests.support.old_files import run as run_import
 from tests.support.rows import execute, insert_readings, pico, select
@@ -52,7 +53,7 @@ def store(database: Database, *readings: Reading) -> None:
 def follow_all(database: Database) -> int:
     """Follow to the end; in how many pieces."""
     pieces = 1
-    while rollups.follow(database):
+    while rollups.follow(BUILT_IN, database):
         pieces += 1
     return pieces
 
@@ -63,7 +64,7 @@ def behind(database: Database) -> int:
 
 
 def differences(database: Database) -> list[tuple[str, int]]:
-    looked = rollup_check.verify(database)
+    looked = rollup_check.verify(BUILT_IN, database)
     return [difference.hour for found in looked for difference in found.differences]
 
 
@@ -117,7 +118,7 @@ def test_nothing_new_writes_nothing(database: Database) -> None:
     execute(
         database.path, "CREATE TRIGGER no INSERT ON followers BEGIN SELECT raise(FAIL, ''); END"
     )
-    assert rollups.follow(database) == 0
+    assert rollups.follow(BUILT_IN, database) == 0
     assert table(database) == before
 
 
@@ -129,9 +130,9 @@ def test_a_piece_is_bounded_by_rows_and_by_hours(
     assert follow_all(database) == 3
     store(database, *(pico(n, NINE + n * HOUR) for n in range(7)))
     monkeypatch.setattr(rollups, "PIECE_HOURS", 3)
-    assert rollups.follow(database) == 4
-    assert rollups.follow(database) == 1
-    assert rollups.follow(database) == 0
+    assert rollups.follow(BUILT_IN, database) == 4
+    assert rollups.follow(BUILT_IN, database) == 1
+    assert rollups.follow(BUILT_IN, database) == 0
     assert behind(database) == 0
     assert differences(database) == []
 
@@ -150,7 +151,7 @@ def test_a_piece_that_cannot_be_stored_changes_nothing(database: Database) -> No
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DBAPIError, match="database is locked"):
-            rollups.follow(database)
+            rollups.follow(BUILT_IN, database)
     assert (table(database), behind(database)) == (before, 1)
     follow_all(database)
     assert differences(database) == []
@@ -168,7 +169,7 @@ def test_two_followers_at_once_do_not_undo_each_other(
         rollups.save_at_once(second, change)
 
     other = Database(settings)
-    rollups.follow(other, late)
+    rollups.follow(BUILT_IN, other, late)
     other.close()
     assert behind(database) == 0
     assert differences(database) == []
@@ -302,7 +303,7 @@ def test_rebuild_gives_the_same_again(database: Database, monkeypatch: pytest.Mo
         "INSERT INTO rollups VALUES ('data', 'pressure', 7, 1, 1, 1, 1, 1)",
     )
     monkeypatch.setattr(rollups, "PIECE_ROWS", 100)
-    assert list(rollup_check.rebuild(database)) == [200, 100, 0]
+    assert list(rollup_check.rebuild(BUILT_IN, database)) == [200, 100, 0]
     assert table(database) == before
 
 
@@ -421,7 +422,7 @@ def test_charts_are_right_between_any_two_pieces(
     text = "from=2025-08-24+09:30&to=2025-09-27+22:10"
     left = 1
     while left:
-        left = rollups.follow(database)
+        left = rollups.follow(BUILT_IN, database)
         assert assert_agree(database, settings, text).source == "rollups"
         assert differences(database) == []
 

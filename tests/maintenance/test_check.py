@@ -25,6 +25,7 @@ from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
 from flask10x.maintenance.findings import Finding, worst
 from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from tests.conftest import MakeSettings
@@ -244,7 +245,7 @@ def test_how_far_the_rollups_are(
 ) -> None:
     store(writer, pico(1), pico(2))
     assert found(settings, "rollups") == ["ok   rollups: 2 rows behind"]
-    rollups.follow(database)
+    rollups.follow(BUILT_IN, database)
     assert found(settings, "rollups") == ["ok   rollups: 0 rows behind"]
     assert len(found(settings, "follower")) == 4
     execute(path, "UPDATE followers SET last_id = 5")

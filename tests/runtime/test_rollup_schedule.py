@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def follower(database: Database, clock: Clock) -> Follower:
-    return Follower(database, clock)
+    return Follower(BUILT_IN, database, clock)
 
 
 def put(database: Database, count: int) -> None:

@@ -2,7 +2,7 @@
 
 import { gapsOf, hatch } from "./gaps.js";
 import { aligned, lonely, placeOf } from "./lines.js";
-import { columnName, stationName, t } from "./texts.js";
+import { columnName, quantityName, stationName, t } from "./texts.js";
 import { followFingers } from "./touch.js";
 
 // Beside the colour, so that colour is never the only sign.
@@ -86,7 +86,7 @@ export class Plot {
   }
 
   get title() {
-    const name = columnName(this.group[0].quantity);
+    const name = quantityName(this.group[0].quantity);
     return this.unit ? t("plot.title", { name, unit: this.unit }) : name;
   }
 

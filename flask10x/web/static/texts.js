@@ -8,9 +8,10 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** Names of stations and of columns, as the table calls them. */
+/** Names of stations and of columns, as the table calls them, and of what columns measure. */
 export const stationName = (endpoint) => told.stations?.[endpoint] ?? endpoint;
 export const columnName = (column) => told.columns?.[column] ?? column;
+export const quantityName = (quantity) => told.quantities?.[quantity] ?? quantity;
 
 const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
 

@@ -1,44 +1,47 @@
 """A query of the history as a phrase in the reader's language."""
 
-from flask10x.history.operators import IS_NULL, UNITS, Filter
+from flask10x.history.operators import IS_NULL, Filter
 from flask10x.history.query import Query
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import Stations
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
 
 
 def caption(query: Query, t: Texts) -> str:
     """`Bedroom, from 2025-08-24, CO₂ ≥ 1000 ppm, newest first`."""
-    names = [t.station(BY_ENDPOINT[endpoint]) for endpoint in query.endpoints]
+    known = query.known
+    names = [t.station(known.by_endpoint[endpoint]) for endpoint in query.endpoints]
     parts = names or [t("caption.all_stations")]
-    parts += [t.column(column) for column in query.measurements]
+    parts += [t.column(known.by_column[column]) for column in query.measurements]
     parts += [t("caption.from", time=query.since.phrase)] if query.since else []
     parts += [t("caption.to", time=query.until.phrase)] if query.until else []
-    parts += [_condition(one, t) for one in query.filters]
+    parts += [_condition(one, known, t) for one in query.filters]
     parts += [t("caption.incomplete")] if query.incomplete else []
     parts.append(t("order.desc") if query.order == "desc" else t("order.asc"))
     return t("caption.join").join(parts)
 
 
-def label(name: str, t: Texts) -> str | None:
+def label(name: str, stations: Stations, t: Texts) -> str | None:
     """What the form calls a parameter: `CO₂ at least`; None for one that it does not have."""
-    column, _, key = name.partition("__")
-    if key and column in UNITS:
-        return f"{t.column(column)} {t.get(f'operator.{key}', key)}"
+    column, _, key = name.rpartition("__")
+    if column in stations.by_column:
+        return f"{t.column(stations.by_column[column])} {t.get(f'operator.{key}', key)}"
     return t.get(f"field.{name}")
 
 
-def problems(details: dict[str, str], t: Texts) -> dict[str, dict[str, str | None]]:
+def problems(
+    details: dict[str, str], stations: Stations, t: Texts
+) -> dict[str, dict[str, str | None]]:
     """What a QueryError says of each parameter: the form's name for it, and the reason."""
     return {
-        name: {"label": label(name, t), "reason": reason_in(t.language, reason)}
+        name: {"label": label(name, stations, t), "reason": reason_in(t.language, reason)}
         for name, reason in details.items()
     }
 
 
-def _condition(one: Filter, t: Texts) -> str:
-    name = t.column(one.column)
+def _condition(one: Filter, known: Stations, t: Texts) -> str:
+    name = t.column(known.by_column[one.column])
     if one.operator is IS_NULL:
         return t("caption.missing", name=name) if one.value else t("caption.present", name=name)
-    value = f"{one.text} {UNITS[one.column]}".rstrip()
+    value = f"{one.text} {one.unit}".rstrip()
     return t("caption.comparison", name=name, sign=one.operator.label, value=value)

@@ -4,9 +4,11 @@ Two flat dicts with the same keys (`english.py`, `japanese.py`) instead of a tra
 two languages need no plural tables, no compiled catalogues and no 30 MB of locale data.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Literal
 
-from flask10x.readings.stations import Station
+from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.web.texts import english, japanese
 
 Language = Literal["en", "ja"]
@@ -18,6 +20,8 @@ DICTIONARIES: dict[Language, dict[str, str]] = {"en": english.TEXTS, "ja": japan
 
 # From which age on the next longer unit is easier to read: 119 s, then 2 min; 119 min, then 2 h.
 _UNITS = (("days", 86_400, 172_800), ("hours", 3600, 7200), ("minutes", 60, 120))
+
+_SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 
 
 class Texts:
@@ -40,12 +44,31 @@ class Texts:
         return {key: text for key, text in self._texts.items() if key.startswith(beginnings)}
 
     def station(self, station: Station) -> str:
-        """A station's name; one without a text of its own is called by the registry's label."""
-        return self._texts.get(f"station.{station.endpoint}", station.label)
+        """A station's name: that of the built-in ones unless they were given another label."""
+        own = self._texts.get(f"station.{station.endpoint}") if _is_as_built_in(station) else None
+        return own or self._label(station) or station.endpoint
 
-    def column(self, column: str) -> str:
-        """A measurement's name, likewise."""
-        return self._texts.get(f"column.{column}", column)
+    def column(self, measurement: Measurement) -> str:
+        """The name of its column, which may be other stations' too: a text, label or the column."""
+        own = self._texts.get(f"column.{measurement.column}")
+        return own or self._label(measurement) or measurement.column
+
+    def quantities(self, measurements: Iterable[Measurement]) -> dict[str, str]:
+        """The name of each quantity: that of the column called so.
+
+        Where there is none it is another column's, without the sensor in brackets at its end.
+        """
+        found: dict[str, str] = {}
+        for one in measurements:
+            name = self.column(one)
+            if one.column == one.quantity:
+                found[one.quantity] = name
+            else:
+                found.setdefault(one.quantity, _SENSOR.sub("", name))
+        return found
+
+    def _label(self, named: Station | Measurement) -> str:
+        return (self.language == "ja" and named.label_ja) or named.label
 
     def lasting(self, kind: str, seconds: int) -> str:
         """A time of so many seconds in its handiest unit; `kind` is age or silent."""
@@ -53,6 +76,11 @@ class Texts:
             if seconds >= from_sec:
                 return self(f"{kind}.{name}", n=seconds // unit_sec)
         return self(f"{kind}.seconds", n=seconds)
+
+
+def _is_as_built_in(station: Station) -> bool:
+    built_in = BUILT_IN.by_endpoint.get(station.endpoint, station)
+    return (station.label, station.label_ja) == (built_in.label, built_in.label_ja)
 
 
 ENGLISH, JAPANESE = Texts("en"), Texts("ja")

@@ -7,7 +7,7 @@ from string import Formatter
 import pytest
 
 from flask10x.history.operators import OPERATORS
-from flask10x.readings.stations import COLUMNS, STATIONS
+from flask10x.readings.stations import BUILT_IN
 from flask10x.web.ranges import QUICK
 from flask10x.web.texts import english, japanese
 from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
@@ -15,8 +15,8 @@ from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
 PACKAGE = Path(english.__file__).parents[1]
 # Keys whose end comes from a table of the program.
 FAMILIES = {
-    "column": set(COLUMNS),
-    "station": {station.endpoint for station in STATIONS},
+    "column": set(BUILT_IN.columns),
+    "station": {station.endpoint for station in BUILT_IN.all},
     "operator": set(OPERATORS),
     "range": set(QUICK) | {"title", "earlier", "later"},
     "theme": {"auto", "light", "dark"},
