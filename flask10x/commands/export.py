@@ -10,7 +10,7 @@ import click
 
 from flask10x.commands import translated
 from flask10x.commands.database import has_table, opened_alone
-from flask10x.commands.options import only_one, progress
+from flask10x.commands.options import check_names, only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -20,13 +20,13 @@ from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import Station
 
 Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 
 
 @translated.command()
-@click.argument("files", nargs=-1, type=click.Choice([s.csv_name for s in STATIONS]))
+@click.argument("files", nargs=-1, metavar="[FILES]...")
 @translated.option("--dry-run", is_flag=True, help="Say what would be appended.")
 @translated.option("--verify", is_flag=True, help="Compare files and database.")
 @translated.option("--rebuild", is_flag=True, help="Write the files afresh.")
@@ -49,11 +49,12 @@ def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = F
     """Export with the settings of the environment; the exit status."""
     # Whatever the service risks: a position that a power cut takes back is found out of step.
     config = replace(settings.load(), synchronous="FULL")
+    chosen = _chosen(config, files)
     running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
         if not has_table(database, exports):
             raise SchemaError(_("the database is older than this program; run: flask10x migrate"))
-        outcomes = _action(action, whole)(config, database, _stations(files))
+        outcomes = _action(action, whole)(config, database, chosen)
     for outcome in outcomes:
         click.echo(str(outcome), err=outcome.failed)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
@@ -69,5 +70,7 @@ def _action(name: str | None, whole: bool) -> Action:
     return actions[name]
 
 
-def _stations(files: Sequence[str]) -> list[Station]:
-    return [station for station in STATIONS if not files or station.csv_name in files]
+def _chosen(config: Settings, files: Sequence[str]) -> list[Station]:
+    stations = config.stations.all
+    check_names("FILES", files, [station.csv_name for station in stations])
+    return [station for station in stations if not files or station.csv_name in files]

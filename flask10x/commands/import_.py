@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
 from flask10x.commands.database import has_table, opened, opened_alone
-from flask10x.commands.options import progress
+from flask10x.commands.options import check_names, progress
 from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import settings
 from flask10x.config.settings import Settings
@@ -20,7 +20,6 @@ from flask10x.database.tables import rollups as rollups_table
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import rollups
 from flask10x.importing.importer import ImportOutcome, import_file
-from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.system.disk import size
 
 FAILED_STATUS = 1
@@ -31,7 +30,7 @@ REJECTED_STATUS = 4
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @translated.option(
     "--endpoint",
-    type=click.Choice(list(BY_ENDPOINT)),
+    metavar="STATION",
     help="The station of the files, where their names do not say it.",
 )
 @translated.option(
@@ -48,6 +47,7 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     import runs.
     """
     config = settings.load()
+    check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
     # The lock of the export: it must not append to a file that is being read.
     running = _("an export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:

@@ -1,12 +1,13 @@
 """What several commands have alike: options that exclude each other, and a bar of progress."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from gettext import gettext as _
 
 import click
 
+from flask10x.errors import nearest
 from flask10x.system.progress import Advance, unseen
 
 # How often a bar changes: one of 36 characters with a percentage needs no more.
@@ -23,6 +24,24 @@ def only_one(flags: Mapping[str, bool]) -> str | None:
         options = _(" and ").join(f"--{name}" for name in given)
         raise click.UsageError(_("{options} do not go together").format(options=options))
     return given[0] if given else None
+
+
+def check_names(hint: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises click.BadParameter for a name that is none of the known ones, for `hint` as its place.
+
+    The names are those of `stations.toml`, so they are not known before the settings are read.
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = nearest(name, names)
+            text = (
+                _("there is no {name}; did you mean {near}? There are: {names}")
+                if near
+                else _("there is no {name}; there are: {names}")
+            )
+            shown = text.format(name=repr(name), near=near, names=", ".join(names))
+            raise click.BadParameter(shown, param_hint=hint)
 
 
 @contextmanager

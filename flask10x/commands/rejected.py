@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import language, translated
 from flask10x.commands.database import opened
+from flask10x.commands.options import check_names
 from flask10x.commands.wrapping import columns
 from flask10x.config import settings
 from flask10x.config.settings import Settings
@@ -19,7 +20,6 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.readings import japanese_reasons
 from flask10x.readings.reasons import Reason, WrongValue
-from flask10x.readings.stations import BY_ENDPOINT
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
@@ -37,7 +37,7 @@ SHOWN_REASONS = 10
 
 numbers = click.argument("numbers", metavar="[ID]...", type=click.IntRange(1), nargs=-1)
 endpoint_option = translated.option(
-    "--endpoint", "endpoints", multiple=True, type=click.Choice(list(BY_ENDPOINT)),
+    "--endpoint", "endpoints", multiple=True, metavar="STATION",
     help="Only of this station; may be given several times.",
 )  # fmt: skip
 since_option = translated.option(
@@ -171,6 +171,7 @@ def _selection(
     until: str | None,
     replayed: bool | None = None,
 ) -> Selection:
+    check_names("--endpoint", endpoints, config.stations.by_endpoint)
     return Selection(
         ids=ids,
         endpoints=endpoints,

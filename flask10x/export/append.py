@@ -27,7 +27,7 @@ from flask10x.export.position import Intent, Position, State, load_state, save_s
 from flask10x.export.rows import Piece, Target
 from flask10x.readings import minus_zero
 from flask10x.readings.csv_lines import time_of
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
 from flask10x.system.wording import amount
@@ -47,9 +47,11 @@ class Resolution:
 
 
 def export(
-    settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
+    settings: Settings, database: Database, stations: Sequence[Station] | None = None
 ) -> list[FileOutcome]:
-    """Bring every file up to date; a file that fails does not keep the others from theirs.
+    """Bring the files of these stations up to date, by default of all.
+
+    A file that fails does not keep the others from theirs.
 
     The database must have been opened with `synchronous=FULL`, and the caller holds the lock
     `export`.
@@ -58,7 +60,7 @@ def export(
 
 
 def dry_run(
-    settings: Settings, database: Database, stations: Sequence[Station] = STATIONS
+    settings: Settings, database: Database, stations: Sequence[Station] | None = None
 ) -> list[FileOutcome]:
     """What `export` would do; writes nothing."""
     return for_each(settings, database, stations, _dry_run_file)

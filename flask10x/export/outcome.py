@@ -34,11 +34,15 @@ class FileOutcome:
 def for_each(
     settings: Settings,
     database: Database,
-    stations: Iterable[Station],
+    stations: Iterable[Station] | None,
     do: Callable[[Database, Target], FileOutcome],
 ) -> list[FileOutcome]:
-    """What `do` makes of each station's file; errors of ours and of the store become outcomes."""
-    return [_outcome(settings, database, station, do) for station in stations]
+    """What `do` makes of the file of each of these stations, or of all.
+
+    Errors of ours and of the store become outcomes.
+    """
+    chosen = settings.stations.all if stations is None else stations
+    return [_outcome(settings, database, station, do) for station in chosen]
 
 
 def _outcome(

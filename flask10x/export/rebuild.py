@@ -26,7 +26,7 @@ from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State, load_state, save_state
 from flask10x.export.rows import IdSpan, Piece, Target
 from flask10x.readings import minus_zero
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
@@ -36,12 +36,12 @@ from flask10x.system.wording import amount
 def rebuild(
     settings: Settings,
     database: Database,
-    stations: Sequence[Station] = STATIONS,
+    stations: Sequence[Station] | None = None,
     *,
     whole: bool = False,
     bar: Bar = unseen,
 ) -> list[FileOutcome]:
-    """Write each station's file afresh, imported rows included.
+    """Write the file of each of these stations, or of all, afresh, imported rows included.
 
     A file that was begun anew, after archiving, is rebuilt from there; `whole` is for everything
     that the database has. The database must have been opened with `synchronous=FULL`, and the

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select
+from sqlalchemy.types import REAL
 
 from flask10x.database import engine
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
-from flask10x.database.tables import imports, readings
+from flask10x.database.tables import imports, measurement, readings
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, QUARTER_SECONDS, SECOND_MS
@@ -302,11 +303,11 @@ def _in_other_zone(station: Station) -> Select[Any]:
         readings.c.received_at.between(bindparam("earliest"), bindparam("latest")),
         (second - bindparam("second")) % QUARTER_SECONDS == 0,
         *(
-            readings.c[name].is_not_distinct_from(bindparam(name, type_=readings.c[name].type))
+            measurement(name).is_not_distinct_from(bindparam(name, type_=REAL))
             for name in station.columns
         ),
     )
 
 
 def _values(station: Station) -> list[Any]:
-    return [readings.c[name] for name in station.columns]
+    return [measurement(name) for name in station.columns]

@@ -25,7 +25,7 @@ from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines, minus_zero
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.minus_zero import plain_lines
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
 
@@ -72,12 +72,13 @@ class Seen:
 def verify(
     settings: Settings,
     database: Database,
-    stations: Sequence[Station] = STATIONS,
+    stations: Sequence[Station] | None = None,
     *,
     bar: Bar = unseen,
 ) -> list[FileOutcome]:
-    """Compare each station's file with the database; the caller holds the lock `export`.
+    """Compare the file of each of these stations, or of all, with the database.
 
+    The caller holds the lock `export`.
     An outcome is `failed` when the file differs, when it is gone though it was exported to, and
     when an export was interrupted in it. Each file has its bar.
     """

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, exists, func, select
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
-from flask10x.database.tables import exports, imports, readings
+from flask10x.database.tables import exports, imports, measurement, readings
 from flask10x.errors import ImportRefused
 from flask10x.importing.old_file import last_line
 from flask10x.readings import csv_lines
@@ -74,7 +74,7 @@ def _last_exported(
     connection: Connection, station: Station, known: Row[tuple[()]]
 ) -> LogRow | None:
     """The last reading that an export has appended: (id, received_at, values...)."""
-    number, columns = readings.c.id, (readings.c[name] for name in station.columns)
+    number, columns = readings.c.id, (measurement(name) for name in station.columns)
     was_imported = exists().where(
         imports.c.endpoint == station.endpoint,
         number.between(imports.c.first_id, imports.c.last_id),

@@ -28,7 +28,7 @@ from flask10x.importing.known_rows import Stored, StoredRows, key_of
 from flask10x.importing.old_file import RejectedRows, blocks, first_line
 from flask10x.readings import minus_zero
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
-from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
+from flask10x.readings.stations import Station, Stations
 from flask10x.system.wording import amount
 
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
@@ -93,7 +93,8 @@ def import_file(
             _("it is no regular file") if path.exists() else _("there is no such file")
         )
     header = first_line(path)
-    layout = Layout(_station(path.name, header, endpoint), header_of(header))
+    columns = header_of(header)
+    layout = Layout(_station(settings.stations, path.name, columns, endpoint), columns)
     reader = LegacyReader(layout, settings.zone)
     check_zone(settings, database, path, layout.station)
     running = _Import(settings, database, path, layout)
@@ -121,20 +122,22 @@ def import_file(
     )
 
 
-def _station(name: str, header: bytes, endpoint: str | None) -> Station:
+def _station(
+    stations: Stations, name: str, header: tuple[str, ...], endpoint: str | None
+) -> Station:
     """The station that is named; another one's exact header is taken for a mistake."""
-    columns = header_of(header)
-    fitting = next((s for s in STATIONS if s.csv_header == columns), None)
-    chosen = BY_ENDPOINT[endpoint] if endpoint else None
-    chosen = chosen or next((s for s in STATIONS if s.csv_name == name), None)
+    fitting = [station for station in stations.all if station.csv_header == header]
+    theirs = ", ".join(station.endpoint for station in fitting)
+    chosen = stations.by_endpoint[endpoint] if endpoint else None
+    chosen = chosen or next((s for s in stations.all if s.csv_name == name), None)
     if chosen is None:
         text = _("no station has a file of this name; say which one with --endpoint")
         if fitting:
-            text += _("; its header is that of {station}").format(station=fitting.endpoint)
+            text += _("; its header is that of {station}").format(station=theirs)
         raise ImportRefused(text)
-    if fitting not in (None, chosen):
+    if fitting and chosen not in fitting:
         text = _("its header is that of {station}, not of {chosen}")
-        raise ImportRefused(text.format(station=fitting.endpoint, chosen=chosen.endpoint))
+        raise ImportRefused(text.format(station=theirs, chosen=chosen.endpoint))
     return chosen
 
 

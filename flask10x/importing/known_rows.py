@@ -13,7 +13,7 @@ from sqlalchemy import Select, bindparam, select
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.insert import InsertRow
-from flask10x.database.tables import readings
+from flask10x.database.tables import measurement, readings
 from flask10x.importing.old_file import blocks
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader
 from flask10x.readings.stations import Station
@@ -96,8 +96,8 @@ class StoredRows:
 
 def _rows_between(station: Station) -> Select[Any]:
     """The station's rows from `first` to `last`: id, received_at, values."""
-    columns = (readings.c[name] for name in ("id", "received_at", *station.columns))
-    return select(*columns).where(
+    columns = map(measurement, station.columns)
+    return select(readings.c.id, readings.c.received_at, *columns).where(
         readings.c.endpoint == station.endpoint,
         readings.c.received_at.between(bindparam("first"), bindparam("last")),
     )

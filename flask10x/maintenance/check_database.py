@@ -22,7 +22,7 @@ from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
 from flask10x.maintenance.findings import Finding
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, local_text
 from flask10x.readings.zones import OtherZone, name_of, other_zone
 from flask10x.system import disk
@@ -114,7 +114,7 @@ class DatabaseCheck:
 
     def _followers(self, connection: Connection) -> list[Finding]:
         positions = _positions(connection)
-        stations = {station.csv_name: station for station in STATIONS}
+        stations = {station.csv_name: station for station in self._settings.stations.all}
         highest = last_id(connection)
         return [
             self._follower(connection, name, positions.get(name, 0), highest, stations.get(name))
@@ -156,7 +156,7 @@ class DatabaseCheck:
         return findings or [Finding("ok", "zone", here, {"here": here})]
 
     def _other_zone(self, connection: Connection, row: Row[Any]) -> OtherZone | None:
-        station = next((s for s in STATIONS if s.csv_name == row.name), None)
+        station = next((s for s in self._settings.stations.all if s.csv_name == row.name), None)
         first = select(func.min(readings.c.received_at))
         if station is not None:
             first = first.where(readings.c.endpoint == station.endpoint)

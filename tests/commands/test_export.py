@@ -135,6 +135,11 @@ def test_wrong_arguments(settings: Settings, database: Database) -> None:
         assert "Usage: " in done.stderr
     assert "--rebuild and --verify do not go together" in done.stderr
     assert not settings.csv_dir.exists()
+    done = flask10x(settings, "BedRoom.csv")
+    assert done.stderr.splitlines()[-1] == (
+        "Error: Invalid value for FILES: there is no 'BedRoom.csv'; did you mean BedRoomEnv.csv?"
+        " There are: PicodataX.csv, BedRoomEnv.csv, OutsideEnv.csv, LR_env.csv"
+    )
 
 
 def test_positions_are_synced_even_if_readings_are_not(

@@ -207,6 +207,9 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     )
     done = run_import(settings, "--endpoint", "data", other)
     assert (done.returncode, done.stderr) == (0, "")
+    done = run_import(settings, "--endpoint", "outside", other)
+    assert done.returncode == 2
+    assert "there is no 'outside'; there are: data, data2, data3, data4" in done.stderr
 
 
 def test_a_column_that_is_not_there_is_told(

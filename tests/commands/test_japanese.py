@@ -29,7 +29,7 @@ from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
 SAME = {
     *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
-    *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x"),
+    *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
 }
 WORD = re.compile(r"[A-Za-z][\w.-]*")
 
@@ -123,6 +123,11 @@ def test_each_option_has_a_help_that_is_looked_up(words: tuple[str, ...]) -> Non
             "エラー: '--keep' の値が正しくありません: 0 は範囲外です（x>=1）。",
         ),
         (["rejected", "purge"], "エラー: 対象を指定してください"),
+        (
+            ["rejected", "list", "--endpoint", "daat"],
+            "エラー: --endpoint の値が正しくありません: 'daat' はありません"
+            "（data の間違いでは？）。指定できるのは data, data2, data3, data4 です",
+        ),
     ],
 )
 def test_what_was_not_understood_is_said_in_japanese(

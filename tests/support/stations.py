@@ -1,6 +1,10 @@
 """Stations beyond the built-in ones, as an operator's file adds them."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from tests.support.rows import execute
 
 BALCONY = Station(
     endpoint="balcony-1",
@@ -28,3 +32,21 @@ BALCONY = Station(
     ),
 )
 WITH_BALCONY = Stations((*BUILT_IN.all, BALCONY))
+
+
+def with_measurement(stations: Stations, endpoint: str, measurement: Measurement) -> Stations:
+    """The same stations, of which one has this measurement besides its own, behind them."""
+    return Stations(
+        tuple(
+            replace(station, measurements=(*station.measurements, measurement))
+            if station.endpoint == endpoint
+            else station
+            for station in stations.all
+        )
+    )
+
+
+def add_columns(database: Path, *columns: str) -> None:
+    """Columns of the table `readings`, as a start of the service adds them."""
+    for column in columns:
+        execute(database, f"ALTER TABLE readings ADD COLUMN {column} REAL")
