@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from gettext import gettext as _
 
 # A name this long is no slip of a known one, and comparing takes time that grows with its square.
 COMPARED_CHARS = 50
@@ -19,6 +20,25 @@ class Flask10xError(Exception):
 
 class SettingsError(Flask10xError):
     """A setting is unknown, malformed or contradicts another; the text names it."""
+
+
+def wrong_setting(place: str, raw: object, wanted: str) -> SettingsError:
+    """The error of a setting in this place whose value is not what is wanted."""
+    text = _("{place} is {value}: {wanted}")
+    return SettingsError(text.format(place=place, value=repr(raw), wanted=wanted))
+
+
+class StationsError(SettingsError):
+    """The file of stations can't be used.
+
+    `mistakes` has every mistake in it, as one line of text with the path and the number of its
+    line.
+    """
+
+    def __init__(self, path: object, found: Iterable[tuple[int, str]]) -> None:
+        line = _("{path}: line {number}: {reason}")
+        self.mistakes = [line.format(path=path, number=n, reason=reason) for n, reason in found]
+        super().__init__("; ".join(self.mistakes))
 
 
 class QueueFull(Flask10xError):

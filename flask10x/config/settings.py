@@ -20,8 +20,9 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask10x.config import environment_file, station_file
-from flask10x.errors import SettingsError, nearest
-from flask10x.readings.stations import BY_ENDPOINT, Stations
+from flask10x.config.partial_readings import PartialReadings, partial
+from flask10x.errors import SettingsError, nearest, wrong_setting
+from flask10x.readings.stations import Stations
 from flask10x.readings.zones import unknown_tz
 
 PREFIX = environment_file.PREFIX
@@ -40,11 +41,6 @@ LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # TOML, and returns the value. Each raises SettingsError that says what is needed instead.
 
 
-def _wrong(place: str, raw: object, wanted: str) -> SettingsError:
-    text = _("{place} is {value}: {wanted}")
-    return SettingsError(text.format(place=place, value=repr(raw), wanted=wanted))
-
-
 def whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
     """A whole number within these limits, both included."""
 
@@ -54,9 +50,9 @@ def whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
         try:
             value = int(raw)
         except (TypeError, ValueError):
-            raise _wrong(place, raw, wanted) from None
+            raise wrong_setting(place, raw, wanted) from None
         if isinstance(raw, bool | float) or not minimum <= value <= maximum:
-            raise _wrong(place, raw, wanted)
+            raise wrong_setting(place, raw, wanted)
         return value
 
     return read
@@ -70,9 +66,9 @@ def seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
         try:
             value = float(raw)
         except (TypeError, ValueError):
-            raise _wrong(place, raw, wanted) from None
+            raise wrong_setting(place, raw, wanted) from None
         if isinstance(raw, bool) or not minimum <= value <= maximum:
-            raise _wrong(place, raw, wanted)
+            raise wrong_setting(place, raw, wanted)
         return value
 
     return read
@@ -86,24 +82,10 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
         value = spellings.get(str(raw).lower())
         if value is None:
             wanted = _("one of {words} is needed").format(words=", ".join(allowed))
-            raise _wrong(place, raw, wanted)
+            raise wrong_setting(place, raw, wanted)
         return value
 
     return read
-
-
-def partial(place: str, raw: Any) -> frozenset[str]:
-    """Reads `accept`, `data4=accept,data2=accept` or `accept,data2=reject`."""
-    words: dict[str, str] = {}
-    for item in str(raw).split(","):
-        first, equals, last = (part.strip() for part in item.partition("="))
-        endpoint, word = (first, last) if equals else ("", first)
-        known = endpoint in BY_ENDPOINT if equals else True
-        if endpoint in words or not known or word not in ("accept", "reject"):
-            wanted = _("accept or reject is needed, or a list such as data4=accept ({stations})")
-            raise _wrong(place, raw, wanted.format(stations=", ".join(BY_ENDPOINT)))
-        words[endpoint] = word
-    return frozenset(e for e in BY_ENDPOINT if words.get(e, words.get("")) == "accept")
 
 
 def switch(place: str, raw: Any) -> bool:
@@ -112,13 +94,13 @@ def switch(place: str, raw: Any) -> bool:
     try:
         return words[str(raw).lower()]
     except KeyError:
-        raise _wrong(place, raw, _("true or false is needed")) from None
+        raise wrong_setting(place, raw, _("true or false is needed")) from None
 
 
 def folder(place: str, raw: Any) -> Path:
     """A folder, as an absolute path; it need not exist."""
     if not isinstance(raw, str) or not raw:
-        raise _wrong(place, raw, _("a folder is needed"))
+        raise wrong_setting(place, raw, _("a folder is needed"))
     return Path(raw).expanduser().absolute()
 
 
@@ -129,7 +111,7 @@ def secret_file(place: str, raw: Any) -> str:
     """
     value = _text(place, raw)
     if not re.fullmatch(rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*", value):
-        raise _wrong(place, raw, _("/absolute/path is needed, or credential: and a name"))
+        raise wrong_setting(place, raw, _("/absolute/path is needed, or credential: and a name"))
     return value
 
 
@@ -142,13 +124,13 @@ def host_names(place: str, raw: Any) -> tuple[str, ...]:
     for name in names:
         if not re.fullmatch(rf"\.?{LABEL}(?:\.{LABEL})*", name):
             wanted = _("names such as raspberrypi.local,.home.arpa are needed, without ports")
-            raise _wrong(place, raw, wanted)
+            raise wrong_setting(place, raw, wanted)
     return tuple(names)
 
 
 def _text(place: str, raw: Any) -> str:
     if not isinstance(raw, str) or not raw:
-        raise _wrong(place, raw, _("a text is needed"))
+        raise wrong_setting(place, raw, _("a text is needed"))
     return raw
 
 
@@ -158,14 +140,14 @@ def bind(place: str, raw: Any) -> str:
     host, _colon, port = value.rpartition(":")
     if value.startswith("unix:"):
         if not re.fullmatch(r"unix:/\S*[^\s/]", value):
-            raise _wrong(place, raw, _("unix:/absolute/path/to/a.sock is needed"))
+            raise wrong_setting(place, raw, _("unix:/absolute/path/to/a.sock is needed"))
     elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
         wanted = _(
             "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
         )
-        raise _wrong(place, raw, wanted)
+        raise wrong_setting(place, raw, wanted)
     elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
-        raise _wrong(place, raw, _("a port from 1 to 65535 is needed after the last colon"))
+        raise wrong_setting(place, raw, _("a port from 1 to 65535 is needed after the last colon"))
     return value
 
 
@@ -181,7 +163,7 @@ def database_url(place: str, raw: Any) -> str:
     """A URL with an absolute path."""
     value = _text(place, raw)
     if not value.startswith("sqlite:////"):
-        raise _wrong(place, raw, _("sqlite:////absolute/path/to/file.sqlite3 is needed"))
+        raise wrong_setting(place, raw, _("sqlite:////absolute/path/to/file.sqlite3 is needed"))
     return value
 
 
@@ -190,7 +172,7 @@ def time_zone(place: str, raw: Any) -> str:
     try:
         ZoneInfo(str(raw))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong(place, raw, _("a zone such as Asia/Tokyo is needed")) from None
+        raise wrong_setting(place, raw, _("a zone such as Asia/Tokyo is needed")) from None
     return str(raw)
 
 
@@ -227,7 +209,7 @@ class Settings:
     ack: Literal["enqueued", "committed"] = _setting(choice("enqueued", "committed"), "enqueued")
     # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
     ack_timeout_sec: float = _setting(seconds(0.1, 8), 2.0)
-    partial_readings: frozenset[str] = _setting(partial, frozenset())
+    partial_readings: frozenset[str] = _setting(partial, PartialReadings())
     """The endpoints whose incomplete readings are accepted."""
     # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
     rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
@@ -284,7 +266,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError("; ".join(unknown))
     read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
     if environ is os.environ and not read.get("timezone") and (tz := unknown_tz()):
-        raise _wrong(environment_file.place_of("TZ"), tz, _("a zone such as Asia/Tokyo is needed"))
+        raise wrong_setting(
+            environment_file.place_of("TZ"), tz, _("a zone such as Asia/Tokyo is needed")
+        )
     return _complete(read, {name: place for name, (place, _value) in given.items()})
 
 
@@ -303,7 +287,7 @@ def _from_file(path: str | None) -> _Given:
             raise SettingsError(text.format(place=given[key.lower()][0], key=key))
         # The environment can't hold one, and no path may.
         if isinstance(value, str) and "\0" in value:
-            raise _wrong(f"{path}: {key}", value, _("there is a NUL character in it"))
+            raise wrong_setting(f"{path}: {key}", value, _("there is a NUL character in it"))
         given[key.lower()] = f"{path}: {key}", value
     return given
 
@@ -344,6 +328,7 @@ def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
         if row.name not in given:
             default = row.metadata["default"]
             given[row.name] = default(given) if callable(default) else default
+    given["partial_readings"] = given["partial_readings"].endpoints(given["stations"])
     port = given.pop("port", None)
     if port is not None and not given["bind"].endswith(f":{port}"):
         text = _("{port} is {number} but {bind} is {address}: set only one of them")

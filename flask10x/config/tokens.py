@@ -17,7 +17,6 @@ from pathlib import Path
 
 from flask10x.config.settings import CREDENTIAL, PREFIX, Settings, process_user
 from flask10x.errors import SettingsError
-from flask10x.readings.stations import BY_ENDPOINT
 
 ALL = "*"
 # What an Authorization header takes without quoting (RFC 6750, section 2.1). Sixteen characters are
@@ -63,8 +62,9 @@ class Keyring:
 
 def load(settings: Settings) -> Keyring:
     """Read the files that the settings name; raises SettingsError with the place, never a token."""
+    stations = {ALL, *settings.stations.by_endpoint}
     return Keyring(
-        write=_read("WRITE_TOKENS_FILE", settings.write_tokens_file, {ALL, *BY_ENDPOINT}),
+        write=_read("WRITE_TOKENS_FILE", settings.write_tokens_file, stations),
         read=_read("READ_TOKENS_FILE", settings.read_tokens_file, {ALL}),
     )
 

@@ -19,6 +19,10 @@ JAPANESE = {
     "sensor_silent": "{value} は応答しない {sensor} の値なので、欠測とみなしました",
     "program_silent": "{value} は応答しない {sensor} の値なので、欠測とみなしました",
     "after_power_on": "{value} は {sensor} が電源投入直後に示す値です。そのまま保存しました",
+    "fault_value": "{value} は {sensor} が測定できないときに示す値なので、欠測とみなしました",
+    "fault_value_kept": (
+        "{value} は {sensor} が測定できないときに示す値かもしれません。そのまま保存しました"
+    ),
     # Of a whole reading. What the database says is SQLite's English.
     "field_near": "{strange} という項目はありません（{near} の間違いでは？）",
     "too_large": "{n}バイトを超えています。本文は残していません",

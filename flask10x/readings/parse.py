@@ -124,12 +124,16 @@ def _value(
     except WrongValue as error:
         raise _Refused(path, error.reason) from None
     fault = _fault(measurement, value)
-    if refuse_faults and fault and not fault.warning_only:
-        raise _Refused(path, _reason_of(fault))
-    if value < measurement.minimum:
+    silent = fault if fault and not fault.warning_only else None
+    if silent and refuse_faults:
+        raise _Refused(path, _reason_of(silent))
+    if measurement.minimum is not None and value < measurement.minimum:
         raise _Refused(path, Reason("below_minimum", limit=measurement.minimum))
     if measurement.maximum is not None and value > measurement.maximum:
         raise _Refused(path, Reason("above_maximum", limit=measurement.maximum))
+    # Behind the limits: the built-in stations' fault values are outside, with the old words.
+    if silent:
+        raise _Refused(path, _reason_of(silent))
     return value
 
 

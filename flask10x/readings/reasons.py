@@ -33,6 +33,8 @@ ENGLISH = {
         "{value} is what the program of an {sensor} that does not answer gives: taken as missing"
     ),
     "after_power_on": "{value} is what a {sensor} gives right after power-on: kept",
+    "fault_value": "{value} is what {sensor} gives instead of a measurement: taken as missing",
+    "fault_value_kept": "{value} may be what {sensor} gives instead of a measurement: kept",
     # Of a whole reading.
     "field_near": "unknown field {strange}: did you mean {near}?",
     "too_large": "over {n} bytes; nothing of it is kept",

@@ -7,6 +7,7 @@ service is `settings.stations`: the four built-in ones, adjusted and added to by
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +45,7 @@ class Measurement:
     """Its heading in the station's CSV file, the old misspellings included."""
     unit: str
     """The unit in which it is stored; empty for a bare number."""
-    minimum: float
+    minimum: float | None = None
     maximum: float | None = None
     faults: tuple[Fault, ...] = ()
     aliases: tuple[str, ...] = ()
@@ -293,6 +294,8 @@ class Stations:
     """The stations of an installation, in the order of pages and downloads."""
 
     all: tuple[Station, ...]
+    file: str = ""
+    """The path of the file that has added to the built-in ones or adjusted them; empty: none."""
     by_endpoint: Mapping[str, Station] = field(init=False)
     columns: tuple[str, ...] = field(init=False)
     """The columns of the table `readings` that they fill, each once."""
@@ -301,7 +304,8 @@ class Stations:
     are the same in all of them."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by_endpoint", {s.endpoint: s for s in self.all})
+        by_endpoint = MappingProxyType({s.endpoint: s for s in self.all})
+        object.__setattr__(self, "by_endpoint", by_endpoint)
         object.__setattr__(self, "columns", columns_of(self.all))
         object.__setattr__(self, "by_column", _by_column(self.all))
 

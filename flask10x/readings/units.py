@@ -71,6 +71,8 @@ def parse_number(text: str, unit: str) -> float:
     """
     if len(text) > LONGEST_TEXT_CHARS:
         raise WrongValue(Reason("too_long", n=LONGEST_TEXT_CHARS, text=_shown(text)))
+    if unit not in KNOWN:
+        text = _without(text, unit)
     plain = text if text.isascii() else _plain(text)
     match = NUMBER_AND_UNIT.fullmatch(plain.strip())
     if match is None:
@@ -81,6 +83,13 @@ def parse_number(text: str, unit: str) -> float:
     if not math.isfinite(value):
         raise WrongValue(Reason("not_finite"))
     return value
+
+
+def _without(text: str, unit: str) -> str:
+    """The text without this unit at its end, as it stands there: the plain `µg/m³` is another."""
+    rest = text.rstrip().removesuffix(unit)
+    # The end of `klx` is no `lx`.
+    return text if rest[-1:].isalpha() else rest
 
 
 def _plain(text: str) -> str:

@@ -29,6 +29,8 @@ ENV_FILE = "/etc/flask10x/flask10x.env"
 # Commented lines of the settings file that are examples, not defaults.
 EXAMPLES = {
     "FLASK10X_CONFIG",
+    # Its default may be missing, but not when it is named.
+    "FLASK10X_STATIONS",
     "FLASK10X_TIMEZONE",
     "FLASK10X_WRITE_TOKENS_FILE",
     "FLASK10X_READ_TOKENS_FILE",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask10x.readings.parse import InvalidReading, Reading, flat, nested, parse, warned_paths
-from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Station
+from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Fault, Measurement, Station
 
 DATA = BY_ENDPOINT["data"]
 DATA2 = BY_ENDPOINT["data2"]
@@ -285,6 +285,18 @@ def test_a_known_fault_value_is_taken_as_missing(raw: object) -> None:
     values, warnings = partial_of(DATA4, payload)
     assert values == (650.0, 1200.0, 0.97, None, 25.0, 52.0)
     assert warnings == {"ds18b20.temperature": NO_ANSWER}
+
+
+def test_a_fault_value_within_the_range_is_refused_too() -> None:
+    fault = Fault(value=85, sensor="DHT22", code="fault_value")
+    measurement = Measurement(
+        path="t", column="t", quantity="t", csv_header="t", unit="°C", faults=(fault,)
+    )
+    station = Station(endpoint="x", label="x", csv_name="x.csv", measurements=(measurement,))
+    said = "85 is what DHT22 gives instead of a measurement: taken as missing"
+    assert details_of(station, {"t": 85}) == {"t": said}
+    # It has no limits.
+    assert parse(station, {"t": -1e300}, RECEIVED_AT).values == (-1e300,)
 
 
 def test_where_partial_readings_are_refused_a_fault_value_is_refused_by_its_range() -> None:

@@ -135,6 +135,11 @@ def test_a_unit_without_a_table_of_its_own_has_one_spelling() -> None:
     assert parse_number("120 lx", "lx") == 120.0
     with pytest.raises(ValueError, match=r"unknown unit 'klx' \(known: lx\)"):
         parse_number("120 klx", "lx")
+    # Plain forms would make another text of it; `m³` is no number.
+    assert parse_number("12,5 µg/m³ ", "µg/m³") == 12.5
+    assert parse_number("12.5", "µg/m³") == 12.5
+    with pytest.raises(ValueError, match="could not convert"):
+        parse_number("12.5 ng/m³", "µg/m³")
 
 
 def test_every_unit_of_the_registry_is_read_as_written_there() -> None:

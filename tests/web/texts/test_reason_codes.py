@@ -1,6 +1,7 @@
 """Every code of a refusal: made where it should be, in both languages, word by word."""
 
 import string
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from flask10x.readings.json_body import payload_of
 from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import InvalidReading, parse
 from flask10x.readings.reasons import ENGLISH, Reason
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BY_ENDPOINT, Fault
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.writer import Writer
@@ -94,6 +95,19 @@ WARNINGS: list[tuple[str, str, object, str, str]] = [
         *("after_power_on", "ds18b20.temperature", 85),
         "85 is what a DS18B20 gives right after power-on: kept",
         "85 は DS18B20 が電源投入直後に示す値です。そのまま保存しました",
+    ),
+]
+# Of a sensor whose fault values stand in the file of stations.
+OWN_FAULTS = [
+    (
+        *("fault_value", 99),
+        "99 is what DHT22 gives instead of a measurement: taken as missing",
+        "99 は DHT22 が測定できないときに示す値なので、欠測とみなしました",
+    ),
+    (
+        *("fault_value_kept", 0),
+        "0 may be what DHT22 gives instead of a measurement: kept",
+        "0 は DHT22 が測定できないときに示す値かもしれません。そのまま保存しました",
     ),
 ]
 COUNTED = (
@@ -319,7 +333,9 @@ def test_both_languages_take_the_same_values(code: str) -> None:
 
 
 def test_every_code_is_tried_here() -> None:
-    tried = {case[0] for cases in (FIELDS, WARNINGS, BODIES, QUESTIONS) for case in cases}
+    tried = {
+        case[0] for cases in (FIELDS, WARNINGS, OWN_FAULTS, BODIES, QUESTIONS) for case in cases
+    }
     assert tried | {*OTHERS} == ENGLISH.keys()
 
 
@@ -341,6 +357,22 @@ def test_a_fault_value(code: str, path: str, value: object, english: str, japane
     reading = parse(BY_ENDPOINT["data4"], payload_with(path, value), 0, partial=True)
     assert reading.warnings.keys() == {path}
     check(reading.warnings[path], code, english, japanese)
+
+
+@pytest.mark.parametrize(("code", "value", "english", "japanese"), OWN_FAULTS)
+def test_a_fault_value_of_an_added_station(
+    code: str, value: int, english: str, japanese: str
+) -> None:
+    faults = (
+        Fault(value=99, sensor="DHT22", code="fault_value"),
+        Fault(value=0, sensor="DHT22", code="fault_value_kept", warning_only=True),
+    )
+    data = BY_ENDPOINT["data"]
+    measurements = (data.measurements[0], replace(data.measurements[1], faults=faults))
+    station = replace(data, measurements=measurements)
+
+    reading = parse(station, {"pressure": 1000, "temperature": value}, 0, partial=True)
+    check(reading.warnings["temperature"], code, english, japanese)
 
 
 @pytest.mark.parametrize(("code", "body", "english", "japanese"), BODIES)

@@ -1,0 +1,41 @@
+"""A mistake in `stations.toml`: where it is, and what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask10x.config.station_lines import Path
+
+# Of a name that is far too long for one.
+SHOWN_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong."""
+
+    path: Path
+    """The names from the outside in, the last one a key or a table."""
+    reason: str
+    is_table: bool = False
+    """Whether it is about the table of this path, and not about a key in the one around it."""
+
+    def line(self, lines: Mapping[Path, int]) -> int:
+        """The line of the file; what is not there has that of the nearest table around it."""
+        path = self.path
+        while path and path not in lines:
+            path = path[:-1]
+        return lines.get(path, 1)
+
+    @property
+    def text(self) -> str:
+        """`[stations.balcony] label: what is wrong`."""
+        names = [_shown(name) for name in self.path if isinstance(name, str)]
+        # A fault is a part of a key of its measurement.
+        inside = 0 if self.is_table else 2 if "faults" in names[4:-1] else 1
+        table, key = ".".join(names[: len(names) - inside]), ".".join(names[len(names) - inside :])
+        return " ".join(filter(None, (table and f"[{table}]", key and f"{key}:", self.reason)))
+
+
+def _shown(name: str) -> str:
+    short = name if len(name) <= SHOWN_CHARS else name[:SHOWN_CHARS] + "…"
+    return short if short.isprintable() else repr(short)

@@ -1,0 +1,93 @@
+"""Lines of a TOML file, counted by hand."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from flask10x.config.station_lines import lines_of
+
+FILE = '''# A comment with [brackets] = 1
+
+[stations.balcony]
+label = "a # b" # [c]
+"interval sec" = 60
+note = """
+[stations.not]
+x = 1 """
+[stations."a.b".measurements.t]
+faults = [
+    { value = 1, sensor = "[" },  # ]
+    # { value = 0 },
+    { value = 2, sensor = '"' },
+]
+path = 'c:\\'
+[[list]]
+x = 1
+[[list]]
+x.y = 1979-05-27 07:32:00
+[list.z]
+a = [[1, 2], [3]]
+'''
+
+
+def test_each_name_has_its_line() -> None:
+    found = lines_of(FILE)
+
+    assert {
+        ".".join(map(str, path)): line for path, line in found.items() if path[0] == "stations"
+    } == {
+        "stations": 3,
+        "stations.balcony": 3,
+        "stations.balcony.label": 4,
+        "stations.balcony.interval sec": 5,
+        "stations.balcony.note": 6,
+        "stations.a.b": 9,
+        "stations.a.b.measurements": 9,
+        "stations.a.b.measurements.t": 9,
+        "stations.a.b.measurements.t.faults": 10,
+        "stations.a.b.measurements.t.faults.0": 11,
+        "stations.a.b.measurements.t.faults.0.value": 11,
+        "stations.a.b.measurements.t.faults.0.sensor": 11,
+        "stations.a.b.measurements.t.faults.1": 13,
+        "stations.a.b.measurements.t.faults.1.value": 13,
+        "stations.a.b.measurements.t.faults.1.sensor": 13,
+        "stations.a.b.measurements.t.path": 15,
+    }
+    assert found["list", 0, "x"] == 17
+    assert (found["list", 1], found["list", 1, "x", "y"]) == (18, 19)
+    assert (found["list", 1, "z"], found["list", 1, "z", "a", 1, 0]) == (20, 21)
+
+
+def test_a_table_that_stands_behind_its_own_part_has_its_own_line() -> None:
+    assert lines_of("[a.b]\n[a]\n")[("a",)] == 2
+
+
+def paths(value: Any) -> set[tuple[str | int, ...]]:
+    """Every path into a decoded document."""
+    items = enumerate(value) if isinstance(value, list) else value.items()
+    found: set[tuple[str | int, ...]] = set()
+    for name, inner in items:
+        found.add((name,))
+        if isinstance(inner, dict | list):
+            found |= {(name, *path) for path in paths(inner)}
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FILE,
+        "",
+        "# only a comment",
+        "a = 1",
+        'a."b c".\'d\' = """"""\nb = """x""""\r\nc = \'\'\'y\'\'\'\'\n',
+        "a = { b = [], c = {} }\nd = [\n # no, 1\n]\n",
+        'a = "\\"]"\nb = [ "]", \'}\' ]',
+        "[[a]]\n[[a.b]]\nc = 1\n[[a.b]]\n[[a]]\n[[a.b]]\nd=-0.5e3\n",
+        "[ a . b ]\nc = true\n",
+    ],
+)
+def test_all_that_tomllib_reads_is_found(text: str) -> None:
+    found = set(lines_of(text))
+    assert paths(tomllib.loads(text)) == found
