@@ -1,0 +1,52 @@
+"""Items of a batch, as `POST /api/v1/readings` takes them, made of what other protocols name."""
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from flask10x.readings.stations import Station
+
+# Enough that no two different readings of one moment ever get one key.
+KEY_BYTES = 16
+
+Item = dict[str, object]
+
+
+def item_of(
+    station: Station,
+    named: Mapping[str, str],
+    given: Mapping[str, object],
+    measured_at: float | str | None = None,
+) -> Item:
+    """The item of a reading: what was `given` under the names that a protocol has for its fields.
+
+    `named` says for each payload path what its field is called. What it does not name stays under
+    its own name: a measurement may have it as an alias, and a refused reading is kept with it. A
+    reading with a time of its own is the same one whenever it comes again, so it has an id too;
+    without one two equal readings may be two.
+    """
+    data: Item = {name: value for name, value in given.items() if name not in named.values()}
+    for path, name in named.items():
+        if name in given:
+            _put(data, path, given[name])
+    item: Item = {"endpoint": station.endpoint, "data": data}
+    if measured_at is not None:
+        item |= {"measured_at": measured_at, "id": _key(measured_at, given)}
+    return item
+
+
+def _put(data: Item, path: str, value: object) -> None:
+    *objects, key = path.split(".")
+    holder = data
+    for name in objects:
+        inner = holder.get(name)
+        if not isinstance(inner, dict):
+            inner = holder[name] = {}
+        holder = inner
+    holder[key] = value
+
+
+def _key(measured_at: float | str, given: Mapping[str, object]) -> str:
+    """The values belong to it: two readings of one second are no repeat of each other."""
+    text = json.dumps([measured_at, given], sort_keys=True)
+    return blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
