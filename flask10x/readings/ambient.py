@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from flask10x.readings.items import Item, item_of
+from flask10x.readings.foreign_items import ItemObject, item_object
 from flask10x.readings.stations import Station, Stations
 
 # What qs, the library of Node.js's client, makes of {data: [{d1: 25.1}]}: `data[0][d1]=25.1`.
@@ -29,11 +29,11 @@ def write_key(payload: Mapping[str, object]) -> str:
     return key if isinstance(key, str) else ""
 
 
-def payload_of_form(raw: bytes) -> Item:
+def payload_of_form(raw: bytes) -> ItemObject:
     """The object that a form stands for, as Node.js's client sends it to `/urldataarray`."""
     pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)
-    entries: dict[int, Item] = {}
-    payload: Item = {}
+    entries: dict[int, ItemObject] = {}
+    payload: ItemObject = {}
     for name, value in pairs:
         if place := _IN_FORM.fullmatch(name):
             entries.setdefault(int(place[1]), {})[place[2]] = value
@@ -42,7 +42,7 @@ def payload_of_form(raw: bytes) -> Item:
     return payload | {"data": [entries[number] for number in sorted(entries)]}
 
 
-def items(station: Station, payload: Mapping[str, object], *, many: bool) -> list[Item]:
+def items(station: Station, payload: Mapping[str, object], *, many: bool) -> list[ItemObject]:
     """The readings in the body of `/dataarray`, or (not `many`) the one in that of `/data`.
 
     What is no list of objects becomes items whose data are no object, to be refused as such.
@@ -53,12 +53,12 @@ def items(station: Station, payload: Mapping[str, object], *, many: bool) -> lis
     ]
 
 
-def _item(station: Station, entry: object) -> Item:
+def _item(station: Station, entry: object) -> ItemObject:
     if not isinstance(entry, dict):
         return {"endpoint": station.endpoint, "data": entry}
     named = {m.path: m.ambient for m in station.measurements if m.ambient}
     given = {name: value for name, value in entry.items() if name not in NO_FIELDS}
-    return item_of(station, named, given, _measured_at(entry))
+    return item_object(station, named, given, _measured_at(entry))
 
 
 def _measured_at(entry: Mapping[str, object]) -> float | str | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flask10x.readings.items import Item, item_of
+from flask10x.readings.foreign_items import ItemObject, item_object
 from flask10x.readings.json_body import LONGEST_INT_CHARS
 from flask10x.readings.stations import Station, Stations
 
@@ -96,7 +96,7 @@ def points(body: str, precision: str = "") -> Iterator[Point | LineProblem]:
 
 def items(
     stations: Stations, body: str, precision: str = ""
-) -> tuple[list[tuple[int, Item]], list[LineProblem]]:
+) -> tuple[list[tuple[int, ItemObject]], list[LineProblem]]:
     """The readings in a body, each with the number of its first line, and the lines that are none.
 
     Lines of one station with one time are one reading, unless a field comes again: some senders
@@ -142,10 +142,12 @@ def _unknown(point: Point) -> str:
     return f"no station of stations.toml has the measurement and tags '{shown}'"
 
 
-def _item(station: Station, fields: Mapping[str, float | str | bool], time_ns: int | None) -> Item:
+def _item(
+    station: Station, fields: Mapping[str, float | str | bool], time_ns: int | None
+) -> ItemObject:
     named = {m.path: m.influx or m.path for m in station.measurements}
     measured_at = None if time_ns is None else time_ns / NS_PER_SEC
-    return item_of(station, named, fields, measured_at)
+    return item_object(station, named, fields, measured_at)
 
 
 def _point(body: str, start: int, number: int, unit_ns: int) -> tuple[Point, int]:

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from flask10x.readings import ambient
-from flask10x.readings.items import Item
+from flask10x.readings.foreign_items import ItemObject
 from tests.support import foreign_requests as sent
 from tests.support.balcony import BALCONY, STATIONS
 
 
-def items(body: bytes, *, many: bool) -> list[Item]:
+def items(body: bytes, *, many: bool) -> list[ItemObject]:
     return ambient.items(BALCONY, json.loads(body), many=many)
 
 

@@ -1,4 +1,4 @@
-"""Items of a batch, as `POST /api/v1/readings` takes them, made of what other protocols name."""
+"""Foreign items: items of a batch, as `POST /api/v1/readings` takes them, made of what other protocols name."""
 
 import json
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from flask10x.readings.stations import Station
 # Enough that no two different readings of one moment ever get one key.
 KEY_BYTES = 16
 
-Item = dict[str, object]
+ItemObject = dict[str, object]
 
 
-def item_of(
+def item_object(
     station: Station,
     named: Mapping[str, str],
     given: Mapping[str, object],
     measured_at: float | str | None = None,
-) -> Item:
+) -> ItemObject:
     """The item of a reading: what was `given` under the names that a protocol has for its fields.
 
     `named` says for each payload path what its field is called. What it does not name stays under
@@ -25,17 +25,17 @@ def item_of(
     reading with a time of its own is the same one whenever it comes again, so it has an id too;
     without one two equal readings may be two.
     """
-    data: Item = {name: value for name, value in given.items() if name not in named.values()}
+    data: ItemObject = {name: value for name, value in given.items() if name not in named.values()}
     for path, name in named.items():
         if name in given:
             _put(data, path, given[name])
-    item: Item = {"endpoint": station.endpoint, "data": data}
+    item: ItemObject = {"endpoint": station.endpoint, "data": data}
     if measured_at is not None:
         item |= {"measured_at": measured_at, "id": _key(measured_at, given)}
     return item
 
 
-def _put(data: Item, path: str, value: object) -> None:
+def _put(data: ItemObject, path: str, value: object) -> None:
     *objects, key = path.split(".")
     holder = data
     for name in objects:
