@@ -27,6 +27,7 @@ JAPANESE = {
     "field_near": "{strange} という項目はありません（{near} の間違いでは？）",
     "too_large": "{n}バイトを超えています。本文は残していません",
     "database": "{words}",
+    "no_such_station": "そのような端末はありません",
     # Of a body that is no JSON object.
     "empty_body": "本文が空です。JSONオブジェクトを1つ送ってください",
     "other_type": "Content-Type が {type} です。application/json で送ってください",

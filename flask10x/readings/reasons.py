@@ -39,6 +39,7 @@ ENGLISH = {
     "field_near": "unknown field {strange}: did you mean {near}?",
     "too_large": "over {n} bytes; nothing of it is kept",
     "database": "{words}",
+    "no_such_station": "there is no such station",
     # Of a body that is no JSON object, as a hint for the sender's author.
     "empty_body": "the body is empty: send one JSON object",
     "other_type": "Content-Type is {type}: send application/json",

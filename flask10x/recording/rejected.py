@@ -139,6 +139,23 @@ def keep(connection: Connection, refused: Sequence[Refused], settings: Settings)
     return _make_room(connection, settings.rejected_max_rows, settings.rejected_max_bytes)
 
 
+def keep_latest(
+    connection: Connection, refused: Refused, number: int | None, settings: Settings
+) -> tuple[int, int]:
+    """Put it in the place of the row with this id, so that the table does not grow.
+
+    Where there is no such row, or a replay has made a reading of it, it is inserted. Its id, and
+    the number of older rows that had to go.
+    """
+    if number is not None:
+        waiting = rejected.c.id == number, rejected.c.reading_id.is_(None)
+        query = update(rejected).where(*waiting).values(_values(refused))
+        if connection.execute(query).rowcount:
+            return number, 0
+    evicted = keep(connection, [refused], settings)
+    return connection.execute(select(func.max(rejected.c.id))).scalar_one(), evicted
+
+
 def page(
     connection: Connection, selection: Selection, cursor: Cursor | None, rows: int
 ) -> RejectedPage:

@@ -17,6 +17,7 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout
 from flask10x.recording import rejected
+from flask10x.recording.latest_refused import LatestRefused
 from flask10x.recording.rejected import Refused
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ BYTES_PER_SEC = 4096
 class RejectedQueue:
     """One worker's refused readings on their way into the table `rejected`.
 
-    `take` may be called from any thread, the rest belongs to the writer's.
+    `take` may be called from any thread, the rest belongs to the writer's. Those that no station
+    has are its `latest`.
     """
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
@@ -49,6 +51,7 @@ class RejectedQueue:
         self._dropped = 0
         self._not_before_sec = clock()
         self._failing = False
+        self.latest = LatestRefused()
 
     @property
     def depth(self) -> int:
@@ -66,21 +69,23 @@ class RejectedQueue:
 
     def step(self) -> None:
         """Store some of those that wait, if it is time; errors are logged, and tried again."""
-        if not self._waiting or self._clock() < self._not_before_sec:
+        latest_bytes = self.latest.size_bytes
+        if not (self._waiting or latest_bytes) or self._clock() < self._not_before_sec:
             return
         chunk, size_bytes = self._chunk()
         self._store(chunk, size_bytes)
+        size_bytes += latest_bytes
         self._not_before_sec = self._clock() + max(PAUSE_SEC, size_bytes / BYTES_PER_SEC)
 
     def finish(self) -> None:
         """Store all that wait, because the process ends; what fails is logged and lost."""
-        while self._waiting:
+        while self._waiting or self.latest.size_bytes:
             if not self._store(*self._chunk()):
                 log.error("Stopping with %d refused readings not kept", self.depth)
                 return
 
     def _chunk(self) -> tuple[list[Refused], int]:
-        """The oldest of those that wait, at least one, and their bytes."""
+        """The oldest of those that wait, at least one if any does, and their bytes."""
         chunk: list[Refused] = []
         size_bytes = 0
         with self._lock:
@@ -100,8 +105,10 @@ class RejectedQueue:
             if kind_of(error) == "store":
                 return False
             self._settle(chunk, size_bytes, dropped=-len(chunk))
+            self.latest.forget()
             return True
         self._failing = False
+        self.latest.settle()
         self._settle(chunk, size_bytes, dropped)
         if dropped:
             log.warning("%d refused readings were not kept, they came too fast", dropped)
@@ -111,7 +118,8 @@ class RejectedQueue:
 
     def _commit(self, chunk: list[Refused], dropped: int) -> int:
         with self._database.commit() as connection:
-            evicted = rejected.keep(connection, chunk, self._settings)
+            evicted = rejected.keep(connection, chunk, self._settings) if chunk else 0
+            evicted += self.latest.store(connection, self._settings)
             counters.add(connection, rejected.DROPPED, dropped)
             counters.add(connection, rejected.EVICTED, evicted)
         return evicted

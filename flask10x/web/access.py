@@ -81,6 +81,11 @@ class Access:
         """Whether everybody may post to every station, unless it is a page of another origin."""
         return not self._hosts and self._keyring.write is None
 
+    def lets_write(self, station: str) -> bool:
+        """Whether the request at hand may post to this station."""
+        write = self._keyring.write
+        return write is None or write.open_for(given_token(), station)
+
     def refusal(self) -> Refusal | None:
         """Why the request at hand is refused; None when its view may answer. The head decides."""
         known = not self._hosts or is_allowed_host(request.headers.get("Host", ""), self._hosts)

@@ -24,6 +24,7 @@ from flask10x.web import (
 from flask10x.web.access import Access
 from flask10x.web.ingest import station_routes
 from flask10x.web.ingest.short_way import ShortWay
+from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
 
@@ -51,11 +52,12 @@ def create_app(
     access = Access(config, keyring or tokens.load(config))
     access.init_app(app)
     gauges = gauges or Gauges(config.stations.by_endpoint)
-    app.extensions["flask10x"] = (
-        Waiting(config, gauges, slot_number)
-        if missing
-        else Store(config, gauges, slot_number, queues)
-    )
+    if missing:
+        app.extensions["flask10x"] = Waiting(config, gauges, slot_number)
+    else:
+        store = Store(config, gauges, slot_number, queues)
+        app.extensions["flask10x"] = store
+        UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
     for module in (history_api, history_page, rejected_page, status):
         app.register_blueprint(module.blueprint)

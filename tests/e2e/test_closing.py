@@ -53,7 +53,7 @@ UNREAD = {
     "one in chunks": (403, chunked(GOOD).replace(b"\r\n", f"\r\n{FOREIGN}\r\n".encode(), 1)),
     "too long by its length": (413, sized(b" " * 300_000)),
     "too long in chunks": (413, chunked(b" " * 100_000)),
-    "no such page": (404, sized(GOOD, path="/data5")),
+    "no such page": (404, sized(GOOD, path="/no/page")),
     "a page that takes none": (405, sized(GOOD, path="/healthz")),
 }
 

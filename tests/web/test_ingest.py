@@ -136,7 +136,8 @@ def test_only_post(client: FlaskClient, endpoint: str) -> None:
 
 def test_no_redirect_for_a_trailing_slash(client: FlaskClient) -> None:
     answer = client.post("/data/", json=GOOD)
-    assert (answer.status_code, answer.json) == (404, {"error": "not found"})
+    hint = "did you mean /data?"
+    assert (answer.status_code, answer.json) == (404, {"error": "not found", "hint": hint})
 
 
 def test_an_unexpected_failure_is_a_500_in_the_contracts_words(

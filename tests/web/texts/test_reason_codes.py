@@ -302,7 +302,9 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
     ),
 ]
 # Those that have tests of their own below.
-OTHERS = ("database", "field_near", "other_type", "too_large", "took_too_long")
+OTHERS = (
+    *("database", "field_near", "no_such_station", "other_type", "too_large", "took_too_long"),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,76 @@
+"""Refused readings of endpoints that no station has: of each the newest, and no more.
+
+They are kept for whoever adds the station. A board with a wrong address sends for months, and
+strangers can name any endpoint. So each worker keeps few, and puts the next one into the same row
+of the table `rejected`: they never make its other rows go.
+"""
+
+import threading
+
+from sqlalchemy import Connection
+
+from flask10x.config.settings import Settings
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Refused
+
+# A house rarely adds as many boards between two starts of a worker.
+ENDPOINTS_MAX = 20
+# Readings have 100 to 300 bytes.
+LATEST_BODY_BYTES = 2000
+
+
+class LatestRefused:
+    """One worker's; `take` may be called from any thread, the rest belongs to the writer's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Refused] = {}
+        # Endpoint -> id of its row; None before it has one.
+        self._rows: dict[str, int | None] = {}
+        self._stored: list[tuple[Refused, int]] = []
+
+    @property
+    def size_bytes(self) -> int:
+        """What those take in the file that wait to be stored; 0 when none waits."""
+        with self._lock:
+            return sum(refused.size_bytes for refused in self._waiting.values())
+
+    def take(self, refused: Refused) -> bool:
+        """Take a refused reading in place of the one before.
+
+        Returns False when it is of one endpoint too many since the worker started. A body over
+        LATEST_BODY_BYTES is not kept.
+        """
+        with self._lock:
+            if refused.endpoint not in self._rows and len(self._rows) >= ENDPOINTS_MAX:
+                return False
+            self._rows.setdefault(refused.endpoint, None)
+            if len(refused.body) <= LATEST_BODY_BYTES:
+                self._waiting[refused.endpoint] = refused
+            return True
+
+    def store(self, connection: Connection, settings: Settings) -> int:
+        """Put those that wait into the table; the number of older rows that had to go."""
+        with self._lock:
+            waiting = [*self._waiting.values()]
+        evicted = 0
+        self._stored = []
+        for refused in waiting:
+            row = self._rows[refused.endpoint]
+            number, gone = rejected.keep_latest(connection, refused, row, settings)
+            self._stored.append((refused, number))
+            evicted += gone
+        return evicted
+
+    def settle(self) -> None:
+        """Forget those that were stored, for they are committed."""
+        with self._lock:
+            for refused, number in self._stored:
+                self._rows[refused.endpoint] = number
+                if self._waiting.get(refused.endpoint) is refused:
+                    del self._waiting[refused.endpoint]
+
+    def forget(self) -> None:
+        """Forget all that wait, for the database takes none."""
+        with self._lock:
+            self._waiting.clear()

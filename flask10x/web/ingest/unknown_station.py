@@ -1,0 +1,70 @@
+"""A POST to a path that no station has: a 404 that says how to add the station.
+
+The last body of each such endpoint is kept (`recording/latest_refused.py`), so that
+`flask10x stations add` can propose the entry.
+"""
+
+import logging
+import re
+
+from flask import Flask, Response, jsonify, request
+
+from flask10x.errors import nearest
+from flask10x.readings.reasons import Reason
+from flask10x.readings.stations import Stations
+from flask10x.recording.latest_refused import LATEST_BODY_BYTES
+from flask10x.recording.rejected import Refused
+from flask10x.runtime.store import Store
+from flask10x.system import clock
+from flask10x.system.logs import Pace
+from flask10x.web.access import Access, sender
+
+log = logging.getLogger(__name__)
+
+# What can be a station's endpoint; nothing else is repeated in an answer or in the log.
+ENDPOINT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+class UnknownStations:
+    """What one worker answers for a path that there is not."""
+
+    def __init__(self, store: Store, access: Access) -> None:
+        """A body is kept if `access` lets its sender write."""
+        self._store = store
+        self._stations = store.settings.stations
+        self._access = access
+        self._pace = Pace()
+
+    def init_app(self, app: Flask) -> None:
+        """Answer every 404 of the application."""
+        app.register_error_handler(404, self._answer)
+
+    def _answer(self, _error: Exception) -> tuple[Response, int]:
+        # Paths are matched as they are written; but who writes `/Data2/` means /data2.
+        name = request.path.strip("/").lower()
+        if request.method != "POST" or not ENDPOINT.fullmatch(name):
+            return jsonify(error="not found"), 404
+        is_known = name in self._stations.by_endpoint or self._keep(name)
+        # Strangers can name any endpoint, so all of theirs are one kind.
+        more = self._pace.turn(name if is_known else "")
+        if more is not None:
+            log.warning("/%s refused: no such station, from %s%s", name, sender(), more)
+        return jsonify(error="not found", hint=hint(name, self._stations)), 404
+
+    def _keep(self, name: str) -> bool:
+        """Keep the body as the last of this endpoint; False for one endpoint too many."""
+        if not self._access.lets_write(name):
+            return False
+        body = request.stream.read(LATEST_BODY_BYTES + 1)
+        reasons = {"endpoint": Reason("no_such_station")}
+        refused = Refused(name, clock.now_ms(), request.mimetype, body, reasons)
+        return self._store.writer.rejected_queue.latest.take(refused)
+
+
+def hint(name: str, stations: Stations) -> str:
+    """What to do about a path that no station has, in one line; `name` is its, in small letters."""
+    if name in stations.by_endpoint:
+        return f"did you mean /{name}?"
+    near = nearest(name, stations.by_endpoint)
+    meant = f" (did you mean /{near}?)" if near else ""
+    return f"no station '{name}'{meant}; add one: flask10x stations add {name}"
