@@ -1,8 +1,11 @@
 """An entry: one reading on its way, as it lies in a queue."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flask10x.database.insert import Cells
+if TYPE_CHECKING:
+    # It brings SQLAlchemy, which the master of one worker does without.
+    from flask10x.database.insert import Cells
 
 WARNINGS = "warnings."
 """`warnings.<endpoint>.<path>` counts the stored readings that had a warning of that field."""
@@ -12,7 +15,7 @@ WARNINGS = "warnings."
 class Entry:
     """One reading that waits."""
 
-    row: Cells
+    row: "Cells"
     warned: tuple[str, ...] = ()
     """The counters that it raises once it is stored."""
     number: int = 0

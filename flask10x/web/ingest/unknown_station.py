@@ -5,10 +5,11 @@ The last body of each such endpoint is kept (`recording/latest_refused.py`), so 
 """
 
 import logging
-import re
 
 from flask import Flask, Response, jsonify, request
 
+from flask10x.config.reserved_names import RESERVED_ENDPOINTS
+from flask10x.config.station_values import ENDPOINT
 from flask10x.errors import nearest
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
@@ -20,9 +21,6 @@ from flask10x.system.logs import Pace
 from flask10x.web.access import Access, sender
 
 log = logging.getLogger(__name__)
-
-# What can be a station's endpoint; nothing else is repeated in an answer or in the log.
-ENDPOINT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class UnknownStations:
@@ -42,7 +40,7 @@ class UnknownStations:
     def _answer(self, _error: Exception) -> tuple[Response, int]:
         # Paths are matched as they are written; but who writes `/Data2/` means /data2.
         name = request.path.strip("/").lower()
-        if request.method != "POST" or not ENDPOINT.fullmatch(name):
+        if request.method != "POST" or not _can_be_endpoint(name):
             return jsonify(error="not found"), 404
         is_known = name in self._stations.by_endpoint or self._keep(name)
         # Strangers can name any endpoint, so all of theirs are one kind.
@@ -59,6 +57,11 @@ class UnknownStations:
         reasons = {"endpoint": Reason("no_such_station")}
         refused = Refused(name, clock.now_ms(), request.mimetype, body, reasons)
         return self._store.writer.rejected_queue.latest.take(refused)
+
+
+def _can_be_endpoint(name: str) -> bool:
+    """Whether a station can have it; nothing else is repeated in an answer or in the log."""
+    return ENDPOINT.fullmatch(name) is not None and name not in RESERVED_ENDPOINTS
 
 
 def hint(name: str, stations: Stations) -> str:
