@@ -214,6 +214,10 @@ class Settings:
     # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
     rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
     rejected_max_bytes: int = _setting(whole(1_000_000, 100_000_000_000), 100_000_000)
+    # A batch has 1000 readings, and a sender that repeats one must find all its keys known.
+    idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
+    repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
+    """For how long the same body of a station is a repeat, unless the station says otherwise."""
     timezone: str = _setting(time_zone, "")
     write_tokens_file: str = _setting(secret_file, "")
     read_tokens_file: str = _setting(secret_file, "")

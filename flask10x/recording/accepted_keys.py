@@ -1,12 +1,34 @@
 """Keys of readings: by them a repeat is known, whichever worker it comes to.
 
 A sender gives a key with a reading when it may send it again because it has not heard the answer.
+The transaction that stores the reading keeps the key in the table `accepted_keys`, so there is one
+exactly when there is the other.
+
+The table is bounded: keys belong to generations, and those of the newest two are known. When the
+newest one has IDEMPOTENCY_MAX_ROWS the next one begins, and what is older than two goes a piece at
+a time with the commits that follow, twice as fast as new ones come. How many the newest one has is
+a row of SQLite's `sqlite_sequence`, whose page each INSERT of a reading changes anyway
+(`database/settled.py`).
 """
 
+from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
+
+from flask10x.database.tables import accepted_keys
+from flask10x.recording.entry import Entry
 
 # 128 bits: no two keys ever have the same digest, also among those that somebody has thought out.
 DIGEST_BYTES = 16
+# SQLite takes 32,766 parameters in one statement (https://www.sqlite.org/limits.html#max_variable_number).
+KEYS_A_QUERY = 10_000
+# The least that a commit with keys removes of those that have had their time: half a millisecond.
+GONE_ROWS_MIN = 100
+# No table has a name like this.
+_COUNT = "accepted keys"
 
 
 def key_of(endpoint: str, given: bytes) -> str:
@@ -20,6 +42,101 @@ def key_of(endpoint: str, given: bytes) -> str:
 def key_of_body(endpoint: str, body: bytes) -> str:
     """The key of a reading that is known by its body alone; no sender's key is the same."""
     return _digest(b"body", endpoint, body)
+
+
+def is_repeat(accepted_ms: int | None, now_ms: int, window_ms: int) -> bool:
+    """Whether a reading that comes now repeats the one with its key that came then.
+
+    `window_ms` is that of `Entry`. Both sides count: a clock may have been set back in between.
+    """
+    if accepted_ms is None:
+        return False
+    return not window_ms or abs(now_ms - accepted_ms) < window_ms
+
+
+def accepted(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """When the last reading with each of these keys came, in UTC epoch milliseconds.
+
+    Keys that are not known are left out. Raises sqlalchemy.exc.DBAPIError.
+    """
+    return {row.digest.hex(): row.at for row in _rows(connection, keys)}
+
+
+class AcceptedKeys:
+    """What one transaction knows of the keys of its entries, and adds to them."""
+
+    def __init__(self, connection: Connection, entries: Iterable[Entry]) -> None:
+        """Without a key among the entries this asks nothing, and `write` writes nothing."""
+        self._connection = connection
+        keys = {entry.key for entry in entries if entry.key}
+        rows = list(_rows(connection, keys)) if keys else []
+        self._accepted_ms = {row.digest.hex(): row.at for row in rows}
+        self._generations = {row.digest.hex(): row.generation for row in rows}
+        self._new: dict[str, int] = {}
+
+    def has(self, entry: Entry) -> bool:
+        """Whether the entry repeats a reading that is stored, or that was added here."""
+        if not entry.key:
+            return False
+        accepted_ms = self._accepted_ms.get(entry.key)
+        return is_repeat(accepted_ms, entry.arrived_at, entry.repeat_window_ms)
+
+    def add(self, entry: Entry) -> None:
+        """After the entry was stored."""
+        if entry.key:
+            self._accepted_ms[entry.key] = self._new[entry.key] = entry.arrived_at
+
+    def write(self, rows_max: int) -> None:
+        """Keep the keys that were added; `rows_max` fill a generation."""
+        if not self._new:
+            return
+        generation = self._connection.execute(select(_NEWEST)).scalar_one() or 0
+        count = _count(self._connection)
+        if count >= rows_max:
+            generation, count = generation + 1, 0
+        rows = [
+            {"generation": generation, "digest": bytes.fromhex(key), "at": at}
+            for key, at in self._new.items()
+        ]
+        self._connection.execute(insert(accepted_keys).prefix_with("OR REPLACE"), rows)
+        renewed = sum(self._generations.get(key) == generation for key in self._new)
+        _note_count(self._connection, count + len(rows) - renewed)
+        _remove_before(self._connection, generation - 1, max(GONE_ROWS_MIN, 2 * len(rows)))
+
+
+_NEWEST = select(func.max(accepted_keys.c.generation)).scalar_subquery()
+
+
+def _rows(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
+    """The rows of these keys, those of the newest generation last."""
+    columns, left = accepted_keys.c, iter(keys)
+    while some := [bytes.fromhex(key) for key in islice(left, KEYS_A_QUERY)]:
+        yield from connection.execute(
+            select(columns.generation, columns.digest, columns.at)
+            .where(columns.generation.in_([_NEWEST, _NEWEST - 1]), columns.digest.in_(some))
+            .order_by(columns.generation)
+        )
+
+
+def _count(connection: Connection) -> int:
+    """How many keys the newest generation has."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    return connection.exec_driver_sql(query, (_COUNT,)).scalar_one_or_none() or 0
+
+
+def _note_count(connection: Connection, count: int) -> None:
+    update = "UPDATE sqlite_sequence SET seq = ? WHERE name = ?"
+    if not connection.exec_driver_sql(update, (count, _COUNT)).rowcount:
+        statement = "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)"
+        connection.exec_driver_sql(statement, (count, _COUNT))
+
+
+def _remove_before(connection: Connection, generation: int, rows_max: int) -> None:
+    """Remove at most so many keys of the generations before this one."""
+    columns = accepted_keys.c
+    primary_key = (columns.generation, columns.digest)
+    some = select(*primary_key).where(columns.generation < generation).limit(rows_max)
+    connection.execute(delete(accepted_keys).where(tuple_(*primary_key).in_(some)))
 
 
 def _digest(kind: bytes, endpoint: str, content: bytes) -> str:

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -17,6 +18,7 @@ from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import rejected
+from flask10x.recording.accepted_keys import AcceptedKeys
 from flask10x.recording.entry import Entry, warnings_of
 from flask10x.recording.rejected import Refused
 
@@ -58,6 +60,16 @@ class Receipt:
 Refusal = tuple[Entry, str]
 
 
+@dataclass(frozen=True, slots=True)
+class NotStored:
+    """The entries of a batch that its transaction settles without storing them."""
+
+    refused: list[Refusal] = field(default_factory=list)
+    """Those that the database has refused, and why."""
+    duplicates: list[Entry] = field(default_factory=list)
+    """Those that repeat a stored one."""
+
+
 def entry_of(
     stations: Stations,
     reading: Reading,
@@ -89,50 +101,68 @@ def count(connection: Connection, names: Iterable[str]) -> None:
         counters.add(connection, name, times)
 
 
-def insert_all(
-    connection: Connection, entries: Sequence[Entry], stations: Stations
-) -> list[Refusal]:
+def insert_all(connection: Connection, entries: Sequence[Entry], settings: Settings) -> NotStored:
     """Insert a batch at once, none refused; raises when the database refuses a row of it."""
-    insert_rows(connection, stations, [entry.row for entry in entries])
-    count(connection, (name for entry in entries for name in entry.warned))
-    return []
+    keys = AcceptedKeys(connection, entries)
+    new: list[Entry] = []
+    duplicates: list[Entry] = []
+    for entry in entries:
+        if keys.has(entry):
+            duplicates.append(entry)
+        else:
+            keys.add(entry)
+            new.append(entry)
+    if new:
+        insert_rows(connection, settings.stations, [entry.row for entry in new])
+    count(connection, (name for entry in new for name in entry.warned))
+    keys.write(settings.idempotency_max_rows)
+    return NotStored(duplicates=duplicates)
 
 
-def insert_each(
-    connection: Connection, entries: Sequence[Entry], settings: Settings
-) -> list[Refusal]:
+def insert_each(connection: Connection, entries: Sequence[Entry], settings: Settings) -> NotStored:
     """Insert row by row; those that the database refuses go to the rejected ones instead.
 
     Nothing may be written before it: a trigger's RAISE(ROLLBACK) undoes that, and it begins anew.
     Raises when the error is one of the store; then the transaction is lost.
     """
     refused: list[Refusal] = []
-    while not _insert_others(connection, entries, settings.stations, refused):
+    while (duplicates := _insert_others(connection, entries, refused, settings)) is None:
         begin_again(connection)
     if refused:
         _keep(connection, refused, settings)
-    return refused
+    return NotStored(refused, duplicates)
 
 
 def _insert_others(
-    connection: Connection, entries: Sequence[Entry], stations: Stations, refused: list[Refusal]
-) -> bool:
-    """Insert what was not refused before; False when a new refusal has ended the transaction."""
+    connection: Connection, entries: Sequence[Entry], refused: list[Refusal], settings: Settings
+) -> list[Entry] | None:
+    """Insert what was not refused before; the duplicates.
+
+    None when a new refusal has ended the transaction. What is refused leaves no key: the next one
+    with it is no repeat.
+    """
     known = {id(entry) for entry, _ in refused}
+    keys = AcceptedKeys(connection, entries)
+    duplicates: list[Entry] = []
     for entry in entries:
         if id(entry) in known:
             continue
+        if keys.has(entry):
+            duplicates.append(entry)
+            continue
         try:
-            insert_row(connection, stations, entry.row)
+            insert_row(connection, settings.stations, entry.row)
         except Exception as error:
             if kind_of(error) == "store":
                 raise
             refused.append((entry, reason_of(error)))
             if rolled_back(connection):
-                return False
+                return None
         else:
+            keys.add(entry)
             count(connection, entry.warned)
-    return True
+    keys.write(settings.idempotency_max_rows)
+    return duplicates
 
 
 def log_refusals(refused: Iterable[Refusal]) -> None:

@@ -27,6 +27,11 @@ class Entry:
     repeat_window_ms: int = 0
     """For how long another one with this key is a repeat; 0: for as long as keys are kept."""
 
+    @property
+    def arrived_at(self) -> int:
+        """When it arrived, in UTC epoch milliseconds."""
+        return int(self.row.get("arrived_at") or self.row["received_at"])
+
 
 def warnings_of(endpoint: str) -> str:
     """How the names of a station's counters of warnings begin."""

@@ -12,7 +12,6 @@ there, by whoever comes next, and not stored again.
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from sqlalchemy import Connection
 
@@ -22,14 +21,14 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of
 from flask10x.errors import QueueUnreadable
 from flask10x.recording import batch
-from flask10x.recording.batch import Refusal
+from flask10x.recording.batch import NotStored, Refusal
 from flask10x.recording.company import Company
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system.gauges import Gauges
 
-Insert = Callable[[Connection, list[Entry]], list[Refusal]]
+Insert = Callable[[Connection, list[Entry], Settings], NotStored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +112,11 @@ class GroupCommit:
 
     def _commit(self, portions: list[Portion]) -> list[Refusal]:
         try:
-            return self._transact(
-                portions, partial(batch.insert_all, stations=self._settings.stations)
-            )
+            return self._transact(portions, batch.insert_all)
         except Exception as error:
             if kind_of(error) == "store":
                 raise
-            each = partial(batch.insert_each, settings=self._settings)
-            return self._transact(portions, each)
+            return self._transact(portions, batch.insert_each)
 
     def _transact(self, portions: list[Portion], insert: Insert) -> list[Refusal]:
         """Insert what is not there yet, in one transaction; all that the database has refused."""
@@ -133,14 +129,14 @@ class GroupCommit:
                 for portion, number in zip(portions, done, strict=True)
             ]
             together = [entry for entries in new for entry in entries]
-            refused = insert(connection, together) if together else []
+            found = insert(connection, together, self._settings) if together else NotStored()
             for portion, entries in zip(portions, new, strict=True):
                 if entries:
-                    portion.queue.note_refusals(entries, _reasons(entries, refused))
+                    portion.queue.note_not_stored(entries, _reasons(entries, found))
                     settled.note(connection, portion.id, portion.last)
             errors = self._note_others(connection)
         self._has_forgotten, self._saved_errors = True, errors
-        return refused + [
+        return found.refused + [
             refusal
             for portion, number in zip(portions, done, strict=True)
             for refusal in _refused_before(portion, number)
@@ -162,9 +158,10 @@ def _done(connection: Connection, portion: Portion) -> int:
     return settled.up_to(connection, portion.id) if queue.in_doubt else queue.marks.settled
 
 
-def _reasons(entries: Iterable[Entry], refused: Iterable[Refusal]) -> dict[int, str]:
-    """Why these entries of one queue were refused, by their numbers."""
-    reasons = {id(entry): reason for entry, reason in refused}
+def _reasons(entries: Iterable[Entry], found: NotStored) -> dict[int, str | None]:
+    """Why these entries of one queue are not stored, by their numbers; as `SharedQueue` has it."""
+    reasons: dict[int, str | None] = {id(entry): reason for entry, reason in found.refused}
+    reasons |= dict.fromkeys(map(id, found.duplicates))
     return {entry.number: reasons[id(entry)] for entry in entries if id(entry) in reasons}
 
 
@@ -173,5 +170,5 @@ def _refused_before(portion: Portion, number: int) -> list[Refusal]:
     before = [entry for entry in portion.entries if entry.number <= number]
     if not before:
         return []
-    reasons = portion.queue.refusals(before[0].number, before[-1].number)
-    return [(entry, reasons[entry.number]) for entry in before if entry.number in reasons]
+    reasons = portion.queue.not_stored(before[0].number, before[-1].number)
+    return [(entry, reason) for entry in before if (reason := reasons.get(entry.number))]

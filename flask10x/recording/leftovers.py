@@ -244,10 +244,10 @@ class Leftovers:
             # Older versions noted the name of a file once all of it was stored.
             if not entries or counters.value_of(connection, path.name):
                 return 0
-            refused = batch.insert_each(connection, entries, self._settings)
+            found = batch.insert_each(connection, entries, self._settings)
             settled.note(connection, queue, piece[-1].number)
-        batch.log_refusals(refused)
-        return len(entries)
+        batch.log_refusals(found.refused)
+        return len(entries) - len(found.duplicates)
 
     def _log_trouble(self, path: Path, error: Exception) -> None:
         if path not in self._logged:

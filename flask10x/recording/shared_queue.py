@@ -10,9 +10,9 @@ is none. Who appends locks nothing: `appended` is written by the owner of the sl
     queue of slot 0 its places, one after the other; used again in a circle
     queue of slot 1 ...
 
-A place holds the line of its entry (`leftover_file.line_of`), and behind it the reason why the
-database refused the entry, if it has; both are written with `pwrite`, for which a full memory is an
-error and not the signal that it is for a mapping (man 7 shm_overview, man 2 mmap).
+A place holds the line of its entry (`leftover_file.line_of`), and behind it why the entry is not
+stored, if it is not; both are written with `pwrite`, for which a full memory is an error and not
+the signal that it is for a mapping (man 7 shm_overview, man 2 mmap).
 """
 
 import fcntl
@@ -71,7 +71,7 @@ class Marks(Structure):
     saved: int
     """The last one that a stop has put into a file of leftovers; only the owner writes it."""
     refused: int
-    """The last one that has ever had a reason why the database refused it."""
+    """The last one that has ever had a reason why it is not stored."""
     oldest_ms: int
     """When the entry that waits longest was accepted, or earlier; without meaning if none waits.
 
@@ -231,10 +231,11 @@ class SharedQueue:
         finally:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, self._number)
 
-    def note_refusals(self, entries: Sequence[Entry], reasons: dict[int, str]) -> None:
-        """Keep why the database refuses some of these, by their numbers; of the others nothing.
+    def note_not_stored(self, entries: Sequence[Entry], reasons: dict[int, str | None]) -> None:
+        """Keep why the database refuses some of these, by their numbers; None of a duplicate.
 
-        Before the commit: afterwards nobody could tell, should this process be killed.
+        Of the others nothing. Before the commit: afterwards nobody could tell, should this process
+        be killed.
         """
         marks = self.marks
         if not reasons and marks.refused <= marks.settled:
@@ -251,16 +252,19 @@ class SharedQueue:
         """Let the places up to this entry be used again; by the owner only."""
         self._released = number
 
-    def refusals(self, first: int, last: int) -> dict[int, str]:
-        """Why the database refused some of the entries between these two, by their numbers."""
+    def not_stored(self, first: int, last: int) -> dict[int, str | None]:
+        """Why some of the entries between these two were not stored, by their numbers.
+
+        What the database has said when it refused one; None for a duplicate.
+        """
         if self.marks.refused < first:
             return {}
         found = ((number, _reason_in(number, place)) for number, place in self._read(first, last))
-        return {number: reason for number, reason in found if reason}
+        return {number: reason for number, reason in found if reason != ""}
 
-    def _write_reason(self, number: int, reason: str) -> None:
+    def _write_reason(self, number: int, reason: str | None) -> None:
         while len(line := _reason_line(number, reason)) > REASON_BYTES:
-            reason = reason[: len(reason) * 3 // 4]
+            reason = reason and reason[: len(reason) * 3 // 4]
         self._write(line, self._offset(number, self.marks.base) + LINE_BYTES)
 
     def _write(self, data: bytes, offset: int) -> None:
@@ -366,14 +370,16 @@ def prepare(fd: int, places: int) -> None:
     header.magic = MAGIC
 
 
-def _reason_line(number: int, reason: str) -> bytes:
+def _reason_line(number: int, reason: str | None) -> bytes:
     return (json.dumps([number, reason], ensure_ascii=False) + "\n").encode(errors="replace")
 
 
-def _reason_in(number: int, place: bytes) -> str:
+def _reason_in(number: int, place: bytes) -> str | None:
     text = place[LINE_BYTES:].partition(b"\n")[0]
     try:
         found, reason = json.loads(text)
     except (ValueError, TypeError):
         return ""
-    return str(reason) if found == number else ""
+    if found != number:
+        return ""
+    return None if reason is None else str(reason)

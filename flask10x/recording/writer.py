@@ -347,9 +347,10 @@ class Writer:
             due = []
             while self._receipts and self._receipts[0][0] <= last:
                 due.append(self._receipts.popleft())
-        reasons = self._own.refusals(first, last) if due else {}
+        reasons = self._own.not_stored(first, last) if due else {}
         for number, receipt in due:
-            receipt.settle(reasons.get(number, ""))
+            reason = reasons.get(number, "")
+            receipt.settle(reason or "", is_duplicate=reason is None)
         with self._lock:
             self._own.release(last)
 

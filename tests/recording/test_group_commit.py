@@ -37,12 +37,12 @@ class Workers:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.queues = SharedQueues.anonymous(settings.write_queue_maxsize)
-        self._settings, self._database = settings, database
+        self.settings, self._database = settings, database
         self.first, self.second = self.worker(0), self.worker(1)
 
     def worker(self, slot: int) -> Writer:
         self.gauges.slot(slot).claim(4711 + slot)
-        arguments = (self._settings, self._database, self.gauges, self.queues, slot)
+        arguments = (self.settings, self._database, self.gauges, self.queues, slot)
         return Writer(*arguments, end_worker=lambda: None)
 
 
@@ -162,7 +162,7 @@ def in_child(work: Callable[[], None]) -> None:
     os.waitpid(pid, 0)
 
 
-@pytest.mark.parametrize("dies_in", ["settle", "note_refusals"])
+@pytest.mark.parametrize("dies_in", ["settle", "note_not_stored"])
 def test_who_is_killed_round_its_commit_stores_nothing_twice(
     make_settings: MakeSettings, database: Database, monkeypatch: pytest.MonkeyPatch, dies_in: str
 ) -> None:

@@ -209,31 +209,32 @@ def test_without_memory_nothing_is_taken(
 def test_why_the_database_has_refused_some_reaches_the_owner(queue: SharedQueue) -> None:
     fill(queue, 1, 2, 3)
     entries = queue.waiting(10)
-    queue.note_refusals(entries, {2: "two is not wanted", 3: "長" * 1000})
+    queue.note_not_stored(entries, {2: "two is not wanted", 3: "長" * 1000})
     assert pressures(queue.waiting(10)) == [1, 2, 3], "it may have to be stored all the same"
     queue.settle(3)
-    found = queue.refusals(*queue.unreleased())
+    found = queue.not_stored(*queue.unreleased())
     assert found.keys() == {2, 3}
     assert found[2] == "two is not wanted"
-    assert found[3] == "長" * len(found[3]) != ""
+    shown = found[3] or ""
+    assert shown == "長" * len(shown) != ""
 
 
 def test_a_refusal_is_forgotten_when_the_next_try_stores_the_reading(queue: SharedQueue) -> None:
     fill(queue, 1, 2)
     entries = queue.waiting(10)
-    queue.note_refusals(entries, {2: "not today"})
-    queue.note_refusals(entries, {})
-    assert queue.refusals(1, 2) == {}
+    queue.note_not_stored(entries, {2: "not today"})
+    queue.note_not_stored(entries, {})
+    assert queue.not_stored(1, 2) == {}
 
 
 def test_a_refusal_of_an_earlier_entry_at_the_same_place_says_nothing(queue: SharedQueue) -> None:
     fill(queue, 1)
-    queue.note_refusals(queue.waiting(1), {1: "no"})
+    queue.note_not_stored(queue.waiting(1), {1: "no"})
     queue.settle(1)
     queue.release(1)
     fill(queue, 2)
-    queue.note_refusals(queue.waiting(1), {})
-    assert queue.refusals(1, 2) == {}
+    queue.note_not_stored(queue.waiting(1), {})
+    assert queue.not_stored(1, 2) == {}
 
 
 def test_what_is_not_as_it_was_written_is_said(queues: SharedQueues) -> None:
