@@ -20,7 +20,8 @@ from typing import Any
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import refusals, zone
-from flask10x.export.checks import check_old_bytes, resume_position
+from flask10x.export.checks import begun, check_old_bytes, resume_position
+from flask10x.export.earlier_columns import as_written, kept_path, set_aside
 from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Intent, Position, State, load_state, save_state
@@ -69,27 +70,37 @@ def dry_run(
 def _export_file(database: Database, target: Target) -> FileOutcome:
     state = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
-        found = _resolve(target, file, state)
+        found = _resolve(as_written(target, file, state.position), file, state)
         if state.intent is not None:
             _close_intent(database, target, file, state.intent, found)
-        position = _position(target, file, found.position)
+        written = as_written(target, file, found.position)
+        position = _position(written, file, found.position)
         if position.mark is not None and found.position and found.position.zone is None:
             save_state(database, target.name, State(position))
-        rows = _append_new_rows(database, target, file, position)
+        anew = ""
+        if written is not target:
+            anew = _("begun anew, as the station's columns have changed; the old file is {path}")
+            anew = anew.format(path=set_aside(target))
+            position = zone.noted(target, None, begun(target, position.last_id))
+        rows = _append_new_rows(database, target, None if anew else file, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    text = _text(_("{rows} appended"), rows, target, state, position, found)
+    text = _text(_("{rows} appended"), rows, target, state, position, found, anew)
     return FileOutcome(target.path, text, rows)
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
     state = load_state(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        found = _resolve(target, file, state)
-        position = found.position
+        found = _resolve(as_written(target, file, state.position), file, state)
+        written = as_written(target, file, found.position)
+        position, anew = found.position, ""
         if position is None or found.cut_to is None:
-            position = _position(target, file, position)
+            position = _position(written, file, position)
+    if written is not target:
+        anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
+        anew = anew.format(path=kept_path(target))
     rows = target.rows.count(target.rows.new(position.last_id))
-    text = _text(_("{rows} would be appended"), rows, target, state, position, found)
+    text = _text(_("{rows} would be appended"), rows, target, state, position, found, anew)
     return FileOutcome(target.path, text, rows)
 
 
@@ -101,12 +112,18 @@ def _position(target: Target, file: CsvFile | None, known: Position | None) -> P
 
 
 def _text(
-    result: str, rows: int, target: Target, state: State, position: Position, found: Resolution
+    result: str,
+    rows: int,
+    target: Target,
+    state: State,
+    position: Position,
+    found: Resolution,
+    anew: str,
 ) -> str:
     done = result.format(rows=amount(rows, "row"))
     exported = state.position is not None and state.position.mark not in (None, NOTHING)
-    gone = exported and position.mark == NOTHING
-    anew = _("begun anew, as the last export's file is gone") if gone else ""
+    if exported and position.mark == NOTHING and not anew:
+        anew = _("begun anew, as the last export's file is gone")
     renamed = zone.changed(target, state.position)
     zeros = minus_zero.note(_minus_zeros(found.position, position))
     return "; ".join(part for part in (done, anew, renamed, zeros, found.note) if part)
@@ -134,7 +151,7 @@ def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
     if intent is None:
         return Resolution(position)
     if intent.import_id is not None or position is None:
-        return _resolve_rebuild(target, file, intent, position)
+        return _resolve_rebuild(file, intent, position)
     return _resolve_append(target, file, intent, position)
 
 
@@ -187,9 +204,7 @@ def _intended(target: Target, intent: Intent) -> bytes:
     return begin + b"".join(piece.data for piece in target.pieces(spans))
 
 
-def _resolve_rebuild(
-    target: Target, file: CsvFile | None, intent: Intent, position: Position | None
-) -> Resolution:
+def _resolve_rebuild(file: CsvFile | None, intent: Intent, position: Position | None) -> Resolution:
     """Either the rebuilt file has taken the name, or it is thrown away."""
     if file is None or file.size != intent.length or file.sha256() != intent.sha256:
         return Resolution(position, note="an interrupted rebuild was given up")
@@ -197,7 +212,7 @@ def _resolve_rebuild(
         first_id=intent.from_id,
         last_id=intent.to_id,
         import_id=intent.import_id or 0,
-        begin_bytes=len(target.header),
+        begin_bytes=len(file.line(0)),
         mark=file.mark_up_to(intent.length),
     )
     return Resolution(rebuilt, note="an interrupted rebuild was found to be complete")

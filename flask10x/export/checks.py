@@ -24,7 +24,7 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
     last_id = position.last_id if position else 0
     known = position.mark if position else None
     if file is None or (known in (None, NOTHING) and file.size == 0):
-        return _begun(target, last_id)
+        return begun(target, last_id)
     if position is None or known is None:
         return _adopted(target, file, last_id)
     old = check_old_bytes(target, file, position, known)
@@ -72,8 +72,8 @@ def find_old_bytes(file: CsvFile, position: Position, known: Mark) -> Mark | Non
     return file.mark_up_to(end) if same else None
 
 
-def _begun(target: Target, last_id: int) -> Position:
-    """The position of a file that is not there yet."""
+def begun(target: Target, last_id: int) -> Position:
+    """The position of a file that is not there yet, and that goes on after this reading."""
     begin = len(target.header)
     return Position(first_id=last_id, last_id=last_id, begin_bytes=begin, mark=NOTHING)
 

@@ -19,6 +19,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
 from flask10x.export import zone
+from flask10x.export.earlier_columns import as_written
 from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.old_rows import NewFile, OldRows, check_old_rows
 from flask10x.export.other_zone_lines import in_words
@@ -61,10 +62,12 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
             with bar(target.name, sum(span.length for span in spans)) as advance:
                 new = _write(target, old, spans, path, advance)
             rows = OldRows()
-            if old is not None and new.same_bytes < old.size:
+            written = as_written(target, old, state.position)
+            # What an export has written with columns that are no more can't be looked up.
+            if old is not None and new.same_bytes < old.size and not written.unknown:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
                     zone_before = _zone_before(target, state)
-                    rows = check_old_rows(target, old, spans, new, zone_before, advance)
+                    rows = check_old_rows(written, old, spans, new, zone_before, advance)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise

@@ -22,6 +22,7 @@ from flask10x.database import engine
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, measurement, readings
+from flask10x.readings import csv_names
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, QUARTER_SECONDS, SECOND_MS
@@ -103,13 +104,17 @@ class FileRows:
         self.imports = [
             Import(row.id, row.first_id, row.last_id, row.after_id)
             for row in found
-            if Path(row.file).name == station.csv_name
+            if csv_names.is_of(station, Path(row.file).name)
         ]
 
     @property
     def import_id(self) -> int:
         """The newest import."""
         return max((found.id for found in self.imports), default=0)
+
+    def of(self, station: Station) -> "FileRows":
+        """The rows of the station with these columns."""
+        return FileRows(self._database, station)
 
     def new(self, last_id: int) -> list[IdSpan]:
         """What is to be appended to a file that has come to `last_id`."""
@@ -242,6 +247,8 @@ class Target:
     header: bytes
     """The first line."""
     rows: FileRows
+    unknown: tuple[str, ...] = ()
+    """Columns of the file that the station has no more (`earlier_columns`)."""
 
     def pieces(self, spans: list[IdSpan], advance: Advance = lambda _: None) -> Iterator[Piece]:
         """The rows of the spans as lines, PAGE_ROWS or less at a time; `advance` as in `pages`."""

@@ -17,6 +17,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import mends, zone
 from flask10x.export.checks import find_old_bytes
+from flask10x.export.earlier_columns import as_written
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
@@ -93,7 +94,11 @@ def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
             CsvFile.open(target.path, write=False) or nullcontext() as file,
             bar(target.name, file.size if file else 0) as advance,
         ):
-            _compare(target, file, state, seen, advance)
+            written = as_written(target, file, state.position)
+            if written is not target:
+                text = _("the station's columns have changed: the next export begins a new file")
+                seen.notes.append(text)
+            _compare(written, file, state, seen, advance)
     except Difference as difference:
         differences.append(str(difference))
     if seen.other_zone.rows:
@@ -130,15 +135,28 @@ def _compare(
         if found := zone.difference(target, position):
             text = _("{what}. Mend it: {commands}")
             raise Difference(text.format(what=found, commands=mends.other_zone(target.path)))
-        _compare_before(target, file, position, position.begin_bytes, seen, advance)
         old = find_old_bytes(file, position, mark)
         end = (old or mark).size_bytes
-        _compare_own(target, file, position, end, seen, advance)
+        if target.unknown:
+            _note_unknown(target, file, end, seen)
+        else:
+            _compare_before(target, file, position, position.begin_bytes, seen, advance)
+            _compare_own(target, file, position, end, seen, advance)
         _compare_end(file, state, end, old, seen)
     if seen.minus_zeros:
         seen.notes.append(minus_zero.note(seen.minus_zeros))
     if waiting := target.rows.count(target.rows.new(position.last_id)):
         seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
+
+
+def _note_unknown(target: Target, file: CsvFile, end: int, seen: Seen) -> None:
+    """A file with columns that the station has no more: its rows can't be made again."""
+    start = len(target.header)
+    rows = file.count_lines(start, end)
+    if rows:
+        seen.add(file.line(start), file.line_before(end), rows)
+    text = _("its bytes are those of the last export; the station no longer has {columns}")
+    seen.notes.append(text.format(columns=", ".join(target.unknown)))
 
 
 def _compare_before(

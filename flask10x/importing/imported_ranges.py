@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, readings
+from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
 
 
@@ -31,11 +32,13 @@ class ImportedRanges:
         query = select(imports.c.first_id, imports.c.last_id, imports.c.file).where(
             imports.c.endpoint == self._station.endpoint
         )
-        name = Path(self._file).name
         found = connection.execute(query)
-        self._known = sorted(
-            (first, last) for first, last, file in found if Path(file).name == name
-        )
+        self._known = sorted((first, last) for first, last, file in found if self._is_alike(file))
+
+    def _is_alike(self, file: str) -> bool:
+        """Whether that file has this one's name, or both are files of the station."""
+        names = Path(self._file).name, Path(file).name
+        return len(set(names)) == 1 or all(csv_names.is_of(self._station, name) for name in names)
 
     def __contains__(self, row_id: int) -> bool:
         """Whether an earlier import recorded this row."""

@@ -26,7 +26,7 @@ from flask10x.importing.exported_file import check_zone
 from flask10x.importing.imported_ranges import ImportedRanges
 from flask10x.importing.known_rows import Stored, StoredRows, key_of
 from flask10x.importing.old_file import RejectedRows, blocks, first_line
-from flask10x.readings import minus_zero
+from flask10x.readings import csv_names, minus_zero
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.stations import Station, Stations
 from flask10x.system.wording import amount
@@ -129,7 +129,7 @@ def _station(
     fitting = [station for station in stations.all if station.csv_header == header]
     theirs = ", ".join(station.endpoint for station in fitting)
     chosen = stations.by_endpoint[endpoint] if endpoint else None
-    chosen = chosen or next((s for s in stations.all if s.csv_name == name), None)
+    chosen = chosen or next((s for s in stations.all if csv_names.is_of(s, name)), None)
     if chosen is None:
         text = _("no station has a file of this name; say which one with --endpoint")
         if fitting:
@@ -200,9 +200,9 @@ class _Import:
 
 
 def _exported(connection: Connection, station: Station, name: str) -> int:
-    """The last id whose row the export has brought into the file of this name."""
-    if name != station.csv_name:
+    """The last id whose row the export has brought into the file of this name, or one before it."""
+    if not csv_names.is_of(station, name):
         # The export knows no such file, so it needs to know nothing of rows that are there.
         return sys.maxsize
-    query = select(exports.c.last_id).where(exports.c.name == name)
+    query = select(exports.c.last_id).where(exports.c.name == station.csv_name)
     return connection.execute(query).scalar_one_or_none() or 0

@@ -22,6 +22,7 @@ from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
 from flask10x.maintenance.findings import Finding
+from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, local_text
 from flask10x.readings.zones import OtherZone, name_of, other_zone
@@ -284,7 +285,8 @@ def _imported(connection: Connection, station: Station | None) -> list[tuple[int
     if station is None or _imports.name not in inspect(connection).get_table_names():
         return []
     rows = connection.execute(select(_imports).order_by(_imports.c.first_id))
-    return [(row.first_id, row.last_id) for row in rows if Path(row.file).name == station.csv_name]
+    own = (row for row in rows if csv_names.is_of(station, Path(row.file).name))
+    return [(row.first_id, row.last_id) for row in own]
 
 
 def _spans(at: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -23,6 +23,7 @@ ROWS = [
 ]
 LATER = b"2025-08-24 10:47:00,1.5,2.5\r\n"
 FILES = {"PicodataX.csv", "BedRoomEnv.csv", "OutsideEnv.csv", "LR_env.csv"}
+SOIL = '[stations.data.measurements.soil_wet]\ncsv_header = "Wet"\nunit = "%"\nminimum = 0\n'
 STORE = "INSERT INTO readings (endpoint, received_at, pressure, temperature) VALUES "
 
 
@@ -157,6 +158,39 @@ def test_killed_while_rebuilding(place: Place) -> None:
         place.check(expected, died)
         assert damaged in [p.read_bytes() for p in place.file.parent.glob("*.old*")], died
     assert {"write", "fsync", "rename"} <= places
+
+
+@pytest.mark.long
+def test_killed_while_a_new_file_begins_for_other_columns(place: Place) -> None:
+    """The old file keeps its bytes, and each row is in one of the two once."""
+    execute(place.database, "DELETE FROM readings WHERE id > 2")
+    assert place.runs.run("PicodataX.csv") == 0
+    (place.folder / "stations.toml").write_text(SOIL)
+    execute(
+        place.database,
+        "ALTER TABLE readings ADD COLUMN soil_wet REAL",
+        "INSERT INTO readings (endpoint, received_at, pressure, soil_wet)"
+        " VALUES ('data', 1756000002000, 992.5, 40.5)",
+    )
+    new = (
+        b"current_time,Pressure,Tempereture,Wet\r\n"
+        b"2025-08-24 10:46:42,992.5,,40.5\r\n"
+        b"2025-08-24 10:47:00,1.5,2.5,\r\n"
+    )
+    place.save()
+    places = set()
+    for died in place.runs.deaths(place.serve, "PicodataX.csv"):
+        place.store_one_more()
+        assert place.runs.run("PicodataX.csv") == 0, (died, place.runs.errors)
+        assert place.runs.run("--verify PicodataX.csv") == 0, (died, place.runs.errors)
+        kept, file = sorted(place.file.parent.iterdir())
+        assert file == place.file, died
+        assert kept.match("PicodataX-until-*.csv"), died
+        assert kept.read_bytes() == HEADER + b"".join(ROWS[:2]), died
+        assert file.read_bytes() == new, died
+        assert select(place.database, "SELECT * FROM export_intents") == [], died
+        places.add(died.split()[0])
+    assert {"rename", "write", "fsync", "fdatasync"} <= places
 
 
 @pytest.mark.parametrize(
