@@ -178,15 +178,17 @@ class DatabaseCheck:
 
     def _stations(self, connection: Connection) -> list[Finding]:
         received = pages.last_received(self._settings.stations, connection)
-        return [self._station(*last) for last in received.items()]
+        return [self._station(s, received[s.endpoint]) for s in self._settings.stations.all]
 
-    def _station(self, endpoint: str, received_at: int | None) -> Finding:
+    def _station(self, station: Station, received_at: int | None) -> Finding:
+        endpoint = station.endpoint
         if received_at is None:
             text = _("/{station} never sent").format(station=endpoint)
             return Finding("ok", "station", text, {"endpoint": endpoint})
         last = local_text(received_at, self._settings.zone)
         seconds = max(0, self._now_ms - received_at) // 1000
-        silent = self._served and seconds > self._settings.inactivity_warn_sec
+        threshold_sec = station.silent_after_sec(self._settings.inactivity_warn_sec)
+        silent = self._served and seconds > threshold_sec
         details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
         text = _("/{station} sent last {time}, {span} ago")
         text = text.format(station=endpoint, time=last, span=span(seconds))

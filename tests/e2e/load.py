@@ -19,7 +19,7 @@ BURST_ANSWERS = 50
 
 @dataclass(slots=True)
 class Load:
-    """Clients that post numbered `/data2` readings, each as fast as it is answered.
+    """Clients that post numbered readings to `endpoint`, each as fast as it is answered.
 
     Every reading has a number that no other reading of this object's `numbers` has. Half of the
     clients keep their connection. A client ends when told to, or when its connection is refused.
@@ -30,6 +30,7 @@ class Load:
     clients: int = 4
     body_of: Callable[[int], object] = reading_of
     """What is posted for a number; only an account by numbers needs them to differ."""
+    endpoint: str = "data2"
     acknowledged: list[int] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -92,7 +93,7 @@ class Load:
         number = next(self.numbers)
         started = time.monotonic()
         try:
-            answer = client.post("data2", json.dumps(self.body_of(number)).encode())
+            answer = client.post(self.endpoint, json.dumps(self.body_of(number)).encode())
         except ConnectionRefusedError:
             raise
         except (OSError, HTTPException) as error:

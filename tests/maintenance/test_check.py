@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
 from flask10x.maintenance.findings import Finding, worst
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from tests.conftest import MakeSettings
@@ -357,6 +358,10 @@ def test_a_silent_station_while_the_service_runs(
         "WARN station: /data3 sent last 2025-08-24 10:45:39, 2 min ago",
         "ok   station: /data4 never sent",
     ]
+    # One that sends each minute has three of them.
+    slow = (replace(station, interval_sec=60) for station in BUILT_IN.all)
+    settings = replace(settings, stations=Stations(tuple(slow)))
+    assert {line[:4] for line in found(settings, "station")} == {"ok  "}
     (line,) = found(settings, "service")
     assert line.startswith(f"ok   service: process {os.getpid()}, runs since 20")
     assert line.endswith(", stores readings")
