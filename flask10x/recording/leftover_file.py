@@ -14,6 +14,8 @@ from typing import Any
 from flask10x.recording.entry import Entry, warnings_of
 
 FILES = "leftover-*.jsonl"
+# Every line of an entry with a key has this, and hardly any other line.
+KEYED = b'"key":'
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _REQUIRED = frozenset(("endpoint", "received_at"))

@@ -28,7 +28,7 @@ from errno import ENOSPC
 
 from flask10x.errors import QueueFull, QueueUnreadable
 from flask10x.recording.entry import Entry
-from flask10x.recording.leftover_file import entry_in, line_of
+from flask10x.recording.leftover_file import KEYED, entry_in, line_of
 from flask10x.system.gauges import SLOTS
 
 # What a file has to begin with; another version of it would have another number.
@@ -200,6 +200,19 @@ class SharedQueue:
         first = self.marks.settled + 1
         last = min(self.marks.appended, self.marks.settled + rows_max)
         return [self._entry(number, place) for number, place in self._read(first, last)]
+
+    def keyed(self, first: int, last: int) -> list[Entry]:
+        """The entries with a key between these two, as far as they are still there; any process.
+
+        Raises OSError.
+        """
+        found = []
+        for number, place in self._read(first, last):
+            if KEYED in place:
+                # One that is not there is settled, and another one may have its place.
+                with suppress(QueueUnreadable):
+                    found.append(self._entry(number, place))
+        return found
 
     def try_up_to(self, number: int) -> None:
         """Mark that a transaction begins with the entries up to this one."""

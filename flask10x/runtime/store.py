@@ -13,6 +13,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.history import pages
+from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.duties import Duty
@@ -51,6 +52,7 @@ class Store:
         self.database = Database(settings, Damage(gauges))
         self._slot = gauges.slot(slot_number)
         self.writer = Writer(settings, self.database, gauges, self.queues, slot_number)
+        self.repeats = Repeats(self.database, self.queues)
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
