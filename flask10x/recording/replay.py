@@ -16,6 +16,7 @@ from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.insert import insert_row, row_of
 from flask10x.readings import json_body, parse
 from flask10x.readings.parse import InvalidReading, Reading
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import batch, rejected
 from flask10x.recording.rejected import Kept, Selection
@@ -64,7 +65,7 @@ def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
     """The reading that it is today, or the reasons why it is none."""
     station = settings.stations.by_endpoint.get(kept.endpoint)
     if station is None:
-        return {"endpoint": "there is no such station any more"}
+        return {"endpoint": Reason("no_such_station")}
     payload, _ = json_body.payload_of(kept.body, kept.media_type)
     partial = station.endpoint in settings.partial_readings
     late = kept.measured_at is not None

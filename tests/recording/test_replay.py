@@ -178,5 +178,5 @@ def test_a_station_that_is_gone(database: Database, accepting: Settings) -> None
     keep(database, accepting, NO_PRESSURE)
     execute(database.path, "UPDATE rejected SET endpoint = 'data9'")
     assert replayed(accepting, database) == [
-        ReplayOutcome(1, "data9", False, {"endpoint": "there is no such station any more"})
+        ReplayOutcome(1, "data9", False, {"endpoint": "there is no such station"})
     ]
