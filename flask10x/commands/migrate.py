@@ -23,19 +23,23 @@ def command(new: bool) -> None:
     one. A database that is there is never replaced. Exit status: 4 when the database is damaged.
     """
     config = settings.load()
-    migrate(config, new=new)
+    if added := migrate(config, new=new):
+        text = _("columns added for the stations: {columns}")
+        click.echo(text.format(columns=", ".join(added)))
     text = _("{database} is at version {version}")
     click.echo(text.format(database=database_path(config), version=schema.known()[-1]))
 
 
-def migrate(config: Settings, *, new: bool = False) -> None:
+def migrate(config: Settings, *, new: bool = False) -> list[str]:
     """Migrate, and renew the markers by which a missing database is noticed.
+
+    The answer is the columns that were added for the stations.
 
     Ends the process with DAMAGED_STATUS when the database is damaged; raises Flask10xError.
     """
     try:
         with naming_the_setting(config):
-            schema.upgrade(config, new=new)
+            added = schema.upgrade(config, new=new)
     except DatabaseDamaged as error:
         text = _("the database is damaged: {reason}").format(reason=error)
         click.echo(f"flask10x: {text}", err=True)
@@ -47,3 +51,4 @@ def migrate(config: Settings, *, new: bool = False) -> None:
             " another disk"
         )
         click.echo(f"flask10x: {text}", err=True)
+    return added

@@ -1,6 +1,6 @@
 """Which version a database is at, which one this program needs, and the way there, by Alembic.
 
-Only a migration loads Alembic.
+What the stations need beyond that is in `station_columns`. Only a migration loads Alembic.
 """
 
 import re
@@ -12,11 +12,13 @@ from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
-from flask10x.database import missing
+from flask10x.database import missing, station_columns
+from flask10x.database.engine import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.file import open_read_only
 from flask10x.database.paths import database_path
 from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
+from flask10x.readings.stations import Stations
 from flask10x.system import disk
 
 # SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
@@ -32,17 +34,18 @@ _ASSIGNED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:[\"'](\w+)[\"'
 _version = table("alembic_version", column("version_num"))
 
 
-def upgrade(settings: Settings, *, new: bool = False) -> None:
+def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
     """Make the database if there is none, and run every migration that it has not seen.
 
-    Where there has been one before and is none now, only `new` makes another.
+    Then add what the stations need; the answer is the columns that were added for them. Where there
+    has been one before and is none now, only `new` makes another.
 
-    A database that is at the version already is only read, so that a start does not fail when
-    another program holds the write lock at that moment.
+    A database that has it all is only read, so that a start does not fail when another program
+    holds the write lock at that moment. A service may run meanwhile.
 
-    Raises DatabaseMissing, DatabaseDamaged, or SchemaError when the database can't be read or
-    written now (locked, no space, I/O error) or when a newer program has made it. Raises what
-    Alembic and SQLAlchemy raise when a migration is wrong. Nothing is left half done.
+    Raises DatabaseMissing, DatabaseDamaged, LockTimeout, or SchemaError when the database can't be
+    read or written now (locked, no space, I/O error) or when a newer program has made it. Raises
+    what Alembic and SQLAlchemy raise when a migration is wrong. Nothing is left half done.
     """
     path = database_path(settings)
     if not new:
@@ -52,25 +55,29 @@ def upgrade(settings: Settings, *, new: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in reversed(range(LOOKS)):
         try:
-            _upgrade(settings, path)
-            return
+            added = _upgrade(settings, path)
+            break
         except (DatabaseDamaged, SchemaError) as error:
             if not left or not _may_pass(error):
                 raise
             time.sleep(LOOK_PAUSE_SEC)
+    return added
 
 
-def _upgrade(settings: Settings, path: Path) -> None:
-    revisions, found = known(), _current_of(path)
-    if found == revisions[-1]:
-        return
+def _upgrade(settings: Settings, path: Path) -> list[str]:
+    revisions = known()
+    found, fits = _look(path, revisions[-1], settings.stations)
+    if fits:
+        return []
     if found is not None and found not in revisions:
         text = _(
             "{path} is at version {version}, made by a newer Flask10X; this one knows {newest}"
         )
         raise SchemaError(text.format(path=path, version=found, newest=revisions[-1]))
     try:
-        _run(settings)
+        if found != revisions[-1]:
+            _run(settings)
+        return _fit(settings)
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
             raise
@@ -108,17 +115,21 @@ def current(connection: Connection) -> str | None:
     return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
 
 
-def _current_of(path: Path) -> str | None:
-    """The version of the database; None when there is none or it was never migrated."""
+def _look(path: Path, newest: str, stations: Stations) -> tuple[str | None, bool]:
+    """The version of the database, and whether it has all that is needed.
+
+    The version is None when there is no database or it was never migrated.
+    """
     if not path.exists():
-        return None
+        return None, False
     engine = open_read_only(path)
     try:
         with engine.connect() as connection:
-            return current(connection)
+            found = current(connection)
+            return found, found == newest and station_columns.fits(connection, stations)
     except DBAPIError as error:
         if code_of(error) == WRONG_SQL:
-            return None
+            return None, False
         raise _described(_("{path} cannot be read: {reason}"), path, error) from error
     finally:
         engine.dispose()
@@ -133,6 +144,14 @@ def _run(settings: Settings) -> None:
     config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["settings"] = settings
     command.upgrade(config, "head")
+
+
+def _fit(settings: Settings) -> list[str]:
+    database = Database(settings)
+    try:
+        return station_columns.fit(database, settings.stations)
+    finally:
+        database.close()
 
 
 def _described(text: str, path: Path, error: DBAPIError) -> Flask10xError:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database, last_id
 from flask10x.database.expressions import floor_div, sums_of
+from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, measurement, readings, rollups
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
@@ -72,10 +73,12 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
     """Take one piece of the log; how many ids are left after it.
 
     Nothing is locked while it computes. Raises what `save` does, and then nothing has changed.
+    Where the roll-ups are those of other stations nothing is left for these: a reload or a restart
+    has yet to come, or has come to other workers.
     """
     with database.reader.begin() as connection:
         begin, end = position(connection), last_id(connection)
-        if begin >= end:
+        if begin >= end or not rollups_fit(connection, stations):
             return 0
         hours, last = _touched(stations, connection, begin, end)
         rows = [
@@ -86,7 +89,7 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
 
     def change(connection: Connection) -> None:
         # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
-        if position(connection) == begin:
+        if position(connection) == begin and rollups_fit(connection, stations):
             if rows:
                 connection.execute(insert(rollups).prefix_with("OR REPLACE"), rows)
             _move(connection, last)

@@ -1,0 +1,223 @@
+"""What the stations of an installation need in its database: columns, views, roll-ups that fit.
+
+A column is only ever added: what a former station has sent stays, and its view with it. Nothing
+here is written when nothing is missing, so a start only looks.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from functools import partial
+from zlib import crc32
+
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    column,
+    delete,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    table,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from flask10x.database import counters as totals
+from flask10x.database.engine import Database
+from flask10x.database.expressions import unindexed
+from flask10x.database.insert import existing_columns
+from flask10x.database.tables import counters, followers, measurement, readings, rollups
+from flask10x.readings.stations import BUILT_IN, Station, Stations
+
+# The counter that holds for which stations the roll-ups are; a database without it was never used
+# with others than the built-in ones.
+ROLLED_UP = "rollups.stations"
+
+_quoted = sqlite_dialect.dialect().identifier_preparer.quote
+# As in the first migration: `localtime` is the zone of whoever looks.
+_VIEW = (
+    "SELECT id, datetime(received_at / 1000, 'unixepoch', 'localtime') AS time, {columns}"
+    " FROM readings WHERE endpoint = '{endpoint}'"
+)
+_OURS = _VIEW.partition(",")[0]
+_schema = table("sqlite_schema", column("name"), column("sql"))
+
+
+def missing_columns(connection: Connection, stations: Stations) -> list[str]:
+    """The columns of these stations that `readings` lacks, in their order."""
+    existing = existing_columns(connection)
+    return [name for name in stations.columns if name not in existing]
+
+
+def fits(connection: Connection, stations: Stations) -> bool:
+    """Whether the database has all that these stations need."""
+    return (
+        not missing_columns(connection, stations)
+        and not _stale_views(connection, stations)
+        and rollups_fit(connection, stations)
+    )
+
+
+def add_missing(database: Database, stations: Stations) -> list[str]:
+    """Add the columns that `readings` lacks; their names. To be called while a service runs, too.
+
+    SQLite reads the whole table for each of them (docs/decisions/0059). So each is a transaction of
+    its own: other commits come in between. Raises LockTimeout or sqlalchemy.exc.DBAPIError; what
+    was added before stays.
+    """
+    with database.reader.begin() as connection:
+        missing = missing_columns(connection, stations)
+    for name in missing:
+        database.commit_change(partial(_add, name=name))
+    return missing
+
+
+def fit(database: Database, stations: Stations) -> list[str]:
+    """Add and change all that `fits` looks for; the columns that were added.
+
+    Before the first reading of a new station is stored. Raises as `add_missing` does.
+    """
+    added = add_missing(database, stations)
+    database.commit_change(partial(_fit, stations=stations))
+    return added
+
+
+def rollups_fit(connection: Connection, stations: Stations) -> bool:
+    """Whether the roll-ups are those of these stations, each with these measurements.
+
+    While they are not, whoever works with these stations does not follow.
+    """
+    return (totals.value_of(connection, ROLLED_UP) or _mark(BUILT_IN)) == _mark(stations)
+
+
+def _add(connection: Connection, name: str) -> None:
+    # Somebody else may have added it meanwhile.
+    if name not in existing_columns(connection):
+        connection.exec_driver_sql(f"ALTER TABLE readings ADD COLUMN {_quoted(name)} REAL")
+
+
+def _fit(connection: Connection, stations: Stations) -> None:
+    for name, (old, new) in _stale_views(connection, stations).items():
+        if old:
+            connection.exec_driver_sql(f"DROP VIEW {_quoted(name)}")
+        connection.exec_driver_sql(new)
+    if not rollups_fit(connection, stations):
+        _fit_rollups(connection, stations)
+        mark = insert(counters).prefix_with("OR REPLACE")
+        connection.execute(mark.values(name=ROLLED_UP, value=_mark(stations)))
+
+
+def _stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[str, str]]:
+    """The views that are to be made: by name what is there now, and what is to be there.
+
+    Something of that name that somebody else has made is left to him.
+    """
+    there = {
+        name.lower(): sql or ""
+        for name, sql in connection.execute(select(_schema.c.name, _schema.c.sql))
+    }
+    stale = {}
+    for station in stations.all:
+        name = f"v_{station.endpoint}"
+        start = f"CREATE VIEW {_quoted(name)} AS "
+        old, new = there.get(name, ""), start + _select_of(station)
+        if old != new and (not old or old.startswith(start + _OURS)):
+            stale[name] = old, new
+    return stale
+
+
+def _select_of(station: Station) -> str:
+    columns = (
+        _quoted(m.column) + (f" AS {_quoted(m.path)}" if m.path != m.column else "")
+        for m in station.measurements
+    )
+    return _VIEW.format(columns=", ".join(columns), endpoint=station.endpoint)
+
+
+def _mark(stations: Stations) -> int:
+    """A number for the measurements of all these stations; never 0."""
+    pairs = sorted(f"{s.endpoint} {name}" for s in stations.all for name in s.columns)
+    return crc32("\n".join(pairs).encode()) + 1
+
+
+def _fit_rollups(connection: Connection, stations: Stations) -> None:
+    """Give each station the roll-ups of its measurements, and forget those of others.
+
+    A column without a value needs no reading. For another one all are computed anew by the
+    follower: it has one position for all stations.
+    """
+    kept = _kept(connection)
+    for endpoint, names in kept.items():
+        station = stations.by_endpoint.get(endpoint)
+        _forget(connection, endpoint, names.difference(station.columns if station else ()))
+    for station in stations.all:
+        known = kept[station.endpoint].intersection(station.columns)
+        lacking = set(station.columns) - known
+        if not lacking or not _is_rolled_up(connection, station.endpoint):
+            continue
+        if not known or _is_rolled_up(connection, station.endpoint, lacking):
+            _begin_anew(connection)
+            return
+        for name in lacking:
+            _fill(connection, station.endpoint, name, min(known))
+
+
+def _kept(connection: Connection) -> defaultdict[str, set[str]]:
+    """The measurements that have roll-ups, by the station's endpoint."""
+    kept: defaultdict[str, set[str]] = defaultdict(set)
+    for endpoint, name in _pairs(connection):
+        kept[endpoint].add(name)
+    return kept
+
+
+def _pairs(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Found one after the other: SQLite would read the whole table for a DISTINCT."""
+    place = tuple_(rollups.c.endpoint, rollups.c.measurement)
+    following = (
+        select(rollups.c.endpoint, rollups.c.measurement)
+        .where(place > tuple_(bindparam("endpoint"), bindparam("measurement")))
+        .order_by(rollups.c.endpoint, rollups.c.measurement)
+        .limit(1)
+    )
+    last = {"endpoint": "", "measurement": ""}
+    while found := connection.execute(following, last).one_or_none():
+        last = {"endpoint": found[0], "measurement": found[1]}
+        yield found[0], found[1]
+
+
+def _is_rolled_up(connection: Connection, endpoint: str, names: Collection[str] = ()) -> bool:
+    """Whether the follower has passed a reading of this station, or one with a value of these."""
+    # The follower has the name of its table.
+    position = select(followers.c.last_id).where(followers.c.name == rollups.name)
+    query = (
+        select(readings.c.id)
+        .where(readings.c.endpoint == endpoint)
+        .where(unindexed(readings.c.id) <= position.scalar_subquery())
+    )
+    if names:
+        query = query.where(or_(*(measurement(name).is_not(None) for name in names)))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _forget(connection: Connection, endpoint: str, names: Collection[str]) -> None:
+    for name in names:
+        of_one = rollups.c.endpoint == endpoint, rollups.c.measurement == name
+        connection.execute(delete(rollups).where(*of_one))
+
+
+def _begin_anew(connection: Connection) -> None:
+    connection.execute(delete(rollups))
+    connection.execute(update(followers).where(followers.c.name == rollups.name).values(last_id=0))
+
+
+def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
+    """The roll-ups of a measurement without a value, in each hour that another one has."""
+    empty = select(
+        *(rollups.c.endpoint, literal(name), rollups.c.hour, rollups.c.readings),
+        *(literal(0), literal(0.0), null(), null()),
+    )
+    hours = empty.where(rollups.c.endpoint == endpoint, rollups.c.measurement == like)
+    connection.execute(insert(rollups).from_select(rollups.c.keys(), hours))
