@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from gettext import gettext as _
 from typing import NoReturn
 
 import click
@@ -12,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.file import existing_database
+from flask10x.database.station_columns import missing_columns
+from flask10x.errors import SchemaError
 from flask10x.system.locks import FileLock, lock_path
 
 # This status tells cron's mail that nothing is wrong, only that another one was faster.
@@ -22,14 +25,33 @@ ALREADY_RUNNING_STATUS = 3
 def opened(config: Settings) -> Iterator[Database]:
     """The database of these settings, closed when the block ends.
 
-    Raises Flask10xError when there is none, and OSError when its folder can't be written.
+    Raises Flask10xError when there is none or it lacks a station's column, and OSError when its
+    folder can't be written.
     """
     existing_database(config)
     database = Database(config)
     try:
+        _require_columns(config, database)
         yield database
     finally:
         database.close()
+
+
+def _require_columns(config: Settings, database: Database) -> None:
+    """Raise SchemaError when the stations' file is newer than what the database was made for."""
+    missing: list[str] = []
+    # Without a file there is nothing to lack. One that can't be read now says so by itself.
+    if config.stations.file:
+        with suppress(DBAPIError), database.reader.begin() as connection:
+            missing = missing_columns(connection, config.stations)
+    if missing:
+        text = _(
+            "{database} lacks columns that {file} names: {columns}; restart the service, or run:"
+            " flask10x migrate"
+        )
+        columns = ", ".join(missing)
+        named = {"database": database.path, "file": config.stations.file, "columns": columns}
+        raise SchemaError(text.format(**named))
 
 
 @contextmanager

@@ -1,0 +1,45 @@
+"""What commands say of columns that `stations.toml` names and the database lacks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands.test_main import run
+from tests.support.rows import execute
+
+BALCONY = """
+[stations.balcony]
+label = "Balcony"
+[stations.balcony.measurements.temperature]
+unit = "°C"
+[stations.balcony.measurements.soil_wet]
+unit = "%"
+[stations.balcony.measurements.soil_salt]
+unit = ""
+"""
+
+
+def test_columns_of_the_file_are_missed_and_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    assert run("migrate") == 0
+    file, database = tmp_path / "stations.toml", tmp_path / "flask10x.sqlite3"
+    file.write_text(BALCONY, encoding="utf-8")
+    capsys.readouterr()
+    assert run("rollups") == 1
+    assert capsys.readouterr().err == (
+        f"flask10x: {database} lacks columns that {file} names: soil_wet, soil_salt;"
+        " restart the service, or run: flask10x migrate\n"
+    )
+    assert run("migrate") == 0
+    added, version = capsys.readouterr().out.splitlines()
+    assert added == "columns added for the stations: soil_wet, soil_salt"
+    assert version.startswith(f"{database} is at version ")
+    assert run("rollups") == 0
+    # Nor does a check find anything wrong with them, also when no station has them any more.
+    file.unlink()
+    execute(database, "INSERT INTO readings (endpoint, received_at, soil_wet) VALUES ('x', 0, 1)")
+    capsys.readouterr()
+    assert run("check", "--full") == 0
+    assert "FAIL" not in capsys.readouterr().out
