@@ -176,6 +176,17 @@ def by_id(connection: Connection, number: int) -> Kept | None:
     return None if found is None else _kept(found)
 
 
+def latest(connection: Connection, endpoint: str) -> Kept | None:
+    """The row of this endpoint that came in last, with its whole body; None when there is none.
+
+    That of an endpoint that no station has may stand before older ones (`latest_refused.py`).
+    """
+    of_endpoint = select(rejected.c.id).where(rejected.c.endpoint == endpoint)
+    newest = of_endpoint.order_by(rejected.c.received_at.desc(), rejected.c.id.desc()).limit(1)
+    number = connection.execute(newest).scalar_one_or_none()
+    return None if number is None else by_id(connection, number)
+
+
 def next_after(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
     """The next rows of the selection behind this id, oldest first, with their whole bodies."""
     query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)

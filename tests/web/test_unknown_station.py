@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
+from flask10x.recording import rejected
 from flask10x.recording.latest_refused import ENDPOINTS_MAX
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
@@ -86,6 +87,9 @@ def test_the_last_body_of_each_endpoint_is_kept(
     assert select(database.path, "SELECT endpoint FROM rejected ORDER BY id")[2:] == [("data",)]
     execute(database.path, "DELETE FROM rejected WHERE endpoint = 'data'")
     assert kept(database) == rows
+    with database.reader.begin() as connection:
+        found = [rejected.latest(connection, name) for name in ("balcony", "cellar", "attic")]
+    assert [one and one.body for one in found] == [b'{"temperature": 2}', b"no JSON", None]
 
     # Whoever purges them, or makes a reading of one, gets the next as a row of its own.
     execute(database.path, "UPDATE rejected SET reading_id = 1 WHERE endpoint = 'balcony'")
