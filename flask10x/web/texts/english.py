@@ -201,6 +201,20 @@ TEXTS: dict[str, str] = {
     "halt.backup": "Do what the reason names. If it names nothing, stop the service, go back to a"
     " backup, start it again:",
     "unavailable.wait": "in {n} seconds",
+    # Programs for boards
+    "sender.title": "Sends the readings of {station} to Flask10X.",
+    "sender.keeps": "What cannot be sent waits here, and is sent later with its time; each reading is stored once.",
+    "sender.token": "Only where the house asks for one.",
+    "sender.kept": "Readings kept while the network is away: {hours} hours; then the oldest ones go.",
+    "sender.together": "So many in one request: a board has little memory.",
+    "sender.measured": "Read your sensors here.",
+    "sender.boot": "Another one after each start, so that no two readings have the same key.",
+    "sender.age": "A reading that is sent at once needs no time of its own.",
+    "sender.bytes": "Bytes are counted, not characters: ° is one character and two bytes.",
+    "sender.retry": "Taken (200) or refused for good (400, kept in the house): it goes. All else is tried again later.",
+    "sender.file": "Readings that wait survive a restart.",
+    "sender.folder": "Readings that wait survive a restart, a file each.",
+    "sender.cron": "Run it by cron: * * * * * /home/pi/{name}",
     # Names
     "station.data": "Pico",
     "station.data2": "Bedroom",
