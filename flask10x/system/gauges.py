@@ -21,6 +21,8 @@ from collections.abc import Iterable
 from ctypes import Array, Structure, c_char, c_int64, sizeof
 from typing import Self
 
+from flask10x.system.last_requests import LastRequest, LastRequests
+
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
 SLOTS = 64
@@ -122,7 +124,7 @@ class Gauges(Structure):
         ("_rescued_text", c_char * TEXT_BYTES),
         ("_stations", StationTimes * STATION_NAMES_MAX),
     )
-    __slots__ = ("_places",)
+    __slots__ = ("_places", "_requests")
 
     high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
@@ -168,6 +170,7 @@ class Gauges(Structure):
         """All numbers are 0, but for these. Raises ValueError when there are too many stations."""
         self.errors_base = -1
         self._places: dict[str, int] = {}
+        self._requests = LastRequests(STATION_NAMES_MAX)
         self.add_stations(endpoints)
 
     def add_stations(self, endpoints: Iterable[str]) -> None:
@@ -261,6 +264,14 @@ class Gauges(Structure):
         This and what follows raise KeyError for a station that was not added before the fork.
         """
         self._of(endpoint).last_received_ms = monotonic_ms
+
+    def note_request(self, endpoint: str, request: LastRequest) -> None:
+        """Keep what the station's board has sent last; any worker may."""
+        self._requests.note(self._places[endpoint], request)
+
+    def last_request(self, endpoint: str) -> LastRequest | None:
+        """What its board has sent last since the service started; None when nothing came."""
+        return self._requests.at(self._places[endpoint])
 
     def last_received_ms(self, endpoint: str) -> int:
         """When its last reading was accepted; 0 when none was since the service started."""

@@ -22,6 +22,7 @@ from flask10x.web import (
     status,
 )
 from flask10x.web.access import Access
+from flask10x.web.devices import page as devices_page
 from flask10x.web.ingest import station_routes
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
@@ -59,7 +60,7 @@ def create_app(
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
-    for module in (history_api, history_page, rejected_page, status):
+    for module in (history_api, history_page, rejected_page, devices_page, status):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)
     preferences.init_app(app)

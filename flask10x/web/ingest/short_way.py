@@ -13,6 +13,7 @@ from flask10x.readings.stations import Station
 from flask10x.recording.batch import Receipt
 from flask10x.runtime.store import Store
 from flask10x.web.headers import ALWAYS
+from flask10x.web.ingest.noted import note
 from flask10x.web.ingest.take import Outcome, take
 from flask10x.web.limits import RECEIPT
 
@@ -56,6 +57,7 @@ class ShortWay:
             environ["wsgi.input"] = BytesIO(raw)
             return self._usual(environ, start_response)
         outcome = self._taken(station, raw, environ)
+        note(self._store, station.endpoint, environ, raw, outcome.status)
         body = f"{self._dumps(outcome.body, separators=(',', ':'))}\n".encode()
         head = [("Content-Type", JSON_TYPE), ("Content-Length", str(len(body)))]
         status = f"{outcome.status} {HTTP_STATUS_CODES[outcome.status].upper()}"

@@ -15,6 +15,7 @@ from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
+from flask10x.web.ingest.noted import note
 from flask10x.web.ingest.take import Outcome, take
 from flask10x.web.limits import RECEIPT
 
@@ -53,7 +54,9 @@ def _outcome(store: Store, station: Station) -> Outcome:
     if len(raw) > BODY_MAX_BYTES:
         return _too_large(store, station)
     receipt_of = request.environ.get(RECEIPT, Receipt)
-    return take(store, station, raw, request.mimetype, receipt_of)
+    outcome = take(store, station, raw, request.mimetype, receipt_of)
+    note(store, station.endpoint, request.environ, raw, outcome.status)
+    return outcome
 
 
 def _too_large(store: Store, station: Station) -> Outcome:

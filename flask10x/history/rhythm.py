@@ -1,0 +1,88 @@
+"""How a station sends: how often, how evenly, with which gaps, and how its clock goes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlalchemy import Connection, select
+
+from flask10x.database.tables import readings
+from flask10x.readings.stations import Station
+
+# So many of the newest readings are looked at: a day of a reading every 45 s.
+READINGS_MAX = 2000
+SPAN_MS = 24 * 3_600_000
+# A pause of so many usual intervals is a gap: one reading that is lost or late is none.
+GAP_INTERVALS = 3
+# Fewer intervals say nothing of what is usual.
+INTERVALS_MIN = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rhythm:
+    """The intervals between the readings of a day, by the times at which they were measured."""
+
+    readings: int
+    """How many there are; the newest READINGS_MAX at most."""
+    usual_sec: float | None
+    """The median interval; None when there are too few."""
+    low_sec: float | None
+    high_sec: float | None
+    """Eight of ten intervals lie between these two."""
+    gaps: int
+    """How many pauses are over three usual intervals long."""
+    longest_gap_sec: float | None
+    lag_sec: float | None
+    """The shortest time from a reading's own time to its arrival; None when none had its own.
+
+    A board that buffers has long ones too. The shortest is what its clock is behind ours, or when
+    it is below zero, ahead.
+    """
+
+
+def rhythm(connection: Connection, station: Station, now_ms: int) -> Rhythm:
+    """That of the last 24 hours before `now_ms` (UTC epoch milliseconds)."""
+    query = (
+        select(readings.c.received_at, readings.c.arrived_at)
+        .where(readings.c.endpoint == station.endpoint)
+        .where(readings.c.received_at >= now_ms - SPAN_MS)
+        .order_by(readings.c.received_at.desc())
+        .limit(READINGS_MAX)
+    )
+    return rhythm_of([(row.received_at, row.arrived_at) for row in connection.execute(query)])
+
+
+def rhythm_of(times: Sequence[tuple[int, int | None]]) -> Rhythm:
+    """The same of these: each when it was measured, and when it arrived if that is not the same.
+
+    In epoch milliseconds, newest first.
+    """
+    intervals = sorted((late - early) / 1000 for (late, _), (early, _) in pairwise(times))
+    lags = [(arrived - measured) / 1000 for measured, arrived in times if arrived is not None]
+    lag_sec = min(lags, default=None)
+    if len(intervals) < INTERVALS_MIN:
+        return Rhythm(
+            readings=len(times),
+            usual_sec=None,
+            low_sec=None,
+            high_sec=None,
+            gaps=0,
+            longest_gap_sec=None,
+            lag_sec=lag_sec,
+        )
+    usual_sec = _quantile(intervals, 0.5)
+    gaps = [interval for interval in intervals if interval > GAP_INTERVALS * usual_sec]
+    return Rhythm(
+        readings=len(times),
+        usual_sec=usual_sec,
+        low_sec=_quantile(intervals, 0.1),
+        high_sec=_quantile(intervals, 0.9),
+        gaps=len(gaps),
+        longest_gap_sec=max(gaps, default=None),
+        lag_sec=lag_sec,
+    )
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of these sorted ones lies."""
+    return values[round(share * (len(values) - 1))]

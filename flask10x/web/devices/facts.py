@@ -1,0 +1,57 @@
+"""What is known of each station's board: its last request, its rhythm, its faults and refusals."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from flask10x.database import counters
+from flask10x.history.rhythm import Rhythm, rhythm
+from flask10x.readings.stations import Station
+from flask10x.recording import rejected
+from flask10x.recording.entry import warnings_of
+from flask10x.recording.rejected import Kept, Selection
+from flask10x.runtime.store import Store
+from flask10x.system.last_requests import LastRequest
+
+# Of all stations together: the table has no index by station.
+REFUSALS_LOOKED_AT = 500
+REFUSALS_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Device:
+    """What is known of one station's board."""
+
+    station: Station
+    request: LastRequest | None
+    """The last since the service started."""
+    rhythm: Rhythm
+    """Of the last 24 hours."""
+    warned: dict[str, int]
+    """Path of a field to how many stored readings had a fault or nothing there."""
+    refusals: tuple[Kept, ...]
+    """The newest ones among the last REFUSALS_LOOKED_AT of the house."""
+
+
+def devices(connection: Connection, store: Store, now_ms: int) -> list[Device]:
+    """One for each station, in their order; times are UTC epoch milliseconds."""
+    refusals = _refusals(connection)
+    return [
+        Device(
+            station=station,
+            request=store.gauges.last_request(station.endpoint),
+            rhythm=rhythm(connection, station, now_ms),
+            warned=counters.values_like(connection, warnings_of(station.endpoint)),
+            refusals=tuple(refusals[station.endpoint][:REFUSALS_SHOWN]),
+        )
+        for station in store.settings.stations.all
+    ]
+
+
+def _refusals(connection: Connection) -> defaultdict[str, list[Kept]]:
+    """By endpoint, each the newest first."""
+    found: defaultdict[str, list[Kept]] = defaultdict(list)
+    for kept in rejected.page(connection, Selection(), None, REFUSALS_LOOKED_AT).rows:
+        found[kept.endpoint].append(replace(kept, body=b""))
+    return found
