@@ -14,6 +14,8 @@ ROUTES = {
     "/data2": POSTED,
     "/data3": POSTED,
     "/data4": POSTED,
+    "/devices": PAGE,
+    "/devices/<name>/<kind>": PAGE,
     "/healthz": PAGE,
     "/history": PAGE,
     "/history.csv": PAGE,

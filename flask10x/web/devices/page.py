@@ -11,8 +11,9 @@ from flask10x.recording import rejected
 from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.devices import senders
 from flask10x.web.devices.facts import REFUSALS_LOOKED_AT, Device, devices
-from flask10x.web.devices.senders import KINDS, Kind, program
+from flask10x.web.devices.senders import KINDS, Kind
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
 
@@ -47,6 +48,8 @@ class Shown:
     warned: dict[str, int]
     refusals: tuple[tuple[str, str], ...]
     """When, and why."""
+    trial: str
+    """A command that asks what would become of a reading, and stores nothing."""
     programs: tuple[tuple[Kind, str], ...]
 
 
@@ -75,7 +78,7 @@ def as_program(name: str, kind: str) -> Response:
 
 def _program(kind: Kind, station: Station, t: Texts) -> str:
     host, port = _address(request.host)
-    return program(kind, station, host, port, t)
+    return senders.program(kind, station, host, port, t)
 
 
 def _address(host: str) -> tuple[str, int]:
@@ -104,12 +107,15 @@ def _shown(device: Device, t: Texts) -> Shown:
             (local_text(kept.received_at, zone), _why(kept.reasons, kept.hint, t))
             for kept in device.refusals
         ),
+        trial=senders.trial(device.station, *_address(request.host)),
         programs=tuple((kind, _program(kind, device.station, t)) for kind in KINDS),
     )
 
 
 def _rhythm(device: Device, t: Texts) -> list[str]:
     rhythm = device.rhythm
+    if not rhythm.readings:
+        return [t("devices.no_readings")]
     lines = [t("devices.readings", n=rhythm.readings)]
     if rhythm.usual_sec is None or rhythm.low_sec is None or rhythm.high_sec is None:
         lines.append(t("devices.few"))

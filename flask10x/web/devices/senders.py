@@ -37,7 +37,7 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
     """
     every_sec = station.interval_sec or EVERY_SEC
     kept_max = min(KEPT_MAX, TICKS_HOURS * HOUR_SEC // every_sec)
-    sample = nested(station, map(_typical, station.measurements))
+    sample = _sample(station)
     text = render_template(
         f"senders/{kind}.txt",
         t=t,
@@ -56,8 +56,21 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
     return f"{text}\n"
 
 
+def trial(station: Station, host: str, port: int) -> str:
+    """A command that asks what would become of a reading like the sample, and stores nothing."""
+    body = json.dumps(_sample(station))
+    url = f"http://{host}:{port}/{station.endpoint}?dry_run=1"
+    return f"curl -H 'Content-Type: application/json' -d '{body}' '{url}'"
+
+
+def _sample(station: Station) -> dict[str, object]:
+    return nested(station, map(_typical, station.measurements))
+
+
 def _typical(measurement: Measurement) -> float:
-    value = max(measurement.minimum, TYPICAL.get(measurement.unit, ELSE))
+    value = TYPICAL.get(measurement.unit, ELSE)
+    if measurement.minimum is not None:
+        value = max(measurement.minimum, value)
     return value if measurement.maximum is None else min(value, measurement.maximum)
 
 

@@ -1,0 +1,158 @@
+"""The page of the devices, and the programs that it has for them."""
+
+import ast
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Refused
+from flask10x.runtime.store import Store
+from flask10x.web.devices.senders import KINDS
+
+GOOD = {"pressure": "1013.25hPa", "temperature": "25.1C"}
+
+
+def post(client: FlaskClient, body: object, **headers: str) -> int:
+    given = {"User-Agent": "Pico", "Authorization": "Bearer secret"} | headers
+    return client.post("/data", json=body, headers=given).status_code
+
+
+def page(client: FlaskClient, language: str = "en") -> str:
+    answer = client.get("/devices", headers={"Accept-Language": language})
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_the_last_request_is_shown_without_its_token(client: FlaskClient) -> None:
+    assert "Nothing has come since the service started." in page(client)
+    assert post(client, GOOD | {"device": "<script>"}) == 200
+    shown = page(client)
+    assert "answered 200" in shown
+    assert "POST /data HTTP/1.1" in shown
+    assert "User-Agent: Pico" in shown
+    assert "1013.25hPa" in shown
+    assert "&lt;script&gt;" in shown
+    assert "<script>" not in shown
+    assert "secret" not in shown
+    assert post(client, {"pressure": "much"}) == 400
+    assert "answered 400" in page(client)
+    assert "400 で応答" in page(client, "ja")
+
+
+def test_refusals_are_in_the_readers_language(
+    client: FlaskClient, database: Database, settings: Settings
+) -> None:
+    at = 1_756_000_000_000
+    one = Refused("data", at, "", b"{}", {"pressure": "required field missing"})
+    with database.commit() as connection:
+        rejected.keep(connection, [one], settings)
+    assert "2025-08-24 10:46:40: pressure: required field missing" in page(client)
+    assert "pressure: 値がありません" in page(client, "ja")
+    assert 'href="/history/rejected?endpoint=data"' in page(client)
+
+
+def test_the_programs_are_for_this_station_and_this_address(client: FlaskClient) -> None:
+    for kind in KINDS:
+        answer = client.get(f"/devices/data4/{kind}", headers={"Host": "pi.local:8080"})
+        assert answer.status_code == 200
+        assert answer.mimetype == "text/plain"
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="data4-{kind}"'
+        assert "pi.local" in answer.text
+        assert "8080" in answer.text
+        assert "data4" in answer.text
+        assert answer.text.endswith("\n")
+    assert client.get("/devices/data4/pico.exe").status_code == 404
+    assert client.get("/devices/data9/pico.py").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "host", ['x"; import os #', "pi.local:99999999", "localhost:8888", "127.0.0.1:8888", ""]
+)
+def test_an_address_that_is_none_for_boards_is_not_taken(client: FlaskClient, host: str) -> None:
+    text = client.get("/devices/data/pico.py", headers={"Host": host}).text
+    assert 'HOST, PORT = "raspberrypi.local", 8888' in text
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_programs_are_whole(client: FlaskClient, language: str, tmp_path: Path) -> None:
+    for station in ("data", "data4"):
+        for kind in KINDS:
+            asked = {"Accept-Language": language, "Host": "pi.local:8888"}
+            text = client.get(f"/devices/{station}/{kind}", headers=asked).text
+            assert "{{" not in text
+            assert "{%" not in text
+            if kind.endswith(".py"):
+                ast.parse(text)
+            if kind.endswith(".sh"):
+                (tmp_path / kind).write_text(text, encoding="utf-8")
+                subprocess.run(["sh", "-n", tmp_path / kind], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
+def test_the_program_of_the_esp32_is_cpp(client: FlaskClient, tmp_path: Path) -> None:
+    """Against the few declarations of the Arduino core that it uses, as its documents have them."""
+    (tmp_path / "WiFi.h").write_text(ARDUINO, encoding="utf-8")
+    (tmp_path / "HTTPClient.h").write_text("#include <WiFi.h>\n", encoding="utf-8")
+    text = client.get("/devices/data4/esp32.ino", headers={"Host": "pi.local:8888"}).text
+    (tmp_path / "sender.cpp").write_text(text, encoding="utf-8")
+    command = ["g++", "-fsyntax-only", "-Wall", "-Werror", f"-I{tmp_path}", "sender.cpp"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
+ARDUINO = """
+#pragma once
+#include <cstdint>
+#include <cstdio>
+struct String {
+  String(const char * = "");
+  explicit String(unsigned long);
+  explicit String(double, unsigned char);
+  String &operator+=(const String &);
+  String &operator+=(const char *);
+};
+String operator+(const String &, const String &);
+String operator+(const String &, const char *);
+unsigned long millis();
+void delay(unsigned long);
+uint32_t esp_random();
+struct SerialPort { void begin(unsigned long); int printf(const char *, ...); };
+extern SerialPort Serial;
+enum { WL_CONNECTED = 3, WIFI_STA = 1 };
+struct Network {
+  void mode(int);
+  void begin(const char *, const char *);
+  int status();
+  bool reconnect();
+};
+extern Network WiFi;
+struct HTTPClient {
+  void setReuse(bool);
+  void setConnectTimeout(int32_t);
+  void setTimeout(uint16_t);
+  bool begin(const char *);
+  void addHeader(const String &, const String &);
+  int POST(const String &);
+  void end();
+};
+"""
+
+
+def test_the_trial_is_a_body_of_the_station(client: FlaskClient, store: Store) -> None:
+    found = re.search(
+        r"-d '(\{[^']*\})' 'http://[^']*/data2\?dry_run=1'", html.unescape(page(client))
+    )
+    assert found
+    sample = json.loads(found[1])
+    assert sample == {
+        "co2": 650.0, "temperature": 21.5, "humidity": 45.0, "pressure": 1013.2, "gas_res": 50000.0
+    }  # fmt: skip
+    assert store.gauges.last_request("data2") is None
