@@ -8,13 +8,14 @@ import pytest
 
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
+from flask10x.web.devices.senders import KINDS
 from flask10x.web.ranges import QUICK
 from flask10x.web.texts import english, japanese
 from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
 
 PACKAGE = Path(english.__file__).parents[1]
 # Keys whose end comes from a table of the program.
-FAMILIES = {
+FAMILIES: dict[str, set[str]] = {
     "column": set(BUILT_IN.columns),
     "station": {station.endpoint for station in BUILT_IN.all},
     "operator": set(OPERATORS),
@@ -25,6 +26,7 @@ FAMILIES = {
     "age": {"before", "after"},
     "silent": {"before", "after"},
     "span": set(),
+    "program": {*KINDS},
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
 for family in ("age", "silent", "span"):
@@ -52,9 +54,11 @@ def test_every_text_is_used(key: str) -> None:
     if family in FAMILIES:
         assert end in FAMILIES[family]
         return
-    sources = [*PACKAGE.glob("templates/*.html"), *PACKAGE.glob("static/*.js")]
+    sources = [*PACKAGE.glob("templates/**/*"), *PACKAGE.glob("static/*.js")]
     sources += [p for p in PACKAGE.rglob("*.py") if p.stem not in ("english", "japanese")]
-    assert any(re.search(rf"""["']{re.escape(key)}["']""", p.read_text()) for p in sources)
+    assert any(
+        re.search(rf"""["']{re.escape(key)}["']""", p.read_text()) for p in sources if p.is_file()
+    )
 
 
 def test_every_family_is_whole() -> None:
