@@ -50,3 +50,38 @@ def add_columns(database: Path, *columns: str) -> None:
     """Columns of the table `readings`, as a start of the service adds them."""
     for column in columns:
         execute(database, f"ALTER TABLE readings ADD COLUMN {column} REAL")
+
+
+LIGHT = Measurement(
+    path="light",
+    column="light_veml7700",
+    quantity="light",
+    csv_header="Light",
+    unit="lx",
+    minimum=0,
+    label="Light (VEML7700)",
+    label_ja="照度（VEML7700）",
+)
+GARDEN = Station(
+    endpoint="garden-2",
+    label="Garden <shed>",
+    label_ja="庭の小屋",
+    csv_name="Garden.csv",
+    measurements=(
+        BUILT_IN.by_column["temperature"],
+        replace(LIGHT, column="light_bh1750", label="Light (BH1750)", label_ja="照度（BH1750）"),
+        Measurement(
+            path="soil.wet",
+            column="soil_wet",
+            quantity="soil_wet",
+            csv_header="Wet",
+            unit="%",
+            minimum=0,
+            maximum=100,
+        ),
+    ),
+)
+WITH_LIGHT = with_measurement(BUILT_IN, "data", LIGHT)
+HOUSE = Stations((*WITH_LIGHT.all, GARDEN))
+"""A built-in station measures more, and a fifth one has a column of theirs and two of its own."""
+NEW_COLUMNS = tuple(column for column in HOUSE.columns if column not in BUILT_IN.columns)
