@@ -4,16 +4,18 @@ Nothing is locked. Should two workers write the same place at once, or a reader 
 checksum is wrong and the reader is told that there is nothing; the next request writes it anew.
 """
 
-import json
+import marshal
 import mmap
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 # A reading has 100 to 300 bytes, the headers that are kept 200.
 PLACE_BYTES = 2048
 # How many bytes follow, and their CRC-32.
 _HEAD = struct.Struct("=II")
+ROOM_BYTES = PLACE_BYTES - _HEAD.size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,19 +45,14 @@ class LastRequests:
         self._memory = mmap.mmap(-1, places * PLACE_BYTES)
 
     def note(self, place: int, request: LastRequest) -> None:
-        """Keep this one instead of the one before; what does not fit is cut."""
-        described = (
-            request.at_ms,
-            request.status,
-            request.protocol,
-            request.path,
-            request.headers,
-            request.body_bytes,
-        )
-        data = json.dumps(described).encode() + b"\n" + request.body
-        data = data[: PLACE_BYTES - _HEAD.size]
+        """Keep this one instead of the one before; the end of a body that has no room is cut."""
+        body = request.body
+        # Faster than JSON by far, and only what this program has written is ever read.
+        data = marshal.dumps((*_described(request), body))
+        if (excess := len(data) - ROOM_BYTES) > 0:
+            data = marshal.dumps((*_described(request), body[: max(0, len(body) - excess)]))
         start = place * PLACE_BYTES
-        written = _HEAD.pack(len(data), zlib.crc32(data)) + data
+        written = _HEAD.pack(len(data), zlib.crc32(data)) + data[:ROOM_BYTES]
         self._memory[start : start + len(written)] = written
 
     def at(self, place: int) -> LastRequest | None:
@@ -63,11 +60,10 @@ class LastRequests:
         start = place * PLACE_BYTES
         length, checksum = _HEAD.unpack_from(self._memory, start)
         first = start + _HEAD.size
-        data = self._memory[first : first + min(length, PLACE_BYTES - _HEAD.size)]
-        described, end, body = data.partition(b"\n")
-        if not end or zlib.crc32(data) != checksum:
+        data = self._memory[first : first + min(length, ROOM_BYTES)]
+        if not data or zlib.crc32(data) != checksum:
             return None
-        at_ms, status, protocol, path, headers, body_bytes = json.loads(described)
+        at_ms, status, protocol, path, headers, body_bytes, body = marshal.loads(data)
         return LastRequest(
             at_ms=at_ms,
             status=status,
@@ -77,3 +73,15 @@ class LastRequests:
             body=body,
             body_bytes=body_bytes,
         )
+
+
+def _described(request: LastRequest) -> tuple[Any, ...]:
+    """All but the body."""
+    return (
+        request.at_ms,
+        request.status,
+        request.protocol,
+        request.path,
+        request.headers,
+        request.body_bytes,
+    )
