@@ -21,6 +21,7 @@ from flask10x.database.file import damages, open_read_only
 from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
+from flask10x.maintenance import arrivals
 from flask10x.maintenance.findings import Finding
 from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
@@ -125,6 +126,9 @@ class DatabaseCheck:
     def _follower(
         self, connection: Connection, name: str, at: int, highest: int, station: Station | None
     ) -> Finding:
+        if station is None and name.endswith(csv_names.SUFFIX):
+            text = _("{name} is the file of no station that there is; nothing is appended to it")
+            return Finding("ok", "follower", text.format(name=name), {"follower": name})
         behind, oldest_ms = _behind(connection, at, station)
         details = {"follower": name, "last_id": at, "rows_behind": behind}
         if at > highest:
@@ -149,18 +153,23 @@ class DatabaseCheck:
         rows = connection.execute(query).all() if noted else []
         findings = []
         for row in rows:
-            if found := row.zone and self._other_zone(connection, row):
+            station = next((s for s in self._settings.stations.all if s.csv_name == row.name), None)
+            # Nothing more is written to the file of a station that is no more.
+            if station is None or not row.zone:
+                continue
+            if found := self._other_zone(connection, row, station):
                 details = {"file": row.name, "zone": row.zone, "here": here}
                 text = _("{what}: run the command with the service's settings")
                 text = f"{row.name}: {text.format(what=found)}"
                 findings.append(Finding("WARN", "zone", text, details))
         return findings or [Finding("ok", "zone", here, {"here": here})]
 
-    def _other_zone(self, connection: Connection, row: Row[Any]) -> OtherZone | None:
-        station = next((s for s in self._settings.stations.all if s.csv_name == row.name), None)
-        first = select(func.min(readings.c.received_at))
-        if station is not None:
-            first = first.where(readings.c.endpoint == station.endpoint)
+    def _other_zone(
+        self, connection: Connection, row: Row[Any], station: Station
+    ) -> OtherZone | None:
+        first = select(func.min(readings.c.received_at)).where(
+            readings.c.endpoint == station.endpoint
+        )
         first_ms = connection.execute(first).scalar_one()
         last = row.last_received_at, row.last_time
         return other_zone(row.zone, self._settings.zone, last, first_ms, self._now_ms)
@@ -177,8 +186,11 @@ class DatabaseCheck:
         return [Finding("ok", "rollups", text, details)]
 
     def _stations(self, connection: Connection) -> list[Finding]:
-        received = pages.last_received(self._settings.stations, connection)
-        return [self._station(s, received[s.endpoint]) for s in self._settings.stations.all]
+        stations, late = self._settings.stations, arrivals.recent(connection)
+        own = pages.last_received(stations, connection)
+        # A late reading counts by when it came in.
+        received = {name: at and max(at, late.get(name, at)) for name, at in own.items()}
+        return [self._station(s, received[s.endpoint]) for s in stations.all]
 
     def _station(self, station: Station, received_at: int | None) -> Finding:
         endpoint = station.endpoint
@@ -258,9 +270,9 @@ def _positions(connection: Connection) -> dict[str, int]:
 
 
 def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
-    """How many rows a follower has before it, and when the oldest of them was received."""
+    """How many rows a follower has before it, and when the oldest of them came in."""
     received_at = readings.c.received_at
-    query = select(func.count(), func.min(received_at))
+    query = select(func.count(), func.min(arrivals.arrival(connection)))
     if station is not None:
         # What no export takes is not behind, either.
         query = query.where(unindexed(received_at).between(FIRST_DATE_MS, LAST_DATE_MS))

@@ -5,6 +5,9 @@ from pathlib import PurePath
 
 from flask10x.readings.stations import Station
 
+SUFFIX = ".csv"
+"""Of every station's file."""
+
 
 def until(name: str, day: str, number: int = 1) -> str:
     """What a file of this name is called when it was written until that day, `2026-11-26`.

@@ -241,6 +241,31 @@ def test_a_follower_that_is_behind_and_one_that_is_late(
     ]
 
 
+def test_a_late_reading_is_behind_since_it_came_in(
+    settings: Settings, writer: Writer, path: Path, now: None
+) -> None:
+    store(writer, replace(pico(1, AT - 36 * 3_600_000), arrived_at=AT))
+    assert found(settings, "follower")[3] == "ok   follower: PicodataX.csv is 1 row behind"
+    # A database of a version that took no late readings.
+    execute(path, "ALTER TABLE readings DROP COLUMN arrived_at")
+    assert found(settings, "follower")[3].startswith("WARN follower: PicodataX.csv is 1 row behind")
+    assert found(settings, "station")[0].startswith("ok   station: /data sent last 2025-08-22")
+
+
+def test_the_file_of_a_station_that_is_no_more(
+    settings: Settings, writer: Writer, path: Path, now: None
+) -> None:
+    store(writer, pico(1, AT))
+    execute(
+        path,
+        "INSERT INTO exports (name, first_id, last_id, import_id, zone)"
+        " VALUES ('Balcony.csv', 0, 0, 0, 'UTC')",
+    )
+    text = "Balcony.csv is the file of no station that there is; nothing is appended to it"
+    assert found(settings, "follower")[0] == f"ok   follower: {text}"
+    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
+
+
 def test_how_far_the_rollups_are(
     settings: Settings, writer: Writer, database: Database, path: Path
 ) -> None:
@@ -365,6 +390,20 @@ def test_a_silent_station_while_the_service_runs(
     (line,) = found(settings, "service")
     assert line.startswith(f"ok   service: process {os.getpid()}, runs since 20")
     assert line.endswith(", stores readings")
+
+
+@pytest.mark.usefixtures("served")
+def test_a_station_is_silent_since_its_last_reading_came_in(
+    settings: Settings, writer: Writer, now: None
+) -> None:
+    late = Reading("data3", AT - 3_600_000, (1.0, 2.0, 3.0, 4.0), arrived_at=AT - 20_000)
+    store(writer, pico(1, AT - 62_000), late)
+    shown = found(settings, "station")
+    assert shown[0] == "WARN station: /data sent last 2025-08-24 10:45:38, 2 min ago"
+    assert shown[2] == "ok   station: /data3 sent last 2025-08-24 10:46:20, 80 s ago"
+    slow = replace(BUILT_IN.by_endpoint["data"], interval_sec=41)
+    known = replace(settings, stations=Stations((slow, *BUILT_IN.all[1:])))
+    assert found(known, "station")[0].startswith("ok   station: /data sent last")
 
 
 def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Writer) -> None:
