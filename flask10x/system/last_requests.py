@@ -63,7 +63,7 @@ class LastRequests:
         data = self._memory[first : first + min(length, ROOM_BYTES)]
         if not data or zlib.crc32(data) != checksum:
             return None
-        at_ms, status, protocol, path, headers, body_bytes, body = marshal.loads(data)
+        at_ms, status, protocol, path, headers, body_bytes, body = marshal.loads(data)  # noqa: S302
         return LastRequest(
             at_ms=at_ms,
             status=status,
