@@ -70,7 +70,7 @@ def as_page() -> tuple[str, int]:
         with store.database.query() as connection:
             found = cards(connection, store)
             page = pages.page(connection, query, pages.patience_sec(store.settings))
-            newest = pages.last_received(store.settings.stations, connection)
+            newest = pages.newest_of(store.settings.stations, connection)
             newest_id = last_id(connection)
     except QueryError as error:
         return _refused(error, t, now_ms), 400

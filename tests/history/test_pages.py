@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -215,13 +216,29 @@ def test_what_is_new_without_a_limit_is_a_mistake(database: Database, settings: 
 
 def test_last_received(database: Database, writer: Writer) -> None:
     store(writer, pico(1, T + 5), pico(2, T), Reading("data3", T + 1, (1.0, 2.0, 3.0, 4.0)))
+    found = {"data": T + 5, "data2": None, "data3": T + 1, "data4": None}
     with database.reader.begin() as connection:
-        assert pages.last_received(BUILT_IN, connection) == {
-            "data": T + 5,
-            "data2": None,
-            "data3": T + 1,
-            "data4": None,
-        }
+        assert pages.last_received(BUILT_IN, connection) == found
+        assert pages.newest_of(BUILT_IN, connection) == found
+
+
+def test_a_late_reading_was_received_when_it_arrived(
+    database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it was measured before others of its station, or, by its own clock, after all."""
+    day_ms = 86_400_000
+    bedroom = replace(Reading("data2", T, (1.0, 2.0, 3.0, 4.0, 5.0)), arrived_at=T + 9)
+    early = replace(pico(2, T - day_ms), arrived_at=T + 2)
+    ahead = replace(Reading("data3", T + day_ms, (1.0, 2.0, 3.0, 4.0)), arrived_at=T + 1)
+    store(writer, pico(1, T), early, ahead, bedroom, Reading("data3", T + 5, (1.0, 2.0, 3.0, 4.0)))
+    found = {"data": T + 2, "data2": T + 9, "data3": T + 5, "data4": None}
+    with database.reader.begin() as connection:
+        assert pages.last_received(BUILT_IN, connection) == found
+        assert pages.newest_of(BUILT_IN, connection)["data3"] == T + day_ms
+        # Of what has come long ago, only the one that was measured last.
+        monkeypatch.setattr(pages, "LATE_SPAN_ROWS", 0)
+        found = {"data": T, "data2": T + 9, "data3": T + 1, "data4": None}
+        assert pages.last_received(BUILT_IN, connection) == found
 
 
 # --- Downloads -------------------------------------------------------------------------------
@@ -388,10 +405,13 @@ def test_last_received_takes_one_step_into_the_index_for_each_station(
     database: Database, plans: list[list[str]]
 ) -> None:
     with database.reader.begin() as connection:
+        pages.newest_of(BUILT_IN, connection)
         pages.last_received(BUILT_IN, connection)
-    searches = [step for step in plans[0] if "readings" in step]
+    measured, arrived, recent = filter(None, [[s for s in p if "readings" in s] for p in plans])
     covering = INDEX.replace("USING INDEX", "USING COVERING INDEX")
-    assert searches == [f"{covering} (endpoint=?)"] * 4
+    assert measured == [f"{covering} (endpoint=?)"] * 4
+    assert arrived == [f"{INDEX} (endpoint=?)"] * 4
+    assert recent == ["SEARCH readings USING INTEGER PRIMARY KEY (rowid>?)"]
 
 
 # --- A reference in plain Python -------------------------------------------------------------
