@@ -71,6 +71,15 @@ def test_only_a_post_is_meant_for_a_station(client: FlaskClient) -> None:
         assert (answer.status_code, answer.json) == (404, NOT_FOUND)
 
 
+def test_a_trial_leaves_no_trace(
+    client: FlaskClient, writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    hint = "no station 'balcony'; add one: flask10x stations add balcony"
+    assert client.post("/balcony?dry_run=1", json={}).json == NOT_FOUND | {"hint": hint}
+    store_later(writer)
+    assert kept(database) == [] == caplog.messages
+
+
 def test_the_last_body_of_each_endpoint_is_kept(
     client: FlaskClient, writer: Writer, database: Database
 ) -> None:

@@ -42,12 +42,17 @@ class UnknownStations:
         name = request.path.strip("/").lower()
         if request.method != "POST" or not _can_be_endpoint(name):
             return jsonify(error="not found"), 404
+        # A trial leaves no trace.
+        if request.args.get("dry_run") != "1":
+            self._note(name)
+        return jsonify(error="not found", hint=hint(name, self._stations)), 404
+
+    def _note(self, name: str) -> None:
         is_known = name in self._stations.by_endpoint or self._keep(name)
         # Strangers can name any endpoint, so all of theirs are one kind.
         more = self._pace.turn(name if is_known else "")
         if more is not None:
             log.warning("/%s refused: no such station, from %s%s", name, sender(), more)
-        return jsonify(error="not found", hint=hint(name, self._stations)), 404
 
     def _keep(self, name: str) -> bool:
         """Keep the body as the last of this endpoint; False for one endpoint too many."""
