@@ -88,10 +88,10 @@ class Leftovers:
         if self.save(queue.id, entries[0].number - 1, entries, trouble):
             queue.settle(last)
 
-    def save_rest(self, queues: SharedQueues) -> None:
+    def save_rest(self, queues: SharedQueues, trouble: str = "no worker is left") -> None:
         """When all workers have ended: save what none of them could, for it was killed, say."""
         for number in queues.not_empty():
-            self.save_queue(queues[number], "no worker is left")
+            self.save_queue(queues[number], trouble)
 
     def save(self, queue: str, last: int, entries: Sequence[Entry], trouble: str) -> bool:
         """Write what follows entry `last` of the queue to a new file and log it.

@@ -31,15 +31,14 @@ from flask10x.recording.entry import Entry
 from flask10x.recording.leftover_file import KEYED, entry_in, line_of
 from flask10x.system.gauges import SLOTS
 
-# What a file has to begin with; another version of it would have another number.
-MAGIC = b"Flask10X queue 2"
+# What a file has to begin with, and what one of the version before, which is only read.
+MAGIC, OLDER_MAGIC = b"Flask10X queue 2", b"Flask10X queue 1"
 # 16 hexadecimal digits.
 ID_BYTES = 16
 # The longest line that a station may have (`readings/longest_line.py`), so that a place has 2 KiB.
-LINE_BYTES = 1664
+LINE_BYTES, OLDER_LINE_BYTES = 1664, 640
 # The reason of a refusal, cut to this; an answer shows 200 characters of it.
 REASON_BYTES = 384
-PLACE_BYTES = LINE_BYTES + REASON_BYTES
 
 
 class Marks(Structure):
@@ -123,7 +122,9 @@ class SharedQueue:
         self._header = header
         self._number = number
         self._places = header.places
-        self._start = HEADER_BYTES + number * self._places * PLACE_BYTES
+        self._line_bytes = LINE_BYTES if header.magic == MAGIC else OLDER_LINE_BYTES
+        self._place_bytes = self._line_bytes + REASON_BYTES
+        self._start = HEADER_BYTES + number * self._places * self._place_bytes
         self.marks = header.marks[number]
         self._released = 0
 
@@ -183,7 +184,7 @@ class SharedQueue:
         elif self.held >= self._places:
             raise QueueFull(f"queue full, {self.held} wait")
         line = line_of(number, entry, arrived_ms=entry.arrived_ms).encode()
-        if len(line) > LINE_BYTES:
+        if len(line) > self._line_bytes:
             raise ValueError(f"a line of {len(line)} bytes has no room in the queue")
         self._write(line, self._offset(number, marks.base))
         if marks.settled == marks.appended:
@@ -202,10 +203,7 @@ class SharedQueue:
         return [self._entry(number, place) for number, place in self._read(first, last)]
 
     def keyed(self, first: int, last: int) -> list[Entry]:
-        """The entries with a key between these two, as far as they are still there; any process.
-
-        Raises OSError.
-        """
+        """The entries with a key between these two that are still there; raises OSError."""
         found = []
         for number, place in self._read(first, last):
             if KEYED in place:
@@ -272,35 +270,37 @@ class SharedQueue:
         """
         if self.marks.refused < first:
             return {}
-        found = ((number, _reason_in(number, place)) for number, place in self._read(first, last))
-        return {number: reason for number, reason in found if reason != ""}
+        reasons = {
+            number: _reason_in(number, place[self._line_bytes :])
+            for number, place in self._read(first, last)
+        }
+        return {number: reason for number, reason in reasons.items() if reason != ""}
 
     def _write_reason(self, number: int, reason: str | None) -> None:
         while len(line := _reason_line(number, reason)) > REASON_BYTES:
             reason = reason and reason[: len(reason) * 3 // 4]
-        self._write(line, self._offset(number, self.marks.base) + LINE_BYTES)
+        self._write(line, self._offset(number, self.marks.base) + self._line_bytes)
 
     def _write(self, data: bytes, offset: int) -> None:
         if os.pwrite(self._fd, data, offset) != len(data):
             raise OSError(ENOSPC, os.strerror(ENOSPC))
 
     def _offset(self, number: int, base: int) -> int:
-        return self._start + (number - base - 1) % self._places * PLACE_BYTES
+        return self._start + (number - base - 1) % self._places * self._place_bytes
 
     def _read(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
         """The number of each entry between these two and what its place holds."""
-        base = self.marks.base
+        base, each = self.marks.base, self._place_bytes
         while first <= last:
             place = (first - base - 1) % self._places
             count = min(last - first + 1, self._places - place)
-            size_bytes = count * PLACE_BYTES
-            data = os.pread(self._fd, size_bytes, self._offset(first, base)).ljust(size_bytes)
+            data = os.pread(self._fd, count * each, self._offset(first, base)).ljust(count * each)
             for index in range(count):
-                yield first + index, data[index * PLACE_BYTES : (index + 1) * PLACE_BYTES]
+                yield first + index, data[index * each : (index + 1) * each]
             first += count
 
     def _entry(self, number: int, place: bytes) -> Entry:
-        line, end, _ = place[:LINE_BYTES].partition(b"\n")
+        line, end, _ = place[: self._line_bytes].partition(b"\n")
         try:
             entry = entry_in(line.decode(), 0)
         except (ValueError, TypeError, LookupError) as error:
@@ -387,8 +387,8 @@ def _reason_line(number: int, reason: str | None) -> bytes:
     return (json.dumps([number, reason], ensure_ascii=False) + "\n").encode(errors="replace")
 
 
-def _reason_in(number: int, place: bytes) -> str | None:
-    text = place[LINE_BYTES:].partition(b"\n")[0]
+def _reason_in(number: int, written: bytes) -> str | None:
+    text = written.partition(b"\n")[0]
     try:
         found, reason = json.loads(text)
     except (ValueError, TypeError):
