@@ -32,7 +32,7 @@ from statistics import median
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import BUILT_IN, Station
 
 FIRST_MS = 1_600_000_000_000
 STEP_MS = 5_000
@@ -104,7 +104,7 @@ def select(station: Station) -> str:
 
 def with_shell(settings: Settings) -> None:
     """All files by `sqlite3 -csv`."""
-    for station in STATIONS:
+    for station in BUILT_IN.all:
         with open(settings.csv_dir / station.csv_name, "wb") as file:
             database = settings.data_dir / "flask10x.sqlite3"
             command = ["sqlite3", "-readonly", "-csv", "-header", str(database), select(station)]
@@ -114,7 +114,7 @@ def with_shell(settings: Settings) -> None:
 def with_csv_writer(settings: Settings) -> None:
     """All files by csv.writer over a bare cursor."""
     with closing(sqlite3.connect(settings.data_dir / "flask10x.sqlite3")) as connection:
-        for station in STATIONS:
+        for station in BUILT_IN.all:
             path = settings.csv_dir / station.csv_name
             with open(path, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)

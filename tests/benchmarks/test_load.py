@@ -12,7 +12,7 @@ import pytest
 from benchmarks.bench import beside, servers, wrk
 from benchmarks.bench.pace import Pace
 from flask10x.readings.legacy_csv import Layout, LegacyReader
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 
 ACCOUNT = {
     "requests": 1010.0,
@@ -150,7 +150,7 @@ def test_the_file_to_import_is_one_that_the_old_server_wrote(tmp_path: Path) -> 
     beside.write_old_file(file, 3, since=datetime(1980, 1, 1, tzinfo=UTC))
 
     header, _, rows = file.read_bytes().partition(b"\r\n")
-    layout = Layout(BY_ENDPOINT["data2"], tuple(header.decode().split(",")))
+    layout = Layout(BUILT_IN.by_endpoint["data2"], tuple(header.decode().split(",")))
     block = LegacyReader(layout, UTC).read(rows)
     assert [row[:3] for row in block.rows] == [
         ("data2", 315_532_800_000 + 20_000 * number, 400.0 + number) for number in range(3)

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask10x.readings.json_body import InvalidBody, decode
 from flask10x.readings.parse import InvalidReading, parse
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.shared_data import recorded_requests
 
 
@@ -26,7 +26,7 @@ def payload_of(case: dict[str, Any]) -> dict[str, object]:
 def answer_to(case: dict[str, Any]) -> dict[str, Any]:
     """Our status, answer and CSV row in the recording's own shape."""
     try:
-        reading = parse(BY_ENDPOINT[case["endpoint"]], payload_of(case), 0)
+        reading = parse(BUILT_IN.by_endpoint[case["endpoint"]], payload_of(case), 0)
     except InvalidReading as error:
         answer: dict[str, Any] = {"error": "validation failed", "details": error.details}
         return {"status": 400, "answer": answer, "row": None}

@@ -16,13 +16,13 @@ from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing import old_file
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
 from tests.support.old_files import run
 from tests.support.rows import execute
 from tests.support.shared_data import measured_csv
 
-PICO, BEDROOM = [BY_ENDPOINT["data"]], [BY_ENDPOINT["data2"]]
+PICO, BEDROOM = [BUILT_IN.by_endpoint["data"]], [BUILT_IN.by_endpoint["data2"]]
 LINE_BYTES = len(line(0))
 
 

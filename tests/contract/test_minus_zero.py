@@ -14,12 +14,12 @@ from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, put
 from tests.support.rows import execute, select
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 ONE = "1 value is -0.0, for which the database has 0.0"
 TWO = "2 values are -0.0, for which the database has 0.0"
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo

@@ -14,7 +14,7 @@ from flask10x.database.engine import Database
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from flask10x.system.locks import FileLock, lock_path
 from tests.support import csv_folder
@@ -264,7 +264,7 @@ def test_a_backlog_is_exported_while_readings_come_in(
         store(writer, pico(9, AT))
 
     monkeypatch.setattr(CsvFile, "append", busy)
-    assert export(settings, database, STATIONS[:1])[0].rows == 4
+    assert export(settings, database, BUILT_IN.all[:1])[0].rows == 4
     monkeypatch.undo()
     assert export(settings, database)[0].rows == 2
 

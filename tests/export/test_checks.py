@@ -12,11 +12,11 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.export.append import export
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
 from tests.support.rows import execute, select
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 OLD = HEADER + b"2025-07-05 22:22:56,990.0,20.0\r\n"
 REBUILD = "flask10x export --rebuild PicodataX.csv"
 

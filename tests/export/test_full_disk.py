@@ -11,10 +11,10 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.export.verify import verify
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import HEADER, csv_file, line, lines, put, store
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 # Larger than the database and its WAL, so that only this file meets the limit.
 OLD = HEADER + b"2025-07-05 22:22:56,990.0,20.0\r\n" * 10_000
 ROOT = Path(__file__).parents[2]

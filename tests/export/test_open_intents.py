@@ -9,12 +9,12 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from flask10x.system import disk
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, store
 from tests.support.rows import execute, select
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 BEFORE = HEADER + lines(0, 1)
 APPENDED = lines(2, 3)
 

@@ -12,7 +12,7 @@ from flask10x.export.append import export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import (
     HEADER,
     csv_file,
@@ -25,7 +25,7 @@ from tests.support.csv_folder import (
 )
 from tests.support.rows import execute, select
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 Rebuild = Callable[..., FileOutcome]
 
 

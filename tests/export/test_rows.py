@@ -11,11 +11,11 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.rows import FileRows, IdSpan, Import, _page_of, in_file_order, live
 from flask10x.readings.csv_lines import Written
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import FIRST_MS, imported, store
 from tests.support.rows import execute
 
-PICO = BY_ENDPOINT["data"]
+PICO = BUILT_IN.by_endpoint["data"]
 
 
 def ids(spans: list[IdSpan]) -> list[int]:

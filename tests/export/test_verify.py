@@ -10,7 +10,7 @@ from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.verify import verify
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import (
     HEADER,
     csv_file,
@@ -23,7 +23,7 @@ from tests.support.csv_folder import (
 )
 from tests.support.rows import execute, select
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 OLD = HEADER + lines(0, 1)
 Verify = Callable[[], FileOutcome]
 

@@ -19,7 +19,7 @@ from flask10x.export.position import Position, State, save_state
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import (
     FIRST_MS,
@@ -35,7 +35,7 @@ from tests.support.csv_folder import (
 )
 from tests.support.rows import execute, select
 
-PICO = [BY_ENDPOINT["data"]]
+PICO = [BUILT_IN.by_endpoint["data"]]
 In = Callable[..., FileOutcome]
 FORGET = "UPDATE exports SET zone = NULL, last_received_at = NULL, last_time = NULL"
 

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flask10x.readings.csv_lines import Lines, Written, header, is_ours, read
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 BERLIN = ZoneInfo("Europe/Berlin")
-PICO = BY_ENDPOINT["data"]
+PICO = BUILT_IN.by_endpoint["data"]
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 
 

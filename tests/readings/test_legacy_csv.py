@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flask10x.database.insert import InsertRow
 from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, Rejection, header_of
-from flask10x.readings.stations import BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 AT = 1_755_993_600_000  # 2025-08-24 09:00:00 in Tokyo
@@ -17,7 +17,7 @@ PICO = "current_time,Pressure,Tempereture"
 
 
 def block_of(block: str | bytes, header: str = PICO, endpoint: str = "data") -> Block:
-    layout = Layout(BY_ENDPOINT[endpoint], header_of(header.encode()))
+    layout = Layout(BUILT_IN.by_endpoint[endpoint], header_of(header.encode()))
     return LegacyReader(layout, TOKYO).read(block if isinstance(block, bytes) else block.encode())
 
 
@@ -65,7 +65,7 @@ def test_what_is_no_header() -> None:
 )
 def test_headers_that_do_not_fit(header: str, reason: str) -> None:
     with pytest.raises(ImportRefused, match=reason):
-        Layout(BY_ENDPOINT["data"], header_of(header.encode()))
+        Layout(BUILT_IN.by_endpoint["data"], header_of(header.encode()))
 
 
 def test_columns_in_another_order() -> None:
@@ -82,7 +82,7 @@ def test_a_column_that_the_file_does_not_have() -> None:
         (1.0, 2.0, None, 4.0, None),
         (1.0, None, None, None, None),
     ]
-    layout = Layout(BY_ENDPOINT["data2"], header_of(header.encode()))
+    layout = Layout(BUILT_IN.by_endpoint["data2"], header_of(header.encode()))
     assert layout.missing == ("GasResistance",)
 
 
@@ -172,7 +172,7 @@ def test_bytes_that_are_no_text_are_kept() -> None:
 
 
 def test_lines_are_counted_from_page_to_page() -> None:
-    reader = LegacyReader(Layout(BY_ENDPOINT["data"], header_of(PICO.encode())), TOKYO)
+    reader = LegacyReader(Layout(BUILT_IN.by_endpoint["data"], header_of(PICO.encode())), TOKYO)
     assert [r.line for r in reader.read(b"a\nb\n\n").rejections] == [2, 3]
     assert [r.line for r in reader.read(b"c\n").rejections] == [5]
     assert [r.line for r in reader.read(b"d").rejections] == [6]
@@ -181,7 +181,7 @@ def test_lines_are_counted_from_page_to_page() -> None:
 def test_the_span_is_in_whole_seconds_and_holds_both_meanings() -> None:
     read = block_of("2025-08-24T09:00:01.250,1,2\n2025-08-24T09:00:00.750,1,2\n")
     assert read.span() == (AT, AT + 1999)
-    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    layout = Layout(BUILT_IN.by_endpoint["data"], header_of(PICO.encode()))
     berlin = LegacyReader(layout, ZoneInfo("Europe/Berlin"))
     ambiguous = berlin.read(b"2025-10-26 02:30:00,1.0,2.0\n")
     assert ambiguous.span() == (1_761_438_600_000, 1_761_442_200_999)
@@ -191,7 +191,7 @@ def test_the_span_is_in_whole_seconds_and_holds_both_meanings() -> None:
 
 
 def test_a_bad_line_does_not_change_what_those_above_it_mean() -> None:
-    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    layout = Layout(BUILT_IN.by_endpoint["data"], header_of(PICO.encode()))
     read = LegacyReader(layout, ZoneInfo("Europe/Berlin")).read(
         b"2025-10-26 02:30:00,1.0,2.0\n2025-10-26 02:40:00,1.0,2.0\n2025-10-26 2:50:00,1.0,2.0\n"
     )
@@ -217,7 +217,7 @@ lines = st.lists(
 
 @given(lines, st.sampled_from(["\n", "\r\n"]))
 def test_the_fast_way_reads_what_the_careful_way_reads(found: list[str], end: str) -> None:
-    layout = Layout(BY_ENDPOINT["data"], header_of(PICO.encode()))
+    layout = Layout(BUILT_IN.by_endpoint["data"], header_of(PICO.encode()))
     block = "".join(line + end for line in found).encode("utf-8", "surrogatepass")
     zone = ZoneInfo("Europe/Berlin")
     fast = LegacyReader(layout, zone).read(block)
