@@ -64,12 +64,19 @@ def existing_columns(connection: Connection) -> set[str]:
 
 def _names(connection: Connection, stations: Stations, rows: Iterable[Cells]) -> tuple[str, ...]:
     """The columns that these rows fill; also those of stations that are no more."""
-    names = (*HEAD, *stations.columns)
-    if not (others := set().union(*rows).difference(names)):
+    names, known = _usual(stations)
+    if all(map(known.issuperset, rows)):
         return names
+    others = set().union(*rows) - known
     if missing := others - existing_columns(connection):
         raise UnknownColumn(f"there is no column {', '.join(sorted(missing))}")
     return (*names, *sorted(others))
+
+
+@lru_cache(maxsize=8)
+def _usual(stations: Stations) -> tuple[tuple[str, ...], frozenset[str]]:
+    names = (*HEAD, *stations.columns)
+    return names, frozenset(names)
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import REAL
 
-from flask10x.readings.stations import COLUMNS
+from flask10x.readings.stations import BUILT_IN
 
 metadata = MetaData()
 
@@ -29,7 +29,7 @@ readings = Table(
     Column("id", Integer, primary_key=True),
     Column("endpoint", Text, nullable=False),
     Column("received_at", Integer, nullable=False),
-    *(Column(name, REAL) for name in COLUMNS),
+    *(Column(name, REAL) for name in BUILT_IN.columns),
     # When a reading came that was late: it has brought the time of its measurement along. NULL for
     # the others, which came at `received_at`. Behind the measurements, because that is where SQLite
     # adds a column.

@@ -18,7 +18,6 @@ FILES = "leftover-*.jsonl"
 KEYED = b'"key":'
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_REQUIRED = frozenset(("endpoint", "received_at"))
 
 
 def waiting(folder: Path) -> list[Path]:
@@ -55,11 +54,11 @@ def entry_in(line: str, place: int = 0) -> Entry:
     """
     found = json.loads(line)
     # Its other columns may be those of a station that is no more.
-    row = dict(found["row"])
-    if missing := _REQUIRED - row.keys():
-        raise ValueError(f"no {sorted(missing)}")
-    number, arrived_ms = int(found.get("number", place)), int(found.get("arrived_ms", 0))
+    row = found["row"]
     beginning = warnings_of(str(row["endpoint"]))
+    if "received_at" not in row:
+        raise KeyError("received_at")
+    number, arrived_ms = int(found.get("number", place)), int(found.get("arrived_ms", 0))
     return Entry(
         row,
         # Those of older versions are whole.

@@ -20,7 +20,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.errors import DatabaseSuspected
 from flask10x.readings.parse import Reading, flat
-from flask10x.readings.stations import BUILT_IN, BY_ENDPOINT
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import batch
 from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
@@ -458,12 +458,12 @@ STORED_LINE = '{"number": 4, "row": {"endpoint": "data", "received_at": 1}, "war
     ("text", "said"),
     [
         ("{", "Expecting property name"),
-        (
-            '{"row": {"wind": 3}, "warned": []}\n',
-            "line 1: ValueError(\"no ['endpoint', 'received_at']\")",
-        ),
+        ('{"row": {"wind": 3}, "warned": []}\n', "line 1: KeyError('endpoint')"),
         ("[]", "line 1: TypeError("),
-        ('{"queue": "a"}\n{"row": {"wind": 3}, "warned": []}\n', "line 2: ValueError("),
+        (
+            '{"queue": "a"}\n{"row": {"endpoint": "data"}, "warned": []}\n',
+            "line 2: KeyError('received_at')",
+        ),
         ('{"queue": "a"}\n' + STORED_LINE * 2, "line 3: ValueError('entry 4 comes after entry 4')"),
     ],
 )
@@ -600,7 +600,7 @@ def test_the_reserve_grows_with_the_queue(
 def test_no_line_is_longer_than_its_share_of_the_reserve(
     settings: Settings, database: Database, values: tuple[float | None, ...]
 ) -> None:
-    paths = [path for path, _ in flat(BY_ENDPOINT["data4"], values)]
+    paths = [path for path, _ in flat(BUILT_IN.by_endpoint["data4"], values)]
     reading = Reading("data4", 253_402_300_799_999, values, dict.fromkeys(paths, "doubtful"))
     stop_locked(settings, [reading])
     (file,) = files(settings)
