@@ -9,7 +9,19 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, column, func, inspect, or_, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Table,
+    column,
+    func,
+    inspect,
+    or_,
+    select,
+    table,
+)
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -18,10 +30,11 @@ from flask10x.database.engine import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
 from flask10x.database.file import damages, open_read_only
+from flask10x.database.insert import existing_columns
 from flask10x.database.paths import JOURNAL, WAL, beside
+from flask10x.database.station_columns import missing_columns
 from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
-from flask10x.maintenance import arrivals
 from flask10x.maintenance.findings import Finding
 from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
@@ -104,6 +117,12 @@ class DatabaseCheck:
         at, known = schema.current(connection), schema.known()
         details = {"revision": at, "newest": known[-1]}
         if at == known[-1]:
+            stations = self._settings.stations
+            if stations.file and (lacking := missing_columns(connection, stations)):
+                text = _("{file} names columns that the database lacks, {columns}: {mend}")
+                mend = _("restart the service, or run: flask10x migrate")
+                text = text.format(file=stations.file, columns=", ".join(lacking), mend=mend)
+                return [Finding("WARN", "schema", text, {**details, "missing": lacking})]
             text = _("{version}, the newest").format(version=at)
             return [Finding("ok", "schema", text, details)]
         if at in known:
@@ -186,10 +205,9 @@ class DatabaseCheck:
         return [Finding("ok", "rollups", text, details)]
 
     def _stations(self, connection: Connection) -> list[Finding]:
-        stations, late = self._settings.stations, arrivals.recent(connection)
-        own = pages.last_received(stations, connection)
-        # A late reading counts by when it came in.
-        received = {name: at and max(at, late.get(name, at)) for name, at in own.items()}
+        stations = self._settings.stations
+        last = pages.last_received if _takes_late(connection) else pages.newest_of
+        received = last(stations, connection)
         return [self._station(s, received[s.endpoint]) for s in stations.all]
 
     def _station(self, station: Station, received_at: int | None) -> Finding:
@@ -272,7 +290,7 @@ def _positions(connection: Connection) -> dict[str, int]:
 def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
     """How many rows a follower has before it, and when the oldest of them came in."""
     received_at = readings.c.received_at
-    query = select(func.count(), func.min(arrivals.arrival(connection)))
+    query = select(func.count(), func.min(_arrival(connection)))
     if station is not None:
         # What no export takes is not behind, either.
         query = query.where(unindexed(received_at).between(FIRST_DATE_MS, LAST_DATE_MS))
@@ -283,6 +301,18 @@ def _behind(connection: Connection, at: int, station: Station | None) -> tuple[i
         for at, end in _spans(at, _imported(connection, station))
     ]
     return sum(count for count, _ in tails), min((ms for count, ms in tails if count), default=0)
+
+
+def _arrival(connection: Connection) -> ColumnElement[int]:
+    """When a reading came in."""
+    if not _takes_late(connection):
+        return readings.c.received_at
+    return func.coalesce(readings.c.arrived_at, readings.c.received_at)
+
+
+def _takes_late(connection: Connection) -> bool:
+    """Whether the database has seen the eighth migration, since which late readings are told."""
+    return readings.c.arrived_at.name in existing_columns(connection)
 
 
 def _undated(connection: Connection, of: Table) -> list[int]:

@@ -193,6 +193,17 @@ def test_a_newer_schema(settings: Settings, writer: Writer, path: Path) -> None:
     assert run(settings).exit_code == 1
 
 
+def test_a_column_that_stations_toml_names_and_the_database_lacks(
+    make_settings: MakeSettings, settings: Settings, database: Database
+) -> None:
+    file = settings.data_dir / "stations.toml"
+    file.write_text('[stations.data.measurements.wet]\nunit = "%"\nminimum = 0\n')
+    assert found(make_settings(), "schema") == [
+        f"WARN schema: {file} names columns that the database lacks, wet:"
+        " restart the service, or run: flask10x migrate"
+    ]
+
+
 def test_on_a_read_only_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "4m") as folder:
         settings = make_settings(DATA_DIR=folder)
