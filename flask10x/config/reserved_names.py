@@ -7,8 +7,8 @@ RESERVED_ENDPOINTS = frozenset(
         *("static", "status", "write"),
     }
 )
-# Columns that tables have for themselves, and SQLite's own names of a row's number. A test compares
-# them with `database/tables.py`.
+# Columns that tables and downloads have for themselves, and SQLite's own names of a row's number.
+# Tests compare them with `database/tables.py` and with a download.
 RESERVED_COLUMNS = frozenset(
     {
         *("after_id", "arrived_at", "at", "begin_bytes", "body", "changed_ns", "checksum"),
@@ -26,6 +26,7 @@ RESERVED_COLUMNS = frozenset(
             "received_at",
             "rowid",
         ),
-        *("sha256", "size_bytes", "start_offset", "time", "to_id", "total", "value", "zone"),
+        *("sha256", "size_bytes", "start_offset", "time", "timestamp", "to_id", "total", "value"),
+        "zone",
     }
 )

@@ -15,8 +15,9 @@ from flask10x.runtime.store import Store
 State = Literal["receiving", "silent", "never"]
 
 # What a person reads at a glance. More digits are in the table, as they were sent.
-DIGITS = {"ppm": 0, "Ω": 0, "V": 2, "": 0}
-DEFAULT_DIGITS = 1
+DIGITS = {"ppm": 0, "Ω": 0, "V": 2, "°C": 1, "%": 1, "hPa": 1}
+# Of a number below 1 in another unit, counted from the first that is not 0.
+TELLING_DIGITS = 3
 # The sign of a degree and of a percentage stands closer to its number than a unit of letters.
 CLOSE_UNITS = ("°C", "%")
 
@@ -78,13 +79,19 @@ def _values(station: Station, row: Row | None) -> tuple[Value, ...]:
     return tuple(
         Value(
             column=measurement.column,
-            text=f"{value:.{DIGITS.get(measurement.unit, DEFAULT_DIGITS)}f}",
+            text=_text(value, measurement.unit),
             unit=measurement.unit,
             close=measurement.unit in CLOSE_UNITS,
         )
         for measurement, value in pairs
         if value is not None
     )
+
+
+def _text(value: float, unit: str) -> str:
+    if unit in DIGITS:
+        return f"{value:.{DIGITS[unit]}f}"
+    return f"{value:.{TELLING_DIGITS}g}" if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")
 
 
 def _missing(station: Station, row: Row | None) -> tuple[str, ...]:

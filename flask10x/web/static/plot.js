@@ -7,7 +7,10 @@ import { followFingers } from "./touch.js";
 
 // Beside the colour, so that colour is never the only sign.
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
-const DIGITS = { ppm: 0, "Ω": 0, V: 3, "": 1 };
+const DIGITS = { ppm: 0, "Ω": 0, V: 3, "°C": 1, "%": 1, hPa: 1 };
+// Of a number below 1 in another unit: three that tell something.
+const TELLING_DIGITS = 3;
+const MOST_DIGITS = 9;
 const SIGN_WIDTH = 26;
 // More would make a summary that nobody listens to.
 const GAPS_TOLD = 3;
@@ -25,9 +28,15 @@ const idOf = (series) => `${series.endpoint} ${series.measurement}`;
 
 export function textOf(value, unit) {
   if (!Number.isFinite(value)) return "–";
-  const digits = DIGITS[unit] ?? 1;
+  const digits = DIGITS[unit] ?? digitsOf(value);
   const number = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
   return `${number.format(value)}${unit && !["°C", "%"].includes(unit) ? " " : ""}${unit}`;
+}
+
+/** How many digits behind the point a value has in a unit that an operator has named. */
+function digitsOf(value) {
+  if (!value || Math.abs(value) >= 1) return 1;
+  return Math.min(MOST_DIGITS, TELLING_DIGITS - 1 - Math.floor(Math.log10(Math.abs(value))));
 }
 
 export class Plot {
@@ -250,15 +259,23 @@ function colourOf(variable) {
   return color;
 }
 
-/** A station has its colour in every chart of the page; dashes tell the lines of one chart apart. */
+/** A station has its colour in every chart of the page; dashes tell the lines of one chart apart. A second line of a
+ * station has a colour that no station of the chart has, as long as there are any. */
 export function stylesOf(group, stations) {
-  const taken = new Set();
+  const colours = DASHES.length;
+  const own = group.map((series) => stations.indexOf(series.endpoint) % colours);
+  const taken = new Set(own);
   return group.map((series, line) => {
-    let place = stations.indexOf(series.endpoint);
-    while (taken.has(place) && place < DASHES.length - 1) place += 1;
-    taken.add(place);
-    const colour = colourOf(`--series-${(place % DASHES.length) + 1}`);
-    return { colour, dash: DASHES[line % DASHES.length], band: `color-mix(in srgb, ${colour} 20%, transparent)` };
+    let place = own[line];
+    if (group.findIndex((other) => other.endpoint === series.endpoint) < line) {
+      const free = [...Array(colours).keys()].map((step) => (place + step) % colours).find((one) => !taken.has(one));
+      place = free ?? place;
+      taken.add(place);
+    }
+    const colour = colourOf(`--series-${place + 1}`);
+    // Behind the last dash the pairs of colour and dash go on, or the seventh line would look like the first.
+    const dash = DASHES[(line + Math.floor(line / colours)) % colours];
+    return { colour, dash, band: `color-mix(in srgb, ${colour} 20%, transparent)` };
   });
 }
 

@@ -1,0 +1,119 @@
+"""A station of `stations.toml` on the page: its card, its charts, its filter, in both languages."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of, needs_browser
+from tests.e2e.conftest import make_services
+from tests.e2e.service import Service
+
+STATIONS = """
+[stations.garden-2]
+label = "Garden <shed>"
+label_ja = "庭の小屋"
+measurements.temperature = { unit = "°C" }
+measurements.light_bh1750 = { quantity = "light", unit = "lx", label = "Light (BH1750)", label_ja = "照度（BH1750）" }
+measurements.current = { unit = "A", label = "Current", label_ja = "電流" }
+measurements.volatile_organic_compounds_index = { unit = "" }
+
+[stations.data.measurements]
+light_veml7700 = { quantity = "light", unit = "lx", label = "Light (VEML7700)", label_ja = "照度（VEML7700）" }
+"""  # noqa: E501
+# A reading a minute of the last three hours, the built-in stations among them.
+STORED = """
+WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 180)
+INSERT INTO readings (endpoint, received_at, pressure, temperature, temperature_ds18b20,
+                      temperature_dht11, light_veml7700, light_bh1750, current,
+                      volatile_organic_compounds_index)
+SELECT endpoint, :now - i * 60000, iif(endpoint = 'data', 1000 + i % 7, NULL),
+       iif(endpoint = 'data4', NULL, place * 4 + i % 11 / 10.0),
+       iif(endpoint = 'data4', 28 + i % 5, NULL), iif(endpoint = 'data4', 31 + i % 5, NULL),
+       iif(endpoint = 'data', 700 + i, NULL), iif(endpoint = 'garden-2', 300 + i, NULL),
+       iif(endpoint = 'garden-2', 0.0123 + i / 1e5, NULL),
+       iif(endpoint = 'garden-2', 100 + i, NULL)
+FROM n, (SELECT column1 AS endpoint, column2 AS place FROM
+         (VALUES ('data', 1), ('data2', 2), ('data3', 3), ('data4', 4), ('garden-2', 5)))
+"""
+COLOURS = """
+return [...document.querySelectorAll('.chart')].map((chart) => [
+  chart.querySelector('strong').textContent,
+  [...chart.querySelectorAll('.keys li')].map((key) => [
+    key.querySelector('button > span').textContent,
+    key.querySelector('line').getAttribute('stroke'),
+  ]),
+]);
+"""
+
+WIDE_CARDS = """
+return [...document.querySelectorAll('.card')].filter((card) => card.scrollWidth > card.clientWidth)
+"""
+SAID = "return [...document.querySelectorAll('.chart .plot')].map((plot) => plot.ariaLabel)"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    needs_browser()
+    with make_services(tmp_path_factory.mktemp("house")) as make:
+        service = make(start=False)
+        service.data_dir.mkdir(parents=True, exist_ok=True)
+        (service.data_dir / "stations.toml").write_text(STATIONS, encoding="utf-8")
+        service.start()
+        with closing(sqlite3.connect(service.database, timeout=30)) as connection, connection:
+            connection.execute(STORED, {"now": time.time_ns() // 1_000_000})
+        yield service
+
+
+@pytest.fixture(scope="module")
+def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile"), base_of(house)) as browser:
+        yield browser
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("language", "size", "station", "light", "current"),
+    [
+        ("en", (1280, 1000), "Garden <shed>", "Light", "Current"),
+        ("ja", (360, 780), "庭の小屋", "照度", "電流"),
+    ],
+)
+def test_it_is_on_the_page_like_the_others(
+    browser: Browser,
+    language: str,
+    size: tuple[int, int],
+    station: str,
+    light: str,
+    current: str,
+) -> None:
+    browser.resize(*size)
+    browser.open(f"/?lang={language}")
+    browser.open("/history?from=-2h", charts=5)
+    assert station in browser.texts(".card h2 a")
+    charts = {title: dict(keys) for title, keys in browser.script(COLOURS)}
+    (of_light,) = [
+        keys for title, keys in charts.items() if title in (f"{light} (lx)", f"{light}（lx）")
+    ]
+    (of_warmth,) = [keys for title, keys in charts.items() if "°C" in title]
+    assert list(of_light)[1] == f"{station} BH1750"
+    # A station has one colour in all charts, and two lines of a chart never the same.
+    assert of_light[f"{station} BH1750"] == of_warmth[station]
+    assert len(set(of_warmth.values())) == len(of_warmth) == 6
+    (said,) = [text for text in browser.script(SAID) if text.startswith(current)]
+    # Some tell something of it: 0.0 A would not.
+    assert "0.0123 A" in said
+    assert browser.script("return document.documentElement.scrollWidth") <= size[0]
+    # Nor does the name of a column that has no label leave its card.
+    assert browser.script(WIDE_CARDS) == []
+
+    browser.one("#filter details > summary").click()
+    browser.one("#filter details details > summary").click()
+    field = browser.one('input[name="light_bh1750__gte"]')
+    field.send_keys("300")
+    browser.one('#filter button[type="submit"]').click()
+    browser.wait(lambda: "light_bh1750__gte=300" in browser.path, "the filter")
+    browser.wait(lambda: set(browser.texts("#table td.station")) == {station}, "its rows only")
