@@ -9,11 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flask10x.config import settings as settings_module
+from flask10x.database import schema
+from flask10x.database.paths import database_path
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
@@ -24,6 +28,9 @@ from tests.faults.repeat import repeated
 from tests.faults.sender import Sender
 from tests.faults.shared_memory import shared_files
 from tests.faults.test_kills import moment, variant
+from tests.support.new_database import lay_new_database
+from tests.support.outside_faults import killed_at, needs_strace
+from tests.support.rows import execute, select
 
 SOURCE = Path(__file__).with_name("powercut.c")
 SEED = 20_261_124
@@ -160,3 +167,50 @@ def stored_after_cut(service: Service) -> set[int]:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = connection.execute("SELECT gas_resistance FROM readings").fetchall()
     return {int(number) for (number,) in rows}
+
+
+SOIL = """
+[stations.balcony]
+label = "Balcony"
+[stations.balcony.measurements.soil_wet]
+unit = "%"
+[stations.balcony.measurements.soil_salt]
+unit = ""
+"""
+
+
+@needs_strace
+@pytest.mark.long
+def test_a_power_cut_at_each_sync_while_columns_are_added(power: Power, tmp_path: Path) -> None:
+    environment = {"FLASK10X_DATA_DIR": str(power.folder), "XDG_STATE_HOME": str(tmp_path)}
+    config = settings_module.load(environment)
+    database = database_path(config)
+    lay_new_database(database)
+    for number in range(200):
+        execute(database, f"INSERT INTO readings (endpoint, received_at) VALUES ('data', {number})")
+    before = database.read_bytes()
+    (power.folder / "stations.toml").write_text(SOIL)
+    config = settings_module.load(environment)
+    found = set()
+    for number in count(1):
+        for file in power.folder.glob("flask10x.sqlite3*"):
+            file.unlink()
+        database.write_bytes(before)
+        power.switch_on()
+        died = killed_at("fdatasync", number, ["migrate"], environment | power.environment())
+        power.cut(random.Random(number) if number % 2 else None)
+        found.add(frozenset(missing_of(database)))
+        schema.upgrade(config)
+        assert missing_of(database) == []
+        assert select(database, "SELECT received_at FROM readings") == [(n,) for n in range(200)]
+        assert select(database, "SELECT * FROM v_balcony") == []
+        assert select(database, "PRAGMA integrity_check") == [("ok",)]
+        if not died:
+            break
+    # Before the first one, between both, and after them.
+    assert {len(missing) for missing in found} == {2, 1, 0}
+
+
+def missing_of(database: Path) -> list[str]:
+    there = {row[1] for row in select(database, "PRAGMA table_info(readings)")}
+    return [name for name in ("soil_wet", "soil_salt") if name not in there]
