@@ -40,6 +40,10 @@ class Tokens:
         """Each is a station's endpoint, or `*`, and the token."""
         self._hashes = tuple((station, sha256(token).digest()) for station, token in tokens)
 
+    def knows(self, token: str) -> bool:
+        """Whether this token is one of them, for whichever station."""
+        return any(self.open_for(token, station) for station, _ in self._hashes)
+
     def open_for(self, token: str, station: str = ALL) -> bool:
         """Whether this token is one of those for that station, or of those for all.
 

@@ -28,6 +28,28 @@ JAPANESE = {
     "too_large": "{n}バイトを超えています。本文は残していません",
     "database": "{words}",
     "no_such_station": "そのような端末はありません",
+    # Of an item of a batch, and of what is said of a reading beside its fields.
+    "unknown_key": "そのような項目はありません。使えるのは {known} です",
+    "unknown_key_near": "そのような項目はありません（{near} の間違いでは？）",
+    "item_id_needed": "1〜{n}バイトの文字列か、整数を指定してください",
+    "key_needed": "1〜{n}バイトで指定してください",
+    "two_times": "measured_at と age_s の両方があります。どちらか一方だけを送ってください",
+    "instant_needed": (
+        "1970年からの秒数か、2025-08-24T09:00:00+09:00 や 2025-08-24T00:00:00Z"
+        " のような文字列を指定してください"
+    ),
+    "age_needed": "0以上の秒数を指定してください",
+    "milliseconds_given": "ミリ秒になっています。1970年からの秒数を送ってください",
+    "since_2000_given": (
+        "2000年からの秒数になっています（MicroPythonの一部の機種）。946684800 を足してください"
+    ),
+    "too_old": (
+        "2020年より前の日時です。端末の時計を合わせてください（GET /api/v1/time で取得できます）"
+    ),
+    "too_far_ahead": "サーバーの時計（{now}）より1日以上先の日時です",
+    # Of a body that should bring several readings.
+    "array_needed": ("1〜{n}件の測定値の配列か、readings だけを持つオブジェクトを送ってください"),
+    "committed_needed": "committed を指定するか、項目ごと省いてください",
     # Of a body that is no JSON object.
     "empty_body": "本文が空です。JSONオブジェクトを1つ送ってください",
     "other_type": "Content-Type が {type} です。application/json で送ってください",

@@ -18,6 +18,9 @@ LONGEST_INT_CHARS = 18
 SHOWN_TYPE_CHARS = 100
 JSON_TYPE = re.compile(r"application/(?:json|.*\+json)")
 
+# Marks of the encodings may stand before the bracket, and zeros of theirs.
+ARRAY = re.compile(rb"[\s\x00\xef\xbb\xbf\xfe\xff]*\[")
+
 # What a value that the end of the body cut off may have begun; the empty rest begins them all.
 WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
@@ -45,24 +48,48 @@ def payload_of(raw: bytes, media_type: str) -> tuple[dict[str, object], Reason |
         return {}, error.hint
 
 
+def begins_array(raw: bytes) -> bool:
+    """Whether a body is an array, if it is JSON at all; a look at its beginning."""
+    return raw[:1] != b"{" and ARRAY.match(raw) is not None
+
+
+def value_of(raw: bytes, media_type: str) -> object:
+    """Whatever JSON the body is; as `decode`, but of any kind. `media_type` as in `payload_of`.
+
+    Raises InvalidBody when it can't be read.
+    """
+    if media_type and not JSON_TYPE.fullmatch(media_type):
+        raise InvalidBody(Reason("other_type", type=media_type[:SHOWN_TYPE_CHARS]))
+    return _value(raw)
+
+
 def decode(raw: bytes) -> dict[str, object]:
     """The JSON object in `raw`, which is UTF-8 (or UTF-16, UTF-32) with or without a BOM.
 
     Of a key given twice the last value counts. `NaN`, `Infinity` and numbers too large for a
     double come through as floats that are not finite. Raises InvalidBody for anything else.
     """
+    value = _value(raw)
+    if not isinstance(value, dict):
+        raise InvalidBody(no_object(value))
+    return value
+
+
+def no_object(value: object) -> Reason:
+    """The hint for a decoded value that is no object."""
+    return Reason("no_json_object", kind=_kind(value))
+
+
+def _value(raw: bytes) -> object:
     if not raw.strip():
         raise InvalidBody(Reason("empty_body"))
     text = _text(raw)
     try:
-        value = DECODER.decode(text)
+        return DECODER.decode(text)
     except JSONDecodeError as error:
         raise InvalidBody(_hint(text, error)) from None
     except RecursionError:
         raise InvalidBody(Reason("nested_too_deeply")) from None
-    if not isinstance(value, dict):
-        raise InvalidBody(Reason("no_json_object", kind=_kind(value)))
-    return value
 
 
 def _whole_number(digits: str) -> float:

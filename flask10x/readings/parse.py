@@ -37,7 +37,7 @@ class InvalidReading(Flask10xError):
     `details` maps the path of every bad field, in the registry's order, to the reason.
     """
 
-    def __init__(self, details: Mapping[str, Reason]) -> None:
+    def __init__(self, details: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{path}: {reason}" for path, reason in details.items()))
         self.details: dict[str, str] = {**details}
 

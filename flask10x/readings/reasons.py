@@ -40,6 +40,28 @@ ENGLISH = {
     "too_large": "over {n} bytes; nothing of it is kept",
     "database": "{words}",
     "no_such_station": "there is no such station",
+    # Of an item of a batch, and of what is said of a reading beside its fields.
+    "unknown_key": "unknown key: an item has {known}",
+    "unknown_key_near": "unknown key (did you mean {near}?)",
+    "item_id_needed": "a text of 1 to {n} bytes, or a whole number, is needed",
+    "key_needed": "1 to {n} bytes are needed",
+    "two_times": "measured_at and age_s are both given: send one of them",
+    "instant_needed": (
+        "seconds since 1970 are needed, or a text like 2025-08-24T09:00:00+09:00"
+        " or 2025-08-24T00:00:00Z"
+    ),
+    "age_needed": "a number of seconds, 0 or more, is needed",
+    "milliseconds_given": "these are milliseconds: send seconds since 1970",
+    "since_2000_given": (
+        "these are seconds since 2000, as MicroPython counts them on some boards: add 946684800"
+    ),
+    "too_old": "before 2020: set the sender's clock, from GET /api/v1/time say",
+    "too_far_ahead": "more than a day ahead of the clock of this service, which says {now}",
+    # Of a body that should bring several readings.
+    "array_needed": (
+        "an array of 1 to {n} readings is needed, or an object with nothing but `readings`"
+    ),
+    "committed_needed": "committed is needed, or nothing at all",
     # Of a body that is no JSON object, as a hint for the sender's author.
     "empty_body": "the body is empty: send one JSON object",
     "other_type": "Content-Type is {type}: send application/json",

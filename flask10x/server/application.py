@@ -10,7 +10,6 @@ from flask import Flask
 
 from flask10x.config.settings import Settings
 from flask10x.config.tokens import Keyring
-from flask10x.readings.stations import Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.server.compiled_templates import COMPILED, compile_all
@@ -19,6 +18,7 @@ from flask10x.server.time_limits import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SE
 from flask10x.system.gauges import Gauges
 from flask10x.web.access import is_refused
 from flask10x.web.app import create_app
+from flask10x.web.ingest.ways import Ways
 
 if GRACEFUL_TIMEOUT_SEC <= REQUEST_CEILING_SEC + DRAIN_SEC:
     raise AssertionError("a stopping worker would be killed before it has stored everything")
@@ -36,17 +36,10 @@ def make(
     app = create_app(settings, gauges, slot_number, keyring, missing, queues)
     app.jinja_env.bytecode_cache = COMPILED
     refused = partial(is_refused, app)
-    at_once = answered_at_once(settings.stations)
     app.wsgi_app = Threads(  # type: ignore[method-assign]
-        app.wsgi_app, settings.threads, refused, at_once
+        app.wsgi_app, settings.threads, refused, Ways(settings)
     )
     return app
-
-
-def answered_at_once(stations: Stations) -> frozenset[tuple[str, str]]:
-    """Method and path of what never takes long: the main thread answers it."""
-    posts = (("POST", f"/{station.endpoint}") for station in stations.all)
-    return frozenset({("GET", "/healthz"), *posts})
 
 
 def compile_templates(settings: Settings, gauges: Gauges, keyring: Keyring) -> None:

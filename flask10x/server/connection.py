@@ -34,8 +34,8 @@ DISCARD_MAX_BYTES = 1024 * 1024
 WAITING_MAX = 100
 # A browser with a long query string and many cookies sends a few KiB.
 HEAD_MAX_BYTES = 32 * 1024
-# Lines round chunks: a reading sent byte by byte needs 1 KiB.
-FRAMING_MAX_BYTES = 8 * 1024
+# Lines round chunks, of what the body may have: a reading sent byte by byte needs 1 KiB of 8 KiB.
+FRAMING_SHARE = 1 / 8
 READ_BYTES = 64 * 1024
 # A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
 # access point to the other is back sooner.
@@ -51,6 +51,7 @@ class Connection:
     request: Any = None
     """The one that is being answered, as gunicorn has parsed it."""
     _head: bytes | None = None
+    _body_max_bytes = BODY_MAX_BYTES
     _is_tried = _is_closed = False
 
     def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
@@ -71,9 +72,14 @@ class Connection:
         self._until = self.since_sec + (within_sec if self.silent else REQUEST_WITHIN_SEC)
         self._came_bytes, self._of = len(early), "bytes and no end of the head"
         self._is_head, self._head, self._go_on = True, None, b""
+        self._body_max_bytes = BODY_MAX_BYTES
 
-    def expect(self, length: int | None) -> bool:
-        """A body of this Content-Length, or in chunks; whether all of it came with the head."""
+    def expect(self, length: int | None, max_bytes: int = BODY_MAX_BYTES) -> bool:
+        """A body of this Content-Length, or in chunks; whether all of it came with the head.
+
+        Of more than `max_bytes` the rest is not read.
+        """
+        self._body_max_bytes = max_bytes
         self._is_head, self._came_bytes = False, self.request.unreader.buf.getbuffer().nbytes
         in_chunks = "bytes in chunks and no last chunk"
         self._of = in_chunks if length is None else f"of the {length} bytes of Content-Length"
@@ -92,7 +98,7 @@ class Connection:
         """
         if self._is_head and self._came_bytes > HEAD_MAX_BYTES:
             raise LimitRequestHeaders(f"the head has over {HEAD_MAX_BYTES} bytes")
-        if self._came_bytes > BODY_MAX_BYTES + FRAMING_MAX_BYTES:
+        if self._came_bytes > self._body_max_bytes * (1 + FRAMING_SHARE):
             raise InvalidChunkSize(b"too small for so many bytes")
         if self._go_on:
             # Short enough for the kernel to take at once, unless the client reads nothing.

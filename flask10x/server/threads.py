@@ -1,6 +1,6 @@
 """Who answers a request: the main thread what sensors post, other threads what may take long."""
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
 from io import BytesIO
@@ -14,7 +14,15 @@ from gevent.threadpool import ThreadPool
 from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
 from flask10x.system.priority import give_way
-from flask10x.web.limits import RECEIPT
+from flask10x.web.headers import ALWAYS
+from flask10x.web.ingest.ways import Way
+from flask10x.web.limits import (
+    LARGE_BODIES,
+    LARGE_BODIES_MAX,
+    RECEIPT,
+    RETRY_AFTER_SEC,
+    body_max_bytes,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,13 +30,15 @@ if TYPE_CHECKING:
 # A long answer lets others go first after so much of it; whatever is shorter is one job.
 BLOCK_BYTES = 64 * 1024
 BLOCK_SEC = 0.1
+# Of senders that are not answered at once: one stores a batch while another one waits for a commit.
+SENDER_THREADS = 2
 
 
 class Threads:
-    """The application, of which `number` threads answer everything that may take long.
+    """The application, of which other threads answer everything that may take long.
 
-    That is everything but `at_once`, pairs of a method and a path. It is asked once the body is
-    here, or is not wanted: it `refuses` the request by its head.
+    A request goes the way that `way_of` finds. The application is asked once the body is here, or
+    is not wanted: it `refuses` the request by its head.
     """
 
     def __init__(
@@ -36,41 +46,69 @@ class Threads:
         app: "WSGIApplication",
         number: int,
         refuses: "Callable[[WSGIEnvironment], bool]",
-        at_once: Collection[tuple[str, str]],
+        way_of: "Callable[[WSGIEnvironment, bytes], Way]",
     ) -> None:
-        """Makes the threads; raises RuntimeError when the system has none."""
-        self._app, self._refuses, self._at_once = app, refuses, at_once
+        """Makes `number` threads for the others; raises RuntimeError when the system has none."""
+        self._app, self._refuses, self._way_of = app, refuses, way_of
         self._loop = get_hub().loop
-        self._pool = ThreadPool(number)
-        self._pool.size = number
+        self._others = ThreadPool(number)
+        self._others.size = number
+        # Made when there is work: most services never have a sender that needs one.
+        self._senders = ThreadPool(SENDER_THREADS)
+        self._large_bodies = 0
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
-        self._take_body(environ)
-        if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) in self._at_once:
+        if environ["PATH_INFO"] in LARGE_BODIES:
+            return self._with_large_body(environ, start_response)
+        return self._answer(environ, start_response)
+
+    def _with_large_body(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterator[bytes]:
+        """The same for a request that may have a large body, of which only so many are held."""
+        length = _length(environ)
+        is_large = length is None or length > BODY_MAX_BYTES
+        if is_large and self._large_bodies >= LARGE_BODIES_MAX:
+            environ["gunicorn.socket"].expect(length)
+            environ["gunicorn.socket"].request.force_close()
+            yield _ask_again(start_response)
+            return
+        self._large_bodies += is_large
+        try:
+            yield from self._answer(environ, start_response)
+        finally:
+            self._large_bodies -= is_large
+
+    def _answer(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        way = self._way_of(environ, self._take_body(environ))
+        if way == "at_once":
             environ[RECEIPT] = self.receipt
             return self._begin(environ, start_response)
-        return self._by_threads(self._pieces(environ, start_response))
+        pool = self._senders if way == "senders" else self._others
+        return _by_threads(pool, self._pieces(environ, start_response))
 
     def receipt(self) -> Receipt:
         """A receipt that a greenlet waits for, and the writer's thread settles."""
         event = Event()
         return Receipt(event, partial(self._loop.run_callback_threadsafe, event.set))
 
-    def _take_body(self, environ: "WSGIEnvironment") -> None:
+    def _take_body(self, environ: "WSGIEnvironment") -> bytes:
         """Read it as far as the application may want it; what is left ends the connection."""
-        connection = environ["gunicorn.socket"]
-        in_chunks = "HTTP_TRANSFER_ENCODING" in environ
-        length = None if in_chunks else int(environ.get("CONTENT_LENGTH") or 0)
-        is_wanted = connection.expect(length) or not (
-            (length or 0) > BODY_MAX_BYTES or self._refuses(environ)
+        connection, length = environ["gunicorn.socket"], _length(environ)
+        max_bytes = body_max_bytes(environ["PATH_INFO"])
+        is_wanted = connection.expect(length, max_bytes) or not (
+            (length or 0) > max_bytes or self._refuses(environ)
         )
-        body = environ["wsgi.input"].read(BODY_MAX_BYTES + 1) if is_wanted else b""
-        if not is_wanted or len(body) > BODY_MAX_BYTES:
+        body: bytes = environ["wsgi.input"].read(max_bytes + 1) if is_wanted else b""
+        if not is_wanted or len(body) > max_bytes:
             connection.request.force_close()
         environ["wsgi.input"] = BytesIO(body)
+        return body
 
     def _begin(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -90,18 +128,34 @@ class Threads:
         finally:
             getattr(answer, "close", int)()
 
-    def _by_threads(self, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
-        context, end = copy_context(), None
-        try:
-            while end is None:
-                block, end = self._pool.apply(context.run, (_block, pieces))
-                if block:
-                    yield block
-            if not isinstance(end, StopIteration):
-                raise end
-        finally:
-            if end is None:
-                self._pool.apply(context.run, (pieces.close,))
+
+def _length(environ: "WSGIEnvironment") -> int | None:
+    """The Content-Length of a body; None for one in chunks."""
+    in_chunks = "HTTP_TRANSFER_ENCODING" in environ
+    return None if in_chunks else int(environ.get("CONTENT_LENGTH") or 0)
+
+
+def _ask_again(start_response: "StartResponse") -> bytes:
+    """A 503 to a large body, for which there is no memory set aside now."""
+    body = b'{"status":"queued_failed","detail":"too many large bodies at once"}\n'
+    head = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    head |= {"Retry-After": str(RETRY_AFTER_SEC), **ALWAYS}
+    start_response("503 SERVICE UNAVAILABLE", [*head.items()])
+    return body
+
+
+def _by_threads(pool: ThreadPool, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+    context, end = copy_context(), None
+    try:
+        while end is None:
+            block, end = pool.apply(context.run, (_block, pieces))
+            if block:
+                yield block
+        if not isinstance(end, StopIteration):
+            raise end
+    finally:
+        if end is None:
+            pool.apply(context.run, (pieces.close,))
 
 
 def _block(pieces: Iterator[bytes]) -> tuple[bytes, BaseException | None]:

@@ -26,11 +26,16 @@ log = logging.getLogger(__name__)
 
 EXTENSION = "flask10x.access"
 # Views that show no reading. healthz always answers (contract, section 2); readyz is asked by the
-# backup and by monitors; the index names stations and pages, the static files are public anyway.
+# backup and by monitors; the index names stations and pages; boards that only write set their clock
+# by the time; the static files are public anyway.
 # Every other view needs a token where there are any, also one that is added tomorrow.
 HEALTH = "status.healthz"
-OPEN = {HEALTH, "status.readyz", "status.index", "static"}
+OPEN = {HEALTH, "status.readyz", "status.index", "time.now", "static"}
+# The blueprint whose views post, each to the station that it is named like.
 WRITING = "ingest"
+# That of views whose readings name their stations: any token for posting lets a request in, and
+# then each reading is asked for whether the token `opens` its station.
+DOORS = "doors"
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
@@ -83,8 +88,12 @@ class Access:
 
     def lets_write(self, station: str) -> bool:
         """Whether the request at hand may post to this station."""
+        return self.opens(given_token(), station)
+
+    def opens(self, token: str, station: str) -> bool:
+        """Whether who has this token may post to this station."""
         write = self._keyring.write
-        return write is None or write.open_for(given_token(), station)
+        return write is None or write.open_for(token, station)
 
     def refusal(self) -> Refusal | None:
         """Why the request at hand is refused; None when its view may answer. The head decides."""
@@ -98,11 +107,15 @@ class Access:
     def _without_token(self) -> Refusal | None:
         if request.endpoint is None or request.endpoint in OPEN:
             return None
-        writes = request.blueprint == WRITING
+        writes = request.blueprint in (WRITING, DOORS)
         tokens = self._keyring.write if writes else self._keyring.read
-        station = request.endpoint.rpartition(".")[2] if writes else ALL
         token = given_token()
-        if tokens is None or tokens.open_for(token, station):
+        if tokens is None:
+            return None
+        if request.blueprint == DOORS and tokens.knows(token):
+            return None
+        station = request.endpoint.rpartition(".")[2] if request.blueprint == WRITING else ALL
+        if tokens.open_for(token, station):
             return None
         why = "wrong token" if token else "no token"
         # Browsers ask people for a name and a password when they see Basic; pages are for people.

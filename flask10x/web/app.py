@@ -13,6 +13,7 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
 from flask10x.web import (
+    board_time,
     compression,
     headers,
     history_api,
@@ -23,7 +24,7 @@ from flask10x.web import (
 )
 from flask10x.web.access import Access
 from flask10x.web.devices import page as devices_page
-from flask10x.web.ingest import station_routes
+from flask10x.web.ingest import batch_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
@@ -60,7 +61,8 @@ def create_app(
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
-    for module in (history_api, history_page, rejected_page, devices_page, status):
+    routes = (history_api, history_page, rejected_page, devices_page, status)
+    for module in (*routes, batch_routes, board_time):
         app.register_blueprint(module.blueprint)
     headers.init_app(app)
     preferences.init_app(app)

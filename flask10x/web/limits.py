@@ -1,4 +1,6 @@
-"""How many downloads of a worker may be on their way, and when to ask again instead."""
+"""How much a worker takes on at once, and when to ask again instead."""
+
+from flask10x.readings.json_body import BODY_MAX_BYTES
 
 # In a request's environ: what makes the receipt that the request waits for until its commit. The
 # server whose main thread answers puts there what lets that thread go on meanwhile.
@@ -10,3 +12,16 @@ DOWNLOADS_MAX = 10
 # What `Retry-After` says when readings can't be taken or read now. Long enough for a batch to be
 # stored and for a lock to be freed, short enough that a board asks again before it gives up.
 RETRY_AFTER_SEC = 5
+
+# A thousand readings of data4 with an id and a time each have 300 KiB.
+BATCH_MAX_BYTES = 1024 * 1024
+# The routes that take more than BODY_MAX_BYTES, and how much.
+LARGE_BODIES = {"/api/v1/readings": BATCH_MAX_BYTES}
+# How many such bodies a worker holds at once: as many bytes as all its other connections may bring
+# (`server/connection.py`, WAITING_MAX). They are decoded by two threads, one after the other.
+LARGE_BODIES_MAX = 6
+
+
+def body_max_bytes(path: str) -> int:
+    """The longest body that the route of this path takes."""
+    return LARGE_BODIES.get(path, BODY_MAX_BYTES)

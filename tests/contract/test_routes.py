@@ -4,12 +4,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x.web.access import OPEN, WRITING
+from flask10x.web.access import DOORS, OPEN, WRITING
 
 PAGE = {"GET", "HEAD", "OPTIONS"}
 POSTED = {"POST", "OPTIONS"}
 ROUTES = {
     "/": PAGE,
+    "/api/v1/readings": POSTED,
+    "/api/v1/time": PAGE,
     "/data": POSTED,
     "/data2": POSTED,
     "/data3": POSTED,
@@ -29,7 +31,7 @@ ROUTES = {
     "/readyz": PAGE,
     "/static/<path:filename>": PAGE,
 }
-WITHOUT_READINGS = {"/", "/healthz", "/readyz", "/static/<path:filename>"}
+WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", "/static/<path:filename>"}
 
 
 def test_the_routes_are_these(app: Flask) -> None:
@@ -41,7 +43,7 @@ def test_the_routes_are_these(app: Flask) -> None:
 def test_only_these_are_open_and_only_readings_are_posted(app: Flask) -> None:
     rules = list(app.url_map.iter_rules())
     assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
-    posted = {rule.rule for rule in rules if rule.endpoint.startswith(f"{WRITING}.")}
+    posted = {rule.rule for rule in rules if rule.endpoint.partition(".")[0] in (WRITING, DOORS)}
     assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
 
 

@@ -11,7 +11,7 @@ WITHIN_SEC = 20.0
 
 
 def made() -> Receipt:
-    return Threads(lambda *_: [], 1, lambda _: False, ()).receipt()
+    return Threads(lambda *_: [], 1, lambda _: False, lambda *_: "others").receipt()
 
 
 def settled_by_a_thread(receipts: list[Receipt], refusal: str = "") -> None:

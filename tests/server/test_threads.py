@@ -11,13 +11,15 @@ from typing import Any
 import gevent
 import pytest
 
+from flask10x.config import settings
 from flask10x.readings.json_body import BODY_MAX_BYTES
-from flask10x.readings.stations import BUILT_IN
 from flask10x.server import threads as module
-from flask10x.server.application import answered_at_once
 from flask10x.server.threads import Threads
 from flask10x.system.priority import MAX_NICE, NICER_BY
+from flask10x.web.ingest.ways import Ways
+from flask10x.web.limits import BATCH_MAX_BYTES, LARGE_BODIES_MAX
 
+WAYS = Ways(settings.load({"FLASK10X_DATA_DIR": "/nowhere"}))
 MAIN = threading.get_ident()
 
 
@@ -32,7 +34,7 @@ class Request:
     def request(self) -> "Request":
         return self
 
-    def expect(self, _length: int | None) -> bool:
+    def expect(self, _length: int | None, _max_bytes: int = 0) -> bool:
         return self.is_here
 
     def force_close(self) -> None:
@@ -40,7 +42,7 @@ class Request:
 
 
 def threads(app: Any, number: int = 1, refuses: bool = False) -> Threads:
-    return Threads(app, number, lambda _environ: refuses, answered_at_once(BUILT_IN))
+    return Threads(app, number, lambda _environ: refuses, WAYS)
 
 
 def environ(path: str = "/history", method: str = "GET", body: bytes = b"") -> dict[str, Any]:
@@ -75,12 +77,67 @@ def tells_thread(_environ: Any, _start: Any) -> Iterable[bytes]:
         ("GET", "/metrics", b"other"),
         ("GET", "/history", b"other"),
         ("POST", "/history/rejected", b"other"),
+        ("POST", "/api/v1/readings", b"other"),
+        ("GET", "/api/v1/time", b"other"),
     ],
 )
 def test_only_what_sensors_post_is_answered_by_the_main_thread(
     method: str, path: str, thread: bytes
 ) -> None:
     assert asked(tells_thread, method=method, path=path) == thread
+
+
+@pytest.mark.parametrize(
+    ("body", "more"),
+    [(b"{}", {"HTTP_IDEMPOTENCY_KEY": "1"}), (b" [{}]", {}), (b"\xef\xbb\xbf[{}]", {})],
+)
+def test_a_key_and_an_array_are_for_other_threads_which_no_page_holds_up(
+    body: bytes, more: dict[str, str]
+) -> None:
+    ring = threading.Event()
+
+    def app(environ: Any, start: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/history":
+            assert ring.wait(20)
+        return tells_thread(environ, start)
+
+    both = threads(app)
+    page = gevent.spawn(lambda: b"".join(both(environ(), start)))
+    gevent.sleep(0)
+    made = environ("/data", "POST", body) | {"CONTENT_LENGTH": str(len(body))} | more
+    assert b"".join(both(made, start)) == b"other"
+    assert not page.ready()
+    ring.set()
+    page.join(20)
+
+
+def test_only_so_many_large_bodies_are_held() -> None:
+    ring = threading.Event()
+    told: list[Any] = []
+
+    def app(_environ: Any, _start: Any) -> Iterable[bytes]:
+        assert ring.wait(20)
+        return [b"stored"]
+
+    both = threads(app)
+
+    def note(*head: Any) -> Any:
+        told.append(head)
+
+    def post(length: int) -> bytes:
+        made = environ("/api/v1/readings", "POST", b"[]") | {"CONTENT_LENGTH": str(length)}
+        return b"".join(both(made, note))
+
+    asking = [gevent.spawn(post, BATCH_MAX_BYTES) for _ in range(LARGE_BODIES_MAX)]
+    gevent.sleep(0)
+    small = gevent.spawn(post, BODY_MAX_BYTES)
+    assert b"too many large bodies" in post(BODY_MAX_BYTES + 1)
+    ((status, head),) = told
+    assert status.startswith("503 ") and dict(head)["Retry-After"] == "5"
+    ring.set()
+    gevent.joinall([*asking, small], 20)
+    assert {greenlet.value for greenlet in (*asking, small)} == {b"stored"}
+    assert post(BATCH_MAX_BYTES) == b"stored"
 
 
 @pytest.mark.parametrize(("method", "nicer_by"), [("POST", 0), ("GET", NICER_BY)])

@@ -13,9 +13,9 @@ from flask10x.readings.json_body import BODY_MAX_BYTES
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
-from flask10x.server.application import answered_at_once
 from flask10x.web.app import create_app
 from flask10x.web.ingest.short_way import ShortWay
+from flask10x.web.ingest.ways import Ways
 from tests.conftest import MakeSettings
 
 GOOD = b'{"pressure": 1013.25, "temperature": "25.1C"}'
@@ -58,7 +58,8 @@ def test_both_ways_give_the_same_answer(
     client: FlaskClient, asked_flask: list[str], body: bytes
 ) -> None:
     short, usual = post(client, body), post(client, body, headers=FLASKS_WAY)
-    assert asked_flask == ["/data"]
+    # An array may be one of readings, which is Flask's to look at.
+    assert asked_flask == ["/data"] * (2 if body == b"[1]" else 1)
     assert (short.status, list(short.headers), short.data) == (
         usual.status,
         list(usual.headers),
@@ -84,6 +85,9 @@ def test_a_full_queue_and_a_bug_are_told_alike(
     "given",
     [
         {"data": b""},
+        {"headers": {"Idempotency-Key": "1"}},
+        {"query_string": "dry_run=1"},
+        {"data": b"[" + GOOD + b"]"},
         {"headers": {"Origin": "http://evil.example"}},
         {"headers": {"Sec-Fetch-Site": "cross-site"}},
         {"content_type": "application/json; charset=utf-8"},
@@ -124,7 +128,8 @@ def test_an_added_station_goes_both_ways(make_settings: MakeSettings) -> None:
                 "error": "validation failed",
                 "details": {"temperature": "required field missing"},
             }
-        assert ("POST", "/balcony") in answered_at_once(settings.stations)
+        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/balcony"}
+        assert Ways(settings)(environ, b"{}") == "at_once"
     finally:
         app.extensions["flask10x"].close()
 

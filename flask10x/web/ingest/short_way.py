@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
 
-from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.json_body import BODY_MAX_BYTES, begins_array
 from flask10x.readings.stations import Station
 from flask10x.recording.batch import Receipt
 from flask10x.runtime.store import Store
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.noted import note
-from flask10x.web.ingest.take import Outcome, take
+from flask10x.web.ingest.take import Outcome, repeat_window_ms, sent_of, take
 from flask10x.web.limits import RECEIPT
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
 # Only browsers send them, and then the request may be one that they may not send.
 OF_BROWSERS = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
+# What asks for more than the usual: a key, a dry run.
+OUT_OF_THE_ORDINARY = (*OF_BROWSERS, "HTTP_IDEMPOTENCY_KEY")
 
 
 class ShortWay:
@@ -40,8 +42,11 @@ class ShortWay:
         self._dumps = app.json.dumps
         self._usual = app.wsgi_app
         self._store: Store = app.extensions["flask10x"]
+        settings = self._store.settings
         self._by_path = {
-            f"/{station.endpoint}": station for station in self._store.settings.stations.all
+            f"/{station.endpoint}": station
+            for station in settings.stations.all
+            if not repeat_window_ms(settings, station)
         }
 
     def __call__(
@@ -53,7 +58,7 @@ class ShortWay:
             return self._usual(environ, start_response)
         length = int(environ["CONTENT_LENGTH"])
         raw = environ["wsgi.input"].read(length)
-        if len(raw) < length:
+        if len(raw) < length or begins_array(raw):
             environ["wsgi.input"] = BytesIO(raw)
             return self._usual(environ, start_response)
         outcome = self._taken(station, raw, environ)
@@ -66,7 +71,8 @@ class ShortWay:
 
     def _taken(self, station: Station, raw: bytes, environ: "WSGIEnvironment") -> Outcome:
         try:
-            return take(self._store, station, raw, JSON_TYPE, environ.get(RECEIPT, Receipt))
+            sent = sent_of(station, raw, JSON_TYPE)
+            return take(self._store, sent, environ.get(RECEIPT, Receipt))
         except Exception as error:
             log.error("Unexpected failure", exc_info=error)
             return Outcome({"error": "internal server error"}, 500)
@@ -82,5 +88,6 @@ def _is_plain(environ: "WSGIEnvironment") -> bool:
         and length.isdigit()
         and len(length) <= len(str(BODY_MAX_BYTES))
         and int(length) <= BODY_MAX_BYTES
-        and not any(name in environ for name in OF_BROWSERS)
+        and not any(name in environ for name in OUT_OF_THE_ORDINARY)
+        and not environ.get("QUERY_STRING")
     )

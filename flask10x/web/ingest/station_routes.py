@@ -4,19 +4,28 @@ Most requests take a short way past Flask to the same function (`short_way`).
 """
 
 import logging
+from collections.abc import Mapping
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
-from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.errors import QueryError
+from flask10x.readings import json_body
+from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody
+from flask10x.readings.parse import InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
+from flask10x.recording.accepted_keys import key_of, key_of_body
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
+from flask10x.web.ingest.asked import answered, asked, body_within, given_key, wrong_query
+from flask10x.web.ingest.batch import ITEMS_MAX, take_all, try_all
+from flask10x.web.ingest.batch_items import Items
+from flask10x.web.ingest.dry_run import tried
 from flask10x.web.ingest.noted import note
-from flask10x.web.ingest.take import Outcome, take
+from flask10x.web.ingest.take import Outcome, Sent, invalid, refuse, repeat_window_ms, sent_of, take
 from flask10x.web.limits import RECEIPT
 
 log = logging.getLogger(__name__)
@@ -37,31 +46,82 @@ def blueprint_of(stations: Stations) -> Blueprint:
 
 
 def _receive(station: Station) -> Response:
-    outcome = _outcome(context.store(), station)
-    answer = jsonify(outcome.body)
-    answer.status_code = outcome.status
-    answer.headers.extend(outcome.headers)
-    return answer
+    store = context.store()
+    try:
+        wanted = asked(ignores_others=True, may_wait=False)
+    except QueryError as error:
+        return answered(wrong_query(error))
+    return answered(_outcome(store, station, dry_run=wanted.dry_run))
 
 
-def _outcome(store: Store, station: Station) -> Outcome:
-    # Refused by its length alone: nobody waits for what will not be kept.
-    if (request.content_length or 0) > BODY_MAX_BYTES:
-        return _too_large(store, station)
-    # A chunked body longer than a limit set in Werkzeug is cut there, not refused; so the limit
-    # is checked here, by reading one byte past it.
-    raw = request.stream.read(BODY_MAX_BYTES + 1)
-    if len(raw) > BODY_MAX_BYTES:
-        return _too_large(store, station)
-    receipt_of = request.environ.get(RECEIPT, Receipt)
-    outcome = take(store, station, raw, request.mimetype, receipt_of)
+def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
+    raw = body_within(BODY_MAX_BYTES)
+    if raw is None:
+        return _too_large(store, station, dry_run=dry_run)
+    try:
+        key, values = given_key(), _readings(raw)
+    except InvalidReading as error:
+        return _refuse(store, station, raw, error.details, dry_run=dry_run)
+    if values:
+        items = Items(store, clock.now_ms(), key, lambda _: True).of(station, values)
+        if dry_run:
+            return try_all(store, items, store.settings.ack)
+        commits = store.settings.ack == "committed"
+        return take_all(store, items, request.environ, commits=commits)
+    sent = _sent(store, station, raw, key)
+    if dry_run:
+        return tried(store, sent, store.settings.ack)
+    outcome = take(store, sent, request.environ.get(RECEIPT, Receipt))
     note(store, station.endpoint, request.environ, raw, outcome.status)
     return outcome
 
 
-def _too_large(store: Store, station: Station) -> Outcome:
-    log.error("/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
+def _sent(store: Store, station: Station, raw: bytes, key: bytes) -> Sent:
+    window_ms = repeat_window_ms(store.settings, station)
+    if key:
+        return sent_of(station, raw, request.mimetype, key_of(station.endpoint, key))
+    if window_ms:
+        own = key_of_body(station.endpoint, raw)
+        return sent_of(station, raw, request.mimetype, own, window_ms)
+    return sent_of(station, raw, request.mimetype)
+
+
+def _readings(raw: bytes) -> list[object]:
+    """The items of a body that is an array with an object in it; otherwise none.
+
+    Raises InvalidReading when there are too many.
+    """
+    if not json_body.begins_array(raw):
+        return []
+    try:
+        value = json_body.value_of(raw, request.mimetype)
+    except InvalidBody:
+        return []
+    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
+        return []
+    if len(value) > ITEMS_MAX:
+        raise InvalidReading({"readings": Reason("array_needed", n=ITEMS_MAX)})
+    return value
+
+
+def _too_large(store: Store, station: Station, *, dry_run: bool) -> Outcome:
+    log.log(
+        logging.DEBUG if dry_run else logging.ERROR,
+        "/%s body over %d bytes",
+        station.endpoint,
+        BODY_MAX_BYTES,
+    )
     reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
-    refused = Refused(station.endpoint, clock.now_ms(), request.mimetype, b"", reasons)
-    store.writer.rejected_queue.take(refused)
+    if not dry_run:
+        refused = Refused(station.endpoint, clock.now_ms(), request.mimetype, b"", reasons)
+        store.writer.rejected_queue.take(refused)
     return Outcome({"error": "body too large", "limit_bytes": BODY_MAX_BYTES}, 413)
+
+
+def _refuse(
+    store: Store, station: Station, raw: bytes, details: Mapping[str, str], *, dry_run: bool
+) -> Outcome:
+    if dry_run:
+        return invalid(details)
+    now_ms = clock.now_ms()
+    return refuse(store, Refused(station.endpoint, now_ms, request.mimetype, raw, details))

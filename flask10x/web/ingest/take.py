@@ -1,14 +1,18 @@
-"""A reading is taken: the body of a POST checked, queued and answered (contract, sections 1, 2)."""
+"""A reading is taken: it is checked, queued and answered (contract, sections 1 and 2)."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import NamedTuple
 
+from flask10x.config.settings import Settings
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings import json_body, parse
 from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import Station
+from flask10x.readings.times import iso_text
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
@@ -19,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # An answer has to be short (contract, section 7), whatever a trigger in the database has to say.
 SHOWN_REASON_CHARS = 200
+DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,56 +35,171 @@ class Outcome:
     asks_again: bool = False
 
     @property
+    def is_good(self) -> bool:
+        """Whether the sender is done with it: it is stored, will be, or was before."""
+        return self.status == HTTPStatus.OK
+
+    @property
     def headers(self) -> list[tuple[str, str]]:
         """What stands beside the usual headers."""
         return [("Retry-After", str(RETRY_AFTER_SEC))] if self.asks_again else []
 
 
-def take(
-    store: Store, station: Station, raw: bytes, mimetype: str, receipt_of: Callable[[], Receipt]
-) -> Outcome:
-    """Queue the reading in a body, or keep it among the rejected ones.
+class Sent(NamedTuple):
+    """One reading as its sender has sent it."""
+
+    station: Station
+    payload: Mapping[str, object]
+    """Decoded, in the shape of the station's payload."""
+    body: bytes
+    """What is kept of it when it is refused."""
+    media_type: str
+    """Of that body."""
+    arrived_at: int
+    """UTC epoch milliseconds."""
+    hint: str = ""
+    """What is wrong with the body as a whole, a `Reason`; empty: nothing."""
+    measured_at: int | None = None
+    """When it was measured, UTC epoch milliseconds; None when it has not said so."""
+    key: str = ""
+    """By which a repeat of it is known (`recording/accepted_keys.py`); empty: none."""
+    repeat_window_ms: int = 0
+    """As `Entry.repeat_window_ms`."""
+
+
+class Queued(NamedTuple):
+    """One reading that waits to be stored."""
+
+    station: Station
+    reading: Reading
+    hint: str
+    waiting: int
+    """How many wait, it included."""
+    receipt: Receipt | None
+    """With which its answer waits for the commit; None: it does not."""
+
+
+def take(store: Store, sent: Sent, receipt_of: Callable[[], Receipt]) -> Outcome:
+    """Queue a reading, or keep it among the rejected ones.
 
     With ACK=committed it waits for a receipt, which `receipt_of` makes.
     """
-    received_at = clock.now_ms()
-    payload, hint = json_body.payload_of(raw, mimetype)
-    partial = station.endpoint in store.settings.partial_readings
+    queued = queue(store, sent, receipt_of() if store.settings.ack == "committed" else None)
+    if isinstance(queued, Outcome):
+        return queued
+    return answer(store, queued, store.settings.ack_timeout_sec)
+
+
+def sent_of(
+    station: Station, raw: bytes, media_type: str, key: str = "", repeat_window_ms: int = 0
+) -> Sent:
+    """The reading that is a whole body, which has come just now; key and window as in `Sent`."""
+    now_ms = clock.now_ms()
+    payload, hint = json_body.payload_of(raw, media_type)
+    return Sent(station, payload, raw, media_type, now_ms, hint, None, key, repeat_window_ms)
+
+
+def queue(
+    store: Store,
+    sent: Sent,
+    receipt: Receipt | None,
+    repeats: Collection[str] | None = None,
+    level: int = logging.ERROR,
+) -> Queued | Outcome:
+    """Check a reading and queue it; or what there is to answer already.
+
+    `repeats` are the keys of those that came before, if that is known already; `level` is that of
+    the log line if the reading is refused.
+    """
     try:
-        reading = parse.parse(station, payload, received_at, partial=partial)
+        reading, hint = read(store, sent)
     except parse.InvalidReading as error:
-        hint = hint or near_names(station, payload)
-        refused = Refused(station.endpoint, received_at, mimetype, raw, error.details, hint)
-        return _invalid(store, refused)
-    hint = near_names(station, payload) if partial else ""
-    receipt = receipt_of() if store.settings.ack == "committed" else None
+        return refuse(store, refused(sent, error), level)
+    endpoint = sent.station.endpoint
+    # Who waits for the commit is told by it; what only waits is not committed.
+    if receipt is None and is_repeat(store, sent, repeats):
+        store.gauges.note_received(endpoint, clock.monotonic_ms())
+        return repeated(sent.station)
     try:
-        waiting = store.writer.submit(reading, receipt)
+        waiting = store.writer.submit(reading, receipt, sent.key, sent.repeat_window_ms)
     except (QueueFull, WriterClosed) as error:
-        log.error("/%s refused: %s", station.endpoint, error)
+        log.log(level, "/%s refused: %s", endpoint, error)
         return Outcome({"status": "queued_failed"}, 503, asks_again=True)
-    if receipt and not receipt.wait(store.settings.ack_timeout_sec):
-        return _late(station, store.settings.ack_timeout_sec)
-    if receipt and receipt.refusal:
+    return Queued(sent.station, reading, hint, waiting, receipt)
+
+
+def is_repeat(store: Store, sent: Sent, repeats: Collection[str] | None) -> bool:
+    """Whether a reading has a key of one that came before; `repeats` as for `queue`."""
+    if not sent.key:
+        return False
+    if repeats is None:
+        return store.repeats.is_known(sent.key, sent.repeat_window_ms)
+    return sent.key in repeats
+
+
+def read(store: Store, sent: Sent) -> tuple[Reading, str]:
+    """The reading, and a hint if it may be incomplete; raises InvalidReading."""
+    partial = accepts_partial(store, sent.station)
+    at = sent.arrived_at if sent.measured_at is None else sent.measured_at
+    reading = parse.parse(sent.station, sent.payload, at, partial=partial)
+    if sent.measured_at is not None:
+        reading = replace(reading, arrived_at=sent.arrived_at)
+    return reading, near_names(sent.station, sent.payload) if partial else ""
+
+
+def answer(store: Store, queued: Queued, timeout_sec: float, level: int = logging.ERROR) -> Outcome:
+    """What is answered for a reading once it is queued or, with a receipt, once it is settled.
+
+    `level` is that of the log line if it is not stored.
+    """
+    station, receipt = queued.station, queued.receipt
+    if receipt is None:
+        return _accepted(store, queued)
+    if not receipt.wait(timeout_sec):
+        return _late(station, store.settings.ack_timeout_sec, level)
+    if receipt.refusal:
         return _refused_by_database(receipt.refusal)
-    return _accepted(store, station, reading, waiting, hint)
+    if receipt.is_duplicate:
+        return repeated(station)
+    return _accepted(store, queued)
 
 
-def _accepted(store: Store, station: Station, reading: Reading, waiting: int, hint: str) -> Outcome:
+def repeat_window_ms(settings: Settings, station: Station) -> int:
+    """For how long a body of this station like one before is a repeat of it; 0: never."""
+    own = station.repeat_window_sec
+    return round(1000 * (settings.repeat_window_sec if own is None else own))
+
+
+def accepts_partial(store: Store, station: Station) -> bool:
+    """Whether incomplete readings of this station are accepted."""
+    return station.endpoint in store.settings.partial_readings
+
+
+def accepted(store: Store, station: Station, reading: Reading, hint: str) -> dict[str, object]:
+    """What is said of an accepted reading beside its usual status; empty: nothing."""
+    if not reading.warnings or not accepts_partial(store, station):
+        return {}
+    said: dict[str, object] = {"status": "accepted_with_warnings", "details": reading.warnings}
+    return said | ({"hint": hint} if hint else {})
+
+
+def _accepted(store: Store, queued: Queued) -> Outcome:
+    station, reading, hint, waiting, receipt = queued
+    ack = "enqueued" if receipt is None else "committed"
     shown = " ".join([f"{k}={v}" for k, v in parse.flat(station, reading.values)])
-    log.info("/%s OK %s %s queue_size=%d", station.endpoint, store.settings.ack, shown, waiting)
+    if reading.arrived_at is not None:
+        shown += f" measured_at={iso_text(reading.received_at, store.settings.zone)}"
+    log.info("/%s OK %s %s queue_size=%d", station.endpoint, ack, shown, waiting)
     if reading.warnings:
         about = hint and f" ({hint})"
         log.warning("/%s accepted with warnings: %s%s", station.endpoint, reading.warnings, about)
-        if station.endpoint in store.settings.partial_readings:
-            answer = {"status": "accepted_with_warnings", "details": reading.warnings}
-            return Outcome(answer | ({"hint": hint} if hint else {}))
-    return Outcome({"status": store.settings.ack})
+        return Outcome({"status": ack} | accepted(store, station, reading, hint))
+    return Outcome({"status": ack})
 
 
-def _late(station: Station, timeout_sec: float) -> Outcome:
+def _late(station: Station, timeout_sec: float, level: int) -> Outcome:
     detail = f"not committed within {timeout_sec:g} s; it may yet be stored"
-    log.error("/%s %s", station.endpoint, detail)
+    log.log(level, "/%s %s", station.endpoint, detail)
     return Outcome({"status": "queued_failed", "detail": detail}, 503, asks_again=True)
 
 
@@ -89,11 +209,35 @@ def _refused_by_database(reason: str) -> Outcome:
     return Outcome({"error": "refused by the database", "details": details}, 400)
 
 
-def _invalid(store: Store, refused: Refused) -> Outcome:
-    hint = refused.hint
-    log.error(
-        "/%s validation error: %s%s", refused.endpoint, refused.reasons, hint and f" ({hint})"
+def repeated(station: Station) -> Outcome:
+    """The answer to a reading that came before, so that it is not stored again."""
+    log.info("/%s OK %s", station.endpoint, DUPLICATE)
+    return Outcome({"status": DUPLICATE})
+
+
+def refused(sent: Sent, error: parse.InvalidReading) -> Refused:
+    """What is kept of a reading with something wrong in it, and answered."""
+    hint = sent.hint or near_names(sent.station, sent.payload)
+    return Refused(
+        sent.station.endpoint,
+        sent.arrived_at,
+        sent.media_type,
+        sent.body,
+        error.details,
+        hint,
+        sent.measured_at,
     )
+
+
+def refuse(store: Store, refused: Refused, level: int = logging.ERROR) -> Outcome:
+    """Keep a refused reading, and say why in the log and in the answer."""
+    about = refused.hint and f" ({refused.hint})"
+    log.log(level, "/%s validation error: %s%s", refused.endpoint, refused.reasons, about)
     store.writer.rejected_queue.take(refused)
-    answer = {"error": "validation failed", "details": refused.reasons}
-    return Outcome(answer | ({"hint": hint} if hint else {}), 400)
+    return invalid(refused.reasons, refused.hint)
+
+
+def invalid(reasons: Mapping[str, str], hint: str = "") -> Outcome:
+    """The answer to something wrong in what was sent."""
+    said = {"error": "validation failed", "details": reasons}
+    return Outcome(said | ({"hint": hint} if hint else {}), 400)

@@ -40,7 +40,7 @@ class UnknownStations:
     def _answer(self, _error: Exception) -> tuple[Response, int]:
         # Paths are matched as they are written; but who writes `/Data2/` means /data2.
         name = request.path.strip("/").lower()
-        if request.method != "POST" or not _can_be_endpoint(name):
+        if request.method != "POST" or not can_be_endpoint(name):
             return jsonify(error="not found"), 404
         # A trial leaves no trace.
         if request.args.get("dry_run") != "1":
@@ -64,7 +64,7 @@ class UnknownStations:
         return self._store.writer.rejected_queue.latest.take(refused)
 
 
-def _can_be_endpoint(name: str) -> bool:
+def can_be_endpoint(name: str) -> bool:
     """Whether a station can have it; nothing else is repeated in an answer or in the log."""
     return ENDPOINT.fullmatch(name) is not None and name not in RESERVED_ENDPOINTS
 

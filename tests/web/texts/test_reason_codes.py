@@ -22,6 +22,7 @@ from flask10x.runtime.store import Store
 from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import reason_in
 from tests.support.rows import execute, pico
+from tests.web.texts.test_batch_reasons import ITEMS
 
 # Values that are words of Python's; Japanese goes without them.
 LEFT_OUT = {
@@ -301,8 +302,9 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
         "拒否した測定値は値で絞り込めません",
     ),
 ]
-# Those that have tests of their own below.
+# Those that have tests of their own below, or in test_batch_reasons.
 OTHERS = (
+    *("array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "no_such_station", "other_type", "too_large", "took_too_long"),
 )
 
@@ -335,9 +337,8 @@ def test_both_languages_take_the_same_values(code: str) -> None:
 
 
 def test_every_code_is_tried_here() -> None:
-    tried = {
-        case[0] for cases in (FIELDS, WARNINGS, OWN_FAULTS, BODIES, QUESTIONS) for case in cases
-    }
+    lists = (FIELDS, WARNINGS, OWN_FAULTS, BODIES, QUESTIONS, ITEMS)
+    tried = {case[0] for cases in lists for case in cases}
     assert tried | {*OTHERS} == ENGLISH.keys()
 
 

@@ -1,0 +1,1 @@
+"""Batches: what a sender says of each reading of a request that brings several."""

@@ -1,0 +1,83 @@
+"""What a sender asks beside its readings, and how Flask answers it."""
+
+from dataclasses import dataclass
+
+from flask import Response, jsonify, request
+
+from flask10x.errors import QueryError, nearest
+from flask10x.readings.batches.items import KEY_HEADER, key_of_header
+from flask10x.readings.reasons import Reason
+from flask10x.web.ingest.take import Outcome
+
+DRY_RUN, ACK, COMMITTED = "dry_run", "ack", "committed"
+SWITCH = {"1": True, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of one request."""
+
+    dry_run: bool
+    commits: bool
+    """Whether it waits for the commit whatever ACK is."""
+
+
+def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
+    """Of the request at hand; raises QueryError that names each wrong parameter.
+
+    Old senders may have any other parameter, which one of our routes has always ignored.
+    """
+    known = [DRY_RUN, *([ACK] if may_wait else [])]
+    given = request.args.to_dict(flat=False)
+    wrong: dict[str, Reason] = {}
+    for name, values in given.items():
+        if name not in known:
+            if not ignores_others:
+                wrong[name] = _unknown(name, known)
+        elif len(values) > 1:
+            wrong[name] = Reason("given_times", n=len(values))
+        elif name == DRY_RUN and values[0] not in SWITCH:
+            wrong[name] = Reason("switch_needed")
+        elif name == ACK and values[0] != COMMITTED:
+            wrong[name] = Reason("committed_needed")
+    if wrong:
+        raise QueryError(wrong)
+    return Asked(SWITCH[request.args.get(DRY_RUN, "0")], ACK in known and ACK in given)
+
+
+def given_key() -> bytes:
+    """The `Idempotency-Key` of the request at hand; empty without one.
+
+    Raises InvalidReading when it is no usable one.
+    """
+    given = request.headers.get(KEY_HEADER)
+    return b"" if given is None else key_of_header(given)
+
+
+def body_within(max_bytes: int) -> bytes | None:
+    """The body of the request at hand; None when it is longer than that."""
+    # Refused by its length alone: nobody waits for what will not be kept.
+    if (request.content_length or 0) > max_bytes:
+        return None
+    # A chunked body longer than a limit set in Werkzeug is cut there, not refused; so the limit
+    # is checked here, by reading one byte past it.
+    raw = request.stream.read(max_bytes + 1)
+    return None if len(raw) > max_bytes else raw
+
+
+def answered(outcome: Outcome) -> Response:
+    """An outcome as Flask answers it."""
+    answer = jsonify(outcome.body)
+    answer.status_code = outcome.status
+    answer.headers.extend(outcome.headers)
+    return answer
+
+
+def wrong_query(error: QueryError) -> Outcome:
+    """The answer to a query string that asks for something else."""
+    return Outcome({"error": "invalid query", "details": error.details}, 400)
+
+
+def _unknown(name: str, known: list[str]) -> Reason:
+    near = nearest(name, known)
+    return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")

@@ -1,0 +1,165 @@
+"""A batch: many readings of one request, each with a result of its own."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from flask10x.readings.stations import Stations
+from flask10x.recording.batch import Receipt
+from flask10x.recording.rejected import Refused
+from flask10x.runtime.store import Store
+from flask10x.web.ingest.dry_run import DRY_RUN, tried
+from flask10x.web.ingest.noted import note
+from flask10x.web.ingest.take import (
+    DUPLICATE,
+    Outcome,
+    Queued,
+    Sent,
+    answer,
+    invalid,
+    queue,
+    refuse,
+)
+from flask10x.web.ingest.unknown_station import hint
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+# A board that could send nothing for half a day has 700 readings of one each minute.
+ITEMS_MAX = 1000
+# Of a batch with a thousand mistakes the log has the first; a line each would push out all others.
+LOGGED_MAX = 20
+
+Known = Sent | Refused | Outcome
+"""A reading; what is wrong with it as an item; or its result, where there is nothing to keep."""
+
+
+def take_all(
+    store: Store, known: Sequence[Known], environ: "WSGIEnvironment", *, commits: bool
+) -> Outcome:
+    """Queue the good ones and keep the others; the answer has the results in the same order.
+
+    With `commits` it waits until all are committed, or for ACK_TIMEOUT_SEC. `environ` is that of
+    the request.
+    """
+    until_sec = monotonic() + store.settings.ack_timeout_sec
+    repeats = set() if commits else _repeats(store, known)
+    bad, queued = 0, list[Queued | Outcome]()
+    for one in known:
+        found = _begin(store, one, Receipt() if commits else None, repeats, _level(bad))
+        bad += isinstance(found, Outcome) and not found.is_good
+        queued.append(found)
+    results = []
+    for one_queued in queued:
+        if isinstance(one_queued, Outcome):
+            results.append(one_queued)
+            continue
+        left_sec = max(0.0, until_sec - monotonic())
+        result = answer(store, one_queued, left_sec, _level(bad))
+        bad += not result.is_good
+        results.append(result)
+    if bad > LOGGED_MAX:
+        log.error("%d more of a batch were not stored", bad - LOGGED_MAX)
+    _note(store, environ, known, results)
+    return answer_of(results)
+
+
+def try_all(store: Store, known: Sequence[Known], ack: str) -> Outcome:
+    """The dry run of `take_all`; `ack` is the status that good ones would have."""
+    results, keys = [], _repeats(store, known)
+    for one in known:
+        if isinstance(one, Outcome):
+            results.append(one)
+        elif isinstance(one, Refused):
+            results.append(_refusal(store, one))
+        else:
+            result = tried(store, one, ack, keys)
+            results.append(result)
+            keys |= {one.key} if result.is_good else set()
+    outcome = answer_of(results)
+    return Outcome({"status": DRY_RUN, **outcome.body}, outcome.status)
+
+
+def unknown(name: str, stations: Stations) -> Outcome:
+    """The result of a reading that names no station of these."""
+    return Outcome({"error": "unknown station", "hint": hint(name, stations)}, 404)
+
+
+def answer_of(results: Sequence[Outcome]) -> Outcome:
+    """The answer to a batch: how many were accepted, duplicates and refused, and each result.
+
+    It is asked for again when a reading could not be taken for now, and is a 400 when there was
+    none to take.
+    """
+    kinds = Counter(map(_kind, results))
+    body: dict[str, object] = {name: kinds[name] for name in ("accepted", "duplicate", "refused")}
+    if kinds["failed"]:
+        body["failed"] = kinds["failed"]
+    body["results"] = [one.body for one in results]
+    if kinds["failed"]:
+        return Outcome(body, 503, asks_again=True)
+    return Outcome(body, 200 if kinds["accepted"] or kinds["duplicate"] else 400)
+
+
+def _begin(
+    store: Store, one: Known, receipt: Receipt | None, repeats: set[str], level: int
+) -> Queued | Outcome:
+    """Queue one; when that is its answer's business, its key is one of the repeats from now on."""
+    if isinstance(one, Outcome):
+        log.log(level, "An item of a batch was refused: %s", dict(one.body))
+        return one
+    if isinstance(one, Sent):
+        queued = queue(store, one, receipt, repeats, level)
+        if one.key and receipt is None and isinstance(queued, Queued):
+            repeats.add(one.key)
+        return queued
+    if one.endpoint in store.settings.stations.by_endpoint:
+        return refuse(store, one, level)
+    log.log(level, "/%s refused: no such station", one.endpoint)
+    store.writer.rejected_queue.latest.take(one)
+    return _refusal(store, one)
+
+
+def _repeats(store: Store, known: Sequence[Known]) -> set[str]:
+    """The keys of those that repeat a reading which was accepted before."""
+    return store.repeats.known(
+        {one.key: one.repeat_window_ms for one in known if isinstance(one, Sent) and one.key}
+    )
+
+
+def _note(
+    store: Store, environ: "WSGIEnvironment", known: Sequence[Known], results: Sequence[Outcome]
+) -> None:
+    """Note the last of each station as a request of its board."""
+    last: dict[str, tuple[bytes, int]] = {}
+    for one, result in zip(known, results, strict=True):
+        if isinstance(one, Sent):
+            last[one.station.endpoint] = one.body, result.status
+        elif isinstance(one, Refused) and one.endpoint in store.settings.stations.by_endpoint:
+            last[one.endpoint] = one.body, result.status
+    for endpoint, (body, status) in last.items():
+        note(store, endpoint, environ, body, status)
+
+
+def _refusal(store: Store, refused: Refused) -> Outcome:
+    stations = store.settings.stations
+    if refused.endpoint in stations.by_endpoint:
+        return invalid(refused.reasons, refused.hint)
+    return unknown(refused.endpoint, stations)
+
+
+def _level(bad: int) -> int:
+    return logging.ERROR if bad < LOGGED_MAX else logging.DEBUG
+
+
+def _kind(result: Outcome) -> str:
+    if result.asks_again:
+        return "failed"
+    if not result.is_good:
+        return "refused"
+    is_duplicate = DUPLICATE in (result.body.get("status"), result.body.get("would"))
+    return "duplicate" if is_duplicate else "accepted"

@@ -1,0 +1,38 @@
+"""Which threads answer a request: what takes no time is answered at once, by the main thread."""
+
+from typing import TYPE_CHECKING, Literal
+
+from flask10x.config.settings import Settings
+from flask10x.readings.json_body import begins_array
+from flask10x.web.ingest.take import repeat_window_ms
+from flask10x.web.limits import LARGE_BODIES
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Way = Literal["at_once", "senders", "others"]
+
+
+class Ways:
+    """Sorts the requests of one worker.
+
+    A sender that has to wait for the database, or brings many readings, is not answered at once;
+    but it does not wait for pages and downloads either.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._posts: dict[str, Way] = dict.fromkeys(LARGE_BODIES, "senders")
+        for station in settings.stations.all:
+            asks_first = repeat_window_ms(settings, station) > 0
+            self._posts[f"/{station.endpoint}"] = "senders" if asks_first else "at_once"
+
+    def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Way:
+        """By its head and its body."""
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] != "POST":
+            is_health = path == "/healthz" and environ["REQUEST_METHOD"] == "GET"
+            return "at_once" if is_health else "others"
+        way = self._posts.get(path, "others")
+        if way == "at_once" and ("HTTP_IDEMPOTENCY_KEY" in environ or begins_array(body)):
+            return "senders"
+        return way
