@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PROCESSES ?= 6
 # What users run, with hashes (docs/decisions/0045-what-runs-is-locked.md).
 LOCK := requirements.lock
+# What `flask10x mqtt` needs beside it.
+MQTT_LOCK := requirements-mqtt.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
 LOCK_PYTHONS := 3.11 3.12 3.13
@@ -20,7 +22,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop messages test soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt messages test soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -30,6 +32,9 @@ run: $(VENV)/.runtime charts ## install into .venv, migrate the database, serve 
 
 develop: $(VENV)/.runtime charts ## the same with Flask's threaded server, in one process
 	$(BIN)/flask10x serve --development
+
+mqtt: $(VENV)/.runtime ## install what `flask10x mqtt` needs
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(MQTT_LOCK)
 
 static: $(CHARTS) ## fetch the chart library of the history page (needs npm)
 
@@ -93,12 +98,16 @@ lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pypro
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
 	  --group build --generate-hashes --only-binary :all: --emit-build-options \
 	  --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["mqtt"])' \
+	| $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
+	  --generate-hashes --only-binary :all: --emit-build-options --no-annotate \
+	  --custom-compile-command 'make lock' --output-file $(MQTT_LOCK) -
 
 lock-check: $(VENV)/.develop ## has each locked package a wheel with a locked hash for every Python and machine?
 	@for platform in $(LOCK_PLATFORMS); do for python in $(LOCK_PYTHONS); do \
 	  folder=$$(mktemp -d); \
 	  $(BIN)/uv pip install --quiet --no-cache --require-hashes --target "$$folder" --python-platform $$platform \
-	    --python-version $$python --requirement $(LOCK); status=$$?; \
+	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK); status=$$?; \
 	  rm -rf "$$folder"; [ $$status -eq 0 ] || exit $$status; \
 	  echo "Python $$python, $$platform: all wheels are there, with their hashes"; \
 	done; done
@@ -138,8 +147,8 @@ $(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py | $(BIN)/python
 
 # Tests and documents are made with what users run. Hashes among the constraints would make pip ask for
 # those of all tools too.
-$(VENV)/versions.txt: $(LOCK) $(VENV)/.runtime
-	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) > $@
+$(VENV)/versions.txt: $(LOCK) $(MQTT_LOCK) $(VENV)/.runtime
+	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) $(MQTT_LOCK) > $@
 
 $(VENV)/.develop: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[dev]'

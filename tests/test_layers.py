@@ -19,16 +19,18 @@ LAYERS = (
     ("system",),
     ("database",),
     ("recording", "history", "export", "importing"),
-    ("runtime", "maintenance"),
+    ("runtime", "maintenance", "mqtt"),
     ("web", "commands"),
     ("server", "__main__"),
 )
-# What serves HTTP, and where it may be imported. The others never load it.
+# What serves HTTP and what speaks to a broker, and where it may be imported. The others never load
+# it.
 HTTP = {
     "flask": ("web", "server"),
     "werkzeug": ("web", "server"),
     "gunicorn": ("server",),
     "gevent": ("server",),
+    "paho": ("mqtt",),
 }
 # A module that needs more holds two ideas.
 LINES_MAX = 400

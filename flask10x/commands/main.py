@@ -24,6 +24,7 @@ COMMANDS = (
     "check",
     "rejected",
     "rollups",
+    "mqtt",
 )
 # Python keeps this word for itself.
 MODULES = {"import": "import_"}

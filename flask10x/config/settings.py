@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask10x.config import environment_file, station_file
+from flask10x.config import environment_file, mqtt_url, station_file
 from flask10x.config.partial_readings import PartialReadings, partial
 from flask10x.errors import SettingsError, nearest, wrong_setting
 from flask10x.readings.stations import Stations
@@ -222,6 +222,10 @@ class Settings:
     write_tokens_file: str = _setting(secret_file, "")
     read_tokens_file: str = _setting(secret_file, "")
     """An absolute path, or `credential:` and a name; empty: no token is asked for."""
+    mqtt_url: str = _setting(mqtt_url.read, "")
+    """Where `flask10x mqtt` finds the broker; empty: there is none."""
+    mqtt_password_file: str = _setting(secret_file, "")
+    """As the files of tokens; empty: the broker asks for no password."""
     allowed_hosts: tuple[str, ...] = _setting(host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
     history_max: int = _setting(whole(1, 10_000), 1000)

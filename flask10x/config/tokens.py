@@ -7,24 +7,19 @@ for nothing. Memory holds only their hashes, and no message shows a token or a p
 
 import codecs
 import hmac
-import os
 import re
-import stat
 from dataclasses import dataclass
 from gettext import gettext as _
 from hashlib import sha256
-from pathlib import Path
 
-from flask10x.config.settings import CREDENTIAL, PREFIX, Settings, process_user
+from flask10x.config import secret_files
+from flask10x.config.settings import PREFIX, Settings
 from flask10x.errors import SettingsError
 
 ALL = "*"
 # What an Authorization header takes without quoting (RFC 6750, section 2.1). Sixteen characters are
 # the least that nobody tries through; what the documents make (`openssl rand -hex 32`) has 64.
 TOKEN = re.compile(rb"(?=.{16,200}$)[A-Za-z0-9._~+/-]+=*")
-# A household has a handful; a file beyond this is not a file of tokens.
-MAX_FILE_BYTES = 100_000
-OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 def _wanted() -> str:
@@ -73,11 +68,30 @@ def load(settings: Settings) -> Keyring:
     )
 
 
+def own_token(settings: Settings) -> str:
+    """A token that allows posting for every station; empty when none is asked for.
+
+    Raises SettingsError as `load` does, and when none of the tokens is for every station.
+    """
+    named = settings.write_tokens_file
+    stations = {ALL, *settings.stations.by_endpoint}
+    lines = _lines("WRITE_TOKENS_FILE", named, stations)
+    mine = next((token.decode() for station, token in lines if station == ALL), "")
+    if named and not mine:
+        text = _("{setting} is {value}: a line of * and a token is needed")
+        raise SettingsError(text.format(setting=f"{PREFIX}WRITE_TOKENS_FILE", value=named))
+    return mine
+
+
 def _read(setting: str, named: str, stations: set[str]) -> Tokens | None:
+    return Tokens(_lines(setting, named, stations)) if named else None
+
+
+def _lines(setting: str, named: str, stations: set[str]) -> list[tuple[str, bytes]]:
     if not named:
-        return None
+        return []
     place = _("{setting} is {value}").format(setting=f"{PREFIX}{setting}", value=named)
-    text = _text(place, _path(place, named))
+    text = secret_files.read(place, named)
     found = []
     # Some editors put a BOM at the beginning, which nobody sees.
     for number, line in enumerate(text.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
@@ -88,35 +102,7 @@ def _read(setting: str, named: str, stations: set[str]) -> Tokens | None:
     if not found:
         reason = _("{place}: there is no token in it; {wanted}")
         raise SettingsError(reason.format(place=place, wanted=_wanted()))
-    return Tokens(found)
-
-
-def _path(place: str, named: str) -> Path:
-    if not named.startswith(CREDENTIAL):
-        return Path(named)
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        text = _("{place}: systemd gave no credentials; LoadCredential= belongs into the unit")
-        raise SettingsError(text.format(place=place))
-    return Path(folder) / named.removeprefix(CREDENTIAL)
-
-
-def _text(place: str, path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        reason = _("{place}: user {user} cannot read it: {reason}")
-        reason = reason.format(place=place, user=process_user(), reason=error)
-        raise SettingsError(reason) from None
-    if mode & OTHERS:
-        reason = _("{place}: everybody may read or write it: chmod o= {path}")
-        raise SettingsError(reason.format(place=place, path=path))
-    if len(text) > MAX_FILE_BYTES:
-        reason = _("{place}: it has more than {n} bytes")
-        raise SettingsError(reason.format(place=place, n=MAX_FILE_BYTES))
-    return text
+    return found
 
 
 def _token(place: str, words: list[bytes], stations: set[str]) -> tuple[str, bytes]:

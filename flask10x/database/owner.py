@@ -43,7 +43,7 @@ class Running:
         Raises ServiceError when it gives no such answer within some seconds.
         """
         try:
-            answer = _answer(_connection(self.bind), path)
+            answer = _answer(connection_to(self.bind), path)
         except (OSError, ValueError, HTTPException) as error:
             text = _("no answer from {address}: {reason}")
             raise ServiceError(
@@ -70,22 +70,23 @@ class Running:
 class _ToSocketFile(HTTPConnection):
     """A connection to a service whose BIND is `unix:` and this path."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=ANSWER_TIMEOUT_SEC)
+    def __init__(self, path: str, timeout_sec: float) -> None:
+        super().__init__("localhost", timeout=timeout_sec)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(ANSWER_TIMEOUT_SEC)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 
-def _connection(bind: str) -> HTTPConnection:
+def connection_to(bind: str, timeout_sec: float = ANSWER_TIMEOUT_SEC) -> HTTPConnection:
+    """A connection, made at its first request, to a service on this machine with this BIND."""
     if bind.startswith("unix:"):
-        return _ToSocketFile(bind.removeprefix("unix:"))
+        return _ToSocketFile(bind.removeprefix("unix:"), timeout_sec)
     host, _, port = bind.rpartition(":")
     host = EVERYWHERE.get(host, host).strip("[]")
-    return HTTPConnection(host, int(port), timeout=ANSWER_TIMEOUT_SEC)
+    return HTTPConnection(host, int(port), timeout=timeout_sec)
 
 
 def _answer(connection: HTTPConnection, path: str) -> Any:

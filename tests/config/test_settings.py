@@ -33,6 +33,8 @@ def test_defaults_are_the_contracts() -> None:
         timezone="",
         write_tokens_file="",
         read_tokens_file="",
+        mqtt_url="",
+        mqtt_password_file="",
         allowed_hosts=(),
         history_max=1000,
         query_timeout_sec=2.0,

@@ -68,7 +68,10 @@ FILES = [file_of(page, language) for page in PAGES for language in LANGUAGES]
 HOSTS = {"localhost", "<host>", "raspberrypi.local"}
 VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Without a default of their own; what the settings file shows is an example.
-UNSET = {"timezone", "write_tokens_file", "read_tokens_file", "allowed_hosts"}
+UNSET = {
+    *("timezone", "write_tokens_file", "read_tokens_file", "allowed_hosts"),
+    *("mqtt_url", "mqtt_password_file"),
+}
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}
 # The system's.

@@ -46,6 +46,18 @@ def test_what_builds_a_checkout_is_locked_by_the_range_it_is_built_with() -> Non
     assert pyproject()["dependency-groups"]["build"] == pyproject()["build-system"]["requires"]
 
 
+def test_what_mqtt_needs_is_locked_in_a_file_of_its_own() -> None:
+    written = (ROOT / "requirements-mqtt.lock").read_text(encoding="utf-8")
+    pins = {name: pinned for name, pinned, _, _ in ENTRY.findall(written)}
+    (asked,) = pyproject()["project"]["optional-dependencies"]["mqtt"]
+    assert pins.keys() == {Requirement(asked).name}
+    assert Requirement(asked).specifier.contains(pins["paho-mqtt"])
+    assert asked in pyproject()["project"]["optional-dependencies"]["dev"]
+    assert version("paho-mqtt") == pins["paho-mqtt"]
+    assert written.startswith(HEADER)
+    assert not re.search(r"[/@]", written)
+
+
 def test_it_has_hashed_pins_of_wheels_and_nothing_else() -> None:
     rest = ENTRY.sub("", LOCK.removeprefix(HEADER))
     lines = [line for line in rest.splitlines() if not re.fullmatch(r" *(#.*)?", line)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.readings.line_protocol import LineProblem, Point, items, points
+from flask10x.readings.doors.line_protocol import LineProblem, Point, items, points
 from tests.support import foreign_requests as sent
 from tests.support.balcony import STATIONS
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from flask10x.readings import ambient
-from flask10x.readings.foreign_items import ItemObject
+from flask10x.readings.doors import ambient
+from flask10x.readings.doors.foreign_items import ItemObject
 from tests.support import foreign_requests as sent
 from tests.support.balcony import BALCONY, STATIONS
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flask10x.readings.foreign_items import ItemObject, item_object
+from flask10x.readings.doors.foreign_items import ItemObject, item_object
 from flask10x.readings.json_body import LONGEST_INT_CHARS
 from flask10x.readings.stations import Station, Stations
 

@@ -1,4 +1,4 @@
-"""Foreign items: items of a batch, as `POST /api/v1/readings` takes them, made of what other protocols name."""
+"""Foreign items: items of a batch, made of what other protocols call the fields of a reading."""
 
 import json
 from collections.abc import Mapping

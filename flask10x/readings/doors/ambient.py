@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from flask10x.readings.foreign_items import ItemObject, item_object
+from flask10x.readings.doors.foreign_items import ItemObject, item_object
 from flask10x.readings.stations import Station, Stations
 
 # What qs, the library of Node.js's client, makes of {data: [{d1: 25.1}]}: `data[0][d1]=25.1`.

@@ -1,0 +1,61 @@
+"""`flask10x mqtt`: hand the messages of a broker over to the service."""
+
+import logging
+import signal
+import socket
+import sys
+from contextlib import closing
+from gettext import gettext as _
+from threading import Event
+
+import click
+
+from flask10x.commands import language, translated
+from flask10x.config import settings, tokens
+from flask10x.errors import SettingsError
+from flask10x.mqtt.broker import broker_of
+from flask10x.mqtt.deliveries import Deliveries
+from flask10x.mqtt.handover import Handover
+from flask10x.system.locks import FileLock
+
+LOCK_NAME, DELIVERIES_NAME = "mqtt.lock", "mqtt.deliveries"
+
+
+@translated.command()
+def command() -> None:
+    """Take readings from an MQTT broker until told to stop.
+
+    Subscribes to the topics of stations.toml at the broker of MQTT_URL, and posts each message to
+    the service. The broker keeps a message until the service has stored it.
+    """
+    loaded = settings.load()
+    broker = broker_of(loaded)
+    endpoints = {s.mqtt_topic: s.endpoint for s in loaded.stations.all if s.mqtt_topic}
+    if not endpoints:
+        raise SettingsError(_("no station of stations.toml has an mqtt_topic"))
+    handover = Handover(loaded.bind, tokens.own_token(loaded))
+    try:
+        from flask10x.mqtt.subscriber import Subscriber  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        text = _("the package {name} is missing: pip install 'flask10x[mqtt]'")
+        raise click.ClickException(text.format(name=error.name)) from None
+    with closing(FileLock(loaded.data_dir / LOCK_NAME)) as lock:
+        if not lock.try_acquire():
+            raise click.ClickException(_("another flask10x mqtt has these stations already"))
+        with closing(Deliveries(loaded.data_dir / DELIVERIES_NAME)) as deliveries:
+            # What it says from here on goes to the journal, as the log does.
+            language.speak_english()
+            _log_to_stderr()
+            stop = Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+            client_id = f"flask10x-{socket.gethostname()}"
+            Subscriber(broker, client_id, endpoints, handover, deliveries).run(stop)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("flask10x.mqtt")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,1 @@
+"""MQTT: readings that a broker has are handed over to the service."""

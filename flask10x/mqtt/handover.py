@@ -1,0 +1,87 @@
+"""Handover: messages are posted to the service, which says what became of each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+
+from flask10x.database.owner import connection_to
+from flask10x.errors import Flask10xError
+from flask10x.mqtt.messages import Message
+
+PATH = "/api/v1/readings?ack=committed"
+# Longer than the service waits for a commit (ACK_TIMEOUT_SEC, 8 s at most).
+ANSWER_TIMEOUT_SEC = 15.0
+# Of one post. A payload may become six times as long as JSON; the service takes 1 MiB.
+POSTED_MAX, POSTED_MAX_BYTES = 100, 128 * 1024
+# What is said of a reading that is stored, now or before, and of one that never will be.
+STORED = {"committed", "duplicate", "accepted_with_warnings"}
+REFUSED = {"validation failed", "refused by the database"}
+SHOWN_CHARS = 300
+
+
+class ServiceAway(Flask10xError):
+    """The service has not said what became of the messages; the text says what came instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one message."""
+
+    is_settled: bool
+    """Whether the service has it, or has refused and kept it: then the broker may forget it."""
+    said: str
+    """What the service says when it has not stored it; else empty."""
+
+
+class Handover:
+    """The way to the service of this installation."""
+
+    def __init__(self, bind: str, token: str) -> None:
+        """`bind` is the service's BIND; an empty token is none."""
+        self._bind = bind
+        self._headers = {"Content-Type": "application/json", "Host": "localhost"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def post(self, messages: Sequence[Message], now_ns: int) -> list[Result]:
+        """What became of each message, in the same order.
+
+        Raises ServiceAway when the service gives no such answer; it may have stored them.
+        """
+        body = json.dumps([message.item(now_ns) for message in messages]).encode()
+        try:
+            answer = self._answer(body)
+        except (OSError, ValueError, HTTPException) as error:
+            raise ServiceAway(f"no answer from {self._bind}: {error!r}") from None
+        results = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(results, list) or len(results) != len(messages):
+            raise ServiceAway(f"{self._bind} says: {answer!r:.{SHOWN_CHARS}}")
+        return [_result(result) for result in results]
+
+    def _answer(self, body: bytes) -> Any:
+        connection = connection_to(self._bind, ANSWER_TIMEOUT_SEC)
+        try:
+            connection.request("POST", PATH, body, self._headers)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+
+def next_to_post(waiting: Sequence[Message]) -> list[Message]:
+    """As many of the first ones as go into one post; at least one."""
+    taken: list[Message] = []
+    size = 0
+    for message in waiting:
+        size += len(message.payload)
+        if taken and (len(taken) == POSTED_MAX or size > POSTED_MAX_BYTES):
+            break
+        taken.append(message)
+    return taken
+
+
+def _result(said: Any) -> Result:
+    if said.get("status") in STORED:
+        return Result(True, "")
+    return Result(said.get("error") in REFUSED, json.dumps(said)[:SHOWN_CHARS])

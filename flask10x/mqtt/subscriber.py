@@ -1,0 +1,191 @@
+"""Subscriber: takes messages from the broker, and lets it forget them once they are stored.
+
+All in one thread: a message is acknowledged on the connection that it came by, or not at all.
+"""
+
+import logging
+from collections.abc import Mapping
+from threading import Event
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from flask10x.mqtt.broker import Broker
+from flask10x.mqtt.deliveries import Deliveries
+from flask10x.mqtt.handover import Handover, Result, ServiceAway, next_to_post
+from flask10x.mqtt.messages import Message
+from flask10x.mqtt.pauses import Pauses
+
+log = logging.getLogger(__name__)
+
+AT_LEAST_ONCE = 1
+KEEPALIVE_SEC = 60
+# How soon a stop is noticed while nothing comes.
+LOOKED_EVERY_SEC = 0.5
+# Of the messages that the broker does not keep (QoS 0), while the service is away; 10 MB or so.
+UNKEPT_MAX = 10_000
+
+
+class Subscriber:
+    """One session with the broker, which keeps what comes while nobody is connected."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        endpoints: Mapping[str, str],
+        handover: Handover,
+        deliveries: Deliveries,
+    ) -> None:
+        """`endpoints` are those of the stations, by their topics; nothing is connected yet."""
+        self._broker = broker
+        self._endpoints = endpoints
+        self._handover = handover
+        self._deliveries = deliveries
+        self._waiting: list[Message] = []
+        self._to_broker, self._to_service = Pauses(), Pauses()
+        self._client = self._made(client_id)
+
+    def run(self, stop: Event) -> None:
+        """Take and hand over until `stop` is set; then disconnect, which ends no session."""
+        is_connected = False
+        while not stop.is_set():
+            if not is_connected:
+                is_connected = self._connect()
+                if not is_connected:
+                    stop.wait(min(LOOKED_EVERY_SEC, self._to_broker.left_sec()))
+                    continue
+            is_due = bool(self._waiting) and not self._to_service.left_sec()
+            error = self._client.loop(0 if is_due else LOOKED_EVERY_SEC)
+            if error != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                is_connected = False
+                self._lost(error)
+            elif is_due:
+                self._hand_over()
+        self._client.disconnect()
+
+    # The broker
+
+    def _made(self, client_id: str) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            manual_ack=True,
+        )
+        address = self._broker.address
+        if address.user:
+            client.username_pw_set(address.user, self._broker.password or None)
+        if address.has_tls:
+            client.tls_set()
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._came
+        return client
+
+    def _connect(self) -> bool:
+        if self._to_broker.left_sec():
+            return False
+        try:
+            address = self._broker.address
+            self._client.connect(address.host, address.port, KEEPALIVE_SEC)
+        except (OSError, ValueError) as error:
+            self._away(f"cannot be reached: {error}")
+            return False
+        return True
+
+    def _connected(
+        self,
+        client: Client,
+        _userdata: object,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._away(f"refuses: {reason}")
+            client.disconnect()
+            return
+        if not flags.session_present:
+            self._deliveries.forget()
+        self._to_broker.end()
+        log.info("Connected to the broker %s", self._broker)
+        client.subscribe([(topic, AT_LEAST_ONCE) for topic in self._endpoints])
+
+    def _subscribed(
+        self,
+        _client: Client,
+        _userdata: object,
+        _number: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        for topic, reason in zip(self._endpoints, reasons, strict=False):
+            if reason.is_failure:
+                log.error("The broker refuses the topic %s: %s", topic, reason)
+
+    def _lost(self, error: MQTTErrorCode) -> None:
+        """What is not acknowledged comes again on the next connection."""
+        self._waiting = [message for message in self._waiting if not message.number]
+        # Said already when it has refused.
+        if not self._to_broker.left_sec():
+            self._away(f"is lost: {error.name}")
+
+    def _away(self, how: str) -> None:
+        if self._to_broker.begin():
+            log.warning("The broker %s %s", self._broker, how)
+
+    # The messages
+
+    def _came(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        endpoint = self._endpoints.get(message.topic)
+        if endpoint is None:
+            # Of a station that had the topic when the session began.
+            log.warning("No station has the topic %s any more", message.topic)
+            client.unsubscribe(message.topic)
+        if endpoint is None or message.retain:
+            # The last value that was published, perhaps long ago: no reading of now.
+            client.ack(message.mid, message.qos)
+            return
+        number = message.mid if message.qos else 0
+        if number:
+            content = message.topic.encode() + b"\0" + message.payload
+            came_ns = self._deliveries.first_came_ns(number, content, is_marked=message.dup)
+        else:
+            came_ns = self._deliveries.now_ns()
+            if len(self._waiting) >= UNKEPT_MAX:
+                log.error("A message of %s is lost: too many wait", message.topic)
+                return
+        self._waiting.append(Message(number, endpoint, bytes(message.payload), came_ns))
+
+    def _hand_over(self) -> None:
+        posted = next_to_post(self._waiting)
+        try:
+            results = self._handover.post(posted, self._deliveries.now_ns())
+        except ServiceAway as error:
+            self._put_off(str(error))
+            return
+        for message, result in zip(posted, results, strict=True):
+            if result.is_settled:
+                self._settle(message, result)
+        open_ones = [m for m, r in zip(posted, results, strict=True) if not r.is_settled]
+        self._waiting = open_ones + self._waiting[len(posted) :]
+        if open_ones:
+            self._put_off(next(r.said for r in results if not r.is_settled))
+        elif self._to_service.end():
+            log.info("The service takes readings again")
+
+    def _settle(self, message: Message, result: Result) -> None:
+        if result.said:
+            log.warning("A reading of %s was refused: %s", message.endpoint, result.said)
+        if message.number:
+            self._client.ack(message.number, AT_LEAST_ONCE)
+            self._deliveries.note_acknowledged(message.number)
+
+    def _put_off(self, why: str) -> None:
+        if self._to_service.begin():
+            log.warning("The service takes no readings, %d wait: %s", len(self._waiting), why)

@@ -1,0 +1,1 @@
+"""What senders of other services post, as items of a batch."""

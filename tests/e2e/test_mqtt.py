@@ -1,0 +1,107 @@
+"""`flask10x mqtt` between a real broker and the real service, each killed in between."""
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.broker import Bridge, Mosquitto, bridge, mosquitto, needs_mosquitto
+from tests.e2e.conftest import MakeService
+from tests.e2e.service import Service, wait_until
+from tests.support.balcony import BALCONY, BALCONY_TOML
+
+pytestmark = needs_mosquitto
+
+TOPIC = BALCONY.mqtt_topic
+STORED_WITHIN_SEC = 60.0
+ROUNDS, EACH = 12, 10
+
+
+def home_with_balcony(service: MakeService) -> Service:
+    made = service(start=False)
+    made.data_dir.mkdir(parents=True)
+    (made.data_dir / "stations.toml").write_text(BALCONY_TOML, encoding="utf-8")
+    made.start()
+    return made
+
+
+def reading(temperature: float) -> str:
+    return json.dumps({"temperature": temperature, "air": {"humidity": 50}})
+
+
+def temperatures(service: Service) -> list[float]:
+    query = "SELECT temperature FROM readings WHERE endpoint = 'balcony' ORDER BY id"
+    return [value for (value,) in service.rows(query)]
+
+
+def wait_for_readings(service: Service, number: int) -> None:
+    wait_until(
+        lambda: len(temperatures(service)) >= number, STORED_WITHIN_SEC, f"{number} are stored"
+    )
+
+
+def test_messages_are_stored_once_whoever_is_killed(service: MakeService, tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker") as broker:
+        broker.publish(TOPIC, [reading(99)], retain=True)
+        running = home_with_balcony(service)
+        with bridge(running, broker) as command:
+            # Equal readings are several; one with an id of its own is one, however often it comes.
+            own = json.dumps({"data": json.loads(reading(3)), "id": "esp-1"})
+            broker.publish(TOPIC, [reading(1), reading(1), "25.1", own, own])
+            wait_for_readings(running, 3)
+            command.end(signal.SIGKILL)
+            broker.publish(TOPIC, [reading(4)])
+            wait_until(lambda: broker.keeps('"temperature": 4'), 10, "the broker keeps it")
+            broker.end(signal.SIGKILL)
+            broker.start()
+            command.start()
+            wait_for_readings(running, 4)
+            assert command.end(signal.SIGTERM) == 0
+        # Neither the retained message, which is old, nor the one that is no reading, which is kept.
+        assert temperatures(running) == [1, 1, 3, 4]
+        bodies = running.rows("SELECT body FROM rejected WHERE endpoint = 'balcony'")
+        # Twice when the kill came before its acknowledgement.
+        assert {json.loads(body)["data"] for (body,) in bodies} == {"25.1"}
+        running.stop()
+
+
+@pytest.mark.long
+def test_messages_are_stored_once_whatever_is_killed_again_and_again(
+    service: MakeService, tmp_path: Path
+) -> None:
+    with mosquitto(tmp_path / "broker") as broker:
+        running = home_with_balcony(service)
+        with bridge(running, broker) as command:
+            for number in range(ROUNDS):
+                texts = [f"{number}.{decimals}" for decimals in range(1, EACH)]
+                broker.publish(TOPIC, [reading(float(text)) for text in texts])
+                wait_until(lambda texts=texts: all_are_safe(broker, running, texts), 10, "safe")  # type: ignore[misc]
+                kill_one(number, running, broker, command)
+            wait_for_readings(running, ROUNDS * (EACH - 1))
+            assert command.end(signal.SIGTERM) == 0
+        counts = Counter(temperatures(running))
+        assert [value for value, times in counts.items() if times != 1] == []
+        assert len(counts) == ROUNDS * (EACH - 1)
+        running.stop()
+        running.check_integrity()
+
+
+def all_are_safe(broker: Mosquitto, service: Service, texts: list[str]) -> bool:
+    """The broker acknowledges a message a moment before it writes it."""
+    stored = {str(value) for value in temperatures(service)}
+    return all(text in stored or broker.keeps(f'"temperature": {text},') for text in texts)
+
+
+def kill_one(number: int, service: Service, broker: Mosquitto, command: Bridge) -> None:
+    match number % 3:
+        case 0:
+            service.close()
+            service.start()
+        case 1:
+            command.end(signal.SIGKILL)
+            command.start()
+        case 2:
+            broker.end(signal.SIGKILL)
+            broker.start()
