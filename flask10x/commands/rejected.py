@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from gettext import gettext as _
@@ -68,7 +68,7 @@ def list_command(
     selection = _selection(config, (), endpoints, since, until)
     if not everything:
         selection = replace(selection, replayed=False)
-    with _database(config) as database, database.reader.begin() as connection:
+    with _database(config, endpoints) as database, database.reader.begin() as connection:
         page = rejected.page(connection, selection, None, limit)
     for kept in page.rows:
         click.echo(_line(config, kept))
@@ -118,7 +118,7 @@ def replay_command(
     """
     config = settings.load()
     selection = _selection(config, numbers, endpoints, since, until)
-    with _database(config) as database:
+    with _database(config, endpoints) as database:
         outcomes = list(replay(config, database, selection, dry_run=dry_run))
         missing = _missing(database, set(numbers) - {outcome.id for outcome in outcomes})
     _report(outcomes, dry_run)
@@ -148,15 +148,20 @@ def purge_command(
     selection = _selection(config, numbers, endpoints, since, until, replayed or None)
     if everything == bool(selection.clauses()):
         raise click.UsageError(_("say which: an ID or options, or --all alone"))
-    with _database(config) as database:
+    with _database(config, endpoints) as database:
         gone = sum(rejected.purge(database, selection))
     click.echo(_("{n} deleted").format(n=gone))
 
 
 @contextmanager
-def _database(config: Settings) -> Iterator[Database]:
+def _database(config: Settings, endpoints: Sequence[str] = ()) -> Iterator[Database]:
+    """The database, for these endpoints: stations, or what else has sent what is kept."""
     with opened(config) as database:
         try:
+            if endpoints:
+                with database.reader.begin() as connection:
+                    known = {*config.stations.by_endpoint, *rejected.endpoints(connection)}
+                check_names("--endpoint", endpoints, sorted(known))
             yield database
         except DBAPIError as error:
             reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
@@ -171,7 +176,6 @@ def _selection(
     until: str | None,
     replayed: bool | None = None,
 ) -> Selection:
-    check_names("--endpoint", endpoints, config.stations.by_endpoint)
     return Selection(
         ids=ids,
         endpoints=endpoints,

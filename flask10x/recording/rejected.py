@@ -187,6 +187,11 @@ def latest(connection: Connection, endpoint: str) -> Kept | None:
     return None if number is None else by_id(connection, number)
 
 
+def endpoints(connection: Connection) -> list[str]:
+    """Whose refused readings are kept, stations or not; looks at all of them."""
+    return list(connection.execute(select(rejected.c.endpoint).distinct()).scalars())
+
+
 def next_after(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
     """The next rows of the selection behind this id, oldest first, with their whole bodies."""
     query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)

@@ -133,7 +133,7 @@ def test_each_option_has_a_help_that_is_looked_up(words: tuple[str, ...]) -> Non
         ),
         (["rejected", "purge"], "エラー: 対象を指定してください"),
         (
-            ["rejected", "list", "--endpoint", "daat"],
+            ["import", "--endpoint", "daat", "x.csv"],
             "エラー: --endpoint の値が正しくありません: 'daat' はありません"
             "（data の間違いでは？）。指定できるのは data, data2, data3, data4 です",
         ),

@@ -68,6 +68,12 @@ def test_list_shows_the_newest_first_a_line_each(kept: Database) -> None:
 def test_list_can_be_narrowed(kept: Database) -> None:
     assert run("list", "--endpoint", "data4").stdout.count("\n") == 1
     assert run("list", "--to", "2025-08-24 10:46:40").stdout.startswith("1 ")
+    done = run("list", "--endpoint", "daat2")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "there is no 'daat2'; did you mean data2? There are: data, data2" in done.stderr
+    # What is kept of a path that no station has can be asked for, too.
+    execute(kept.path, "UPDATE rejected SET endpoint = 'balcony' WHERE id = 3")
+    assert run("list", "--endpoint", "balcony").stdout.startswith("3 ")
     done = run("list", "--limit", "1")
     assert done.stdout.startswith("3 ")
     assert done.stderr == "flask10x: there are older ones; this shows 1\n"
