@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from flask10x.readings import japanese_reasons
+from flask10x.readings.reasons import Reason
+
 DOMAIN = "flask10x"
 CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
 # What gettext looks into when nobody has chosen: this domain has no catalogue.
@@ -44,6 +47,13 @@ def speak_english() -> None:
 def speaks_japanese() -> bool:
     """Whether Japanese was chosen, for texts that are kept in a table of their own."""
     return gettext.textdomain() == DOMAIN
+
+
+def in_words(reason: str) -> str:
+    """A reason in the language chosen; those without a code are English."""
+    if isinstance(reason, Reason) and speaks_japanese():
+        return japanese_reasons.text(reason)
+    return reason
 
 
 def wants_japanese(environ: Mapping[str, str]) -> bool:

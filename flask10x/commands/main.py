@@ -22,6 +22,7 @@ COMMANDS = (
     "backup",
     "restore",
     "check",
+    "stations",
     "rejected",
     "rollups",
     "mqtt",

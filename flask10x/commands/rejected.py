@@ -18,8 +18,7 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.readings import japanese_reasons
-from flask10x.readings.reasons import Reason, WrongValue
+from flask10x.readings.reasons import WrongValue
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
@@ -191,7 +190,7 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
     try:
         return parse_bound(text, config.zone, now_ms(), end=end)
     except WrongValue as error:
-        raise click.BadParameter(_in_words(error.reason), param_hint=name) from None
+        raise click.BadParameter(language.in_words(error.reason), param_hint=name) from None
 
 
 def _missing(database: Database, numbers: set[int]) -> list[int]:
@@ -210,7 +209,9 @@ def _remark(text: str) -> None:
 
 
 def _line(config: Settings, kept: Kept) -> str:
-    reasons = "; ".join(f"{path}: {_in_words(reason)}" for path, reason in kept.reasons.items())
+    reasons = "; ".join(
+        f"{path}: {language.in_words(reason)}" for path, reason in kept.reasons.items()
+    )
     text = escape(f"/{kept.endpoint} {reasons}")
     if kept.reading_id:
         text += _(" (stored as reading {id})").format(id=kept.reading_id)
@@ -227,18 +228,11 @@ def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
     yield _("stored as:"), stored
     yield _("content type:"), escape(kept.media_type) or _("none")
     for path, reason in kept.reasons.items():
-        yield _("reason:"), escape(f"{path}: {_in_words(reason)}")
+        yield _("reason:"), escape(f"{path}: {language.in_words(reason)}")
     if kept.hint:
-        yield _("hint:"), escape(_in_words(kept.hint))
+        yield _("hint:"), escape(language.in_words(kept.hint))
     yield _("body:"), _("{n} bytes").format(n=kept.body_bytes)
     yield "", rejected.text_of(kept.body)
-
-
-def _in_words(reason: str) -> str:
-    """A reason in the language of the command; those without a code are English."""
-    if isinstance(reason, Reason) and language.speaks_japanese():
-        return japanese_reasons.text(reason)
-    return reason
 
 
 def _report(outcomes: list[ReplayOutcome], dry_run: bool) -> None:
@@ -250,7 +244,7 @@ def _report(outcomes: list[ReplayOutcome], dry_run: bool) -> None:
     )
     click.echo(text.format(good=good, bad=len(outcomes) - good))
     reasons = Counter(
-        f"/{outcome.endpoint} {path}: {_in_words(reason)}"
+        f"/{outcome.endpoint} {path}: {language.in_words(reason)}"
         for outcome in outcomes
         if not outcome.good
         for path, reason in outcome.reasons.items()

@@ -258,30 +258,50 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
+def load(environ: Mapping[str, str] | None = None, *, stations: Stations | None = None) -> Settings:
     """The settings of this process; raises SettingsError that names each thing that is wrong.
 
     Without an environment it is that of this process, with the service's environment file.
+    `stations` stand for those of the file that the setting STATIONS names, which is not read then.
     """
     if environ is None:
         environment_file.take_over(os.environ)
         environ = os.environ
+    given = _given(environ)
+    if stations is not None:
+        given.pop("stations", None)
+    read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
+    if stations is not None:
+        read["stations"] = stations
+    if environ is os.environ and not read.get("timezone") and (tz := unknown_tz()):
+        place = environment_file.place_of("TZ")
+        raise wrong_setting(place, tz, _("a zone such as Asia/Tokyo is needed"))
+    return _complete(read, {name: place for name, (place, _value) in given.items()})
+
+
+def stations_path() -> Path:
+    """The file of stations, whether or not it is there and right; raises SettingsError."""
+    environment_file.take_over(os.environ)
+    given = _given(os.environ)
+    if "stations" in given:
+        return station_file.path_of(*given["stations"])
+    data_dir = folder(*given["data_dir"]) if "data_dir" in given else default_data_dir()
+    return data_dir / station_file.NAME
+
+
+# A setting's name in lower case -> where it stands, as messages name it, and what it is.
+_Given = dict[str, tuple[str, Any]]
+
+
+def _given(environ: Mapping[str, str]) -> _Given:
+    """What the environment and the TOML file have; raises SettingsError for an unknown name."""
     given = _from_file(environ.get(CONFIG)) | _from_environment(environ)
     unknown = [
         _unknown(name, place) for name, (place, _value) in given.items() if name not in READERS
     ]
     if unknown:
         raise SettingsError("; ".join(unknown))
-    read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
-    if environ is os.environ and not read.get("timezone") and (tz := unknown_tz()):
-        raise wrong_setting(
-            environment_file.place_of("TZ"), tz, _("a zone such as Asia/Tokyo is needed")
-        )
-    return _complete(read, {name: place for name, (place, _value) in given.items()})
-
-
-# A setting's name in lower case -> where it stands, as messages name it, and what it is.
-_Given = dict[str, tuple[str, Any]]
+    return given
 
 
 def _from_file(path: str | None) -> _Given:

@@ -23,15 +23,19 @@ from flask10x.config.station_values import (
     FAULT_CODES,
     WrongEntry,
     column_wanted,
+    endpoint_wanted,
     nearly,
     table,
     wrong,
 )
+from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, Stations
 
 MAX_STATIONS = 200
 MAX_MEASUREMENTS = 16
 MAX_FAULTS = 8
+# What a place of the queue holds (`recording/shared_queue.py`); a test compares the two.
+LINE_BYTES = 1664
 FAULTS_EXAMPLE = '[{ value = -127, sensor = "DS18B20" }]'
 TOP = "stations"
 
@@ -62,10 +66,7 @@ class StationTables:
         former = BUILT_IN.by_endpoint.get(endpoint)
         before = len(self.mistakes)
         if not ENDPOINT.fullmatch(endpoint):
-            wanted = _(
-                "small letters a to z, digits, - and _ are needed, a letter first, 32 at most"
-            )
-            self._wrong(path, wanted, is_table=True)
+            self._wrong(path, endpoint_wanted(), is_table=True)
         if endpoint in RESERVED_ENDPOINTS:
             self._wrong(path, _("the service answers /{name} itself").format(name=endpoint), True)
         given = self._table(path, raw)
@@ -76,7 +77,11 @@ class StationTables:
         if len(self.mistakes) > before:
             return None
         values["measurements"] = measurements
-        return replace(former, **values) if former else Station(endpoint=endpoint, **values)
+        built = replace(former, **values) if former else Station(endpoint=endpoint, **values)
+        if (too_long := longest_line_bytes(built) - LINE_BYTES) > 0:
+            text = _("paths and names are {n} bytes too long, all together")
+            self._wrong((*path, "measurements"), text.format(n=too_long), is_table=True)
+        return built
 
     def _measurements(
         self, station: Path, raw: Any, former: Station | None

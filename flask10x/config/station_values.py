@@ -191,6 +191,11 @@ def column_wanted() -> str:
     return _("small letters a to z, digits and single _ are needed, a letter first, 32 at most")
 
 
+def endpoint_wanted() -> str:
+    """What the path of a station has to be."""
+    return _("small letters a to z, digits, - and _ are needed, a letter first, 32 at most")
+
+
 def header(raw: Any) -> str:
     """A heading of a CSV file."""
     text = _text(raw, LABEL_CHARS)
@@ -206,12 +211,12 @@ def unit(raw: Any) -> str:
     text = _text(raw, UNIT_CHARS)
     if re.match(r"[0-9.,+-]", text):
         raise wrong(raw, _("a unit begins with no digit, sign or point"))
-    if (known := _same_unit(text)) not in ("", text):
+    if (known := same_unit(text)) not in ("", text):
         raise wrong(raw, _("write it {unit}").format(unit=f'"{known}"'))
     return text
 
 
-def _same_unit(text: str) -> str:
+def same_unit(text: str) -> str:
     """The known unit of which this is another spelling; empty for none."""
     plain = unicodedata.normalize("NFKC", text)
     if plain in OTHER_UNITS:

@@ -6,12 +6,14 @@ of the table `rejected`: they never make its other rows go.
 """
 
 import threading
+from collections.abc import Collection
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
+from flask10x.database import tables
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import Kept, Refused
 
 # A house rarely adds as many boards between two starts of a worker.
 ENDPOINTS_MAX = 20
@@ -74,3 +76,12 @@ class LatestRefused:
         """Forget all that wait, for the database takes none."""
         with self._lock:
             self._waiting.clear()
+
+
+def newest(connection: Connection, stations: Collection[str]) -> Kept | None:
+    """The last body that came for none of these stations, or None when none is kept."""
+    columns = tables.rejected.c
+    others = select(columns.endpoint).where(columns.endpoint.not_in(stations))
+    latest = others.order_by(columns.received_at.desc(), columns.id.desc()).limit(1)
+    endpoint = connection.execute(latest).scalar_one_or_none()
+    return None if endpoint is None else rejected.latest(connection, endpoint)

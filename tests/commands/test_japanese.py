@@ -29,16 +29,8 @@ from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
 SAME = {
     *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
-    *(
-        "FILE.rejected.csv",
-        "FLASK10X_BACKUP_DIR",
-        "MQTT",
-        "MQTT_URL",
-        "stations.toml",
-        "x",
-        "STATION",
-        "BedRoomEnv.csv",
-    ),
+    *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
+    *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL"),
 }
 WORD = re.compile(r"[A-Za-z][\w.-]*")
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from flask10x.config import settings, station_file
+from flask10x.config import settings, station_file, station_tables
 from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.database.tables import metadata
 from flask10x.errors import SettingsError, StationsError
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
+from flask10x.recording import shared_queue
 
 FILE = Path("/srv/stations.toml")
 
@@ -528,6 +529,17 @@ def test_how_many_there_may_be() -> None:
     assert len(stations("".join(map(one.format, range(16))))[0].columns) == 16
     (mistake,) = mistakes("".join(map(one.format, range(17))))
     assert mistake == "line 1: [stations.x.measurements] more than 16 measurements"
+
+
+def test_the_longest_reading_has_room_in_the_queue() -> None:
+    assert station_tables.LINE_BYTES == shared_queue.LINE_BYTES
+    one = "[stations.x.measurements.measurement_with_a_long_name_{}]\nunit = ''\npath = '{}'\n"
+    shorter = "".join(one.format(number, f"{number}{'x' * 24}") for number in range(10, 26))
+    assert len(stations(shorter)) == 1
+    (mistake,) = mistakes(shorter.replace("x" * 24, "x" * 25))
+    said = "line 1: [stations.x.measurements] paths and names are "
+    assert mistake.startswith(said)
+    assert mistake.endswith(" bytes too long, all together")
 
 
 # Names that are taken

@@ -325,16 +325,17 @@ def test_each_command_and_option_is_documented(language: str) -> None:
 
 
 @in_both_languages
-def test_each_command_about_rejected_readings_is_documented(language: str) -> None:
+@pytest.mark.parametrize("of", ["rejected", "stations"])
+def test_each_command_of_a_group_is_documented(of: str, language: str) -> None:
     rows = table(read(file_of("reference/commands", language)))
-    group = main.group.get_command(click.Context(main.group), "rejected")
+    group = main.group.get_command(click.Context(main.group), of)
     assert isinstance(group, click.Group)
 
     for name, command in group.commands.items():
-        assert f"`flask10x rejected {name}`" in rows
+        assert f"`flask10x {of} {name}`" in rows
         options = (p for p in command.params if isinstance(p, click.Option))
         for option in (option for parameter in options for option in parameter.opts):
-            assert f"`flask10x rejected {name} {option}`" in rows
+            assert f"`flask10x {of} {name} {option}`" in rows
 
 
 @in_both_languages

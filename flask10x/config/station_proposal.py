@@ -1,0 +1,223 @@
+"""A station as one example of its bodies suggests it; the operator looks it over."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from gettext import gettext as _
+
+from flask10x.config.known_measurements import (
+    NOT_MEASURED,
+    KnownMeasurement,
+    known_as,
+    plain_name,
+)
+from flask10x.config.reserved_names import RESERVED_COLUMNS
+from flask10x.config.station_keys import csv_file_of
+from flask10x.config.station_tables import MAX_MEASUREMENTS
+from flask10x.config.station_values import (
+    COLUMN,
+    PATH_CHARS,
+    WrongEntry,
+    path,
+    same_unit,
+    unit,
+)
+from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.units import KNOWN, parse_number
+
+# What a text with a unit measures, whatever it is called.
+QUANTITIES = {"°C": "temperature", "hPa": "pressure", "V": "voltage"}
+# A number and a unit that is not converted. A colon is that of a time or of an address.
+TEXT_WITH_UNIT = re.compile(r"[+-]?[0-9][0-9.,]*\s*([^\d\s.,+:-][^\d\s.,+:]{0,15})\s*")
+COLUMN_CHARS = 32
+FAHRENHEIT = {"F": "°F"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The station, and what of the body is none of its measurements."""
+
+    station: Station
+    """Without measurements when the body has no number."""
+    left_out: tuple[tuple[str, str], ...]
+    """A path in the body and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field of the body that is measured."""
+
+    path: str
+    value: float | None
+    unit: str
+    known: KnownMeasurement | None
+
+    @property
+    def name(self) -> str:
+        return self.known.column if self.known else _plain_column(self.path.rpartition(".")[2])
+
+    @property
+    def holder(self) -> str:
+        """The objects around it, as a part of a column's name."""
+        return _plain_column(self.path.rpartition(".")[0])
+
+
+class _NotMeasured(Exception):
+    """A field is no measurement; the text says why."""
+
+
+def propose(endpoint: str, body: Mapping[str, object], stations: Stations) -> Proposal:
+    """The station of this endpoint whose readings look like this body, beside those there are."""
+    leaves = list(_leaves(body))
+    units = _named_units(leaves)
+    fields: list[_Field] = []
+    left_out: list[tuple[str, str]] = []
+    for name, value in leaves:
+        try:
+            if len(fields) == MAX_MEASUREMENTS:
+                raise _NotMeasured(_("more than {n} measurements").format(n=MAX_MEASUREMENTS))
+            fields.append(_field(name, value, units))
+        except _NotMeasured as error:
+            left_out.append((name, str(error)))
+    return Proposal(_station(endpoint, fields, stations), tuple(left_out))
+
+
+def station_of(endpoint: str, fields: Iterable[tuple[str, str]], stations: Stations) -> Station:
+    """The station whose bodies have these fields: the path of each and the unit of its number."""
+    found = []
+    for name, given in fields:
+        known = known_as(name.rpartition(".")[2], None)
+        found.append(_Field(name, None, given, known if known and known.unit == given else None))
+    return _station(endpoint, found, stations)
+
+
+def _station(endpoint: str, fields: list[_Field], stations: Stations) -> Station:
+    return Station(
+        endpoint=endpoint,
+        label=endpoint,
+        csv_name=csv_file_of(endpoint),
+        measurements=_measurements(fields, stations),
+    )
+
+
+def _leaves(holder: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in holder.items():
+        # A path has dots between objects only.
+        written = f"{above}{name.replace('.', ' . ')}"
+        if isinstance(value, Mapping) and value and len(written) < PATH_CHARS:
+            yield from _leaves(value, f"{written}.")
+        else:
+            yield written, value
+
+
+def _named_units(leaves: list[tuple[str, object]]) -> dict[str, str]:
+    """Units that stand in fields of their own, as Tasmota's `TempUnit`, by the usual column."""
+    found = {}
+    for name, value in leaves:
+        about = known_as(re.sub(r"(?i)_?unit$", "", name), None)
+        if isinstance(value, str) and name.lower().endswith("unit") and about:
+            found[about.column] = value
+    return found
+
+
+def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
+    try:
+        path(name)
+    except WrongEntry as error:
+        raise _NotMeasured(str(error)) from None
+    leaf = name.rpartition(".")[2]
+    if plain_name(leaf) in NOT_MEASURED:
+        raise _NotMeasured(_("it tells when or by whom"))
+    found: tuple[float | None, str | None]
+    if isinstance(value, str):
+        found = _read(value)
+    elif isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise _NotMeasured(_("it is no number"))
+    else:
+        found = (value if value is not None and math.isfinite(value) else None), None
+    number, stored = found
+    known = known_as(leaf, number)
+    if number is None and known is None:
+        raise _NotMeasured(_("it is null here, and its name says nothing"))
+    if known is None or stored not in (None, known.unit):
+        return _Field(name, number, stored or "", None)
+    foreign = units.get(known.column, known.unit) if stored is None else known.unit
+    if same_unit(foreign) or foreign == known.unit:
+        return _Field(name, number, known.unit, known)
+    return _Field(name, number, FAHRENHEIT.get(foreign, foreign), None)
+
+
+def _read(text: str) -> tuple[float, str | None]:
+    """The number of a text and its unit, None for none."""
+    candidates: list[str] = ["", *filter(None, KNOWN)]
+    if match := TEXT_WITH_UNIT.fullmatch(text):
+        candidates.append(match[1])
+    for candidate in candidates:
+        try:
+            return parse_number(text, unit(candidate)), candidate or None
+        except ValueError:
+            pass
+    raise _NotMeasured(_("it is a text"))
+
+
+def _measurements(fields: list[_Field], stations: Stations) -> tuple[Measurement, ...]:
+    columns = {m.column: m for s in stations.all for m in s.measurements}
+    quantities = {m.quantity: m.unit for m in columns.values()}
+    times = Counter(field.name for field in fields)
+    found: dict[str, Measurement] = {}
+    for field in fields:
+        names = _names(field, is_alone=times[field.name] == 1)
+        column = next(name for name in names if _is_free(name, field.unit, found, columns))
+        quantity = QUANTITIES.get(field.unit, field.known.column if field.known else column)
+        if column in columns:
+            quantity = columns[column].quantity
+        elif quantities.get(quantity, field.unit) != field.unit:
+            quantity = column
+        quantities.setdefault(quantity, field.unit)
+        found[column] = _measurement(field, column, quantity)
+    return tuple(found.values())
+
+
+def _is_free(
+    name: str, unit: str, found: Mapping[str, Measurement], columns: Mapping[str, Measurement]
+) -> bool:
+    if not COLUMN.fullmatch(name) or name in RESERVED_COLUMNS or name in found:
+        return False
+    return name not in columns or columns[name].unit == unit
+
+
+def _names(field: _Field, *, is_alone: bool) -> Iterator[str]:
+    """Names for the column, the best first."""
+    if is_alone:
+        yield field.name
+    if field.holder:
+        yield _plain_column(f"{field.name}_{field.holder}")
+    yield field.name
+    yield _plain_column(f"{field.name}_{field.unit}")
+    # At most as many as there are columns are taken.
+    for number in range(2, 10_000):
+        yield f"{field.name[: COLUMN_CHARS - 5]}_{number}"
+
+
+def _plain_column(name: str) -> str:
+    """The name as a column can have it; `value` when nothing of it is left."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if plain[:1].isdigit():
+        plain = f"m_{plain}"
+    return plain[:COLUMN_CHARS].strip("_") or ("value" if name else "")
+
+
+def _measurement(field: _Field, column: str, quantity: str) -> Measurement:
+    found = Measurement(
+        path=field.path, column=column, quantity=quantity, csv_header=column, unit=field.unit
+    )
+    known = field.known
+    if known is None:
+        return found
+    if column == known.column:
+        found = replace(found, label=known.label, label_ja=known.label_ja)
+    if field.value is None or known.holds(field.value):
+        found = replace(found, minimum=known.minimum, maximum=known.maximum)
+    return found

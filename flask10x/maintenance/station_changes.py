@@ -1,0 +1,50 @@
+"""What stations would change in the database and in the CSV files, before anything is changed."""
+
+from collections.abc import Iterator
+from gettext import gettext as _
+from gettext import ngettext
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.error_codes import reason_of
+from flask10x.database.file import open_read_only
+from flask10x.database.paths import database_path
+from flask10x.database.station_columns import missing_columns
+from flask10x.readings import csv_lines
+
+
+def changes(settings: Settings) -> Iterator[str]:
+    """A line for each thing that the next start or reload, and the next export, would change."""
+    yield from _new_columns(settings)
+    for station in settings.stations.all:
+        path = settings.csv_dir / station.csv_name
+        try:
+            with path.open("rb") as file:
+                first = file.readline(100_000)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield f"{path}: {error.strerror}"
+            continue
+        if first and first != csv_lines.header(station):
+            text = _("{path}: the next export begins a new file; the old one keeps its bytes")
+            yield text.format(path=path)
+
+
+def _new_columns(settings: Settings) -> Iterator[str]:
+    path = database_path(settings)
+    if not path.exists():
+        return
+    engine = open_read_only(path)
+    try:
+        with engine.connect() as connection:
+            new = missing_columns(connection, settings.stations)
+    except DBAPIError as error:
+        yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        return
+    finally:
+        engine.dispose()
+    if new:
+        text = ngettext("{path}: a new column: {names}", "{path}: new columns: {names}", len(new))
+        yield text.format(path=path, names=", ".join(new))

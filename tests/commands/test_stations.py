@@ -1,0 +1,300 @@
+"""`flask10x stations`: what a person at the shell sees and does."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flask10x.commands.stations import command
+from flask10x.config import settings as settings_module
+from flask10x.config import station_text
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.errors import SettingsError, StationsError
+from flask10x.maintenance import station_writing
+from flask10x.readings.stations import BUILT_IN
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Refused
+
+AT = 1_756_000_000_000
+BODY = b'{"env": {"temp": "25.1C"}, "lux": 120, "device": "esp32"}'
+ENTRY = """[stations.balcony]
+label = "balcony"
+csv_file = "balcony.csv"
+
+[stations.balcony.measurements.temperature]
+path = "env.temp"
+quantity = "temperature"
+label = "Temperature"
+label_ja = "温度"
+unit = "°C"
+minimum = -50
+maximum = 150
+csv_header = "temperature"
+
+[stations.balcony.measurements.illuminance]
+path = "lux"
+quantity = "illuminance"
+label = "Illuminance"
+label_ja = "照度"
+unit = "lx"
+minimum = 0
+csv_header = "illuminance"
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "stations.toml"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    path = tmp_path / "body.json"
+    path.write_bytes(BODY)
+    return path
+
+
+def run(*arguments: str, answers: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(command, arguments, input=answers)
+
+
+def refuse(database: Database, settings: Settings, *refused: Refused) -> None:
+    with database.commit() as connection:
+        rejected.keep(connection, refused, settings)
+
+
+def test_init_writes_the_built_in_stations_and_never_over_a_file(file: Path) -> None:
+    done = run("init")
+    assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
+    assert settings_module.load().stations.all == BUILT_IN.all
+    assert file.read_text(encoding="utf-8").startswith(station_text.HEAD)
+
+    file.write_text("# mine\n")
+    assert str(run("init").exception) == f"there is {file} already; it stays as it is"
+    assert file.read_text() == "# mine\n"
+    assert sorted(path.name for path in file.parent.iterdir()) == ["stations.toml"]
+
+
+def test_init_follows_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK10X_STATIONS", f"{tmp_path}/other/mine.toml")
+    assert run("init").exit_code == 0
+    assert settings_module.load().stations.all == BUILT_IN.all
+    assert (tmp_path / "other" / "mine.toml").stat().st_mode & 0o777 == 0o644
+
+
+def test_list_shows_each_station(file: Path) -> None:
+    file.write_text(ENTRY, encoding="utf-8")
+    lines = run("list").stdout.splitlines()
+    assert lines[0] == "/data  Pico (BME280)  PicodataX.csv  pressure hPa, temperature °C"
+    assert lines[4:] == ["/balcony  balcony  balcony.csv  temperature °C, illuminance lx"]
+
+
+# check
+
+
+def test_check_says_what_would_change(file: Path, tmp_path: Path, database: Database) -> None:
+    missing = run("check")
+    assert missing.stdout == f"{file}: no mistake; 4 stations, 0 of them added\n"
+    file.write_text(f'{ENTRY}[stations.data.measurements.lux]\nunit = "lx"\n', encoding="utf-8")
+    folder = tmp_path / "csv"
+    folder.mkdir()
+    (folder / "PicodataX.csv").write_bytes(b"current_time,Pressure,Tempereture\r\n")
+    (folder / "LR_env.csv").write_bytes(
+        b"current_time,CO2,AnalogValue,Voltage,Temperature_DS18B20,Temperature_DHT11"
+        b",Humidity_DHT11\r\n"
+    )
+    (folder / "balcony.csv").touch()
+
+    done = run("check")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        f"{file}: no mistake; 5 stations, 1 of them added",
+        f"{database.path}: new columns: lux, illuminance",
+        f"{folder}/PicodataX.csv: the next export begins a new file; the old one keeps its bytes",
+    ]
+    assert settings_module.load().stations.columns[-1] == "illuminance"
+
+
+def test_check_names_every_mistake_with_its_line(file: Path, tmp_path: Path) -> None:
+    file.write_text("[stations.x]\nlable = 'y'\n[stations.x.measurements.z]\n")
+    for arguments in ((), (str(file),)):
+        done = run("check", *arguments)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.splitlines() == [
+            f"{file}: line 2: [stations.x] lable: unknown key (did you mean label?)",
+            f"{file}: line 3: [stations.x.measurements.z] unit: is missing;"
+            ' write unit = "" for a number without a unit',
+        ]
+    other = tmp_path / "other.toml"
+    assert "there is no file" in str(run("check", str(other)).exception)
+    other.write_text(ENTRY, encoding="utf-8")
+    assert run("check", str(other)).stdout == f"{other}: no mistake; 5 stations, 1 of them added\n"
+
+
+# add
+
+
+def test_add_proposes_what_an_example_has_and_asks(file: Path, example: Path) -> None:
+    refused = run("add", "balcony", "--from-json", str(example), answers="n\n")
+    assert refused.exit_code == 1
+    assert "nothing was added" in refused.stderr
+    assert not file.exists()
+
+    done = run("add", "/balcony", "--from-json", str(example), answers="\n")
+    assert done.exit_code == 0
+    assert done.stderr == "left out: device: it is a text\n"
+    shown, asked, *rest = done.stdout.partition(f"\nAdd it to {file}? [Y/n]: ")
+    assert (shown, asked != "") == (ENTRY, True)
+    told = rest[0].splitlines()
+    assert told[-4:-1] == [
+        f"{file}: added",
+        "The service takes it over by a restart, or by: sudo systemctl reload flask10x",
+        "Then it can be tried; this stores nothing:",
+    ]
+    words = shlex.split(told[-1])
+    assert json.loads(words[words.index("-d") + 1]) == json.loads(BODY)
+    assert words[-1] == "http://localhost:8888/balcony?dry_run=1"
+    assert file.read_text(encoding="utf-8") == (f"{station_text.rendered(BUILT_IN.all)}\n{ENTRY}")
+    added = settings_module.load().stations.by_endpoint["balcony"]
+    assert added.columns == ("temperature", "illuminance")
+
+
+@pytest.mark.parametrize("mine", ["", "# mine", "# mine\r\n", "[stations.data] # x\n\n\n"])
+def test_add_keeps_what_stands_in_the_file(file: Path, example: Path, mine: str) -> None:
+    file.write_bytes(mine.encode())
+    file.chmod(0o600)
+    assert run("add", "balcony", "--from-json", str(example), "--yes").exit_code == 0
+    written = file.read_bytes().decode()
+    between = written.removeprefix(mine).removesuffix(ENTRY)
+    assert written.startswith(mine)
+    assert between in ("\n", "\n\n")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in file.parent.iterdir()) == ["body.json", "stations.toml"]
+
+
+def test_add_goes_through_a_link_and_leaves_it(file: Path, tmp_path: Path, example: Path) -> None:
+    real = tmp_path / "real.toml"
+    real.write_text("")
+    file.symlink_to(real)
+    assert run("add", "balcony", "--from-json", str(example), "--yes").exit_code == 0
+    assert file.is_symlink()
+    assert real.read_text(encoding="utf-8").endswith(ENTRY)
+
+
+def test_add_writes_nothing_beside_a_mistake(file: Path, example: Path) -> None:
+    file.write_text("[stations.x]\n")
+    done = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert isinstance(done.exception, StationsError)
+    # The station itself may be one that the file can't have: its CSV file is another's.
+    file.write_text("[stations.x]\ncsv_file = 'Balcony.csv'\n[stations.x.measurements.y]\nunit=''")
+    done = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert "csv_file: x has the same" in str(done.exception)
+    assert file.read_text().endswith("unit=''")
+
+
+def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
+    station = BUILT_IN.all[0]
+    file.write_text("# 1\n")
+    with pytest.raises(StationsError):
+        station_writing.with_station(
+            file,
+            station.__class__(
+                endpoint="a b", label="x", csv_name="x.csv", measurements=station.measurements
+            ),
+        )
+    written, former = b"# 2\n", file.read_bytes()
+    file.write_text("# 3\n")
+    with pytest.raises(SettingsError, match="was changed meanwhile"):
+        station_writing.replace(file, written, former)
+    file.unlink()
+    with pytest.raises(SettingsError, match="was changed meanwhile"):
+        station_writing.replace(file, written, former)
+    assert not any(file.parent.iterdir())
+
+
+def test_add_takes_standard_input(file: Path) -> None:
+    shown = run("add", "balcony", "--from-json", "-", answers=BODY)
+    assert (shown.exit_code, shown.stdout) == (1, f"{ENTRY}\n")
+    assert "nothing was added; to add this, give --yes too" in shown.stderr
+    assert not file.exists()
+    assert run("add", "balcony", "--from-json", "-", "--yes", answers=BODY).exit_code == 0
+    assert file.read_text(encoding="utf-8").endswith(ENTRY)
+
+
+def test_an_item_of_a_batch_is_an_example_too(file: Path) -> None:
+    item = json.dumps({"data": json.loads(BODY), "age_s": 5, "endpoint": "balcony"})
+    assert run("add", "balcony", "--from-json", "-", "--yes", answers=item).exit_code == 0
+    assert file.read_text(encoding="utf-8").endswith(ENTRY)
+
+
+def test_add_takes_the_last_refused_body(
+    file: Path, database: Database, settings: Settings
+) -> None:
+    reasons = {"endpoint": "there is no such station"}
+    refuse(
+        database,
+        settings,
+        Refused("balcony", AT, "application/json", b'{"old": 1}', reasons),
+        Refused("balcony", AT + 2, "application/json", BODY, reasons),
+        Refused("shed", AT + 1, "application/json", b'{"soil": 433}', reasons),
+        Refused("data", AT + 3, "application/json", b'{"pressure": 1}', reasons),
+    )
+    # A path is enough; the hint of the 404 names no option.
+    assert run("add", "balcony", "--yes").exit_code == 0
+    assert file.read_text(encoding="utf-8").endswith(ENTRY)
+    assert run("add", "--from-refused", "--yes").exit_code == 0
+    assert settings_module.load().stations.by_endpoint["shed"].columns == ("soil",)
+    for arguments in (["--from-refused"], ["attic", "--from-refused"], ["attic", "--yes"]):
+        done = run("add", *arguments)
+        assert done.exit_code == 1
+        assert "no body is kept that came to a path without a station" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body", "said"),
+    [
+        (["data"], BODY, "there is a station data already"),
+        (["history"], BODY, "the service answers /history itself"),
+        (["A"], BODY, "small letters a to z, digits, - and _ are needed"),
+        ([], BODY, "its path is missing: flask10x stations add ENDPOINT"),
+        (["x", "--from-refused"], BODY, "--from-json and --from-refused do not go together"),
+        (["x"], b"{}", "there is no number in the body"),
+        (["x"], b'{"a": "b"}', "there is no number in the body"),
+        (["x"], b"[1]", "the example: JSON list instead of an object: send one JSON object"),
+        (["x"], b'{"a": ', "the example: JSON ends early"),
+        (["x"], b'{"a": nan}', "the example: invalid JSON"),
+    ],
+)
+def test_what_add_refuses(file: Path, arguments: list[str], body: bytes, said: str) -> None:
+    done = run("add", *arguments, "--yes", "--from-json", "-", answers=body)
+    assert done.exit_code in (1, 2)
+    assert said in done.stderr
+    assert not file.exists()
+
+
+def test_add_asks_when_there_is_no_example(file: Path) -> None:
+    answers = [
+        *("shed", "Shed"),
+        *("co2 meter", "env.co2", "", "", "5000"),  # The first is no field.
+        *("soil", "C", "", "x", "0", ""),  # Neither is C a unit nor x a number.
+        *("", "y"),
+    ]
+    done = run("add", answers="".join(f"{answer}\n" for answer in answers))
+    assert done.exit_code == 0, done.output
+    shed = settings_module.load().stations.by_endpoint["shed"]
+    assert (shed.label, shed.csv_name) == ("Shed", "shed.csv")
+    assert [(m.column, m.path, m.unit, m.minimum, m.maximum) for m in shed.measurements] == [
+        ("co2", "env.co2", "ppm", 0, 5000),
+        ("soil", "soil", "", 0, None),
+    ]
+    assert "curl" not in done.stdout
+    assert file.exists()

@@ -1,0 +1,98 @@
+"""What is written of stations reads back as the same stations."""
+
+import re
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask10x.config import station_file, station_text
+from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
+from flask10x.readings.stations import BUILT_IN, Stations
+from tests.config.test_station_file import BALCONY
+
+FILE = Path("/srv/stations.toml")
+
+
+def read(text: str) -> Stations:
+    return station_file.parse(text.encode(), FILE)
+
+
+def test_the_first_file_is_the_built_in_stations() -> None:
+    text = station_text.rendered(BUILT_IN.all)
+    found = read(text)
+    assert (found.all, found.columns) == (BUILT_IN.all, BUILT_IN.columns)
+    assert 'csv_header = "Tempereture"\n' in text
+    assert (
+        '    { value = 85, sensor = "DS18B20", reason = "after_power_on", warning_only = true },\n'
+        in text
+    )
+
+
+def test_every_key_is_explained_in_both_languages() -> None:
+    keys = [*STATION_KEYS, *MEASUREMENT_KEYS, *FAULT_KEYS]
+    example = station_text.HEAD.partition("#[stations.balcony]")[2]
+    for key in keys:
+        assert re.search(rf"\b{key.name} = ", example), key.name
+    comments = re.findall(r"^# .*$", station_text.HEAD, re.MULTILINE)
+    assert sum(map(str.isascii, comments)) <= len(comments) / 2 + 2
+    # Behind the comments each line is one of the file.
+    written = re.sub(r"^#(?! |$)", "", station_text.HEAD, flags=re.MULTILINE)
+    (station,) = read(written).all[4:]
+    assert station.endpoint == "balcony"
+    assert station.measurements[0].faults[0].code == "sensor_silent"
+
+
+def test_a_station_with_every_key_reads_back() -> None:
+    station = read(BALCONY).by_endpoint["balcony"]
+    assert read(station_text.entry(station)).by_endpoint["balcony"] == station
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=9)
+NUMBERS = st.integers(-1000, 1000) | st.floats(allow_nan=False, allow_infinity=False, width=32)
+RANGES = st.tuples(NUMBERS, NUMBERS).filter(lambda pair: pair[0] < pair[1])
+FAULTS = st.lists(
+    st.tuples(NUMBERS, TEXTS, st.booleans()), max_size=3, unique_by=lambda fault: fault[0]
+)
+
+
+def quoted(text: str) -> str:
+    return '"' + "".join(f"\\U{ord(character):08x}" for character in text) + '"'
+
+
+@st.composite
+def files(draw: st.DrawFn) -> str:
+    """A file with an adjusted station and a new one, its texts all in escapes."""
+    low, high = draw(RANGES)
+    label, unit, tag = draw(TEXTS), "x" + draw(TEXTS), draw(TEXTS)
+    faults = ", ".join(
+        f"{{ value = {value}, sensor = {quoted(sensor)}, warning_only = {str(kept).lower()} }}"
+        for value, sensor, kept in draw(FAULTS)
+    )
+    return f"""
+[stations.data4]
+label = {quoted(label)}
+partial = "{draw(st.sampled_from(["accept", "reject"]))}"
+interval_sec = {draw(st.integers(1, 9))}
+[stations.data4.measurements.temperature_ds18b20]
+faults = [{faults}]
+[stations.x-1]
+repeat_window_sec = {draw(st.integers(0, 9))}
+influx = {quoted(label)}
+influx_tags = {{ {quoted(tag)} = {quoted(label)} }}
+[stations.x-1.measurements.a]
+unit = {quoted(unit)}
+minimum = {low}
+maximum = {high}
+[stations.x-1.measurements.b]
+unit = ""
+minimum = {draw(NUMBERS)}
+label_ja = {quoted(label)}
+aliases = ["c", "d.e"]
+"""
+
+
+@given(files())
+def test_whatever_was_read_reads_back(text: str) -> None:
+    found = read(text)
+    assert read(station_text.rendered(found.all)).all == found.all
