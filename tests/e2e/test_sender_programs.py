@@ -30,7 +30,7 @@ PICO = f"""
 import time
 import pico
 
-pico.HOST, pico.PORT, pico.TIMEOUT_SEC, pico.TOGETHER_MAX = "{HOST}", PORT, 1, 7
+pico.HOST, pico.PORT, pico.TIMEOUT_SEC, pico.TOGETHER_MAX = "{HOST}", NETWORK, 1, 7
 n = {READINGS}
 pico.waiting.append(("an hour ago", time.ticks_add(time.ticks_ms(), -{HOUR_MS}), {VALUES}))
 for n in range({READINGS}):
@@ -44,7 +44,7 @@ COMPUTER = f"""
 import json
 import computer
 
-computer.URL, computer.TIMEOUT_SEC = "http://{HOST}:PORT/api/v1/readings", 1
+computer.URL, computer.TIMEOUT_SEC = "http://{HOST}:NETWORK/api/v1/readings", 1
 database = computer.open_waiting()
 for n in range(FIRST, FIRST + {READINGS // 2}):
     computer.keep(database, {VALUES})
@@ -92,7 +92,9 @@ def wait_for_numbers(service: Service, endpoint: str, count: int) -> None:
 def test_the_program_of_the_pico(running: Service, tmp_path: Path) -> None:
     program(running, "data2", "pico.py", tmp_path)
     with broken_network(running.port) as network:
-        (tmp_path / "run.py").write_text(PICO.replace("PORT", str(network.port)), encoding="utf-8")
+        (tmp_path / "run.py").write_text(
+            PICO.replace("NETWORK", str(network.port)), encoding="utf-8"
+        )
         output = run([str(MICROPYTHON), "run.py"], tmp_path)
         assert network.happened[: len(SPOILED)] == list(SPOILED)
     assert output.endswith("left 0\n")
@@ -106,7 +108,7 @@ def test_the_program_of_a_computer(running: Service, tmp_path: Path) -> None:
     program(running, "data3", "computer.py", tmp_path)
     began = time.time()
     with broken_network(running.port) as network:
-        text = COMPUTER.replace("PORT", str(network.port))
+        text = COMPUTER.replace("NETWORK", str(network.port))
         # It ends with readings unsent, and goes on with them after a new start.
         for first, retries in ((0, 0), (READINGS // 2, 20)):
             filled = text.replace("FIRST", str(first)).replace("RETRIES", str(retries))
