@@ -88,6 +88,6 @@ def _is_plain(environ: "WSGIEnvironment") -> bool:
         and length.isdigit()
         and len(length) <= len(str(BODY_MAX_BYTES))
         and int(length) <= BODY_MAX_BYTES
-        and not any(name in environ for name in OUT_OF_THE_ORDINARY)
+        and environ.keys().isdisjoint(OUT_OF_THE_ORDINARY)
         and not environ.get("QUERY_STRING")
     )
