@@ -25,7 +25,7 @@ from flask10x.export.verify import Seen
 from flask10x.importing.importer import ImportOutcome
 from flask10x.maintenance.backup import Backup
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import STATIONS, Measurement, Station
+from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.readings.units import KNOWN
 from flask10x.recording.writer import Writer
 from flask10x.system.wording import amount
@@ -440,7 +440,7 @@ def limits_of(measurement: Measurement) -> list[str]:
 
 
 @in_both_languages
-@pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
+@pytest.mark.parametrize("station", BUILT_IN.all, ids=lambda station: station.endpoint)
 def test_each_station_and_measurement_is_documented(station: Station, language: str) -> None:
     text = read(file_of("reference/stations", language))
     rows = table(section(text, station.endpoint))
@@ -465,7 +465,7 @@ def test_each_spelling_of_a_unit_is_documented(language: str) -> None:
 
 
 @in_both_languages
-@pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
+@pytest.mark.parametrize("station", BUILT_IN.all, ids=lambda station: station.endpoint)
 def test_the_shown_reading_is_accepted(
     client: FlaskClient, station: Station, language: str
 ) -> None:

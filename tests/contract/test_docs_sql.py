@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flask10x.database.engine import Database
-from flask10x.readings.stations import STATIONS, Station
+from flask10x.readings.stations import BUILT_IN, Station
 from tests.contract.test_docs import blocks, file_of, in_both_languages, read, table
 
 READINGS: list[tuple[str, str, dict[str, float]]] = [
@@ -78,7 +78,7 @@ def test_each_query_gives_its_answer(shell: sqlite3.Connection, number: int) -> 
 
 
 @in_both_languages
-@pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.endpoint)
+@pytest.mark.parametrize("station", BUILT_IN.all, ids=lambda station: station.endpoint)
 def test_each_view_has_the_documented_columns(
     shell: sqlite3.Connection, station: Station, language: str
 ) -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from flask10x.readings.near_names import near_names
-from flask10x.readings.stations import BY_ENDPOINT, Measurement, Station
+from flask10x.readings.stations import BUILT_IN, Measurement, Station
 
-DATA, DATA4 = BY_ENDPOINT["data"], BY_ENDPOINT["data4"]
+DATA, DATA4 = BUILT_IN.by_endpoint["data"], BUILT_IN.by_endpoint["data4"]
 
 
 @pytest.mark.parametrize(

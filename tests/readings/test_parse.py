@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask10x.readings.parse import InvalidReading, Reading, flat, nested, parse, warned_paths
-from flask10x.readings.stations import BY_ENDPOINT, STATIONS, Fault, Measurement, Station
+from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 
-DATA = BY_ENDPOINT["data"]
-DATA2 = BY_ENDPOINT["data2"]
-DATA4 = BY_ENDPOINT["data4"]
+DATA = BUILT_IN.by_endpoint["data"]
+DATA2 = BUILT_IN.by_endpoint["data2"]
+DATA4 = BUILT_IN.by_endpoint["data4"]
 
 RECEIVED_AT = 1756000812345
 
@@ -95,7 +95,7 @@ def test_a_bad_field_is_named_with_its_reason(value: object, reason: str) -> Non
     ],
 )
 def test_the_limits_themselves_are_accepted(station: str, payload: dict[str, Any]) -> None:
-    parse(BY_ENDPOINT[station], payload, RECEIVED_AT)
+    parse(BUILT_IN.by_endpoint[station], payload, RECEIVED_AT)
 
 
 def test_the_range_is_checked_after_the_conversion() -> None:
@@ -220,7 +220,7 @@ HIGHEST = {
 
 
 @settings(deadline=None)
-@given(st.sampled_from(STATIONS), FIELDS | GOOD_FIELDS, OBJECTS)
+@given(st.sampled_from(BUILT_IN.all), FIELDS | GOOD_FIELDS, OBJECTS)
 def test_any_payload_gives_values_in_range_or_reasons_that_can_be_encoded(
     station: Station, fields: dict[str, Any], objects: dict[str, Any]
 ) -> None:

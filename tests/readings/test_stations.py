@@ -1,6 +1,6 @@
 """The registry against the contract's table, typed by hand."""
 
-from flask10x.readings.stations import BY_ENDPOINT, COLUMNS, STATIONS
+from flask10x.readings.stations import BUILT_IN
 
 CONTRACT = {
     "data": (
@@ -54,14 +54,14 @@ def test_stations_are_the_contracts() -> None:
             ",".join(s.csv_header),
             [(m.path, m.column, m.unit, m.minimum, m.maximum) for m in s.measurements],
         )
-        for s in STATIONS
+        for s in BUILT_IN.all
     }
     assert found == CONTRACT
-    assert list(found) == list(CONTRACT) == list(BY_ENDPOINT)
+    assert list(found) == list(CONTRACT) == list(BUILT_IN.by_endpoint)
 
 
 def test_columns_are_the_contracts() -> None:
-    assert sorted(COLUMNS) == sorted(
+    assert sorted(BUILT_IN.columns) == sorted(
         [
             "co2",
             "temperature",
@@ -92,7 +92,7 @@ QUANTITIES = {
 
 
 def test_what_each_column_measures() -> None:
-    measurements = [m for station in STATIONS for m in station.measurements]
+    measurements = [m for station in BUILT_IN.all for m in station.measurements]
     assert {m.column: m.quantity for m in measurements} == QUANTITIES
     units = {(m.quantity, m.unit) for m in measurements}
     assert len(units) == len({quantity for quantity, _ in units})
@@ -103,7 +103,7 @@ def test_the_known_fault_values() -> None:
         (station.endpoint, measurement.path): [
             (fault.value, fault.warning_only) for fault in measurement.faults
         ]
-        for station in STATIONS
+        for station in BUILT_IN.all
         for measurement in station.measurements
         if measurement.faults
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.units import parse_number
 
 READ = [
@@ -143,7 +143,7 @@ def test_a_unit_without_a_table_of_its_own_has_one_spelling() -> None:
 
 
 def test_every_unit_of_the_registry_is_read_as_written_there() -> None:
-    for station in STATIONS:
+    for station in BUILT_IN.all:
         for measurement in station.measurements:
             assert parse_number(f"5 {measurement.unit}", measurement.unit) == 5.0
 

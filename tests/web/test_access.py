@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask10x.database.engine import Database
-from flask10x.readings.stations import STATIONS
+from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.web import access
@@ -205,7 +205,7 @@ def test_writing_and_reading_each_by_itself(make_client: MakeClient, tmp_path: P
 
 def test_every_view_of_tomorrow_needs_a_token(locked: FlaskClient) -> None:
     rules = [r for r in locked.application.url_map.iter_rules() if r.endpoint not in access.OPEN]
-    assert {r.rule for r in rules} >= {*READING, *(f"/{s.endpoint}" for s in STATIONS)}
+    assert {r.rule for r in rules} >= {*READING, *(f"/{s.endpoint}" for s in BUILT_IN.all)}
     for rule in rules:
         for method in (rule.methods or set()) - {"HEAD"}:
             assert locked.open(rule.rule, method=method).status_code == 401, (method, rule)

@@ -14,7 +14,7 @@ from flask10x.readings.json_body import payload_of
 from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import InvalidReading, parse
 from flask10x.readings.reasons import ENGLISH, Reason
-from flask10x.readings.stations import BY_ENDPOINT, Fault
+from flask10x.readings.stations import BUILT_IN, Fault
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.writer import Writer
@@ -350,14 +350,14 @@ def payload_with(path: str, value: object) -> dict[str, Any]:
 @pytest.mark.parametrize(("code", "path", "value", "english", "japanese"), FIELDS)
 def test_a_bad_field(code: str, path: str, value: object, english: str, japanese: str) -> None:
     with pytest.raises(InvalidReading) as caught:
-        parse(BY_ENDPOINT["data4"], payload_with(path, value), 0)
+        parse(BUILT_IN.by_endpoint["data4"], payload_with(path, value), 0)
     assert caught.value.details.keys() == {path if code != "missing" else "mh_z19"}
     check(caught.value.details[path], code, english, japanese)
 
 
 @pytest.mark.parametrize(("code", "path", "value", "english", "japanese"), WARNINGS)
 def test_a_fault_value(code: str, path: str, value: object, english: str, japanese: str) -> None:
-    reading = parse(BY_ENDPOINT["data4"], payload_with(path, value), 0, partial=True)
+    reading = parse(BUILT_IN.by_endpoint["data4"], payload_with(path, value), 0, partial=True)
     assert reading.warnings.keys() == {path}
     check(reading.warnings[path], code, english, japanese)
 
@@ -370,7 +370,7 @@ def test_a_fault_value_of_an_added_station(
         Fault(value=99, sensor="DHT22", code="fault_value"),
         Fault(value=0, sensor="DHT22", code="fault_value_kept", warning_only=True),
     )
-    data = BY_ENDPOINT["data"]
+    data = BUILT_IN.by_endpoint["data"]
     measurements = (data.measurements[0], replace(data.measurements[1], faults=faults))
     station = replace(data, measurements=measurements)
 
@@ -387,7 +387,7 @@ def test_a_bad_body(code: str, body: bytes, english: str, japanese: str) -> None
 
 def test_a_field_of_nearly_the_right_name() -> None:
     check(
-        near_names(BY_ENDPOINT["data"], {"presure": 1013, "Temperature": 25}),
+        near_names(BUILT_IN.by_endpoint["data"], {"presure": 1013, "Temperature": 25}),
         "field_near",
         "unknown field presure, Temperature: did you mean pressure, temperature?",
         "presure, Temperature という項目はありません（pressure, temperature の間違いでは？）",
