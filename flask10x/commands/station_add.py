@@ -20,7 +20,7 @@ from flask10x.config.station_values import ENDPOINT, endpoint_wanted
 from flask10x.database.error_codes import reason_of
 from flask10x.database.file import open_read_only
 from flask10x.database.paths import database_path
-from flask10x.maintenance import station_writing
+from flask10x.maintenance import station_changes, station_writing
 from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording import latest_refused, rejected
@@ -74,6 +74,8 @@ def command(endpoint: str | None, example: BinaryIO | None, from_refused: bool, 
     if not proposal.station.measurements:
         raise click.ClickException(_("there is no number in the body"))
     _add(path, proposal, is_asked=not yes, is_input_taken=example is sys.stdin.buffer)
+    for line in station_changes.add_columns(settings.load(stations=station_file.load(path))):
+        click.echo(line)
     _say_what_is_next(config, endpoint, body)
 
 

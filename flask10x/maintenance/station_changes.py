@@ -1,5 +1,6 @@
-"""What stations would change in the database and in the CSV files, before anything is changed."""
+"""What stations change in the database and in the CSV files: said before, and the columns made."""
 
+import os
 from collections.abc import Iterator
 from gettext import gettext as _
 from gettext import ngettext
@@ -7,10 +8,12 @@ from gettext import ngettext
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.file import open_read_only
 from flask10x.database.paths import database_path
-from flask10x.database.station_columns import missing_columns
+from flask10x.database.station_columns import add_missing, missing_columns
+from flask10x.errors import LockTimeout
 from flask10x.readings import csv_lines
 
 
@@ -48,3 +51,26 @@ def _new_columns(settings: Settings) -> Iterator[str]:
     if new:
         text = ngettext("{path}: a new column: {names}", "{path}: new columns: {names}", len(new))
         yield text.format(path=path, names=", ".join(new))
+
+
+def add_columns(settings: Settings) -> Iterator[str]:
+    """Add the columns that these stations lack, while the service goes on; a line that says so.
+
+    A start or a reload finds nothing to do then, and need not wait until SQLite has read the whole
+    table for each of them (docs/decisions/0059). Where it cannot be done now, they do it.
+    """
+    path = database_path(settings)
+    # A lock or a WAL of somebody else's would be in the way of the service.
+    if not path.exists() or path.stat().st_uid != os.geteuid():
+        return
+    database = Database(settings)
+    try:
+        added = add_missing(database, settings.stations)
+    except (DBAPIError, LockTimeout) as error:
+        yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        return
+    finally:
+        database.close()
+    if added:
+        text = ngettext("{path}: a new column: {names}", "{path}: new columns: {names}", len(added))
+        yield text.format(path=path, names=", ".join(added))

@@ -17,6 +17,7 @@ from flask10x.maintenance import station_writing
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
+from tests.support.rows import insert_readings, pico, select
 
 AT = 1_756_000_000_000
 BODY = b'{"env": {"temp": "25.1C"}, "lux": 120, "device": "esp32"}'
@@ -179,6 +180,21 @@ def test_add_keeps_what_stands_in_the_file(file: Path, example: Path, mine: str)
     assert between in ("\n", "\n\n")
     assert file.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in file.parent.iterdir()) == ["body.json", "stations.toml"]
+
+
+def test_add_makes_the_columns_so_that_no_start_has_to(
+    file: Path, example: Path, database: Database
+) -> None:
+    with database.commit() as connection:
+        insert_readings(connection, [pico(1013.0)])
+    done = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert done.exit_code == 0
+    assert f"{database.path}: a new column: illuminance" in done.stdout
+    columns = select(database.path, "SELECT pressure, illuminance FROM readings")
+    assert columns == [(1013.0, None)]
+    other = run("add", "attic", "--from-json", str(example), "--yes")
+    assert other.exit_code == 0
+    assert "new column" not in other.stdout
 
 
 def test_add_goes_through_a_link_and_leaves_it(file: Path, tmp_path: Path, example: Path) -> None:
