@@ -14,7 +14,8 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import Flask10xError
+from flask10x.database.station_columns import rollups_fit
+from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import rollup_check, rollups
 from flask10x.history.rollup_check import RollupDifference
 from flask10x.history.rollups import Sums
@@ -36,6 +37,7 @@ def command(**actions: bool) -> None:
     config = settings.load()
     with opened(config) as database:
         try:
+            _require_fit(config, database)
             if action == "verify":
                 sys.exit(_verify(config, database))
             if action == "rebuild":
@@ -43,6 +45,18 @@ def command(**actions: bool) -> None:
             _show(database)
         except DBAPIError as error:
             raise Flask10xError(f"{database.path}: {reason_of(error)}") from error
+
+
+def _require_fit(config: Settings, database: Database) -> None:
+    """Raise SchemaError when a start or a reload has yet to take over the stations' file."""
+    with database.reader.begin() as connection:
+        fits = rollups_fit(connection, config.stations)
+    if not fits:
+        text = _(
+            "the rollups are not yet those of the measurements in {file}; restart the service, or"
+            " run: flask10x migrate"
+        )
+        raise SchemaError(text.format(file=config.stations.file or settings.stations_path()))
 
 
 def _show(database: Database) -> None:

@@ -17,6 +17,10 @@ unit = "%"
 [stations.balcony.measurements.soil_salt]
 unit = ""
 """
+CO2 = """
+[stations.balcony.measurements.co2]
+unit = "ppm"
+"""
 
 
 def test_columns_of_the_file_are_missed_and_added(
@@ -36,6 +40,16 @@ def test_columns_of_the_file_are_missed_and_added(
     added, version = capsys.readouterr().out.splitlines()
     assert added == "columns added for the stations: soil_wet, soil_salt"
     assert version.startswith(f"{database} is at version ")
+    assert run("rollups") == 0
+    # No new column, but a measurement that this station has not had.
+    file.write_text(BALCONY + CO2, encoding="utf-8")
+    capsys.readouterr()
+    assert run("rollups", "--rebuild") == 1
+    assert capsys.readouterr().err == (
+        f"flask10x: the rollups are not yet those of the measurements in {file};"
+        " restart the service, or run: flask10x migrate\n"
+    )
+    assert run("migrate") == 0
     assert run("rollups") == 0
     # Nor does a check find anything wrong with them, also when no station has them any more.
     file.unlink()
