@@ -16,7 +16,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
 
 from flask10x.database.tables import accepted_keys
 from flask10x.recording.entry import Entry
@@ -25,7 +25,7 @@ from flask10x.recording.entry import Entry
 DIGEST_BYTES = 16
 # SQLite takes 32,766 parameters in one statement (https://www.sqlite.org/limits.html#max_variable_number).
 KEYS_A_QUERY = 10_000
-# The least that a commit with keys removes of those that have had their time: half a millisecond.
+# The least that a commit with keys removes of those that have had their time.
 GONE_ROWS_MIN = 100
 # No table has a name like this.
 _COUNT = "accepted keys"
@@ -90,7 +90,7 @@ class AcceptedKeys:
         """Keep the keys that were added; `rows_max` fill a generation."""
         if not self._new:
             return
-        generation = self._connection.execute(select(_NEWEST)).scalar_one() or 0
+        generation = self._connection.execute(_NEWEST).scalar_one() or 0
         count = _count(self._connection)
         if count >= rows_max:
             generation, count = generation + 1, 0
@@ -98,24 +98,35 @@ class AcceptedKeys:
             {"generation": generation, "digest": bytes.fromhex(key), "at": at}
             for key, at in self._new.items()
         ]
-        self._connection.execute(insert(accepted_keys).prefix_with("OR REPLACE"), rows)
+        self._connection.execute(_KEEP, rows)
         renewed = sum(self._generations.get(key) == generation for key in self._new)
         _note_count(self._connection, count + len(rows) - renewed)
-        _remove_before(self._connection, generation - 1, max(GONE_ROWS_MIN, 2 * len(rows)))
+        gone_rows = max(GONE_ROWS_MIN, 2 * len(rows))
+        self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": gone_rows})
 
 
-_NEWEST = select(func.max(accepted_keys.c.generation)).scalar_subquery()
+# Made once: to put one together takes longer than SQLite takes for it.
+_COLUMNS = accepted_keys.c
+_PRIMARY_KEY = (_COLUMNS.generation, _COLUMNS.digest)
+_NEWEST = select(func.max(_COLUMNS.generation))
+_OF_TWO = [_NEWEST.scalar_subquery(), _NEWEST.scalar_subquery() - 1]
+_FIND = (
+    select(*_PRIMARY_KEY, _COLUMNS.at)
+    .where(
+        _COLUMNS.generation.in_(_OF_TWO), _COLUMNS.digest.in_(bindparam("digests", expanding=True))
+    )
+    .order_by(_COLUMNS.generation)
+)
+_KEEP = insert(accepted_keys).prefix_with("OR REPLACE")
+_GONE = select(*_PRIMARY_KEY).where(_COLUMNS.generation < bindparam("before"))
+_REMOVE = delete(accepted_keys).where(tuple_(*_PRIMARY_KEY).in_(_GONE.limit(bindparam("rows_max"))))
 
 
 def _rows(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
     """The rows of these keys, those of the newest generation last."""
-    columns, left = accepted_keys.c, iter(keys)
+    left = iter(keys)
     while some := [bytes.fromhex(key) for key in islice(left, KEYS_A_QUERY)]:
-        yield from connection.execute(
-            select(columns.generation, columns.digest, columns.at)
-            .where(columns.generation.in_([_NEWEST, _NEWEST - 1]), columns.digest.in_(some))
-            .order_by(columns.generation)
-        )
+        yield from connection.execute(_FIND, {"digests": some})
 
 
 def _count(connection: Connection) -> int:
@@ -129,14 +140,6 @@ def _note_count(connection: Connection, count: int) -> None:
     if not connection.exec_driver_sql(update, (count, _COUNT)).rowcount:
         statement = "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)"
         connection.exec_driver_sql(statement, (count, _COUNT))
-
-
-def _remove_before(connection: Connection, generation: int, rows_max: int) -> None:
-    """Remove at most so many keys of the generations before this one."""
-    columns = accepted_keys.c
-    primary_key = (columns.generation, columns.digest)
-    some = select(*primary_key).where(columns.generation < generation).limit(rows_max)
-    connection.execute(delete(accepted_keys).where(tuple_(*primary_key).in_(some)))
 
 
 def _digest(kind: bytes, endpoint: str, content: bytes) -> str:
