@@ -13,8 +13,9 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,6 +28,7 @@ from flask10x.database.paths import database_path
 from flask10x.errors import QueueFull
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.leftover_file import waiting
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.shared_queue import SharedQueues
@@ -42,6 +44,8 @@ RECEIVED_AT = 1_756_000_000_000
 NUMBER_BYTES = 4
 LIVES_MAX = 4
 STEPS_MAX = 90
+# Each comes about four times in two lives.
+KEYS = 30
 # Some lives end early, some late.
 LINES_MAX = (3000, 20_000)
 # Every seventh is refused by the database where a test wants that.
@@ -73,6 +77,14 @@ class Told:
         return Counter(int.from_bytes(data[at : at + NUMBER_BYTES]) for at in places)
 
 
+@dataclass
+class Both:
+    """What was sent, and what of it was accepted."""
+
+    sent: Told = field(default_factory=Told)
+    acknowledged: Told = field(default_factory=Told)
+
+
 class Life:
     """What one process does: it has the queues of two workers, and no threads."""
 
@@ -89,21 +101,25 @@ class Life:
         arguments = (self._settings, self._databases[slot], self._gauges, self._queues, slot)
         return Writer(*arguments, end_worker=lambda: None)
 
-    def live(self, choice: random.Random, first: int, sent: Told, acknowledged: Told) -> None:
+    def live(self, choice: random.Random, numbers: Iterable[int], keyed: bool, told: Both) -> None:
         """Post, commit, replace a worker, store what is in files, in a random order."""
-        for number in range(first, first + STEPS_MAX):
+        for number in numbers:
             slot, what = choice.randrange(WORKERS), choice.random()
             if what < 0.7:
-                sent.tell(number)
+                told.sent.tell(number)
                 with suppress(QueueFull):
-                    self.writers[slot].submit(Reading("data", RECEIVED_AT, (float(number), 25.0)))
-                    acknowledged.tell(number)
+                    self._submit(slot, number, keyed)
+                    told.acknowledged.tell(number)
             elif what < 0.95:
                 self.writers[slot].step()
             elif what < 0.98:
                 self._replace(slot, drain_sec=choice.choice((0, 0, 5)))
             else:
                 self.store_files()
+
+    def _submit(self, slot: int, number: int, keyed: bool) -> None:
+        key = key_of("data", b"%d" % number) if keyed else ""
+        self.writers[slot].submit(Reading("data", RECEIVED_AT, (float(number), 25.0)), key=key)
 
     def _replace(self, slot: int, drain_sec: float) -> None:
         self.writers[slot].close(drain_sec)
@@ -178,14 +194,39 @@ def test_whoever_is_killed_at_whatever_line_each_reading_is_stored_once(
         settings = make_settings(
             DATA_DIR=folder, BATCH_MAX_ROWS=5, WRITE_QUEUE_MAXSIZE=12, SYNCHRONOUS="NORMAL"
         )
-        found = lost_and_doubled(settings, random.Random(seed), refuses)
+        told = Both()
+        stored, kept = after_lives(settings, random.Random(seed), refuses, told)
+        there = stored + kept
+        found = told.acknowledged.heard() - there, there - told.sent.heard()
         assert found == (Counter(), Counter()), f"seed {seed}"
 
 
-def lost_and_doubled(
-    settings: Settings, choice: random.Random, refuses: bool
+@pytest.mark.usefixtures("quiet")
+@repeated(2, 150)
+def test_whoever_is_killed_at_whatever_line_each_key_is_stored_once(
+    make_settings: MakeSettings, tmp_path: Path, times: int
+) -> None:
+    """However often it is sent; of those that the database refuses none is stored, all are kept."""
+    for seed in range(times):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        settings = make_settings(
+            DATA_DIR=folder, BATCH_MAX_ROWS=5, WRITE_QUEUE_MAXSIZE=12, SYNCHRONOUS="NORMAL"
+        )
+        told = Both()
+        stored, kept = after_lives(settings, random.Random(seed), True, told, keyed=True)
+        acknowledged, sent = told.acknowledged.heard(), told.sent.heard()
+        good = {number for number in acknowledged if number % 7}
+        assert good <= stored.keys() <= sent.keys() - {7, 14, 21, 28}, f"seed {seed}"
+        assert set(stored.values()) <= {1}, f"seed {seed}"
+        refused = Counter({number: acknowledged[number] for number in (7, 14, 21, 28)})
+        assert (refused - kept, kept - sent) == (Counter(), Counter()), f"seed {seed}"
+
+
+def after_lives(
+    settings: Settings, choice: random.Random, refuses: bool, told: Both, *, keyed: bool = False
 ) -> tuple[Counter[int], Counter[int]]:
-    """What lacks and what is there too often after some lives that were killed, and a last one."""
+    """What is stored and what is kept after some lives that were killed, and a last one."""
     path = database_path(settings)
     lay_new_database(path)
     if refuses:
@@ -194,13 +235,15 @@ def lost_and_doubled(
         Gauges(BUILT_IN.by_endpoint),
         SharedQueues.anonymous(settings.write_queue_maxsize),
     )
-    sent, acknowledged = Told(), Told()
     for life in range(choice.randrange(1, LIVES_MAX + 1)):
         lines = choice.randrange(1, choice.choice(LINES_MAX))
 
         def live(first: int = 1 + life * STEPS_MAX, lines: int = lines) -> None:
+            numbers: Iterable[int] = range(first, first + STEPS_MAX)
+            if keyed:
+                numbers = choice.choices(range(1, 1 + KEYS), k=STEPS_MAX)
             sys.settrace(dying_at(lines))
-            Life(settings, gauges, queues).live(choice, first, sent, acknowledged)
+            Life(settings, gauges, queues).live(choice, numbers, keyed, told)
 
         in_child(live)
         for slot in range(WORKERS):
@@ -209,5 +252,4 @@ def lost_and_doubled(
     bodies = [body for (body,) in select(path, "SELECT body FROM rejected")]
     kept = Counter(int(json.loads(body)["pressure"]) for body in bodies)
     stored = Counter(int(number) for (number,) in select(path, "SELECT pressure FROM readings"))
-    there = stored + kept
-    return acknowledged.heard() - there, there - sent.heard()
+    return stored, kept
