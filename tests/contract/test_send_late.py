@@ -1,0 +1,36 @@
+"""The examples of the page on late readings give the answers that it shows, in both languages."""
+
+import json
+import re
+import shlex
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.contract.test_docs import LANGUAGES, blocks, file_of, read
+
+PAGE = "howto/send-late"
+ORIGIN = "http://localhost:8888"
+
+
+def answer_to(client: FlaskClient, command: str) -> object:
+    """What the service answers to this curl."""
+    words = iter(shlex.split(command.replace("curl -s ", "")))
+    headers, body, path = {}, "", ""
+    for word in words:
+        if word == "-H":
+            name, _, headers[name] = next(words).partition(": ")
+        elif word == "-d":
+            body = next(words)
+        else:
+            path = word.removeprefix(ORIGIN)
+    return client.post(path, data=body.encode(), headers=headers).get_json()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_shown_answers_are_the_programs(client: FlaskClient, language: str) -> None:
+    text = read(file_of(PAGE, language))
+    commands = re.findall(r"^curl .*$", "".join(blocks(text, "sh")), re.MULTILINE)
+    shown = [json.loads(block) for block in blocks(text, "json")]
+
+    assert [answer_to(client, command) for command in commands] == shown
