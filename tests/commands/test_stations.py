@@ -17,7 +17,7 @@ from flask10x.maintenance import station_writing
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
-from tests.support.rows import insert_readings, pico, select
+from tests.support.rows import execute, insert_readings, pico, select
 
 AT = 1_756_000_000_000
 BODY = b'{"env": {"temp": "25.1C"}, "lux": 120, "device": "esp32"}'
@@ -273,6 +273,16 @@ def test_add_takes_the_last_refused_body(
         done = run("add", *arguments)
         assert done.exit_code == 1
         assert "no body is kept that came to a path without a station" in done.stderr
+
+
+def test_columns_that_cannot_be_added_now_are_left_to_the_restart(
+    file: Path, database: Database, example: Path
+) -> None:
+    execute(database.path, "DROP TABLE readings")
+    done = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert done.exit_code == 0
+    assert "the database cannot be used: SQLITE_" in done.stdout
+    assert "balcony" in file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

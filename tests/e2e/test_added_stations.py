@@ -70,6 +70,13 @@ def test_a_reload_brings_a_station_and_a_mistake_changes_nothing(service: MakeSe
     assert (refused.status, refused.json["error"]) == (404, "not found")
     assert "flask10x stations add balcony" in refused.json["hint"]
 
+    # What the hint says and a reload are enough, with what was refused as the example.
+    wait_until(lambda: running.rows("SELECT 1 FROM rejected") != [], 10, "the body is kept")
+    added = running.command("stations", "add", "balcony", "--yes").stdout
+    assert f"{running.database}: a new column: moisture\n" in added
+    reload_workers(running)
+    assert running.post("balcony?dry_run=1", body_of(1)).json["status"] == "dry_run"
+
     put(running, BALCONY)
     assert running.post("balcony", body_of(1)).json == {"status": "enqueued"}
     running.wait_for_rows(1)
