@@ -8,7 +8,6 @@ from gettext import gettext as _
 import click
 
 from flask10x.errors import nearest
-from flask10x.system.logs import escape
 from flask10x.system.progress import Advance, unseen
 
 # How often a bar changes: one of 36 characters with a percentage needs no more.
@@ -41,9 +40,7 @@ def check_names(hint: str, given: Iterable[str], known: Iterable[str]) -> None:
                 if near
                 else _("there is no {name}; there are: {names}")
             )
-            shown = text.format(
-                name=repr(name), near=escape(near or ""), names=escape(", ".join(names))
-            )
+            shown = text.format(name=repr(name), near=near, names=", ".join(names))
             raise click.BadParameter(shown, param_hint=hint)
 
 

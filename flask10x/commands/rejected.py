@@ -159,7 +159,10 @@ def _database(config: Settings, endpoints: Sequence[str] = ()) -> Iterator[Datab
         try:
             if endpoints:
                 with database.reader.begin() as connection:
-                    known = {*config.stations.by_endpoint, *rejected.endpoints(connection)}
+                    known = {
+                        *config.stations.by_endpoint,
+                        *map(escape, rejected.endpoints(connection)),
+                    }
                 check_names("--endpoint", endpoints, sorted(known))
             yield database
         except DBAPIError as error:
