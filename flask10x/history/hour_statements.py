@@ -24,7 +24,9 @@ from flask10x.history.statements import (
     merged,
     missing_clause,
     off_index,
+    select_branch,
     select_rows,
+    with_values,
 )
 from flask10x.readings.times import HOUR_MS
 
@@ -70,7 +72,7 @@ def rows_statement(shape: PageShape) -> Statement:
         *filter_clauses(shape.filters),
     ]
     selects = [
-        select_rows(shape.branches)
+        select_branch(shape.branches)
         .add_columns(rollups.c.hour)
         # A list could not be read in its order, but a key that it picks from can.
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
@@ -80,7 +82,8 @@ def rows_statement(shape: PageShape) -> Statement:
         for branch in shape.branches
     ]
     names = ("hour", "received_at", "id")
-    return merged(selects, names, shape.newest_first).limit(bindparam("rows"))
+    found = merged(selects, names, shape.newest_first).limit(bindparam("rows"))
+    return with_values(found, shape)
 
 
 @lru_cache(maxsize=STATEMENTS)

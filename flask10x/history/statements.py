@@ -32,6 +32,11 @@ Statement = Select[Any] | CompoundSelect[Any]
 End = Bound | Cursor | None
 EndKind = Literal["bound", "cursor"] | None
 FilterShape = tuple[str, str, bool | None]
+# What a page takes to be prepared grows with its stations times their columns. Beyond this a branch
+# finds rows and their values are read once for all branches: 20 stations with 8 measurements each
+# took a fifth of a second, and 200 half a minute.
+WIDE_CELLS = 200
+_HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at)
 # Each of the 200 stations that there can be has statements of its own.
 STATEMENTS = 512
 
@@ -116,12 +121,35 @@ def page_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows from the oldest of the window, or from its newest (`newest_first`)."""
     conditions = [*limits(shape.low, shape.high), *filter_clauses(shape.filters)]
     selects = [
-        select_rows(shape.branches)
+        select_branch(shape.branches)
         .where(readings.c.endpoint == branch.endpoint)
         .where(*conditions, *missing_clause(branch.missing))
         for branch in shape.branches
     ]
-    return merged(selects, ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
+    found = merged(selects, ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
+    return with_values(found, shape)
+
+
+def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:
+    """What a branch of a UNION ALL selects: rows, or only their heads (`with_values`)."""
+    return select(*_HEAD) if _is_wide(branches) else select_rows(branches)
+
+
+def with_values(found: Statement, shape: PageShape) -> Statement:
+    """The found rows in their order; with the values of all stations, if they have none yet."""
+    if not _is_wide(shape.branches):
+        return found
+    heads = found.subquery("heads")
+    order = (readings.c.received_at, readings.c.id)
+    return (
+        select_rows(shape.branches)
+        .join_from(heads, readings, readings.c.id == heads.c.id)
+        .order_by(*(part.desc() if shape.newest_first else part for part in order))
+    )
+
+
+def _is_wide(branches: tuple[Branch, ...]) -> bool:
+    return len(branches) * len(columns_of(branches)) > WIDE_CELLS
 
 
 def merged(selects: Sequence[Select[Any]], names: tuple[str, ...], newest_first: bool) -> Statement:
@@ -162,8 +190,7 @@ def columns_of(branches: tuple[Branch, ...]) -> tuple[str, ...]:
 
 def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:
     """Id, endpoint and received_at of readings, then all measurements of the stations."""
-    head = (readings.c.id, readings.c.endpoint, readings.c.received_at)
-    return select(*head, *map(measurement, columns_of(branches)))
+    return select(*_HEAD, *map(measurement, columns_of(branches)))
 
 
 def missing_clause(columns: tuple[str, ...]) -> list[ColumnElement[bool]]:
