@@ -37,18 +37,18 @@ class Tokens:
 
     def knows(self, token: str) -> bool:
         """Whether this token is one of them, for whichever station."""
-        return any(self.open_for(token, station) for station, _ in self._hashes)
+        return bool(self._stations_of(token))
 
     def open_for(self, token: str, station: str = ALL) -> bool:
         """Whether this token is one of those for that station, or of those for all.
 
         Takes as long whichever it is like: hashes of one length, and always all of them.
         """
+        return not self._stations_of(token).isdisjoint((ALL, station))
+
+    def _stations_of(self, token: str) -> set[str]:
         given = sha256(token.encode("utf-8", "backslashreplace")).digest()
-        found = False
-        for who, known in self._hashes:
-            found |= hmac.compare_digest(known, given) and who in (ALL, station)
-        return found
+        return {who for who, known in self._hashes if hmac.compare_digest(known, given)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The nginx site of deploy/: it holds slow clients, and changes no answer of the contract."""
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.e2e.attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
 from tests.e2e.conftest import make_services
 from tests.e2e.proxy import Proxy, needs_nginx
@@ -133,6 +135,16 @@ def test_a_body_one_byte_longer_is_refused_in_our_words(running: Service, proxy:
         assert answer.json == exchange(running.port, wire).json
         assert answer.json["limit_bytes"] == BODY_MAX_BYTES
         assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_batch_may_be_longer_and_has_a_limit_too(running: Service, proxy: Proxy) -> None:
+    path, kind = "/api/v1/readings", "application/json"
+    item = json.dumps([{"endpoint": "data", "data": json.loads(GOOD)}]).encode()
+    answer = ask(proxy.port, "POST", path, item.ljust(BATCH_MAX_BYTES), kind)
+    assert (answer.status, answer.json["accepted"]) == (200, 1)
+    answer = ask(proxy.port, "POST", path, item.ljust(BATCH_MAX_BYTES + 1), kind)
+    assert (answer.status, answer.json["limit_bytes"]) == (413, BATCH_MAX_BYTES)
+    assert proxy.files() == []
 
 
 def test_a_sender_may_wait_for_100_continue(running: Service, proxy: Proxy) -> None:

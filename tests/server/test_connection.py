@@ -179,6 +179,14 @@ def test_a_head_and_a_body_have_a_greatest_size(ends: Ends) -> None:
     body_of(ours, None, b"x" * 2 * BODY_MAX_BYTES)
     with pytest.raises(InvalidChunkSize):
         ours.recv(1)
+    # A route may take more, but the next request of the connection is another one.
+    ours.expect(None, 4 * BODY_MAX_BYTES)
+    theirs.sendall(b"x")
+    assert ours.recv(1) == b"x"
+    ours.begin(b"", 1)
+    body_of(ours, None, b"x" * 2 * BODY_MAX_BYTES)
+    with pytest.raises(InvalidChunkSize):
+        ours.recv(1)
 
 
 def test_one_that_waits_too_many_cuts_off_the_one_that_waits_longest(
