@@ -16,7 +16,10 @@ from flask.testing import FlaskClient
 
 from flask10x.commands import main
 from flask10x.config import settings as settings_module
+from flask10x.config import station_file
 from flask10x.config.settings import READERS
+from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
+from flask10x.config.station_values import FAULT_CODES, WrongEntry
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals
@@ -25,6 +28,7 @@ from flask10x.export.verify import Seen
 from flask10x.importing.importer import ImportOutcome
 from flask10x.maintenance.backup import Backup
 from flask10x.readings.parse import Reading
+from flask10x.readings.reasons import ENGLISH
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.readings.units import KNOWN
 from flask10x.recording.writer import Writer
@@ -453,6 +457,59 @@ def test_each_station_and_measurement_is_documented(station: Station, language: 
         assert rows[f"`{m.path}`"] == [*limits_of(m), *names]
     headings = blocks(read(file_of("reference/csv-format", language)), "text")[0]
     assert ",".join(station.csv_header) + "\n" in headings
+
+
+KEYS_OF_STATIONS = {
+    "[stations.ENDPOINT]": STATION_KEYS,
+    "[stations.ENDPOINT.measurements.COLUMN]": MEASUREMENT_KEYS,
+    "faults": FAULT_KEYS,
+}
+# Tables inside tables, which have sections of their own.
+INNER = {"`measurements`", "`faults`"}
+
+
+@in_both_languages
+@pytest.mark.parametrize("heading", KEYS_OF_STATIONS)
+def test_each_key_of_the_file_of_stations_is_documented(heading: str, language: str) -> None:
+    text = section(read(file_of("reference/stations-file", language)), f"`{heading}`")
+    rows = {name: row for name, row in table(text).items() if len(row) == 3}
+    fixed = {"en": "Fixed", "ja": "固定"}[language]
+
+    keys = {f"`{key.name}`": key for key in KEYS_OF_STATIONS[heading]}
+    assert {name for name in rows if name.startswith("`")} - INNER == keys.keys()
+    for name, key in keys.items():
+        without, values, meaning = rows[name]
+        assert (fixed in meaning) == key.fixed, name
+        assert (without in ("needed", "必須")) == key.needed, name
+        if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
+            low, high = map(int, limits.groups())
+            assert (key.read(low), key.read(high)) == (low, high)
+            for beyond in (low - 1, high + 1):
+                with pytest.raises(WrongEntry):
+                    key.read(beyond)
+
+
+@in_both_languages
+def test_each_meaning_of_a_fault_value_is_documented(language: str) -> None:
+    text = section(read(file_of("reference/stations-file", language)), "`faults`")
+    rows = table(text)
+
+    for code, is_kept in FAULT_CODES.items():
+        warning_only, said = rows[f"`{code}`"]
+        assert warning_only == f"`{str(is_kept).lower()}`"
+        words = re.split(r"\{\w+\}", ENGLISH[code])
+        assert re.fullmatch(".+".join(map(re.escape, words)), said)
+
+
+def files_of_stations() -> list[tuple[str, str]]:
+    """Each part of such a file that a page shows."""
+    shown = [(page, text) for page in PAGES for text in blocks(read(file_of(page, "en")), "toml")]
+    return [(page, text) for page, text in shown if "[stations." in text]
+
+
+@pytest.mark.parametrize(("page", "text"), files_of_stations())
+def test_the_shown_files_of_stations_are_right(page: str, text: str) -> None:
+    assert station_file.parse(text.encode(), Path(page)).all != BUILT_IN.all
 
 
 @in_both_languages
