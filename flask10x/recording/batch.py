@@ -13,7 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.engine import begin_again, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.insert import HEAD, Cells, insert_row, insert_rows, row_of
+from flask10x.database.insert import HEAD, insert_row, insert_rows, row_of
 from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
@@ -174,7 +174,7 @@ def log_refusals(refused: Iterable[Refusal]) -> None:
 
 def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:
     try:
-        kept = [_refused(settings.stations, entry.row, reason) for entry, reason in refused]
+        kept = [_refused(settings.stations, entry, reason) for entry, reason in refused]
         evicted = rejected.keep(connection, kept, settings)
     except Exception as error:
         if kind_of(error) == "store" or rolled_back(connection):
@@ -185,13 +185,17 @@ def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings
         counters.add(connection, rejected.EVICTED, evicted)
 
 
-def _refused(stations: Stations, row: Cells, reason: str) -> Refused:
-    """The row as the body that it may have come from; by its columns if its station is no more."""
-    endpoint, received_at = row["endpoint"], row["received_at"]
+def _refused(stations: Stations, entry: Entry, reason: str) -> Refused:
+    """Its row as the body that it may have come from; by its columns if its station is no more."""
+    row = entry.row
+    endpoint = row["endpoint"]
     if station := stations.by_endpoint.get(endpoint):
         payload = nested(station, map(row.get, station.columns))
     else:
         payload = {name: value for name, value in row.items() if name not in HEAD}
     body = json.dumps(payload).encode()
     reasons = {"database": Reason("database", words=reason)}
-    return Refused(endpoint, received_at, "application/json", body, reasons)
+    measured_at = row["received_at"] if "arrived_at" in row else None
+    return Refused(
+        *(endpoint, entry.arrived_at, "application/json", body, reasons), measured_at=measured_at
+    )

@@ -433,6 +433,7 @@ def test_what_a_station_that_is_no_more_has_sent_is_stored_or_kept(
         {"number": 1, "row": {"endpoint": "data", "received_at": 5, "pressure": 1.0, "wind": 2.0}},
         {"number": 2, "row": {"endpoint": "barn", "received_at": 6, "wind": 3.5}},
         {"number": 3, "row": {"endpoint": "barn", "received_at": 7, "hay": 4.0, "rats": 2.0}},
+        {"number": 4, "row": {"endpoint": "barn", "received_at": 7, "arrived_at": 9, "hay": 5.0}},
     ]
     file = settings.data_dir / "leftover-20250824-090000-1a2b3c4d.jsonl"
     file.write_text("".join(json.dumps({**line, "warned": []}) + "\n" for line in lines))
@@ -441,12 +442,14 @@ def test_what_a_station_that_is_no_more_has_sent_is_stored_or_kept(
         ("data", 5, 1.0, 2.0),
         ("barn", 6, None, 3.5),
     ]
-    kept = select(database.path, "SELECT endpoint, received_at, body, reasons FROM rejected")
+    times = "SELECT endpoint, received_at, measured_at, body FROM rejected"
+    assert select(database.path, times) == [
+        ("barn", 7, None, b'{"hay": 4.0, "rats": 2.0}'),
+        ("barn", 9, 7, b'{"hay": 5.0}'),
+    ]
     reason = "UnknownColumn: there is no column hay, rats"
-    (row,) = kept
-    assert row[:3] == ("barn", 7, b'{"hay": 4.0, "rats": 2.0}')
-    assert reason in row[3]
-    (record,) = (r for r in caplog.records if r.levelname == "ERROR")
+    assert reason in select(database.path, "SELECT reasons FROM rejected")[0][0]
+    record, _ = (r for r in caplog.records if r.levelname == "ERROR")
     assert f"refused a reading ({reason})" in record.message
     assert files(settings) == []
 
