@@ -150,6 +150,8 @@ rejected = Table(
     Column("codes", Text),
     # When a late one was measured, UTC epoch milliseconds; NULL when it has not said so.
     Column("measured_at", Integer),
+    # Of its key, as in `accepted_keys`; NULL when it has none.
+    Column("digest", LargeBinary),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )

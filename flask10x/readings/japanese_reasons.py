@@ -28,6 +28,7 @@ JAPANESE = {
     "too_large": "{n}バイトを超えています。本文は残していません",
     "database": "{words}",
     "no_such_station": "そのような端末はありません",
+    "already_stored": "同じキーの測定値がすでに保存されています",
     # Of an item of a batch, and of what is said of a reading beside its fields.
     "unknown_key": "そのような項目はありません。使えるのは {known} です",
     "unknown_key_near": "そのような項目はありません（{near} の間違いでは？）",

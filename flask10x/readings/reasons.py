@@ -40,6 +40,7 @@ ENGLISH = {
     "too_large": "over {n} bytes; nothing of it is kept",
     "database": "{words}",
     "no_such_station": "there is no such station",
+    "already_stored": "a reading with its key is stored already",
     # Of an item of a batch, and of what is said of a reading beside its fields.
     "unknown_key": "unknown key: an item has {known}",
     "unknown_key_near": "unknown key (did you mean {near}?)",

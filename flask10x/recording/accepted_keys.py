@@ -65,11 +65,10 @@ def accepted(connection: Connection, keys: Collection[str]) -> dict[str, int]:
 class AcceptedKeys:
     """What one transaction knows of the keys of its entries, and adds to them."""
 
-    def __init__(self, connection: Connection, entries: Iterable[Entry]) -> None:
-        """Without a key among the entries this asks nothing, and `write` writes nothing."""
+    def __init__(self, connection: Connection, keys: Collection[str]) -> None:
+        """Of entries with these keys, "" for none. Without one it asks and writes nothing."""
         self._connection = connection
-        keys = {entry.key for entry in entries if entry.key}
-        rows = list(_rows(connection, keys)) if keys else []
+        rows = list(_rows(connection, filter(None, keys)))
         self._accepted_ms = {row.digest.hex(): row.at for row in rows}
         self._generations = {row.digest.hex(): row.generation for row in rows}
         self._new: dict[str, int] = {}

@@ -103,7 +103,7 @@ def count(connection: Connection, names: Iterable[str]) -> None:
 
 def insert_all(connection: Connection, entries: Sequence[Entry], settings: Settings) -> NotStored:
     """Insert a batch at once, none refused; raises when the database refuses a row of it."""
-    keys = AcceptedKeys(connection, entries)
+    keys = AcceptedKeys(connection, {entry.key for entry in entries})
     new: list[Entry] = []
     duplicates: list[Entry] = []
     for entry in entries:
@@ -142,7 +142,7 @@ def _insert_others(
     with it is no repeat.
     """
     known = {id(entry) for entry, _ in refused}
-    keys = AcceptedKeys(connection, entries)
+    keys = AcceptedKeys(connection, {entry.key for entry in entries})
     duplicates: list[Entry] = []
     for entry in entries:
         if id(entry) in known:
@@ -195,7 +195,12 @@ def _refused(stations: Stations, entry: Entry, reason: str) -> Refused:
         payload = {name: value for name, value in row.items() if name not in HEAD}
     body = json.dumps(payload).encode()
     reasons = {"database": Reason("database", words=reason)}
-    measured_at = row["received_at"] if "arrived_at" in row else None
     return Refused(
-        *(endpoint, entry.arrived_at, "application/json", body, reasons), measured_at=measured_at
+        endpoint,
+        entry.arrived_at,
+        "application/json",
+        body,
+        reasons,
+        measured_at=row["received_at"] if "arrived_at" in row else None,
+        key=entry.lasting_key,
     )

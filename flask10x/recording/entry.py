@@ -28,6 +28,11 @@ class Entry:
     """For how long another one with this key is a repeat; 0: for as long as keys are kept."""
 
     @property
+    def lasting_key(self) -> str:
+        """The key that its sender has given; empty when it is known by its body, for a while."""
+        return "" if self.repeat_window_ms else self.key
+
+    @property
     def arrived_at(self) -> int:
         """When it arrived, in UTC epoch milliseconds."""
         return int(self.row.get("arrived_at") or self.row["received_at"])

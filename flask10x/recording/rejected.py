@@ -24,7 +24,7 @@ EVICTED = "rejected_evicted"
 """Counts those that were kept and had to go for newer ones."""
 
 # What else is in a row: the small columns, and what SQLite adds to a page and to a row.
-OTHER_BYTES = 60
+OTHER_BYTES = 84
 # The largest body that is taken (BODY_MAX_BYTES), with room for its reasons.
 LARGEST_ROW_BYTES = 80 * 1024
 # Making room by the row would change two pages more with each refusal.
@@ -53,6 +53,8 @@ class Refused:
     """A `Reason` too, or empty."""
     measured_at: int | None = None
     """When a late one was measured, UTC epoch milliseconds; None when it has not said so."""
+    key: str = ""
+    """By which a replay knows that it is stored (`accepted_keys.key_of`); empty: by none."""
 
     codes: str | None = field(init=False, repr=False)
     """The reasons and the hint as the column of that name holds them; worked out once."""
@@ -89,6 +91,8 @@ class Kept:
     """The length of the whole body."""
     measured_at: int | None = None
     """As `Refused.measured_at`."""
+    key: str = ""
+    """As `Refused.key`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,6 +261,7 @@ def _values(refused: Refused) -> dict[str, object]:
         "body": refused.body,
         "codes": refused.codes,
         "measured_at": refused.measured_at,
+        "digest": bytes.fromhex(refused.key) or None,
     }
 
 
@@ -265,7 +270,7 @@ def _columns(body: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     length = func.length(columns.body).label("body_bytes")
     head = [columns.id, columns.endpoint, columns.received_at, columns.reading_id]
     texts = [columns.media_type, columns.reasons, columns.hint, columns.codes]
-    return [*head, columns.measured_at, *texts, body.label("body"), length]
+    return [*head, columns.measured_at, columns.digest, *texts, body.label("body"), length]
 
 
 def _whole(selection: Selection) -> Select[Any]:
@@ -295,6 +300,8 @@ def _back(
 
 def _kept(row: Any) -> Kept:
     values = row._asdict()
-    codes, texts = values.pop("codes"), json.loads(row.reasons)
+    codes, digest, texts = values.pop("codes"), values.pop("digest"), json.loads(row.reasons)
     reasons, hint = reason_codes.with_codes(texts, row.hint, codes)
-    return Kept(**values | {"reasons": reasons, "hint": hint})
+    return Kept(
+        **values | {"reasons": reasons, "hint": hint, "key": digest.hex() if digest else ""}
+    )

@@ -1,8 +1,8 @@
 """Replay: rejected readings checked again by today's settings; what is good now is stored, once.
 
 The reading and the mark that it was replayed are one transaction, so neither a crash nor a second
-replay at the same time stores it twice. It keeps the time at which it came in, and a late one the
-time at which it was measured.
+replay at the same time stores it twice; nor is one stored whose key was accepted meanwhile. It
+keeps the time at which it came in, and a late one the time at which it was measured.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,17 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, rolled_back
 from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.insert import insert_row, row_of
+from flask10x.database.insert import insert_row
 from flask10x.readings import json_body, parse
 from flask10x.readings.parse import InvalidReading, Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import batch, rejected
+from flask10x.recording.accepted_keys import AcceptedKeys, accepted
+from flask10x.recording.entry import Entry
 from flask10x.recording.rejected import Kept, Selection
+
+REPEATED: dict[str, str] = {"key": Reason("already_stored")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,18 @@ def replay(
     while True:
         with database.reader.begin() as connection:
             rows = rejected.next_after(connection, waiting, last_id)
+            stored = accepted(connection, {kept.key for kept in rows if kept.key})
         if not rows:
             return
         last_id = rows[-1].id
-        checked = [(kept, _check(settings, kept)) for kept in rows]
+        checked = [
+            (kept, REPEATED if kept.key in stored else _check(settings, kept)) for kept in rows
+        ]
         if dry_run or not any(isinstance(result, Reading) for _, result in checked):
             yield from (_outcome(kept, result) for kept, result in checked)
             continue
         with database.commit() as connection:
-            outcomes = _store_good(connection, settings.stations, checked)
+            outcomes = _store_good(connection, settings, checked)
         yield from outcomes
 
 
@@ -85,32 +92,37 @@ def _outcome(kept: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
 
 def _store_good(
     connection: Connection,
-    stations: Stations,
+    settings: Settings,
     checked: list[tuple[Kept, Reading | dict[str, str]]],
 ) -> list[ReplayOutcome]:
     """Store and mark; those that somebody else has replayed or purged meanwhile are left out."""
     still_waiting = rejected.waiting_ids(connection, [kept.id for kept, _ in checked])
+    waiting = [(kept, result) for kept, result in checked if kept.id in still_waiting]
+    keys = AcceptedKeys(connection, {kept.key for kept, _ in waiting})
     outcomes = []
-    for kept, result in checked:
-        if kept.id not in still_waiting:
-            continue
+    for kept, result in waiting:
         refusal = None
         if isinstance(result, Reading):
-            refusal = _store(connection, stations, kept, result)
+            entry = batch.entry_of(settings.stations, result, key=kept.key)
+            refusal = _store(connection, settings.stations, kept, entry, keys)
         outcomes.append(_outcome(kept, refusal or result))
+    keys.write(settings.idempotency_max_rows)
     return outcomes
 
 
 def _store(
-    connection: Connection, stations: Stations, kept: Kept, reading: Reading
+    connection: Connection, stations: Stations, kept: Kept, entry: Entry, keys: AcceptedKeys
 ) -> dict[str, str] | None:
-    """None when it is stored and marked, or why the database refuses it."""
+    """None when it is stored and marked, or why it is not: a repeat, or refused again."""
+    if keys.has(entry):
+        return REPEATED
     try:
-        reading_id = insert_row(connection, stations, row_of(stations, reading))
+        reading_id = insert_row(connection, stations, entry.row)
     except Exception as error:
         if kind_of(error) == "store" or rolled_back(connection):
             raise
         return {"database": reason_of(error)}
+    keys.add(entry)
     rejected.mark_replayed(connection, kept.id, reading_id)
-    batch.count(connection, batch.warned_counters(stations, reading))
+    batch.count(connection, entry.warned)
     return None

@@ -18,6 +18,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("readings", sa.Column("arrived_at", sa.Integer))
     op.add_column("rejected", sa.Column("measured_at", sa.Integer))
+    op.add_column("rejected", sa.Column("digest", sa.LargeBinary))
     op.create_table(
         "accepted_keys",
         sa.Column("generation", sa.Integer, primary_key=True),
@@ -32,5 +33,6 @@ def downgrade() -> None:
     op.drop_table("accepted_keys")
     op.execute("DELETE FROM sqlite_sequence WHERE name = 'accepted keys'")
     # Writes the tables anew. A late reading stays where it was measured.
+    op.drop_column("rejected", "digest")
     op.drop_column("rejected", "measured_at")
     op.drop_column("readings", "arrived_at")

@@ -201,7 +201,7 @@ def test_a_key_that_is_renewed_counts_once(settings: Settings, database: Databas
     with database.commit() as connection:
         for number in range(9):
             entry = entry_of(BUILT_IN, pico(1, AT + 1000 * number), key=A, repeat_window_ms=1000)
-            keys = AcceptedKeys(connection, [entry])
+            keys = AcceptedKeys(connection, [entry.key])
             assert not keys.has(entry)
             keys.add(entry)
             keys.write(few.idempotency_max_rows)
@@ -214,7 +214,7 @@ def test_old_generations_go_a_piece_at_a_time(settings: Settings, database: Data
     def commit_keys(some: list[str]) -> int:
         entries = [entry_of(BUILT_IN, pico(1), key=key) for key in some]
         with database.commit() as connection:
-            known = AcceptedKeys(connection, entries)
+            known = AcceptedKeys(connection, some)
             for entry in entries:
                 known.add(entry)
             known.write(150)

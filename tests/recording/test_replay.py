@@ -1,6 +1,7 @@
 """Replay: what is good by today's settings is stored, once, with its original time."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
@@ -8,13 +9,15 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording import rejected, replay
+from flask10x.recording import batch, rejected, replay
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.rejected import Refused, Selection
 from flask10x.recording.replay import ReplayOutcome
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
+from tests.recording.test_group_commit import NO_TWO
 from tests.support.rows import execute, pico, select
 
 AT = 1_756_000_000_000
@@ -180,3 +183,57 @@ def test_a_station_that_is_gone(database: Database, accepting: Settings) -> None
     assert replayed(accepting, database) == [
         ReplayOutcome(1, "data9", False, {"endpoint": "there is no such station"})
     ]
+
+
+def test_a_late_reading_keeps_both_of_its_times(database: Database, accepting: Settings) -> None:
+    """Refused by the checks, and then by the database."""
+    late = Refused("data", AT, "", NO_PRESSURE, {}, measured_at=AT - 5000)
+    with database.commit() as connection:
+        rejected.keep(connection, [late], accepting)
+    assert [o.good for o in replayed(accepting, database)] == [True]
+    times = "SELECT received_at, arrived_at FROM readings"
+    assert select(database.path, times) == [(AT - 5000, AT)]
+    execute(database.path, "DELETE FROM readings")
+    entry = batch.entry_of(BUILT_IN, replace(pico(2, AT - 9000), arrived_at=AT))
+    execute(database.path, NO_TWO)
+    with database.commit() as connection:
+        batch.insert_each(connection, [entry], accepting)
+    execute(database.path, "DROP TRIGGER no_two")
+    assert [o.good for o in replayed(accepting, database)] == [True]
+    assert select(database.path, times) == [(AT - 9000, AT)]
+
+
+def test_a_key_that_is_stored_is_not_stored_by_a_replay(
+    database: Database, accepting: Settings
+) -> None:
+    """A board that sends again what was refused has all of its tries kept."""
+    keys = [key_of("data", key) for key in (b"a", b"a", b"b", b"c")]
+    tries = [Refused("data", AT, "", NO_PRESSURE, {}, key=key) for key in keys]
+    with database.commit() as connection:
+        rejected.keep(connection, tries, accepting)
+        entries = [batch.entry_of(BUILT_IN, pico(1), key=keys[2])]
+        batch.insert_each(connection, entries, accepting)
+    dry = list(replay.replay(accepting, database, Selection(), dry_run=True))
+    assert [o.good for o in dry] == [True, True, False, True]
+    outcomes = replayed(accepting, database)
+    assert [o.good for o in outcomes] == [True, False, False, True]
+    said = {"key": "a reading with its key is stored already"}
+    assert [o.reasons for o in outcomes[1:3]] == [said, said]
+    assert select(database.path, MARKS) == [(1, 2), (2, None), (3, None), (4, 3)]
+    with database.commit() as connection:
+        again = [batch.entry_of(BUILT_IN, pico(1), key=keys[3])]
+        assert batch.insert_each(connection, again, accepting).duplicates == again
+
+
+def test_a_body_of_a_while_is_no_key_of_a_rejected_reading(
+    database: Database, accepting: Settings
+) -> None:
+    execute(database.path, NO_TWO)
+    entries = [
+        batch.entry_of(BUILT_IN, pico(2), key=key_of("data", b"a"), repeat_window_ms=window)
+        for window in (0, 1000)
+    ]
+    with database.commit() as connection:
+        batch.insert_each(connection, entries, accepting)
+    kept = "SELECT digest IS NULL FROM rejected ORDER BY id"
+    assert select(database.path, kept) == [(0,), (1,)]

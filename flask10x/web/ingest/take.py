@@ -226,6 +226,7 @@ def refused(sent: Sent, error: parse.InvalidReading) -> Refused:
         error.details,
         hint,
         sent.measured_at,
+        "" if sent.repeat_window_ms else sent.key,
     )
 
 

@@ -304,7 +304,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
 ]
 # Those that have tests of their own below, or in test_batch_reasons.
 OTHERS = (
-    *("array_needed", "committed_needed", "key_needed", "two_times"),
+    *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "no_such_station", "other_type", "too_large", "took_too_long"),
 )
 
