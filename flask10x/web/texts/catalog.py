@@ -45,8 +45,11 @@ class Texts:
 
     def station(self, station: Station) -> str:
         """A station's name: that of the built-in ones unless they were given another label."""
-        own = self._texts.get(f"station.{station.endpoint}") if _is_as_built_in(station) else None
-        return own or self._label(station) or station.endpoint
+        label = self._label(station)
+        built_in = BUILT_IN.by_endpoint.get(station.endpoint)
+        if built_in is None or label == self._label(built_in):
+            label = self._texts.get(f"station.{station.endpoint}", label)
+        return label or station.endpoint
 
     def column(self, measurement: Measurement) -> str:
         """The name of its column, which may be other stations' too: a text, label or the column."""
@@ -76,11 +79,6 @@ class Texts:
             if seconds >= from_sec:
                 return self(f"{kind}.{name}", n=seconds // unit_sec)
         return self(f"{kind}.seconds", n=seconds)
-
-
-def _is_as_built_in(station: Station) -> bool:
-    built_in = BUILT_IN.by_endpoint.get(station.endpoint, station)
-    return (station.label, station.label_ja) == (built_in.label, built_in.label_ja)
 
 
 ENGLISH, JAPANESE = Texts("en"), Texts("ja")

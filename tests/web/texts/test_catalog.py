@@ -1,6 +1,7 @@
 """Both languages say the same things, and nothing that nobody says."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -12,6 +13,7 @@ from flask10x.web.devices.senders import KINDS
 from flask10x.web.ranges import QUICK
 from flask10x.web.texts import english, japanese
 from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
+from tests.support.stations import GARDEN, HOUSE, LIGHT
 
 PACKAGE = Path(english.__file__).parents[1]
 # Keys whose end comes from a table of the program.
@@ -85,6 +87,39 @@ def test_an_age_is_said_in_its_handiest_unit(seconds: int, said: str) -> None:
 def test_japanese_ages() -> None:
     assert JAPANESE.lasting("age", 12) == "12秒前"
     assert JAPANESE.lasting("silent", 3 * 86_400) == "3日前から受信なし"
+
+
+@pytest.mark.parametrize(
+    ("given", "english", "japanese"),
+    [
+        ({}, "Bedroom", "寝室"),
+        ({"label": "Guest room"}, "Guest room", "Guest room"),
+        ({"label_ja": "客間"}, "Bedroom", "客間"),
+        ({"label": "Guest room", "label_ja": "客間"}, "Guest room", "客間"),
+    ],
+)
+def test_a_built_in_station_goes_by_the_label_that_it_was_given(
+    given: dict[str, str], english: str, japanese: str
+) -> None:
+    station = replace(BUILT_IN.by_endpoint["data2"], **given)  # type: ignore[arg-type]
+    assert (ENGLISH.station(station), JAPANESE.station(station)) == (english, japanese)
+
+
+def test_a_station_without_any_label_goes_by_its_endpoint() -> None:
+    assert JAPANESE.station(replace(GARDEN, label="", label_ja="")) == "garden-2"
+
+
+def test_a_quantity_goes_by_its_column_or_by_those_of_another_without_their_sensor() -> None:
+    measurements = [m for station in HOUSE.all for m in station.measurements]
+    names = ENGLISH.quantities(measurements)
+    assert names["light"] == "Light"
+    assert JAPANESE.quantities(measurements)["light"] == "照度"
+    # The brackets belong to the name of a column that is called like its quantity.
+    assert names["analog_value"] == "Gas (raw)"
+    assert names["temperature"] == "Temperature"
+    assert names["soil_wet"] == "soil_wet"
+    only_brackets = replace(LIGHT, label="(VEML7700)")
+    assert ENGLISH.quantities([only_brackets]) == {"light": "(VEML7700)"}
 
 
 def test_an_unknown_key_is_an_error() -> None:
