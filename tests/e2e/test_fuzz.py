@@ -189,12 +189,17 @@ class Fuzzed:
     def post(self, endpoint: str, body: bytes, content_type: str) -> None:
         """Post it, and check the answer against what is stored now."""
         answer = self._client.post(endpoint, body, content_type)
-        check_ingest_answer(answer)
         self.statuses.add(answer.status)
         rows = self._database.execute(
             f"SELECT endpoint, {COLUMNS[endpoint]} FROM readings WHERE id > ?", (self._stored,)
         ).fetchall()
         self._stored += len(rows)
+        if "results" in answer.json:
+            # An array with an object in it, which hardly ever is a reading.
+            assert len(rows) == answer.json["accepted"]
+            assert answer.status == (200 if rows else 400)
+            return
+        check_ingest_answer(answer)
         if answer.status == 200:
             ((stored_endpoint, *values),) = rows
             assert stored_endpoint == endpoint
