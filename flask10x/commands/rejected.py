@@ -227,6 +227,8 @@ def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
     stored = _("reading {id}").format(id=kept.reading_id) if kept.reading_id else _("not stored")
     yield _("id:"), str(kept.id)
     yield _("received:"), local_text(kept.received_at, config.zone)
+    if kept.measured_at is not None:
+        yield _("measured:"), local_text(kept.measured_at, config.zone)
     yield _("station:"), escape(kept.endpoint)
     yield _("stored as:"), stored
     yield _("content type:"), escape(kept.media_type) or _("none")

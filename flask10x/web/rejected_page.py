@@ -94,6 +94,7 @@ def _as_object(kept: Kept) -> dict[str, object]:
         "id": kept.id,
         "endpoint": kept.endpoint,
         "timestamp": local_text(kept.received_at, context.store().settings.zone),
+        "measured_at": _measured(kept),
         "reasons": kept.reasons,
         "hint": kept.hint,
         "content_type": kept.media_type,
@@ -110,6 +111,7 @@ def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
     return {
         "id": kept.id,
         "time": local_text(kept.received_at, context.store().settings.zone),
+        "measured_at": _measured(kept),
         "endpoint": escape(kept.endpoint),
         "station": station and t.station(station),
         "reasons": [
@@ -121,6 +123,13 @@ def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
         "more_bytes": kept.body_bytes - len(kept.body),
         "reading_id": kept.reading_id,
     }
+
+
+def _measured(kept: Kept) -> str | None:
+    """When a late one was measured, local time; None for one that has not said so."""
+    if kept.measured_at is None:
+        return None
+    return local_text(kept.measured_at, context.store().settings.zone)
 
 
 def _in_language(reason: str, t: Texts) -> dict[str, str]:

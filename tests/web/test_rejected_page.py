@@ -1,6 +1,7 @@
 """`/history/rejected` as a page and as JSON."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -41,6 +42,7 @@ def test_json(client: FlaskClient, database: Database, settings: Settings) -> No
             "content_type": "",
             "body": "x" * 1000,
             "body_bytes": 1001,
+            "measured_at": None,
             "reading_id": None,
         },
         {
@@ -52,9 +54,23 @@ def test_json(client: FlaskClient, database: Database, settings: Settings) -> No
             "content_type": "text/html",
             "body": f'"{SCRIPT}\x1b"\\xff',
             "body_bytes": 29,
+            "measured_at": None,
             "reading_id": None,
         },
     ]
+
+
+def test_a_late_one_shows_both_of_its_times(
+    client: FlaskClient, database: Database, settings: Settings
+) -> None:
+    keep(database, settings, replace(refused(1, b"{}"), measured_at=AT - 3_600_000))
+    (shown,) = client.get("/history/rejected/json").json or []
+    assert (shown["timestamp"], shown["measured_at"]) == (
+        "2025-08-24 10:46:41",
+        "2025-08-24 09:46:40",
+    )
+    page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
+    assert "測定 2025-08-24 09:46:40" in page
 
 
 def test_an_empty_body_and_one_that_was_too_large(client: FlaskClient, store: Store) -> None:

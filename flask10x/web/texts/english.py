@@ -175,6 +175,7 @@ TEXTS: dict[str, str] = {
     "rejected.reasons": "Reasons",
     "rejected.body": "Body",
     "rejected.more": "… {n} bytes more",
+    "rejected.measured": "measured at {at}",
     "rejected.stored": "Stored as",
     "rejected.none": "No rejected reading: {what}.",
     "rejected.json": "JSON, this page",

@@ -175,6 +175,7 @@ TEXTS: dict[str, str] = {
     "rejected.reasons": "理由",
     "rejected.body": "本文",
     "rejected.more": "… ほか{n}バイト",
+    "rejected.measured": "測定 {at}",
     "rejected.stored": "保存先ID",
     "rejected.none": "拒否した測定値はありません（{what}）。",
     "rejected.json": "このページのJSON",
