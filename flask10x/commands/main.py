@@ -27,8 +27,8 @@ COMMANDS = (
     "rollups",
     "mqtt",
 )
-# Python keeps this word for itself.
-MODULES = {"import": "import_"}
+# Python keeps one word for itself, and one command is a folder.
+MODULES = {"import": "import_", "stations": "stations.command"}
 
 
 class _Commands(translated.TranslatedGroup):

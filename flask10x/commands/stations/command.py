@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from flask10x.commands import station_add, translated
+from flask10x.commands import translated
+from flask10x.commands.stations import add
 from flask10x.config import settings, station_file
 from flask10x.errors import SettingsError, StationsError
 from flask10x.maintenance import station_changes, station_writing
@@ -75,4 +76,4 @@ def _line(station: Station) -> str:
     return f"/{station.endpoint}  {station.label}  {station.csv_name}  {', '.join(columns)}"
 
 
-command.add_command(station_add.command)
+command.add_command(add.command)

@@ -11,7 +11,8 @@ from typing import BinaryIO
 import click
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.commands import language, station_questions, translated
+from flask10x.commands import language, translated
+from flask10x.commands.stations import questions
 from flask10x.config import settings, station_file, station_text
 from flask10x.config.reserved_names import RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
@@ -65,10 +66,10 @@ def command(endpoint: str | None, example: BinaryIO | None, from_refused: bool, 
     if endpoint is None:
         if yes or example:
             raise click.UsageError(_("its path is missing: flask10x stations add ENDPOINT"))
-        endpoint = station_questions.endpoint().removeprefix("/")
+        endpoint = questions.endpoint().removeprefix("/")
         _check(endpoint, stations)
     if body is None:
-        proposal = Proposal(station_questions.station(endpoint, stations), ())
+        proposal = Proposal(questions.station(endpoint, stations), ())
     else:
         proposal = propose(endpoint, body, stations)
     if not proposal.station.measurements:
