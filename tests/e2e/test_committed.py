@@ -1,6 +1,7 @@
 """ACK=committed over real processes: a 200 is a row, whoever is killed a moment later."""
 
 import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -12,7 +13,13 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows, stored_numbers
-from tests.e2e.senders import LATEST_ANSWER_SEC, check_ingest_answer, reading_of
+from tests.e2e.senders import (
+    HOST,
+    LATEST_ANSWER_SEC,
+    check_ingest_answer,
+    exchange,
+    reading_of,
+)
 from tests.e2e.service import Service, wait_until
 
 KILLS = 3
@@ -28,6 +35,11 @@ def test_the_answer_says_committed_and_the_row_is_there(service: MakeService) ->
         check_ingest_answer(answer)
         assert (answer.status, answer.json) == (200, {"status": "committed"})
         assert running.count() == number + 1
+    body = json.dumps(reading_of(20)).encode()
+    head = f"POST /data2 HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    keyed = f"{head}Idempotency-Key: 20\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    statuses = [exchange(running.port, keyed).json["status"] for _ in range(3)]
+    assert (statuses, running.count()) == (["committed", "duplicate", "duplicate"], 21)
     running.stop()
 
 

@@ -111,6 +111,22 @@ def test_a_key_and_an_array_are_for_other_threads_which_no_page_holds_up(
     page.join(20)
 
 
+@pytest.mark.parametrize(
+    ("given", "way"),
+    [
+        ({}, "senders"),
+        ({"ACK": "committed"}, "at_once"),
+    ],
+)
+def test_with_committed_nobody_asks_for_a_key_first(given: dict[str, str], way: str) -> None:
+    names = {"DATA_DIR": "/nowhere", "REPEAT_WINDOW_SEC": "60"} | given
+    ways = Ways(settings.load({f"FLASK10X_{name}": value for name, value in names.items()}))
+    assert ways(environ("/data", "POST"), b"{}") == way
+    keyed = environ("/data", "POST") | {"HTTP_IDEMPOTENCY_KEY": "1"}
+    assert ways(keyed, b"{}") == way
+    assert ways(keyed, b"[{}]") == "senders"
+
+
 def test_only_so_many_large_bodies_are_held() -> None:
     ring = threading.Event()
     told: list[Any] = []

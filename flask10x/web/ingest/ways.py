@@ -16,14 +16,16 @@ Way = Literal["at_once", "senders", "others"]
 class Ways:
     """Sorts the requests of one worker.
 
-    A sender that has to wait for the database, or brings many readings, is not answered at once;
-    but it does not wait for pages and downloads either.
+    A sender that has to wait until the database has been asked for its key, or brings many
+    readings, is not answered at once; but it does not wait for pages and downloads either. With
+    ACK=committed nobody asks for a key: the commit says what is a repeat.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._asks_keys = settings.ack != "committed"
         self._posts: dict[str, Way] = dict.fromkeys(LARGE_BODIES, "senders")
         for station in settings.stations.all:
-            asks_first = repeat_window_ms(settings, station) > 0
+            asks_first = self._asks_keys and repeat_window_ms(settings, station) > 0
             self._posts[f"/{station.endpoint}"] = "senders" if asks_first else "at_once"
 
     def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Way:
@@ -33,6 +35,7 @@ class Ways:
             is_health = path == "/healthz" and environ["REQUEST_METHOD"] == "GET"
             return "at_once" if is_health else "others"
         way = self._posts.get(path, "others")
-        if way == "at_once" and ("HTTP_IDEMPOTENCY_KEY" in environ or begins_array(body)):
+        has_key = "HTTP_IDEMPOTENCY_KEY" in environ
+        if way == "at_once" and ((has_key and self._asks_keys) or begins_array(body)):
             return "senders"
         return way
