@@ -17,11 +17,11 @@ from flask10x.system.priority import give_way
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.ways import Way
 from flask10x.web.limits import (
-    LARGE_BODIES,
     LARGE_BODIES_MAX,
     RECEIPT,
     RETRY_AFTER_SEC,
     body_max_bytes,
+    takes_large_body,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Threads:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
-        if environ["PATH_INFO"] in LARGE_BODIES:
+        if takes_large_body(environ["PATH_INFO"]):
             return self._with_large_body(environ, start_response)
         return self._answer(environ, start_response)
 

@@ -33,9 +33,13 @@ HEALTH = "status.healthz"
 OPEN = {HEALTH, "status.readyz", "status.index", "time.now", "static"}
 # The blueprint whose views post, each to the station that it is named like.
 WRITING = "ingest"
-# That of views whose readings name their stations: any token for posting lets a request in, and
+# Those of views whose readings name their stations: any token for posting lets a request in, and
 # then each reading is asked for whether the token `opens` its station.
-DOORS = "doors"
+LINES = "influx"
+DOORS = frozenset({"doors", LINES})
+# That of views whose senders have the token in the body, so the view asks for it.
+CHANNELS = "ambient"
+POSTED = {WRITING, *DOORS, CHANNELS}
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
@@ -107,25 +111,38 @@ class Access:
     def _without_token(self) -> Refusal | None:
         if request.endpoint is None or request.endpoint in OPEN:
             return None
-        writes = request.blueprint in (WRITING, DOORS)
+        if request.blueprint == CHANNELS and request.method == "POST":
+            return None
+        writes = request.blueprint in POSTED
         tokens = self._keyring.write if writes else self._keyring.read
         token = given_token()
         if tokens is None:
             return None
-        if request.blueprint == DOORS and tokens.knows(token):
+        if request.blueprint in DOORS and tokens.knows(token):
             return None
         station = request.endpoint.rpartition(".")[2] if request.blueprint == WRITING else ALL
         if tokens.open_for(token, station):
             return None
-        why = "wrong token" if token else "no token"
         # Browsers ask people for a name and a password when they see Basic; pages are for people.
-        challenges: tuple[Challenge, ...] = ("Bearer",) if writes else ("Basic", "Bearer")
-        return Refusal(401, "unauthorized", TOKEN_HINT, why, challenges=challenges)
+        return _unauthorized(token, ("Bearer",) if writes else ("Basic", "Bearer"))
+
+    def refusal_of_key(self, key: str, station: str) -> Refusal | None:
+        """Why a request with this key in its body is refused, or its header; None when it is not.
+
+        Without a station (empty) any token for posting will do.
+        """
+        write, keys = self._keyring.write, [key, given_token()]
+        opens = (write.open_for if station else lambda k, _: write.knows(k)) if write else None
+        if opens is None or any(opens(k, station) for k in keys if k):
+            return None
+        return _unauthorized("".join(keys), ("Bearer",))
 
     def _answer(self) -> Response | None:
         refusal = self.refusal()
-        if refusal is None:
-            return None
+        return None if refusal is None else self.answer(refusal)
+
+    def answer(self, refusal: Refusal) -> Response:
+        """The answer to a refused request; the log has its line."""
         self._note(refusal)
         answer = jsonify(error=refusal.error, hint=refusal.hint)
         answer.status_code = refusal.status
@@ -167,16 +184,28 @@ def sender() -> str:
     return f"{behind} through {peer or 'a socket file'}" if local else peer
 
 
+def _unauthorized(token: str, challenges: tuple[Challenge, ...]) -> Refusal:
+    why = "wrong token" if token else "no token"
+    return Refusal(401, "unauthorized", TOKEN_HINT, why, challenges=challenges)
+
+
 def given_token() -> str:
-    """The token of a request: a bearer token, or the password of HTTP Basic; else empty."""
+    """The token of a request: a bearer token, or the password of HTTP Basic; else empty.
+
+    Writers of line protocol also have it behind `Token`, perhaps with a user before it, or as the
+    password in the query.
+    """
     try:
         given = request.authorization
     except ValueError:
         # Werkzeug raises it for Basic with a letter that is not ASCII.
         return ""
     if given is None:
-        return ""
-    return (given.password if given.type == "basic" else given.token) or ""
+        return request.args.get("p", "") if request.blueprint == LINES else ""
+    if given.type == "basic":
+        return given.password or ""
+    token = given.token or ""
+    return token.rpartition(":")[2] if given.type == "token" else token
 
 
 def is_allowed_host(host: str, names: Iterable[str]) -> bool:

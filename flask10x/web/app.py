@@ -24,7 +24,7 @@ from flask10x.web import (
 )
 from flask10x.web.access import Access
 from flask10x.web.devices import page as devices_page
-from flask10x.web.ingest import batch_routes, station_routes
+from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
@@ -62,8 +62,9 @@ def create_app(
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
     routes = (history_api, history_page, rejected_page, devices_page, status)
-    for module in (*routes, batch_routes, board_time):
+    for module in (*routes, batch_routes, ambient_routes, board_time):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(influx_routes.blueprint_of())
     headers.init_app(app)
     preferences.init_app(app)
     if missing:

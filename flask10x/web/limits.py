@@ -15,13 +15,19 @@ RETRY_AFTER_SEC = 5
 
 # A thousand readings of data4 with an id and a time each have 300 KiB.
 BATCH_MAX_BYTES = 1024 * 1024
-# The routes that take more than BODY_MAX_BYTES, and how much.
-LARGE_BODIES = {"/api/v1/readings": BATCH_MAX_BYTES}
+# The routes that take as much, and what begins the path of others.
+LARGE_BODIES = {"/api/v1/readings", "/api/v2/write", "/write"}
+CHANNELS = "/api/v2/channels/"
 # How many such bodies a worker holds at once: as many bytes as all its other connections may bring
 # (`server/connection.py`, WAITING_MAX). They are decoded by two threads, one after the other.
 LARGE_BODIES_MAX = 6
 
 
+def takes_large_body(path: str) -> bool:
+    """Whether the route of this path takes many readings at once."""
+    return path in LARGE_BODIES or path.startswith(CHANNELS)
+
+
 def body_max_bytes(path: str) -> int:
     """The longest body that the route of this path takes."""
-    return LARGE_BODIES.get(path, BODY_MAX_BYTES)
+    return BATCH_MAX_BYTES if takes_large_body(path) else BODY_MAX_BYTES

@@ -11,7 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import rescued
 from flask10x.database.paths import database_path
 from flask10x.system.logs import Pace
-from flask10x.web.access import DOORS, WRITING
+from flask10x.web.access import POSTED
 from flask10x.web.limits import RETRY_AFTER_SEC
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class MissingDatabase:
     def _for(self, endpoint: str) -> Response:
         if endpoint == "status.readyz":
             return jsonify(status="not ready", reasons=[self._reason], queue_oldest_seconds=None)
-        if request.blueprint in (WRITING, DOORS):
+        if request.blueprint in POSTED:
             self._log(endpoint.rpartition(".")[2])
             return jsonify(status="queued_failed", detail=self._reason)
         if endpoint.endswith(".as_page"):

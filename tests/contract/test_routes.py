@@ -4,7 +4,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x.web.access import DOORS, OPEN, WRITING
+from flask10x.web.access import OPEN
+from flask10x.web.access import POSTED as WRITES
 
 PAGE = {"GET", "HEAD", "OPTIONS"}
 POSTED = {"POST", "OPTIONS"}
@@ -12,6 +13,10 @@ ROUTES = {
     "/": PAGE,
     "/api/v1/readings": POSTED,
     "/api/v1/time": PAGE,
+    "/api/v2/channels/<channel>/data": POSTED,
+    "/api/v2/channels/<channel>/dataarray": POSTED,
+    "/api/v2/channels/<channel>/urldataarray": POSTED,
+    "/api/v2/write": POSTED,
     "/data": POSTED,
     "/data2": POSTED,
     "/data3": POSTED,
@@ -30,6 +35,7 @@ ROUTES = {
     "/metrics/details": PAGE,
     "/readyz": PAGE,
     "/static/<path:filename>": PAGE,
+    "/write": POSTED,
 }
 WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", "/static/<path:filename>"}
 
@@ -43,7 +49,7 @@ def test_the_routes_are_these(app: Flask) -> None:
 def test_only_these_are_open_and_only_readings_are_posted(app: Flask) -> None:
     rules = list(app.url_map.iter_rules())
     assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
-    posted = {rule.rule for rule in rules if rule.endpoint.partition(".")[0] in (WRITING, DOORS)}
+    posted = {rule.rule for rule in rules if rule.endpoint.partition(".")[0] in WRITES}
     assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
 
 

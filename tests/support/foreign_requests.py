@@ -35,7 +35,7 @@ AMBIENT_PYTHON_MANY = (
 )
 # Recorded from the same ambient.py under MicroPython 1.25 with its `requests`. Older ones, called
 # `urequests`, write the Content-Type that the client gives and then their own (micropython-lib,
-# python-ecosys/urequests/urequests.py): the second one.
+# python-ecosys/urequests/urequests.py): the second one, which is refused.
 AMBIENT_MICROPYTHON = (
     b"POST /api/v2/channels/12345/dataarray HTTP/1.0\r\n"
     b"Connection: close\r\n"

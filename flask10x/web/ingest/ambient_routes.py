@@ -1,0 +1,112 @@
+"""Ambient's addresses: what senders for ambidata.io post, with no more changed than the host."""
+
+import logging
+from http import HTTPStatus
+
+from flask import Blueprint, Response, current_app, request
+
+from flask10x.errors import QueryError
+from flask10x.readings.doors import ambient
+from flask10x.readings.json_body import InvalidBody, decode
+from flask10x.readings.stations import Station
+from flask10x.runtime.store import Store
+from flask10x.system import clock
+from flask10x.web import context
+from flask10x.web.access import CHANNELS, EXTENSION, Access
+from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
+from flask10x.web.ingest.batch import ITEMS_MAX, Known, take_all, try_all
+from flask10x.web.ingest.batch_items import JSON_TYPE, Items
+from flask10x.web.ingest.take import Outcome, sent_of
+from flask10x.web.limits import BATCH_MAX_BYTES
+
+log = logging.getLogger(__name__)
+# A path is as long as its sender likes.
+SHOWN_CHARS = 60
+blueprint = Blueprint(CHANNELS, __name__, url_prefix="/api/v2/channels/<channel>")
+
+
+@blueprint.post("/data")
+def one(channel: str) -> Response:
+    """The reading of a JSON object: `{"writeKey": "...", "d1": 25.1}`."""
+    return _receive(channel, many=False)
+
+
+@blueprint.post("/dataarray")
+def several(channel: str) -> Response:
+    """Those of a JSON object: `{"writeKey": "...", "data": [{"created": "...", "d1": 25.1}]}`."""
+    return _receive(channel, many=True)
+
+
+@blueprint.post("/urldataarray")
+def of_a_form(channel: str) -> Response:
+    """The same as a form, which Node.js's client sends."""
+    return _receive(channel, many=True, is_form=True)
+
+
+def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
+    try:
+        wanted = asked(ignores_others=True, may_wait=False)
+    except QueryError as error:
+        return answered(wrong_query(error))
+    raw = body_within(BATCH_MAX_BYTES)
+    if raw is None:
+        return answered(_too_large("limit_bytes", BATCH_MAX_BYTES))
+    # Whatever the content type says: programs of one's own send none, or that of a form.
+    try:
+        payload = ambient.payload_of_form(raw) if is_form else decode(raw)
+    except InvalidBody:
+        payload = {}
+    store = context.store()
+    station = ambient.station_of(store.settings.stations, channel)
+    endpoint = station.endpoint if station else ""
+    access: Access = current_app.extensions[EXTENSION]
+    if refusal := access.refusal_of_key(ambient.write_key(payload), endpoint):
+        return access.answer(refusal)
+    if station is None:
+        return answered(_unknown(channel))
+    known = _known(store, station, raw, payload, many=many)
+    return answered(_taken(store, known, dry_run=wanted.dry_run))
+
+
+def _taken(store: Store, known: list[Known], *, dry_run: bool) -> Outcome:
+    if len(known) > ITEMS_MAX:
+        return _too_large("limit_readings", ITEMS_MAX)
+    commits = store.settings.ack == "committed"
+    if dry_run:
+        return try_all(store, known, "committed" if commits else "enqueued")
+    return _shortened(take_all(store, known, request.environ, commits=commits))
+
+
+def _known(
+    store: Store, station: Station, raw: bytes, payload: dict[str, object], *, many: bool
+) -> list[Known]:
+    if not payload:
+        return [sent_of(station, raw, JSON_TYPE)]
+    found = ambient.items(station, payload, many=many)
+    items = Items(store, clock.now_ms(), b"", lambda _: True)
+    return items.of_any([*found])
+
+
+def _unknown(channel: str) -> Outcome:
+    hint = f'no station of stations.toml has ambient_channel = "{channel[:SHOWN_CHARS]}"'
+    _log(hint)
+    return Outcome({"error": "unknown channel", "hint": hint}, 404)
+
+
+def _too_large(limit: str, value: int) -> Outcome:
+    _log("body too large")
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return Outcome({"error": "body too large", limit: value}, status)
+
+
+def _log(why: str) -> None:
+    level = logging.DEBUG if request.args.get(DRY_RUN) else logging.ERROR
+    log.log(level, "%s refused: %s", request.path[:SHOWN_CHARS], why)
+
+
+def _shortened(outcome: Outcome) -> Outcome:
+    """Without a result for each reading where all are stored: the clients read the status only."""
+    if not outcome.is_good or outcome.body["refused"]:
+        return outcome
+    counts = {name: outcome.body[name] for name in ("accepted", "duplicate", "refused")}
+    return Outcome(counts, outcome.status)

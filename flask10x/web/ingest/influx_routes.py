@@ -1,0 +1,172 @@
+"""Line protocol: what writers to InfluxDB post to `/write` and `/api/v2/write`."""
+
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from flask10x.errors import QueryError
+from flask10x.readings.doors import line_protocol
+from flask10x.readings.doors.line_protocol import PRECISIONS_NS, LineProblem
+from flask10x.system import clock
+from flask10x.system.logs import Pace
+from flask10x.web import context
+from flask10x.web.access import EXTENSION, LINES, Access, given_token
+from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
+from flask10x.web.ingest.batch import ITEMS_MAX, take_all, try_all
+from flask10x.web.ingest.batch_items import Items
+from flask10x.web.ingest.take import Outcome
+from flask10x.web.limits import BATCH_MAX_BYTES
+
+log = logging.getLogger(__name__)
+
+V1, V2 = "/write", "/api/v2/write"
+# What `zlib` calls the head and tail of gzip.
+GZIP = 31
+UNAUTHORIZED = "unauthorized"
+# An answer is short (contract, section 7).
+SHOWN_PROBLEMS, SHOWN_CHARS = 3, 200
+# The words of InfluxDB 2 for an error.
+CODES = {400: "invalid", 401: "unauthorized", 413: "request too large", 503: "unavailable"}
+
+
+class WriteRefused(Exception):
+    """Nothing of a request is taken; the text says why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class LinesTaken:
+    """What became of the lines of a request."""
+
+    outcome: Outcome
+    """Of the readings in them, as of a batch."""
+    problems: Sequence[LineProblem]
+    """The lines that are no readings, and the readings that are refused, by their first lines."""
+
+
+def blueprint_of() -> Blueprint:
+    """Both routes; what writers keep sending in vain is said once a minute."""
+    blueprint, pace = Blueprint(LINES, __name__), Pace()
+    for path in (V1, V2):
+        view = partial(_receive, pace)
+        blueprint.add_url_rule(
+            path, endpoint=path[1:].replace("/", "_"), view_func=view, methods=["POST"]
+        )
+    return blueprint
+
+
+def _receive(pace: Pace) -> Response:
+    try:
+        wanted = asked(ignores_others=True, may_wait=False)
+        written = _written(dry_run=wanted.dry_run)
+    except QueryError as error:
+        return answered(wrong_query(error))
+    except WriteRefused as refusal:
+        level = logging.DEBUG if request.args.get(DRY_RUN) else logging.ERROR
+        log.log(level, "%s refused: %s", request.path, refusal)
+        return _error(refusal.status, str(refusal))
+    if wanted.dry_run:
+        lines = [{"line": p.number, "error": p.why} for p in written.problems]
+        return answered(Outcome({**written.outcome.body, "lines": lines}, written.outcome.status))
+    if written.outcome.asks_again:
+        answer = _error(503, "readings cannot be taken now")
+        answer.headers.extend(written.outcome.headers)
+        return answer
+    if not written.problems:
+        # As InfluxDB: some senders take nothing else.
+        answer = Response(status=204)
+        del answer.headers["Content-Type"]
+        return answer
+    more = pace.turn(written.problems[0].why[:SHOWN_CHARS])
+    if more is not None:
+        first = written.problems[0]
+        log.warning("%s line %d refused: %s%s", request.path, first.number, first.why, more)
+    return _partial(written)
+
+
+def _written(*, dry_run: bool) -> LinesTaken:
+    precision = request.args.get("precision", "")
+    if precision not in PRECISIONS_NS:
+        names = ", ".join(name for name in PRECISIONS_NS if name)
+        raise WriteRefused(400, f"invalid precision (known: {names})")
+    store = context.store()
+    body = _body().decode("utf-8", "replace")
+    made, problems = line_protocol.items(store.settings.stations, body, precision)
+    if len(made) > ITEMS_MAX:
+        raise WriteRefused(413, f"more than {ITEMS_MAX} readings")
+    access: Access = current_app.extensions[EXTENSION]
+    opens = partial(access.opens, given_token())
+    known = Items(store, clock.now_ms(), b"", opens).of_any([item for _, item in made])
+    commits = store.settings.ack == "committed"
+    if dry_run:
+        outcome = try_all(store, known, "committed" if commits else "enqueued")
+    else:
+        outcome = take_all(store, known, request.environ, commits=commits)
+    results: Any = outcome.body["results"]
+    refused = [
+        LineProblem(number, _reason(result))
+        for (number, _), result in zip(made, results, strict=True)
+        if "error" in result
+    ]
+    return LinesTaken(outcome, sorted([*problems, *refused], key=lambda problem: problem.number))
+
+
+def _body() -> bytes:
+    """The body, unpacked; raises WriteRefused."""
+    raw, encoding = body_within(BATCH_MAX_BYTES), request.headers.get("Content-Encoding", "")
+    if raw is None:
+        raise WriteRefused(413, f"more than {BATCH_MAX_BYTES} bytes")
+    if encoding.lower() in ("", "identity"):
+        return raw
+    if encoding.lower() != "gzip":
+        raise WriteRefused(400, "unknown Content-Encoding (known: gzip, identity)")
+    unpacking = zlib.decompressobj(GZIP)
+    try:
+        body = unpacking.decompress(raw, BATCH_MAX_BYTES + 1)
+    except zlib.error as error:
+        raise WriteRefused(400, f"gzip: {error}") from None
+    if len(body) > BATCH_MAX_BYTES:
+        raise WriteRefused(413, f"more than {BATCH_MAX_BYTES} bytes unpacked")
+    if not unpacking.eof:
+        raise WriteRefused(400, "gzip: the body ends early")
+    return body
+
+
+def _reason(result: Mapping[str, object]) -> str:
+    """What is wrong with a reading, in one line."""
+    details = result.get("details")
+    if isinstance(details, Mapping):
+        return "; ".join(f"{path}: {reason}" for path, reason in details.items())
+    return f"{result['error']}"
+
+
+def _partial(written: LinesTaken) -> Response:
+    """A 400, as InfluxDB's: the other lines are stored, and none of these would ever be."""
+    shown = [f"line {p.number}: {p.why[:SHOWN_CHARS]}" for p in written.problems[:SHOWN_PROBLEMS]]
+    text = "; ".join(shown)
+    counts = written.outcome.body
+    if counts["accepted"] or counts["duplicate"]:
+        text = f"partial write: {text} dropped={len(written.problems)}"
+    # Telegraf throws away what gets a 400, and sends it again after a 401.
+    is_wrong_token = all(problem.why == UNAUTHORIZED for problem in written.problems)
+    return _error(401 if is_wrong_token else 400, text, written.problems[0].number)
+
+
+def _error(status: int, text: str, line: int | None = None) -> Response:
+    """An error in the shape of the version whose address was written to."""
+    if request.path == V1:
+        return answered(Outcome({"error": text}, status))
+    body: dict[str, object] = {"code": CODES[status], "message": text}
+    if line is not None:
+        body["line"] = line
+    if status == 413:  # noqa: PLR2004
+        body["maxLength"] = BATCH_MAX_BYTES
+    return answered(Outcome(body, status))
