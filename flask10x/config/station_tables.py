@@ -33,6 +33,9 @@ from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, St
 
 MAX_STATIONS = 200
 MAX_MEASUREMENTS = 16
+# Each column is a byte of every reading and a row of the filter form (docs/decisions/0059). Stations
+# share those that measure the same.
+MAX_COLUMNS = 200
 MAX_FAULTS = 8
 # What a place of the queue holds (`recording/shared_queue.py`); a test compares the two.
 LINE_BYTES = 1664
@@ -59,7 +62,11 @@ class StationTables:
         if len(found) > MAX_STATIONS:
             self._wrong((TOP,), _("more than {n} stations").format(n=MAX_STATIONS), is_table=True)
         self.mistakes += station_mistakes((TOP,), found)
-        return Stations(tuple(found), file)
+        stations = Stations(tuple(found), file)
+        if len(stations.columns) > MAX_COLUMNS:
+            text = _("more than {n} columns, all stations together: let them share some")
+            self._wrong((TOP,), text.format(n=MAX_COLUMNS), is_table=True)
+        return stations
 
     def _station(self, endpoint: str, raw: Any) -> Station | None:
         path: Path = (TOP, endpoint)

@@ -529,6 +529,10 @@ def test_how_many_there_may_be() -> None:
     assert len(stations("".join(map(one.format, range(16))))[0].columns) == 16
     (mistake,) = mistakes("".join(map(one.format, range(17))))
     assert mistake == "line 1: [stations.x.measurements] more than 16 measurements"
+    columns = "".join(f"[stations.s{n // 16}.measurements.c{n}]\nunit = ''\n" for n in range(190))
+    assert len(stations(columns)) == 12
+    (mistake,) = mistakes(columns + "[stations.last.measurements.c190]\nunit = ''\n")
+    assert mistake.startswith("line 1: [stations] more than 200 columns")
 
 
 def test_the_longest_reading_has_room_in_the_queue() -> None:
