@@ -33,8 +33,8 @@ from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, St
 
 MAX_STATIONS = 200
 MAX_MEASUREMENTS = 16
-# Each column is a byte of every reading and a row of the filter form (docs/decisions/0059). Stations
-# share those that measure the same.
+# Each is a byte of every reading and a row of the filter form (docs/decisions/0059). Stations share
+# the columns of what they both measure.
 MAX_COLUMNS = 200
 MAX_FAULTS = 8
 # What a place of the queue holds (`recording/shared_queue.py`); a test compares the two.

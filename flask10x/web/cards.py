@@ -49,15 +49,18 @@ class Card:
 
 def cards(connection: Connection, store: Store) -> list[Card]:
     """A card of each station, from its newest reading."""
-    return [_card(connection, store, station) for station in store.settings.stations.all]
+    stations = store.settings.stations
+    last = pages.last_received(stations, connection)
+    return [_card(connection, store, one, last[one.endpoint]) for one in stations.all]
 
 
-def _card(connection: Connection, store: Store, station: Station) -> Card:
+def _card(connection: Connection, store: Store, station: Station, last: int | None) -> Card:
+    """`last` is when the database has heard of it last, in epoch milliseconds."""
     known = store.settings.stations
     newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1)
     row = next(iter(pages.page(connection, newest).rows), None)
     heard_ms = store.gauges.last_received_ms(station.endpoint)
-    age_sec = inactive_sec(heard_ms, row.received_at if row else None)
+    age_sec = inactive_sec(heard_ms, last)
     return Card(
         station=station,
         state=_state(age_sec, station.silent_after_sec(store.settings.inactivity_warn_sec)),

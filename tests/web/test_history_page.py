@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import time
 from dataclasses import is_dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from jinja2 import Undefined
 from markupsafe import escape
 
+from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
@@ -20,7 +22,7 @@ from flask10x.system.gauges import Gauges
 from flask10x.web import history_page
 from flask10x.web.texts import catalog
 from tests.support.html import MINUTE, NINE, Outline, body_rows, words
-from tests.support.rows import pico
+from tests.support.rows import insert_readings, pico
 
 
 def section(text: str, identity: str) -> str:
@@ -118,6 +120,18 @@ def test_a_station_that_was_never_heard_says_so(client: FlaskClient) -> None:
     assert len(cards) == 4
     for card in cards:
         assert "never heard" in card and "No value yet" in card and "data-age" not in card
+
+
+def test_a_card_goes_by_the_arrival_of_a_late_reading(
+    client: FlaskClient, database: Database
+) -> None:
+    """Also when nothing is heard since a restart."""
+    arrived_at = int(time.time() * 1000) - 30_000
+    late = Reading("data", NINE, (1013.25, 25.1), arrived_at=arrived_at)
+    with database.commit() as connection:
+        insert_readings(connection, [late])
+    card = words(client.get("/history").text.split("<article")[1])
+    assert "Pico data receiving, 3" in card
 
 
 @pytest.mark.usefixtures("four")
