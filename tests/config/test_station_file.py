@@ -1,10 +1,13 @@
 """`stations.toml`: what it makes of the stations, and what is said of each mistake in it."""
 
+import re
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flask10x.config import settings, station_file, station_tables
 from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
@@ -562,3 +565,22 @@ def test_no_column_of_another_table_is_forgotten() -> None:
 def test_no_route_is_forgotten(app: Flask) -> None:
     first = {rule.rule.split("/")[1].partition(".")[0] for rule in app.url_map.iter_rules()}
     assert first - {"", *BUILT_IN.by_endpoint} <= RESERVED_ENDPOINTS
+
+
+# What stands where something else should: of each kind that TOML has.
+VALUES = (
+    *("5", "-0.5", "nan", "true", '""', '"a.b"', "[]", '["a", 1]', "{}", "{ a = 1 }"),
+    *("1979-05-27", "07:32:00", "[[1], [2]]", "[{ value = 1 }]", '"\\u0000"', "0x10"),
+)
+
+
+@given(st.integers(0, BALCONY.count(" = ") - 1), st.sampled_from(VALUES))
+def test_whatever_a_key_is_given_is_taken_or_named_with_its_line(number: int, value: str) -> None:
+    lines = BALCONY.split("\n")
+    keys = [at for at, line in enumerate(lines) if re.match(r"\w+ = [^\[]", line)]
+    at = keys[number % len(keys)]
+    lines[at] = f"{lines[at].partition(' = ')[0]} = {value}"
+    try:
+        assert stations("\n".join(lines))
+    except StationsError as error:
+        assert f"{FILE}: line {at + 1}: " in str(error)
