@@ -18,6 +18,8 @@ POSTED_MAX, POSTED_MAX_BYTES = 100, 128 * 1024
 # What is said of a reading that is stored, now or before, and of one that never will be.
 STORED = {"committed", "duplicate", "accepted_with_warnings"}
 REFUSED = {"validation failed", "refused by the database"}
+# What is said of a post that is wrong as a whole.
+NOT_TAKEN = {"validation failed", "body too large"}
 SHOWN_CHARS = 300
 
 
@@ -56,6 +58,11 @@ class Handover:
         except (OSError, ValueError, HTTPException) as error:
             raise ServiceAway(f"no answer from {self._bind}: {error!r}") from None
         results = answer.get("results") if isinstance(answer, dict) else None
+        if results is None and isinstance(answer, dict) and answer.get("error") in NOT_TAKEN:
+            # One of them is why none was looked at, and the others shall not wait for it.
+            if len(messages) > 1:
+                return [self.post([message], now_ns)[0] for message in messages]
+            return [Result(True, json.dumps(answer)[:SHOWN_CHARS])]
         if not isinstance(results, list) or len(results) != len(messages):
             raise ServiceAway(f"{self._bind} says: {answer!r:.{SHOWN_CHARS}}")
         return [_result(result) for result in results]

@@ -1,5 +1,6 @@
 """Messages: what sensors publish, as items of a batch."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,9 @@ def _parts(payload: bytes) -> Mapping[str, object]:
         return {"data": payload[:SHOWN_BYTES].decode("utf-8", "replace")}
     try:
         found = decode(payload)
-    except InvalidBody:
-        return {"data": payload.decode("utf-8", "replace")}
+        # What is nested as deeply as can be read may not be written again, within a batch.
+        json.dumps([[[found]]])
+    except (InvalidBody, RecursionError):
+        return {"data": payload[:SHOWN_BYTES].decode("utf-8", "replace")}
     has_data = isinstance(found.get("data"), dict) and found.keys() <= AROUND_DATA
     return found if has_data else {"data": found}

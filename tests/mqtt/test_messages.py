@@ -65,3 +65,9 @@ def test_a_post_has_some_messages_and_no_more() -> None:
     large = [Message(n, "balcony", b"x" * 100_000, CAME + n) for n in range(3)]
     assert next_to_post(large) == large[:1]
     assert next_to_post([Message(1, "balcony", b"x" * 10**6, CAME)])
+
+
+@pytest.mark.parametrize("depth", [900, 950, 990, 995, 1000, 30_000])
+def test_no_depth_of_a_payload_ends_the_command(depth: int) -> None:
+    payload = b'{"temperature": 1, "x": ' + b"[" * depth + b"]" * depth + b"}"
+    assert json.dumps([item(payload)])

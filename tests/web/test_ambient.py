@@ -137,3 +137,13 @@ def test_a_trial_leaves_no_trace(
     assert result["reading"] == {"temperature": 25.0, "air": {"humidity": 52.0}}
     client.post("/api/v2/channels/999/data?dry_run=1", json={"d1": 1})
     assert (writer.depth, writer.rejected_queue.depth, caplog.messages) == (0, 0, [])
+
+
+@pytest.mark.parametrize("door", [f"{CHANNEL}/data", "/api/v1/readings"])
+def test_no_depth_is_an_error_of_the_service(client: FlaskClient, door: str) -> None:
+    for depth in range(900, 1000):
+        nested = "[" * depth + "]" * depth
+        data = f'{{"created": {NOW_MS}, "d1": {nested}, "x": {nested}}}'
+        if door == "/api/v1/readings":
+            data = f'[{{"endpoint": "balcony", "data": {data}}}]'
+        assert client.post(door, data=data, content_type="application/json").status_code == 400

