@@ -134,3 +134,27 @@ def test_a_database_of_before_the_zones_keeps_its_exports(settings: Settings, pa
     execute(path, "UPDATE exports SET zone = 'UTC', last_received_at = 1, last_time = 'x'")
     downgrade(settings, "0006")
     assert select(path, f"SELECT {columns} FROM exports WHERE last_id = 5") == [known]
+
+
+def test_a_database_of_before_the_late_readings_keeps_its_rows(
+    settings: Settings, path: Path
+) -> None:
+    """And those that came late stay at their times when it goes back."""
+    schema.upgrade(settings)
+    downgrade(settings, "0007")
+    execute(path, "INSERT INTO readings (endpoint, received_at, pressure) VALUES ('data', 5, 1.5)")
+    bodies = "(7, 'data', 5, 512, NULL, '', '{}', '', x'7b7d')"
+    execute(path, f"INSERT INTO rejected ({REJECTED}) VALUES {bodies}")
+    schema.upgrade(settings)
+    readings = "SELECT id, received_at, arrived_at, pressure FROM readings"
+    assert select(path, readings) == [(1, 5, None, 1.5)]
+    assert select(path, "SELECT id, measured_at, digest FROM rejected") == [(7, None, None)]
+    execute(path, "INSERT INTO readings (endpoint, received_at, arrived_at) VALUES ('data', 6, 9)")
+    execute(path, "INSERT INTO accepted_keys VALUES (0, x'00', 9)")
+    execute(path, "INSERT INTO sqlite_sequence (name, seq) VALUES ('accepted keys', 1)")
+    downgrade(settings, "0007")
+    assert select(path, "SELECT id, received_at FROM readings") == [(1, 5), (2, 6)]
+    assert select(path, "SELECT name FROM sqlite_sequence ORDER BY 1") == [
+        ("readings",),
+        ("rejected",),
+    ]
