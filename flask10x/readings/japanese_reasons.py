@@ -47,10 +47,10 @@ JAPANESE = {
     "too_old": (
         "2020年より前の日時です。端末の時計を合わせてください（GET /api/v1/time で取得できます）"
     ),
-    "too_far_ahead": "サーバーの時計（{now}）より1日以上先の日時です",
+    "too_far_ahead": "サーバの時計（{now}）より1日以上先の日時です",
     # Of a body that should bring several readings.
     "array_needed": ("1〜{n}件の測定値の配列か、readings だけを持つオブジェクトを送ってください"),
-    "committed_needed": "committed を指定するか、項目ごと省いてください",
+    "committed_needed": "committed を指定するか、パラメータごと省いてください",
     # Of a body that is no JSON object.
     "empty_body": "本文が空です。JSONオブジェクトを1つ送ってください",
     "other_type": "Content-Type が {type} です。application/json で送ってください",

@@ -60,7 +60,7 @@ ITEMS: list[tuple[str, str, object, str, str]] = [
         *("too_far_ahead", "measured_at", "2025-08-25T02:00:13Z"),
         "more than a day ahead of the clock of this service,"
         " which says 2025-08-24T02:00:12.345+00:00",
-        "サーバーの時計（2025-08-24T02:00:12.345+00:00）より1日以上先の日時です",
+        "サーバの時計（2025-08-24T02:00:12.345+00:00）より1日以上先の日時です",
     ),
 ]
 
@@ -112,6 +112,6 @@ def test_a_bad_batch(client: FlaskClient) -> None:
         reason,
         "committed_needed",
         "committed is needed, or nothing at all",
-        "committed を指定するか、項目ごと省いてください",
+        "committed を指定するか、パラメータごと省いてください",
     )
     assert (client.post(f"{door}?ack=1", json=[]).json or {})["details"] == {"ack": reason}
