@@ -14,6 +14,7 @@ from flask10x.database.engine import Database
 from flask10x.recording.writer import Writer
 from flask10x.system import clock
 from flask10x.web.ingest.batch import ITEMS_MAX
+from flask10x.web.ingest.influx_routes import LINES_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.conftest import MakeSettings
 from tests.support import foreign_requests as sent
@@ -101,6 +102,7 @@ def test_nothing_good(client: FlaskClient) -> None:
         (b"x", "br", 400, "unknown Content-Encoding (known: gzip, identity)"),
         (b"#" * (BATCH_MAX_BYTES + 1), "identity", 413, "more than 1048576 bytes"),
         (gzip.compress(b"#" * (BATCH_MAX_BYTES + 1)), "gzip", 413, "more than 1048576 bytes unp"),
+        (b"m\n" * (LINES_MAX + 1), "", 413, "more than 5000 lines"),
         (f"{GOOD}\n".encode() * (ITEMS_MAX + 1), "", 413, "more than 1000 readings"),
     ],
 )

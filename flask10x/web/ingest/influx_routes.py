@@ -25,6 +25,9 @@ from flask10x.web.limits import BATCH_MAX_BYTES
 log = logging.getLogger(__name__)
 
 V1, V2 = "/write", "/api/v2/write"
+# As many readings as a batch may have, each with a line for every field. A MiB of short lines
+# would take seconds.
+LINES_MAX = 5 * ITEMS_MAX
 # What `zlib` calls the head and tail of gzip.
 GZIP = 31
 UNAUTHORIZED = "unauthorized"
@@ -99,6 +102,8 @@ def _written(*, dry_run: bool) -> LinesTaken:
         raise WriteRefused(400, f"invalid precision (known: {names})")
     store = context.store()
     body = _body().decode("utf-8", "replace")
+    if body.count("\n") > LINES_MAX:
+        raise WriteRefused(413, f"more than {LINES_MAX} lines")
     made, problems = line_protocol.items(store.settings.stations, body, precision)
     if len(made) > ITEMS_MAX:
         raise WriteRefused(413, f"more than {ITEMS_MAX} readings")
