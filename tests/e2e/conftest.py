@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.e2e import load
 from tests.e2e.service import Service, reserved_port
 
 OUTPUT_SHOWN_LINES = 80
@@ -39,6 +40,13 @@ def _close(service: Service) -> None:
     service.discard()
     lines = service.output().splitlines(keepends=True)
     sys.stdout.write("".join(lines[-OUTPUT_SHOWN_LINES:]))
+
+
+@pytest.fixture(autouse=True)
+def flood(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the long run each client posts as fast as it is answered."""
+    if request.node.get_closest_marker("long"):
+        monkeypatch.setattr(load, "REST_SEC", 0.0)
 
 
 @pytest.fixture

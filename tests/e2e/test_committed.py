@@ -78,7 +78,13 @@ def kill_a_worker(service: Service) -> None:
     service.wait_for_workers()
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.long),
+    ],
+)
 def test_who_waits_at_a_stop_is_answered(service: MakeService, how: signal.Signals) -> None:
     running = service(start=False, ack="committed")
     numbers = itertools.count(1)

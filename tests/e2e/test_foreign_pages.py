@@ -97,7 +97,7 @@ def foreign_page() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("name", [OURS, TRUSTED])
+@pytest.mark.parametrize("name", [OURS, pytest.param(TRUSTED, marks=pytest.mark.long)])
 def test_a_foreign_page_posts_and_reads_nothing(
     service: MakeService, browser: Chrome, name: str
 ) -> None:

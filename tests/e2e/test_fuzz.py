@@ -19,7 +19,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.senders import Answer, Client, check_ingest_answer
 from tests.e2e.service import Service
 
-EXAMPLES, LONG_EXAMPLES = 300, 20_000
+EXAMPLES, LONG_EXAMPLES = 120, 20_000
 # Each post waits for its commit: two minutes by itself, a multiple beside four other long tests.
 LONG_WITHIN_SEC = 900
 

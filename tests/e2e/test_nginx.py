@@ -140,8 +140,10 @@ def test_a_body_one_byte_longer_is_refused_in_our_words(running: Service, proxy:
 def test_a_batch_may_be_longer_and_has_a_limit_too(running: Service, proxy: Proxy) -> None:
     path, kind = "/api/v1/readings", "application/json"
     item = json.dumps([{"endpoint": "data", "data": json.loads(GOOD)}]).encode()
+    before = running.count()
     answer = ask(proxy.port, "POST", path, item.ljust(BATCH_MAX_BYTES), kind)
     assert (answer.status, answer.json["accepted"]) == (200, 1)
+    running.wait_for_rows(before + 1)
     answer = ask(proxy.port, "POST", path, item.ljust(BATCH_MAX_BYTES + 1), kind)
     assert (answer.status, answer.json["limit_bytes"]) == (413, BATCH_MAX_BYTES)
     assert proxy.files() == []

@@ -116,7 +116,9 @@ def test_only_a_reload_reads_again(service: MakeService, tmp_path: Path) -> None
     check_only_new(running)
 
 
-@pytest.mark.parametrize("emptied", ["", "# read_tokens_file\n"])
+@pytest.mark.parametrize(
+    "emptied", ["", pytest.param("# read_tokens_file\n", marks=pytest.mark.long)]
+)
 def test_a_reload_opens_nothing_that_was_closed(
     service: MakeService, tmp_path: Path, emptied: str
 ) -> None:

@@ -25,7 +25,10 @@ need_strace = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("delay_sec", [0.0, 0.005, 0.01, 0.02, 0.04, 0.08])
+@pytest.mark.parametrize(
+    "delay_sec",
+    [0.0, 0.02, *(pytest.param(sec, marks=pytest.mark.long) for sec in (0.005, 0.01, 0.04, 0.08))],
+)
 def test_a_stop_while_workers_boot_is_not_missed(service: MakeService, delay_sec: float) -> None:
     running = service(start=False)
     running.launch()
@@ -110,7 +113,13 @@ def test_it_says_where_to_look(running: Service) -> None:
     assert f"flask10x: the readings are at {address}\n" in running.output()
 
 
-@pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param([], id="production"),
+        pytest.param(["--development"], id="development", marks=pytest.mark.long),
+    ],
+)
 def test_a_socket_file_for_a_proxy_in_front(service: MakeService, options: list[str]) -> None:
     running = service(start=False)
     running.folder.mkdir(parents=True, exist_ok=True)

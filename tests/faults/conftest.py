@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask10x.config.settings import READERS
-from tests.e2e.conftest import service  # noqa: F401
+from tests.e2e.conftest import flood, service  # noqa: F401
 
 
 @pytest.fixture

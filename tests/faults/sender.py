@@ -11,6 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from flask10x.recording.leftover_file import waiting
+from tests.e2e import load
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
 from tests.e2e.service import Service, wait_until
 
@@ -49,12 +50,12 @@ class Sender:
         for _ in range(times):
             self.post()
 
-    def post_for(self, seconds: float, pause_sec: float = 0.0) -> None:
-        """Post until this time is over, with so long a pause after each answer."""
+    def post_for(self, seconds: float) -> None:
+        """Post until this time is over, with a rest after each answer as a load has it."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             self.post()
-            time.sleep(pause_sec)
+            time.sleep(load.REST_SEC)
 
     def post_until_refused(self, times: int) -> None:
         """Post until so many readings have been refused."""

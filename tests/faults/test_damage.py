@@ -25,6 +25,7 @@ from tests.faults.repeat import harder_promise, repeated
 from tests.faults.sender import Sender, wait_for_leftovers
 from tests.faults.test_kills import variant, wait_for_ready_workers
 from tests.support.broken_schema import break_schema
+from tests.support.new_database import lay_new_database
 
 Region = tuple[int, int]
 SEED_ROWS = 20_000
@@ -62,8 +63,7 @@ class Evidence:
 def seeded(service: MakeService, **settings: object) -> Service:
     """A stopped service whose database has pages enough to break, and a backup of it."""
     made = service(start=False, **settings)
-    made.start()
-    made.stop()
+    lay_new_database(made.database)
     with closing(sqlite3.connect(made.database)) as other, other:
         rows = ((number, number) for number in range(SEED_ROWS))
         other.executemany(
@@ -221,7 +221,7 @@ def start_inspected(service: Service) -> None:
 @pytest.mark.parametrize(
     ("region", "words"),
     [
-        pytest.param(THE_HEADER, ["SQLITE_NOTADB"], id="the header"),
+        pytest.param(THE_HEADER, ["SQLITE_NOTADB"], id="the header", marks=pytest.mark.long),
         pytest.param(FOUR_PAGES, CORRUPT, id="four pages of data"),
         pytest.param(MANY_PAGES, CORRUPT, id="many pages", marks=pytest.mark.long),
     ],

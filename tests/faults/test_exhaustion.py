@@ -23,8 +23,6 @@ from tests.faults.test_kills import wait_for_ready_workers
 # How long the service is looked at while it is short of something: several of the first pauses.
 SHORT_SEC = 5.0
 FORKS_WITHIN = 6
-# What is short stays short: a flood of readings would only take the processor from the other tests.
-POST_PAUSE_SEC = 0.01
 
 
 def limit_files(pid: int, number: int | None) -> None:
@@ -39,7 +37,7 @@ def forks(service: Service) -> int:
 
 def answers_for(service: Service, sender: Sender, seconds: float) -> None:
     """Every reading is taken for so long, and the master stays."""
-    sender.post_for(seconds, POST_PAUSE_SEC)
+    sender.post_for(seconds)
     assert sender.broken == []
     assert len(sender.acknowledged) == len(sender.sent)
     assert service.process.poll() is None
@@ -107,7 +105,10 @@ def test_workers_out_of_descriptors_wait_and_do_not_die(
     assert account(running, [sender, answers]).lost == set()
 
 
-@pytest.mark.parametrize("spare", [-2, 2, 6])
+@pytest.mark.parametrize(
+    "spare",
+    [-2, pytest.param(2, marks=pytest.mark.long), pytest.param(6, marks=pytest.mark.long)],
+)
 def test_a_master_out_of_descriptors_stays_and_replaces_later(
     service: MakeService, numbers: Iterator[int], spare: int
 ) -> None:
@@ -126,7 +127,7 @@ def test_a_master_out_of_descriptors_stays_and_replaces_later(
     check_recovered(running, sender)
 
 
-@pytest.mark.parametrize("what", ["fork", "threads"])
+@pytest.mark.parametrize("what", [pytest.param("fork", marks=pytest.mark.long), "threads"])
 def test_without_threads_or_processes_the_service_goes_on_with_what_it_has(
     service: MakeService, numbers: Iterator[int], what: str
 ) -> None:
@@ -155,7 +156,7 @@ def test_without_threads_or_processes_the_service_goes_on_with_what_it_has(
     assert sum(said in line for line in running.log()) == 1
 
 
-@pytest.mark.parametrize("what", ["threads", "fork"])
+@pytest.mark.parametrize("what", ["threads", pytest.param("fork", marks=pytest.mark.long)])
 def test_a_first_start_without_threads_ends(service: MakeService, what: str) -> None:
     """Systemd and whoever starts it see it; nothing has been promised yet."""
     running = service(start=False)

@@ -34,7 +34,7 @@ def hooked(service: Service, name: str) -> Path:
 
 
 @harder_promise
-@repeated(2, 50)
+@repeated(1, 50)
 def test_a_writer_thread_that_dies_takes_nothing_along(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
 ) -> None:

@@ -129,6 +129,7 @@ def check_kills(
     record_kills(victim, variant(promise), times, found, **asdict(shape))
 
 
+@early_promise
 @killed(3)
 def test_killed_workers(
     used: Service, numbers: Iterator[int], promise: dict[str, Any], shape: Shape, times: int

@@ -16,12 +16,12 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
 from tests.faults.figures import account, record
-from tests.faults.repeat import harder_promise, repeated
+from tests.faults.repeat import harder_promise
 from tests.faults.test_kills import variant
 
 PIECE_ROWS = 500
-# As many as are stored within a few seconds of many pieces.
-SOME, MANY = 20_000, 100_000
+# Of many pieces; the first are stored within a second.
+SOME, MANY = 8_000, 100_000
 
 
 def leave(service: Service, number: int) -> Path:
@@ -61,13 +61,18 @@ def test_senders_are_answered_while_leftovers_are_stored(
     record("leftovers", variant(promise), 1, counted, left=left)
 
 
-@repeated(2, 20)
+@pytest.mark.parametrize(
+    ("times", "left"),
+    [
+        (2, SOME),
+        pytest.param(20, 2 * MANY, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
+    ],
+)
 def test_a_kill_in_the_middle_of_it_costs_no_reading_and_stores_none_twice(
-    service: MakeService, times: int
+    service: MakeService, times: int, left: int
 ) -> None:
     running = service(start=False, batch_max_rows=PIECE_ROWS)
     running.data_dir.mkdir()
-    left = SOME * times // 2
     file = leave(running, left)
     seen = 0
     for _ in range(times):

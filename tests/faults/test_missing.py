@@ -127,7 +127,13 @@ def check_goes_on(service: Service, rows: int) -> None:
     service.check_integrity()
 
 
-@pytest.mark.parametrize("mount_point", [True, False], ids=["empty folder", "no folder"])
+@pytest.mark.parametrize(
+    "mount_point",
+    [
+        pytest.param(True, id="empty folder"),
+        pytest.param(False, id="no folder", marks=pytest.mark.long),
+    ],
+)
 def test_a_disk_that_is_not_mounted(served: Service, mount_point: bool) -> None:
     known = served
     away = unmount(known, mount_point=mount_point)
@@ -149,6 +155,7 @@ def can_mount() -> bool:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 def test_a_real_mount(known: Service) -> None:
     """The same with a mount, which the test itself can't see: it is in the service's namespace."""
@@ -180,8 +187,17 @@ def without_tables(database: Path) -> None:
     assert database.stat().st_size > 0
 
 
-@pytest.mark.parametrize("spoiled", [deleted, emptied, without_tables])
-@pytest.mark.parametrize("marker", ["beside", "outside"])
+@pytest.mark.parametrize(
+    ("spoiled", "marker"),
+    [
+        (deleted, "beside"),
+        (emptied, "outside"),
+        pytest.param(without_tables, "beside", marks=pytest.mark.long),
+        pytest.param(deleted, "outside", marks=pytest.mark.long),
+        pytest.param(emptied, "beside", marks=pytest.mark.long),
+        pytest.param(without_tables, "outside", marks=pytest.mark.long),
+    ],
+)
 def test_a_database_that_is_gone(
     known: Service, spoiled: Callable[[Path], None], marker: str
 ) -> None:

@@ -86,7 +86,7 @@ def test_a_torn_file_holds_sectors_of_both() -> None:
     assert {content[at] for content in found for at in range(0, 20480, 512)} == {97, 98}
 
 
-@pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
+@pytest.mark.parametrize("synchronous", ["FULL", pytest.param("NORMAL", marks=pytest.mark.long)])
 @repeated(2, 100, timeout_sec=3600)
 def test_a_power_cut_under_load(
     service: MakeService,

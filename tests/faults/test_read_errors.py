@@ -70,7 +70,7 @@ def read_until(service: Service, text: str, more_than: int) -> None:
     wait_until(is_there, 60, f"a line: {text}")
 
 
-@repeated(2, 20)
+@repeated(1, 20)
 def test_one_read_that_fails_stops_the_storing_for_a_moment_only(
     frail: tuple[Service, ReadError], numbers: Iterator[int], times: int
 ) -> None:

@@ -56,7 +56,7 @@ def lines(service: Service, level: str) -> list[str]:
 
 
 @harder_promise
-@lasting(4, 60)
+@lasting(2, 60)
 def test_a_reader_that_holds_a_snapshot(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], seconds: float
 ) -> None:

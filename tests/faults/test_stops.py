@@ -17,7 +17,7 @@ from tests.e2e.senders import raw_connection, read_answer, reading_of
 from tests.e2e.service import STOP_WITHIN_SEC, WORKERS, Service, wait_until
 from tests.e2e.test_status import accepted_by
 from tests.faults.figures import Account, account, record
-from tests.faults.repeat import repeated
+from tests.faults.repeat import early_promise, repeated
 from tests.faults.sender import Sender, wait_for_leftovers, write_lock
 from tests.faults.test_inside import hooked
 from tests.faults.test_kills import variant
@@ -38,6 +38,7 @@ def fill_queues(service: Service, load: Load, *, committed: bool = False) -> Non
     assert len(load.acknowledged) == load.statuses[200]
 
 
+@early_promise
 @repeated(1, 50)
 def test_sigterm_at_a_full_queue_with_a_slow_request_in_flight(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
@@ -187,7 +188,7 @@ def test_equal_readings_that_a_stop_cannot_store_are_all_stored(
     record("stop-equal", "ACK=enqueued", times, counted)
 
 
-@repeated(2, 20)
+@repeated(1, 20)
 def test_of_two_services_that_start_together_one_gets_the_database(
     service: MakeService, numbers: Iterator[int], times: int
 ) -> None:

@@ -70,6 +70,7 @@ def check_account(service: Service, sender: Sender, promise: dict[str, Any]) -> 
     return counted
 
 
+@harder_promise
 @lasting(5, 30)
 def test_a_write_lock_held_by_another_process(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], seconds: float
@@ -88,6 +89,7 @@ def test_a_write_lock_held_by_another_process(
     record("write-lock", variant(promise), 1, counted, seconds=seconds)
 
 
+@harder_promise
 @repeated(1, 20)
 def test_poison_readings_inside_good_batches(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int

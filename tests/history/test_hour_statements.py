@@ -80,7 +80,10 @@ def page_values(database: Database) -> Iterator[list[Any]]:
 # --- The reference in plain Python, with roll-ups of a part of the log -------------------------
 
 
-@pytest.fixture(scope="module", params=[120, 290, COUNT])
+@pytest.fixture(
+    scope="module",
+    params=[120, *(pytest.param(some, marks=pytest.mark.long) for some in (290, COUNT))],
+)
 def reference(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Reference]:

@@ -86,16 +86,19 @@ class Runs:
         """What the last run said on standard error."""
         return self._errors.read_text()
 
-    def deaths(self, prepare: Callable[[], None], arguments: str = "") -> Iterator[str]:
-        """Run it again and again, each time killed one call later, until nothing kills it.
+    def deaths(
+        self, prepare: Callable[[], None], arguments: str = "", every: int = 1
+    ) -> Iterator[str]:
+        """Run it again and again, each time killed so many calls later, until nothing kills it.
 
-        Yields after each death, with the place of it. Of the calls, those that a run makes.
+        Yields after each death, with the place of it. Of the calls, those that a run makes; the
+        first of each always.
         """
         prepare()
         for call in self._made(arguments):
-            number, died = 0, True
+            number, died = 1 - every, True
             while died:
-                number += 1
+                number += every
                 prepare()
                 kill = f"inject={call}:signal=KILL:when={number}"
                 died = self.run(arguments, f"trace={call}", kill) is None
