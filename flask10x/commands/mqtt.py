@@ -37,8 +37,10 @@ def command() -> None:
     try:
         from flask10x.mqtt.subscriber import Subscriber  # noqa: PLC0415
     except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("paho"):
+            raise
         text = _("the package {name} is missing: pip install 'flask10x[mqtt]'")
-        raise click.ClickException(text.format(name=error.name)) from None
+        raise click.ClickException(text.format(name="paho-mqtt")) from None
     with closing(FileLock(loaded.data_dir / LOCK_NAME)) as lock:
         if not lock.try_acquire():
             raise click.ClickException(_("another flask10x mqtt has these stations already"))
