@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.errors import HaltServer
 
 from flask10x.database import missing
+from flask10x.database.damage import Damage
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError, SchemaError
@@ -116,6 +117,9 @@ def _take_stations(changes: StationChanges) -> None:
     # One that is missing gets its columns when it is there.
     if not changes.line or _missing:
         return
+    # Whatever is opened there now may be another file than the WAL belongs to.
+    if obstacle := Damage(_gauges).obstacle:
+        raise SchemaError(obstacle)
     status, messages = migration.run(_in_force.settings)
     if status != 0:
         sys.stderr.write(messages)

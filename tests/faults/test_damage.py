@@ -20,6 +20,7 @@ from flask10x.database.engine import NO_PROMISE
 from tests.e2e.conftest import MakeService, make_services
 from tests.e2e.load import Load
 from tests.e2e.service import WORKERS, Service, wait_until
+from tests.e2e.test_added_stations import BALCONY, put
 from tests.faults.figures import Account, account, record
 from tests.faults.repeat import harder_promise, repeated
 from tests.faults.sender import Sender, wait_for_leftovers
@@ -258,6 +259,14 @@ def replaced(service: Service) -> Path:
     return kept
 
 
+def check_a_reload_leaves_it(service: Service) -> None:
+    """Also one that brings a station, whose columns wait for a restart."""
+    evidence = Evidence(service.database, 0, service.database.stat().st_size)
+    put(service, BALCONY)
+    service.wait_for_line("Reload failed, the settings and tokens before it stay: the database is")
+    evidence.check()
+
+
 @pytest.mark.parametrize(
     ("somebody", "words"),
     [(moved, "moved away"), pytest.param(replaced, "replaced", marks=pytest.mark.long)],
@@ -276,9 +285,11 @@ def test_a_file_that_is_taken_away_while_the_service_runs(
         now_at = somebody(running)
         wait_until(lambda: is_closed(running), 30, "it is found")
     check_closed(running, numbers)
+    check_log(running, words)
+    if somebody is replaced:
+        check_a_reload_leaves_it(running)
     running.stop()
 
-    check_log(running, words)
     if somebody is moved:
         assert not running.database.exists(), "nobody makes a new database"
     kept = put_away(running, now_at)
