@@ -69,9 +69,13 @@ class Repeats:
             yield keys.arrived_at
 
     def _in_files(self) -> Iterable[Mapping[str, int]]:
-        paths = leftover_file.waiting(self._database.path.parent)
-        self._files = {path: self._files.get(path) or _keys_in(path) for path in paths}
-        return self._files.values()
+        """When what lies in each file came; a file is read once, also one without keys."""
+        known = self._files
+        self._files = {
+            path: known[path] if path in known else _keys_in(path)
+            for path in leftover_file.waiting(self._database.path.parent)
+        }
+        yield from self._files.values()
 
     def _stored(self, keys: Iterable[str]) -> dict[str, int]:
         try:
@@ -108,15 +112,16 @@ class QueueKeys:
 
 
 def _keys_in(path: Path) -> dict[str, int]:
-    """When the entries of a file came, by their keys; those up to where it can be read."""
+    """When the entries of a file came, by their keys; none if it can't be read to its end."""
     found: dict[str, int] = {}
     try:
         for entry in leftover_file.entries_of(path):
             if entry.key:
                 _accept(found, entry)
     except (OSError, ValueError):
-        # Another worker has stored and removed it, or nobody can store it as it is.
-        pass
+        # Another worker has stored and removed it, or nobody can store it as it is: then what is
+        # sent again had better be stored.
+        return {}
     return found
 
 

@@ -3,7 +3,8 @@
 What is not known here is decided when it would be stored (`test_accepted_keys.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import leftover_file
 from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.batch import entry_of
+from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueue
@@ -100,6 +102,44 @@ def test_a_key_is_known_while_its_reading_lies_in_a_file(
     (database.path.parent / "leftover-broken.jsonl").write_text("{}\n{\n")
     assert repeats.known({A: 0, B: 0}) == {A}
     leftovers.close()
+
+
+def test_a_key_is_known_while_its_reading_goes_from_a_queue_into_a_file(
+    workers: Workers,
+    repeats: Repeats,
+    settings: Settings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leftovers, usual = Leftovers(settings, database, Clock()), workers.queues.not_empty
+
+    def meanwhile() -> list[int]:
+        leftovers.save_queue(workers.queues[0], "a test")
+        return usual()
+
+    submit(workers.first, 1, A)
+    monkeypatch.setattr(workers.queues, "not_empty", meanwhile)
+    assert repeats.is_known(A)
+    leftovers.close()
+
+
+def test_a_file_is_read_once_and_what_nobody_can_store_is_not_known(
+    repeats: Repeats, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends again what lies in a broken file has it stored."""
+    read, usual = [], leftover_file.entries_of
+
+    def note(path: Path) -> Generator[Entry, None, None]:
+        read.append(path.name)
+        return usual(path)
+
+    monkeypatch.setattr(leftover_file, "entries_of", note)
+    lines = leftover_file.text_of("queue-1", 0, [entry_of(BUILT_IN, pico(1, AT), key=A)])
+    (database.path.parent / "leftover-broken.jsonl").write_text(lines + "{")
+    lines = leftover_file.text_of("queue-2", 0, [entry_of(BUILT_IN, pico(1, AT))])
+    (database.path.parent / "leftover-without.jsonl").write_text(lines)
+    assert [repeats.is_known(A), repeats.is_known(A)] == [False, False]
+    assert read == ["leftover-broken.jsonl", "leftover-without.jsonl"]
 
 
 def test_the_window_counts_wherever_the_first_one_is(
