@@ -6,7 +6,7 @@ here is written when nothing is missing, so a start only looks.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from zlib import crc32
 
 from sqlalchemy import (
@@ -88,7 +88,7 @@ def fit(database: Database, stations: Stations) -> list[str]:
 def rollups_fit(connection: Connection, stations: Stations) -> bool:
     """Whether the roll-ups are those of these stations, each with these measurements.
 
-    While they are not, whoever works with these stations does not follow.
+    While they are not, whoever works with these stations neither follows nor reads them.
     """
     return (totals.value_of(connection, ROLLED_UP) or _mark(BUILT_IN)) == _mark(stations)
 
@@ -137,6 +137,7 @@ def _select_of(station: Station) -> str:
     return _VIEW.format(columns=", ".join(columns), endpoint=station.endpoint)
 
 
+@lru_cache(maxsize=8)
 def _mark(stations: Stations) -> int:
     """A number for the measurements of all these stations; never 0."""
     pairs = sorted(f"{s.endpoint} {name}" for s in stations.all for name in s.columns)

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from flask10x.database import tables
 from flask10x.database.expressions import floor_div, sums_of, unindexed
+from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import measurement, readings
 from flask10x.history import pages, rollups
 from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, width_ms
@@ -113,7 +114,7 @@ def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | 
 
 def _rolled_up(connection: Connection, query: Query, window: Window) -> int | None:
     """Up to which id the roll-ups can stand for the readings; None when they can't be used."""
-    if not _is_of_hours(query, window):
+    if not (_is_of_hours(query, window) and rollups_fit(connection, query.known)):
         return None
     at = rollups.progress(connection)
     return None if at.behind > MOST_ROWS_BEHIND else at.done

@@ -253,6 +253,7 @@ def _fetch(
         return [], None
     of_side = {cursor.side: cursor for cursor in cursors}
     request = RowRequest(
+        stations=query.known,
         branches=branches,
         filters=filters,
         values=values,

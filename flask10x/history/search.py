@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_ID, Cursor
 from flask10x.database.engine import last_id
+from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.history import hour_statements, rollups
 from flask10x.history.statements import (
@@ -32,6 +33,7 @@ from flask10x.history.statements import (
     page_statement,
     parameters_of,
 )
+from flask10x.readings.stations import Stations
 from flask10x.readings.times import HOUR_MS
 
 # The follower takes a longer log at once (an import, an update); until then pages go without.
@@ -51,6 +53,8 @@ _PLACE = itemgetter(2, 0)
 class RowRequest:
     """Rows from one end of a window: its newest ones when `newest_first`, else its oldest."""
 
+    stations: Stations
+    """All of the installation: with the roll-ups of others it is not looked for hours."""
     branches: tuple[Branch, ...]
     filters: tuple[FilterShape, ...]
     values: dict[str, float]
@@ -96,7 +100,7 @@ def find(connection: Connection, request: RowRequest, until_sec: float = math.in
     if _is_short(request) or not hour_statements.can_narrow(shape):
         return Found(_records(connection, page_statement(shape), request), None)
     end, position = last_id(connection), rollups.position(connection)
-    if end - position > MOST_ROWS_BEHIND:
+    if end - position > MOST_ROWS_BEHIND or not rollups_fit(connection, request.stations):
         return Found(_records(connection, page_statement(shape), request), None)
     request = replace(request, values=request.values | {"position": position})
     later: list[Any] = []

@@ -64,6 +64,24 @@ def ask(settings: Settings, stations: Stations, text: str) -> Query:
     return parse_query(parse_qsl(text), replace(settings, stations=stations), NINE, view)
 
 
+def test_who_has_the_stations_of_before_reads_no_roll_ups_of_others(
+    database: Database, settings: Settings
+) -> None:
+    """A service beside which `flask10x migrate` has taken a shorter file over."""
+    stored(database, HOUSE, *(garden(60 * n, 20.0 + n, float(n), 40.0) for n in range(9)))
+    assert rollups.follow(HOUSE, database) == 0
+    hours = ask(settings, HOUSE, "endpoint=garden-2&buckets=2")
+    bright = ask(settings, HOUSE, "endpoint=garden-2&light_bh1750__gte=7")
+    sources = []
+    for stations in (HOUSE, BUILT_IN):
+        station_columns.fit(database, stations)
+        with database.reader.begin() as connection:
+            chart = charts.chart(connection, hours)
+            rows = pages.page(connection, replace(bright, limit=10)).rows
+        sources.append((chart.source, chart.readings, len(chart.lines), len(rows)))
+    assert sources == [("rollups", 9, 3, 2), ("readings", 9, 3, 2)]
+
+
 def test_roll_ups_of_an_added_station_are_what_its_readings_give(
     database: Database, settings: Settings
 ) -> None:
