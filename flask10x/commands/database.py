@@ -46,8 +46,8 @@ def _require_columns(config: Settings, database: Database) -> None:
             missing = missing_columns(connection, config.stations)
     if missing:
         text = _(
-            "{database} lacks columns that {file} names: {columns}; restart the service, or run:"
-            " flask10x migrate"
+            "{database} lacks columns that {file} names: {columns}; reload or restart the service,"
+            " or run: flask10x migrate"
         )
         columns = ", ".join(missing)
         named = {"database": database.path, "file": config.stations.file, "columns": columns}

@@ -14,7 +14,10 @@ def measurement_mistakes(path: Path, found: Collection[Measurement]) -> Iterator
     yield from _path_mistakes(path, found)
     for key in ("csv_header", "ambient"):
         yield from _repeated(path, key, (((m.column,), getattr(m, key)) for m in found))
-    yield from _repeated(path, "influx", (((m.column,), m.influx or m.path) for m in found))
+    # Of two with one path the path is what is wrong, not a field that nobody has written.
+    first = {m.path: m for m in reversed([*found])}
+    named = [m for m in found if m.influx or first[m.path] is m]
+    yield from _repeated(path, "influx", (((m.column,), m.influx or m.path) for m in named))
 
 
 def station_mistakes(path: Path, found: Collection[Station]) -> Iterator[Mistake]:

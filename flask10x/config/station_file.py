@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask10x.config.station_lines import lines_of
+from flask10x.config.station_mistakes import shown
 from flask10x.config.station_tables import StationTables
 from flask10x.errors import SettingsError, StationsError, wrong_setting
 from flask10x.readings.stations import BUILT_IN, Stations
@@ -19,6 +20,8 @@ from flask10x.readings.stations import BUILT_IN, Stations
 NAME = "stations.toml"
 # 200 stations with 16 measurements and all their keys are half of it.
 MAX_FILE_BYTES = 1_000_000
+# A key with a value that begins like none of TOML's.
+_WITHOUT_QUOTES = re.compile(r"""[\w.-]+\s*=\s*(?!true|false|inf|nan)[^\s\d"'\[{+-]""")
 
 
 def read(place: str, raw: Any) -> Stations:
@@ -74,7 +77,7 @@ def parse(written: bytes, path: Path) -> Stations:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _unreadable(path, *_place_in(text, str(error))) from error
+        raise _unreadable(path, *_no_toml(text, str(error))) from error
     except RecursionError as error:
         raise _unreadable(path, 1, _("it is nested too deeply")) from error
     tables = StationTables(data)
@@ -89,6 +92,20 @@ def parse(written: bytes, path: Path) -> Stations:
 
 def _unreadable(path: Path, line: int, text: str) -> StationsError:
     return StationsError(path, [(line, text)])
+
+
+def _no_toml(text: str, said: str) -> tuple[int, str]:
+    """The line that is no TOML, and what is wrong with it."""
+    number, said = _place_in(text, said)
+    lines = [line.strip() for line in text.split("\n")]
+    line = lines[number - 1]
+    if line.startswith("[") and line in lines[: number - 1]:
+        reason = _("{table} is on line {number} already: write the keys there")
+        return number, reason.format(table=shown(line), number=lines.index(line) + 1)
+    if _WITHOUT_QUOTES.match(line):
+        reason = _('{line}: a text needs straight quotes around it, as "hPa" has')
+        return number, reason.format(line=shown(line))
+    return number, f"{said}: {shown(line)}" if line else said
 
 
 def _place_in(text: str, said: str) -> tuple[int, str]:

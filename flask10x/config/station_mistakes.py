@@ -29,13 +29,14 @@ class Mistake:
     @property
     def text(self) -> str:
         """`[stations.balcony] label: what is wrong`."""
-        names = [_shown(name) for name in self.path if isinstance(name, str)]
+        names = [shown(name) for name in self.path if isinstance(name, str)]
         # A fault is a part of a key of its measurement.
         inside = 0 if self.is_table else 2 if "faults" in names[4:-1] else 1
         table, key = ".".join(names[: len(names) - inside]), ".".join(names[len(names) - inside :])
         return " ".join(filter(None, (table and f"[{table}]", key and f"{key}:", self.reason)))
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """What stands in the file, short, on one line and without characters for a terminal."""
     short = name if len(name) <= SHOWN_CHARS else name[:SHOWN_CHARS] + "…"
     return short if short.isprintable() else repr(short)

@@ -1,5 +1,6 @@
 """The tables of `stations.toml` as stations, and every mistake in them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -73,7 +74,7 @@ class StationTables:
         former = BUILT_IN.by_endpoint.get(endpoint)
         before = len(self.mistakes)
         if not ENDPOINT.fullmatch(endpoint):
-            self._wrong(path, endpoint_wanted(), is_table=True)
+            self._wrong(path, _nearly_right(endpoint, ENDPOINT, endpoint_wanted()), True)
         if endpoint in RESERVED_ENDPOINTS:
             self._wrong(path, _("the service answers /{name} itself").format(name=endpoint), True)
         given = self._table(path, raw)
@@ -115,7 +116,7 @@ class StationTables:
         column = str(path[-1])
         before = len(self.mistakes)
         if not COLUMN.fullmatch(column):
-            self._wrong(path, column_wanted(), is_table=True)
+            self._wrong(path, _nearly_right(column, COLUMN, column_wanted()), is_table=True)
         elif column in RESERVED_COLUMNS:
             self._wrong(path, _("the database has {name} for itself").format(name=column), True)
         given = self._table(path, raw)
@@ -220,3 +221,9 @@ class StationTables:
 
     def _wrong(self, path: Path, reason: str, is_table: bool = False) -> None:
         self.mistakes.append(Mistake(path, reason, is_table))
+
+
+def _nearly_right(name: str, pattern: re.Pattern[str], wanted: str) -> str:
+    """What a name has to be, with this one made so."""
+    right = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return nearly(wanted, right, [right]) if pattern.fullmatch(right) else wanted

@@ -15,6 +15,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.station_columns import add_missing, missing_columns
 from flask10x.errors import LockTimeout
 from flask10x.readings import csv_lines
+from flask10x.readings.stations import Station
 
 
 def changes(settings: Settings) -> Iterator[str]:
@@ -33,6 +34,16 @@ def changes(settings: Settings) -> Iterator[str]:
         if first and first != csv_lines.header(station):
             text = _("{path}: the next export begins a new file; the old one keeps its bytes")
             yield text.format(path=path)
+            yield from _needed_from_now(settings, station, first)
+
+
+def _needed_from_now(settings: Settings, station: Station, first: bytes) -> Iterator[str]:
+    """That a board which does not send the new measurements yet is refused, if it is."""
+    headings = first.decode(errors="replace").rstrip().split(",")
+    new = [m.path for m in station.measurements if m.csv_header not in headings]
+    if new and station.endpoint not in settings.partial_readings:
+        text = _('/{endpoint}: a reading without {names} is refused; partial = "accept" takes it')
+        yield text.format(endpoint=station.endpoint, names=", ".join(new))
 
 
 def _new_columns(settings: Settings) -> Iterator[str]:

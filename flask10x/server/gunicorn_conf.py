@@ -103,7 +103,8 @@ def on_reload(_server: Any) -> None:
         _take_stations(changes)
     except Exception as error:
         _in_force = former
-        _tell(logging.ERROR, f"Reload failed, the settings and tokens before it stay: {error}")
+        kept = "the settings, stations and tokens before it stay"
+        _tell(logging.ERROR, f"Reload failed, {kept}: {error}")
         return
     for line in waiting:
         _tell(logging.WARNING, line)

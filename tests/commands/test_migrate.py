@@ -34,7 +34,7 @@ def test_columns_of_the_file_are_missed_and_added(
     assert run("rollups") == 1
     assert capsys.readouterr().err == (
         f"flask10x: {database} lacks columns that {file} names: soil_wet, soil_salt;"
-        " restart the service, or run: flask10x migrate\n"
+        " reload or restart the service, or run: flask10x migrate\n"
     )
     assert run("migrate") == 0
     added, version = capsys.readouterr().out.splitlines()

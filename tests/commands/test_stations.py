@@ -121,6 +121,7 @@ def test_check_says_what_would_change(file: Path, tmp_path: Path, database: Data
         f"{file}: no mistake; 5 stations, 1 of them added",
         f"{database.path}: new columns: lux, illuminance",
         f"{folder}/PicodataX.csv: the next export begins a new file; the old one keeps its bytes",
+        '/data: a reading without lux is refused; partial = "accept" takes it',
     ]
     assert settings_module.load().stations.columns[-1] == "illuminance"
 
@@ -273,6 +274,10 @@ def test_add_takes_the_last_refused_body(
         done = run("add", *arguments)
         assert done.exit_code == 1
         assert "no body is kept that came to a path without a station" in done.stderr
+    asked = run("add", "attic", answers="")
+    assert (
+        f"{database.path} has no body that came to /attic, so its fields are asked" in asked.stderr
+    )
 
 
 def test_columns_that_cannot_be_added_now_are_left_to_the_restart(

@@ -361,10 +361,17 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
                 ' write unit = "" for a number without a unit'
             ],
         ),
-        ("[stations.X.measurements.y]\nunit = ''", [f"line 1: [stations.X] {ENDPOINT_WANTED}"]),
+        (
+            "[stations.X.measurements.y]\nunit = ''",
+            [f"line 1: [stations.X] {ENDPOINT_WANTED} (did you mean x?)"],
+        ),
         (
             "[stations.'a b'.measurements.y]\nunit = ''",
-            [f"line 1: [stations.a b] {ENDPOINT_WANTED}"],
+            [f"line 1: [stations.a b] {ENDPOINT_WANTED} (did you mean a_b?)"],
+        ),
+        (
+            "[stations.'居間'.measurements.y]\nunit = ''",
+            [f"line 1: [stations.居間] {ENDPOINT_WANTED}"],
         ),
         (
             "[stations.history.measurements.y]\nunit = ''",
@@ -372,11 +379,11 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
         ),
         (
             "[stations.x.measurements.Temp]\nunit = ''",
-            [f"line 1: [stations.x.measurements.Temp] {COLUMN_WANTED}"],
+            [f"line 1: [stations.x.measurements.Temp] {COLUMN_WANTED} (did you mean temp?)"],
         ),
         (
             "[stations.x.measurements.a__b]\nunit = ''",
-            [f"line 1: [stations.x.measurements.a__b] {COLUMN_WANTED}"],
+            [f"line 1: [stations.x.measurements.a__b] {COLUMN_WANTED} (did you mean a_b?)"],
         ),
         (
             "[stations.x.measurements.hour]\nunit = ''",
@@ -417,8 +424,29 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
             "[stations.x.measurements.t]\nunit = '°F'\nquantity = 'temperature'",
             ["line 2: [stations.x.measurements.t] unit: the quantity temperature has '°C' at data"],
         ),
-        ("\n[stations\n", ["line 2: Expected ']' at the end of a table declaration"]),
-        ("a = 1\na = 2", ["line 2: Cannot overwrite a value"]),
+        (
+            "[stations.x.measurements.a]\nunit = ''\n"
+            "[stations.x.measurements.b]\npath = 'a'\nunit = ''",
+            ["line 4: [stations.x.measurements.b] path: a is taken by a"],
+        ),
+        (
+            "\n[stations\n",
+            ["line 2: Expected ']' at the end of a table declaration: [stations"],
+        ),
+        ("a = 1\na = 2", ["line 2: Cannot overwrite a value: a = 2"]),
+        (
+            "# 1\n[stations.data2]\n[stations.data]\n[stations.data2]\npartial = 'accept'",
+            ["line 4: [stations.data2] is on line 2 already: write the keys there"],
+        ),
+        (
+            "[stations.x.measurements.lux]\n  unit = lx # °",
+            ['line 2: unit = lx # °: a text needs straight quotes around it, as "hPa" has'],
+        ),
+        (
+            "[stations.x]\nlabel = ”Terrace”",
+            ['line 2: label = ”Terrace”: a text needs straight quotes around it, as "hPa" has'],
+        ),
+        ("a = 0x\n", ["line 1: Expected newline or end of document after a statement: a = 0x"]),
         ("a = [1,\n\n", ["line 3: Invalid value"]),
     ],
 )

@@ -24,7 +24,7 @@ def test_one_worker_starts_receives_reloads_and_stops(service: MakeService, tmp_
 
     tokens.write_text("*\n")
     reload_workers(running)
-    running.wait_for_line("ERROR Reload failed, the settings and tokens before it stay")
+    running.wait_for_line("ERROR Reload failed, the settings, stations and tokens before it stay")
     assert running.post("data", GOOD).status == 200
     assert [running.get(path).status for path in ("/", "/metrics")] == [200, 401]
     (worker,) = running.workers()

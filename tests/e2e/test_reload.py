@@ -66,7 +66,8 @@ def test_a_revoked_token_stays_out_after_a_mistake(service: MakeService, tmp_pat
     check_only_new(running)
 
     wanted = (
-        f"ERROR Reload failed, the settings and tokens before it stay: FLASK10X_READ_TOKENS_FILE"
+        "ERROR Reload failed, the settings, stations and tokens before it stay:"
+        " FLASK10X_READ_TOKENS_FILE"
         f" is {tmp_path / 'read'}: line 2: two words are needed"
     )
     (line,) = [line for line in running.log() if "Reload failed" in line]

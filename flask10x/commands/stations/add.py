@@ -99,6 +99,13 @@ def _refused(
         return kept.endpoint, _object(kept.body)
     if needed:
         raise click.ClickException(_("no body is kept that came to a path without a station"))
+    if endpoint:
+        # A worker stores what it keeps every 5 s.
+        text = _(
+            "{path} has no body that came to /{endpoint}, so its fields are asked; one that came"
+            " just now is there after 5 s"
+        )
+        click.echo(text.format(endpoint=endpoint, path=database_path(config)), err=True)
     return endpoint, None
 
 

@@ -18,6 +18,7 @@ TEXTS: dict[str, str] = {
     "index.history": "The last day, with charts",
     "index.all": "readings, newest first",
     "index.rejected": "What was refused, and why",
+    "index.devices": "How each board sends, and a program for it",
     "index.programs": "For programs",
     "index.metrics": "Numbers of the service",
     "index.readyz": "Can it store?",

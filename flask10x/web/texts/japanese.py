@@ -18,6 +18,7 @@ TEXTS: dict[str, str] = {
     "index.history": "直近24時間のグラフと表",
     "index.all": "すべての測定値（新しい順）",
     "index.rejected": "受け付けなかったものとその理由",
+    "index.devices": "端末ごとの送信状況と送信プログラム",
     "index.programs": "プログラム向け",
     "index.metrics": "稼働状況の数値",
     "index.readyz": "保存できる状態か",
