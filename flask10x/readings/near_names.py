@@ -16,7 +16,8 @@ Path = tuple[str, ...]
 def near_names(station: Station, payload: Mapping[str, object]) -> Reason | Literal[""]:
     """A hint that names each strange field beside a missing one of nearly its name; else empty.
 
-    Other strange fields are none of our business: senders add some (contract, section 1).
+    Or one for an item of a batch that was sent alone, whose time would be lost. Other strange
+    fields are none of our business: senders add some (contract, section 1).
     """
     known = _objects(station.measurements)
     wanted = _objects(m for m in station.measurements if not _is_there(m, payload))
@@ -24,7 +25,8 @@ def near_names(station: Station, payload: Mapping[str, object]) -> Reason | Lite
         pair for path, names in wanted.items() for pair in _near(path, names, known[path], payload)
     ]
     if not found:
-        return ""
+        is_item = "data" not in known[()] and isinstance(payload.get("data"), Mapping)
+        return Reason("item_alone") if is_item and wanted else ""
     strange, near = (", ".join(names) for names in zip(*found, strict=True))
     return Reason("field_near", strange=strange, near=near)
 

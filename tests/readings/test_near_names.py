@@ -23,6 +23,11 @@ DATA, DATA4 = BUILT_IN.by_endpoint["data"], BUILT_IN.by_endpoint["data4"]
         ({"pressure": None, "temperature": 25, "presure": 1}, ""),
         ({"temperature": 25, "device": "pico", "current_time": "2025-08-24 09:00:00"}, ""),
         ({}, ""),
+        (
+            {"data": {"pressure": 1013, "temperature": 25}, "measured_at": 1756000000},
+            'a reading inside `data` stands in an array: [{"data": ...}]',
+        ),
+        ({"pressure": 1013, "temperature": 25, "data": {}}, ""),
         # What can't be shown.
         ({"pres\nsure": 1, "pressure\ud800": 2, "pressure" + "e" * 60: 3, "": 4}, ""),
     ],

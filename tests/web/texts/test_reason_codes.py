@@ -305,7 +305,8 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
 # Those that have tests of their own below, or in test_batch_reasons.
 OTHERS = (
     *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
-    *("database", "field_near", "no_such_station", "other_type", "too_large", "took_too_long"),
+    *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
+    "took_too_long",
 )
 
 
@@ -391,6 +392,15 @@ def test_a_field_of_nearly_the_right_name() -> None:
         "field_near",
         "unknown field presure, Temperature: did you mean pressure, temperature?",
         "presure, Temperature という項目はありません（pressure, temperature の間違いでは？）",
+    )
+
+
+def test_an_item_of_a_batch_that_is_sent_alone() -> None:
+    check(
+        near_names(BUILT_IN.by_endpoint["data"], {"data": {"pressure": 1013}, "age_s": 60}),
+        "item_alone",
+        'a reading inside `data` stands in an array: [{"data": ...}]',
+        '`data` の中の測定値は [{"data": ...}] のように配列に入れてください',
     )
 
 
