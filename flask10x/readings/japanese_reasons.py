@@ -51,7 +51,7 @@ JAPANESE = {
     "too_far_ahead": "サーバの時計（{now}）より1日以上先の日時です",
     # Of a body that should bring several readings.
     "array_needed": ("1〜{n}件の測定値の配列か、readings だけを持つオブジェクトを送ってください"),
-    "committed_needed": "committed を指定するか、パラメータごと省いてください",
+    "committed_needed": "committed を指定するか、項目ごと省いてください",
     # Of a body that is no JSON object.
     "empty_body": "本文が空です。JSONオブジェクトを1つ送ってください",
     "other_type": "Content-Type が {type} です。application/json で送ってください",

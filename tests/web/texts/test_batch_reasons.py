@@ -112,6 +112,6 @@ def test_a_bad_batch(client: FlaskClient) -> None:
         reason,
         "committed_needed",
         "committed is needed, or nothing at all",
-        "committed を指定するか、パラメータごと省いてください",
+        "committed を指定するか、項目ごと省いてください",
     )
     assert (client.post(f"{door}?ack=1", json=[]).json or {})["details"] == {"ack": reason}
