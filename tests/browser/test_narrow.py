@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
+from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.web.app import create_app
-from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, chromium
+from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
 from tests.conftest import MakeSettings
 from tests.support.new_database import lay_new_database
 
@@ -34,11 +35,17 @@ def served(app: Flask) -> Iterator[str]:
         app.extensions["flask10x"].close()
 
 
-@pytest.mark.parametrize("missing", [True, False])
-def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path, missing: bool) -> None:
+def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path) -> None:
     if not (CHROMIUM and CHROMEDRIVER):
         pytest.skip("there is no browser: apt install chromium chromium-driver")
-    settings = make_settings(DATA_DIR=tmp_path / LONG)
+    with chromium(tmp_path / "profile", "") as browser:
+        browser.resize(*PHONE)
+        for missing in (True, False):
+            settings = make_settings(DATA_DIR=tmp_path / str(missing) / LONG)
+            check_wraps(browser, settings, missing=missing)
+
+
+def check_wraps(browser: Browser, settings: Settings, *, missing: bool) -> None:
     settings.data_dir.mkdir(parents=True)
     path = database_path(settings)
     copy = path.with_name(f"{path.name}.rescued-20250824-090000")
@@ -51,8 +58,7 @@ def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path, missing:
         store = app.extensions["flask10x"]
         store.database.damage.report(f"{path}-wal was deleted")
         store.gauges.rescued = copy.name
-    with served(app) as base, chromium(tmp_path / "profile", base) as browser:
-        browser.resize(*PHONE)
+    with served(app) as browser.base:
         for language in ("en", "ja"):
             browser.open(f"/history?lang={language}")
             assert browser.attribute("html", "lang") == language

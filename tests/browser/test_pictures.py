@@ -26,7 +26,14 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
+# One of each kind in the normal run, and both languages.
+SHOWN = ("desktop", "dark", "phone.ja")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*SHOWN, *(pytest.param(one, marks=pytest.mark.long) for one in PICTURES if one not in SHOWN)],
+)
 def test_a_picture(browser: Browser, house: Service, tmp_path: Path, name: str) -> None:
     path, language, theme, size = PICTURES[name]
     browser.resize(*size)

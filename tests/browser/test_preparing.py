@@ -82,10 +82,13 @@ def percent(page: Browser) -> int | None:
 
 
 def test_the_page_says_how_far_it_is_and_draws_itself(page: Browser, imported: Service) -> None:
-    page.open(LONG)
+    page.open(f"{LONG}&lang=ja")
+    page.wait(lambda: "グラフを準備しています" in about(page), "it is said in Japanese")
+    page.open(f"{LONG}&lang=en")
     page.wait(lambda: percent(page) is not None, "it is said")
     assert page.all(".chart canvas") == []
     page.script("window.same = true")
+    check_nobody_asks_while_hidden(page, imported)
     follow(imported, ROWS // 2)
     page.wait(lambda: (percent(page) or 0) >= 50, "half of it")
     follow(imported, ROWS)
@@ -97,16 +100,15 @@ def test_the_page_says_how_far_it_is_and_draws_itself(page: Browser, imported: S
     assert all("the server responded with a status of" in error for error in page.errors())
 
 
-def test_nobody_asks_while_the_page_is_hidden(page: Browser, imported: Service) -> None:
-    page.open(f"{LONG}&lang=ja")
-    page.wait(lambda: "グラフを準備しています" in about(page), "it is said in Japanese")
+def check_nobody_asks_while_hidden(page: Browser, service: Service) -> None:
+    """The page asks again at once when it is shown again."""
     page.script(
         "Object.defineProperty(document, 'hidden', { get: () => window.away !== false });"
         "window.asked = 0; const fetched = window.fetch;"
         "window.fetch = (...given) => { window.asked += 1; return fetched(...given); };"
         "window.timed = 0; setInterval(() => (window.timed += 1), 100);"
     )
-    follow(imported, ROWS // 10)
+    follow(service, ROWS // 10)
     # Past the first pause, and the one after it.
     page.wait(lambda: page.script("return window.timed") > 60, "six seconds of the page")
     assert page.script("return window.asked") == 0

@@ -1,8 +1,6 @@
 """Bars of long work: they end at 100 % on a terminal, and elsewhere nothing is drawn."""
 
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
+from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import NAME, csv_file, database_file, put
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
@@ -124,15 +123,8 @@ def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
     "arguments",
     [["export", "--rebuild"], ["export", "--verify"], ["rollups", "--verify"], ["backup"]],
 )
-def test_nothing_is_drawn_into_a_pipe(filled: Settings, arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask10x", *arguments],
-        env={"FLASK10X_DATA_DIR": str(filled.data_dir)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stderr == ""
+def test_nothing_is_drawn_into_a_file(filled: Settings, arguments: list[str]) -> None:
+    done = in_words(run_command(arguments, {"FLASK10X_DATA_DIR": str(filled.data_dir)}))
+    assert (done.returncode, done.stderr) == (0, "")
     assert "%" not in done.stdout
     assert "\r" not in done.stdout

@@ -12,7 +12,6 @@ from tests.support.messages import (
     CATALOGUE,
     NOT_SEEN,
     PACKAGE,
-    Message,
     compiled,
     parse,
     said,
@@ -38,15 +37,14 @@ def test_each_message_is_in_the_catalogue_and_none_is_left_over() -> None:
     assert sorted(ENTRIES.keys() - wanted) == [], "run `make messages`: nothing says these"
 
 
-@pytest.mark.parametrize("message", sorted(ENTRIES), ids=lambda message: message.english[:40])
-def test_each_message_is_translated(message: Message) -> None:
-    japanese = ENTRIES[message]
-
-    assert japanese.strip()
-    # What is written before or after a value stays before or after it.
-    assert japanese.endswith("\n") == message.english.endswith("\n")
-    # Japanese has one form for one thing and for many.
-    assert placeholders(japanese) == placeholders(message.plural or message.english)
+def test_each_message_is_translated() -> None:
+    for message, japanese in ENTRIES.items():
+        assert japanese.strip(), message
+        # What is written before or after a value stays before or after it.
+        assert japanese.endswith("\n") == message.english.endswith("\n"), message
+        # Japanese has one form for one thing and for many.
+        expected = placeholders(message.plural or message.english)
+        assert placeholders(japanese) == expected, message
 
 
 def test_nothing_waits_for_a_second_look() -> None:

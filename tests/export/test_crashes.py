@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select
 from tests.support.strace import Runs, need_strace, runs
 
@@ -87,7 +87,7 @@ class Place:
 def place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Place]:
     """Five readings of one station; nothing is exported yet."""
     settings = make_settings(DATA_DIR=tmp_path / "data")
-    schema.upgrade(settings)
+    lay_new_database(settings.data_dir / "flask10x.sqlite3")
     with runs(settings.data_dir) as found:
         place = Place(settings, found)
         values = (

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database import schema
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from tests.support import rows
+from tests.support.new_database import lay_new_database
 
 # 2025-08-24 10:46:40 in Tokyo, the zone of the tests.
 T = 1_756_000_000_000
@@ -80,7 +81,7 @@ def empty_in(folder: Path) -> Iterator[Reference]:
     settings = settings_module.load(
         {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
     )
-    schema.upgrade(settings)
+    lay_new_database(database_path(settings))
     database = Database(settings)
     yield Reference(settings, database, [])
     database.close()
