@@ -70,6 +70,7 @@ OTHER_ORIGIN = Refusal(
     header="Origin",
 )
 TOKEN_HINT = "send the header Authorization: Bearer <token>"  # noqa: S105
+KEY_HINT = "writeKey has to be a token of this station"
 
 
 class Access:
@@ -135,7 +136,7 @@ class Access:
         opens = (write.open_for if station else lambda k, _: write.knows(k)) if write else None
         if opens is None or any(opens(k, station) for k in keys if k):
             return None
-        return _unauthorized("".join(keys), ("Bearer",))
+        return _unauthorized("".join(keys), ("Bearer",), KEY_HINT)
 
     def _answer(self) -> Response | None:
         refusal = self.refusal()
@@ -184,9 +185,9 @@ def sender() -> str:
     return f"{behind} through {peer or 'a socket file'}" if local else peer
 
 
-def _unauthorized(token: str, challenges: tuple[Challenge, ...]) -> Refusal:
+def _unauthorized(token: str, challenges: tuple[Challenge, ...], hint: str = TOKEN_HINT) -> Refusal:
     why = "wrong token" if token else "no token"
-    return Refusal(401, "unauthorized", TOKEN_HINT, why, challenges=challenges)
+    return Refusal(401, "unauthorized", hint, why, challenges=challenges)
 
 
 def given_token() -> str:

@@ -13,6 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.recording.writer import Writer
 from flask10x.system import clock
+from flask10x.web.app import create_app
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.conftest import MakeSettings
@@ -125,6 +126,23 @@ def test_an_unknown_channel_and_a_body_too_large(client: FlaskClient) -> None:
     assert client.post(f"{CHANNEL}/data", data=b" " * (BATCH_MAX_BYTES + 1)).status_code == 413
     # Comments are no readings.
     assert client.put(f"{CHANNEL}/data", json={}).status_code == 405
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_write_key_is_the_token(tmp_path: Path, make_settings: MakeSettings) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("balcony 0123456789abcdef\ndata fedcba9876543210\n")
+    tokens.chmod(0o600)
+    app = create_app(make_settings(WRITE_TOKENS_FILE=tokens))
+    refused = {"error": "unauthorized", "hint": "writeKey has to be a token of this station"}
+    try:
+        for key, status in (("0123456789abcdef", 200), ("fedcba9876543210", 401), ("", 401)):
+            body = {"writeKey": key, "d1": 25.1, "d2": 52}
+            answer = app.test_client().post(f"{CHANNEL}/data", json=body)
+            assert answer.status_code == status
+            assert (answer.json == refused) is (status == 401)
+    finally:
+        app.extensions["flask10x"].close()
 
 
 def test_a_trial_leaves_no_trace(
