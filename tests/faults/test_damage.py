@@ -263,7 +263,7 @@ def check_a_reload_leaves_it(service: Service) -> None:
     """Also one that brings a station, whose columns wait for a restart."""
     evidence = Evidence(service.database, 0, service.database.stat().st_size)
     put(service, BALCONY)
-    service.wait_for_line("Reload failed, the settings and tokens before it stay: the database is")
+    service.wait_for_line("stations and tokens before it stay: the database is damaged: ")
     evidence.check()
 
 
