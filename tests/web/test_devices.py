@@ -16,7 +16,9 @@ from flask10x.database.engine import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
+from flask10x.web.app import create_app
 from flask10x.web.devices.senders import KINDS
+from tests.conftest import MakeSettings
 
 GOOD = {"pressure": "1013.25hPa", "temperature": "25.1C"}
 
@@ -95,6 +97,23 @@ def test_the_programs_are_whole(client: FlaskClient, language: str, tmp_path: Pa
             if kind.endswith(".sh"):
                 (tmp_path / kind).write_text(text, encoding="utf-8")
                 subprocess.run(["sh", "-n", tmp_path / kind], check=True)
+
+
+def test_a_field_of_any_name_ends_no_text_of_a_program(
+    make_settings: MakeSettings, database: Database, tmp_path: Path
+) -> None:
+    field = '[stations.shed.measurements.temperature]\npath = "t(\'C)"\nunit = ""\n'
+    (tmp_path / "stations.toml").write_text(field, encoding="utf-8")
+    app = create_app(make_settings())
+    try:
+        client = app.test_client()
+        esp32 = client.get("/devices/shed/esp32.ino").text
+        assert esp32.partition('R"json(')[2].partition(')json"')[0] == r'{"t(\u0027C)": 1.0}'
+        shell = client.get("/devices/shed/shell.sh").text
+        assert r"""echo '{"t(\u0027C)": 1.0}'""" in shell
+        assert r"""-d '{"t(\u0027C)": 1.0}' """ in html.unescape(page(client))
+    finally:
+        app.extensions["flask10x"].close()
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")

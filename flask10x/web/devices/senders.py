@@ -47,7 +47,7 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
         port=port,
         every_sec=every_sec,
         sample=repr(sample),
-        sample_json=json.dumps(sample),
+        sample_json=_quotable(sample),
         kept_max=kept_max,
         kept_hours=_hours(kept_max, every_sec),
         kept_max_on_disk=KEPT_MAX_ON_DISK,
@@ -58,9 +58,14 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
 
 def trial(station: Station, host: str, port: int) -> str:
     """A command that asks what would become of a reading like the sample, and stores nothing."""
-    body = json.dumps(_sample(station))
+    body = _quotable(_sample(station))
     url = f"http://{host}:{port}/{station.endpoint}?dry_run=1"
     return f"curl -H 'Content-Type: application/json' -d '{body}' '{url}'"
+
+
+def _quotable(sample: dict[str, object]) -> str:
+    """As JSON that may stand between the single quotes of a shell, whatever its fields' names."""
+    return json.dumps(sample).replace("'", "\\u0027")
 
 
 def _sample(station: Station) -> dict[str, object]:
