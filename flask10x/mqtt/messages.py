@@ -35,7 +35,8 @@ class Message:
         reading. While the service was away it has become a late one.
         """
         item: dict[str, object] = {"endpoint": self.endpoint, **_parts(self.payload)}
-        item.setdefault("id", f"mqtt-{self.came_ns}")
+        if item.get("id") is None:
+            item["id"] = f"mqtt-{self.came_ns}"
         waited_sec = (now_ns - self.came_ns) / NS_PER_SEC
         age = item.get("age_s")
         if isinstance(age, int | float) and not isinstance(age, bool):

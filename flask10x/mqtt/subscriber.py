@@ -5,6 +5,7 @@ All in one thread: a message is acknowledged on the connection that it came by, 
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -129,8 +130,8 @@ class Subscriber:
                 log.error("The broker refuses the topic %s: %s", topic, reason)
 
     def _lost(self, error: MQTTErrorCode) -> None:
-        """What is not acknowledged comes again on the next connection."""
-        self._waiting = [message for message in self._waiting if not message.number]
+        """What is not acknowledged comes again, unless the broker was killed and has lost it."""
+        self._waiting = [replace(message, number=0) for message in self._waiting]
         # Said already when it has refused.
         if not self._to_broker.left_sec():
             self._away(f"is lost: {error.name}")
@@ -155,6 +156,8 @@ class Subscriber:
         if number:
             content = message.topic.encode() + b"\0" + message.payload
             came_ns = self._deliveries.first_came_ns(number, content, is_marked=message.dup)
+            # One that waits since the connection before.
+            self._waiting = [one for one in self._waiting if one.came_ns != came_ns]
         else:
             came_ns = self._deliveries.now_ns()
             if len(self._waiting) >= UNKEPT_MAX:
@@ -173,7 +176,8 @@ class Subscriber:
             if result.is_settled:
                 self._settle(message, result)
         open_ones = [m for m, r in zip(posted, results, strict=True) if not r.is_settled]
-        self._waiting = open_ones + self._waiting[len(posted) :]
+        # Behind the others, so that those of a station which the service has not hold up no other.
+        self._waiting = self._waiting[len(posted) :] + open_ones
         if open_ones:
             self._put_off(next(r.said for r in results if not r.is_settled))
         elif self._to_service.end():

@@ -34,7 +34,10 @@ def test_a_payload_is_an_item() -> None:
         (b'{"temperature": 1}', 1.0, {}),
         (b'{"temperature": 1}', 60, {"measured_at": CAME / NS_PER_SEC}),
         (b'{"data": {"temperature": 1}, "age_s": 5}', 60, {"age_s": 65.0}),
-        (b'{"data": {"temperature": 1}, "measured_at": null}', 60, {"measured_at": 1795665600.0}),
+        (
+            b'{"data": {"temperature": 1}, "measured_at": null, "id": null}',
+            *(60, {"measured_at": 1795665600.0}),
+        ),
     ],
 )
 def test_a_reading_keeps_its_time_while_the_service_is_away(
@@ -43,6 +46,7 @@ def test_a_reading_keeps_its_time_while_the_service_is_away(
     found = item(payload, waited_sec)
     assert {name: found[name] for name in ("measured_at", "age_s") if name in found} == said
     assert found["data"] == {"temperature": 1}
+    assert found["id"] == f"mqtt-{CAME}"
 
 
 @pytest.mark.parametrize(

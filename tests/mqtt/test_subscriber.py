@@ -1,0 +1,66 @@
+"""What becomes of the messages that wait while the broker or the service is away."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from paho.mqtt.client import MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
+
+from flask10x.config.mqtt_url import address_of
+from flask10x.mqtt.broker import Broker
+from flask10x.mqtt.deliveries import Deliveries
+from flask10x.mqtt.handover import POSTED_MAX, Handover, Result
+from flask10x.mqtt.messages import Message
+from flask10x.mqtt.subscriber import Subscriber
+
+ENDPOINTS = {"home/balcony": "balcony", "home/shed": "shed"}
+
+
+class Service(Handover):
+    """It stores what is of the balcony, and does not know the shed."""
+
+    def __init__(self) -> None:
+        super().__init__("127.0.0.1:1", "")
+        self.stored: list[tuple[int, bytes]] = []
+
+    def post(self, messages: Sequence[Message], _now_ns: int) -> list[Result]:
+        known = [message.endpoint == "balcony" for message in messages]
+        self.stored += [(m.number, m.payload) for m in messages if m.endpoint == "balcony"]
+        return [Result(is_known, "" if is_known else "unknown station") for is_known in known]
+
+
+def subscriber(service: Service, deliveries: Deliveries) -> Subscriber:
+    broker = Broker(address_of("mqtt://127.0.0.1"), "")
+    return Subscriber(broker, "test", ENDPOINTS, service, deliveries)
+
+
+def come(made: Subscriber, number: int, payload: bytes, topic: str = "home/balcony") -> None:
+    message = MQTTMessage(number, topic.encode())
+    message.payload, message.qos = payload, 1
+    made._came(made._client, None, message)
+
+
+def test_what_a_killed_broker_has_lost_is_stored_all_the_same(tmp_path: Path) -> None:
+    service = Service()
+    with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
+        made = subscriber(service, deliveries)
+        come(made, 1, b"lost")
+        come(made, 2, b"kept")
+        made._lost(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        come(made, 2, b"kept")
+        made._hand_over()
+    # The one that has come once more is the one to acknowledge, and is posted once.
+    assert service.stored == [(0, b"lost"), (2, b"kept")]
+
+
+def test_messages_that_must_wait_hold_up_no_others(tmp_path: Path) -> None:
+    service = Service()
+    with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
+        made = subscriber(service, deliveries)
+        for number in range(1, POSTED_MAX + 1):
+            come(made, number, b"%d" % number, "home/shed")
+        come(made, POSTED_MAX + 1, b"good")
+        made._hand_over()
+        made._hand_over()
+    assert service.stored == [(POSTED_MAX + 1, b"good")]
