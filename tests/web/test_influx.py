@@ -98,10 +98,21 @@ def test_nothing_good(client: FlaskClient) -> None:
     ("data", "encoding", "status", "message"),
     [
         (b"x", "gzip", 400, "gzip: "),
-        (gzip.compress(GOOD.encode())[:-9], "gzip", 400, "gzip: the body ends early"),
+        (gzip.compress(GOOD.encode(), mtime=0)[:-9], "gzip", 400, "gzip: the body ends early"),
+        (
+            gzip.compress(GOOD.encode(), mtime=0) * 2,
+            "gzip",
+            400,
+            "gzip: the body goes on behind its end",
+        ),
         (b"x", "br", 400, "unknown Content-Encoding (known: gzip, identity)"),
         (b"#" * (BATCH_MAX_BYTES + 1), "identity", 413, "more than 1048576 bytes"),
-        (gzip.compress(b"#" * (BATCH_MAX_BYTES + 1)), "gzip", 413, "more than 1048576 bytes unp"),
+        (
+            gzip.compress(b"#" * (BATCH_MAX_BYTES + 1), mtime=0),
+            "gzip",
+            413,
+            "more than 1048576 bytes unp",
+        ),
         (b"m\n" * (LINES_MAX + 1), "", 413, "more than 5000 lines"),
         (f"{GOOD}\n".encode() * (ITEMS_MAX + 1), "", 413, "more than 1000 readings"),
     ],
@@ -138,6 +149,18 @@ def test_a_full_queue_asks_again(client: FlaskClient, writer: Writer) -> None:
     answer = client.post(V2, data=GOOD)
     assert (answer.status_code, body_of(answer)["code"]) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
+
+
+def test_lines_that_are_refused_again_and_again_are_said_once_a_minute(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    for second in range(3):
+        assert client.post(f"{V1}&dry_run=0", data=f"cpu usage={second}x 5{second}x").json
+    assert len(caplog.messages) == 1
+    # What is asked in earnest is said, also with a dry_run=0.
+    client.post(f"{V1}&dry_run=0&precision=day", data=GOOD)
+    assert caplog.messages[1].startswith("/write refused: invalid precision")
 
 
 def test_a_trial_leaves_no_trace(

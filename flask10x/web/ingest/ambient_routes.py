@@ -64,13 +64,14 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
         return access.answer(refusal)
     if station is None:
         return answered(_unknown(channel))
+    entries = payload.get("data") if many else None
+    if isinstance(entries, list) and len(entries) > ITEMS_MAX:
+        return answered(_too_large("limit_readings", ITEMS_MAX))
     known = _known(store, station, raw, payload, many=many)
     return answered(_taken(store, known, dry_run=wanted.dry_run))
 
 
 def _taken(store: Store, known: list[Known], *, dry_run: bool) -> Outcome:
-    if len(known) > ITEMS_MAX:
-        return _too_large("limit_readings", ITEMS_MAX)
     commits = store.settings.ack == "committed"
     if dry_run:
         return try_all(store, known, "committed" if commits else "enqueued")
@@ -100,7 +101,7 @@ def _too_large(limit: str, value: int) -> Outcome:
 
 
 def _log(why: str) -> None:
-    level = logging.DEBUG if request.args.get(DRY_RUN) else logging.ERROR
+    level = logging.DEBUG if request.args.get(DRY_RUN) == "1" else logging.ERROR
     log.log(level, "%s refused: %s", request.path[:SHOWN_CHARS], why)
 
 

@@ -73,7 +73,7 @@ def _receive(pace: Pace) -> Response:
     except QueryError as error:
         return answered(wrong_query(error))
     except WriteRefused as refusal:
-        level = logging.DEBUG if request.args.get(DRY_RUN) else logging.ERROR
+        level = logging.DEBUG if request.args.get(DRY_RUN) == "1" else logging.ERROR
         log.log(level, "%s refused: %s", request.path, refusal)
         return _error(refusal.status, str(refusal))
     if wanted.dry_run:
@@ -88,7 +88,8 @@ def _receive(pace: Pace) -> Response:
         answer = Response(status=204)
         del answer.headers["Content-Type"]
         return answer
-    more = pace.turn(written.problems[0].why[:SHOWN_CHARS])
+    # Not a kind for each text: values and times are in it, so nearly all would be new ones.
+    more = pace.turn(request.path)
     if more is not None:
         first = written.problems[0]
         log.warning("%s line %d refused: %s%s", request.path, first.number, first.why, more)
@@ -142,6 +143,8 @@ def _body() -> bytes:
         raise WriteRefused(413, f"more than {BATCH_MAX_BYTES} bytes unpacked")
     if not unpacking.eof:
         raise WriteRefused(400, "gzip: the body ends early")
+    if unpacking.unused_data:
+        raise WriteRefused(400, "gzip: the body goes on behind its end")
     return body
 
 
@@ -160,7 +163,7 @@ def _partial(written: LinesTaken) -> Response:
     counts = written.outcome.body
     if counts["accepted"] or counts["duplicate"]:
         text = f"partial write: {text} dropped={len(written.problems)}"
-    # Telegraf throws away what gets a 400, and sends it again after a 401.
+    # Telegraf's influxdb_v2 throws away what gets a 400, and sends it again after a 401.
     is_wrong_token = all(problem.why == UNAUTHORIZED for problem in written.problems)
     return _error(401 if is_wrong_token else 400, text, written.problems[0].number)
 

@@ -1,5 +1,7 @@
 """Line protocol: what is read, what is not, and which station a line is of."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,3 +208,14 @@ def test_a_line_of_no_station_is_named() -> None:
         ),
         LineProblem(2, "no station of stations.toml has the measurement and tags 'cpu,host=x'"),
     ]
+
+
+@pytest.mark.parametrize(
+    "body", ["a" * 100_000, 'm f="' + "a" * 100_000, "\n" * 100_000, "m " + "\\ " * 50_000]
+)
+def test_one_long_name_takes_no_more_memory_than_the_body(body: str) -> None:
+    tracemalloc.start()
+    list(points(body))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 10 * len(body)
