@@ -33,6 +33,7 @@ JAPANESE = {
     # Of an item of a batch, and of what is said of a reading beside its fields.
     "unknown_key": "そのような項目はありません。使えるのは {known} です",
     "unknown_key_near": "そのような項目はありません（{near} の間違いでは？）",
+    "other_station": "ここは {own} の送信先です。ほかの端末の分は /api/v1/readings に送ってください",
     "item_id_needed": "1〜{n}バイトの文字列か、整数を指定してください",
     "key_needed": "1〜{n}バイトで指定してください",
     "two_times": "measured_at と age_s の両方があります。どちらか一方だけを送ってください",

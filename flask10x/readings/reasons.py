@@ -45,6 +45,7 @@ ENGLISH = {
     # Of an item of a batch, and of what is said of a reading beside its fields.
     "unknown_key": "unknown key: an item has {known}",
     "unknown_key_near": "unknown key (did you mean {near}?)",
+    "other_station": "this is the route of {own}: send other stations to /api/v1/readings",
     "item_id_needed": "a text of 1 to {n} bytes, or a whole number, is needed",
     "key_needed": "1 to {n} bytes are needed",
     "two_times": "measured_at and age_s are both given: send one of them",

@@ -124,6 +124,8 @@ def test_with_committed_nobody_asks_for_a_key_first(given: dict[str, str], way: 
     assert ways(environ("/data", "POST"), b"{}") == way
     keyed = environ("/data", "POST") | {"HTTP_IDEMPOTENCY_KEY": "1"}
     assert ways(keyed, b"{}") == way
+    # A dry run asks, for there will be no commit to tell.
+    assert ways(keyed | {"QUERY_STRING": "dry_run=1"}, b"{}") == "senders"
     assert ways(keyed, b"[{}]") == "senders"
 
 

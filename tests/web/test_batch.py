@@ -269,13 +269,20 @@ def test_a_stations_route_takes_an_array_of_readings_and_items(
     client: FlaskClient, store: Store, writer: Writer, database: Database
 ) -> None:
     answer = client.post(
-        "/data", json=[GOOD, {"data": GOOD, "age_s": 10}, 7, GOOD | {"temperature": None}]
+        "/data",
+        json=[
+            *(GOOD, {"data": GOOD, "age_s": 10}, 7, GOOD | {"temperature": None}),
+            {"endpoint": "data4", "data": GOOD},
+        ],
     )
     results = (answer.json or {})["results"]
     assert answer.status_code == 200
     assert results[:2] == [{"status": "enqueued"}] * 2
     assert results[2]["hint"].startswith("JSON number instead of an object")
     assert results[3]["details"] == {"temperature": "required field missing"}
+    assert results[4]["details"] == {
+        "endpoint": "this is the route of data: send other stations to /api/v1/readings"
+    }
     assert stored(writer, database) == [
         ("data", NOW_MS, None),
         ("data", NOW_MS - 10_000, NOW_MS),
@@ -283,6 +290,7 @@ def test_a_stations_route_takes_an_array_of_readings_and_items(
     assert [row[4] for row in kept(store)] == [
         b"7",
         json.dumps(GOOD | {"temperature": None}).encode(),
+        json.dumps({"data": GOOD, "endpoint": "data4"}).encode(),
     ]
     too_many = client.post("/data", data=b"[" + b"{}," * ITEMS_MAX + b"{}]")
     assert list((too_many.json or {})["details"]) == ["readings"]
@@ -298,8 +306,9 @@ def test_the_token_has_to_be_one_for_each_station(
     try:
         client = app.test_client()
 
-        def post(token: str) -> Any:
-            body = [item(), item(endpoint="data2", data={})]
+        both = [item(), item(endpoint="data2", data={})]
+
+        def post(token: str, body: Any = both) -> Any:
             return client.post(DOOR, json=body, headers={"Authorization": f"Bearer {token}"})
 
         assert post("none-0123456789abcdef").status_code == 401
@@ -307,6 +316,8 @@ def test_the_token_has_to_be_one_for_each_station(
         assert own.status_code == 200
         assert own.json["results"][0] == {"status": "enqueued"}
         assert own.json["results"][1]["error"] == "unauthorized"
+        # Its sender throws away what gets a 400.
+        assert post("own-0123456789abcdef", [item(endpoint="data2")]).status_code == 401
         every = post("all-0123456789abcdef").json["results"]
         assert every[1]["error"] == "validation failed"
         assert client.get("/api/v1/time").status_code == 200

@@ -102,7 +102,7 @@ def test_the_programs_are_whole(client: FlaskClient, language: str, tmp_path: Pa
 def test_a_field_of_any_name_ends_no_text_of_a_program(
     make_settings: MakeSettings, database: Database, tmp_path: Path
 ) -> None:
-    field = '[stations.shed.measurements.temperature]\npath = "t(\'C)"\nunit = ""\n'
+    field = '[stations.shed.measurements.warmth]\npath = "t(\'C)"\nunit = ""\n'
     (tmp_path / "stations.toml").write_text(field, encoding="utf-8")
     app = create_app(make_settings())
     try:

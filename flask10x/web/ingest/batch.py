@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,8 @@ def answer_of(results: Sequence[Outcome]) -> Outcome:
     """The answer to a batch: how many were accepted, duplicates and refused, and each result.
 
     It is asked for again when a reading could not be taken for now, and is a 400 when there was
-    none to take.
+    none to take; a 401 when the token is one for none of their stations, as for a lone reading: a
+    sender throws away what gets a 400.
     """
     kinds = Counter(map(_kind, results))
     body: dict[str, object] = {name: kinds[name] for name in ("accepted", "duplicate", "refused")}
@@ -102,7 +104,11 @@ def answer_of(results: Sequence[Outcome]) -> Outcome:
     body["results"] = [one.body for one in results]
     if kinds["failed"]:
         return Outcome(body, 503, asks_again=True)
-    return Outcome(body, 200 if kinds["accepted"] or kinds["duplicate"] else 400)
+    if kinds["accepted"] or kinds["duplicate"]:
+        return Outcome(body)
+    unauthorized = HTTPStatus.UNAUTHORIZED
+    has_wrong_token = results and all(one.status == unauthorized for one in results)
+    return Outcome(body, unauthorized if has_wrong_token else 400)
 
 
 def _begin(

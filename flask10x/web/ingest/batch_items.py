@@ -60,6 +60,10 @@ class Items:
 
     def _own(self, station: Station, value: object, number: int) -> Known:
         if isinstance(value, Mapping) and is_item(value, station):
+            if value.get(ENDPOINT) not in (None, station.endpoint, f"/{station.endpoint}"):
+                reasons = {ENDPOINT: Reason("other_station", own=station.endpoint)}
+                body = _body(value)
+                return Refused(station.endpoint, self.arrived_at, JSON_TYPE, body, reasons)
             return self._sent(station, value, number)
         payload, hint = (value, "") if isinstance(value, Mapping) else ({}, no_object(value))
         key, body = self._key(station, b"", number), _body(value)

@@ -18,15 +18,16 @@ class Ways:
 
     A sender that has to wait until the database has been asked for its key, or brings many
     readings, is not answered at once; but it does not wait for pages and downloads either. With
-    ACK=committed nobody asks for a key: the commit says what is a repeat.
+    ACK=committed nobody asks for a key, unless it is a dry run: the commit says what is a repeat.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._asks_keys = settings.ack != "committed"
-        self._posts: dict[str, Way] = {}
-        for station in settings.stations.all:
-            asks_first = self._asks_keys and repeat_window_ms(settings, station) > 0
-            self._posts[f"/{station.endpoint}"] = "senders" if asks_first else "at_once"
+        # Path -> whether each body has a key.
+        self._posts = {
+            f"/{station.endpoint}": repeat_window_ms(settings, station) > 0
+            for station in settings.stations.all
+        }
 
     def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Way:
         """By its head and its body."""
@@ -34,8 +35,8 @@ class Ways:
         if environ["REQUEST_METHOD"] != "POST":
             is_health = path == "/healthz" and environ["REQUEST_METHOD"] == "GET"
             return "at_once" if is_health else "others"
-        way = self._posts.get(path) or ("senders" if takes_large_body(path) else "others")
-        has_key = "HTTP_IDEMPOTENCY_KEY" in environ
-        if way == "at_once" and ((has_key and self._asks_keys) or begins_array(body)):
-            return "senders"
-        return way
+        if path not in self._posts:
+            return "senders" if takes_large_body(path) else "others"
+        has_key = self._posts[path] or "HTTP_IDEMPOTENCY_KEY" in environ
+        asks = has_key and (self._asks_keys or environ.get("QUERY_STRING"))
+        return "senders" if asks or begins_array(body) else "at_once"

@@ -115,3 +115,14 @@ def test_a_bad_batch(client: FlaskClient) -> None:
         "committed を指定するか、項目ごと省いてください",
     )
     assert (client.post(f"{door}?ack=1", json=[]).json or {})["details"] == {"ack": reason}
+    reason = Reason("other_station", own="data")
+    check(
+        reason,
+        "other_station",
+        "this is the route of data: send other stations to /api/v1/readings",
+        "ここは data の送信先です。ほかの端末の分は /api/v1/readings に送ってください",
+    )
+    (result,) = (client.post("/data", json=[{"endpoint": "data2", "data": {}}]).json or {})[
+        "results"
+    ]
+    assert result["details"] == {"endpoint": reason}

@@ -306,7 +306,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
 OTHERS = (
     *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
-    "took_too_long",
+    *("other_station", "took_too_long"),
 )
 
 
