@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from flask10x.readings.json_body import BODY_MAX_BYTES
-from flask10x.web.limits import BATCH_MAX_BYTES
+from flask10x.web.limits import BATCH_MAX_BYTES, CHANNELS
 from tests.e2e.attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
 from tests.e2e.conftest import make_services
 from tests.e2e.proxy import Proxy, needs_nginx
@@ -146,6 +146,9 @@ def test_a_batch_may_be_longer_and_has_a_limit_too(running: Service, proxy: Prox
     running.wait_for_rows(before + 1)
     answer = ask(proxy.port, "POST", path, item.ljust(BATCH_MAX_BYTES + 1), kind)
     assert (answer.status, answer.json["limit_bytes"]) == (413, BATCH_MAX_BYTES)
+    for path, status in (("/write", 204), ("/api/v2/write", 204), (f"{CHANNELS}1/data", 404)):
+        answer = ask(proxy.port, "POST", path, b" ".ljust(BODY_MAX_BYTES + 1), kind)
+        assert answer.status == status, path
     assert proxy.files() == []
 
 
