@@ -1,5 +1,6 @@
 """The 5,000 measured readings of the bedroom: each exactly once in everything that leaves."""
 
+import importlib
 import json
 import re
 import sqlite3
@@ -10,8 +11,6 @@ from contextlib import closing
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 from zoneinfo import ZoneInfo
-
-import pandas
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
@@ -158,6 +157,8 @@ def check_csv(service: Service, csv_file: GrowingFile) -> None:
     service.export_by_cron()
     assert file.read_bytes() == content, "a second export has nothing to append"
 
+    # Loading it takes a second, which every process of the tests would need.
+    pandas = importlib.import_module("pandas")
     frame = pandas.read_csv(file, parse_dates=["current_time"])
     assert len(frame) == READINGS
     assert frame["current_time"].dtype.kind == "M"

@@ -202,30 +202,30 @@ def test_killed_while_a_new_file_begins_for_other_columns(place: Place) -> None:
     assert {"rename", "write", "fsync", "fdatasync"} <= places
 
 
-@pytest.mark.parametrize(
-    ("call", "number", "error"),
-    [
-        ("mkdir", 1, "EACCES"),
-        ("pwrite64", 1, "ENOSPC"),
-        ("pwrite64", 6, "ENOSPC"),
-        ("write", 1, "ENOSPC"),
-        ("write", 2, "EIO"),
-        ("fsync", 1, "EIO"),
-        ("fsync", 2, "EIO"),
-        ("fsync", 3, "EIO"),
-        ("fsync", 4, "EIO"),
-        # The second is that of the folder of the new WAL file; SQLite lets it fail.
-        ("fdatasync", 1, "EIO"),
-        ("fdatasync", 3, "EIO"),
-        ("fdatasync", 4, "EIO"),
-    ],
-)
-def test_a_call_that_fails(place: Place, call: str, number: int, error: str) -> None:
+FAILURES = [
+    ("mkdir", 1, "EACCES"),
+    ("pwrite64", 1, "ENOSPC"),
+    ("pwrite64", 6, "ENOSPC"),
+    ("write", 1, "ENOSPC"),
+    ("write", 2, "EIO"),
+    ("fsync", 1, "EIO"),
+    ("fsync", 2, "EIO"),
+    ("fsync", 3, "EIO"),
+    ("fsync", 4, "EIO"),
+    # The second is that of the folder of the new WAL file; SQLite lets it fail.
+    ("fdatasync", 1, "EIO"),
+    ("fdatasync", 3, "EIO"),
+    ("fdatasync", 4, "EIO"),
+]
+
+
+def test_a_call_that_fails(place: Place) -> None:
     """A full or failing card: the exit status says so, and the file ends in a whole line."""
     place.save()
-    place.serve()
-    fault = f"inject={call}:error={error}:when={number}"
-    assert place.runs.run("PicodataX.csv", f"trace={call}", fault) == 1
-    content = place.file.read_bytes() if place.file.exists() else b""
-    assert content.endswith(b"\n") or content == b""
-    place.check(HEADER + b"".join(ROWS), fault)
+    for call, number, error in FAILURES:
+        place.serve()
+        fault = f"inject={call}:error={error}:when={number}"
+        assert place.runs.run("PicodataX.csv", f"trace={call}", fault) == 1, fault
+        content = place.file.read_bytes() if place.file.exists() else b""
+        assert content.endswith(b"\n") or content == b"", fault
+        place.check(HEADER + b"".join(ROWS), fault)

@@ -24,7 +24,7 @@ from tests.e2e.service import Service, wait_until
 from tests.faults.figures import account, record
 from tests.faults.power import Power, mixed
 from tests.faults.read_error import compiled
-from tests.faults.repeat import repeated
+from tests.faults.repeat import harder_promise, repeated
 from tests.faults.sender import Sender
 from tests.faults.shared_memory import shared_files
 from tests.faults.test_kills import moment, variant
@@ -86,6 +86,7 @@ def test_a_torn_file_holds_sectors_of_both() -> None:
     assert {content[at] for content in found for at in range(0, 20480, 512)} == {97, 98}
 
 
+@harder_promise
 @pytest.mark.parametrize("synchronous", ["FULL", pytest.param("NORMAL", marks=pytest.mark.long)])
 @repeated(2, 100, timeout_sec=3600)
 def test_a_power_cut_under_load(

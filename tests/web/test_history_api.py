@@ -1,5 +1,6 @@
 """The three history routes: bytes, headers, refusals, and what a broken database does to them."""
 
+import importlib
 import io
 import json
 import logging
@@ -7,7 +8,6 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import pandas as pd
 import pytest
 import sqlalchemy.exc
 from flask.testing import FlaskClient
@@ -283,6 +283,8 @@ def many(database: Database) -> None:
 
 @pytest.mark.usefixtures("many")
 def test_csv_is_not_cut_at_history_max(client: FlaskClient) -> None:
+    # Loading it takes a second, which every process of the tests would need.
+    pd = importlib.import_module("pandas")
     table = pd.read_csv(io.BytesIO(client.get("/history.csv?endpoint=data").data))
     assert list(table.columns) == ["timestamp", "endpoint", "pressure", "temperature"]
     assert list(table["pressure"]) == list(range(4500))
