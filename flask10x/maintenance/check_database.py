@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config.settings import Settings
+from flask10x.config.settings import Settings, stations_path
 from flask10x.database import missing, schema
 from flask10x.database.engine import last_id
 from flask10x.database.error_codes import code_of, reason_of
@@ -32,7 +32,7 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.file import damages, open_read_only
 from flask10x.database.insert import existing_columns
 from flask10x.database.paths import JOURNAL, WAL, beside
-from flask10x.database.station_columns import missing_columns
+from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import followers, readings, rejected
 from flask10x.history import pages, rollups
 from flask10x.maintenance.findings import Finding
@@ -200,6 +200,14 @@ class DatabaseCheck:
             text = _("at {id}, beyond the last reading {highest}: flask10x rollups --rebuild")
             text = text.format(id=at, highest=at + behind)
             return [Finding("FAIL", "rollups", text, details)]
+        stations = self._settings.stations
+        if behind and not rollups_fit(connection, stations):
+            text = _(
+                "the rollups are not yet those of the measurements in {file}; restart the service,"
+                " or run: flask10x migrate"
+            )
+            text = text.format(file=stations.file or stations_path())
+            return [Finding("WARN", "rollups", text, details)]
         # Late is only slow: a chart takes the rest from the readings.
         text = _("{rows} behind").format(rows=amount(behind, "row"))
         return [Finding("ok", "rollups", text, details)]

@@ -291,6 +291,18 @@ def test_how_far_the_rollups_are(
     ]
 
 
+def test_roll_ups_that_wait_for_a_restart(settings: Settings, writer: Writer) -> None:
+    """Somebody has run `flask10x migrate` with another file of stations beside the service."""
+    store(writer, pico(1))
+    fewer = replace(settings, stations=Stations(BUILT_IN.all[1:], "fewer.toml"))
+    schema.upgrade(fewer)
+    assert found(fewer, "rollups") == ["ok   rollups: 1 row behind"]
+    assert found(replace(settings, stations=Stations(BUILT_IN.all, "mine.toml")), "rollups") == [
+        "WARN rollups: the rollups are not yet those of the measurements in mine.toml; restart the"
+        " service, or run: flask10x migrate"
+    ]
+
+
 EXPORTS = (
     "CREATE TABLE IF NOT EXISTS exports (name TEXT PRIMARY KEY, first_id INTEGER NOT NULL,"
     " last_id INTEGER NOT NULL, import_id INTEGER NOT NULL)",
