@@ -13,9 +13,18 @@ from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, re
 from tests.e2e.service import WORKERS, Service, open_files, wait_until
 
 
-def test_a_second_service_on_the_same_database_is_refused(service: MakeService) -> None:
+def database_files(service: Service, pid: int) -> set[str]:
+    """Which of the database's files a process has open."""
+    names = {f"{service.database}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")}
+    return names & set(open_files(pid))
+
+
+def test_a_database_is_held_by_one_service_until_it_stops(service: MakeService) -> None:
     first = service()
-    assert first.post("data2", reading_of(1)).status == 200
+    for number in range(20):
+        assert first.post("data2", reading_of(number)).status == 200
+    first.wait_for_rows(20)
+    check_master_holds_no_handle(first)
 
     second = service(start=False)
     second.launch()
@@ -25,31 +34,16 @@ def test_a_second_service_on_the_same_database_is_refused(service: MakeService) 
     assert "Traceback" not in second.output()
     assert second.members() == set()
 
-    assert first.post("data2", reading_of(2)).status == 200
-    first.wait_for_rows(2)
-    first.stop()
-
-
-def test_the_database_of_a_stopped_service_is_free_for_the_next(service: MakeService) -> None:
-    first, second = service(), service(start=False)
+    assert first.post("data2", reading_of(21)).status == 200
+    first.wait_for_rows(21)
     first.stop()
     second.start()
-    assert second.post("data2", reading_of(1)).status == 200
+    assert second.post("data2", reading_of(22)).status == 200
     second.stop()
-    assert second.count() == 1
+    assert second.count() == 22
 
 
-def database_files(service: Service, pid: int) -> set[str]:
-    """Which of the database's files a process has open."""
-    names = {f"{service.database}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")}
-    return names & set(open_files(pid))
-
-
-def test_the_master_holds_no_handle_of_the_database(service: MakeService) -> None:
-    running = service()
-    for number in range(20):
-        assert running.post("data2", reading_of(number)).status == 200
-    running.wait_for_rows(20)
+def check_master_holds_no_handle(running: Service) -> None:
     held = [database_files(running, worker) for worker in running.workers()]
     assert str(running.database) in set().union(*held), "a worker does hold it"
     assert database_files(running, running.pid) == set()
