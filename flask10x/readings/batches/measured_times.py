@@ -17,6 +17,8 @@ MEASURED_AT, AGE_SEC = "measured_at", "age_s"
 FIRST_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1000
 # A clock that is set by hand, or to another zone's time, may be ahead by hours.
 AHEAD_MAX_MS = DAY_MS
+# Numbers beyond are as far as this: a thousand times the greatest would be no number any more.
+FAR_SEC = 1e12
 # What a clock counts from that has not the usual 1970: MicroPython's on an ESP8266 or ESP32.
 SEC_FROM_1970_TO_2000 = 946_684_800
 # `2025-08-24` alone is a day, and no time of a measurement.
@@ -45,12 +47,12 @@ def measured_ms(item: Mapping[str, object], now_ms: int, zone: tzinfo | None) ->
 def _milliseconds(age: object) -> int:
     if not _is_number(age) or age < 0:
         raise WrongValue(Reason("age_needed"))
-    return round(age * 1000)
+    return _rounded_ms(age)
 
 
 def _instant(at: object, now_ms: int, zone: tzinfo | None) -> int:
     if _is_number(at):
-        return round(at * 1000)
+        return _rounded_ms(at)
     # What is a time for a query only, such as `now`, is none for a measurement.
     if not isinstance(at, str) or len(at.strip()) <= DATE_CHARS or not at.strip()[0].isdigit():
         raise WrongValue(Reason("instant_needed"))
@@ -59,6 +61,10 @@ def _instant(at: object, now_ms: int, zone: tzinfo | None) -> int:
     except WrongValue as error:
         known = error.reason.code in ("no_such_time", "no_such_offset")
         raise error if known else WrongValue(Reason("instant_needed")) from None
+
+
+def _rounded_ms(sec: float) -> int:
+    return round(max(-FAR_SEC, min(sec, FAR_SEC)) * 1000)
 
 
 def _plausible(ms: int, given: object, now_ms: int, zone: tzinfo | None) -> int:
