@@ -1,10 +1,11 @@
 """Names that no station and no measurement of `stations.toml` may have."""
 
 # What else the service answers under one word, now or soon; a test compares them with the routes.
+# And what writers to InfluxDB ask before they write: that is no board whose station is missing.
 RESERVED_ENDPOINTS = frozenset(
     {
         *("alerts", "api", "devices", "healthz", "history", "metrics", "openapi", "readyz"),
-        *("static", "status", "write"),
+        *("ping", "query", "static", "status", "write"),
     }
 )
 # Columns that tables and downloads have for themselves, and SQLite's own names of a row's number.

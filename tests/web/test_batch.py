@@ -179,10 +179,14 @@ def test_the_limit_of_a_body(client: FlaskClient) -> None:
     )
 
 
-@pytest.mark.parametrize("query", ["dryrun=1", "dry_run=yes", "ack=1", "dry_run=1&dry_run=0"])
+@pytest.mark.parametrize(
+    "query",
+    ["dryrun=1", "dry_run=yes", "ack=1", "dry_run=1&dry_run=0", "&".join(map(str, range(500)))],
+)
 def test_a_wrong_question_stores_nothing(client: FlaskClient, writer: Writer, query: str) -> None:
     answer = client.post(f"{DOOR}?{query}", json=[item()])
     assert (answer.status_code, (answer.json or {})["error"]) == (400, "invalid query")
+    assert len(answer.data) < 300
     assert writer.depth == 0
 
 

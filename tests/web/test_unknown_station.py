@@ -55,6 +55,8 @@ def store_later(writer: Writer) -> None:
         ("/balcony%0a", None),
         ("/b" * 16, None),
         ("/" + "b" * 33, None),
+        # Of writers to InfluxDB, before they write.
+        ("/query?q=CREATE+DATABASE", None),
     ],
 )
 def test_the_hint_of_a_post_to_no_station(client: FlaskClient, path: str, hint: str | None) -> None:

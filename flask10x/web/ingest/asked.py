@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Response, jsonify, request
 
 from flask10x.errors import QueryError, nearest
-from flask10x.readings.batches.items import KEY_HEADER, key_of_header
+from flask10x.readings.batches.items import KEY_HEADER, SHOWN_KEYS, key_of_header
 from flask10x.readings.reasons import Reason
 from flask10x.web.ingest.take import Outcome
 
@@ -23,7 +23,7 @@ class Asked:
 
 
 def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
-    """Of the request at hand; raises QueryError that names each wrong parameter.
+    """Of the request at hand; raises QueryError that names each wrong parameter, or the first ones.
 
     Old senders may have any other parameter, which one of our routes has always ignored.
     """
@@ -41,7 +41,7 @@ def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
         elif name == ACK and values[0] != COMMITTED:
             wrong[name] = Reason("committed_needed")
     if wrong:
-        raise QueryError(wrong)
+        raise QueryError(dict([*wrong.items()][:SHOWN_KEYS]))
     return Asked(SWITCH[request.args.get(DRY_RUN, "0")], ACK in known and ACK in given)
 
 
