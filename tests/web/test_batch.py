@@ -190,6 +190,25 @@ def test_a_wrong_question_stores_nothing(client: FlaskClient, writer: Writer, qu
     assert writer.depth == 0
 
 
+@pytest.mark.parametrize("query", ["dryrun=1", "dry-run=1", "Dry_Run=1"])
+def test_a_misspelt_trial_is_not_stored(client: FlaskClient, writer: Writer, query: str) -> None:
+    answer = client.post(f"/data?{query}", json={"pressure": 1000, "temperature": 20})
+    assert answer.status_code == 400
+    assert "dry_run" in answer.text
+    assert writer.depth == 0
+    other = client.post("/data?device=pico", json={"pressure": 1000, "temperature": 20})
+    assert (other.status_code, writer.depth) == (200, 1)
+
+
+def test_all_of_an_unknown_station_are_kept_by_their_sender(client: FlaskClient) -> None:
+    """A program throws away what gets a 400."""
+    gone = {"endpoint": "balcony", "data": {"t": 1}}
+    answer = client.post(DOOR, json=[gone, gone])
+    assert (answer.status_code, (answer.json or {})["refused"]) == (404, 2)
+    assert client.post(DOOR, json=[gone, item(data={})]).status_code == 400
+    assert client.post(DOOR, json=[gone, item()]).status_code == 200
+
+
 def test_a_thousand_mistakes_make_some_lines(
     client: FlaskClient, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -52,6 +52,8 @@ def devices(connection: Connection, store: Store, now_ms: int) -> list[Device]:
 def _refusals(connection: Connection) -> defaultdict[str, list[Kept]]:
     """By endpoint, each the newest first."""
     found: defaultdict[str, list[Kept]] = defaultdict(list)
-    for kept in rejected.page(connection, Selection(), None, REFUSALS_LOOKED_AT).rows:
+    rows = rejected.page(connection, Selection(), None, REFUSALS_LOOKED_AT).rows
+    # A row that was written over keeps its old id.
+    for kept in sorted(rows, key=lambda one: one.received_at, reverse=True):
         found[kept.endpoint].append(replace(kept, body=b""))
     return found

@@ -25,14 +25,15 @@ class Asked:
 def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
     """Of the request at hand; raises QueryError that names each wrong parameter, or the first ones.
 
-    Old senders may have any other parameter, which one of our routes has always ignored.
+    Old senders may have any other parameter, which one of our routes has always ignored; but who
+    has misspelt a trial does not want it stored.
     """
     known = [DRY_RUN, *([ACK] if may_wait else [])]
     given = request.args.to_dict(flat=False)
     wrong: dict[str, Reason] = {}
     for name, values in given.items():
         if name not in known:
-            if not ignores_others:
+            if not ignores_others or nearest(name, known):
                 wrong[name] = _unknown(name, known)
         elif len(values) > 1:
             wrong[name] = Reason("given_times", n=len(values))

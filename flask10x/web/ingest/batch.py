@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -93,9 +92,9 @@ def unknown(name: str, stations: Stations) -> Outcome:
 def answer_of(results: Sequence[Outcome]) -> Outcome:
     """The answer to a batch: how many were accepted, duplicates and refused, and each result.
 
-    It is asked for again when a reading could not be taken for now, and is a 400 when there was
-    none to take; a 401 when the token is one for none of their stations, as for a lone reading: a
-    sender throws away what gets a 400.
+    It is asked for again when a reading could not be taken for now. When none was to be taken it is
+    a 400; but where all are of an unknown station, or of one that the token is not for, it is their
+    own 404 or 401: a sender keeps those until somebody has acted.
     """
     kinds = Counter(map(_kind, results))
     body: dict[str, object] = {name: kinds[name] for name in ("accepted", "duplicate", "refused")}
@@ -106,9 +105,8 @@ def answer_of(results: Sequence[Outcome]) -> Outcome:
         return Outcome(body, 503, asks_again=True)
     if kinds["accepted"] or kinds["duplicate"]:
         return Outcome(body)
-    unauthorized = HTTPStatus.UNAUTHORIZED
-    has_wrong_token = results and all(one.status == unauthorized for one in results)
-    return Outcome(body, unauthorized if has_wrong_token else 400)
+    statuses = {one.status for one in results}
+    return Outcome(body, statuses.pop() if len(statuses) == 1 else 400)
 
 
 def _begin(
