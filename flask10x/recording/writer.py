@@ -50,6 +50,9 @@ SETTLED_LOOK_SEC = 0.05
 DRAIN_SEC = 15.0
 # How often a thread that waits looks whether the process ends without it.
 LOOK_SEC = 5.0
+# How long readings that are answered after their commit wait for others, where the rest need not be
+# committed for minutes: as long as by default, so that all of one request go together.
+ASKED_FOR_SEC = 0.1
 
 
 class Writer:
@@ -149,12 +152,14 @@ class Writer:
                 number = self._own.append(entry)
             except OSError as error:
                 raise QueueFull(f"no memory for the queue: {error.strerror}") from error
+            is_first_asked = receipt is not None and not self._receipts
             if receipt is not None:
                 self._receipts.append((number, receipt))
             slept, self._awake = not self._awake, True
             waiting = self._own.length
         is_batch = waiting == self._settings.batch_max_rows
-        if slept or is_batch or (self._awaits_company and self._company.has_come()):
+        hurries = is_batch or (is_first_asked and self._settings.ack != "committed")
+        if slept or hurries or (self._awaits_company and self._company.has_come()):
             self._wake.put(None)
         return waiting
 
@@ -290,7 +295,10 @@ class Writer:
             self._await_company()
             return
         while self._may_wait():
-            until_sec = self._own.marks.oldest_ms / 1000 + self._settings.commit_interval_sec
+            interval_sec = self._settings.commit_interval_sec
+            if self._receipts:
+                interval_sec = min(interval_sec, ASKED_FOR_SEC)
+            until_sec = self._own.marks.oldest_ms / 1000 + interval_sec
             wait_sec = until_sec - self._clock()
             if wait_sec <= 0:
                 return

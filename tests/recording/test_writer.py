@@ -90,6 +90,27 @@ def test_a_whole_batch_waits_for_no_company(
     writer.close(5)
 
 
+def test_what_is_answered_after_its_commit_waits_for_no_interval(
+    make_settings: MakeSettings, database: Database, queues: SharedQueues
+) -> None:
+    settings = make_settings(WRITE_QUEUE_MAXSIZE=10, COMMIT_INTERVAL_SEC=600)
+    writer = Writer(
+        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+    )
+    writer.start()
+    writer.submit(pico(1))
+    # Until the thread sleeps for the interval: then it has to be woken.
+    threading.Event().wait(0.05)
+    receipts = [Receipt(), Receipt()]
+    for number, receipt in enumerate(receipts, 2):
+        writer.submit(pico(number), receipt)
+
+    assert [receipt.wait(60) for receipt in receipts] == [True, True]
+    assert select(database.path, STORED) == [(1.0,), (2.0,), (3.0,)]
+
+    writer.close(5)
+
+
 def until_stored(database: Database, number: int) -> None:
     """Return when so many readings are stored; the time limit of the suite ends it otherwise."""
     while select(database.path, "SELECT count(*) FROM readings") != [(number,)]:
