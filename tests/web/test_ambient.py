@@ -15,6 +15,7 @@ from flask10x.readings.doors import ambient
 from flask10x.recording.writer import Writer
 from flask10x.system import clock
 from flask10x.web.app import create_app
+from flask10x.web.ingest.ambient_routes import FORM_FIELDS_MAX
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.conftest import MakeSettings
@@ -129,6 +130,9 @@ def test_an_unknown_channel_and_a_body_too_large(
         # A MiB of empty ones would take 100 MiB as items.
         patched.setattr(ambient, "items", pytest.fail)
         assert client.post(f"{CHANNEL}/dataarray", json=many).status_code == 413
+        patched.setattr(ambient, "payload_of_form", pytest.fail)
+        form = b"a=&" * (FORM_FIELDS_MAX + 1)
+        assert client.post(f"{CHANNEL}/urldataarray", data=form).status_code == 413
     assert client.post(f"{CHANNEL}/data", data=b" " * (BATCH_MAX_BYTES + 1)).status_code == 413
     # Comments are no readings.
     assert client.put(f"{CHANNEL}/data", json={}).status_code == 405

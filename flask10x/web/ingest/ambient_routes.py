@@ -22,6 +22,8 @@ from flask10x.web.limits import BATCH_MAX_BYTES
 log = logging.getLogger(__name__)
 # A path is as long as its sender likes.
 SHOWN_CHARS = 60
+# Of a form: d1 to d8, a time, a place and more of each reading. A MiB of empty ones takes 50 MiB.
+FORM_FIELDS_MAX = 20 * ITEMS_MAX
 blueprint = Blueprint(CHANNELS, __name__, url_prefix="/api/v2/channels/<channel>")
 
 
@@ -51,6 +53,8 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
     raw = body_within(BATCH_MAX_BYTES)
     if raw is None:
         return answered(_too_large("limit_bytes", BATCH_MAX_BYTES))
+    if is_form and raw.count(b"&") > FORM_FIELDS_MAX:
+        return answered(_too_large("limit_fields", FORM_FIELDS_MAX))
     # Whatever the content type says: programs of one's own send none, or that of a form.
     try:
         payload = ambient.payload_of_form(raw) if is_form else decode(raw)
@@ -66,9 +70,11 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
         return answered(_unknown(channel))
     entries = payload.get("data") if many else None
     if isinstance(entries, list) and len(entries) > ITEMS_MAX:
-        return answered(_too_large("limit_readings", ITEMS_MAX))
-    known = _known(store, station, raw, payload, many=many)
-    return answered(_taken(store, known, dry_run=wanted.dry_run))
+        outcome = _too_large("limit_readings", ITEMS_MAX)
+    else:
+        known = _known(store, station, raw, payload, many=many)
+        outcome = _taken(store, known, dry_run=wanted.dry_run)
+    return answered(outcome)
 
 
 def _taken(store: Store, known: list[Known], *, dry_run: bool) -> Outcome:
