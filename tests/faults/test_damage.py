@@ -285,6 +285,7 @@ def test_a_file_that_is_taken_away_while_the_service_runs(
         now_at = somebody(running)
         wait_until(lambda: is_closed(running), 30, "it is found")
     check_closed(running, numbers)
+    running.wait_for_line(FOUND)
     check_log(running, words)
     if somebody is replaced:
         check_a_reload_leaves_it(running)
