@@ -25,7 +25,7 @@ JAPANESE = {
     ),
     # Of a whole reading. What the database says is SQLite's English.
     "field_near": "{strange} という項目はありません（{near} の間違いでは？）",
-    "item_alone": '`data` の中の測定値は [{{"data": ...}}] のように配列に入れてください',
+    "item_alone": "`data` の中の測定値は、全体を [ と ] で囲み、配列にしてください",
     "too_large": "{n}バイトを超えています。本文は残していません",
     "database": "{words}",
     "no_such_station": "そのような端末はありません",

@@ -37,7 +37,7 @@ ENGLISH = {
     "fault_value_kept": "{value} may be what {sensor} gives instead of a measurement: kept",
     # Of a whole reading.
     "field_near": "unknown field {strange}: did you mean {near}?",
-    "item_alone": 'a reading inside `data` stands in an array: [{{"data": ...}}]',
+    "item_alone": "a reading inside `data` stands in an array: put all of it between [ and ]",
     "too_large": "over {n} bytes; nothing of it is kept",
     "database": "{words}",
     "no_such_station": "there is no such station",

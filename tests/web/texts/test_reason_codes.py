@@ -399,8 +399,8 @@ def test_an_item_of_a_batch_that_is_sent_alone() -> None:
     check(
         near_names(BUILT_IN.by_endpoint["data"], {"data": {"pressure": 1013}, "age_s": 60}),
         "item_alone",
-        'a reading inside `data` stands in an array: [{"data": ...}]',
-        '`data` の中の測定値は [{"data": ...}] のように配列に入れてください',
+        "a reading inside `data` stands in an array: put all of it between [ and ]",
+        "`data` の中の測定値は、全体を [ と ] で囲み、配列にしてください",
     )
 
 
