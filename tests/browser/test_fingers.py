@@ -134,6 +134,7 @@ def test_a_question_mark_lists_the_keys_and_holds_the_others(browser: Browser) -
 
 def test_the_page_of_rejected_readings_has_pickers_and_keys(browser: Browser) -> None:
     browser.open("/history/rejected")
-    assert len(browser.all(".pick")) == 2
+    # The browser calls the page loaded before it has run its scripts.
+    browser.wait(lambda: len(browser.all(".pick")) == 2, "the pickers of both times")
     ActionChains(browser.driver).send_keys("/").perform()
     assert browser.script("return document.activeElement.name") == "endpoint"

@@ -18,7 +18,13 @@ MOST_BYTES = 120 * 1024
 
 
 def background(browser: Browser) -> list[int]:
-    colour = browser.script("return getComputedStyle(document.body).backgroundColor")
+    """Red, green and blue, once the page has its style: before that it is transparent."""
+
+    def found() -> str:
+        colour = browser.script("return getComputedStyle(document.body).backgroundColor")
+        return str(colour) if colour.startswith("rgb(") else ""
+
+    colour = browser.wait(found, "the colours of the page")
     return [int(part) for part in colour.strip("rgb()").split(",")]
 
 
