@@ -1,9 +1,10 @@
 """What stations change in the database and in the CSV files: said before, and the columns made."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from gettext import gettext as _
 from gettext import ngettext
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
@@ -59,9 +60,7 @@ def _new_columns(settings: Settings) -> Iterator[str]:
         return
     finally:
         engine.dispose()
-    if new:
-        text = ngettext("{path}: a new column: {names}", "{path}: new columns: {names}", len(new))
-        yield text.format(path=path, names=", ".join(new))
+    yield from _named(path, new)
 
 
 def add_columns(settings: Settings) -> Iterator[str]:
@@ -82,6 +81,13 @@ def add_columns(settings: Settings) -> Iterator[str]:
         return
     finally:
         database.close()
-    if added:
-        text = ngettext("{path}: a new column: {names}", "{path}: new columns: {names}", len(added))
-        yield text.format(path=path, names=", ".join(added))
+    yield from _named(path, added)
+
+
+def _named(database: Path, columns: Sequence[str]) -> Iterator[str]:
+    """A line with these columns of the database; none for none."""
+    if columns:
+        text = ngettext(
+            "{path}: a new column: {names}", "{path}: new columns: {names}", len(columns)
+        )
+        yield text.format(path=database, names=", ".join(columns))

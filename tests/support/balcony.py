@@ -1,7 +1,12 @@
 """A station with a name at every door, as `stations.toml` adds one."""
 
+from typing import Any
+
+from flask10x.database.engine import Database
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from flask10x.recording.writer import Writer
 from tests.support.foreign_requests import CHANNEL
+from tests.support.rows import select
 
 BALCONY = Station(
     endpoint="balcony",
@@ -61,3 +66,11 @@ maximum = 100
 ambient = "d2"
 influx = "humidity"
 """
+
+
+def stored(writer: Writer, database: Database) -> list[tuple[Any, ...]]:
+    """All that was taken, with both times, after it is stored."""
+    while writer.step():
+        pass
+    query = "SELECT endpoint, received_at, arrived_at, temperature, humidity FROM readings"
+    return select(database.path, query)

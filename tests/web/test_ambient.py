@@ -19,7 +19,7 @@ from flask10x.web.ingest.ambient_routes import FORM_FIELDS_MAX
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.conftest import MakeSettings
-from tests.support.balcony import BALCONY_TOML
+from tests.support.balcony import BALCONY_TOML, stored
 from tests.support.rows import select
 
 CHANNEL = "/api/v2/channels/12345"
@@ -40,13 +40,6 @@ def settings(tmp_path: Path, make_settings: MakeSettings) -> Settings:
 
 def body_of(answer: TestResponse) -> Any:
     return answer.json
-
-
-def stored(writer: Writer, database: Database) -> list[tuple[Any, ...]]:
-    while writer.step():
-        pass
-    query = "SELECT endpoint, received_at, arrived_at, temperature, humidity FROM readings"
-    return select(database.path, query)
 
 
 def test_readings_with_times_are_stored_once(

@@ -18,7 +18,7 @@ from flask10x.web.ingest.influx_routes import LINES_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.conftest import MakeSettings
 from tests.support import foreign_requests as sent
-from tests.support.balcony import BALCONY_TOML
+from tests.support.balcony import BALCONY_TOML, stored
 from tests.support.rows import select
 
 V1, V2 = "/write?db=home", "/api/v2/write?org=house&bucket=home"
@@ -41,13 +41,6 @@ def settings(tmp_path: Path, make_settings: MakeSettings) -> Settings:
 
 def body_of(answer: TestResponse) -> Any:
     return answer.json
-
-
-def stored(writer: Writer, database: Database) -> list[tuple[Any, ...]]:
-    while writer.step():
-        pass
-    query = "SELECT endpoint, received_at, arrived_at, temperature, humidity FROM readings"
-    return select(database.path, query)
 
 
 @pytest.mark.parametrize("address", [V1, V2])

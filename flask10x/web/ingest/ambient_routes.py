@@ -14,7 +14,7 @@ from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.access import CHANNELS, EXTENSION, Access
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, Known, take_all, try_all
+from flask10x.web.ingest.batch import ITEMS_MAX, Known, outcome_of
 from flask10x.web.ingest.batch_items import JSON_TYPE, Items
 from flask10x.web.ingest.take import Outcome, sent_of
 from flask10x.web.limits import BATCH_MAX_BYTES
@@ -79,9 +79,8 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
 
 def _taken(store: Store, known: list[Known], *, dry_run: bool) -> Outcome:
     commits = store.settings.ack == "committed"
-    if dry_run:
-        return try_all(store, known, "committed" if commits else "enqueued")
-    return _shortened(take_all(store, known, request.environ, commits=commits))
+    outcome = outcome_of(store, known, request.environ, commits=commits, dry_run=dry_run)
+    return outcome if dry_run else _shortened(outcome)
 
 
 def _known(

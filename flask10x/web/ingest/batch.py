@@ -38,6 +38,20 @@ Known = Sent | Refused | Outcome
 """A reading; what is wrong with it as an item; or its result, where there is nothing to keep."""
 
 
+def outcome_of(
+    store: Store,
+    known: Sequence[Known],
+    environ: "WSGIEnvironment",
+    *,
+    commits: bool,
+    dry_run: bool,
+) -> Outcome:
+    """What has become of them, or with `dry_run` what would; the others as for `take_all`."""
+    if dry_run:
+        return try_all(store, known, "committed" if commits else "enqueued")
+    return take_all(store, known, environ, commits=commits)
+
+
 def take_all(
     store: Store, known: Sequence[Known], environ: "WSGIEnvironment", *, commits: bool
 ) -> Outcome:

@@ -23,7 +23,7 @@ from flask10x.web.ingest.asked import (
     given_key,
     wrong_query,
 )
-from flask10x.web.ingest.batch import ITEMS_MAX, take_all, try_all
+from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
 from flask10x.web.ingest.batch_items import Items
 from flask10x.web.ingest.take import Outcome, invalid
 from flask10x.web.limits import BATCH_MAX_BYTES
@@ -60,9 +60,8 @@ def _outcome(store: Store, wanted: Asked) -> Outcome:
     except InvalidBody as error:
         return invalid({READINGS: Reason("array_needed", n=ITEMS_MAX)}, error.hint)
     commits = wanted.commits or store.settings.ack == "committed"
-    if wanted.dry_run:
-        return try_all(store, items.of_any(values), "committed" if commits else "enqueued")
-    return take_all(store, items.of_any(values), request.environ, commits=commits)
+    known = items.of_any(values)
+    return outcome_of(store, known, request.environ, commits=commits, dry_run=wanted.dry_run)
 
 
 def _opens() -> Callable[[str], bool]:

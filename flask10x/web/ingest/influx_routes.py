@@ -17,7 +17,7 @@ from flask10x.system.logs import Pace
 from flask10x.web import context
 from flask10x.web.access import EXTENSION, LINES, Access, given_token
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, take_all, try_all
+from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
 from flask10x.web.ingest.batch_items import Items
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
@@ -112,10 +112,7 @@ def _written(*, dry_run: bool) -> LinesTaken:
     opens = partial(access.opens, given_token())
     known = Items(store, clock.now_ms(), b"", opens).of_any([item for _, item in made])
     commits = store.settings.ack == "committed"
-    if dry_run:
-        outcome = try_all(store, known, "committed" if commits else "enqueued")
-    else:
-        outcome = take_all(store, known, request.environ, commits=commits)
+    outcome = outcome_of(store, known, request.environ, commits=commits, dry_run=dry_run)
     results: Any = outcome.body["results"]
     refused = [
         LineProblem(number, _reason(result))

@@ -21,7 +21,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.ingest.asked import answered, asked, body_within, given_key, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, take_all, try_all
+from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
 from flask10x.web.ingest.batch_items import Items
 from flask10x.web.ingest.dry_run import tried
 from flask10x.web.ingest.noted import note
@@ -64,10 +64,8 @@ def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
         return _refuse(store, station, raw, error.details, dry_run=dry_run)
     if values:
         items = Items(store, clock.now_ms(), key, lambda _: True).of(station, values)
-        if dry_run:
-            return try_all(store, items, store.settings.ack)
         commits = store.settings.ack == "committed"
-        return take_all(store, items, request.environ, commits=commits)
+        return outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
     sent = _sent(store, station, raw, key)
     if dry_run:
         return tried(store, sent, store.settings.ack)
