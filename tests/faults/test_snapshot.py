@@ -1,5 +1,6 @@
 """A reader that holds an old state of the database, so that the WAL cannot begin anew."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -39,15 +40,27 @@ def snapshot(database: Path) -> Iterator[None]:
 
 
 def churn(database: Path, size: int) -> None:
-    """Let the WAL grow by so many bytes, as hours of readings would: by many short commits."""
+    """Let the WAL grow by so many bytes, as hours of readings would: by many short commits.
+
+    It syncs the WAL outside its transactions: a disk that is slow for a moment must hold up the
+    service's commits as in hours of readings, and not while this test holds SQLite's lock, too.
+    """
     with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as other:
         other.execute("PRAGMA wal_autocheckpoint = 0")
+        other.execute("PRAGMA synchronous = OFF")
         other.execute("CREATE TABLE churn (bytes BLOB)")
         other.execute("INSERT INTO churn VALUES (zeroblob(?))", (CHURN_BYTES,))
         for _ in range(size // CHURN_BYTES + 1):
             other.execute("UPDATE churn SET bytes = randomblob(?)", (CHURN_BYTES,))
+            sync_wal(database)
             time.sleep(FOR_OTHERS_SEC)
         other.execute("DROP TABLE churn")
+
+
+def sync_wal(database: Path) -> None:
+    """Bring what others have written into the WAL onto the disk."""
+    with open(database.with_name(f"{database.name}-wal"), "rb") as wal:
+        os.fsync(wal.fileno())
 
 
 def lines(service: Service, level: str) -> list[str]:
