@@ -8,6 +8,8 @@ PROCESSES ?= 6
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
 MQTT_LOCK := requirements-mqtt.lock
+# What messages to mail, chats and phones need beside it.
+ALERTS_LOCK := requirements-alerts.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
 LOCK_PYTHONS := 3.11 3.12 3.13
@@ -22,7 +24,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt messages test soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts messages test tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -36,6 +38,9 @@ develop: $(VENV)/.runtime charts ## the same with Flask's threaded server, in on
 mqtt: $(VENV)/.runtime ## install what `flask10x mqtt` needs
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(MQTT_LOCK)
 
+alerts: $(VENV)/.runtime ## install what messages to mail, chats and phones need
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(ALERTS_LOCK)
+
 static: $(CHARTS) ## fetch the chart library of the history page (needs npm)
 
 # Without npm, or without a network, everything but the charts works.
@@ -47,7 +52,10 @@ pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (need
 	PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
 
 test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 6 minutes on two cores)
-	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
+
+tools: $(VENV)/.tools charts ## the tests with other people's programs: Prometheus, Datasette, DuckDB, schemathesis and so on
+	$(BIN)/python -m pytest -m tools -n $(PROCESSES) --dist worksteal
 
 soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of explanation/durability.md
 	rm -f $(FIGURES)
@@ -98,16 +106,17 @@ lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pypro
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
 	  --group build --generate-hashes --only-binary :all: --emit-build-options \
 	  --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["mqtt"])' \
-	| $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
-	  --generate-hashes --only-binary :all: --emit-build-options --no-annotate \
-	  --custom-compile-command 'make lock' --output-file $(MQTT_LOCK) -
+	@$(foreach extra,mqtt alerts,\
+	  $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(extra)"])' \
+	  | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
+	    --generate-hashes --only-binary :all: --emit-build-options --no-annotate --constraint $(LOCK) \
+	    --custom-compile-command 'make lock' --output-file requirements-$(extra).lock - && ) true
 
 lock-check: $(VENV)/.develop ## has each locked package a wheel with a locked hash for every Python and machine?
 	@for platform in $(LOCK_PLATFORMS); do for python in $(LOCK_PYTHONS); do \
 	  folder=$$(mktemp -d); \
 	  $(BIN)/uv pip install --quiet --no-cache --require-hashes --target "$$folder" --python-platform $$platform \
-	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK); status=$$?; \
+	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK) --requirement $(ALERTS_LOCK); status=$$?; \
 	  rm -rf "$$folder"; [ $$status -eq 0 ] || exit $$status; \
 	  echo "Python $$python, $$platform: all wheels are there, with their hashes"; \
 	done; done
@@ -147,8 +156,8 @@ $(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py | $(BIN)/python
 
 # Tests and documents are made with what users run. Hashes among the constraints would make pip ask for
 # those of all tools too.
-$(VENV)/versions.txt: $(LOCK) $(MQTT_LOCK) $(VENV)/.runtime
-	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) $(MQTT_LOCK) > $@
+$(VENV)/versions.txt: $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) $(VENV)/.runtime
+	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) | sort -u > $@
 
 $(VENV)/.develop: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[dev]'
@@ -157,6 +166,11 @@ $(VENV)/.develop: $(VENV)/versions.txt
 # On top of the others, so that the tests of the site find Sphinx.
 $(VENV)/.docs: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[docs]'
+	touch $@
+
+# Programs that others use beside ours, for their tests only.
+$(VENV)/.tools: $(VENV)/versions.txt $(VENV)/.develop
+	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[tools]'
 	touch $@
 
 # It starts services and sends to them as the tests do.

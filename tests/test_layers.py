@@ -18,7 +18,7 @@ LAYERS = (
     ("config",),
     ("system",),
     ("database",),
-    ("recording", "history", "export", "importing"),
+    ("recording", "history", "export", "importing", "alerts"),
     ("runtime", "maintenance", "mqtt"),
     ("web", "commands"),
     ("server", "__main__"),

@@ -20,6 +20,8 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask10x.config import environment_file, mqtt_url, station_file
+from flask10x.config.alerts import file as alert_file
+from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
 from flask10x.errors import SettingsError, nearest, wrong_setting
 from flask10x.readings.stations import Stations
@@ -200,6 +202,8 @@ class Settings:
     )
     stations: Stations = _setting(station_file.read, station_file.default)
     """Those of the file that the setting names: all that this installation knows."""
+    alerts: Alerts = _setting(alert_file.read, alert_file.default)
+    """What people want to be told of, by the file that the setting names."""
     csv_dir: Path = _setting(folder, lambda given: given["data_dir"] / "csv")
     log_dir: Path = _setting(folder, lambda given: given["data_dir"] / "logs")
     backup_dir: Path = _setting(folder, lambda given: given["data_dir"] / "backups")

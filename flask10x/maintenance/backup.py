@@ -23,12 +23,12 @@ from flask10x.database.paths import JOURNAL, WAL, beside, database_path
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
+from flask10x.system.backup_files import finished
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
 
 LOCK_NAME = ".flask10x-backup.lock"
-FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
 UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal)?")
 DEFAULT_KEEP = 14
 # A commit of a full batch takes seconds on a bad card; longer than this is trouble, which the
@@ -80,12 +80,6 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
     except OSError as error:
         text = _("cannot back up into {folder}: {reason}")
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
-
-
-def finished(folder: Path) -> list[Path]:
-    """The backups in a folder, by the time in their names, oldest first; raises OSError."""
-    files = (path for path in folder.iterdir() if FINAL_NAME.fullmatch(path.name))
-    return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
 def needed_bytes(database: Path) -> int:

@@ -22,7 +22,7 @@ from flask10x.maintenance.check_modes import check_modes
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftover_file
-from flask10x.system import disk
+from flask10x.system import backup_files, disk
 from flask10x.system.wording import megabytes, span
 
 # Two nights without a backup; one missed is made up at the next boot.
@@ -173,7 +173,7 @@ def _trouble(service: Running) -> str:
 def _backups(settings: Settings) -> Finding:
     folder = settings.backup_dir
     try:
-        newest = backup.finished(folder)[-1:]
+        newest = backup_files.finished(folder)[-1:]
         seconds = [int(time.time() - path.stat().st_mtime) for path in newest]
     except FileNotFoundError:
         newest, seconds = [], []

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database.paths import database_path
-from flask10x.maintenance import backup
 from flask10x.maintenance.findings import Finding
 from flask10x.recording.leftover_file import FILES as LEFTOVER_FILES
+from flask10x.system import backup_files
 from flask10x.system.logs import FILE_NAME as LOG_NAME
 from flask10x.system.wording import amount
 
@@ -51,7 +51,7 @@ def _kept(settings: Settings) -> Iterator[Path]:
     yield from database.parent.glob(LEFTOVER_FILES)
     yield from settings.log_dir.glob(f"{LOG_NAME}*")
     if settings.backup_dir.is_dir():
-        yield from backup.finished(settings.backup_dir)
+        yield from backup_files.finished(settings.backup_dir)
 
 
 def _read_by_everybody(path: Path) -> bool:

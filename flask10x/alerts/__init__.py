@@ -1,0 +1,1 @@
+"""Alerts: what is wrong now, what was, and the messages of it, in a file of their own."""

@@ -1,0 +1,88 @@
+"""The state file of alerts: an SQLite file of its own, so that it never waits for a reading's
+commit, and no reading for it; and so that it can tell of a database that is damaged.
+
+It is small and may be deleted: then every alert that is active is told once more. What only SQLite
+knows of it stands here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from flask10x.alerts import tables
+from flask10x.config.settings import Settings
+from flask10x.database import driver
+
+NAME = "alerts.sqlite3"
+# Transactions last milliseconds; the sync of a slow card may take seconds.
+BUSY_TIMEOUT_SEC = 10.0
+
+
+def path_of(settings: Settings) -> Path:
+    """Where the state file of these settings is."""
+    return settings.data_dir / NAME
+
+
+class StateFile:
+    """One process's way to the state file. Nothing is opened before the first use.
+
+    Never carry one across a fork.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """The file need not exist; the first write makes it."""
+        self.path = path
+        self._engine: Engine | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A write transaction; raises sqlalchemy.exc.DBAPIError, and then nothing is stored."""
+        with self._opened().connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One state of the file; raises sqlalchemy.exc.DBAPIError."""
+        with self._opened().connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
+    def close(self) -> None:
+        """Close it; the next use opens it again."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            engine = create_engine(
+                "sqlite://",
+                creator=lambda: driver.connect(self.path, "mode=rwc", BUSY_TIMEOUT_SEC),
+                isolation_level="AUTOCOMMIT",
+            )
+            event.listen(engine, "connect", _prepare)
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                tables.metadata.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {tables.VERSION}")
+                connection.exec_driver_sql("COMMIT")
+            self._engine = engine
+        return self._engine
+
+
+def _prepare(connection: driver.Driver, _record: object) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    # A message that was sent and is forgotten in a power cut would be sent again.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")

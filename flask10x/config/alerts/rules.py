@@ -1,0 +1,233 @@
+"""The rules of `alerts.toml` and the ways by which messages go, as data.
+
+A rule says when there is an alert. Each kind is a class; a rule's name is that of its table in the
+file. Lengths of time are seconds. What each key of the file may be is written in
+docs/en/reference/alerts-file.md.
+"""
+
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Literal
+
+Kind = Literal[
+    "silence",
+    "threshold",
+    "rate",
+    "failed_sensor",
+    "refused",
+    "queue",
+    "disk",
+    "database",
+    "export",
+    "backup",
+]
+Language = Literal["en", "ja"]
+
+HOUR_SEC = 3600
+DAY_SEC = 24 * HOUR_SEC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence:
+    """A station that has sent before and sends no more."""
+
+    name: str = "silence"
+    ways: tuple[str, ...] = ()
+    """The names of the ways that its messages go; empty: all. The same in each kind of rule."""
+    stations: tuple[str, ...] = ()
+    """The endpoints that it watches; empty: all."""
+    after_sec: int | None = None
+    """None: learned from the last days of each station."""
+    kind: Literal["silence"] = "silence"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Threshold:
+    """A measurement above or below a limit for some time; exactly one of the two is set."""
+
+    name: str
+    station: str
+    column: str
+    above: float | None = None
+    below: float | None = None
+    clear: float
+    """The value at which the alert ends: at most `above`, or at least `below`."""
+    for_sec: int = 0
+    """For how long it has to last before it is an alert."""
+    ways: tuple[str, ...] = ()
+    kind: Literal["threshold"] = "threshold"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rate:
+    """A measurement that rises or falls by so much within a time; exactly one of the two is set."""
+
+    name: str
+    station: str
+    column: str
+    rise: float | None = None
+    fall: float | None = None
+    within_sec: int
+    ways: tuple[str, ...] = ()
+    kind: Literal["rate"] = "rate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedSensor:
+    """A measurement that was missing, or a fault value, in so many readings in a row."""
+
+    name: str = "failed_sensor"
+    stations: tuple[str, ...] = ()
+    readings: int = 10
+    ways: tuple[str, ...] = ()
+    kind: Literal["failed_sensor"] = "failed_sensor"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedSender:
+    """A sender of which so many readings were refused within a time."""
+
+    name: str = "refused"
+    stations: tuple[str, ...] = ()
+    readings: int = 10
+    within_sec: int = HOUR_SEC
+    ways: tuple[str, ...] = ()
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queue:
+    """Readings wait to be stored: the queue is above its warning threshold for some time."""
+
+    name: str = "queue"
+    for_sec: int = 60
+    ways: tuple[str, ...] = ()
+    kind: Literal["queue"] = "queue"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disk:
+    """Less than so much of the database's disk is free."""
+
+    name: str = "disk"
+    free_percent: float = 5
+    ways: tuple[str, ...] = ()
+    kind: Literal["disk"] = "disk"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseTrouble:
+    """The database is damaged or was taken away, or readings can't be stored for some time."""
+
+    name: str = "database"
+    for_sec: int = 60
+    ways: tuple[str, ...] = ()
+    kind: Literal["database"] = "database"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportOverdue:
+    """Readings that are in no CSV file for so long."""
+
+    name: str = "export"
+    after_sec: int = 2 * DAY_SEC
+    ways: tuple[str, ...] = ()
+    kind: Literal["export"] = "export"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackupOverdue:
+    """The newest backup is so old; without one the oldest reading counts."""
+
+    name: str = "backup"
+    after_sec: int = 3 * DAY_SEC
+    ways: tuple[str, ...] = ()
+    kind: Literal["backup"] = "backup"
+
+
+Rule = (
+    Silence
+    | Threshold
+    | Rate
+    | FailedSensor
+    | RefusedSender
+    | Queue
+    | Disk
+    | DatabaseTrouble
+    | ExportOverdue
+    | BackupOverdue
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhook:
+    """A way: signed JSON is posted to a URL."""
+
+    name: str
+    url: str
+    secret_file: str = ""
+    """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
+    language: Language | None = None
+    """None: that of the file. The same in each kind of way."""
+    daily_max: int | None = None
+    """None: that of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A way: a program is run, the message in its environment and on its standard input."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """The program, an absolute path, and what it is given."""
+    language: Language | None = None
+    daily_max: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Apprise:
+    """A way: whatever Apprise's URLs name (extra `flask10x[alerts]`)."""
+
+    name: str
+    urls_file: str
+    """A secret file with a URL a line."""
+    language: Language | None = None
+    daily_max: int | None = None
+
+
+Way = Webhook | Command | Apprise
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuietHours:
+    """From when to when no message goes out, in the service's zone; it may go past midnight."""
+
+    start: time
+    end: time
+    urgent: tuple[str, ...] = ("database", "disk")
+    """The names of the rules whose messages go out all the same."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alerts:
+    """All of `alerts.toml`: of a running service `settings.alerts`."""
+
+    rules: tuple[Rule, ...] = (Silence(), Disk(), DatabaseTrouble(), BackupOverdue())
+    """Those that are on: without a file these."""
+    ways: tuple[Way, ...] = ()
+    language: Language = "ja"
+    base_url: str = ""
+    """Where people find the pages, for the links in messages; empty: no links."""
+    reminder_after_sec: int = DAY_SEC
+    quiet_hours: QuietHours | None = None
+    daily_max: int = 20
+    """How many messages a way gets in a day of the service's zone."""
+    file: str = ""
+    """The path of the file; empty: there is none."""
+    by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {rule.name: rule for rule in self.rules})
+
+
+DEFAULT = Alerts()

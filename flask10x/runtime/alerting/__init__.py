@@ -1,0 +1,1 @@
+"""What the rules of alerts look at, and the thread that does."""
