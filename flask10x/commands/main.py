@@ -26,6 +26,7 @@ COMMANDS = (
     "rejected",
     "rollups",
     "mqtt",
+    "datasette",
 )
 # Python keeps one word for itself, and one command is a folder.
 MODULES = {"import": "import_", "stations": "stations.command"}

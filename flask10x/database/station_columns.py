@@ -7,6 +7,7 @@ here is written when nothing is missing, so a start only looks.
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from functools import lru_cache, partial
+from itertools import product
 from zlib import crc32
 
 from sqlalchemy import (
@@ -37,12 +38,15 @@ from flask10x.readings.stations import BUILT_IN, Station, Stations
 ROLLED_UP = "rollups.stations"
 
 _quoted = sqlite_dialect.dialect().identifier_preparer.quote
-# As in the first migration: `localtime` is the zone of whoever looks.
-_VIEW = (
-    "SELECT id, datetime(received_at / 1000, 'unixepoch', 'localtime') AS time, {columns}"
-    " FROM readings WHERE endpoint = '{endpoint}'"
-)
-_OURS = _VIEW.partition(",")[0]
+_FROM = " FROM readings WHERE endpoint = '{endpoint}'"
+# The views of each station, by what their names begin with.
+_VIEWS = {
+    # As in the first migration: `localtime` is the zone of whoever looks.
+    "v_": "SELECT id, datetime(received_at / 1000, 'unixepoch', 'localtime') AS time, {columns}",
+    # For Grafana and others that want seconds. A condition on `received_at` finds the index, one on
+    # `time` does not (docs/decisions/0071).
+    "epoch_": "SELECT id, received_at / 1000 AS time, received_at, {columns}",
+}
 _schema = table("sqlite_schema", column("name"), column("sql"))
 
 
@@ -120,21 +124,22 @@ def _stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[
         for name, sql in connection.execute(select(_schema.c.name, _schema.c.sql))
     }
     stale = {}
-    for station in stations.all:
-        name = f"v_{station.endpoint}"
+    for station, (prefix, selected) in product(stations.all, _VIEWS.items()):
+        name = f"{prefix}{station.endpoint}"
         start = f"CREATE VIEW {_quoted(name)} AS "
-        old, new = there.get(name, ""), start + _select_of(station)
-        if old != new and (not old or old.startswith(start + _OURS)):
+        old, new = there.get(name, ""), start + _select_of(station, selected)
+        ours = start + selected.partition("{")[0]
+        if old != new and (not old or old.startswith(ours)):
             stale[name] = old, new
     return stale
 
 
-def _select_of(station: Station) -> str:
+def _select_of(station: Station, selected: str) -> str:
     columns = (
         _quoted(m.column) + (f" AS {_quoted(m.path)}" if m.path != m.column else "")
         for m in station.measurements
     )
-    return _VIEW.format(columns=", ".join(columns), endpoint=station.endpoint)
+    return (selected + _FROM).format(columns=", ".join(columns), endpoint=station.endpoint)
 
 
 @lru_cache(maxsize=8)

@@ -30,7 +30,7 @@ SAME = {
     *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
     *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
-    *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL"),
+    *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
 }
 WORD = re.compile(r"[A-Za-z][\w.-]*")
 
