@@ -25,7 +25,7 @@ from flask10x.runtime.rescue import Rescue
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import WorkerWatch
-from flask10x.system import logs, memory
+from flask10x.system import clock, logs, memory
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
@@ -120,7 +120,7 @@ class Store:
     def _duties(self) -> list[Duty]:
         """What the elected worker does each second; the only one that may take long is the last."""
         gauges = self.gauges
-        stations = StationWatch(self.settings, gauges, self._last_received, time.monotonic)
+        stations = StationWatch(self.settings, gauges, self._last_received, _monotonic_sec)
         behind = "Roll-ups cannot be brought up to date"
         return [
             Duty("database file", self._files.watch_identity, gauges),
@@ -144,3 +144,7 @@ class Store:
             log.error("Cannot read the database: %s", reason_of(error))
             return
         self.gauges.load_errors(saved)
+
+
+def _monotonic_sec() -> float:
+    return clock.monotonic_ms() / 1000

@@ -16,11 +16,11 @@ a time some milliseconds old.
 """
 
 import mmap
-import time
 from collections.abc import Iterable
 from ctypes import Array, Structure, c_char, c_int64, sizeof
 from typing import Self
 
+from flask10x.system import clock
 from flask10x.system.last_requests import LastRequest, LastRequests
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
@@ -186,7 +186,7 @@ class Gauges(Structure):
         for name in new:
             self._places[name] = len(self._places)
         for name in added:
-            self._stations[self._places[name]] = StationTimes(0, 0, int(time.monotonic() * 1000))
+            self._stations[self._places[name]] = StationTimes(0, 0, clock.monotonic_ms())
 
     def _of(self, endpoint: str) -> StationTimes:
         return self._stations[self._places[endpoint]]
