@@ -28,6 +28,7 @@ from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, sta
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
+from flask10x.web.latest import routes as latest_routes
 from flask10x.web.missing import MissingDatabase
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def create_app(
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
     routes = (history_api, history_page, rejected_page, devices_page, status)
-    for module in (*routes, batch_routes, ambient_routes, board_time):
+    for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(influx_routes.blueprint_of())
     headers.init_app(app)

@@ -1,18 +1,13 @@
 """One card a station at the top of the history page: latest values, age, state, what is missing."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import Connection
 
-from flask10x.history import pages
 from flask10x.history.pages import Row
-from flask10x.history.query import Query
 from flask10x.readings.stations import Station
-from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
-
-State = Literal["receiving", "silent", "never"]
+from flask10x.web.latest.newest import Latest, State, latest
 
 # What a person reads at a glance. More digits are in the table, as they were sent.
 DIGITS = {"ppm": 0, "Ω": 0, "V": 2, "°C": 1, "%": 1, "hPa": 1}
@@ -49,32 +44,18 @@ class Card:
 
 def cards(connection: Connection, store: Store) -> list[Card]:
     """A card of each station, from its newest reading."""
-    stations = store.settings.stations
-    last = pages.last_received(stations, connection)
-    return [_card(connection, store, one, last[one.endpoint]) for one in stations.all]
+    return [_card(one) for one in latest(connection, store, store.settings.stations.all)]
 
 
-def _card(connection: Connection, store: Store, station: Station, last: int | None) -> Card:
-    """`last` is when the database has heard of it last, in epoch milliseconds."""
-    known = store.settings.stations
-    newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1)
-    row = next(iter(pages.page(connection, newest).rows), None)
-    heard_ms = store.gauges.last_received_ms(station.endpoint)
-    age_sec = inactive_sec(heard_ms, last)
+def _card(one: Latest) -> Card:
     return Card(
-        station=station,
-        state=_state(age_sec, station.silent_after_sec(store.settings.inactivity_warn_sec)),
-        age_sec=age_sec,
-        received_at=row.received_at if row else None,
-        values=_values(station, row),
-        missing=_missing(station, row),
+        station=one.station,
+        state=one.state,
+        age_sec=one.age_sec,
+        received_at=one.row.received_at if one.row else None,
+        values=_values(one.station, one.row),
+        missing=one.missing,
     )
-
-
-def _state(age_sec: int | None, warn_sec: float) -> State:
-    if age_sec is None:
-        return "never"
-    return "silent" if age_sec > warn_sec else "receiving"
 
 
 def _values(station: Station, row: Row | None) -> tuple[Value, ...]:
@@ -95,8 +76,3 @@ def _text(value: float, unit: str) -> str:
     if unit in DIGITS:
         return f"{value:.{DIGITS[unit]}f}"
     return f"{value:.{TELLING_DIGITS}g}" if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")
-
-
-def _missing(station: Station, row: Row | None) -> tuple[str, ...]:
-    pairs = zip(station.columns, row.values, strict=True) if row else ()
-    return tuple(column for column, value in pairs if value is None)

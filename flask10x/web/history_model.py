@@ -7,7 +7,8 @@ from werkzeug.datastructures import MultiDict
 
 from flask10x.history.operators import Operator
 from flask10x.readings.stations import Measurement, Station
-from flask10x.web.cards import State, Value
+from flask10x.web.cards import Value
+from flask10x.web.latest.newest import State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from gettext import gettext as _
 from gettext import ngettext
@@ -35,6 +36,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.wording import amount
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support.rows import execute
 from tests.support.speaking import speaking
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -295,7 +297,7 @@ def test_the_shown_answers_are_the_programs(
     client: FlaskClient, writer: Writer, language: str
 ) -> None:
     shown = blocks(read(file_of("reference/http-api", language)), "json")
-    broken_body, reading, wrong_parameter, _chart = map(json.loads, shown)
+    broken_body, _latest, reading, wrong_parameter, _chart = map(json.loads, shown)
     values = (700.0, 1200.0, 0.97, 24.5, 25.0, None)
     writer.submit(Reading("data4", 1_755_993_612_000, values))
     writer.step()
@@ -304,6 +306,24 @@ def test_the_shown_answers_are_the_programs(
     assert (form.status_code, form.get_json()) == (400, broken_body)
     assert client.get("/history/json").get_json() == [reading]
     assert client.get("/history/json?limt=10").get_json() == wrong_parameter
+
+
+@in_both_languages
+def test_the_shown_latest_values_are_the_programs(
+    client: FlaskClient, database: Database, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = read(file_of("reference/http-api", language))
+    (answer,) = blocks(section(page, "`GET /api/v1/latest`"), "json")
+    at_ms = 1_755_993_612_345
+    values = "650, 26.5, 48, 996.5"
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at, co2, temperature, humidity, pressure)"
+        f" VALUES ('data2', {at_ms}, {values})",
+    )
+    monkeypatch.setattr(time, "time_ns", lambda: (at_ms + 12_000) * 1_000_000)
+
+    assert client.get("/api/v1/latest?station=data2").get_json() == json.loads(answer)
 
 
 # Commands and pages

@@ -11,6 +11,7 @@ PAGE = {"GET", "HEAD", "OPTIONS"}
 POSTED = {"POST", "OPTIONS"}
 ROUTES = {
     "/": PAGE,
+    "/api/v1/latest": PAGE,
     "/api/v1/readings": POSTED,
     "/api/v1/time": PAGE,
     "/api/v2/channels/<channel>/data": POSTED,

@@ -1,0 +1,61 @@
+"""What is known of each station now: its newest reading, how old it is, whether the station is
+silent."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from flask10x.history import pages
+from flask10x.history.pages import Row
+from flask10x.history.query import Query
+from flask10x.readings.stations import Station
+from flask10x.runtime.inactivity import inactive_sec
+from flask10x.runtime.store import Store
+
+State = Literal["receiving", "silent", "never"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latest:
+    """What is known of a station now."""
+
+    station: Station
+    state: State
+    age_sec: int | None
+    """Whole seconds since it sent; None when it never did."""
+    row: Row | None
+    """Its newest reading, which may be older than that: a late one, or the next one is not stored
+    yet. None while it has none."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The columns that the newest reading lacks."""
+        pairs = zip(self.station.columns, self.row.values, strict=True) if self.row else ()
+        return tuple(column for column, value in pairs if value is None)
+
+
+def latest(connection: Connection, store: Store, stations: Iterable[Station]) -> list[Latest]:
+    """What is known of these stations, in their order; raises what reading raises."""
+    last = pages.last_received(store.settings.stations, connection)
+    return [_latest(connection, store, one, last[one.endpoint]) for one in stations]
+
+
+def _latest(connection: Connection, store: Store, station: Station, last: int | None) -> Latest:
+    """`last` is when the database has heard of it last, in epoch milliseconds."""
+    known = store.settings.stations
+    newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1)
+    age_sec = inactive_sec(store.gauges.last_received_ms(station.endpoint), last)
+    return Latest(
+        station=station,
+        state=_state(age_sec, station.silent_after_sec(store.settings.inactivity_warn_sec)),
+        age_sec=age_sec,
+        row=next(iter(pages.page(connection, newest).rows), None),
+    )
+
+
+def _state(age_sec: int | None, warn_sec: float) -> State:
+    if age_sec is None:
+        return "never"
+    return "silent" if age_sec > warn_sec else "receiving"

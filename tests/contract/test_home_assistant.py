@@ -1,0 +1,148 @@
+"""What howto/home-assistant.md gives Home Assistant: its templates, run on a real answer.
+
+Home Assistant renders them with Jinja; of the filters and tests that are its own none is used, so
+Jinja alone does the same (https://www.home-assistant.io/docs/configuration/templating/).
+"""
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from flask10x.config.settings import Settings
+from flask10x.readings.parse import Reading
+from flask10x.recording.writer import Writer
+from flask10x.system.gauges import Gauges
+from tests.contract.test_docs import blocks, file_of, read
+from tests.support.html import NINE
+
+PAGE = read(file_of("howto/home-assistant", "en"))
+CONFIGURATION, *OTHERS = blocks(PAGE, "yaml")
+SENSOR = re.compile(r'^      - name: "([^"]+)"\n((?:        .+\n)+)', re.M)
+KEY = re.compile(r'^        (\w+): "?(.+?)"?$', re.M)
+SENSORS = {name: dict(KEY.findall(keys)) for name, keys in SENSOR.findall(CONFIGURATION)}
+# The units of each class, https://developers.home-assistant.io/docs/core/entity/sensor
+CLASSES = {
+    "carbon_dioxide": {"ppm"},
+    "temperature": {"°C"},
+    "humidity": {"%"},
+    "atmospheric_pressure": {"hPa"},
+    "voltage": {"V"},
+    "duration": {"s"},
+}
+
+
+def rendered(template: str, answer: object) -> str:
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    return environment.from_string(template).render(value_json=answer)
+
+
+def states(client: FlaskClient) -> dict[str, str]:
+    """What each sensor shows; `unavailable` where its template of that says so."""
+    answer = client.get("/api/v1/latest").get_json()
+    return {
+        name: rendered(keys["value_template"], answer)
+        if rendered(keys.get("availability", "True"), answer) == "True"
+        else "unavailable"
+        for name, keys in SENSORS.items()
+    }
+
+
+def store(writer: Writer, gauges: Gauges, gas: float | None, co2: float | None = 650.0) -> None:
+    for reading in (
+        Reading("data2", NINE, (co2, 26.54, 48.0, 996.5, gas)),
+        Reading("data3", NINE, (3.0, 61.0, 994.52, None)),
+        Reading("data4", NINE, (612.0, 433.0, 0.968, None, 26.0, 52.0)),
+    ):
+        writer.submit(reading)
+    writer.step()
+
+
+def test_the_templates_show_what_is_stored(
+    client: FlaskClient, writer: Writer, gauges: Gauges
+) -> None:
+    store(writer, gauges, 5419.0)
+    found = states(client)
+    assert 0 <= int(found.pop("Bedroom age")) < 60
+    assert found == {
+        "Bedroom CO2": "650.0",
+        "Bedroom temperature": "26.5",
+        "Bedroom humidity": "48.0",
+        "Outside temperature": "3.0",
+        "Outside pressure": "994.5",
+        "Living room MQ-2": "0.97",
+        "Bedroom sensor": "True",
+    }
+
+
+def test_a_value_that_is_missing_or_never_came_is_unavailable(
+    client: FlaskClient, writer: Writer, gauges: Gauges
+) -> None:
+    assert set(states(client).values()) == {"unavailable", "False"}
+    store(writer, gauges, None, co2=None)
+    found = states(client)
+    assert (found["Bedroom CO2"], found["Bedroom temperature"]) == ("unavailable", "26.5")
+
+
+def test_of_a_silent_station_only_the_age_is_shown(
+    client: FlaskClient, writer: Writer, gauges: Gauges, settings: Settings
+) -> None:
+    store(writer, gauges, 5419.0)
+    # Some time before the machine was started, for all the clock says.
+    gauges.note_received("data2", -1_000_000_000)
+    found = states(client)
+    assert found["Bedroom CO2"] == "unavailable"
+    assert found["Outside temperature"] == "3.0"
+    assert found["Bedroom sensor"] == "False"
+    assert int(found["Bedroom age"]) > settings.inactivity_warn_sec
+
+
+def test_an_answer_that_is_an_error_makes_no_template_fail() -> None:
+    answer = {"error": "database unavailable"}
+    for keys in SENSORS.values():
+        template = keys["availability" if "availability" in keys else "value_template"]
+        assert rendered(template, answer) == "False"
+
+
+def test_each_sensor_has_the_unit_of_the_store(client: FlaskClient) -> None:
+    stations = client.get("/api/v1/latest").get_json()["stations"]
+    sensors = {n: keys for n, keys in SENSORS.items() if "unit_of_measurement" in keys}
+    assert len(sensors) == 7
+    for keys in sensors.values():
+        assert keys["unit_of_measurement"] in CLASSES[keys["device_class"]]
+        assert keys["state_class"] == "measurement"
+        where = re.search(r"stations\.(\w+)\.measurements\.(\w+)", keys["value_template"])
+        if where:
+            assert stations[where[1]]["units"][where[2]] == keys["unit_of_measurement"]
+    assert len({keys["unique_id"] for keys in SENSORS.values()}) == len(SENSORS)
+
+
+def test_the_display_and_the_prompt_take_keys_that_there_are(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/latest?station=data2").get_json()
+    display = OTHERS[2]
+    assert set(re.findall(r'root\["(\w+)"\]', display)) <= answer.keys()
+    measured = set(re.findall(r'measured\["(\w+)"\]', display))
+    prompt = "\n".join(blocks(PAGE, "sh"))
+    measured |= set(re.findall(r"\.measurements\.(\w+)", prompt))
+    assert measured == {"co2", "temperature"} <= answer["measurements"].keys()
+
+
+@pytest.mark.tools
+def test_the_blocks_are_yaml() -> None:
+    yaml: Any = pytest.importorskip("yaml", reason="PyYAML is not installed: make tools")
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """With the tags of the two programs."""
+
+    for tag in ("!secret", "!lambda"):
+        Loader.add_constructor(tag, lambda loader, node: loader.construct_scalar(node))
+    (rest,) = yaml.load(CONFIGURATION, Loader)["rest"]
+    assert rest["resource"].endswith("/api/v1/latest")
+    sensors = {one.pop("name"): one for one in rest["sensor"] + rest["binary_sensor"]}
+    assert sensors == SENSORS
+    _headers, _card, display = (yaml.load(text, Loader) for text in OTHERS)
+    (asked,) = display["interval"][0]["then"]
+    assert asked["http_request.get"]["url"].endswith("/api/v1/latest?station=data2")
