@@ -8,12 +8,12 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.database import counters
 from flask10x.database.engine import last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import LockTimeout
 from flask10x.history import pages, rollups
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
 from flask10x.runtime import duties
+from flask10x.runtime.facts.obstacles import obstacles
 from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
@@ -45,35 +45,9 @@ def readyz() -> tuple[Response, int]:
     more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
     if failing := duties.failing(store.gauges):
         more["failing"] = failing
-    if reasons := _obstacles(store):
+    if reasons := obstacles(store.database, store.writer, store.gauges):
         return jsonify(status="not ready", reasons=reasons, **more), 503
     return jsonify(status="ready", **more), 200
-
-
-def _obstacles(store: Store) -> list[str]:
-    if obstacle := store.database.damage.obstacle:
-        return [obstacle]
-    reasons = []
-    if store.writer.dead:
-        reasons.append("the writer thread has died")
-    if store.writer.full:
-        reasons.append(f"the queue is full: {store.writer.depth} readings wait")
-    if store.writer.trouble and not store.writer.dead:
-        reasons.append(f"readings cannot be stored: {store.writer.trouble}")
-    if not reasons and store.gauges.trouble():
-        reasons.append("another worker cannot store readings")
-    if not reasons:
-        reasons.extend(_unwritable(store))
-    return reasons
-
-
-def _unwritable(store: Store) -> list[str]:
-    """Whether the database takes a write lock now; nothing is written."""
-    try:
-        store.database.probe()
-    except (DBAPIError, LockTimeout) as error:
-        return [f"the database cannot be written: {reason_of(error)}"]
-    return []
 
 
 @blueprint.get("/metrics")

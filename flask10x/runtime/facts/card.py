@@ -1,0 +1,140 @@
+"""How full the card is, and when what Flask10X adds each day will have filled it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import last_id
+from flask10x.database.paths import database_path
+from flask10x.database.tables import exports, imports, readings, rejected
+from flask10x.readings.stations import Stations
+from flask10x.runtime.facts.disk import Room, room
+from flask10x.system import disk
+from flask10x.system.backup_files import finished
+
+DAY_MS = 24 * 3_600_000
+# What is usual now: a week has a weekend, and a station that was added last month counts in full.
+WINDOW_DAYS = 7
+# The hours of one day say nothing yet of how many readings a day brings.
+DAYS_MIN = 1.0
+# An empty database has some pages already; below so many readings they would count for too much.
+ROWS_MIN = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CardRoom:
+    """The disk of the database, and how it fills."""
+
+    room: Room
+    rows_a_day: float | None
+    """How many readings have come a day in the last WINDOW_DAYS, imported ones left out; None: not
+    known yet."""
+    bytes_a_day: float | None
+    """What they add to the database, to the CSV files and to the backups that are on the same
+    disk; None: not known yet."""
+
+    @property
+    def full_in_days(self) -> float | None:
+        """When nothing is free any more, if it goes on like this and no other program writes there.
+
+        None: not known yet, or nothing is added.
+        """
+        return self.room.free / self.bytes_a_day if self.bytes_a_day else None
+
+
+def card(settings: Settings, connection: Connection, now_ms: int) -> CardRoom:
+    """What is known now; `now_ms` is the wall clock's. A few steps into the index.
+
+    Raises OSError, and what reading the database raises.
+    """
+    path = database_path(settings)
+    rows_a_day = _rows_a_day(connection, settings.stations, now_ms)
+    stored_bytes = _bytes_a_row(connection, path)
+    bytes_a_day = None
+    if rows_a_day is not None and stored_bytes is not None:
+        copies = 1 + _backups_beside(settings.backup_dir, path)
+        csv_bytes = _csv_bytes_a_row(connection, settings, path)
+        bytes_a_day = rows_a_day * (stored_bytes * copies + csv_bytes)
+    return CardRoom(room=room(path.parent), rows_a_day=rows_a_day, bytes_a_day=bytes_a_day)
+
+
+def _rows_a_day(connection: Connection, stations: Stations, now_ms: int) -> float | None:
+    """By the ids since the first reading of the window: ids are given one by one."""
+    first = _first(connection, stations, now_ms - WINDOW_DAYS * DAY_MS)
+    if first is None:
+        # All have been silent for the whole window; or there is no reading at all.
+        return 0.0 if last_id(connection) else None
+    first_id, first_at = first
+    days = (now_ms - first_at) / DAY_MS
+    if days < DAYS_MIN:
+        return None
+    rows = last_id(connection) - first_id + 1 - _imported(connection, first_id)
+    return max(0, rows) / min(days, WINDOW_DAYS)
+
+
+def _first(connection: Connection, stations: Stations, from_ms: int) -> tuple[int, int] | None:
+    """The id and the time of the first reading since then."""
+    found = []
+    for endpoint in stations.by_endpoint:
+        query = (
+            select(readings.c.id, readings.c.received_at)
+            .where(readings.c.endpoint == endpoint, readings.c.received_at >= from_ms)
+            .order_by(readings.c.received_at)
+            .limit(1)
+        )
+        found += [(row.id, row.received_at) for row in connection.execute(query)]
+    return min(found, default=None)
+
+
+def _imported(connection: Connection, from_id: int) -> int:
+    """How many of the readings from this id on came from files."""
+    begin = func.max(imports.c.first_id, from_id)
+    query = select(func.sum(imports.c.last_id - begin + 1)).where(imports.c.last_id >= from_id)
+    return connection.execute(query).scalar_one() or 0
+
+
+def _bytes_a_row(connection: Connection, path: Path) -> float | None:
+    """What the file has for each reading, roll-ups and index included, rejected ones left out."""
+    first_id = connection.execute(select(func.min(readings.c.id))).scalar_one()
+    rows = last_id(connection) - first_id + 1 if first_id is not None else 0
+    if rows < ROWS_MIN:
+        return None
+    return max(0, disk.size(path) - _rejected_bytes(connection)) / rows
+
+
+def _rejected_bytes(connection: Connection) -> int:
+    """Of all rejected readings but the oldest; by the ends of their ids, for the table is large."""
+    ends = select(rejected.c.end_bytes).limit(1)
+    newest = connection.execute(ends.order_by(rejected.c.id.desc())).scalar_one_or_none() or 0
+    oldest = connection.execute(ends.order_by(rejected.c.id)).scalar_one_or_none() or 0
+    return newest - oldest
+
+
+def _backups_beside(folder: Path, database: Path) -> int:
+    """How many backups lie on the database's disk: each new one is as much larger."""
+    with suppress(OSError):
+        if _is_on_same_disk(folder, database):
+            return len(finished(folder))
+    return 0
+
+
+def _csv_bytes_a_row(connection: Connection, settings: Settings, database: Path) -> float:
+    """What an exported reading takes in its CSV file; 0 when none is on the database's disk."""
+    with suppress(OSError):
+        if _is_on_same_disk(settings.csv_dir, database):
+            query = select(
+                func.sum(exports.c.size_bytes - func.coalesce(exports.c.begin_bytes, 0)),
+                func.max(exports.c.last_id),
+                func.min(exports.c.first_id),
+            ).where(exports.c.size_bytes > 0)
+            written, last, first = connection.execute(query).one()
+            if written and last > first:
+                return float(written / (last - first))
+    return 0.0
+
+
+def _is_on_same_disk(folder: Path, database: Path) -> bool:
+    return folder.stat().st_dev == database.stat().st_dev

@@ -1,0 +1,88 @@
+"""When the card is full: by what has come, and not before that is known."""
+
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.readings.parse import Reading
+from flask10x.runtime.facts import card as facts
+from flask10x.runtime.facts.card import CardRoom
+from flask10x.runtime.facts.disk import Room
+from tests.support.rows import execute, insert_readings
+
+DAY_MS = 86_400_000
+NOW_MS = 1_756_000_000_000
+
+
+def fill(database: Database, rows: int, days: float) -> None:
+    """So many readings, evenly over the last days."""
+    step_ms = int(days * DAY_MS / rows)
+    with database.commit() as connection:
+        insert_readings(
+            connection,
+            [Reading("data", NOW_MS - n * step_ms, (1000.0, 20.0)) for n in range(rows, 0, -1)],
+        )
+
+
+def seen(settings: Settings, database: Database) -> CardRoom:
+    with database.reader.begin() as connection:
+        return facts.card(settings, connection, NOW_MS)
+
+
+def test_an_empty_database_tells_nothing(settings: Settings, database: Database) -> None:
+    found = seen(settings, database)
+    assert (found.rows_a_day, found.bytes_a_day, found.full_in_days) == (None, None, None)
+    assert 0 < found.room.free <= found.room.total
+
+
+def test_the_hours_of_one_day_are_too_few(settings: Settings, database: Database) -> None:
+    fill(database, 1200, 0.9)
+    assert seen(settings, database).rows_a_day is None
+
+
+def test_days_of_readings_tell_when(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, 2000, 4)
+    monkeypatch.setattr(facts, "room", lambda _: Room(10_000_000, 100_000_000))
+    found = seen(settings, database)
+    assert found.rows_a_day == pytest.approx(500, rel=0.01)
+    size = database.path.stat().st_size
+    assert found.bytes_a_day == pytest.approx(size / 4, rel=0.01)
+    assert found.full_in_days == pytest.approx(10_000_000 / (size / 4), rel=0.01)
+
+
+def test_only_the_last_week_counts(settings: Settings, database: Database) -> None:
+    fill(database, 3000, 30)
+    assert seen(settings, database).rows_a_day == pytest.approx(100, rel=0.02)
+
+
+def test_imported_readings_are_no_growth(settings: Settings, database: Database) -> None:
+    fill(database, 2000, 4)
+    execute(
+        database.path,
+        "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
+        " VALUES ('data', '/old/PicodataX.csv', 101, 1100, 1)",
+    )
+    assert seen(settings, database).rows_a_day == pytest.approx(250, rel=0.01)
+
+
+def test_each_backup_beside_the_database_grows_with_it(
+    settings: Settings, database: Database
+) -> None:
+    fill(database, 2000, 4)
+    alone = seen(settings, database).bytes_a_day
+    assert alone is not None
+    settings.backup_dir.mkdir()
+    for day in (1, 2):
+        Path(settings.backup_dir / f"flask10x-2025080{day}-030000.sqlite3").write_bytes(b"")
+    assert seen(settings, database).bytes_a_day == pytest.approx(3 * alone)
+
+
+def test_a_house_that_sends_no_more_fills_nothing(settings: Settings, database: Database) -> None:
+    fill(database, 2000, 4)
+    with database.reader.begin() as connection:
+        found = facts.card(settings, connection, NOW_MS + 30 * DAY_MS)
+    assert (found.rows_a_day, found.bytes_a_day, found.full_in_days) == (0, 0, None)
