@@ -32,3 +32,5 @@ class Alert:
     """Those of its end; empty while it is active."""
     muted_until_ms: int | None
     """Until when nothing is sent of it; None when it is not muted."""
+    reminded_ms: int = 0
+    """When the last reminder was made, or the entry."""

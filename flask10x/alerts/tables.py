@@ -62,7 +62,7 @@ messages = Table(
     # Not before this: quiet hours, or the next try.
     Column("due_ms", Integer, nullable=False),
     Column("tries", Integer, nullable=False, server_default="0"),
-    # waiting, sent, given_up, muted, over_limit
+    # waiting, sent, given_up, muted, over_limit, dropped
     Column("state", Text, nullable=False, server_default="waiting"),
     # When it got a state other than waiting.
     Column("settled_ms", Integer),

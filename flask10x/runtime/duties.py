@@ -25,6 +25,7 @@ NAMES = (
     "silent stations",
     "roll-ups",
     "inspection",
+    "alerts",
 )
 # What a database raises that is locked, full or damaged: the reason says all, not the place in our
 # code where it was met.

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.alerts.verdict import Watch
 from flask10x.config.settings import Settings
 from flask10x.database import counters, engine
 from flask10x.database.damage import Damage
@@ -16,6 +17,7 @@ from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
+from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
@@ -64,6 +66,15 @@ class Store:
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
         )
+        self._alert_lock = FileLock(lock_path(self.database.path, "alerts"))
+        self._alerts = AlertWatcher(settings, self._watches())
+        # A monitor of its own: roll-ups may take minutes.
+        self._alert_monitor = Monitor(
+            self._alert_lock, [Duty("alerts", self._alerts.step, gauges, "Alerts cannot be noted")]
+        )
+        self._alert_thread = threading.Thread(
+            target=self._alert_monitor.run, args=(self._stop,), name="alerts", daemon=True
+        )
 
     def open(self) -> None:
         """Configure the log and start the writer and the monitor."""
@@ -77,6 +88,7 @@ class Store:
         self._load_totals()
         self.writer.start()
         self._watch.start()
+        self._alert_thread.start()
         self._inspection.start()
 
     def close(self) -> int:
@@ -105,13 +117,16 @@ class Store:
             closing.callback(self.database.close)
             closing.callback(self._rescue.close)
             closing.callback(self._monitor_lock.close)
-            closing.callback(self._end_monitor)
+            closing.callback(self._end, self._watch)
+            closing.callback(self._alert_lock.close)
+            closing.callback(self._alerts.close)
+            closing.callback(self._end, self._alert_thread)
             closing.callback(self._inspection.close)
             closing.callback(self._stop.set)
 
-    def _end_monitor(self) -> None:
-        if self._watch.ident is not None:
-            self._watch.join()
+    def _end(self, thread: threading.Thread) -> None:
+        if thread.ident is not None:
+            thread.join()
 
     def _each_second(self) -> None:
         memory.give_back()
@@ -130,6 +145,9 @@ class Store:
             Duty("silent stations", stations.step, gauges),
             Duty("roll-ups", self._follower.step, gauges, behind),
         ]
+
+    def _watches(self) -> list[Watch]:
+        return []
 
     def _last_received(self) -> dict[str, int | None]:
         with self.database.reader.begin() as connection:

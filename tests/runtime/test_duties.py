@@ -11,6 +11,7 @@ from flask10x.database.engine import Database
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import duties
+from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
@@ -32,6 +33,7 @@ WORK: dict[str, tuple[type, str]] = {
     "silent stations": (StationWatch, "step"),
     "roll-ups": (Follower, "step"),
     "inspection": (Inspection, "_check"),
+    "alerts": (AlertWatcher, "step"),
 }
 
 
@@ -87,6 +89,7 @@ def step(store: Store) -> None:
     """What the threads of a worker do each second."""
     store._monitor.step()
     store._inspection.step()
+    store._alert_monitor.step()
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), SystemExit(1), MemoryError()], ids=repr)

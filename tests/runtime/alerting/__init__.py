@@ -1,0 +1,1 @@
+"""What rules look at, and the thread that does."""

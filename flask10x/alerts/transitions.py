@@ -1,0 +1,216 @@
+"""From verdicts to alerts: an entry, a recovery and reminders, each once, with their messages.
+
+What changes is written in one transaction of the state file: the alert together with a message for
+each way. So whoever is killed in between has either told nothing or will tell it all, and whoever
+comes next goes on from what is written.
+"""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from sqlalchemy import Connection, insert, select, update
+
+from flask10x.alerts import tables
+from flask10x.alerts.alert import Alert, Ended
+from flask10x.alerts.message import MessageState, Occasion
+from flask10x.alerts.quiet import due_ms
+from flask10x.alerts.verdict import Active, Verdict
+from flask10x.config.alerts.rules import Alerts, Rate, Rule, Threshold
+from flask10x.readings.stations import Stations
+
+_messages = tables.messages.c
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be written now."""
+
+    entries: tuple[Verdict, ...] = ()
+    ends: tuple[tuple[Alert, Ended, Verdict | None], ...] = ()
+    reminders: tuple[Alert, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.ends or self.reminders)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """To whom messages go, and when."""
+
+    alerts: Alerts
+    zone: tzinfo | None
+    """That of the quiet hours; None for the system's."""
+
+    def ways(self, rule: str) -> tuple[str, ...]:
+        """The names of the ways that messages of this rule go."""
+        known = tuple(way.name for way in self.alerts.ways)
+        chosen = self.alerts.by_name[rule].ways if rule in self.alerts.by_name else ()
+        return tuple(name for name in chosen or known if name in known)
+
+    def due_ms(self, now_ms: int, rule: str) -> int:
+        """When a message of this rule may go out at the earliest."""
+        return due_ms(now_ms, rule, self.alerts.quiet_hours, self.zone)
+
+
+def changes(
+    active: Active, verdicts: Iterable[Verdict], gone: Iterable[Alert], due: Iterable[Alert]
+) -> Changes:
+    """What these verdicts change of the alerts that are active.
+
+    `gone` are those that nothing watches any more, `due` those of which a reminder is due. Of two
+    verdicts of one rule and subject the first counts.
+    """
+    newest: dict[tuple[str, str], Verdict] = {}
+    for verdict in verdicts:
+        newest.setdefault((verdict.rule, verdict.subject), verdict)
+    unwatched = {(alert.rule, alert.subject): alert for alert in gone}
+    ends: list[tuple[Alert, Ended, Verdict | None]] = []
+    ends += [(alert, "unwatched", None) for alert in unwatched.values()]
+    entries = []
+    for key, verdict in newest.items():
+        alert = active.get(key)
+        if verdict.is_firing and alert is None:
+            entries.append(verdict)
+        elif verdict.is_firing is False and alert is not None and key not in unwatched:
+            ends.append((alert, "recovered", verdict))
+    ended = {alert.id for alert, _, _ in ends}
+    return Changes(tuple(entries), tuple(ends), tuple(a for a in due if a.id not in ended))
+
+
+def is_watched(alert: Alert, alerts: Alerts, stations: Stations) -> bool:
+    """Whether its rule and its station are still there, and belong together."""
+    rule = alerts.by_name.get(alert.rule)
+    if rule is None or rule.kind != alert.kind:
+        return False
+    if not alert.subject:
+        return True
+    endpoint, _, column = alert.subject.partition(".")
+    station = stations.by_endpoint.get(endpoint)
+    if station is None or (column and column not in station.columns):
+        return False
+    return _is_of(rule, endpoint, column)
+
+
+def _is_of(rule: Rule, endpoint: str, column: str) -> bool:
+    if isinstance(rule, Threshold | Rate):
+        return (rule.station, rule.column) == (endpoint, column)
+    stations: tuple[str, ...] = getattr(rule, "stations", ())
+    return not stations or endpoint in stations
+
+
+def write(connection: Connection, found: Changes, telling: Telling, now_ms: int) -> None:
+    """Write them; the caller's transaction makes it one step.
+
+    Raises sqlalchemy.exc.IntegrityError when another process has made an entry of them meanwhile.
+    """
+    for alert, ended, verdict in found.ends:
+        _end(connection, alert, ended, verdict, telling, now_ms)
+    for verdict in found.entries:
+        _enter(connection, verdict, telling, now_ms)
+    for alert in found.reminders:
+        _remind(connection, alert, telling, now_ms)
+
+
+def _enter(connection: Connection, verdict: Verdict, telling: Telling, now_ms: int) -> None:
+    made = connection.execute(
+        insert(tables.alerts).values(
+            rule=verdict.rule,
+            kind=verdict.kind,
+            subject=verdict.subject,
+            # A clock that was set back meanwhile must not let it begin after its entry.
+            since_ms=min(verdict.since_ms, now_ms),
+            entered_ms=now_ms,
+            facts=json.dumps(dict(verdict.facts), ensure_ascii=False),
+            reminded_ms=now_ms,
+        )
+    )
+    (alert_id,) = made.inserted_primary_key or (None,)
+    muted = _is_muted(connection, verdict.rule, verdict.subject, now_ms)
+    state: MessageState = "muted" if muted else "waiting"
+    for way in telling.ways(verdict.rule):
+        _tell(connection, alert_id, verdict.rule, "entry", way, state, telling, now_ms)
+
+
+def _end(
+    connection: Connection,
+    alert: Alert,
+    ended: Ended,
+    verdict: Verdict | None,
+    telling: Telling,
+    now_ms: int,
+) -> None:
+    facts = dict(verdict.facts) if verdict else {}
+    values = {"ended_ms": max(now_ms, alert.entered_ms), "ended": ended}
+    one = tables.alerts.c.id == alert.id
+    dumped = json.dumps(facts, ensure_ascii=False)
+    connection.execute(update(tables.alerts).where(one).values(**values, end_facts=dumped))
+    if ended == "unwatched":
+        _drop_waiting(connection, alert, now_ms)
+        return
+    muted = _is_muted(connection, alert.rule, alert.subject, now_ms)
+    state: MessageState = "muted" if muted else "waiting"
+    # Who was never told that something is wrong is not told that it is over.
+    told = _ways(connection, alert.id, ("waiting", "sent"))
+    for way in telling.ways(alert.rule):
+        if way in told:
+            _tell(connection, alert.id, alert.rule, "recovery", way, state, telling, now_ms)
+
+
+def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
+    one = tables.alerts.c.id == alert.id
+    connection.execute(update(tables.alerts).where(one).values(reminded_ms=now_ms))
+    if _is_muted(connection, alert.rule, alert.subject, now_ms):
+        return
+    known = _ways(connection, alert.id)
+    unsent: tuple[MessageState, ...] = ("waiting",)
+    waiting = _ways(connection, alert.id, unsent)
+    for way in telling.ways(alert.rule):
+        # Where the network is away the message that waits says the same.
+        if way in known and way not in waiting:
+            _tell(connection, alert.id, alert.rule, "reminder", way, "waiting", telling, now_ms)
+
+
+def _tell(
+    connection: Connection,
+    alert_id: int | None,
+    rule: str,
+    occasion: Occasion,
+    way: str,
+    state: MessageState,
+    telling: Telling,
+    now_ms: int,
+) -> None:
+    connection.execute(
+        insert(tables.messages).values(
+            alert_id=alert_id,
+            occasion=occasion,
+            way=way,
+            created_ms=now_ms,
+            due_ms=telling.due_ms(now_ms, rule),
+            state=state,
+            settled_ms=None if state == "waiting" else now_ms,
+        )
+    )
+
+
+def _drop_waiting(connection: Connection, alert: Alert, now_ms: int) -> None:
+    """What waits of an alert that nothing watches any more is not sent."""
+    waiting = _messages.alert_id == alert.id, _messages.state == "waiting"
+    dropped = update(tables.messages).where(*waiting)
+    connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
+
+
+def _ways(connection: Connection, alert_id: int, states: Collection[MessageState] = ()) -> set[str]:
+    """The ways for which there is a message of the alert: in one of these states, or in any."""
+    query = select(_messages.way).where(_messages.alert_id == alert_id)
+    if states:
+        query = query.where(_messages.state.in_(states))
+    return set(connection.execute(query).scalars())
+
+
+def _is_muted(connection: Connection, rule: str, subject: str, now_ms: int) -> bool:
+    c = tables.mutes.c
+    query = select(c.until_ms).where(c.rule == rule, c.subject == subject, c.until_ms > now_ms)
+    return connection.execute(query).first() is not None

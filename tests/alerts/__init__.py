@@ -1,0 +1,1 @@
+"""Alerts: their state, messages and texts."""

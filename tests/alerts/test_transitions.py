@@ -1,0 +1,220 @@
+"""From verdicts to alerts: each entry and each recovery once, whatever happens in between."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flask10x.alerts import current, mutes, tables
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.message import AlertMessage
+from flask10x.alerts.state_file import StateFile
+from flask10x.alerts.transitions import Telling, changes, is_watched, write
+from flask10x.alerts.verdict import Verdict
+from flask10x.config.alerts.rules import Alerts, Disk, QuietHours, Silence, Threshold, Webhook
+from flask10x.readings.stations import BUILT_IN
+from tests.support.new_alerts import threshold_of
+
+NOON_MS = 1_756_004_400_000  # 2025-08-24, 12:00 in Tokyo
+HOUR_MS = 3_600_000
+PHONE, MAIL = Webhook(name="phone", url="http://p"), Webhook(name="mail", url="http://m")
+ALERTS = Alerts(rules=(Silence(), Disk(ways=("mail",))), ways=(PHONE, MAIL))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[StateFile]:
+    file = StateFile(tmp_path / "alerts.sqlite3")
+    yield file
+    file.close()
+
+
+class Home:
+    """What the elected worker does, without its thread."""
+
+    def __init__(self, file: StateFile, alerts: Alerts = ALERTS) -> None:
+        self.file = file
+        self.alerts = alerts
+        self.now_ms = NOON_MS
+
+    def see(self, *verdicts: Verdict) -> None:
+        """One step with these verdicts, everything in memory forgotten before."""
+        with self.file.reading() as connection:
+            active = {(a.rule, a.subject): a for a in current.active(connection, self.now_ms)}
+        gone = [a for a in active.values() if not is_watched(a, self.alerts, BUILT_IN)]
+        after_ms = self.alerts.reminder_after_sec * 1000
+        due = [a for a in active.values() if self.now_ms - a.reminded_ms >= after_ms]
+        if found := changes(active, verdicts, gone, due):
+            with self.file.writing() as connection:
+                write(connection, found, Telling(self.alerts, None), self.now_ms)
+
+    def silent(self, is_firing: bool | None, subject: str = "data2") -> Verdict:
+        return Verdict(
+            rule="silence",
+            kind="silence",
+            subject=subject,
+            is_firing=is_firing,
+            since_ms=self.now_ms - HOUR_MS,
+            facts={"after_sec": 120},
+        )
+
+    def send(self) -> None:
+        """As if each message that waits had been sent."""
+        with self.file.writing() as connection:
+            c = tables.messages.c
+            waiting = tables.messages.update().where(c.state == "waiting")
+            connection.execute(waiting.values(state="sent", settled_ms=self.now_ms))
+
+    def active(self) -> list[Alert]:
+        with self.file.reading() as connection:
+            return current.active(connection, self.now_ms)
+
+    def messages(self) -> list[AlertMessage]:
+        with self.file.reading() as connection:
+            rows = connection.execute(tables.messages.select().order_by(tables.messages.c.id))
+            return [AlertMessage(**row._mapping) for row in rows]
+
+    def told(self, way: str = "phone") -> list[str]:
+        """The occasions of what goes or has gone this way."""
+        return [
+            m.occasion for m in self.messages() if m.way == way and m.state in ("waiting", "sent")
+        ]
+
+
+@pytest.fixture
+def home(file: StateFile) -> Home:
+    return Home(file)
+
+
+def test_an_alert_is_told_once_at_its_entry_and_once_at_its_end(home: Home) -> None:
+    for is_firing in (False, True, True, None, True, False, False, None):
+        home.see(home.silent(is_firing))
+        home.now_ms += 1000
+    assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
+    assert home.active() == []
+    with home.file.reading() as connection:
+        (alert,) = current.past(connection)
+    assert (alert.since_ms, alert.entered_ms) == (NOON_MS + 1000 - HOUR_MS, NOON_MS + 1000)
+    assert (alert.ended_ms, alert.ended) == (NOON_MS + 5000, "recovered")
+    assert alert.facts == {"after_sec": 120}
+
+
+def test_a_rule_chooses_its_ways(home: Home) -> None:
+    home.see(Verdict(rule="disk", kind="disk", subject="", is_firing=True, since_ms=NOON_MS))
+    assert (home.told("phone"), home.told("mail")) == ([], ["entry"])
+
+
+def test_a_reminder_comes_each_day_once_the_entry_was_sent(home: Home) -> None:
+    home.see(home.silent(True))
+    home.now_ms += 24 * HOUR_MS
+    home.see(home.silent(True))
+    assert home.told() == ["entry"], "the one that waits says the same"
+    home.send()
+    for _ in range(48):
+        home.now_ms += HOUR_MS
+        home.see(home.silent(None))
+        home.send()
+    assert home.told() == ["entry", "reminder", "reminder"]
+
+
+def test_what_is_muted_is_noted_and_not_told(home: Home) -> None:
+    with home.file.writing() as connection:
+        mutes.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+    home.see(home.silent(True), home.silent(True, "data3"))
+    assert [alert.subject for alert in home.active()] == ["data3", "data2"]
+    assert [alert.muted_until_ms for alert in home.active()] == [None, NOON_MS + HOUR_MS]
+    home.now_ms += 2 * HOUR_MS
+    home.see(home.silent(False), home.silent(False, "data3"))
+    assert home.told() == ["entry", "recovery"], "whoever was not told of it, not of its end either"
+
+
+def test_who_is_reminded_after_a_mute_is_told_of_the_end(home: Home) -> None:
+    with home.file.writing() as connection:
+        mutes.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+    home.see(home.silent(True))
+    home.now_ms += 24 * HOUR_MS
+    home.see(home.silent(True))
+    home.send()
+    home.see(home.silent(False))
+    assert home.told() == ["reminder", "recovery"]
+
+
+def test_unmuted_it_is_told_again(home: Home) -> None:
+    with home.file.writing() as connection:
+        mutes.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+        mutes.mute(connection, "silence", "data2", home.now_ms + 2 * HOUR_MS)
+        assert [m.until_ms for m in current.muted(connection, 0)] == [NOON_MS + 2 * HOUR_MS]
+        mutes.unmute(connection, "silence", "data2")
+    home.see(home.silent(True))
+    assert home.told() == ["entry"]
+
+
+def test_what_nobody_watches_any_more_ends_in_silence(home: Home) -> None:
+    home.see(home.silent(True), home.silent(True, "data3"))
+    home.alerts = replace(ALERTS, rules=(Silence(stations=("data2",)), Disk()))
+    home.see(home.silent(True))
+    assert [alert.subject for alert in home.active()] == ["data2"]
+    with home.file.reading() as connection:
+        (alert,) = current.past(connection)
+    assert (alert.subject, alert.ended) == ("data3", "unwatched")
+    assert {m.state for m in home.messages() if m.alert_id == alert.id} == {"dropped"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject", "is_still_watched"),
+    [
+        (Silence(), "data2", True),
+        (Silence(), "attic", False),
+        (Silence(stations=("data",)), "data2", False),
+        (threshold_of("silence"), "data2", False),
+        (Disk(name="other"), "data2", False),
+    ],
+)
+def test_what_is_watched(
+    home: Home, rule: Silence | Threshold | Disk, subject: str, is_still_watched: bool
+) -> None:
+    home.see(home.silent(True, subject))
+    (alert,) = home.active()
+    assert is_watched(alert, Alerts(rules=(rule,)), BUILT_IN) == is_still_watched
+
+
+def test_at_night_a_message_waits_and_an_urgent_one_does_not(file: StateFile) -> None:
+    night = QuietHours(start=time(0), end=time(0, 0, 1), urgent=("disk",))
+    home = Home(file, replace(ALERTS, quiet_hours=replace(night, end=time(23, 59, 59))))
+    home.see(
+        home.silent(True), Verdict(rule="disk", kind="disk", subject="", is_firing=True, since_ms=0)
+    )
+    waiting = {m.alert_id: m.due_ms > home.now_ms for m in home.messages()}
+    assert waiting == {1: True, 2: False}
+
+
+class _Killed(Exception):
+    """The process ends before its transaction does."""
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seen=st.lists(st.tuples(st.sampled_from([True, False, None]), st.booleans()), max_size=12))
+def test_whoever_is_killed_has_told_nothing_or_all(
+    tmp_path_factory: pytest.TempPathFactory, seen: list[tuple[bool | None, bool]]
+) -> None:
+    """Every second try is killed before its commit; entries and recoveries take turns."""
+    home = Home(StateFile(tmp_path_factory.mktemp("home") / "alerts.sqlite3"))
+    for is_firing, is_killed in seen:
+        home.now_ms += 1000
+        if is_killed:
+            with pytest.raises(_Killed), home.file.writing() as connection:
+                active = {(a.rule, a.subject): a for a in current.active(connection, 0)}
+                found = changes(active, [home.silent(is_firing)], [], [])
+                write(connection, found, Telling(ALERTS, None), home.now_ms)
+                raise _Killed
+        else:
+            home.see(home.silent(is_firing))
+    kept = [firing for firing, killed in seen if firing is not None and not killed]
+    changed = [
+        firing for before, firing in zip([False, *kept], kept, strict=False) if before != firing
+    ]
+    assert home.told() == ["entry" if firing else "recovery" for firing in changed]
+    home.file.close()

@@ -1,0 +1,168 @@
+"""The elected worker's step: what it writes, what it survives, and when it starts the sending."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from flask10x.alerts import current
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.state_file import StateFile, path_of
+from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.config.alerts.rules import Alerts, Disk, Webhook
+from flask10x.config.settings import Settings
+from flask10x.runtime.alerting.start_delivery import Delivery
+from flask10x.runtime.alerting.watcher import AlertWatcher
+
+ALERTS = Alerts(rules=(Disk(),), ways=(Webhook(name="phone", url="http://p"),))
+
+
+class FullDisk:
+    """A watch that says what the test says."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.error: Exception | None = None
+        self.seen: list[int] = []
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        self.seen.append(len(active))
+        if self.error:
+            raise self.error
+        yield Verdict(
+            rule="disk", kind="disk", subject="", is_firing=self.is_full, since_ms=now.wall_ms
+        )
+
+
+class NoDelivery(Delivery):
+    """Notes when a process would have been started."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+
+
+@pytest.fixture
+def disk() -> FullDisk:
+    return FullDisk()
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    return replace(settings, alerts=ALERTS)
+
+
+@pytest.fixture
+def watcher(home: Settings, disk: FullDisk) -> Iterator[AlertWatcher]:
+    watcher = AlertWatcher(home, [disk], NoDelivery())
+    yield watcher
+    watcher.close()
+
+
+def alerts(settings: Settings) -> tuple[list[Alert], list[Alert]]:
+    """Those that are active, and those that are past."""
+    file = StateFile(path_of(settings))
+    with file.reading() as connection:
+        found = current.active(connection, 0), current.past(connection)
+    file.close()
+    return found
+
+
+def test_nothing_is_written_while_nothing_changes(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings
+) -> None:
+    watcher.step()
+    disk.is_full = True
+    watcher.step()
+    with closing(sqlite3.connect(path_of(home))) as other:
+        before = other.execute("PRAGMA data_version").fetchone()
+        for _ in range(5):
+            watcher.step()
+        assert other.execute("PRAGMA data_version").fetchone() == before
+    disk.is_full = False
+    watcher.step()
+    active, past = alerts(home)
+    assert (len(active), [alert.rule for alert in past]) == (0, ["disk"])
+
+
+def test_the_next_one_goes_on_from_the_file(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings
+) -> None:
+    disk.is_full = True
+    watcher.step()
+    other = AlertWatcher(home, [disk], NoDelivery())
+    other.step()
+    assert len(alerts(home)[0]) == 1
+    # This one is still in the middle of its last step when the other one ends the alert.
+    disk.is_full = False
+    other.step()
+    watcher.step()
+    assert [len(found) for found in alerts(home)] == [0, 1]
+    other.close()
+
+
+def test_of_two_that_enter_it_at_once_one_does(home: Settings, disk: FullDisk) -> None:
+    first, second = (AlertWatcher(home, [disk], NoDelivery()) for _ in range(2))
+    first.step()
+    second.step()
+    disk.is_full = True
+    first.step()
+    second.step()
+    assert [len(found) for found in alerts(home)] == [1, 0]
+    disk.is_full = False
+    second.step()
+    assert [len(found) for found in alerts(home)] == [0, 1]
+    first.close()
+    second.close()
+
+
+def test_a_watch_that_fails_hinders_no_other_and_ends_nothing(
+    home: Settings, disk: FullDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = FullDisk()
+    broken.error = ValueError("a bug")
+    watcher = AlertWatcher(home, [broken, disk], NoDelivery())
+    disk.is_full = True
+    watcher.step()
+    disk.error = ValueError("another one")
+    watcher.step()
+    watcher.step()
+    assert len(alerts(home)[0]) == 1
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
+        "The watch FullDisk failed; it is tried again"
+    ] * 2
+    watcher.close()
+
+
+def test_a_broken_file_is_put_aside_and_told_of_anew(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = path_of(home)
+    path.write_bytes(b"this is no database, and it is long enough to be looked at" * 20)
+    disk.is_full = True
+    watcher.step()
+    watcher.step()
+    assert len(alerts(home)[0]) == 1
+    (aside,) = path.parent.glob("alerts.sqlite3.damaged-*")
+    assert aside.read_bytes().startswith(b"this is no database")
+    assert "The state of alerts was broken" in caplog.text
+
+
+def test_a_file_that_cannot_be_written_is_tried_again(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings
+) -> None:
+    watcher.step()
+    disk.is_full = True
+    with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
+        other.execute("ALTER TABLE messages RENAME TO elsewhere")
+        with pytest.raises(Exception, match="no such table"):
+            watcher.step()
+        assert other.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
+        other.execute("ALTER TABLE elsewhere RENAME TO messages")
+    watcher.step()
+    assert len(alerts(home)[0]) == 1
