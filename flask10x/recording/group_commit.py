@@ -86,7 +86,11 @@ class GroupCommit:
             for portion in portions:
                 portion.queue.settle(portion.last)
             rows = sum(len(portion.entries) for portion in portions)
-            self._company.expect(rows, time.monotonic() - began_sec)
+            took_sec = time.monotonic() - began_sec
+            self._company.expect(rows, took_sec)
+            counts = self._gauges.counts
+            counts.batch_rows.observe(self._number, rows)
+            counts.commit_us.observe(self._number, int(took_sec * 1e6))
         batch.log_refusals(refused)
         self._gauges.slot(self._number).errors += len(refused)
         return rows

@@ -40,11 +40,18 @@ class RejectedQueue:
     has are its `latest`.
     """
 
-    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
-        """`clock` gives monotonic seconds."""
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], float],
+        count: Callable[[str], None] = lambda _endpoint: None,
+    ) -> None:
+        """`clock` gives monotonic seconds; `count` is called once for each that is taken."""
         self._settings = settings
         self._database = database
         self._clock = clock
+        self._count = count
         self._lock = threading.Lock()
         self._waiting: deque[Refused] = deque()
         self._waiting_bytes = 0
@@ -61,6 +68,7 @@ class RejectedQueue:
     def take(self, refused: Refused) -> None:
         """Take a refused reading; when there is no room it is dropped and counted."""
         with self._lock:
+            self._count(refused.endpoint)
             if self._waiting_bytes + refused.size_bytes > QUEUE_BYTES:
                 self._dropped += 1
                 return

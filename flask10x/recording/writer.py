@@ -23,6 +23,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -32,6 +33,7 @@ from flask10x.readings.parse import Reading
 from flask10x.recording import batch
 from flask10x.recording.batch import Receipt
 from flask10x.recording.company import Company
+from flask10x.recording.entry import Entry
 from flask10x.recording.group_commit import GroupCommit
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.rejected_queue import RejectedQueue
@@ -77,13 +79,11 @@ class Writer:
         `clock` gives monotonic seconds; `end_worker` is called if the thread dies. Nothing is
         opened or started yet.
         """
-        self._settings = settings
-        self._database = database
-        self._gauges = gauges
-        self._slot = gauges.slot(slot_number)
-        self._clock = clock
-        self._end_worker = end_worker
-        self.rejected_queue = RejectedQueue(settings, database, clock)
+        self._settings, self._database, self._gauges = settings, database, gauges
+        self._slot, self._slot_number = gauges.slot(slot_number), slot_number
+        self._clock, self._end_worker = clock, end_worker
+        count_refused = partial(gauges.count_refused, slot_number)
+        self.rejected_queue = RejectedQueue(settings, database, clock, count_refused)
         self._leftovers = Leftovers(settings, database, clock)
         self._queues = queues
         self._own = queues[slot_number]
@@ -100,9 +100,7 @@ class Writer:
         # Whether the thread waits for readings that it is to be woken for.
         self._awaits_company = False
         self._lock = threading.Lock()
-        self._refuses_new = False
-        self._flushes_now = False
-        self._given_up = False
+        self._refuses_new = self._flushes_now = self._given_up = False
         self._ends_by_sec = math.inf
         self._failures = 0
         self._thread: threading.Thread | None = None
@@ -140,18 +138,12 @@ class Writer:
         with self._lock:
             # Also when it is refused below: a station that sends is not silent.
             self._gauges.note_received(reading.endpoint, entry.arrived_ms)
-            if self._refuses_new:
-                raise WriterClosed("the service is stopping")
-            if self.dead:
-                raise WriterClosed("the writer has died")
-            if self._database.damage.known:
-                raise WriterClosed("the database is damaged")
-            if self.full:
-                raise QueueFull(f"queue full, {self._own.held} wait")
             try:
-                number = self._own.append(entry)
-            except OSError as error:
-                raise QueueFull(f"no memory for the queue: {error.strerror}") from error
+                number = self._append(entry)
+            except (QueueFull, WriterClosed):
+                self._gauges.count_turned_away(self._slot_number, reading.endpoint)
+                raise
+            self._gauges.count_accepted(self._slot_number, reading.endpoint)
             is_first_asked = receipt is not None and not self._receipts
             if receipt is not None:
                 self._receipts.append((number, receipt))
@@ -162,6 +154,21 @@ class Writer:
         if slept or hurries or (self._awaits_company and self._company.has_come()):
             self._wake.put(None)
         return waiting
+
+    def _append(self, entry: Entry) -> int:
+        """Put it into the queue; its number. Raises as `submit` does."""
+        if self._refuses_new:
+            raise WriterClosed("the service is stopping")
+        if self.dead:
+            raise WriterClosed("the writer has died")
+        if self._database.damage.known:
+            raise WriterClosed("the database is damaged")
+        if self.full:
+            raise QueueFull(f"queue full, {self._own.held} wait")
+        try:
+            return self._own.append(entry)
+        except OSError as error:
+            raise QueueFull(f"no memory for the queue: {error.strerror}") from error
 
     def step(self) -> int:
         """Settle what waits, at most one batch; the number of rows settled, 0 on failure."""
@@ -369,9 +376,7 @@ class Writer:
         self.trouble = reason_of(error)
         if self._failures == self._settings.write_retries + 1:
             log.warning(
-                "Cannot store readings, %d wait and are tried again: %s",
-                self.depth,
-                self.trouble,
+                "Cannot store readings, %d wait and are tried again: %s", self.depth, self.trouble
             )
         if not isinstance(error, LockTimeout):
             with suppress(LockTimeout):

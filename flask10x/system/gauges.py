@@ -10,9 +10,9 @@ for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal
 what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`,
 `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
 writes `suspicion`, and whoever looks takes it back and writes `inspected`; whoever has the commit
-lock writes `company_rows` and `commit_us`. Where there are several,
-little can go wrong: of two workers that accept readings of one station at once the slower may leave
-a time some milliseconds old.
+lock writes `company_rows` and `commit_us`; each worker counts in a row of its own. Where there are
+several, little can go wrong: of two workers that accept readings of one station at once the slower
+may leave a time some milliseconds old.
 """
 
 import mmap
@@ -21,6 +21,7 @@ from ctypes import Array, Structure, c_char, c_int64, sizeof
 from typing import Self
 
 from flask10x.system import clock
+from flask10x.system.counting.service_counts import ServiceCounts, StationTotals
 from flask10x.system.last_requests import LastRequest, LastRequests
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
@@ -124,7 +125,7 @@ class Gauges(Structure):
         ("_rescued_text", c_char * TEXT_BYTES),
         ("_stations", StationTimes * STATION_NAMES_MAX),
     )
-    __slots__ = ("_places", "_requests")
+    __slots__ = ("_places", "_requests", "counts")
 
     high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
@@ -157,6 +158,9 @@ class Gauges(Structure):
     slots: "Array[Slot]"
     """One for each worker, by its number."""
 
+    counts: ServiceCounts
+    """What the workers have counted; the rows are those of the slots."""
+
     _damage_text: bytes
     _suspicion_text: bytes
     _rescued_text: bytes
@@ -171,11 +175,13 @@ class Gauges(Structure):
         self.errors_base = -1
         self._places: dict[str, int] = {}
         self._requests = LastRequests(STATION_NAMES_MAX)
+        self.counts = ServiceCounts(SLOTS, STATION_NAMES_MAX)
         self.add_stations(endpoints)
 
     def add_stations(self, endpoints: Iterable[str]) -> None:
         """Await readings of these stations from now on; one that was there before begins anew.
 
+        But what was counted of it stays, for a total never falls.
         Only processes that are forked later know them. Raises ValueError, and adds nothing, when
         there is no room for so many names since the start.
         """
@@ -264,6 +270,22 @@ class Gauges(Structure):
         This and what follows raise KeyError for a station that was not added before the fork.
         """
         self._of(endpoint).last_received_ms = monotonic_ms
+
+    def count_accepted(self, slot_number: int, endpoint: str) -> None:
+        """Count a reading that was queued; only whoever has the slot."""
+        self.counts.accepted.add(slot_number, self._places[endpoint])
+
+    def count_refused(self, slot_number: int, endpoint: str) -> None:
+        """Count a reading with something wrong in it; only whoever has the slot."""
+        self.counts.refused.add(slot_number, self._places[endpoint])
+
+    def count_turned_away(self, slot_number: int, endpoint: str) -> None:
+        """Count a reading that could not be queued; only whoever has the slot."""
+        self.counts.turned_away.add(slot_number, self._places[endpoint])
+
+    def station_totals(self, endpoint: str) -> StationTotals:
+        """What all workers have counted of the station since the service started."""
+        return self.counts.of_station(self._places[endpoint])
 
     def note_request(self, endpoint: str, request: LastRequest) -> None:
         """Keep what the station's board has sent last; any worker may."""

@@ -1,0 +1,1 @@
+"""Totals that all workers share and none of them takes along when it dies."""
