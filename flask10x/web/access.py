@@ -16,7 +16,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.sansio.utils import host_is_trusted
 
 from flask10x.config.settings import Settings
-from flask10x.config.tokens import ALL, Keyring
+from flask10x.config.tokens import ALL, Keyring, Tokens
 from flask10x.system.logs import Pace
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ DOORS = frozenset({"doors", LINES})
 # That of views whose senders have the token in the body, so the view asks for it.
 CHANNELS = "ambient"
 POSTED = {WRITING, *DOORS, CHANNELS}
+# Views that post and are for people: a browser asks them for the token of its pages.
+MUTING = frozenset({"alerts.mute", "alerts.unmute"})
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
@@ -91,6 +93,11 @@ class Access:
         """Whether everybody may post to every station, unless it is a page of another origin."""
         return not self._hosts and self._keyring.write is None
 
+    def lets_read(self) -> bool:
+        """Whether the request at hand may see readings and alerts."""
+        read = self._keyring.read
+        return read is None or read.open_for(given_token())
+
     def lets_write(self, station: str) -> bool:
         """Whether the request at hand may post to this station."""
         return self.opens(given_token(), station)
@@ -115,8 +122,7 @@ class Access:
         if request.blueprint == CHANNELS and request.method == "POST":
             return None
         writes = request.blueprint in POSTED
-        tokens = self._keyring.write if writes else self._keyring.read
-        token = given_token()
+        tokens, token = self._tokens(writes), given_token()
         if tokens is None:
             return None
         if request.blueprint in DOORS and tokens.knows(token):
@@ -126,6 +132,17 @@ class Access:
             return None
         # Browsers ask people for a name and a password when they see Basic; pages are for people.
         return _unauthorized(token, ("Bearer",) if writes else ("Basic", "Bearer"))
+
+    def _tokens(self, writes: bool) -> Tokens | None:
+        """Those of which the request at hand needs one; None when it needs none.
+
+        To mute takes what it takes to see the alerts; but where only posting takes a token, nobody
+        without one may keep a message from being sent.
+        """
+        write, read = self._keyring.write, self._keyring.read
+        if writes:
+            return write
+        return read or write if request.endpoint in MUTING else read
 
     def refusal_of_key(self, key: str, station: str) -> Refusal | None:
         """Why a request with this key in its body is refused, or its header; None when it is not.

@@ -23,6 +23,8 @@ from flask10x.web import (
     status,
 )
 from flask10x.web.access import Access
+from flask10x.web.alerts import navigation
+from flask10x.web.alerts import page as alerts_page
 from flask10x.web.devices import page as devices_page
 from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
@@ -62,12 +64,13 @@ def create_app(
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
-    routes = (history_api, history_page, rejected_page, devices_page, status)
+    routes = (history_api, history_page, rejected_page, devices_page, status, alerts_page)
     for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(influx_routes.blueprint_of())
     headers.init_app(app)
     preferences.init_app(app)
+    navigation.init_app(app, config, access)
     if missing:
         MissingDatabase(config, missing).init_app(app)
     compression.init_app(app)

@@ -24,7 +24,8 @@ from flask10x.history.rollups import RollupProgress
 from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
 from flask10x.system.logs import Pace
-from flask10x.web import context, read_errors
+from flask10x.web import context, preferences, read_errors
+from flask10x.web.alerts import marks
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
 
 log = logging.getLogger(__name__)
@@ -89,8 +90,13 @@ def as_series() -> Response:
         if behind is None:
             raise
         return _being_prepared(behind)
-    body = formats.json_text(formats.chart_object(chart, store.settings.zone))
-    return Response(body + "\n", mimetype="application/json")
+    alerts = marks.of_chart(chart, store.settings, preferences.texts())
+    lines = formats.chart_object(chart, store.settings.zone)
+    body = formats.json_text(lines | {"alerts": alerts})
+    answer = Response(body + "\n", mimetype="application/json")
+    # The titles of the alerts are in the reader's language.
+    answer.vary.update(("Accept-Language", "Cookie"))
+    return answer
 
 
 def _query(view: View) -> Query:

@@ -7,6 +7,7 @@ from werkzeug.datastructures import MultiDict
 
 from flask10x.history.operators import Operator
 from flask10x.readings.stations import Measurement, Station
+from flask10x.web.alerts.marks import CardMark
 from flask10x.web.cards import Value
 from flask10x.web.latest.newest import State
 
@@ -39,6 +40,8 @@ class StationCard:
     values: tuple[Value, ...]
     missing: str
     """The names of the measurements that its newest reading lacks; empty for none."""
+    alerts: Sequence[CardMark]
+    """Those of it that are active."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

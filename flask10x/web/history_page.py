@@ -19,6 +19,8 @@ from flask10x.readings.stations import Stations
 from flask10x.readings.times import LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.alerts import marks
+from flask10x.web.alerts.marks import CardMark
 from flask10x.web.cards import Card, cards
 from flask10x.web.history_model import (
     Age,
@@ -86,9 +88,10 @@ def _refused(error: QueryError, t: Texts, now_ms: int) -> str:
 
 
 def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Texts) -> str:
+    marked = marks.of_stations(context.store().settings, t, clock.now_ms())
     model = HistoryModel(
         halt=_halt(),
-        cards=[_card(card, t) for card in found],
+        cards=[_card(card, marked.get(card.station.endpoint, []), t) for card in found],
         measurements=_stations().by_column,
         form=form,
         charts=_charts(t),
@@ -156,7 +159,7 @@ def _absolute(path: str) -> str:
 # --- Cards -----------------------------------------------------------------------------------
 
 
-def _card(card: Card, t: Texts) -> StationCard:
+def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
     endpoint = card.station.endpoint
     chosen = request.args.getlist("endpoint") == [endpoint]
     kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
@@ -169,6 +172,7 @@ def _card(card: Card, t: Texts) -> StationCard:
         age=None if card.age_sec is None else _age(card, card.age_sec, t),
         values=card.values,
         missing=t("caption.join").join(_column(name, t).label for name in card.missing),
+        alerts=alerts,
     )
 
 

@@ -16,8 +16,9 @@ from flask10x.web.limits import RETRY_AFTER_SEC
 
 log = logging.getLogger(__name__)
 
-# Views that answer without a store.
+# Views that answer without a store; those of alerts read a file of their own.
 WITHOUT_STORE = {"status.healthz", "status.index", "time.now", "static"}
+WITHOUT_STORE |= {"alerts.as_page", "alerts.as_json"}
 
 
 class MissingDatabase:

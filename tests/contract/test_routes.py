@@ -4,13 +4,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x.web.access import OPEN
+from flask10x.web.access import MUTING, OPEN
 from flask10x.web.access import POSTED as WRITES
 
 PAGE = {"GET", "HEAD", "OPTIONS"}
 POSTED = {"POST", "OPTIONS"}
 ROUTES = {
     "/": PAGE,
+    "/alerts": PAGE,
+    "/alerts/mute": POSTED,
+    "/alerts/unmute": POSTED,
+    "/api/v1/alerts": PAGE,
     "/api/v1/latest": PAGE,
     "/api/v1/readings": POSTED,
     "/api/v1/time": PAGE,
@@ -47,10 +51,11 @@ def test_the_routes_are_these(app: Flask) -> None:
     assert len(rules) == len(ROUTES)
 
 
-def test_only_these_are_open_and_only_readings_are_posted(app: Flask) -> None:
+def test_only_these_are_open_and_only_readings_and_mutes_are_posted(app: Flask) -> None:
     rules = list(app.url_map.iter_rules())
     assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
     posted = {rule.rule for rule in rules if rule.endpoint.partition(".")[0] in WRITES}
+    posted |= {rule.rule for rule in rules if rule.endpoint in MUTING}
     assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
 
 

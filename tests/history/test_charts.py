@@ -98,6 +98,7 @@ def test_the_answer(client: FlaskClient) -> None:
                 "count": [1, 1, 1],
             },
         ],
+        "alerts": [],
     }
 
 
@@ -113,6 +114,7 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
         "source": "readings",
         "readings": 0,
         "series": [],
+        "alerts": [],
     }
     answer = client.get("/history/series?from=2025-08-24&to=2025-08-24").get_json()
     assert (answer["from_ms"], answer["bucket_ms"]) == (NINE - 9 * 60 * MINUTE, 5 * MINUTE)

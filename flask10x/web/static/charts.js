@@ -1,5 +1,6 @@
 // The charts of the page: one for each quantity, all over the same range of time.
 
+import { alertsOf } from "./alerts.js";
 import { Clock } from "./clock.js";
 import { byQuantity } from "./lines.js";
 import { Plot, stylesOf } from "./plot.js";
@@ -115,7 +116,7 @@ function redraw(answer) {
   const clock = new Clock(answer.zone);
   const stations = [...new Set(answer.series.map((series) => series.endpoint))];
   const until = isFiltered() ? null : now();
-  plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom, until));
+  plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom, until, alertsOf(group, answer, now())));
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
   for (const tool of document.querySelectorAll(".charts-head .drag, [data-zoom]")) tool.hidden = !plots.length;
@@ -146,7 +147,9 @@ function isFiltered() {
 function about(answer) {
   const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
   const madeOf = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone || t("plot.local") });
-  return plots.some((plot) => plot.gaps.flat().length) ? madeOf + t("plot.hatched") : madeOf;
+  const hatched = plots.some((plot) => plot.gaps.flat().length) ? t("plot.hatched") : "";
+  const shaded = plots.some((plot) => plot.alerts.length) ? t("plot.shaded") : "";
+  return madeOf + hatched + shaded;
 }
 
 function say(text) {

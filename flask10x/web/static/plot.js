@@ -1,5 +1,6 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
+import { alertAt, shade } from "./alerts.js";
 import { gapsOf, hatch } from "./gaps.js";
 import { aligned, lonely, placeOf } from "./lines.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
@@ -14,6 +15,7 @@ const MOST_DIGITS = 9;
 const SIGN_WIDTH = 26;
 // More would make a summary that nobody listens to.
 const GAPS_TOLD = 3;
+const ALERTS_TOLD = 3;
 
 /** What a series is called: its station, and its sensor where the station has several. */
 export function nameOf(series) {
@@ -45,8 +47,8 @@ export class Plot {
   static off = new Set();
 
   /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `nowMs` is the server's;
-   * without it no gap is told of. */
-  constructor(group, answer, clock, styles, onZoom, nowMs = null) {
+   * without it no gap is told of. `alerts` are those of this chart. */
+  constructor(group, answer, clock, styles, onZoom, nowMs = null, alerts = []) {
     this.group = group;
     this.answer = answer;
     this.clock = clock;
@@ -54,6 +56,7 @@ export class Plot {
     this.styles = styles;
     this.data = aligned(group, answer);
     this.gaps = group.map((series) => (nowMs === null ? [] : gapsOf(series, answer, nowMs)));
+    this.alerts = alerts;
     this.range = wideOf(answer);
     this.figure = make("figure", { className: "chart" });
     this.figure.append(this.#caption(), this.#canvas());
@@ -123,6 +126,9 @@ export class Plot {
 
   #canvas() {
     this.box = make("div", { className: "plot", tabIndex: 0, role: "img", ariaLabel: this.#summary() });
+    // Over the chart, so that nothing moves when it says something.
+    this.alerted = make("span", { className: "alerted", hidden: true });
+    this.box.append(this.alerted);
     this.box.addEventListener("keydown", (event) => this.#step(event));
     return this.box;
   }
@@ -135,7 +141,11 @@ export class Plot {
       const values = t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
       return [values, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
-    return `${this.title}. ${lines.join("; ")}`;
+    return `${this.title}. ${[...lines, ...this.alerts.slice(-ALERTS_TOLD).map((alert) => this.#alert(alert))].join("; ")}`;
+  }
+
+  #alert({ title, from_ms: from, to_ms: to }) {
+    return t("plot.alert", { title, span: this.clock.span(from, to) });
   }
 
   #gap([from, to]) {
@@ -144,7 +154,7 @@ export class Plot {
 
   #options(width, height) {
     const { styles } = this;
-    const [text, line] = ["--quiet", "--line"].map(colourOf);
+    const [text, line, warn] = ["--quiet", "--line", "--warn"].map(colourOf);
     const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     return {
       width,
@@ -160,7 +170,7 @@ export class Plot {
       ],
       series: [{}, ...this.group.flatMap((_, place) => three(styles[place]))],
       bands: this.group.map((_, place) => ({ series: [place * 3 + 3, place * 3 + 2], fill: styles[place].band })),
-      hooks: { drawAxes: [(chart) => hatch(chart, this.gaps, styles)], setCursor: [(chart) => this.#tell(chart)], setSelect: [(chart) => this.#select(chart)] },
+      hooks: { drawAxes: [(chart) => shade(chart, this.alerts, warn), (chart) => hatch(chart, this.gaps, styles)], setCursor: [(chart) => this.#tell(chart)], setSelect: [(chart) => this.#select(chart)] },
     };
   }
 
@@ -170,6 +180,9 @@ export class Plot {
     const time = left >= 0 && idx !== null && idx !== undefined ? this.#timeAt(chart.posToVal(left, "x"), this.data[0][idx]) : null;
     this.at.textContent = time === null ? "" : this.clock.text(time);
     this.values.forEach((span, place) => (span.textContent = time === null ? "" : this.#told(place, time)));
+    const alert = time === null ? null : alertAt(this.alerts, chart.posToVal(left, "x"));
+    this.alerted.hidden = !alert;
+    this.alerted.textContent = alert ? this.#alert(alert) : "";
   }
 
   /** The bucket nearest to the cursor, but inside a gap the cursor's own time. */

@@ -24,8 +24,8 @@ export async function show(url, names = PARTS) {
 }
 
 function replace(fresh, names) {
-  // The switches keep the address that they are on.
-  for (const name of [...names, "switches"]) {
+  // The switches keep the address that they are on; the link has the number of alerts.
+  for (const name of [...names, "switches", "alerts-link"]) {
     const old = document.getElementById(name);
     const part = fresh.getElementById(name);
     if (!old || !part) continue;

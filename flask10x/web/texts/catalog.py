@@ -9,14 +9,17 @@ from collections.abc import Iterable
 from typing import Literal
 
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
-from flask10x.web.texts import english, japanese
+from flask10x.web.texts import alerts_english, alerts_japanese, english, japanese
 
 Language = Literal["en", "ja"]
 LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
 """Each language by what it calls itself."""
 DEFAULT: Language = "en"
 
-DICTIONARIES: dict[Language, dict[str, str]] = {"en": english.TEXTS, "ja": japanese.TEXTS}
+DICTIONARIES: dict[Language, dict[str, str]] = {
+    "en": english.TEXTS | alerts_english.TEXTS,
+    "ja": japanese.TEXTS | alerts_japanese.TEXTS,
+}
 
 # From which age on the next longer unit is easier to read: 119 s, then 2 min; 119 min, then 2 h.
 _UNITS = (("days", 86_400, 172_800), ("hours", 3600, 7200), ("minutes", 60, 120))

@@ -3,18 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 
+from flask10x.alerts.message import MessageState, Occasion
+from flask10x.config.alerts.rules import Kind
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
+from flask10x.web.alerts.durations import DURATIONS
 from flask10x.web.devices.senders import KINDS
 from flask10x.web.ranges import QUICK
-from flask10x.web.texts import english, japanese
-from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
+from flask10x.web.texts import catalog
+from flask10x.web.texts.catalog import DICTIONARIES, ENGLISH, JAPANESE, Texts
 from tests.support.stations import GARDEN, HOUSE, LIGHT
 
-PACKAGE = Path(english.__file__).parents[1]
+PACKAGE = Path(catalog.__file__).parents[1]
+ENGLISH_TEXTS, JAPANESE_TEXTS = DICTIONARIES["en"], DICTIONARIES["ja"]
 # Keys whose end comes from a table of the program.
 FAMILIES: dict[str, set[str]] = {
     "column": set(BUILT_IN.columns),
@@ -28,6 +33,22 @@ FAMILIES: dict[str, set[str]] = {
     "silent": {"before", "after"},
     "span": set(),
     "program": {*KINDS},
+    "duration": {*DURATIONS},
+    "alert": {
+        *get_args(Kind),
+        *("above", "below", "rise", "fall", "since", "received", "values", "value", "last_value"),
+        *("free", "full_in", "waiting", "reason"),
+    },
+    "message": {
+        *({*get_args(MessageState)} - {"waiting"}),
+        *("sending", "later", "failed"),
+    },
+    "rule": {
+        *("silence", "silence_learned", "above", "below", "above_once", "below_once", "rise"),
+        *("fall", "failed_sensor", "refused", "queue", "disk", "database", "export", "backup"),
+        *("all_stations", "service"),
+    },
+    "occasion": {*get_args(Occasion)},
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
 for family in ("age", "silent", "span"):
@@ -35,22 +56,22 @@ for family in ("age", "silent", "span"):
 
 
 def test_both_languages_have_the_same_keys_in_the_same_order() -> None:
-    assert list(english.TEXTS) == list(japanese.TEXTS)
+    assert list(ENGLISH_TEXTS) == list(JAPANESE_TEXTS)
 
 
 def test_both_languages_take_the_same_values() -> None:
     def names(text: str) -> set[str]:
         return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
-    for key in english.TEXTS:
-        assert names(english.TEXTS[key]) == names(japanese.TEXTS[key]), key
+    for key in ENGLISH_TEXTS:
+        assert names(ENGLISH_TEXTS[key]) == names(JAPANESE_TEXTS[key]), key
 
 
 def test_every_text_is_used() -> None:
     sources = [*PACKAGE.glob("templates/**/*"), *PACKAGE.glob("static/*.js")]
-    sources += [p for p in PACKAGE.rglob("*.py") if p.stem not in ("english", "japanese")]
+    sources += [p for p in PACKAGE.rglob("*.py") if not p.stem.endswith(("english", "japanese"))]
     code = "\n".join(path.read_text() for path in sources if path.is_file())
-    for key in english.TEXTS:
+    for key in ENGLISH_TEXTS:
         family, _, end = key.partition(".")
         if family in FAMILIES:
             assert end in FAMILIES[family], key
@@ -61,7 +82,7 @@ def test_every_text_is_used() -> None:
 
 def test_every_family_is_whole() -> None:
     for family, ends in FAMILIES.items():
-        assert {f"{family}.{end}" for end in ends} <= english.TEXTS.keys()
+        assert {f"{family}.{end}" for end in ends} <= ENGLISH_TEXTS.keys()
 
 
 @pytest.mark.parametrize(

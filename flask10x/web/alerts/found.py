@@ -1,0 +1,50 @@
+"""What the state file holds for one answer: all of it from one state of the file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from flask10x.alerts import current
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.current import Mute
+from flask10x.alerts.message import AlertMessage
+from flask10x.system import clock
+from flask10x.web.alerts.asked import AskedAlerts
+from flask10x.web.alerts.state import state
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundAlerts:
+    """Alerts, mutes and messages; nothing where there is no state file."""
+
+    active: Sequence[Alert] = ()
+    past: Sequence[Alert] = ()
+    """The newest first."""
+    has_older: bool = False
+    muted: Sequence[Mute] = ()
+    messages: Mapping[int, Sequence[AlertMessage]] = field(default_factory=dict)
+    """Those of these alerts, by the alert's id."""
+    troubled: Sequence[AlertMessage] = ()
+    """Those of all alerts, and of none, that have not arrived."""
+
+
+def find(question: AskedAlerts) -> FoundAlerts:
+    """What is there now; raises sqlalchemy.exc.DBAPIError when the file can't be read."""
+    with state().reading() as connection:
+        return FoundAlerts() if connection is None else _read(connection, question)
+
+
+def _read(connection: Connection, question: AskedAlerts) -> FoundAlerts:
+    now_ms = clock.now_ms()
+    active = current.active(connection, now_ms)
+    past = current.past(connection, question.before, question.limit + 1)
+    shown = past[: question.limit]
+    return FoundAlerts(
+        active=active,
+        past=shown,
+        has_older=len(past) > len(shown),
+        muted=current.muted(connection, now_ms),
+        messages=current.messages_of(connection, [one.id for one in (*active, *shown)]),
+        troubled=current.troubled(connection),
+    )

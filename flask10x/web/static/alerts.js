@@ -1,0 +1,31 @@
+// When something was wrong: shaded in the chart of what it was about, and told under the cursor.
+
+const BAR_PIXELS = 3;
+
+/** The alerts of these series, or of their stations, within the range; those that are active last until `nowMs`. */
+export function alertsOf(group, answer, nowMs) {
+  const isMine = ({ endpoint, measurement }) =>
+    group.some((series) => series.endpoint === endpoint && (measurement === null || series.measurement === measurement));
+  return (answer.alerts ?? []).filter(isMine).map((alert) => ({ ...alert, to_ms: alert.to_ms ?? Math.min(nowMs, answer.to_ms) }));
+}
+
+/** The one that was active at this time; of several the last. */
+export const alertAt = (alerts, ms) => alerts.filter((alert) => alert.from_ms <= ms && ms <= alert.to_ms).at(-1);
+
+/** Shade the alerts over the whole height, behind the lines, with a bar at the top: a span is at least as wide as it. */
+export function shade(chart, alerts, colour) {
+  const { ctx, bbox } = chart;
+  const bar = BAR_PIXELS * devicePixelRatio;
+  const place = (ms) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, chart.valToPos(ms, "x", true)));
+  ctx.save();
+  ctx.fillStyle = colour;
+  for (const { from_ms: fromMs, to_ms: toMs } of alerts) {
+    const left = place(fromMs);
+    const width = Math.max(bar, place(toMs) - left);
+    ctx.globalAlpha = 0.16;
+    ctx.fillRect(left, bbox.top, width, bbox.height);
+    ctx.globalAlpha = 1;
+    ctx.fillRect(left, bbox.top, width, bar);
+  }
+  ctx.restore();
+}
