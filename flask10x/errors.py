@@ -28,8 +28,8 @@ def wrong_setting(place: str, raw: object, wanted: str) -> SettingsError:
     return SettingsError(text.format(place=place, value=repr(raw), wanted=wanted))
 
 
-class StationsError(SettingsError):
-    """The file of stations can't be used.
+class MistakesInFile(SettingsError):
+    """A TOML file that a setting names can't be used.
 
     `mistakes` has every mistake in it, as one line of text with the path and the number of its
     line.
@@ -39,6 +39,14 @@ class StationsError(SettingsError):
         line = _("{path}: line {number}: {reason}")
         self.mistakes = [line.format(path=path, number=n, reason=reason) for n, reason in found]
         super().__init__("; ".join(self.mistakes))
+
+
+class StationsError(MistakesInFile):
+    """The file of stations can't be used."""
+
+
+class AlertsError(MistakesInFile):
+    """The file of alerts can't be used."""
 
 
 class QueueFull(Flask10xError):

@@ -5,7 +5,8 @@ import stat
 from gettext import gettext as _
 from pathlib import Path
 
-from flask10x.config.settings import CREDENTIAL, process_user
+from flask10x.config.secret_places import CREDENTIAL
+from flask10x.config.settings import process_user
 from flask10x.errors import SettingsError
 
 # A household has a handful of tokens; a file beyond this holds no secrets.

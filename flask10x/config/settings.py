@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask10x.config import environment_file, mqtt_url, station_file
+from flask10x.config import environment_file, mqtt_url, secret_places, station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
+from flask10x.config.toml import document
 from flask10x.errors import SettingsError, nearest, wrong_setting
 from flask10x.readings.stations import Stations
 from flask10x.readings.zones import unknown_tz
@@ -32,7 +33,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 HIGHEST_PORT = 65535
 # Hosts of BIND that mean the whole machine -> where a program on it asks the service.
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
-CREDENTIAL = "credential:"
 CONFIG = PREFIX + "CONFIG"
 # Variables that name a file with settings, and are none themselves.
 FILES = {CONFIG, environment_file.VARIABLE}
@@ -107,13 +107,10 @@ def folder(place: str, raw: Any) -> Path:
 
 
 def secret_file(place: str, raw: Any) -> str:
-    """An absolute path, or `credential:` and the name of a credential of systemd.
-
-    Others than the service use the settings too, so the file is not looked at here.
-    """
+    """An absolute path, or `credential:` and the name of a credential of systemd."""
     value = _text(place, raw)
-    if not re.fullmatch(rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*", value):
-        raise wrong_setting(place, raw, _("/absolute/path is needed, or credential: and a name"))
+    if not secret_places.is_place(value):
+        raise wrong_setting(place, raw, secret_places.wanted())
     return value
 
 
@@ -262,21 +259,27 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def load(environ: Mapping[str, str] | None = None, *, stations: Stations | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    stations: Stations | None = None,
+    alerts: Alerts | None = None,
+) -> Settings:
     """The settings of this process; raises SettingsError that names each thing that is wrong.
 
     Without an environment it is that of this process, with the service's environment file.
-    `stations` stand for those of the file that the setting STATIONS names, which is not read then.
+    `stations` stand for those of the file that the setting STATIONS names, which is not read then;
+    `alerts` likewise.
     """
     if environ is None:
         environment_file.take_over(os.environ)
         environ = os.environ
     given = _given(environ)
-    if stations is not None:
-        given.pop("stations", None)
-    read = {name: READERS[name](place, raw) for name, (place, raw) in given.items()}
-    if stations is not None:
-        read["stations"] = stations
+    instead = {"stations": stations, "alerts": alerts}
+    read = {name: value for name, value in instead.items() if value is not None}
+    for name, (place, raw) in given.items():
+        if name not in read:
+            read[name] = READERS[name](place, raw)
     if environ is os.environ and not read.get("timezone") and (tz := unknown_tz()):
         place = environment_file.place_of("TZ")
         raise wrong_setting(place, tz, _("a zone such as Asia/Tokyo is needed"))
@@ -285,12 +288,21 @@ def load(environ: Mapping[str, str] | None = None, *, stations: Stations | None 
 
 def stations_path() -> Path:
     """The file of stations, whether or not it is there and right; raises SettingsError."""
+    return _file_of("stations", station_file.NAME)
+
+
+def alerts_path() -> Path:
+    """The file of alerts, likewise."""
+    return _file_of("alerts", alert_file.NAME)
+
+
+def _file_of(setting: str, name: str) -> Path:
     environment_file.take_over(os.environ)
     given = _given(os.environ)
-    if "stations" in given:
-        return station_file.path_of(*given["stations"])
+    if setting in given:
+        return document.path_of(*given[setting])
     data_dir = folder(*given["data_dir"]) if "data_dir" in given else default_data_dir()
-    return data_dir / station_file.NAME
+    return data_dir / name
 
 
 # A setting's name in lower case -> where it stands, as messages name it, and what it is.
@@ -361,6 +373,8 @@ def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
             default = row.metadata["default"]
             given[row.name] = default(given) if callable(default) else default
     given["partial_readings"] = given["partial_readings"].endpoints(given["stations"])
+    if not isinstance(given["alerts"], Alerts):
+        given["alerts"] = given["alerts"].alerts(given["stations"])
     port = given.pop("port", None)
     if port is not None and not given["bind"].endswith(f":{port}"):
         text = _("{port} is {number} but {bind} is {address}: set only one of them")

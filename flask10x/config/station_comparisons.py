@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator
 from gettext import gettext as _
 from typing import Any
 
-from flask10x.config.station_lines import Path
-from flask10x.config.station_mistakes import Mistake
+from flask10x.config.toml.lines import Path
+from flask10x.config.toml.mistakes import Mistake
 from flask10x.readings.stations import Measurement, Station
 
 

@@ -19,11 +19,11 @@ from flask10x.config.station_tables import MAX_MEASUREMENTS
 from flask10x.config.station_values import (
     COLUMN,
     PATH_CHARS,
-    WrongEntry,
     path,
     same_unit,
     unit,
 )
+from flask10x.config.toml.values import WrongEntry
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.units import KNOWN, parse_number
 

@@ -1,6 +1,5 @@
 """The tables of `stations.toml` as stations, and every mistake in them."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,22 +12,18 @@ from flask10x.config.station_keys import (
     FAULT_KEYS,
     MEASUREMENT_KEYS,
     STATION_KEYS,
-    StationKey,
-    missing,
 )
-from flask10x.config.station_lines import Path
-from flask10x.config.station_mistakes import Mistake
 from flask10x.config.station_values import (
     COLUMN,
     ENDPOINT,
     FAULT_CODES,
-    WrongEntry,
     column_wanted,
     endpoint_wanted,
-    nearly,
-    table,
-    wrong,
 )
+from flask10x.config.toml.keys import Key
+from flask10x.config.toml.lines import Path
+from flask10x.config.toml.tables import Tables
+from flask10x.config.toml.values import nearly_right, wrong
 from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, Stations
 
@@ -44,29 +39,29 @@ FAULTS_EXAMPLE = '[{ value = -127, sensor = "DS18B20" }]'
 TOP = "stations"
 
 
-class StationTables:
+class StationTables(Tables):
     """What `tomllib` has read, as stations; `mistakes` has what is wrong with it."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__()
         self._data = data
-        self.mistakes: list[Mistake] = []
 
     def stations(self, file: str) -> Stations:
         """The built-in ones first, then the others in their order; incomplete after mistakes."""
         for key in self._data:
             if key != TOP:
-                self._unknown((key,), [TOP])
-        tables = self._table((TOP,), self._data.get(TOP, {})) or {}
+                self.unknown((key,), [TOP])
+        tables = self.table((TOP,), self._data.get(TOP, {})) or {}
         built = {endpoint: self._station(endpoint, raw) for endpoint, raw in tables.items()}
         known = [built.pop(s.endpoint, None) or s for s in BUILT_IN.all]
         found = [*known, *(station for station in built.values() if station)]
         if len(found) > MAX_STATIONS:
-            self._wrong((TOP,), _("more than {n} stations").format(n=MAX_STATIONS), is_table=True)
+            self.wrong((TOP,), _("more than {n} stations").format(n=MAX_STATIONS), is_table=True)
         self.mistakes += station_mistakes((TOP,), found)
         stations = Stations(tuple(found), file)
         if len(stations.columns) > MAX_COLUMNS:
             text = _("more than {n} columns, all stations together: let them share some")
-            self._wrong((TOP,), text.format(n=MAX_COLUMNS), is_table=True)
+            self.wrong((TOP,), text.format(n=MAX_COLUMNS), is_table=True)
         return stations
 
     def _station(self, endpoint: str, raw: Any) -> Station | None:
@@ -74,10 +69,10 @@ class StationTables:
         former = BUILT_IN.by_endpoint.get(endpoint)
         before = len(self.mistakes)
         if not ENDPOINT.fullmatch(endpoint):
-            self._wrong(path, _nearly_right(endpoint, ENDPOINT, endpoint_wanted()), True)
+            self.wrong(path, nearly_right(endpoint, ENDPOINT, endpoint_wanted()), True)
         if endpoint in RESERVED_ENDPOINTS:
-            self._wrong(path, _("the service answers /{name} itself").format(name=endpoint), True)
-        given = self._table(path, raw)
+            self.wrong(path, _("the service answers /{name} itself").format(name=endpoint), True)
+        given = self.table(path, raw)
         if given is None:
             return None
         measurements = self._measurements(path, given.pop("measurements", {}), former)
@@ -88,7 +83,7 @@ class StationTables:
         built = replace(former, **values) if former else Station(endpoint=endpoint, **values)
         if (too_long := longest_line_bytes(built) - LINE_BYTES) > 0:
             text = _("paths and names are {n} bytes too long, all together")
-            self._wrong((*path, "measurements"), text.format(n=too_long), is_table=True)
+            self.wrong((*path, "measurements"), text.format(n=too_long), is_table=True)
         return built
 
     def _measurements(
@@ -96,7 +91,7 @@ class StationTables:
     ) -> tuple[Measurement, ...]:
         path = (*station, "measurements")
         known = {m.column: m for m in former.measurements} if former else {}
-        given = self._table(path, raw)
+        given = self.table(path, raw)
         if given is None:
             return ()
         found = dict(known)
@@ -106,9 +101,9 @@ class StationTables:
                 found[column] = built
         if not given and not known:
             text = _("there is none; write [{table}]")
-            self._wrong(path, text.format(table=".".join(map(str, (*path, "temperature")))))
+            self.wrong(path, text.format(table=".".join(map(str, (*path, "temperature")))))
         if len(found) > MAX_MEASUREMENTS:
-            self._wrong(path, _("more than {n} measurements").format(n=MAX_MEASUREMENTS), True)
+            self.wrong(path, _("more than {n} measurements").format(n=MAX_MEASUREMENTS), True)
         self.mistakes += measurement_mistakes(path, found.values())
         return tuple(found.values())
 
@@ -116,10 +111,10 @@ class StationTables:
         column = str(path[-1])
         before = len(self.mistakes)
         if not COLUMN.fullmatch(column):
-            self._wrong(path, _nearly_right(column, COLUMN, column_wanted()), is_table=True)
+            self.wrong(path, nearly_right(column, COLUMN, column_wanted()), is_table=True)
         elif column in RESERVED_COLUMNS:
-            self._wrong(path, _("the database has {name} for itself").format(name=column), True)
-        given = self._table(path, raw)
+            self.wrong(path, _("the database has {name} for itself").format(name=column), True)
+        given = self.table(path, raw)
         if given is None:
             return None
         faults = self._faults((*path, "faults"), given.pop("faults", None))
@@ -132,7 +127,7 @@ class StationTables:
         low, high = built.minimum, built.maximum
         if low is not None and high is not None and low >= high:
             text = _("is {low}, not below maximum {high}").format(low=low, high=high)
-            self._wrong((*path, "minimum" if "minimum" in given else "maximum"), text)
+            self.wrong((*path, "minimum" if "minimum" in given else "maximum"), text)
         return built
 
     def _faults(self, path: Path, raw: Any) -> tuple[Fault, ...] | None:
@@ -141,17 +136,17 @@ class StationTables:
         if not isinstance(raw, list) or len(raw) > MAX_FAULTS:
             wanted = _("a list such as {example} is needed, of {n} at most")
             wanted = wanted.format(example=FAULTS_EXAMPLE, n=MAX_FAULTS)
-            self._wrong(path, str(wrong(raw, wanted)))
+            self.wrong(path, str(wrong(raw, wanted)))
             return ()
         found = [self._fault((*path, number), inner) for number, inner in enumerate(raw)]
         repeated = [v for v, n in Counter(fault.value for fault in found if fault).items() if n > 1]
         for value in repeated:
-            self._wrong(path, _("{value} is there twice").format(value=value))
+            self.wrong(path, _("{value} is there twice").format(value=value))
         return tuple(fault for fault in found if fault)
 
     def _fault(self, path: Path, raw: Any) -> Fault | None:
         before = len(self.mistakes)
-        given = self._table(path, raw)
+        given = self.table(path, raw)
         if given is None:
             return None
         values = self._values(path, given, FAULT_KEYS, None)
@@ -162,68 +157,22 @@ class StationTables:
         if FAULT_CODES[code] != is_kept:
             text = _("{code} goes with warning_only = {value}")
             value = str(FAULT_CODES[code]).lower()
-            self._wrong((*path, "reason"), text.format(code=code, value=value))
+            self.wrong((*path, "reason"), text.format(code=code, value=value))
         return Fault(**values)
 
     def _values(
         self,
         path: Path,
         given: Mapping[str, Any],
-        keys: Iterable[StationKey],
+        keys: Iterable[Key],
         former: Station | Measurement | None,
         others: tuple[str, ...] = (),
     ) -> dict[str, Any]:
         """The fields that the keys of a table give, and the defaults of a new one."""
-        by_name = {key.name: key for key in keys}
-        found: dict[str, Any] = {}
-        for name, raw in given.items():
-            if name not in by_name:
-                self._unknown((*path, name), [*by_name, *others])
-                continue
-            key = by_name[name]
-            try:
-                found[key.field] = key.read(raw)
-            except WrongEntry as error:
-                self._wrong((*path, name), str(error))
-                continue
-            if former and key.fixed and found[key.field] != getattr(former, key.field):
+        found = self.fields(path, given, keys, others=others, is_new=former is None)
+        for key in keys if former else ():
+            value = found.get(key.field, kept := getattr(former, key.field))
+            if key.fixed and value != kept:
                 text = _("is {value} at the built-in station, and stays so")
-                value = repr(getattr(former, key.field))
-                self._wrong((*path, name), text.format(value=value))
-        if former is None:
-            self._complete(path, given, by_name.values(), found)
+                self.wrong((*path, key.name), text.format(value=repr(kept)))
         return found
-
-    def _complete(
-        self,
-        path: Path,
-        given: Mapping[str, Any],
-        keys: Iterable[StationKey],
-        found: dict[str, Any],
-    ) -> None:
-        for key in keys:
-            if key.name in given:
-                continue
-            if key.needed:
-                self._wrong((*path, key.name), missing(key))
-            elif key.default:
-                found[key.field] = key.default(str(path[-1]))
-
-    def _table(self, path: Path, raw: Any) -> dict[str, Any] | None:
-        try:
-            return {**table(raw)}
-        except WrongEntry as error:
-            self._wrong(path, str(error))
-            return None
-
-    def _unknown(self, path: Path, known: list[str]) -> None:
-        self._wrong(path, nearly(_("unknown key"), str(path[-1]), known))
-
-    def _wrong(self, path: Path, reason: str, is_table: bool = False) -> None:
-        self.mistakes.append(Mistake(path, reason, is_table))
-
-
-def _nearly_right(name: str, pattern: re.Pattern[str], wanted: str) -> str:
-    """What a name has to be, with this one made so."""
-    right = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return nearly(wanted, right, [right]) if pattern.fullmatch(right) else wanted

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS, StationKey
+from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
+from flask10x.config.toml.keys import Key
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 
 # What stands for "not given"; a key with it needs no line.
@@ -108,7 +109,7 @@ def entry(station: Station) -> str:
 
 
 def _lines(
-    keys: Iterable[StationKey],
+    keys: Iterable[Key],
     holder: Station | Measurement | Fault,
     former: Station | Measurement | None = None,
 ) -> Iterator[str]:

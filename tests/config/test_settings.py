@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config import settings
+from flask10x.config.alerts.rules import DEFAULT
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
 from flask10x.readings.stations import BUILT_IN
@@ -17,6 +18,7 @@ def test_defaults_are_the_contracts() -> None:
         data_dir=Path("/srv/x"),
         database_url="sqlite:////srv/x/flask10x.sqlite3",
         stations=BUILT_IN,
+        alerts=DEFAULT,
         csv_dir=Path("/srv/x/csv"),
         log_dir=Path("/srv/x/logs"),
         backup_dir=Path("/srv/x/backups"),

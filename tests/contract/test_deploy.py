@@ -36,6 +36,7 @@ EXAMPLES = {
     "FLASK10X_CONFIG",
     # Its default may be missing, but not when it is named.
     "FLASK10X_STATIONS",
+    "FLASK10X_ALERTS",
     "FLASK10X_TIMEZONE",
     "FLASK10X_WRITE_TOKENS_FILE",
     "FLASK10X_READ_TOKENS_FILE",

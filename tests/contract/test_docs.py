@@ -20,7 +20,8 @@ from flask10x.config import settings as settings_module
 from flask10x.config import station_file
 from flask10x.config.settings import READERS
 from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.config.station_values import FAULT_CODES, WrongEntry
+from flask10x.config.station_values import FAULT_CODES
+from flask10x.config.toml.values import WrongEntry
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals

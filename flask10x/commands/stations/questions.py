@@ -11,7 +11,8 @@ from flask10x.config import station_values
 from flask10x.config.known_measurements import known_as
 from flask10x.config.station_proposal import station_of
 from flask10x.config.station_tables import MAX_MEASUREMENTS
-from flask10x.config.station_values import WrongEntry
+from flask10x.config.toml import values
+from flask10x.config.toml.values import WrongEntry
 from flask10x.readings.stations import Station, Stations
 
 Limits = tuple[float | None, float | None]
@@ -81,5 +82,5 @@ def _number(answer: Any) -> float:
     try:
         number = float(answer)
     except ValueError:
-        raise station_values.wrong(answer, _("a number is needed")) from None
-    return station_values.number(int(number) if number.is_integer() else number)
+        raise values.wrong(answer, _("a number is needed")) from None
+    return values.number(int(number) if number.is_integer() else number)

@@ -1,9 +1,9 @@
-"""A mistake in `stations.toml`: where it is, and what."""
+"""A mistake in a TOML file: where it is, and what."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask10x.config.station_lines import Path
+from flask10x.config.toml.lines import Path
 
 # Of a name that is far too long for one.
 SHOWN_CHARS = 60
