@@ -32,6 +32,7 @@ from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.latest import routes as latest_routes
 from flask10x.web.missing import MissingDatabase
+from flask10x.web.status_page import page as status_page
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ def create_app(
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
-    routes = (history_api, history_page, rejected_page, devices_page, status, alerts_page)
+    pages = (history_page, rejected_page, devices_page, alerts_page, status_page)
+    routes = (history_api, status, *pages)
     for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(influx_routes.blueprint_of())

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,8 @@ def check_wraps(browser: Browser, settings: Settings, *, missing: bool) -> None:
         store.database.damage.report(f"{path}-wal was deleted")
         store.gauges.rescued = copy.name
     with served(app) as browser.base:
-        for language in ("en", "ja"):
-            browser.open(f"/history?lang={language}")
+        for page, language in product(("/history", "/status"), ("en", "ja")):
+            browser.open(f"{page}?lang={language}")
             assert browser.attribute("html", "lang") == language
             assert str(copy) in browser.one("main").text.replace("\n", "")
             assert browser.script(WIDTHS) == [PHONE[0], PHONE[0]]

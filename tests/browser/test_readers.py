@@ -11,7 +11,14 @@ from tests.e2e.service import PROJECT, Service
 
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 DAY = "/history?from=-24h"
-PAGES = ("/", DAY, "/history/rejected", "/devices", "/history?from=2000-01-01&to=2000-01-02")
+PAGES = (
+    "/",
+    DAY,
+    "/history/rejected",
+    "/devices",
+    "/status",
+    "/history?from=2000-01-01&to=2000-01-02",
+)
 PHONE = (360, 740)
 # Issue 5: chart library, fonts, everything.
 MOST_BYTES = 120 * 1024

@@ -40,6 +40,7 @@ ROUTES = {
     "/metrics/details": PAGE,
     "/readyz": PAGE,
     "/static/<path:filename>": PAGE,
+    "/status": PAGE,
     "/write": POSTED,
 }
 WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", "/static/<path:filename>"}

@@ -77,11 +77,11 @@ def as_program(name: str, kind: str) -> Response:
 
 
 def _program(kind: Kind, station: Station, t: Texts) -> str:
-    host, port = _address(request.host)
+    host, port = address(request.host)
     return senders.program(kind, station, host, port, t)
 
 
-def _address(host: str) -> tuple[str, int]:
+def address(host: str) -> tuple[str, int]:
     """Where boards find the service: as this reader has found it."""
     match = HOST.fullmatch(host)
     if match is None or match["name"] in ("localhost", "127.0.0.1", "[::1]"):
@@ -107,7 +107,7 @@ def _shown(device: Device, t: Texts) -> Shown:
             (local_text(kept.received_at, zone), _why(kept.reasons, kept.hint, t))
             for kept in device.refusals
         ),
-        trial=senders.trial(device.station, *_address(request.host)),
+        trial=senders.trial(device.station, *address(request.host)),
         programs=tuple((kind, _program(kind, device.station, t)) for kind in KINDS),
     )
 

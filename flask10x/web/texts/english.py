@@ -182,7 +182,7 @@ TEXTS: dict[str, str] = {
     "rejected.json": "JSON, this page",
     # A database that can't be read
     "unavailable.title": "Database unavailable",
-    "unavailable.text": "The readings cannot be read at the moment. The log says why.",
+    "unavailable.text": "The readings cannot be read at the moment.",
     "unavailable.again": "Try again",
     "missing.title": "The database is missing",
     "missing.text": "There was a database at {path}, and there is none now. Readings are refused"

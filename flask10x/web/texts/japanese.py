@@ -182,7 +182,7 @@ TEXTS: dict[str, str] = {
     "rejected.json": "このページのJSON",
     # 読めないとき
     "unavailable.title": "データベースを読めません",
-    "unavailable.text": "いま測定値を読み出せません。理由はログにあります。",
+    "unavailable.text": "いま測定値を読み出せません。",
     "unavailable.again": "再試行",
     "missing.title": "データベースが見つかりません",
     "missing.text": "{path} にあったデータベースが、いまはありません。別の場所に書き込まないよう、"

@@ -14,6 +14,7 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.web.alerts.durations import DURATIONS
 from flask10x.web.devices.senders import KINDS
 from flask10x.web.ranges import QUICK
+from flask10x.web.status_page.answer import MOODS
 from flask10x.web.texts import catalog
 from flask10x.web.texts.catalog import DICTIONARIES, ENGLISH, JAPANESE, Texts
 from tests.support.stations import GARDEN, HOUSE, LIGHT
@@ -49,6 +50,13 @@ FAMILIES: dict[str, set[str]] = {
         *("all_stations", "service"),
     },
     "occasion": {*get_args(Occasion)},
+    "whole": {"good", "unknown", "warn", "wrong"},
+    "mood": {*MOODS},
+    "question": {"received", "stored", "exported", "backed_up", "card"},
+    "hindrance": {
+        *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
+        *("full_disk", "busy", "denied", "card_fails", "other"),
+    },
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
 for family in ("age", "silent", "span"):

@@ -1,0 +1,112 @@
+"""What is asked of the service for the page; each part by itself, and none for long."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, Database, QueryTooLong, last_id
+from flask10x.database.error_codes import reason_of
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Kept, Selection
+from flask10x.runtime.facts import backups, card, export_lag
+from flask10x.runtime.facts.backups import NewestBackup
+from flask10x.runtime.facts.card import CardRoom
+from flask10x.runtime.facts.disk import room
+from flask10x.runtime.facts.export_lag import ExportLag
+from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
+from flask10x.web.latest.newest import Latest, latest
+
+log = logging.getLogger(__name__)
+
+# A database that is locked for reading is so for hours or for milliseconds.
+BUSY_MS = 250
+DAY_MS = 24 * 3_600_000
+# What reading a database, a folder or a disk raises when it can't be read.
+FAILURES = (DBAPIError, TimeoutError, QueryTooLong, OSError)
+
+
+@dataclass(kw_only=True, slots=True)
+class Known:
+    """What could be told; None stands for what could not, and `reasons` says why."""
+
+    stations: list[Latest] | None = None
+    refused: Kept | None = None
+    """The newest reading that was refused in the last day; None when none was."""
+    stored: int | None = None
+    """How many readings were ever stored."""
+    exports: list[ExportLag] | None = None
+    card: CardRoom | None = None
+    backup: NewestBackup | None = None
+    """None when there is none, too."""
+    is_there: bool = False
+    """Whether there is a database, sound or not: without one its disk may be away, and with that
+    the backups."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """By the name of the part."""
+
+
+def known(store: Store | Waiting, now_ms: int) -> Known:
+    """All that can be told now; raises nothing."""
+    found = Known(is_there=isinstance(store, Store))
+    with _part(found, "backup"):
+        found.backup = backups.newest(store.settings.backup_dir, store.settings.zone, now_ms)
+    if isinstance(store, Store):
+        with _part(found, "database"), _patient(store.database) as connection:
+            _of_database(found, store, connection, now_ms)
+        if found.card is None:
+            with _part(found, "card"):
+                found.card = _room_only(store)
+    return found
+
+
+def _of_database(found: Known, store: Store, connection: Connection, now_ms: int) -> None:
+    stations = store.settings.stations
+    with _part(found, "stations"):
+        found.stations = latest(connection, store, stations.all)
+    with _part(found, "refused"):
+        since = Selection(since_ms=now_ms - DAY_MS)
+        found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
+    with _part(found, "stored"):
+        found.stored = last_id(connection)
+    with _part(found, "exports"):
+        found.exports = export_lag.export_lags(connection, stations)
+    with _part(found, "card"):
+        found.card = card.card(store.settings, connection, now_ms)
+
+
+def _room_only(store: Store) -> CardRoom:
+    """How full the disk is; how it fills only the database can tell."""
+    return CardRoom(room=room(store.database.path.parent), rows_a_day=None, bytes_a_day=None)
+
+
+@contextmanager
+def _part(found: Known, name: str) -> Iterator[None]:
+    """An error of this part hinders no other; the reason is kept under its name."""
+    try:
+        yield
+    except FAILURES as error:
+        found.reasons[name] = reason_of(error)
+    except Exception as error:
+        # People look at this page because something is wrong: the rest of it is worth more to them
+        # than a 500.
+        log.exception("The page of the status cannot tell of: %s", name)
+        found.reasons[name] = reason_of(error)
+
+
+@contextmanager
+def _patient(database: Database) -> Iterator[Connection]:
+    """A read transaction in which nothing waits for long; raises what `Database.query` raises."""
+    with database.query() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}").close()
+        try:
+            yield connection
+        finally:
+            if not connection.invalidated:
+                driver.execute(f"PRAGMA busy_timeout = {READ_BUSY_TIMEOUT_MS}").close()

@@ -1,0 +1,81 @@
+"""Do all stations send?"""
+
+from flask import url_for
+
+from flask10x.readings.times import local_text
+from flask10x.recording.rejected import Kept
+from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
+from flask10x.system.logs import escape
+from flask10x.web.devices import senders
+from flask10x.web.latest.newest import Latest
+from flask10x.web.status_page.answer import Remedy, StatusAnswer
+from flask10x.web.status_page.following import cannot_tell
+from flask10x.web.status_page.known import Known
+from flask10x.web.texts.catalog import Texts
+
+QUESTION = "received"
+
+
+def answer(store: Store | Waiting, known: Known, t: Texts, host: str, port: int) -> StatusAnswer:
+    """Which stations are silent, and whether something was refused; `host` is where boards send."""
+    if known.stations is None:
+        return cannot_tell(QUESTION, known, t, "stations")
+    silent = [one for one in known.stations if one.state == "silent"]
+    never = [one for one in known.stations if one.state == "never"]
+    trial = Remedy(
+        text=t("received.trial"),
+        command=senders.trial(_example(silent, known.stations).station, host, port),
+    )
+    remedies: tuple[Remedy, ...] = ()
+    if len(never) == len(known.stations):
+        mood, text, remedies = "warn", t("received.none"), (trial,)
+    elif silent:
+        mood, text = "warn", t("received.some", names=_names(silent, t))
+        remedies = (Remedy(text=t("received.power")), _devices(silent[0], t), trial)
+    else:
+        mood, text = "good", t("received.all")
+    details = [*(_silent(one, store, t) for one in silent)]
+    details += [t("received.never", names=_names(never, t))] if never else []
+    if known.refused:
+        details.append(_refused(store, known.refused, t))
+        remedies += (_rejected(t),)
+    return StatusAnswer(
+        question=QUESTION,
+        mood="warn" if mood == "warn" or known.refused else "good",
+        text=text,
+        details=tuple(details),
+        remedies=remedies,
+    )
+
+
+def _example(silent: list[Latest], all_stations: list[Latest]) -> Latest:
+    return (silent or all_stations)[0]
+
+
+def _names(stations: list[Latest], t: Texts) -> str:
+    return t("caption.join").join(t.station(one.station) for one in stations)
+
+
+def _silent(one: Latest, store: Store | Waiting, t: Texts) -> str:
+    at = local_text(one.row.received_at, store.settings.zone) if one.row else "–"
+    since = t.lasting("silent", one.age_sec or 0)
+    return t("received.silent", name=t.station(one.station), since=since, time=at)
+
+
+def _refused(store: Store | Waiting, refused: Kept, t: Texts) -> str:
+    endpoint, settings = refused.endpoint, store.settings
+    station = settings.stations.by_endpoint.get(endpoint)
+    name = t.station(station) if station else escape(endpoint)
+    time = local_text(refused.received_at, settings.zone)
+    return t("received.refused", name=name, time=time)
+
+
+def _devices(one: Latest, t: Texts) -> Remedy:
+    url = url_for("devices.as_page", _anchor=one.station.endpoint)
+    return Remedy(text=t("received.board"), url=url, link=t("received.devices"))
+
+
+def _rejected(t: Texts) -> Remedy:
+    url = url_for("rejected.as_page")
+    return Remedy(text=t("received.why"), url=url, link=t("received.rejected"))
