@@ -75,7 +75,8 @@ def troubled(connection: Connection, limit: int = 50) -> list[AlertMessage]:
 def muted(connection: Connection, now_ms: int) -> list[Mute]:
     """What is muted at this time, also without an alert that is active."""
     c = tables.mutes.c
-    query = select(tables.mutes).where(c.until_ms > now_ms).order_by(c.rule, c.subject)
+    query = select(c.rule, c.subject, c.until_ms).where(c.until_ms > now_ms)
+    query = query.order_by(c.rule, c.subject)
     return [Mute(**row._mapping) for row in connection.execute(query)]
 
 

@@ -1,4 +1,4 @@
-"""Opening the state file: one that is broken is put aside, and a new one is begun."""
+"""A state file that is broken is put aside; the next use begins a new one."""
 
 import logging
 from pathlib import Path
@@ -17,8 +17,11 @@ def put_aside(file: StateFile, error: BaseException, moment: str) -> Path:
     """
     file.close()
     aside = file.path.with_name(f"{file.path.name}.damaged-{moment}")
-    for suffix in (JOURNAL, SHARED_MEMORY, WAL):
-        beside(file.path, suffix).unlink(missing_ok=True)
+    # The file last: as long as it is there by its name, the next try does the rest.
+    for suffix in (JOURNAL, WAL):
+        if beside(file.path, suffix).exists():
+            beside(file.path, suffix).rename(beside(aside, suffix))
+    beside(file.path, SHARED_MEMORY).unlink(missing_ok=True)
     file.path.rename(aside)
     log.error("The state of alerts was broken (%s): it is now %s", reason_of(error), aside)
     return aside

@@ -1,15 +1,15 @@
 """The state file of alerts: an SQLite file of its own, so that it never waits for a reading's
 commit, and no reading for it; and so that it can tell of a database that is damaged.
 
-It is small and may be deleted: then every alert that is active is told once more. What only SQLite
-knows of it stands here.
+It is small and may be deleted, also under a running service: then every alert that is active is
+told once more. What only SQLite knows of it stands here.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from flask10x.alerts import tables
 from flask10x.config.settings import Settings
@@ -28,13 +28,14 @@ def path_of(settings: Settings) -> Path:
 class StateFile:
     """One process's way to the state file. Nothing is opened before the first use.
 
-    Never carry one across a fork.
+    Never carry one across a fork. Several threads may use it.
     """
 
     def __init__(self, path: Path) -> None:
         """The file need not exist; the first write makes it."""
         self.path = path
         self._engine: Engine | None = None
+        self._identity: tuple[int, int] | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -58,6 +59,10 @@ class StateFile:
             finally:
                 connection.exec_driver_sql("ROLLBACK")
 
+    def is_replaced(self) -> bool:
+        """Whether what is open is not the file of that name any more: deleted, or another one."""
+        return self._engine is not None and _identity_of(self.path) != self._identity
+
     def close(self) -> None:
         """Close it; the next use opens it again."""
         if self._engine is not None:
@@ -70,15 +75,36 @@ class StateFile:
                 "sqlite://",
                 creator=lambda: driver.connect(self.path, "mode=rwc", BUSY_TIMEOUT_SEC),
                 isolation_level="AUTOCOMMIT",
+                # By its URL it would be a database in memory, of which each thread has one.
+                poolclass=QueuePool,
+                pool_size=1,
+                max_overflow=-1,
             )
             event.listen(engine, "connect", _prepare)
             with engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                tables.metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {tables.VERSION}")
-                connection.exec_driver_sql("COMMIT")
+                _make_tables(connection)
+            self._identity = _identity_of(self.path)
             self._engine = engine
         return self._engine
+
+
+def _make_tables(connection: Connection) -> None:
+    version = "PRAGMA user_version"
+    # Setting it writes to the card also when it is the same.
+    if connection.exec_driver_sql(version).scalar_one() == tables.VERSION:
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    tables.metadata.create_all(connection)
+    connection.exec_driver_sql(f"{version} = {tables.VERSION}")
+    connection.exec_driver_sql("COMMIT")
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _prepare(connection: driver.Driver, _record: object) -> None:

@@ -44,6 +44,7 @@ mutes = Table(
     Column("rule", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
     Column("until_ms", Integer, nullable=False),
+    Column("created_ms", Integer, nullable=False),
     sqlite_strict=True,
 )
 
@@ -72,3 +73,14 @@ messages = Table(
     sqlite_autoincrement=True,
 )
 Index("ix_messages_state_due", messages.c.state, messages.c.due_ms)
+Index("ix_messages_alert", messages.c.alert_id)
+
+# One row: by which clock the times above were written. See `clock_jumps.py`.
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("boot", Text, primary_key=True),
+    # How far the wall clock is ahead of CLOCK_MONOTONIC.
+    Column("ahead_ms", Integer, nullable=False),
+    sqlite_strict=True,
+)

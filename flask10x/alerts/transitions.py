@@ -7,10 +7,11 @@ comes next goes on from what is written.
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from flask10x.alerts import tables
 from flask10x.alerts.alert import Alert, Ended
@@ -20,7 +21,10 @@ from flask10x.alerts.verdict import Active, Verdict
 from flask10x.config.alerts.rules import Alerts, Rate, Rule, Threshold
 from flask10x.readings.stations import Stations
 
-_messages = tables.messages.c
+_alerts, _messages = tables.alerts.c, tables.messages.c
+# A rule that goes to and fro every minute makes half a million a year.
+KEPT_MAX = 5000
+FORGOTTEN_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,35 @@ def _is_of(rule: Rule, endpoint: str, column: str) -> bool:
     return not stations or endpoint in stations
 
 
+def after(active: Active, found: Changes, now_ms: int) -> dict[tuple[str, str], Alert]:
+    """What is active after these changes, also where they can't be written now (with id 0)."""
+    left = dict(active)
+    for alert, _, _ in found.ends:
+        del left[alert.rule, alert.subject]
+    for alert in found.reminders:
+        left[alert.rule, alert.subject] = replace(alert, reminded_ms=now_ms)
+    for verdict in found.entries:
+        left[verdict.rule, verdict.subject] = Alert(
+            id=0,
+            rule=verdict.rule,
+            kind=verdict.kind,
+            subject=verdict.subject,
+            since_ms=min(verdict.since_ms, now_ms),
+            entered_ms=now_ms,
+            ended_ms=None,
+            ended=None,
+            facts=verdict.facts,
+            end_facts={},
+            muted_until_ms=None,
+            reminded_ms=now_ms,
+        )
+    return left
+
+
 def write(connection: Connection, found: Changes, telling: Telling, now_ms: int) -> None:
     """Write them; the caller's transaction makes it one step.
 
-    Raises sqlalchemy.exc.IntegrityError when another process has made an entry of them meanwhile.
+    What another process has written meanwhile stays, and is told once.
     """
     for alert, ended, verdict in found.ends:
         _end(connection, alert, ended, verdict, telling, now_ms)
@@ -111,22 +140,25 @@ def write(connection: Connection, found: Changes, telling: Telling, now_ms: int)
         _enter(connection, verdict, telling, now_ms)
     for alert in found.reminders:
         _remind(connection, alert, telling, now_ms)
+    if found.entries:
+        _forget_oldest(connection)
 
 
 def _enter(connection: Connection, verdict: Verdict, telling: Telling, now_ms: int) -> None:
-    made = connection.execute(
-        insert(tables.alerts).values(
-            rule=verdict.rule,
-            kind=verdict.kind,
-            subject=verdict.subject,
-            # A clock that was set back meanwhile must not let it begin after its entry.
-            since_ms=min(verdict.since_ms, now_ms),
-            entered_ms=now_ms,
-            facts=json.dumps(dict(verdict.facts), ensure_ascii=False),
-            reminded_ms=now_ms,
-        )
+    entry = insert_or(tables.alerts).values(
+        rule=verdict.rule,
+        kind=verdict.kind,
+        subject=verdict.subject,
+        # A clock that was set back meanwhile must not let it begin after its entry.
+        since_ms=min(verdict.since_ms, now_ms),
+        entered_ms=now_ms,
+        facts=json.dumps(dict(verdict.facts), ensure_ascii=False),
+        reminded_ms=now_ms,
     )
-    (alert_id,) = made.inserted_primary_key or (None,)
+    made = connection.execute(entry.on_conflict_do_nothing().returning(_alerts.id))
+    alert_id = made.scalar_one_or_none()
+    if alert_id is None:
+        return
     muted = _is_muted(connection, verdict.rule, verdict.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     for way in telling.ways(verdict.rule):
@@ -142,39 +174,58 @@ def _end(
     now_ms: int,
 ) -> None:
     facts = dict(verdict.facts) if verdict else {}
-    values = {"ended_ms": max(now_ms, alert.entered_ms), "ended": ended}
-    one = tables.alerts.c.id == alert.id
-    dumped = json.dumps(facts, ensure_ascii=False)
-    connection.execute(update(tables.alerts).where(one).values(**values, end_facts=dumped))
+    ending = (
+        update(tables.alerts)
+        .where(*_is_active(alert))
+        .values(
+            ended_ms=func.max(now_ms, _alerts.entered_ms),
+            ended=ended,
+            end_facts=json.dumps(facts, ensure_ascii=False),
+        )
+        .returning(_alerts.id)
+    )
+    alert_id = connection.execute(ending).scalar_one_or_none()
+    if alert_id is None:
+        return
     if ended == "unwatched":
-        _drop_waiting(connection, alert, now_ms)
+        _drop_waiting(connection, alert_id, now_ms)
         return
     muted = _is_muted(connection, alert.rule, alert.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     # Who was never told that something is wrong is not told that it is over.
-    told = _ways(connection, alert.id, ("waiting", "sent"))
+    told = _ways(connection, alert_id, ("waiting", "sent"))
     for way in telling.ways(alert.rule):
         if way in told:
-            _tell(connection, alert.id, alert.rule, "recovery", way, state, telling, now_ms)
+            _tell(connection, alert_id, alert.rule, "recovery", way, state, telling, now_ms)
 
 
 def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
-    one = tables.alerts.c.id == alert.id
-    connection.execute(update(tables.alerts).where(one).values(reminded_ms=now_ms))
-    if _is_muted(connection, alert.rule, alert.subject, now_ms):
+    reminded = update(tables.alerts).where(*_is_active(alert)).values(reminded_ms=now_ms)
+    alert_id = connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
+    if alert_id is None or _is_muted(connection, alert.rule, alert.subject, now_ms):
         return
-    known = _ways(connection, alert.id)
+    known = _ways(connection, alert_id)
     unsent: tuple[MessageState, ...] = ("waiting",)
-    waiting = _ways(connection, alert.id, unsent)
+    waiting = _ways(connection, alert_id, unsent)
     for way in telling.ways(alert.rule):
         # Where the network is away the message that waits says the same.
         if way in known and way not in waiting:
-            _tell(connection, alert.id, alert.rule, "reminder", way, "waiting", telling, now_ms)
+            _tell(connection, alert_id, alert.rule, "reminder", way, "waiting", telling, now_ms)
+
+
+def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
+    # Not by its id: it has none yet while it could not be written.
+    return (
+        _alerts.rule == alert.rule,
+        _alerts.subject == alert.subject,
+        _alerts.ended_ms.is_(None),
+        _alerts.reminded_ms == alert.reminded_ms,
+    )
 
 
 def _tell(
     connection: Connection,
-    alert_id: int | None,
+    alert_id: int,
     rule: str,
     occasion: Occasion,
     way: str,
@@ -195,9 +246,9 @@ def _tell(
     )
 
 
-def _drop_waiting(connection: Connection, alert: Alert, now_ms: int) -> None:
+def _drop_waiting(connection: Connection, alert_id: int, now_ms: int) -> None:
     """What waits of an alert that nothing watches any more is not sent."""
-    waiting = _messages.alert_id == alert.id, _messages.state == "waiting"
+    waiting = _messages.alert_id == alert_id, _messages.state == "waiting"
     dropped = update(tables.messages).where(*waiting)
     connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
 
@@ -214,3 +265,17 @@ def _is_muted(connection: Connection, rule: str, subject: str, now_ms: int) -> b
     c = tables.mutes.c
     query = select(c.until_ms).where(c.rule == rule, c.subject == subject, c.until_ms > now_ms)
     return connection.execute(query).first() is not None
+
+
+def _forget_oldest(connection: Connection) -> None:
+    """Of past alerts so many of the newest are kept, and each whose messages are on their way."""
+    newest = select(func.max(_alerts.id)).scalar_subquery()
+    unsent = select(_messages.alert_id).where(
+        _messages.state == "waiting", _messages.alert_id.is_not(None)
+    )
+    old = select(_alerts.id).where(
+        _alerts.id <= newest - KEPT_MAX, _alerts.ended_ms.is_not(None), _alerts.id.not_in(unsent)
+    )
+    ids = connection.execute(old.limit(FORGOTTEN_AT_ONCE)).scalars().all()
+    connection.execute(delete(tables.messages).where(_messages.alert_id.in_(ids)))
+    connection.execute(delete(tables.alerts).where(_alerts.id.in_(ids)))

@@ -33,6 +33,10 @@ from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
+# It may wait for the card, or for whoever else writes to the state of alerts, and it may be broken
+# off anywhere: what it has written by then is whole.
+ALERTS_END_WITHIN_SEC = 2.0
+
 
 class Store:
     """What the views work with. `open` after the fork, `close` before the process ends."""
@@ -120,13 +124,13 @@ class Store:
             closing.callback(self._end, self._watch)
             closing.callback(self._alert_lock.close)
             closing.callback(self._alerts.close)
-            closing.callback(self._end, self._alert_thread)
+            closing.callback(self._end, self._alert_thread, ALERTS_END_WITHIN_SEC)
             closing.callback(self._inspection.close)
             closing.callback(self._stop.set)
 
-    def _end(self, thread: threading.Thread) -> None:
+    def _end(self, thread: threading.Thread, within_sec: float | None = None) -> None:
         if thread.ident is not None:
-            thread.join()
+            thread.join(within_sec)
 
     def _each_second(self) -> None:
         memory.give_back()

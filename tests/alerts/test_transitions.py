@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, event
+from sqlalchemy.sql.dml import UpdateBase
 
-from flask10x.alerts import current, mutes, tables
+from flask10x.alerts import current, mutes, tables, transitions
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.message import AlertMessage
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.transitions import Telling, changes, is_watched, write
+from flask10x.alerts.transitions import Changes, Telling, after, changes, is_watched, write
 from flask10x.alerts.verdict import Verdict
 from flask10x.config.alerts.rules import Alerts, Disk, QuietHours, Silence, Threshold, Webhook
 from flask10x.readings.stations import BUILT_IN
@@ -40,7 +42,7 @@ class Home:
         self.alerts = alerts
         self.now_ms = NOON_MS
 
-    def see(self, *verdicts: Verdict) -> None:
+    def see(self, *verdicts: Verdict, killed_at: int | None = None) -> None:
         """One step with these verdicts, everything in memory forgotten before."""
         with self.file.reading() as connection:
             active = {(a.rule, a.subject): a for a in current.active(connection, self.now_ms)}
@@ -49,7 +51,11 @@ class Home:
         due = [a for a in active.values() if self.now_ms - a.reminded_ms >= after_ms]
         if found := changes(active, verdicts, gone, due):
             with self.file.writing() as connection:
+                if killed_at is not None:
+                    Killer(connection, killed_at)
                 write(connection, found, Telling(self.alerts, None), self.now_ms)
+                if killed_at is not None:
+                    raise _Killed
 
     def silent(self, is_firing: bool | None, subject: str = "data2") -> Verdict:
         return Verdict(
@@ -191,30 +197,144 @@ def test_at_night_a_message_waits_and_an_urgent_one_does_not(file: StateFile) ->
     assert waiting == {1: True, 2: False}
 
 
+def test_what_waits_when_it_is_muted_is_not_sent_any_more(home: Home) -> None:
+    home.see(home.silent(True), home.silent(True, "data3"))
+    with home.file.writing() as connection:
+        mutes.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+    assert [m.state for m in home.messages()] == ["muted", "muted", "waiting", "waiting"]
+    home.see(home.silent(False))
+    assert home.told() == ["entry"], "who was not told of it is not told of its end"
+
+
+def test_its_end_is_not_told_while_it_is_muted(home: Home) -> None:
+    home.see(home.silent(True))
+    home.send()
+    with home.file.writing() as connection:
+        mutes.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+    home.see(home.silent(False))
+    assert {(m.occasion, m.state) for m in home.messages()} == {
+        ("entry", "sent"),
+        ("recovery", "muted"),
+    }
+
+
+def test_of_one_end_two_processes_tell_once(home: Home) -> None:
+    home.see(home.silent(True))
+    active = {(alert.rule, alert.subject): alert for alert in home.active()}
+    late = changes(active, [home.silent(False)], [], [])
+    home.see(home.silent(False))
+    home.now_ms += 1
+    with home.file.writing() as connection:
+        write(connection, late, Telling(ALERTS, None), home.now_ms)
+    assert home.told() == ["entry", "recovery"]
+    home.see(home.silent(True))
+    with home.file.writing() as connection:
+        write(connection, late, Telling(ALERTS, None), home.now_ms)
+    assert home.told() == ["entry", "recovery", "entry"], "that is another alert"
+    assert len(home.active()) == 1
+
+
+def test_of_one_entry_two_processes_tell_once(home: Home) -> None:
+    late = changes({}, [home.silent(True)], [], [])
+    home.see(home.silent(True))
+    with home.file.writing() as connection:
+        write(connection, late, Telling(ALERTS, None), home.now_ms)
+    assert home.told() == ["entry"]
+    assert len(home.active()) == 1
+
+
+def test_what_could_not_be_written_yet_is_active_all_the_same(home: Home) -> None:
+    found = changes({}, [home.silent(True), home.silent(True, "data3")], [], [])
+    active = after({}, found, NOON_MS)
+    reminded = after(active, Changes(reminders=(active["silence", "data2"],)), NOON_MS + 5)
+    assert reminded["silence", "data2"].reminded_ms == NOON_MS + 5
+    over = changes(active, [home.silent(False)], [], [])
+    assert after(active, over, NOON_MS + 1) == {("silence", "data3"): active["silence", "data3"]}
+    with home.file.writing() as connection:
+        write(connection, found, Telling(ALERTS, None), NOON_MS)
+        write(connection, over, Telling(ALERTS, None), NOON_MS + 1)
+    assert [alert.subject for alert in home.active()] == ["data3"]
+    assert home.told() == ["entry", "entry", "recovery"]
+
+
+def test_of_past_alerts_only_the_newest_are_kept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transitions, "KEPT_MAX", 3)
+    home.see(home.silent(True, "data3"))
+    for _ in range(5):
+        home.see(home.silent(True))
+        home.send()
+        home.see(home.silent(False))
+        home.send()
+        home.now_ms += 1000
+    home.see(home.silent(True))
+    with home.file.reading() as connection:
+        assert [alert.id for alert in current.past(connection)] == [6, 5]
+    assert [alert.id for alert in home.active()] == [7, 1]
+    assert {m.alert_id for m in home.messages()} == {1, 5, 6, 7}
+
+
 class _Killed(Exception):
     """The process ends before its transaction does."""
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seen=st.lists(st.tuples(st.sampled_from([True, False, None]), st.booleans()), max_size=12))
-def test_whoever_is_killed_has_told_nothing_or_all(
-    tmp_path_factory: pytest.TempPathFactory, seen: list[tuple[bool | None, bool]]
-) -> None:
-    """Every second try is killed before its commit; entries and recoveries take turns."""
-    home = Home(StateFile(tmp_path_factory.mktemp("home") / "alerts.sqlite3"))
-    for is_firing, is_killed in seen:
-        home.now_ms += 1000
-        if is_killed:
-            with pytest.raises(_Killed), home.file.writing() as connection:
-                active = {(a.rule, a.subject): a for a in current.active(connection, 0)}
-                found = changes(active, [home.silent(is_firing)], [], [])
-                write(connection, found, Telling(ALERTS, None), home.now_ms)
+class Killer:
+    """Ends the process before its write with this number, of an entry or an end with messages."""
+
+    def __init__(self, connection: Connection, before_write: int) -> None:
+        self._left = before_write
+        event.listen(connection, "before_execute", self._execute)
+
+    def _execute(self, _connection: object, statement: object, *_: object) -> None:
+        if isinstance(statement, UpdateBase):
+            if not self._left:
                 raise _Killed
-        else:
-            home.see(home.silent(is_firing))
-    kept = [firing for firing, killed in seen if firing is not None and not killed]
-    changed = [
-        firing for before, firing in zip([False, *kept], kept, strict=False) if before != firing
-    ]
-    assert home.told() == ["entry" if firing else "recovery" for firing in changed]
+            self._left -= 1
+
+
+# Of a rule and a subject: what is found, and before which write of it the process is killed, if it
+# is; 9 is after the last one, before the commit.
+SEEN = st.tuples(
+    st.sampled_from([True, False, None]),
+    st.one_of(st.none(), st.integers(0, 3), st.just(9)),
+    st.sampled_from(["see", "send", "wait a day"]),
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seen=st.lists(SEEN, max_size=12))
+def test_whoever_is_killed_has_told_nothing_or_all(
+    tmp_path_factory: pytest.TempPathFactory, seen: list[tuple[bool | None, int | None, str]]
+) -> None:
+    """Entries and recoveries take turns, with a message for each way, whatever dies when."""
+    home = Home(StateFile(tmp_path_factory.mktemp("home") / "alerts.sqlite3"))
+    kept = []
+    for is_firing, killed_at, then in seen:
+        home.now_ms += 1000
+        try:
+            home.see(home.silent(is_firing), killed_at=killed_at)
+            kept.append(is_firing)
+        except _Killed:
+            pass
+        if then == "send":
+            home.send()
+        home.now_ms += 24 * HOUR_MS if then == "wait a day" else 0
+    told = [firing for firing in kept if firing is not None]
+    changed = [now for before, now in zip([False, *told], told, strict=False) if before != now]
+    for way in ("phone", "mail"):
+        occasions = [one for one in home.told(way) if one != "reminder"]
+        assert occasions == ["entry" if firing else "recovery" for firing in changed]
+    assert [bool(home.active())] == [bool(told) and told[-1]]
     home.file.close()
+
+
+def test_whoever_is_killed_at_any_write_has_told_nothing(home: Home) -> None:
+    for is_firing in (True, False):
+        before = home.messages(), home.active()
+        for write_number in (0, 1, 2, 9):
+            with pytest.raises(_Killed):
+                home.see(home.silent(is_firing), killed_at=write_number)
+            assert (home.messages(), home.active()) == before
+        home.see(home.silent(is_firing))
+    assert home.told("phone") == home.told("mail") == ["entry", "recovery"]

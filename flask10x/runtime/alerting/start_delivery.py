@@ -5,8 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from flask10x.alerts.state_file import path_of
+from flask10x.config.settings import Settings
 from flask10x.system import clock
+from flask10x.system.locks import note_of_holder
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +18,13 @@ COMMAND = (sys.executable, "-m", "flask10x", "alerts", "deliver")
 # One that could not even begin is not started again each second: it takes a second of a Pi's
 # processor to load.
 PAUSE_MS = 30_000
+# One that finds nothing to do, since another process is sending or a way is gone, ends at once.
+START_EVERY_MS = 2_000
+
+
+def lock_path(settings: Settings) -> Path:
+    """The lock of whoever sends: beside the state file."""
+    return path_of(settings).with_name("alerts-delivery.lock")
 
 
 class Delivery:
@@ -22,30 +33,48 @@ class Delivery:
     def __init__(
         self,
         next_due_ms: Callable[[], int | None],
+        lock: Path,
         command: Sequence[str] = COMMAND,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`next_due_ms` says when the next message is due, UTC epoch milliseconds; None: never."""
+        """`next_due_ms` says when the next message is due, UTC epoch milliseconds; None: never.
+
+        Whoever holds `lock` is sending already: a process that another worker has started, or
+        `flask10x alerts deliver` of a person.
+        """
+        self._lock = lock
         self._next_due_ms = next_due_ms
         self._command = command
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before_ms = 0
+        self._failed = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process that it has started has not ended yet."""
+        return self._process is not None and not self._has_ended(self._process)
 
     def step(self) -> None:
         """Look once; raises what reading the state file raises, and OSError."""
-        if self._process is not None and not self._has_ended(self._process):
+        if self.is_running:
             return
         due_ms = self._next_due_ms()
         if due_ms is None or due_ms > clock.now_ms() or clock.monotonic_ms() < self._not_before_ms:
             return
+        self._not_before_ms = clock.monotonic_ms() + START_EVERY_MS
+        if note_of_holder(self._lock) is None:
+            self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
         # Of its own session, so that what ends a worker does not end it with a message in hand.
-        self._process = subprocess.Popen(  # noqa: S603
+        # Its standard error stays: a setting that it can't read is said there.
+        return subprocess.Popen(  # noqa: S603
             self._command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
             env=self._environment or os.environ,
+            close_fds=True,
             start_new_session=True,
         )
 
@@ -64,5 +93,7 @@ class Delivery:
         self._process = None
         if status != 0:
             self._not_before_ms = clock.monotonic_ms() + PAUSE_MS
-            log.warning("What sends the messages of alerts has ended with status %d", status)
+            if not self._failed:
+                log.warning("What sends the messages of alerts has ended with status %d", status)
+        self._failed = status != 0
         return True

@@ -1,22 +1,25 @@
 """The watcher: one elected worker turns what the watches find into alerts and messages.
 
 What it knows of alerts is in the state file; in memory is a copy of those that are active, read
-when it is elected, so that nothing is read or written while nothing changes.
+when it is elected, so that nothing is read or written while nothing changes. What can't be written
+now, on a full disk say, is decided all the same and waits in memory.
 """
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import current, due, opening, transitions
 from flask10x.alerts.alert import Alert
+from flask10x.alerts.clock_jumps import WallClock, boot_id, moment
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Changes, Telling
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict, Watch
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.runtime.alerting.start_delivery import Delivery
+from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
 from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.system import clock, disk
 
@@ -24,72 +27,109 @@ log = logging.getLogger(__name__)
 
 # The page and the command `alerts test` make messages too; how soon one of theirs is noticed.
 LOOK_EVERY_MS = 5_000
+# While nothing can be written. A day of alerts, and far less memory than a reading's page.
+UNWRITTEN_MAX = 1000
 
 
 class AlertWatcher:
     """Steps each second in the elected worker; only one process steps at a time."""
 
     def __init__(
-        self, settings: Settings, watches: Sequence[Watch], delivery: Delivery | None = None
+        self,
+        settings: Settings,
+        watches: Sequence[Watch],
+        delivery: Delivery | None = None,
+        boot: str | None = None,
     ) -> None:
-        """Opens nothing and starts nothing. `delivery` stands for the usual one."""
+        """Opens nothing and starts nothing. `delivery` stands for the usual one, as does `boot`."""
         self._settings = settings
         self._telling = Telling(settings.alerts, settings.zone)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
-        self._delivery = delivery or Delivery(self._next_due_ms)
+        self._delivery = delivery or Delivery(self._next_due_ms, lock_path(settings))
+        self._clock = WallClock(boot_id() if boot is None else boot)
         # None: not read yet, or not known any more.
         self._active: dict[tuple[str, str], Alert] | None = None
+        self._unwritten: list[tuple[Changes, int]] = []
         self._due_ms: int | None = None
         self._look_at_ms = 0
 
     def step(self) -> None:
-        """Look once; raises what keeps the state file from being read or written, and OSError."""
+        """Look once; raises what keeps the state file from being read or written, and OSError.
+
+        What was to be written then is tried again with the next step.
+        """
+        if self._file.is_replaced():
+            self._begin_anew()
         try:
-            self._step()
+            self._note(moment())
         except DBAPIError as error:
-            # Whoever else has written, or nobody: what is in the file counts.
-            self._active = None
             if not code_of(error).startswith(DAMAGE_ERRORS):
                 raise
             opening.put_aside(self._file, error, disk.moment(self._settings.zone))
+            self._begin_anew()
+        finally:
+            self._deliver()
 
     def close(self) -> None:
         """Close the file, and let a message that is on its way be sent."""
         self._delivery.close()
         self._file.close()
 
-    def _step(self) -> None:
-        now = Moment(clock.now_ms(), clock.monotonic_ms())
+    def _begin_anew(self) -> None:
+        self._file.close()
+        self._clock.forget()
+        self._active, self._unwritten = None, []
+
+    def _note(self, now: Moment) -> None:
+        active = self._known(now)
+        if len(self._unwritten) < UNWRITTEN_MAX:
+            self._look(now, active)
+        if self._unwritten:
+            self._write(now)
+
+    def _known(self, now: Moment) -> dict[tuple[str, str], Alert]:
+        """The alerts that are active, all times by the clock of now."""
+        if self._clock.has_jumped(now):
+            self._file.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.writing() as connection:
+                moved_ms = self._clock.follow(connection, now)
+            if moved_ms:
+                log.info("The clock was set by %+d s: times of alerts follow", moved_ms // 1000)
+                self._active = None
         if self._active is None:
             self._active = self._read(now)
-        active = self._active
+        return self._active
+
+    def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
         verdicts = [verdict for watch in self._watches for verdict in watch.step(now, active)]
         found = transitions.changes(
             active, verdicts, self._gone(active.values()), self._due(active.values(), now)
         )
         if found:
-            self._write(found, now)
-        self._delivery.step()
+            self._active = transitions.after(active, found, now.wall_ms)
+            self._unwritten.append((found, now.wall_ms))
+            for line in _lines(found):
+                log.warning("%s", line)
+
+    def _write(self, now: Moment) -> None:
+        with self._file.writing() as connection:
+            for found, at_ms in self._unwritten:
+                transitions.write(connection, found, self._telling, at_ms)
+        self._unwritten = []
+        self._active = self._read(now)
 
     def _read(self, now: Moment) -> dict[tuple[str, str], Alert]:
-        self._file.path.parent.mkdir(parents=True, exist_ok=True)
         with self._file.reading() as connection:
             alerts = current.active(connection, now.wall_ms)
         self._look_at_ms = 0
         return {(alert.rule, alert.subject): alert for alert in alerts}
 
-    def _write(self, found: Changes, now: Moment) -> None:
-        try:
-            with self._file.writing() as connection:
-                transitions.write(connection, found, self._telling, now.wall_ms)
-        except IntegrityError:
-            # A process that was the elected one until now: its entry is the entry.
-            log.info("An alert was entered by another worker")
-        else:
-            for line in _lines(found):
-                log.warning("%s", line)
-        self._active = self._read(now)
+    def _deliver(self) -> None:
+        # What was made before goes out also while nothing more can be written; where the file
+        # can't even be read, `_note` has raised the same.
+        with suppress(DBAPIError):
+            self._delivery.step()
 
     def _gone(self, active: Iterable[Alert]) -> list[Alert]:
         alerts, stations = self._settings.alerts, self._settings.stations

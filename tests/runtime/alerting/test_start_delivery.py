@@ -8,6 +8,7 @@ import pytest
 from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import Delivery
 from flask10x.system import clock
+from flask10x.system.locks import FileLock
 from tests.e2e.service import wait_until
 
 
@@ -22,7 +23,8 @@ class Due:
 
 
 @pytest.fixture
-def due() -> Due:
+def due(monkeypatch: pytest.MonkeyPatch) -> Due:
+    monkeypatch.setattr(start_delivery, "START_EVERY_MS", 0)
     return Due()
 
 
@@ -40,7 +42,7 @@ def started(folder: Path) -> int:
 def test_it_is_started_when_something_is_due_and_not_twice_at_once(
     due: Due, tmp_path: Path
 ) -> None:
-    delivery = Delivery(due, script(tmp_path, "time.sleep(60)"))
+    delivery = Delivery(due, tmp_path / "lock", script(tmp_path, "time.sleep(60)"))
     delivery.step()
     due.at_ms = clock.now_ms() + 60_000
     delivery.step()
@@ -55,7 +57,7 @@ def test_it_is_started_when_something_is_due_and_not_twice_at_once(
 
 
 def test_it_is_started_again_when_it_has_ended_and_more_is_due(due: Due, tmp_path: Path) -> None:
-    delivery = Delivery(due, script(tmp_path))
+    delivery = Delivery(due, tmp_path / "lock", script(tmp_path))
     due.at_ms = 0
 
     def twice() -> bool:
@@ -69,7 +71,7 @@ def test_it_is_started_again_when_it_has_ended_and_more_is_due(due: Due, tmp_pat
 def test_one_that_fails_is_not_started_each_second(
     due: Due, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivery = Delivery(due, script(tmp_path, "raise SystemExit(3)"))
+    delivery = Delivery(due, tmp_path / "lock", script(tmp_path, "raise SystemExit(3)"))
     due.at_ms = 0
 
     def said() -> bool:
@@ -83,4 +85,50 @@ def test_one_that_fails_is_not_started_each_second(
     monkeypatch.setattr(clock, "monotonic_ms", lambda: later_ms)
     delivery.step()
     wait_until(lambda: started(tmp_path) == 2, 10, "it is tried again")
+    delivery.close()
+
+
+def test_it_is_not_started_while_somebody_else_is_sending(due: Due, tmp_path: Path) -> None:
+    other = FileLock(tmp_path / "lock")
+    other.acquire(1)
+    delivery = Delivery(due, other.path, script(tmp_path))
+    due.at_ms = 0
+    for _ in range(3):
+        delivery.step()
+    assert delivery.is_running is False
+    other.close()
+    delivery.step()
+    wait_until(lambda: started(tmp_path), 10, "it has started")
+    delivery.close()
+
+
+def test_one_that_finds_nothing_to_do_is_not_started_each_second(
+    due: Due, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_delivery, "START_EVERY_MS", 60_000)
+    delivery = Delivery(due, tmp_path / "lock", script(tmp_path))
+    due.at_ms = 0
+    delivery.step()
+    wait_until(lambda: not delivery.is_running, 10, "it has ended")
+    delivery.step()
+    assert delivery.is_running is False
+    delivery.close()
+
+
+def test_it_has_nothing_of_the_worker_and_outlives_it(due: Due, tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "of-the-worker.lock")
+    lock.acquire(1)
+    seen = tmp_path / "seen"
+    files = "[os.path.realpath(one) for one in os.scandir('/proc/self/fd')]"
+    note = f"open({str(seen)!r}, 'w').write(repr([os.getsid(0) == os.getpid(), *{files}]))"
+    look = f"import os; {note}"
+    delivery = Delivery(due, tmp_path / "lock", script(tmp_path, look))
+    due.at_ms = 0
+    delivery.step()
+    wait_until(lambda: not delivery.is_running, 10, "it has ended")
+    text = seen.read_text()
+    assert text.startswith("[True, ")
+    assert text.count("/dev/null") == 2
+    assert "of-the-worker" not in text
+    lock.close()
     delivery.close()

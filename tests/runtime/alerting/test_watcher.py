@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import current
 from flask10x.alerts.alert import Alert
@@ -13,8 +15,10 @@ from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.verdict import Active, Moment, Verdict
 from flask10x.config.alerts.rules import Alerts, Disk, Webhook
 from flask10x.config.settings import Settings
+from flask10x.runtime.alerting import watcher as alert_watcher
 from flask10x.runtime.alerting.start_delivery import Delivery
 from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.system import clock
 
 ALERTS = Alerts(rules=(Disk(),), ways=(Webhook(name="phone", url="http://p"),))
 
@@ -40,7 +44,7 @@ class NoDelivery(Delivery):
     """Notes when a process would have been started."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: None)
+        super().__init__(lambda: None, Path())
         self.steps = 0
 
     def step(self) -> None:
@@ -71,6 +75,17 @@ def alerts(settings: Settings) -> tuple[list[Alert], list[Alert]]:
         found = current.active(connection, 0), current.past(connection)
     file.close()
     return found
+
+
+def occasions(settings: Settings) -> list[str]:
+    """Those of all messages, in the order in which they were made."""
+    with closing(sqlite3.connect(path_of(settings))) as file:
+        return [row[0] for row in file.execute("SELECT occasion FROM messages ORDER BY id")]
+
+
+def set_sent(settings: Settings) -> None:
+    with closing(sqlite3.connect(path_of(settings), isolation_level=None)) as file:
+        file.execute("UPDATE messages SET state = 'sent' WHERE state = 'waiting'")
 
 
 def test_nothing_is_written_while_nothing_changes(
@@ -151,6 +166,89 @@ def test_a_broken_file_is_put_aside_and_told_of_anew(
     (aside,) = path.parent.glob("alerts.sqlite3.damaged-*")
     assert aside.read_bytes().startswith(b"this is no database")
     assert "The state of alerts was broken" in caplog.text
+
+
+def test_what_cannot_be_written_waits_and_is_told_in_order(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings
+) -> None:
+    watcher.step()
+    with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
+        other.execute("ALTER TABLE messages RENAME TO elsewhere")
+        for is_full in (True, True, False, True):
+            disk.is_full = is_full
+            with pytest.raises(DBAPIError, match="no such table"):
+                watcher.step()
+        assert other.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
+        assert disk.seen == [0, 0, 1, 1, 0], "what waits is active already"
+        other.execute("ALTER TABLE elsewhere RENAME TO messages")
+    for _ in range(2):
+        watcher.step()
+    assert [len(found) for found in alerts(home)] == [1, 1]
+    assert occasions(home) == ["entry", "recovery", "entry"]
+
+
+def test_no_more_waits_in_memory_than_fits(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_watcher, "UNWRITTEN_MAX", 3)
+    watcher.step()
+    with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
+        other.execute("ALTER TABLE messages RENAME TO elsewhere")
+        for turn in range(9):
+            disk.is_full = turn % 2 == 0
+            with pytest.raises(DBAPIError, match="no such table"):
+                watcher.step()
+        other.execute("ALTER TABLE elsewhere RENAME TO messages")
+    watcher.step()
+    assert occasions(home) == ["entry", "recovery", "entry"]
+
+
+def test_what_was_made_before_is_sent_while_nothing_can_be_written(
+    home: Settings, disk: FullDisk
+) -> None:
+    delivery = NoDelivery()
+    watcher = AlertWatcher(home, [disk], delivery)
+    watcher.step()
+    disk.is_full = True
+    with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
+        other.execute("ALTER TABLE messages RENAME TO elsewhere")
+        with pytest.raises(DBAPIError):
+            watcher.step()
+    assert delivery.steps == 2
+    watcher.close()
+
+
+def test_a_file_that_people_have_deleted_is_begun_anew(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings
+) -> None:
+    disk.is_full = True
+    watcher.step()
+    path_of(home).unlink()
+    watcher.step()
+    assert [len(found) for found in alerts(home)] == [1, 0]
+    assert occasions(home) == ["entry"]
+
+
+def test_a_clock_that_is_set_right_reminds_nobody(
+    home: Settings, disk: FullDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Pi boots in 1970, a full disk is an alert at once, and then the network is there."""
+    wall_ms, monotonic_ms = 40_000, 40_000
+    monkeypatch.setattr(clock, "now_ms", lambda: wall_ms)
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: monotonic_ms)
+    watcher = AlertWatcher(home, [disk], NoDelivery(), boot="this one")
+    disk.is_full = True
+    watcher.step()
+    wall_ms, monotonic_ms = 1_756_004_400_000, 100_000
+    watcher.step()
+    assert occasions(home) == ["entry"]
+    (alert,) = alerts(home)[0]
+    assert alert.entered_ms == wall_ms - 60_000
+    wall_ms, monotonic_ms = wall_ms + 86_400_000, monotonic_ms + 86_400_000
+    set_sent(home)
+    watcher.step()
+    assert occasions(home) == ["entry", "reminder"]
+    watcher.close()
 
 
 def test_a_file_that_cannot_be_written_is_tried_again(
