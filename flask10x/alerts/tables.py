@@ -44,7 +44,7 @@ mutes = Table(
     Column("rule", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
     Column("until_ms", Integer, nullable=False),
-    Column("created_ms", Integer, nullable=False),
+    Column("created_ms", Integer, nullable=False, server_default="0"),
     sqlite_strict=True,
 )
 
