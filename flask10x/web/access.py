@@ -98,6 +98,16 @@ class Access:
         read = self._keyring.read
         return read is None or read.open_for(given_token())
 
+    @property
+    def wants_token_to_post(self) -> bool:
+        """Whether there are tokens for posting."""
+        return self._keyring.write is not None
+
+    @property
+    def wants_token_to_read(self) -> bool:
+        """Whether there are tokens for everything else."""
+        return self._keyring.read is not None
+
     def lets_write(self, station: str) -> bool:
         """Whether the request at hand may post to this station."""
         return self.opens(given_token(), station)

@@ -25,6 +25,7 @@ from flask10x.web import (
 from flask10x.web.access import Access
 from flask10x.web.alerts import navigation
 from flask10x.web.alerts import page as alerts_page
+from flask10x.web.api import page as api_page
 from flask10x.web.devices import page as devices_page
 from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
@@ -67,7 +68,7 @@ def create_app(
     app.register_blueprint(station_routes.blueprint_of(config.stations))
     pages = (history_page, rejected_page, devices_page, alerts_page, status_page)
     routes = (history_api, status, *pages)
-    for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes):
+    for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes, api_page):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(influx_routes.blueprint_of())
     headers.init_app(app)

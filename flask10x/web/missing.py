@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 # Views that answer without a store; those of alerts read a file of their own.
 WITHOUT_STORE = {"status.healthz", "status.index", "time.now", "static"}
 WITHOUT_STORE |= {"alerts.as_page", "alerts.as_json", "status_page.as_page"}
+WITHOUT_STORE |= {"api.as_json", "api.as_page"}
 
 
 class MissingDatabase:

@@ -37,7 +37,7 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
     """
     every_sec = station.interval_sec or EVERY_SEC
     kept_max = min(KEPT_MAX, TICKS_HOURS * HOUR_SEC // every_sec)
-    sample = _sample(station)
+    sample = likely_reading(station)
     text = render_template(
         f"senders/{kind}.txt",
         t=t,
@@ -58,7 +58,7 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
 
 def trial(station: Station, host: str, port: int) -> str:
     """A command that asks what would become of a reading like the sample, and stores nothing."""
-    body = _quotable(_sample(station))
+    body = _quotable(likely_reading(station))
     url = f"http://{host}:{port}/{station.endpoint}?dry_run=1"
     return f"curl -H 'Content-Type: application/json' -d '{body}' '{url}'"
 
@@ -68,7 +68,8 @@ def _quotable(sample: dict[str, object]) -> str:
     return json.dumps(sample).replace("'", "\\u0027")
 
 
-def _sample(station: Station) -> dict[str, object]:
+def likely_reading(station: Station) -> dict[str, object]:
+    """A likely reading of the station, in the shape of what it sends."""
     return nested(station, map(_typical, station.measurements))
 
 

@@ -12,6 +12,8 @@ from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.web.texts import (
     alerts_english,
     alerts_japanese,
+    api_english,
+    api_japanese,
     english,
     japanese,
     status_english,
@@ -24,8 +26,8 @@ LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
 DEFAULT: Language = "en"
 
 DICTIONARIES: dict[Language, dict[str, str]] = {
-    "en": english.TEXTS | alerts_english.TEXTS | status_english.TEXTS,
-    "ja": japanese.TEXTS | alerts_japanese.TEXTS | status_japanese.TEXTS,
+    "en": english.TEXTS | alerts_english.TEXTS | api_english.TEXTS | status_english.TEXTS,
+    "ja": japanese.TEXTS | alerts_japanese.TEXTS | api_japanese.TEXTS | status_japanese.TEXTS,
 }
 
 # From which age on the next longer unit is easier to read: 119 s, then 2 min; 119 min, then 2 h.

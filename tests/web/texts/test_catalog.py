@@ -8,10 +8,13 @@ from typing import get_args
 import pytest
 
 from flask10x.alerts.message import MessageState, Occasion
+from flask10x.config import settings
 from flask10x.config.alerts.rules import Kind
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
 from flask10x.web.alerts.durations import DURATIONS
+from flask10x.web.api.operation import GROUPS
+from flask10x.web.api.specification import operations
 from flask10x.web.devices.senders import KINDS
 from flask10x.web.ranges import QUICK
 from flask10x.web.status_page.answer import MOODS
@@ -57,6 +60,8 @@ FAMILIES: dict[str, set[str]] = {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
         *("full_disk", "busy", "denied", "card_fails", "other"),
     },
+    "group": {*GROUPS},
+    "operation": {one.text or one.name for one in operations(settings.load({}))},
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
 for family in ("age", "silent", "span"):

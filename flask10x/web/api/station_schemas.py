@@ -1,0 +1,217 @@
+"""The schemas that are made of the stations: what each one sends, and what is told of it."""
+
+from typing import Any
+
+from flask10x.config.settings import Settings
+from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.web.api.operation import JsonObject, schema
+from flask10x.web.devices.senders import likely_reading
+
+# What the boards of the built-in stations send (contract, section 7). One that measures something
+# else by now gets an example like any other.
+REAL_BODIES: dict[str, JsonObject] = {
+    "data": {"pressure": "1013.25hPa", "temperature": "25.1C"},
+    "data2": {
+        "co2": 650,
+        "temperature": 25.1,
+        "humidity": 52.3,
+        "pressure": 1013.2,
+        "gas_res": "8.5kΩ",
+    },
+    "data3": {"temperature": 30.20312, "humidity": 61.2, "pressure": 1009.8, "gas_res": 102400},
+    "data4": {
+        "mh_z19": {"co2": 700},
+        "mq_2": {"analog_value": 1200, "voltage": 0.97},
+        "ds18b20": {"temperature": 24.5},
+        "dht11": {"temperature": 25, "humidity": 52},
+    },
+}
+
+
+def body_name(station: Station) -> str:
+    """The name of the schema of what it sends."""
+    return f"Reading_{station.endpoint}"
+
+
+def values_name(station: Station) -> str:
+    """The name of the schema of its values as they are stored."""
+    return f"Values_{station.endpoint}"
+
+
+def example_body(station: Station) -> JsonObject:
+    """A body that is accepted."""
+    real = REAL_BODIES.get(station.endpoint)
+    if real is not None and all(_has(real, one.path) for one in station.measurements):
+        return real
+    return likely_reading(station)
+
+
+def schemas(settings: Settings) -> dict[str, JsonObject]:
+    """Of every station, and of what names one."""
+    stations = settings.stations
+    found: dict[str, JsonObject] = {}
+    for station in stations.all:
+        partial = station.endpoint in settings.partial_readings
+        found[body_name(station)] = _body(station, partial=partial)
+        found[values_name(station)] = _values(station)
+    found["HistoryReading"] = {"oneOf": [_history_reading(one) for one in stations.all]}
+    found["Item"] = {"oneOf": [_item(one) for one in stations.all]}
+    found["Latest"] = _latest(stations)
+    return found
+
+
+def _has(body: object, path: str) -> bool:
+    for name in path.split("."):
+        if not isinstance(body, dict) or name not in body:
+            return False
+        body = body[name]
+    return True
+
+
+def _body(station: Station, *, partial: bool) -> JsonObject:
+    """Other keys are ignored, so they are allowed."""
+    found: JsonObject = {"type": "object", "title": station.label or station.endpoint}
+    either = []
+    for one in station.measurements:
+        for path in (one.path, *one.aliases):
+            _put(found, path, _value(one, partial=partial))
+        if partial:
+            continue
+        if one.aliases:
+            either.append({"anyOf": [_requirement(path) for path in (one.path, *one.aliases)]})
+        else:
+            _require(found, one.path)
+    if either:
+        found["allOf"] = either
+    if partial:
+        found["description"] = "One usable field is enough: what is missing or bad is warned of."
+    return found
+
+
+def _put(found: JsonObject, path: str, value: JsonObject) -> None:
+    *objects, key = path.split(".")
+    for name in objects:
+        properties = found.setdefault("properties", {})
+        found = properties.setdefault(name, {"type": "object"})
+    found.setdefault("properties", {})[key] = value
+
+
+def _require(found: JsonObject, path: str) -> None:
+    for name in path.split("."):
+        required = found.setdefault("required", [])
+        if name not in required:
+            required.append(name)
+        found = found["properties"][name]
+
+
+def _requirement(path: str) -> JsonObject:
+    first, _, rest = path.partition(".")
+    found: JsonObject = {"required": [first]}
+    return found | {"properties": {first: _requirement(rest)}} if rest else found
+
+
+def _value(measurement: Measurement, *, partial: bool) -> JsonObject:
+    number: JsonObject = {"type": "number"}
+    if measurement.minimum is not None:
+        number["minimum"] = measurement.minimum
+    if measurement.maximum is not None:
+        number["maximum"] = measurement.maximum
+    text = {
+        "type": "string",
+        "description": "One number, perhaps with a decimal comma and a unit, within the limits.",
+    }
+    kinds: list[JsonObject] = [number, text]
+    if partial:
+        kinds.append({"type": "null"})
+    unit = f" in {measurement.unit}" if measurement.unit else ""
+    return {"description": f"{measurement.column}{unit}", "anyOf": kinds}
+
+
+def _values(station: Station) -> JsonObject:
+    """As they are stored, in the shape of what it sends; of a history only those asked for."""
+    found: JsonObject = {"type": "object", "additionalProperties": False}
+    for one in station.measurements:
+        unit = f" in {one.unit}" if one.unit else ""
+        _put(found, one.path, {"type": ["number", "null"], "description": f"{one.column}{unit}"})
+    return found
+
+
+def _history_reading(station: Station) -> JsonObject:
+    return {
+        "type": "object",
+        "title": station.endpoint,
+        "required": ["endpoint", "timestamp", "data"],
+        "properties": {
+            "endpoint": {"const": station.endpoint},
+            "timestamp": {
+                "type": "string",
+                "description": "Local time: `2025-08-24 09:00:12`.",
+            },
+            "data": schema(values_name(station)),
+        },
+    }
+
+
+def _item(station: Station) -> JsonObject:
+    return {
+        "type": "object",
+        "title": station.endpoint,
+        "required": ["endpoint", "data"],
+        "properties": {
+            "endpoint": {"const": station.endpoint},
+            "data": schema(body_name(station)),
+            **item_properties(),
+        },
+        "additionalProperties": False,
+    }
+
+
+def item_properties() -> JsonObject:
+    """What may be said of a reading beside its data."""
+    seconds = {"type": "number", "description": "Seconds since 1970."}
+    return {
+        "measured_at": {
+            "description": "When it was measured; a text without an offset is local time.",
+            "anyOf": [seconds, {"type": "string", "examples": ["2025-08-24T09:00:00+09:00"]}],
+        },
+        "age_s": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Instead: how many seconds ago it was measured.",
+        },
+        "id": {
+            "description": "By which a second try is known: 1 to 255 bytes.",
+            "anyOf": [{"type": "string", "minLength": 1, "maxLength": 255}, {"type": "integer"}],
+        },
+    }
+
+
+def _latest(stations: Stations) -> JsonObject:
+    columns: dict[str, Any] = {}
+    for name, one in stations.by_column.items():
+        columns[name] = {"type": ["number", "null"], "description": one.unit}
+    return {
+        "type": "object",
+        "required": [
+            *("endpoint", "label", "label_ja", "state", "age_s", "received_at"),
+            *("measurements", "units", "missing", "data"),
+        ],
+        "properties": {
+            "endpoint": {"enum": [one.endpoint for one in stations.all]},
+            "label": {"type": "string"},
+            "label_ja": {"type": "string"},
+            "state": {"enum": ["receiving", "silent", "never"]},
+            "age_s": {"type": ["integer", "null"], "description": "Seconds since it sent."},
+            "received_at": {
+                "description": "The time of the newest reading, with the offset of the house.",
+                "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
+            },
+            "measurements": {"type": "object", "properties": columns},
+            "units": {"type": "object", "additionalProperties": {"type": "string"}},
+            "missing": {"type": "array", "items": {"type": "string"}},
+            "data": {
+                "type": "object",
+                "description": "The values in the shape of what the station sends.",
+            },
+        },
+    }
