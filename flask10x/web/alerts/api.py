@@ -30,7 +30,7 @@ def as_json() -> Response:
     raises.
     """
     question = asked(request.args, DEFAULT_LIMIT)
-    settings, t, found = context.store().settings, preferences.texts(), find(question)
+    settings, t, found = context.store_or_waiting().settings, preferences.texts(), find(question)
 
     def objects(alerts: Sequence[Alert]) -> list[dict[str, object]]:
         return [_alert(one, found.messages.get(one.id, ()), settings, t) for one in alerts]

@@ -71,7 +71,7 @@ def invalid(error: QueryError) -> tuple[Response, int]:
 def _rendered(
     found: FoundAlerts, trouble: str, question: AskedAlerts, errors: dict[str, str]
 ) -> str:
-    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
+    settings, t, now_ms = context.store_or_waiting().settings, preferences.texts(), clock.now_ms()
     reader = AlertReader(settings, t, now_ms)
     here = {one.id for one in found.active}
     model = AlertsModel(

@@ -2,7 +2,9 @@
 
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,6 +12,7 @@ from flask.testing import FlaskClient
 from flask10x.config.alerts.rules import Command, Silence, Threshold
 from flask10x.config.settings import Settings
 from flask10x.runtime.store import Store
+from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, MINUTE_MS, NINE_MS, AlertRows
 from tests.support.html import Outline
@@ -207,3 +210,36 @@ def test_nothing_of_a_row_is_markup(client: FlaskClient, rows: AlertRows) -> Non
     text = client.get("/alerts").text
     assert "<script>" not in text
     assert "\u202e" not in re.sub(r'value="[^"]*"', "", text)
+
+
+def test_it_has_no_scripts_and_nothing_of_another_host(client: FlaskClient) -> None:
+    text = client.get("/alerts").text
+    assert "<script" not in text
+    assert "http://" not in text
+
+
+# While the database is missing
+
+
+@pytest.fixture
+def waiting(make_settings: MakeSettings) -> Iterator[FlaskClient]:
+    """A client of an application without a database."""
+    app = create_app(make_settings(), missing="there was a database")
+    yield app.test_client()
+    app.extensions["flask10x"].close()
+
+
+def test_without_a_database_the_alerts_are_shown_and_nothing_is_made(
+    waiting: FlaskClient, tmp_path: Path
+) -> None:
+    rows = AlertRows(tmp_path)
+    assert "Nothing is wrong." in page(waiting)
+    assert not rows.path.exists()
+    form = {"rule": "silence", "subject": "data2", "for": "1h"}
+    assert waiting.post("/alerts/mute", data=form).status_code == 503
+    assert not rows.path.exists()
+    rows.alert("database", facts={"reason": "there was a database"})
+    assert "there was a database" in section(page(waiting), "active")
+    assert len(waiting.get("/api/v1/alerts").get_json()["active"]) == 1
+    missing = waiting.get("/history").text
+    assert '<strong class="count">1</strong>' in missing
