@@ -1,26 +1,133 @@
-"""When messages are due.
+"""When messages go: the order of each way, the pauses between tries, quiet hours.
 
-A Pi's clock may have been wrong when a message was made, and was set right since. Nothing is put
-off for longer than a day, so what seems to be due later than that is due now.
+Nothing here trusts the wall clock further than it has to: a Pi's may be wrong at boot. A pause
+that seems longer than the longest one is over.
 """
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, tzinfo
 
-from flask10x.alerts import tables
-from flask10x.readings.times import DAY_MS
+from sqlalchemy import Connection, func, select
 
-_c = tables.messages.c
+from flask10x.alerts import quiet, tables
+from flask10x.config.alerts.rules import Alerts
+
+SECOND_MS = 1000
+# Before the second try, the third and so on; from the last one on always as long. A router that
+# restarts is back within minutes; a service that is away gets a request each half hour.
+PAUSES_SEC = (10, 30, 60, 120, 300, 900, 1800)
+LONGEST_PAUSE_MS = PAUSES_SEC[-1] * SECOND_MS
+# Who is away for a fortnight does not want to read of the first days.
+GIVEN_UP_AFTER_MS = 7 * 24 * 3600 * SECOND_MS
+# So many tries take seven hours: a clock that jumps by a week makes nobody give up.
+GIVEN_UP_AFTER_TRIES = 20
+# A process that delivers looks at so many messages at a time.
+LOOKED_AT = 1000
 
 
-def is_due(now_ms: int) -> ColumnElement[bool]:
-    """Whether a message that waits may go out at this time, UTC epoch milliseconds."""
-    return or_(_c.due_ms <= now_ms, _c.due_ms > now_ms + DAY_MS)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingMessage:
+    """A message that is to be sent; times are UTC epoch milliseconds."""
+
+    id: int
+    alert_id: int | None
+    """None for what is said of the daily limit."""
+    rule: str
+    """The name of the alert's rule; empty without an alert."""
+    occasion: str
+    way: str
+    created_ms: int
+    due_ms: int
+    tries: int
 
 
-def next_due_ms(connection: Connection, now_ms: int) -> int | None:
-    """When the next message that waits is due: `now_ms` at the earliest; None when none waits."""
-    waiting = select(func.min(_c.due_ms)).where(_c.state == "waiting")
-    if connection.execute(waiting.where(is_due(now_ms))).scalar_one() is not None:
-        return now_ms
-    found: int | None = connection.execute(waiting).scalar_one()
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which of a way's messages is next, and from when on it may be tried."""
+
+    message: WaitingMessage
+    due_ms: int
+
+
+def day_start_ms(now_ms: int, zone: tzinfo | None) -> int:
+    """When the day of this moment began in this zone."""
+    midnight = datetime.combine(local(now_ms, zone).date(), time(), zone)
+    return int(midnight.timestamp() * SECOND_MS)
+
+
+def pause_ms(tries: int) -> int:
+    """How long to wait after so many tries, at least one, before the next."""
+    return PAUSES_SEC[min(tries, len(PAUSES_SEC)) - 1] * SECOND_MS
+
+
+def is_given_up(message: WaitingMessage, now_ms: int) -> bool:
+    """Whether a message that could not be sent just now is tried no more."""
+    is_old = now_ms - message.created_ms >= GIVEN_UP_AFTER_MS
+    return is_old and message.tries >= GIVEN_UP_AFTER_TRIES
+
+
+def waiting(connection: Connection) -> dict[str, list[WaitingMessage]]:
+    """What is to be sent, by way and in the order in which it was made."""
+    m, a = tables.messages.c, tables.alerts.c
+    query = (
+        select(
+            *(m.id, m.alert_id, m.occasion, m.way, m.created_ms, m.due_ms, m.tries),
+            func.coalesce(a.rule, "").label("rule"),
+        )
+        .outerjoin_from(tables.messages, tables.alerts, m.alert_id == a.id)
+        .where(m.state == "waiting")
+        .order_by(m.id)
+        .limit(LOOKED_AT)
+    )
+    found: dict[str, list[WaitingMessage]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.way].append(WaitingMessage(**row._mapping))
     return found
+
+
+def head(
+    messages: Sequence[WaitingMessage], alerts: Alerts, now_ms: int, zone: tzinfo | None
+) -> Head | None:
+    """The next one of a way's messages; None when there is none.
+
+    The oldest one, whether or not its time has come: what is tried again blocks those after it.
+    Only what quiet hours hold lets others pass, but none of its own alert.
+    """
+    held: Head | None = None
+    held_alerts: set[int | None] = set()
+    for message in messages:
+        until_ms = _held_until(alerts, message.rule, now_ms, zone)
+        if until_ms is None and message.alert_id not in held_alerts:
+            return Head(message, _due_ms(message, now_ms))
+        if message.alert_id is not None:
+            held_alerts.add(message.alert_id)
+        if held is None and until_ms is not None:
+            held = Head(message, until_ms)
+    return held
+
+
+def next_due_ms(
+    connection: Connection, alerts: Alerts, now_ms: int, zone: tzinfo | None
+) -> int | None:
+    """When the next message of any way may go; None when none waits. It may be in the past."""
+    heads = [head(messages, alerts, now_ms, zone) for messages in waiting(connection).values()]
+    return min((found.due_ms for found in heads if found), default=None)
+
+
+def local(ms: int, zone: tzinfo | None) -> datetime:
+    """The moment in this zone, None being the system's."""
+    return datetime.fromtimestamp(ms / SECOND_MS, zone).astimezone(zone)
+
+
+def _held_until(alerts: Alerts, rule: str, now_ms: int, zone: tzinfo | None) -> int | None:
+    due_ms = quiet.due_ms(now_ms, rule, alerts.quiet_hours, zone)
+    return due_ms if due_ms > now_ms else None
+
+
+def _due_ms(message: WaitingMessage, now_ms: int) -> int:
+    """Quiet hours are looked at anew each time, so before the first try nothing else counts."""
+    if not message.tries or message.due_ms - now_ms > LONGEST_PAUSE_MS:
+        return min(message.due_ms, now_ms)
+    return message.due_ms

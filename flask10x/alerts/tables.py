@@ -84,3 +84,13 @@ clocks = Table(
     Column("ahead_ms", Integer, nullable=False),
     sqlite_strict=True,
 )
+
+# Who has taken a message that is still waiting: of a way with several receivers each gets it once.
+taken = Table(
+    "taken",
+    metadata,
+    Column("message_id", Integer, ForeignKey("messages.id"), primary_key=True),
+    # A short hash of the receiver's URL, which is a secret.
+    Column("receiver", Text, primary_key=True),
+    sqlite_strict=True,
+)

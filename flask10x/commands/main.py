@@ -23,13 +23,14 @@ COMMANDS = (
     "restore",
     "check",
     "stations",
+    "alerts",
     "rejected",
     "rollups",
     "mqtt",
     "datasette",
 )
-# Python keeps one word for itself, and one command is a folder.
-MODULES = {"import": "import_", "stations": "stations.command"}
+# Python keeps one word for itself, and two commands are folders.
+MODULES = {"import": "import_", "stations": "stations.command", "alerts": "alerts.command"}
 
 
 class _Commands(translated.TranslatedGroup):

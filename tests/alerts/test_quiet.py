@@ -1,18 +1,12 @@
-"""Quiet hours and due messages, also across midnight, a change of the clocks and a wrong clock."""
+"""Quiet hours, also across midnight and a change of the clocks."""
 
-from collections.abc import Iterator
 from datetime import datetime, time
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection
 
-from flask10x.alerts import due, tables
 from flask10x.alerts.quiet import due_ms
-from flask10x.alerts.state_file import StateFile
 from flask10x.config.alerts.rules import QuietHours
-from flask10x.readings.times import DAY_MS
 
 TOKYO, BERLIN = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
 NIGHT = QuietHours(start=time(22), end=time(7))
@@ -53,31 +47,3 @@ def test_the_morning_after_a_change_of_the_clocks(evening: str) -> None:
         due_ms(at(evening, BERLIN), "silence", NIGHT, BERLIN) / 1000, BERLIN
     )
     assert morning.time() == time(7)
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    file = StateFile(tmp_path / "alerts.sqlite3")
-    with file.writing() as connection:
-        yield connection
-    file.close()
-
-
-def wait_for(connection: Connection, *due_at_ms: int) -> None:
-    for one in due_at_ms:
-        values = {"occasion": "entry", "way": "phone", "created_ms": 0, "due_ms": one}
-        connection.execute(tables.messages.insert().values(values))
-
-
-def test_the_next_message_that_is_due(connection: Connection) -> None:
-    now_ms = at("2025-08-25 12:00")
-    assert due.next_due_ms(connection, now_ms) is None
-    wait_for(connection, now_ms + 500, now_ms + 900)
-    assert due.next_due_ms(connection, now_ms) == now_ms + 500
-    assert due.next_due_ms(connection, now_ms + 600) == now_ms + 600
-
-
-def test_what_a_wrong_clock_has_put_off_is_due(connection: Connection) -> None:
-    now_ms = at("2025-08-25 12:00")
-    wait_for(connection, now_ms + 400 * DAY_MS)
-    assert due.next_due_ms(connection, now_ms) == now_ms

@@ -350,7 +350,7 @@ def test_each_command_and_option_is_documented(language: str) -> None:
 
 
 @in_both_languages
-@pytest.mark.parametrize("of", ["rejected", "stations"])
+@pytest.mark.parametrize("of", ["alerts", "rejected", "stations"])
 def test_each_command_of_a_group_is_documented(of: str, language: str) -> None:
     rows = table(read(file_of("reference/commands", language)))
     group = main.group.get_command(click.Context(main.group), of)

@@ -147,7 +147,9 @@ class AlertWatcher:
         if is_due or monotonic_ms >= self._look_at_ms:
             self._look_at_ms = monotonic_ms + LOOK_EVERY_MS
             with self._file.reading() as connection:
-                self._due_ms = due.next_due_ms(connection, now_ms)
+                self._due_ms = due.next_due_ms(
+                    connection, self._settings.alerts, now_ms, self._settings.zone
+                )
         return self._due_ms
 
 

@@ -55,7 +55,7 @@ FAMILIES: dict[str, set[str]] = {
     "occasion": {*get_args(Occasion)},
     "whole": {"good", "unknown", "warn", "wrong"},
     "mood": {*MOODS},
-    "question": {"received", "stored", "exported", "backed_up", "card", "alerting"},
+    "question": {"received", "stored", "exported", "backed_up", "card"},
     "hindrance": {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
         *("full_disk", "busy", "denied", "card_fails", "other"),

@@ -1,0 +1,222 @@
+"""Delivers what waits in the state file, all ways side by side, and ends.
+
+Exactly once as far as that can be: a try is noted before it begins and its result after it. Who is
+killed in between sends the message again, with the same key. Of each way one message is under way
+at a time, so a way that hangs holds up nobody but itself.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.alerts import due
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.delivery import choosing, records
+from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, jobs_of
+from flask10x.alerts.delivery.tries import Try
+from flask10x.alerts.due import WaitingMessage
+from flask10x.alerts.state_file import StateFile
+from flask10x.alerts.texts.text import Text
+from flask10x.alerts.texts.troubles import in_words
+from flask10x.alerts.texts.words import Speaker
+from flask10x.config.settings import Settings
+from flask10x.readings.times import iso_text
+from flask10x.system import clock
+
+# The next try may come in 10 or 30 s: to wait for it costs less than to start Python again.
+LINGERS_MS = 35_000
+# How often it is asked whether a try has ended; and the state file, while nothing has.
+POLL_SEC, LOOK_MS = 0.02, 500
+IDLE_SEC = 0.5
+# For so long the results of tries are kept when the state file can't be written.
+UNWRITTEN_MS = 600_000
+Say = Callable[[int, str], None]
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """A message that is being sent, by a try for each receiver of its way."""
+
+    message: WaitingMessage
+    tries: list[Try]
+    trouble: str = ""
+    """Why it can't be sent at all."""
+
+    def look(self) -> bool:
+        """Whether all of them have ended; each is ended when its time is up."""
+        return sum(one.look() for one in self.tries) == len(self.tries)
+
+    def outcome(self) -> tuple[str, list[str]]:
+        """The trouble ("" when all have taken it), and who has."""
+        troubles = [one.trouble for one in self.tries if one.trouble]
+        received_by = [one.receiver for one in self.tries if one.trouble == ""]
+        return self.trouble or next(iter(troubles), ""), received_by
+
+
+@dataclass(slots=True)
+class MessageDelivery:
+    """All ways of these settings. `say` writes a line of the log with its level."""
+
+    settings: Settings
+    state: StateFile
+    say: Say
+    now_ms: Callable[[], int] = clock.now_ms
+    monotonic_ms: Callable[[], int] = clock.monotonic_ms
+    sleep: Callable[[float], None] = time.sleep
+    begin_try: Callable[[Job], Try] = Try
+    _under_way: dict[str, UnderWay] = field(default_factory=dict)
+    _ended: list[UnderWay] = field(default_factory=list)
+    """Results that are not written yet."""
+
+    def run(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        """Deliver until nothing is due soon; when it is to stop, until what is under way has ended.
+
+        Raises sqlalchemy.exc.DBAPIError when the state file can't be used.
+        """
+        due_ms: int | None = None
+        look_at_ms = self.monotonic_ms()
+        while True:
+            has_ended = self._collect()
+            self._record()
+            if is_stopping():
+                due_ms = None
+            elif has_ended or self.monotonic_ms() >= look_at_ms:
+                due_ms = self._begin_all()
+                look_at_ms = self.monotonic_ms() + LOOK_MS
+            if self._under_way:
+                self.sleep(POLL_SEC)
+            elif due_ms is None or due_ms - self.now_ms() > LINGERS_MS:
+                return
+            else:
+                self.sleep(IDLE_SEC)
+
+    def _collect(self) -> bool:
+        ended = [way for way, under_way in self._under_way.items() if under_way.look()]
+        self._ended += [self._under_way.pop(way) for way in ended]
+        return bool(ended)
+
+    def _record(self) -> None:
+        """Write down what has ended; on a full disk as soon as there is room again.
+
+        Nothing else is begun before: a message whose result is lost would be sent again.
+        """
+        given_up_ms = self.monotonic_ms() + UNWRITTEN_MS
+        while self._ended:
+            try:
+                with self.state.writing() as connection:
+                    lines = [
+                        line for ended in self._ended for line in self._write(connection, ended)
+                    ]
+            except DBAPIError:
+                if self.monotonic_ms() >= given_up_ms:
+                    raise
+                self.sleep(IDLE_SEC)
+                continue
+            self._ended.clear()
+            for level, text in lines:
+                self.say(level, text)
+
+    def _write(self, connection: Connection, ended: UnderWay) -> list[tuple[int, str]]:
+        message, now_ms = ended.message, self.now_ms()
+        trouble, received_by = ended.outcome()
+        tries = message.tries + 1
+        if not trouble:
+            records.settle_sent(connection, message.id, now_ms)
+            if message.tries:
+                return [(logging.INFO, f"{_called(message)} was sent, at try {tries}")]
+            return []
+        if due.is_given_up(message, now_ms):
+            records.settle_unsent(connection, message.id, "given_up", trouble, now_ms)
+            text = f"{_called(message)} was given up after {tries} tries: "
+            return [(logging.ERROR, text + in_words(trouble, "en"))]
+        records.fail(connection, message.id, trouble, received_by)
+        if message.tries:
+            return []
+        text = f"{_called(message)} could not be sent, and is tried again: "
+        return [(logging.WARNING, text + in_words(trouble, "en"))]
+
+    def _begin_all(self) -> int | None:
+        """As `_begin`; when the state file can't be used now, what is under way still counts."""
+        try:
+            return self._begin()
+        except DBAPIError:
+            if not self._under_way:
+                raise
+            return None
+
+    def _begin(self) -> int | None:
+        """Begin what is due of each way that is free; when the next one is, None for none."""
+        alerts, zone, now_ms = self.settings.alerts, self.settings.zone, self.now_ms()
+        heads: dict[str, int] = {}
+        with self.state.reading() as connection:
+            for way, messages in due.waiting(connection).items():
+                found = due.head(messages, alerts, now_ms, zone)
+                if found and way not in self._under_way:
+                    heads[way] = found.due_ms
+        ready = [way for way, due_ms in heads.items() if due_ms <= now_ms]
+        for way in ready:
+            self._begin_next(way, now_ms, zone)
+        return min(heads.values(), default=None)
+
+    def _begin_next(self, way: str, now_ms: int, zone: tzinfo | None) -> None:
+        with self.state.writing() as connection:
+            chosen = choosing.begin_next(connection, self.settings.alerts, way, now_ms, zone)
+            has_it = records.received_by(connection, chosen[0].id) if chosen else set()
+        if chosen is None:
+            return
+        message, alert = chosen
+        try:
+            jobs = self._jobs(message, alert)
+        except NotSendable as error:
+            self._under_way[way] = UnderWay(message, [], error.trouble)
+            return
+        tries = [self.begin_try(job) for job in jobs if job.receiver not in has_it]
+        self._under_way[way] = UnderWay(message, tries)
+
+    def _jobs(self, message: WaitingMessage, alert: Alert | None) -> Sequence[Job]:
+        ways = {way.name: way for way in self.settings.alerts.ways}
+        way = ways.get(message.way)
+        if way is None:
+            raise NotSendable("no_way")
+        speaker = Speaker(self.settings, way.language or self.settings.alerts.language)
+        if alert is not None:
+            text = speaker.alert(alert, message.occasion)
+        else:
+            most = way.daily_max or self.settings.alerts.daily_max
+            text = speaker.limit(message.created_ms, most)
+        envelope = enveloped(self.settings, message, alert, text)
+        return jobs_of(way, envelope, self.now_ms())
+
+
+def enveloped(
+    settings: Settings, message: WaitingMessage, alert: Alert | None, text: Text
+) -> Envelope:
+    """The message with what programs want to know of it; times are ISO 8601 with the offset."""
+    facts: dict[str, object] = {"way": message.way}
+    if alert is not None:
+        facts |= {
+            "rule": alert.rule,
+            "kind": alert.kind,
+            "subject": alert.subject,
+            "since": iso_text(alert.since_ms, settings.zone),
+            "ended": None if alert.ended_ms is None else iso_text(alert.ended_ms, settings.zone),
+            "facts": dict(alert.facts),
+            "end_facts": dict(alert.end_facts),
+        }
+    return Envelope(
+        # A state file that was begun anew counts from 1 again.
+        key=f"{message.created_ms}-{message.id}",
+        occasion=message.occasion,
+        text=text,
+        facts=facts,
+    )
+
+
+def _called(message: WaitingMessage) -> str:
+    of = f" of the rule {message.rule}" if message.rule else ""
+    return f"Message {message.id} ({message.occasion}{of}) to {message.way}"

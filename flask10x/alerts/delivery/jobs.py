@@ -1,0 +1,153 @@
+"""What is to be done to send one message by one way: a job for each of its receivers."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flask10x.alerts.texts.text import Text
+from flask10x.config import secret_files
+from flask10x.config.alerts.rules import Apprise, Command, Way, Webhook
+from flask10x.errors import SettingsError
+from flask10x.readings.times import SECOND_MS
+
+# The hard limits of one try; a phone that waits longer has no network.
+WEBHOOK_LIMIT_SEC = 10.0
+COMMAND_LIMIT_SEC = 30.0
+# Some services are asked several times for a message, and mail servers make strangers wait.
+APPRISE_LIMIT_SEC = 45.0
+# A household; each one is a process of 50 MB for some seconds.
+MAX_URLS = 10
+# Enough to tell ten URLs apart, and nothing of what stands in them.
+RECEIVER_DIGITS = 12
+
+NotifyType = Literal["info", "success", "warning", "failure"]
+TYPES: Mapping[str, NotifyType] = {
+    "entry": "failure",
+    "reminder": "warning",
+    "recovery": "success",
+    "limit": "warning",
+    "test": "info",
+}
+
+
+class NotSendable(Exception):
+    """Nothing can be sent by this way as it is set up; `trouble` is a code of the reason."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__(trouble)
+        self.trouble = trouble
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """A message with its words, ready to go."""
+
+    key: str
+    """The same at each try, and of no other message."""
+    occasion: str
+    text: Text
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What programs want to know of the alert: JSON values."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What webhooks and commands get."""
+        return {
+            "id": self.key,
+            "occasion": self.occasion,
+            "title": self.text.title,
+            "body": self.text.body,
+            "url": self.text.url,
+            **self.facts,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One receiver of a message, and what the process of the try is given."""
+
+    receiver: str
+    """A short hash of its URL; empty where the way has only one."""
+    limit_sec: float
+    input: bytes = field(repr=False)
+    arguments: tuple[str, ...] = ()
+    """The program to run; empty: `attempt`, which sends by itself."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def jobs_of(way: Way, envelope: Envelope, now_ms: int) -> list[Job]:
+    """A job for each receiver of the way; raises NotSendable."""
+    if isinstance(way, Webhook):
+        return [_webhook(way, envelope, now_ms)]
+    if isinstance(way, Command):
+        return [_command(way, envelope)]
+    return [_apprise(url, envelope) for url in _urls(way)]
+
+
+def _webhook(way: Webhook, envelope: Envelope, now_ms: int) -> Job:
+    job = {
+        "kind": "webhook",
+        "limit_sec": WEBHOOK_LIMIT_SEC,
+        "url": way.url,
+        "secret": _secret(way.name, way.secret_file).strip() if way.secret_file else "",
+        "key": envelope.key,
+        "timestamp": now_ms // SECOND_MS,
+        "body": json.dumps(envelope.as_json(), ensure_ascii=False),
+    }
+    return Job(receiver="", limit_sec=WEBHOOK_LIMIT_SEC, input=json.dumps(job).encode())
+
+
+def _command(way: Command, envelope: Envelope) -> Job:
+    shown = envelope.as_json()
+    variables = {
+        f"FLASK10X_ALERT_{name.upper()}": str(value).replace("\0", "")
+        for name, value in shown.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+    return Job(
+        receiver="",
+        limit_sec=COMMAND_LIMIT_SEC,
+        input=json.dumps(shown, ensure_ascii=False).encode(),
+        arguments=way.arguments,
+        environment=_without_settings() | variables,
+    )
+
+
+def _apprise(url: str, envelope: Envelope) -> Job:
+    job = {
+        "kind": "apprise",
+        "limit_sec": APPRISE_LIMIT_SEC,
+        "url": url,
+        "title": envelope.text.title,
+        "body": f"{envelope.text.body}\n{envelope.text.url}".rstrip(),
+        "type": TYPES.get(envelope.occasion, "info"),
+    }
+    receiver = hashlib.sha256(url.encode()).hexdigest()[:RECEIVER_DIGITS]
+    return Job(receiver=receiver, limit_sec=APPRISE_LIMIT_SEC, input=json.dumps(job).encode())
+
+
+def _urls(way: Apprise) -> list[str]:
+    lines = (line.strip() for line in _secret(way.name, way.urls_file).splitlines())
+    urls = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not urls:
+        raise NotSendable("no_urls")
+    if len(urls) > MAX_URLS:
+        raise NotSendable(f"many_urls:{MAX_URLS}")
+    return urls
+
+
+def _secret(name: str, named: str) -> str:
+    try:
+        return secret_files.read(f"[ways.{name}]", named).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotSendable("secret_text") from None
+    except SettingsError:
+        raise NotSendable("secret_file") from None
+
+
+def _without_settings() -> dict[str, str]:
+    """A program of somebody's gets the environment, but neither settings nor systemd's sockets."""
+    ours = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

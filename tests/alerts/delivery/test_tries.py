@@ -1,0 +1,162 @@
+"""A try as a process: its result, and that it ends whatever a receiver or a program does."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flask10x.alerts.delivery.jobs import Job
+from flask10x.alerts.delivery.tries import ATTEMPT, Try
+from tests.e2e.service import wait_until
+from tests.support.receiver import Behave, Receiver, answering, drip, hang, receiving
+
+WITHIN_SEC = 20.0
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def ended(job: Job) -> Try:
+    made = Try(job)
+    wait_until(made.look, WITHIN_SEC, "the try has ended")
+    return made
+
+
+def webhook(url: str, limit_sec: float = 5.0) -> Job:
+    job = {"kind": "webhook", "url": url, "body": "{}", "key": "1", "secret": "", "timestamp": 1}
+    given = json.dumps(job | {"limit_sec": limit_sec}).encode()
+    return Job(receiver="", limit_sec=limit_sec, input=given)
+
+
+def program(text: str, limit_sec: float = 5.0) -> Job:
+    arguments = (sys.executable, "-S", "-c", text)
+    return Job(receiver="", limit_sec=limit_sec, input=b'{"id": "1"}', arguments=arguments)
+
+
+def test_a_webhook_that_is_taken_and_one_that_is_not() -> None:
+    with receiving() as receiver:
+        assert ended(webhook(receiver.url)).trouble == ""
+        receiver.answers = [answering(500)]
+        assert ended(webhook(receiver.url)).trouble == "status:500"
+        assert len(receiver.received) == 2
+
+
+Attack = Callable[[Receiver], Behave]
+ATTACKS: dict[str, Attack] = {
+    "never answers": hang,
+    "a byte of the status line at a time": lambda r: drip(r, b"", b"H", 0.05),
+    "a byte of a header at a time": lambda r: drip(r, HEAD + b"X: ", b"y", 0.05),
+    "interim answers without end": lambda r: drip(r, b"", b"HTTP/1.1 100 Go on\r\n\r\n", 0.01),
+}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_no_receiver_keeps_a_try_beyond_its_limit(attack: Attack) -> None:
+    with receiving() as receiver:
+        receiver.answers = [attack(receiver)]
+        assert ended(webhook(receiver.url, limit_sec=0.5)).trouble == "no_answer"
+
+
+def test_what_hangs_in_the_process_itself_is_ended_from_outside() -> None:
+    now_ms = 0
+    one = Try(webhook("http://192.0.2.1/", limit_sec=60), monotonic_ms=lambda: now_ms)
+    assert not one.look()
+    now_ms = 65_000
+    assert one.look()
+    assert one.trouble == "no_answer"
+
+
+def test_the_process_of_a_try_loads_neither_the_settings_nor_sqlalchemy() -> None:
+    code = (
+        "import sys; import flask10x.alerts.delivery.attempt; "
+        "sys.exit(bool({'sqlalchemy', 'flask10x.config.settings'} & sys.modules.keys()))"
+    )
+    done = ended(program(code))
+    assert ATTEMPT[-1] == "flask10x.alerts.delivery.attempt"
+    assert done.trouble in ("", "exit:1")
+    assert done.trouble == ""
+
+
+# Commands
+
+
+def test_a_program_gets_the_message_on_its_standard_input_and_in_variables(tmp_path: Path) -> None:
+    text = f"""
+import os, sys
+with open({str(tmp_path / "seen")!r}, "w") as file:
+    file.write(os.environ["FLASK10X_ALERT_TITLE"] + sys.stdin.read())
+"""
+    job = replace(program(text), environment={"FLASK10X_ALERT_TITLE": "T"})
+    assert ended(job).trouble == ""
+    assert (tmp_path / "seen").read_text() == 'T{"id": "1"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        ("raise SystemExit(3)", "exit:3"),
+        ("import os; os.kill(os.getpid(), 15)", "killed:15"),
+        ("import sys; sys.stdout.write('x' * 10_000_000)", ""),
+    ],
+)
+def test_how_a_program_has_ended(text: str, trouble: str) -> None:
+    assert ended(program(text)).trouble == trouble
+
+
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "/etc/passwd"])
+def test_a_program_that_cannot_be_started(path: str) -> None:
+    job = Job(receiver="", limit_sec=1, input=b"", arguments=(path,))
+    one = Try(job)
+    assert one.look()
+    assert one.trouble == "no_program"
+
+
+def test_a_program_that_does_not_end_is_killed_with_all_that_it_has_started(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    text = f"""
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = os.fork()
+if child == 0:
+    time.sleep(300)
+with open({str(noted) + "~"!r}, "w") as file:
+    file.write(str(child))
+os.rename({str(noted) + "~"!r}, {str(noted)!r})
+time.sleep(300)
+"""
+    now_ms = 0
+    one = Try(program(text, limit_sec=30), monotonic_ms=lambda: now_ms)
+    wait_until(noted.exists, WITHIN_SEC, "the program has started another")
+    assert not one.look()
+    now_ms = 30_000
+    assert one.look()
+    assert one.trouble == "no_answer"
+    child = int(noted.read_text())
+    wait_until(lambda: not is_alive(child), WITHIN_SEC, "it is gone too")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def test_what_a_program_leaves_behind_is_ended(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    text = f"""
+import os, time
+child = os.fork()
+if child == 0:
+    time.sleep(300)
+with open({str(noted)!r}, "w") as file:
+    file.write(str(child))
+"""
+    assert ended(program(text)).trouble == ""
+    child = int(noted.read_text())
+    wait_until(lambda: not is_alive(child), WITHIN_SEC, "it is gone too")
+    assert os.getpid() != child

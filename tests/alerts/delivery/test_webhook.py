@@ -1,0 +1,176 @@
+"""A webhook: what is posted, how it is signed, and what counts as taken."""
+
+import hashlib
+import hmac
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask10x.alerts.delivery import webhook
+from tests.support.receiver import OK, Receiver, answering, receiving
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def receiver(shared: Receiver) -> Receiver:
+    shared.received.clear()
+    shared.answers = [OK]
+    return shared
+
+
+def job(url: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "url": url,
+        "body": '{"title": "寝室"}',
+        "key": "1-2",
+        "secret": "s3cret",
+        "timestamp": 1_756_000_000,
+        "limit_sec": 2.0,
+    } | changes
+
+
+def test_the_receiver_can_check_who_has_sent_it_and_when(receiver: Receiver) -> None:
+    assert webhook.post(job(f"{receiver.url}?a=1&b=2")) == ""
+    (request,) = receiver.received
+    assert request.target == "/hook?a=1&b=2"
+    assert request.json() == {"title": "寝室"}
+    assert request.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert request.headers["Idempotency-Key"] == "1-2"
+    signed = request.headers["X-Flask10X-Timestamp"].encode() + b"." + request.body
+    digest = hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
+    assert request.headers["X-Flask10X-Signature"] == f"sha256={digest}"
+
+
+def test_without_a_secret_there_is_no_signature(receiver: Receiver) -> None:
+    assert webhook.post(job(receiver.url, secret="")) == ""
+    assert "X-Flask10X-Signature" not in receiver.received[0].headers
+
+
+def test_a_user_of_the_url_is_sent_and_proxies_of_the_environment_are_not_asked(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert webhook.post(job(receiver.url.replace("//", "//me:a%40b@"))) == ""
+    assert receiver.received[0].headers["Authorization"] == "Basic bWU6YUBi"
+
+
+@pytest.mark.parametrize("status", [201, 204, 299])
+def test_any_success_is_one(receiver: Receiver, status: int) -> None:
+    receiver.answers = [answering(status)]
+    assert webhook.post(job(receiver.url)) == ""
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 404, 429, 500, 503])
+def test_anything_else_is_none_and_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
+    other = b"HTTP/1.1 %d X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"
+    receiver.answers = [other % (status, receiver.url.encode())]
+    assert webhook.post(job(receiver.url)) == f"status:{status}"
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        (b"", "unreachable"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no_http"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000, "no_http"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, "no_http"),
+        # The body is nobody's business, however long it is said to be.
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000, ""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk", ""),
+    ],
+)
+def test_strange_answers(receiver: Receiver, answer: bytes, trouble: str) -> None:
+    receiver.answers = [answer]
+    assert webhook.post(job(receiver.url)) == trouble
+
+
+def test_a_port_that_nobody_listens_on() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        assert webhook.post(job(f"http://127.0.0.1:{sock.getsockname()[1]}/")) == "refused"
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "http://127.0.0.1:99999/", ""])
+def test_what_is_no_url_of_http(url: str) -> None:
+    assert webhook.post(job(url)) == "bad_url"
+
+
+def test_a_path_that_would_split_the_request(receiver: Receiver) -> None:
+    assert webhook.post(job(f"{receiver.url} HTTP/1.1")) == "bad_url"
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "no_such_host"),
+        (ssl.SSLCertVerificationError("self-signed"), "certificate"),
+        (ssl.SSLError("wrong version"), "tls"),
+        (TimeoutError(), "no_answer"),
+        (ConnectionResetError(), "unreachable"),
+        (OSError(101, "Network is unreachable"), "unreachable"),
+    ],
+)
+def test_what_the_network_says(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, trouble: str
+) -> None:
+    def fail(*_arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr(webhook, "_status", fail)
+    assert webhook.post(job("http://127.0.0.1/")) == trouble
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for `localhost` that nobody has signed, with its key."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is not installed: no certificate can be made")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    made = subprocess.run(
+        [openssl, "req", "-x509", *curve, *name, "-keyout", "-", "-out", "-"],
+        capture_output=True,
+        check=True,
+    )
+    path.write_bytes(made.stdout)
+    return path
+
+
+def post_with_tls(certificate: Path, host: str) -> str:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with receiving() as receiver:
+        receiver.tls = context
+        return webhook.post(job(f"https://{host}:{receiver.port}/"))
+
+
+def test_the_certificate_is_checked(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert post_with_tls(certificate, "localhost") == "certificate"
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert post_with_tls(certificate, "localhost") == ""
+    assert post_with_tls(certificate, "127.0.0.1") == "certificate"
+
+
+def test_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        with receiving("::1") as receiver:
+            assert webhook.post(job(receiver.url)) == ""
+            assert receiver.received[0].headers["Host"] == f"[::1]:{receiver.port}"
+    except OSError:
+        pytest.skip("this machine has no address ::1")

@@ -1,0 +1,97 @@
+"""When messages go: quiet hours, pauses, order."""
+
+from datetime import datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from flask10x.alerts import due, tables
+from flask10x.alerts.due import WaitingMessage
+from flask10x.alerts.state_file import StateFile
+from flask10x.config.alerts.rules import Alerts, QuietHours
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+NIGHT = QuietHours(start=time(22), end=time(7))
+ALERTS = Alerts(quiet_hours=NIGHT)
+
+
+def at(text: str, zone: ZoneInfo = TOKYO) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
+
+
+def message(
+    number: int, *, alert: int | None = 1, rule: str = "silence", tries: int = 0, due_ms: int = 0
+) -> WaitingMessage:
+    return WaitingMessage(
+        id=number,
+        alert_id=alert,
+        rule=rule,
+        occasion="entry",
+        way="phone",
+        created_ms=0,
+        due_ms=due_ms,
+        tries=tries,
+    )
+
+
+def test_a_day_begins_at_local_midnight() -> None:
+    assert due.day_start_ms(at("2026-11-27 00:00"), TOKYO) == at("2026-11-27 00:00")
+    assert due.day_start_ms(at("2026-11-27 23:59:59"), TOKYO) == at("2026-11-27 00:00")
+
+
+def test_pauses_grow_to_half_an_hour() -> None:
+    pauses = [due.pause_ms(tries) // 1000 for tries in range(1, 10)]
+    assert pauses == [10, 30, 60, 120, 300, 900, 1800, 1800, 1800]
+
+
+def test_only_what_is_old_and_was_tried_often_is_given_up() -> None:
+    week = due.GIVEN_UP_AFTER_MS
+    assert not due.is_given_up(message(1, tries=300), week - 1)
+    assert not due.is_given_up(message(1, tries=19), week * 1000)
+    assert due.is_given_up(message(1, tries=20), week)
+
+
+def test_the_oldest_one_is_next_and_blocks_while_it_is_tried_again() -> None:
+    now = at("2026-11-27 12:00")
+    retried = message(1, tries=3, due_ms=now + 60_000)
+    assert due.head([], ALERTS, now, TOKYO) is None
+    assert due.head([retried, message(2)], ALERTS, now, TOKYO) == due.Head(retried, now + 60_000)
+
+
+def test_quiet_hours_let_the_urgent_pass_but_nothing_of_the_same_alert() -> None:
+    night = at("2026-11-27 03:00")
+    held, urgent = message(1), message(2, alert=2, rule="disk")
+    assert due.head([held, urgent], ALERTS, night, TOKYO) == due.Head(urgent, 0)
+    # A rule that was made urgent between entry and recovery.
+    recovery = message(2, alert=1, rule="disk")
+    found = due.head([held, recovery], ALERTS, night, TOKYO)
+    assert found == due.Head(held, at("2026-11-27 07:00"))
+    # So is one that failed before the quiet hours began.
+    tried = message(1, tries=1, due_ms=night)
+    assert due.head([tried, urgent], ALERTS, night, TOKYO) == due.Head(urgent, 0)
+
+
+def test_what_is_said_of_the_limit_holds_nothing_else_of_its_kind() -> None:
+    night = at("2026-11-27 03:00")
+    limits = [message(1, alert=None, rule=""), message(2, alert=None, rule="disk")]
+    found = due.head(limits, ALERTS, night, TOKYO)
+    assert found == due.Head(limits[1], 0)
+
+
+def test_a_clock_that_was_wrong_holds_nothing_back() -> None:
+    now, year_ms = at("2026-11-27 12:00"), 365 * 86_400_000
+    for tries in (0, 5):
+        ahead = message(1, tries=tries, due_ms=now + year_ms)
+        assert due.head([ahead], ALERTS, now, TOKYO) == due.Head(ahead, now)
+
+
+def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
+    now = at("2026-11-27 12:00")
+    file = StateFile(tmp_path / "alerts.sqlite3")
+    rows = (("phone", 1, now + 700), ("phone", 0, now), ("mail", 2, now + 500))
+    with file.writing() as connection:
+        assert due.next_due_ms(connection, ALERTS, now, TOKYO) is None
+        for way, tries, due_ms in rows:
+            values = {"occasion": "entry", "way": way, "created_ms": 0, "due_ms": due_ms}
+            connection.execute(tables.messages.insert().values(values | {"tries": tries}))
+        assert due.next_due_ms(connection, ALERTS, now, TOKYO) == now + 500
+    file.close()

@@ -1,0 +1,197 @@
+"""What a family member reads."""
+
+import re
+import string
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.texts import english, japanese, troubles, words
+from flask10x.alerts.texts.words import Speaker
+from flask10x.config.alerts.rules import Alerts, Kind, Language
+from flask10x.config.settings import Settings
+from flask10x.web.texts.catalog import DICTIONARIES
+from tests.support.html import NINE
+
+MINUTE = 60_000
+BASE = "http://pi.local:8888"
+FACTS: dict[str, dict[str, Any]] = {
+    "silence": {
+        "last_received_at": NINE,
+        "after_sec": 600,
+        "learned": 1,
+        "values": "CO₂ 650 ppm, 25.1 °C",
+    },
+    "threshold": {"value": 1612.0, "limit": 1500, "above": 1, "for_sec": 600},
+    "rate": {"value": 18.5, "before": 22.0, "rise": 0, "within_sec": 3600, "unit": "°C"},
+    "failed_sensor": {"readings": 10, "last_value": 650, "unit": "ppm", "last_value_at": NINE},
+    "refused": {"readings": 12, "reason": "below minimum 0", "field": "co2"},
+    "queue": {"waiting": 4100, "threshold": 4000, "capacity": 5000},
+    "disk": {"free_bytes": 1_234_000_000, "free_percent": 4.2, "full_in_days": 12},
+    "database": {"reason": "SQLITE_CORRUPT: database disk image is malformed"},
+    "export": {"oldest_at": NINE, "readings": 5, "station": "data2"},
+    "backup": {"newest_at": NINE, "after_sec": 259_200},
+}
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+
+
+def alert(kind: Kind, subject: str = "", **changes: Any) -> Alert:
+    made = Alert(
+        id=1,
+        rule=kind,
+        kind=kind,
+        subject=subject,
+        since_ms=NINE,
+        entered_ms=NINE + MINUTE,
+        ended_ms=None,
+        ended=None,
+        facts=FACTS[kind],
+        end_facts={},
+        muted_until_ms=None,
+    )
+    return replace(made, **changes)
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    return replace(settings, alerts=Alerts(base_url=BASE + "/"))
+
+
+def test_an_entry_says_what_since_when_the_last_value_what_to_do_and_where(home: Settings) -> None:
+    text = Speaker(home, "en").alert(alert("silence", "data2"), "entry")
+    assert text.title == "Bedroom: no data"
+    assert text.body.splitlines() == [
+        "No data has come from Bedroom since Sun 24 Aug, 09:00.",
+        "The last values: CO₂ 650 ppm, 25.1 °C",
+        "What to do: See whether the sensor has power and whether the Wi-Fi works."
+        " If so, unplug the sensor for 10 seconds.",
+    ]
+    assert text.url == f"{BASE}/history?endpoint=data2&from=2025-08-24T03%3A00%2B09%3A00"
+
+
+def test_the_same_in_japanese(home: Settings) -> None:
+    text = Speaker(home, "ja").alert(alert("threshold", "data2.co2"), "entry")
+    assert text.title == "寝室のCO₂が1612 ppmです"
+    assert text.body.splitlines()[0] == (
+        "8月24日（日）09:00から、寝室のCO₂が1500 ppmを超えています。今の値は1612 ppmです。"
+    )
+    assert text.body.splitlines()[-1].startswith("してほしいこと：")
+    assert "endpoint=data2&measurement=co2&from=" in text.url
+
+
+def test_a_recovery_says_how_long_it_was_and_what_it_is_now(home: Settings) -> None:
+    ended = alert(
+        "threshold",
+        "data2.co2",
+        ended_ms=NINE + 75 * MINUTE,
+        ended="recovered",
+        end_facts={"value": 800.26},
+    )
+    text = Speaker(home, "en").alert(ended, "recovery")
+    assert text.title == "Over: Bedroom CO₂: 1612 ppm"
+    assert text.body.splitlines() == [
+        "Bedroom CO₂ is as it should be again.",
+        "It began on Sun 24 Aug, 09:00 and was over on Sun 24 Aug, 10:15, after 1 hour 15 minutes.",
+        "The value now: 800.26 ppm",
+    ]
+    assert "&to=2025-08-24T16%3A15" in text.url
+    assert "75" not in Speaker(home, "ja").alert(ended, "recovery").body
+    assert "（1時間15分）" in Speaker(home, "ja").alert(ended, "recovery").body
+
+
+def test_a_reminder_says_that_it_lasts(home: Settings) -> None:
+    text = Speaker(home, "ja").alert(alert("silence", "data3"), "reminder")
+    assert text.title == "継続中：「屋外」からデータが届いていません"
+    assert "8月24日（日）09:00に始まり、まだ続いています。" in text.body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("occasion", ["entry", "recovery", "reminder"])
+@pytest.mark.parametrize("kind", FACTS)
+def test_each_kind_can_be_told_with_all_facts_and_with_none(
+    home: Settings, kind: Kind, occasion: str, language: Language
+) -> None:
+    subject = {"threshold": "data2.co2", "rate": "data.temperature", "failed_sensor": "data2.co2"}
+    speaker = Speaker(home, language)
+    for facts in (FACTS[kind], dict.fromkeys(FACTS[kind]), {}):
+        told = alert(kind, subject.get(kind, "data2" if kind in ("silence", "refused") else ""))
+        text = speaker.alert(replace(told, facts=facts, ended_ms=NINE + MINUTE), occasion)
+        assert text.title
+        assert text.body.count("\n") >= 1
+        assert text.url.startswith(f"{BASE}/")
+        assert not re.search(r"[{}]|\bNone\b|\n\n", text.title + text.body)
+
+
+def test_no_links_without_the_address_of_the_pages(settings: Settings) -> None:
+    assert Speaker(settings, "ja").alert(alert("silence", "data2"), "entry").url == ""
+
+
+def test_links_lead_to_the_page_of_the_matter(home: Settings) -> None:
+    speaker = Speaker(home, "en")
+    assert speaker.alert(alert("disk"), "entry").url == f"{BASE}/status"
+    refused = speaker.alert(alert("refused", "shed"), "entry")
+    assert refused.url == f"{BASE}/history/rejected?endpoint=shed"
+    assert refused.title == "/shed: data cannot be used"
+    assert speaker.limit(NINE, 20).url == speaker.test("phone").url == f"{BASE}/alerts"
+
+
+def test_the_limit_and_a_test_are_told(home: Settings) -> None:
+    limit = Speaker(home, "ja").limit(NINE, 20)
+    assert (limit.title, "20件" in limit.body) == ("今日の通知はここまでです", True)
+    assert limit.body.startswith("8月24日（日）は、")
+    assert "phone" in Speaker(home, "en").test("phone").body
+
+
+def test_what_others_have_written_breaks_no_line(home: Settings) -> None:
+    facts = {"reason": "a\nb\u202ec" + "x" * 5000}
+    body = Speaker(home, "en").alert(alert("database", facts=facts), "entry").body
+    assert len(body.splitlines()) == 3
+    assert "a\\nb\\u202ec" in body
+    assert len(body) < 1000
+
+
+def test_stations_and_columns_are_called_as_on_the_pages() -> None:
+    for language in LANGUAGES:
+        page, told = DICTIONARIES[language], words.WORDS[language]
+        shown = {f"station.{name}": text for name, text in told.stations.items()}
+        shown |= {f"column.{name}": text for name, text in told.columns.items()}
+        names = {key: text for key, text in page.items() if key in shown}
+        assert names == shown
+        columns = {key for key in page if key.startswith("column.")}
+        assert columns == {f"column.{name}" for name in told.columns}
+
+
+def braces(text: str) -> set[str | None]:
+    return {name for _text, name, _spec, _conversion in string.Formatter().parse(text)} - {None}
+
+
+def test_both_languages_have_the_same_words_and_facts() -> None:
+    one, other = english.WORDS, japanese.WORDS
+    assert one.wordings.keys() == other.wordings.keys()
+    assert one.frame.keys() == other.frame.keys()
+    for key, wording in one.wordings.items():
+        for name in ("what", "known"):
+            ours, theirs = getattr(wording, name), getattr(other.wordings[key], name)
+            assert [braces(line) for line in ours] == [braces(line) for line in theirs], key
+    assert troubles.ENGLISH.keys() == troubles.JAPANESE.keys()
+
+
+def test_troubles_are_told_and_unknown_ones_shown() -> None:
+    assert troubles.in_words("status:503", "en") == "it answered 503"
+    assert troubles.in_words("no_answer", "ja") == "時間内に応答がありません"
+    assert troubles.in_words("of_tomorrow:1", "en") == "of_tomorrow:1"
+    assert troubles.in_words("", "en") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(650, "650 ppm"), (650.0, "650 ppm"), (25.126, "25.13 ppm"), (0.00123, "0.00123 ppm")],
+)
+def test_numbers_have_the_digits_that_tell_something(
+    home: Settings, value: float, shown: str
+) -> None:
+    facts = {"value": value, "limit": 1, "above": 1}
+    text = Speaker(home, "en").alert(alert("threshold", "data2.co2", facts=facts), "entry")
+    assert text.title == f"Bedroom CO₂: {shown}"
