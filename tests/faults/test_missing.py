@@ -102,6 +102,11 @@ def check_pages(service: Service) -> None:
             assert words in text
             assert str(service.database) in text
             assert WAY_OUT in text
+            assert 'href="/status"' in text
+        status, text = page(service, "/status", language)
+        assert status == 200
+        assert str(service.database) in text
+        assert WAY_OUT.removeprefix("flask10x ") in text
 
 
 def page(service: Service, path: str, language: str) -> tuple[int, str]:

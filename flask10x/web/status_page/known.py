@@ -67,13 +67,13 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
 
 def _of_database(found: Known, store: Store, connection: Connection, now_ms: int) -> None:
     stations = store.settings.stations
+    # Not a part: where the first statement meets a lock, so would each of the others.
+    found.stored = last_id(connection)
     with _part(found, "stations"):
         found.stations = latest(connection, store, stations.all)
     with _part(found, "refused"):
         since = Selection(since_ms=now_ms - DAY_MS)
         found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
-    with _part(found, "stored"):
-        found.stored = last_id(connection)
     with _part(found, "exports"):
         found.exports = export_lag.export_lags(connection, stations)
     with _part(found, "card"):

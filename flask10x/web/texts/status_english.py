@@ -20,6 +20,7 @@ TEXTS: dict[str, str] = {
     "question.exported": "Are the CSV files up to date?",
     "question.backed_up": "Is it backed up?",
     "question.card": "How full is the card?",
+    "question.alerting": "Are there alerts?",
     "missing.status": "What else is known, with the commands as they are typed here:",
     "unavailable.status": "What is wrong and what helps:",
     # Whatever part it is
@@ -99,4 +100,12 @@ TEXTS: dict[str, str] = {
     "room.days": "{n} days",
     "room.fewer": "Keep fewer backups on this card (here 7):",
     "room.bigger": "Or put the data onto a larger disk: docs/en/howto/other-disk.md.",
+    # Alerts
+    "alerting.none": "No alert is active.",
+    "alerting.some": "Active alerts: {n}",
+    "alerting.since": "{title}, since {time}",
+    "alerting.muted": "{title}, since {time} (muted)",
+    "alerting.failing": "A message by “{way}” does not arrive and is tried again: {why}",
+    "alerting.no_way": "Nobody is told of alerts: alerts.toml names no way for messages.",
+    "alerting.more": "What is known of it, and to mute it:",
 }

@@ -20,6 +20,7 @@ TEXTS: dict[str, str] = {
     "question.exported": "CSV ファイルは最新か",
     "question.backed_up": "バックアップはあるか",
     "question.card": "カードの空きはどれくらいか",
+    "question.alerting": "アラートは出ているか",
     "missing.status": "ほかの状況と、この環境でのコマンドを見る:",
     "unavailable.status": "原因と対処を見る:",
     # どの項目にも
@@ -99,4 +100,12 @@ TEXTS: dict[str, str] = {
     "room.days": "{n}日",
     "room.fewer": "このカードに残すバックアップを減らす（ここでは 7 個）:",
     "room.bigger": "または、データを大きなディスクに移す: docs/ja/howto/other-disk.md",
+    # アラート
+    "alerting.none": "いま出ているアラートはありません。",
+    "alerting.some": "いま出ているアラート: {n} 件",
+    "alerting.since": "{title}（{time} から）",
+    "alerting.muted": "{title}（{time} から、通知を停止中）",
+    "alerting.failing": "「{way}」への通知が届かず、再送を続けています: {why}",
+    "alerting.no_way": "alerts.toml に通知先がないため、アラートは誰にも通知されません。",
+    "alerting.more": "詳細を見る、通知を止める:",
 }

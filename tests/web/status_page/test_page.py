@@ -26,6 +26,7 @@ from flask10x.system import clock
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support.alert_rows import AlertRows
 from tests.support.html import Outline, words
 from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import small_disk
@@ -97,6 +98,7 @@ def test_all_is_well(client: FlaskClient, writer: Writer, gauges: Gauges) -> Non
         "exported": "off",
         "backed_up": "good",
         "card": "good",
+        "alerting": "good",
     }
     assert page.whole == "good"
     assert "All is well." in page.text
@@ -301,6 +303,7 @@ def test_a_missing_database(waiting: Flask, tmp_path: Path) -> None:
         "exported": "unknown",
         "backed_up": "unknown",
         "card": "unknown",
+        "alerting": "unknown",
     }
     path = tmp_path / "data" / "flask10x.sqlite3"
     assert str(path) in page.said["stored"]
@@ -449,6 +452,45 @@ def test_a_disk_that_is_really_full(make_settings: MakeSettings, tmp_path: Path)
             assert Shown(app.test_client()).moods["stored"] == "good"
         finally:
             store.close()
+
+
+# --- Alerts ----------------------------------------------------------------------------------
+
+
+def test_alerts(client: FlaskClient, settings: Settings) -> None:
+    page = in_both_languages(client)
+    assert page.moods["alerting"] == "good"
+    # There is no alerts.toml.
+    assert "Nobody is told of alerts" in page.said["alerting"]
+    rows = AlertRows(settings.data_dir)
+    rows.alert("silence", "data2")
+    rows.alert("disk")
+    rows.mute("silence", "data2", clock.now_ms() + DAY_MS)
+    page = in_both_languages(client)
+    assert page.moods["alerting"] == "warn"
+    assert "Active alerts: 1" in page.said["alerting"]
+    assert "The disk is nearly full, since 2025-08-24 09:00" in page.said["alerting"]
+    assert "Bedroom sends nothing, since 2025-08-24 09:00 (muted)" in page.said["alerting"]
+    assert 'href="/alerts"' in page.text.partition('id="alerting"')[2]
+
+
+def test_a_message_that_does_not_arrive(client: FlaskClient, settings: Settings) -> None:
+    rows = AlertRows(settings.data_dir)
+    ended = rows.alert("disk", ended_ms=clock.now_ms())
+    rows.message(ended, "waiting", trouble="OSError: <no way>", tries=3)
+    page = in_both_languages(client)
+    assert page.moods["alerting"] == "warn"
+    assert "“phone” does not arrive" in page.said["alerting"]
+    assert "<no way>" in page.said["alerting"]
+
+
+def test_a_state_of_alerts_that_is_broken(client: FlaskClient, settings: Settings) -> None:
+    rows = AlertRows(settings.data_dir)
+    rows.path.write_bytes(b"no database" * 1000)
+    page = in_both_languages(client)
+    assert page.moods["alerting"] == "unknown"
+    assert "SQLITE_NOTADB" in page.said["alerting"]
+    assert page.moods["stored"] == "good"
 
 
 def test_it_needs_a_token_where_reading_does(make_settings: MakeSettings, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ FAMILIES: dict[str, set[str]] = {
     "occasion": {*get_args(Occasion)},
     "whole": {"good", "unknown", "warn", "wrong"},
     "mood": {*MOODS},
-    "question": {"received", "stored", "exported", "backed_up", "card"},
+    "question": {"received", "stored", "exported", "backed_up", "card", "alerting"},
     "hindrance": {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
         *("full_disk", "busy", "denied", "card_fails", "other"),

@@ -1,0 +1,30 @@
+"""A watch that says what the test has written; Python imports this by itself from PYTHONPATH.
+
+FIRING names a file: the disk is full while it is there.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+if _path := os.environ.get("FIRING"):
+    from flask10x.alerts.verdict import Active, Moment, Verdict, Watch
+    from flask10x.runtime.store import Store
+
+    class WrittenWatch:
+        """Looks at the file."""
+
+        def step(self, now: Moment, _active: Active) -> Iterator[Verdict]:
+            """One verdict of the rule `disk`."""
+            yield Verdict(
+                rule="disk",
+                kind="disk",
+                subject="",
+                is_firing=Path(os.environ["FIRING"]).exists(),
+                since_ms=now.wall_ms,
+            )
+
+    def _watches(_store: Store) -> Iterable[Watch]:
+        return [WrittenWatch()]
+
+    Store._watches = _watches  # type: ignore[assignment, method-assign]
