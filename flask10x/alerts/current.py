@@ -1,7 +1,7 @@
 """What the state file says: alerts that are active and past, their messages, what is muted."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,12 @@ def between(connection: Connection, start_ms: int, end_ms: int, limit: int = 100
         .limit(limit)
     )
     return [_alert(row) for row in connection.execute(query)]
+
+
+def by_id(connection: Connection, ids: Collection[int]) -> dict[int, Alert]:
+    """Those of these ids that there are; of these no mute is said."""
+    query = _with_mutes().where(tables.alerts.c.id.in_(ids))
+    return {row.id: _alert(row) for row in connection.execute(query)}
 
 
 def messages_of(connection: Connection, alert_ids: Sequence[int]) -> dict[int, list[AlertMessage]]:

@@ -25,8 +25,8 @@ class FoundAlerts:
     muted: Sequence[Mute] = ()
     messages: Mapping[int, Sequence[AlertMessage]] = field(default_factory=dict)
     """Those of these alerts, by the alert's id."""
-    troubled: Sequence[AlertMessage] = ()
-    """Those of all alerts, and of none, that have not arrived."""
+    troubled: Sequence[tuple[AlertMessage, Alert | None]] = ()
+    """The messages that have not arrived, each with its alert; None for one that has none."""
 
 
 def find(question: AskedAlerts) -> FoundAlerts:
@@ -46,5 +46,11 @@ def _read(connection: Connection, question: AskedAlerts) -> FoundAlerts:
         has_older=len(past) > len(shown),
         muted=current.muted(connection, now_ms),
         messages=current.messages_of(connection, [one.id for one in (*active, *shown)]),
-        troubled=current.troubled(connection),
+        troubled=_troubled(connection),
     )
+
+
+def _troubled(connection: Connection) -> list[tuple[AlertMessage, Alert | None]]:
+    found = current.troubled(connection)
+    alerts = current.by_id(connection, {one.alert_id for one in found if one.alert_id is not None})
+    return [(one, alerts.get(one.alert_id or 0)) for one in found]

@@ -19,6 +19,8 @@ class ShownTime:
 class ToldMessage:
     """What became of one message."""
 
+    about: str
+    """The title of its alert, where the message does not stand at it; else empty."""
     text: str
     trouble: str
     """Why the last try failed, in English; empty where none has."""

@@ -79,7 +79,9 @@ def _rendered(
         problems=problems(errors, settings.stations, t),
         ways=_names(settings.alerts, t),
         active=[reader.alert(one, found.messages.get(one.id, ())) for one in found.active],
-        troubled=[reader.told(one) for one in found.troubled if one.alert_id not in here],
+        troubled=[
+            reader.told(one, alert) for one, alert in found.troubled if one.alert_id not in here
+        ],
         muted=[reader.mute(one) for one in found.muted],
         past=_past(found, question, reader),
         rules=[_rule(rule, found, reader) for rule in settings.alerts.rules],

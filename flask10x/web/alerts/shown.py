@@ -70,9 +70,10 @@ class AlertReader:
             until=self.instant(mute.until_ms),
         )
 
-    def told(self, message: AlertMessage) -> ToldMessage:
-        """What became of a message."""
+    def told(self, message: AlertMessage, of: Alert | None = None) -> ToldMessage:
+        """What became of a message; apart from its alert, `of` says what it is about."""
         return ToldMessage(
+            about="" if of is None else self.words.title(of),
             text=self._told(message),
             trouble="" if message.state == "sent" else escape(message.trouble),
             is_bad=message.state == "given_up"
