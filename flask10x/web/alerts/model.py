@@ -23,7 +23,7 @@ class ToldMessage:
     """The title of its alert, where the message does not stand at it; else empty."""
     text: str
     trouble: str
-    """Why the last try failed, in English; empty where none has."""
+    """Why the last try failed; empty where none has."""
     is_bad: bool
     """Whether it has not arrived and somebody should look."""
 

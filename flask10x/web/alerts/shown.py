@@ -9,6 +9,7 @@ from flask import url_for
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.current import Mute
 from flask10x.alerts.message import AlertMessage
+from flask10x.alerts.texts.troubles import in_words
 from flask10x.config.settings import Settings
 from flask10x.readings.times import HOUR_MS, is_date, iso_text, local_text
 from flask10x.system.log_lines import escape
@@ -49,7 +50,7 @@ class AlertReader:
             rule=alert.rule,
             subject=alert.subject,
             title=self.words.title(alert),
-            lines=self.words.lines(alert, self.now_ms) if ended is None else (),
+            lines=self.words.lines(alert) if ended is None else (),
             since=self.instant(alert.since_ms),
             ended=None if ended is None else self.instant(ended),
             lasting=self.t.lasting("span", max(0, last_ms - alert.since_ms) // MS_PER_SEC),
@@ -75,7 +76,7 @@ class AlertReader:
         return ToldMessage(
             about="" if of is None else self.words.title(of),
             text=self._told(message),
-            trouble="" if message.state == "sent" else escape(message.trouble),
+            trouble="" if message.state == "sent" else self._why(message.trouble),
             is_bad=message.state == "given_up"
             or (message.state == "waiting" and bool(message.trouble)),
         )
@@ -95,6 +96,9 @@ class AlertReader:
         if one.due_ms > self.now_ms:
             return t("message.later", time=self.instant(one.due_ms).text, **values)
         return t("message.sending", **values)
+
+    def _why(self, trouble: str) -> str:
+        return escape(in_words(trouble, self.t.language))
 
     def _muted(self, alert: Alert) -> ShownTime | None:
         until = alert.muted_until_ms

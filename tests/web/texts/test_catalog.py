@@ -9,7 +9,6 @@ import pytest
 
 from flask10x.alerts.message import MessageState, Occasion
 from flask10x.config import settings
-from flask10x.config.alerts.rules import Kind
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
 from flask10x.web.alerts.durations import DURATIONS
@@ -38,14 +37,9 @@ FAMILIES: dict[str, set[str]] = {
     "span": set(),
     "program": {*KINDS},
     "duration": {*DURATIONS},
-    "alert": {
-        *get_args(Kind),
-        *("above", "below", "rise", "fall", "since", "received", "values", "value", "last_value"),
-        *("free", "full_in", "waiting", "reason"),
-    },
     "message": {
         *({*get_args(MessageState)} - {"waiting"}),
-        *("sending", "later", "failed"),
+        *("sending", "later", "failed", "why"),
     },
     "rule": {
         *("silence", "silence_learned", "above", "below", "above_once", "below_once", "rise"),
