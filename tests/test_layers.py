@@ -31,6 +31,7 @@ HTTP = {
     "gunicorn": ("server",),
     "gevent": ("server",),
     "paho": ("mqtt",),
+    "prometheus_client": ("web",),
 }
 # A module that needs more holds two ideas.
 LINES_MAX = 400

@@ -36,7 +36,7 @@ class Waiting:
         end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
         """`end_worker` is called once when the database has come."""
-        self.settings = settings
+        self.settings, self.gauges = settings, gauges
         self._path = database_path(settings)
         self._slot = gauges.slot(slot_number)
         self._end_worker = end_worker

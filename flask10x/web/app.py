@@ -33,6 +33,7 @@ from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.latest import routes as latest_routes
 from flask10x.web.missing import MissingDatabase
+from flask10x.web.prometheus import routes as prometheus_routes
 from flask10x.web.status_page import page as status_page
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def create_app(
     for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes, api_page):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(influx_routes.blueprint_of())
+    app.register_blueprint(prometheus_routes.blueprint)
     headers.init_app(app)
     preferences.init_app(app)
     navigation.init_app(app, config, access)

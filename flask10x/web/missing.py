@@ -13,13 +13,16 @@ from flask10x.database.paths import database_path
 from flask10x.system.logs import Pace
 from flask10x.web.access import POSTED
 from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.prometheus import formats
 
 log = logging.getLogger(__name__)
 
 # Views that answer without a store; those of alerts read a file of their own.
 WITHOUT_STORE = {"status.healthz", "status.index", "time.now", "static"}
 WITHOUT_STORE |= {"alerts.as_page", "alerts.as_json", "status_page.as_page"}
-WITHOUT_STORE |= {"api.as_json", "api.as_page"}
+WITHOUT_STORE |= {"api.as_json", "api.as_page", "prometheus.numbers"}
+# This one does when a format of Prometheus is wanted.
+METRICS = "status.metrics"
 
 
 class MissingDatabase:
@@ -37,6 +40,8 @@ class MissingDatabase:
 
     def _answer(self) -> Response | None:
         if request.endpoint is None or request.endpoint in WITHOUT_STORE:
+            return None
+        if request.endpoint == METRICS and formats.wanted(request.accept_mimetypes) != "json":
             return None
         answer = self._for(request.endpoint)
         answer.status_code = 503

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, jsonify, render_template, request
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import counters
@@ -18,6 +18,7 @@ from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
 from flask10x.web import context
+from flask10x.web.prometheus import formats, routes
 
 blueprint = Blueprint("status", __name__)
 
@@ -52,7 +53,17 @@ def readyz() -> tuple[Response, int]:
 
 @blueprint.get("/metrics")
 def metrics() -> tuple[Response, int]:
-    """The same numbers from every worker: they come from the database and the shared gauges."""
+    """The same numbers from every worker: they come from the database and the shared gauges.
+
+    JSON, unless a format of Prometheus is wanted more.
+    """
+    wanted = formats.wanted(request.accept_mimetypes)
+    found, status = _as_json() if wanted == "json" else (routes.answer(wanted), 200)
+    found.vary.add("Accept")
+    return found, status
+
+
+def _as_json() -> tuple[Response, int]:
     store = context.store()
     try:
         with store.database.reader.begin() as connection:

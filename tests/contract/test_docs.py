@@ -194,7 +194,8 @@ def test_the_documented_limits_are_the_programs(name: str, language: str) -> Non
 
 
 def test_each_environment_variable_of_the_program_is_documented() -> None:
-    sources = [*ROOT.glob("flask10x/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("deploy/*")]
+    sources = [*ROOT.glob("flask10x/**/*.py"), *ROOT.glob("scripts/*.py")]
+    sources += [path for path in ROOT.glob("deploy/**/*") if path.is_file()]
     named = {name for path in sources for name in VARIABLE.findall(path.read_text())}
 
     for language in LANGUAGES:

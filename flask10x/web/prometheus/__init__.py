@@ -1,0 +1,1 @@
+"""The service's numbers for Prometheus: as text, or as OpenMetrics."""

@@ -1,0 +1,40 @@
+"""In which format a program wants the numbers: content negotiation (RFC 9110, 12.5.1).
+
+Whoever names no format of Prometheus gets JSON (contract, section 2): so do `*/*`, browsers, and
+the `application/json, text/plain, */*` of many JavaScript programs.
+"""
+
+from typing import Literal
+
+from werkzeug.datastructures import MIMEAccept
+
+Format = Literal["json", "text", "openmetrics"]
+TextFormat = Literal["text", "openmetrics"]
+
+# https://prometheus.io/docs/instrumenting/content_negotiation/. Without a version in what is asked
+# prometheus_client writes 0.0.4 of the one, 1.0.0 of the other: those that every scraper reads.
+MEDIA_TYPES: dict[TextFormat, str] = {
+    "text": "text/plain",
+    "openmetrics": "application/openmetrics-text",
+}
+_JSON = ("application/json", "application/*", "*/*")
+
+
+def wanted(accept: MIMEAccept) -> Format:
+    """What `/metrics` answers: JSON unless a format of Prometheus is wanted more."""
+    best = text_format(accept)
+    quality = _quality(accept, (MEDIA_TYPES[best],))
+    return best if quality > _quality(accept, _JSON) else "json"
+
+
+def text_format(accept: MIMEAccept) -> TextFormat:
+    """What `/metrics/prometheus` answers: text unless OpenMetrics is wanted as much."""
+    quality = _quality(accept, (MEDIA_TYPES["openmetrics"],))
+    least = _quality(accept, (MEDIA_TYPES["text"],))
+    return "openmetrics" if quality and quality >= least else "text"
+
+
+def _quality(accept: MIMEAccept, names: tuple[str, ...]) -> float:
+    """The highest that the header gives to one of these; 0 when it names none."""
+    given = ((value.partition(";")[0].strip().lower(), quality) for value, quality in accept)
+    return max((quality for name, quality in given if name in names), default=0)
