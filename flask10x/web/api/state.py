@@ -9,10 +9,12 @@ from flask10x.web.api.operation import (
     JsonObject,
     Operation,
     Sample,
+    media,
     query,
     said,
     schema,
 )
+from flask10x.web.prometheus import formats
 
 SECONDS: JsonObject = {"type": ["integer", "null"]}
 TIME_EXAMPLE = {
@@ -21,6 +23,10 @@ TIME_EXAMPLE = {
     "epoch_ms": 1755993612345,
     "local": "2025-08-24 09:00:12",
     "utc_offset_s": 32400,
+}
+
+FOR_PROMETHEUS: JsonObject = {
+    name: media(TEXT_SCHEMA) for name in sorted(formats.MEDIA_TYPES.values(), reverse=True)
 }
 
 
@@ -96,7 +102,8 @@ def operations(settings: Settings) -> Iterator[Operation]:
             "open",
         ),
     )
-    yield _numbers("/metrics", "metrics", "Metrics", _metrics(endpoints))
+    yield _numbers("/metrics", "metrics", "Metrics", _metrics(endpoints), FOR_PROMETHEUS)
+    yield _prometheus()
     yield _numbers("/metrics/details", "metrics_details", "Details", None)
 
 
@@ -138,8 +145,28 @@ def _open(path: str, name: str, content: JsonObject, example: JsonObject) -> Ope
     )
 
 
-def _numbers(path: str, name: str, content: str, example: JsonObject | None) -> Operation:
+def _prometheus() -> Operation:
+    """Always 200: what can't be read is left out."""
+    answer = {"description": "The numbers.", "content": FOR_PROMETHEUS}
+    return Operation(
+        method="get",
+        path="/metrics/prometheus",
+        name="metrics_prometheus",
+        group="state",
+        answers=with_refusals({"200": answer}, "read"),
+    )
+
+
+def _numbers(
+    path: str,
+    name: str,
+    content: str,
+    example: JsonObject | None,
+    others: JsonObject | None = None,
+) -> Operation:
+    """`others` is what it may be besides JSON, by `Accept`."""
     answer = said("The numbers.", schema(content), {"one": example} if example else None)
+    answer["content"] |= others or {}
     return Operation(
         method="get",
         path=path,

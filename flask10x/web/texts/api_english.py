@@ -49,6 +49,7 @@ TEXTS: dict[str, str] = {
     "operation.healthz": "Does it answer",
     "operation.readyz": "Can it store",
     "operation.metrics": "Queue, totals, last receipt and silence of each station",
+    "operation.metrics_prometheus": "The numbers of the service for Prometheus",
     "operation.metrics_details": "What was refused, and the warnings of each field",
     "operation.specification": "This page for programs: OpenAPI 3.1",
     "operation.home": "A page with links to the others",
