@@ -1,0 +1,50 @@
+"""The page `/status` of a real service, while its database is locked and taken away."""
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.e2e.conftest import MakeService
+from tests.e2e.senders import reading_of
+from tests.e2e.service import Service, wait_until
+from tests.support.html import words
+
+WITHIN_SEC = 20.0
+
+
+def storing(service: Service) -> str:
+    """What it says of the storing; whichever worker answers, it is a 200."""
+    answer = service.get("/status")
+    assert answer.status == 200
+    found = re.search(
+        r'<section class="device answer \w+" aria-labelledby="stored">(.*?)</section>',
+        answer.body.decode(),
+        re.S,
+    )
+    assert found
+    return words(found[1])
+
+
+def wait_until_said(service: Service, text: str) -> None:
+    wait_until(lambda: text in storing(service), WITHIN_SEC, text)
+
+
+@pytest.mark.tools
+def test_what_happens_to_the_database_is_said_by_every_worker(service: MakeService) -> None:
+    running = service(commit_interval_sec=0)
+    running.wait_for_workers()
+    assert running.post("data2", reading_of(1)).status == 200
+    wait_until_said(running, "Readings stored so far: 1")
+    with closing(sqlite3.connect(running.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert running.post("data2", reading_of(2)).status == 200
+        wait_until_said(running, "Another program holds the database")
+        other.execute("ROLLBACK")
+    wait_until_said(running, "Readings stored so far: 2")
+    running.database.with_name(f"{running.database.name}-wal").unlink()
+    wait_until_said(running, "All that was stored is in a copy.")
+    for _ in range(10):
+        assert "flask10x restore" in storing(running)
+        assert ".rescued-" in storing(running)
