@@ -1,17 +1,12 @@
 """The file of stations, made and added to; never is anything rewritten that stands in it."""
 
-import os
-from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.config import station_file, station_text
 from flask10x.errors import SettingsError
+from flask10x.maintenance import own_files
 from flask10x.readings.stations import BUILT_IN, Station
-from flask10x.system import disk
-
-# It has no secrets, and everybody who runs a command reads it.
-MODE = 0o644
 
 
 def make(path: Path) -> None:
@@ -19,9 +14,7 @@ def make(path: Path) -> None:
 
     Raises SettingsError when there is one already, and OSError; then there is no new one.
     """
-    if os.path.lexists(path):
-        raise SettingsError(_("there is {path} already; it stays as it is").format(path=path))
-    _put_in_place(path, station_text.rendered(BUILT_IN.all).encode(), None)
+    own_files.make(path, station_text.rendered(BUILT_IN.all))
 
 
 def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
@@ -51,26 +44,4 @@ def replace(path: Path, written: bytes, former: bytes | None) -> None:
     if (real.read_bytes() if real.exists() else None) != former:
         text = _("{path} was changed meanwhile; it stays as it is")
         raise SettingsError(text.format(path=path))
-    _put_in_place(real, written, None if former is None else real.stat())
-
-
-def _put_in_place(path: Path, written: bytes, former: os.stat_result | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.new")
-    unfinished.unlink(missing_ok=True)
-    try:
-        with unfinished.open("xb") as file:
-            file.write(written)
-            os.fchmod(file.fileno(), former.st_mode & 0o777 if former else MODE)
-            if former is None:
-                disk.leave_to_owner(file.fileno(), path.parent)
-            else:
-                with suppress(PermissionError):
-                    os.fchown(file.fileno(), former.st_uid, former.st_gid)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-        disk.sync(path.parent)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    own_files.put_in_place(real, written, None if former is None else real.stat())

@@ -25,6 +25,14 @@ def span(seconds: int) -> str:
     return text.format(n=seconds // max(length, 1))
 
 
+def exactly(seconds: int) -> str:
+    """As `span`, but in the largest of its units that leaves no rest: `90 min`, `3 days`."""
+    units = ((86_400, _("{n} days")), (3600, _("{n} h")), (60, _("{n} min")), (1, _("{n} s")))
+    fits = (unit for unit in units if seconds >= 2 * unit[0] and seconds % unit[0] == 0)
+    length, text = next(fits, units[-1])
+    return text.format(n=seconds // length)
+
+
 def some(numbers: Sequence[int]) -> str:
     """The first few of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
     shown = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))

@@ -31,6 +31,7 @@ SAME = {
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
     *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
     *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
+    *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
 }
 WORD = re.compile(r"[A-Za-z][\w.-]*")
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from gettext import gettext as _
 from gettext import ngettext
 from pathlib import Path
@@ -18,9 +19,12 @@ from flask.testing import FlaskClient
 from flask10x.commands import main
 from flask10x.config import settings as settings_module
 from flask10x.config import station_file
+from flask10x.config.alerts import file as alert_file
+from flask10x.config.alerts import keys as alert_keys
 from flask10x.config.settings import READERS
 from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.station_values import FAULT_CODES
+from flask10x.config.toml.keys import Key
 from flask10x.config.toml.values import WrongEntry
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError, SettingsError
@@ -532,6 +536,63 @@ def files_of_stations() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "text"), files_of_stations())
 def test_the_shown_files_of_stations_are_right(page: str, text: str) -> None:
     assert station_file.parse(text.encode(), Path(page)).all != BUILT_IN.all
+
+
+KEYS_OF_ALERTS = {
+    "": alert_keys.TOP_KEYS,
+    "`[quiet_hours]`": alert_keys.QUIET_HOURS_KEYS,
+    "`[rules.NAME]`": alert_keys.RULE_KEYS,
+    **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.RULES.items()},
+    "`[ways.NAME]`": (Key(name="kind", field="", read=str, needed=True), *alert_keys.WAY_KEYS),
+    **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.WAYS.items()},
+}
+# Tables inside the file, which have sections of their own.
+INNER_OF_ALERTS = {"`quiet_hours`", "`rules`", "`ways`"}
+TOP_HEADING = {"en": "At the top", "ja": "先頭のキー"}
+
+
+@in_both_languages
+@pytest.mark.parametrize("heading", KEYS_OF_ALERTS)
+def test_each_key_of_the_file_of_alerts_is_documented(heading: str, language: str) -> None:
+    page = read(file_of("reference/alerts-file", language))
+    rows = table(section(page, heading or TOP_HEADING[language]))
+
+    keys = {f"`{key.name}`": key for key in KEYS_OF_ALERTS[heading]}
+    assert {name for name in rows if name.startswith("`")} - (
+        {*INNER_OF_ALERTS} - {*keys}
+    ) == keys.keys()
+    for name, key in keys.items():
+        without, values, _meaning = rows[name]
+        assert (without in ("needed", "必須")) == key.needed, name
+        if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
+            low, high = (float(n) if "." in n else int(n) for n in limits.groups())
+            assert key.read(low) <= key.read(high)
+            for beyond in (low - 0.5 if isinstance(low, float) else low - 1, high + 1):
+                with pytest.raises(WrongEntry):
+                    key.read(beyond)
+
+
+@in_both_languages
+@pytest.mark.parametrize("kind", alert_keys.RULES)
+def test_what_a_rule_is_without_a_key_is_documented(kind: str, language: str) -> None:
+    made, keys = alert_keys.RULES[kind]
+    rows = table(section(read(file_of("reference/alerts-file", language)), f"`{kind}`"))
+    own = {field.name: field.default for field in fields(made)}
+
+    for key in keys:
+        if number := re.fullmatch(r"`([\d.]+)`", rows[f"`{key.name}`"][0]):
+            assert key.read(int(number[1])) == own[key.field], key.name
+
+
+def files_of_alerts() -> list[tuple[str, str]]:
+    """Each part of such a file that a page shows."""
+    shown = [(page, text) for page in PAGES for text in blocks(read(file_of(page, "en")), "toml")]
+    return [(page, text) for page, text in shown if "[rules." in text or "[ways." in text]
+
+
+@pytest.mark.parametrize(("page", "text"), files_of_alerts())
+def test_the_shown_files_of_alerts_are_right(page: str, text: str) -> None:
+    assert alert_file.parse(text.encode(), Path(page), BUILT_IN).file == page
 
 
 @in_both_languages

@@ -3,7 +3,7 @@
 import click
 
 from flask10x.commands import translated
-from flask10x.commands.alerts import deliver, send_test
+from flask10x.commands.alerts import deliver, own_file, send_test
 
 
 @click.group(cls=translated.TranslatedGroup)
@@ -14,5 +14,8 @@ def command() -> None:
     """
 
 
+command.add_command(own_file.init_command)
+command.add_command(own_file.check_command)
+command.add_command(own_file.list_command)
 command.add_command(send_test.command)
 command.add_command(deliver.command)

@@ -1,0 +1,185 @@
+"""`flask10x alerts init|check|list`: what a person at the shell sees and does."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flask10x.commands.alerts import warnings
+from flask10x.commands.alerts.command import command
+from flask10x.config import settings as settings_module
+from flask10x.config.alerts import text
+from flask10x.config.alerts.rules import DEFAULT
+from flask10x.errors import AlertsError
+
+STANDARD = [
+    "rule silence: a station sends no more, for longer than it usually does (all stations); on by"
+    " default",
+    "rule disk: less than 5 % of the database's disk free; on by default",
+    "rule database: the database damaged or missing, or nothing could be stored for 60 s; on by"
+    " default",
+    "rule backup: no backup for 3 days; on by default",
+]
+REMINDER = "reminder: what lasts is said again after 24 h"
+NO_WAY = "warning: there is no way, so nobody is told: alerts are only shown on the page /alerts\n"
+OWN = """
+base_url = "http://raspberrypi.local:8888"
+[quiet_hours]
+from = "22:00"
+to = "07:00"
+[rules.silence]
+stations = ["data", "data2"]
+after_min = 10
+[rules.queue]
+[rules.refused]
+[rules.failed_sensor]
+ways = ["speaker", "house"]
+[rules.export]
+[rules.backup]
+on = false
+[rules.stuffy]
+kind = "threshold"
+station = "data2"
+measurement = "co2"
+above = 1500
+clear = 1200
+for_min = 10
+[rules.frost]
+kind = "threshold"
+station = "data3"
+measurement = "temperature"
+below = 2
+clear = 2.5
+[rules.smoke]
+kind = "rate"
+station = "data4"
+measurement = "analog_value"
+rise = 100
+within_min = 1
+[ways.house]
+kind = "webhook"
+url = "https://example.org/hook"
+language = "en"
+[ways.speaker]
+kind = "command"
+command = ["/bin/sh", "-c", "cat"]
+daily_max = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "alerts.toml"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments)
+
+
+def test_init_writes_what_changes_nothing_and_never_over_a_file(file: Path) -> None:
+    done = run("init")
+    assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
+    assert file.read_text(encoding="utf-8") == text.TEXT
+    assert settings_module.load().alerts.rules == DEFAULT.rules
+
+    file.write_text("# mine\n")
+    assert str(run("init").exception) == f"there is {file} already; it stays as it is"
+    assert file.read_text() == "# mine\n"
+
+
+def test_init_follows_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK10X_ALERTS", f"{tmp_path}/other/mine.toml")
+    assert run("init").exit_code == 0
+    assert (tmp_path / "other" / "mine.toml").stat().st_mode & 0o777 == 0o644
+
+
+def test_check_says_what_is_on_without_a_file(file: Path) -> None:
+    done = run("check")
+    assert (done.exit_code, done.stderr) == (0, NO_WAY)
+    assert done.stdout.splitlines() == [
+        f"{file}: there is no such file, which is no mistake; rules: 4, ways: 0",
+        *STANDARD,
+        "not on: threshold, rate, failed_sensor, refused, queue, export",
+        REMINDER,
+    ]
+
+
+def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
+    file.write_text(OWN)
+    done = run("check")
+    lines = [
+        "rule silence: a station has sent nothing for 10 min (data, data2)",
+        *STANDARD[1:3],
+        "rule queue: many readings have been waiting to be stored for 60 s",
+        "rule refused: 10 readings of a sender refused within 60 min (all stations)",
+        "rule failed_sensor: a measurement missing or a fault value, 10 readings in a row (all"
+        " stations); tells speaker, house only",
+        "rule export: readings that have been in no CSV file for 2 days",
+        "rule stuffy: co2 of data2 above 1500 ppm; for 10 min at least; ends at 1200 ppm",
+        "rule frost: temperature of data3 below 2 °C; ends at 2.5 °C",
+        "rule smoke: analog_value of data4 rises by 100 within 60 s",
+        "way house: JSON to https://example.org/hook, not signed; in English; 20 a day at most",
+        "way speaker: the program /bin/sh -c cat; in Japanese; 3 a day at most",
+    ]
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"{file}: no mistake; rules: 10, ways: 2",
+        *lines,
+        "not on: backup",
+        REMINDER,
+        "quiet hours: 22:00 to 07:00, but not for database, disk",
+    ]
+    assert run("list").stdout.splitlines() == lines
+
+
+def test_check_names_each_mistake_and_takes_another_file(file: Path, tmp_path: Path) -> None:
+    file.write_text('daily_max = 0\n[rules.silence]\nstations = ["dta2"]\n')
+    done = run("check")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"{file}: line 1: daily_max: is 0: a whole number from 1 to 1000 is needed",
+        f"{file}: line 3: [rules.silence] stations: there is no station dta2 (did you mean data2?)",
+    ]
+    assert isinstance(run("list").exception, AlertsError)
+
+    (tmp_path / "new.toml").write_text("")
+    assert run("check", f"{tmp_path}/new.toml").exit_code == 0
+    other = str(run("check", f"{tmp_path}/none.toml").exception)
+    assert other == f"there is no file {tmp_path}/none.toml"
+
+
+def test_check_warns_of_what_keeps_messages_away(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warnings, "find_spec", lambda _name: None)
+    open_to_all = tmp_path / "secret"
+    open_to_all.write_text("s")
+    open_to_all.chmod(0o604)
+    plain = tmp_path / "plain"
+    plain.touch(0o600)
+    file.write_text(
+        f'[ways.a]\nkind = "webhook"\nurl = "https://example.org"\nsecret_file = "{open_to_all}"\n'
+        f'[ways.b]\nkind = "command"\ncommand = ["{tmp_path}/none"]\n'
+        f'[ways.c]\nkind = "command"\ncommand = ["{plain}"]\n'
+        f'[ways.d]\nkind = "apprise"\nurls_file = "{tmp_path}/urls"\n'
+        '[ways.e]\nkind = "apprise"\nurls_file = "credential:urls"\n'
+    )
+    done = run("check")
+    lines = done.stderr.splitlines()
+    assert done.exit_code == 0
+    assert lines[:3] == [
+        f"warning: [ways.a] secret_file {open_to_all}: everybody may read or write it: chmod o="
+        f" {open_to_all}",
+        f"warning: [ways.b] command: there is no program {tmp_path}/none",
+        f"warning: [ways.c] command: {plain} can't be run",
+    ]
+    assert "No such file" in lines[3]
+    assert "systemd gave no credentials" in lines[5]
+    missing = "kind: Apprise is not installed: docs/en/howto/alerts.md says how"
+    assert [lines[4], lines[6]] == [f"warning: [ways.{way}] {missing}" for way in "de"]
+    assert lines[7] == "warning: there is no base_url, so messages have no link to the chart"

@@ -1,0 +1,457 @@
+"""`alerts.toml`: the rules and ways that it makes, and what is said of each mistake in it."""
+
+from datetime import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask10x.config import settings, station_file
+from flask10x.config.alerts import file as alert_file
+from flask10x.config.alerts.rules import (
+    DEFAULT,
+    Alerts,
+    Apprise,
+    BackupOverdue,
+    Command,
+    DatabaseTrouble,
+    Disk,
+    ExportOverdue,
+    FailedSensor,
+    Queue,
+    QuietHours,
+    Rate,
+    RefusedSender,
+    Silence,
+    Threshold,
+    Webhook,
+)
+from flask10x.errors import AlertsError, SettingsError
+from flask10x.readings.stations import BUILT_IN, Stations
+
+FILE = Path("/srv/alerts.toml")
+STUFFY = """
+[rules.stuffy]
+kind = "threshold"
+station = "data2"
+measurement = "co2"
+"""
+WHOLE = """
+language = "en"
+base_url = "http://raspberrypi.local:8888/"
+reminder_after_h = 12
+daily_max = 5
+
+[quiet_hours]
+from = "22:00"
+to = 07:30:00
+urgent = ["database", "stuffy_bedroom"]
+
+[rules.silence]
+after_min = 2.5
+ways = ["phone"]
+
+[rules.queue]
+for_min = 3
+
+[rules.export]
+after_h = 36
+
+[rules.failed_sensor]
+readings = 5
+
+[rules.refused]
+readings = 3
+within_min = 10
+
+[rules.disk]
+free_percent = 10
+
+[rules.database]
+for_min = 0
+
+[rules.backup]
+on = false
+
+[rules.stuffy_bedroom]
+kind = "threshold"
+station = "data2"
+measurement = "co2"
+above = 1500
+clear = 1200
+for_min = 10
+
+[rules.frost]
+kind = "threshold"
+station = "data3"
+measurement = "temperature"
+below = 2
+clear = 2
+
+[rules.window]
+kind = "rate"
+station = "data4"
+measurement = "temperature_dht11"
+fall = 3.5
+within_min = 15
+
+[ways.phone]
+kind = "apprise"
+urls_file = "credential:alerts"
+language = "ja"
+daily_max = 200
+
+[ways.house]
+kind = "webhook"
+url = "https://example.org/hook?a=1"
+secret_file = "/etc/flask10x/secret"
+
+[ways.speaker]
+kind = "command"
+command = ["/usr/local/bin/say", "", "--loud"]
+"""
+
+
+def alerts(text: str, stations: Stations = BUILT_IN) -> Alerts:
+    return alert_file.parse(text.encode(), FILE, stations)
+
+
+def mistakes(text: str) -> list[str]:
+    """What is said of the file, without its name, which stands before each."""
+    with pytest.raises(AlertsError) as caught:
+        alerts(text)
+    assert all(one.startswith(f"{FILE}: ") for one in caught.value.mistakes)
+    return [one.removeprefix(f"{FILE}: ") for one in caught.value.mistakes]
+
+
+def test_a_file_with_every_key() -> None:
+    assert alerts(WHOLE) == Alerts(
+        rules=(
+            Silence(after_sec=150, ways=("phone",)),
+            Disk(free_percent=10),
+            DatabaseTrouble(for_sec=0),
+            Queue(for_sec=180),
+            ExportOverdue(after_sec=36 * 3600),
+            FailedSensor(readings=5),
+            RefusedSender(readings=3, within_sec=600),
+            Threshold(
+                name="stuffy_bedroom",
+                station="data2",
+                column="co2",
+                above=1500,
+                clear=1200,
+                for_sec=600,
+            ),
+            Threshold(name="frost", station="data3", column="temperature", below=2, clear=2),
+            Rate(
+                name="window",
+                station="data4",
+                column="temperature_dht11",
+                fall=3.5,
+                within_sec=900,
+            ),
+        ),
+        ways=(
+            Apprise(name="phone", urls_file="credential:alerts", language="ja", daily_max=200),
+            Webhook(
+                name="house",
+                url="https://example.org/hook?a=1",
+                secret_file="/etc/flask10x/secret",
+            ),
+            Command(name="speaker", arguments=("/usr/local/bin/say", "", "--loud")),
+        ),
+        language="en",
+        base_url="http://raspberrypi.local:8888",
+        reminder_after_sec=12 * 3600,
+        daily_max=5,
+        quiet_hours=QuietHours(
+            start=time(22), end=time(7, 30), urgent=("database", "stuffy_bedroom")
+        ),
+        file=str(FILE),
+    )
+
+
+def test_an_empty_file_changes_nothing() -> None:
+    found = alerts("")
+    assert (found.rules, found.ways, found.file) == (DEFAULT.rules, (), str(FILE))
+
+
+@pytest.mark.parametrize("rule", DEFAULT.rules, ids=lambda rule: rule.name)
+def test_what_is_on_by_default_can_be_turned_off(rule: Silence | Disk | BackupOverdue) -> None:
+    found = alerts(f"[rules.{rule.name}]\non = false\n")
+    assert found.rules == tuple(other for other in DEFAULT.rules if other is not rule)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("failed_sensor", FailedSensor()), ("refused", RefusedSender()), ("queue", Queue()),
+     ("export", ExportOverdue())],
+)  # fmt: skip
+def test_a_rule_called_like_its_kind_needs_no_key(name: str, rule: Queue) -> None:
+    assert alerts(f"[rules.{name}]\n").by_name[name] == rule
+
+
+def test_a_rule_for_all_stations_leaves_out_those_that_have_one_of_their_own() -> None:
+    text = '[rules.silence_pico]\nkind = "silence"\nstations = ["data"]\nafter_min = 60\n'
+    found = alerts(text).by_name
+    assert found["silence_pico"] == Silence(name="silence_pico", stations=("data",), after_sec=3600)
+    assert found["silence"] == Silence(stations=("data2", "data3", "data4"))
+
+    everyone = text.replace('["data"]', '["data", "data2", "data3", "data4"]')
+    assert "silence" not in alerts(everyone).by_name
+    assert alerts(f"{text}on = false\n").by_name["silence"] == Silence()
+
+
+def test_a_rule_that_is_off_may_name_what_is_gone() -> None:
+    text = f"{STUFFY}above = 1000\nclear = 900\n".replace("data2", "balcony")
+    assert mistakes(text) == [
+        "line 4: [rules.stuffy] station: there is no station balcony",
+    ]
+    assert alerts(f"{text}on = false\n").rules == DEFAULT.rules
+
+
+def test_a_station_of_the_file_of_stations_can_be_named() -> None:
+    added = '[stations.balcony.measurements.lux]\nunit = "lx"\n'
+    stations = station_file.parse(added.encode(), Path("/srv/stations.toml"))
+    text = f"{STUFFY}below = 1\nclear = 2\n".replace("data2", "balcony").replace("co2", "lux")
+    assert alerts(text, stations).by_name["stuffy"].kind == "threshold"
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('language = "jp"', "line 1: language: is 'jp': one of en, ja is needed"),
+        ("dayly_max = 1", "line 1: dayly_max: unknown key (did you mean daily_max?)"),
+        ("[rule.x]", "line 1: rule: unknown key (did you mean rules?)"),
+        ("daily_max = 0", "line 1: daily_max: is 0: a whole number from 1 to 1000 is needed"),
+        (
+            "reminder_after_h = 0",
+            "line 1: reminder_after_h: is 0: a number from 1 to 744 is needed",
+        ),
+        ("rules = 1", "line 1: rules: is 1: a table is needed"),
+        ("[rules]\nsilence = true", "line 2: [rules] silence: is True: a table is needed"),
+        ("[rules.silence]\non = 1", "line 2: [rules.silence] on: is 1: true or false is needed"),
+        (
+            "[rules.silence]\nafter = 10",
+            "line 2: [rules.silence] after: unknown key (did you mean after_min?)",
+        ),
+        (
+            "[rules.silence]\nafter_min = 0",
+            "line 2: [rules.silence] after_min: is 0: a number from 0.5 to 44640 is needed",
+        ),
+        (
+            '[rules.silence]\nstations = ["dta2"]',
+            "line 2: [rules.silence] stations: there is no station dta2 (did you mean data2?)",
+        ),
+        (
+            "[rules.silence]\nstations = []",
+            "line 2: [rules.silence] stations: is []: name one at least; without the key it is all"
+            " of them",
+        ),
+        (
+            '[rules.silence]\nstations = ["data", "data"]',
+            "line 2: [rules.silence] stations: is ['data', 'data']: a name is there twice",
+        ),
+        (
+            '[rules.silence]\nkind = "disk"',
+            "line 2: [rules.silence] kind: is 'disk': the rule silence has its own kind; give this"
+            " one another name",
+        ),
+        (
+            '[rules.x]\nkind = "treshold"',
+            "line 2: [rules.x] kind: is 'treshold': one of silence, threshold, rate, failed_sensor,"
+            " refused, queue, disk, database, export, backup is needed (did you mean threshold?)",
+        ),
+        (
+            "[rules.slience]",
+            "line 1: [rules.slience] kind: is missing: one of silence, threshold, rate,"
+            " failed_sensor, refused, queue, disk, database, export, backup (did you mean"
+            " silence?)",
+        ),
+        (
+            "[rules.My-Disk]\nkind = 'disk'",
+            "line 1: [rules.My-Disk] small letters a to z, digits, - and _ are needed, a letter"
+            " first, 32 at most (did you mean my_disk?)",
+        ),
+        (
+            '[rules.disk]\nways = ["phon"]\n[ways.phone]\nkind = "apprise"\nurls_file = "/x"',
+            "line 2: [rules.disk] ways: there is no way phon (did you mean phone?)",
+        ),
+        (
+            '[quiet_hours]\nfrom = "22:00"\nto = "22:00"',
+            "line 3: [quiet_hours] to: is the same as from",
+        ),
+        (
+            '[quiet_hours]\nfrom = "24:00"\nto = "07:00"',
+            """line 2: [quiet_hours] from: is '24:00': a time from "00:00" to "23:59" is needed""",
+        ),
+        ('[quiet_hours]\nfrom = "22:00"', "line 1: [quiet_hours] to: is missing"),
+        (
+            '[quiet_hours]\nfrom = "22:00"\nto = "07:00"\nurgent = ["disc"]',
+            "line 4: [quiet_hours] urgent: there is no rule disc (did you mean disk?)",
+        ),
+        (
+            "[ways.x]",
+            "line 1: [ways.x] kind: is missing: one of webhook, command, apprise",
+        ),
+        (
+            '[ways.x]\nkind = "mail"',
+            "line 2: [ways.x] kind: is 'mail': one of webhook, command, apprise is needed",
+        ),
+        (
+            '[ways.x]\nkind = "command"\ncommand = ["say", "hi"]',
+            "line 3: [ways.x] command: is 'say': the whole path of the program is needed, such as"
+            " /usr/bin/logger",
+        ),
+        (
+            '[ways.x]\nkind = "command"\ncommand = "/bin/say hi"',
+            "line 3: [ways.x] command: is '/bin/say hi': a list such as"
+            ' ["/usr/local/bin/say", "--loud"] is needed',
+        ),
+        (
+            '[ways.x]\nkind = "apprise"\nurls_file = "urls"',
+            "line 3: [ways.x] urls_file: is 'urls': /absolute/path is needed, or credential: and a"
+            " name",
+        ),
+        (
+            '[ways.x]\nkind = "webhook"\nurl = "https://example.org"\nsecret = "s"',
+            "line 4: [ways.x] secret: unknown key (did you mean secret_file?)",
+        ),
+    ],
+)
+def test_what_is_said_of_a_mistake(text: str, said: str) -> None:
+    assert mistakes(text) == [said]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            "above = 1500",
+            "2: [rules.stuffy] clear: is missing: the value at which the alert ends; a little away"
+            " from the limit, so that it does not come and go",
+        ),
+        ("clear = 1200", "2: [rules.stuffy] above: is missing, or below"),
+        (
+            "above = 2\nbelow = 1\nclear = 1",
+            "7: [rules.stuffy] below: above or below is needed, not both",
+        ),
+        (
+            "above = 1500\nclear = 1501",
+            "7: [rules.stuffy] clear: is 1501, above the limit: at most above = 1500 is needed",
+        ),
+        (
+            "below = 400\nclear = 399.5",
+            "7: [rules.stuffy] clear: is 399.5, below the limit: at least below = 400 is needed",
+        ),
+        (
+            "above = 200000\nclear = 1",
+            "6: [rules.stuffy] above: is 200000, and no reading has more than 200000: it would"
+            " never be an alert",
+        ),
+        (
+            "below = 0\nclear = 1",
+            "6: [rules.stuffy] below: is 0, and no reading has less than 0: it would never be an"
+            " alert",
+        ),
+        ('above = "1500"\nclear = 1', "6: [rules.stuffy] above: is '1500': a number is needed"),
+        ("above = inf\nclear = 1", "6: [rules.stuffy] above: is inf: a number is needed"),
+    ],
+)
+def test_a_limit_and_its_end_go_together(keys: str, said: str) -> None:
+    assert mistakes(f"{STUFFY}{keys}\n") == [f"line {said}"]
+
+
+@pytest.mark.parametrize(
+    ("named", "near"),
+    [("c02", " (did you mean co2?)"), ("mh_z19.co2", " (did you mean co2?)"), ("radon", "")],
+)
+def test_a_measurement_is_named_by_its_column(named: str, near: str) -> None:
+    text = f"{STUFFY}above = 1500\nclear = 1200\n".replace("data2", "data4").replace(
+        '"co2"', f'"{named}"'
+    )
+    assert mistakes(text) == [
+        f"line 5: [rules.stuffy] measurement: the station data4 has no measurement {named}{near}"
+    ]
+
+
+def test_a_change_has_one_direction() -> None:
+    text = STUFFY.replace("threshold", "rate")
+    assert mistakes(f"{text}rise = 0\n") == [
+        "line 2: [rules.stuffy] within_min: is missing",
+        "line 6: [rules.stuffy] rise: is 0: a number above 0 is needed",
+    ]
+    assert mistakes(f"{text}rise = 1\nfall = 1\nwithin_min = 1\n") == [
+        "line 7: [rules.stuffy] fall: rise or fall is needed, not both"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "example.org", "http://", "https://exa mple.org", "http://例え.jp", "http://x:99999",
+     "http://[::1", "https://x/#a", 8888],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["base_url", "url"])
+def test_an_address_has_a_host_that_can_be_asked(url: str | int, key: str) -> None:
+    quoted = f'"{url}"' if isinstance(url, str) else url
+    written = f"{key} = {quoted}\n"
+    text = written if key == "base_url" else f'[ways.x]\nkind = "webhook"\n{written}'
+    (said,) = mistakes(text)
+    assert f"{key}: is {url!r}: an address such as http" in said
+
+
+def test_an_address_has_no_password_and_that_of_the_pages_no_query() -> None:
+    text = 'base_url = "http://x/?a"\n[ways.x]\nkind = "webhook"\nurl = "https://a:b@x"\n'
+    assert mistakes(text) == [
+        "line 1: base_url: is 'http://x/?a': an address without ? is needed",
+        "line 4: [ways.x] url: is 'https://a:b@x': an address without a user and a password is"
+        " needed",
+    ]
+
+
+def test_all_mistakes_are_named_from_the_top_down() -> None:
+    text = '[ways.x]\nkind = "mail"\n[rules.disk]\nfree_percent = 0\nways = ["y"]\n'
+    assert [one.partition(":")[0] for one in mistakes(text)] == ["line 2", "line 4", "line 5"]
+
+
+@given(st.text(alphabet='abkindrulesways[].="\n10 ', max_size=60))
+def test_no_text_ends_otherwise_than_by_a_mistake(text: str) -> None:
+    try:
+        alerts(text)
+    except AlertsError as error:
+        assert error.mistakes
+
+
+# The setting
+
+
+def test_the_file_of_the_data_folder_is_read(tmp_path: Path) -> None:
+    environ = {"FLASK10X_DATA_DIR": str(tmp_path)}
+    assert settings.load(environ).alerts == DEFAULT
+    (tmp_path / "alerts.toml").write_text("daily_max = 3\n")
+    assert settings.load(environ).alerts.daily_max == 3
+    (tmp_path / "alerts.toml").write_text("daily_max = -3\n")
+    with pytest.raises(AlertsError, match=r"alerts\.toml: line 1: daily_max: is -3"):
+        settings.load(environ)
+    assert settings.load(environ, alerts=DEFAULT).alerts is DEFAULT
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    environ = {"FLASK10X_ALERTS": f"{tmp_path}/mine.toml"}
+    with pytest.raises(SettingsError, match=r"FLASK10X_ALERTS: there is no file .*/mine\.toml"):
+        settings.load(environ)
+    (tmp_path / "mine.toml").write_text("[rules.disk]\non = false\n")
+    assert "disk" not in settings.load(environ).alerts.by_name
+
+
+def test_the_rules_speak_of_the_stations_of_the_same_settings(tmp_path: Path) -> None:
+    environ = {"FLASK10X_DATA_DIR": str(tmp_path)}
+    (tmp_path / "alerts.toml").write_text('[rules.silence]\nstations = ["balcony"]\n')
+    with pytest.raises(AlertsError, match="there is no station balcony"):
+        settings.load(environ)
+    (tmp_path / "stations.toml").write_text('[stations.balcony.measurements.lux]\nunit = "lx"\n')
+    assert settings.load(environ).alerts.by_name["silence"] == Silence(stations=("balcony",))

@@ -1,0 +1,51 @@
+"""What `flask10x alerts init` writes changes nothing, and each of its examples is right."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from flask10x.config.alerts import file as alert_file
+from flask10x.config.alerts import text
+from flask10x.config.alerts.keys import (
+    KINDS,
+    QUIET_HOURS_KEYS,
+    RULE_KEYS,
+    RULES,
+    TOP_KEYS,
+    WAY_KEYS,
+    WAYS,
+)
+from flask10x.config.alerts.rules import DEFAULT
+from flask10x.readings.stations import BUILT_IN
+
+FILE = Path("/srv/alerts.toml")
+# What the examples can't have beside what they have.
+ALTERNATIVES = {"rise"}
+
+
+def used() -> str:
+    """The examples as lines that count; prose has a blank behind its #."""
+    return re.sub(r"^#(?=[^ \n])", "", text.TEXT, flags=re.MULTILINE)
+
+
+def test_the_file_changes_nothing() -> None:
+    assert tomllib.loads(text.TEXT) == {}
+    assert alert_file.parse(text.TEXT.encode(), FILE, BUILT_IN).rules == DEFAULT.rules
+
+
+def test_the_examples_are_right_and_have_each_kind() -> None:
+    found = alert_file.parse(used().encode(), FILE, BUILT_IN)
+    assert {rule.kind for rule in found.rules} == {*KINDS}
+    assert len(found.ways) == len(WAYS)
+
+
+def test_the_examples_have_each_key() -> None:
+    keys = [*TOP_KEYS, *QUIET_HOURS_KEYS, *RULE_KEYS, *WAY_KEYS]
+    keys += [key for _, own in (*RULES.values(), *WAYS.values()) for key in own]
+    written = set(re.findall(r"^(\w+) = ", used(), re.MULTILINE))
+    assert written == {key.name for key in keys} - ALTERNATIVES
+
+
+def test_the_standard_rules_are_shown_as_they_are() -> None:
+    shown = alert_file.parse(used().encode(), FILE, BUILT_IN).by_name
+    assert [shown[rule.name] for rule in DEFAULT.rules[1:]] == [*DEFAULT.rules[1:]]
