@@ -48,7 +48,10 @@ class ShownAlert:
     ways: str
     """The names of the ways that have told of it; empty: none has."""
     next_reminder: ShownTime | None
-    chart_url: str | None
+    see_url: str
+    """Where to see more of it."""
+    see: str
+    """What that is called."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

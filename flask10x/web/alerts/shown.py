@@ -42,7 +42,7 @@ class AlertReader:
 
     def alert(self, alert: Alert, messages: Sequence[AlertMessage]) -> ShownAlert:
         """An alert with its messages, the oldest first."""
-        ended = alert.ended_ms
+        ended, (see_url, see) = alert.ended_ms, self._see(alert)
         last_ms = self.now_ms if ended is None else ended
         sent = dict.fromkeys(one.way for one in messages if one.state == "sent")
         return ShownAlert(
@@ -59,7 +59,8 @@ class AlertReader:
             told=[self.told(one) for one in messages],
             ways=self.t("caption.join").join(map(escape, sent)),
             next_reminder=self._next(alert, messages),
-            chart_url=self._chart(alert),
+            see_url=see_url,
+            see=see,
         )
 
     def mute(self, mute: Mute) -> ShownMute:
@@ -114,16 +115,29 @@ class AlertReader:
             return None
         return None if due_ms < (alert.muted_until_ms or 0) else self.instant(due_ms)
 
-    def _chart(self, alert: Alert) -> str | None:
-        """The history of what it is about, around it; None for the service as a whole."""
+    def _see(self, alert: Alert) -> tuple[str, str]:
+        """Where to see more of it, and what that is called."""
         station = self.settings.stations.by_endpoint.get(station_of(alert.subject))
-        start_ms = max(0, alert.since_ms - AROUND_MS)
-        if station is None or not is_date(start_ms):
-            return None
-        zone, column = self.settings.zone, column_of(alert.subject)
+        if station is None:
+            return url_for("status_page.as_page"), self.t("alerts.status")
+        column = column_of(alert.subject)
         asked = {"endpoint": station.endpoint}
         asked |= {"measurement": column} if column in station.columns else {}
-        asked["from"] = local_text(start_ms, zone)
+        asked |= self._around(alert)
+        if alert.kind == "refused":
+            return _address("rejected.as_page", asked), self.t("alerts.rejected")
+        return _address("history_page.as_page", asked), self.t("alerts.chart")
+
+    def _around(self, alert: Alert) -> dict[str, str]:
+        """The time of it, with some before and after."""
+        zone, start_ms = self.settings.zone, max(0, alert.since_ms - AROUND_MS)
+        if not is_date(start_ms):
+            return {}
+        around = {"from": local_text(start_ms, zone)}
         if alert.ended_ms is not None and alert.ended_ms + AROUND_MS < self.now_ms:
-            asked["to"] = local_text(alert.ended_ms + AROUND_MS, zone)
-        return f"{url_for('history_page.as_page')}?{urlencode(asked, safe=':')}"
+            around["to"] = local_text(alert.ended_ms + AROUND_MS, zone)
+        return around
+
+
+def _address(endpoint: str, asked: dict[str, str]) -> str:
+    return f"{url_for(endpoint)}?{urlencode(asked, safe=':')}"

@@ -13,6 +13,8 @@ TEXTS: dict[str, str] = {
     "alerts.none": "Nothing is wrong.",
     "alerts.for": "for {span}",
     "alerts.chart": "Look at the chart",
+    "alerts.rejected": "Look at what was refused",
+    "alerts.status": "Look at the status",
     "alerts.messages": "Messages",
     "alerts.no_messages": "Nobody was told of it.",
     "alerts.next": "Next: a reminder at {time}, should it last until then.",

@@ -13,6 +13,8 @@ TEXTS: dict[str, str] = {
     "alerts.none": "異常はありません。",
     "alerts.for": "{span}前から",
     "alerts.chart": "グラフを見る",
+    "alerts.rejected": "拒否した測定値を見る",
+    "alerts.status": "稼働状況を見る",
     "alerts.messages": "この件の通知",
     "alerts.no_messages": "まだ誰にも知らせていません。",
     "alerts.next": "続いている場合は、{time} に再通知します。",

@@ -96,7 +96,7 @@ def test_every_page_says_how_many_are_active(
     rows.alert("silence", "data2")
     rows.alert("silence", "data", NINE_MS, NINE_MS + HOUR_MS)
     shown = link(client.get(path).text)
-    assert '<strong class="count">2</strong>' in shown
+    assert '<strong class="count" aria-hidden="true">2</strong>' in shown
     assert "(2 active)" in shown
     rows.path.write_bytes(BROKEN)
     assert "count" not in link(client.get(path).text)

@@ -184,6 +184,28 @@ def test_one_that_is_not_watched_any_more(client: FlaskClient, rows: AlertRows) 
     assert "/shed co2" in past
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "leads_to", "text"),
+    [
+        ("silence", "data2", "/history?endpoint=data2&from=2025-08-24+08:00:00", "chart"),
+        (
+            "refused",
+            "data2",
+            "/history/rejected?endpoint=data2&from=2025-08-24+08:00:00",
+            "refused",
+        ),
+        ("disk", "", "/status", "status"),
+        ("silence", "shed", "/status", "status"),
+    ],
+)
+def test_where_to_see_more(
+    client: FlaskClient, rows: AlertRows, kind: str, subject: str, leads_to: str, text: str
+) -> None:
+    rows.alert(kind, subject)
+    shown = page(client).partition('id="muted"')[0]
+    assert re.search(rf'<a href="{re.escape(leads_to)}">Look at [^<]*{text}</a>', shown)
+
+
 def test_without_a_way_it_says_how_to_set_one(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,4 +266,4 @@ def test_without_a_database_the_alerts_are_shown_and_nothing_is_made(
     assert "there was a database" in section(page(waiting), "active")
     assert len(waiting.get("/api/v1/alerts").get_json()["active"]) == 1
     missing = waiting.get("/history").text
-    assert '<strong class="count">1</strong>' in missing
+    assert "(1 active)" in missing
