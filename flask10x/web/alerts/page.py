@@ -18,6 +18,7 @@ from flask10x.web.alerts.found import FoundAlerts, find
 from flask10x.web.alerts.model import AlertsModel, PastPage, WatchedRule, WatchedSubject
 from flask10x.web.alerts.shown import AlertReader
 from flask10x.web.alerts.subjects import name_of, watched_by
+from flask10x.web.alerts.values import newest_values
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.texts.captions import problems
 from flask10x.web.texts.catalog import Texts
@@ -71,8 +72,9 @@ def invalid(error: QueryError) -> tuple[Response, int]:
 def _rendered(
     found: FoundAlerts, trouble: str, question: AskedAlerts, errors: dict[str, str]
 ) -> str:
-    settings, t, now_ms = context.store_or_waiting().settings, preferences.texts(), clock.now_ms()
-    reader = AlertReader(settings, t, now_ms)
+    store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
+    settings = store.settings
+    reader = AlertReader(settings, t, now_ms, newest_values(store, found.active))
     here = {one.id for one in found.active}
     model = AlertsModel(
         trouble=trouble,

@@ -1,7 +1,7 @@
 """An alert, a mute and a message as the page shows them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from flask import url_for
@@ -15,12 +15,15 @@ from flask10x.readings.times import HOUR_MS, is_date, iso_text, local_text
 from flask10x.system.log_lines import escape
 from flask10x.web.alerts.model import ShownAlert, ShownMute, ShownTime, ToldMessage
 from flask10x.web.alerts.subjects import column_of, station_of
+from flask10x.web.alerts.values import OF_VALUES, NewestValue
 from flask10x.web.alerts.words import AlertWords
 from flask10x.web.texts.catalog import Texts
 
 # What a chart shows on both sides of an alert.
 AROUND_MS = HOUR_MS
 MS_PER_SEC = 1000
+# More than a sensor has tell nothing.
+DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class AlertReader:
     settings: Settings
     t: Texts
     now_ms: int
+    values: Mapping[str, NewestValue] = field(default_factory=dict)
+    """The newest ones, by the subject of an alert."""
 
     @property
     def words(self) -> AlertWords:
@@ -50,7 +55,7 @@ class AlertReader:
             rule=alert.rule,
             subject=alert.subject,
             title=self.words.title(alert),
-            lines=self.words.lines(alert) if ended is None else (),
+            lines=self._lines(alert) if ended is None else (),
             since=self.instant(alert.since_ms),
             ended=None if ended is None else self.instant(ended),
             lasting=self.t.lasting("span", max(0, last_ms - alert.since_ms) // MS_PER_SEC),
@@ -81,6 +86,15 @@ class AlertReader:
             is_bad=message.state == "given_up"
             or (message.state == "waiting" and bool(message.trouble)),
         )
+
+    def _lines(self, alert: Alert) -> list[str]:
+        """As it was at its entry; behind the first, what it is now."""
+        lines, newest = self.words.lines(alert), self.values.get(alert.subject)
+        if newest is None or alert.kind not in OF_VALUES:
+            return lines
+        value, at = f"{newest.value:.{DIGITS}g} {newest.unit}".rstrip(), newest.received_at
+        text = self.t("alerts.value", value=value, time=self.instant(at).text)
+        return [*lines[:1], text, *lines[1:]]
 
     def _told(self, one: AlertMessage) -> str:
         t, occasion = self.t, self.t(f"occasion.{one.occasion}")

@@ -12,6 +12,7 @@ TEXTS: dict[str, str] = {
     "alerts.active": "発生中",
     "alerts.none": "異常はありません。",
     "alerts.for": "{span}前から",
+    "alerts.value": "最新の値: {value}（{time}）",
     "alerts.chart": "グラフを見る",
     "alerts.rejected": "拒否した測定値を見る",
     "alerts.status": "稼働状況を見る",

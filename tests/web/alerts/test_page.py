@@ -11,11 +11,13 @@ from flask.testing import FlaskClient
 
 from flask10x.config.alerts.rules import Command, Silence, Threshold
 from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, MINUTE_MS, NINE_MS, AlertRows
 from tests.support.html import Outline
+from tests.support.rows import execute
 from tests.web.alerts.conftest import NOW_MS
 
 PHONE = Command(name="phone", arguments=("/bin/true",))
@@ -64,7 +66,7 @@ def test_what_is_wrong_comes_first_with_its_messages(client: FlaskClient, rows: 
     assert shown.index('id="active"') < shown.index('id="muted"') < shown.index('id="past"')
     active = section(shown, "active")
     assert "2025-08-24 09:02: Alert sent by phone" in active
-    failed = "Alert by mail: failed 3 times; tried again at 2025-08-24 12:01"
+    failed = "Alert by mail: failed (tries: 3), tried again at 2025-08-24 12:01"
     assert f"{failed} (the connection was refused)" in active
     assert "Next: a reminder at 2025-08-25 09:00, should it last until then." in active
     assert "measurement=co2&from=2025-08-24+08:00:00" in shown
@@ -72,6 +74,28 @@ def test_what_is_wrong_comes_first_with_its_messages(client: FlaskClient, rows: 
     japanese = section(page(client, language="ja"), "active")
     assert "2025-08-24 09:02 phone: 発生の通知を送信しました" in japanese
     assert "（接続が拒否されました）" in japanese
+
+
+@pytest.mark.usefixtures("four")
+def test_the_newest_value_stands_beside_that_of_the_beginning(
+    client: FlaskClient, rows: AlertRows
+) -> None:
+    facts = {"value": 1720.0, "limit": 1500, "above": 1}
+    rows.alert("stuffy", "data2.co2", kind="threshold", facts=facts)
+    rows.alert("gas", "data3.gas_resistance", kind="rate")
+    rows.alert("silence", "data")
+    active = section(page(client), "active")
+    assert "Last value: 650 ppm (2025-08-24 09:01)" in active
+    assert active.count("Last value:") == 1
+    assert "最新の値: 650 ppm（2025-08-24 09:01）" in section(page(client, language="ja"), "active")
+
+
+def test_without_the_database_the_newest_value_is_left_out(
+    client: FlaskClient, rows: AlertRows, database: Database
+) -> None:
+    rows.alert("stuffy", "data2.co2", kind="threshold", facts={"value": 1720.0})
+    execute(database.path, "DROP TABLE readings")
+    assert "1720" in section(page(client), "active")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +109,7 @@ def test_what_is_wrong_comes_first_with_its_messages(client: FlaskClient, rows: 
         ),
         (
             {"state": "given_up", "tries": 40, "trouble": "gone"},
-            "Alert by phone: given up at 2025-08-24 09:02 after 40 tries (gone)",
+            "Alert by phone: given up at 2025-08-24 09:02 (tries: 40) (gone)",
         ),
         ({"state": "muted"}, "Alert by phone: not sent, because it was muted"),
         (
@@ -116,7 +140,7 @@ def test_a_message_of_none_that_is_active_stands_apart(
     rows.message(over, "waiting", occasion="recovery", tries=2, trouble="refused")
     rows.message(None, "given_up", occasion="test", tries=9, trouble="<b>")
     apart = section(page(client), "troubled")
-    assert "Bedroom: no data Recovery by phone: failed 2 times" in apart
+    assert "Bedroom: no data Recovery by phone: failed (tries: 2)" in apart
     assert "Test by phone: given up" in apart
     assert "&lt;b&gt;" in client.get("/alerts").text
 
