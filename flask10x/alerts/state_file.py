@@ -5,8 +5,9 @@ It is small and may be deleted, also under a running service: then every alert t
 told once more. What only SQLite knows of it stands here.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from flask10x.alerts import tables
 from flask10x.config.settings import Settings
 from flask10x.database import driver
+from flask10x.system import disk
 
 NAME = "alerts.sqlite3"
 # Transactions last milliseconds; the sync of a slow card may take seconds.
@@ -32,7 +34,7 @@ class StateFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """The file need not exist; the first write makes it."""
+        """The file need not exist; the first use makes it, private, in a folder that exists."""
         self.path = path
         self._engine: Engine | None = None
         self._identity: tuple[int, int] | None = None
@@ -71,6 +73,7 @@ class StateFile:
 
     def _opened(self) -> Engine:
         if self._engine is None:
+            _make(self.path)
             engine = create_engine(
                 "sqlite://",
                 creator=lambda: driver.connect(self.path, "mode=rwc", BUSY_TIMEOUT_SEC),
@@ -86,6 +89,16 @@ class StateFile:
             self._identity = _identity_of(self.path)
             self._engine = engine
         return self._engine
+
+
+def _make(path: Path) -> None:
+    """Make an empty file unless there is one; what is in the way SQLite says itself."""
+    # Only a new one is opened here: closing another one would drop SQLite's locks in this process
+    # (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    with suppress(OSError):
+        made = disk.private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        disk.leave_to_owner(made, path.parent)
+        os.close(made)
 
 
 def _make_tables(connection: Connection) -> None:

@@ -92,6 +92,7 @@ class Store:
         self._load_totals()
         self.writer.start()
         self._watch.start()
+        self._alerts.begin()
         self._alert_thread.start()
         self._inspection.start()
 

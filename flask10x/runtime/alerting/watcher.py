@@ -54,6 +54,14 @@ class AlertWatcher:
         self._due_ms: int | None = None
         self._look_at_ms = 0
 
+    def begin(self) -> None:
+        """Make the folder of the state file, which the database may not be in.
+
+        Never later: where the folder is gone, a disk may be missing.
+        """
+        with suppress(OSError):
+            self._file.path.parent.mkdir(parents=True, exist_ok=True)
+
     def step(self) -> None:
         """Look once; raises what keeps the state file from being read or written, and OSError.
 
@@ -91,7 +99,6 @@ class AlertWatcher:
     def _known(self, now: Moment) -> dict[tuple[str, str], Alert]:
         """The alerts that are active, all times by the clock of now."""
         if self._clock.has_jumped(now):
-            self._file.path.parent.mkdir(parents=True, exist_ok=True)
             with self._file.writing() as connection:
                 moved_ms = self._clock.follow(connection, now)
             if moved_ms:

@@ -229,6 +229,22 @@ def test_a_file_that_people_have_deleted_is_begun_anew(
     assert occasions(home) == ["entry"]
 
 
+def test_a_folder_that_is_gone_is_not_made_again(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings
+) -> None:
+    folder, elsewhere = path_of(home).parent, path_of(home).parent.with_name("elsewhere")
+    watcher.begin()
+    watcher.step()
+    disk.is_full = True
+    folder.rename(elsewhere)
+    with pytest.raises(DBAPIError):
+        watcher.step()
+    assert not folder.exists()
+    elsewhere.rename(folder)
+    watcher.step()
+    assert len(alerts(home)[0]) == 1
+
+
 def test_a_clock_that_is_set_right_reminds_nobody(
     home: Settings, disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

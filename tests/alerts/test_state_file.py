@@ -1,0 +1,77 @@
+"""The state file: who may read it, what is written to it, by how many threads at once."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from flask10x.alerts import current, mutes, tables
+from flask10x.alerts.state_file import StateFile
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[StateFile]:
+    file = StateFile(tmp_path / "alerts.sqlite3")
+    yield file
+    file.close()
+
+
+def test_it_is_private_with_all_that_is_beside_it(file: StateFile) -> None:
+    before = os.umask(0)
+    try:
+        with file.writing() as connection:
+            mutes.mute(connection, "silence", "data2", 5)
+        modes = {one.name: one.stat().st_mode & 0o777 for one in file.path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    names = ("alerts.sqlite3", "alerts.sqlite3-wal", "alerts.sqlite3-shm")
+    assert modes == dict.fromkeys(names, 0o640)
+
+
+def test_opening_it_again_writes_nothing(file: StateFile) -> None:
+    with file.writing() as connection:
+        mutes.mute(connection, "silence", "data2", 5)
+    wal = file.path.with_name("alerts.sqlite3-wal")
+    before = wal.stat().st_size
+    other = StateFile(file.path)
+    with other.reading() as connection:
+        assert len(current.muted(connection, 0)) == 1
+    assert wal.stat().st_size == before
+    other.close()
+
+
+def test_many_threads_may_use_it_at_once(file: StateFile) -> None:
+    def use(number: int) -> int:
+        with file.writing() as connection:
+            mutes.mute(connection, "silence", f"station{number}", 5)
+        with file.reading() as connection:
+            return len(current.muted(connection, 0))
+
+    with ThreadPoolExecutor(12) as threads:
+        found = list(threads.map(use, range(24)))
+    assert max(found) == 24
+
+
+def test_what_fails_leaves_nothing(file: StateFile) -> None:
+    def write_and_fail() -> None:
+        with file.writing() as connection:
+            mutes.mute(connection, "silence", "data2", 5)
+            raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        write_and_fail()
+    with file.reading() as connection:
+        assert connection.execute(tables.mutes.select()).all() == []
+
+
+def test_it_says_when_it_is_another_one(file: StateFile) -> None:
+    assert not file.is_replaced(), "nothing is open"
+    with file.reading() as connection:
+        assert current.muted(connection, 0) == []
+    assert not file.is_replaced()
+    file.path.rename(file.path.with_name("elsewhere"))
+    assert file.is_replaced()
+    file.close()
+    assert not file.is_replaced()
