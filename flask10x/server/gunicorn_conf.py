@@ -110,6 +110,8 @@ def on_reload(_server: Any) -> None:
         _tell(logging.WARNING, line)
     if changes.line:
         _tell(logging.WARNING if changes.gone else logging.INFO, changes.line)
+    if line := in_force.alerts_line(former.settings.alerts, _in_force.settings.alerts):
+        _tell(logging.INFO, line)
 
 
 def _take_stations(changes: StationChanges) -> None:

@@ -1,15 +1,18 @@
 """What the service works by: settings, stations and tokens that were good when it read them last.
 
+The rules of alerts are among the settings.
+
 Only the master reads them, at the start and at each reload, and it takes both or neither. Workers
 get them by the fork, also those that replace one that died; so all work by the same, and a mistake
 made since leaves everything as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flask10x.config import settings as settings_module
 from flask10x.config import tokens
+from flask10x.config.alerts.rules import Alerts
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.config.tokens import Keyring
 from flask10x.errors import SettingsError
@@ -56,6 +59,31 @@ def changes(former: Stations, now: Stations) -> StationChanges:
         changed=[name for name in after if name in before and after[name] != before[name]],
         gone=[name for name in before if name not in after],
     )
+
+
+def alerts_line(former: Alerts, now: Alerts) -> str:
+    """What a reload has brought of alerts, a line for the log; empty when nothing is different."""
+    ways = ({way.name: way for way in alerts.ways} for alerts in (former, now))
+    parts = [
+        *_differences("rule", former.by_name, now.by_name),
+        *_differences("way", *ways),
+    ]
+    rest = (replace(alerts, rules=(), ways=(), file="") for alerts in (former, now))
+    if len({*rest}) > 1:
+        parts.append("the keys that hold for all of them changed")
+    return f"Alerts of this reload: {'; '.join(parts)}" if parts else ""
+
+
+def _differences(
+    thing: str, before: Mapping[str, object], after: Mapping[str, object]
+) -> list[str]:
+    both = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
+    words = {
+        "added": [name for name, (old, _) in both.items() if old is None],
+        "changed": [n for n, (old, new) in both.items() if old and new and old != new],
+        "gone": [name for name, (_, new) in both.items() if new is None],
+    }
+    return [f"{thing} {', '.join(names)} {word}" for word, names in words.items() if names]
 
 
 def read() -> InForce:
