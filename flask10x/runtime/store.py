@@ -17,6 +17,7 @@ from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
+from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
@@ -152,7 +153,7 @@ class Store:
         ]
 
     def _watches(self) -> list[Watch]:
-        return []
+        return watch_list.of(self.settings, self.database, self.gauges, self.queues, self.writer)
 
     def _last_received(self) -> dict[str, int | None]:
         with self.database.reader.begin() as connection:

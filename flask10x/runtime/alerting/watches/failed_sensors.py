@@ -1,0 +1,249 @@
+"""Rule `failed_sensor`: a measurement that was missing, or a fault value, reading after reading.
+
+A station that takes incomplete readings has them stored, with nothing in the column. Of another one
+the whole reading is refused; then it counts which fields were named as the reason, and the others
+were right. A body that could not be read says nothing of any sensor.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.config.alerts.rules import FailedSensor
+from flask10x.database.engine import Database
+from flask10x.database.tables import measurement, readings, rollups
+from flask10x.readings.parse import warned_paths
+from flask10x.readings.reasons import Reason
+from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.times import HOUR_MS
+from flask10x.runtime.alerting.watches.new_readings import (
+    AHEAD_MS,
+    LATE_MS,
+    NewReadings,
+    Sample,
+    measured,
+)
+from flask10x.runtime.alerting.watches.new_refusals import NewRefusals, RefusedReading
+
+# A sensor that was never there fails in each reading. Whether there was one is asked again so late,
+# for the roll-ups may not be made yet.
+ASK_EVERY_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class LastValue:
+    """The last good value of a sensor."""
+
+    at_ms: int
+    """When it was measured, in UTC epoch milliseconds."""
+    value: float | None
+    """None: it was good, but in a reading that was refused for another field."""
+
+
+LastValueOf = Callable[[Station, Measurement], LastValue | None]
+
+
+@dataclass(slots=True)
+class _Sensor:
+    """What is known of one measurement of one station."""
+
+    station: Station
+    of: Measurement
+    failures: int = 0
+    """In a row."""
+    since_ms: int = 0
+    """When the first of them was measured; when there is none, the last good one."""
+    fault: float | None = None
+    is_firing: bool | None = None
+    last: LastValue | None = None
+    ask_at_ms: int = 0
+
+    @property
+    def subject(self) -> str:
+        return f"{self.station.endpoint}.{self.of.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one reading says of the sensors of its station."""
+
+    at_ms: int
+    is_late: bool
+    values: dict[str, float | None] = field(default_factory=dict)
+    """By column: the good ones, None where the value is not known."""
+    faults: dict[str, float | None] = field(default_factory=dict)
+    """By column: those that have failed, with the fault value where it is known."""
+
+
+class FailedSensors:
+    """Is firing for each measurement that has failed in `readings` readings in a row.
+
+    Over with the first good value. One that has never had a value is not watched.
+    """
+
+    def __init__(
+        self,
+        rule: FailedSensor,
+        stations: Iterable[Station],
+        new: NewReadings,
+        refusals: NewRefusals,
+        last_value: LastValueOf,
+    ) -> None:
+        """`new` must have all columns of the stations, `refusals` the endpoints.
+
+        `last_value` looks for one in the database; it is asked seldom.
+        """
+        self._rule = rule
+        self._stations = {station.endpoint: station for station in stations}
+        self._new = new
+        self._refusals = refusals
+        self._last_value = last_value
+        self._newest: dict[str, int] = {}
+        self._sensors = {
+            station.endpoint: [_Sensor(station, of) for of in station.measurements]
+            for station in self._stations.values()
+        }
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        """As `Watch`; of sensors that are and were good it says nothing."""
+        for endpoint, seen in self._in_order(now):
+            for sensor in self._sensors[endpoint]:
+                self._take(sensor, seen, now)
+        for sensors in self._sensors.values():
+            for sensor in sensors:
+                alert = active.get((self._rule.name, sensor.subject))
+                if alert is not None or sensor.is_firing:
+                    yield from self._verdicts(sensor, alert, now)
+
+    def _in_order(self, now: Moment) -> Iterator[tuple[str, _Seen]]:
+        """What is new; a refused reading that is older than a stored one was overtaken by it."""
+        found = [
+            (sample.endpoint, _of_sample(self._stations[sample.endpoint], sample))
+            for sample in self._new.of(now)
+            if sample.endpoint in self._stations
+        ]
+        found += [
+            (refusal.endpoint, _of_refusal(self._stations[refusal.endpoint], refusal))
+            for refusal in self._refusals.of(now)
+            if refusal.endpoint in self._stations and not refusal.hint
+        ]
+        for endpoint, seen in sorted(found, key=lambda pair: pair[1].at_ms):
+            newest_ms = self._newest.get(endpoint)
+            is_newer = newest_ms is None or seen.at_ms >= newest_ms
+            if is_newer or (newest_ms or 0) > now.wall_ms + AHEAD_MS:
+                self._newest[endpoint] = seen.at_ms
+                yield endpoint, seen
+
+    def _take(self, sensor: _Sensor, seen: _Seen, now: Moment) -> None:
+        column = sensor.of.column
+        if column in seen.values:
+            sensor.failures, sensor.since_ms, sensor.fault = 0, seen.at_ms, None
+            sensor.last = LastValue(seen.at_ms, seen.values[column])
+        elif column in seen.faults:
+            sensor.failures += 1
+            sensor.since_ms = seen.at_ms if sensor.failures == 1 else sensor.since_ms
+            sensor.fault = seen.faults[column]
+        else:
+            return
+        if seen.is_late:
+            return
+        has_failed = sensor.failures >= self._rule.readings
+        if not has_failed and sensor.failures and sensor.is_firing:
+            return
+        if not has_failed and sensor.failures and sensor.is_firing is None:
+            # After a restart: fewer are known than the alert, if there is one, was made of.
+            return
+        sensor.is_firing = has_failed and self._was_there(sensor, now)
+
+    def _was_there(self, sensor: _Sensor, now: Moment) -> bool:
+        """Whether the sensor has ever measured anything."""
+        if sensor.last is None and now.monotonic_ms >= sensor.ask_at_ms:
+            sensor.ask_at_ms = now.monotonic_ms + ASK_EVERY_MS
+            sensor.last = self._last_value(sensor.station, sensor.of)
+        return sensor.last is not None
+
+    def _verdicts(self, sensor: _Sensor, alert: Alert | None, now: Moment) -> Iterator[Verdict]:
+        if alert is None and sensor.last is not None and sensor.last.value is None:
+            # It was good in readings that were refused for another field.
+            sensor.last = self._last_value(sensor.station, sensor.of) or sensor.last
+        last = sensor.last
+        facts: dict[str, Fact] = {
+            "readings": sensor.failures,
+            "last_value": last.value if last else None,
+            "unit": sensor.of.unit,
+            "last_value_at": last.at_ms if last else None,
+            "fault": sensor.fault,
+        }
+        yield Verdict(
+            rule=self._rule.name,
+            kind="failed_sensor",
+            subject=sensor.subject,
+            is_firing=sensor.is_firing,
+            since_ms=sensor.since_ms or now.wall_ms,
+            facts=facts,
+        )
+
+
+def _of_sample(station: Station, sample: Sample) -> _Seen:
+    seen = _Seen(sample.at_ms, sample.is_late)
+    for of in station.measurements:
+        value = sample.values[of.column]
+        if measured(of, value) is None:
+            seen.faults[of.column] = value
+        else:
+            seen.values[of.column] = value
+    return seen
+
+
+def _of_refusal(station: Station, refusal: RefusedReading) -> _Seen:
+    is_late = refusal.received_at - refusal.measured_at > LATE_MS
+    seen = _Seen(refusal.measured_at, is_late)
+    if not any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
+        # Refused for something else: as a whole, or by the database.
+        return seen
+    failed = warned_paths(station, dict(refusal.reasons))
+    for of in station.measurements:
+        if of.path in failed:
+            seen.faults[of.column] = _fault_in(refusal.reasons.get(of.path))
+        else:
+            seen.values[of.column] = None
+    return seen
+
+
+def _fault_in(reason: str | None) -> float | None:
+    """The fault value that a reason speaks of; None where it speaks of none."""
+    if isinstance(reason, Reason):
+        with suppress(KeyError, ValueError):
+            return float(reason.values["value"])
+    return None
+
+
+def last_value_in(database: Database) -> LastValueOf:
+    """The usual `last_value`: by the roll-ups, for no index has the values."""
+
+    def last_value(station: Station, of: Measurement) -> LastValue | None:
+        hours = (
+            select(rollups.c.hour)
+            .where(rollups.c.endpoint == station.endpoint, rollups.c.measurement == of.column)
+            .where(rollups.c["count"] > 0)
+            .order_by(rollups.c.hour.desc())
+            .limit(1)
+        )
+        at, value = readings.c.received_at, measurement(of.column)
+        with database.query() as connection:
+            hour = connection.execute(hours).scalar_one_or_none()
+            if hour is None:
+                return None
+            within = select(at, value).where(
+                readings.c.endpoint == station.endpoint,
+                at.between(hour * HOUR_MS, (hour + 1) * HOUR_MS - 1),
+                value.is_not(None),
+            )
+            row = connection.execute(within.order_by(at.desc()).limit(1)).one_or_none()
+        return LastValue(*row) if row else LastValue(hour * HOUR_MS, None)
+
+    return last_value

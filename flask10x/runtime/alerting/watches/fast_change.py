@@ -1,0 +1,95 @@
+"""Rule `rate`: a measurement that rises or falls by so much within a time.
+
+One wild value says nothing, whether a sensor gives it or a cable: what is compared are medians of
+three readings in a row. So a change is seen at its second reading.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from statistics import median
+
+from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.config.alerts.rules import Rate
+from flask10x.readings.stations import Measurement
+from flask10x.runtime.alerting.watches.new_readings import NewReadings, Sample, measured
+
+MEDIAN_OF = 3
+# It is over when the change within the time is less than this share of the limit.
+CLEAR_SHARE = 0.5
+
+
+class FastChange:
+    """Looks after one measurement of one station."""
+
+    def __init__(self, rule: Rate, of: Measurement, readings: NewReadings) -> None:
+        """`readings` must have the column of the rule."""
+        self._rule = rule
+        self._of = of
+        self._readings = readings
+        self._subject = f"{rule.station}.{rule.column}"
+        self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
+        self._values: deque[float] = deque(maxlen=MEDIAN_OF)
+        # When, and the median then; those within the time.
+        self._medians: deque[tuple[int, float]] = deque()
+        self._last_ms = 0
+        self._is_firing: bool | None = None
+        self._changed_ms = 0
+        self._facts: dict[str, Fact] = {}
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        """As `Watch`."""
+        alert = active.get((self._rule.name, self._subject))
+        if self._is_firing is None and alert is not None:
+            self._is_firing, self._changed_ms = True, alert.since_ms
+        for sample in self._readings.of(now):
+            if sample.endpoint == self._rule.station:
+                self._take(sample)
+        if self._is_firing is None:
+            return
+        yield Verdict(
+            rule=self._rule.name,
+            kind="rate",
+            subject=self._subject,
+            is_firing=self._is_firing,
+            since_ms=self._changed_ms,
+            facts=self._facts,
+        )
+
+    def _take(self, sample: Sample) -> None:
+        value = measured(self._of, sample.values[self._rule.column])
+        if value is None:
+            return
+        at_ms, within_ms = sample.at_ms, self._rule.within_sec * 1000
+        if not 0 <= at_ms - self._last_ms <= within_ms:
+            # What was before the pause tells nothing of how fast it has changed.
+            self._values.clear()
+            self._medians.clear()
+        self._last_ms = at_ms
+        self._values.append(value)
+        if len(self._values) < MEDIAN_OF:
+            return
+        self._medians.append((at_ms, median(self._values)))
+        while self._medians[0][0] < at_ms - within_ms:
+            self._medians.popleft()
+        if not sample.is_late:
+            self._decide(at_ms)
+
+    def _decide(self, at_ms: int) -> None:
+        value = self._medians[-1][1]
+        began_ms, before = min(self._medians, key=lambda one: self._sign * one[1])
+        change = self._sign * (value - before)
+        is_firing = change >= (self._limit * CLEAR_SHARE if self._is_firing else self._limit)
+        if is_firing and not self._is_firing:
+            self._changed_ms = began_ms
+        elif not is_firing:
+            self._changed_ms = at_ms
+        self._is_firing = is_firing
+        self._facts = {
+            "value": value,
+            "before": before,
+            "unit": self._of.unit,
+            "change": change,
+            "rise": 1 if self._sign > 0 else 0,
+            "within_sec": self._rule.within_sec,
+            "measured_at": at_ms,
+        }

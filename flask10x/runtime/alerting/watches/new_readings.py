@@ -1,0 +1,202 @@
+"""The readings that have come since the last step: one look for all rules that go by values.
+
+Nothing is asked while nothing comes. Each station's readings are given in the order in which they
+were measured; one that is older than another of its station was known before its rules looked, and
+is left out. At the first step the newest ones are given once more, so that what was under way when
+the service or the worker ended goes on.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from flask10x.alerts.verdict import Moment
+from flask10x.database.engine import Database, last_id
+from flask10x.database.expressions import unindexed
+from flask10x.database.tables import imports, measurement, readings
+from flask10x.readings.stations import Measurement
+from flask10x.recording.shared_queue import SharedQueues
+from flask10x.system.gauges import Gauges
+
+# How many ids one step looks through: milliseconds. What a disk that stalled has held up comes in
+# some steps.
+SPAN_ROWS = 5000
+# How long after the last reading it is still looked for: between its acceptance and its place in
+# the queue some time may pass.
+REST_MS = 5000
+# Whatever else is stored, by a command say, is found so soon.
+LOOK_EVERY_MS = 60_000
+# A reading that came so long after it was measured tells what was, and not what is.
+LATE_MS = 3_600_000
+# A board's clock may be so far ahead; what is further ahead was dated by a clock that was wrong,
+# and readings with a right time come after it all the same.
+AHEAD_MS = 600_000
+# What is given at the first step, at least: whoever waits for more says so.
+REPLAYED_MS = 7_200_000
+# At most so many of a station.
+REPLAYED_MAX = 20_000
+REPLAY_PAGE_ROWS = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One stored reading of a station."""
+
+    endpoint: str
+    at_ms: int
+    """When it was measured, in UTC epoch milliseconds."""
+    values: dict[str, float | None]
+    """By column; those of its station that some rule looks at."""
+    is_late: bool
+    """Whether it came too late to raise or end an alert by itself."""
+
+
+def measured(of: Measurement, value: float | None) -> float | None:
+    """The value; None where it is missing, and where a sensor gives it in place of a measurement,
+    also one that can be true as well (`Fault.warning_only`)."""
+    return None if any(fault.value == value for fault in of.faults) else value
+
+
+class NewReadings:
+    """What some rules look at; make one for all of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        gauges: Gauges,
+        queues: SharedQueues,
+        columns: Mapping[str, Collection[str]],
+        replayed_ms: int = 0,
+        replayed_rows: int = 0,
+    ) -> None:
+        """`columns` are those of each endpoint that some rule looks at.
+
+        At the first step each station's newest `replayed_rows` are given, and all that it measured
+        in `replayed_ms` before the newest; REPLAYED_MAX at most.
+        """
+        self._database = database
+        self._gauges = gauges
+        self._queues = queues
+        self._columns = columns
+        self._all = tuple(dict.fromkeys(chain.from_iterable(columns.values())))
+        self._replayed_ms = max(replayed_ms, REPLAYED_MS)
+        self._replayed_rows = replayed_rows
+        self._moment: Moment | None = None
+        self._found: Sequence[Sample] = ()
+        self._error: Exception | None = None
+        self._last_id: int | None = None
+        self._newest: dict[str, int] = {}
+        self._look_at_ms = 0
+        self._heard_ms = 0
+        # Whether something waited to be stored at the last look, or was left to look through.
+        self._has_more = False
+
+    def of(self, now: Moment) -> Sequence[Sample]:
+        """What is new at this step; the same for whoever asks at it. Raises as a query does."""
+        if now is not self._moment:
+            self._moment = now
+            self._found, self._error = (), None
+            try:
+                self._found = self._look(now)
+            except Exception as error:
+                self._error = error
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return self._found
+
+    def _look(self, now: Moment) -> Sequence[Sample]:
+        if self._last_id is None:
+            found = self._replayed()
+        elif self._is_time(now):
+            found = self._new(self._last_id)
+        else:
+            return ()
+        self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
+        return list(self._in_order(found, now))
+
+    def _is_time(self, now: Moment) -> bool:
+        """Whether anything may have been stored since the last look; a look into memory."""
+        heard_ms = max(map(self._gauges.last_received_ms, self._columns), default=0)
+        waits = bool(self._queues.not_empty())
+        is_time = (
+            heard_ms != self._heard_ms
+            or now.monotonic_ms - heard_ms < REST_MS
+            or (waits or self._has_more)
+            or now.monotonic_ms >= self._look_at_ms
+        )
+        self._heard_ms, self._has_more = heard_ms, waits
+        return is_time
+
+    def _replayed(self) -> list[Sample]:
+        found: list[Sample] = []
+        with self._database.query() as connection:
+            head = last_id(connection)
+            for endpoint in self._columns:
+                found += self._newest_of(connection, endpoint)
+        self._last_id = head
+        return found
+
+    def _newest_of(self, connection: Connection, endpoint: str) -> list[Sample]:
+        of_station = readings.c.endpoint == endpoint
+        query = select(*_HEAD, *map(measurement, self._columns[endpoint])).where(of_station)
+        query = query.order_by(readings.c.received_at.desc()).limit(REPLAYED_MAX)
+        rows = connection.execute(query.execution_options(yield_per=REPLAY_PAGE_ROWS))
+        found: list[Sample] = []
+        for row in rows:
+            is_old = found and row.received_at < found[0].at_ms - self._replayed_ms
+            if is_old and len(found) >= self._replayed_rows:
+                break
+            found.append(self._sample(row, self._columns[endpoint]))
+        rows.close()
+        return found
+
+    def _new(self, after: int) -> list[Sample]:
+        with self._database.query() as connection:
+            head = last_id(connection)
+            until = min(head, after + SPAN_ROWS)
+            imported = _imported(connection, after) if until > after else []
+            rows = connection.execute(self._between(after, until)) if until > after else ()
+            found = [
+                self._sample(row, self._all)
+                for row in rows
+                if not any(row.id in span for span in imported)
+            ]
+        self._last_id = until
+        self._has_more = self._has_more or until < head
+        return found
+
+    def _between(self, after: int, until: int) -> Select[Any]:
+        # By the index it would read all of these stations' entries.
+        of_stations = unindexed(readings.c.endpoint).in_(tuple(self._columns))
+        query = select(*_HEAD, *map(measurement, self._all)).where(of_stations)
+        return query.where(readings.c.id > after, readings.c.id <= until).order_by(readings.c.id)
+
+    def _sample(self, row: Row[Any], columns: Collection[str]) -> Sample:
+        values = dict(zip(columns, row[len(_HEAD) :], strict=True))
+        return Sample(
+            endpoint=row.endpoint,
+            at_ms=row.received_at,
+            values={column: values[column] for column in self._columns[row.endpoint]},
+            is_late=row.arrived_at is not None and row.arrived_at - row.received_at > LATE_MS,
+        )
+
+    def _in_order(self, found: list[Sample], now: Moment) -> Iterator[Sample]:
+        for sample in sorted(found, key=lambda one: one.at_ms):
+            newest_ms = self._newest.get(sample.endpoint)
+            if newest_ms is not None and newest_ms > now.wall_ms + AHEAD_MS:
+                newest_ms = None
+            if newest_ms is None or sample.at_ms >= newest_ms:
+                self._newest[sample.endpoint] = sample.at_ms
+                yield sample
+
+
+_HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
+
+
+def _imported(connection: Connection, after: int) -> list[range]:
+    """The ids behind this one that came from files."""
+    query = select(imports.c.first_id, imports.c.last_id).where(imports.c.last_id > after)
+    return [range(row.first_id, row.last_id + 1) for row in connection.execute(query)]

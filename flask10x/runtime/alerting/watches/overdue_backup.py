@@ -1,0 +1,94 @@
+"""Rule `backup`: the newest backup is old, or there is none."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.config.alerts.rules import BackupOverdue
+from flask10x.runtime.alerting.watches.slow_watch import SlowWatch, is_clock_behind
+from flask10x.runtime.facts.backups import NewestBackup
+
+# Backups may lie on another machine that has gone away; whoever looks then waits for ever, and the
+# other rules must not.
+PATIENCE_SEC = 0.5
+
+
+class OverdueBackup(SlowWatch):
+    """Is firing while the newest backup is older than `after_sec`; over with the next one.
+
+    Without any the oldest reading counts. A backup that was seen and is away, with the stick that
+    it is on, still counts.
+    """
+
+    def __init__(
+        self,
+        rule: BackupOverdue,
+        newest: Callable[[int], NewestBackup | None],
+        first_reading: Callable[[], int | None],
+    ) -> None:
+        """`newest` is given the wall clock's milliseconds and looks at BACKUP_DIR.
+
+        `first_reading` gives when the oldest reading came, None while there is none; it looks into
+        the database, and only while there is no backup.
+        """
+        super().__init__()
+        self._rule = rule
+        self._newest = newest
+        self._first_reading = first_reading
+        self._thread: threading.Thread | None = None
+        self._seen: NewestBackup | None = None
+        self._failure: OSError | None = None
+
+    def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
+        is_known = self._see(now.wall_ms)
+        if self._seen is not None:
+            base_ms: int | None = self._seen.made_at
+        elif is_known:
+            base_ms = self._first_reading()
+        else:
+            return [self._verdict(None, now.wall_ms)]
+        if base_ms is None:
+            return [self._verdict(False, now.wall_ms)]
+        due_ms = base_ms + self._rule.after_sec * 1000
+        if now.wall_ms > due_ms:
+            return [self._verdict(True, due_ms)]
+        is_behind = is_clock_behind(now, active, self._rule.name)
+        return [self._verdict(None if is_behind else False, now.wall_ms)]
+
+    def _see(self, now_ms: int) -> bool:
+        """Look at the folder; whether it has answered. Raises OSError."""
+        if self._thread is None:
+            self._failure = None
+            # A daemon: a folder that never answers must not keep the worker from ending.
+            self._thread = threading.Thread(
+                target=self._find, args=(now_ms,), name="backups", daemon=True
+            )
+            self._thread.start()
+        self._thread.join(PATIENCE_SEC)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        if self._failure is not None:
+            raise self._failure
+        return True
+
+    def _find(self, now_ms: int) -> None:
+        try:
+            found = self._newest(now_ms)
+        except OSError as error:
+            self._failure = error
+            return
+        self._seen = found or self._seen
+
+    def _verdict(self, is_firing: bool | None, since_ms: int) -> Verdict:
+        return Verdict(
+            rule=self._rule.name,
+            kind="backup",
+            subject="",
+            is_firing=is_firing,
+            since_ms=since_ms,
+            facts={
+                "newest_at": self._seen.made_at if self._seen else None,
+                "after_sec": self._rule.after_sec,
+            },
+        )

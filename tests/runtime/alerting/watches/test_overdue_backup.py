@@ -1,0 +1,98 @@
+"""Backups that are not made, and folders that are away."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.alerts.rules import BackupOverdue
+from flask10x.runtime.alerting.watches import overdue_backup
+from flask10x.runtime.alerting.watches.overdue_backup import OverdueBackup
+from flask10x.runtime.facts.backups import NewestBackup
+from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, said
+
+
+class Folder:
+    """BACKUP_DIR, and the oldest reading."""
+
+    def __init__(self) -> None:
+        self.made_at: int | None = None
+        self.first_at: int | None = NINE_MS - DAY_MS
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def newest(self, _now_ms: int) -> NewestBackup | None:
+        self.answers.wait()
+        if self.made_at is None:
+            return None
+        return NewestBackup(path=Path("/b"), made_at=self.made_at, bytes=1)
+
+    def watch(self) -> OverdueBackup:
+        rule = BackupOverdue(after_sec=3 * 86_400)
+        return OverdueBackup(rule, self.newest, lambda: self.first_at)
+
+
+@pytest.fixture
+def folder() -> Iterator[Folder]:
+    folder = Folder()
+    yield folder
+    folder.answers.set()
+
+
+def test_it_is_overdue_after_three_days_and_over_with_the_next(folder: Folder) -> None:
+    clock, noted = Clock(), Noted()
+    watch = folder.watch()
+    folder.made_at = NINE_MS
+    assert noted.step(watch, clock.moment(after_sec=3 * 86_400)) == []
+    assert noted.step(watch, clock.moment(after_sec=60)) == ["+"]
+    assert noted.last[""].since_ms == NINE_MS + 3 * DAY_MS
+    assert noted.last[""].facts == {"newest_at": NINE_MS, "after_sec": 259_200}
+    folder.made_at = clock.wall_ms
+    assert noted.step(watch, clock.moment(after_sec=60)) == ["-"]
+
+
+def test_without_any_the_oldest_reading_counts(folder: Folder) -> None:
+    clock, noted = Clock(), Noted()
+    watch = folder.watch()
+    assert noted.step(watch, clock.moment(after_sec=60)) == []
+    assert noted.step(watch, clock.moment(after_sec=2 * 86_400)) == ["+"]
+    assert noted.last[""].facts["newest_at"] is None
+
+
+def test_an_empty_database_needs_none(folder: Folder) -> None:
+    folder.first_at = None
+    assert said(folder.watch().step(Clock().moment(), {})) == [False]
+
+
+def test_a_stick_that_was_pulled_out_takes_no_backup_back(folder: Folder) -> None:
+    clock, noted = Clock(), Noted()
+    watch = folder.watch()
+    folder.made_at, folder.first_at = NINE_MS, NINE_MS - 300 * DAY_MS
+    assert noted.step(watch, clock.moment(after_sec=60)) == []
+    folder.made_at = None
+    assert noted.step(watch, clock.moment(after_sec=60)) == []
+    assert noted.step(watch, clock.moment(after_sec=3 * 86_400)) == ["+"]
+
+
+def test_a_folder_that_never_answers_holds_up_nothing(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue_backup, "PATIENCE_SEC", 0)
+    clock = Clock()
+    watch = folder.watch()
+    folder.answers.clear()
+    for _ in range(3):
+        assert said(watch.step(clock.moment(after_sec=60), {})) == [None]
+    folder.made_at = NINE_MS
+    folder.answers.set()
+    monkeypatch.setattr(overdue_backup, "PATIENCE_SEC", 10)
+    assert said(watch.step(clock.moment(after_sec=60), {})) == [False]
+
+
+def test_a_clock_that_is_not_set_yet_ends_nothing(folder: Folder) -> None:
+    clock = Clock()
+    folder.made_at = NINE_MS - 5 * DAY_MS
+    active = {("backup", ""): active_alert("backup", "backup", "", NINE_MS - 2 * DAY_MS)}
+    clock.wall_ms = NINE_MS - 4 * DAY_MS
+    assert said(folder.watch().step(clock.moment(), active)) == [None]
