@@ -23,8 +23,8 @@ from flask10x.readings.times import HOUR_MS
 from flask10x.runtime.alerting.watches.new_readings import (
     AHEAD_MS,
     LATE_MS,
+    NewReading,
     NewReadings,
-    Sample,
     measured,
 )
 from flask10x.runtime.alerting.watches.new_refusals import NewRefusals, RefusedReading
@@ -188,7 +188,7 @@ class FailedSensors:
         )
 
 
-def _of_sample(station: Station, sample: Sample) -> _Seen:
+def _of_sample(station: Station, sample: NewReading) -> _Seen:
     seen = _Seen(sample.at_ms, sample.is_late)
     for of in station.measurements:
         value = sample.values[of.column]

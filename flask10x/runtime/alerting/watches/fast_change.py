@@ -11,7 +11,7 @@ from statistics import median
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Rate
 from flask10x.readings.stations import Measurement
-from flask10x.runtime.alerting.watches.new_readings import NewReadings, Sample, measured
+from flask10x.runtime.alerting.watches.new_readings import NewReading, NewReadings, measured
 
 MEDIAN_OF = 3
 # It is over when the change within the time is less than this share of the limit.
@@ -55,7 +55,7 @@ class FastChange:
             facts=self._facts,
         )
 
-    def _take(self, sample: Sample) -> None:
+    def _take(self, sample: NewReading) -> None:
         value = measured(self._of, sample.values[self._rule.column])
         if value is None:
             return

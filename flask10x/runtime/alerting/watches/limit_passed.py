@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Threshold
 from flask10x.readings.stations import Measurement
-from flask10x.runtime.alerting.watches.new_readings import NewReadings, Sample, measured
+from flask10x.runtime.alerting.watches.new_readings import NewReading, NewReadings, measured
 
 # After a longer pause nobody can say that it has lasted: the time begins anew. Shorter than any
 # jump of a clock that was not set yet, longer than a night.
@@ -53,7 +53,7 @@ class LimitPassed:
             facts=self._facts,
         )
 
-    def _take(self, sample: Sample) -> None:
+    def _take(self, sample: NewReading) -> None:
         value = measured(self._of, sample.values[self._rule.column])
         if value is None:
             return

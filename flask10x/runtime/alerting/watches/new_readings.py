@@ -42,7 +42,7 @@ REPLAY_PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
+class NewReading:
     """One stored reading of a station."""
 
     endpoint: str
@@ -85,7 +85,7 @@ class NewReadings:
         self._replayed_ms = max(replayed_ms, REPLAYED_MS)
         self._replayed_rows = replayed_rows
         self._moment: Moment | None = None
-        self._found: Sequence[Sample] = ()
+        self._found: Sequence[NewReading] = ()
         self._error: Exception | None = None
         self._last_id: int | None = None
         self._newest: dict[str, int] = {}
@@ -94,7 +94,7 @@ class NewReadings:
         # Whether something waited to be stored at the last look, or was left to look through.
         self._has_more = False
 
-    def of(self, now: Moment) -> Sequence[Sample]:
+    def of(self, now: Moment) -> Sequence[NewReading]:
         """What is new at this step; the same for whoever asks at it. Raises as a query does."""
         if now is not self._moment:
             self._moment = now
@@ -107,7 +107,7 @@ class NewReadings:
             raise self._error.with_traceback(None)
         return self._found
 
-    def _look(self, now: Moment) -> Sequence[Sample]:
+    def _look(self, now: Moment) -> Sequence[NewReading]:
         if self._last_id is None:
             found = self._replayed()
         elif self._is_time(now):
@@ -130,8 +130,8 @@ class NewReadings:
         self._heard_ms, self._has_more = heard_ms, waits
         return is_time
 
-    def _replayed(self) -> list[Sample]:
-        found: list[Sample] = []
+    def _replayed(self) -> list[NewReading]:
+        found: list[NewReading] = []
         with self._database.query() as connection:
             head = last_id(connection)
             for endpoint in self._columns:
@@ -139,12 +139,12 @@ class NewReadings:
         self._last_id = head
         return found
 
-    def _newest_of(self, connection: Connection, endpoint: str) -> list[Sample]:
+    def _newest_of(self, connection: Connection, endpoint: str) -> list[NewReading]:
         of_station = readings.c.endpoint == endpoint
         query = select(*_HEAD, *map(measurement, self._columns[endpoint])).where(of_station)
         query = query.order_by(readings.c.received_at.desc()).limit(REPLAYED_MAX)
         rows = connection.execute(query.execution_options(yield_per=REPLAY_PAGE_ROWS))
-        found: list[Sample] = []
+        found: list[NewReading] = []
         for row in rows:
             is_old = found and row.received_at < found[0].at_ms - self._replayed_ms
             if is_old and len(found) >= self._replayed_rows:
@@ -153,7 +153,7 @@ class NewReadings:
         rows.close()
         return found
 
-    def _new(self, after: int) -> list[Sample]:
+    def _new(self, after: int) -> list[NewReading]:
         with self._database.query() as connection:
             head = last_id(connection)
             until = min(head, after + SPAN_ROWS)
@@ -174,16 +174,16 @@ class NewReadings:
         query = select(*_HEAD, *map(measurement, self._all)).where(of_stations)
         return query.where(readings.c.id > after, readings.c.id <= until).order_by(readings.c.id)
 
-    def _sample(self, row: Row[Any], columns: Collection[str]) -> Sample:
+    def _sample(self, row: Row[Any], columns: Collection[str]) -> NewReading:
         values = dict(zip(columns, row[len(_HEAD) :], strict=True))
-        return Sample(
+        return NewReading(
             endpoint=row.endpoint,
             at_ms=row.received_at,
             values={column: values[column] for column in self._columns[row.endpoint]},
             is_late=row.arrived_at is not None and row.arrived_at - row.received_at > LATE_MS,
         )
 
-    def _in_order(self, found: list[Sample], now: Moment) -> Iterator[Sample]:
+    def _in_order(self, found: list[NewReading], now: Moment) -> Iterator[NewReading]:
         for sample in sorted(found, key=lambda one: one.at_ms):
             newest_ms = self._newest.get(sample.endpoint)
             if newest_ms is not None and newest_ms > now.wall_ms + AHEAD_MS:

@@ -1,0 +1,233 @@
+"""Limits with hysteresis and a duration, by the times of the readings."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask10x.config.alerts.rules import Threshold
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
+from flask10x.runtime.alerting.watches.limit_passed import LimitPassed
+from flask10x.runtime.alerting.watches.new_readings import NewReading
+from tests.runtime.alerting.watches.conftest import Log
+from tests.runtime.alerting.watches.home import (
+    DAY_MS,
+    MINUTE_MS,
+    NINE_MS,
+    Clock,
+    Noted,
+    active_alert,
+)
+from tests.support.new_alerts import threshold_of
+
+CO2 = BUILT_IN.by_endpoint["data2"].measurements[0]
+KEY = ("stuffy", "data2.co2")
+
+
+class Given:
+    """In place of what is stored: the readings that a test gives."""
+
+    def __init__(self) -> None:
+        self.next: list[NewReading] = []
+
+    def of(self, _now: object) -> Sequence[NewReading]:
+        given, self.next = self.next, []
+        return given
+
+
+class Room:
+    """Air of which a value comes each minute."""
+
+    def __init__(self, rule: Threshold | None = None) -> None:
+        self.rule = rule or threshold_of()
+        self.clock, self.noted, self.given = Clock(), Noted(), Given()
+        self.restart()
+
+    def restart(self) -> None:
+        self.watch = LimitPassed(self.rule, CO2, self.given)  # type: ignore[arg-type]
+
+    def measures(self, *values: float | None, late: bool = False, every_min: float = 1) -> None:
+        for value in values:
+            now = self.clock.moment(after_sec=60 * every_min)
+            self.given.next.append(
+                NewReading(endpoint="data2", at_ms=now.wall_ms, values={"co2": value}, is_late=late)
+            )
+            self.noted.step(self.watch, now)
+
+    @property
+    def told(self) -> str:
+        """`+` for each entry and `-` for each recovery."""
+        return "".join(told[0] for told in self.noted.told)
+
+
+def test_it_has_to_last_and_ends_when_it_has_come_back() -> None:
+    room = Room()
+    room.measures(*[1501.0] * 10)
+    assert room.told == ""
+    room.measures(1600.0)
+    assert room.told == "+"
+    entry = room.noted.last["data2.co2"]
+    assert entry.since_ms == NINE_MS + MINUTE_MS
+    assert entry.facts == {
+        "value": 1600.0,
+        "unit": "ppm",
+        "limit": 1500,
+        "clear": 1200,
+        "above": 1,
+        "for_sec": 600,
+        "measured_at": NINE_MS + 11 * MINUTE_MS,
+    }
+    room.measures(1499.0, 1201.0, 1600.0, 1201.0)
+    assert room.told == "+"
+    room.measures(1200.0)
+    assert room.told == "+-"
+    assert room.noted.last["data2.co2"].facts["value"] == 1200.0
+
+
+def test_the_limit_itself_is_not_beyond_it() -> None:
+    room = Room()
+    room.measures(*[1500.0] * 30)
+    assert room.told == ""
+
+
+def test_below_is_the_same_upside_down() -> None:
+    rule = Threshold(name="stuffy", station="data2", column="co2", below=400, clear=450)
+    room = Room(rule)
+    room.measures(400.0, 399.0, 420.0, 399.0)
+    assert room.told == "+"
+    room.measures(449.0)
+    assert room.told == "+"
+    room.measures(450.0)
+    assert room.told == "+-"
+    assert room.noted.last["data2.co2"].facts["above"] == 0
+
+
+def test_a_value_that_hovers_round_the_limit_makes_one_alert() -> None:
+    room = Room()
+    room.measures(*[1490.0, 1510.0] * 60)
+    assert room.told == "+"
+
+
+def test_a_missing_value_says_nothing_and_a_fault_value_neither() -> None:
+    room = Room()
+    room.measures(*[1600.0, None, -1.0] * 5)
+    assert room.told == "+"
+    room.measures(None, -1.0)
+    assert room.told == "+"
+
+
+def test_a_pause_of_a_day_begins_the_time_anew() -> None:
+    room = Room()
+    room.measures(1600.0)
+    room.measures(1600.0, every_min=25 * 60)
+    assert room.told == ""
+    room.measures(1600.0, every_min=9 * 60)
+    assert room.told == "+"
+
+
+def test_late_readings_neither_raise_nor_end_it_but_count_for_how_long() -> None:
+    room = Room()
+    room.measures(*[1600.0] * 30, late=True)
+    assert room.told == ""
+    room.measures(1600.0)
+    assert room.told == "+"
+    assert room.noted.last["data2.co2"].since_ms == NINE_MS + MINUTE_MS
+    room.measures(900.0, late=True)
+    assert room.told == "+"
+    room.measures(900.0)
+    assert room.told == "+-"
+
+
+def test_a_restart_in_the_middle_of_an_alert_repeats_nothing() -> None:
+    room = Room()
+    room.measures(*[1600.0] * 12)
+    room.restart()
+    room.noted.step(room.watch, room.clock.moment(after_sec=1))
+    room.measures(1300.0)
+    room.restart()
+    room.measures(1300.0)
+    assert room.told == "+"
+    room.restart()
+    room.measures(1100.0)
+    assert room.told == "+-"
+
+
+def test_before_any_reading_nothing_is_said() -> None:
+    room = Room()
+    assert list(room.watch.step(room.clock.moment(), {})) == []
+    active = {KEY: active_alert("stuffy", "threshold", "data2.co2", NINE_MS)}
+    assert [one.is_firing for one in room.watch.step(room.clock.moment(), active)] == [True]
+
+
+@pytest.mark.parametrize("stored", [5, 30])
+def test_what_is_stored_is_seen_also_from_before_a_restart(log: Log, stored: int) -> None:
+    def reading(minute: int) -> Reading:
+        return Reading("data2", NINE_MS + minute * MINUTE_MS, (1600.0, 1.0, 2.0, 3.0, 4.0))
+
+    log.store(*(reading(minute) for minute in range(stored)))
+    watch = LimitPassed(threshold_of(), CO2, log.readings_of({"data2": ("co2",)}))
+    assert log.noted.step(watch, log.moment()) == (["+data2.co2"] if stored > 10 else [])
+    log.store(*(reading(minute) for minute in range(stored, stored + 7)))
+    log.noted.step(watch, log.moment(after_sec=1))
+    assert log.noted.told == ["+data2.co2"]
+    assert log.noted.last["data2.co2"].since_ms == NINE_MS
+
+
+def expected(values: Sequence[float], for_min: int) -> str:
+    """The rule in other words, on the whole list: above 1500 until 1200, for so many minutes."""
+    told, begun = "", None
+    for minute, value in enumerate(values):
+        if value <= 1200:
+            told += "-" if told.endswith("+") else ""
+            begun = None
+        elif value > 1500 and begun is None:
+            begun = minute
+        if begun is not None and value > 1500 and minute - begun >= for_min:
+            told += "" if told.endswith("+") else "+"
+    return told
+
+
+AIR = st.lists(st.sampled_from([1100.0, 1200.0, 1300.0, 1500.0, 1501.0, 1700.0]), max_size=40)
+
+
+@given(values=AIR, for_min=st.integers(0, 5), restarts=st.sets(st.integers(0, 39)))
+def test_any_course_of_values_is_told_by_the_rule(
+    values: list[float], for_min: int, restarts: set[int]
+) -> None:
+    """Entries and recoveries take turns, whenever the service restarts, where all is replayed."""
+    rule = Threshold(
+        name="stuffy",
+        station="data2",
+        column="co2",
+        above=1500,
+        clear=1200,
+        for_sec=60 * for_min,
+    )
+    room = Room(rule)
+    seen: list[NewReading] = []
+    for minute, value in enumerate(values):
+        if minute in restarts:
+            room.restart()
+            room.given.next = list(seen)
+        room.measures(value)
+        seen.append(
+            NewReading(
+                endpoint="data2",
+                at_ms=room.clock.wall_ms,
+                values={"co2": value},
+                is_late=False,
+            )
+        )
+    assert room.told == expected(values, for_min)
+
+
+def test_a_clock_that_was_set_back_lets_the_time_begin_anew() -> None:
+    room = Room()
+    room.measures(1600.0)
+    room.clock.wall_ms -= 30 * DAY_MS
+    room.measures(*[1600.0] * 10)
+    assert room.told == ""
+    room.measures(1600.0)
+    assert room.told == "+"
