@@ -1,0 +1,125 @@
+"""Changes within a time: real ones, and single wild values."""
+
+import pytest
+
+from flask10x.config.alerts.rules import Rate
+from flask10x.readings.stations import BUILT_IN
+from flask10x.runtime.alerting.watches.fast_change import FastChange
+from flask10x.runtime.alerting.watches.new_readings import NewReading
+from tests.runtime.alerting.watches.home import MINUTE_MS, NINE_MS, Clock, Noted
+from tests.runtime.alerting.watches.test_limit_passed import Given
+
+TEMPERATURE = BUILT_IN.by_endpoint["data"].measurements[1]
+FALL = Rate(name="window", station="data", column="temperature", fall=3, within_sec=900)
+RISE = Rate(name="window", station="data", column="temperature", rise=3, within_sec=900)
+
+
+class Room:
+    """A temperature that is measured each minute."""
+
+    def __init__(self, rule: Rate) -> None:
+        self.rule = rule
+        self.clock, self.noted, self.given = Clock(), Noted(), Given()
+        self.restart()
+
+    def restart(self) -> None:
+        self.watch = FastChange(self.rule, TEMPERATURE, self.given)  # type: ignore[arg-type]
+
+    def measures(self, *values: float | None, every_min: float = 1, late: bool = False) -> None:
+        for value in values:
+            now = self.clock.moment(after_sec=60 * every_min)
+            new = NewReading(
+                endpoint="data", at_ms=now.wall_ms, values={"temperature": value}, is_late=late
+            )
+            self.given.next.append(new)
+            self.noted.step(self.watch, now)
+
+    @property
+    def told(self) -> str:
+        return "".join(told[0] for told in self.noted.told)
+
+
+def test_an_open_window_is_told_and_is_over_when_it_falls_no_more() -> None:
+    room = Room(FALL)
+    room.measures(*[20.0] * 20, 19.0, 18.0, 17.0)
+    assert room.told == ""
+    room.measures(16.5)
+    assert room.told == "+"
+    entry = room.noted.last["data.temperature"]
+    assert entry.facts == {
+        "value": 17.0,
+        "before": 20.0,
+        "unit": "°C",
+        "change": 3.0,
+        "rise": 0,
+        "within_sec": 900,
+        "measured_at": NINE_MS + 24 * MINUTE_MS,
+    }
+    room.measures(*[16.0] * 12)
+    assert room.told == "+"
+    room.measures(*[16.0] * 6)
+    assert room.told == "+-"
+
+
+def test_a_rise_is_no_fall() -> None:
+    room = Room(FALL)
+    room.measures(*[float(n) for n in range(15, 40)])
+    assert room.told == ""
+    rising = Room(RISE)
+    rising.measures(*[float(n) for n in range(15, 40)])
+    assert rising.told == "+"
+    assert rising.noted.last["data.temperature"].facts["rise"] == 1
+
+
+@pytest.mark.parametrize("rule", [RISE, FALL])
+@pytest.mark.parametrize("wild", [150.0, -40.0])
+def test_one_wild_value_is_no_change(rule: Rate, wild: float) -> None:
+    room = Room(rule)
+    room.measures(*[20.0] * 10, wild, *[20.0] * 10)
+    assert room.told == ""
+
+
+def test_two_in_a_row_are_one() -> None:
+    room = Room(RISE)
+    room.measures(*[20.0] * 10, 24.0)
+    assert room.told == ""
+    room.measures(24.0)
+    assert room.told == "+"
+
+
+def test_a_slow_change_is_none() -> None:
+    room = Room(RISE)
+    room.measures(*[20 + n * 0.19 for n in range(120)])
+    assert room.told == ""
+
+
+def test_what_was_before_a_pause_is_not_compared() -> None:
+    room = Room(RISE)
+    room.measures(*[20.0] * 10)
+    room.measures(30.0, every_min=16)
+    room.measures(*[30.0] * 10)
+    assert room.told == ""
+
+
+def test_a_missing_value_is_left_out() -> None:
+    room = Room(RISE)
+    room.measures(*[20.0] * 10, None, 24.0, None, 24.0)
+    assert room.told == "+"
+
+
+def test_late_readings_do_not_tell_by_themselves() -> None:
+    room = Room(RISE)
+    room.measures(*[20.0] * 10, *[25.0] * 5, late=True)
+    assert room.told == ""
+    room.measures(25.0)
+    assert room.told == "+"
+
+
+def test_a_restart_repeats_nothing() -> None:
+    room = Room(RISE)
+    room.measures(*[20.0] * 10, 24.0, 24.0)
+    room.restart()
+    room.noted.step(room.watch, room.clock.moment(after_sec=1))
+    assert room.told == "+"
+    room.measures(*[24.0] * 5)
+    assert room.told == "+-"

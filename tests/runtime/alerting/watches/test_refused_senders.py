@@ -1,0 +1,75 @@
+"""Senders whose readings are refused again and again."""
+
+from flask10x.config.alerts.rules import RefusedSender
+from flask10x.readings.reasons import Reason
+from flask10x.recording.rejected import Refused
+from flask10x.runtime.alerting.watches.refused_senders import RefusedSenders
+from tests.runtime.alerting.watches.conftest import Log
+from tests.runtime.alerting.watches.home import DAY_MS
+
+RULE = RefusedSender(readings=4, within_sec=3600)
+
+
+def refused(log: Log, endpoint: str = "data") -> Refused:
+    reasons = {"pressure": Reason("below_minimum", limit="0")}
+    return Refused(endpoint, log.clock.wall_ms, "application/json", b"{}", reasons)
+
+
+def watch_of(log: Log) -> RefusedSenders:
+    return RefusedSenders(RULE, ("data", "data2"), log.refusals_of(("data", "data2")))
+
+
+def test_so_many_within_the_time_are_an_alert_and_half_of_it_ends_it(log: Log) -> None:
+    watch = watch_of(log)
+    log.noted.step(watch, log.moment())
+    began_ms = log.clock.wall_ms
+    for _ in range(3):
+        log.refuse(refused(log))
+        assert log.noted.step(watch, log.moment(after_sec=600)) == []
+    log.refuse(refused(log))
+    assert log.noted.step(watch, log.moment(after_sec=10)) == ["+data"]
+    entry = log.noted.last["data"]
+    assert entry.facts == {
+        "readings": 4,
+        "within_sec": 3600,
+        "reason": "below minimum 0",
+        "field": "pressure",
+    }
+    assert abs(entry.since_ms - began_ms) <= 1000
+    # Two of the four are more than an hour ago, and then three.
+    assert log.noted.step(watch, log.moment(after_sec=2400)) == []
+    assert log.noted.step(watch, log.moment(after_sec=1000)) == ["-data"]
+
+
+def test_a_few_over_a_long_time_are_none(log: Log) -> None:
+    watch = watch_of(log)
+    for _ in range(20):
+        log.refuse(refused(log))
+        assert log.noted.step(watch, log.moment(after_sec=1300)) == []
+
+
+def test_what_no_station_has_is_not_watched(log: Log) -> None:
+    watch = watch_of(log)
+    for _ in range(9):
+        log.refuse(*[refused(log, "data")] * 0, *[refused(log, "data3")])
+        assert log.noted.step(watch, log.moment(after_sec=10)) == []
+
+
+def test_a_restart_goes_on_counting(log: Log) -> None:
+    log.refuse(refused(log), refused(log), refused(log))
+    assert log.noted.step(watch_of(log), log.moment(after_sec=60)) == []
+    log.refuse(refused(log))
+    watch = watch_of(log)
+    assert log.noted.step(watch, log.moment(after_sec=60)) == ["+data"]
+    again = watch_of(log)
+    assert log.noted.step(again, log.moment(after_sec=60)) == []
+    assert log.noted.step(again, log.moment(after_sec=3600)) == ["-data"]
+
+
+def test_a_clock_that_is_set_ends_nothing(log: Log) -> None:
+    watch = watch_of(log)
+    log.noted.step(watch, log.moment())
+    log.refuse(*[refused(log)] * 4)
+    assert log.noted.step(watch, log.moment(after_sec=10)) == ["+data"]
+    log.clock.wall_ms += 300 * DAY_MS
+    assert log.noted.step(watch, log.moment(after_sec=10)) == []
