@@ -5,6 +5,8 @@ Jinja alone does the same (https://www.home-assistant.io/docs/configuration/temp
 """
 
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -128,6 +130,22 @@ def test_the_display_and_the_prompt_take_keys_that_there_are(client: FlaskClient
     prompt = "\n".join(blocks(PAGE, "sh"))
     measured |= set(re.findall(r"\.measurements\.(\w+)", prompt))
     assert measured == {"co2", "temperature"} <= answer["measurements"].keys()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
+def test_the_prompt_shows_the_values(client: FlaskClient, writer: Writer, gauges: Gauges) -> None:
+    program = re.findall(r"jq -r '(.*?)'", "\n".join(blocks(PAGE, "sh")))[0]
+
+    def shown() -> str:
+        answer = client.get("/api/v1/latest?station=data2").data
+        done = subprocess.run(
+            ["jq", "-r", program], input=answer, stdout=subprocess.PIPE, check=True
+        )
+        return done.stdout.decode()
+
+    assert shown() == ""
+    store(writer, gauges, 5419.0)
+    assert shown() == "650.0 ppm 26.54 °C\n"
 
 
 @pytest.mark.tools
