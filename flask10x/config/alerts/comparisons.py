@@ -80,15 +80,27 @@ def _nearest_of(station: Station, text: str, named: str) -> str:
 
 
 def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iterator[Found]:
-    """A limit that no reading passes, as those beyond the range are refused."""
-    above, below = values.get("above"), values.get("below")
-    low, high = measurement.minimum, measurement.maximum
-    text = _("is {value}, and no reading has more than {limit}: it would never be an alert")
-    if above is not None and high is not None and above >= high:
-        yield "above", text.format(value=above, limit=high)
-    text = _("is {value}, and no reading has less than {limit}: it would never be an alert")
-    if below is not None and low is not None and below <= low:
-        yield "below", text.format(value=below, limit=low)
+    """What no reading comes to, as those beyond the range of the measurement are refused."""
+    clear = values.get("clear", 0)
+    if (low := measurement.minimum) is not None:
+        text = _("is {value}, and no reading has less than {limit}: it would never be an alert")
+        if "below" in values and values["below"] <= low:
+            yield "below", text.format(value=values["below"], limit=low)
+        text = _("is {value}, and no reading has less than {limit}: the alert would never end")
+        if "above" in values and clear < low:
+            yield "clear", text.format(value=clear, limit=low)
+    if (high := measurement.maximum) is not None:
+        text = _("is {value}, and no reading has more than {limit}: it would never be an alert")
+        if "above" in values and values["above"] >= high:
+            yield "above", text.format(value=values["above"], limit=high)
+        text = _("is {value}, and no reading has more than {limit}: the alert would never end")
+        if "below" in values and clear > high:
+            yield "clear", text.format(value=clear, limit=high)
+    if low is not None and high is not None:
+        text = _("is {value}, and readings are from {low} to {high}: it would never be an alert")
+        for key in ("rise", "fall"):
+            if values.get(key, 0) > high - low:
+                yield key, text.format(value=values[key], low=low, high=high)
 
 
 def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:

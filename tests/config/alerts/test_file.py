@@ -358,6 +358,16 @@ def test_what_is_said_of_a_mistake(text: str, said: str) -> None:
             "6: [rules.stuffy] below: is 0, and no reading has less than 0: it would never be an"
             " alert",
         ),
+        (
+            "above = 1500\nclear = -1",
+            "7: [rules.stuffy] clear: is -1, and no reading has less than 0: the alert would never"
+            " end",
+        ),
+        (
+            "below = 400\nclear = 200001",
+            "7: [rules.stuffy] clear: is 200001, and no reading has more than 200000: the alert"
+            " would never end",
+        ),
         ('above = "1500"\nclear = 1', "6: [rules.stuffy] above: is '1500': a number is needed"),
         ("above = inf\nclear = 1", "6: [rules.stuffy] above: is inf: a number is needed"),
     ],
@@ -384,6 +394,10 @@ def test_a_change_has_one_direction() -> None:
     assert mistakes(f"{text}rise = 0\n") == [
         "line 2: [rules.stuffy] within_min: is missing",
         "line 6: [rules.stuffy] rise: is 0: a number above 0 is needed",
+    ]
+    assert mistakes(f"{text}fall = 200001\nwithin_min = 1\n") == [
+        "line 6: [rules.stuffy] fall: is 200001, and readings are from 0 to 200000: it would never"
+        " be an alert"
     ]
     assert mistakes(f"{text}rise = 1\nfall = 1\nwithin_min = 1\n") == [
         "line 7: [rules.stuffy] fall: rise or fall is needed, not both"
