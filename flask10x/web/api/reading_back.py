@@ -21,6 +21,7 @@ from flask10x.web.api.operation import (
     schema,
 )
 
+SWITCH: JsonObject = {"type": "string", "enum": ["1", "0", "true", "false"]}
 NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)$"
 # What all of the history's routes take, and what the rejected readings do.
 COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor")
@@ -131,7 +132,7 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
     for column, one in stations.by_column.items():
         for key, operator in OPERATORS.items():
             is_switch = operator is IS_NULL
-            kind = {"enum": ["0", "1"], "type": "string"} if is_switch else _pattern(NUMBER)
+            kind = SWITCH if is_switch else _pattern(NUMBER)
             unit = f" {one.unit}" if one.unit and not is_switch else ""
             name = f"{column}__{key}"
             found[name] = query(name, kind, f"`{column}` {operator.label}{unit}")

@@ -5,16 +5,12 @@ from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
 from flask10x.readings.batches.items import KEY_HEADER, KEY_MAX_BYTES
-from flask10x.readings.doors.line_protocol import PRECISIONS_NS
 from flask10x.readings.stations import Station
 from flask10x.web.api.answers import COUNT, REASONS, TEXT_SCHEMA, posted, with_refusals
 from flask10x.web.api.operation import (
-    FORM,
-    TEXT,
     JsonObject,
     Operation,
     Sample,
-    in_path,
     query,
     reference,
     said,
@@ -81,49 +77,6 @@ SCHEMAS: dict[str, JsonObject] = {
             "results": {"type": "array", "items": schema("Result")},
         },
     },
-    # Ambient's clients look at the status only.
-    "Counts": {
-        "type": "object",
-        "required": ["accepted", "duplicate", "refused"],
-        "properties": COUNTS,
-    },
-    "LinesTried": {
-        "allOf": [
-            schema("Results"),
-            {
-                "type": "object",
-                "required": ["lines"],
-                "properties": {
-                    "lines": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["line", "error"],
-                            "properties": {"line": COUNT, "error": TEXT_SCHEMA},
-                        },
-                    }
-                },
-            },
-        ]
-    },
-    "WriteError": {
-        "type": "object",
-        "required": ["code", "message"],
-        "properties": {
-            "code": TEXT_SCHEMA,
-            "message": TEXT_SCHEMA,
-            "line": COUNT,
-            "maxLength": COUNT,
-        },
-    },
-    "AmbientReading": {
-        "type": "object",
-        "properties": {
-            "created": {"anyOf": [{"type": "number"}, TEXT_SCHEMA]},
-            "time": {"enum": [0, 1, "0", "1"]},
-            **{f"d{n}": {"type": ["number", "string"]} for n in range(1, 9)},
-        },
-    },
 }
 MISSING = {
     "error": "validation failed",
@@ -131,7 +84,7 @@ MISSING = {
 }
 SEVERAL = {"accepted": 2, "duplicate": 0, "refused": 0}
 TWO_RESULTS = SEVERAL | {"results": [{"status": "enqueued"}, {"status": "enqueued"}]}
-NO_ROOM = said(
+NO_ROOM: JsonObject = said(
     "There is no room for all now: send it again, with the same keys.",
     {"anyOf": [schema("Results"), schema("QueuedFailed")]},
     {"full": {"status": "queued_failed"}},
@@ -145,8 +98,6 @@ def operations(settings: Settings) -> Iterator[Operation]:
     for station in stations:
         yield _of_station(station)
     yield _batch(stations)
-    yield from _ambient(stations)
-    yield from _lines(stations)
 
 
 def _of_station(station: Station) -> Operation:
@@ -267,117 +218,3 @@ def _batch(stations: tuple[Station, ...]) -> Operation:
 def _results_or_error(description: str) -> JsonObject:
     either = {"anyOf": [schema("Results"), schema("Error")]}
     return said(description, either)
-
-
-def _ambient(stations: tuple[Station, ...]) -> Iterator[Operation]:
-    channels = [one.ambient_channel for one in stations if one.ambient_channel]
-    known: JsonObject = {"type": "string"}
-    known |= {"enum": channels} if channels else {"examples": ["12345"]}
-    channel = in_path("channel", known, "`ambient_channel` of a station in `stations.toml`.")
-    key = {"writeKey": {"type": "string", "description": "A token of the station."}}
-    one = {"allOf": [schema("AmbientReading"), {"properties": key}]}
-    several = {
-        "type": "object",
-        "required": ["data"],
-        "properties": {"data": {"type": "array", "items": schema("AmbientReading")}, **key},
-    }
-    form = {"type": "object", "properties": key, "additionalProperties": TEXT_SCHEMA}
-    reading = {"d1": 25.1, "d2": 52}
-    listed = {"writeKey": "0123456789abcdef", "data": [{"created": 1756000812000, **reading}]}
-    bodies = {
-        "data": posted(one, {"one": {"writeKey": "0123456789abcdef", **reading}}),
-        "dataarray": posted(several, {"two": listed}),
-        "urldataarray": posted(
-            form, {"one": {"writeKey": "0123456789abcdef", "data[0][d1]": "25.1"}}, FORM
-        ),
-    }
-    answers = {
-        "200": said(
-            "At least one is taken; with wrong ones among them each has a result.",
-            {"anyOf": [schema("Results"), schema("Counts")]},
-            {"taken": SEVERAL},
-        ),
-        "400": said(
-            "None is taken, or a parameter is wrong.",
-            {"anyOf": [schema(name) for name in ("Results", "InvalidQuery", "Error")]},
-        ),
-        "404": said(
-            "No station has this channel.",
-            schema("Error"),
-            {
-                "channel": {
-                    "error": "unknown channel",
-                    "hint": 'no station of stations.toml has ambient_channel = "12345"',
-                }
-            },
-        ),
-        "503": NO_ROOM,
-    }
-    for end, body in bodies.items():
-        is_form = end == "urldataarray"
-        text = "writeKey=0123456789abcdef&data[0][d1]=25.1"
-        example = next(iter(next(iter(body["content"].values()))["examples"].values()))["value"]
-        yield Operation(
-            method="post",
-            path=f"/api/v2/channels/{{channel}}/{end}",
-            name=f"ambient_{end}",
-            group="send",
-            guard="key",
-            parameters=[channel, DRY_RUN],
-            body=body,
-            answers=with_refusals(answers, "key"),
-            sample=Sample(
-                query="dry_run=1",
-                body=text if is_form else json.dumps(example),
-                body_type=FORM if is_form else "application/json",
-            ),
-        )
-
-
-def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
-    named = next((one for one in stations if one.influx), None)
-    tags = "".join(f",{key}={value}" for key, value in named.influx_tags) if named else ""
-    field = named.measurements[0].influx or named.measurements[0].path if named else ""
-    line = f"{named.influx}{tags} {field}=25.1" if named else "balcony,node=1 temperature=25.1"
-    precision = query(
-        "precision",
-        {"type": "string", "enum": list(PRECISIONS_NS)},
-        "The unit of the times; nanoseconds without it.",
-    )
-    packed: JsonObject = {
-        "name": "Content-Encoding",
-        "in": "header",
-        "schema": {"type": "string", "enum": ["gzip", "identity"]},
-    }
-    shapes = {"/write": schema("Error"), "/api/v2/write": schema("WriteError")}
-    for path, shape in shapes.items():
-        wrong = {"anyOf": [shape, schema("LinesTried"), schema("InvalidQuery"), schema("Error")]}
-        is_old = path == "/write"
-        why = "line 1: no station has this measurement"
-        example = {"error": why} if is_old else {"code": "invalid", "message": why, "line": 1}
-        answers = {
-            "200": said("Only with `dry_run=1`: what would be stored.", schema("LinesTried")),
-            "204": {"description": "All are taken; there is no body."},
-            "400": said(
-                "Some lines are no readings of a station; the good ones are stored.",
-                wrong,
-                {"line": example},
-            ),
-            "401": said("The token is missing, or for none of the stations.", wrong),
-            "404": said("Only with `dry_run=1`: of no station.", wrong),
-            "413": said("Too much at once.", wrong),
-            "503": said(
-                "There is no room now: send all of it again.", wrong, None, ["Retry-After"]
-            ),
-        }
-        yield Operation(
-            method="post",
-            path=path,
-            name="write_v1" if is_old else "write_v2",
-            group="send",
-            guard="write",
-            parameters=[precision, DRY_RUN, packed],
-            body=posted(TEXT_SCHEMA, {"line": line}, TEXT),
-            answers=with_refusals(answers, "write"),
-            sample=Sample(query="dry_run=1", body=line, body_type=TEXT),
-        )

@@ -7,6 +7,7 @@ from flask10x.config.settings import Settings
 from flask10x.web.api import (
     alerting,
     answers,
+    doors,
     for_people,
     reading_back,
     sending,
@@ -45,7 +46,7 @@ def operations(settings: Settings) -> list[Operation]:
 
 
 def _all(settings: Settings) -> Iterator[Operation]:
-    for module in (sending, reading_back, state, alerting, for_people):
+    for module in (sending, doors, reading_back, state, alerting, for_people):
         yield from module.operations(settings)
 
 
@@ -77,6 +78,7 @@ def specification(
             "schemas": {
                 **station_schemas.schemas(settings),
                 **sending.SCHEMAS,
+                **doors.SCHEMAS,
                 **reading_back.SCHEMAS,
                 **state.SCHEMAS,
                 **alerting.SCHEMAS,

@@ -46,6 +46,17 @@ def example_body(station: Station) -> JsonObject:
     return likely_reading(station)
 
 
+def example_values(station: Station) -> dict[str, object]:
+    """The values of that body by the paths of their measurements."""
+    found = {}
+    for one in station.measurements:
+        value: Any = example_body(station)
+        for name in one.path.split("."):
+            value = value[name]
+        found[one.path] = value
+    return found
+
+
 def schemas(settings: Settings) -> dict[str, JsonObject]:
     """Of every station, and of what names one."""
     stations = settings.stations
