@@ -39,6 +39,7 @@ ROUTES = {
     "/history/series": PAGE,
     "/metrics": PAGE,
     "/metrics/details": PAGE,
+    "/metrics/prometheus": PAGE,
     "/openapi.json": PAGE,
     "/readyz": PAGE,
     "/static/<path:filename>": PAGE,

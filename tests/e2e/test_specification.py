@@ -69,10 +69,10 @@ SENT: dict[str, object] = {
     "data4": {"mh_z19": {"co2": 700}},
     "balcony": {"temperature": None, "dust": {"pm10": 12.5}},
 }
-# Of each operation, as allowed and as forbidden: half a minute for all.
-EXAMPLES = 25
+# Of each operation, as allowed and as forbidden.
+EXAMPLES = 15
 # A condition on each measurement has as many edges again, and each takes the same way.
-EDGES_MAX = 200
+EDGES_MAX = 100
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 # Texts are values if they hold a number, which no schema can say.
 NEVER = [checks.positive_data_acceptance]
