@@ -160,6 +160,7 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
     packed: JsonObject = {
         "name": "Content-Encoding",
         "in": "header",
+        "description": "Packed or not.",
         "schema": {"type": "string", "enum": ["gzip", "identity"]},
     }
     shapes = {"/write": schema("Error"), "/api/v2/write": schema("WriteError")}

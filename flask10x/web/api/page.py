@@ -14,6 +14,7 @@ from flask10x.web.access import EXTENSION, Access
 from flask10x.web.api.operation import FORM, GROUPS, JSON, JsonObject, Operation
 from flask10x.web.api.specification import operations, specification
 from flask10x.web.json_text import readable
+from flask10x.web.texts.api_described_japanese import DESCRIBED
 from flask10x.web.texts.catalog import Texts
 
 blueprint = Blueprint("api", __name__)
@@ -107,13 +108,13 @@ def _shown(one: Operation, settings: Settings, t: Texts, *, with_token: bool) ->
         summary=one.summary(t),
         fields=tuple((m.path, m.unit, _limit(m.minimum), _limit(m.maximum)) for m in measurements),
         parameters=tuple(
-            (str(found["name"]), str(found.get("description", "")))
+            (str(found["name"]), _in_language(found["description"], t))
             for found in known
             if CONDITION not in found["name"]
         ),
         conditions=any(CONDITION in found["name"] for found in known),
         curl=_try(one, with_token=with_token),
-        answers=tuple(_answers(one, components)),
+        answers=tuple(_answers(one, components, t)),
     )
 
 
@@ -131,12 +132,19 @@ def _resolved(found: JsonObject, components: JsonObject) -> JsonObject:
     return resolved
 
 
-def _answers(one: Operation, components: JsonObject) -> Iterable[ShownAnswer]:
+def _answers(one: Operation, components: JsonObject, t: Texts) -> Iterable[ShownAnswer]:
     for status, given in one.answers.items():
         found = _resolved(given, components)
         yield ShownAnswer(
-            status=status, description=found["description"], example=_first_example(found)
+            status=status,
+            description=_in_language(found["description"], t),
+            example=_first_example(found),
         )
+
+
+def _in_language(text: str, t: Texts) -> str:
+    """What the specification says, in the reader's language; English if there is no other."""
+    return DESCRIBED.get(text, text) if t.language == "ja" else text
 
 
 def _first_example(answer: JsonObject) -> str:

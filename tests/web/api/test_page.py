@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.web.api.specification import operations, specification
 from flask10x.web.app import create_app
+from flask10x.web.texts.api_described_japanese import DESCRIBED
 from tests.conftest import MakeSettings
 
 READ, WRITE = "read-0123456789abcdef", "write-0123456789abcdef"
@@ -60,6 +61,22 @@ def test_the_page_has_every_operation(
 def test_the_page_is_in_the_readers_language(client: FlaskClient) -> None:
     assert "Takes a reading of this station: Bedroom" in page(client)
     assert "この端末の測定値を受け付けます: 寝室" in page(client, "ja")
+
+
+def test_what_the_specification_says_is_said_in_japanese(
+    client: FlaskClient, settings: Settings
+) -> None:
+    document = specification(settings)
+    said = {found["description"] for found in document["components"]["responses"].values()}
+    for methods in document["paths"].values():
+        for one in methods.values():
+            said |= {found.get("description", "") for found in one["responses"].values()}
+            said |= {found.get("description", "") for found in one.get("parameters", ())}
+    for name, found in document["components"]["parameters"].items():
+        said |= set() if "__" in name else {found["description"]}
+    assert said - {""} == DESCRIBED.keys()
+    assert "トークンがないか、正しくありません。" in page(client, "ja")
+    assert "The token is missing or wrong." in page(client)
 
 
 def test_commands_are_for_the_address_of_this_reader(client: FlaskClient) -> None:
