@@ -37,6 +37,9 @@ Index(
     sqlite_where=alerts.c.ended_ms.is_(None),
 )
 
+# Each page asks for those that are active, and thousands may be over.
+Index("ix_alerts_ended", alerts.c.ended_ms)
+
 # Of a rule and a subject nothing is sent until then.
 mutes = Table(
     "mutes",

@@ -21,7 +21,7 @@ TEXTS: dict[str, str] = {
     "alerts.next": "Next: a reminder at {time}, should it last until then.",
     # Nobody is told
     "alerts.no_way": "Nobody is told of an alert: no way for messages is set.",
-    "alerts.set_way": "These commands, on the machine of the service, write a file of alerts in which a way is set"
+    "alerts.set_way": "These commands, on the machine of the service, write alerts.toml, where a way is set"
     " (ntfy, LINE, mail, Discord and so on), and try it:",
     "alerts.ways": "Messages go by:",
     # Messages
@@ -75,7 +75,7 @@ TEXTS: dict[str, str] = {
     "alerts.quiet": "muted",
     "alerts.quiet_of": "muted: {names}",
     "alerts.by": "by {ways}",
-    "alerts.rules_hint": "Other rules, thresholds and times stand in the file of alerts; flask10x alerts check looks"
+    "alerts.rules_hint": "Other rules, thresholds and times stand in alerts.toml; flask10x alerts check looks"
     " it through.",
     "rule.silence": "A station sends nothing for {span}: {where}",
     "rule.silence_learned": "A station sends nothing for longer than it usually does: {where}",

@@ -21,7 +21,7 @@ TEXTS: dict[str, str] = {
     "alerts.next": "続いている場合は、{time} に再通知します。",
     # 通知先がない
     "alerts.no_way": "通知先が設定されていないため、アラートは誰にも届きません。",
-    "alerts.set_way": "サービスの動いている機器で次のコマンドを実行するとアラートのファイルができます。"
+    "alerts.set_way": "サービスの動いている機器で次のコマンドを実行すると alerts.toml ができます。"
     "そこに通知先（ntfy、LINE、メール、Discordなど）を書き、最後のコマンドで試してください。",
     "alerts.ways": "通知先:",
     # 通知
@@ -75,7 +75,7 @@ TEXTS: dict[str, str] = {
     "alerts.quiet": "通知停止中",
     "alerts.quiet_of": "通知停止中: {names}",
     "alerts.by": "通知先 {ways}",
-    "alerts.rules_hint": "ルール、しきい値、時間はアラートのファイルで変えられます。flask10x alerts check で"
+    "alerts.rules_hint": "ルール、しきい値、時間は alerts.toml で変えられます。flask10x alerts check で"
     "書き方を確かめられます。",
     "rule.silence": "端末から{span}以上受信がない（{where}）",
     "rule.silence_learned": "端末から普段より長く受信がない（{where}）",
