@@ -58,6 +58,24 @@ def test_what_mqtt_needs_is_locked_in_a_file_of_its_own() -> None:
     assert not re.search(r"[/@]", written)
 
 
+def test_what_messages_need_is_locked_in_a_file_of_its_own() -> None:
+    written = (ROOT / "requirements-alerts.lock").read_text(encoding="utf-8")
+    entries = {name: (pinned, marker) for name, pinned, marker, _ in ENTRY.findall(written)}
+    extras = pyproject()["project"]["optional-dependencies"]
+    (asked,) = extras["alerts"]
+    assert Requirement(asked).specifier.contains(entries["apprise"][0])
+    assert asked in extras["tools"]
+    # Nothing but pins with hashes, also of what it brings along.
+    rest = ENTRY.sub("", written.removeprefix(HEADER))
+    lines = [line for line in rest.splitlines() if not re.fullmatch(r" *(#.*)?", line)]
+    assert lines in ([], ["--only-binary :all:"])
+    assert written.startswith(HEADER)
+    assert not re.search(r"[/@]|\b(index|find-links|trusted-host)\b", written)
+    # What both locks have is the same in both.
+    locked = {name: pinned for name, pinned, _marker in PINS}
+    assert {n: p for n, (p, _m) in entries.items() if locked.get(n, p) != p} == {}
+
+
 def test_it_has_hashed_pins_of_wheels_and_nothing_else() -> None:
     rest = ENTRY.sub("", LOCK.removeprefix(HEADER))
     lines = [line for line in rest.splitlines() if not re.fullmatch(r" *(#.*)?", line)]

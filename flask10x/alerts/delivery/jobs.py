@@ -101,8 +101,9 @@ def _webhook(way: Webhook, envelope: Envelope, now_ms: int) -> Job:
 
 def _command(way: Command, envelope: Envelope) -> Job:
     shown = envelope.as_json()
+    # Without the prefix of the settings: the program may call `flask10x`, which refuses others.
     variables = {
-        f"FLASK10X_ALERT_{name.upper()}": str(value).replace("\0", "")
+        f"ALERT_{name.upper()}": str(value).replace("\0", "")
         for name, value in shown.items()
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     }

@@ -10,10 +10,9 @@ import hmac
 import http.client
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 # For each address of the name: where IPv6 leads nowhere, time is left for IPv4.
 CONNECT_WITHIN_SEC = 3
@@ -66,9 +65,6 @@ def _status(url: SplitResult, headers: dict[str, str], body: bytes, limit_sec: f
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("no URL of http or https")
-    if url.username is not None:
-        user = f"{unquote(url.username)}:{unquote(url.password or '')}"
-        headers["Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
     target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
     connection = kind(url.hostname, url.port, timeout=CONNECT_WITHIN_SEC)
     try:

@@ -419,7 +419,7 @@ def test_neither_urls_nor_secrets_get_into_the_file_or_the_log(home: Home, tmp_p
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
     secret.chmod(0o600)
-    way = Webhook(name="phone", url="http://me:hunter2@phone/hunter2", secret_file=str(secret))
+    way = Webhook(name="phone", url="http://phone/hunter2", secret_file=str(secret))
     with_alerts(home, ways=(way,))
     home.message(home.alert())
     home.says = lambda _url: "status:500"

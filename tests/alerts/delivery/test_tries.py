@@ -87,9 +87,9 @@ def test_a_program_gets_the_message_on_its_standard_input_and_in_variables(tmp_p
     text = f"""
 import os, sys
 with open({str(tmp_path / "seen")!r}, "w") as file:
-    file.write(os.environ["FLASK10X_ALERT_TITLE"] + sys.stdin.read())
+    file.write(os.environ["ALERT_TITLE"] + sys.stdin.read())
 """
-    job = replace(program(text), environment={"FLASK10X_ALERT_TITLE": "T"})
+    job = replace(program(text), environment={"ALERT_TITLE": "T"})
     assert ended(job).trouble == ""
     assert (tmp_path / "seen").read_text() == 'T{"id": "1"}'
 

@@ -57,13 +57,12 @@ def test_without_a_secret_there_is_no_signature(receiver: Receiver) -> None:
     assert "X-Flask10X-Signature" not in receiver.received[0].headers
 
 
-def test_a_user_of_the_url_is_sent_and_proxies_of_the_environment_are_not_asked(
+def test_proxies_of_the_environment_are_not_asked(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert webhook.post(job(receiver.url.replace("//", "//me:a%40b@"))) == ""
-    assert receiver.received[0].headers["Authorization"] == "Basic bWU6YUBi"
+    assert webhook.post(job(receiver.url)) == ""
 
 
 @pytest.mark.parametrize("status", [201, 204, 299])

@@ -1,0 +1,172 @@
+"""`flask10x alerts test` and `deliver`: what a person at the shell sees."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import insert
+
+from flask10x.alerts import tables
+from flask10x.alerts.delivery.jobs import Job
+from flask10x.alerts.state_file import StateFile
+from flask10x.commands.alerts import send_test
+from flask10x.commands.alerts.command import command
+from flask10x.runtime.alerting import start_delivery
+from flask10x.system import clock
+from flask10x.system.locks import FileLock
+from tests.support.speaking import speaking
+
+WAYS = """
+[ways.phone]
+kind = "webhook"
+url = "http://phone.example/hook"
+[ways.mail]
+kind = "webhook"
+url = "http://mail.example/hook"
+language = "en"
+"""
+
+
+class FakeTry:
+    """Ends at once, as its receiver says."""
+
+    troubles: dict[str, str]
+    given: list[dict[str, str]]
+
+    def __init__(self, job: Job) -> None:
+        job_given = json.loads(job.input)
+        self.given.append(json.loads(job_given["body"]))
+        self.receiver = job.receiver
+        self.trouble = self.troubles.get(job_given["url"], "")
+
+    def look(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
+    monkeypatch.setattr(send_test, "Try", FakeTry)
+    monkeypatch.setattr(FakeTry, "troubles", {}, raising=False)
+    monkeypatch.setattr(FakeTry, "given", [], raising=False)
+    (tmp_path / "alerts.toml").write_text(WAYS)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments)
+
+
+def test_a_test_goes_by_each_way_in_its_language() -> None:
+    done = run("test")
+    assert (done.exit_code, done.stdout) == (0, "phone: sent\nmail: sent\n")
+    assert [body["title"] for body in FakeTry.given] == ["Flask10Xのテスト通知", "Flask10X: a test"]
+    assert {body["occasion"] for body in FakeTry.given} == {"test"}
+
+
+def test_a_test_by_one_way_only() -> None:
+    assert run("test", "--way", "mail").stdout == "mail: sent\n"
+    done = run("test", "--way", "male")
+    assert done.exit_code == 2
+    assert "there is no 'male'; did you mean mail? There are: phone, mail" in done.stderr
+
+
+def test_what_was_not_taken_is_said() -> None:
+    FakeTry.troubles["http://phone.example/hook"] = "status:404"
+    done = run("test")
+    assert (done.exit_code, done.stdout) == (1, "mail: sent\n")
+    assert done.stderr == "phone: not sent: it answered 404\n"
+    with speaking("ja"):
+        assert run("test").stderr == "phone: 送れませんでした: 応答は404でした\n"
+
+
+def test_urls_that_cannot_be_read_are_said(folder: Path) -> None:
+    (folder / "alerts.toml").write_text(
+        f'[ways.line]\nkind = "apprise"\nurls_file = "{folder}/urls"\n'
+    )
+    done = run("test")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("line: not sent: the file with the secret can't be read")
+    urls = folder / "urls"
+    urls.write_text("json://a\njson://b\njson://c\n")
+    urls.chmod(0o600)
+
+
+def test_without_a_way_there_is_nothing_to_test(folder: Path) -> None:
+    (folder / "alerts.toml").unlink()
+    done = run("test")
+    assert done.exit_code == 1
+    assert "alerts.toml has no way by which messages could go" in done.stderr
+
+
+# deliver
+
+
+@pytest.fixture
+def waiting(folder: Path) -> Path:
+    """A state file with a message by a way that is gone: it can be tried without a network."""
+    file = StateFile(folder / "alerts.sqlite3")
+    now_ms = clock.now_ms()
+    with file.writing() as connection:
+        connection.execute(
+            insert(tables.messages).values(
+                occasion="limit", way="pager", created_ms=now_ms, due_ms=now_ms
+            )
+        )
+    file.close()
+    (folder / "logs").mkdir()
+    return folder
+
+
+def tries(folder: Path) -> int:
+    file = StateFile(folder / "alerts.sqlite3")
+    with file.reading() as connection:
+        found = connection.execute(tables.messages.select()).one().tries
+    file.close()
+    return int(found)
+
+
+@pytest.fixture
+def no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask10x.alerts.delivery.deliver.LINGERS_MS", 0)
+    # Neither the niceness nor the handlers of this process, which are the tests', are to change.
+    monkeypatch.setattr("flask10x.system.priority.give_way", lambda: None)
+    monkeypatch.setattr("flask10x.system.memory.go_first", lambda: None)
+    quiet: Callable[..., None] = lambda *_: None  # noqa: E731
+    monkeypatch.setattr("signal.signal", quiet)
+
+
+@pytest.mark.usefixtures("no_lingering")
+def test_deliver_sends_what_is_due_and_says_in_the_log_what_it_could_not(waiting: Path) -> None:
+    done = run("deliver")
+    assert (done.exit_code, done.stdout, tries(waiting)) == (0, "", 1)
+    line = "Message 1 (limit) to pager could not be sent, and is tried again: alerts.toml has no"
+    assert line in (waiting / "logs" / "flask10x.log").read_text()
+    assert done.stderr.startswith(f"flask10x: {line}")
+
+
+@pytest.mark.usefixtures("no_lingering")
+def test_deliver_does_nothing_while_another_one_does_or_nothing_is_there(waiting: Path) -> None:
+    lock = FileLock(waiting / "alerts-delivery.lock")
+    assert lock.try_acquire()
+    assert (run("deliver").exit_code, tries(waiting)) == (0, 0)
+    lock.close()
+    (waiting / "alerts.sqlite3").unlink()
+    assert run("deliver").exit_code == 0
+    assert not (waiting / "alerts.sqlite3").exists()
+
+
+@pytest.mark.usefixtures("no_lingering")
+def test_a_state_file_that_is_none_is_said(waiting: Path) -> None:
+    (waiting / "alerts.sqlite3").write_bytes(b"no database at all" * 100)
+    done = run("deliver")
+    assert done.exit_code == 1
+    assert "the state of alerts cannot be used: SQLITE_NOTADB" in done.stderr
+
+
+def test_the_service_starts_this_command() -> None:
+    assert start_delivery.COMMAND[-2:] == ("alerts", "deliver")
+    assert "deliver" not in run("--help").stdout
