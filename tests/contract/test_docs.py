@@ -76,7 +76,9 @@ def language_of(file: str) -> str:
 
 PAGES = (*OUTSIDE, *sorted(set.union(*map(tree, LANGUAGES))))
 FILES = [file_of(page, language) for page in PAGES for language in LANGUAGES]
-HOSTS = {"localhost", "<host>", "raspberrypi.local"}
+# The last two begin what their owners give people to copy (howto/alerts.md).
+HOSTS = {"localhost", "<host>", "raspberrypi.local", "house.example.org"}
+HOSTS |= {"discord.com", "hooks.slack.com"}
 VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Without a default of their own; what the settings file shows is an example.
 UNSET = {
@@ -85,11 +87,14 @@ UNSET = {
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}
-# The system's.
-LOCALE = {"LC_ALL", "LC_MESSAGES"}
+# The system's, and what the program of a way is given.
+LOCALE = {"LC_ALL", "LC_MESSAGES", "HTTPS_PROXY", "ALERT_TITLE", "ALERT_OCCASION"}
 
 # Their blocks of kind `text` have what a command says, in the language of the page.
-ANSWERED = ("howto/back-up", "howto/import-csv", "howto/mend-csv", "reference/settings")
+ANSWERED = (
+    *("howto/alerts", "howto/back-up", "howto/import-csv", "howto/mend-csv"),
+    "reference/settings",
+)
 
 SECTION_OF_REFUSALS = {
     "en": "When the export refuses a file",
