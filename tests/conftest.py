@@ -38,6 +38,8 @@ for _name in [name for name in os.environ if name.startswith(environment_file.PR
     del os.environ[_name]
 os.environ[environment_file.VARIABLE] = ""
 
+# The threads of a store that is closed.
+ENDING = ("writer", "monitor", "alerts")
 MakeSettings = Callable[..., Settings]
 
 
@@ -54,7 +56,7 @@ def nothing_left_running() -> Iterator[None]:
     """A test that leaves a writer or monitor thread behind fails."""
     before = set(threading.enumerate())
     yield
-    left = [t.name for t in set(threading.enumerate()) - before if t.name in ("writer", "monitor")]
+    left = [t.name for t in set(threading.enumerate()) - before if t.name in ENDING]
     assert not left
 
 

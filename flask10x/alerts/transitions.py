@@ -47,11 +47,15 @@ class Telling:
     zone: tzinfo | None
     """That of the quiet hours; None for the system's."""
 
+    @property
+    def all_ways(self) -> tuple[str, ...]:
+        """The names of the ways that there are."""
+        return tuple(way.name for way in self.alerts.ways)
+
     def ways(self, rule: str) -> tuple[str, ...]:
-        """The names of the ways that messages of this rule go."""
-        known = tuple(way.name for way in self.alerts.ways)
+        """The names of those that messages of this rule go."""
         chosen = self.alerts.by_name[rule].ways if rule in self.alerts.by_name else ()
-        return tuple(name for name in chosen or known if name in known)
+        return tuple(name for name in chosen or self.all_ways if name in self.all_ways)
 
     def due_ms(self, now_ms: int, rule: str) -> int:
         """When a message of this rule may go out at the earliest."""
@@ -192,9 +196,10 @@ def _end(
         return
     muted = _is_muted(connection, alert.rule, alert.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
-    # Who was never told that something is wrong is not told that it is over.
+    # Who was never told that something is wrong is not told that it is over; who was is, whatever
+    # ways the rule names since.
     told = _ways(connection, alert_id, ("waiting", "sent"))
-    for way in telling.ways(alert.rule):
+    for way in telling.all_ways:
         if way in told:
             _tell(connection, alert_id, alert.rule, "recovery", way, state, telling, now_ms)
 
@@ -204,12 +209,11 @@ def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int)
     alert_id = connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
     if alert_id is None or _is_muted(connection, alert.rule, alert.subject, now_ms):
         return
-    known = _ways(connection, alert_id)
     unsent: tuple[MessageState, ...] = ("waiting",)
     waiting = _ways(connection, alert_id, unsent)
     for way in telling.ways(alert.rule):
         # Where the network is away the message that waits says the same.
-        if way in known and way not in waiting:
+        if way not in waiting:
             _tell(connection, alert_id, alert.rule, "reminder", way, "waiting", telling, now_ms)
 
 
@@ -253,11 +257,9 @@ def _drop_waiting(connection: Connection, alert_id: int, now_ms: int) -> None:
     connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
 
 
-def _ways(connection: Connection, alert_id: int, states: Collection[MessageState] = ()) -> set[str]:
-    """The ways for which there is a message of the alert: in one of these states, or in any."""
-    query = select(_messages.way).where(_messages.alert_id == alert_id)
-    if states:
-        query = query.where(_messages.state.in_(states))
+def _ways(connection: Connection, alert_id: int, states: Collection[MessageState]) -> set[str]:
+    """The ways for which there is a message of the alert in one of these states."""
+    query = select(_messages.way).where(_messages.alert_id == alert_id, _messages.state.in_(states))
     return set(connection.execute(query).scalars())
 
 

@@ -113,6 +113,26 @@ def test_a_rule_chooses_its_ways(home: Home) -> None:
     assert (home.told("phone"), home.told("mail")) == ([], ["entry"])
 
 
+def test_who_was_told_of_it_is_told_of_its_end_whatever_ways_the_rule_has_now(home: Home) -> None:
+    home.see(home.silent(True))
+    home.send()
+    home.alerts = replace(ALERTS, rules=(Silence(ways=("mail",)), Disk()))
+    home.see(home.silent(False))
+    assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
+
+
+def test_a_way_that_is_new_tells_of_it_with_the_next_reminder(home: Home) -> None:
+    home.alerts = replace(ALERTS, ways=())
+    home.see(home.silent(True))
+    home.alerts = ALERTS
+    home.see(home.silent(True))
+    assert home.messages() == []
+    home.now_ms += 24 * HOUR_MS
+    home.see(home.silent(True))
+    home.see(home.silent(False))
+    assert home.told("phone") == home.told("mail") == ["reminder", "recovery"]
+
+
 def test_a_reminder_comes_each_day_once_the_entry_was_sent(home: Home) -> None:
     home.see(home.silent(True))
     home.now_ms += 24 * HOUR_MS

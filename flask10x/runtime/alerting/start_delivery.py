@@ -14,7 +14,8 @@ from flask10x.system.locks import note_of_holder
 
 log = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "flask10x", "alerts", "deliver")
+# -P: what lies in the current folder is no module of ours.
+COMMAND = (sys.executable, "-P", "-m", "flask10x", "alerts", "deliver")
 # One that could not even begin is not started again each second: it takes a second of a Pi's
 # processor to load.
 PAUSE_MS = 30_000
