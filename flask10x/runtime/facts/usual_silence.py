@@ -18,8 +18,8 @@ from flask10x.readings.stations import SILENT_INTERVALS, Station
 from flask10x.readings.times import DAY_MS, SECOND_MS
 
 LEARNED_DAYS = 7
-# A week of a reading each 12 s; of whoever sends more often the last days are enough.
-READINGS_MAX = 50_000
+# A week of a reading each 30 s; of whoever sends more often the last days are enough.
+READINGS_MAX = 20_000
 # A silence is usual when it comes on so many days: one of every night does, an outage does not.
 USUAL_DAYS = 3
 # Room for a night that gets longer, and for a bad hour of the Wi-Fi.
