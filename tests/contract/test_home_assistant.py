@@ -137,11 +137,8 @@ def test_the_prompt_shows_the_values(client: FlaskClient, writer: Writer, gauges
     program = re.findall(r"jq -r '(.*?)'", "\n".join(blocks(PAGE, "sh")))[0]
 
     def shown() -> str:
-        answer = client.get("/api/v1/latest?station=data2").data
-        done = subprocess.run(
-            ["jq", "-r", program], input=answer, stdout=subprocess.PIPE, check=True
-        )
-        return done.stdout.decode()
+        answer = client.get("/api/v1/latest?station=data2").text
+        return subprocess.check_output(["jq", "-r", program], input=answer, text=True)
 
     assert shown() == ""
     store(writer, gauges, 5419.0)
