@@ -2,7 +2,6 @@
 
 from datetime import tzinfo
 from pathlib import Path
-from typing import TypeVar
 
 from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
 from flask10x.config.settings import Settings
@@ -14,9 +13,8 @@ from flask10x.runtime.facts.export_lag import ExportLag
 from flask10x.web.status_page import shell
 from flask10x.web.status_page.answer import Mood, Remedy, StatusAnswer
 from flask10x.web.status_page.known import Known
+from flask10x.web.status_page.limits import rule_of
 from flask10x.web.texts.catalog import Texts
-
-R = TypeVar("R", Disk, ExportOverdue, BackupOverdue)
 
 # A month to find another card in.
 SOON_DAYS = 30
@@ -143,12 +141,6 @@ def cannot_tell(question: str, known: Known, t: Texts, *parts: str) -> StatusAns
     reason = next((known.reasons[name] for name in names if name in known.reasons), "")
     text = t("status.unseen" if reason else "status.no_database")
     return StatusAnswer(question=question, mood="unknown", text=text, reason=reason)
-
-
-def rule_of(settings: Settings, default: R) -> R:
-    """The first rule of this kind that is on, else the usual one: one limit for page and alert."""
-    kind = type(default)
-    return next((rule for rule in settings.alerts.rules if isinstance(rule, kind)), default)
 
 
 def size(count: float) -> str:

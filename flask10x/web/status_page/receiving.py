@@ -21,7 +21,8 @@ def answer(store: Store | Waiting, known: Known, t: Texts, host: str, port: int)
     """Which stations are silent, and whether something was refused; `host` is where boards send."""
     if known.stations is None:
         return cannot_tell(QUESTION, known, t, "stations")
-    silent = [one for one in known.stations if one.state == "silent"]
+    quiet = [one for one in known.stations if one.state == "silent"]
+    silent = [one for one in quiet if one.station.endpoint not in known.unmissed]
     never = [one for one in known.stations if one.state == "never"]
     trial = Remedy(
         text=t("received.trial"),
@@ -35,7 +36,7 @@ def answer(store: Store | Waiting, known: Known, t: Texts, host: str, port: int)
         remedies = (Remedy(text=t("received.power")), _devices(silent[0], t), trial)
     else:
         mood, text = "good", t("received.all")
-    details = [*(_silent(one, store, t) for one in silent)]
+    details = [_silent(one, store, t, is_missed=one in silent) for one in quiet]
     details += [t("received.never", names=_names(never, t))] if never else []
     if known.refused:
         details.append(_refused(store, known.refused, t))
@@ -57,10 +58,11 @@ def _names(stations: list[Latest], t: Texts) -> str:
     return t("caption.join").join(t.station(one.station) for one in stations)
 
 
-def _silent(one: Latest, store: Store | Waiting, t: Texts) -> str:
+def _silent(one: Latest, store: Store | Waiting, t: Texts, *, is_missed: bool) -> str:
     at = local_text(one.row.received_at, store.settings.zone) if one.row else "–"
     since = t.lasting("silent", one.age_sec or 0)
-    return t("received.silent", name=t.station(one.station), since=since, time=at)
+    key = "received.silent" if is_missed else "received.quiet"
+    return t(key, name=t.station(one.station), since=since, time=at)
 
 
 def _refused(store: Store | Waiting, refused: Kept, t: Texts) -> str:

@@ -29,10 +29,11 @@ TEXTS: dict[str, str] = {
     "status.see_log": "The log says more:",
     "status.whole_guide": "All faults and what helps: docs/en/howto/troubleshoot.md.",
     # Received
-    "received.all": "Every station that has ever sent is sending.",
+    "received.all": "All stations send as usual.",
     "received.none": "Nothing has come in yet.",
     "received.some": "Nothing comes from: {names}.",
     "received.silent": "{name}: silent {since}, last at {time}",
+    "received.quiet": "{name}: silent {since}, last at {time}; it is not missed",
     "received.never": "Never heard: {names}",
     "received.refused": "A reading of {name} was refused at {time}; it is kept.",
     "received.power": "Look at the board: power, cable, Wi-Fi. Switch it off and on again.",

@@ -29,10 +29,11 @@ TEXTS: dict[str, str] = {
     "status.see_log": "詳しくはログを見てください:",
     "status.whole_guide": "症状ごとの対処の一覧は docs/ja/howto/troubleshoot.md にあります。",
     # 受信
-    "received.all": "これまでに受信したことのある端末は、すべて受信中です。",
+    "received.all": "どの端末も普段どおり送っています。",
     "received.none": "まだ何も届いていません。",
     "received.some": "次の端末から届いていません: {names}",
     "received.silent": "{name}: {since}（最終受信 {time}）",
+    "received.quiet": "{name}: {since}（最終受信 {time}、普段の範囲か、長く使われていない端末です）",
     "received.never": "一度も受信していない端末: {names}",
     "received.refused": "{time} に {name} の測定値を拒否しました（内容は残してあります）。",
     "received.power": "端末の電源、ケーブル、Wi-Fi を確かめ、電源を入れ直してください。",

@@ -131,6 +131,17 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
     assert 'href="/devices#data"' in page.text
 
 
+def test_a_silence_that_is_usual(client: FlaskClient, database: Database, gauges: Gauges) -> None:
+    """A sensor that sends each hour, as it has learned of its last days."""
+    fill(database, days=3, rows_a_day=24)
+    for age_h, mood in ((2, "good"), (4, "warn"), (31 * 24, "good")):
+        gauges.note_received("data", clock.monotonic_ms() - age_h * 3_600_000 - 1000)
+        page = in_both_languages(client)
+        assert page.moods["received"] == mood, age_h
+        assert ("it is not missed" in page.said["received"]) == (mood == "good")
+    assert page.commands["received"] == []
+
+
 def test_a_refused_reading(
     client: FlaskClient, database: Database, settings: Settings, writer: Writer, gauges: Gauges
 ) -> None:
