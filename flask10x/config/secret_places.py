@@ -2,6 +2,9 @@
 
 import re
 from gettext import gettext as _
+from typing import Any
+
+from flask10x.errors import wrong_setting
 
 CREDENTIAL = "credential:"
 """What stands before the name of a credential of systemd."""
@@ -19,3 +22,10 @@ def is_place(named: str) -> bool:
 def wanted() -> str:
     """What a place has to be."""
     return _("/absolute/path is needed, or credential: and a name")
+
+
+def read(place: str, raw: Any) -> str:
+    """The value of a setting that names a secret file; raises SettingsError."""
+    if not isinstance(raw, str) or not is_place(raw):
+        raise wrong_setting(place, raw, wanted())
+    return raw

@@ -36,6 +36,8 @@ EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S
 CONFIG = PREFIX + "CONFIG"
 # Variables that name a file with settings, and are none themselves.
 FILES = {CONFIG, environment_file.VARIABLE}
+# What a program that tells of alerts has in its environment; it may well be one of these commands.
+MESSAGE = PREFIX + "ALERT_"
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -104,14 +106,6 @@ def folder(place: str, raw: Any) -> Path:
     if not isinstance(raw, str) or not raw:
         raise wrong_setting(place, raw, _("a folder is needed"))
     return Path(raw).expanduser().absolute()
-
-
-def secret_file(place: str, raw: Any) -> str:
-    """An absolute path, or `credential:` and the name of a credential of systemd."""
-    value = _text(place, raw)
-    if not secret_places.is_place(value):
-        raise wrong_setting(place, raw, secret_places.wanted())
-    return value
 
 
 def host_names(place: str, raw: Any) -> tuple[str, ...]:
@@ -220,12 +214,12 @@ class Settings:
     repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
     """For how long the same body of a station is a repeat, unless the station says otherwise."""
     timezone: str = _setting(time_zone, "")
-    write_tokens_file: str = _setting(secret_file, "")
-    read_tokens_file: str = _setting(secret_file, "")
+    write_tokens_file: str = _setting(secret_places.read, "")
+    read_tokens_file: str = _setting(secret_places.read, "")
     """An absolute path, or `credential:` and a name; empty: no token is asked for."""
     mqtt_url: str = _setting(mqtt_url.read, "")
     """Where `flask10x mqtt` finds the broker; empty: there is none."""
-    mqtt_password_file: str = _setting(secret_file, "")
+    mqtt_password_file: str = _setting(secret_places.read, "")
     """As the files of tokens; empty: the broker asks for no password."""
     allowed_hosts: tuple[str, ...] = _setting(host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
@@ -350,7 +344,7 @@ def _from_environment(environ: Mapping[str, str]) -> _Given:
     return {
         name[len(PREFIX) :].lower(): (environment_file.place_of(name), value)
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in FILES
+        if name.startswith(PREFIX) and name not in FILES and not name.startswith(MESSAGE)
     }
 
 

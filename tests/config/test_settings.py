@@ -72,6 +72,13 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert str(loaded.zone) == "Asia/Tokyo"
 
 
+def test_what_a_message_of_an_alert_says_is_no_setting() -> None:
+    environ = {"FLASK10X_ALERT_TITLE": "Silence", "FLASK10X_WORKERS": "1"}
+    assert settings.load(environ).workers == 1
+    with pytest.raises(SettingsError, match="did you mean FLASK10X_ALERTS"):
+        settings.load({"FLASK10X_ALERT": "x"})
+
+
 def test_port_alone_changes_the_bind() -> None:
     assert settings.load({"FLASK10X_PORT": "9000"}).bind == "0.0.0.0:9000"
 
