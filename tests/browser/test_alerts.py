@@ -36,7 +36,10 @@ def alerted(house: Service) -> Iterator[AlertRows]:
     yield rows
     # The other tests of this house know of no alerts.
     with closing(sqlite3.connect(rows.path, timeout=30)) as connection:
-        connection.executescript("DELETE FROM messages; DELETE FROM mutes; DELETE FROM alerts")
+        connection.execute("DELETE FROM messages WHERE alert_id = ?", [over])
+        connection.execute("DELETE FROM mutes WHERE rule = ?", [RULE])
+        connection.execute("DELETE FROM alerts WHERE id = ?", [over])
+        connection.commit()
 
 
 def focused(browser: Browser) -> str:
