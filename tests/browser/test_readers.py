@@ -17,6 +17,7 @@ PAGES = (
     "/history/rejected",
     "/devices",
     "/status",
+    "/api",
     "/history?from=2000-01-01&to=2000-01-02",
 )
 PHONE = (360, 740)

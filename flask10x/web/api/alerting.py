@@ -120,7 +120,8 @@ def operations(_settings: Settings) -> Iterator[Operation]:
 
 def _form(name: str, content: JsonObject) -> Operation:
     """A form of the page; the answer leads back to it."""
-    unavailable = said("The state of the alerts cannot be written.", TEXT_SCHEMA, media_type=HTML)
+    unavailable = said("The state of the alerts cannot be written.", schema("Error"))
+    unavailable["content"][HTML] = media(TEXT_SCHEMA)
     answers = {
         "303": {"description": "It is done; the page of alerts shows it."},
         "403": reference("responses", "Forbidden"),

@@ -181,7 +181,10 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
             "404": said("Only with `dry_run=1`: of no station.", wrong),
             "413": said("Too much at once.", wrong),
             "503": said(
-                "There is no room now: send all of it again.", wrong, None, ["Retry-After"]
+                "There is no room now: send all of it again.",
+                {"anyOf": [shape, schema("QueuedFailed"), schema("LinesTried")]},
+                None,
+                ["Retry-After"],
             ),
         }
         yield Operation(

@@ -3,18 +3,21 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import BUILT_IN, Stations
-from flask10x.web.api.operation import FORM, GROUPS
+from flask10x.web.api.operation import FORM, GROUPS, Operation
 from flask10x.web.api.specification import operations, specification
 from flask10x.web.api.station_schemas import REAL_BODIES, example_body
 from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
 from tests.support.stations import BALCONY, HOUSE, WITH_BALCONY
 
 NOT_DESCRIBED = {"HEAD", "OPTIONS"}
@@ -123,6 +126,39 @@ def test_the_samples_are_answered_and_leave_nothing(
         assert (answer.status_code == 200) is not refused, one.path
         assert str(answer.status_code) in one.answers
     assert length() == 0
+
+
+def asked(
+    client: FlaskClient, one: Operation, headers: dict[str, str] | None = None
+) -> TestResponse:
+    """The answer to its sample, in earnest."""
+    path = re.sub(r"{\w+}", "1", one.path)
+    data, kind = (one.sample.body, one.sample.body_type) if one.body else (None, None)
+    method = one.method.upper()
+    return client.open(path, method=method, data=data, content_type=kind, headers=headers)
+
+
+def test_what_is_answered_without_a_database_is_described(settings: Settings) -> None:
+    app = create_app(settings, missing="there was a database")
+    for one in operations(settings):
+        assert str(asked(app.test_client(), one).status_code) in one.answers, one.path
+    app.extensions["flask10x"].close()
+
+
+def test_what_is_answered_without_a_token_is_described(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    files = {"READ_TOKENS_FILE": tmp_path / "read", "WRITE_TOKENS_FILE": tmp_path / "write"}
+    for file in files.values():
+        file.write_text("* 0123456789abcdef\n")
+        file.chmod(0o600)
+    settings = make_settings(**files)
+    app = create_app(settings, missing="there was a database")
+    for one in operations(settings):
+        status = asked(app.test_client(), one).status_code
+        # Ambient's clients have the token in the body, which is looked at later.
+        assert (status == 401) is (one.guard in ("read", "write")), one.path
+    app.extensions["flask10x"].close()
 
 
 @pytest.fixture
