@@ -4,7 +4,6 @@ Nothing here trusts the wall clock further than it has to: a Pi's may be wrong a
 that seems longer than the longest one is over.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, tzinfo
@@ -23,7 +22,7 @@ LONGEST_PAUSE_MS = PAUSES_SEC[-1] * SECOND_MS
 GIVEN_UP_AFTER_MS = 7 * 24 * 3600 * SECOND_MS
 # So many tries take seven hours: a clock that jumps by a week makes nobody give up.
 GIVEN_UP_AFTER_TRIES = 20
-# A process that delivers looks at so many messages at a time.
+# Of each way, so that those of one that is gone hide no other's.
 LOOKED_AT = 1000
 
 
@@ -70,6 +69,13 @@ def is_given_up(message: WaitingMessage, now_ms: int) -> bool:
 
 def waiting(connection: Connection) -> dict[str, list[WaitingMessage]]:
     """What is to be sent, by way and in the order in which it was made."""
+    m = tables.messages.c
+    ways = select(m.way).where(m.state == "waiting").distinct().order_by(m.way)
+    return {way: waiting_of(connection, way) for way in connection.execute(ways).scalars()}
+
+
+def waiting_of(connection: Connection, way: str) -> list[WaitingMessage]:
+    """The same of one way; its first LOOKED_AT."""
     m, a = tables.messages.c, tables.alerts.c
     query = (
         select(
@@ -77,14 +83,11 @@ def waiting(connection: Connection) -> dict[str, list[WaitingMessage]]:
             func.coalesce(a.rule, "").label("rule"),
         )
         .outerjoin_from(tables.messages, tables.alerts, m.alert_id == a.id)
-        .where(m.state == "waiting")
+        .where(m.state == "waiting", m.way == way)
         .order_by(m.id)
         .limit(LOOKED_AT)
     )
-    found: dict[str, list[WaitingMessage]] = defaultdict(list)
-    for row in connection.execute(query):
-        found[row.way].append(WaitingMessage(**row._mapping))
-    return found
+    return [WaitingMessage(**row._mapping) for row in connection.execute(query)]
 
 
 def head(

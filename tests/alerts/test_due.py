@@ -95,3 +95,17 @@ def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
             connection.execute(tables.messages.insert().values(values | {"tries": tries}))
         assert due.next_due_ms(connection, ALERTS, now, TOKYO) == now + 500
     file.close()
+
+
+def test_what_waits_for_a_way_that_is_gone_hides_no_other(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "alerts.sqlite3")
+    row = {"occasion": "entry", "created_ms": 0, "due_ms": 0}
+    with file.writing() as connection:
+        rows = [row | {"way": "pager"}] * (due.LOOKED_AT + 1) + [row | {"way": "phone"}]
+        connection.execute(tables.messages.insert(), rows)
+        found = due.waiting(connection)
+        assert {way: len(messages) for way, messages in found.items()} == {
+            "pager": due.LOOKED_AT,
+            "phone": 1,
+        }
+    file.close()

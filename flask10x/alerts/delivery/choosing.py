@@ -30,8 +30,7 @@ def begin_next(
     """
     known = {known.name: known for known in alerts.ways}.get(way)
     while True:
-        messages = due.waiting(connection).get(way, [])
-        found = due.head(messages, alerts, now_ms, zone)
+        found = due.head(due.waiting_of(connection, way), alerts, now_ms, zone)
         if found is None or found.due_ms > now_ms:
             return None
         message = found.message
