@@ -117,14 +117,14 @@ def test_each_way_gets_it_once_in_its_language(home: Home) -> None:
     home.deliver()
     home.deliver()
     assert home.states() == ["sent", "sent"]
-    bodies = [json.loads(one["body"]) for one in home.sent]
-    assert [body["title"] for body in bodies] == [
-        "「寝室」からデータが届いていません",
-        "Bedroom: no data",
-    ]
-    assert [one["key"] for one in home.sent] == [f"{NINE}-{number}" for number in numbers]
-    assert bodies[0]["rule"] == "silence"
-    assert bodies[0]["since"] == "2025-08-24T09:00:00.250+09:00"
+    bodies = {one["url"]: json.loads(one["body"]) for one in home.sent}
+    assert {url: body["title"] for url, body in bodies.items()} == {
+        "http://phone/": "「寝室」からデータが届いていません",
+        "http://mail/": "Bedroom: no data",
+    }
+    assert {one["key"] for one in home.sent} == {f"{NINE}-{number}" for number in numbers}
+    assert bodies["http://phone/"]["rule"] == "silence"
+    assert bodies["http://phone/"]["since"] == "2025-08-24T09:00:00.250+09:00"
     assert home.lines == []
 
 
