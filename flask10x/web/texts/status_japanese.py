@@ -35,7 +35,7 @@ TEXTS: dict[str, str] = {
     "received.silent": "{name}: {since}（最終受信 {time}）",
     "received.quiet": "{name}: {since}（最終受信 {time}、普段の範囲か、長く使われていない端末です）",
     "received.never": "一度も受信していない端末: {names}",
-    "received.refused": "{time} に {name} の測定値を拒否しました（内容は残してあります）。",
+    "received.refused": "{time} に{name}の測定値を拒否しました（内容は残してあります）。",
     "received.power": "端末の電源、ケーブル、Wi-Fi を確かめ、電源を入れ直してください。",
     "received.board": "最後に送ってきた内容と送信間隔を見る:",
     "received.devices": "端末",
