@@ -35,7 +35,7 @@ SCHEMAS: dict[str, JsonObject] = {
         "type": "object",
         "required": [
             *("from", "to", "from_ms", "to_ms", "bucket_ms", "zone", "source", "readings"),
-            "series",
+            *("series", "alerts"),
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -47,6 +47,19 @@ SCHEMAS: dict[str, JsonObject] = {
             "source": {"enum": ["readings", "rollups"]},
             "readings": COUNT,
             "series": {"type": "array", "items": schema("Line")},
+            "alerts": {"type": "array", "items": schema("ShadedAlert")},
+        },
+    },
+    "ShadedAlert": {
+        "type": "object",
+        "required": ["id", "endpoint", "measurement", "from_ms", "to_ms", "title"],
+        "properties": {
+            "id": COUNT,
+            "endpoint": TEXT_SCHEMA,
+            "measurement": {"type": ["string", "null"]},
+            "from_ms": {"type": "integer"},
+            "to_ms": WHOLE,
+            "title": TEXT_SCHEMA,
         },
     },
     "Line": {
