@@ -1,6 +1,7 @@
 """`flask10x alerts deliver`: send what waits, and end. The service starts it."""
 
 import logging
+import os
 import signal
 import sys
 from contextlib import closing
@@ -42,6 +43,8 @@ def command() -> None:
     with closing(FileLock(lock_path(config))) as lock:
         if not lock.try_acquire():
             return
+        # Whom a service that stops asks to end, also if the worker that has started it is gone.
+        lock.note(str(os.getpid()))
         with closing(StateFile(path)) as state:
             delivery = MessageDelivery(config, state, lambda level, text: _say(config, level, text))
             try:

@@ -2,9 +2,11 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from flask10x.alerts.state_file import path_of
@@ -50,6 +52,7 @@ class Delivery:
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before_ms = 0
         self._failed = False
+        self._has_looked = False
 
     @property
     def is_running(self) -> bool:
@@ -58,6 +61,7 @@ class Delivery:
 
     def step(self) -> None:
         """Look once; raises what reading the state file raises, and OSError."""
+        self._has_looked = True
         if self.is_running:
             return
         due_ms = self._next_due_ms()
@@ -80,12 +84,23 @@ class Delivery:
         )
 
     def close(self) -> None:
-        """Ask it to end after the message in hand, and do not wait for that."""
-        if self._process is not None and self._process.poll() is None:
+        """Ask whoever is sending to end after the message in hand, and do not wait for that.
+
+        Harmless when this process has never looked: then another one is the elected one.
+        """
+        if self.is_running and self._process is not None:
             self._process.terminate()
             # It is nobody's child that anybody waits for: the system takes it over.
             self._process.returncode = 0
+        elif self._has_looked:
+            self._end_of_another()
         self._process = None
+
+    def _end_of_another(self) -> None:
+        """End the one that a worker has started which was killed; its lock has its number."""
+        with suppress(OSError, ValueError):
+            if (note := note_of_holder(self._lock)) and (pid := int(note.text)) > 1:
+                os.kill(pid, signal.SIGTERM)
 
     def _has_ended(self, process: subprocess.Popen[bytes]) -> bool:
         status = process.poll()
