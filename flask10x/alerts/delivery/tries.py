@@ -14,8 +14,8 @@ from flask10x.system import clock
 
 # -P: what lies in the data folder is no module of ours.
 ATTEMPT = (sys.executable, "-P", "-m", "flask10x.alerts.delivery.attempt")
-# Beside the limit that the process has set itself: Python has to start first.
-GRACE_SEC = 5.0
+# Beside the limit that the process has set itself: Python has to start first, on a busy Pi.
+GRACE_SEC = 15.0
 # A code is shorter; whoever writes more is not asked what.
 MAX_ANSWER_BYTES = 200
 
@@ -60,14 +60,16 @@ class Try:
         """Whether it has ended; ends it when its time is up."""
         if self.trouble is not None or self._process is None:
             return True
-        status = self._process.poll()
-        if status is None and self._monotonic_ms() < self._deadline_ms:
+        pid = self._process.pid
+        # Not reaped yet, so its number is nobody else's when its group is killed.
+        has_ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        if not has_ended and self._monotonic_ms() < self._deadline_ms:
             return False
         # Also what it has started and left behind.
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self.trouble = "no_answer" if status is None else self._trouble(status)
+            os.killpg(pid, signal.SIGKILL)
+        status = self._process.wait()
+        self.trouble = self._trouble(status) if has_ended else "no_answer"
         self._output.close()
         return True
 
