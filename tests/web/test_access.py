@@ -34,7 +34,7 @@ BODIES: dict[str, dict[str, object]] = {
     },
 }
 READING = ["/history", "/history/json", "/history.csv", "/history/rejected"]
-READING += ["/history/rejected/json", "/metrics", "/metrics/details"]
+READING += ["/history/rejected/json", "/metrics", "/metrics/details", "/metrics/prometheus"]
 OPEN = ["/", "/healthz", "/readyz", "/static/flask10x.css"]
 
 MakeClient = Callable[..., FlaskClient]

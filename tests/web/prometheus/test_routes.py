@@ -10,9 +10,11 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.engine import Database, QueryTooLong
+from flask10x.history import rollups
 from flask10x.recording.writer import Writer
 from flask10x.runtime.facts import backups
 from flask10x.runtime.store import Store
@@ -191,6 +193,19 @@ def test_a_database_that_cannot_be_read_leaves_what_is_in_memory(
     assert value(found, "readings_stored_total") is None
     assert value(found, "readings_accepted_total", station="data") == 1
     assert value(found, "station_inactivity_seconds", station="data") == 0
+
+
+@pytest.mark.parametrize("error", [QueryTooLong(2), PoolTimeout()], ids=["long", "no connection"])
+def test_a_database_that_takes_too_long_holds_up_nothing(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rollups, "behind", fail)
+    found = scraped(client)
+    assert value(found, "scrape_part_success", part="database") == 0
+    assert value(found, "queue_length") == 0
 
 
 def test_a_folder_of_backups_that_cannot_be_read_hinders_nothing_else(
