@@ -19,7 +19,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +37,7 @@ from flask10x.recording.group_commit import GroupCommit
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
+from flask10x.system.clock import monotonic_sec
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Writer:
         gauges: Gauges,
         queues: SharedQueues,
         slot_number: int,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic_sec,
         end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
         """Go on with the queue of this slot; what waits there is stored too.

@@ -141,7 +141,7 @@ class Store:
     def _duties(self) -> list[Duty]:
         """What the elected worker does each second; the only one that may take long is the last."""
         gauges = self.gauges
-        stations = StationWatch(self.settings, gauges, self._last_received, _monotonic_sec)
+        stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
         behind = "Roll-ups cannot be brought up to date"
         return [
             Duty("database file", self._files.watch_identity, gauges),
@@ -168,7 +168,3 @@ class Store:
             log.error("Cannot read the database: %s", reason_of(error))
             return
         self.gauges.load_errors(saved)
-
-
-def _monotonic_sec() -> float:
-    return clock.monotonic_ms() / 1000

@@ -15,3 +15,8 @@ def now_ms() -> int:
 def monotonic_ms() -> int:
     """CLOCK_MONOTONIC: the same in every process of the machine, and nobody can set it."""
     return time.monotonic_ns() // 1_000_000
+
+
+def monotonic_sec() -> float:
+    """The same in seconds, to the microsecond and finer."""
+    return time.monotonic()

@@ -94,9 +94,10 @@ class SilentStations:
         """Look at the station that waits longest for it, if one does."""
         if self._learn_at_ms is not None and now.monotonic_ms < self._learn_at_ms:
             return
-        station = next((one for one in self._stations if self._is_due(one, now)), None)
-        if station is None:
+        waiting = [one for one in self._stations if self._is_due(one, now)]
+        if not waiting:
             return
+        station = min(waiting, key=lambda one: self._asked_ms.get(one.endpoint, 0))
         self._learn_at_ms = now.monotonic_ms + LEARN_PAUSE_MS
         try:
             found = self._look(station)
