@@ -17,6 +17,7 @@ from hypothesis.errors import Unsatisfiable
 
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
+from tests.support.alert_rows import HOUR_MS, NINE_MS, AlertRows
 
 schemathesis = pytest.importorskip(
     "schemathesis", reason="the extra `tools` is missing: make tools"
@@ -98,6 +99,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.start()
         for station, body in SENT.items():
             service.post(station, body)
+        rows = AlertRows(service.data_dir)
+        facts = {"value": 1720.0, "unit": "ppm", "limit": 1500, "above": 1}
+        for ended_ms in (None, NINE_MS + HOUR_MS):
+            alert = rows.alert(
+                "stuffy", "data2.co2", ended_ms=ended_ms, kind="threshold", facts=facts
+            )
+            rows.message(alert, "sent", tries=2, trouble="timed out")
+        rows.mute("stuffy", "data2.co2", NINE_MS)
         yield service
 
 

@@ -70,7 +70,10 @@ SCHEMAS: dict[str, JsonObject] = {
         "type": "object",
         "properties": {
             "created": {"anyOf": [{"type": "number"}, TEXT_SCHEMA]},
-            "time": {"enum": [0, 1, "0", "1"]},
+            "time": {
+                "type": ["integer", "string"],
+                "description": "1: `created` has seconds, not milliseconds.",
+            },
             **{f"d{n}": {"type": ["number", "string"]} for n in range(1, 9)},
         },
     },

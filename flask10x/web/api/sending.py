@@ -19,7 +19,6 @@ from flask10x.web.api.operation import (
 from flask10x.web.api.station_schemas import (
     body_name,
     example_body,
-    item_properties,
     values_name,
 )
 from flask10x.web.ingest.batch import ITEMS_MAX
@@ -102,17 +101,11 @@ def operations(settings: Settings) -> Iterator[Operation]:
 
 def _of_station(station: Station) -> Operation:
     example = example_body(station)
-    own: JsonObject = {"type": "object", "required": ["data"], "additionalProperties": False}
-    own["properties"] = {
-        "endpoint": {"enum": [station.endpoint, f"/{station.endpoint}"]},
-        "data": schema(body_name(station)),
-        **item_properties(),
-    }
     array = {
         "type": "array",
         "minItems": 1,
         "maxItems": ITEMS_MAX,
-        "items": {"anyOf": [schema(body_name(station)), own]},
+        "items": {"anyOf": [schema(body_name(station)), schema(f"OwnItem_{station.endpoint}")]},
     }
     tried = {"allOf": [schema("DryRun")]}
     tried["allOf"].append({"properties": {"reading": schema(values_name(station))}})

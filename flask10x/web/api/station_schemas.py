@@ -65,8 +65,12 @@ def schemas(settings: Settings) -> dict[str, JsonObject]:
         partial = station.endpoint in settings.partial_readings
         found[body_name(station)] = _body(station, partial=partial)
         found[values_name(station)] = _values(station)
-    found["HistoryReading"] = {"oneOf": [_history_reading(one) for one in stations.all]}
-    found["Item"] = {"oneOf": [_item(one) for one in stations.all]}
+        found[f"HistoryReading_{station.endpoint}"] = _history_reading(station)
+        found[f"Item_{station.endpoint}"] = _item(station, {"const": station.endpoint})
+        found[f"OwnItem_{station.endpoint}"] = _item(station, None)
+    # By reference: generators of clients give each class a name.
+    for name in ("HistoryReading", "Item"):
+        found[name] = {"oneOf": [schema(f"{name}_{one.endpoint}") for one in stations.all]}
     found["Latest"] = _latest(stations)
     return found
 
@@ -81,7 +85,8 @@ def _has(body: object, path: str) -> bool:
 
 def _body(station: Station, *, partial: bool) -> JsonObject:
     """Other keys are ignored, so they are allowed."""
-    found: JsonObject = {"type": "object", "title": station.label or station.endpoint}
+    # No title: generators of clients would take it for the name of the class.
+    found: JsonObject = {"type": "object", "description": station.label or station.endpoint}
     either = []
     for one in station.measurements:
         for path in (one.path, *one.aliases):
@@ -95,7 +100,7 @@ def _body(station: Station, *, partial: bool) -> JsonObject:
     if either:
         found["allOf"] = either
     if partial:
-        found["description"] = "One usable field is enough: what is missing or bad is warned of."
+        found["description"] += ". One usable field is enough: what is missing or bad is warned of."
     return found
 
 
@@ -150,7 +155,6 @@ def _values(station: Station) -> JsonObject:
 def _history_reading(station: Station) -> JsonObject:
     return {
         "type": "object",
-        "title": station.endpoint,
         "required": ["endpoint", "timestamp", "data"],
         "properties": {
             "endpoint": {"const": station.endpoint},
@@ -163,21 +167,22 @@ def _history_reading(station: Station) -> JsonObject:
     }
 
 
-def _item(station: Station) -> JsonObject:
+def _item(station: Station, endpoint: JsonObject | None) -> JsonObject:
+    """Of any stations it names its own; at the path of the station it need not."""
+    own = {"enum": [station.endpoint, f"/{station.endpoint}"], "type": "string"}
     return {
         "type": "object",
-        "title": station.endpoint,
-        "required": ["endpoint", "data"],
+        "required": ["endpoint", "data"] if endpoint else ["data"],
         "properties": {
-            "endpoint": {"const": station.endpoint},
+            "endpoint": endpoint or own,
             "data": schema(body_name(station)),
-            **item_properties(),
+            **_item_properties(),
         },
         "additionalProperties": False,
     }
 
 
-def item_properties() -> JsonObject:
+def _item_properties() -> JsonObject:
     """What may be said of a reading beside its data."""
     seconds = {"type": "number", "description": "Seconds since 1970."}
     return {
