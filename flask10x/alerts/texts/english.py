@@ -16,7 +16,7 @@ WORDS = Words(
             over="Data comes from {name} again.",
         ),
         "threshold.above": Wording(
-            title="{name}: {value}",
+            title="{name} too high: {value}",
             what=(
                 "{name} is {value}, above {limit}, since {since}.",
                 "{name} has been too high since {since}.",
@@ -25,7 +25,7 @@ WORDS = Words(
             over="{name} is as it should be again.",
         ),
         "threshold.below": Wording(
-            title="{name}: {value}",
+            title="{name} too low: {value}",
             what=(
                 "{name} is {value}, below {limit}, since {since}.",
                 "{name} has been too low since {since}.",

@@ -19,7 +19,7 @@ WORDS = Words(
             over="「{name}」のデータがまた届くようになりました。",
         ),
         "threshold.above": Wording(
-            title="{name}が{value}です",
+            title="{name}が高すぎます（{value}）",
             what=(
                 "{since}から、{name}が{limit}を超えています。今の値は{value}です。",
                 "{since}から、{name}が高すぎます。",
@@ -28,7 +28,7 @@ WORDS = Words(
             over="{name}が元に戻りました。",
         ),
         "threshold.below": Wording(
-            title="{name}が{value}です",
+            title="{name}が低すぎます（{value}）",
             what=(
                 "{since}から、{name}が{limit}を下回っています。今の値は{value}です。",
                 "{since}から、{name}が低すぎます。",

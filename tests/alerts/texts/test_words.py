@@ -73,7 +73,7 @@ def test_an_entry_says_what_since_when_the_last_value_what_to_do_and_where(home:
 
 def test_the_same_in_japanese(home: Settings) -> None:
     text = Speaker(home, "ja").alert(alert("threshold", "data2.co2"), "entry")
-    assert text.title == "寝室のCO₂が1612 ppmです"
+    assert text.title == "寝室のCO₂が高すぎます（1612 ppm）"
     assert text.body.splitlines()[0] == (
         "8月24日（日）09:00から、寝室のCO₂が1500 ppmを超えています。今の値は1612 ppmです。"
     )
@@ -90,7 +90,7 @@ def test_a_recovery_says_how_long_it_was_and_what_it_is_now(home: Settings) -> N
         end_facts={"value": 800.26},
     )
     text = Speaker(home, "en").alert(ended, "recovery")
-    assert text.title == "Over: Bedroom CO₂: 1612 ppm"
+    assert text.title == "Over: Bedroom CO₂ too high: 1612 ppm"
     assert text.body.splitlines() == [
         "Bedroom CO₂ is as it should be again.",
         "It began on Sun 24 Aug, 09:00 and was over on Sun 24 Aug, 10:15, after 1 hour 15 minutes.",
@@ -194,4 +194,4 @@ def test_numbers_have_the_digits_that_tell_something(
 ) -> None:
     facts = {"value": value, "limit": 1, "above": 1}
     text = Speaker(home, "en").alert(alert("threshold", "data2.co2", facts=facts), "entry")
-    assert text.title == f"Bedroom CO₂: {shown}"
+    assert text.title == f"Bedroom CO₂ too high: {shown}"
