@@ -49,6 +49,12 @@ def test_an_outage_is_not_usual(database: Database) -> None:
     assert learned(database, times).missed_after_sec == 600
 
 
+def test_one_bad_day_with_many_outages_is_not_usual(database: Database) -> None:
+    outages = (50, 55, 60, 65)
+    times = [at for at in every(MINUTE_MS, 6) if (at - DAY_0_MS) // HOUR_MS not in outages]
+    assert learned(database, times).missed_after_sec == 600
+
+
 def test_the_first_days_after_a_long_outage_do_not_make_it_usual(database: Database) -> None:
     times = every(MINUTE_MS, 0.5) + every(MINUTE_MS, 0.2, DAY_0_MS + 6 * DAY_MS)
     assert learned(database, times).missed_after_sec == 600
