@@ -66,7 +66,7 @@ def bedroom(at: int, co2: float, temperature: float) -> Reading:
 
 def grafana(number: int, language: str) -> str:
     """A query of the page as the plugin sends it."""
-    query = blocks(read(file_of(PAGE, language)), "sql")[number]
+    query = blocks(read(file_of(PAGE, language)), "text")[number]
     return query.replace("$__from", str(FROM_MS)).replace("$__to", str(TO_MS))
 
 
@@ -109,7 +109,8 @@ def test_duckdb_reads_the_file(path: Path, language: str) -> None:
     import duckdb  # noqa: PLC0415
     import duckdb_extension_sqlite_scanner as scanner  # noqa: PLC0415
 
-    script = blocks(read(file_of(PAGE, language)), "sql")[2].replace(DOCUMENTED, str(path))
+    (script,) = blocks(read(file_of(PAGE, language)), "sql")
+    script = script.replace(DOCUMENTED, str(path))
     # Without a network: it lies in a package instead of being fetched.
     (extension,) = Path(str(scanner.__file__)).parent.rglob("*.duckdb_extension")
     script, replaced = re.subn(r"INSTALL sqlite;\nLOAD sqlite;", f"LOAD '{extension}';", script)
