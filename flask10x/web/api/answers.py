@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from flask10x.history.operators import OPERATORS
+from flask10x.web.access import OTHER_ORIGIN, TOKEN_HINT, UNKNOWN_HOST
 from flask10x.web.api.operation import JSON, Guard, JsonObject, reference, said, schema
 from flask10x.web.limits import RETRY_AFTER_SEC
 
@@ -78,34 +79,32 @@ HEADERS: dict[str, JsonObject] = {
     "ETag": {"description": "For `If-None-Match`.", "schema": TEXT_SCHEMA},
     "WWW-Authenticate": {"description": "The ways to send a token.", "schema": TEXT_SCHEMA},
 }
-UNKNOWN_HOST = {"error": "unknown host", "hint": "the name in the address is not in ALLOWED_HOSTS"}
-UNAUTHORIZED = {
-    "error": "unauthorized",
-    "hint": "send the header Authorization: Bearer <token>",
-}
+HOST_REFUSED = {"error": UNKNOWN_HOST.error, "hint": UNKNOWN_HOST.hint}
+ORIGIN_REFUSED = {"error": OTHER_ORIGIN.error, "hint": OTHER_ORIGIN.hint}
+TOKEN_REFUSED = {"error": "unauthorized", "hint": TOKEN_HINT}
 WRONG_QUERY = {
     "error": "invalid query",
     "details": {"limt": "unknown parameter (did you mean limit?)"},
 }
 RESPONSES: dict[str, JsonObject] = {
     "UnknownHost": said(
-        "The name in the address is none that is served.", schema("Error"), {"host": UNKNOWN_HOST}
+        "The name in the address is none that is served.", schema("Error"), {"host": HOST_REFUSED}
     ),
     "InvalidQuery": said(
         "A parameter is wrong (each is named), or the name in the address is none that is served.",
         {"anyOf": [schema("InvalidQuery"), schema("Error")]},
-        {"parameter": WRONG_QUERY, "host": UNKNOWN_HOST},
+        {"parameter": WRONG_QUERY, "host": HOST_REFUSED},
     ),
     "Unauthorized": said(
         "The token is missing or wrong.",
         schema("Error"),
-        {"token": UNAUTHORIZED},
+        {"token": TOKEN_REFUSED},
         ["WWW-Authenticate"],
     ),
     "Forbidden": said(
         "A page of another origin posted.",
         schema("Error"),
-        {"origin": {"error": "forbidden", "hint": "a page of another origin may not post"}},
+        {"origin": ORIGIN_REFUSED},
     ),
     "NotFound": said(
         "There is none of this name.", schema("Error"), {"name": {"error": "not found"}}
@@ -113,7 +112,12 @@ RESPONSES: dict[str, JsonObject] = {
     "NotWhole": said(
         "The request did not become whole in time; nothing of it is kept.",
         schema("Error"),
-        {"late": {"error": "request timeout", "hint": "the body did not come within 10 s"}},
+        {
+            "late": {
+                "error": "request timeout",
+                "hint": "within 10 s came 12 of the 52 bytes of Content-Length",
+            }
+        },
     ),
     "TooLarge": said(
         "The body is too large; the limit is named.",

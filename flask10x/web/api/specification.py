@@ -29,7 +29,10 @@ SCHEMES: dict[str, JsonObject] = {
     "write": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token of WRITE_TOKENS_FILE.",
+        "description": (
+            "A token of WRITE_TOKENS_FILE. Routes of line protocol also take it behind `Token`, as"
+            " the password of HTTP Basic or, at `/write`, as `p` in the query."
+        ),
     },
     "read": {"type": "http", "scheme": "bearer", "description": "A token of READ_TOKENS_FILE."},
     "readPassword": {
