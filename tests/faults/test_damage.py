@@ -205,7 +205,8 @@ def break_pages(service: Service, load: Load) -> Account:
     service.stop()
 
     evidence.check()
-    check_log(service, "SQLITE_CORRUPT")
+    # Which of the two depends on what the pages at this place of the file hold.
+    check_log(service, *CORRUPT)
     kept = put_away(service, service.database)
     last = check_goes_on_with_backup(service, load.numbers)
     counted = account_of_both(service, kept, load, last)
