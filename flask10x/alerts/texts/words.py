@@ -24,6 +24,8 @@ OF_READINGS = {"silence", "threshold", "rate", "failed_sensor"}
 VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
 # Each of these lengths, in seconds, is told in two of its units at most.
 SPANS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+# A fact that is a text has a second name for the Japanese one, where there is one.
+JAPANESE = "_ja"
 # What a sensor or a database says may be long; this is a line on a phone.
 MAX_FACT_CHARS = 200
 BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
@@ -90,6 +92,9 @@ class Speaker:
     def _values(self, alert: Alert) -> dict[str, str]:
         told = {name: self._fact(alert, name, fact) for name, fact in alert.facts.items()}
         known = {name: text for name, text in told.items() if text}
+        if self._language == "ja":
+            own = {name: text for name, text in known.items() if name.endswith(JAPANESE)}
+            known |= {name.removesuffix(JAPANESE): text for name, text in own.items()}
         return known | {"name": self.name(alert.subject), "since": self._time(alert.since_ms)}
 
     def _fact(self, alert: Alert, name: str, fact: Any) -> str:

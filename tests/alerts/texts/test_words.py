@@ -71,6 +71,13 @@ def test_an_entry_says_what_since_when_the_last_value_what_to_do_and_where(home:
     assert text.url == f"{BASE}/history?endpoint=data2&from=2025-08-24T03%3A00%2B09%3A00"
 
 
+def test_a_reason_of_a_refusal_is_told_in_the_language_of_the_message(home: Settings) -> None:
+    facts = FACTS["refused"] | {"reason_ja": "下限の 0 を下回っています"}
+    refused = alert("refused", "data2", facts=facts)
+    assert "co2: 下限の 0 を下回っています" in Speaker(home, "ja").alert(refused, "entry").body
+    assert "co2: below minimum 0" in Speaker(home, "en").alert(refused, "entry").body
+
+
 def test_the_same_in_japanese(home: Settings) -> None:
     text = Speaker(home, "ja").alert(alert("threshold", "data2.co2"), "entry")
     assert text.title == "寝室のCO₂が高すぎます（1612 ppm）"

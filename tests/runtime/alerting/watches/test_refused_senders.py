@@ -33,6 +33,7 @@ def test_so_many_within_the_time_are_an_alert_and_half_of_it_ends_it(log: Log) -
         "readings": 4,
         "within_sec": 3600,
         "reason": "below minimum 0",
+        "reason_ja": "下限の 0 を下回っています",
         "field": "pressure",
     }
     assert abs(entry.since_ms - began_ms) <= 1000
