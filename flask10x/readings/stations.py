@@ -125,6 +125,10 @@ class Stations:
         object.__setattr__(self, "columns", columns_of(self.all))
         object.__setattr__(self, "by_column", _by_column(self.all))
 
+    def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str]]:
+        """Handed to another process it is made anew: no mapping proxy can be pickled."""
+        return Stations, (self.all, self.file)
+
 
 def _by_column(stations: Iterable[Station]) -> dict[str, Measurement]:
     found: dict[str, Measurement] = {}

@@ -1,6 +1,7 @@
 """`flask10x alerts test` and `deliver`: what a person at the shell sees."""
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from flask10x.alerts.delivery.jobs import Job
 from flask10x.alerts.state_file import StateFile
 from flask10x.commands.alerts import send_test
 from flask10x.commands.alerts.command import command
+from flask10x.config import settings
 from flask10x.runtime.alerting import start_delivery
+from flask10x.runtime.alerting.given_settings import packed
 from flask10x.system import clock
 from flask10x.system.locks import FileLock
 from tests.support.speaking import speaking
@@ -149,6 +152,22 @@ def test_deliver_sends_what_is_due_and_says_in_the_log_what_it_could_not(waiting
 
 
 @pytest.mark.usefixtures("no_lingering")
+def test_a_mistake_that_a_reload_has_refused_keeps_no_message(waiting: Path) -> None:
+    in_force = packed(settings.load())
+    (waiting / "alerts.toml").write_text("[rules.silence]\nafter_minutes = 3\n")
+    assert run("deliver").exit_code == 1
+    done = CliRunner().invoke(command, ["deliver", "--settings-given"], input=in_force)
+    assert (done.exit_code, tries(waiting)) == (0, 1)
+
+
+@pytest.mark.usefixtures("no_lingering")
+@pytest.mark.parametrize("given", [b"", b"rubbish", pickle.dumps(("0.1", None))])
+def test_settings_of_another_version_are_read_anew(waiting: Path, given: bytes) -> None:
+    done = CliRunner().invoke(command, ["deliver", "--settings-given"], input=given)
+    assert (done.exit_code, tries(waiting)) == (0, 1)
+
+
+@pytest.mark.usefixtures("no_lingering")
 def test_deliver_does_nothing_while_another_one_does_or_nothing_is_there(waiting: Path) -> None:
     lock = FileLock(waiting / "alerts-delivery.lock")
     assert lock.try_acquire()
@@ -168,5 +187,5 @@ def test_a_state_file_that_is_none_is_said(waiting: Path) -> None:
 
 
 def test_the_service_starts_this_command() -> None:
-    assert start_delivery.COMMAND[-2:] == ("alerts", "deliver")
+    assert start_delivery.COMMAND[-3:] == ("alerts", "deliver", "--settings-given")
     assert "deliver" not in run("--help").stdout

@@ -17,13 +17,15 @@ from flask10x.commands import language, translated
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
+from flask10x.runtime.alerting import given_settings
 from flask10x.runtime.alerting.start_delivery import lock_path
 from flask10x.system import logs, memory, priority
 from flask10x.system.locks import FileLock
 
 
 @translated.command("deliver", hidden=True)
-def command() -> None:
+@click.option("--settings-given", is_flag=True, hidden=True)
+def command(settings_given: bool) -> None:
     """Send the messages that are due, and end. The service starts it by itself.
 
     Does nothing while another one runs.
@@ -33,7 +35,8 @@ def command() -> None:
     # Readings come first, whatever a message costs.
     priority.give_way()
     memory.go_first()
-    config = settings.load()
+    given = given_settings.unpacked(sys.stdin.buffer) if settings_given else None
+    config = given or settings.load()
     path = path_of(config)
     if not path.exists():
         return

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from flask10x.system.locks import note_of_holder
 log = logging.getLogger(__name__)
 
 # -P: what lies in the current folder is no module of ours.
-COMMAND = (sys.executable, "-P", "-m", "flask10x", "alerts", "deliver")
+COMMAND = (sys.executable, "-P", "-m", "flask10x", "alerts", "deliver", "--settings-given")
 # One that could not even begin is not started again each second: it takes a second of a Pi's
 # processor to load.
 PAUSE_MS = 30_000
@@ -38,17 +38,17 @@ class Delivery:
         next_due_ms: Callable[[], int | None],
         lock: Path,
         command: Sequence[str] = COMMAND,
-        environment: Mapping[str, str] | None = None,
+        given: bytes = b"",
     ) -> None:
         """`next_due_ms` says when the next message is due, UTC epoch milliseconds; None: never.
 
         Whoever holds `lock` is sending already: a process that another worker has started, or
-        `flask10x alerts deliver` of a person.
+        `flask10x alerts deliver` of a person. The process finds `given` on its standard input.
         """
         self._lock = lock
         self._next_due_ms = next_due_ms
         self._command = command
-        self._environment = environment
+        self._given = given
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before_ms = 0
         self._failed = False
@@ -72,16 +72,19 @@ class Delivery:
             self._process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        # Of its own session, so that what ends a worker does not end it with a message in hand.
-        # Its standard error stays: a setting that it can't read is said there.
-        return subprocess.Popen(  # noqa: S603
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=self._environment or os.environ,
-            close_fds=True,
-            start_new_session=True,
-        )
+        # In memory: a pipe would wait for whoever reads it.
+        with os.fdopen(os.memfd_create("given"), "w+b") as given:
+            given.write(self._given)
+            given.seek(0)
+            # Of its own session, so that what ends a worker does not end it with a message in
+            # hand. Its standard error stays: what keeps it from beginning is said there.
+            return subprocess.Popen(  # noqa: S603
+                self._command,
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                close_fds=True,
+                start_new_session=True,
+            )
 
     def close(self) -> None:
         """Ask whoever is sending to end after the message in hand, and do not wait for that.

@@ -19,6 +19,7 @@ from flask10x.alerts.transitions import Changes, Telling
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict, Watch
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
+from flask10x.runtime.alerting import given_settings
 from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
 from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.system import clock, disk
@@ -46,7 +47,9 @@ class AlertWatcher:
         self._telling = Telling(settings.alerts, settings.zone)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
-        self._delivery = delivery or Delivery(self._next_due_ms, lock_path(settings))
+        given = given_settings.packed(settings)
+        lock = lock_path(settings)
+        self._delivery = delivery or Delivery(self._next_due_ms, lock, given=given)
         self._clock = WallClock(boot_id() if boot is None else boot)
         # None: not read yet, or not known any more.
         self._active: dict[tuple[str, str], Alert] | None = None
