@@ -36,8 +36,6 @@ EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S
 CONFIG = PREFIX + "CONFIG"
 # Variables that name a file with settings, and are none themselves.
 FILES = {CONFIG, environment_file.VARIABLE}
-# What a program that tells of alerts has in its environment; it may well be one of these commands.
-MESSAGE = PREFIX + "ALERT_"
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -344,7 +342,7 @@ def _from_environment(environ: Mapping[str, str]) -> _Given:
     return {
         name[len(PREFIX) :].lower(): (environment_file.place_of(name), value)
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in FILES and not name.startswith(MESSAGE)
+        if name.startswith(PREFIX) and name not in FILES
     }
 
 

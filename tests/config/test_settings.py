@@ -72,11 +72,11 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert str(loaded.zone) == "Asia/Tokyo"
 
 
-def test_what_a_message_of_an_alert_says_is_no_setting() -> None:
-    environ = {"FLASK10X_ALERT_TITLE": "Silence", "FLASK10X_WORKERS": "1"}
-    assert settings.load(environ).workers == 1
+def test_what_begins_like_a_setting_is_one_or_a_mistake() -> None:
     with pytest.raises(SettingsError, match="did you mean FLASK10X_ALERTS"):
         settings.load({"FLASK10X_ALERT": "x"})
+    with pytest.raises(SettingsError, match="FLASK10X_ALERT_FILE"):
+        settings.load({"FLASK10X_ALERT_FILE": "x"})
 
 
 def test_port_alone_changes_the_bind() -> None:

@@ -21,7 +21,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts import keys as alert_keys
-from flask10x.config.settings import MESSAGE, READERS
+from flask10x.config.settings import READERS
 from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.station_values import FAULT_CODES
 from flask10x.config.toml.keys import Key
@@ -214,7 +214,7 @@ def test_each_environment_variable_of_the_program_is_documented() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
     text = read(name)
-    prefixed = {n for n in VARIABLE.findall(text) if not f"{n}_".startswith(MESSAGE)} - MISTYPED
+    prefixed = set(VARIABLE.findall(text)) - MISTYPED
     bare = {n for n in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text) if "FLASK10X" not in n}
 
     known = {reader.upper() for reader in READERS}

@@ -81,10 +81,10 @@ WORDS = Words(
         "disk": Wording(
             title="The server's disk is nearly full",
             what=(
-                "Since {since} only {free_percent} % of the server's disk are free ({free_bytes}).",
+                "Since {since} only {free_percent} % of the server's disk is free ({free_bytes}).",
                 "Since {since} the server's disk is nearly full.",
             ),
-            known=("It will be full in about {full_in_days} days.",),
+            known=("It will be full in about {full_in_days}.",),
             do="Delete what is not needed, or put in a larger card, before it is full:"
             " then nothing can be stored.",
             over="There is room on the server's disk again.",
@@ -121,7 +121,7 @@ WORDS = Words(
         "recovery": "Over: {title}",
         "reminder": "Still: {title}",
         "lasted": "It began on {since} and was over on {until}, after {span}.",
-        "lasts": "It began on {since} and lasts.",
+        "lasts": "It began on {since} and is not over yet.",
         "now": "The value now: {value}",
         "do": "What to do: {do}",
         "limit.title": "No more messages today",

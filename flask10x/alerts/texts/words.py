@@ -22,8 +22,9 @@ SHOWN_BEFORE_MS = 6 * HOUR_MS
 OF_READINGS = {"silence", "threshold", "rate", "failed_sensor"}
 # Facts in the unit of the measurement.
 VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
+DAY_SEC = 86_400
 # Each of these lengths, in seconds, is told in two of its units at most.
-SPANS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+SPANS = (("days", DAY_SEC), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 # A fact that is a text has a second name for the Japanese one, where there is one.
 JAPANESE = "_ja"
 # What a sensor or a database says may be long; this is a line on a phone.
@@ -109,6 +110,7 @@ class Speaker:
             "at": lambda ms: self._time(int(ms)),
             "sec": lambda seconds: self._span(int(seconds)),
             "bytes": _bytes,
+            "days": lambda days: self._span(max(1, int(days)) * DAY_SEC),
         }
         return told.get(kind, _number)(fact)
 

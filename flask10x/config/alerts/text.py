@@ -17,13 +17,13 @@ TEXT = """\
 # 通知の言語。ja または en。
 #language = "ja"
 # How phones reach the pages; messages then link to the chart.
-# スマートフォンから画面を開くときのアドレス。通知にグラフへのリンクが付く。
+# スマートフォンからページを開くときのアドレス。通知にグラフへのリンクが付く。
 #base_url = "http://raspberrypi.local:8888"
 # What lasts is said again after so many hours.
 # 続いている異常は、この時間（時）ごとに再び知らせる。
 #reminder_after_h = 24
 # How many messages a way gets in a day; the last one says that there are no more.
-# 通知先ごとの一日の上限。最後の一通で、上限に達したことを知らせる。
+# 通知先ごとの 1 日の上限。最後の 1 通で、以後は送らないことを知らせる。
 #daily_max = 20
 #
 # No message goes out then; what has happened is told afterwards. urgent: rules that do not wait.
@@ -114,7 +114,7 @@ TEXT = """\
 #
 # Mail, ntfy, LINE, Discord, Slack, Telegram and more, by Apprise: a file with a URL a line, which
 # the service may read and others may not. credential:NAME is a credential of systemd.
-# Apprise による通知（メール、ntfy、LINE、Discord、Slack、Telegram など）。URL を一行に一つ書いた
+# Apprise による通知（メール、ntfy、LINE、Discord、Slack、Telegram など）。URL を 1 行に 1 個書いた
 # ファイルを指定し、サービスだけが読めるようにする。credential:NAME は systemd のクレデンシャル。
 #[ways.phone]
 #kind = "apprise"

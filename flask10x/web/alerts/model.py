@@ -106,6 +106,8 @@ class AlertsModel:
     """What is wrong with the query string."""
     ways: str
     """The names of the ways by which messages go; empty: nobody is told."""
+    commands: Sequence[str]
+    """What sets a way, as it is typed on this machine; empty where there is one."""
     active: Sequence[ShownAlert]
     troubled: Sequence[ToldMessage]
     """Messages that have not arrived and stand at no active alert."""

@@ -20,6 +20,7 @@ from flask10x.web.alerts.shown import AlertReader
 from flask10x.web.alerts.subjects import name_of, watched_by
 from flask10x.web.alerts.values import newest_values
 from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.status_page import shell
 from flask10x.web.texts.captions import problems
 from flask10x.web.texts.catalog import Texts
 
@@ -80,6 +81,7 @@ def _rendered(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
         ways=_names(settings.alerts, t),
+        commands=() if settings.alerts.ways else shell.set_up_alerts(),
         active=[reader.alert(one, found.messages.get(one.id, ())) for one in found.active],
         troubled=[
             reader.told(one, alert) for one, alert in found.troubled if one.alert_id not in here

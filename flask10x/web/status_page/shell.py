@@ -12,6 +12,7 @@ UNITS = f"{SERVICE} {EXPORT}.timer {BACKUP}.timer"
 
 RESTART = f"sudo systemctl restart {SERVICE}"
 JOURNAL = f"journalctl -u {SERVICE} -n 50"
+RELOAD = f"sudo systemctl reload {SERVICE}"
 MOUNT = "lsblk -f\nsudo mount -a"
 KERNEL = "sudo dmesg | tail -n 50"
 
@@ -58,6 +59,11 @@ def run_timer(unit: str) -> str:
 def copy_away(folder: Path, host: str) -> str:
     """Copy the backups; typed on another computer."""
     return f"rsync -a --exclude '.*' {shlex.quote(f'pi@{host}:{folder}/')} flask10x-backups/"
+
+
+def set_up_alerts() -> tuple[str, ...]:
+    """Make the file of alerts; look it over, try its ways and take it over once it was edited."""
+    return (*(flask10x("alerts", word) for word in ("init", "check", "test")), RELOAD)
 
 
 def _user() -> str:

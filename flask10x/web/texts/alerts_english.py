@@ -21,8 +21,8 @@ TEXTS: dict[str, str] = {
     "alerts.next": "Next: a reminder at {time}, should it last until then.",
     # Nobody is told
     "alerts.no_way": "Nobody is told of an alert: no way for messages is set.",
-    "alerts.set_way": "These commands, on the machine of the service, write alerts.toml, where a way is set"
-    " (ntfy, LINE, mail, Discord and so on), and try it:",
+    "alerts.set_way": "The first command, on the machine of the service, writes alerts.toml. Set a way in it (ntfy, LINE,"
+    " mail, Discord and so on); the others look it over, send a test and take it over:",
     "alerts.ways": "Messages go by:",
     # Messages
     "alerts.troubled": "Messages that have not arrived",

@@ -21,13 +21,13 @@ TEXTS: dict[str, str] = {
     "alerts.next": "続いている場合は、{time} に再通知します。",
     # 通知先がない
     "alerts.no_way": "通知先が設定されていないため、アラートは誰にも届きません。",
-    "alerts.set_way": "サービスの動いている機器で次のコマンドを実行すると alerts.toml ができます。"
-    "そこに通知先（ntfy、LINE、メール、Discordなど）を書き、最後のコマンドで試してください。",
+    "alerts.set_way": "サービスの動いている機器で最初のコマンドを実行すると、alerts.toml ができます。そこに通知先"
+    "（ntfy、LINE、メール、Discordなど）を書き、残りのコマンドで確認、テスト、反映をしてください:",
     "alerts.ways": "通知先:",
     # 通知
     "alerts.troubled": "届いていない通知",
     "occasion.entry": "発生の通知",
-    "occasion.recovery": "復旧の通知",
+    "occasion.recovery": "解消の通知",
     "occasion.reminder": "再通知",
     "occasion.limit": "1日の上限に達したことの通知",
     "occasion.test": "テストの通知",

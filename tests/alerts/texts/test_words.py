@@ -84,7 +84,7 @@ def test_the_same_in_japanese(home: Settings) -> None:
     assert text.body.splitlines()[0] == (
         "8月24日（日）09:00から、寝室のCO₂が1500 ppmを超えています。今の値は1612 ppmです。"
     )
-    assert text.body.splitlines()[-1].startswith("してほしいこと：")
+    assert text.body.splitlines()[-1].startswith("対処：")
     assert "endpoint=data2&measurement=co2&from=" in text.url
 
 
@@ -129,6 +129,14 @@ def test_each_kind_can_be_told_with_all_facts_and_with_none(
         assert text.body.count("\n") >= 1
         assert text.url.startswith(f"{BASE}/")
         assert not re.search(r"[{}]|\bNone\b|\n\n", text.title + text.body)
+
+
+@pytest.mark.parametrize(("days", "said"), [(0, "1 day."), (1, "1 day."), (40, "40 days.")])
+def test_when_the_disk_is_full_is_told_in_days(home: Settings, days: int, said: str) -> None:
+    facts = {"full_in_days": days, "free_bytes": 9, "free_percent": 1}
+    full = alert("disk", facts=facts)
+    assert f"full in about {said}" in Speaker(home, "en").alert(full, "entry").body
+    assert f"あと{max(days, 1)}日ほどで" in Speaker(home, "ja").alert(full, "entry").body
 
 
 def test_no_links_without_the_address_of_the_pages(settings: Settings) -> None:
