@@ -3,6 +3,9 @@
 It opens nothing and makes nothing, for what is made now would lie below the mount point of the disk
 that is missing. It looks each second, and ends its worker in order once the database is there; the
 next one is forked with everything ready (`server/gunicorn_conf.py`).
+
+Where the state of alerts is there, the folder is the right one, and people are told that nothing is
+stored. Each worker looks after that: of several that note an alert it is noted once.
 """
 
 import logging
@@ -11,9 +14,14 @@ import signal
 import threading
 from collections.abc import Callable
 
+from flask10x.alerts.state_file import path_of
+from flask10x.config.alerts.rules import DatabaseTrouble
 from flask10x.config.settings import Settings
+from flask10x.database.damage import Damage
 from flask10x.database.missing import holds_nothing
 from flask10x.database.paths import database_path
+from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.alerting.watches.database_obstacles import DatabaseObstacles
 from flask10x.runtime.duties import Guard
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
@@ -33,13 +41,16 @@ class Waiting:
         settings: Settings,
         gauges: Gauges,
         slot_number: int,
+        reason: str = "",
         end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
-        """`end_worker` is called once when the database has come."""
+        """`reason` says what is missing; `end_worker` is called once when it has come."""
         self.settings, self.gauges = settings, gauges
         self._path = database_path(settings)
         self._slot = gauges.slot(slot_number)
         self._end_worker = end_worker
+        self._reason = reason
+        self._alerts: AlertWatcher | None = None
         self._seen: list[tuple[int, ...]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="waiting", daemon=True)
@@ -47,6 +58,8 @@ class Waiting:
     def open(self) -> None:
         """Configure the log, where it has a folder, and look from now on."""
         logs.configure(self.settings, make_folder=False)
+        if path_of(self.settings).exists():
+            self._alerts = AlertWatcher(self.settings, self._watches())
         self._thread.start()
 
     def close(self) -> None:
@@ -54,6 +67,8 @@ class Waiting:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
+        if self._alerts is not None:
+            self._alerts.close()
         self._slot.release()
         logs.shutdown()
 
@@ -69,8 +84,21 @@ class Waiting:
 
     def _run(self) -> None:
         guard = Guard(self._end_when_there, "Cannot look for the database and goes on trying")
+        telling = Guard(self._tell, "Alerts cannot be noted")
         while not self._stop.wait(LOOK_EVERY_SEC):
             guard.run()
+            telling.run()
+
+    def _tell(self) -> None:
+        if self._alerts is not None and not self._stop.is_set():
+            self._alerts.step()
+
+    def _watches(self) -> list[DatabaseObstacles]:
+        return [
+            DatabaseObstacles(rule, Damage(), lambda: (self._reason,))
+            for rule in self.settings.alerts.rules
+            if isinstance(rule, DatabaseTrouble)
+        ]
 
     def _end_when_there(self) -> None:
         if self.step():

@@ -61,7 +61,7 @@ def create_app(
     access.init_app(app)
     gauges = gauges or Gauges(config.stations.by_endpoint)
     if missing:
-        app.extensions["flask10x"] = Waiting(config, gauges, slot_number)
+        app.extensions["flask10x"] = Waiting(config, gauges, slot_number, missing)
     else:
         store = Store(config, gauges, slot_number, queues)
         app.extensions["flask10x"] = store

@@ -1,33 +1,76 @@
 """A worker that waits for its database."""
 
+from dataclasses import replace
+
+import pytest
+
+from flask10x.alerts import current
+from flask10x.alerts.state_file import StateFile, path_of
+from flask10x.config.alerts.rules import Alerts, DatabaseTrouble
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.readings.stations import BUILT_IN
+from flask10x.runtime import waiting
 from flask10x.runtime.waiting import EQUAL_LOOKS, Waiting
 from flask10x.system.gauges import Gauges
+from tests.e2e.service import wait_until
 from tests.support.new_database import lay_new_database
 
 
 def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
-    waiting = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0)
+    worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0)
     path = database_path(settings)
-    assert not waiting.step()
+    assert not worker.step()
     lay_new_database(path)
     whole = path.read_bytes()
     for end in range(512, len(whole), 512):
         path.write_bytes(whole[:end])
-        assert not waiting.step()
+        assert not worker.step()
     path.write_bytes(whole)
-    assert [waiting.step() for _ in range(EQUAL_LOOKS)] == [False] * (EQUAL_LOOKS - 1) + [True]
+    assert [worker.step() for _ in range(EQUAL_LOOKS)] == [False] * (EQUAL_LOOKS - 1) + [True]
     path.unlink()
-    assert not waiting.step()
+    assert not worker.step()
 
 
 def test_its_end_is_no_killed_worker(settings: Settings) -> None:
     gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(1234)
-    waiting = Waiting(settings, gauges, 0)
-    waiting.open()
-    waiting.close()
+    worker = Waiting(settings, gauges, 0)
+    worker.open()
+    worker.close()
     gauges.record_killed(1234)
     assert gauges.killed == 0
+
+
+def test_people_are_told_where_the_state_of_alerts_is_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_EVERY_SEC", 0.01)
+    settings = replace(settings, alerts=Alerts(rules=(DatabaseTrouble(for_sec=0),)))
+    file = StateFile(path_of(settings))
+    with file.writing() as connection:
+        assert current.active(connection, 0) == []
+    workers = [
+        Waiting(settings, Gauges(BUILT_IN.by_endpoint), number, "no database here")
+        for number in (0, 1)
+    ]
+    for worker in workers:
+        worker.open()
+
+    def told() -> bool:
+        with file.reading() as connection:
+            return [alert.facts for alert in current.active(connection, 0)] == [
+                {"reason": "no database here"}
+            ]
+
+    wait_until(told, 10, "it is noted once")
+    for worker in workers:
+        worker.close()
+    file.close()
+
+
+def test_nothing_is_made_where_it_is_not(settings: Settings) -> None:
+    worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0, "no database here")
+    worker.open()
+    worker.close()
+    assert not path_of(settings).exists()
