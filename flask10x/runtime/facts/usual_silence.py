@@ -28,7 +28,7 @@ MARGIN = 1.5
 LEAST_SEC = 600
 # Fewer pauses say nothing of what is usual.
 PAUSES_MIN = 5
-# Of a station that is new.
+# Of a station that is new, at least.
 UNKNOWN_SEC = 3600
 
 
@@ -64,11 +64,13 @@ def usual_silence_of(station: Station, pauses: Iterable[tuple[int, int, int]]) -
     own_sec = SILENT_INTERVALS * (station.interval_sec or 0)
     count = times.total()
     if count < PAUSES_MIN:
+        # It may send once a day.
+        known_sec = max(times, default=0)
         return UsualSilence(
             pauses=count,
             usual_sec=None,
             longest_sec=None,
-            missed_after_sec=max(own_sec or UNKNOWN_SEC, LEAST_SEC),
+            missed_after_sec=max(own_sec or UNKNOWN_SEC, LEAST_SEC, SILENT_INTERVALS * known_sec),
         )
     usual_sec = _median(times)
     # Of the longest of each day or, while there are fewer days, of all.

@@ -91,6 +91,10 @@ def test_of_a_few_readings_nothing_is_learned(database: Database) -> None:
     assert slow.missed_after_sec == 3 * 7200
 
 
+def test_a_new_station_that_sends_once_a_day_is_not_missed_each_day(database: Database) -> None:
+    assert learned(database, every(DAY_MS, 2)).missed_after_sec == 3 * 86_400
+
+
 def test_only_the_week_before_the_newest_reading_counts(database: Database) -> None:
     old = every(HOUR_MS, 20)
     found = learned(database, [*old, *every(MINUTE_MS, 7.5, old[-1] + HOUR_MS)])

@@ -23,6 +23,7 @@ from flask10x.readings.times import HOUR_MS
 from flask10x.runtime.alerting.watches.new_readings import (
     AHEAD_MS,
     LATE_MS,
+    STALE_MS,
     NewReading,
     NewReadings,
     measured,
@@ -127,7 +128,7 @@ class FailedSensors:
             if sample.endpoint in self._stations
         ]
         found += [
-            (refusal.endpoint, _of_refusal(self._stations[refusal.endpoint], refusal))
+            (refusal.endpoint, _of_refusal(self._stations[refusal.endpoint], refusal, now))
             for refusal in self._refusals.of(now)
             if refusal.endpoint in self._stations and not refusal.hint
         ]
@@ -199,8 +200,9 @@ def _of_sample(station: Station, sample: NewReading) -> _Seen:
     return seen
 
 
-def _of_refusal(station: Station, refusal: RefusedReading) -> _Seen:
+def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Seen:
     is_late = refusal.received_at - refusal.measured_at > LATE_MS
+    is_late = is_late or now.wall_ms - refusal.received_at > STALE_MS
     seen = _Seen(refusal.measured_at, is_late)
     if not any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
         # Refused for something else: as a whole, or by the database.

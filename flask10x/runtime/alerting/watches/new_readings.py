@@ -7,7 +7,7 @@ the service or the worker ended goes on.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -34,6 +34,8 @@ LATE_MS = 3_600_000
 # A board's clock may be so far ahead; what is further ahead was dated by a clock that was wrong,
 # and readings with a right time come after it all the same.
 AHEAD_MS = 600_000
+# Of what is given at the first step: older ones tell of a station that was put away.
+STALE_MS = 24 * 3_600_000
 # What is given at the first step, at least: whoever waits for more says so.
 REPLAYED_MS = 7_200_000
 # At most so many of a station.
@@ -51,7 +53,7 @@ class NewReading:
     values: dict[str, float | None]
     """By column; those of its station that some rule looks at."""
     is_late: bool
-    """Whether it came too late to raise or end an alert by itself."""
+    """Whether it came, or is given, too late to raise or end an alert by itself."""
 
 
 def measured(of: Measurement, value: float | None) -> float | None:
@@ -109,7 +111,7 @@ class NewReadings:
 
     def _look(self, now: Moment) -> Sequence[NewReading]:
         if self._last_id is None:
-            found = self._replayed()
+            found = self._replayed(now)
         elif self._is_time(now):
             found = self._new(self._last_id)
         else:
@@ -130,14 +132,16 @@ class NewReadings:
         self._heard_ms, self._has_more = heard_ms, waits
         return is_time
 
-    def _replayed(self) -> list[NewReading]:
+    def _replayed(self, now: Moment) -> list[NewReading]:
         found: list[NewReading] = []
         with self._database.query() as connection:
             head = last_id(connection)
             for endpoint in self._columns:
                 found += self._newest_of(connection, endpoint)
         self._last_id = head
-        return found
+        return [
+            replace(one, is_late=one.is_late or now.wall_ms - one.at_ms > STALE_MS) for one in found
+        ]
 
     def _newest_of(self, connection: Connection, endpoint: str) -> list[NewReading]:
         of_station = readings.c.endpoint == endpoint

@@ -8,6 +8,7 @@ from flask10x.alerts.verdict import Active, Moment, Verdict
 from flask10x.config.alerts.rules import RefusedSender
 from flask10x.readings import japanese_reasons
 from flask10x.readings.reasons import Reason
+from flask10x.runtime.alerting.watches.new_readings import AHEAD_MS
 from flask10x.runtime.alerting.watches.new_refusals import NewRefusals, RefusedReading
 
 # It is over when fewer than this share of the limit were refused within the time.
@@ -33,7 +34,9 @@ class RefusedSenders:
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """As `Watch`; of stations of which none was refused it says nothing."""
         for refusal in self._refusals.of(now):
-            if refusal.endpoint in self._endpoints:
+            # By a clock that was not set yet since the boot nobody can tell how long ago it came.
+            is_known = refusal.received_at <= now.wall_ms + AHEAD_MS
+            if refusal.endpoint in self._endpoints and is_known:
                 ago_ms = max(0, now.wall_ms - refusal.received_at)
                 self._times[refusal.endpoint].append(now.monotonic_ms - ago_ms)
                 self._newest[refusal.endpoint] = refusal

@@ -136,7 +136,7 @@ class SilentStations:
         if not is_firing and alert is not None and not last_ms:
             # Awaited anew since the service started, but nothing has come.
             is_firing = None
-        if is_firing and alert is None and not last_ms and now.wall_ms - last_at > GONE_MS:
+        if is_firing and alert is None and not last_ms and not self._is_missed(last_at, now):
             is_firing = False
         if not is_firing and alert is None:
             return
@@ -155,6 +155,13 @@ class SilentStations:
             since_ms=last_at,
             facts=facts,
         )
+
+    def _is_missed(self, last_at: int, now: Moment) -> bool:
+        """Whether one that was silent before the service started is not one that was put away.
+
+        Nobody can tell while the clock stands before its last reading, as after a boot.
+        """
+        return 0 <= now.wall_ms - last_at <= GONE_MS
 
 
 def look_into(database: Database, *, learn: bool) -> Look:

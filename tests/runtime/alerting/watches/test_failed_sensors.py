@@ -16,7 +16,7 @@ from flask10x.runtime.alerting.watches.failed_sensors import (
     last_value_in,
 )
 from tests.runtime.alerting.watches.conftest import Log
-from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS
+from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS, Noted
 
 BEDROOM, LIVING_ROOM = BUILT_IN.by_endpoint["data2"], BUILT_IN.by_endpoint["data4"]
 RULE = FailedSensor(readings=3)
@@ -164,6 +164,23 @@ def test_late_readings_tell_nothing_by_themselves(bedroom: Home) -> None:
     for _ in range(5):
         assert bedroom.stored(None, 20.0, 50.0, 1000.0, 5000.0, late=True) == []
     assert bedroom.stored(None, 20.0, 50.0, 1000.0, 5000.0) == ["+data2.co2"]
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_what_failed_before_a_station_was_put_away_is_no_alert(
+    bedroom: Home, is_refused: bool
+) -> None:
+    bedroom.kept = LastValue(1, 20.0)
+    for _ in range(5):
+        if is_refused:
+            bedroom.refused({"co2": Reason("missing")})
+        else:
+            bedroom.stored(None, 20.0, 50.0, 1000.0, 5000.0)
+    bedroom.log.noted = Noted()
+    bedroom.log.clock.moment(after_sec=2 * 86_400)
+    bedroom.restart()
+    bedroom.step(60)
+    assert bedroom.log.noted.told == []
 
 
 def test_a_restart_neither_ends_nor_repeats_it(bedroom: Home) -> None:

@@ -1,6 +1,7 @@
 """Limits with hysteresis and a duration, by the times of the readings."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,16 @@ def test_what_is_stored_is_seen_also_from_before_a_restart(log: Log, stored: int
     log.noted.step(watch, log.moment(after_sec=1))
     assert log.noted.told == ["+data2.co2"]
     assert log.noted.last["data2.co2"].since_ms == NINE_MS
+
+
+def test_a_new_rule_says_nothing_of_a_station_that_was_put_away(log: Log) -> None:
+    log.store(*(Reading("data2", NINE_MS + n, (1600.0, 1.0, 2.0, 3.0, 4.0)) for n in range(5)))
+    watch = LimitPassed(
+        replace(threshold_of(), for_sec=0), CO2, log.readings_of({"data2": ("co2",)})
+    )
+    assert log.noted.step(watch, log.moment(after_sec=2 * 86_400)) == []
+    log.store(Reading("data2", log.clock.wall_ms, (1600.0, 1.0, 2.0, 3.0, 4.0)))
+    assert log.noted.step(watch, log.moment(after_sec=1)) == ["+data2.co2"]
 
 
 def expected(values: Sequence[float], for_min: int) -> str:

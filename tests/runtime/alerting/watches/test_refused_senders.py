@@ -74,3 +74,9 @@ def test_a_clock_that_is_set_ends_nothing(log: Log) -> None:
     assert log.noted.step(watch, log.moment(after_sec=10)) == ["+data"]
     log.clock.wall_ms += 300 * DAY_MS
     assert log.noted.step(watch, log.moment(after_sec=10)) == []
+
+
+def test_after_a_boot_without_a_clock_those_of_before_are_not_of_now(log: Log) -> None:
+    log.refuse(*[refused(log)] * 4)
+    log.clock.wall_ms = DAY_MS
+    assert log.noted.step(watch_of(log), log.moment(after_sec=10)) == []

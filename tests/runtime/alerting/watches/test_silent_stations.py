@@ -128,6 +128,22 @@ def test_a_station_that_has_never_sent_is_not_missed() -> None:
     assert house.after(1) == ["+data"]
 
 
+def test_by_a_clock_that_is_not_set_yet_none_is_missed_that_was_silent_before() -> None:
+    house = House()
+    house.clock.wall_ms = DAY_MS
+    assert house.after(700) == []
+    house.clock.wall_ms = NINE_MS + HOUR_MS
+    assert house.after(1) == ["+data"]
+
+
+def test_by_a_clock_that_is_not_set_yet_one_is_missed_that_has_sent() -> None:
+    house = House()
+    house.clock.wall_ms = DAY_MS
+    house.after(1)
+    house.send()
+    assert house.after(601) == ["+data"]
+
+
 def test_a_station_that_was_put_away_is_not_missed() -> None:
     house = House()
     house.heard = Heard(last_at=NINE_MS - 31 * DAY_MS, missed_after_sec=600)
