@@ -48,7 +48,7 @@ def store_later(writer: Writer) -> None:
         ("/", None),
         ("/b alcony", None),
         ("/1balcony", None),
-        ("/api", None),
+        ("/openapi", None),
         ("/balcony/1", None),
         ("/<script>", None),
         ("/b\u0130lcony", None),
