@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,11 +107,20 @@ def _alert(row: Row[Any], now_ms: int | None = None) -> Alert:
         entered_ms=row.entered_ms,
         ended_ms=row.ended_ms,
         ended=row.ended,
-        facts=json.loads(row.facts),
-        end_facts=json.loads(row.end_facts),
+        facts=_facts(row.facts),
+        end_facts=_facts(row.end_facts),
         muted_until_ms=until_ms if is_muted else None,
         reminded_ms=row.reminded_ms,
     )
+
+
+def _facts(text: str) -> dict[str, Any]:
+    """None where a card has changed a byte, which SQLite does not notice; the rest is told."""
+    with suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _messages(rows: Iterable[Row[Any]]) -> Iterable[AlertMessage]:

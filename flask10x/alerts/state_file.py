@@ -33,9 +33,13 @@ class StateFile:
     Never carry one across a fork. Several threads may use it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """The file need not exist; the first use makes it, private, in a folder that exists."""
+    def __init__(self, path: Path, busy_timeout_sec: float = BUSY_TIMEOUT_SEC) -> None:
+        """The file need not exist; the first use makes it, private, in a folder that exists.
+
+        A use waits no longer than `busy_timeout_sec` for another process that writes.
+        """
         self.path = path
+        self._busy_timeout_sec = busy_timeout_sec
         self._engine: Engine | None = None
         self._identity: tuple[int, int] | None = None
 
@@ -76,7 +80,7 @@ class StateFile:
             _make(self.path)
             engine = create_engine(
                 "sqlite://",
-                creator=lambda: driver.connect(self.path, "mode=rwc", BUSY_TIMEOUT_SEC),
+                creator=lambda: driver.connect(self.path, "mode=rwc", self._busy_timeout_sec),
                 isolation_level="AUTOCOMMIT",
                 # By its URL it would be a database in memory, of which each thread has one.
                 poolclass=QueuePool,
@@ -84,8 +88,12 @@ class StateFile:
                 max_overflow=-1,
             )
             event.listen(engine, "connect", _prepare)
-            with engine.connect() as connection:
-                _make_tables(connection)
+            try:
+                with engine.connect() as connection:
+                    _make_tables(connection)
+            except BaseException:
+                engine.dispose()
+                raise
             self._identity = _identity_of(self.path)
             self._engine = engine
         return self._engine

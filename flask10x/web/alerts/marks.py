@@ -48,20 +48,16 @@ def of_chart(chart: Chart, settings: Settings, t: Texts) -> list[dict[str, objec
         return []
     shown = {(line.station.endpoint, line.measurement.column) for line in chart.lines}
     endpoints = {endpoint for endpoint, _ in shown}
-    return [
-        _span(one, settings, t)
-        for one in _active_within(chart.window.first_ms, chart.window.last_ms)
-        if _is_shown(one, shown, endpoints)
-    ]
+    found = _active_within(chart.window.first_ms, chart.window.last_ms)
+    mine = [one for one in found if _is_shown(one, shown, endpoints)][:MOST_SPANS]
+    return [_span(one, settings, t) for one in reversed(mine)]
 
 
 def _active_within(first_ms: int, last_ms: int) -> list[Alert]:
-    """The oldest first; none when the state file can't be read."""
+    """The newest first; none when the state file can't be read."""
     try:
         with state().reading() as connection:
-            if connection is None:
-                return []
-            return current.between(connection, first_ms, last_ms + 1, MOST_SPANS)[::-1]
+            return current.between(connection, first_ms, last_ms + 1) if connection else []
     except DBAPIError:
         return []
 

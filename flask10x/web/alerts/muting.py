@@ -5,9 +5,11 @@ for posting are set, it takes the one for all stations (`web/access.py`).
 """
 
 import logging
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from flask import Blueprint, redirect, request, url_for
+from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from flask10x.alerts import mutes
@@ -22,6 +24,9 @@ from flask10x.web.alerts.state import state
 from flask10x.web.alerts.subjects import watched_by
 
 log = logging.getLogger(__name__)
+
+# The thread that waits also answers sensors, some of which give up after 3 s (contract, section 7).
+WAITS_SEC = 1.0
 
 
 def register(blueprint: Blueprint) -> None:
@@ -39,7 +44,7 @@ def mute() -> Response:
     rule, subject, duration = _field("rule"), _field("subject"), _duration(_field("for"))
     _check(rule, subject, settings)
     until = until_ms(duration, clock.now_ms(), settings)
-    with closing(StateFile(path_of(settings))) as file, file.writing() as connection:
+    with _writing(settings) as connection:
         mutes.mute(connection, rule, subject, until)
     _note(rule, subject, f"muted ({duration})")
     return _to_page()
@@ -51,11 +56,17 @@ def unmute() -> Response:
     Raises QueryError, and what writing the state file raises.
     """
     rule, subject = _field("rule"), _field("subject")
-    path = path_of(context.store().settings)
-    with closing(StateFile(path)) as file, file.writing() as connection:
+    with _writing(context.store().settings) as connection:
         mutes.unmute(connection, rule, subject)
     _note(rule, subject, "not muted any more")
     return _to_page()
+
+
+@contextmanager
+def _writing(settings: Settings) -> Iterator[Connection]:
+    path = path_of(settings)
+    with closing(StateFile(path, WAITS_SEC)) as file, file.writing() as connection:
+        yield connection
 
 
 def _field(name: str) -> str:

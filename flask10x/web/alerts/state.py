@@ -96,7 +96,7 @@ class AlertState:
             with self.reading() as connection:
                 found = current.active(connection, clock.now_ms()) if connection else ()
         except DBAPIError as error:
-            self._known = KnownAlerts(trouble=reason_of(error))
+            self._known, self._stamp = KnownAlerts(trouble=reason_of(error)), None
             self._troubled_ms = clock.monotonic_ms()
             return
         self._known, self._troubled_ms = KnownAlerts(tuple(found)), None

@@ -37,7 +37,7 @@ def answer(
         details.append(t("alerting.failing", way=escape(failing.way), why=escape(failing.trouble)))
     if not settings.alerts.ways:
         details.append(t("alerting.no_way"))
-    text = t("alerting.some", n=len(loud)) if loud else t("alerting.none")
+    text = t("alerting.some", n=len(found.active)) if found.active else t("alerting.none")
     return StatusAnswer(
         question=QUESTION,
         mood="warn" if loud or failing else "good",

@@ -20,7 +20,8 @@ from flask10x.web.texts.catalog import Texts
 SOON_DAYS = 30
 # Beyond this the card is older than any that was ever sold.
 FAR_DAYS = 20 * 365
-MONTHS_FROM_DAYS, YEARS_FROM_DAYS = 60, 730
+DAYS_FROM_DAYS, MONTHS_FROM_DAYS, YEARS_FROM_DAYS = 2, 60, 730
+SECONDS_A_DAY = 86_400
 FEWER_BACKUPS = "7"
 
 
@@ -132,7 +133,9 @@ def _days(days: float, t: Texts) -> str:
         return t("room.years", n=int(days / 365))
     if days >= MONTHS_FROM_DAYS:
         return t("room.months", n=int(days / 30))
-    return t("room.days", n=int(days))
+    if days >= DAYS_FROM_DAYS:
+        return t("room.days", n=int(days))
+    return t.lasting("span", int(days * SECONDS_A_DAY))
 
 
 def cannot_tell(question: str, known: Known, t: Texts, *parts: str) -> StatusAnswer:

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.config.alerts.rules import Silence
 from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, Database, QueryTooLong, last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.recording import rejected
@@ -24,7 +23,7 @@ from flask10x.runtime.facts.usual_silence import LEAST_SEC, usual_silence
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web.latest.newest import Latest, latest
-from flask10x.web.status_page.limits import rule_of
+from flask10x.web.status_page.limits import silence_of
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +98,8 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
 
 
 def _is_missed(one: Latest, store: Store, connection: Connection) -> bool:
-    """As the rule `silence` has it."""
-    age_sec, rule = one.age_sec or 0, rule_of(store.settings, Silence())
+    """As the rule of silence has it that watches the station."""
+    age_sec, rule = one.age_sec or 0, silence_of(store.settings, one.station.endpoint)
     if age_sec > GONE_SEC:
         return False
     if rule.after_sec is not None:

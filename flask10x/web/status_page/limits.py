@@ -5,10 +5,16 @@ from typing import TypeVar
 from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue, Silence
 from flask10x.config.settings import Settings
 
-R = TypeVar("R", Silence, Disk, ExportOverdue, BackupOverdue)
+R = TypeVar("R", Disk, ExportOverdue, BackupOverdue)
 
 
 def rule_of(settings: Settings, default: R) -> R:
     """The first rule of this kind that is on, else the usual one."""
     kind = type(default)
     return next((rule for rule in settings.alerts.rules if isinstance(rule, kind)), default)
+
+
+def silence_of(settings: Settings, endpoint: str) -> Silence:
+    """The first rule of silence that watches this station, else the usual one."""
+    rules = (rule for rule in settings.alerts.rules if isinstance(rule, Silence))
+    return next((one for one in rules if endpoint in (one.stations or (endpoint,))), Silence())

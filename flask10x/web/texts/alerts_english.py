@@ -7,6 +7,7 @@ TEXTS: dict[str, str] = {
     "alerts.title": "Alerts",
     "alerts.lead": "What is wrong now, what was wrong before, and who was told of it.",
     "alerts.unreadable": "The alerts cannot be read at the moment:",
+    "alerts.unwritable": "Nothing was changed, for the alerts cannot be written at the moment:",
     "alerts.again": "Try again",
     # What is wrong now
     "alerts.active": "Wrong now",

@@ -7,6 +7,7 @@ TEXTS: dict[str, str] = {
     "alerts.title": "アラート",
     "alerts.lead": "いま起きている異常、これまでの異常、誰にいつ知らせたかを示します。",
     "alerts.unreadable": "いまアラートを読み出せません。理由:",
+    "alerts.unwritable": "いま書き込めないため、何も変更していません。理由:",
     "alerts.again": "再試行",
     # 発生中
     "alerts.active": "発生中",

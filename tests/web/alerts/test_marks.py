@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
+from flask10x.web.alerts import marks
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, MINUTE_MS, NINE_MS, AlertRows
@@ -63,6 +64,22 @@ def test_a_chart_has_the_alerts_of_what_it_shows(client: FlaskClient, rows: Aler
     assert [one["id"] for one in spans(client, "&measurement=temperature")] == [silent]
     assert [one["id"] for one in spans(client, "&endpoint=data2")] == [stuffy]
     assert spans(client, "&endpoint=data") == []
+
+
+@pytest.mark.usefixtures("four")
+def test_alerts_of_others_take_no_place_in_a_chart(
+    client: FlaskClient, rows: AlertRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "MOST_SPANS", 2)
+    for minute in range(3):
+        begun_ms = NINE_MS + minute * MINUTE_MS
+        rows.alert("silence", "data3", begun_ms, begun_ms + 1)
+    for minute in range(10, 15):
+        rows.alert("disk", "", NINE_MS + minute * MINUTE_MS, NINE_MS + minute * MINUTE_MS + 1)
+    assert [one["from_ms"] for one in spans(client)] == [
+        NINE_MS + MINUTE_MS,
+        NINE_MS + 2 * MINUTE_MS,
+    ]
 
 
 def test_without_values_a_chart_has_no_alerts(client: FlaskClient, rows: AlertRows) -> None:

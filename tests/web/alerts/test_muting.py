@@ -13,6 +13,7 @@ from flask10x.alerts import state_file
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.runtime.store import Store
+from flask10x.web.alerts import muting
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, AlertRows
@@ -105,7 +106,8 @@ def test_the_log_says_who(
 def test_a_file_that_cannot_be_written_to_is_a_503_with_the_page(
     client: FlaskClient, rows: AlertRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_file, "BUSY_TIMEOUT_SEC", 0.0)
+    assert muting.WAITS_SEC < state_file.BUSY_TIMEOUT_SEC
+    monkeypatch.setattr(muting, "WAITS_SEC", 0.0)
     rows.alert("disk")
     with closing(sqlite3.connect(rows.path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -113,6 +115,7 @@ def test_a_file_that_cannot_be_written_to_is_a_503_with_the_page(
         connection.execute("ROLLBACK")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
+    assert "Nothing was changed" in answer.text
     assert "database is locked" in answer.text
     assert muted(rows) == []
 

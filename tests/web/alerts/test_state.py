@@ -127,6 +127,29 @@ def test_a_file_that_is_none_is_said_and_left_alone_for_a_while(
     assert state.known().trouble == ""
 
 
+def test_the_file_from_before_a_trouble_is_read_again(
+    state: AlertState, rows: AlertRows, clocks: Clocks
+) -> None:
+    """Somebody moves it away and back, which leaves its stamp as it was."""
+    rows.alert("disk")
+    age(rows)
+    assert len(state.known().active) == 1
+    aside = rows.path.rename(rows.path.with_name("aside"))
+    rows.path.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    assert state.known().trouble
+    aside.rename(rows.path)
+    clocks.monotonic_ms += TROUBLE_MS
+    assert len(state.known().active) == 1
+
+
+def test_an_alert_without_its_facts_is_one(state: AlertState, rows: AlertRows) -> None:
+    for facts in ("{", "[1]", ""):
+        rows.alert("disk", facts, facts={"free": 1})
+        with closing(sqlite3.connect(rows.path)) as connection, connection:
+            connection.execute("UPDATE alerts SET facts = subject")
+    assert [dict(alert.facts) for alert in state.known().active] == [{}, {}, {}]
+
+
 @pytest.mark.usefixtures("locked")
 def test_a_locked_file_is_said(state: AlertState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "BUSY_TIMEOUT_SEC", 0.0)

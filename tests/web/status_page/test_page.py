@@ -479,7 +479,8 @@ def test_alerts(client: FlaskClient, settings: Settings) -> None:
     rows.mute("silence", "data2", clock.now_ms() + DAY_MS)
     page = in_both_languages(client)
     assert page.moods["alerting"] == "warn"
-    assert "Active alerts: 1" in page.said["alerting"]
+    # As the number in the navigation, and as the lines below it.
+    assert "Active alerts: 2" in page.said["alerting"]
     assert "disk is nearly full, since 2025-08-24 09:00" in page.said["alerting"]
     assert re.search(r"Bedroom\b.*, since 2025-08-24 09:00 \(muted\)", page.said["alerting"])
     assert 'href="/alerts"' in page.text.partition('id="alerting"')[2]
