@@ -17,20 +17,26 @@ WORDS = Words(
         ),
         "threshold.above": Wording(
             title="{name} too high: {value}",
+            later="{name} too high",
             what=(
-                "{name} is {value}, above {limit}, since {since}.",
+                "{name} has been above {limit} since {since}; it was {value} when this was"
+                " noticed.",
                 "{name} has been too high since {since}.",
             ),
-            do="See what it is like there; open a window, say, or switch a heater off.",
+            do="See what it is like there. In a room it may help to open a window or to turn the"
+            " heating down.",
             over="{name} is as it should be again.",
         ),
         "threshold.below": Wording(
             title="{name} too low: {value}",
+            later="{name} too low",
             what=(
-                "{name} is {value}, below {limit}, since {since}.",
+                "{name} has been below {limit} since {since}; it was {value} when this was"
+                " noticed.",
                 "{name} has been too low since {since}.",
             ),
-            do="See what it is like there; close a window, say, or switch a heater on.",
+            do="See what it is like there. In a room it may help to close a window or to turn the"
+            " heating up.",
             over="{name} is as it should be again.",
         ),
         "rate.rise": Wording(
@@ -53,7 +59,7 @@ WORDS = Words(
         ),
         "failed_sensor": Wording(
             title="{name}: the sensor does not measure",
-            what=("{name} has not been measured since {since}; its board still sends.",),
+            what=("{name} has not been measured since {since}; its board is still heard.",),
             known=("The last value: {last_value} ({last_value_at})",),
             do=_SENSOR,
             over="{name} is measured again.",
@@ -71,7 +77,7 @@ WORDS = Words(
         "queue": Wording(
             title="Data is stored too slowly",
             what=(
-                "Since {since} data waits to be stored, {waiting} readings now.",
+                "Since {since} data waits to be stored: {waiting} readings when this was noticed.",
                 "Since {since} data waits to be stored.",
             ),
             do="If it does not end by itself, the memory card may be failing."
@@ -81,10 +87,11 @@ WORDS = Words(
         "disk": Wording(
             title="The server's disk is nearly full",
             what=(
-                "Since {since} only {free_percent} % of the server's disk is free ({free_bytes}).",
+                "Since {since} little of the server's disk is free: {free_percent} % ({free_bytes})"
+                " when this was noticed.",
                 "Since {since} the server's disk is nearly full.",
             ),
-            known=("It will be full in about {full_in_days}.",),
+            known=("At that time it was to be full in about {full_in_days}.",),
             do="Delete what is not needed, or put in a larger card, before it is full:"
             " then nothing can be stored.",
             over="There is room on the server's disk again.",
@@ -107,10 +114,10 @@ WORDS = Words(
             over="The CSV files are up to date again.",
         ),
         "backup": Wording(
-            title="No backup has been made",
+            title="No new backup",
             what=(
                 "The newest backup is of {newest_at}.",
-                "There is no backup yet.",
+                "No backup can be found.",
             ),
             do="If the backups are on a disk or stick of their own: is it plugged in?"
             " If so, tell whoever looks after the server.",
@@ -122,7 +129,7 @@ WORDS = Words(
         "reminder": "Still: {title}",
         "lasted": "It began on {since} and was over on {until}, after {span}.",
         "lasts": "It began on {since} and is not over yet.",
-        "now": "The value now: {value}",
+        "now": "The value then: {value}",
         "do": "What to do: {do}",
         "limit.title": "No more messages today",
         "limit.body": "On {day} this way has had as many messages as are allowed ({n})."

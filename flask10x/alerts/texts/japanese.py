@@ -20,20 +20,24 @@ WORDS = Words(
         ),
         "threshold.above": Wording(
             title="{name}が高すぎます（{value}）",
+            later="{name}が高すぎます",
             what=(
-                "{since}から、{name}が{limit}を超えています。今の値は{value}です。",
+                "{since}から、{name}が{limit}を超えています。検知したときの値は{value}です。",
                 "{since}から、{name}が高すぎます。",
             ),
-            do="その場所の様子を確認してください。窓を開ける、暖房を弱めるなどしてみてください。",
+            do="その場所の様子を確認してください。"
+            "部屋であれば、窓を開ける、暖房を弱めるなどしてみてください。",
             over="{name}が元に戻りました。",
         ),
         "threshold.below": Wording(
             title="{name}が低すぎます（{value}）",
+            later="{name}が低すぎます",
             what=(
-                "{since}から、{name}が{limit}を下回っています。今の値は{value}です。",
+                "{since}から、{name}が{limit}を下回っています。検知したときの値は{value}です。",
                 "{since}から、{name}が低すぎます。",
             ),
-            do="その場所の様子を確認してください。窓を閉める、暖房を入れるなどしてみてください。",
+            do="その場所の様子を確認してください。"
+            "部屋であれば、窓を閉める、暖房を強めるなどしてみてください。",
             over="{name}が元に戻りました。",
         ),
         "rate.rise": Wording(
@@ -56,7 +60,7 @@ WORDS = Words(
         ),
         "failed_sensor": Wording(
             title="{name}を測れていません",
-            what=("{since}から、{name}を測れていません。ほかのデータは届いています。",),
+            what=("{since}から、{name}を測れていません。端末からの通信は続いています。",),
             known=("最後の値：{last_value}（{last_value_at}）",),
             do=_SENSOR,
             over="{name}をまた測れるようになりました。",
@@ -74,7 +78,7 @@ WORDS = Words(
         "queue": Wording(
             title="データの保存が遅れています",
             what=(
-                "{since}から、データの保存が遅れています。今{waiting}件が待っています。",
+                "{since}から、データの保存が遅れています。検知したとき、{waiting}件が待っていました。",
                 "{since}から、データの保存が遅れています。",
             ),
             do="しばらく待っても直らなければ、SDカードが傷んでいるかもしれません。"
@@ -84,10 +88,11 @@ WORDS = Words(
         "disk": Wording(
             title="サーバの空き容量が少なくなっています",
             what=(
-                "{since}から、サーバのディスクの空きが残り{free_percent}％（{free_bytes}）です。",
+                "{since}から、サーバのディスクの空きが少なくなっています。"
+                "検知したときの残りは{free_percent}％（{free_bytes}）です。",
                 "{since}から、サーバのディスクの空きが少なくなっています。",
             ),
-            known=("あと{full_in_days}ほどでいっぱいになります。",),
+            known=("その時点では、あと{full_in_days}ほどでいっぱいになる見込みです。",),
             do="いっぱいになるとデータを保存できません。その前に、不要なファイルを消すか、"
             "容量の大きいカードに替えてください。",
             over="サーバのディスクの空きが十分になりました。",
@@ -110,10 +115,10 @@ WORDS = Words(
             over="CSVファイルが最新になりました。",
         ),
         "backup": Wording(
-            title="バックアップができていません",
+            title="新しいバックアップがありません",
             what=(
                 "最後のバックアップは{newest_at}のものです。",
-                "バックアップがまだありません。",
+                "バックアップが見つかりません。",
             ),
             do="バックアップ先のディスクやUSBメモリがつながっているか確認してください。"
             "つながっていれば、サーバの管理者に知らせてください。",
@@ -125,7 +130,7 @@ WORDS = Words(
         "reminder": "継続中：{title}",
         "lasted": "{since}に始まり、{until}に解消しました（{span}）。",
         "lasts": "{since}に始まり、まだ続いています。",
-        "now": "今の値：{value}",
+        "now": "そのときの値：{value}",
         "do": "対処：{do}",
         "limit.title": "今日の通知はここまでです",
         "limit.body": "{day}は、この通知先への通知が1日の上限（{n}件）に達しました。"

@@ -22,6 +22,8 @@ class Wording:
     """
 
     title: str
+    later: str = ""
+    """The title of what comes after the entry, for values are of its time; empty: the same."""
     what: tuple[str, ...]
     """The first one that can be filled in, then what is known beside it, a line each."""
     known: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ class Speaker:
         """
         wording = self._words.wordings[_key(alert)]
         values = self._values(alert)
-        title = self._title(wording, values)
+        title = self._title(wording, values, occasion)
         url = self._url(alert)
         if occasion == "recovery":
             lines = [_fill(wording.over, values), self._lasted(alert), self._now(alert)]
@@ -86,9 +86,10 @@ class Speaker:
         label = self._column(measurement) if measurement else column
         return _plain(f"{name}{self._frame('space')}{label}")
 
-    def _title(self, wording: Wording, values: Mapping[str, str]) -> str:
+    def _title(self, wording: Wording, values: Mapping[str, str], occasion: str) -> str:
         """Without the value where nobody knows it."""
-        return _fill(wording.title, values) or f"{values['name']}"
+        later = wording.later if occasion != "entry" else ""
+        return _fill(later or wording.title, values) or f"{values['name']}"
 
     def _values(self, alert: Alert) -> dict[str, str]:
         told = {name: self._fact(alert, name, fact) for name, fact in alert.facts.items()}

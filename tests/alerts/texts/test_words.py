@@ -78,11 +78,23 @@ def test_a_reason_of_a_refusal_is_told_in_the_language_of_the_message(home: Sett
     assert "co2: below minimum 0" in Speaker(home, "en").alert(refused, "entry").body
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("occasion", ["reminder", "recovery"])
+def test_what_comes_later_says_no_value_of_the_entry_as_that_of_now(
+    home: Settings, language: Language, occasion: str
+) -> None:
+    text = Speaker(home, language).alert(alert("threshold", "data2.co2"), occasion)
+    assert "1612" not in text.title
+    assert "今の値" not in text.body
+    assert "is 1612" not in text.body
+
+
 def test_the_same_in_japanese(home: Settings) -> None:
     text = Speaker(home, "ja").alert(alert("threshold", "data2.co2"), "entry")
     assert text.title == "寝室のCO₂が高すぎます（1612 ppm）"
     assert text.body.splitlines()[0] == (
-        "8月24日（日）09:00から、寝室のCO₂が1500 ppmを超えています。今の値は1612 ppmです。"
+        "8月24日（日）09:00から、寝室のCO₂が1500 ppmを超えています。"
+        "検知したときの値は1612 ppmです。"
     )
     assert text.body.splitlines()[-1].startswith("対処：")
     assert "endpoint=data2&measurement=co2&from=" in text.url
@@ -97,11 +109,11 @@ def test_a_recovery_says_how_long_it_was_and_what_it_is_now(home: Settings) -> N
         end_facts={"value": 800.26},
     )
     text = Speaker(home, "en").alert(ended, "recovery")
-    assert text.title == "Over: Bedroom CO₂ too high: 1612 ppm"
+    assert text.title == "Over: Bedroom CO₂ too high"
     assert text.body.splitlines() == [
         "Bedroom CO₂ is as it should be again.",
         "It began on Sun 24 Aug, 09:00 and was over on Sun 24 Aug, 10:15, after 1 hour 15 minutes.",
-        "The value now: 800.26 ppm",
+        "The value then: 800.26 ppm",
     ]
     assert "&to=2025-08-24T16%3A15" in text.url
     assert "75" not in Speaker(home, "ja").alert(ended, "recovery").body
