@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, Database, QueryTooLong, last_id
 from flask10x.database.error_codes import reason_of
+from flask10x.database.tables import readings
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.facts import backups, card, export_lag
@@ -23,7 +24,7 @@ from flask10x.runtime.facts.usual_silence import LEAST_SEC, usual_silence
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web.latest.newest import Latest, latest
-from flask10x.web.status_page.limits import silence_of
+from flask10x.web.status_page.limits import is_quiet, silence_of
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Known:
     """The newest reading that was refused in the last day; None when none was."""
     stored: int | None = None
     """How many readings were ever stored."""
+    first_at: int | None = None
+    """When the oldest reading came that is kept; None while there is none."""
     exports: list[ExportLag] | None = None
     card: CardRoom | None = None
     backup: NewestBackup | None = None
@@ -78,6 +81,8 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
 def _of_database(found: Known, store: Store, connection: Connection, now_ms: int) -> None:
     stations = store.settings.stations
     # Not a part: where the first statement meets a lock, so would each of the others.
+    oldest = select(readings.c.received_at).order_by(readings.c.id).limit(1)
+    found.first_at = connection.execute(oldest).scalar_one_or_none()
     found.stored = last_id(connection)
     with _part(found, "stations"):
         found.stations = latest(connection, store, stations.all)
@@ -90,7 +95,7 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.card = card.card(store.settings, connection, now_ms)
     # The last, for it takes longest: some hundredths of a second for each.
     with _part(found, "unmissed"):
-        silent = (one for one in found.stations or () if one.state == "silent")
+        silent = (one for one in found.stations or () if is_quiet(store.settings, one))
         asked = islice(silent, LEARNED_MAX)
         found.unmissed = frozenset(
             one.station.endpoint for one in asked if not _is_missed(one, store, connection)

@@ -12,6 +12,7 @@ from flask10x.web.latest.newest import Latest
 from flask10x.web.status_page.answer import Remedy, StatusAnswer
 from flask10x.web.status_page.following import cannot_tell
 from flask10x.web.status_page.known import Known
+from flask10x.web.status_page.limits import is_quiet
 from flask10x.web.texts.catalog import Texts
 
 QUESTION = "received"
@@ -21,7 +22,7 @@ def answer(store: Store | Waiting, known: Known, t: Texts, host: str, port: int)
     """Which stations are silent, and whether something was refused; `host` is where boards send."""
     if known.stations is None:
         return cannot_tell(QUESTION, known, t, "stations")
-    quiet = [one for one in known.stations if one.state == "silent"]
+    quiet = [one for one in known.stations if is_quiet(store.settings, one)]
     silent = [one for one in quiet if one.station.endpoint not in known.unmissed]
     never = [one for one in known.stations if one.state == "never"]
     trial = Remedy(

@@ -27,7 +27,8 @@ TEXTS: dict[str, str] = {
     "status.no_database": "This cannot be told while the database is missing.",
     "status.unseen": "This cannot be told now; the reason is below.",
     "status.see_log": "The log says more:",
-    "status.whole_guide": "All faults and what helps: docs/en/howto/troubleshoot.md.",
+    "status.whole_guide": "All faults and what helps: docs/en/howto/troubleshoot.md. The commands are those of a service"
+    " under systemd; in a checkout others take their place: docs/en/howto/status-page.md.",
     # Received
     "received.all": "All stations send as usual.",
     "received.none": "Nothing has come in yet.",

@@ -27,7 +27,8 @@ TEXTS: dict[str, str] = {
     "status.no_database": "データベースが見つからない間は確認できません。",
     "status.unseen": "いまは確認できません。理由は次のとおりです。",
     "status.see_log": "詳しくはログを見てください:",
-    "status.whole_guide": "症状ごとの対処の一覧は docs/ja/howto/troubleshoot.md にあります。",
+    "status.whole_guide": "症状ごとの対処の一覧は docs/ja/howto/troubleshoot.md にあります。コマンドは systemd で動かしている"
+    "場合のものです。チェックアウトで動かしている場合は docs/ja/howto/status-page.md を見てください。",
     # 受信
     "received.all": "どの端末も普段どおり送っています。",
     "received.none": "まだ何も届いていません。",

@@ -6,12 +6,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
@@ -140,6 +142,30 @@ def test_a_silence_that_is_usual(client: FlaskClient, database: Database, gauges
         assert page.moods["received"] == mood, age_h
         assert ("it is not missed" in page.said["received"]) == (mood == "good")
     assert page.commands["received"] == []
+
+
+def test_rules_of_silence_that_name_stations(
+    client: FlaskClient,
+    store: Store,
+    writer: Writer,
+    gauges: Gauges,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The page misses a station when its own rule does, be that before the card of it is grey."""
+    rules = (
+        Silence(name="bedroom", stations=("data2",), after_sec=7200),
+        Silence(after_sec=30),
+    )
+    alerts = replace(store.settings.alerts, rules=rules)
+    monkeypatch.setattr(store, "settings", replace(store.settings, alerts=alerts))
+    send(writer, gauges)
+    for endpoint, age_sec in (("data", 40), ("data2", 3600)):
+        gauges.note_received(endpoint, clock.monotonic_ms() - age_sec * 1000)
+    page = in_both_languages(client)
+    assert page.moods["received"] == "warn"
+    assert "Nothing comes from: Pico." in page.said["received"]
+    gauges.note_received("data", clock.monotonic_ms())
+    assert in_both_languages(client).moods["received"] == "good"
 
 
 def test_a_refused_reading(
@@ -371,8 +397,18 @@ def test_an_export_that_is_late(
     assert bool(page.commands["exported"]) == (mood == "warn")
 
 
-def test_backups(client: FlaskClient, writer: Writer, gauges: Gauges, settings: Settings) -> None:
+def test_backups(
+    client: FlaskClient,
+    writer: Writer,
+    gauges: Gauges,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     send(writer, gauges)
+    assert in_both_languages(client).moods["backed_up"] == "off"
+    # The first day is over, and so is the rule's patience.
+    later_ms = clock.now_ms() + 73 * 3_600_000
+    monkeypatch.setattr(clock, "now_ms", lambda: later_ms)
     page = in_both_languages(client)
     assert page.moods["backed_up"] == "warn"
     assert f"There is no backup in {settings.backup_dir}." in page.said["backed_up"]
