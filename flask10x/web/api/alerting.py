@@ -120,7 +120,9 @@ def operations(_settings: Settings) -> Iterator[Operation]:
 
 def _form(name: str, content: JsonObject) -> Operation:
     """A form of the page; the answer leads back to it."""
-    unavailable = said("The state of the alerts cannot be written.", schema("Error"))
+    unavailable = said(
+        "The state of the alerts cannot be written.", schema("Error"), None, ["Retry-After"]
+    )
     unavailable["content"][HTML] = media(TEXT_SCHEMA)
     answers = {
         "303": {"description": "It is done; the page of alerts shows it."},
@@ -133,6 +135,7 @@ def _form(name: str, content: JsonObject) -> Operation:
         path=f"/alerts/{name}",
         name=name,
         group="people",
+        guard="mute",
         body=posted(content, {"one": example}, FORM),
-        answers=with_refusals(answers, "read", asks=True),
+        answers=with_refusals(answers, "mute", asks=True),
     )

@@ -11,8 +11,9 @@ JsonObject = dict[str, Any]
 
 Group = Literal["send", "read", "state", "people"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-Guard = Literal["open", "read", "write", "key"]
-"""Which token a request needs where there are any; `key` is one in the body."""
+Guard = Literal["open", "read", "write", "key", "mute"]
+"""Which token a request needs where there are any; `key` is one in the body, `mute` the one for
+reading or, where there is none, the one for posting to all stations."""
 
 JSON, HTML, TEXT, CSV = "application/json", "text/html", "text/plain", "text/csv"
 FORM = "application/x-www-form-urlencoded"

@@ -163,7 +163,7 @@ def test_what_is_answered_without_a_token_is_described(
     for one in operations(settings):
         status = asked(app.test_client(), one).status_code
         # Ambient's clients have the token in the body, which is looked at later.
-        assert (status == 401) is (one.guard in ("read", "write")), one.path
+        assert (status == 401) is (one.guard in ("read", "write", "mute")), one.path
     app.extensions["flask10x"].close()
 
 
@@ -191,3 +191,20 @@ def test_tokens_are_asked_for_where_there_are_some(settings: Settings) -> None:
     write: list[object] = [{"write": []}]
     assert security(wanted=False) == ([none, *read], [none, *write], [none])
     assert security(wanted=True) == (read, write, [none])
+
+
+@pytest.mark.parametrize(
+    ("write_token", "read_token", "wanted"),
+    [
+        (False, False, [{}, {"read": []}, {"readPassword": []}]),
+        (True, False, [{"write": []}]),
+        (True, True, [{"read": []}, {"readPassword": []}]),
+        (False, True, [{"read": []}, {"readPassword": []}]),
+    ],
+)
+def test_who_may_mute(
+    settings: Settings, write_token: bool, read_token: bool, wanted: list[object]
+) -> None:
+    """As `web/access.py` has it."""
+    paths = specification(settings, read_token=read_token, write_token=write_token)["paths"]
+    assert paths["/alerts/mute"]["post"]["security"] == wanted
