@@ -7,11 +7,12 @@ import logging
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.database import rescued
 from flask10x.database.paths import database_path
 from flask10x.system.logs import Pace
-from flask10x.web.access import POSTED
+from flask10x.web.access import MUTING, POSTED
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.prometheus import formats
 
@@ -30,7 +31,7 @@ class MissingDatabase:
 
     def __init__(self, settings: Settings, reason: str) -> None:
         """`reason` says what is missing and what helps, in one line."""
-        self._path = database_path(settings)
+        self._path, self._alerts = database_path(settings), path_of(settings)
         self._reason = reason
         self._pace = Pace()
 
@@ -40,6 +41,9 @@ class MissingDatabase:
 
     def _answer(self) -> Response | None:
         if request.endpoint is None or request.endpoint in WITHOUT_STORE:
+            return None
+        # A file that is made now would lie below the mount point of the disk that is missing.
+        if request.endpoint in MUTING and self._alerts.exists():
             return None
         if request.endpoint == METRICS and formats.wanted(request.accept_mimetypes) != "json":
             return None

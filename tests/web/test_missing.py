@@ -12,6 +12,7 @@ from markupsafe import escape
 from flask10x.database.paths import database_path
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support.alert_rows import AlertRows
 
 TOKEN = "read-0123456789abcdef"
 WHY = "there was a database"
@@ -91,3 +92,19 @@ def test_without_a_rescued_copy_none_is_named(client: FlaskClient) -> None:
         "flask10x restore FILE",
         "flask10x migrate --new",
     ]
+
+
+def test_what_people_are_told_of_can_be_muted(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(DATA_DIR=tmp_path / "other")
+    app, form = create_app(settings, missing=WHY), {"rule": "database", "subject": ""}
+    client = app.test_client()
+    assert client.post("/alerts/mute", data=form | {"for": "1h"}).status_code == 503
+    assert not settings.data_dir.exists(), "something was made on the wrong disk"
+    settings.data_dir.mkdir()
+    rows = AlertRows(settings.data_dir)
+    rows.alert("database")
+    assert client.post("/alerts/mute", data=form | {"for": "1h"}).status_code == 303
+    assert "Nothing is muted." not in client.get("/alerts").text
+    assert client.post("/alerts/unmute", data=form).status_code == 303
+    assert "Nothing is muted." in client.get("/alerts").text
+    app.extensions["flask10x"].close()

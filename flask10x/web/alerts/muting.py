@@ -40,7 +40,7 @@ def mute() -> Response:
 
     Raises QueryError, and what writing the state file raises.
     """
-    settings = context.store().settings
+    settings = context.store_or_waiting().settings
     rule, subject, duration = _field("rule"), _field("subject"), _duration(_field("for"))
     _check(rule, subject, settings)
     until = until_ms(duration, clock.now_ms(), settings)
@@ -56,7 +56,7 @@ def unmute() -> Response:
     Raises QueryError, and what writing the state file raises.
     """
     rule, subject = _field("rule"), _field("subject")
-    with _writing(context.store().settings) as connection:
+    with _writing(context.store_or_waiting().settings) as connection:
         mutes.unmute(connection, rule, subject)
     _note(rule, subject, "not muted any more")
     return _to_page()

@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.alerts import current
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.message import AlertMessage
+from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.system.logs import escape
@@ -23,8 +24,8 @@ def answer(
     settings: Settings, alerts: AlertState, known: Known, t: Texts, now_ms: int
 ) -> StatusAnswer:
     """Which alerts are active, and whether messages of them arrive; raises nothing."""
-    if not known.is_there:
-        # Nobody watches then.
+    if not known.is_there and not path_of(settings).exists():
+        # Nobody watches then (`runtime/waiting.py`).
         return cannot_tell(QUESTION, known, t)
     found = alerts.known()
     failing, trouble = _failing(alerts)

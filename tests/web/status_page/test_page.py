@@ -349,6 +349,16 @@ def test_a_missing_database(waiting: Flask, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_an_alert_of_a_missing_database(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """People are told of it where the state of alerts is there."""
+    app = create_app(make_settings(DATA_DIR=tmp_path), missing="there was a database")
+    AlertRows(tmp_path).alert("database")
+    page = in_both_languages(app.test_client())
+    app.extensions["flask10x"].close()
+    assert page.moods["alerting"] == "warn"
+    assert "Active alerts: 1" in page.said["alerting"]
+
+
 def test_a_missing_database_with_a_copy_and_a_backup(waiting: Flask, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     (folder / "backups").mkdir(parents=True)
