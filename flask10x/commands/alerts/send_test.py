@@ -43,9 +43,7 @@ def _start(config: Settings, way: Way) -> tuple[Sequence[Try], str]:
     """The tries that are under way, or why there are none."""
     now_ms = clock.now_ms()
     text = Speaker(config, way.language or config.alerts.language).test(way.name)
-    envelope = Envelope(
-        key=f"test-{now_ms}", occasion="test", text=text, facts={"way": way.name, "subject": ""}
-    )
+    envelope = Envelope(key=f"test-{now_ms}", occasion="test", text=text, facts={"way": way.name})
     try:
         return [Try(job) for job in jobs_of(way, envelope, now_ms)], ""
     except NotSendable as error:
