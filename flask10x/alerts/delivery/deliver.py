@@ -175,6 +175,12 @@ class MessageDelivery:
         except NotSendable as error:
             self._under_way[way] = UnderWay(message, [], error.trouble)
             return
+        except Exception as error:
+            # A message that another version has made, say: it keeps no other way from its own.
+            text = f"{_called(message)} has no text: {type(error).__name__}: {error}"
+            self.say(logging.ERROR, text)
+            self._under_way[way] = UnderWay(message, [], "no_text")
+            return
         tries = [self.begin_try(job) for job in jobs if job.receiver not in has_it]
         self._under_way[way] = UnderWay(message, tries)
 

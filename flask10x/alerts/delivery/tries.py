@@ -42,7 +42,8 @@ class Try:
                 given.write(job.input)
                 given.seek(0)
                 self._start(job, given)
-        except OSError:
+        except (OSError, ValueError):
+            # Also a name or a variable that no program can be given.
             self.trouble = "no_program"
             self._output.close()
 

@@ -289,6 +289,20 @@ def test_a_way_that_is_gone_is_said_and_holds_up_no_other(home: Home) -> None:
 # The limit of a day
 
 
+def test_what_no_text_can_be_made_of_holds_up_no_other_way(home: Home) -> None:
+    """A kind of a newer version, say."""
+    home.message(home.alert(kind="flood"), way="mail")
+    home.message(home.alert("data"), way="phone")
+    home.deliver()
+    assert home.rows("way", "state", "trouble") == [
+        ("mail", "waiting", "no_text"),
+        ("phone", "sent", ""),
+    ]
+    assert "Message 1 (entry of the rule silence) to mail has no text: KeyError: 'flood'" in [
+        text for _level, text in home.lines
+    ]
+
+
 def test_the_last_message_of_a_day_says_that_it_is_the_last(home: Home) -> None:
     with_alerts(home, daily_max=3)
     for number in range(5):

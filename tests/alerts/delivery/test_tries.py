@@ -106,7 +106,7 @@ def test_how_a_program_has_ended(text: str, trouble: str) -> None:
     assert ended(program(text)).trouble == trouble
 
 
-@pytest.mark.parametrize("path", ["/nowhere/at/all", "/etc/passwd"])
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "/etc/passwd", "/bin/\0"])
 def test_a_program_that_cannot_be_started(path: str) -> None:
     job = Job(receiver="", limit_sec=1, input=b"", arguments=(path,))
     one = Try(job)
