@@ -29,3 +29,10 @@ def unmute(connection: Connection, rule: str, subject: str) -> None:
     """Send messages of them again, from the next occasion on."""
     c = tables.mutes.c
     connection.execute(delete(tables.mutes).where(c.rule == rule, c.subject == subject))
+
+
+def is_muted(connection: Connection, rule: str, subject: str, now_ms: int) -> bool:
+    """Whether nothing is sent of them at this time."""
+    c = tables.mutes.c
+    query = select(c.until_ms).where(c.rule == rule, c.subject == subject, c.until_ms > now_ms)
+    return connection.execute(query).first() is not None

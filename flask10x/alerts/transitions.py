@@ -13,7 +13,7 @@ from datetime import tzinfo
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from flask10x.alerts import tables
+from flask10x.alerts import mutes, tables
 from flask10x.alerts.alert import Alert, Ended
 from flask10x.alerts.message import MessageState, Occasion
 from flask10x.alerts.quiet import due_ms
@@ -163,7 +163,7 @@ def _enter(connection: Connection, verdict: Verdict, telling: Telling, now_ms: i
     alert_id = made.scalar_one_or_none()
     if alert_id is None:
         return
-    muted = _is_muted(connection, verdict.rule, verdict.subject, now_ms)
+    muted = mutes.is_muted(connection, verdict.rule, verdict.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     for way in telling.ways(verdict.rule):
         _tell(connection, alert_id, verdict.rule, "entry", way, state, telling, now_ms)
@@ -194,7 +194,7 @@ def _end(
     if ended == "unwatched":
         _drop_waiting(connection, alert_id, now_ms)
         return
-    muted = _is_muted(connection, alert.rule, alert.subject, now_ms)
+    muted = mutes.is_muted(connection, alert.rule, alert.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     # Who was never told that something is wrong is not told that it is over; who was is, whatever
     # ways the rule names since.
@@ -207,7 +207,7 @@ def _end(
 def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
     reminded = update(tables.alerts).where(*_is_active(alert)).values(reminded_ms=now_ms)
     alert_id = connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
-    if alert_id is None or _is_muted(connection, alert.rule, alert.subject, now_ms):
+    if alert_id is None or mutes.is_muted(connection, alert.rule, alert.subject, now_ms):
         return
     unsent: tuple[MessageState, ...] = ("waiting",)
     waiting = _ways(connection, alert_id, unsent)
@@ -261,12 +261,6 @@ def _ways(connection: Connection, alert_id: int, states: Collection[MessageState
     """The ways for which there is a message of the alert in one of these states."""
     query = select(_messages.way).where(_messages.alert_id == alert_id, _messages.state.in_(states))
     return set(connection.execute(query).scalars())
-
-
-def _is_muted(connection: Connection, rule: str, subject: str, now_ms: int) -> bool:
-    c = tables.mutes.c
-    query = select(c.until_ms).where(c.rule == rule, c.subject == subject, c.until_ms > now_ms)
-    return connection.execute(query).first() is not None
 
 
 def _forget_oldest(connection: Connection) -> None:

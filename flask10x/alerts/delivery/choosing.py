@@ -5,7 +5,7 @@ from datetime import tzinfo
 
 from sqlalchemy import Connection
 
-from flask10x.alerts import due
+from flask10x.alerts import current, due, mutes
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.delivery import records
 from flask10x.alerts.delivery.records import NeverSent
@@ -34,7 +34,8 @@ def begin_next(
         if found is None or found.due_ms > now_ms:
             return None
         message = found.message
-        alert = None if message.alert_id is None else records.alert_of(connection, message.alert_id)
+        number = message.alert_id
+        alert = None if number is None else current.by_id(connection, [number]).get(number)
         unsent = _unsent(connection, message, alert, now_ms)
         if unsent is None and known and not message.tries:
             unsent = _over_limit(connection, message, alerts, known, now_ms, zone)
@@ -50,7 +51,7 @@ def _unsent(
         return None
     if alert is None:
         return Unsent("dropped")
-    if records.is_muted(connection, alert, now_ms):
+    if mutes.is_muted(connection, alert.rule, alert.subject, now_ms):
         return Unsent("muted")
     if message.occasion == "reminder" and records.has_newer(connection, message):
         # After days without a network one reminder is enough, and none of what is over.

@@ -1,13 +1,11 @@
 """The messages of the state file as whoever delivers sees them: begun, sent, failed, never sent."""
 
-import json
 from collections.abc import Collection
 from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from flask10x.alerts import due, tables
-from flask10x.alerts.alert import Alert
 from flask10x.alerts.due import WaitingMessage
 
 NeverSent = Literal["given_up", "muted", "over_limit", "dropped"]
@@ -56,36 +54,6 @@ def received_by(connection: Connection, number: int) -> set[str]:
     """Which receivers of its way have it from an earlier try."""
     query = select(tables.taken.c.receiver).where(tables.taken.c.message_id == number)
     return set(connection.execute(query).scalars())
-
-
-def alert_of(connection: Connection, alert_id: int) -> Alert | None:
-    """The alert of a message; None when somebody has deleted it."""
-    row = connection.execute(
-        select(tables.alerts).where(tables.alerts.c.id == alert_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    return Alert(
-        id=row.id,
-        rule=row.rule,
-        kind=row.kind,
-        subject=row.subject,
-        since_ms=row.since_ms,
-        entered_ms=row.entered_ms,
-        ended_ms=row.ended_ms,
-        ended=row.ended,
-        facts=json.loads(row.facts),
-        end_facts=json.loads(row.end_facts),
-        muted_until_ms=None,
-    )
-
-
-def is_muted(connection: Connection, alert: Alert, now_ms: int) -> bool:
-    """Whether nothing is sent of its rule and subject now."""
-    c = tables.mutes.c
-    query = select(c.until_ms).where(c.rule == alert.rule, c.subject == alert.subject)
-    until_ms = connection.execute(query).scalar()
-    return until_ms is not None and until_ms > now_ms
 
 
 def states_of_others(connection: Connection, message: WaitingMessage) -> dict[str, set[str]]:
