@@ -119,6 +119,22 @@ def test_on_a_phone_a_reading_is_a_block_of_labelled_values(browser: Browser) ->
     assert browser.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", box)
 
 
+def test_on_a_phone_no_name_of_a_card_is_broken_within_a_word(browser: Browser) -> None:
+    browser.resize(*PHONE)
+    browser.open("/history?from=-24h&limit=1&lang=en")
+    wide = "for (const e of document.querySelectorAll('.card dd')) e.firstChild.data = '1013.2 '"
+    browser.script(wide)
+    # Of one word, and higher than a line and a half.
+    broken = browser.script(
+        "return [...document.querySelectorAll('.card dt')]"
+        ".filter((e) => !e.textContent.trim().includes(' '))"
+        ".filter((e) => e.offsetHeight > 1.5 * parseFloat(getComputedStyle(e).lineHeight))"
+        ".map((e) => e.textContent)"
+    )
+    assert broken == []
+    assert "Pressure" in browser.texts(".card dt")
+
+
 @pytest.mark.parametrize("path", ["/", "/history/rejected"])
 def test_on_a_phone_no_table_scrolls_sideways(browser: Browser, house: Service, path: str) -> None:
     assert house.post("data4", {"mh_z19": {"co2": "x" * 300}}).status == 400
