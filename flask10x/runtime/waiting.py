@@ -32,6 +32,9 @@ LOOK_EVERY_SEC = 1.0
 # A copy that is still being written grows; one that stays the same for so many looks is whole.
 EQUAL_LOOKS = 3
 
+# The state of alerts may be on a disk that does not answer; it may be broken off anywhere.
+END_WITHIN_SEC = 2.0
+
 
 class Waiting:
     """A worker's place for its store; `open` after the fork, `close` before the process ends."""
@@ -66,7 +69,7 @@ class Waiting:
         """Look no more; harmless when it was never opened."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(END_WITHIN_SEC)
         if self._alerts is not None:
             self._alerts.close()
         self._slot.release()

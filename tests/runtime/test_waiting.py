@@ -1,6 +1,7 @@
 """A worker that waits for its database."""
 
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -11,6 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import waiting
+from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.waiting import EQUAL_LOOKS, Waiting
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until
@@ -67,6 +69,28 @@ def test_people_are_told_where_the_state_of_alerts_is_there(
     for worker in workers:
         worker.close()
     file.close()
+
+
+def test_a_state_of_alerts_that_does_not_answer_does_not_hold_up_its_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_EVERY_SEC", 0.01)
+    monkeypatch.setattr(waiting, "END_WITHIN_SEC", 0.01)
+    is_asked, goes_on, has_ended = Event(), Event(), Event()
+
+    def hang(_watcher: AlertWatcher) -> None:
+        is_asked.set()
+        goes_on.wait(10)
+        has_ended.set()
+
+    monkeypatch.setattr(AlertWatcher, "step", hang)
+    path_of(settings).touch()
+    worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0, "no database here")
+    worker.open()
+    assert is_asked.wait(10)
+    worker.close()
+    assert not has_ended.is_set()
+    goes_on.set()
 
 
 def test_nothing_is_made_where_it_is_not(settings: Settings) -> None:

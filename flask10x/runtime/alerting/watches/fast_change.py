@@ -29,8 +29,10 @@ class FastChange:
         self._subject = f"{rule.station}.{rule.column}"
         self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
         self._values: deque[float] = deque(maxlen=MEDIAN_OF)
-        # When, and the median then; those within the time.
-        self._medians: deque[tuple[int, float]] = deque()
+        # When, and the median then: of those within the time each that none after it goes beyond,
+        # so the first is what to compare with and the last the newest. All of a day, looked through
+        # at each reading of two that are replayed, would keep a Pi busy for a minute.
+        self._extremes: deque[tuple[int, float]] = deque()
         self._last_ms = 0
         self._is_firing: bool | None = None
         self._changed_ms = 0
@@ -63,20 +65,23 @@ class FastChange:
         if not 0 <= at_ms - self._last_ms <= within_ms:
             # What was before the pause tells nothing of how fast it has changed.
             self._values.clear()
-            self._medians.clear()
+            self._extremes.clear()
         self._last_ms = at_ms
         self._values.append(value)
         if len(self._values) < MEDIAN_OF:
             return
-        self._medians.append((at_ms, median(self._values)))
-        while self._medians[0][0] < at_ms - within_ms:
-            self._medians.popleft()
+        newest = median(self._values)
+        while self._extremes and self._sign * (newest - self._extremes[-1][1]) < 0:
+            self._extremes.pop()
+        self._extremes.append((at_ms, newest))
+        while self._extremes[0][0] < at_ms - within_ms:
+            self._extremes.popleft()
         if not sample.is_late:
             self._decide(at_ms)
 
     def _decide(self, at_ms: int) -> None:
-        value = self._medians[-1][1]
-        began_ms, before = min(self._medians, key=lambda one: self._sign * one[1])
+        value = self._extremes[-1][1]
+        began_ms, before = self._extremes[0]
         change = self._sign * (value - before)
         is_firing = change >= (self._limit * CLEAR_SHARE if self._is_firing else self._limit)
         if is_firing and not self._is_firing:

@@ -1,6 +1,11 @@
 """Changes within a time: real ones, and single wild values."""
 
+import sys
+from statistics import median
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flask10x.config.alerts.rules import Rate
 from flask10x.readings.stations import BUILT_IN
@@ -123,3 +128,34 @@ def test_a_restart_repeats_nothing() -> None:
     assert room.told == "+"
     room.measures(*[24.0] * 5)
     assert room.told == "+-"
+
+
+@given(values=st.lists(st.integers(0, 9).map(float), min_size=3, max_size=60))
+@pytest.mark.parametrize("rule", [RISE, FALL])
+def test_it_is_compared_with_the_first_lowest_or_highest_within_the_time(
+    rule: Rate, values: list[float]
+) -> None:
+    room = Room(rule)
+    room.measures(*values)
+    said = next(iter(room.watch.step(room.clock.moment(), {})))
+    within = [median(values[n - 3 : n]) for n in range(3, len(values) + 1)][-16:]
+    before = min(within) if rule.rise else max(within)
+    assert (said.facts["before"], said.facts["value"]) == (before, within[-1])
+
+
+def test_a_long_time_costs_no_more_for_each_reading() -> None:
+    room = Room(
+        Rate(name="window", station="data", column="temperature", rise=9, within_sec=86_400)
+    )
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        room.measures(*[20.0 + n % 7 for n in range(600)])
+    finally:
+        sys.setprofile(None)
+    assert calls < 100 * 600
