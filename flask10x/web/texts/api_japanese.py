@@ -50,7 +50,7 @@ TEXTS: dict[str, str] = {
     "operation.healthz": "応答しているか",
     "operation.readyz": "保存できる状態か",
     "operation.metrics": "キュー、累計、端末ごとの最終受信と無通信時間",
-    "operation.metrics_prometheus": "Prometheus 用の数値",
+    "operation.metrics_prometheus": "Prometheus用の数値",
     "operation.metrics_details": "拒否した測定値の件数と、項目ごとの警告の件数",
     "operation.specification": "このページと同じ内容の、プログラム向けの仕様（OpenAPI 3.1）",
     "operation.home": "ほかのページへのリンク",
