@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from flask10x.config.settings import Settings
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
-from flask10x.web.api.operation import FORM, GROUPS, JSON, JsonObject, Operation
+from flask10x.web.api.operation import FORM, GROUPS, JSON, Group, JsonObject, Operation
 from flask10x.web.api.specification import operations, specification
 from flask10x.web.json_text import readable
 from flask10x.web.texts.api_described_japanese import DESCRIBED
@@ -74,14 +74,10 @@ def as_page() -> str:
     access: Access = current_app.extensions[EXTENSION]
     settings = context.store_or_waiting().settings
     wanted = {"write": access.wants_token_to_post, "read": access.wants_token_to_read}
-    groups = {
-        group: [
-            _shown(one, settings, t, with_token=wanted.get(one.guard, False))
-            for one in operations(settings)
-            if one.group == group
-        ]
-        for group in GROUPS
-    }
+    groups: dict[Group, list[ShownOperation]] = {group: [] for group in GROUPS}
+    for one in operations(settings):
+        shown = _shown(one, settings, t, with_token=wanted.get(one.guard, False))
+        groups[one.group].append(shown)
     return render_template(
         "api.html",
         groups=groups,

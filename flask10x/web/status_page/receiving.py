@@ -11,7 +11,7 @@ from flask10x.web.devices import senders
 from flask10x.web.latest.newest import Latest
 from flask10x.web.status_page.answer import Remedy, StatusAnswer
 from flask10x.web.status_page.following import cannot_tell
-from flask10x.web.status_page.known import Known
+from flask10x.web.status_page.known import GONE_SEC, Known
 from flask10x.web.status_page.limits import is_quiet
 from flask10x.web.texts.catalog import Texts
 
@@ -62,8 +62,10 @@ def _names(stations: list[Latest], t: Texts) -> str:
 def _silent(one: Latest, store: Store | Waiting, t: Texts, *, is_missed: bool) -> str:
     at = local_text(one.row.received_at, store.settings.zone) if one.row else "–"
     since = t.lasting("silent", one.age_sec or 0)
-    key = "received.silent" if is_missed else "received.quiet"
-    return t(key, name=t.station(one.station), since=since, time=at)
+    quiet = "received.gone" if (one.age_sec or 0) > GONE_SEC else "received.quiet"
+    return t(
+        "received.silent" if is_missed else quiet, name=t.station(one.station), since=since, time=at
+    )
 
 
 def _refused(store: Store | Waiting, refused: Kept, t: Texts) -> str:

@@ -141,6 +141,7 @@ def test_a_silence_that_is_usual(client: FlaskClient, database: Database, gauges
         page = in_both_languages(client)
         assert page.moods["received"] == mood, age_h
         assert ("it is not missed" in page.said["received"]) == (mood == "good")
+        assert ("not missed any more" in page.said["received"]) == (age_h > 30 * 24)
     assert page.commands["received"] == []
 
 
