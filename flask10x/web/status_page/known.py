@@ -23,6 +23,8 @@ from flask10x.runtime.facts.export_lag import ExportLag
 from flask10x.runtime.facts.usual_silence import LEAST_SEC, usual_silence
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
+from flask10x.web.alerts.state import state
+from flask10x.web.alerts.subjects import station_of
 from flask10x.web.latest.newest import Latest, latest
 from flask10x.web.status_page.limits import is_quiet, silence_of
 
@@ -96,10 +98,17 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
     # The last, for it takes longest: some hundredths of a second for each.
     with _part(found, "unmissed"):
         silent = (one for one in found.stations or () if is_quiet(store.settings, one))
-        asked = islice(silent, LEARNED_MAX)
+        told = _told_of()
+        asked = islice((one for one in silent if one.station.endpoint not in told), LEARNED_MAX)
         found.unmissed = frozenset(
             one.station.endpoint for one in asked if not _is_missed(one, store, connection)
         )
+
+
+def _told_of() -> set[str]:
+    """The stations of which an alert says that they are silent: those are missed in any case."""
+    active = state().known().active
+    return {station_of(alert.subject) for alert in active if alert.kind == "silence"}
 
 
 def _is_missed(one: Latest, store: Store, connection: Connection) -> bool:

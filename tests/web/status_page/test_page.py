@@ -169,6 +169,18 @@ def test_rules_of_silence_that_name_stations(
     assert in_both_languages(client).moods["received"] == "good"
 
 
+def test_a_silence_that_is_alerted_of_is_missed(
+    client: FlaskClient, settings: Settings, writer: Writer, gauges: Gauges
+) -> None:
+    """The service has run all the time, and the alert has been active for a month."""
+    send(writer, gauges)
+    gauges.note_received("data", clock.monotonic_ms() - 31 * DAY_MS)
+    AlertRows(settings.data_dir).alert("silence", "data")
+    page = in_both_languages(client)
+    assert page.moods["received"] == "warn"
+    assert "Nothing comes from: Pico." in page.said["received"]
+
+
 def test_a_refused_reading(
     client: FlaskClient, database: Database, settings: Settings, writer: Writer, gauges: Gauges
 ) -> None:
