@@ -24,7 +24,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts messages test tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts messages compiled test tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -51,11 +51,17 @@ charts:
 pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (needs chromium)
 	PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
 
-test: $(VENV)/.develop charts $(AXE) ## install what tests need and run them all (under 6 minutes on two cores)
+# pytest compiles the tests in a way of its own and keeps that. After a clone each of the processes
+# would do it for all of them, at the same time: twice the time in which two do it for half each.
+compiled: $(VENV)/.develop
+	@$(BIN)/python -m pytest --collect-only -qq tests/[a-d]* >/dev/null & \
+	$(BIN)/python -m pytest --collect-only -qq tests/[e-z]* >/dev/null; wait
+
+test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
 	$(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
 
-tools: $(VENV)/.tools charts ## the tests with other people's programs: Prometheus, Datasette, DuckDB, schemathesis and so on
-	$(BIN)/python -m pytest -m tools -n $(PROCESSES) --dist worksteal
+tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
+	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
 
 soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of explanation/durability.md
 	rm -f $(FIGURES)

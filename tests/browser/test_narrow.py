@@ -36,6 +36,7 @@ def served(app: Flask) -> Iterator[str]:
         app.extensions["flask10x"].close()
 
 
+@pytest.mark.tools
 def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path) -> None:
     if not (CHROMIUM and CHROMEDRIVER):
         pytest.skip("there is no browser: apt install chromium chromium-driver")

@@ -43,6 +43,7 @@ def test_the_answer_says_committed_and_the_row_is_there(service: MakeService) ->
     running.stop()
 
 
+@pytest.mark.tools
 def test_a_killed_worker_takes_nothing_that_was_answered(service: MakeService) -> None:
     running = service(ack="committed")
     load = Load(running.port)
@@ -78,6 +79,7 @@ def kill_a_worker(service: Service) -> None:
     service.wait_for_workers()
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "how",
     [

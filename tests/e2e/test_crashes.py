@@ -7,6 +7,8 @@ import sqlite3
 import time
 from contextlib import closing
 
+import pytest
+
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows, stored_numbers
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
@@ -89,6 +91,7 @@ def kill_one_worker(service: Service) -> None:
     wait_until(replaced, 10, "the killed worker is replaced")
 
 
+@pytest.mark.tools
 def test_when_the_master_is_killed_the_workers_store_what_they_have_and_leave(
     service: MakeService,
 ) -> None:

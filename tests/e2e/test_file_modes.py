@@ -24,7 +24,9 @@ with closing(Database(config)) as database:
 """
 
 
-@pytest.fixture(params=[0o000, 0o022, 0o077], ids="{:04o}".format)
+@pytest.fixture(
+    params=[0o000, pytest.param(0o022, marks=pytest.mark.long), 0o077], ids="{:04o}".format
+)
 def stopped(service: MakeService, request: pytest.FixtureRequest) -> Service:
     """A service that has not been started, with this umask."""
     made = service(start=False, log_max_bytes=2000, commit_interval_sec=0)

@@ -51,10 +51,13 @@ const [credentials, done] = arguments;
 fetch("/history/json", {credentials}).then((answer) => done(answer.status));
 """
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER),
-    reason="there is no browser: apt install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER),
+        reason="there is no browser: apt install chromium chromium-driver",
+    ),
+    pytest.mark.tools,
+]
 
 
 @pytest.fixture

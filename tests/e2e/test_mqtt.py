@@ -12,7 +12,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.service import Service, wait_until
 from tests.support.balcony import BALCONY, BALCONY_TOML
 
-pytestmark = needs_mosquitto
+pytestmark = [needs_mosquitto, pytest.mark.tools]
 
 TOPIC = BALCONY.mqtt_topic
 STORED_WITHIN_SEC = 60.0

@@ -36,7 +36,7 @@ from tests.e2e.test_senders import (
 )
 from tests.e2e.test_slow_clients import HEALTHY_WITHIN_SEC, PROBED_FOR_SEC, ROWS
 
-pytestmark = needs_nginx
+pytestmark = [needs_nginx, pytest.mark.tools]
 
 
 @pytest.fixture(scope="module")

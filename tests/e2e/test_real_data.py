@@ -12,6 +12,8 @@ from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import LATEST_ANSWER_SEC, Client, check_ingest_answer
@@ -183,6 +185,7 @@ def check_log(service: Service) -> None:
     assert sum(1 for each in service.log() if line.fullmatch(each)) == READINGS
 
 
+@pytest.mark.tools
 def test_ingest_is_answered_in_time_while_a_long_history_is_exported(service: MakeService) -> None:
     running = service()
     running.post("data2", {"co2": 1, "temperature": 2, "humidity": 3, "pressure": 4, "gas_res": 5})

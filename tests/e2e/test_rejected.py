@@ -62,6 +62,7 @@ def test_they_are_kept_within_seconds_and_at_the_latest_by_a_stop(service: MakeS
     assert kept(running) == 20
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("garbage", [400, pytest.param(1500, marks=pytest.mark.long)])
 def test_a_flood_of_garbage_does_not_hold_up_good_readings(
     service: MakeService, garbage: int

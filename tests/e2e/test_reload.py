@@ -80,6 +80,7 @@ def test_a_revoked_token_stays_out_after_a_mistake(service: MakeService, tmp_pat
     assert statuses(running) == ({200}, {401})
 
 
+@pytest.mark.tools
 def test_a_mistake_of_the_other_file_keeps_the_tokens(service: MakeService, tmp_path: Path) -> None:
     toml = tmp_path / "flask10x.toml"
     toml.write_text("history_max = 2\n")
@@ -117,6 +118,7 @@ def test_only_a_reload_reads_again(service: MakeService, tmp_path: Path) -> None
     check_only_new(running)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "emptied", ["", pytest.param("# read_tokens_file\n", marks=pytest.mark.long)]
 )

@@ -27,6 +27,8 @@ THRESHOLD = "15"
 PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
 REFUSE_WRITE_EXECUTE = f"""
 import ctypes, os, sys
+
+pytestmark = pytest.mark.tools
 assert ctypes.CDLL(None).prctl({PR_SET_MDWE}, {PR_MDWE_REFUSE_EXEC_GAIN}, 0, 0, 0) == 0
 os.execvp(sys.argv[1], sys.argv[1:])
 """

@@ -44,6 +44,8 @@ COMPUTER = f"""
 import json
 import computer
 
+pytestmark = pytest.mark.tools
+
 computer.URL, computer.TIMEOUT_SEC = "http://{HOST}:NETWORK/api/v1/readings", 1
 database = computer.open_waiting()
 for n in range(FIRST, FIRST + {READINGS // 2}):

@@ -27,6 +27,8 @@ from tests.e2e.conftest import make_services
 from tests.e2e.senders import check_ingest_answer, raw_connection, read_answer, reading_of
 from tests.e2e.service import PROJECT, Service, open_files, wait_until
 
+pytestmark = pytest.mark.tools
+
 HEALTHY_WITHIN_SEC = 2.0
 PROBED_FOR_SEC = 1.5
 # More than the kernel holds for a connection; in CSV about 4 MB.

@@ -32,7 +32,7 @@ def stop_under_load(service: Service, how: signal.Signals, numbers: Iterator[int
     ("how", "times"),
     [
         (signal.SIGTERM, 3),
-        (signal.SIGINT, 1),
+        pytest.param(signal.SIGINT, 1, marks=pytest.mark.tools),
         pytest.param(signal.SIGTERM, 20, marks=pytest.mark.long),
         pytest.param(signal.SIGINT, 100, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],

@@ -182,6 +182,7 @@ def account_of_both(service: Service, kept: Path, load: Load, last: Sender) -> A
     return replace(counted, stored=stored, lost=counted.lost - set(before))
 
 
+@pytest.mark.tools
 @harder_promise
 @repeated(1, 5)
 def test_pages_that_break_while_the_service_runs(
@@ -268,6 +269,7 @@ def check_a_reload_leaves_it(service: Service) -> None:
     evidence.check()
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("somebody", "words"),
     [(moved, "moved away"), pytest.param(replaced, "replaced", marks=pytest.mark.long)],
@@ -301,6 +303,7 @@ def test_a_file_that_is_taken_away_while_the_service_runs(
     record("file-taken", "ACK=enqueued", 1, counted)
 
 
+@pytest.mark.tools
 def test_a_schema_that_is_no_text_stops_the_storing_and_not_the_service(
     service: MakeService, numbers: Iterator[int]
 ) -> None:

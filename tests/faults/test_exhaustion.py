@@ -20,6 +20,8 @@ from tests.faults.sender import Sender
 from tests.faults.test_inside import hooked
 from tests.faults.test_kills import wait_for_ready_workers
 
+pytestmark = pytest.mark.tools
+
 # How long the service is looked at while it is short of something: several of the first pauses.
 SHORT_SEC = 5.0
 FORKS_WITHIN = 6

@@ -77,6 +77,7 @@ def failing(service: Service) -> set[tuple[str, ...]]:
     return {tuple(answer.json.get("failing", [])) for answer in answers}
 
 
+@pytest.mark.tools
 def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     service: MakeService,
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
 JUMPS_SEC = (0, DAY_SEC, 0, -DAY_SEC, 0)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("readings", [20, pytest.param(500, marks=pytest.mark.long)])
 def test_a_clock_that_jumps_a_day_both_ways_changes_nothing_but_times(
     service: MakeService, numbers: Iterator[int], readings: int
@@ -180,6 +182,7 @@ def check_csv(service: Service, numbers: list[int]) -> None:
 BEYOND_2262_SEC = 250 * 365 * DAY_SEC
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "how",
     [

@@ -155,6 +155,7 @@ def test_killed_workers(
     check_kills(used, [load], promise, shape, worker=times)
 
 
+@pytest.mark.tools
 @early_promise
 @killed(2)
 def test_a_killed_master(
@@ -176,6 +177,7 @@ def test_a_killed_master(
     check_kills(used, loads, promise, shape, master=times)
 
 
+@pytest.mark.tools
 @early_promise
 @killed(2)
 def test_everything_is_killed(
@@ -234,6 +236,7 @@ def check_stops(service: Service, workers: Container[int]) -> None:
     assert all(line.endswith("Worker stops: 0 readings not stored") for line in stops)
 
 
+@pytest.mark.tools
 @harder_promise
 @repeated(2, 50)
 def test_a_reload_under_load_loses_nothing(

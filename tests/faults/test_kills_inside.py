@@ -19,6 +19,8 @@ from tests.faults.test_inside import hooked
 from tests.faults.test_kills import goes_on, settle, wait_for_ready_workers
 from tests.faults.test_stops import answers
 
+pytestmark = pytest.mark.tools
+
 # About as many as one turn of the writer has, with a look after what others have left.
 LINES = 400
 

@@ -18,6 +18,8 @@ from tests.faults.repeat import harder_promise, repeated
 from tests.faults.test_kills import kill_all, settle, wait_for_ready_workers
 from tests.faults.test_store import kept_as_rejected
 
+pytestmark = pytest.mark.tools
+
 POISON_EACH = 7
 
 

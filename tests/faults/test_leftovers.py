@@ -19,6 +19,8 @@ from tests.faults.figures import account, record
 from tests.faults.repeat import harder_promise
 from tests.faults.test_kills import variant
 
+pytestmark = pytest.mark.tools
+
 PIECE_ROWS = 500
 # Of many pieces; the first are stored within a second.
 SOME, MANY = 8_000, 100_000

@@ -39,6 +39,8 @@ from tests.faults.repeat import repeated
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select
 
+pytestmark = pytest.mark.tools
+
 WORKERS = 2
 RECEIVED_AT = 1_756_000_000_000
 NUMBER_BYTES = 4

@@ -22,6 +22,8 @@ from tests.faults.test_damage import (
 )
 from tests.faults.test_kills import variant, wait_for_ready_workers
 
+pytestmark = pytest.mark.tools
+
 COPIED = "CRITICAL Everything that was stored, up to reading "
 WAL, SHARED_MEMORY, DATABASE = "-wal", "-shm", ""
 

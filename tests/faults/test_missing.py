@@ -233,6 +233,7 @@ def check_lines(service: Service) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.tools
 def test_a_new_one_is_made_on_demand(known: Service) -> None:
     known.database.unlink()
     wal = known.database.with_name("flask10x.sqlite3-wal")
@@ -267,6 +268,7 @@ def test_a_new_one_is_made_on_demand(known: Service) -> None:
     assert known.count() == 1
 
 
+@pytest.mark.tools
 def test_a_first_start_is_as_ever(service: MakeService, tmp_path: Path) -> None:
     running = service(start=False)
     running.starts_migrated = False
@@ -283,6 +285,7 @@ def test_a_first_start_is_as_ever(service: MakeService, tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere" / "flask10x.sqlite3.known").exists()
 
 
+@pytest.mark.tools
 def test_where_nothing_outside_can_be_written(known: Service) -> None:
     shutil.rmtree(known.folder / "outside")
     known.environment["STATE_DIRECTORY"] = str(known.data_dir)
@@ -299,6 +302,7 @@ def test_where_nothing_outside_can_be_written(known: Service) -> None:
     known.stop()
 
 
+@pytest.mark.tools
 def test_a_link_on_the_missing_disk(service: MakeService, tmp_path: Path) -> None:
     disk, link = tmp_path / "disk", tmp_path / "disk" / "current"
     (disk / "v2").mkdir(parents=True)

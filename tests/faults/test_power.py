@@ -86,6 +86,7 @@ def test_a_torn_file_holds_sectors_of_both() -> None:
     assert {content[at] for content in found for at in range(0, 20480, 512)} == {97, 98}
 
 
+@pytest.mark.tools
 @harder_promise
 @pytest.mark.parametrize("synchronous", ["FULL", pytest.param("NORMAL", marks=pytest.mark.long)])
 @repeated(2, 100, timeout_sec=3600)
@@ -180,6 +181,7 @@ unit = ""
 """
 
 
+@pytest.mark.tools
 @needs_strace
 @pytest.mark.long
 def test_a_power_cut_at_each_sync_while_columns_are_added(power: Power, tmp_path: Path) -> None:

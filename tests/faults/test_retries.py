@@ -22,6 +22,8 @@ from tests.e2e.senders import HOST, reading_of
 from tests.e2e.service import Service, wait_until
 from tests.faults.test_kills import kill_all, moment
 
+pytestmark = pytest.mark.tools
+
 BOARDS = 4
 BATCH_READINGS = 5
 PAUSE_SEC = 0.02

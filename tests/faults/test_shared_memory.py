@@ -44,6 +44,7 @@ def closed(running: Service) -> Iterator[None]:
         running.close()
 
 
+@pytest.mark.tools
 @early_promise
 def test_memory_that_is_full_refuses_and_loses_nothing(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], own_memory: Path
@@ -74,6 +75,7 @@ def settle_on(load: Load, status: int) -> None:
     wait_until(lambda: load.statuses[status] > before, 30, f"an answer with {status}")
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("how", [pytest.param("ro", marks=pytest.mark.long), "full"])
 def test_without_shared_memory_a_killed_worker_still_loses_nothing(
     service: MakeService, numbers: Iterator[int], own_memory: Path, how: str
@@ -102,6 +104,7 @@ def test_without_shared_memory_a_killed_worker_still_loses_nothing(
 QUEUE = 200
 
 
+@pytest.mark.tools
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("times", [3])
@@ -135,6 +138,7 @@ def write_lock_at_rest(running: Service) -> Iterator[None]:
         yield
 
 
+@pytest.mark.tools
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("times", [5])

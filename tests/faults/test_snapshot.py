@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
@@ -15,6 +17,8 @@ from tests.faults.figures import account, record
 from tests.faults.repeat import harder_promise, lasting
 from tests.faults.sender import Sender
 from tests.faults.test_kills import variant
+
+pytestmark = pytest.mark.tools
 
 LIMIT_BYTES = 4_000_000
 ALARM_BYTES = 16_000_000

@@ -38,6 +38,7 @@ def fill_queues(service: Service, load: Load, *, committed: bool = False) -> Non
     assert len(load.acknowledged) == load.statuses[200]
 
 
+@pytest.mark.tools
 @early_promise
 @repeated(1, 50)
 def test_sigterm_at_a_full_queue_with_a_slow_request_in_flight(
@@ -159,6 +160,7 @@ def test_what_a_worker_has_left_that_is_killed_during_a_stop_survives_a_reboot(
     assert running.count() == 3
 
 
+@pytest.mark.tools
 @repeated(1, 10)
 def test_equal_readings_that_a_stop_cannot_store_are_all_stored(
     service: MakeService, times: int
@@ -188,6 +190,7 @@ def test_equal_readings_that_a_stop_cannot_store_are_all_stored(
     record("stop-equal", "ACK=enqueued", times, counted)
 
 
+@pytest.mark.tools
 @repeated(1, 20)
 def test_of_two_services_that_start_together_one_gets_the_database(
     service: MakeService, numbers: Iterator[int], times: int

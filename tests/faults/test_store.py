@@ -70,6 +70,7 @@ def check_account(service: Service, sender: Sender, promise: dict[str, Any]) -> 
     return counted
 
 
+@pytest.mark.tools
 @harder_promise
 @lasting(5, 30)
 def test_a_write_lock_held_by_another_process(
@@ -89,6 +90,7 @@ def test_a_write_lock_held_by_another_process(
     record("write-lock", variant(promise), 1, counted, seconds=seconds)
 
 
+@pytest.mark.tools
 @harder_promise
 @repeated(1, 20)
 def test_poison_readings_inside_good_batches(
@@ -203,6 +205,7 @@ def check_start_on_full_disk(service: Service, disk: Path) -> None:
     service.start()
 
 
+@pytest.mark.tools
 @repeated(1, 10)
 def test_a_stop_on_a_full_disk_loses_nothing(
     service: MakeService, numbers: Iterator[int], tmp_path: Path, times: int
@@ -253,6 +256,7 @@ def file_size_limit(service: Service, more_bytes: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
 
 
+@pytest.mark.tools
 @harder_promise
 @repeated(1, 10)
 def test_a_file_size_limit(
@@ -306,6 +310,7 @@ def traced(service: Service) -> bool:
     return all("TracerPid:\t0" not in text for text in status)
 
 
+@pytest.mark.tools
 @harder_promise
 @repeated(1, 10)
 def test_a_disk_that_fails_to_sync(

@@ -97,7 +97,7 @@ def test_a_clock_that_ends_costs_no_reading(settings: Settings, folder: Path) ->
     assert stored + left == 20
 
 
-@pytest.mark.parametrize("thread", ["writer", "monitor", "inspection"])
+@pytest.mark.parametrize("thread", ["writer", "monitor", "alerts", "inspection"])
 def test_a_thread_that_cannot_be_made_ends_the_process(
     settings: Settings, folder: Path, thread: str
 ) -> None:
