@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -112,6 +114,11 @@ def test_the_shown_receiver_checks_the_signature_and_does_nothing_twice(
     assert webhook.post(job | {"secret": "another"}) == "status:403"
     assert webhook.post(job | {"secret": ""}) == "status:403"
     assert webhook.post(job | {"timestamp": now - 3600}) == "status:403"
+    # Whoever knows the address, and nothing of signatures.
+    with pytest.raises(HTTPError) as refused:
+        urlopen(url, b"{}", timeout=10)
+    refused.value.close()
+    assert refused.value.code == 403
     assert output.read_text() == "Bedroom\nx\n"
 
 
