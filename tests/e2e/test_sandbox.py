@@ -21,14 +21,14 @@ from tests.e2e.service import Service, wait_until
 from tests.e2e.test_stopping import reload_workers
 from tests.support.strace import need_strace
 
+pytestmark = pytest.mark.tools
+
 # 1.5 on systemd's scale from 0 (nothing is possible) to 10.
 THRESHOLD = "15"
 # prctl(2); a kernel before 6.3 does not know it.
 PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
 REFUSE_WRITE_EXECUTE = f"""
 import ctypes, os, sys
-
-pytestmark = pytest.mark.tools
 assert ctypes.CDLL(None).prctl({PR_SET_MDWE}, {PR_MDWE_REFUSE_EXEC_GAIN}, 0, 0, 0) == 0
 os.execvp(sys.argv[1], sys.argv[1:])
 """

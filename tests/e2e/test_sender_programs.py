@@ -13,6 +13,8 @@ from tests.e2e.broken_network import SPOILED, Fate, broken_network
 from tests.e2e.senders import HOST
 from tests.e2e.service import Service, wait_until
 
+pytestmark = pytest.mark.tools
+
 MICROPYTHON = shutil.which("micropython")
 needs_micropython = pytest.mark.skipif(
     MICROPYTHON is None, reason="micropython is not installed: the Pico's program is not tested"
@@ -43,8 +45,6 @@ print("left", len(pico.waiting))
 COMPUTER = f"""
 import json
 import computer
-
-pytestmark = pytest.mark.tools
 
 computer.URL, computer.TIMEOUT_SEC = "http://{HOST}:NETWORK/api/v1/readings", 1
 database = computer.open_waiting()
