@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from flask10x.alerts import mutes, tables
@@ -25,6 +25,8 @@ _alerts, _messages = tables.alerts.c, tables.messages.c
 # A rule that goes to and fro every minute makes half a million a year.
 KEPT_MAX = 5000
 FORGOTTEN_AT_ONCE = 100
+# A station that was put away is reminded of each day, for years.
+REMINDERS_KEPT_MS = 30 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int)
         # Where the network is away the message that waits says the same.
         if way not in waiting:
             _tell(connection, alert_id, alert.rule, "reminder", way, "waiting", telling, now_ms)
+    _forget_reminders(connection, alert_id, now_ms)
 
 
 def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
@@ -263,6 +266,19 @@ def _ways(connection: Connection, alert_id: int, states: Collection[MessageState
     return set(connection.execute(query).scalars())
 
 
+def _forget_reminders(connection: Connection, alert_id: int, now_ms: int) -> None:
+    """Those of an alert that goes on; a new one has just been made, or waits."""
+    is_old = _messages.created_ms < now_ms - REMINDERS_KEPT_MS, _messages.state != "waiting"
+    of_it = _messages.alert_id == alert_id, _messages.occasion == "reminder"
+    _forget_messages(connection, and_(*of_it, *is_old))
+
+
+def _forget_messages(connection: Connection, which: ColumnElement[bool]) -> None:
+    taken = select(_messages.id).where(which)
+    connection.execute(delete(tables.taken).where(tables.taken.c.message_id.in_(taken)))
+    connection.execute(delete(tables.messages).where(which))
+
+
 def _forget_oldest(connection: Connection) -> None:
     """Of past alerts so many of the newest are kept, and each whose messages are on their way."""
     newest = select(func.max(_alerts.id)).scalar_subquery()
@@ -273,8 +289,5 @@ def _forget_oldest(connection: Connection) -> None:
         _alerts.id <= newest - KEPT_MAX, _alerts.ended_ms.is_not(None), _alerts.id.not_in(unsent)
     )
     ids = connection.execute(old.limit(FORGOTTEN_AT_ONCE)).scalars().all()
-    of_them = _messages.alert_id.in_(ids)
-    taken = select(_messages.id).where(of_them)
-    connection.execute(delete(tables.taken).where(tables.taken.c.message_id.in_(taken)))
-    connection.execute(delete(tables.messages).where(of_them))
+    _forget_messages(connection, _messages.alert_id.in_(ids))
     connection.execute(delete(tables.alerts).where(_alerts.id.in_(ids)))

@@ -133,6 +133,22 @@ def test_a_way_that_is_new_tells_of_it_with_the_next_reminder(home: Home) -> Non
     assert home.told("phone") == home.told("mail") == ["reminder", "recovery"]
 
 
+def test_of_what_lasts_for_years_the_reminders_of_a_month_are_kept(home: Home) -> None:
+    home.see(home.silent(True))
+    for day in range(100):
+        home.send()
+        if day == 1:
+            # Of a way with several receivers some had it when it was muted, say.
+            with home.file.writing() as connection:
+                last = home.messages()[-1].id
+                connection.execute(tables.taken.insert().values(message_id=last, receiver="x"))
+        home.now_ms += 24 * HOUR_MS
+        home.see(home.silent(True))
+    assert home.told() == ["entry"] + 31 * ["reminder"]
+    home.see(home.silent(False))
+    assert home.told()[-1] == "recovery"
+
+
 def test_a_reminder_comes_each_day_once_the_entry_was_sent(home: Home) -> None:
     home.see(home.silent(True))
     home.now_ms += 24 * HOUR_MS
