@@ -6,6 +6,7 @@ told once more. What only SQLite knows of it stands here.
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,8 @@ class StateFile:
         self.path = path
         self._busy_timeout_sec = busy_timeout_sec
         self._engine: Engine | None = None
+        # Of threads that use it first at once, one opens it.
+        self._opening = threading.Lock()
         self._identity: tuple[int, int] | None = None
 
     @contextmanager
@@ -76,27 +79,31 @@ class StateFile:
             self._engine = None
 
     def _opened(self) -> Engine:
-        if self._engine is None:
-            _make(self.path)
-            engine = create_engine(
-                "sqlite://",
-                creator=lambda: driver.connect(self.path, "mode=rwc", self._busy_timeout_sec),
-                isolation_level="AUTOCOMMIT",
-                # By its URL it would be a database in memory, of which each thread has one.
-                poolclass=QueuePool,
-                pool_size=1,
-                max_overflow=-1,
-            )
-            event.listen(engine, "connect", _prepare)
-            try:
-                with engine.connect() as connection:
-                    _make_tables(connection)
-            except BaseException:
-                engine.dispose()
-                raise
-            self._identity = _identity_of(self.path)
-            self._engine = engine
-        return self._engine
+        with self._opening:
+            if self._engine is None:
+                self._engine = self._open()
+            return self._engine
+
+    def _open(self) -> Engine:
+        _make(self.path)
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: driver.connect(self.path, "mode=rwc", self._busy_timeout_sec),
+            isolation_level="AUTOCOMMIT",
+            # By its URL it would be a database in memory, of which each thread has one.
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=-1,
+        )
+        event.listen(engine, "connect", _prepare)
+        try:
+            with engine.connect() as connection:
+                _make_tables(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        self._identity = _identity_of(self.path)
+        return engine
 
 
 def _make(path: Path) -> None:
