@@ -87,7 +87,7 @@ SILENT: dict[str, list[Span]] = {
     "data": [(2.25, 2.75), (21.4, 22.1)],
     # Longer than a day: there is a reminder. Then once while the network is away, and once into the
     # day after.
-    "data3": [(5.0, 7.2), (15.8, 16.3)],
+    "data3": [(5.0, 7.5), (15.8, 16.3)],
     "data2": [(15.25, 15.5)],
     "data4": [(28.9, 29.2)],
 }

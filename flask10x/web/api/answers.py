@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from flask10x.history.operators import OPERATORS
 from flask10x.web.access import OTHER_ORIGIN, TOKEN_HINT, UNKNOWN_HOST
 from flask10x.web.api.operation import JSON, Guard, JsonObject, reference, said, schema
 from flask10x.web.limits import RETRY_AFTER_SEC
@@ -142,7 +141,6 @@ RESPONSES: dict[str, JsonObject] = {
         ["Retry-After"],
     ),
 }
-OPERATOR_NAMES = ", ".join(f"`{key}`" for key in OPERATORS)
 
 
 def with_refusals(
