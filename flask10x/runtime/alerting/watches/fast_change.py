@@ -5,57 +5,31 @@ three readings in a row. So a change is seen at its second reading.
 """
 
 from collections import deque
-from collections.abc import Iterable
 from statistics import median
 
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Rate
 from flask10x.readings.stations import Measurement
 from flask10x.runtime.alerting.watches.new_readings import NewReading, NewReadings, measured
+from flask10x.runtime.alerting.watches.of_measurement import OfMeasurement
 
 MEDIAN_OF = 3
 # It is over when the change within the time is less than this share of the limit.
 CLEAR_SHARE = 0.5
 
 
-class FastChange:
+class FastChange(OfMeasurement):
     """Looks after one measurement of one station."""
 
     def __init__(self, rule: Rate, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
+        super().__init__(rule, of, readings)
         self._rule = rule
-        self._of = of
-        self._readings = readings
-        self._subject = f"{rule.station}.{rule.column}"
         self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
         self._values: deque[float] = deque(maxlen=MEDIAN_OF)
         # When, and the median then: of those within the time each that none after it goes beyond,
         # so the first is what to compare with and the last the newest. All of a day, looked through
         # at each reading of two that are replayed, would keep a Pi busy for a minute.
         self._extremes: deque[tuple[int, float]] = deque()
-        self._last_ms = 0
-        self._is_firing: bool | None = None
-        self._changed_ms = 0
-        self._facts: dict[str, Fact] = {}
-
-    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`."""
-        alert = active.get((self._rule.name, self._subject))
-        if self._is_firing is None and alert is not None:
-            self._is_firing, self._changed_ms = True, alert.since_ms
-        for sample in self._readings.of(now):
-            if sample.endpoint == self._rule.station:
-                self._take(sample)
-        if self._is_firing is None:
-            return
-        yield Verdict(
-            rule=self._rule.name,
-            kind="rate",
-            subject=self._subject,
-            is_firing=self._is_firing,
-            since_ms=self._changed_ms,
-            facts=self._facts,
-        )
 
     def _take(self, sample: NewReading) -> None:
         value = measured(self._of, sample.values[self._rule.column])

@@ -5,53 +5,30 @@ limit and goes on until one has come back to `clear`; what lies between the two 
 ends anything, so a value that hovers round the limit makes one alert. A missing value says nothing.
 """
 
-from collections.abc import Iterable
-
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.alerts.alert import Alert
 from flask10x.config.alerts.rules import Threshold
 from flask10x.readings.stations import Measurement
 from flask10x.runtime.alerting.watches.new_readings import NewReading, NewReadings, measured
+from flask10x.runtime.alerting.watches.of_measurement import OfMeasurement
 
 # After a longer pause nobody can say that it has lasted: the time begins anew. Shorter than any
 # jump of a clock that was not set yet, longer than a night.
 PAUSE_MAX_MS = 24 * 3_600_000
 
 
-class LimitPassed:
+class LimitPassed(OfMeasurement):
     """Looks after one measurement of one station."""
 
     def __init__(self, rule: Threshold, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
+        super().__init__(rule, of, readings)
         self._rule = rule
-        self._of = of
-        self._readings = readings
-        self._subject = f"{rule.station}.{rule.column}"
-        self._is_firing: bool | None = None
         # Since when it is beyond the limit and has not come back.
         self._beyond_ms: int | None = None
-        self._last_ms = 0
-        self._changed_ms = 0
-        self._facts: dict[str, Fact] = {}
 
-    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`."""
-        alert = active.get((self._rule.name, self._subject))
-        if self._is_firing is None and alert is not None:
-            self._is_firing = True
-            self._beyond_ms = self._changed_ms = alert.since_ms
-        for sample in self._readings.of(now):
-            if sample.endpoint == self._rule.station:
-                self._take(sample)
-        if self._is_firing is None:
-            return
-        yield Verdict(
-            rule=self._rule.name,
-            kind="threshold",
-            subject=self._subject,
-            is_firing=self._is_firing,
-            since_ms=self._changed_ms,
-            facts=self._facts,
-        )
+    def _go_on(self, alert: Alert) -> None:
+        super()._go_on(alert)
+        self._beyond_ms = alert.since_ms
 
     def _take(self, sample: NewReading) -> None:
         value = measured(self._of, sample.values[self._rule.column])
