@@ -52,7 +52,7 @@ class Head:
 
 def day_start_ms(now_ms: int, zone: tzinfo | None) -> int:
     """When the day of this moment began in this zone."""
-    midnight = datetime.combine(local(now_ms, zone).date(), time(), zone)
+    midnight = datetime.combine(quiet.local(now_ms, zone).date(), time(), zone)
     return int(midnight.timestamp() * SECOND_MS)
 
 
@@ -117,11 +117,6 @@ def next_due_ms(
     """When the next message of any way may go; None when none waits. It may be in the past."""
     heads = [head(messages, alerts, now_ms, zone) for messages in waiting(connection).values()]
     return min((found.due_ms for found in heads if found), default=None)
-
-
-def local(ms: int, zone: tzinfo | None) -> datetime:
-    """The moment in this zone, None being the system's."""
-    return datetime.fromtimestamp(ms / SECOND_MS, zone).astimezone(zone)
 
 
 def _held_until(alerts: Alerts, rule: str, now_ms: int, zone: tzinfo | None) -> int | None:

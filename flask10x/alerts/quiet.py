@@ -14,7 +14,7 @@ def due_ms(now_ms: int, rule: str, quiet: QuietHours | None, zone: tzinfo | None
     if quiet is None or rule in quiet.urgent:
         return now_ms
     # A time of the clock, without a date: what is asked is where it lies between two others.
-    now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
+    now = local(now_ms, zone)
     if not _is_within(now.time(), quiet):
         return now_ms
     day = now.date() if now.time() < quiet.end else now.date() + timedelta(days=1)
@@ -22,6 +22,11 @@ def due_ms(now_ms: int, rule: str, quiet: QuietHours | None, zone: tzinfo | None
     # Without a zone of its own it is the system's, in which `astimezone` takes it.
     end = end.replace(tzinfo=zone) if zone else end.astimezone()
     return max(now_ms, int(end.timestamp() * 1000))
+
+
+def local(ms: int, zone: tzinfo | None) -> datetime:
+    """The moment in this zone, None being the system's."""
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
 
 
 def _is_within(now: time, quiet: QuietHours) -> bool:
