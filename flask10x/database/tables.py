@@ -196,3 +196,82 @@ Index(
     rollups.c.hour,
     sqlite_where=rollups.c.count < rollups.c.readings,
 )
+
+# The same of each day of the installation's zone, made of its hours in the same transaction. `day`
+# counts the days of the local calendar since 1970-01-01.
+rollup_days = Table(
+    "rollup_days",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("measurement", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("readings", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("total", REAL),
+    Column("minimum", REAL),
+    Column("maximum", REAL),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# In which zone the days are; one row, none while there are no days.
+rollup_zone = Table(
+    "rollup_zone",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("zone", Text, nullable=False),
+    sqlite_strict=True,
+)
+
+# What people have written at a time, for the charts.
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # NULL: of the whole house.
+    Column("endpoint", Text),
+    # UTC epoch milliseconds, as in `readings`; both are inclusive.
+    Column("first_ms", Integer, nullable=False),
+    Column("last_ms", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("written_at", Integer, nullable=False),
+    # When it was taken back; NULL while it counts.
+    Column("undone_at", Integer),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+# What is shown otherwise than it was stored; applied when readings are read, never to a row.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    # NULL: all of the station's measurements.
+    Column("measurement", Text),
+    # Readings received from the first to the last, both inclusive; NULL: no end.
+    Column("first_ms", Integer),
+    Column("last_ms", Integer),
+    # `hide`, or `adjust`: gain times the value plus offset.
+    Column("kind", Text, nullable=False),
+    Column("gain", REAL),
+    Column("offset", REAL),
+    Column("reason", Text, nullable=False),
+    Column("written_at", Integer, nullable=False),
+    Column("undone_at", Integer),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+# Up to which reading RETENTION_DAYS has removed each station's; none for a station without.
+removed = Table(
+    "removed",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    # The station's readings up to this id are gone, and their hours stay.
+    Column("last_id", Integer, nullable=False),
+    # No removed reading is of a later time than this, UTC epoch milliseconds.
+    Column("last_ms", Integer, nullable=False),
+    Column("readings", Integer, nullable=False),
+    sqlite_strict=True,
+)
