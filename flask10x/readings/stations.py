@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from flask10x.readings.bands import USUAL, Band
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
@@ -57,6 +59,8 @@ class Measurement:
     """Its field of Ambient, `d1` to `d8`; empty: none."""
     influx: str = ""
     """Its field of the line protocol; empty: named like the path."""
+    bands: tuple[Band, ...] | None = None
+    """Those that were set; None: the usual ones (`Station.bands_of`), empty: none at all."""
 
 
 # Two readings that are lost in a row are no silence yet.
@@ -87,6 +91,8 @@ class Station:
     """The tags that a line must have to be of this station."""
     mqtt_topic: str = ""
     """The topic that `flask10x mqtt` subscribes to for it; empty: none."""
+    outside: bool = False
+    """Whether it stands in the open, where the bands of a room mean nothing."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 
@@ -94,6 +100,12 @@ class Station:
         object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
         headers = ("current_time", *(m.csv_header for m in self.measurements))
         object.__setattr__(self, "csv_header", headers)
+
+    def bands_of(self, measurement: Measurement) -> tuple[Band, ...]:
+        """Those of one of its measurements: what was set, or the usual ones of a room."""
+        if measurement.bands is not None:
+            return measurement.bands
+        return () if self.outside else USUAL.get((measurement.quantity, measurement.unit), ())
 
     def silent_after_sec(self, at_least_sec: int) -> int:
         """After so many seconds without a reading it is silent: three intervals, if it has one."""
@@ -222,6 +234,7 @@ BUILT_IN = Stations(
             endpoint="data3",
             label="Outside (BME680)",
             csv_name="OutsideEnv.csv",
+            outside=True,
             measurements=(
                 Measurement(
                     path="temperature",

@@ -1,0 +1,71 @@
+"""Bands: from which value on a measurement deserves a look, and what it is called there.
+
+They colour pages and tell nobody anything; who wants a message writes a rule of the alerts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Level = Literal["notice", "warning"]
+LEVELS: tuple[Level, ...] = ("notice", "warning")
+"""The milder one first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Band:
+    """The values beyond a limit, in the unit of the measurement; exactly one of the two is set."""
+
+    above: float | None = None
+    """The limit itself is still outside the band, as rules such as "1000 ppm at most" mean it."""
+    below: float | None = None
+    level: Level = "notice"
+    label: str
+    """What pages call it: colour is never the only sign."""
+    label_ja: str = ""
+    """The label of Japanese pages; empty: the same as `label`."""
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies in it."""
+        if self.above is not None:
+            return value > self.above
+        return self.below is not None and value < self.below
+
+
+def band_of(bands: Iterable[Band], value: float | None) -> Band | None:
+    """The band that a value lies in; of several the worst, and of one level the narrowest.
+
+    None for a value that is in no band or missing. The bands of a measurement are
+    `Station.bands_of(measurement)`.
+    """
+    held = [band for band in bands if value is not None and band.holds(value)]
+    return max(held, key=_rank, default=None)
+
+
+def _rank(band: Band) -> tuple[int, float]:
+    limit = band.above if band.above is not None else -(band.below or 0)
+    return LEVELS.index(band.level), limit
+
+
+# 1000 ppm and 28 °C at most, 40 % at least: 建築物環境衛生管理基準, the Japanese standard for the air
+# of large buildings (建築物衛生法施行令, article 2, as of April 2022). 1500 ppm at most, 30 % at
+# least: 学校環境衛生基準, that for class rooms (as of April 2022). 31 °C by the dry bulb: where
+# 厳重警戒 begins in 日本スポーツ協会's 熱中症予防運動指針 (2019).
+USUAL: Mapping[tuple[str, str], tuple[Band, ...]] = MappingProxyType(
+    {
+        ("co2", "ppm"): (
+            Band(above=1000, label="Air the room", label_ja="換気の目安"),
+            Band(above=1500, level="warning", label="Air the room now", label_ja="すぐに換気"),
+        ),
+        ("temperature", "°C"): (
+            Band(above=28, label="Hot", label_ja="暑い"),
+            Band(above=31, level="warning", label="Very hot", label_ja="厳重警戒の暑さ"),
+        ),
+        ("humidity", "%"): (
+            Band(below=40, label="Dry", label_ja="乾燥"),
+            Band(below=30, level="warning", label="Very dry", label_ja="強い乾燥"),
+        ),
+    }
+)
+"""The bands of a room where nobody has set others, by quantity and unit."""
