@@ -13,6 +13,8 @@ from flask10x.readings.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
 BOM = "\ufeff"
+# Of a bound in full, such as `2025-08-24T09:00+09:00`.
+_OFFSET = re.compile(r"(?<=[0-9])([+-][0-9]{2}):([0-9]{2})(?=_|$)")
 
 
 def json_text(value: object) -> str:
@@ -71,12 +73,18 @@ def csv_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) ->
 
 
 def file_name(query: Query, suffix: str) -> str:
-    """`history_data2_co2_from-2025-08-24.csv`: plain ASCII on every system."""
+    """`history_data2_co2_from-2025-08-24.csv`: plain ASCII on every system.
+
+    That for Excel has a name of its own, `…_excel.csv`, so that neither replaces the other.
+    """
     parts = ["history", "-".join(query.endpoints) or "all"]
     parts += ["-".join(query.measurements)] if query.measurements else []
     parts += [f"from {query.since.phrase}"] if query.since else []
     parts += [f"to {query.until.phrase}"] if query.until else []
-    return re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(parts)) + suffix
+    parts += ["excel"] if query.bom else []
+    # An offset is written `+0900`, as ISO 8601 has it too; a clock's colons become dashes.
+    name = _OFFSET.sub(r"\1\2", "_".join(parts))
+    return re.sub(r"[^0-9A-Za-z._+-]+", "-", name) + suffix
 
 
 def chart_object(chart: Chart, zone: tzinfo | None) -> dict[str, object]:

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from flask10x.history.pages import Row
+from flask10x.readings.rounding import rounded
 from flask10x.readings.stations import Station
 from flask10x.runtime.store import Store
 from flask10x.web.latest.newest import Latest, State, latest
 
-# What a person reads at a glance. More digits are in the table, as they were sent.
-DIGITS = {"ppm": 0, "Ω": 0, "V": 2, "°C": 1, "%": 1, "hPa": 1}
-# Of a number below 1 in another unit, counted from the first that is not 0.
-TELLING_DIGITS = 3
 # The sign of a degree and of a percentage stands closer to its number than a unit of letters.
 CLOSE_UNITS = ("°C", "%")
 
@@ -63,16 +60,10 @@ def _values(station: Station, row: Row | None) -> tuple[Value, ...]:
     return tuple(
         Value(
             column=measurement.column,
-            text=_text(value, measurement.unit),
+            text=rounded(value, measurement.unit),
             unit=measurement.unit,
             close=measurement.unit in CLOSE_UNITS,
         )
         for measurement, value in pairs
         if value is not None
     )
-
-
-def _text(value: float, unit: str) -> str:
-    if unit in DIGITS:
-        return f"{value:.{DIGITS[unit]}f}"
-    return f"{value:.{TELLING_DIGITS}g}" if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")

@@ -68,6 +68,8 @@ class Ranges:
     """The ranges of time to choose, and the addresses of the neighbours of this one."""
 
     quick: list[QuickRange]
+    dates: str | None = None
+    """Its ends for people; None where it is a quick range until now, or nothing was looked up."""
     earlier: str | None = None
     later: str | None = None
 
@@ -153,6 +155,8 @@ class WiderRange:
 class NoRows:
     """What helps on a page without rows."""
 
+    future: bool
+    """Whether the range begins after now."""
     last: list[LastReading]
     wider: WiderRange | None
     unfiltered_url: str | None

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from datetime import tzinfo
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
+from flask10x.readings.rounding import DIGITS
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
@@ -40,7 +42,14 @@ from flask10x.web.history_model import (
     Updates,
     WiderRange,
 )
-from flask10x.web.ranges import QUICK, neighbours, quick_name, wider
+from flask10x.web.ranges import (
+    QUICK,
+    is_future,
+    name_of_length,
+    neighbours,
+    quick_name,
+    wider,
+)
 from flask10x.web.texts.captions import caption, problems
 from flask10x.web.texts.catalog import Texts
 
@@ -218,9 +227,10 @@ def _column(name: str, t: Texts) -> Column:
 
 
 def _ranges(query: Query | None, now_ms: int) -> Ranges:
-    chosen = quick_name(request.args.get("from", ""), request.args.get("to", ""))
+    until_now = quick_name(request.args.get("from", ""), request.args.get("to", ""))
+    chosen = query and (until_now or name_of_length(query.since, query.until))
     quick = [
-        QuickRange(name=name, url=_ranged(start), chosen=query is not None and name == chosen)
+        QuickRange(name=name, url=_ranged(start), chosen=name == chosen)
         for name, start in QUICK.items()
     ]
     if query is None:
@@ -229,9 +239,16 @@ def _ranges(query: Query | None, now_ms: int) -> Ranges:
     earlier, later = neighbours(query.since, query.until, now_ms, zone)
     return Ranges(
         quick=quick,
+        dates=None if until_now else _dates(query, zone),
         earlier=_ranged(earlier.start, earlier.end) if earlier else None,
         later=_ranged(later.start, later.end) if later else None,
     )
+
+
+def _dates(query: Query, zone: tzinfo | None) -> str:
+    """`2025-08-24 09:00:00 – 2025-08-25 08:59:59`, open where the range is."""
+    since, until = (bound and local_text(bound.ms, zone) for bound in (query.since, query.until))
+    return f"{since or ''} – {until or ''}".strip()
 
 
 def _charts(t: Texts) -> ChartArea:
@@ -239,6 +256,7 @@ def _charts(t: Texts) -> ChartArea:
         "stations": {s.endpoint: t.station(s) for s in _stations().all},
         "columns": {name: t.column(one) for name, one in _stations().by_column.items()},
         "quantities": t.quantities(_stations().by_column.values()),
+        "digits": dict(DIGITS),
         "texts": t.named(*SCRIPT_TEXTS),
     }
     return ChartArea(
@@ -317,6 +335,7 @@ def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
     narrowed = query.filters or query.incomplete or query.cursor
     plain = _address("history_page.as_page", _only("endpoint", "from", "to"))
     return NoRows(
+        future=is_future(query, now_ms),
         last=[
             LastReading(station=t.station(s), time=None if at is None else local_text(at, zone))
             for s, at in times.items()

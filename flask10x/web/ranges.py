@@ -26,6 +26,8 @@ QUICK: dict[str, str | None] = {
 """Each quick range with its `from`; None for everything."""
 _SPAN_MS = {"1h": 1, "6h": 6, "24h": 24, "7d": 168, "30d": 720, "1y": 8760}
 LENGTH_MS = {name: hours * HOUR_MS for name, hours in _SPAN_MS.items()}
+# Each end of a range that an arrow leads to is a whole second.
+ROUNDED_MS = 2 * SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ def quick_name(start: str, end: str) -> str | None:
     if end.strip() not in ("", "now"):
         return None
     return next((name for name, text in QUICK.items() if (text or "") == start.strip()), None)
+
+
+def name_of_length(since: Bound | None, until: Bound | None) -> str | None:
+    """The quick range that is as long as this one between two instants, as after an arrow."""
+    if since is None or until is None:
+        return None
+    length_ms = until.ms - since.ms + 1
+    names = (name for name, long_ms in LENGTH_MS.items() if abs(long_ms - length_ms) <= ROUNDED_MS)
+    return next(names, None)
 
 
 def neighbours(
@@ -64,14 +75,24 @@ def neighbours(
 def wider(query: Query, newest_ms: int | None, now_ms: int) -> str | None:
     """The shortest quick range that holds more than the query's and reaches the newest reading.
 
-    None when the query has no limits of time, for then none is wider.
+    None when the query has no limits of time, for then none is wider. For a range that begins after
+    now it is one that is at least as long and ends now.
     """
     if query.since is None and query.until is None:
         return None
     if newest_ms is None or query.since is None:
         return "all"
-    needed = max(now_ms - newest_ms, now_ms - query.since.ms + 1)
+    longer_ms = now_ms - query.since.ms + 1
+    if is_future(query, now_ms):
+        # Without an end it is as long as anybody likes.
+        longer_ms = query.until.ms - query.since.ms if query.until else 0
+    needed = max(now_ms - newest_ms, longer_ms)
     return next((name for name, length in LENGTH_MS.items() if length >= needed), "all")
+
+
+def is_future(query: Query, now_ms: int) -> bool:
+    """Whether the query's range begins after now, so that no reading can be in it yet."""
+    return query.since is not None and query.since.ms > now_ms
 
 
 def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:

@@ -265,8 +265,13 @@ def test_csv_without_rows_is_its_header(client: FlaskClient) -> None:
         ("?endpoint=data3&from=2025-08-24", "history_data3_from-2025-08-24.csv"),
         (
             "?from=2025-08-24T09:00%2B09:00&to=2025-08-25",
-            "history_all_from-2025-08-24T09-00-09-00_to-2025-08-25.csv",
+            "history_all_from-2025-08-24T09-00+0900_to-2025-08-25.csv",
         ),
+        (
+            "?from=2025-08-24T09:00:00-03:30&to=2025-08-24T13:00:00Z&bom=1",
+            "history_all_from-2025-08-24T09-00-00-0330_to-2025-08-24T13-00-00Z_excel.csv",
+        ),
+        ("?endpoint=data&bom=1", "history_data_excel.csv"),
     ],
 )
 def test_the_file_name_says_station_and_range(client: FlaskClient, query: str, name: str) -> None:

@@ -246,6 +246,26 @@ def test_the_chosen_range_is_marked_and_nothing_is_later_than_now(client: FlaskC
     assert "←" not in ranges(client, "")
 
 
+def test_after_an_arrow_the_length_is_marked_and_the_dates_are_shown(client: FlaskClient) -> None:
+    day = "from=2025-08-24&to=2025-08-24"
+    page = client.get(f"/history?{day}").text
+    text = page.split('class="ranges"')[1].split("</nav>")[0]
+    (chosen,) = [a for a in Outline(f"<nav {text}</nav>").all("a") if "aria-current" in a]
+    assert chosen["href"] == "/history?from=-24h"
+    assert '<p class="dates">2025-08-24 00:00:00 – 2025-08-24 23:59:59</p>' in page
+    odd = client.get("/history?from=2025-08-24").text
+    assert '<p class="dates">2025-08-24 00:00:00 –</p>' in odd
+    assert 'class="dates"' not in client.get("/history?from=-24h").text
+
+
+@pytest.mark.usefixtures("four")
+def test_a_range_after_now_says_so(client: FlaskClient) -> None:
+    text = client.get("/history?from=2150-01-01&to=2150-01-01").text
+    empty = words(text.split('class="empty"')[1].split("</section>")[0])
+    assert "This range begins after now." in empty
+    assert "Show the time until now: " in empty and "Look wider" not in empty
+
+
 def test_no_range_is_marked_when_nothing_was_looked_up(client: FlaskClient) -> None:
     text = client.get("/history?limt=1").text.split('class="ranges"')[1].split("</nav>")[0]
     assert "aria-current" not in text

@@ -7,7 +7,15 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.history.parameters import HTML, parse_query
-from flask10x.web.ranges import LENGTH_MS, QUICK, Range, neighbours, quick_name, wider
+from flask10x.web.ranges import (
+    LENGTH_MS,
+    QUICK,
+    Range,
+    name_of_length,
+    neighbours,
+    quick_name,
+    wider,
+)
 from tests.support.html import NINE
 
 HOUR = 3_600_000
@@ -34,6 +42,28 @@ def test_each_quick_range_is_as_long_as_it_says(settings: Settings) -> None:
 )
 def test_a_quick_range_is_known_by_its_parameters(start: str, end: str, name: str | None) -> None:
     assert quick_name(start, end) == name
+
+
+@pytest.mark.parametrize("name", LENGTH_MS)
+def test_after_an_arrow_a_range_is_known_by_its_length(settings: Settings, name: str) -> None:
+    asked = [("from", str(QUICK[name]))]
+    for _ in range(3):
+        query = parse_query(asked, settings, NINE, HTML)
+        earlier, _later = neighbours(query.since, query.until, NINE, TOKYO)
+        assert earlier is not None
+        asked = [("from", earlier.start), ("to", earlier.end)]
+        moved = parse_query(asked, settings, NINE, HTML)
+        assert name_of_length(moved.since, moved.until) == name
+
+
+def test_other_lengths_and_open_ranges_have_no_name(settings: Settings) -> None:
+    for pairs in (
+        [("from", "2025-08-24 06:00"), ("to", "2025-08-24 07:00")],
+        [("from", "2025-08-24 06:00")],
+        [("to", "2025-08-24 06:00")],
+    ):
+        query = parse_query(pairs, settings, NINE, HTML)
+        assert name_of_length(query.since, query.until) is None
 
 
 def test_neighbours_touch_and_are_as_long(settings: Settings) -> None:
@@ -84,6 +114,22 @@ def test_a_wider_range_reaches_the_newest_reading(
     query = parse_query([("from", start)], settings, NINE, HTML)
     newest = None if newest_hours_ago is None else NINE - round(newest_hours_ago * HOUR)
     assert wider(query, newest, NINE) == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "newest_hours_ago", "expected"),
+    [
+        ("2026-01-01 00:59", 0.1, "1h"),
+        ("2026-01-02 23:59", 0.1, "7d"),
+        ("2026-01-01 00:59", 20, "24h"),
+        ("", 0.1, "1h"),
+    ],
+)
+def test_a_range_after_now_leads_to_one_that_is_as_long_and_ends_now(
+    settings: Settings, end: str, newest_hours_ago: float, expected: str
+) -> None:
+    query = parse_query([("from", "2026-01-01"), ("to", end)], settings, NINE, HTML)
+    assert wider(query, NINE - round(newest_hours_ago * HOUR), NINE) == expected
 
 
 def test_nothing_is_wider_than_everything(settings: Settings) -> None:

@@ -3,12 +3,11 @@
 import { alertAt, shade } from "./alerts.js";
 import { gapsOf, hatch } from "./gaps.js";
 import { aligned, lonely, placeOf } from "./lines.js";
-import { columnName, quantityName, stationName, t } from "./texts.js";
+import { columnName, digitsOfUnit, quantityName, stationName, t } from "./texts.js";
 import { followFingers } from "./touch.js";
 
 // Beside the colour, so that colour is never the only sign.
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
-const DIGITS = { ppm: 0, "Ω": 0, V: 3, "°C": 1, "%": 1, hPa: 1 };
 // Of a number below 1 in another unit: three that tell something.
 const TELLING_DIGITS = 3;
 const MOST_DIGITS = 9;
@@ -30,7 +29,7 @@ const idOf = (series) => `${series.endpoint} ${series.measurement}`;
 
 export function textOf(value, unit) {
   if (!Number.isFinite(value)) return "–";
-  const digits = DIGITS[unit] ?? digitsOf(value);
+  const digits = digitsOfUnit(unit) ?? digitsOf(value);
   const number = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
   return `${number.format(value)}${unit && !["°C", "%"].includes(unit) ? " " : ""}${unit}`;
 }

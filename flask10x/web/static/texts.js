@@ -11,6 +11,8 @@ export function t(key, values = {}) {
 /** Names of stations and of columns, as the table calls them, and of what columns measure. */
 export const stationName = (endpoint) => told.stations?.[endpoint] ?? endpoint;
 export const columnName = (column) => told.columns?.[column] ?? column;
+/** How many digits behind the point a value in this unit has; undefined in a unit that an operator has named. */
+export const digitsOfUnit = (unit) => told.digits?.[unit];
 export const quantityName = (quantity) => told.quantities?.[quantity] ?? quantity;
 
 const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];

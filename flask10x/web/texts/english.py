@@ -144,6 +144,8 @@ TEXTS: dict[str, str] = {
     "table.none_yet": "none yet",
     "table.trial": "Nothing has come in yet. This sends a trial reading:",
     "table.wider": "Look wider: {range}",
+    "table.future": "This range begins after now.",
+    "table.until_now": "Show the time until now: {range}",
     "table.no_filter": "Without the conditions",
     # Live update
     "live.pause": "Pause updates",
@@ -203,7 +205,7 @@ TEXTS: dict[str, str] = {
     " here, or readings that were stored are lost. The log says what the copy waits for, if it does.",
     "halt.backup": "Do what the reason names. If it names nothing, stop the service, go back to a"
     " backup, start it again:",
-    "unavailable.wait": "in {n} seconds",
+    "unavailable.wait": "Try again in {n} seconds",
     # Devices
     "devices.title": "Devices",
     "devices.lead": "How each board sends, what is wrong with it, and a program for it that loses nothing while the network is away.",

@@ -1,0 +1,32 @@
+"""Values as people read them: so many digits as the measurement means, never more."""
+
+from collections.abc import Mapping
+from math import isfinite
+from types import MappingProxyType
+
+# Digits behind the point that a sensor of the house tells: a BME680 has 0.01 °C and 0.008 % of
+# resolution but ±0.5 °C and ±3 % of accuracy, an MH-Z19 1 ppm, a 10-bit converter 5 mV.
+DIGITS: Mapping[str, int] = MappingProxyType({"ppm": 0, "Ω": 0, "V": 3, "°C": 1, "%": 1, "hPa": 1})
+"""How many digits behind the point a value has in a unit; the scripts of the pages go by it too."""
+# Of a number below 1 in another unit, counted from the first that is not 0.
+TELLING_DIGITS = 3
+# From here on a double no longer has a digit behind the point, and all its digits are a long line.
+LARGE = 1e15
+
+
+def rounded(value: float, unit: str) -> str:
+    """`30008` for 30008.071029971998 Ω: the number without its unit.
+
+    In a unit without digits of its own one digit is shown, or three that tell something of a
+    number below 1; a number from 1e15 on, and an infinity, as Python writes it.
+    """
+    if not isfinite(value) or abs(value) >= LARGE:
+        return str(value)
+    if unit in DIGITS:
+        return _without_minus_zero(f"{value:.{DIGITS[unit]}f}")
+    return f"{value:.{TELLING_DIGITS}g}" if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")
+
+
+def _without_minus_zero(text: str) -> str:
+    """-0.04 °C is shown as 0.0."""
+    return text.removeprefix("-") if not text.strip("-0.") else text

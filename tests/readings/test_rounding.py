@@ -1,0 +1,36 @@
+"""Values as people read them."""
+
+import pytest
+
+from flask10x.readings.rounding import DIGITS, rounded
+from flask10x.readings.units import KNOWN
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (30008.071029971998, "Ω", "30008"),
+        (1013.25, "hPa", "1013.2"),
+        (26.0, "°C", "26.0"),
+        (0.43337, "V", "0.433"),
+        (650.0, "ppm", "650"),
+        (433.0, "", "433"),
+        (433.26, "", "433.3"),
+        (0.004567, "lx", "0.00457"),
+        (12345.678, "lx", "12345.7"),
+        (1e300, "ppm", "1e+300"),
+        (float("inf"), "°C", "inf"),
+    ],
+)
+def test_a_value_has_as_many_digits_as_it_means(value: float, unit: str, text: str) -> None:
+    assert rounded(value, unit) == text
+
+
+@pytest.mark.parametrize("value", [-0.0, -0.04])
+def test_nothing_is_minus_zero(value: float) -> None:
+    assert rounded(value, "°C") == "0.0"
+    assert rounded(-0.06, "°C") == "-0.1"
+
+
+def test_each_known_unit_has_its_digits() -> None:
+    assert set(DIGITS) == set(KNOWN) - {""}
