@@ -28,6 +28,7 @@ STATION_KEYS = (
     Key(name="mqtt_topic", field="mqtt_topic", read=values.topic),
     Key(name="influx", field="influx", read=values.name),
     Key(name="influx_tags", field="influx_tags", read=values.tags),
+    Key(name="outside", field="outside", read=switch),
 )
 MEASUREMENT_KEYS = (
     Key(name="path", field="path", read=values.path, default=itself, fixed=True),
@@ -54,4 +55,11 @@ FAULT_KEYS = (
     Key(name="sensor", field="sensor", read=values.label, needed=True),
     Key(name="reason", field="code", read=values.reason),
     Key(name="warning_only", field="warning_only", read=switch),
+)
+BAND_KEYS = (
+    Key(name="above", field="above", read=number),
+    Key(name="below", field="below", read=number),
+    Key(name="level", field="level", read=values.level),
+    Key(name="label", field="label", read=values.label, needed=True),
+    Key(name="label_ja", field="label_ja", read=values.label),
 )

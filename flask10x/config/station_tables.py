@@ -9,6 +9,7 @@ from typing import Any
 from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.station_comparisons import measurement_mistakes, station_mistakes
 from flask10x.config.station_keys import (
+    BAND_KEYS,
     FAULT_KEYS,
     MEASUREMENT_KEYS,
     STATION_KEYS,
@@ -24,6 +25,7 @@ from flask10x.config.toml.keys import Key
 from flask10x.config.toml.lines import Path
 from flask10x.config.toml.tables import Tables
 from flask10x.config.toml.values import nearly_right, wrong
+from flask10x.readings.bands import Band
 from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, Stations
 
@@ -33,9 +35,12 @@ MAX_MEASUREMENTS = 16
 # the columns of what they both measure.
 MAX_COLUMNS = 200
 MAX_FAULTS = 8
+# Each is a text under the cursor of a chart.
+MAX_BANDS = 8
 # What a place of the queue holds (`recording/shared_queue.py`); a test compares the two.
 LINE_BYTES = 1664
 FAULTS_EXAMPLE = '[{ value = -127, sensor = "DS18B20" }]'
+BANDS_EXAMPLE = '[{ above = 1000, label = "Air the room" }]'
 TOP = "stations"
 
 
@@ -118,11 +123,13 @@ class StationTables(Tables):
         if given is None:
             return None
         faults = self._faults((*path, "faults"), given.pop("faults", None))
-        values = self._values(path, given, MEASUREMENT_KEYS, former, others=("faults",))
+        bands = self._bands((*path, "bands"), given.pop("bands", None))
+        others = ("faults", "bands")
+        values = self._values(path, given, MEASUREMENT_KEYS, former, others=others)
         if len(self.mistakes) > before:
             return None
-        if faults is not None:
-            values["faults"] = faults
+        lists = {"faults": faults, "bands": bands}
+        values |= {name: found for name, found in lists.items() if found is not None}
         built = replace(former, **values) if former else Measurement(column=column, **values)
         low, high = built.minimum, built.maximum
         if low is not None and high is not None and low >= high:
@@ -133,12 +140,8 @@ class StationTables(Tables):
     def _faults(self, path: Path, raw: Any) -> tuple[Fault, ...] | None:
         if raw is None:
             return None
-        if not isinstance(raw, list) or len(raw) > MAX_FAULTS:
-            wanted = _("a list such as {example} is needed, of {n} at most")
-            wanted = wanted.format(example=FAULTS_EXAMPLE, n=MAX_FAULTS)
-            self.wrong(path, str(wrong(raw, wanted)))
-            return ()
-        found = [self._fault((*path, number), inner) for number, inner in enumerate(raw)]
+        tables = self._list(path, raw, FAULTS_EXAMPLE, MAX_FAULTS)
+        found = [self._fault((*path, number), inner) for number, inner in enumerate(tables)]
         repeated = [v for v, n in Counter(fault.value for fault in found if fault).items() if n > 1]
         for value in repeated:
             self.wrong(path, _("{value} is there twice").format(value=value))
@@ -159,6 +162,36 @@ class StationTables(Tables):
             value = str(FAULT_CODES[code]).lower()
             self.wrong((*path, "reason"), text.format(code=code, value=value))
         return Fault(**values)
+
+    def _bands(self, path: Path, raw: Any) -> tuple[Band, ...] | None:
+        if raw is None:
+            return None
+        tables = self._list(path, raw, BANDS_EXAMPLE, MAX_BANDS)
+        found = [self._band((*path, number), inner) for number, inner in enumerate(tables)]
+        for key in ("above", "below"):
+            limits = Counter(getattr(band, key) for band in found if band)
+            for value in (value for value, n in limits.items() if n > 1 and value is not None):
+                text = _("{key} = {value} is there twice")
+                self.wrong(path, text.format(key=key, value=value))
+        return tuple(band for band in found if band)
+
+    def _band(self, path: Path, raw: Any) -> Band | None:
+        before = len(self.mistakes)
+        given = self.table(path, raw)
+        if given is None:
+            return None
+        values = self._values(path, given, BAND_KEYS, None)
+        if ("above" in given) == ("below" in given):
+            self.wrong(path, _("one of above and below is needed"))
+        return None if len(self.mistakes) > before else Band(**values)
+
+    def _list(self, path: Path, raw: Any, example: str, most: int) -> list[Any]:
+        """A list of at most so many; anything else is noted, and empty."""
+        if isinstance(raw, list) and len(raw) <= most:
+            return raw
+        wanted = _("a list such as {example} is needed, of {n} at most")
+        self.wrong(path, str(wrong(raw, wanted.format(example=example, n=most))))
+        return []
 
     def _values(
         self,

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
+from flask10x.config.station_keys import BAND_KEYS, FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.toml.keys import Key
+from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 
 # What stands for "not given"; a key with it needs no line.
 _EMPTY = (None, "", (), False)
-_FAULTS = "faults = {}"
 # Every key with what it is for. The entry is an example, so each of its lines is a comment.
 HEAD = """\
 # The stations of Flask10X. What each key may be: docs/en/reference/stations-file.md
@@ -56,6 +56,9 @@ HEAD = """\
 # InfluxDB のラインプロトコルで送信する端末の measurement とタグ。
 #influx = "balcony"
 #influx_tags = { node = "esp8266-123" }
+# Whether it stands in the open, where the bands of a room mean nothing.
+# 屋外に置いた端末か。屋外では、室内向けの目安を使わない。
+#outside = true
 #
 # A measurement; its name is the column in the database and the name in filters.
 # 測定項目。ここの名前が、データベースの列と絞り込みの名前になる。
@@ -88,6 +91,11 @@ HEAD = """\
 # program_silent; with warning_only = true, which stores them: fault_value_kept or after_power_on.
 # センサが測定できないときに返す値。warning_only = true なら警告を付けて保存する。
 #faults = [{ value = -127, sensor = "DS18B20", reason = "sensor_silent", warning_only = false }]
+# From which value on pages colour it, above or below a limit; level: notice or warning. [] for
+# none. Without the key: the usual ones of a room, for CO2, temperature and humidity.
+# 画面で色を付ける目安。above はこの値を超えるとき、below は下回るとき。level は notice か warning。
+# [] なら目安なし。省略すると、CO2、温度、湿度には室内の標準の目安を使う。
+#bands = [{ above = 28, level = "warning", label = "Hot", label_ja = "暑い" }]
 """
 
 
@@ -105,27 +113,40 @@ def entry(station: Station) -> str:
         lines += ["", f"[stations.{station.endpoint}.measurements.{measurement.column}]"]
         lines += _lines(MEASUREMENT_KEYS, measurement, known.get(measurement.column))
         lines += _fault_lines(measurement, known.get(measurement.column))
+        lines += _band_lines(measurement)
     return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(
     keys: Iterable[Key],
-    holder: Station | Measurement | Fault,
+    holder: Station | Measurement | Fault | Band,
     former: Station | Measurement | None = None,
 ) -> Iterator[str]:
     for key in keys:
         value = getattr(holder, key.field)
         is_set = value not in _EMPTY or value is not getattr(former, key.field, value)
         if is_set or key.needed or (value == 0 and type(value) is not bool):
-            yield f"{key.name} = {_WRITTEN.get(key.name, _text)(value)}"
+            yield _pair(key.name, _WRITTEN.get(key.name, _text)(value))
+
+
+def _pair(name: str, written: str) -> str:
+    return f"{name} = {written}"
 
 
 def _fault_lines(measurement: Measurement, former: Measurement | None) -> Iterator[str]:
-    if measurement.faults:
-        tables = [f"{{ {', '.join(_lines(FAULT_KEYS, fault))} }}" for fault in measurement.faults]
-        yield _FAULTS.format("[\n" + "".join(f"    {table},\n" for table in tables) + "]")
-    elif former and former.faults:
-        yield _FAULTS.format("[]")
+    if measurement.faults or (former and former.faults):
+        yield _pair("faults", _tables(FAULT_KEYS, measurement.faults))
+
+
+def _band_lines(measurement: Measurement) -> Iterator[str]:
+    if measurement.bands is not None:
+        yield _pair("bands", _tables(BAND_KEYS, measurement.bands))
+
+
+def _tables(keys: Iterable[Key], holders: Iterable[Fault | Band]) -> str:
+    """A list of tables, each on its own line."""
+    lines = [f"    {{ {', '.join(_lines(keys, holder))} }},\n" for holder in holders]
+    return "[\n" + "".join(lines) + "]" if lines else "[]"
 
 
 def _text(value: Any) -> str:

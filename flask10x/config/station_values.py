@@ -6,6 +6,7 @@ from gettext import gettext as _
 from typing import Any
 
 from flask10x.config.toml.values import line, one_of, wrong
+from flask10x.readings.bands import LEVELS
 from flask10x.readings.units import CASE_FREE, KNOWN, OTHER_UNITS, SAME
 
 # Names of columns and of quantities; a path of a station may have a hyphen too.
@@ -48,6 +49,11 @@ def partial(raw: Any) -> bool:
 def reason(raw: Any) -> str:
     """A code of FAULT_CODES."""
     return one_of([*FAULT_CODES])(raw)
+
+
+def level(raw: Any) -> str:
+    """How bad a band is, one of LEVELS."""
+    return one_of([*LEVELS])(raw)
 
 
 def ambient_field(raw: Any) -> str:

@@ -48,9 +48,9 @@ def _rank(band: Band) -> tuple[int, float]:
     return LEVELS.index(band.level), limit
 
 
-# 1000 ppm and 28 °C at most, 40 % at least: 建築物環境衛生管理基準, the Japanese standard for the air
-# of large buildings (建築物衛生法施行令, article 2, as of April 2022). 1500 ppm at most, 30 % at
-# least: 学校環境衛生基準, that for class rooms (as of April 2022). 31 °C by the dry bulb: where
+# 1000 ppm and 28 °C at most, 40 % at least: 建築物環境衛生管理基準, the Japanese standard for the
+# air of large buildings (建築物衛生法施行令, article 2, as of April 2022). 1500 ppm at most, 30 %
+# at least: 学校環境衛生基準, that for class rooms (as of April 2022). 31 °C by the dry bulb: where
 # 厳重警戒 begins in 日本スポーツ協会's 熱中症予防運動指針 (2019).
 USUAL: Mapping[tuple[str, str], tuple[Band, ...]] = MappingProxyType(
     {

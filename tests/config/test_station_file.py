@@ -14,6 +14,7 @@ from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.database.tables import metadata
 from flask10x.errors import SettingsError, StationsError
+from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 from flask10x.recording import shared_queue
 
@@ -31,6 +32,7 @@ ambient_channel = 12345
 mqtt_topic = "home/balcony"
 influx = "balcony"
 influx_tags = { node = "esp8266-123" }
+outside = true
 
 [stations.balcony.measurements.temperature]
 path = "env.t"
@@ -47,6 +49,10 @@ faults = [
     { value = -127, sensor = "DS18B20", reason = "sensor_silent" },
     { value = 85, sensor = "DS18B20", warning_only = true },
     { value = -1, sensor = "DHT22" },
+]
+bands = [
+    { above = 35.5, level = "warning", label = "Hot", label_ja = "猛暑" },
+    { below = 0, label = "Frost" },
 ]
 
 [stations.balcony.measurements.pm25]
@@ -82,6 +88,7 @@ def test_a_station_with_every_key() -> None:
             mqtt_topic="home/balcony",
             influx="balcony",
             influx_tags=(("node", "esp8266-123"),),
+            outside=True,
             measurements=(
                 Measurement(
                     path="env.t",
@@ -102,6 +109,10 @@ def test_a_station_with_every_key() -> None:
                             value=85, sensor="DS18B20", code="fault_value_kept", warning_only=True
                         ),
                         Fault(value=-1, sensor="DHT22", code="fault_value"),
+                    ),
+                    bands=(
+                        Band(above=35.5, level="warning", label="Hot", label_ja="猛暑"),
+                        Band(below=0, level="notice", label="Frost"),
                     ),
                 ),
                 Measurement(
@@ -157,6 +168,23 @@ unit = "lx"
     assert kitchen.measurements[3] == changed
     assert found.columns == (*BUILT_IN.columns, "lux", "pm25")
     assert found.file == str(FILE)
+
+
+def test_bands_of_a_built_in_station_can_be_set_and_turned_off() -> None:
+    text = """
+[stations.data2.measurements.co2]
+bands = [{ above = 800, label = "Air the room" }]
+[stations.data2.measurements.temperature]
+bands = []
+[stations.data3]
+outside = false
+"""
+    found = station_file.parse(text.encode(), FILE).by_endpoint
+    bedroom, outside = found["data2"], found["data3"]
+    assert [[b.label for b in bedroom.bands_of(m)] for m in bedroom.measurements] == [
+        *(["Air the room"], [], ["Dry", "Very dry"], [], []),
+    ]
+    assert [b.label for b in outside.bands_of(outside.measurements[0])] == ["Hot", "Very hot"]
 
 
 def test_they_are_one_thing_that_nobody_changes() -> None:
@@ -258,6 +286,7 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
         ("influx_tags = 'x'", "influx_tags: is 'x': tags such as { node = "),
         ("influx_tags = { node = 1 }", f"influx_tags: is 1: {NO_TEXT}"),
         ("influx_tags = { node = 'x' }", "influx_tags: there is no influx"),
+        ("outside = 1", "outside: is 1: true or false is needed"),
     ],
 )
 def test_a_wrong_key_of_a_station(line: str, said: str) -> None:
@@ -302,6 +331,25 @@ def test_a_wrong_key_of_a_station(line: str, said: str) -> None:
         (
             "faults = [{ value = 1, sensor = 'x' }, { value = 1.0, sensor = 'y' }]",
             "faults: 1 is there twice",
+        ),
+        ("bands = 5", "bands: is 5: a list such as [{ above = 1000, label = "),
+        (f"bands = {[{}] * 9}", "bands: is [{}, {}, "),
+        ("bands = [5]", "bands: is 5: a table is needed"),
+        ("bands = [{ above = 1 }]", "bands.label: is missing"),
+        ("bands = [{ label = 'x' }]", "bands: one of above and below is needed"),
+        (
+            "bands = [{ above = 2, below = 1, label = 'x' }]",
+            "bands: one of above and below is needed",
+        ),
+        ("bands = [{ over = 1, above = 1, label = 'x' }]", "bands.over: unknown key"),
+        ("bands = [{ above = '1', label = 'x' }]", "bands.above: is '1': a number is needed"),
+        (
+            "bands = [{ above = 1, label = 'x', level = 'warn' }]",
+            "bands.level: is 'warn': one of notice, warning is needed (did you mean warning?)",
+        ),
+        (
+            "bands = [{ above = 1, label = 'x' }, { above = 1.0, label = 'y' }]",
+            "bands: above = 1 is there twice",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.config import station_file, station_text
-from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
+from flask10x.config.station_keys import BAND_KEYS, FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.readings.stations import BUILT_IN, Stations
 from tests.config.test_station_file import BALCONY
 
@@ -30,7 +30,12 @@ def test_the_first_file_is_the_built_in_stations() -> None:
 
 
 def test_every_key_is_explained_in_both_languages() -> None:
-    keys = [*STATION_KEYS, *MEASUREMENT_KEYS, *FAULT_KEYS]
+    keys = [
+        *STATION_KEYS,
+        *MEASUREMENT_KEYS,
+        *FAULT_KEYS,
+        *(k for k in BAND_KEYS if k.name != "below"),
+    ]
     example = station_text.HEAD.partition("#[stations.balcony]")[2]
     for key in keys:
         assert re.search(rf"\b{key.name} = ", example), key.name
@@ -76,6 +81,9 @@ partial = "{draw(st.sampled_from(["accept", "reject"]))}"
 interval_sec = {draw(st.integers(1, 9))}
 [stations.data4.measurements.temperature_ds18b20]
 faults = [{faults}]
+bands = [{draw(st.sampled_from(["", f"{{ below = {low}, label = {quoted(label)} }}"]))}]
+[stations.data3]
+outside = {draw(st.sampled_from(["true", "false"]))}
 [stations.x-1]
 repeat_window_sec = {draw(st.integers(0, 9))}
 influx = {quoted(label)}

@@ -22,7 +22,7 @@ from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts import keys as alert_keys
 from flask10x.config.settings import READERS
-from flask10x.config.station_keys import FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
+from flask10x.config.station_keys import BAND_KEYS, FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.station_values import FAULT_CODES
 from flask10x.config.toml.keys import Key
 from flask10x.config.toml.values import WrongEntry
@@ -495,9 +495,10 @@ KEYS_OF_STATIONS = {
     "[stations.ENDPOINT]": STATION_KEYS,
     "[stations.ENDPOINT.measurements.COLUMN]": MEASUREMENT_KEYS,
     "faults": FAULT_KEYS,
+    "bands": BAND_KEYS,
 }
 # Tables inside tables, which have sections of their own.
-INNER = {"`measurements`", "`faults`"}
+INNER = {"`measurements`", "`faults`", "`bands`"}
 
 
 @in_both_languages

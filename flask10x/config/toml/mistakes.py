@@ -7,6 +7,8 @@ from flask10x.config.toml.lines import Path
 
 # Of a name that is far too long for one.
 SHOWN_CHARS = 60
+# Keys of a measurement that are lists of tables: an entry is a part of the key.
+LISTS = frozenset({"faults", "bands"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,8 @@ class Mistake:
     def text(self) -> str:
         """`[stations.balcony] label: what is wrong`."""
         names = [shown(name) for name in self.path if isinstance(name, str)]
-        # A fault is a part of a key of its measurement.
-        inside = 0 if self.is_table else 2 if "faults" in names[4:-1] else 1
+        is_part = not LISTS.isdisjoint(names[4:-1])
+        inside = 0 if self.is_table else 2 if is_part else 1
         table, key = ".".join(names[: len(names) - inside]), ".".join(names[len(names) - inside :])
         return " ".join(filter(None, (table and f"[{table}]", key and f"{key}:", self.reason)))
 
