@@ -87,6 +87,7 @@ def parse_query(
         cursor=reader.read("cursor", parse_cursor),
         newer_than=reader.read("since", _id),
         bom=reader.read("bom", _yes) or False,
+        raw=reader.read("raw", _yes) or False,
         buckets=reader.read("buckets", _buckets),
         default_limit=_default_limit(view, settings),
     )
@@ -177,6 +178,7 @@ def _known_names(stations: Stations) -> dict[str, None]:
     """The names of all parameters that there are, in the order of suggestions."""
     names = (
         *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
+        "raw",
         *ONLY,
         *(f"{column}__{key}" for column in stations.columns for key in OPERATORS),
     )

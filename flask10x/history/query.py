@@ -43,6 +43,8 @@ class Query:
     """Only readings stored after this id, in the order of ids (the parameter `since`)."""
     bom: bool = False
     """Whether a CSV begins with a byte order mark."""
+    raw: bool = False
+    """Whether values are shown as they were stored, without corrections."""
     buckets: int | None = None
     """The most buckets of a chart's line."""
     default_limit: int | None = None
@@ -94,6 +96,7 @@ class Query:
         pairs += [("cursor", str(cursor))] if cursor else []
         pairs += [("since", str(newer_than))] if newer_than is not None else []
         pairs += [("bom", "1")] if self.bom else []
+        pairs += [("raw", "1")] if self.raw else []
         pairs += [("buckets", str(self.buckets))] if self.buckets is not None else []
         return urlencode(pairs, safe=":")
 
@@ -106,5 +109,6 @@ class Query:
         parts += [f"to {self.until.phrase}"] if self.until else []
         parts += [one.phrase for one in self.filters]
         parts += ["incomplete"] if self.incomplete else []
+        parts += ["raw values"] if self.raw else []
         parts.append("newest first" if self.order == "desc" else "oldest first")
         return ", ".join(parts)
