@@ -14,11 +14,11 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, last_id
 from flask10x.database.error_codes import reason_of
+from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import rollup_check, rollups
 from flask10x.history.rollup_check import RollupDifference
-from flask10x.history.rollups import Sums
 from flask10x.readings.times import HOUR_MS, local_text
 from flask10x.system.wording import amount
 

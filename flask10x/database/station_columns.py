@@ -30,6 +30,7 @@ from flask10x.database import counters as totals
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import existing_columns
+from flask10x.database.retention import removed_hours
 from flask10x.database.tables import counters, followers, measurement, readings, rollups
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 
@@ -155,6 +156,8 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
     A column without a value needs no reading. For another one all are computed anew by the
     follower: it has one position for all stations.
     """
+    for endpoint, name in ((s.endpoint, name) for s in stations.all for name in s.columns):
+        removed_hours.fill(connection, endpoint, name)
     kept = _kept(connection)
     for endpoint, names in kept.items():
         station = stations.by_endpoint.get(endpoint)
@@ -164,7 +167,10 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
         lacking = set(station.columns) - known
         if not lacking or not _is_rolled_up(connection, station.endpoint):
             continue
-        if not known or _is_rolled_up(connection, station.endpoint, lacking):
+        has_values = _is_rolled_up(connection, station.endpoint, lacking) or (
+            removed_hours.have_values(connection, station.endpoint, lacking)
+        )
+        if not known or has_values:
             _begin_anew(connection)
             return
         for name in lacking:
@@ -216,6 +222,7 @@ def _forget(connection: Connection, endpoint: str, names: Collection[str]) -> No
 
 def _begin_anew(connection: Connection) -> None:
     connection.execute(delete(rollups))
+    removed_hours.restore(connection)
     connection.execute(update(followers).where(followers.c.name == rollups.name).values(last_id=0))
 
 

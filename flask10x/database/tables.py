@@ -275,3 +275,34 @@ removed = Table(
     Column("readings", Integer, nullable=False),
     sqlite_strict=True,
 )
+
+# What the removed readings of an hour add up to; as `rollups`, which has them and those that are
+# left. Kept for ever: nothing else can tell it.
+removed_hours = Table(
+    "removed_hours",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True),
+    Column("measurement", Text, primary_key=True),
+    Column("readings", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("total", REAL),
+    Column("minimum", REAL),
+    Column("maximum", REAL),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# Up to where a CSV file holds rows that may be removed: all of its removed ones stand above it. It
+# counts while `last_id` lies beyond `exports.first_id`; a file that was begun anew has none.
+export_floors = Table(
+    "export_floors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # The last row above it, in the order of the file.
+    Column("last_id", Integer, nullable=False),
+    # Where that row ends, and the CRC-32 of all bytes up to there.
+    Column("size_bytes", Integer, nullable=False),
+    Column("checksum", Integer, nullable=False),
+    sqlite_strict=True,
+)

@@ -8,10 +8,11 @@ from sqlalchemy import Connection, func, select
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database
 from flask10x.database.expressions import floor_div
+from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as table
 from flask10x.history import rollups
-from flask10x.history.rollups import Hour, Sums
+from flask10x.history.rollups import Hour
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
 

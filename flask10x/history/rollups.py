@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database, last_id
-from flask10x.database.expressions import floor_div, sums_of
+from flask10x.database.expressions import floor_div, sums_of, unindexed
+from flask10x.database.retention import removed_hours
+from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, measurement, readings, rollups
 from flask10x.readings.stations import Station, Stations
@@ -28,8 +30,6 @@ PIECE_HOURS = 500
 
 Hour = tuple[str, int]
 """A station's endpoint and an hour of UTC since 1970."""
-Sums = dict[str, Any]
-"""A row of the table `rollups`."""
 Change = Callable[[Connection], None]
 Save = Callable[[Database, Change], None]
 
@@ -120,26 +120,45 @@ def ends_of(hour: int) -> tuple[int, int]:
 
 
 def forget(connection: Connection) -> None:
-    """Throw all roll-ups away; the follower begins anew."""
+    """Throw all roll-ups away but what only they know; the follower begins anew."""
     connection.execute(delete(rollups))
+    removed_hours.restore(connection)
     _move(connection, 0)
 
 
 def computed(station: Station, connection: Connection, hour: int, last: int) -> list[Sums]:
     """The roll-ups of a station's hour as its readings up to this id give; none for no reading.
 
-    Values are added in the order (received_at, id), so the sums come out the same each time.
+    Values are added in the order (received_at, id), so the sums come out the same each time, and
+    then those of removed readings.
     """
+    rows = of_readings(station.endpoint, station.columns, connection, hour, last)
+    kept = removed_hours.of_hour(connection, station.endpoint, hour)
+    if not (rows and kept):
+        return rows or [kept[name] for name in station.columns if name in kept]
+    return [removed_hours.together(kept[row["measurement"]], row) for row in rows]
+
+
+def of_readings(
+    endpoint: str,
+    columns: tuple[str, ...],
+    connection: Connection,
+    hour: int,
+    last: int,
+    after: int = 0,
+) -> list[Sums]:
+    """The same of the stored readings alone, those with an id above `after`."""
     low_ms, high_ms = ends_of(hour)
-    bound = {"endpoint": station.endpoint, "low_ms": low_ms, "high_ms": high_ms, "last_id": last}
-    count, *sums = connection.execute(_sums_of_hour(station.columns), bound).one()
+    bound = {"endpoint": endpoint, "low_ms": low_ms, "high_ms": high_ms}
+    ids = {"after_id": after, "last_id": last}
+    count, *sums = connection.execute(_sums_of_hour(columns), bound | ids).one()
     if not count:
         return []
     fours = zip(*[iter(sums)] * 4, strict=True)
     return [
-        {"endpoint": station.endpoint, "measurement": column, "hour": hour, "readings": count}
+        {"endpoint": endpoint, "measurement": column, "hour": hour, "readings": count}
         | dict(zip(("count", "total", "minimum", "maximum"), four, strict=True))
-        for column, four in zip(station.columns, fours, strict=True)
+        for column, four in zip(columns, fours, strict=True)
     ]
 
 
@@ -181,6 +200,7 @@ def _sums_of_hour(columns: tuple[str, ...]) -> Select[Any]:
         readings.c.endpoint == bindparam("endpoint"),
         at >= bindparam("low_ms"),
         at <= bindparam("high_ms"),
+        unindexed(readings.c.id) > bindparam("after_id"),
         readings.c.id <= bindparam("last_id"),
     )
 

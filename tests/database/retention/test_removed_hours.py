@@ -1,0 +1,118 @@
+"""Roll-ups keep what removed readings add up to: exact, verified, made anew, added to."""
+
+import pytest
+
+from flask10x.database.engine import Database, last_id
+from flask10x.database.retention import removed_hours
+from flask10x.database.station_columns import fit
+from flask10x.database.tables import readings
+from flask10x.history import rollup_check, rollups
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
+from tests.support.rows import insert_readings, pico, select
+from tests.support.stations import BALCONY, with_measurement
+
+HOUR = 3_600_000
+NINE = 1_755_993_600_000
+NUMBER = NINE // HOUR
+TABLE = "SELECT * FROM rollups ORDER BY endpoint, measurement, hour"
+
+
+def store(database: Database, *stored: Reading) -> None:
+    with database.commit() as connection:
+        insert_readings(connection, stored)
+    follow_all(database)
+
+
+def follow_all(database: Database) -> None:
+    while rollups.follow(BUILT_IN, database):
+        pass
+
+
+def remove(database: Database, last: int, hour: int = NUMBER) -> None:
+    """Remove the station's readings up to this id, all of them of one hour."""
+    columns = BUILT_IN.by_endpoint["data"].columns
+    with database.commit() as connection:
+        gone = rollups.of_readings("data", columns, connection, hour, last)
+        kept = removed_hours.of_hour(connection, "data", hour)
+        rows = [
+            removed_hours.together(kept[row["measurement"]], row) if kept else row for row in gone
+        ]
+        removed_hours.keep(connection, rows)
+        connection.execute(readings.delete().where(readings.c.id <= last))
+
+
+def differences(database: Database) -> int:
+    return sum(len(looked.differences) for looked in rollup_check.verify(BUILT_IN, database))
+
+
+@pytest.fixture
+def emptied(database: Database) -> Database:
+    """Two hours, of which the first has one reading left of three."""
+    values = ((1.0, NINE), (7.0, NINE + 1), (2.0, NINE + 2), (4.0, NINE + HOUR))
+    store(database, *(pico(*value) for value in values))
+    remove(database, 2)
+    return database
+
+
+def of_nine(database: Database, name: str = "pressure") -> tuple[object, ...]:
+    query = (
+        "SELECT readings, count, total, minimum, maximum FROM rollups"
+        f" WHERE measurement = '{name}' AND hour = {NUMBER}"
+    )
+    return select(database.path, query)[0]
+
+
+def test_an_hour_is_what_was_removed_and_what_is_left(emptied: Database) -> None:
+    assert of_nine(emptied) == (3, 3, 10.0, 1.0, 7.0)
+    assert differences(emptied) == 0
+
+
+def test_a_late_reading_of_a_removed_hour_adds_to_it(emptied: Database) -> None:
+    store(emptied, pico(0.5, NINE + 30))
+    assert of_nine(emptied) == (4, 4, 10.5, 0.5, 7.0)
+    assert differences(emptied) == 0
+
+
+def test_an_hour_without_a_reading_left_stays(emptied: Database) -> None:
+    remove(emptied, 3)
+    assert differences(emptied) == 0
+    list(rollup_check.rebuild(BUILT_IN, emptied))
+    assert of_nine(emptied) == (3, 3, 10.0, 1.0, 7.0)
+    assert differences(emptied) == 0
+
+
+def test_all_roll_ups_are_made_anew_as_they_were(emptied: Database) -> None:
+    before = select(emptied.path, TABLE)
+    list(rollup_check.rebuild(BUILT_IN, emptied))
+    assert select(emptied.path, TABLE) == before
+    assert differences(emptied) == 0
+
+
+def test_while_they_are_made_anew_nothing_counts_twice(emptied: Database) -> None:
+    emptied.commit_change(rollups.forget)
+    assert of_nine(emptied) == (2, 2, 8.0, 1.0, 7.0)
+
+
+def test_a_difference_in_a_removed_hour_is_found(emptied: Database) -> None:
+    with emptied.commit() as connection:
+        connection.exec_driver_sql(f"UPDATE rollups SET total = 3 WHERE hour = {NUMBER}")
+    assert differences(emptied) == 1
+
+
+def test_a_measurement_that_comes_later_had_no_value_there(emptied: Database) -> None:
+    stations = with_measurement(BUILT_IN, "data", BALCONY.measurements[1])
+    fit(emptied, stations)
+    assert of_nine(emptied, "soil_wet") == (3, 0, 0.0, None, None)
+    list(rollup_check.rebuild(stations, emptied))
+    assert of_nine(emptied, "soil_wet") == (3, 0, 0.0, None, None)
+    with emptied.reader.begin() as connection:
+        assert last_id(connection) == 4
+
+
+def test_sums_that_nobody_can_tell_stay_so() -> None:
+    one = {"readings": 1, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
+    other = {"readings": 2, "count": 0, "total": 0.0, "minimum": None, "maximum": None}
+    both = {"readings": 3, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
+    assert removed_hours.together(one, other) == both
+    assert removed_hours.together(other, other) == other | {"readings": 4}
