@@ -93,6 +93,8 @@ class Station:
     """The topic that `flask10x mqtt` subscribes to for it; empty: none."""
     outside: bool = False
     """Whether it stands in the open, where the bands of a room mean nothing."""
+    altitude_m: float | None = None
+    """How high above sea level its barometer is; None: not known."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 
