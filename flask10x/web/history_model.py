@@ -107,12 +107,36 @@ class ChartArea:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """A value of a reading as a table shows it."""
+
+    text: str
+    """Rounded by its unit; a dash for a missing value."""
+    exact: str | None
+    """The value as it is stored, where that is not the same number."""
+    missing: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TableRow:
-    """A reading; a cell for each column of the table."""
+    """A reading; a cell for each column of its table."""
 
     time: str
-    station: str
-    cells: list[str]
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StationTable:
+    """The readings of one station on a page."""
+
+    endpoint: str
+    name: str
+    columns: list[Column]
+    rows: list[TableRow]
+    fits: bool
+    """Whether it is narrow enough for a tablet."""
+    narrow: bool
+    """Whether it is narrow enough for a phone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,11 +193,14 @@ class ReadingsTable:
     """A page of readings."""
 
     caption: str
+    number: int
+    """How many readings there are on the page."""
     reached: str | None
     """How far a search that ended early has looked."""
     oldest_first: bool
-    columns: list[Column]
-    rows: list[TableRow]
+    turned_url: str
+    """The same readings from the other end."""
+    stations: list[StationTable]
     links: TableLinks
     curl: str
     updates: Updates | None

@@ -13,7 +13,7 @@ from flask10x.database.engine import last_id
 from flask10x.errors import QueryError
 from flask10x.history import pages
 from flask10x.history.operators import OPERATORS
-from flask10x.history.pages import HistoryPage, Row
+from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.rounding import DIGITS
@@ -27,7 +27,6 @@ from flask10x.web.cards import Card, cards
 from flask10x.web.history_model import (
     Age,
     ChartArea,
-    Column,
     Form,
     Halt,
     HistoryModel,
@@ -38,10 +37,11 @@ from flask10x.web.history_model import (
     ReadingsTable,
     StationCard,
     TableLinks,
-    TableRow,
     Updates,
     WiderRange,
 )
+from flask10x.web.history_parts.columns import column
+from flask10x.web.history_parts.tables import station_tables
 from flask10x.web.ranges import (
     QUICK,
     is_future,
@@ -59,8 +59,7 @@ read_errors.register(blueprint)
 # `make static` puts it there; a wheel brings it along.
 CHARTS = Path(__file__).parent / "static" / "vendor" / "uPlot.iife.min.js"
 # What the scripts of the page say.
-SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.")
-MISSING = "–"
+SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.", "table.sort")
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "
@@ -180,7 +179,7 @@ def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
         state=card.state,
         age=None if card.age_sec is None else _age(card, card.age_sec, t),
         values=card.values,
-        missing=t("caption.join").join(_column(name, t).label for name in card.missing),
+        missing=t("caption.join").join(column(name, _stations(), t).label for name in card.missing),
         alerts=alerts,
     )
 
@@ -210,7 +209,7 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         args=request.args,
         problems=problems(details, stations, t),
         stations=stations.all,
-        columns=[_column(name, t) for name in stations.columns],
+        columns=[column(name, stations, t) for name in stations.columns],
         operators=list(OPERATORS.values()),
         page_rows=PAGE_ROWS,
         conditions=conditions,
@@ -219,11 +218,6 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         ranges=_ranges(query, now_ms),
         rejected_url=_address("rejected.as_page", _only("endpoint", "from", "to")),
     )
-
-
-def _column(name: str, t: Texts) -> Column:
-    measurement = _stations().by_column[name]
-    return Column(name=name, label=t.column(measurement), unit=measurement.unit)
 
 
 def _ranges(query: Query | None, now_ms: int) -> Ranges:
@@ -272,38 +266,20 @@ def _charts(t: Texts) -> ChartArea:
 def _table(
     query: Query, page: HistoryPage, newest: Newest, newest_id: int, t: Texts, now_ms: int
 ) -> ReadingsTable:
-    text_of, columns = LocalText(context.store().settings.zone), _columns(query, newest)
+    text_of = LocalText(context.store().settings.zone)
+    turned = [("order", "asc")] if query.order == "desc" else []
     return ReadingsTable(
         caption=caption(query, t),
+        number=len(page.rows),
         reached=None if page.reached is None else text_of(page.reached),
         oldest_first=query.order == "asc",
-        columns=[_column(name, t) for name in columns],
-        rows=[_row(row, columns, text_of, t) for row in page.rows],
+        turned_url=_address("history_page.as_page", _kept("order", "cursor") + turned),
+        stations=station_tables(page.rows, query, text_of, t),
         links=_links(query, page),
         curl=f"curl {shlex.quote(_absolute(_same_query('history.as_json_file', query)))}",
         updates=_updates(query, newest_id),
         no_rows=None if page.rows else _no_rows(query, newest, t, now_ms),
     )
-
-
-def _columns(query: Query, newest: Newest) -> tuple[str, ...]:
-    """The columns asked for; of those that nobody named, only those of stations with readings."""
-    sent = {c for s in query.stations if newest[s.endpoint] is not None for c in s.columns}
-    return tuple(c for c in query.columns if c in query.measurements or c in sent)
-
-
-def _row(row: Row, columns: tuple[str, ...], text_of: LocalText, t: Texts) -> TableRow:
-    return TableRow(
-        time=text_of(row.received_at),
-        station=t.station(_stations().by_endpoint[row.endpoint]),
-        cells=_cells(row, columns),
-    )
-
-
-def _cells(row: Row, columns: tuple[str, ...]) -> list[str]:
-    """Each column's text: a dash for a missing value, nothing for a column of other stations."""
-    values = dict(zip(_stations().by_endpoint[row.endpoint].columns, row.values, strict=True))
-    return [MISSING if values.get(c, "") is None else str(values.get(c, "")) for c in columns]
 
 
 def _links(query: Query, page: HistoryPage) -> TableLinks:

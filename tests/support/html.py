@@ -45,11 +45,18 @@ class Outline(HTMLParser):
 
 
 def body_rows(text: str) -> list[list[str]]:
-    """The cells of the table's body, as a reader sees them."""
-    body = re.split(r"</?tbody[^>]*>", text)[1]
+    """The cells of the bodies of all tables, as a reader sees them."""
     return [
         [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>([^<]*)<", row)]
+        for body in re.split(r"</?tbody[^>]*>", text)[1::2]
         for row in re.findall(r"<tr[^>]*>.*?</tr>", body)
+    ]
+
+
+def table_names(text: str) -> list[str]:
+    """What the tables are of."""
+    return [
+        html.unescape(name) for name in re.findall(r"<caption[^>]*><span><strong>([^<]*)", text)
     ]
 
 

@@ -21,7 +21,7 @@ from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from flask10x.web import history_page
 from flask10x.web.texts import catalog
-from tests.support.html import MINUTE, NINE, Outline, body_rows, words
+from tests.support.html import MINUTE, NINE, Outline, body_rows, table_names, words
 from tests.support.rows import insert_readings, pico
 
 
@@ -35,37 +35,53 @@ def test_the_table_shows_the_newest_first(client: FlaskClient) -> None:
     answer = client.get("/history")
     assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
     assert "4 readings on this page: all stations, newest first" in answer.text
+    assert table_names(answer.text) == ["Pico", "Bedroom", "Outside", "Living room"]
     assert body_rows(answer.text) == [
-        [
-            *("2025-08-24 09:03:00", "Living room", "", "", "612.0", "", ""),
-            *("433.0", "1e-05", "–", "26.0", "52.0"),
-        ],
-        ["2025-08-24 09:02:00", "Outside", "994.5", "30.20312", "", "61.0", "–", *[""] * 5],
-        ["2025-08-24 09:01:00", "Bedroom", "996.5", "26.5", "650.0", "48.0", "5419.0", *[""] * 5],
-        ["2025-08-24 09:00:00", "Pico", "1013.25", "25.1", *[""] * 8],
+        ["2025-08-24 09:00:00", "1013.2", "25.1"],
+        ["2025-08-24 09:01:00", "650", "26.5", "48.0", "996.5", "5419"],
+        ["2025-08-24 09:02:00", "30.2", "61.0", "994.5", "–"],
+        ["2025-08-24 09:03:00", "612", "433", "0.000", "–", "26.0", "52.0"],
     ]
+
+
+@pytest.mark.usefixtures("four")
+def test_a_rounded_value_has_its_exact_one_beside_it(client: FlaskClient) -> None:
+    text = section(client.get("/history").text, "table")
+    exact = re.findall(r'<td [^>]*title="([^"]*)"[^>]*>([^<]*)<', text)
+    assert exact == [("1013.25", "1013.2"), ("30.20312", "30.2"), ("1e-05", "0.000")]
 
 
 @pytest.mark.usefixtures("four")
 def test_the_table_has_the_chosen_measurements_of_the_chosen_stations(client: FlaskClient) -> None:
     text = client.get("/history?endpoint=data2&endpoint=data3&measurement=co2&measurement=humidity")
+    assert table_names(text.text) == ["Bedroom", "Outside"]
     assert body_rows(text.text) == [
-        ["2025-08-24 09:02:00", "Outside", "", "61.0"],
-        ["2025-08-24 09:01:00", "Bedroom", "650.0", "48.0"],
+        ["2025-08-24 09:01:00", "650", "48.0"],
+        ["2025-08-24 09:02:00", "61.0"],
     ]
     assert "Bedroom, Outside, CO₂, Humidity, newest first" in text.text
 
 
-def test_a_station_that_was_never_heard_takes_no_columns(
+def test_a_station_without_rows_on_the_page_has_no_table(
     client: FlaskClient, writer: Writer
 ) -> None:
     writer.submit(pico(1013.25, NINE))
     writer.step()
-    assert body_rows(client.get("/history").text) == [
-        ["2025-08-24 09:00:00", "Pico", "1013.25", "25.1"]
-    ]
-    chosen = client.get("/history?measurement=co2&measurement=pressure").text
-    assert body_rows(chosen) == [["2025-08-24 09:00:00", "Pico", "1013.25", ""]]
+    for query in ("", "?measurement=co2&measurement=pressure"):
+        text = client.get(f"/history{query}").text
+        assert table_names(text) == ["Pico"]
+        assert body_rows(text) == [["2025-08-24 09:00:00", "1013.2", "25.1"][: 2 if query else 3]]
+
+
+@pytest.mark.usefixtures("four")
+def test_the_head_turns_the_order_without_a_script(client: FlaskClient) -> None:
+    kept = "endpoint=data&from=2025-08-24"
+    text = client.get(f"/history?{kept}&cursor=before:{NINE * 2}:9").text
+    (turned,) = Outline(text).hrefs(f"/history?{kept}&order=asc")
+    assert turned == f"/history?{kept}&order=asc#table"
+    text = client.get(turned).text
+    assert f'href="/history?{kept.replace("&", "&amp;")}#table"' in text
+    assert 'aria-sort="ascending"' in text and 'aria-sort="descending"' not in text
 
 
 def test_a_page_has_fifty_rows(client: FlaskClient, writer: Writer) -> None:
@@ -73,9 +89,9 @@ def test_a_page_has_fifty_rows(client: FlaskClient, writer: Writer) -> None:
         writer.submit(pico(number, NINE + number))
     writer.step()
     text = client.get("/history").text
-    assert [row[2] for row in body_rows(text)] == [f"{n}.0" for n in range(119, 69, -1)]
+    assert [row[1] for row in body_rows(text)] == [f"{n}.0" for n in range(119, 69, -1)]
     (older,) = Outline(text).hrefs("/history?cursor=before")
-    assert body_rows(client.get(older).text)[0][2] == "69.0"
+    assert body_rows(client.get(older).text)[0][1] == "69.0"
     assert len(body_rows(client.get("/history?limit=100").text)) == 100
 
 
@@ -192,7 +208,7 @@ def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
     start, newer = hrefs(older)
     assert start == f"/history?{kept}#table"
     assert newer == f"/history?{kept}&cursor=after:{NINE}:1#table"
-    assert body_rows(client.get(newer).text)[0][1] == "Bedroom"
+    assert table_names(client.get(newer).text) == ["Bedroom"]
 
 
 @pytest.mark.usefixtures("four")
@@ -379,7 +395,7 @@ def test_a_station_without_a_text_is_called_by_its_label(
     monkeypatch.setattr(catalog.ENGLISH, "_texts", others)
     writer.submit(Reading("data2", NINE, (650.0, 26.5, 48.0, 996.5, 5419.0)))
     writer.step()
-    assert body_rows(client.get("/history").text)[0][1] == "Bedroom (MH-Z19, BME680)"
+    assert table_names(client.get("/history").text) == ["Bedroom (MH-Z19, BME680)"]
 
 
 class Unmodelled(Undefined):

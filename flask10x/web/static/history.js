@@ -4,6 +4,7 @@ import * as charts from "./charts.js";
 import * as forms from "./forms.js";
 import * as keys from "./keys.js";
 import * as live from "./live.js";
+import * as sort from "./sort.js";
 import * as view from "./view.js";
 
 function prepare() {
@@ -20,5 +21,6 @@ forms.copyCurl();
 keys.listen();
 if (document.getElementById("table")) {
   live.start();
+  sort.start();
   charts.start();
 }

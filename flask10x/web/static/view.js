@@ -3,7 +3,7 @@
 const PARTS = ["cards", "filter", "table"];
 // Links that only change the table, and those that change the whole view.
 const PAGES = "#table .pages a";
-const VIEWS = "#filter .ranges a, #cards h2 a, #table .empty a";
+const VIEWS = "#filter .ranges a, #filter .chips a, #cards h2 a, #table .empty a, #table thead a";
 const listeners = [];
 // Which address the parts show.
 let shown = location.search;

@@ -134,6 +134,8 @@ TEXTS: dict[str, str] = {
     "table.title": "Readings",
     "table.time": "Time",
     "table.station": "Station",
+    "table.number": "{n} rows",
+    "table.sort": "Sort by {name}",
     "table.pages": "Pages of readings",
     "table.start": "Start",
     "table.newer": "Newer",

@@ -134,6 +134,8 @@ TEXTS: dict[str, str] = {
     "table.title": "測定値",
     "table.time": "時刻",
     "table.station": "端末",
+    "table.number": "{n}件",
+    "table.sort": "{name}で並べ替え",
     "table.pages": "表のページ",
     "table.start": "最初のページ",
     "table.newer": "新しい記録へ",
