@@ -21,6 +21,7 @@ from flask10x.config import environment_file, mqtt_url, secret_places, station_f
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
+from flask10x.config.readers.place import Place, coordinates
 from flask10x.config.readers.plain import (
     HIGHEST_PORT,
     bind,
@@ -92,6 +93,8 @@ class Settings:
     repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
     """For how long the same body of a station is a repeat, unless the station says otherwise."""
     timezone: str = _setting(time_zone, "")
+    place: Place | None = _setting(coordinates, None)
+    """Where the sun shades the charts; None: nowhere."""
     write_tokens_file: str = _setting(secret_places.read, "")
     read_tokens_file: str = _setting(secret_places.read, "")
     """An absolute path, or `credential:` and a name; empty: no token is asked for."""

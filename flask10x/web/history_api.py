@@ -17,6 +17,7 @@ from flask10x.database.engine import QueryTooLong, last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages
+from flask10x.history.charts import Chart
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
@@ -27,6 +28,8 @@ from flask10x.system.logs import Pace
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.alerts import marks
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
+from flask10x.web.series import bands
+from flask10x.web.series.nights import nights
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("history", __name__)
@@ -90,13 +93,28 @@ def as_series() -> Response:
         if behind is None:
             raise
         return _being_prepared(behind)
-    alerts = marks.of_chart(chart, store.settings, preferences.texts())
+    t = preferences.texts()
+    beside = {
+        "alerts": marks.of_chart(chart, store.settings, t),
+        "bands": bands.of_lines(chart.lines, t),
+        "nights": _nights(query, chart),
+    }
     lines = formats.chart_object(chart, store.settings.zone)
-    body = formats.json_text(lines | {"alerts": alerts})
+    body = formats.json_text(lines | beside)
     answer = Response(body + "\n", mimetype="application/json")
-    # The titles of the alerts are in the reader's language.
+    # What alerts and bands are called is in the reader's language.
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
+
+
+def _nights(query: Query, chart: Chart) -> list[tuple[int, int]] | None:
+    """None where no place is set. A chart without an end goes on until now."""
+    place = context.store().settings.place
+    if place is None or chart.window is None:
+        return None
+    last_ms = chart.window.last_ms
+    last_ms = last_ms if query.until else max(last_ms, clock.now_ms())
+    return nights(place, chart.window.first_ms, last_ms)
 
 
 def _query(view: View) -> Query:

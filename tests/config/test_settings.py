@@ -7,6 +7,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.alerts.rules import DEFAULT
+from flask10x.config.readers.place import Place
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
 from flask10x.readings.stations import BUILT_IN
@@ -33,6 +34,7 @@ def test_defaults_are_the_contracts() -> None:
         idempotency_max_rows=50_000,
         repeat_window_sec=0,
         timezone="",
+        place=None,
         write_tokens_file="",
         read_tokens_file="",
         mqtt_url="",
@@ -72,6 +74,18 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert str(loaded.zone) == "Asia/Tokyo"
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("35.68,139.77", Place(35.68, 139.77)),
+        (" -33.87 , +151.2 ", Place(-33.87, 151.2)),
+        ("90,-180", Place(90, -180)),
+    ],
+)
+def test_a_place_is_latitude_and_longitude(text: str, place: Place) -> None:
+    assert settings.load({"FLASK10X_PLACE": text}).place == place
+
+
 def test_what_begins_like_a_setting_is_one_or_a_mistake() -> None:
     with pytest.raises(SettingsError, match="did you mean FLASK10X_ALERTS"):
         settings.load({"FLASK10X_ALERT": "x"})
@@ -104,6 +118,13 @@ def test_port_alone_changes_the_bind() -> None:
         ("IDEMPOTENCY_MAX_ROWS", "999", "a whole number from 1000 to 10000000 is needed"),
         ("REPEAT_WINDOW_SEC", "-1", "REPEAT_WINDOW_SEC is '-1': seconds from 0 to 86400"),
         ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
+        ("PLACE", "Tokyo", "FLASK10X_PLACE is 'Tokyo': latitude and longitude in degrees such as"),
+        ("PLACE", "35.68", "FLASK10X_PLACE is '35.68': latitude and longitude in degrees such as"),
+        ("PLACE", "35.68;139.77", "latitude and longitude in degrees such as 35.68,139.77"),
+        ("PLACE", "35,68,139,77", "latitude and longitude in degrees such as 35.68,139.77"),
+        ("PLACE", "nan,0", "latitude and longitude in degrees such as 35.68,139.77"),
+        ("PLACE", "139.77,35.68", "a latitude from -90 to 90 comes first, then a longitude"),
+        ("PLACE", "0,180.1", "then a longitude from -180 to 180"),
         ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
         ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
         ("BIND", "localhost", "FLASK10X_BIND is 'localhost': address:port"),

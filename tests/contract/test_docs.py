@@ -82,7 +82,7 @@ HOSTS |= {"discord.com", "hooks.slack.com"}
 VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Without a default of their own; what the settings file shows is an example.
 UNSET = {
-    *("timezone", "write_tokens_file", "read_tokens_file", "allowed_hosts"),
+    *("timezone", "place", "write_tokens_file", "read_tokens_file", "allowed_hosts"),
     *("mqtt_url", "mqtt_password_file"),
 }
 # Shown as an example of an error.

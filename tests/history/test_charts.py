@@ -65,6 +65,7 @@ def test_the_answer(client: FlaskClient) -> None:
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     shared = {"endpoint": "data2", "interval_ms": MINUTE, "gap_ms": 3 * MINUTE}
     times = [NINE, NINE + 2 * MINUTE, NINE + 6 * MINUTE]
+    co2 = {"endpoint": "data2", "measurement": "co2", "below": None}
     assert answer.get_json() == {
         "from": "2025-08-24T09:00:00.000+09:00",
         "to": "2025-08-24T09:06:00.000+09:00",
@@ -99,6 +100,11 @@ def test_the_answer(client: FlaskClient) -> None:
             },
         ],
         "alerts": [],
+        "bands": [
+            co2 | {"above": 1000, "level": "notice", "label": "Air the room"},
+            co2 | {"above": 1500, "level": "warning", "label": "Air the room now"},
+        ],
+        "nights": None,
     }
 
 
@@ -115,6 +121,8 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
         "readings": 0,
         "series": [],
         "alerts": [],
+        "bands": [],
+        "nights": None,
     }
     answer = client.get("/history/series?from=2025-08-24&to=2025-08-24").get_json()
     assert (answer["from_ms"], answer["bucket_ms"]) == (NINE - 9 * 60 * MINUTE, 5 * MINUTE)

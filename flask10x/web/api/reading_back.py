@@ -6,6 +6,7 @@ from flask10x.config.settings import Settings
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.parameters import MAX_LIMIT, ORDERS
+from flask10x.readings.bands import LEVELS
 from flask10x.readings.stations import Stations
 from flask10x.web.api.answers import COUNT, REASONS, TEXT_SCHEMA, with_refusals
 from flask10x.web.api.operation import (
@@ -35,7 +36,7 @@ SCHEMAS: dict[str, JsonObject] = {
         "type": "object",
         "required": [
             *("from", "to", "from_ms", "to_ms", "bucket_ms", "zone", "source", "readings"),
-            *("series", "alerts"),
+            *("series", "alerts", "bands", "nights"),
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -48,6 +49,23 @@ SCHEMAS: dict[str, JsonObject] = {
             "readings": COUNT,
             "series": {"type": "array", "items": schema("Line")},
             "alerts": {"type": "array", "items": schema("ShadedAlert")},
+            "bands": {"type": "array", "items": schema("ShownBand")},
+            "nights": {
+                "type": ["array", "null"],
+                "items": {"type": "array", "items": {"type": "integer"}},
+            },
+        },
+    },
+    "ShownBand": {
+        "type": "object",
+        "required": ["endpoint", "measurement", "above", "below", "level", "label"],
+        "properties": {
+            "endpoint": TEXT_SCHEMA,
+            "measurement": TEXT_SCHEMA,
+            "above": {"type": ["number", "null"]},
+            "below": {"type": ["number", "null"]},
+            "level": {"enum": list(LEVELS)},
+            "label": TEXT_SCHEMA,
         },
     },
     "ShadedAlert": {

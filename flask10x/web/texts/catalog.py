@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.web.texts import (
     alerts_english,
@@ -68,6 +69,10 @@ class Texts:
         own = self._texts.get(f"column.{measurement.column}")
         return own or self._label(measurement) or measurement.column
 
+    def band(self, band: Band) -> str:
+        """What a band is called."""
+        return self._label(band)
+
     def quantities(self, measurements: Iterable[Measurement]) -> dict[str, str]:
         """The name of each quantity: that of the column called so.
 
@@ -82,7 +87,7 @@ class Texts:
                 found.setdefault(one.quantity, _SENSOR.sub("", name))
         return found
 
-    def _label(self, named: Station | Measurement) -> str:
+    def _label(self, named: Station | Measurement | Band) -> str:
         return (self.language == "ja" and named.label_ja) or named.label
 
     def lasting(self, kind: str, seconds: int) -> str:

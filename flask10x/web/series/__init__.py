@@ -1,0 +1,1 @@
+"""What `/history/series` tells beside the lines: bands, nights, compared lines."""

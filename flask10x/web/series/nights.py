@@ -1,0 +1,86 @@
+"""When it was night at a place, for the shading of a chart.
+
+A night lasts from sunset to sunrise, as almanacs have them: the upper edge of the sun at the
+horizon, seen through the refraction of the air.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from flask10x.config.readers.place import Place
+from flask10x.readings.times import DAY_MS, SECOND_MS, is_date
+
+# Beyond two weeks a night is a few pixels wide, and the shading hides more than it tells.
+LONGEST_MS = 15 * DAY_MS
+DEGREES_A_DAY = 360
+# Of the sun's centre at sunrise: 34' of refraction and 16' of its radius.
+HORIZON_DEGREES = -0.833
+# A pixel of a day's chart is some minutes wide.
+EXACT_MS = 10 * SECOND_MS
+# Two places with two weeks each, for who compares.
+DAYS_KEPT = 64
+
+Span = tuple[int, int]
+
+
+def nights(place: Place, first_ms: int, last_ms: int) -> list[Span]:
+    """Beginning and end of each night of the range, in epoch milliseconds, cut at its ends.
+
+    Empty for a range that is longer than about two weeks; one night in the polar night, none where
+    the sun does not set.
+    """
+    if last_ms - first_ms > LONGEST_MS or not (is_date(first_ms) and is_date(last_ms)):
+        return []
+    found, dark_from = [], first_ms
+    for rise_ms, set_ms in _days(place, first_ms, last_ms):
+        if dark_from < (until := min(rise_ms, last_ms)):
+            found.append((dark_from, until))
+        dark_from = max(dark_from, set_ms)
+    if dark_from < last_ms:
+        found.append((dark_from, last_ms))
+    return found
+
+
+def _days(place: Place, first_ms: int, last_ms: int) -> Iterator[Span]:
+    """Sunrise and sunset of each day that touches the range, in the order of time."""
+    # In the time of the sun each day has its sunrise before its sunset, whatever the clocks show.
+    ahead_ms = round(place.longitude / DEGREES_A_DAY * DAY_MS)
+    for day in range((first_ms + ahead_ms) // DAY_MS, (last_ms + ahead_ms) // DAY_MS + 1):
+        midnight_ms = day * DAY_MS - ahead_ms
+        if span := _day(place, midnight_ms):
+            yield span
+
+
+@lru_cache(maxsize=DAYS_KEPT)
+def _day(place: Place, midnight_ms: int) -> Span | None:
+    """Sunrise and sunset of the day that begins at this midnight of the sun; None in polar night.
+
+    Where the sun is up at a midnight, that one stands for the sunrise or the sunset.
+    """
+    noon_ms, next_ms = midnight_ms + DAY_MS // 2, midnight_ms + DAY_MS
+    if not _is_up(place, noon_ms):
+        return None
+    rise_ms = midnight_ms if _is_up(place, midnight_ms) else _border(place, midnight_ms, noon_ms)
+    set_ms = next_ms if _is_up(place, next_ms) else _border(place, next_ms, noon_ms)
+    return rise_ms, set_ms
+
+
+def _border(place: Place, dark_ms: int, light_ms: int) -> int:
+    """When the sun crosses the horizon between a dark and a light moment."""
+    while abs(light_ms - dark_ms) > EXACT_MS:
+        middle_ms = (dark_ms + light_ms) // 2
+        if _is_up(place, middle_ms):
+            light_ms = middle_ms
+        else:
+            dark_ms = middle_ms
+    return light_ms
+
+
+def _is_up(place: Place, at_ms: int) -> bool:
+    # Not with the program: it is needed only where a place is set.
+    from astral import Observer, sun  # noqa: PLC0415
+
+    observer = Observer(place.latitude, place.longitude)
+    at = datetime.fromtimestamp(at_ms // SECOND_MS, UTC)
+    return sun.elevation(observer, at, with_refraction=False) > HORIZON_DEGREES
