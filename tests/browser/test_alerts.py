@@ -89,8 +89,8 @@ def test_the_time_of_an_alert_is_shaded_and_told(browser: Browser) -> None:
     for hours, is_shown in ((9, True), (4, False)):
         offset = round(over.size["width"] * (0.5 - hours / 24))
         ActionChains(browser.driver).move_to_element_with_offset(over, offset, 0).perform()
-        told = browser.one(".plot .alerted")
-        browser.wait(lambda: told.is_displayed() is is_shown, "what is told")  # noqa: B023
+        told = browser.one(".tooltip")
+        browser.wait(lambda: ("alert: " in told.text) is is_shown, "what is told")  # noqa: B023
         assert browser.one(".chart").rect == place
     browser.open("/history?from=-24h&endpoint=data2&measurement=humidity", charts=1)
     assert "alert: " not in browser.attribute(".plot", "aria-label")

@@ -56,9 +56,17 @@ def test_fingers_zoom(browser: Browser) -> None:
         assert "two fingers" in browser.one(".hint.drag").text
         touch(browser, [0.5], [0.52])
         assert browser.path == CO2
+        # One finger reads.
         touch(browser, [0.25], [0.4], [0.5])
+        early = browser.one(".tooltip").text
+        assert "ppm" in early
+        touch(browser, [0.5], [0.8])
+        assert browser.one(".tooltip").text > early
+        assert browser.path == CO2
+        touch(browser, [0.4, 0.6], [0.3, 0.7], [0.1, 0.9])
         drawn(browser, "5 min")
         assert 5 < hours(browser) < 7
+        assert not browser.one(".tooltip").is_displayed()
         touch(browser, [0.4, 0.6], [0.3, 0.7], [0.1, 0.9])
         drawn(browser, "1 min")
         assert 1.2 < hours(browser) < 1.8
@@ -78,7 +86,7 @@ def test_a_gap_is_hatched_and_told(browser: Browser) -> None:
     over = browser.one(".plot .u-over")
     across = round(over.size["width"] * (4 / 28 - 0.5))
     ActionChains(browser.driver).move_to_element_with_offset(over, across, 0).perform()
-    browser.wait(lambda: "no data" in browser.texts(".chart .keys button")[0], "under the cursor")
+    browser.wait(lambda: "no data" in browser.one(".tooltip").text, "beside the cursor")
     # Where conditions leave readings out, there may well be data.
     browser.open(f"{pico}&pressure__gt=1", charts=1)
     assert "Hatched" not in browser.one("#charts-about").text

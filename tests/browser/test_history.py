@@ -117,14 +117,17 @@ def test_the_cursor_tells_the_values_by_mouse_and_by_keys(browser: Browser) -> N
     plot = browser.one(".plot")
     assert browser.attribute(".plot", "aria-label").startswith("CO₂ (ppm). Bedroom: lowest ")
     ActionChains(browser.driver).move_to_element(browser.one(".plot .u-over")).perform()
-    browser.wait(lambda: "ppm" in browser.texts(".chart .keys button")[0], "values")
+    told = browser.one(".tooltip")
+    browser.wait(lambda: "ppm" in told.text, "values")
     ActionChains(browser.driver).move_to_element(browser.one(".name")).perform()
-    at = browser.one(".chart .at")
-    browser.wait(lambda: at.text == "", "the mouse is gone")
+    browser.wait(lambda: not told.is_displayed(), "the mouse is gone")
     plot.send_keys(Keys.ARROW_LEFT)
-    last = browser.wait(lambda: at.text, "the last bucket but one")
+    last = browser.wait(lambda: told.text, "the last bucket but one")
+    assert told.get_attribute("aria-live") == "polite"
     plot.send_keys(Keys.PAGE_UP)
-    browser.wait(lambda: "" < at.text < last, "twenty buckets earlier")
+    browser.wait(lambda: "" < told.text < last, "twenty buckets earlier")
+    plot.send_keys(Keys.ESCAPE)
+    browser.wait(lambda: not told.is_displayed(), "it is taken away")
 
 
 def test_a_line_that_is_switched_off_stays_off(browser: Browser) -> None:
@@ -186,10 +189,10 @@ SPIKE: dict[str, Any] = {
     ],
 }
 DRAWN = """
-Promise.all(["plot", "clock"].map((name) => import(`/static/${name}.js`))).then(async ([plots, { Clock }]) => {
+Promise.all(["plot", "clock", "colours"].map((name) => import(`/static/${name}.js`))).then(async ([{ Plot }, { Clock }, { stylesOf }]) => {
   const answer = arguments[0];
-  const styles = plots.stylesOf(answer.series, ["data2"]);
-  const plot = new plots.Plot(answer.series, answer, new Clock(answer.zone), styles, () => {});
+  const context = { clock: new Clock(answer.zone), nowMs: answer.to_ms, isFiltered: true, styles: stylesOf(answer.series, ["data2"]) };
+  const plot = new Plot(answer.series, answer, context, [], () => {});
   document.getElementById("plots").append(plot.figure);
   plot.draw();
   await new Promise(requestAnimationFrame);

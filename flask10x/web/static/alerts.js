@@ -1,6 +1,28 @@
-// When something was wrong: shaded in the chart of what it was about, and told under the cursor.
+// When something was wrong: shaded in the chart of what it was about, and told beside the cursor.
+
+import { colourOf } from "./colours.js";
+import { t } from "./texts.js";
 
 const BAR_PIXELS = 3;
+// More would make a summary that nobody listens to.
+const MOST_TOLD = 3;
+
+/** The layer of the alerts of a chart; null where it has none. */
+export function alertsLayer(group, answer, { clock, nowMs }) {
+  const alerts = alertsOf(group, answer, nowMs);
+  if (!alerts.length) return null;
+  const said = ({ title, from_ms: from, to_ms: to }) => t("plot.alert", { title, span: clock.span(from, to) });
+  const colour = colourOf("--warn");
+  return {
+    under: (chart) => shade(chart, alerts, colour),
+    told: (ms) => {
+      const alert = alertAt(alerts, ms);
+      return alert ? said(alert) : "";
+    },
+    says: t("plot.shaded"),
+    summary: alerts.slice(-MOST_TOLD).map(said).join("; "),
+  };
+}
 
 /** The alerts of these series, or of their stations, within the range; those that are active last until `nowMs`. */
 export function alertsOf(group, answer, nowMs) {

@@ -1,9 +1,10 @@
 // The charts of the page: one for each quantity, all over the same range of time.
 
-import { alertsOf } from "./alerts.js";
 import { Clock } from "./clock.js";
+import { stylesOf } from "./colours.js";
+import { layersOf } from "./layers.js";
 import { byQuantity } from "./lines.js";
-import { Plot, stylesOf } from "./plot.js";
+import { Plot } from "./plot.js";
 import { exactly, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 
@@ -45,6 +46,8 @@ export function start() {
   document.addEventListener("visibilitychange", () => nextDraw && !document.hidden && draw());
   document.addEventListener("click", press);
   for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
+  // The boxes beside the cursors have their place in the window.
+  addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
 }
@@ -114,9 +117,11 @@ function redraw(answer) {
   shown = answer;
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
-  const stations = [...new Set(answer.series.map((series) => series.endpoint))];
-  const until = isFiltered() ? null : now();
-  plots = byQuantity(answer).map((group) => new Plot(group, answer, clock, stylesOf(group, order(stations)), zoom, until, alertsOf(group, answer, now())));
+  const stations = order([...new Set(answer.series.map((series) => series.endpoint))]);
+  plots = byQuantity(answer).map((group) => {
+    const context = { clock, nowMs: now(), isFiltered: isFiltered(), styles: stylesOf(group, stations) };
+    return new Plot(group, answer, context, layersOf(group, answer, context), zoom);
+  });
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
   for (const tool of document.querySelectorAll(".charts-head .drag, [data-zoom]")) tool.hidden = !plots.length;
@@ -148,8 +153,8 @@ function about(answer) {
   const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
   const madeOf = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone || t("plot.local") });
   const hatched = plots.some((plot) => plot.gaps.flat().length) ? t("plot.hatched") : "";
-  const shaded = plots.some((plot) => plot.alerts.length) ? t("plot.shaded") : "";
-  return madeOf + hatched + shaded;
+  const says = new Set(plots.flatMap((plot) => plot.layers.map((layer) => layer.says ?? "")));
+  return madeOf + hatched + [...says].join("");
 }
 
 function say(text) {

@@ -1,20 +1,16 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
-import { alertAt, shade } from "./alerts.js";
+import { colourOf, signOf } from "./colours.js";
 import { gapsOf, hatch } from "./gaps.js";
 import { aligned, lonely, placeOf } from "./lines.js";
-import { columnName, digitsOfUnit, quantityName, stationName, t } from "./texts.js";
+import { numberOf, textOf } from "./numbers.js";
+import { columnName, quantityName, stationName, t } from "./texts.js";
+import { Tooltip } from "./tooltip.js";
 import { followFingers } from "./touch.js";
 
-// Beside the colour, so that colour is never the only sign.
-const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
-// Of a number below 1 in another unit: three that tell something.
-const TELLING_DIGITS = 3;
-const MOST_DIGITS = 9;
 const SIGN_WIDTH = 26;
 // More would make a summary that nobody listens to.
 const GAPS_TOLD = 3;
-const ALERTS_TOLD = 3;
 
 /** What a series is called: its station, and its sensor where the station has several. */
 export function nameOf(series) {
@@ -27,38 +23,30 @@ export function nameOf(series) {
 
 const idOf = (series) => `${series.endpoint} ${series.measurement}`;
 
-export function textOf(value, unit) {
-  if (!Number.isFinite(value)) return "–";
-  const digits = digitsOfUnit(unit) ?? digitsOf(value);
-  const number = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
-  return `${number.format(value)}${unit && !["°C", "%"].includes(unit) ? " " : ""}${unit}`;
-}
-
-/** How many digits behind the point a value has in a unit that an operator has named. */
-function digitsOf(value) {
-  if (!value || Math.abs(value) >= 1) return 1;
-  return Math.min(MOST_DIGITS, TELLING_DIGITS - 1 - Math.floor(Math.log10(Math.abs(value))));
-}
-
 export class Plot {
   static zooming = false;
+  /** The chart that the reader is at; the others show their values at the same time in short. */
+  static read = null;
   /** Series that the reader has switched off; they stay off when the charts are drawn anew. */
   static off = new Set();
 
-  /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `nowMs` is the server's;
-   * without it no gap is told of. `alerts` are those of this chart. */
-  constructor(group, answer, clock, styles, onZoom, nowMs = null, alerts = []) {
+  /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `context` and `layers` are those
+   * of layers.js. */
+  constructor(group, answer, context, layers, onZoom) {
+    const { clock, nowMs, isFiltered, styles } = context;
     this.group = group;
     this.answer = answer;
     this.clock = clock;
     this.unit = group[0].unit;
     this.styles = styles;
+    this.layers = layers;
     this.data = aligned(group, answer);
-    this.gaps = group.map((series) => (nowMs === null ? [] : gapsOf(series, answer, nowMs)));
-    this.alerts = alerts;
+    // What conditions leave out may well be there.
+    this.gaps = group.map((series) => (isFiltered ? [] : gapsOf(series, answer, nowMs)));
     this.range = wideOf(answer);
     this.figure = make("figure", { className: "chart" });
     this.figure.append(this.#caption(), this.#canvas());
+    this.tooltip = new Tooltip(this.figure);
     this.onZoom = onZoom;
   }
 
@@ -67,7 +55,7 @@ export class Plot {
     const { width, height } = this.#size();
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
     this.group.forEach((series, place) => Plot.off.has(idOf(series)) && this.#show(place, false));
-    followFingers(this.chart, { view: (...range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) });
+    followFingers(this.chart, { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) });
     this.watch = new ResizeObserver(() => this.chart.setSize(this.#size()));
     this.watch.observe(this.box);
   }
@@ -78,8 +66,8 @@ export class Plot {
   }
 
   /** Show another range of the same values for a while; null is that of the answer. */
-  #view([from, to]) {
-    this.range = from === null ? wideOf(this.answer) : [from, to];
+  #view(range) {
+    this.range = range ?? wideOf(this.answer);
     this.chart.setScale("x", { min: this.range[0], max: this.range[1] });
   }
 
@@ -89,10 +77,9 @@ export class Plot {
 
   #caption() {
     const caption = make("figcaption", {});
-    this.at = make("span", { className: "at" });
-    this.keys = make("ul", { className: "keys" });
-    this.values = this.group.map((series, place) => this.#key(series, place));
-    caption.append(make("strong", { textContent: this.title }), this.at, this.keys);
+    const keys = make("ul", { className: "keys" });
+    keys.append(...this.group.map((series, place) => this.#key(series, place)));
+    caption.append(make("strong", { textContent: this.title }), keys);
     return caption;
   }
 
@@ -104,8 +91,7 @@ export class Plot {
   /** A line of the legend, which is also the switch of its series. */
   #key(series, place) {
     const button = make("button", { type: "button", ariaPressed: String(!Plot.off.has(idOf(series))), title: t("plot.hide", { name: nameOf(series) }) });
-    const value = make("span", {});
-    button.append(sign(this.styles[place]), make("span", { textContent: nameOf(series) }), value);
+    button.append(signOf(this.styles[place], SIGN_WIDTH), make("span", { textContent: nameOf(series) }));
     button.addEventListener("click", () => {
       const shown = button.ariaPressed !== "true";
       button.ariaPressed = String(shown);
@@ -115,8 +101,7 @@ export class Plot {
     });
     const item = make("li", {});
     item.append(button);
-    this.keys.append(item);
-    return value;
+    return item;
   }
 
   #show(place, show) {
@@ -125,10 +110,10 @@ export class Plot {
 
   #canvas() {
     this.box = make("div", { className: "plot", tabIndex: 0, role: "img", ariaLabel: this.#summary() });
-    // Over the chart, so that nothing moves when it says something.
-    this.alerted = make("span", { className: "alerted", hidden: true });
-    this.box.append(this.alerted);
     this.box.addEventListener("keydown", (event) => this.#step(event));
+    this.box.addEventListener("blur", ({ relatedTarget: next }) => next?.closest(".plot") || this.leave());
+    // Where the mouse is, for the box beside it; a finger would cover that.
+    for (const name of ["pointerdown", "pointermove"]) this.box.addEventListener(name, (event) => this.#point(event), { capture: true });
     return this.box;
   }
 
@@ -140,11 +125,7 @@ export class Plot {
       const values = t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
       return [values, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
-    return `${this.title}. ${[...lines, ...this.alerts.slice(-ALERTS_TOLD).map((alert) => this.#alert(alert))].join("; ")}`;
-  }
-
-  #alert({ title, from_ms: from, to_ms: to }) {
-    return t("plot.alert", { title, span: this.clock.span(from, to) });
+    return `${this.title}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
   }
 
   #gap([from, to]) {
@@ -153,35 +134,76 @@ export class Plot {
 
   #options(width, height) {
     const { styles } = this;
-    const [text, line, warn] = ["--quiet", "--line", "--warn"].map(colourOf);
+    const [text, line] = ["--quiet", "--line"].map(colourOf);
     const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
+    const mouse = (name) => [name, this.#ofMouse];
+    const bind = { ...Object.fromEntries(["mousedown", "mousemove", "mouseup", "mouseleave"].map(mouse)), dblclick: () => null };
     return {
       width,
       height,
       ms: 1,
       tzDate: this.clock.date,
       legend: { show: false },
-      cursor: { sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind: { dblclick: () => null } },
-      scales: { x: { time: true, range: () => this.range }, y: { range: roomy } },
+      cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
+      scales: { x: { time: true, range: () => this.range }, y: { range: (_, low, high) => roomy(this.#wide([low, high])) } },
       axes: [
         { ...axis, space: 64, size: 40, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
         { ...axis, size: 54, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(10)))) },
       ],
       series: [{}, ...this.group.flatMap((_, place) => three(styles[place]))],
       bands: this.group.map((_, place) => ({ series: [place * 3 + 3, place * 3 + 2], fill: styles[place].band })),
-      hooks: { drawAxes: [(chart) => shade(chart, this.alerts, warn), (chart) => hatch(chart, this.gaps, styles)], setCursor: [(chart) => this.#tell(chart)], setSelect: [(chart) => this.#select(chart)] },
+      hooks: {
+        drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles)],
+        draw: this.#drawn("over"),
+        setCursor: [(chart) => this.#tell(chart)],
+        setSelect: [(chart) => this.#select(chart)],
+      },
     };
   }
 
-  /** The values under the cursor, beside the names. */
+  #drawn(part) {
+    return this.layers.filter((layer) => layer[part]).map((layer) => (chart) => layer[part](chart));
+  }
+
+  /** The range of values with what the layers have to show. */
+  #wide(range) {
+    const ends = [range, ...this.layers.map((layer) => layer.range?.() ?? null)].flat().filter((end) => end !== null);
+    return ends.length ? [least(ends), greatest(ends)] : [null, null];
+  }
+
+  #point({ pointerType, clientY }) {
+    Plot.read = this;
+    this.isByKeys = false;
+    this.isTouched = pointerType === "touch";
+    this.mouseY = pointerType === "mouse" ? clientY : null;
+  }
+
+  /** After a finger come events of a mouse that there is not; a drag of it would join two taps to a range. */
+  #ofMouse = (_, __, handler) => (event) => (this.isTouched ? null : handler(event));
+
+  /** The values at the cursor, beside it. */
   #tell(chart) {
     const { idx, left } = chart.cursor;
-    const time = left >= 0 && idx !== null && idx !== undefined ? this.#timeAt(chart.posToVal(left, "x"), this.data[0][idx]) : null;
-    this.at.textContent = time === null ? "" : this.clock.text(time);
-    this.values.forEach((span, place) => (span.textContent = time === null ? "" : this.#told(place, time)));
-    const alert = time === null ? null : alertAt(this.alerts, chart.posToVal(left, "x"));
-    this.alerted.hidden = !alert;
-    this.alerted.textContent = alert ? this.#alert(alert) : "";
+    if (!(left >= 0) || idx === null || idx === undefined) return this.tooltip.hide();
+    const cursor = chart.posToVal(left, "x");
+    const time = this.#timeAt(cursor, this.data[0][idx]);
+    const lines = this.group.flatMap((_, place) => (isShown(chart, place) ? [this.#told(place, time)] : []));
+    const isRead = Plot.read === this;
+    const texts = isRead ? this.layers.flatMap((layer) => layer.told?.(cursor)?.split("\n") ?? []).filter(Boolean) : [];
+    const { left: edge, top, height } = chart.over.getBoundingClientRect();
+    const place = { x: edge + left, y: (isRead && this.mouseY) || top + height / 2, isRead, isByKeys: this.isByKeys };
+    this.tooltip.show({ at: isRead ? this.clock.text(time) : "", lines: lines.filter(({ value }) => value), texts }, place);
+    if (isRead) this.figure.dispatchEvent(new CustomEvent("cursor", { detail: cursor, bubbles: true }));
+  }
+
+  /** The box beside the cursor goes where the page has scrolled the chart. */
+  follow() {
+    if (this.tooltip.isShown) this.#tell(this.chart);
+  }
+
+  /** Take the cursor away. */
+  leave() {
+    if (this.tooltip.isShown) this.chart.setCursor({ left: -10, top: -10 });
   }
 
   /** The bucket nearest to the cursor, but inside a gap the cursor's own time. */
@@ -189,11 +211,13 @@ export class Plot {
     return Math.abs(cursor - nearest) <= this.answer.bucket_ms ? nearest : cursor;
   }
 
+  /** A line of the box beside the cursor; without a value where there is nothing to tell. */
   #told(place, time) {
+    const line = { style: this.styles[place], name: nameOf(this.group[place]), value: "", range: "" };
     const gap = this.gaps[place].find(([from, to]) => from <= time && time <= to);
-    if (gap) return this.#gap(gap);
+    if (gap) return { ...line, value: this.#gap(gap) };
     const near = this.#near(place, time);
-    return near === null ? "" : this.#range(place, near);
+    return near === null ? line : { ...line, ...this.#values(place, near) };
   }
 
   /** The bucket of a series that is nearest to a time, but no further away than a gap. */
@@ -208,10 +232,10 @@ export class Plot {
     return away(nearest) <= Math.max(bucket, gap ?? bucket) ? nearest : null;
   }
 
-  #range(place, i) {
+  #values(place, i) {
     const series = this.group[place];
-    const [low, mean, high] = [series.min[i], series.avg[i], series.max[i]].map((value) => textOf(value, this.unit));
-    return low === high ? mean : `${mean} (${low} – ${high})`;
+    const [low, high] = [series.min[i], series.max[i]].map((one) => numberOf(one, this.unit));
+    return { value: textOf(series.avg[i], this.unit), range: low === high || Plot.read !== this ? "" : `${low} – ${high}` };
   }
 
   #select(chart) {
@@ -226,16 +250,23 @@ export class Plot {
     this.onZoom(from, to);
   }
 
-  /** The arrow keys move the cursor. */
+  /** The arrow keys move the cursor, Escape takes it away. */
   #step(event) {
+    if (event.key === "Escape") return this.leave();
     const move = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 }[event.key];
     if (!move) return;
     event.preventDefault();
     const last = this.data[0].length - 1;
     const idx = Math.min(last, Math.max(0, (this.chart.cursor.idx ?? last) + move));
+    this.isByKeys = true;
+    this.mouseY = null;
+    Plot.read = this;
     this.chart.setCursor({ left: this.chart.valToPos(this.data[0][idx], "x"), top: 10 });
   }
 }
+
+/** Whether the reader has left the line of the series at this place of the group switched on. */
+export const isShown = (chart, place) => chart.series[place * 3 + 1].show;
 
 // An infinity in the database is null here.
 const known = (values) => values.filter((value) => value !== null);
@@ -255,51 +286,10 @@ function wideOf({ from_ms: from, to_ms: to, bucket_ms: bucket }) {
 }
 
 /** Some room above and below, so that no line runs along the edge. */
-function roomy(_, low, high) {
+function roomy([low, high]) {
   if (low === null || high === null) return [0, 1];
   const margin = (high - low) * 0.08 || Math.abs(high) * 0.02 || 1;
   return [low - margin, high + margin];
-}
-
-/** The colour that a variable of the style sheet stands for now. Read by its name it is still `light-dark(…)`,
- * which a canvas does not know; as the colour of an element it is one of the two. */
-function colourOf(variable) {
-  const element = document.body.appendChild(document.createElement("span"));
-  element.style.color = `var(${variable})`;
-  const { color } = getComputedStyle(element);
-  element.remove();
-  return color;
-}
-
-/** A station has its colour in every chart of the page; dashes tell the lines of one chart apart. A second line of a
- * station has a colour that no station of the chart has, as long as there are any. */
-export function stylesOf(group, stations) {
-  const colours = DASHES.length;
-  const own = group.map((series) => stations.indexOf(series.endpoint) % colours);
-  const taken = new Set(own);
-  return group.map((series, line) => {
-    let place = own[line];
-    if (group.findIndex((other) => other.endpoint === series.endpoint) < line) {
-      const free = [...Array(colours).keys()].map((step) => (place + step) % colours).find((one) => !taken.has(one));
-      place = free ?? place;
-      taken.add(place);
-    }
-    const colour = colourOf(`--series-${place + 1}`);
-    // Behind the last dash the pairs of colour and dash go on, or the seventh line would look like the first.
-    const dash = DASHES[(line + Math.floor(line / colours)) % colours];
-    return { colour, dash, band: `color-mix(in srgb, ${colour} 20%, transparent)` };
-  });
-}
-
-/** A piece of the line, as it is drawn. */
-function sign({ colour, dash }) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  const line = document.createElementNS(space, "line");
-  for (const [name, value] of Object.entries({ width: SIGN_WIDTH, height: 8, "aria-hidden": "true" })) svg.setAttribute(name, value);
-  for (const [name, value] of Object.entries({ x1: 0, x2: SIGN_WIDTH, y1: 4, y2: 4, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") })) line.setAttribute(name, value);
-  svg.append(line);
-  return svg;
 }
 
 function make(tag, properties) {

@@ -1,57 +1,51 @@
-// Fingers on a chart: one across it chooses a range, two zoom. Up and down still scrolls the page (flask10x.css).
+// Fingers on a chart: one reads values, two zoom and pan. Up and down still scrolls the page (flask10x.css).
 
-// A finger is less exact than a mouse.
+// Nearer than this, fingers can't tell a range.
 const LEAST_PIXELS = 24;
 
-/** `view(fromMs, toMs)` shows a range while two fingers move, `choose(fromMs, toMs)` is the end of it. */
+/** `view(fromMs, toMs)` shows a range while two fingers move, null that of before; `choose(fromMs, toMs)` is the end
+ * of it. */
 export function followFingers(chart, { view, choose }) {
   const { over } = chart;
+  // Where each finger is, from the left end of the chart.
   const fingers = new Map();
   let held = null;
   let wanted = null;
 
   const placeOf = (event) => event.clientX - over.getBoundingClientRect().left;
-  const msAt = (x) => chart.posToVal(x, "x");
-  const unmark = () => chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  const read = (x) => chart.setCursor({ left: Math.min(over.clientWidth - 1, Math.max(0, x)), top: 10 });
+  const unread = () => chart.setCursor({ left: -10, top: -10 });
 
   over.addEventListener("pointerdown", (event) => {
     if (event.pointerType !== "touch") return;
     // The release must come here wherever it happens.
     over.setPointerCapture(event.pointerId);
     const x = placeOf(event);
-    fingers.set(event.pointerId, { start: x, x });
-    unmark();
+    fingers.set(event.pointerId, x);
     wanted = null;
-    if (fingers.size === 2) held = [...fingers.values()].map((finger) => msAt(finger.x));
+    if (fingers.size === 1) return read(x);
+    unread();
+    if (fingers.size === 2) held = [...fingers.values()].map((finger) => chart.posToVal(finger, "x"));
   });
 
   over.addEventListener("pointermove", (event) => {
-    const finger = fingers.get(event.pointerId);
-    if (!finger) return;
-    finger.x = placeOf(event);
+    if (!fingers.has(event.pointerId)) return;
+    const x = placeOf(event);
+    fingers.set(event.pointerId, x);
     if (fingers.size === 2 && held) spread();
-    else if (fingers.size === 1 && !held) mark(finger);
+    else if (fingers.size === 1 && !held) read(x);
   });
 
   /** The instants that the fingers have touched stay under them. */
   function spread() {
-    const [one, other] = [...fingers.values()].map((finger) => finger.x);
+    const [one, other] = fingers.values();
     const [first, second] = held;
     // Fingers that meet or cross would want an endless range, or time that runs backwards.
     if ((other - one) * (second - first) <= 0 || Math.abs(other - one) < LEAST_PIXELS) return;
     const msAPixel = (second - first) / (other - one);
     const from = first - one * msAPixel;
     wanted = [from, from + over.clientWidth * msAPixel];
-    view(...wanted);
-  }
-
-  function mark({ start, x }) {
-    const [left, right] = [start, x].map((at) => Math.min(over.clientWidth, Math.max(0, at))).sort((a, b) => a - b);
-    const enough = right - left >= LEAST_PIXELS;
-    wanted = enough ? [msAt(left), msAt(right)] : null;
-    chart.setCursor({ left: Math.min(over.clientWidth, Math.max(0, x)), top: 10 });
-    if (enough) chart.setSelect({ left, width: right - left, top: 0, height: over.clientHeight }, false);
-    else unmark();
+    view(wanted);
   }
 
   function lift(event) {
@@ -59,7 +53,6 @@ export function followFingers(chart, { view, choose }) {
     const chosen = event.type === "pointerup" ? wanted : null;
     if (!chosen && held) view(null);
     held = wanted = null;
-    unmark();
     if (chosen) choose(...chosen);
   }
   over.addEventListener("pointerup", lift);

@@ -118,7 +118,7 @@ TEXTS: dict[str, str] = {
     "chart.no_script": "The charts need JavaScript; the table below has the same readings.",
     "chart.not_made": "The charts are not installed: make static fetches them (needs npm). Everything else works.",
     "chart.drag": "Drag across a chart to look closer.",
-    "chart.pinch": "Drag across a chart, or spread two fingers, to look closer.",
+    "chart.pinch": "A finger on a chart reads its values; two fingers zoom and pan.",
     "plot.made_of": "Readings: {readings}; one point is {span}; times of {zone}.",
     "plot.local": "the server",
     "plot.summary": "{name}: lowest {low}, highest {high}, last {last}",

@@ -118,7 +118,7 @@ TEXTS: dict[str, str] = {
     "chart.no_script": "グラフにはJavaScriptが必要です。同じ測定値は下の表にあります。",
     "chart.not_made": "グラフはまだ組み込まれていません。make static を実行してください（npm が必要です）。ほかの機能はそのまま使えます。",
     "chart.drag": "グラフの上を横にドラッグすると、その範囲を拡大します。",
-    "chart.pinch": "グラフを横になぞるか、2本の指で広げると拡大します。",
+    "chart.pinch": "グラフを1本の指でなぞると値を読み取れます。2本の指で拡大・縮小・移動します。",
     "plot.made_of": "測定値{readings}件、{span}ごとの平均、時刻は{zone}。",
     "plot.local": "サーバの現地時刻",
     "plot.summary": "{name}: 最低{low}、最高{high}、最新{last}",

@@ -1,0 +1,41 @@
+// Colours of the style sheet for a canvas, and the look of each station's line.
+
+// Beside the colour, so that colour is never the only sign.
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
+// The second line of a station is as far as can be from its first.
+const NEXT_LINE = 3;
+
+/** The colour that a variable of the style sheet stands for now. Read by its name it is still `light-dark(…)`,
+ * which a canvas does not know; as the colour of an element it is one of the two. */
+export function colourOf(variable) {
+  const element = document.body.appendChild(document.createElement("span"));
+  element.style.color = `var(${variable})`;
+  const { color } = getComputedStyle(element);
+  element.remove();
+  return color;
+}
+
+/** A station has its colour and its dash in every chart of the page; a second line of it in a chart has its colour
+ * and another dash. `stations` are all of the registry, in its order. */
+export function stylesOf(group, stations) {
+  const lines = DASHES.length;
+  return group.map((series, line) => {
+    const station = Math.max(0, stations.indexOf(series.endpoint));
+    const before = group.slice(0, line).filter((other) => other.endpoint === series.endpoint).length;
+    const colour = colourOf(`--series-${(station % lines) + 1}`);
+    // Behind the last colour the pairs go on, or the seventh station would look like the first.
+    const dash = DASHES[(station + Math.floor(station / lines) + NEXT_LINE * before) % lines];
+    return { colour, dash, band: `color-mix(in srgb, ${colour} 20%, transparent)` };
+  });
+}
+
+/** A piece of the line, as it is drawn; `width` is in pixels. */
+export function signOf({ colour, dash }, width) {
+  const space = "http://www.w3.org/2000/svg";
+  const [svg, line] = ["svg", "line"].map((name) => document.createElementNS(space, name));
+  const strokes = { x1: 0, x2: width, y1: 4, y2: 4, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") };
+  for (const [name, value] of Object.entries({ width, height: 8, "aria-hidden": "true" })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries(strokes)) line.setAttribute(name, value);
+  svg.append(line);
+  return svg;
+}

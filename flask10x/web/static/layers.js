@@ -1,0 +1,23 @@
+// What a chart shows beside its lines, such as alerts: each kind is a layer, in a module of its own.
+//
+// A layer is an object; each of its parts may be missing:
+//   under(chart)  draws behind the lines, over(chart) on top of them; `chart` is uPlot's: `chart.ctx`, `chart.bbox`
+//                 (in pixels of the canvas), `chart.valToPos(value, "x" or "y", true)`
+//   told(ms)      the text for this time beside the cursor, "" for none; several lines are parted by "\n"
+//   range()       [low, high] that the axis of values has to show too, or null
+//   says          a text for the line above the charts, said once however many charts have it
+//   summary       what somebody who does not see the picture should know
+//
+// `context` is { clock, nowMs, isFiltered, styles }: the server's clock and time, whether conditions leave readings
+// out, and the colour, dash and band of each line of the group. `colourOf` of colours.js reads a variable of the
+// style sheet, `textOf` of numbers.js writes a value with its unit. A figure tells of the cursor with an event
+// "cursor", whose `detail` is its time in milliseconds.
+
+import { alertsLayer } from "./alerts.js";
+
+const KINDS = [alertsLayer];
+
+/** The layers of the chart of these series. A kind that has nothing to show in it gives null. */
+export function layersOf(group, answer, context) {
+  return KINDS.map((kind) => kind(group, answer, context)).filter(Boolean);
+}

@@ -1,0 +1,27 @@
+// Values as people read them: as many digits as their unit deserves.
+
+import { digitsOfUnit } from "./texts.js";
+
+// Of a number below 1 in another unit: three that tell something.
+const TELLING_DIGITS = 3;
+const MOST_DIGITS = 9;
+const CLOSE_TO_THE_NUMBER = ["°C", "%", ""];
+
+/** `21.5°C`, `812 ppm`; a dash for what is no number. */
+export function textOf(value, unit) {
+  const number = numberOf(value, unit);
+  return Number.isFinite(value) ? `${number}${CLOSE_TO_THE_NUMBER.includes(unit) ? "" : " "}${unit}` : number;
+}
+
+/** The same without its unit. */
+export function numberOf(value, unit) {
+  if (!Number.isFinite(value)) return "–";
+  const digits = digitsOfUnit(unit) ?? digitsOf(value);
+  return new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false }).format(value);
+}
+
+/** How many digits behind the point a value has in a unit that an operator has named. */
+function digitsOf(value) {
+  if (!value || Math.abs(value) >= 1) return 1;
+  return Math.min(MOST_DIGITS, TELLING_DIGITS - 1 - Math.floor(Math.log10(Math.abs(value))));
+}

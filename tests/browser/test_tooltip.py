@@ -1,0 +1,78 @@
+"""Nothing moves while somebody reads values off a chart, by mouse or by finger."""
+
+import pytest
+from selenium.webdriver import ActionChains
+
+from tests.browser.chromium import Browser
+from tests.browser.test_fingers import send
+
+pytestmark = pytest.mark.tools
+
+DAY = "/history?from=-24h"
+QUANTITIES = 5
+# The place of everything on the page but of what floats.
+PLACES = """
+return [...document.querySelectorAll("body *")]
+  .filter((one) => !one.closest(".tooltip, .u-over, [data-age]"))
+  .map((one) => one.getBoundingClientRect())
+  .filter(({ width, height }) => width || height)
+  .map(({ x, y, width, height }) => [x, y + scrollY, width, height].map(Math.round).join())
+"""
+# Where the cursor's line of a chart is, and the box beside it.
+BESIDE = """
+const [chart, show] = [document.querySelectorAll(".chart")[arguments[0]], (one) => one.getBoundingClientRect()];
+const box = show(chart.querySelector(".tooltip"));
+return [show(chart.querySelector(".u-cursor-x")).left, box.left, box.right, box.top, box.bottom,
+        innerWidth, innerHeight, document.documentElement.scrollWidth]
+"""  # noqa: E501
+
+
+def is_read(browser: Browser, chart: int) -> bool:
+    """Whether the values of this chart are told, and those of the others in short."""
+    told = browser.all(".tooltip")[chart]
+    return told.is_displayed() and "read" in str(told.get_attribute("class")).split()
+
+
+def check_beside(browser: Browser, chart: int) -> None:
+    """The box is inside the window and leaves the time that it tells of in sight."""
+    line, left, right, top, bottom, width, height, wide = browser.script(BESIDE, chart)
+    assert right < line - 5 or left > line + 5
+    assert left >= 0 and right <= width and wide <= width
+    assert top >= 0 and bottom <= height
+
+
+@pytest.mark.parametrize("width", [768, 1280, 1600])
+def test_nothing_moves_under_a_mouse(browser: Browser, width: int) -> None:
+    browser.resize(width, 900)
+    browser.open(DAY, charts=QUANTITIES)
+    before = browser.script(PLACES)
+    for chart, over in enumerate(browser.all(".plot .u-over")):
+        browser.script("arguments[0].scrollIntoView({block: 'center'})", over)
+        wide = over.size["width"]
+        for part in (-0.48, -0.2, 0.0, 0.3, 0.48):
+            mouse = ActionChains(browser.driver, duration=0)
+            mouse.move_to_element_with_offset(over, round(part * wide), 20).perform()
+            browser.wait(lambda: is_read(browser, chart), "the values")  # noqa: B023
+            check_beside(browser, chart)
+            assert browser.script(PLACES) == before
+
+
+def test_nothing_moves_under_a_finger(browser: Browser) -> None:
+    browser.resize(360, 740)
+    emulated = "Emulation.setTouchEmulationEnabled"
+    browser.driver.execute_cdp_cmd(emulated, {"enabled": True, "maxTouchPoints": 2})
+    try:
+        browser.open(DAY, charts=QUANTITIES)
+        before = browser.script(PLACES)
+        for chart, over in enumerate(browser.all(".plot .u-over")):
+            browser.script("arguments[0].scrollIntoView({block: 'center'})", over)
+            box = browser.script("return arguments[0].getBoundingClientRect().toJSON()", over)
+            for part in (0.1, 0.5, 0.9):
+                at = {"x": box["left"] + part * box["width"], "y": box["top"] + 40, "id": 0}
+                send(browser, "touchStart", [at])
+                send(browser, "touchEnd", [])
+                browser.wait(lambda: is_read(browser, chart), "the values")  # noqa: B023
+                check_beside(browser, chart)
+                assert browser.script(PLACES) == before
+    finally:
+        browser.driver.execute_cdp_cmd(emulated, {"enabled": False})
