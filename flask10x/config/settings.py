@@ -21,6 +21,7 @@ from flask10x.config import environment_file, mqtt_url, secret_places, station_f
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
+from flask10x.config.readers.altitude import altitude, at_altitude
 from flask10x.config.readers.place import Place, coordinates
 from flask10x.config.readers.plain import (
     HIGHEST_PORT,
@@ -102,6 +103,8 @@ class Settings:
     """Where `flask10x mqtt` finds the broker; empty: there is none."""
     mqtt_password_file: str = _setting(secret_places.read, "")
     """As the files of tokens; empty: the broker asks for no password."""
+    altitude_m: float | None = _setting(altitude, None)
+    """That of the house above sea level, unless a station says otherwise; None: not known."""
     allowed_hosts: tuple[str, ...] = _setting(host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
     history_max: int = _setting(whole(1, 10_000), 1000)
@@ -247,6 +250,7 @@ def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
         if row.name not in given:
             default = row.metadata["default"]
             given[row.name] = default(given) if callable(default) else default
+    given["stations"] = at_altitude(given["stations"], given["altitude_m"])
     given["partial_readings"] = given["partial_readings"].endpoints(given["stations"])
     if not isinstance(given["alerts"], Alerts):
         given["alerts"] = given["alerts"].alerts(given["stations"])

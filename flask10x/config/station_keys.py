@@ -29,6 +29,7 @@ STATION_KEYS = (
     Key(name="influx", field="influx", read=values.name),
     Key(name="influx_tags", field="influx_tags", read=values.tags),
     Key(name="outside", field="outside", read=switch),
+    Key(name="altitude_m", field="altitude_m", read=values.altitude),
 )
 MEASUREMENT_KEYS = (
     Key(name="path", field="path", read=values.path, default=itself, fixed=True),

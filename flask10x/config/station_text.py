@@ -59,6 +59,9 @@ HEAD = """\
 # Whether it stands in the open, where the bands of a room mean nothing.
 # 屋外に置いた端末か。屋外では、室内向けの目安を使わない。
 #outside = true
+# How many metres above sea level it is; without it: ALTITUDE_M.
+# 海抜の高さ（m）。省略すると ALTITUDE_M に従う。
+#altitude_m = 35
 #
 # A measurement; its name is the column in the database and the name in filters.
 # 測定項目。ここの名前が、データベースの列と絞り込みの名前になる。

@@ -5,8 +5,10 @@ import unicodedata
 from gettext import gettext as _
 from typing import Any
 
+from flask10x.config.readers.altitude import altitude_wanted
 from flask10x.config.toml.values import line, one_of, wrong
 from flask10x.readings.bands import LEVELS
+from flask10x.readings.derived.kinds import HIGHEST_M, LOWEST_M
 from flask10x.readings.units import CASE_FREE, KNOWN, OTHER_UNITS, SAME
 
 # Names of columns and of quantities; a path of a station may have a hyphen too.
@@ -74,6 +76,15 @@ def channel(raw: Any) -> str:
     if not re.fullmatch(r"[0-9]{1,20}", text):
         raise wrong(raw, _("the number of a channel is needed"))
     return text
+
+
+def altitude(raw: Any) -> float:
+    """Metres above sea level."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise wrong(raw, altitude_wanted())
+    if not LOWEST_M <= raw <= HIGHEST_M:
+        raise wrong(raw, altitude_wanted())
+    return raw
 
 
 def topic(raw: Any) -> str:

@@ -33,6 +33,7 @@ mqtt_topic = "home/balcony"
 influx = "balcony"
 influx_tags = { node = "esp8266-123" }
 outside = true
+altitude_m = 35.5
 
 [stations.balcony.measurements.temperature]
 path = "env.t"
@@ -89,6 +90,7 @@ def test_a_station_with_every_key() -> None:
             influx="balcony",
             influx_tags=(("node", "esp8266-123"),),
             outside=True,
+            altitude_m=35.5,
             measurements=(
                 Measurement(
                     path="env.t",
@@ -287,6 +289,9 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
         ("influx_tags = { node = 1 }", f"influx_tags: is 1: {NO_TEXT}"),
         ("influx_tags = { node = 'x' }", "influx_tags: there is no influx"),
         ("outside = 1", "outside: is 1: true or false is needed"),
+        ("altitude_m = 801", "altitude_m: is 801: metres above sea level from -430 to 800"),
+        ("altitude_m = '35'", "altitude_m: is '35': metres above sea level from -430 to 800"),
+        ("altitude_m = true", "altitude_m: is True: metres above sea level from -430 to 800"),
     ],
 )
 def test_a_wrong_key_of_a_station(line: str, said: str) -> None:

@@ -84,6 +84,7 @@ faults = [{faults}]
 bands = [{draw(st.sampled_from(["", f"{{ below = {low}, label = {quoted(label)} }}"]))}]
 [stations.data3]
 outside = {draw(st.sampled_from(["true", "false"]))}
+altitude_m = {draw(st.integers(-2, 2))}
 [stations.x-1]
 repeat_window_sec = {draw(st.integers(0, 9))}
 influx = {quoted(label)}

@@ -83,7 +83,7 @@ VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Without a default of their own; what the settings file shows is an example.
 UNSET = {
     *("timezone", "place", "write_tokens_file", "read_tokens_file", "allowed_hosts"),
-    *("mqtt_url", "mqtt_password_file"),
+    *("mqtt_url", "mqtt_password_file", "altitude_m"),
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}
