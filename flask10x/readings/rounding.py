@@ -8,6 +8,8 @@ from types import MappingProxyType
 # resolution but ±0.5 °C and ±3 % of accuracy, an MH-Z19 1 ppm, a 10-bit converter 5 mV.
 DIGITS: Mapping[str, int] = MappingProxyType({"ppm": 0, "Ω": 0, "V": 3, "°C": 1, "%": 1, "hPa": 1})
 """How many digits behind the point a value has in a unit; the scripts of the pages go by it too."""
+NO_VALUE = "–"
+"""What stands in the place of a missing value."""
 # Of a number below 1 in another unit, counted from the first that is not 0.
 TELLING_DIGITS = 3
 # From here on a double no longer has a digit behind the point, and all its digits are a long line.

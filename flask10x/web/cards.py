@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from flask10x.history.pages import Row
-from flask10x.readings.rounding import rounded
-from flask10x.readings.stations import Station
+from flask10x.readings.rounding import NO_VALUE, rounded
+from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.store import Store
 from flask10x.web.latest.newest import Latest, State, latest
 
@@ -20,8 +19,14 @@ class Value:
 
     column: str
     text: str
+    """Rounded by its unit; a dash where no value is known."""
     unit: str
     close: bool
+    missing: bool
+    """Whether the newest reading lacks it: then it is the newest one there is."""
+    received_at: int | None
+    """When that one was received, in UTC epoch milliseconds; None for one that is not missing, and
+    where none is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,20 +55,25 @@ def _card(one: Latest) -> Card:
         state=one.state,
         age_sec=one.age_sec,
         received_at=one.row.received_at if one.row else None,
-        values=_values(one.station, one.row),
+        values=_values(one),
         missing=one.missing,
     )
 
 
-def _values(station: Station, row: Row | None) -> tuple[Value, ...]:
-    pairs = zip(station.measurements, row.values, strict=True) if row else ()
-    return tuple(
-        Value(
-            column=measurement.column,
-            text=rounded(value, measurement.unit),
-            unit=measurement.unit,
-            close=measurement.unit in CLOSE_UNITS,
-        )
-        for measurement, value in pairs
-        if value is not None
+def _values(one: Latest) -> tuple[Value, ...]:
+    """All of the station's, each in its place; none when it has no reading."""
+    pairs = zip(one.station.measurements, one.row.values, strict=True) if one.row else ()
+    return tuple(_value(measurement, value, one) for measurement, value in pairs)
+
+
+def _value(measurement: Measurement, value: float | None, one: Latest) -> Value:
+    older = one.older.get(measurement.column) if value is None else None
+    known = older.value if older else value
+    return Value(
+        column=measurement.column,
+        text=NO_VALUE if known is None else rounded(known, measurement.unit),
+        unit=measurement.unit,
+        close=measurement.unit in CLOSE_UNITS,
+        missing=value is None,
+        received_at=older.received_at if older else None,
     )

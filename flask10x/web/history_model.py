@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from flask10x.history.operators import Operator
-from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.stations import Station
 from flask10x.web.alerts.marks import CardMark
-from flask10x.web.cards import Value
 from flask10x.web.latest.newest import State
 
 
@@ -27,6 +26,24 @@ class Age:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CardValue:
+    """A measurement on a card, in the place that it always has."""
+
+    label: str
+    text: str
+    unit: str
+    """Empty where no value is known."""
+    close: bool
+    """Whether the unit stands close to its number."""
+    is_told: bool
+    """Whether the unit tells what it is, for no other value of the card has it."""
+    missing: bool
+    """Whether the newest reading lacks it."""
+    age: Age | None
+    """That of the value shown, where the newest reading lacks it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StationCard:
     """A station's card."""
 
@@ -37,9 +54,7 @@ class StationCard:
     chosen: bool
     state: State
     age: Age | None
-    values: tuple[Value, ...]
-    missing: str
-    """The names of the measurements that its newest reading lacks; empty for none."""
+    values: list[CardValue]
     alerts: Sequence[CardMark]
     """Those of it that are active."""
 
@@ -75,6 +90,14 @@ class Ranges:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Chip:
+    """Something that the query is narrowed by, and this page without it."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
     """The filters: the parameters as they came, and what is wrong with them."""
 
@@ -89,8 +112,12 @@ class Form:
     conditions: int
     """How many conditions on values are set."""
     open: bool
-    """Whether something is set or wrong that a closed form would hide."""
+    """Whether something is wrong: what is set is shown by chips."""
     conditions_open: bool
+    chips: list[Chip]
+    """Empty when the query was wrong."""
+    unfiltered_url: str
+    """This page over the same range, without any of them."""
     ranges: Ranges
     rejected_url: str
 
@@ -230,8 +257,6 @@ class HistoryModel:
     halt: Halt | None
     """None while readings are stored."""
     cards: list[StationCard]
-    measurements: Mapping[str, Measurement]
-    """What each column holds."""
     form: Form
     charts: ChartArea
     table: ReadingsTable | None

@@ -2,7 +2,9 @@
 
 import json
 import shlex
+from collections import Counter
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,9 +18,9 @@ from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.rounding import DIGITS
+from flask10x.readings.rounding import DIGITS, NO_VALUE
 from flask10x.readings.stations import Stations
-from flask10x.readings.times import LocalText, is_date, iso_text, local_text
+from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.alerts import marks
@@ -26,6 +28,7 @@ from flask10x.web.alerts.marks import CardMark
 from flask10x.web.cards import Card, cards
 from flask10x.web.history_model import (
     Age,
+    CardValue,
     ChartArea,
     Form,
     Halt,
@@ -40,6 +43,7 @@ from flask10x.web.history_model import (
     Updates,
     WiderRange,
 )
+from flask10x.web.history_parts.chips import chips
 from flask10x.web.history_parts.columns import column
 from flask10x.web.history_parts.tables import station_tables
 from flask10x.web.ranges import (
@@ -66,6 +70,7 @@ TRIAL = (
     """-d '{"pressure": "1013.2hPa", "temperature": 25.1}'"""
 )
 Pairs = list[tuple[str, str]]
+_OWN = "history_page.as_page"
 # Each station's newest `received_at`; None when it has no reading.
 Newest = dict[str, int | None]
 
@@ -100,7 +105,6 @@ def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Tex
     model = HistoryModel(
         halt=_halt(),
         cards=[_card(card, marked.get(card.station.endpoint, []), t) for card in found],
-        measurements=_stations().by_column,
         form=form,
         charts=_charts(t),
         table=table,
@@ -148,12 +152,12 @@ def _ranged(start: str | None, end: str | None = None) -> str:
     pairs = _kept("from", "to", "cursor")
     pairs += [("from", start)] if start else []
     pairs += [("to", end)] if end else []
-    return _address("history_page.as_page", pairs)
+    return _address(_OWN, pairs)
 
 
 def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **more: str) -> str:
     """The same query at another route; a time counted back from now is fixed."""
-    own_page = endpoint == "history_page.as_page"
+    own_page = endpoint == _OWN
     order = not own_page or query.order != HTML.order
     parts = (query.query_string(cursor, limit=own_page, order=order), urlencode(more))
     joined = "&".join(part for part in parts if part)
@@ -171,22 +175,39 @@ def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
     endpoint = card.station.endpoint
     chosen = request.args.getlist("endpoint") == [endpoint]
     kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
+    kind = "silent" if card.state == "silent" else "age"
     return StationCard(
         station=card.station,
         name=t.station(card.station),
-        url=_address("history_page.as_page", kept + [("endpoint", endpoint)] * (not chosen)),
+        url=_address(_OWN, kept + [("endpoint", endpoint)] * (not chosen)),
         chosen=chosen,
         state=card.state,
-        age=None if card.age_sec is None else _age(card, card.age_sec, t),
-        values=card.values,
-        missing=t("caption.join").join(column(name, _stations(), t).label for name in card.missing),
+        age=None if card.age_sec is None else _age(kind, card.age_sec, card.received_at, t),
+        values=_card_values(card, t),
         alerts=alerts,
     )
 
 
-def _age(card: Card, seconds: int, t: Texts) -> Age:
-    zone, at = context.store().settings.zone, card.received_at
-    kind = "silent" if card.state == "silent" else "age"
+def _card_values(card: Card, t: Texts) -> list[CardValue]:
+    units, now_ms = Counter(value.unit for value in card.values), clock.now_ms()
+    return [
+        CardValue(
+            label=column(value.column, _stations(), t).label,
+            text=value.text,
+            unit="" if value.text == NO_VALUE else value.unit,
+            close=value.close,
+            is_told=units[value.unit] == 1 and value.unit in DIGITS,
+            missing=value.missing,
+            age=_age("age", max(0, now_ms - at) // SECOND_MS, at, t)
+            if (at := value.received_at) is not None
+            else None,
+        )
+        for value in card.values
+    ]
+
+
+def _age(kind: str, seconds: int, at: int | None, t: Texts) -> Age:
+    zone = context.store().settings.zone
     return Age(
         kind=kind,
         seconds=seconds,
@@ -203,7 +224,6 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
     """The filters of a query, or of one that is wrong (None), with what is wrong with it."""
     given = [name for name, value in request.args.items() if value.strip()]
     conditions = sum("__" in name for name in given)
-    unusual = not {"measurement", "incomplete"}.isdisjoint(given)
     stations = _stations()
     return Form(
         args=request.args,
@@ -213,8 +233,10 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         operators=list(OPERATORS.values()),
         page_rows=PAGE_ROWS,
         conditions=conditions,
-        open=bool(details or conditions or unusual),
+        open=bool(details),
         conditions_open=bool(conditions) or any("__" in name for name in details),
+        chips=chips(query, _kept("cursor"), partial(_address, _OWN), t) if query else [],
+        unfiltered_url=_address(_OWN, _only("from", "to")),
         ranges=_ranges(query, now_ms),
         rejected_url=_address("rejected.as_page", _only("endpoint", "from", "to")),
     )
@@ -273,7 +295,7 @@ def _table(
         number=len(page.rows),
         reached=None if page.reached is None else text_of(page.reached),
         oldest_first=query.order == "asc",
-        turned_url=_address("history_page.as_page", _kept("order", "cursor") + turned),
+        turned_url=_address(_OWN, _kept("order", "cursor") + turned),
         stations=station_tables(page.rows, query, text_of, t),
         links=_links(query, page),
         curl=f"curl {shlex.quote(_absolute(_same_query('history.as_json_file', query)))}",
@@ -283,11 +305,10 @@ def _table(
 
 
 def _links(query: Query, page: HistoryPage) -> TableLinks:
-    own = "history_page.as_page"
     return TableLinks(
-        next=_same_query(own, query, page.next) if page.next else None,
-        prev=_same_query(own, query, page.prev) if page.prev else None,
-        start=_address(own, _kept("cursor")) if query.cursor else None,
+        next=_same_query(_OWN, query, page.next) if page.next else None,
+        prev=_same_query(_OWN, query, page.prev) if page.prev else None,
+        start=_address(_OWN, _kept("cursor")) if query.cursor else None,
         csv=_same_query("history.as_csv", query),
         excel=_same_query("history.as_csv", query, bom="1"),
         json=_same_query("history.as_json_file", query),
@@ -309,7 +330,7 @@ def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
     # Where nothing has ever come in, no range holds more.
     name = wider(query, max(known), now_ms) if known else None
     narrowed = query.filters or query.incomplete or query.cursor
-    plain = _address("history_page.as_page", _only("endpoint", "from", "to"))
+    plain = _address(_OWN, _only("endpoint", "from", "to"))
     return NoRows(
         future=is_future(query, now_ms),
         last=[

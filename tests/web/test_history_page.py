@@ -126,9 +126,54 @@ def test_a_card_shows_latest_values_age_state_and_what_is_missing(
     assert "Pico data receiving, 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
     assert "receiving, 2 min ago CO₂ 650 ppm" in cards[1]
     assert "silent for 2 min Temperature 30.2 °C" in cards[2]
-    assert "▲ Missing: Gas resistance" in cards[2]
+    assert "Pressure 994.5 hPa Gas resistance – ▲ missing" in cards[2]
     assert "silent for 8 min" in cards[3]
-    assert "▲ Missing: Temperature (DS18B20)" in cards[3]
+    assert "Voltage 0.000 V Temperature (DS18B20) – ▲ missing Temperature (DHT11)" in cards[3]
+
+
+def test_a_missing_value_keeps_its_place_with_the_last_one_and_its_age(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = [
+        Reading("data2", NINE, (650.0, 26.5, 48.0, 996.5, 30008.071029971998)),
+        Reading("data2", NINE + MINUTE, (651.0, None, None, 996.6, None)),
+    ]
+    with database.commit() as connection:
+        insert_readings(connection, readings)
+    monkeypatch.setattr("time.time_ns", lambda: (NINE + 4 * MINUTE) * 1_000_000)
+    card = client.get("/history").text.split("<article")[2]
+    assert words(card).endswith(
+        "CO₂ 651 ppm Temperature 26.5 °C ▲ missing, last 4 min ago"
+        " Humidity 48.0 % ▲ missing, last 4 min ago"
+        " Pressure 996.6 hPa Gas resistance 30008 Ω ▲ missing, last 4 min ago"
+    )
+    assert card.count('datetime="2025-08-24T09:00:00.250+09:00"') == 3
+    client.set_cookie("lang", "ja")
+    card = words(client.get("/history").text.split("<article")[2])
+    assert "湿度 48.0 % ▲ 欠測（ 4分前 の値）" in card
+
+
+@pytest.mark.usefixtures("four")
+def test_each_thing_that_is_set_has_a_chip_that_takes_it_away(client: FlaskClient) -> None:
+    def chips(query: str) -> dict[str, str]:
+        text = client.get(f"/history?{query}").text.partition('class="chips"')[2]
+        found = re.findall(r'href="([^"]*)"[^>]*>([^<]*)<', text.partition("</ul>")[0])
+        return {name.strip(): href.replace("&amp;", "&") for href, name in found}
+
+    kept = "from=-24h&endpoint=data2&endpoint=data3"
+    assert chips(f"{kept}&co2__gte=500&measurement=co2&cursor=after:1:1&limit=7&order=asc") == {
+        "Bedroom": "/history?from=-24h&endpoint=data3"
+        "&co2__gte=500&measurement=co2&limit=7&order=asc",
+        "Outside": "/history?from=-24h&endpoint=data2"
+        "&co2__gte=500&measurement=co2&limit=7&order=asc",
+        "CO₂ ≥ 500 ppm": f"/history?{kept}&measurement=co2&limit=7&order=asc",
+        "CO₂": f"/history?{kept}&co2__gte=500&limit=7&order=asc",
+        "7 rows a page": f"/history?{kept}&co2__gte=500&measurement=co2&order=asc",
+        "oldest first": f"/history?{kept}&co2__gte=500&measurement=co2&limit=7",
+        "Clear all": "/history?from=-24h",
+    }
+    assert chips("incomplete=1") == {"incomplete only": "/history"}
+    assert chips("from=-24h&to=now") == chips("") == chips("endpoint=data&limit=0") == {}
 
 
 def test_a_station_that_was_never_heard_says_so(client: FlaskClient) -> None:
@@ -178,16 +223,16 @@ def test_the_form_keeps_what_was_asked(client: FlaskClient) -> None:
     assert "Values (2 set)</summary>" in text
 
 
-def test_the_filter_unfolds_when_it_is_used_in_an_unusual_way_or_wrong(client: FlaskClient) -> None:
+def test_the_filter_unfolds_only_when_it_is_wrong(client: FlaskClient) -> None:
     def unfolded(query: str) -> list[bool]:
         found = Outline(client.get(f"/history?{query}").text).all("details")
         return ["open" in details for details in found]
 
-    assert unfolded("endpoint=data&from=-24h") == [False, False]
-    assert unfolded("measurement=co2") == unfolded("incomplete=1") == [True, False]
+    assert unfolded("endpoint=data&from=-24h") == unfolded("measurement=co2") == [False, False]
+    assert unfolded("incomplete=1") == unfolded("co2__gte=") == [False, False]
     assert unfolded("limit=0") == [True, False]
-    assert unfolded("co2__gte=1") == unfolded("co2__gte=x") == [True, True]
-    assert unfolded("co2__gte=") == [False, False]
+    assert unfolded("co2__gte=1") == [False, True]
+    assert unfolded("co2__gte=x") == [True, True]
 
 
 @pytest.mark.usefixtures("four")

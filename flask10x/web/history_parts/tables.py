@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
-from flask10x.readings.rounding import rounded
+from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Station
 from flask10x.readings.times import LocalText
 from flask10x.web.history_model import Cell, StationTable, TableRow
 from flask10x.web.history_parts.columns import column
 from flask10x.web.texts.catalog import Texts
 
-MISSING = "–"
 # So many columns beside the time still fit a tablet, so many a phone (flask10x.css): a wider table
 # moves sideways there, and on a phone each of its readings is a block.
 TABLET_COLUMNS, PHONE_COLUMNS = 6, 2
@@ -60,6 +59,6 @@ def _row(row: Row, station: Station, chosen: tuple[str, ...], text_of: LocalText
 
 def _cell(value: float | None, unit: str) -> Cell:
     if value is None:
-        return Cell(text=MISSING, exact=None, missing=True)
+        return Cell(text=NO_VALUE, exact=None, missing=True)
     text = rounded(value, unit)
     return Cell(text=text, exact=None if float(text) == value else str(value), missing=False)

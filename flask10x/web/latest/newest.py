@@ -1,13 +1,14 @@
 """What is known of each station now: its newest reading, how old it is, whether the station is
 silent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from flask10x.history import pages
+from flask10x.history.last_values import OlderValue, last_values
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.stations import Station
@@ -28,12 +29,19 @@ class Latest:
     row: Row | None
     """Its newest reading, which may be older than that: a late one, or the next one is not stored
     yet. None while it has none."""
+    older: Mapping[str, OlderValue]
+    """The newest value of each column that the newest reading lacks, where one is known."""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The columns that the newest reading lacks."""
-        pairs = zip(self.station.columns, self.row.values, strict=True) if self.row else ()
-        return tuple(column for column, value in pairs if value is None)
+        return missing_columns(self.station, self.row)
+
+
+def missing_columns(station: Station, row: Row | None) -> tuple[str, ...]:
+    """The columns of the station that its reading lacks; none for no reading."""
+    pairs = zip(station.columns, row.values, strict=True) if row else ()
+    return tuple(column for column, value in pairs if value is None)
 
 
 def latest(connection: Connection, store: Store, stations: Iterable[Station]) -> list[Latest]:
@@ -46,12 +54,15 @@ def _latest(connection: Connection, store: Store, station: Station, last: int | 
     """`last` is when the database has heard of it last, in epoch milliseconds."""
     known = store.settings.stations
     newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1)
+    row = next(iter(pages.page(connection, newest).rows), None)
+    missing = missing_columns(station, row)
     age_sec = inactive_sec(store.gauges.last_received_ms(station.endpoint), last)
     return Latest(
         station=station,
         state=_state(age_sec, station.silent_after_sec(store.settings.inactivity_warn_sec)),
         age_sec=age_sec,
-        row=next(iter(pages.page(connection, newest).rows), None),
+        row=row,
+        older=last_values(connection, known, row, missing) if row else {},
     )
 
 

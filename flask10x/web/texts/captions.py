@@ -15,7 +15,7 @@ def caption(query: Query, t: Texts) -> str:
     parts += [t.column(known.by_column[column]) for column in query.measurements]
     parts += [t("caption.from", time=query.since.phrase)] if query.since else []
     parts += [t("caption.to", time=query.until.phrase)] if query.until else []
-    parts += [_condition(one, known, t) for one in query.filters]
+    parts += [condition(one, known, t) for one in query.filters]
     parts += [t("caption.incomplete")] if query.incomplete else []
     parts.append(t("order.desc") if query.order == "desc" else t("order.asc"))
     return t("caption.join").join(parts)
@@ -39,7 +39,8 @@ def problems(
     }
 
 
-def _condition(one: Filter, known: Stations, t: Texts) -> str:
+def condition(one: Filter, known: Stations, t: Texts) -> str:
+    """`CO₂ ≥ 1000 ppm`."""
     name = t.column(known.by_column[one.column])
     if one.operator is IS_NULL:
         return t("caption.missing", name=name) if one.value else t("caption.present", name=name)
