@@ -196,7 +196,7 @@ def _card_values(card: Card, t: Texts) -> list[CardValue]:
             text=value.text,
             unit="" if value.text == NO_VALUE else value.unit,
             close=value.close,
-            is_told=units[value.unit] == 1 and value.unit in DIGITS,
+            is_told=units[value.unit] == 1 and value.unit in DIGITS and value.text != NO_VALUE,
             missing=value.missing,
             age=_age("age", max(0, now_ms - at) // SECOND_MS, at, t)
             if (at := value.received_at) is not None
