@@ -14,8 +14,11 @@
 // "cursor", whose `detail` is its time in milliseconds.
 
 import { alertsLayer } from "./alerts.js";
+import { bandsLayer } from "./bands.js";
+import { nightsLayer } from "./nights.js";
 
-const KINDS = [alertsLayer];
+// What is drawn first lies behind the others.
+const KINDS = [nightsLayer, bandsLayer, alertsLayer];
 
 /** The layers of the chart of these series. A kind that has nothing to show in it gives null. */
 export function layersOf(group, answer, context) {

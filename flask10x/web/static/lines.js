@@ -16,6 +16,16 @@ export function placeOf(startMs, { bucket_ms: bucketMs, from_ms: fromMs, to_ms: 
   return Math.min(toMs, Math.max(fromMs, startMs + bucketMs / 2));
 }
 
+/** The bucket of a series that is nearest to a time, but no further away than a gap; null for none. */
+export function nearestTo({ times_ms: times, gap_ms: gap }, time, answer) {
+  const away = (i) => Math.abs(placeOf(times[i], answer) - time);
+  let nearest = 0;
+  times.forEach((_, i) => {
+    if (away(i) < away(nearest)) nearest = i;
+  });
+  return away(nearest) <= Math.max(answer.bucket_ms, gap ?? answer.bucket_ms) ? nearest : null;
+}
+
 /** Times, averages, minima, maxima of one series; nulls in the first bucket of each gap. */
 export function withGaps(series, answer) {
   const bucketMs = answer.bucket_ms;

@@ -2,7 +2,7 @@
 
 import { colourOf, signOf } from "./colours.js";
 import { gapsOf, hatch } from "./gaps.js";
-import { aligned, lonely, placeOf } from "./lines.js";
+import { aligned, lonely, nearestTo } from "./lines.js";
 import { numberOf, textOf } from "./numbers.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
@@ -216,20 +216,8 @@ export class Plot {
     const line = { style: this.styles[place], name: nameOf(this.group[place]), value: "", range: "" };
     const gap = this.gaps[place].find(([from, to]) => from <= time && time <= to);
     if (gap) return { ...line, value: this.#gap(gap) };
-    const near = this.#near(place, time);
+    const near = nearestTo(this.group[place], time, this.answer);
     return near === null ? line : { ...line, ...this.#values(place, near) };
-  }
-
-  /** The bucket of a series that is nearest to a time, but no further away than a gap. */
-  #near(place, time) {
-    const { times_ms: times, gap_ms: gap } = this.group[place];
-    const bucket = this.answer.bucket_ms;
-    const away = (i) => Math.abs(placeOf(times[i], this.answer) - time);
-    let nearest = 0;
-    times.forEach((_, i) => {
-      if (away(i) < away(nearest)) nearest = i;
-    });
-    return away(nearest) <= Math.max(bucket, gap ?? bucket) ? nearest : null;
   }
 
   #values(place, i) {

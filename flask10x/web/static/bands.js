@@ -1,0 +1,120 @@
+// Bands: from which value on a measurement deserves a look. A pale zone with its word, and told beside the cursor.
+
+import { colourOf } from "./colours.js";
+import { nearestTo } from "./lines.js";
+import { textOf } from "./numbers.js";
+import { nameOf } from "./plot.js";
+import { t } from "./texts.js";
+
+const COLOURS = { notice: "--warn", warning: "--wrong" };
+const LEVELS = Object.keys(COLOURS);
+const ZONE_ALPHA = 0.08;
+const DASH_PIXELS = [6, 4];
+const FONT_PIXELS = 11;
+const ROOM_PIXELS = 4;
+const HALO_PIXELS = 3;
+
+const names = new Intl.ListFormat(document.documentElement.lang);
+
+/** The layer of the bands of a chart; null where its lines have none. */
+export function bandsLayer(group, answer) {
+  const own = group.map((series) => (answer.bands ?? []).filter((band) => isOf(band, series)));
+  const shared = zonesOf(own);
+  if (!own.flat().length) return null;
+  const { unit } = group[0];
+  const zones = shared.map((band) => ({ ...band, colour: colourOf(COLOURS[band.level]) }));
+  const card = colourOf("--card");
+  const said = (found) => saidOf(found, unit, group.map(nameOf));
+  return {
+    under: (chart) => zones.forEach((zone) => shade(chart, zone)),
+    over: (chart) => zones.forEach((zone) => write(chart, zone, card)),
+    told: (ms) => said(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
+    says: zones.length ? t("plot.bands") : "",
+    summary: said(group.map((series, place) => worstOf(own[place], series.avg))).join("; "),
+  };
+}
+
+/** Each band once, with the names of all lines that are in it; `found` has a band, or none, for each line. */
+function saidOf(found, unit, lineNames) {
+  const texts = found.map((band) => band && textOfBand(band, unit));
+  const different = [...new Set(texts)].filter(Boolean);
+  return different.map((text) => t("plot.band", { text, names: names.format(lineNames.filter((_, place) => texts[place] === text)) }));
+}
+
+const isOf = (band, series) => band.endpoint === series.endpoint && band.measurement === series.measurement;
+const keyOf = ({ above, below, level, label }) => JSON.stringify([above, below, level, label]);
+
+/** The bands that every line has that has any, each once: a zone of one line alone would be read for all of them. */
+function zonesOf(own) {
+  const having = own.filter((bands) => bands.length);
+  const [first = [], ...others] = having.map((bands) => bands.map((band) => [keyOf(band), band]));
+  return first.filter(([key]) => others.every((bands) => bands.some(([one]) => one === key))).map(([, band]) => band);
+}
+
+const holds = ({ above, below }, value) => value !== null && (above === null ? value < below : value > above);
+
+const rank = ({ level, above, below }) => [LEVELS.indexOf(level), above ?? -below];
+const worse = (one, other) => rank(other)[0] - rank(one)[0] || rank(other)[1] - rank(one)[1];
+
+/** The band that a value lies in, as `readings/bands.py` chooses it. */
+const bandOf = (bands, value) => bands.filter((band) => holds(band, value)).sort(worse)[0];
+
+/** The worst band that any of the values lies in. */
+const worstOf = (bands, values) => bands.filter((band) => values.some((value) => holds(band, value))).sort(worse)[0];
+
+function valueAt(series, ms, answer) {
+  const near = nearestTo(series, ms, answer);
+  return near === null ? null : series.avg[near];
+}
+
+/** `Air the room, above 1000 ppm`; the limit as it was set. */
+function textOfBand({ above, below, label }, unit) {
+  const limit = textOf(above ?? below, unit).replace(/\.0+(?=\D*$)/, "");
+  return above === null ? t("plot.below", { label, limit }) : t("plot.above", { label, limit });
+}
+
+/** Where a zone lies on the canvas: from its limit to the edge of the chart; null where that is out of sight. */
+function placeOf(chart, { above, below }) {
+  const { top, height } = chart.bbox;
+  const bottom = top + height;
+  const limit = chart.valToPos(above ?? below, "y", true);
+  const [from, to] = above === null ? [Math.max(top, limit), bottom] : [top, Math.min(bottom, limit)];
+  return from < to ? { from, to, edge: above === null ? from : to, isEdgeSeen: top < limit && limit < bottom } : null;
+}
+
+/** A pale zone, with a dashed line at its limit. */
+function shade(chart, zone) {
+  const place = placeOf(chart, zone);
+  if (!place) return;
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.fillStyle = ctx.strokeStyle = zone.colour;
+  ctx.globalAlpha = ZONE_ALPHA;
+  ctx.fillRect(bbox.left, place.from, bbox.width, place.to - place.from);
+  ctx.globalAlpha = 1;
+  ctx.setLineDash(DASH_PIXELS.map((length) => length * devicePixelRatio));
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, place.edge);
+  ctx.lineTo(bbox.left + bbox.width, place.edge);
+  if (place.isEdgeSeen) ctx.stroke();
+  ctx.restore();
+}
+
+/** The word of a zone, inside it at its limit, so that it can be read where lines run through it. */
+function write(chart, zone, ground) {
+  const place = placeOf(chart, zone);
+  const [room, height] = [ROOM_PIXELS, FONT_PIXELS].map((pixels) => pixels * devicePixelRatio);
+  if (!place || place.to - place.from < height + room) return;
+  const { ctx, bbox } = chart;
+  const [right, baseline] = [bbox.left + bbox.width - room, zone.above === null ? place.edge + room + height : place.edge - room];
+  ctx.save();
+  ctx.font = `${height}px system-ui, sans-serif`;
+  ctx.textAlign = "right";
+  ctx.strokeStyle = ground;
+  ctx.lineWidth = HALO_PIXELS * devicePixelRatio;
+  ctx.lineJoin = "round";
+  ctx.strokeText(zone.label, right, baseline);
+  ctx.fillStyle = zone.colour;
+  ctx.fillText(zone.label, right, baseline);
+  ctx.restore();
+}

@@ -1,0 +1,95 @@
+"""Bands and nights in the charts: drawn, told beside the cursor, said in words."""
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver import ActionChains
+
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of, needs_browser
+from tests.e2e.conftest import make_services
+from tests.e2e.service import Service
+from tests.support.rows import execute
+
+pytestmark = pytest.mark.tools
+
+HOUR_MS = 3_600_000
+# 1 January 2025, 0 o'clock in Tokyo. The sun rose at 6:51 and set at 16:38.
+DAY_MS = 1_735_657_200_000
+DAY = "/history?from=2025-01-01&to=2025-01-01&endpoint=data2&endpoint=data4&measurement=co2"
+# The colour of the canvas at this hour of the day, and this part of the height from the top.
+PIXEL = """
+const canvas = document.querySelector(".chart canvas");
+const [over, box] = [document.querySelector(".u-over"), canvas].map((one) => one.getBoundingClientRect());
+const x = Math.round(over.left - box.left + over.width * arguments[0] / 24);
+const y = Math.round(over.top - box.top + over.height * arguments[1]);
+return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data]
+"""  # noqa: E501
+
+
+@pytest.fixture(scope="module")
+def housed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A house in Tokyo, with a day on which the bedroom's CO2 rises from 400 to 1840 ppm."""
+    needs_browser()
+    with make_services(tmp_path_factory.mktemp("housed")) as make:
+        service = make(place="35.66,139.74")
+        values = ",".join(
+            f"('data2', {DAY_MS + n * HOUR_MS // 4}, {400 + 15 * n}),"
+            f"('data4', {DAY_MS + n * HOUR_MS // 4}, 420)"
+            for n in range(96)
+        )
+        execute(
+            service.database, f"INSERT INTO readings (endpoint, received_at, co2) VALUES {values}"
+        )
+        yield service
+
+
+@pytest.fixture(scope="module")
+def page(housed: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile"), base_of(housed)) as browser:
+        browser.resize(1280, 900)
+        yield browser
+
+
+def told_at(browser: Browser, hour: float) -> str:
+    """What the box beside the cursor says at this hour of the day."""
+    over = browser.one(".plot .u-over")
+    offset = round(over.size["width"] * (hour / 24 - 0.5))
+    ActionChains(browser.driver).move_to_element_with_offset(over, offset, 0).perform()
+    date = f"2025-01-01 {int(hour):02d}:"
+    browser.wait(lambda: date in browser.one(".tooltip").text, date)
+    return browser.one(".tooltip").text
+
+
+def test_a_band_is_told_where_a_value_lies_in_it(page: Browser) -> None:
+    page.open(f"{DAY}&lang=en", charts=1)
+    assert "Coloured zone: " in page.one("#charts-about").text
+    assert "Air the room now, above 1500 ppm: Bedroom" in page.attribute(".plot", "aria-label")
+    assert "Living room" not in page.attribute(".plot", "aria-label").partition("Air the")[2]
+    assert "Air the room" not in told_at(page, 6.3)
+    assert "Air the room, above 1000 ppm: Bedroom" in told_at(page, 12.3)
+    assert "Air the room now, above 1500 ppm: Bedroom" in told_at(page, 21.3)
+    page.open(f"{DAY}&lang=ja", charts=1)
+    assert "換気の目安（1000 ppm 超）: 寝室" in told_at(page, 12.3)
+
+
+def test_bands_and_nights_are_drawn(page: Browser) -> None:
+    page.open(f"{DAY}&lang=en&theme=light", charts=1)
+    assert "Darker: night." in page.one("#charts-about").text
+    night, day = (page.script(PIXEL, hour, 0.7) for hour in (3.3, 14.3))
+    in_band, worse = (page.script(PIXEL, 8.3, height) for height in (0.4, 0.1))
+    assert len({tuple(one) for one in (night, day, in_band, worse)}) == 4
+    # Without a zone and by day the canvas is clear.
+    assert day[3] == 0 and night[3] > 0
+    assert worse[3] > in_band[3] > 0
+
+
+def test_a_chart_without_bands_says_nothing_of_them(page: Browser, housed: Service) -> None:
+    execute(
+        housed.database,
+        "INSERT INTO readings (endpoint, received_at, pressure)"
+        f" VALUES ('data', {DAY_MS}, 1010), ('data', {DAY_MS + HOUR_MS}, 1011)",
+    )
+    page.open("/history?from=2025-01-01&to=2025-01-01&endpoint=data&lang=en", charts=1)
+    assert "Coloured zone" not in page.one("#charts-about").text
+    assert page.errors() == []
