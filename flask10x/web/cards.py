@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from flask10x.readings.bands import Band, band_of
 from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.store import Store
@@ -27,6 +28,8 @@ class Value:
     received_at: int | None
     """When that one was received, in UTC epoch milliseconds; None for one that is not missing, and
     where none is known."""
+    band: Band | None
+    """The band that it lies in; None too where it is no longer how things are now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,4 +79,11 @@ def _value(measurement: Measurement, value: float | None, one: Latest) -> Value:
         close=measurement.unit in CLOSE_UNITS,
         missing=value is None,
         received_at=older.received_at if older else None,
+        band=_band(measurement, value, one),
     )
+
+
+def _band(measurement: Measurement, value: float | None, one: Latest) -> Band | None:
+    if one.state != "receiving":
+        return None
+    return band_of(one.station.bands_of(measurement), value)

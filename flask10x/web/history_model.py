@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from flask10x.history.operators import Operator
+from flask10x.readings.bands import Band
 from flask10x.readings.stations import Station
 from flask10x.web.alerts.marks import CardMark
 from flask10x.web.latest.newest import State
@@ -41,6 +42,8 @@ class CardValue:
     """Whether the newest reading lacks it."""
     age: Age | None
     """That of the value shown, where the newest reading lacks it."""
+    band: Band | None
+    """The band that the value lies in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

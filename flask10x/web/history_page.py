@@ -201,6 +201,7 @@ def _card_values(card: Card, t: Texts) -> list[CardValue]:
             age=_age("age", max(0, now_ms - at) // SECOND_MS, at, t)
             if (at := value.received_at) is not None
             else None,
+            band=value.band,
         )
         for value in card.values
     ]
