@@ -66,7 +66,7 @@ def database_of(folder: Path, rows: int) -> Path:
     database = Database(settings)
     try:
         fill(database.path, rows, time.time_ns() // 1_000_000 - rows * STEP_MS)
-        for _ in rollup_check.rebuild(settings.stations, database):
+        for _ in rollup_check.rebuild(settings.stations, database, settings.zone):
             pass
     finally:
         database.close()

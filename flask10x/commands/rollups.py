@@ -69,7 +69,7 @@ def _show(database: Database) -> None:
 def _rebuild(config: Settings, database: Database) -> None:
     with database.reader.begin() as connection:
         length = last_id(connection)
-    follow_under_bar(rollup_check.rebuild(config.stations, database), length)
+    follow_under_bar(rollup_check.rebuild(config.stations, database, config.zone), length)
 
 
 def follow_under_bar(pieces: Iterator[int], length: int) -> None:

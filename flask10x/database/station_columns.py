@@ -31,7 +31,15 @@ from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import existing_columns
 from flask10x.database.retention import removed_hours
-from flask10x.database.tables import counters, followers, measurement, readings, rollups
+from flask10x.database.tables import (
+    counters,
+    followers,
+    measurement,
+    readings,
+    rollup_days,
+    rollup_zone,
+    rollups,
+)
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 
 # The counter that holds for which stations the roll-ups are; a database without it was never used
@@ -48,6 +56,8 @@ _VIEWS = {
     # `time` does not (docs/decisions/0071).
     "epoch_": "SELECT id, received_at / 1000 AS time, received_at, {columns}",
 }
+# The roll-ups of hours and those of days.
+_KEPT = (rollups, rollup_days)
 _schema = table("sqlite_schema", column("name"), column("sql"))
 
 
@@ -215,22 +225,25 @@ def _is_rolled_up(connection: Connection, endpoint: str, names: Collection[str] 
 
 
 def _forget(connection: Connection, endpoint: str, names: Collection[str]) -> None:
-    for name in names:
-        of_one = rollups.c.endpoint == endpoint, rollups.c.measurement == name
-        connection.execute(delete(rollups).where(*of_one))
+    for name, kept in product(names, _KEPT):
+        of_one = kept.c.endpoint == endpoint, kept.c.measurement == name
+        connection.execute(delete(kept).where(*of_one))
 
 
 def _begin_anew(connection: Connection) -> None:
-    connection.execute(delete(rollups))
+    for kept in _KEPT:
+        connection.execute(delete(kept))
+    connection.execute(delete(rollup_zone))
     removed_hours.restore(connection)
     connection.execute(update(followers).where(followers.c.name == rollups.name).values(last_id=0))
 
 
 def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
-    """The roll-ups of a measurement without a value, in each hour that another one has."""
-    empty = select(
-        *(rollups.c.endpoint, literal(name), rollups.c.hour, rollups.c.readings),
-        *(literal(0), literal(0.0), null(), null()),
-    )
-    hours = empty.where(rollups.c.endpoint == endpoint, rollups.c.measurement == like)
-    connection.execute(insert(rollups).from_select(rollups.c.keys(), hours))
+    """The roll-ups of a measurement without a value, in each hour and day that another one has."""
+    for kept, time in ((rollups, rollups.c.hour), (rollup_days, rollup_days.c.day)):
+        empty = select(
+            *(kept.c.endpoint, literal(name), time, kept.c.readings),
+            *(literal(0), literal(0.0), null(), null()),
+        )
+        there = empty.where(kept.c.endpoint == endpoint, kept.c.measurement == like)
+        connection.execute(insert(kept).from_select(kept.c.keys(), there))

@@ -214,12 +214,16 @@ rollup_days = Table(
     sqlite_with_rowid=False,
 )
 
-# In which zone the days are; one row, none while there are no days.
+# In which zone the days are; one row, none while there are no days. While they are made anew, as in
+# another zone, those of the stations up to this one and of this one's days up to this one are made;
+# NULL when all are.
 rollup_zone = Table(
     "rollup_zone",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("zone", Text, nullable=False),
+    Column("after_endpoint", Text),
+    Column("after_day", Integer),
     sqlite_strict=True,
 )
 

@@ -1,51 +1,72 @@
-"""Buckets of a chart: how wide they are for a range of time, and what a bucket holds."""
+"""Buckets of a chart: where they lie in a range of time, and what a bucket holds."""
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
+from functools import cached_property
 
-from flask10x.readings.times import HOUR_MS, SECOND_MS
+from flask10x.history.local.offsets import Run, day_of, day_start, runs
+from flask10x.history.local.steps import Step, step_for
 
-# Below an hour the widths that a clock shows; from there on whole hours, for those are kept.
-CLOCK_WIDTHS_MS = tuple(
-    seconds * SECOND_MS for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
-)
 # One bucket can't do: a range may lie across the border of any two.
 MIN_BUCKETS, MAX_BUCKETS = 2, 600
-# SQLite sorts the rows of a statement before it groups them; a month of a station that sends
-# every 20 s takes about 10 MB.
-PIECE_MS = 30 * 24 * HOUR_MS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
-    """A range of time and the width of its buckets; all in milliseconds, both ends inclusive.
-
-    Bucket `n` begins at `n * bucket_ms` of the UTC epoch, so that buckets stay where they are
-    while the range moves.
-    """
+    """A range of time in milliseconds, both ends inclusive, and the step of its buckets."""
 
     first_ms: int
     last_ms: int
-    bucket_ms: int
+    step: Step
+    zone: tzinfo | None = None
+    """In which midnight is looked for; None for the system's own."""
 
-    def pieces(self) -> Iterator[tuple[int, int]]:
-        """The range in pieces of whole buckets, each with both ends inclusive."""
-        step = max(PIECE_MS // self.bucket_ms, 1) * self.bucket_ms
-        low = self.first_ms
-        while low <= self.last_ms:
-            high = min(low // step * step + step - 1, self.last_ms)
-            yield low, high
-            low = high + 1
+    @property
+    def bucket_ms(self) -> int:
+        """The usual length of a bucket."""
+        return self.step.width_ms
+
+    @cached_property
+    def starts(self) -> Sequence[int]:
+        """Where each bucket begins, and where the last one ends: one more than there are buckets.
+
+        The first and the last bucket may lie partly outside the range.
+        """
+        return self.step.starts(self.first_ms, self.last_ms, self.zone)
+
+    @property
+    def unequal_starts(self) -> list[int] | None:
+        """`starts` where the buckets differ in length; None where `bucket_ms` says all."""
+        return list(self.starts) if self.step.is_local else None
+
+    def place(self, ms: int) -> int:
+        """Which bucket an instant of the range lies in, 0 for the first."""
+        if isinstance(self.starts, range):
+            return (ms - self.starts.start) // self.starts.step
+        return bisect_right(self.starts, ms) - 1
+
+    @cached_property
+    def places_of_days(self) -> dict[int, int]:
+        """Which bucket each local day of the range lies in; only for steps of days."""
+        first, last = (day_of(ms, self.zone) for ms in (self.starts[0], self.starts[-1] - 1))
+        return {day: self.place(day_start(day, self.zone)) for day in range(first, last + 1)}
+
+    def runs(self, low_ms: int, high_ms: int) -> Iterator[Run]:
+        """That part of the range, cut where the clock is changed that its buckets go by.
+
+        Instants of a run with one `(ms + offset_ms) // step.unit_ms` lie in one bucket.
+        """
+        if self.step.is_local:
+            return runs(low_ms, high_ms, self.zone, self.step.offset)
+        return iter((Run(low_ms, high_ms, 0),))
 
 
-def width_ms(first_ms: int, last_ms: int, buckets: int) -> int:
-    """The narrowest width that needs no more than that many buckets (2 or more) for the range."""
-    for width in CLOCK_WIDTHS_MS:
-        if last_ms // width - first_ms // width < buckets:
-            return width
-    # So many never touch more than `buckets` of them, wherever the range begins.
-    return max(-((first_ms - last_ms) // ((buckets - 1) * HOUR_MS)), 1) * HOUR_MS
+def window_for(first_ms: int, last_ms: int, buckets: int, zone: tzinfo | None) -> Window:
+    """The range with the shortest step that needs no more than that many buckets (2 or more)."""
+    return Window(first_ms, last_ms, step_for(first_ms, last_ms, buckets, zone), zone)
 
 
 @dataclass(slots=True)
@@ -73,3 +94,13 @@ class Bucket:
             self.minimum = minimum if self.minimum is None else min(self.minimum, minimum)
         if maximum is not None:
             self.maximum = maximum if self.maximum is None else max(self.maximum, maximum)
+
+    def adjusted(self, gain: float, offset: float) -> tuple[int, float, float | None, float | None]:
+        """Its count, total, least and greatest when each value is gain (above 0) times it + offset.
+
+        (`add` takes them.)
+        """
+        least, greatest = (
+            None if one is None else gain * one + offset for one in (self.minimum, self.maximum)
+        )
+        return self.count, gain * self.total + offset * self.count, least, greatest

@@ -5,67 +5,31 @@ looks like is in docs/en/reference/http-api.md.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
-from flask10x.database import tables
-from flask10x.database.expressions import floor_div, sums_of, unindexed
 from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import measurement, readings
-from flask10x.history import pages, rollups
-from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, width_ms
+from flask10x.database.tables import readings
+from flask10x.history import days, pages, rollups
+from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, window_for
+from flask10x.history.corrections.segments import NONE, Corrections, Segment
+from flask10x.history.line_sums import Filler, LineRequest, RolledUp
+from flask10x.history.lines import Line
 from flask10x.history.query import Bound, Query
 from flask10x.history.rollups import RollupProgress
-from flask10x.history.statements import (
-    STATEMENTS,
-    Branch,
-    FilterShape,
-    filter_clauses,
-    missing_clause,
-    statement_key,
-)
-from flask10x.readings.stations import Measurement, Station
-from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
+from flask10x.history.statements import statement_key
+from flask10x.readings.stations import Station
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
 # What is not rolled up yet is read one by one, of all times and stations; beyond this, as after the
 # import of an old file, reading the range itself is quicker.
 MOST_ROWS_BEHIND = 100_000
-# A sender that leaves out two readings has a gap; one that only hurries or lags has none.
-GAP_INTERVALS = 3
 FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", "")
-
-
-@dataclass(slots=True)
-class Line:
-    """One measurement of one station, its buckets by their number."""
-
-    station: Station
-    measurement: Measurement
-    interval_ms: int | None
-    """The usual time between two of the station's readings; None when that can't be told."""
-    buckets: dict[int, Bucket] = field(default_factory=lambda: defaultdict(Bucket))
-
-    @property
-    def gap_ms(self) -> int | None:
-        """A longer time without a reading is a gap."""
-        return None if self.interval_ms is None else GAP_INTERVALS * self.interval_ms
-
-
-@dataclass(frozen=True, slots=True)
-class LineRequest:
-    """One station's part of a query."""
-
-    branch: Branch
-    filters: tuple[FilterShape, ...]
-    values: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +42,11 @@ class Chart:
     lines: list[Line]
 
 
-def chart(connection: Connection, query: Query) -> Chart:
+def chart(connection: Connection, query: Query, corrections: Corrections = NONE) -> Chart:
     """The lines of every chosen measurement that has a value, in the registry's order.
 
     They show all readings that the filters let through; order, limit and cursor mean nothing here.
+    Values are shown as the corrections say; without any, as they are stored.
     """
     window = _window(connection, query)
     if window is None:
@@ -92,10 +57,7 @@ def chart(connection: Connection, query: Query) -> Chart:
     for branch in branches:
         request = LineRequest(branch, filters, values)
         own = _lines(connection, query, query.known.by_endpoint[branch.endpoint], window)
-        if rolled_up is None:
-            count += _add_readings(connection, request, window, own)
-        else:
-            count += _add_rollups(connection, request, window, own, rolled_up)
+        count += _fill(Filler(connection, request, window, rolled_up, own), corrections)
         lines += [line for line in own if line.buckets]
     return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)
 
@@ -112,16 +74,18 @@ def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | 
     return at if at.behind > MOST_ROWS_BEHIND else None
 
 
-def _rolled_up(connection: Connection, query: Query, window: Window) -> int | None:
-    """Up to which id the roll-ups can stand for the readings; None when they can't be used."""
+def _rolled_up(connection: Connection, query: Query, window: Window) -> RolledUp | None:
+    """What can stand for the readings; None when the roll-ups can't be used."""
     if not (_is_of_hours(query, window) and rollups_fit(connection, query.known)):
         return None
     at = rollups.progress(connection)
-    return None if at.behind > MOST_ROWS_BEHIND else at.done
+    if at.behind > MOST_ROWS_BEHIND:
+        return None
+    return RolledUp(at.done, at.behind == 0, days.are_of(connection, query.zone))
 
 
 def _is_of_hours(query: Query, window: Window) -> bool:
-    return not (window.bucket_ms % HOUR_MS or query.filters or query.incomplete)
+    return window.step.is_of_hours and not (query.filters or query.incomplete)
 
 
 def _window(connection: Connection, query: Query) -> Window | None:
@@ -134,7 +98,7 @@ def _window(connection: Connection, query: Query) -> Window | None:
     last = query.until.ms if query.until else pages.end_of(connection, dated, newest=True)
     if first is None or last is None:
         return None
-    return Window(first, last, width_ms(first, last, query.buckets or MAX_BUCKETS))
+    return window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
 
 
 def _lines(connection: Connection, query: Query, station: Station, window: Window) -> list[Line]:
@@ -151,104 +115,32 @@ def _interval_ms(connection: Connection, station: Station, window: Window) -> in
     return round(median(longer)) if longer else None
 
 
-def _add_readings(
-    connection: Connection, request: LineRequest, window: Window, lines: Sequence[Line]
-) -> int:
-    """Add the station's readings of the window to the lines; how many there are."""
-    return sum(_read(connection, request, lines, ends, window) for ends in window.pieces())
+def _fill(filler: Filler, corrections: Corrections) -> int:
+    """Add the window to the lines, each as it is shown; how many readings they are made of.
 
-
-def _add_rollups(
-    connection: Connection,
-    request: LineRequest,
-    window: Window,
-    lines: Sequence[Line],
-    rolled_up: int,
-) -> int:
-    """The same from roll-ups of whole hours; only for buckets of whole hours and no filters.
-
-    Roll-ups hold the readings up to the id `rolled_up`. Later ones, and the broken hours at both
-    ends, come from the readings.
+    Where lines of a station are corrected differently, the number is that of the fullest.
     """
-    first, end = -(-window.first_ms // HOUR_MS), (window.last_ms + 1) // HOUR_MS
-    if first >= end:
-        return _add_readings(connection, request, window, lines)
-    whole = (first * HOUR_MS, end * HOUR_MS - 1)
-    broken = ((window.first_ms, whole[0] - 1), (whole[1] + 1, window.last_ms))
-    count = sum(
-        _read(connection, request, lines, ends, window) for ends in broken if ends[0] <= ends[1]
+    first_ms, last_ms = filler.window.first_ms, filler.window.last_ms
+    by_segments: defaultdict[tuple[Segment, ...], list[Line]] = defaultdict(list)
+    for line in filler.lines:
+        column = line.measurement.column
+        segments = corrections.segments(line.station.endpoint, column, first_ms, last_ms)
+        by_segments[tuple(segments)].append(line)
+    return max(
+        sum(_fill_segment(replace(filler, lines=lines), s) for s in segments if not s.hidden)
+        for segments, lines in by_segments.items()
     )
-    count += _read(connection, request, lines, whole, window, after=rolled_up)
-    counts = [_read_rollups(connection, line, first, end, window) for line in lines]
-    return count + counts[0]
 
 
-def _read(
-    connection: Connection,
-    request: LineRequest,
-    lines: Sequence[Line],
-    ends: tuple[int, int],
-    window: Window,
-    after: int | None = None,
-) -> int:
-    """Add the readings between the ends, or only those stored after an id."""
-    columns = tuple(line.measurement.column for line in lines)
-    statement = _sums(request.branch, columns, request.filters, after is not None)
-    parameters = {"low_ms": ends[0], "high_ms": ends[1], "bucket_ms": window.bucket_ms}
-    parameters |= {} if after is None else {"after_id": after}
-    count = 0
-    for number, rows, *sums in connection.execute(statement, request.values | parameters):
-        count += rows
-        for line, part in zip(lines, _in_fours(sums), strict=True):
-            if part[0]:
-                line.buckets[number].add(*part)
+def _fill_segment(filler: Filler, segment: Segment) -> int:
+    if segment.is_raw:
+        return filler.fill(segment.first_ms, segment.last_ms)
+    raw = [replace(line, buckets=defaultdict(Bucket)) for line in filler.lines]
+    count = replace(filler, lines=raw).fill(segment.first_ms, segment.last_ms)
+    for line, stored in zip(filler.lines, raw, strict=True):
+        for place, bucket in stored.buckets.items():
+            line.buckets[place].add(*bucket.adjusted(segment.gain, segment.offset))
     return count
-
-
-def _read_rollups(connection: Connection, line: Line, first: int, end: int, window: Window) -> int:
-    """Add the hours from `first` up to before `end`; how many readings they have."""
-    parameters = {
-        "endpoint": line.station.endpoint,
-        "measurement": line.measurement.column,
-        "first": first,
-        "end": end,
-        "hours": window.bucket_ms // HOUR_MS,
-    }
-    count = 0
-    for number, rows, *sums in connection.execute(_SUMS_OF_HOURS, parameters):
-        count += rows
-        if sums[0]:
-            line.buckets[number].add(*sums)
-    return count
-
-
-def _in_fours(sums: list[Any]) -> Iterator[tuple[Any, Any, Any, Any]]:
-    return zip(*[iter(sums)] * 4, strict=True)
-
-
-# Of the bucket. SQLite would group by a column of this name, which a measurement can't have.
-_NUMBER = "_number"
-
-
-@lru_cache(maxsize=STATEMENTS)
-def _sums(
-    branch: Branch, columns: tuple[str, ...], filters: tuple[FilterShape, ...], only_new: bool
-) -> Select[Any]:
-    at = readings.c.received_at
-    endpoint: ColumnElement[str] = readings.c.endpoint
-    number = floor_div(at, bindparam("bucket_ms")).label(_NUMBER)
-    limits: list[ColumnElement[bool]] = []
-    if only_new:
-        # Not by the index: these are the last few rows of the table.
-        endpoint = unindexed(readings.c.endpoint)
-        limits = [readings.c.id > bindparam("after_id")]
-    return (
-        select(number, func.count(), *(part for c in columns for part in sums_of(measurement(c))))
-        .where(endpoint == branch.endpoint, *limits)
-        .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
-        .where(*filter_clauses(filters), *missing_clause(branch.missing))
-        .group_by(_NUMBER)
-    )
 
 
 _LAST_TIMES = (
@@ -258,22 +150,4 @@ _LAST_TIMES = (
     )
     .order_by(readings.c.received_at.desc())
     .limit(bindparam("rows"))
-)
-
-_SUMS_OF_HOURS = (
-    select(
-        floor_div(tables.rollups.c.hour, bindparam("hours")).label("number"),
-        func.sum(tables.rollups.c.readings),
-        func.sum(tables.rollups.c.count),
-        func.total(tables.rollups.c.total),
-        func.min(tables.rollups.c.minimum),
-        func.max(tables.rollups.c.maximum),
-    )
-    .where(
-        tables.rollups.c.endpoint == bindparam("endpoint"),
-        tables.rollups.c.measurement == bindparam("measurement"),
-        tables.rollups.c.hour >= bindparam("first"),
-        tables.rollups.c.hour < bindparam("end"),
-    )
-    .group_by("number")
 )

@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import tzinfo
 
-from flask10x.history.charts import Chart, Line
+from flask10x.history.buckets import Window
+from flask10x.history.charts import Chart
+from flask10x.history.lines import Line, partial_places
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.parse import nested
@@ -87,8 +89,11 @@ def file_name(query: Query, suffix: str) -> str:
     return re.sub(r"[^0-9A-Za-z._+-]+", "-", name) + suffix
 
 
-def chart_object(chart: Chart, zone: tzinfo | None) -> dict[str, object]:
-    """The chart as `/history/series` answers it (docs/en/reference/http-api.md)."""
+def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -> dict[str, object]:
+    """The chart as `/history/series` answers it (docs/en/reference/http-api.md).
+
+    A bucket that goes on beyond `now_ms`, UTC epoch milliseconds, is told as one that is not whole.
+    """
     window = chart.window
     return {
         "from": iso_text(window.first_ms, zone) if window else None,
@@ -96,15 +101,19 @@ def chart_object(chart: Chart, zone: tzinfo | None) -> dict[str, object]:
         "from_ms": window.first_ms if window else None,
         "to_ms": window.last_ms if window else None,
         "bucket_ms": window.bucket_ms if window else None,
+        "step": window.step.name if window else None,
+        "starts_ms": window.unequal_starts if window else None,
         "zone": zone_name(zone),
         "source": chart.source,
         "readings": chart.readings,
-        "series": [_line_object(line, window.bucket_ms) for line in chart.lines if window],
+        "series": [_line_object(line, window, now_ms) for line in chart.lines if window],
     }
 
 
-def _line_object(line: Line, bucket_ms: int) -> dict[str, object]:
-    found = sorted(line.buckets.items())
+def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, object]:
+    places, starts = line.places, window.starts
+    found = [line.buckets[place] for place in places]
+    partial = {*partial_places(line, window, now_ms)}
     return {
         "endpoint": line.station.endpoint,
         "measurement": line.measurement.column,
@@ -112,9 +121,10 @@ def _line_object(line: Line, bucket_ms: int) -> dict[str, object]:
         "unit": line.measurement.unit,
         "interval_ms": line.interval_ms,
         "gap_ms": line.gap_ms,
-        "times_ms": [number * bucket_ms for number, _ in found],
-        "min": [bucket.minimum for _, bucket in found],
-        "avg": [bucket.average for _, bucket in found],
-        "max": [bucket.maximum for _, bucket in found],
-        "count": [bucket.count for _, bucket in found],
+        "times_ms": [starts[place] for place in places],
+        "min": [bucket.minimum for bucket in found],
+        "avg": [bucket.average for bucket in found],
+        "max": [bucket.maximum for bucket in found],
+        "count": [bucket.count for bucket in found],
+        "partial": [number for number, place in enumerate(places) if place in partial],
     }

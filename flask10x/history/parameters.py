@@ -89,6 +89,8 @@ def parse_query(
         bom=reader.read("bom", _yes) or False,
         raw=reader.read("raw", _yes) or False,
         buckets=reader.read("buckets", _buckets),
+        zone=settings.zone,
+        now_ms=now_ms,
         default_limit=_default_limit(view, settings),
     )
     if query.since and query.until and query.since.ms > query.until.ms:

@@ -1,6 +1,7 @@
 """A checked query of the history, and the query string that stands for it."""
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -47,6 +48,10 @@ class Query:
     """Whether values are shown as they were stored, without corrections."""
     buckets: int | None = None
     """The most buckets of a chart's line."""
+    zone: tzinfo | None = None
+    """In which days begin; None for the system's own."""
+    now_ms: int | None = None
+    """When it was asked."""
     default_limit: int | None = None
     """How many rows answer a query without `limit`; None means all of them."""
 

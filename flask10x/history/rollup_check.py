@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from sqlalchemy import Connection, func, select
 
@@ -11,7 +12,7 @@ from flask10x.database.expressions import floor_div
 from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as table
-from flask10x.history import rollups
+from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
@@ -56,14 +57,24 @@ def verify(stations: Stations, database: Database) -> Iterator[Looked]:
             after = hours[-1]
 
 
-def rebuild(stations: Stations, database: Database) -> Iterator[int]:
+def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
     """Compute all roll-ups anew, piece by piece; each time how many ids are left.
+
+    Those of days are of that zone (None for the system's own).
 
     Charts stay right meanwhile: what is not rolled up yet they take from the readings. Raises
     LockTimeout or sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
-    database.commit_change(rollups.forget)
+
+    def forget(connection: Connection) -> None:
+        rollups.forget(connection)
+        days.begin(connection, zone)
+
+    database.commit_change(forget)
     yield from rollups.catch_up(stations, database)
+    # Of removed readings there were hours before any was rolled up.
+    while days.follow(stations, database, zone, Database.commit_change):
+        pass
 
 
 def _look(station: Station, connection: Connection, hours: list[int], last: int) -> Looked:

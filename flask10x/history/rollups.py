@@ -2,23 +2,23 @@
 
 The follower takes the readings after the last id it has finished and computes every hour that they
 fall into afresh, from all of its readings up to there. So a late or imported reading is no special
-case, and doing it twice does no harm. The new sums and the new position are one transaction.
+case, and doing it twice does no harm. The new sums, those of the local days that they change
+(`days.py`) and the new position are one transaction.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database, last_id
-from flask10x.database.expressions import floor_div, sums_of, unindexed
+from flask10x.database.expressions import floor_div
 from flask10x.database.retention import removed_hours
 from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import followers, measurement, readings, rollups
+from flask10x.database.tables import followers, readings, rollup_days, rollup_zone, rollups
+from flask10x.history import days, sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
 
@@ -86,13 +86,17 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
             for endpoint, hour in hours
             for row in computed(stations.by_endpoint[endpoint], connection, hour, last)
         ]
+        made = days.of_hours(stations, connection, rows, last)
 
     def change(connection: Connection) -> None:
         # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
-        if position(connection) == begin and rollups_fit(connection, stations):
-            if rows:
-                connection.execute(insert(rollups).prefix_with("OR REPLACE"), rows)
-            _move(connection, last)
+        if position(connection) != begin or not rollups_fit(connection, stations):
+            return
+        if not days.store(connection, made):
+            return
+        if rows:
+            connection.execute(insert(rollups).prefix_with("OR REPLACE"), rows)
+        _move(connection, last)
 
     save(database, change)
     return end - last
@@ -122,6 +126,8 @@ def ends_of(hour: int) -> tuple[int, int]:
 def forget(connection: Connection) -> None:
     """Throw all roll-ups away but what only they know; the follower begins anew."""
     connection.execute(delete(rollups))
+    connection.execute(delete(rollup_days))
+    connection.execute(delete(rollup_zone))
     removed_hours.restore(connection)
     _move(connection, 0)
 
@@ -148,13 +154,9 @@ def of_readings(
     after: int = 0,
 ) -> list[Sums]:
     """The same of the stored readings alone, those with an id above `after`."""
-    low_ms, high_ms = ends_of(hour)
-    bound = {"endpoint": endpoint, "low_ms": low_ms, "high_ms": high_ms}
-    ids = {"after_id": after, "last_id": last}
-    count, *sums = connection.execute(_sums_of_hour(columns), bound | ids).one()
+    count, fours = sums.between(endpoint, columns, connection, ends_of(hour), last, after)
     if not count:
         return []
-    fours = zip(*[iter(sums)] * 4, strict=True)
     return [
         {"endpoint": endpoint, "measurement": column, "hour": hour, "readings": count}
         | dict(zip(("count", "total", "minimum", "maximum"), four, strict=True))
@@ -189,20 +191,6 @@ def _touched(
 def _move(connection: Connection, last: int) -> None:
     moved = insert(followers).prefix_with("OR REPLACE").values(name=NAME, last_id=last)
     connection.execute(moved)
-
-
-# Stations that have the same columns share it.
-@cache
-def _sums_of_hour(columns: tuple[str, ...]) -> Select[Any]:
-    at = readings.c.received_at
-    sums = [part for column in columns for part in sums_of(measurement(column))]
-    return select(func.count(), *sums).where(
-        readings.c.endpoint == bindparam("endpoint"),
-        at >= bindparam("low_ms"),
-        at <= bindparam("high_ms"),
-        unindexed(readings.c.id) > bindparam("after_id"),
-        readings.c.id <= bindparam("last_id"),
-    )
 
 
 _NEXT = (

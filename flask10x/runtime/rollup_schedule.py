@@ -1,9 +1,10 @@
 """Keeping the roll-ups up to date while the service runs, a piece at a time."""
 
 from collections.abc import Callable
+from datetime import tzinfo
 
 from flask10x.database.engine import Database
-from flask10x.history import rollups
+from flask10x.history import days, rollups
 from flask10x.readings.stations import Stations
 
 # Two look-ups in the database.
@@ -17,9 +18,14 @@ class Follower:
     """Rolls up what has come, once an hour, and at once when much has: an import, an update."""
 
     def __init__(
-        self, stations: Stations, database: Database, monotonic: Callable[[], float]
+        self,
+        stations: Stations,
+        zone: tzinfo | None,
+        database: Database,
+        monotonic: Callable[[], float],
     ) -> None:
         self._stations = stations
+        self._zone = zone
         self._database = database
         self._monotonic = monotonic
         self._look_at_sec = monotonic() + LOOK_EVERY_SEC
@@ -47,13 +53,14 @@ class Follower:
         self._closed = True
 
     def _follow(self) -> int:
-        """How many ids are left to take now."""
+        """How much is left to take now: ids, or 1 while there are days to make."""
         with self._database.reader.begin() as connection:
             behind = rollups.behind(connection)
         due = self._monotonic() >= self._due_at_sec
-        if not behind or (behind < rollups.PIECE_ROWS and not due):
-            return 0
-        left = rollups.follow(self._stations, self._database)
-        if not left:
-            self._due_at_sec = self._monotonic() + EVERY_SEC
-        return left
+        if behind and (behind >= rollups.PIECE_ROWS or due):
+            left = rollups.follow(self._stations, self._database)
+            if not left:
+                self._due_at_sec = self._monotonic() + EVERY_SEC
+            return left
+        # Another zone, or a version that kept none.
+        return int(days.follow(self._stations, self._database, self._zone, rollups.save_at_once))

@@ -64,7 +64,7 @@ class Store:
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = FileWatch(self.database.path, gauges, self.database.damage)
-        self._follower = Follower(settings.stations, self.database, time.monotonic)
+        self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._rescue = Rescue(settings, self.database, gauges)
         self._monitor = Monitor(self._monitor_lock, self._duties(), self._each_second)
         self._inspection = Inspection(self.database, gauges)

@@ -99,7 +99,7 @@ def as_series() -> Response:
         "bands": bands.of_lines(chart.lines, t),
         "nights": _nights(query, chart),
     }
-    lines = formats.chart_object(chart, store.settings.zone)
+    lines = formats.chart_object(chart, store.settings.zone, query.now_ms)
     body = formats.json_text(lines | beside)
     answer = Response(body + "\n", mimetype="application/json")
     # What alerts and bands are called is in the reader's language.

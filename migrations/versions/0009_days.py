@@ -31,6 +31,8 @@ def upgrade() -> None:
         "rollup_zone",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("zone", sa.Text, nullable=False),
+        sa.Column("after_endpoint", sa.Text),
+        sa.Column("after_day", sa.Integer),
         sqlite_strict=True,
     )
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
     assert "interrupted; the service goes on with them" in shown.screen
     assert shown.bars["rollups"][-1] < 100
     assert behind(database) > 0
-    follower = Follower(BUILT_IN, database, iter([0.0, 0.0, *[1e6] * 1000]).__next__)
+    follower = Follower(BUILT_IN, UTC, database, iter([0.0, 0.0, *[1e6] * 1000]).__next__)
     while behind(database):
         follower.step()
 

@@ -303,7 +303,7 @@ def test_rebuild_gives_the_same_again(database: Database, monkeypatch: pytest.Mo
         "INSERT INTO rollups VALUES ('data', 'pressure', 7, 1, 1, 1, 1, 1)",
     )
     monkeypatch.setattr(rollups, "PIECE_ROWS", 100)
-    assert list(rollup_check.rebuild(BUILT_IN, database)) == [200, 100, 0]
+    assert list(rollup_check.rebuild(BUILT_IN, database, UTC)) == [200, 100, 0]
     assert table(database) == before
 
 

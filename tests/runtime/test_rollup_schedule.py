@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC
 
 import pytest
 
@@ -35,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def follower(database: Database, clock: Clock) -> Follower:
-    return Follower(BUILT_IN, database, clock)
+    return Follower(BUILT_IN, UTC, database, clock)
 
 
 def put(database: Database, count: int) -> None:

@@ -35,8 +35,8 @@ SCHEMAS: dict[str, JsonObject] = {
     "Series": {
         "type": "object",
         "required": [
-            *("from", "to", "from_ms", "to_ms", "bucket_ms", "zone", "source", "readings"),
-            *("series", "alerts", "bands", "nights"),
+            *("from", "to", "from_ms", "to_ms", "bucket_ms", "step", "starts_ms", "zone", "source"),
+            *("readings", "series", "alerts", "bands", "nights"),
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -44,6 +44,8 @@ SCHEMAS: dict[str, JsonObject] = {
             "from_ms": WHOLE,
             "to_ms": WHOLE,
             "bucket_ms": WHOLE,
+            "step": {"type": ["string", "null"]},
+            "starts_ms": {"type": ["array", "null"], "items": {"type": "integer"}},
             "zone": TEXT_SCHEMA,
             "source": {"enum": ["readings", "rollups"]},
             "readings": COUNT,
@@ -95,6 +97,7 @@ SCHEMAS: dict[str, JsonObject] = {
             "avg": NUMBERS,
             "max": NUMBERS,
             "count": {"type": "array", "items": COUNT},
+            "partial": {"type": "array", "items": COUNT},
         },
     },
     "RejectedReading": {

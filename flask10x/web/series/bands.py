@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flask10x.history.charts import Line
+from flask10x.history.lines import Line
 from flask10x.web.texts.catalog import Texts
 
 

@@ -1,5 +1,7 @@
 """Roll-ups keep what removed readings add up to: exact, verified, made anew, added to."""
 
+from datetime import UTC
+
 import pytest
 
 from flask10x.database.engine import Database, last_id
@@ -77,14 +79,14 @@ def test_a_late_reading_of_a_removed_hour_adds_to_it(emptied: Database) -> None:
 def test_an_hour_without_a_reading_left_stays(emptied: Database) -> None:
     remove(emptied, 3)
     assert differences(emptied) == 0
-    list(rollup_check.rebuild(BUILT_IN, emptied))
+    list(rollup_check.rebuild(BUILT_IN, emptied, UTC))
     assert of_nine(emptied) == (3, 3, 10.0, 1.0, 7.0)
     assert differences(emptied) == 0
 
 
 def test_all_roll_ups_are_made_anew_as_they_were(emptied: Database) -> None:
     before = select(emptied.path, TABLE)
-    list(rollup_check.rebuild(BUILT_IN, emptied))
+    list(rollup_check.rebuild(BUILT_IN, emptied, UTC))
     assert select(emptied.path, TABLE) == before
     assert differences(emptied) == 0
 
@@ -104,7 +106,7 @@ def test_a_measurement_that_comes_later_had_no_value_there(emptied: Database) ->
     stations = with_measurement(BUILT_IN, "data", BALCONY.measurements[1])
     fit(emptied, stations)
     assert of_nine(emptied, "soil_wet") == (3, 0, 0.0, None, None)
-    list(rollup_check.rebuild(stations, emptied))
+    list(rollup_check.rebuild(stations, emptied, UTC))
     assert of_nine(emptied, "soil_wet") == (3, 0, 0.0, None, None)
     with emptied.reader.begin() as connection:
         assert last_id(connection) == 4

@@ -1,0 +1,356 @@
+"""Roll-ups of local days, made of those of hours and kept beside them.
+
+A day is the sum of its hours, added up exactly (`math.fsum`), so the order in which hours came does
+not matter and computing it again gives the same bits. Where midnight lies within an hour of UTC, as
+in India, the readings of that hour are divided at midnight. An hour whose readings were removed
+since counts whole, to the day that it begins in.
+
+The days are of one zone, which the table `rollup_zone` names. Whoever rolls up hours keeps the days
+of that zone right; the service makes all of them anew, in pieces, when it runs in another one.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select
+
+from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
+from flask10x.database.engine import Database
+from flask10x.database.station_columns import rollups_fit
+from flask10x.database.tables import followers, rollup_days, rollup_zone, rollups
+from flask10x.history import sums
+from flask10x.history.local.offsets import day_of, day_start
+from flask10x.history.sums import Four
+from flask10x.readings.stations import Station, Stations
+from flask10x.readings.times import DAY_MS, HOUR_MS
+from flask10x.readings.zones import name_of, zone_of
+
+# Days of a station that are made anew at a time: some ten milliseconds to compute, one or two to
+# store, while the writers wait.
+PIECE_DAYS = 100
+# Before the first day that a reading can be of.
+BEFORE_ALL = MIN_CURSOR_MS // DAY_MS - 2
+
+Sums = dict[str, Any]
+"""A row of the table `rollup_days`."""
+Save = Callable[[Database, Callable[[Connection], None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DaysMade:
+    """Which days there are."""
+
+    zone: str
+    """The name of the zone that they are of."""
+    endpoint: str | None = None
+    """While they are made anew: those of the stations before this one are made ..."""
+    day: int | None = None
+    """... and of this one those up to this day; None when all are made."""
+
+    @property
+    def are_all(self) -> bool:
+        """Whether each hour that is rolled up is in its day."""
+        return self.endpoint is None
+
+
+@dataclass(frozen=True, slots=True)
+class DayRows:
+    """New rows of days, and the zone that they are of; without one there are no days yet."""
+
+    zone: str | None = None
+    rows: list[Sums] = field(default_factory=list)
+    is_known: bool = True
+    """Whether this machine knows the zone; days of another one can't be kept right."""
+
+
+def made(connection: Connection) -> DaysMade | None:
+    """Which days there are; None when none were ever made."""
+    found = connection.execute(_MADE).one_or_none()
+    return None if found is None else DaysMade(*found)
+
+
+def are_of(connection: Connection, zone: tzinfo | None) -> bool:
+    """Whether all days are there, and are those of this zone (None for the system's own)."""
+    found = made(connection)
+    return found is not None and found.are_all and found.zone == name_of(zone)
+
+
+def begin(connection: Connection, zone: tzinfo | None) -> None:
+    """From now on days are of this zone; those that there should be are made by `follow`."""
+    _store(
+        connection, DaysMade(name_of(zone), *(("", BEFORE_ALL) if _any_hour(connection) else ()))
+    )
+
+
+def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last: int) -> DayRows:
+    """The days that these new roll-ups of hours change, of all their hours up to the id `last`."""
+    found = made(connection)
+    if found is None:
+        return DayRows()
+    zone = zone_of(found.zone)
+    if zone is None:
+        return DayRows(found.zone, is_known=False)
+    new: defaultdict[tuple[str, int], dict[int, list[Sums]]] = defaultdict(dict)
+    for row in hours:
+        for day in _days_of(row["hour"], zone):
+            new[row["endpoint"], day].setdefault(row["hour"], []).append(row)
+    rows = [
+        row
+        for (endpoint, day), newer in new.items()
+        for row in computed(stations.by_endpoint[endpoint], connection, day, zone, last, newer)
+    ]
+    return DayRows(found.zone, rows)
+
+
+def store(connection: Connection, rows: DayRows) -> bool:
+    """Put the rows into the table; False, and nothing is, when the days are of another zone now."""
+    found = made(connection)
+    if (None if found is None else found.zone) != rows.zone:
+        return False
+    if not rows.is_known:
+        connection.execute(delete(rollup_zone))
+    if rows.rows:
+        connection.execute(insert(rollup_days).prefix_with("OR REPLACE"), rows.rows)
+    return True
+
+
+def computed(
+    station: Station,
+    connection: Connection,
+    day: int,
+    zone: tzinfo | None,
+    last: int,
+    newer: dict[int, list[Sums]] | None = None,
+) -> list[Sums]:
+    """The roll-ups of a station's day as its hours give them; none for no reading.
+
+    Hours in `newer` count instead of those in the table. `last` is the id up to which hours are
+    rolled up.
+    """
+    start_ms, end_ms = day_start(day, zone), day_start(day + 1, zone)
+    if start_ms == end_ms:
+        return []
+    ends = {"first": start_ms // HOUR_MS, "end": -(-end_ms // HOUR_MS)}
+    bound = {"endpoint": station.endpoint, "columns": station.columns} | ends
+    hours: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(_HOURS, bound):
+        hours[row.hour].append(row[1:])
+    for hour, rows in (newer or {}).items():
+        hours[hour] = [_plain(row) for row in rows]
+    parts = [
+        part
+        for hour, rows in hours.items()
+        for part in _within(station, connection, hour, rows, (start_ms, end_ms), last)
+    ]
+    return [*_rows(station, day, parts)]
+
+
+def stored(station: Station, connection: Connection, day: int) -> list[Sums]:
+    """The roll-ups of a station's day as the table has them, in the order of its columns."""
+    of_day = rollup_days.c.endpoint == station.endpoint, rollup_days.c.day == day
+    columns = station.columns
+    query = select(rollup_days).where(*of_day, rollup_days.c.measurement.in_(columns))
+    found = connection.execute(query).mappings()
+    return sorted(map(dict, found), key=lambda row: columns.index(row["measurement"]))
+
+
+def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Save) -> bool:
+    """Make the next piece of the days that are not made yet, or not in this zone.
+
+    Whether there may be more to do. In a zone that this machine has no rules of no days are made.
+    Nothing is locked while it computes. Raises what `save` does, and
+    then nothing has changed.
+    """
+    name = name_of(zone)
+    known = zone_of(name)
+    if known is None:
+        return False
+    piece = None
+    with database.reader.begin() as connection:
+        found, position = made(connection), _position(connection)
+        if not rollups_fit(connection, stations):
+            return False
+        if found is not None and found.zone == name:
+            if found.are_all:
+                return False
+            piece = _piece(stations, connection, found, known)
+        is_more = piece is not None or _any_hour(connection)
+
+    def change(connection: Connection) -> None:
+        # Somebody else may have begun anew or rolled up hours meanwhile; then it is done again.
+        if made(connection) != found or _position(connection) != position:
+            return
+        if piece is None:
+            begin(connection, zone)
+        else:
+            piece.store(connection)
+
+    save(database, change)
+    return is_more
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Days of one station that are next, and which are made when they are."""
+
+    station: Station | None
+    after: int
+    up_to: int
+    rows: list[Sums]
+    then: DaysMade
+
+    def store(self, connection: Connection) -> None:
+        """Put them into the place of what is there."""
+        if self.station is not None:
+            old = {"endpoint": self.station.endpoint, "after": self.after, "up_to": self.up_to}
+            connection.execute(_FORGET, old | {"columns": self.station.columns})
+        if self.rows:
+            connection.execute(insert(rollup_days), self.rows)
+        _store(connection, self.then)
+
+
+def _piece(
+    stations: Stations, connection: Connection, found: DaysMade, zone: tzinfo | None
+) -> _Piece:
+    after = BEFORE_ALL if found.day is None else found.day
+    left = sorted(s.endpoint for s in stations.all if s.endpoint >= (found.endpoint or ""))
+    if not left:
+        return _Piece(None, after, after, [], DaysMade(found.zone))
+    if left[0] != found.endpoint:
+        after = BEFORE_ALL
+    station = stations.by_endpoint[left[0]]
+    days = _days_after(station, connection, after, zone)
+    last = _position(connection)
+    rows = [row for day in days for row in computed(station, connection, day, zone, last)]
+    if len(days) == PIECE_DAYS:
+        then = DaysMade(found.zone, station.endpoint, days[-1])
+        return _Piece(station, after, days[-1], rows, then)
+    following = DaysMade(found.zone, left[1], BEFORE_ALL) if left[1:] else DaysMade(found.zone)
+    return _Piece(station, after, MAX_CURSOR_MS, rows, following)
+
+
+def _days_after(
+    station: Station, connection: Connection, after: int, zone: tzinfo | None
+) -> list[int]:
+    """The next PIECE_DAYS days that have an hour."""
+    bound = {"endpoint": station.endpoint, "measurement": station.columns[0]}
+    first = max(day_start(after + 1, zone), MIN_CURSOR_MS) // HOUR_MS
+    found: dict[int, None] = {}
+    with connection.execute(_NEXT_HOURS, bound | {"first": first}) as hours:
+        for hour in hours.scalars():
+            found |= dict.fromkeys(day for day in _days_of(hour, zone) if day > after)
+            if len(found) > PIECE_DAYS:
+                break
+    return sorted(found)[:PIECE_DAYS]
+
+
+def _days_of(hour: int, zone: tzinfo | None) -> Iterable[int]:
+    """The days that an hour lies in; two where midnight lies within it."""
+    first, last = (day_of(ms, zone) for ms in (hour * HOUR_MS, (hour + 1) * HOUR_MS - 1))
+    return range(first, last + 1)
+
+
+def _within(
+    station: Station,
+    connection: Connection,
+    hour: int,
+    rows: list[Any],
+    day: tuple[int, int],
+    last: int,
+) -> Iterator[tuple[str, int, Four]]:
+    """What an hour gives to a day: measurement, readings, sums."""
+    low_ms, end_ms = hour * HOUR_MS, (hour + 1) * HOUR_MS
+    if day[0] <= low_ms and end_ms <= day[1]:
+        yield from ((name, readings, tuple(four)) for name, readings, *four in rows)
+        return
+    whole, _ = sums.between(
+        station.endpoint, station.columns, connection, (low_ms, end_ms - 1), last
+    )
+    if whole < rows[0][1]:
+        if day[0] <= low_ms:
+            yield from ((name, readings, tuple(four)) for name, readings, *four in rows)
+        return
+    ends = max(low_ms, day[0]), min(end_ms, day[1]) - 1
+    count, fours = sums.between(station.endpoint, station.columns, connection, ends, last)
+    if count:
+        yield from ((name, count, f) for name, f in zip(station.columns, fours, strict=True))
+
+
+def _rows(station: Station, day: int, parts: list[tuple[str, int, Four]]) -> Iterator[Sums]:
+    by_column: defaultdict[str, list[tuple[int, Four]]] = defaultdict(list)
+    for name, readings, four in parts:
+        by_column[name].append((readings, four))
+    for column in station.columns:
+        if own := by_column[column]:
+            fours = [four for _, four in own]
+            yield {
+                "endpoint": station.endpoint,
+                "measurement": column,
+                "day": day,
+                "readings": sum(readings for readings, _ in own),
+                "count": sum(four[0] for four in fours),
+                "total": _total([four[1] for four in fours]),
+                "minimum": min((f[2] for f in fours if f[2] is not None), default=None),
+                "maximum": max((f[3] for f in fours if f[3] is not None), default=None),
+            }
+
+
+def _total(totals: list[float | None]) -> float | None:
+    """The exact sum, rounded once; None where it is no number."""
+    try:
+        total = math.fsum(math.nan if one is None else one for one in totals)
+    except (OverflowError, ValueError):
+        return None
+    return total if math.isfinite(total) else None
+
+
+def _plain(row: Sums) -> tuple[Any, ...]:
+    names = ("measurement", "readings", "count", "total", "minimum", "maximum")
+    return tuple(row[name] for name in names)
+
+
+def _any_hour(connection: Connection) -> bool:
+    return connection.execute(select(rollups.c.hour).limit(1)).first() is not None
+
+
+def _position(connection: Connection) -> int:
+    return connection.execute(_POSITION).scalar_one_or_none() or 0
+
+
+def _store(connection: Connection, found: DaysMade) -> None:
+    connection.execute(
+        insert(rollup_zone)
+        .prefix_with("OR REPLACE")
+        .values(id=1, zone=found.zone, after_endpoint=found.endpoint, after_day=found.day)
+    )
+
+
+_MADE = select(rollup_zone.c.zone, rollup_zone.c.after_endpoint, rollup_zone.c.after_day)
+# The follower has the name of its table.
+_POSITION = select(followers.c.last_id).where(followers.c.name == rollups.name)
+_HOURS: Select[Any] = (
+    select(
+        *(rollups.c.hour, rollups.c.measurement, rollups.c.readings, rollups.c.count),
+        *(rollups.c.total, rollups.c.minimum, rollups.c.maximum),
+    )
+    .where(rollups.c.endpoint == bindparam("endpoint"))
+    .where(rollups.c.measurement.in_(bindparam("columns", expanding=True)))
+    .where(rollups.c.hour >= bindparam("first"), rollups.c.hour < bindparam("end"))
+)
+_NEXT_HOURS = (
+    select(rollups.c.hour)
+    .where(rollups.c.endpoint == bindparam("endpoint"))
+    .where(rollups.c.measurement == bindparam("measurement"))
+    .where(rollups.c.hour >= bindparam("first"))
+    .order_by(rollups.c.hour)
+)
+_FORGET = (
+    delete(rollup_days)
+    .where(rollup_days.c.endpoint == bindparam("endpoint"))
+    .where(rollup_days.c.measurement.in_(bindparam("columns", expanding=True)))
+    .where(rollup_days.c.day > bindparam("after"), rollup_days.c.day <= bindparam("up_to"))
+)

@@ -1,0 +1,175 @@
+"""The steps of a chart: how long its buckets are, and which bucket an instant lies in.
+
+Below two hours a step has one length and counts since 1970 in UTC. Longer ones go by the clock on
+the wall, so that no bucket mixes the mornings of some days with the evenings of others: multiples
+of hours begin at midnight, then come days, weeks from Monday on, months and years.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from itertools import pairwise
+
+from flask10x.history.local.offsets import (
+    Offset,
+    day_of,
+    day_start,
+    first_showing,
+    offset_ms,
+    whole_offset_ms,
+)
+from flask10x.readings.times import DAY_MS, HOUR_MS, LAST_YEAR, SECOND_MS
+
+MINUTE_MS = 60 * SECOND_MS
+# 1970-01-01 was a Thursday.
+FIRST_MONDAY = -3
+WEEK_DAYS = 7
+MONTHS = 12
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - _EPOCH_ORDINAL
+_FIRST_DAY = 1 - _EPOCH_ORDINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How long the buckets of a chart are."""
+
+    name: str
+    """`10s`, `5m`, `2h`, `day`, `week`, `month`, `year`, `10y`."""
+    width_ms: int
+    """A bucket's usual length; of a month 30 days, of a year 365."""
+    is_local: bool
+    """Whether its buckets go by the clock on the wall, so that not all are equally long."""
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether each bucket is of whole local days."""
+        return self.width_ms >= DAY_MS
+
+    @property
+    def is_of_hours(self) -> bool:
+        """Whether each bucket is of whole hours or days."""
+        return self.width_ms >= HOUR_MS
+
+    @property
+    def unit_ms(self) -> int:
+        """What the numbers of `runs` count in: days for all steps of days."""
+        return min(self.width_ms, DAY_MS)
+
+    @property
+    def offset(self) -> Offset:
+        """The clock that its buckets go by: below a day one of whole hours, for those are kept."""
+        if not self.is_local:
+            return _utc
+        return offset_ms if self.is_of_days else whole_offset_ms
+
+    def starts(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> Sequence[int]:
+        """Where the buckets of a range begin, and where its last one ends; at least two."""
+        if not self.is_local:
+            width = self.width_ms
+            return range(first_ms // width * width, (last_ms // width + 2) * width, width)
+        if self.is_of_days:
+            return self._of_days(first_ms, last_ms, zone)
+        return self._of_hours(first_ms, last_ms, zone)
+
+    def count(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> int:
+        """How many buckets the range touches, or one or two more where clocks are changed."""
+        if not self.is_of_days:
+            first, last = (ms + self.offset(ms, zone) for ms in (first_ms, last_ms))
+            return last // self.width_ms - first // self.width_ms + 1
+        first, last = (day_of(ms, zone) for ms in (first_ms, last_ms))
+        return self.number(last) - self.number(first) + 1
+
+    def number(self, day: int) -> int:
+        """Which bucket of this step a day lies in; only for steps of days."""
+        return _CALENDAR[self.name][0](day)
+
+    def _of_days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
+        numbers = range(self.number(day_of(first_ms, zone)), self.number(day_of(last_ms, zone)) + 2)
+        first_day = _CALENDAR[self.name][1]
+        return _rising([day_start(first_day(number), zone) for number in numbers])
+
+    def _of_hours(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
+        # From one midnight to another: a bucket begins there, whatever the clock does.
+        low, high = (
+            (ms + whole_offset_ms(ms, zone)) // DAY_MS + days
+            for ms, days in ((first_ms, -1), (last_ms, 2))
+        )
+        walls = range(low * DAY_MS, high * DAY_MS, self.width_ms)
+        found = _rising([first_showing(wall, zone, whole_offset_ms) for wall in walls])
+        return found[bisect_right(found, first_ms) - 1 : bisect_right(found, last_ms) + 1]
+
+
+def _rising(starts: list[int]) -> list[int]:
+    """Without what is empty: a day that was skipped."""
+    return [starts[0], *(later for earlier, later in pairwise(starts) if later > earlier)]
+
+
+def _utc(_ms: int, _zone: tzinfo | None) -> int:
+    return 0
+
+
+def _date(day: int) -> date:
+    return date.fromordinal(min(max(day, _FIRST_DAY), _LAST_DAY) + _EPOCH_ORDINAL)
+
+
+def _day(year: int, month: int) -> int:
+    """The first day of a month; the calendar's last bucket has the day that it lacks, too.
+
+    (In Tokyo the year 10000 begins when UTC's 9999 has nine hours to go.)
+    """
+    if year > LAST_YEAR:
+        return _LAST_DAY + 2
+    return date(max(year, 1), month, 1).toordinal() - _EPOCH_ORDINAL
+
+
+def _month(day: int) -> int:
+    found = _date(day)
+    return found.year * MONTHS + found.month - 1
+
+
+def _years(times: int) -> tuple[Callable[[int], int], Callable[[int], int]]:
+    return lambda day: _date(day).year // times, lambda number: _day(number * times, 1)
+
+
+# The bucket that a day lies in, and the first day of a bucket.
+_CALENDAR: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
+    "day": (lambda day: day, lambda number: number),
+    "week": (
+        lambda day: (day - FIRST_MONDAY) // WEEK_DAYS,
+        lambda number: number * WEEK_DAYS + FIRST_MONDAY,
+    ),
+    "month": (_month, lambda number: _day(number // MONTHS, number % MONTHS + 1)),
+    "year": _years(1),
+}
+# A range of the whole calendar in two buckets.
+_MANY_YEARS = tuple(base * 10**power for power in range(4) for base in (2, 5, 10))
+_CALENDAR |= {f"{years}y": _years(years) for years in _MANY_YEARS}
+
+DAY = Step("day", DAY_MS, True)
+HOUR = Step("1h", HOUR_MS, False)
+STEPS = (
+    *(Step(f"{n}s", n * SECOND_MS, False) for n in (1, 2, 5, 10, 15, 30)),
+    *(Step(f"{n}m", n * MINUTE_MS, False) for n in (1, 2, 5, 10, 15, 30)),
+    HOUR,
+    *(Step(f"{n}h", n * HOUR_MS, True) for n in (2, 3, 6, 12)),
+    DAY,
+    Step("week", WEEK_DAYS * DAY_MS, True),
+    Step("month", 30 * DAY_MS, True),
+    Step("year", 365 * DAY_MS, True),
+    *(Step(f"{years}y", years * 365 * DAY_MS, True) for years in _MANY_YEARS),
+)
+BY_NAME = {step.name: step for step in STEPS}
+
+
+def step_for(first_ms: int, last_ms: int, buckets: int, zone: tzinfo | None) -> Step:
+    """The shortest step that needs no more than that many buckets (2 or more) for the range."""
+    return next(
+        (step for step in STEPS if step.count(first_ms, last_ms, zone) <= buckets), STEPS[-1]
+    )
+
+
+def date_of(day: int) -> str:
+    """`2025-08-24`."""
+    return _date(day).isoformat()
