@@ -154,7 +154,7 @@ def test_lines_break_at_gaps_and_lone_points_are_found(browser: Browser) -> None
     }
     script = "import('/static/lines.js').then((lines) => lines.withGaps(...arguments[0]))"
     answer = {"bucket_ms": 60, "from_ms": 0, "to_ms": 600}
-    times, averages, lows, highs = browser.promise(script, [series, answer])
+    times, averages, lows, highs, _ = browser.promise(script, [series, answer])
     assert times == [30, 90, 150, 210, 450, 510]
     assert averages == [1, 2, 3, None, 4, 5]
     assert (lows[3], highs[3]) == (None, None)

@@ -150,11 +150,22 @@ function isFiltered() {
 }
 
 function about(answer) {
-  const span = exactly("span", Math.max(1, Math.round(answer.bucket_ms / 1000)));
-  const madeOf = t("plot.made_of", { readings: answer.readings, span, zone: answer.zone || t("plot.local") });
-  const hatched = plots.some((plot) => plot.gaps.flat().length) ? t("plot.hatched") : "";
+  const madeOf = t("plot.made_of", { readings: answer.readings, span: stepOf(answer), zone: answer.zone || t("plot.local") });
+  const series = plots.flatMap((plot) => plot.group);
+  const said = [
+    [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), "plot.spread"],
+    [series.some(({ partial }) => partial?.length), "plot.pale"],
+    [plots.some((plot) => plot.isCut), "plot.cut"],
+    [plots.some((plot) => plot.gaps.flat().length), "plot.hatched"],
+  ];
   const says = new Set(plots.flatMap((plot) => plot.layers.map((layer) => layer.says ?? "")));
-  return madeOf + hatched + [...says].join("");
+  return [madeOf, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says].join("");
+}
+
+/** How long a bucket is, in words; months and years differ in length. */
+function stepOf({ step, bucket_ms: bucketMs }) {
+  const named = { month: t("plot.month"), year: t("plot.year") };
+  return named[step] ?? exactly("span", Math.max(1, Math.round(bucketMs / 1000)));
 }
 
 function say(text) {

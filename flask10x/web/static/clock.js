@@ -1,6 +1,9 @@
 // Times as the server's clock shows them, wherever the reader is.
 
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+// A day is shorter when the clocks go forward.
+const LEAST_DAY_MS = 22 * 3_600_000;
 // An hour nearly everywhere, half of one on Lord Howe Island.
 const CHANGES_MS = [3_600_000, 1_800_000];
 const language = document.documentElement.lang;
@@ -22,6 +25,14 @@ export class Clock {
   /** `2025-08-24 09:00:00` */
   text(ms) {
     return this.iso.format(ms);
+  }
+
+  /** The time of a bucket: `2025-08-24 09:00 – 09:05`, `2025-08-24`, `2025-08-18 – 2025-08-24`. */
+  bucket(startMs, endMs) {
+    if (endMs - startMs < MINUTE_MS) return this.text(startMs);
+    const [[day, from], [lastDay]] = [startMs, endMs - 1].map((ms) => this.text(ms).split(" "));
+    if (endMs - startMs < LEAST_DAY_MS) return `${day} ${from.slice(0, 5)} – ${this.time.format(endMs)}`;
+    return day === lastDay ? day : `${day} – ${lastDay}`;
   }
 
   /** The same for the server: in UTC where it might take the text for another instant. It does in an hour that a

@@ -15,6 +15,8 @@ export function colourOf(variable) {
   return color;
 }
 
+const paler = (colour, percent) => `color-mix(in srgb, ${colour} ${percent}%, transparent)`;
+
 /** A station has its colour and its dash in every chart of the page; a second line of it in a chart has its colour
  * and another dash. `stations` are all of the registry, in its order. */
 export function stylesOf(group, stations) {
@@ -25,7 +27,7 @@ export function stylesOf(group, stations) {
     const colour = colourOf(`--series-${(station % lines) + 1}`);
     // Behind the last colour the pairs go on, or the seventh station would look like the first.
     const dash = DASHES[(station + Math.floor(station / lines) + NEXT_LINE * before) % lines];
-    return { colour, dash, band: `color-mix(in srgb, ${colour} 20%, transparent)` };
+    return { colour, dash, band: paler(colour, 20), pale: paler(colour, 45) };
   });
 }
 

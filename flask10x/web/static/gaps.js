@@ -1,29 +1,34 @@
 // Where a line has no data: told under the cursor and hatched in the chart.
 
+import { endOf, isShown } from "./lines.js";
+
 const HATCH_PIXELS = 7;
 const LANE_PIXELS = 6;
 
 /** Spans `[fromMs, toMs]` of the range in which a series has nothing, its ends included; none after now. */
 export function gapsOf(series, answer, nowMs) {
-  const { bucket_ms: bucketMs, from_ms: fromMs } = answer;
   const untilMs = Math.min(answer.to_ms, nowMs);
   // Like `withGaps`: each span is empty from its first to its last moment.
-  const ends = [fromMs, ...series.times_ms.map((time) => time + bucketMs)];
+  const ends = [answer.from_ms, ...series.times_ms.map((time) => endOf(time, answer))];
   const starts = [...series.times_ms, untilMs];
   return ends.map((end, i) => [end, starts[i]]).filter(([from, to]) => series.gap_ms && to - from >= series.gap_ms);
 }
 
-/** Hatch the gaps: the whole height for a line alone, else at the bottom a lane for each line that has any. */
+/** How many pixels the lanes of the gaps need below the chart. */
+export const stripOf = (gaps) => (gaps.length === 1 ? 0 : LANE_PIXELS * gaps.filter((spans) => spans.length).length);
+
+/** Hatch the gaps: the whole height for a line alone, else below the chart a lane for each line that has any, so that
+ * no other line is covered. */
 export function hatch(chart, gaps, styles) {
   const { ctx, bbox } = chart;
-  const lane = gaps.length === 1 ? bbox.height : LANE_PIXELS * devicePixelRatio;
-  let top = bbox.top + bbox.height;
+  const isAlone = gaps.length === 1;
+  const lane = isAlone ? bbox.height : LANE_PIXELS * devicePixelRatio;
+  let top = isAlone ? bbox.top : bbox.top + bbox.height;
   ctx.save();
   gaps.forEach((spans, place) => {
-    if (!spans.length || !chart.series[place * 3 + 1].show) return;
-    top -= lane;
+    if (!spans.length || !isShown(chart, place)) return;
     // A lane is too low for lines alone to be seen.
-    const fills = gaps.length === 1 ? [] : [styles[place].band];
+    const fills = isAlone ? [] : [styles[place].band];
     for (const fill of [...fills, pattern(ctx, styles[place].colour)]) {
       ctx.fillStyle = fill;
       for (const span of spans) {
@@ -31,6 +36,7 @@ export function hatch(chart, gaps, styles) {
         ctx.fillRect(left, top, right - left, lane);
       }
     }
+    top += lane;
   });
   ctx.restore();
 }

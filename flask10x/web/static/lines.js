@@ -10,10 +10,29 @@ export function byQuantity(answer) {
   return [...groups.values()].sort((one, other) => other.length - one.length);
 }
 
+// uPlot's columns of a line: averages, minima, maxima, averages of buckets that are not whole.
+export const COLUMNS = 4;
+export const columnOf = (place) => place * COLUMNS + 1;
+
+/** Whether the reader has left the line at this place of its group switched on. */
+export const isShown = (chart, place) => chart.series[columnOf(place)].show;
+
+/** Where the bucket that starts then ends. Days, weeks and months differ in length. */
+export function endOf(startMs, { bucket_ms: bucketMs, starts_ms: starts }) {
+  if (!starts) return startMs + bucketMs;
+  let [low, high] = [0, starts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (starts[middle] > startMs) high = middle;
+    else low = middle + 1;
+  }
+  return starts[low] ?? startMs + bucketMs;
+}
+
 /** Where the bucket that starts then is drawn: in its middle, but never outside the range, where uPlot would
  * neither show it nor leave it room on the axis of values. */
-export function placeOf(startMs, { bucket_ms: bucketMs, from_ms: fromMs, to_ms: toMs }) {
-  return Math.min(toMs, Math.max(fromMs, startMs + bucketMs / 2));
+export function placeOf(startMs, answer) {
+  return Math.min(answer.to_ms, Math.max(answer.from_ms, (startMs + endOf(startMs, answer)) / 2));
 }
 
 /** The bucket of a series that is nearest to a time, but no further away than a gap; null for none. */
@@ -26,27 +45,31 @@ export function nearestTo({ times_ms: times, gap_ms: gap }, time, answer) {
   return away(nearest) <= Math.max(answer.bucket_ms, gap ?? answer.bucket_ms) ? nearest : null;
 }
 
-/** Times, averages, minima, maxima of one series; nulls in the first bucket of each gap. */
+/** Times, averages, minima, maxima of one series, and the averages of buckets that are not whole, with those beside
+ * them: these are drawn pale. Nulls in the first bucket of each gap. */
 export function withGaps(series, answer) {
   const bucketMs = answer.bucket_ms;
   const gapMs = series.gap_ms ?? Infinity;
-  const columns = [[], [], [], []];
+  const partial = new Set(series.partial);
+  const columns = [[], [], [], [], []];
   const push = (...values) => columns.forEach((column, place) => column.push(values[place]));
   series.times_ms.forEach((time, i) => {
-    const before = series.times_ms[i - 1];
+    const end = i ? endOf(series.times_ms[i - 1], answer) : null;
     // Two buckets apart says only that the readings lie between one and three buckets apart.
-    if (i && time - before - bucketMs >= gapMs) push(before + bucketMs + bucketMs / 2, null, null, null);
-    push(placeOf(time, answer), series.avg[i], series.min[i], series.max[i]);
+    if (i && time - end >= gapMs) push(end + bucketMs / 2, null, null, null, null);
+    const average = series.avg[i];
+    const isBeside = partial.has(i - 1) || partial.has(i) || partial.has(i + 1);
+    push(placeOf(time, answer), partial.has(i) ? null : average, series.min[i], series.max[i], isBeside ? average : null);
   });
   return columns;
 }
 
-/** One column of times, then average, minimum and maximum of each series. */
+/** One column of times, then the columns of each series. */
 export function aligned(group, answer) {
   const expand = 2;
   return uPlot.join(
     group.map((series) => withGaps(series, answer)),
-    group.map(() => [0, expand, expand, expand]),
+    group.map(() => [0, ...Array(COLUMNS).fill(expand)]),
   );
 }
 

@@ -1,9 +1,10 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
 import { colourOf, signOf } from "./colours.js";
-import { gapsOf, hatch } from "./gaps.js";
-import { aligned, lonely, nearestTo } from "./lines.js";
+import { gapsOf, hatch, stripOf } from "./gaps.js";
+import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf } from "./lines.js";
 import { numberOf, textOf } from "./numbers.js";
+import { beyond, greatest, known, least, limitsOf, markSpikes } from "./scale.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
 import { followFingers } from "./touch.js";
@@ -11,6 +12,9 @@ import { followFingers } from "./touch.js";
 const SIGN_WIDTH = 26;
 // More would make a summary that nobody listens to.
 const GAPS_TOLD = 3;
+const SPIKES_TOLD = 3;
+const TICK_PIXELS = 4;
+const AXIS_GAP_PIXELS = 5;
 
 /** What a series is called: its station, and its sensor where the station has several. */
 export function nameOf(series) {
@@ -44,6 +48,7 @@ export class Plot {
     // What conditions leave out may well be there.
     this.gaps = group.map((series) => (isFiltered ? [] : gapsOf(series, answer, nowMs)));
     this.range = wideOf(answer);
+    this.values = this.#values();
     this.figure = make("figure", { className: "chart" });
     this.figure.append(this.#caption(), this.#canvas());
     this.tooltip = new Tooltip(this.figure);
@@ -105,7 +110,7 @@ export class Plot {
   }
 
   #show(place, show) {
-    for (const offset of [1, 2, 3]) this.chart.setSeries(place * 3 + offset, { show });
+    for (let column = 0; column < COLUMNS; column += 1) this.chart.setSeries(columnOf(place) + column, { show });
   }
 
   #canvas() {
@@ -123,7 +128,9 @@ export class Plot {
       const last = series.avg.at(-1);
       const [low, high] = [least(series.min), greatest(series.max)];
       const values = t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
-      return [values, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
+      const spikes = beyond(series, this.values).sort((one, other) => Math.abs(other.value - last) - Math.abs(one.value - last));
+      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("plot.beyond", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
+      return [values, ...cut, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
     return `${this.title}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
   }
@@ -134,8 +141,9 @@ export class Plot {
 
   #options(width, height) {
     const { styles } = this;
-    const [text, line] = ["--quiet", "--line"].map(colourOf);
-    const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
+    const [text, line, ink, ground] = ["--quiet", "--line", "--text", "--card"].map(colourOf);
+    const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: TICK_PIXELS } };
+    const strip = stripOf(this.gaps);
     const mouse = (name) => [name, this.#ofMouse];
     const bind = { ...Object.fromEntries(["mousedown", "mousemove", "mouseup", "mouseleave"].map(mouse)), dblclick: () => null };
     return {
@@ -145,16 +153,16 @@ export class Plot {
       tzDate: this.clock.date,
       legend: { show: false },
       cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
-      scales: { x: { time: true, range: () => this.range }, y: { range: (_, low, high) => roomy(this.#wide([low, high])) } },
+      scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
       axes: [
-        { ...axis, space: 64, size: 40, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
+        { ...axis, space: 64, size: 40 + strip, gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
         { ...axis, size: 54, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(10)))) },
       ],
-      series: [{}, ...this.group.flatMap((_, place) => three(styles[place]))],
-      bands: this.group.map((_, place) => ({ series: [place * 3 + 3, place * 3 + 2], fill: styles[place].band })),
+      series: [{}, ...this.group.flatMap((_, place) => columns(styles[place]))],
+      bands: this.group.map((_, place) => ({ series: [columnOf(place) + 2, columnOf(place) + 1], fill: styles[place].band })),
       hooks: {
         drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles)],
-        draw: this.#drawn("over"),
+        draw: [...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
         setCursor: [(chart) => this.#tell(chart)],
         setSelect: [(chart) => this.#select(chart)],
       },
@@ -165,10 +173,31 @@ export class Plot {
     return this.layers.filter((layer) => layer[part]).map((layer) => (chart) => layer[part](chart));
   }
 
-  /** The range of values with what the layers have to show. */
-  #wide(range) {
-    const ends = [range, ...this.layers.map((layer) => layer.range?.() ?? null)].flat().filter((end) => end !== null);
-    return ends.length ? [least(ends), greatest(ends)] : [null, null];
+  /** The range of values: that of the lines that are shown within the range of time, and what the layers have. */
+  #values() {
+    const [from, to] = this.range;
+    const within = (series) => {
+      const places = series.times_ms.flatMap((time, i) => (endOf(time, this.answer) >= from && time <= to ? [i] : []));
+      return Object.fromEntries(["avg", "min", "max"].map((name) => [name, places.map((i) => series[name][i])]));
+    };
+    const lines = this.group.filter((series) => !Plot.off.has(idOf(series))).map((series) => limitsOf(within(series)));
+    const ends = known([...lines, ...this.layers.map((layer) => layer.range?.() ?? null)]).flat();
+    return roomy(ends.length ? [least(ends), greatest(ends)] : [null, null]);
+  }
+
+  /** What lies beyond the edges of the chart. */
+  #spikes(chart) {
+    const { min, max } = chart.scales.y;
+    const [from, to] = this.range;
+    const all = this.group.flatMap((series, place) => {
+      if (!isShown(chart, place)) return [];
+      return beyond(series, [min, max]).map((one) => ({ ...one, ms: placeOf(series.times_ms[one.i], this.answer), colour: this.styles[place].colour }));
+    });
+    return all.filter(({ ms }) => from <= ms && ms <= to);
+  }
+
+  get isCut() {
+    return this.group.some((series) => beyond(series, this.values).length);
   }
 
   #point({ pointerType, clientY }) {
@@ -187,12 +216,13 @@ export class Plot {
     if (!(left >= 0) || idx === null || idx === undefined) return this.tooltip.hide();
     const cursor = chart.posToVal(left, "x");
     const time = this.#timeAt(cursor, this.data[0][idx]);
-    const lines = this.group.flatMap((_, place) => (isShown(chart, place) ? [this.#told(place, time)] : []));
+    const shown = this.group.map((_, place) => place).filter((place) => isShown(chart, place));
+    const lines = shown.map((place) => this.#told(place, time));
     const isRead = Plot.read === this;
     const texts = isRead ? this.layers.flatMap((layer) => layer.told?.(cursor)?.split("\n") ?? []).filter(Boolean) : [];
     const { left: edge, top, height } = chart.over.getBoundingClientRect();
     const place = { x: edge + left, y: (isRead && this.mouseY) || top + height / 2, isRead, isByKeys: this.isByKeys };
-    this.tooltip.show({ at: isRead ? this.clock.text(time) : "", lines: lines.filter(({ value }) => value), texts }, place);
+    this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value }) => value), texts }, place);
     if (isRead) this.figure.dispatchEvent(new CustomEvent("cursor", { detail: cursor, bubbles: true }));
   }
 
@@ -217,13 +247,28 @@ export class Plot {
     const gap = this.gaps[place].find(([from, to]) => from <= time && time <= to);
     if (gap) return { ...line, value: this.#gap(gap) };
     const near = nearestTo(this.group[place], time, this.answer);
-    return near === null ? line : { ...line, ...this.#values(place, near) };
+    return near === null ? line : { ...line, ...this.#bucketOf(place, near) };
   }
 
-  #values(place, i) {
+  #bucketOf(place, i) {
     const series = this.group[place];
     const [low, high] = [series.min[i], series.max[i]].map((one) => numberOf(one, this.unit));
-    return { value: textOf(series.avg[i], this.unit), range: low === high || Plot.read !== this ? "" : `${low} – ${high}` };
+    const about = [low === high ? "" : `${low} – ${high}`, series.partial?.includes(i) ? t("plot.partial") : ""];
+    return { value: textOf(series.avg[i], this.unit), range: Plot.read === this ? about.filter(Boolean).join(" · ") : "" };
+  }
+
+  /** The time of the bucket that is told of, or the time itself where no line has one. */
+  #when(shown, time) {
+    for (const place of shown) {
+      const near = nearestTo(this.group[place], time, this.answer);
+      if (near !== null && placeOf(this.group[place].times_ms[near], this.answer) === time) return this.#bucket(place, near);
+    }
+    return this.clock.text(time);
+  }
+
+  #bucket(place, i) {
+    const start = this.group[place].times_ms[i];
+    return this.clock.bucket(start, endOf(start, this.answer));
   }
 
   #select(chart) {
@@ -253,19 +298,12 @@ export class Plot {
   }
 }
 
-/** Whether the reader has left the line of the series at this place of the group switched on. */
-export const isShown = (chart, place) => chart.series[place * 3 + 1].show;
-
-// An infinity in the database is null here.
-const known = (values) => values.filter((value) => value !== null);
-const least = (values) => known(values).reduce((a, b) => Math.min(a, b), Infinity);
-const greatest = (values) => known(values).reduce((a, b) => Math.max(a, b), -Infinity);
-
-/** Average, minimum, maximum of a series; only the average is drawn as a line. */
-function three({ colour, dash }) {
+/** The columns of a line; only the averages are drawn as lines, those of buckets that are not whole pale. */
+function columns({ colour, dash, pale }) {
   const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
+  const average = (stroke) => ({ stroke, width: 1.75, dash, points: { show: false, size: 5, fill: stroke, filter: isolated } });
   const edge = { stroke: "transparent", width: 0, points: { show: false } };
-  return [{ stroke: colour, width: 1.75, dash, points: { show: false, size: 5, fill: colour, filter: isolated } }, edge, edge];
+  return [average(colour), edge, edge, average(pale)];
 }
 
 /** The range of time; a single reading has none, and needs some width to be seen in. */
