@@ -52,7 +52,7 @@ def chart(connection: Connection, query: Query, corrections: Corrections = NONE)
     if window is None:
         return Chart(None, "readings", 0, [])
     rolled_up = _rolled_up(connection, query, window)
-    branches, filters, values = statement_key(query)
+    branches, filters, values = statement_key(query, corrections)
     count, lines = 0, []
     for branch in branches:
         request = LineRequest(branch, filters, values)

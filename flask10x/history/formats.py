@@ -32,12 +32,19 @@ def json_text(value: object) -> str:
 
 
 def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str, object]:
-    """The row as the contract shows it (section 2), with the chosen measurements only."""
-    return {
+    """The row as the contract shows it (section 2), with the chosen measurements only.
+
+    Of a query for raw values also what is shown otherwise: `hidden`, `corrected`.
+    """
+    shown: dict[str, object] = {
         "endpoint": row.endpoint,
         "timestamp": text_of(row.received_at),
         "data": nested(query.known.by_endpoint[row.endpoint], row.values, query.measurements),
     }
+    if query.raw and row.hidden:
+        return shown | {"hidden": True}
+    changed = [c for c in row.corrected if not query.measurements or c in query.measurements]
+    return shown | {"corrected": changed} if query.raw and changed else shown
 
 
 def json_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -> Iterator[str]:
@@ -83,6 +90,7 @@ def file_name(query: Query, suffix: str) -> str:
     parts += ["-".join(query.measurements)] if query.measurements else []
     parts += [f"from {query.since.phrase}"] if query.since else []
     parts += [f"to {query.until.phrase}"] if query.until else []
+    parts += ["raw"] if query.raw else []
     parts += ["excel"] if query.bom else []
     # An offset is written `+0900`, as ISO 8601 has it too; a clock's colons become dashes.
     name = _OFFSET.sub(r"\1\2", "_".join(parts))

@@ -8,21 +8,23 @@ index. So nothing is sorted, and nothing read beyond the last row.
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
 from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
-from flask10x.history.operators import IS_NULL, OPERATORS
+from flask10x.history.corrections.expressions import hour_values, touched_hours, within
+from flask10x.history.corrections.segments import Segment
+from flask10x.history.operators import OPERATORS
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
     FilterShape,
     PageShape,
     Statement,
+    conditions_of,
     filter_clauses,
     limits,
     merged,
-    missing_clause,
     off_index,
     select_branch,
     select_rows,
@@ -50,9 +52,10 @@ def hours_statement(shape: PageShape) -> Statement:
             rollups.c.endpoint == branch.endpoint,
             rollups.c.hour >= bindparam("first"),
             rollups.c.hour <= bindparam("last"),
-            *_possible(branch, shape.filters),
+            *conditions,
         )
         for branch in shape.branches
+        for conditions in _possible(branch, shape.filters)
     ]
     return merged(selects, ("hour",), shape.newest_first).limit(bindparam("most"))
 
@@ -69,7 +72,6 @@ def rows_statement(shape: PageShape) -> Statement:
     conditions = [
         unindexed(readings.c.id) <= bindparam("position"),
         *limits(shape.low, shape.high, unindexed(at)),
-        *filter_clauses(shape.filters),
     ]
     selects = [
         select_branch(shape.branches)
@@ -78,7 +80,7 @@ def rows_statement(shape: PageShape) -> Statement:
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
         .where(rollups.c.hour.in_(listed(hours_name(branch.endpoint))))
         .where(readings.c.endpoint == branch.endpoint, at >= start, at < start + HOUR_MS)
-        .where(*conditions, *missing_clause(branch.missing))
+        .where(*conditions, *conditions_of(branch, shape.filters))
         for branch in shape.branches
     ]
     names = ("hour", "received_at", "id")
@@ -93,39 +95,59 @@ def later_statement(shape: PageShape) -> Statement:
         select_rows(shape.branches)
         .where(readings.c.id > bindparam("position"), off_index(shape.branches))
         .where(*limits(shape.low, shape.high, unindexed(readings.c.received_at)))
-        .where(*filter_clauses(shape.filters))
+        .where(*filter_clauses(shape.filters, shape.branches))
     )
     return merged([later], ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
 
 
-def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]]:
+def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:
+    """Conditions on a row of `rollups`: whoever fulfils all of one list is a possible hour."""
     missing = branch.missing
     # A measurement that the station does not have is missing in each reading.
     own = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
     if not own:
         # By the index that holds no other hours, in their order; so not by the measurement.
-        return [IS_NULL.hour(rollups, True), unindexed(rollups.c.measurement).in_(missing)]
+        lacking = rollups.c.count < rollups.c.readings
+        stored = [lacking, unindexed(rollups.c.measurement).in_(missing)]
+        return [stored, *_hidden(branch)]
     base, *others = own
-    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, filters)]
+    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, branch, filters)]
     for column in others:
         other = rollups.alias()
-        values = _of_values(other, column, filters)
+        values = _of_values(other, column, branch, filters)
         conditions.append(_same_hour(other, other.c.measurement == column, *values))
     if missing:
         other = rollups.alias()
-        some = other.c.measurement.in_(missing), IS_NULL.hour(other, True)
-        conditions.append(_same_hour(other, *some))
-    return conditions
+        lacking = other.c.count < other.c.readings
+        some = _same_hour(other, other.c.measurement.in_(missing), lacking)
+        touched = _hidden_hours(branch)
+        conditions.append(or_(some, within(rollups.c.hour, touched)) if touched else some)
+    return [conditions]
+
+
+def _hidden(branch: Branch) -> list[list[ColumnElement[bool]]]:
+    """The same for hours in which a value is hidden, which that index does not know."""
+    touched = _hidden_hours(branch)
+    # Each reading has a row of its first measurement, also one without a value.
+    first = rollups.c.measurement == branch.columns[0]
+    return [[first, within(rollups.c.hour, touched)]] if touched else []
+
+
+def _hidden_hours(branch: Branch) -> list[Segment]:
+    segments = (s for column in branch.missing for s in branch.corrected.of(column))
+    return touched_hours(s for s in segments if s.hidden)
 
 
 def _of_values(
-    table: Any, column: str, filters: tuple[FilterShape, ...]
+    table: Any, column: str, branch: Branch, filters: tuple[FilterShape, ...]
 ) -> list[ColumnElement[bool]]:
-    return [
-        OPERATORS[key].hour(table, bindparam(f"filter{place}") if wanted is None else wanted)
+    values, unknown = hour_values(table.c, branch.corrected.of(column))
+    conditions = [
+        OPERATORS[key].hour(values, bindparam(f"filter{place}") if wanted is None else wanted)
         for place, (name, key, wanted) in enumerate(filters)
         if name == column
     ]
+    return conditions if unknown is None else [or_(one, unknown) for one in conditions]
 
 
 def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import measurement, readings, rollups
+from flask10x.history.corrections import known
 from flask10x.history.pages import Row
 from flask10x.history.rollups import ends_of
 from flask10x.history.statements import STATEMENTS
@@ -40,13 +41,20 @@ def last_values(
     """The newest value of each of these columns of a station, whose newest reading lacks them.
 
     A column is left out that has had none among the last RECENT_ROWS readings nor, as far as the
-    roll-ups know, in the HOURS_BACK hours before the newest reading. Values are those stored.
+    roll-ups know, in the HOURS_BACK hours before the newest reading; so is one whose value then is
+    hidden.
     """
     found = {name: _recent(connection, newest, name) for name in columns}
     if None in found.values() and rollups_fit(connection, stations):
         for name in [name for name, value in found.items() if value is None]:
             found[name] = _rolled_up(connection, newest, name)
-    return {name: value for name, value in found.items() if value is not None}
+    corrections, shown = known.load(connection), dict[str, OlderValue]()
+    for name, older in found.items():
+        if older is not None:
+            at = older.received_at
+            value = corrections.shown(newest.endpoint, name, at, older.value)
+            shown |= {} if value is None else {name: OlderValue(value, at)}
+    return shown
 
 
 def _recent(connection: Connection, newest: Row, column: str) -> OlderValue | None:

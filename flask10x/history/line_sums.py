@@ -16,8 +16,7 @@ from flask10x.history.statements import (
     STATEMENTS,
     Branch,
     FilterShape,
-    filter_clauses,
-    missing_clause,
+    conditions_of,
 )
 from flask10x.history.sums import fours
 from flask10x.readings.times import DAY_MS, HOUR_MS
@@ -240,7 +239,7 @@ def _sums(
         select(_number(at), func.count(), *parts)
         .where(endpoint == branch.endpoint, *limits)
         .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
-        .where(*filter_clauses(filters), *missing_clause(branch.missing))
+        .where(*conditions_of(branch, filters))
         .group_by(_NUMBER)
     )
 

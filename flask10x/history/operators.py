@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_
+from sqlalchemy import ColumnElement, and_
 
+from flask10x.history.corrections.expressions import HourValues
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Station
 
@@ -27,8 +28,8 @@ class Operator:
     """The value's text with its unit -> how a caption goes on after the measurement's name."""
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
     """The column and the value, or a bound parameter for it -> the condition."""
-    hour: Callable[[FromClause, Any], ColumnElement[bool]]
-    """The table `rollups` and the same value -> whether a value of an hour can fulfil it."""
+    hour: Callable[[HourValues, Any], ColumnElement[bool]]
+    """What is known of an hour and the same value -> whether a value of it can fulfil it."""
     in_form: bool = False
     """Whether the form offers it for every measurement."""
 
@@ -50,19 +51,19 @@ def _is_null(column: ColumnElement[Any], wanted: bool) -> ColumnElement[bool]:
     return column.is_(None) if wanted else column.is_not(None)
 
 
-def _some_null(hours: FromClause, wanted: bool) -> ColumnElement[bool]:
-    return hours.c.count < hours.c.readings if wanted else hours.c.count > 0
+def _some_null(hours: HourValues, wanted: bool) -> ColumnElement[bool]:
+    return hours.values < hours.readings if wanted else hours.values > 0
 
 
-def _around(hours: FromClause, value: Any) -> ColumnElement[bool]:
-    return and_(hours.c.minimum <= value, hours.c.maximum >= value)
+def _around(hours: HourValues, value: Any) -> ColumnElement[bool]:
+    return and_(hours.minimum <= value, hours.maximum >= value)
 
 
 def _comparison(
     key: str,
     label: str,
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]],
-    hour: Callable[[FromClause, Any], ColumnElement[bool]],
+    hour: Callable[[HourValues, Any], ColumnElement[bool]],
     *,
     in_form: bool = False,
 ) -> Operator:
@@ -73,14 +74,10 @@ def _comparison(
 
 
 _ALL = (
-    _comparison("gt", ">", operator.gt, lambda hours, value: hours.c.maximum > value),
-    _comparison(
-        "gte", "≥", operator.ge, lambda hours, value: hours.c.maximum >= value, in_form=True
-    ),
-    _comparison("lt", "<", operator.lt, lambda hours, value: hours.c.minimum < value),
-    _comparison(
-        "lte", "≤", operator.le, lambda hours, value: hours.c.minimum <= value, in_form=True
-    ),
+    _comparison("gt", ">", operator.gt, lambda hours, value: hours.maximum > value),
+    _comparison("gte", "≥", operator.ge, lambda hours, value: hours.maximum >= value, in_form=True),
+    _comparison("lt", "<", operator.lt, lambda hours, value: hours.minimum < value),
+    _comparison("lte", "≤", operator.le, lambda hours, value: hours.minimum <= value, in_form=True),
     _comparison("eq", "=", operator.eq, _around),
     Operator(
         key="isnull",

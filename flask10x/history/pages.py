@@ -9,7 +9,7 @@ together from the hours that can hold matching rows (`search.py`).
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,8 @@ from flask10x.database.engine import Database, last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings
 from flask10x.history import search
+from flask10x.history.corrections import known
+from flask10x.history.corrections.segments import NONE, Corrections
 from flask10x.history.query import Query
 from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
@@ -53,14 +55,19 @@ SEARCH_SEC = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored reading."""
+    """One reading."""
 
     id: int
     endpoint: str
     received_at: int
     """UTC epoch milliseconds."""
     values: tuple[float | None, ...]
-    """In the order of the station's measurements."""
+    """In the order of the station's measurements; as they are shown, unless they were asked for as
+    they were stored."""
+    corrected: tuple[str, ...] = ()
+    """The columns that are shown otherwise than they were stored, whatever was asked for."""
+    hidden: bool = False
+    """Whether the reading is one that is not shown, which only a query for raw values has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +110,11 @@ def page(connection: Connection, query: Query, search_sec: float = math.inf) -> 
     forward: Side = "after" if query.order == "asc" else "before"
     side = query.cursor.side if query.cursor else forward
     cursors = [query.cursor] if query.cursor else []
+    corrections = known.load(connection)
     found, reached = _fetch(
         connection,
         query,
+        corrections,
         cursors,
         query.rows + 1,
         newest_first=side == "before",
@@ -113,7 +122,11 @@ def page(connection: Connection, query: Query, search_sec: float = math.inf) -> 
     )
     rows = found[: query.rows]
     onward = _at(side, rows[-1]) if len(found) > len(rows) else reached
-    back = _back(connection, query, query.cursor, rows, until_sec) if query.cursor else None
+    back = (
+        _back(connection, query, corrections, query.cursor, rows, until_sec)
+        if query.cursor
+        else None
+    )
     if (side == "before") != (query.order == "desc"):
         rows.reverse()
     ends = (onward, back) if side == forward else (back, onward)
@@ -144,6 +157,7 @@ def rows_in_pages(
             rows, cursor = _fetch(
                 connection,
                 query,
+                known.load(connection),
                 list(cursors.values()),
                 page_rows,
                 newest_first=side == "before",
@@ -168,20 +182,21 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
     if query.rows is None:
         raise ValueError("a page needs a limit")
     last = min(last_id(connection), newer_than + NEWER_SPAN_ROWS)
-    branches, filters, values = statement_key(query)
+    corrections = known.load(connection)
+    branches, filters, values = statement_key(query, NONE if query.raw else corrections)
     if last <= newer_than or not branches:
         return Newer([], last)
     low, high = kind_of_end(query.since), kind_of_end(query.until)
     values |= parameters_of("low", query.since) | parameters_of("high", query.until)
     values |= {"after_id": newer_than, "last_id": last, "rows": query.rows}
     records = connection.execute(newer_statement(branches, filters, low, high), values).all()
-    rows = _rows(records, branches)
+    rows = _rows(records, branches, query, corrections)
     return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
 
 
 def end_of(connection: Connection, query: Query, *, newest: bool) -> int | None:
     """When the newest or the oldest reading of the query was received; None when there is none."""
-    rows, _ = _fetch(connection, query, [], 1, newest_first=newest)
+    rows, _ = _fetch(connection, query, known.load(connection), [], 1, newest_first=newest)
     return rows[0].received_at if rows else None
 
 
@@ -214,7 +229,12 @@ def _by_station(
 
 
 def _back(
-    connection: Connection, query: Query, cursor: Cursor, rows: list[Row], until_sec: float
+    connection: Connection,
+    query: Query,
+    corrections: Corrections,
+    cursor: Cursor,
+    rows: list[Row],
+    until_sec: float,
 ) -> Cursor | None:
     """Where the page on the cursor's far side begins, unless no row is there."""
     beyond = cursor.opposite
@@ -223,7 +243,13 @@ def _back(
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
         found, reached = _fetch(
-            connection, query, cursors, 1, newest_first=start.side == "before", until_sec=until_sec
+            connection,
+            query,
+            corrections,
+            cursors,
+            1,
+            newest_first=start.side == "before",
+            until_sec=until_sec,
         )
         if found or reached:
             return start
@@ -237,6 +263,7 @@ def _at(side: Side, row: Row) -> Cursor:
 def _fetch(
     connection: Connection,
     query: Query,
+    corrections: Corrections,
     cursors: Sequence[Cursor],
     rows: int,
     *,
@@ -248,7 +275,7 @@ def _fetch(
 
     And where a search that ended early has to go on.
     """
-    branches, filters, values = statement_key(query)
+    branches, filters, values = statement_key(query, NONE if query.raw else corrections)
     if not branches:
         return [], None
     of_side = {cursor.side: cursor for cursor in cursors}
@@ -263,15 +290,40 @@ def _fetch(
         newest_first=newest_first,
     )
     found = search.find(connection, request, until_sec)
-    return _rows(found.records, branches), found.reached
+    return _rows(found.records, branches, query, corrections), found.reached
 
 
-def _rows(records: Sequence[Any], branches: tuple[Branch, ...]) -> list[Row]:
+def _rows(
+    records: Sequence[Any], branches: tuple[Branch, ...], query: Query, corrections: Corrections
+) -> list[Row]:
     cells = _cells(branches)
-    return [
+    rows = [
         Row(number, endpoint, received_at, tuple([values[place] for place in cells[endpoint]]))
         for number, endpoint, received_at, *values in records
     ]
+    touched = {b.endpoint: b.columns for b in branches if corrections.touches(*b[:2])}
+    if not touched:
+        return rows
+    return [
+        _shown(row, touched[row.endpoint], query, corrections) if row.endpoint in touched else row
+        for row in rows
+    ]
+
+
+def _shown(row: Row, columns: tuple[str, ...], query: Query, corrections: Corrections) -> Row:
+    endpoint, at = row.endpoint, row.received_at
+    pairs = zip(columns, row.values, strict=True)
+    shown = tuple(corrections.shown(endpoint, column, at, value) for column, value in pairs)
+    hidden = corrections.hides(endpoint, at)
+    if shown == row.values and not hidden:
+        return row
+    changed = zip(columns, row.values, shown, strict=True)
+    return replace(
+        row,
+        values=row.values if query.raw else shown,
+        corrected=tuple(column for column, stored, now in changed if stored != now),
+        hidden=hidden,
+    )
 
 
 @lru_cache(maxsize=STATEMENTS)

@@ -13,6 +13,8 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
+    not_,
     or_,
     select,
     text,
@@ -24,8 +26,17 @@ from sqlalchemy.sql import CompoundSelect
 from flask10x.database.cursors import Cursor
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import measurement, readings
+from flask10x.history.corrections.expressions import (
+    AS_STORED,
+    CorrectedStation,
+    shown_value,
+    value_arms,
+    within,
+)
+from flask10x.history.corrections.segments import NONE, Corrections
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.query import Bound, Query
+from flask10x.readings.stations import Station
 
 Statement = Select[Any] | CompoundSelect[Any]
 # What limits one end of the window, and by which kind of value.
@@ -48,6 +59,8 @@ class Branch(NamedTuple):
     columns: tuple[str, ...]
     missing: tuple[str, ...]
     """Those of which one must be missing; none when any reading will do."""
+    corrected: CorrectedStation = AS_STORED
+    """What makes its readings match by other values than the stored ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,11 +75,11 @@ class PageShape:
 
 
 def statement_key(
-    query: Query,
+    query: Query, corrections: Corrections = NONE
 ) -> tuple[tuple[Branch, ...], tuple[FilterShape, ...], dict[str, float]]:
     """The stations that can match, the form of the filters, and the values to bind."""
     branches = tuple(
-        Branch(station.endpoint, station.columns, query.chosen(station) if query.incomplete else ())
+        _branch(query, station, corrections)
         for station in query.stations
         if all(one.can_match(station) for one in query.filters)
     )
@@ -75,6 +88,16 @@ def statement_key(
         for f in query.filters
     )
     return branches, filters, {f"filter{place}": f.value for place, f in enumerate(query.filters)}
+
+
+def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
+    endpoint = station.endpoint
+    missing = query.chosen(station) if query.incomplete else ()
+    asked = dict.fromkeys([*(one.column for one in query.filters), *missing])
+    found = ((column, corrections.of(endpoint, column)) for column in asked)
+    own = tuple((column, segments) for column, segments in found if segments)
+    corrected = CorrectedStation(corrections.whole.get(endpoint, ()), own)
+    return Branch(endpoint, station.columns, missing, corrected)
 
 
 # SQLite takes one lower and one upper limit of a range to the index and only filters by others,
@@ -119,11 +142,10 @@ def parameters_of(name: str, end: End) -> dict[str, int]:
 @lru_cache(maxsize=STATEMENTS)
 def page_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows from the oldest of the window, or from its newest (`newest_first`)."""
-    conditions = [*limits(shape.low, shape.high), *filter_clauses(shape.filters)]
     selects = [
         select_branch(shape.branches)
         .where(readings.c.endpoint == branch.endpoint)
-        .where(*conditions, *missing_clause(branch.missing))
+        .where(*limits(shape.low, shape.high), *conditions_of(branch, shape.filters))
         for branch in shape.branches
     ]
     found = merged(selects, ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
@@ -168,7 +190,7 @@ def newer_statement(
         select_rows(branches)
         .where(number > bindparam("after_id"), number <= bindparam("last_id"))
         .where(off_index(branches))
-        .where(*limits(low, high), *filter_clauses(filters))
+        .where(*limits(low, high), *filter_clauses(filters, branches))
         .order_by(number)
         .limit(bindparam("rows"))
     )
@@ -180,7 +202,7 @@ def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
     A range of ids is short, a station's range of time is not.
     """
     endpoint = unindexed(readings.c.endpoint)
-    return or_(*(and_(endpoint == b.endpoint, *missing_clause(b.missing)) for b in branches))
+    return or_(*(and_(endpoint == b.endpoint, *conditions_of(b)) for b in branches))
 
 
 def columns_of(branches: tuple[Branch, ...]) -> tuple[str, ...]:
@@ -193,9 +215,19 @@ def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:
     return select(*_HEAD, *map(measurement, columns_of(branches)))
 
 
-def missing_clause(columns: tuple[str, ...]) -> list[ColumnElement[bool]]:
-    """The condition that one of these is NULL; none for no columns."""
-    return [or_(*(measurement(column).is_(None) for column in columns))] if columns else []
+def conditions_of(
+    branch: Branch, filters: tuple[FilterShape, ...] = ()
+) -> list[ColumnElement[bool]]:
+    """The conditions on a reading of this station: not hidden, the filters, what must be missing.
+
+    All of what is shown, not of what is stored, if that is another value.
+    """
+    hidden, missing = branch.corrected.hidden, branch.missing
+    return [
+        *([not_(within(readings.c.received_at, hidden))] if hidden else []),
+        *filter_clauses(filters, (branch,)),
+        *([or_(*(_shown(name, (branch,)).is_(None) for name in missing))] if missing else []),
+    ]
 
 
 def limits(
@@ -215,11 +247,26 @@ def limits(
     return clauses
 
 
-def filter_clauses(filters: tuple[FilterShape, ...]) -> list[ColumnElement[bool]]:
+def filter_clauses(
+    filters: tuple[FilterShape, ...], branches: tuple[Branch, ...]
+) -> list[ColumnElement[bool]]:
     """The conditions on values; the numbers are bound as `filter0`, `filter1` and so on."""
     return [
         OPERATORS[key].clause(
-            measurement(column), bindparam(f"filter{place}") if missing is None else missing
+            _shown(column, branches), bindparam(f"filter{place}") if missing is None else missing
         )
         for place, (column, key, missing) in enumerate(filters)
     ]
+
+
+def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
+    """The value of a reading of one of these stations as it is shown."""
+    value, at = measurement(column), readings.c.received_at
+    if len(branches) == 1:
+        return shown_value(value, at, branches[0].corrected.of(column))
+    arms = [
+        (and_(readings.c.endpoint == branch.endpoint, condition), shown)
+        for branch in branches
+        for condition, shown in value_arms(value, at, branch.corrected.of(column))
+    ]
+    return case(*arms, else_=value) if arms else value

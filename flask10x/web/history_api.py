@@ -18,6 +18,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages
 from flask10x.history.charts import Chart
+from flask10x.history.corrections import known
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
@@ -88,7 +89,7 @@ def as_series() -> Response:
     try:
         with store.database.query() as connection:
             behind = charts.waits_for_rollups(connection, query)
-            chart = charts.chart(connection, query)
+            chart = charts.chart(connection, query, known.of_query(connection, query))
     except QueryTooLong:
         if behind is None:
             raise

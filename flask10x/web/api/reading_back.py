@@ -25,7 +25,7 @@ from flask10x.web.api.operation import (
 SWITCH: JsonObject = {"type": "string", "enum": ["1", "0", "true", "false"]}
 NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)$"
 # What all of the history's routes take, and what the rejected readings do.
-COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor")
+COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor", "raw")
 OF_REJECTED = ("endpoint", "from", "to", "limit", "cursor")
 TIME = "A time (`2025-08-24`, `2025-08-24 09:00:12`), or one counted back from now: `-24h`, `now`."
 NUMBERS: JsonObject = {"type": "array", "items": {"type": ["number", "null"]}}
@@ -156,6 +156,7 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
             {"type": "integer", "minimum": 0, "maximum": 10**18},
             "What was stored after this id: the last `X-Last-Id`. Not with `order` or `cursor`.",
         ),
+        "raw": query("raw", {"enum": ["1"], "type": "string"}, "As stored, without corrections."),
         "bom": query("bom", {"enum": ["1"], "type": "string"}, "With a mark for Excel."),
         "buckets": query(
             "buckets",

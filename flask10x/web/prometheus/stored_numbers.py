@@ -29,7 +29,7 @@ class StoredNumbers:
     last_received: dict[str, int | None]
     """When each station was heard last; None when it has no reading."""
     newest: dict[str, Row | None]
-    """Each station's newest reading by the time it was measured."""
+    """Each station's newest reading by the time it was measured, as it was stored."""
 
 
 def stored_numbers(store: Store) -> StoredNumbers:
@@ -49,5 +49,5 @@ def stored_numbers(store: Store) -> StoredNumbers:
 
 
 def _newest(connection: Connection, stations: Stations, station: Station) -> Row | None:
-    query = Query(known=stations, endpoints=(station.endpoint,), order="desc", limit=1)
+    query = Query(known=stations, endpoints=(station.endpoint,), order="desc", limit=1, raw=True)
     return next(iter(pages.page(connection, query).rows), None)

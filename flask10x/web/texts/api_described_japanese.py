@@ -45,6 +45,7 @@ DESCRIBED: dict[str, str] = {
     "Readings.": "測定値。",
     "A parameter is wrong (each is named), or the name in the address is none that is served.": "パラメータに誤りがあります（すべて示します）。または、アドレスのホスト名が許可されていません。",
     "The database cannot be read now: ask again.": "いまはデータベースを読み出せません。少し待ってからやり直してください。",
+    "As stored, without corrections.": "補正をかけない、保存時の値。",
     "With a mark for Excel.": "Excel用にBOMを付けます。",
     "A file, streamed.": "ファイル（順次送信）。",
     "How many buckets at most.": "区間の数の上限。",

@@ -17,6 +17,7 @@ def caption(query: Query, t: Texts) -> str:
     parts += [t("caption.to", time=query.until.phrase)] if query.until else []
     parts += [condition(one, known, t) for one in query.filters]
     parts += [t("caption.incomplete")] if query.incomplete else []
+    parts += [t("caption.raw")] if query.raw else []
     parts.append(t("order.desc") if query.order == "desc" else t("order.asc"))
     return t("caption.join").join(parts)
 

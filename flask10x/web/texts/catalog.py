@@ -20,7 +20,14 @@ from flask10x.web.texts import (
     status_english,
     status_japanese,
 )
-from flask10x.web.texts.pages import bands_english, bands_japanese, charts_english, charts_japanese
+from flask10x.web.texts.pages import (
+    bands_english,
+    bands_japanese,
+    charts_english,
+    charts_japanese,
+    notes_english,
+    notes_japanese,
+)
 
 Language = Literal["en", "ja"]
 LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
@@ -33,13 +40,15 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | api_english.TEXTS
     | status_english.TEXTS
     | bands_english.TEXTS
-    | charts_english.TEXTS,
+    | charts_english.TEXTS
+    | notes_english.TEXTS,
     "ja": japanese.TEXTS
     | alerts_japanese.TEXTS
     | api_japanese.TEXTS
     | status_japanese.TEXTS
     | bands_japanese.TEXTS
-    | charts_japanese.TEXTS,
+    | charts_japanese.TEXTS
+    | notes_japanese.TEXTS,
 }
 
 # From which age on the next longer unit is easier to read: 119 s, then 2 min; 119 min, then 2 h.
