@@ -27,6 +27,8 @@ from flask10x.web.alerts import navigation
 from flask10x.web.alerts import page as alerts_page
 from flask10x.web.api import page as api_page
 from flask10x.web.devices import page as devices_page
+from flask10x.web.home import navigation as page_links
+from flask10x.web.home import page as home_page
 from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
@@ -67,7 +69,7 @@ def create_app(
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
-    pages = (history_page, rejected_page, devices_page, alerts_page, status_page)
+    pages = (home_page, history_page, rejected_page, devices_page, alerts_page, status_page)
     routes = (history_api, status, *pages)
     for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes, api_page):
         app.register_blueprint(module.blueprint)
@@ -76,6 +78,7 @@ def create_app(
     headers.init_app(app)
     preferences.init_app(app)
     navigation.init_app(app, config, access)
+    page_links.init_app(app)
     if missing:
         MissingDatabase(config, missing).init_app(app)
     compression.init_app(app)

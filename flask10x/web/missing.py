@@ -19,7 +19,7 @@ from flask10x.web.prometheus import formats
 log = logging.getLogger(__name__)
 
 # Views that answer without a store; those of alerts read a file of their own.
-WITHOUT_STORE = {"status.healthz", "status.index", "time.now", "static"}
+WITHOUT_STORE = {"status.healthz", "home.as_page", "time.now", "static"}
 WITHOUT_STORE |= {"alerts.as_page", "alerts.as_json", "status_page.as_page"}
 WITHOUT_STORE |= {"api.as_json", "api.as_page", "prometheus.numbers"}
 # This one does when a format of Prometheus is wanted.

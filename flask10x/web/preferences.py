@@ -63,7 +63,7 @@ def _switch() -> Response | None:
 
 def _is_page() -> bool:
     """Whether the address is one that people look at."""
-    return request.endpoint is not None and request.endpoint.endswith((".as_page", ".index"))
+    return request.endpoint is not None and request.endpoint.endswith(".as_page")
 
 
 def _address(pairs: list[tuple[str, str]]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import counters
@@ -21,12 +21,6 @@ from flask10x.web import context
 from flask10x.web.prometheus import formats, routes
 
 blueprint = Blueprint("status", __name__)
-
-
-@blueprint.get("/")
-def index() -> str:
-    """A page with links to the others."""
-    return render_template("index.html", stations=context.store().settings.stations.all)
 
 
 @blueprint.get("/healthz")

@@ -1,6 +1,6 @@
 // What the scripts say: the page brings its texts along, in the reader's language.
 
-const told = JSON.parse(document.getElementById("charts")?.dataset.texts ?? "{}");
+const told = JSON.parse(document.querySelector("[data-texts]")?.dataset.texts ?? "{}");
 
 /** The text of a key, its {names} replaced; the key itself when the page has no such text. */
 export function t(key, values = {}) {

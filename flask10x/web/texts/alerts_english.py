@@ -3,7 +3,6 @@
 TEXTS: dict[str, str] = {
     "nav.alerts": "Alerts",
     "nav.active": "({n} active)",
-    "index.alerts": "What is wrong, who was told of it, what is watched",
     "alerts.title": "Alerts",
     "alerts.lead": "What is wrong now, what was wrong before, and who was told of it.",
     "alerts.unreadable": "The alerts cannot be read at the moment:",

@@ -3,7 +3,6 @@
 TEXTS: dict[str, str] = {
     "nav.alerts": "アラート",
     "nav.active": "（{n}件発生中）",
-    "index.alerts": "いま起きている異常、その通知、監視の内容",
     "alerts.title": "アラート",
     "alerts.lead": "いま起きている異常、これまでの異常、誰にいつ知らせたかを示します。",
     "alerts.unreadable": "いまアラートを読み出せません。理由:",

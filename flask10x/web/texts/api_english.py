@@ -52,7 +52,7 @@ TEXTS: dict[str, str] = {
     "operation.metrics_prometheus": "The numbers of the service for Prometheus",
     "operation.metrics_details": "What was refused, and the warnings of each field",
     "operation.specification": "This page for programs: OpenAPI 3.1",
-    "operation.home": "A page with links to the others",
+    "operation.home": "The home: a tile for each station, with `kiosk=1` for a tablet on the wall",
     "operation.history_page": "The readings with their charts",
     "operation.rejected_page": "Rejected readings",
     "operation.alerts_page": "What is wrong, what was, and who was told",

@@ -53,7 +53,7 @@ TEXTS: dict[str, str] = {
     "operation.metrics_prometheus": "Prometheus用の数値",
     "operation.metrics_details": "拒否した測定値の件数と、項目ごとの警告の件数",
     "operation.specification": "このページと同じ内容の、プログラム向けの仕様（OpenAPI 3.1）",
-    "operation.home": "ほかのページへのリンク",
+    "operation.home": "ホーム（端末ごとの現在の値。`kiosk=1` は壁掛けのタブレット用）",
     "operation.history_page": "測定値の表とグラフ",
     "operation.rejected_page": "拒否した測定値",
     "operation.alerts_page": "発生中と終了したアラート、通知した相手",

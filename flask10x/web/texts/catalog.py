@@ -25,6 +25,8 @@ from flask10x.web.texts.pages import (
     bands_japanese,
     charts_english,
     charts_japanese,
+    home_english,
+    home_japanese,
     notes_english,
     notes_japanese,
 )
@@ -41,14 +43,16 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | status_english.TEXTS
     | bands_english.TEXTS
     | charts_english.TEXTS
-    | notes_english.TEXTS,
+    | notes_english.TEXTS
+    | home_english.TEXTS,
     "ja": japanese.TEXTS
     | alerts_japanese.TEXTS
     | api_japanese.TEXTS
     | status_japanese.TEXTS
     | bands_japanese.TEXTS
     | charts_japanese.TEXTS
-    | notes_japanese.TEXTS,
+    | notes_japanese.TEXTS
+    | home_japanese.TEXTS,
 }
 
 # From which age on the next longer unit is easier to read: 119 s, then 2 min; 119 min, then 2 h.

@@ -12,13 +12,7 @@ TEXTS: dict[str, str] = {
     "nav.history": "History",
     "nav.rejected": "Rejected readings",
     "nav.devices": "Devices",
-    # The first page
-    "index.title": "Flask10X",
-    "index.lead": "Keeps what the sensors at home send.",
-    "index.history": "The last day, with charts",
-    "index.all": "readings, newest first",
-    "index.rejected": "What was refused, and why",
-    "index.devices": "How each board sends, and a program for it",
+    # The foot of the home
     "index.programs": "For programs",
     "index.metrics": "Numbers of the service",
     "index.readyz": "Can it store?",

@@ -12,13 +12,7 @@ TEXTS: dict[str, str] = {
     "nav.history": "履歴",
     "nav.rejected": "拒否した測定値",
     "nav.devices": "端末",
-    # トップ
-    "index.title": "Flask10X",
-    "index.lead": "家のセンサの測定値を記録しています。",
-    "index.history": "直近24時間のグラフと表",
-    "index.all": "すべての測定値（新しい順）",
-    "index.rejected": "受け付けなかったものとその理由",
-    "index.devices": "端末ごとの送信状況と送信プログラム",
+    # ホームの末尾
     "index.programs": "プログラム向け",
     "index.metrics": "稼働状況の数値",
     "index.readyz": "保存できる状態か",

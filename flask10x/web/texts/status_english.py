@@ -2,7 +2,6 @@
 
 TEXTS: dict[str, str] = {
     "nav.status": "Status",
-    "index.status": "Is all well, and what to do if not",
     "status.title": "Status",
     "status.lead": "How it stands at {time}. Reload the page to look again.",
     "whole.good": "All is well.",

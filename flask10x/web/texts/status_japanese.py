@@ -2,7 +2,6 @@
 
 TEXTS: dict[str, str] = {
     "nav.status": "稼働状況",
-    "index.status": "正常に動いているか、異常があればその対処",
     "status.title": "稼働状況",
     "status.lead": "{time} 時点の状況です。ページを再読み込みすると更新されます。",
     "whole.good": "すべて正常です。",

@@ -1,0 +1,106 @@
+"""The home at `/`: what its tiles say, and that it answers whatever happens."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.database.engine import Database
+from flask10x.readings.parse import Reading
+from flask10x.runtime import inactivity
+from flask10x.system import clock
+from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
+from tests.support.html import MINUTE, NINE, Outline, words
+from tests.support.rows import execute, insert_readings
+
+Store = Callable[..., None]
+
+
+@pytest.fixture
+def at_nine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (clock, inactivity):
+        monkeypatch.setattr(module, "now_ms", lambda: NINE)
+
+
+@pytest.fixture
+def store_readings(database: Database) -> Store:
+    def store(*readings: Reading) -> None:
+        with database.writer.begin() as connection:
+            insert_readings(connection, readings)
+
+    return store
+
+
+def pico(minutes_ago: float, temperature: float | None) -> Reading:
+    return Reading("data", NINE - round(minutes_ago * MINUTE), (1013.0, temperature))
+
+
+def test_an_empty_house_says_how_to_send_a_first_reading(client: FlaskClient) -> None:
+    text = words(client.get("/").text)
+    assert "No reading has come in yet." in text
+    assert "http://localhost/data" in text
+    assert "/data4" in text and "gas_res" in text
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_a_tile_says_the_value_its_trend_and_todays_ends(
+    client: FlaskClient, store_readings: Store
+) -> None:
+    # At 04:00, 08:00, 08:55 and 09:00 of that day, and one of the evening before.
+    day = ((900, 9.5), (300, 18.2), (60, 24.1), (5, 24.7), (0, 24.7))
+    store_readings(*(pico(*one) for one in day))
+    page = client.get("/", headers={"Accept-Language": "en"}).text
+    text = words(page)
+    assert "Pico" in text and "Sunday, 24 August" in text
+    assert "24.7 °C" in text.replace("24.7°C", "24.7 °C")
+    assert "+0.6 in 1 h" in text
+    assert "Low 18.2 at 04:00" in text and "High 24.7 at 08:55" in text
+    assert "1013.0" in text.replace("\u00a0", " ")
+    assert len(Outline(page).all("svg")) == 1
+    assert "Not heard of yet: Bedroom, Outside, Living room." in text
+    japanese = words(client.get("/", headers={"Accept-Language": "ja"}).text)
+    assert "8月24日（日）" in japanese and "1時間で+0.6" in japanese
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_a_silent_station_is_not_well_and_a_missing_value_keeps_its_place(
+    client: FlaskClient, store_readings: Store
+) -> None:
+    store_readings(pico(70, 24.1), pico(30, None))
+    text = words(client.get("/").text)
+    assert "All is well" not in text
+    assert "24.1" in text and "last value, 07:50" in text
+    assert "Missing: Temperature" in text
+
+
+def test_strangers_see_no_reading(
+    make_settings: MakeSettings, database: Database, store_readings: Store
+) -> None:
+    store_readings(pico(0, 24.7))
+    tokens = database.path.with_name("tokens")
+    tokens.write_text("* a-token-of-sufficient-length-1234\n")
+    tokens.chmod(0o600)
+    app = create_app(make_settings(READ_TOKENS_FILE=tokens))
+    answer = app.test_client().get("/")
+    assert answer.status_code == 200
+    assert "24.7" not in answer.text
+    assert "Sign in" in answer.text
+    signed_in = app.test_client().get("/", auth=("any", "a-token-of-sufficient-length-1234"))
+    assert "24.7" in signed_in.text
+
+
+def test_it_answers_while_the_database_cannot_be_read(
+    client: FlaskClient, database: Database
+) -> None:
+    execute(database.path, "DROP TABLE readings")
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "read right now" in answer.text
+
+
+def test_the_wall_has_no_links_that_lead_away(client: FlaskClient, store_readings: Store) -> None:
+    store_readings(pico(0, 24.7))
+    assert 'class="kiosk"' in client.get("/?kiosk=1").text
+    assert "/history?endpoint=data" not in client.get("/?kiosk=1").text
+    assert "/history?endpoint=data" in client.get("/?kiosk=0").text
