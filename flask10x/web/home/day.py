@@ -37,7 +37,7 @@ class Step:
 class DayOfValues:
     """One measurement's last 24 hours, or its whole local day where that is longer."""
 
-    pieces: Sequence[Step]
+    steps: Sequence[Step]
     """In the order of time; there is none where readings are missing."""
     gap_ms: int | None
     """A longer time without a reading is a gap; None when that can't be told."""
@@ -67,14 +67,14 @@ class DayOfValues:
 
     @property
     def _today(self) -> list[Step]:
-        return [one for one in self.pieces if one.end_ms > self.today_ms]
+        return [one for one in self.steps if one.end_ms > self.today_ms]
 
     @property
     def _hour_ago(self) -> int:
         return self.now_ms - HOUR_MS
 
     def _average(self, end_ms: int, within_ms: int) -> float | None:
-        found = [one for one in self.pieces if end_ms - within_ms < one.end_ms <= end_ms + NOW_MS]
+        found = [one for one in self.steps if end_ms - within_ms < one.end_ms <= end_ms + NOW_MS]
         found = [one for one in found if one.first_ms < end_ms]
         count = sum(one.count for one in found)
         return sum(one.average * one.count for one in found) / count if count else None
@@ -95,7 +95,7 @@ def day_of(
     )
     chart = charts.chart(connection, query)
     return {
-        line.measurement.column: DayOfValues(_pieces(chart, line), line.gap_ms, today_ms, now_ms)
+        line.measurement.column: DayOfValues(_steps(chart, line), line.gap_ms, today_ms, now_ms)
         for line in chart.lines
     }
 
@@ -108,15 +108,15 @@ def day_start(ms: int, zone: tzinfo | None) -> int:
         return ms - ms % DAY_MS
 
 
-def _pieces(chart: Chart, line: Line) -> list[Step]:
+def _steps(chart: Chart, line: Line) -> list[Step]:
     if chart.window is None:
         return []
     step_ms = chart.window.bucket_ms
-    found = (_piece(number * step_ms, step_ms, one) for number, one in sorted(line.buckets.items()))
+    found = (_step(number * step_ms, step_ms, one) for number, one in sorted(line.buckets.items()))
     return [one for one in found if one is not None]
 
 
-def _piece(first_ms: int, step_ms: int, bucket: Bucket) -> Step | None:
+def _step(first_ms: int, step_ms: int, bucket: Bucket) -> Step | None:
     """None where the values are no numbers that could be drawn."""
     average, minimum, maximum = bucket.average, bucket.minimum, bucket.maximum
     if average is None or minimum is None or maximum is None:

@@ -4,17 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask10x.web.alerts.marks import CardMark
+from flask10x.web.cards import Value
 from flask10x.web.latest.newest import State
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
-    """A number with its unit, rounded as people read it."""
-
-    text: str
-    unit: str
-    is_close: bool
-    """Whether the unit stands at the number, without a space."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,40 +51,34 @@ class Sparkline:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MainValue:
-    """What a tile shows large."""
-
-    column: str
-    name: str
-    figure: Figure | None
-    """None where the newest reading lacks it and the last day has none either."""
-    since: str
-    """The local time of a value that newer readings lack; empty for a current one."""
-    trend: Trend | None
-    lowest: Extreme | None
-    highest: Extreme | None
-    sparkline: Sparkline | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SmallValue:
-    """One of the other measurements of a tile."""
-
-    column: str
-    name: str
-    figure: Figure | None
-    trend: Trend | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class TileAge:
-    """How long ago a station sent."""
+    """How long ago a station sent, or a value came in."""
 
     kind: str
     """Which texts say it: `age` or `silent`."""
     seconds: int
     text: str
     time: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TileValue:
+    """A measurement of a tile."""
+
+    name: str
+    value: Value
+    age: TileAge | None
+    """Of the value, where the newest reading lacks it and an older one is known."""
+    trend: Trend | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MainValue(TileValue):
+    """What a tile shows large."""
+
+    lowest: Extreme | None
+    highest: Extreme | None
+    sparkline: Sparkline | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,9 +92,8 @@ class Tile:
     state: State
     age: TileAge | None
     main: MainValue | None
-    others: Sequence[SmallValue]
-    missing: str
-    """The names of the measurements that its newest reading lacks; empty for none."""
+    """None where it is silent for so long that nothing is known of it any more."""
+    others: Sequence[TileValue]
     alerts: Sequence[CardMark]
 
 

@@ -26,7 +26,7 @@ TEXT_ROOM = 12.0
 
 def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, said: str) -> Sparkline | None:
     """None where there are not two points to draw a line between; `said` tells what it shows."""
-    points = list(_points(day.pieces))
+    points = list(_points(day.steps))
     if len(points) < 2:  # noqa: PLR2004
         return None
     parts = list(_parts(points, day, unit))
@@ -41,11 +41,11 @@ def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, said: str) -> Sp
     )
 
 
-def _points(pieces: Sequence[Step]) -> Iterator[tuple[int, float]]:
+def _points(steps: Sequence[Step]) -> Iterator[tuple[int, float]]:
     """The middle of each quarter of an hour that has values, and their average."""
     quarters: dict[int, list[Step]] = {}
-    for piece in pieces:
-        quarters.setdefault(piece.first_ms // POINT_MS, []).append(piece)
+    for step in steps:
+        quarters.setdefault(step.first_ms // POINT_MS, []).append(step)
     for quarter, found in quarters.items():
         count = sum(one.count for one in found)
         average = sum(one.average * one.count for one in found) / count

@@ -16,7 +16,6 @@ TEXTS: dict[str, str] = {
     "home.change": "{change} in 1 h",
     "home.level": "steady",
     "home.line": "{name} of the last 24 hours, from {low} to {high}",
-    "home.last": "last value, {time}",
     "home.none": "No value today",
     "home.unheard": "Not heard of yet: {names}.",
     "home.connect": "How to connect a board",

@@ -16,7 +16,6 @@ TEXTS: dict[str, str] = {
     "home.change": "1時間で{change}",
     "home.level": "変化なし",
     "home.line": "直近24時間の{name}（{low}～{high}）",
-    "home.last": "{time}の値",
     "home.none": "今日の値なし",
     "home.unheard": "まだ受信していない端末: {names}",
     "home.connect": "端末のつなぎ方",
