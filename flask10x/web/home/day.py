@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import pairwise
 from math import isfinite
 
 from sqlalchemy import Connection
 
 from flask10x.history import charts
 from flask10x.history.buckets import Bucket
-from flask10x.history.charts import Chart, Line
+from flask10x.history.charts import Chart
+from flask10x.history.corrections.segments import Corrections
+from flask10x.history.lines import Line
 from flask10x.history.query import Bound, Query
 from flask10x.readings.reasons import WrongValue
 from flask10x.readings.stations import Station, Stations
@@ -22,7 +25,7 @@ NOW_MS = 10 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DayPart:
     """The values of a measurement within a step of time; its ends in UTC epoch milliseconds."""
 
     first_ms: int
@@ -34,10 +37,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class DayView:
+    """How values are shown: in which zone, and how they are corrected."""
+
+    zone: tzinfo | None
+    corrections: Corrections
+
+
+@dataclass(frozen=True, slots=True)
 class DayOfValues:
     """One measurement's last 24 hours, or its whole local day where that is longer."""
 
-    steps: Sequence[Step]
+    steps: Sequence[DayPart]
     """In the order of time; there is none where readings are missing."""
     gap_ms: int | None
     """A longer time without a reading is a gap; None when that can't be told."""
@@ -46,12 +57,12 @@ class DayOfValues:
     now_ms: int
 
     @property
-    def lowest(self) -> Step | None:
+    def lowest(self) -> DayPart | None:
         """Where the least value of the local day is."""
         return min(self._today, key=lambda one: one.minimum, default=None)
 
     @property
-    def highest(self) -> Step | None:
+    def highest(self) -> DayPart | None:
         """Where the greatest is."""
         return max(self._today, key=lambda one: one.maximum, default=None)
 
@@ -66,7 +77,7 @@ class DayOfValues:
         return None if now is None or before is None else now - before
 
     @property
-    def _today(self) -> list[Step]:
+    def _today(self) -> list[DayPart]:
         return [one for one in self.steps if one.end_ms > self.today_ms]
 
     @property
@@ -81,19 +92,19 @@ class DayOfValues:
 
 
 def day_of(
-    connection: Connection, known: Stations, station: Station, now_ms: int, zone: tzinfo | None
+    connection: Connection, known: Stations, station: Station, now_ms: int, shown: DayView
 ) -> Mapping[str, DayOfValues]:
     """The day of each of the station's columns that has values; raises what reading raises."""
-    today_ms = day_start(now_ms, zone)
-    since = Bound(min(today_ms, now_ms - DAY_MS), "", "")
+    today_ms = day_start(now_ms, shown.zone)
     query = Query(
         known=known,
         endpoints=(station.endpoint,),
-        since=since,
+        since=Bound(min(today_ms, now_ms - DAY_MS), "", ""),
         until=Bound(now_ms, "", ""),
         buckets=MOST_BUCKETS,
+        zone=shown.zone,
     )
-    chart = charts.chart(connection, query)
+    chart = charts.chart(connection, query, shown.corrections)
     return {
         line.measurement.column: DayOfValues(_steps(chart, line), line.gap_ms, today_ms, now_ms)
         for line in chart.lines
@@ -108,19 +119,19 @@ def day_start(ms: int, zone: tzinfo | None) -> int:
         return ms - ms % DAY_MS
 
 
-def _steps(chart: Chart, line: Line) -> list[Step]:
+def _steps(chart: Chart, line: Line) -> list[DayPart]:
     if chart.window is None:
         return []
-    step_ms = chart.window.bucket_ms
-    found = (_step(number * step_ms, step_ms, one) for number, one in sorted(line.buckets.items()))
+    ends = list(pairwise(chart.window.starts))
+    found = (_part(*ends[place], line.buckets[place]) for place in line.places)
     return [one for one in found if one is not None]
 
 
-def _step(first_ms: int, step_ms: int, bucket: Bucket) -> Step | None:
+def _part(first_ms: int, end_ms: int, bucket: Bucket) -> DayPart | None:
     """None where the values are no numbers that could be drawn."""
     average, minimum, maximum = bucket.average, bucket.minimum, bucket.maximum
     if average is None or minimum is None or maximum is None:
         return None
     if not (isfinite(minimum) and isfinite(maximum)):
         return None
-    return Step(first_ms, first_ms + step_ms, bucket.count, average, minimum, maximum)
+    return DayPart(first_ms, end_ms, bucket.count, average, minimum, maximum)

@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from flask10x.readings.reasons import WrongValue
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text, parse_bound
-from flask10x.web.home.day import DayOfValues, Step
+from flask10x.web.home.day import DayOfValues, DayPart
 from flask10x.web.home.model import AxisMark, Sparkline
 
 # The view box; the template has the same. The line keeps its proportions whatever its width is, so
@@ -41,9 +41,9 @@ def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, said: str) -> Sp
     )
 
 
-def _points(steps: Sequence[Step]) -> Iterator[tuple[int, float]]:
+def _points(steps: Sequence[DayPart]) -> Iterator[tuple[int, float]]:
     """The middle of each quarter of an hour that has values, and their average."""
-    quarters: dict[int, list[Step]] = {}
+    quarters: dict[int, list[DayPart]] = {}
     for step in steps:
         quarters.setdefault(step.first_ms // POINT_MS, []).append(step)
     for quarter, found in quarters.items():

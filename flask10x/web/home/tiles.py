@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from flask import url_for
 from sqlalchemy import Connection
 
+from flask10x.history.corrections import known as corrections
 from flask10x.readings.rounding import rounded
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import SECOND_MS, is_date, local_text
@@ -14,7 +15,7 @@ from flask10x.web.alerts import marks
 from flask10x.web.alerts.marks import CardMark
 from flask10x.web.alerts.state import state
 from flask10x.web.cards import Card, Value, cards
-from flask10x.web.home.day import DayOfValues, Step, day_of
+from flask10x.web.home.day import DayOfValues, DayPart, DayView, day_of
 from flask10x.web.home.model import Extreme, Home, MainValue, Sparkline, Tile, TileAge, TileValue
 from flask10x.web.home.sparkline import sparkline
 from flask10x.web.home.trends import trend
@@ -35,7 +36,8 @@ def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str
     marked = marks.of_stations(store.settings, t, now_ms)
     heard = [one for one in found if one.state != "never"]
     known = store.settings.stations
-    days = (day_of(connection, known, one.station, now_ms, store.settings.zone) for one in heard)
+    shown = DayView(store.settings.zone, corrections.load(connection))
+    days = (day_of(connection, known, one.station, now_ms, shown) for one in heard)
     tiles = [
         _Builder(store, t, now_ms, day).tile(one, marked.get(one.station.endpoint, []))
         for one, day in zip(heard, days, strict=True)
@@ -119,7 +121,7 @@ class _Builder:
         said = self._t("home.line", name=self._t.column(one), low=low, high=high)
         return sparkline(day, one.unit, self._zone, said)
 
-    def _extreme(self, step: Step | None, unit: str, end: str) -> Extreme | None:
+    def _extreme(self, step: DayPart | None, unit: str, end: str) -> Extreme | None:
         if step is None:
             return None
         time = local_text(step.first_ms, self._zone)[CLOCK] if is_date(step.first_ms) else ""
