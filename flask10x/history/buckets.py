@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property
 
-from flask10x.history.local.offsets import Run, day_of, day_start, runs
+from flask10x.history.local.offsets import Run, day_of, runs
 from flask10x.history.local.steps import Step, step_for
 
 # One bucket can't do: a range may lie across the border of any two.
@@ -49,10 +49,12 @@ class Window:
         return bisect_right(self.starts, ms) - 1
 
     @cached_property
-    def places_of_days(self) -> dict[int, int]:
-        """Which bucket each local day of the range lies in; only for steps of days."""
-        first, last = (day_of(ms, self.zone) for ms in (self.starts[0], self.starts[-1] - 1))
-        return {day: self.place(day_start(day, self.zone)) for day in range(first, last + 1)}
+    def _first_days(self) -> list[int]:
+        return [day_of(start, self.zone) for start in self.starts]
+
+    def place_of_day(self, day: int) -> int:
+        """Which bucket a local day of the range lies in; only for steps of days."""
+        return bisect_right(self._first_days, day) - 1
 
     def runs(self, low_ms: int, high_ms: int) -> Iterator[Run]:
         """That part of the range, cut where the clock is changed that its buckets go by.

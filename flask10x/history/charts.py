@@ -15,7 +15,8 @@ from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.history import days, pages, rollups
 from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, window_for
-from flask10x.history.corrections.segments import NONE, Corrections, Segment
+from flask10x.history.corrections import known
+from flask10x.history.corrections.segments import Corrections, Segment
 from flask10x.history.line_sums import Filler, LineRequest, RolledUp
 from flask10x.history.lines import Line
 from flask10x.history.query import Bound, Query
@@ -42,13 +43,21 @@ class Chart:
     lines: list[Line]
 
 
-def chart(connection: Connection, query: Query, corrections: Corrections = NONE) -> Chart:
+def chart(
+    connection: Connection,
+    query: Query,
+    corrections: Corrections | None = None,
+    window: Window | None = None,
+) -> Chart:
     """The lines of every chosen measurement that has a value, in the registry's order.
 
     They show all readings that the filters let through; order, limit and cursor mean nothing here.
-    Values are shown as the corrections say; without any, as they are stored.
+    Values are shown as the corrections say, by default those that count for the query (`raw`). A
+    window stands for the query's own range and buckets.
     """
-    window = _window(connection, query)
+    if corrections is None:
+        corrections = known.of_query(connection, query)
+    window = window or _window(connection, query)
     if window is None:
         return Chart(None, "readings", 0, [])
     rolled_up = _rolled_up(connection, query, window)
@@ -120,7 +129,9 @@ def _fill(filler: Filler, corrections: Corrections) -> int:
 
     Where lines of a station are corrected differently, the number is that of the fullest.
     """
-    first_ms, last_ms = filler.window.first_ms, filler.window.last_ms
+    first_ms, last_ms = filler.held()
+    if first_ms > last_ms:
+        return 0
     by_segments: defaultdict[tuple[Segment, ...], list[Line]] = defaultdict(list)
     for line in filler.lines:
         column = line.measurement.column

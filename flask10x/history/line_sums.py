@@ -63,6 +63,23 @@ class Filler:
     """None where only the readings themselves will do."""
     lines: Sequence[Line]
 
+    def held(self) -> tuple[int, int]:
+        """From when to when the station has anything in the window; the end first where nothing."""
+        given = {
+            "endpoint": self._endpoint,
+            "measurement": self.lines[0].measurement.column,
+            "low_ms": self.window.first_ms,
+            "high_ms": self.window.last_ms,
+            "first": self.window.first_ms // HOUR_MS,
+            "last": self.window.last_ms // HOUR_MS,
+        }
+        oldest, newest, first, last = self.connection.execute(_HELD, given).one()
+        starts = [oldest, None if first is None else first * HOUR_MS]
+        ends = [newest, None if last is None else (last + 1) * HOUR_MS - 1]
+        low_ms = min((ms for ms in starts if ms is not None), default=self.window.last_ms + 1)
+        high_ms = max((ms for ms in ends if ms is not None), default=self.window.last_ms)
+        return max(low_ms, self.window.first_ms), min(high_ms, self.window.last_ms)
+
     def fill(self, low_ms: int, high_ms: int) -> int:
         """Add all that the piece holds, by the quickest way; how many readings it has."""
         if self.rolled_up is None:
@@ -87,12 +104,12 @@ class Filler:
         return first + (day_start(first, zone) < low_ms), day_of(high_ms + 1, zone)
 
     def _days(self, first: int, end: int) -> int:
-        lines, places = self._by_column, self.window.places_of_days
+        lines, place = self._by_column, self.window.place_of_day
         counted, count = self.lines[0].measurement.column, 0
         given = {"endpoint": self._endpoint, "columns": [*lines], "first": first, "end": end}
         for column, day, rows, *sums in self.connection.execute(_SUMS_OF_DAYS, given):
             if sums[0]:
-                lines[column].buckets[places[day]].add(*sums)
+                lines[column].buckets[place(day)].add(*sums)
             if column == counted:
                 count += rows
         return count
@@ -207,8 +224,30 @@ class Filler:
         return {line.measurement.column: line for line in self.lines}
 
 
+_OF_STATION = readings.c.endpoint == bindparam("endpoint")
+_IN_WINDOW = (
+    readings.c.received_at >= bindparam("low_ms"),
+    readings.c.received_at <= bindparam("high_ms"),
+)
+_HOURS_HELD = (
+    rollups.c.endpoint == bindparam("endpoint"),
+    rollups.c.measurement == bindparam("measurement"),
+    rollups.c.hour >= bindparam("first"),
+    rollups.c.hour <= bindparam("last"),
+)
+# Each a step in an index.
+_HELD = select(
+    *(
+        select(end(readings.c.received_at)).where(_OF_STATION, *_IN_WINDOW).scalar_subquery()
+        for end in (func.min, func.max)
+    ),
+    *(
+        select(end(rollups.c.hour)).where(*_HOURS_HELD).scalar_subquery()
+        for end in (func.min, func.max)
+    ),
+)
 _NEXT = select(func.min(readings.c.received_at)).where(
-    readings.c.endpoint == bindparam("endpoint"), readings.c.received_at >= bindparam("low_ms")
+    _OF_STATION, readings.c.received_at >= bindparam("low_ms")
 )
 _NEXT_HOUR = select(func.min(rollups.c.hour)).where(
     rollups.c.endpoint == bindparam("endpoint"),

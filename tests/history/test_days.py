@@ -5,19 +5,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, tzinfo
 from math import fsum
-from pathlib import Path
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from flask10x.config import settings as settings_module
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.zones import name_of
-from tests.conftest import MakeSettings
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, insert_readings, select
 
@@ -102,7 +103,7 @@ def assert_days(database: Database, readings: list[Reading], zone: str) -> None:
 
 @pytest.mark.parametrize("zone", STARTS)
 def test_days_are_those_of_the_calendar_and_stay_so(database: Database, zone: str) -> None:
-    early, late = some(zone, 400, 1), some(zone, 60, 2)
+    early, late = some(zone, 150, 1), some(zone, 30, 2)
     store(database, early)
     follow_hours(database)
     assert stored_days(database) == []
@@ -123,7 +124,7 @@ def test_days_are_those_of_the_calendar_and_stay_so(database: Database, zone: st
 def test_another_zone_makes_them_anew_in_pieces(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readings = some("Asia/Tokyo", 300, 3)
+    readings = some("Asia/Tokyo", 120, 3)
     readings += [Reading("data4", r.received_at, (r.values[0], *[None] * 5)) for r in readings[:50]]
     monkeypatch.setattr(days, "PIECE_DAYS", 5)
     store(database, readings)
@@ -169,7 +170,7 @@ def test_days_of_a_zone_that_nobody_knows_are_forgotten(database: Database) -> N
 
 def test_an_hour_whose_readings_are_gone_counts_whole(database: Database) -> None:
     """As after their removal: the day that it begins in has it."""
-    store(database, some("Asia/Kolkata", 400, 6))
+    store(database, some("Asia/Kolkata", 150, 6))
     follow_hours(database)
     execute(database.path, "DELETE FROM readings")
     make_days(database, ZoneInfo("Asia/Kolkata"))
@@ -180,58 +181,61 @@ def test_an_hour_whose_readings_are_gone_counts_whole(database: Database) -> Non
 # --- Charts ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["Asia/Tokyo", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"])
-def lived_in(
-    request: pytest.FixtureRequest, tmp_path: Path, make_settings: MakeSettings
-) -> Iterator[tuple[Callable[[str], Chart], Database, ZoneInfo]]:
-    """Two years and a half, some of it late and not rolled up."""
-    settings = make_settings(TIMEZONE=request.param)
-    lay_new_database(settings.data_dir / "flask10x.sqlite3")
-    chance = random.Random(8)
-    first = 1_700_000_000_000
+Charted = tuple[Callable[[str], Chart], list[Chart], list[Chart]]
+RANGES = (
+    "from=2024-01-05 09:30&to=2025-02-03 17:20",
+    "from=2024-01-05 09:30&to=2026-02-03 17:20",
+    "from=2024-01-05 09:30&to=2026-02-03 17:20&buckets=30",
+    "from=2024-02-05 09:30&to=2026-02-03 17:20&buckets=3",
+    "from=2024-02-05&to=2024-05-03 17:20",
+    "from=1970-01-01&to=2400-01-01",
+    "from=2024-02-05 00:10&to=2024-02-05 23:50&buckets=2",
+)
+
+
+@pytest.fixture(
+    scope="module", params=["Asia/Tokyo", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"]
+)
+def charted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Charted]:
+    """The charts of two years and a half, some of it late: before there are days, and after."""
+    settings = settings_module.load(
+        {
+            "FLASK10X_DATA_DIR": str(tmp_path_factory.mktemp("days")),
+            "FLASK10X_TIMEZONE": request.param,
+        }
+    )
+    lay_new_database(database_path(settings))
+    chance, first = random.Random(8), 1_700_000_000_000
     readings = [
         Reading("data", first + chance.randrange(900 * DAY), (chance.uniform(900, 1100), None))
-        for _ in range(1500)
+        for _ in range(500)
     ]
     with closing(Database(settings)) as database:
-        store(database, readings[:1400])
+        store(database, readings[:450])
         follow_hours(database)
+        store(database, readings[450:])
 
         def chart(text: str) -> Chart:
-            pairs = [tuple(part.split("=", 1)) for part in text.split("&")]
-            query = parse_query([(a, b) for a, b in pairs], settings, first, SERIES)
+            query = parse_query(parse_qsl(text), settings, first, SERIES)
             with database.reader.begin() as connection:
                 return charts.chart(connection, query)
 
-        store(database, readings[1400:])
-        yield chart, database, ZoneInfo(request.param)
+        of_hours = [chart(text) for text in RANGES]
+        make_days(database, ZoneInfo(request.param))
+        yield chart, of_hours, [chart(text) for text in RANGES]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "from=2024-01-05 09:30&to=2025-02-03 17:20",
-        "from=2024-01-05 09:30&to=2026-02-03 17:20",
-        "from=2024-01-05 09:30&to=2026-02-03 17:20&buckets=30",
-        "from=2024-02-05 09:30&to=2026-02-03 17:20&buckets=3",
-        "from=2024-02-05&to=2024-05-03 17:20",
-        "from=1970-01-01&to=2400-01-01",
-        "from=2024-02-05 00:10&to=2024-02-05 23:50&buckets=2",
-    ],
-)
+@pytest.mark.parametrize("number", range(len(RANGES)))
 def test_a_chart_of_days_is_that_of_the_readings(
-    lived_in: tuple[Callable[[str], Chart], Database, ZoneInfo],
-    text: str,
-    monkeypatch: pytest.MonkeyPatch,
+    charted: Charted, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chart, database, zone = lived_in
-    of_hours = chart(text)
-    make_days(database, zone)
-    of_days = chart(text)
+    chart, of_hours, of_days = charted
     monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", -1)
-    of_readings = chart(text)
+    of_readings = chart(RANGES[number])
     assert of_readings.source == "readings"
-    for found in (of_hours, of_days):
+    for found in (of_hours[number], of_days[number]):
         assert (found.window, found.readings) == (of_readings.window, of_readings.readings)
         for line, raw in zip(found.lines, of_readings.lines, strict=True):
             assert line.places == raw.places
