@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 
 from flask10x.history.buckets import Window
 from flask10x.history.charts import Chart
 from flask10x.history.lines import Line, partial_places
+from flask10x.history.derived.rows import derived_values
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
+from flask10x.readings.derived.registry import Derived
 from flask10x.readings.parse import nested
 from flask10x.readings.times import LocalText, iso_text, zone_name
 
@@ -34,16 +36,21 @@ def json_text(value: object) -> str:
 def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str, object]:
     """The row as the contract shows it (section 2), with the chosen measurements only.
 
-    Of a query for raw values also what is shown otherwise: `hidden`, `corrected`.
+    Where derived values were asked for, `derived` has those of the station. Of a query for raw
+    values also what is shown otherwise: `hidden`, `corrected`.
     """
+    station = query.known.by_endpoint[row.endpoint]
+    chosen = query.chosen(station)
     shown: dict[str, object] = {
         "endpoint": row.endpoint,
         "timestamp": text_of(row.received_at),
-        "data": nested(query.known.by_endpoint[row.endpoint], row.values, query.measurements),
+        "data": nested(station, row.values, chosen) if chosen else {},
     }
+    if query.derived:
+        shown["derived"] = derived_values(row, station, query.chosen_derived(station))
     if query.raw and row.hidden:
         return shown | {"hidden": True}
-    changed = [c for c in row.corrected if not query.measurements or c in query.measurements]
+    changed = [column for column in row.corrected if column in chosen]
     return shown | {"corrected": changed} if query.raw and changed else shown
 
 
@@ -60,17 +67,21 @@ def json_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -
 
 def csv_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -> Iterator[str]:
     """The header with the first page's rows, then a chunk a page; always at least one."""
-    columns, text_of = query.columns, LocalText(zone)
+    columns, text_of = (*query.columns, *query.derived), LocalText(zone)
     # Where each station's values go among the columns; a value that was not chosen goes last.
     places = {
         s.endpoint: [columns.index(c) if c in columns else len(columns) for c in s.columns]
         for s in query.stations
     }
 
+    derived = {s.endpoint: query.chosen_derived(s) for s in query.stations} if query.derived else {}
+
     def line(row: Row) -> str:
         cells = [""] * (len(columns) + 1)
         for place, value in zip(places[row.endpoint], row.values, strict=True):
             cells[place] = "" if value is None else str(value)
+        for name, value in _derived(row, query, derived).items():
+            cells[columns.index(name)] = "" if value is None else str(value)
         return ",".join((text_of(row.received_at), row.endpoint, *cells[:-1])) + "\r\n"
 
     chunk = BOM * query.bom + ",".join(("timestamp", "endpoint", *columns)) + "\r\n"
@@ -81,13 +92,20 @@ def csv_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) ->
         yield chunk
 
 
+def _derived(
+    row: Row, query: Query, chosen: Mapping[str, Sequence[Derived]]
+) -> dict[str, float | None]:
+    own = chosen.get(row.endpoint)
+    return derived_values(row, query.known.by_endpoint[row.endpoint], own) if own else {}
+
+
 def file_name(query: Query, suffix: str) -> str:
     """`history_data2_co2_from-2025-08-24.csv`: plain ASCII on every system.
 
     That for Excel has a name of its own, `…_excel.csv`, so that neither replaces the other.
     """
     parts = ["history", "-".join(query.endpoints) or "all"]
-    parts += ["-".join(query.measurements)] if query.measurements else []
+    parts += ["-".join((*query.measurements, *query.derived))] if query.narrowed else []
     parts += [f"from {query.since.phrase}"] if query.since else []
     parts += [f"to {query.until.phrase}"] if query.until else []
     parts += ["raw"] if query.raw else []

@@ -18,6 +18,7 @@ from flask10x.errors import QueryError, nearest
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.operators import OPERATORS, Filter
 from flask10x.history.query import Bound, Order, Query
+from flask10x.readings.derived.registry import derived_names, names_of_readings
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import is_relative, iso_text, local_text, parse_bound
@@ -43,6 +44,8 @@ class View:
     """Whether `from=` means no `from`, as a browser sends the empty fields of a form."""
     rows: int | None = None
     """How many rows answer a query without `limit`, where HISTORY_MAX would be too many."""
+    has_charts: bool = False
+    """Whether it shows derived values that need more than one reading."""
     own: frozenset[str] = frozenset()
     """The parameters that it understands of those that only one view does (`ONLY`)."""
 
@@ -51,11 +54,11 @@ class View:
 ONLY = {"since": "/history/json", "bom": "/history.csv", "buckets": "/history/series"}
 JSON = View(order="latest", own=frozenset({"since"}))
 CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
-SERIES = View(order="latest", whole=True, own=frozenset({"buckets"}))
+SERIES = View(order="latest", whole=True, has_charts=True, own=frozenset({"buckets"}))
 JSON_FILE = View(order="latest", whole=True)
 # What a phone loads and a person looks through at a time.
 PAGE_ROWS = 50
-HTML = View(order="desc", blank_is_absent=True, rows=PAGE_ROWS)
+HTML = View(order="desc", blank_is_absent=True, rows=PAGE_ROWS, has_charts=True)
 
 
 def parse_query(
@@ -78,6 +81,7 @@ def parse_query(
         known=stations,
         endpoints=reader.endpoints(),
         measurements=reader.measurements(),
+        derived=reader.derived(view),
         since=reader.bound("from", end=False),
         until=reader.bound("to", end=True),
         filters=reader.filters(),
@@ -142,14 +146,28 @@ class _Reader:
         return self._choice("endpoint", "unknown_station", tuple(self._stations.by_endpoint))
 
     def measurements(self) -> tuple[str, ...]:
-        return self._choice("measurement", "unknown_measurement", self._stations.columns)
+        known = self._stations.columns
+        derived = derived_names(self._stations)
+        return self._choice("measurement", "unknown_measurement", known, derived)
 
-    def _choice(self, name: str, code: str, known: tuple[str, ...]) -> tuple[str, ...]:
-        """The known ones that were given, in their own order and each once."""
+    def derived(self, view: View) -> tuple[str, ...]:
+        names = derived_names(self._stations)
+        given = [value for key, value in self._pairs if key == "measurement"]
+        found = tuple(name for name in names if name in given)
+        of_readings = names_of_readings(self._stations)
+        if not view.has_charts and any(name not in of_readings for name in found):
+            self._errors["measurement"] = Reason("other_route", path=ONLY["buckets"])
+        return found
+
+    def _choice(
+        self, name: str, code: str, known: tuple[str, ...], others: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """The known ones that were given, in their own order and each once; not the others."""
         given = [value for key, value in self._pairs if key == name]
-        if unknown := [value for value in given if value not in known]:
-            shown = ", ".join(known)
-            self._errors[name] = _unknown(code, unknown[0], known, known=shown)
+        possible = (*known, *others)
+        if unknown := [value for value in given if value not in possible]:
+            shown = ", ".join(possible)
+            self._errors[name] = _unknown(code, unknown[0], possible, known=shown)
         return tuple(one for one in known if one in given)
 
     def bound(self, name: str, *, end: bool) -> Bound | None:

@@ -1,12 +1,13 @@
 """A checked query of the history, and the query string that stands for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Literal
 from urllib.parse import urlencode
 
 from flask10x.database.cursors import Cursor
 from flask10x.history.operators import Filter
+from flask10x.readings.derived.registry import Derived, derived_by_station
 from flask10x.readings.stations import Station, Stations, columns_of
 
 # `latest` is how the old server answered: the newest readings, the oldest of them first.
@@ -31,7 +32,9 @@ class Query:
     """Those of the installation, which the query is about."""
     endpoints: tuple[str, ...] = ()
     measurements: tuple[str, ...] = ()
-    """Columns of the table `readings`, in the registry's order; empty means all of them."""
+    """Columns of the table `readings`, in the registry's order; with `derived` empty all of them."""
+    derived: tuple[str, ...] = ()
+    """Names of derived values, in the order of their registry; only those asked for are shown."""
     since: Bound | None = None
     until: Bound | None = None
     filters: tuple[Filter, ...] = ()
@@ -59,19 +62,52 @@ class Query:
     def stations(self) -> tuple[Station, ...]:
         """The stations asked for that have a chosen measurement, in the registry's order."""
         named = (s for s in self.known.all if not self.endpoints or s.endpoint in self.endpoints)
-        return tuple(station for station in named if self.chosen(station))
+        return tuple(s for s in named if self.chosen(s) or self.chosen_derived(s))
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether only some measurements or derived values were asked for."""
+        return bool(self.measurements or self.derived)
 
     def chosen(self, station: Station) -> tuple[str, ...]:
         """The station's columns that were chosen, in the registry's order."""
-        if not self.measurements:
+        if not self.narrowed:
             return station.columns
         return tuple(column for column in station.columns if column in self.measurements)
+
+    def chosen_derived(self, station: Station) -> tuple[Derived, ...]:
+        """The station's derived values that were chosen."""
+        own = derived_by_station(self.known)[station.endpoint]
+        return tuple(own[name] for name in self.derived if name in own)
+
+    def needed(self, station: Station) -> tuple[str, ...]:
+        """The station's columns that were chosen or that what was chosen is computed from."""
+        inputs = (column for one in self.chosen_derived(station) for column in one.inputs)
+        return tuple(dict.fromkeys([*self.chosen(station), *inputs]))
+
+    def of_readings(self) -> "Query":
+        """The query with what a reading alone can show: instead of others what these come from."""
+        others = [
+            one
+            for station in self.stations
+            for one in self.chosen_derived(station)
+            if not one.is_of_reading
+        ]
+        if not others:
+            return self
+        inputs = {column for one in others for column in one.inputs} | {*self.measurements}
+        names = {one.name for one in others}
+        return replace(
+            self,
+            measurements=tuple(c for c in self.known.columns if c in inputs),
+            derived=tuple(name for name in self.derived if name not in names),
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The chosen columns of all stations asked for, each once."""
         columns = columns_of(self.stations)
-        return tuple(c for c in columns if not self.measurements or c in self.measurements)
+        return tuple(c for c in columns if not self.narrowed or c in self.measurements)
 
     @property
     def rows(self) -> int | None:
@@ -91,7 +127,7 @@ class Query:
         `limit=False` and `order=False` leave those two out.
         """
         pairs = [("endpoint", endpoint) for endpoint in self.endpoints]
-        pairs += [("measurement", column) for column in self.measurements]
+        pairs += [("measurement", column) for column in (*self.measurements, *self.derived)]
         pairs += [("from", self.since.text)] if self.since else []
         pairs += [("to", self.until.text)] if self.until else []
         pairs += [(one.name, one.text) for one in self.filters]
@@ -109,7 +145,8 @@ class Query:
     def caption(self) -> str:
         """The query as a phrase: `data2, from 2025-08-24, co2 ≥ 1000 ppm, newest first`."""
         parts = [", ".join(self.endpoints) or "all stations"]
-        parts += ["only " + " and ".join(self.measurements)] if self.measurements else []
+        chosen = (*self.measurements, *self.derived)
+        parts += ["only " + " and ".join(chosen)] if chosen else []
         parts += [f"from {self.since.phrase}"] if self.since else []
         parts += [f"to {self.until.phrase}"] if self.until else []
         parts += [one.phrase for one in self.filters]

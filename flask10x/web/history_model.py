@@ -109,6 +109,8 @@ class Form:
     """What a parameter is called, and the reason, by the parameter."""
     stations: Sequence[Station]
     columns: list[Column]
+    computed: list[Column]
+    """The derived values."""
     operators: list[Operator]
     page_rows: int
     """How many rows a page has without `limit`."""

@@ -19,6 +19,7 @@ from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.rounding import DIGITS, NO_VALUE
+from flask10x.readings.derived.registry import derived_names, measurement_of
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
@@ -231,6 +232,7 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         problems=problems(details, stations, t),
         stations=stations.all,
         columns=[column(name, stations, t) for name in stations.columns],
+        computed=[column(name, stations, t) for name in derived_names(stations)],
         operators=list(OPERATORS.values()),
         page_rows=PAGE_ROWS,
         conditions=conditions,
@@ -269,10 +271,13 @@ def _dates(query: Query, zone: tzinfo | None) -> str:
 
 
 def _charts(t: Texts) -> ChartArea:
+    stations = _stations()
+    computed = [measurement_of(stations, name) for name in derived_names(stations)]
+    shown = [*stations.by_column.values(), *computed]
     names = {
         "stations": {s.endpoint: t.station(s) for s in _stations().all},
-        "columns": {name: t.column(one) for name, one in _stations().by_column.items()},
-        "quantities": t.quantities(_stations().by_column.values()),
+        "columns": {one.column: t.column(one) for one in shown},
+        "quantities": t.quantities(shown),
         "digits": dict(DIGITS),
         "texts": t.named(*SCRIPT_TEXTS),
     }
@@ -289,7 +294,7 @@ def _charts(t: Texts) -> ChartArea:
 def _table(
     query: Query, page: HistoryPage, newest: Newest, newest_id: int, t: Texts, now_ms: int
 ) -> ReadingsTable:
-    text_of = LocalText(context.store().settings.zone)
+    text_of, of_readings = LocalText(context.store().settings.zone), query.of_readings()
     turned = [("order", "asc")] if query.order == "desc" else []
     return ReadingsTable(
         caption=caption(query, t),
@@ -297,22 +302,24 @@ def _table(
         reached=None if page.reached is None else text_of(page.reached),
         oldest_first=query.order == "asc",
         turned_url=_address(_OWN, _kept("order", "cursor") + turned),
-        stations=station_tables(page.rows, query, text_of, t),
+        stations=station_tables(page.rows, of_readings, text_of, t),
         links=_links(query, page),
-        curl=f"curl {shlex.quote(_absolute(_same_query('history.as_json_file', query)))}",
+        curl=f"curl {shlex.quote(_absolute(_same_query('history.as_json_file', of_readings)))}",
         updates=_updates(query, newest_id),
         no_rows=None if page.rows else _no_rows(query, newest, t, now_ms),
     )
 
 
 def _links(query: Query, page: HistoryPage) -> TableLinks:
+    # A file has no values that need several readings, but what they come from.
+    of_readings = query.of_readings()
     return TableLinks(
         next=_same_query(_OWN, query, page.next) if page.next else None,
         prev=_same_query(_OWN, query, page.prev) if page.prev else None,
         start=_address(_OWN, _kept("cursor")) if query.cursor else None,
-        csv=_same_query("history.as_csv", query),
-        excel=_same_query("history.as_csv", query, bom="1"),
-        json=_same_query("history.as_json_file", query),
+        csv=_same_query("history.as_csv", of_readings),
+        excel=_same_query("history.as_csv", of_readings, bom="1"),
+        json=_same_query("history.as_json_file", of_readings),
     )
 
 

@@ -65,7 +65,7 @@ def _query(view: View) -> Query:
     pairs = list(request.args.items(multi=True))
     query = parse_query(pairs, context.store().settings, clock.now_ms(), view)
     errors = {one.name: NO_MEASUREMENTS for one in query.filters}
-    errors |= {"measurement": NO_MEASUREMENTS} if query.measurements else {}
+    errors |= {"measurement": NO_MEASUREMENTS} if query.narrowed else {}
     errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
     if query.order != "desc":
         errors["order"] = NEWEST_FIRST

@@ -16,6 +16,8 @@ from flask10x.readings.derived.kinds import KINDS, UNITS, Kind
 from flask10x.readings.stations import Measurement, Station, Stations
 
 Pair = tuple[Measurement, ...]
+# More than any sensor and any of the formulas can tell.
+RESULT_DIGITS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +73,21 @@ class Derived:
         altitude = [self.altitude_m] if self.kind.needs_altitude else []
         return self.within(self.kind.formula(*given, *altitude, PYTHON))
 
+    def change(self, value: float | None, other: float | None) -> float | None:
+        """How much greater the value is than the other one; None as in `of`.
+
+        For those that are not `is_of_reading`: the other one is the earlier pressure, or the
+        temperature outside.
+        """
+        low, high = self.kind.limits[0]
+        if value is None or other is None or not (low <= value <= high and low <= other <= high):
+            return None
+        return self.within(value - other)
+
     def within(self, value: float) -> float | None:
-        """The value, or None when it is beyond the limits of the kind."""
+        """The value, rounded to RESULT_DIGITS; None when it is beyond the limits of the kind."""
         low, high = self.kind.result
-        return value if isfinite(value) and low <= value <= high else None
+        return round(value, RESULT_DIGITS) if isfinite(value) and low <= value <= high else None
 
 
 def _in_brackets(derived: Derived, before: str, after: str) -> str:
@@ -107,6 +120,13 @@ def derived_names(stations: Stations) -> tuple[str, ...]:
     }
     kinds = [*KINDS]
     return tuple(sorted(names, key=lambda name: (kinds.index(names[name].kind.name), name)))
+
+
+def names_of_readings(stations: Stations) -> tuple[str, ...]:
+    """Of these the names of those that a reading alone is enough to compute."""
+    every = derived_by_station(stations).values()
+    found = {name for own in every for name, one in own.items() if one.is_of_reading}
+    return tuple(name for name in derived_names(stations) if name in found)
 
 
 def measurement_of(stations: Stations, name: str) -> Measurement:

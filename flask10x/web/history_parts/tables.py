@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from flask10x.history.derived.rows import derived_values
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
+from flask10x.readings.derived.registry import Derived
 from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Station
 from flask10x.readings.times import LocalText
@@ -39,21 +41,30 @@ def _table(
     station: Station, rows: list[Row], query: Query, text_of: LocalText, t: Texts
 ) -> StationTable:
     chosen = query.chosen(station)
-    columns = [column(name, query.known, t) for name in chosen]
+    derived = query.chosen_derived(station)
+    columns = [column(name, query.known, t) for name in (*chosen, *(one.name for one in derived))]
     usual = all(len(w) <= LONGEST_WORD_CHARS for c in columns for w in c.label.split())
     return StationTable(
         endpoint=station.endpoint,
         name=t.station(station),
         columns=columns,
-        rows=[_row(row, station, chosen, text_of) for row in rows],
+        rows=[_row(row, station, chosen, derived, text_of) for row in rows],
         fits=usual and len(columns) <= TABLET_COLUMNS,
         narrow=usual and len(columns) <= PHONE_COLUMNS,
     )
 
 
-def _row(row: Row, station: Station, chosen: tuple[str, ...], text_of: LocalText) -> TableRow:
+def _row(
+    row: Row,
+    station: Station,
+    chosen: tuple[str, ...],
+    derived: tuple[Derived, ...],
+    text_of: LocalText,
+) -> TableRow:
     pairs = zip(station.measurements, row.values, strict=True)
     cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
+    computed = derived_values(row, station, derived)
+    cells += [_cell(computed[one.name], one.kind.unit) for one in derived]
     return TableRow(time=text_of(row.received_at), cells=cells)
 
 

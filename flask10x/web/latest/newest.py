@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from flask10x.history import pages
+from flask10x.history.derived.newest import newest_derived
 from flask10x.history.last_values import OlderValue, last_values
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
@@ -31,6 +32,8 @@ class Latest:
     yet. None while it has none."""
     older: Mapping[str, OlderValue]
     """The newest value of each column that the newest reading lacks, where one is known."""
+    derived: Mapping[str, float | None]
+    """What is computed from the newest reading, by name; empty where there is none."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -63,6 +66,7 @@ def _latest(connection: Connection, store: Store, station: Station, last: int | 
         age_sec=age_sec,
         row=row,
         older=last_values(connection, known, row, missing) if row else {},
+        derived=newest_derived(connection, known, row),
     )
 
 

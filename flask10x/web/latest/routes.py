@@ -10,6 +10,7 @@ from math import isfinite
 from flask import Blueprint, Response, jsonify, request
 
 from flask10x.errors import QueryError, nearest
+from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.parse import nested
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station
@@ -72,7 +73,8 @@ def _hint(wanted: str, known: Mapping[str, Station]) -> Reason:
 def _object(one: Latest) -> dict[str, object]:
     station, row = one.station, one.row
     found = [_finite(value) for value in row.values] if row else [None] * len(station.columns)
-    zone = context.store().settings.zone
+    settings = context.store().settings
+    zone, own = settings.zone, derived_by_station(settings.stations)[station.endpoint]
     return {
         "endpoint": station.endpoint,
         "label": ENGLISH.station(station),
@@ -83,6 +85,8 @@ def _object(one: Latest) -> dict[str, object]:
         # Not `values`: in a template of Jinja that is a method of every object.
         "measurements": dict(zip(station.columns, found, strict=True)),
         "units": {m.column: m.unit for m in station.measurements},
+        "derived": {name: one.derived.get(name) for name in own},
+        "derived_units": {name: computed.kind.unit for name, computed in own.items()},
         "missing": list(one.missing),
         "data": nested(station, found),
     }

@@ -2,6 +2,7 @@
 
 from flask10x.history.operators import IS_NULL, Filter
 from flask10x.history.query import Query
+from flask10x.readings.derived.registry import measurement_of
 from flask10x.readings.stations import Stations
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
@@ -12,7 +13,7 @@ def caption(query: Query, t: Texts) -> str:
     known = query.known
     names = [t.station(known.by_endpoint[endpoint]) for endpoint in query.endpoints]
     parts = names or [t("caption.all_stations")]
-    parts += [t.column(known.by_column[column]) for column in query.measurements]
+    parts += [t.column(measurement_of(known, name)) for name in (*query.measurements, *query.derived)]
     parts += [t("caption.from", time=query.since.phrase)] if query.since else []
     parts += [t("caption.to", time=query.until.phrase)] if query.until else []
     parts += [condition(one, known, t) for one in query.filters]
@@ -42,7 +43,7 @@ def problems(
 
 def condition(one: Filter, known: Stations, t: Texts) -> str:
     """`CO₂ ≥ 1000 ppm`."""
-    name = t.column(known.by_column[one.column])
+    name = t.column(measurement_of(known, one.column))
     if one.operator is IS_NULL:
         return t("caption.missing", name=name) if one.value else t("caption.present", name=name)
     value = f"{one.text} {one.unit}".rstrip()

@@ -1,0 +1,1 @@
+"""Derived values of what is stored: of rows, of the newest readings, of charts."""
