@@ -7,8 +7,8 @@ from datetime import tzinfo
 
 from flask10x.history.buckets import Window
 from flask10x.history.charts import Chart
-from flask10x.history.lines import Line, partial_places
 from flask10x.history.derived.rows import derived_values
+from flask10x.history.lines import Line, partial_places
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.derived.registry import Derived

@@ -166,7 +166,7 @@ class _Reader:
         given = [value for key, value in self._pairs if key == name]
         possible = (*known, *others)
         if unknown := [value for value in given if value not in possible]:
-            shown = ", ".join(possible)
+            shown = ", ".join(known)
             self._errors[name] = _unknown(code, unknown[0], possible, known=shown)
         return tuple(one for one in known if one in given)
 

@@ -32,7 +32,8 @@ class Query:
     """Those of the installation, which the query is about."""
     endpoints: tuple[str, ...] = ()
     measurements: tuple[str, ...] = ()
-    """Columns of the table `readings`, in the registry's order; with `derived` empty all of them."""
+    """Columns of the table `readings`, in the registry's order; empty means all, if
+    `derived` is empty too."""
     derived: tuple[str, ...] = ()
     """Names of derived values, in the order of their registry; only those asked for are shown."""
     since: Bound | None = None

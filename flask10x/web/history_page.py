@@ -18,8 +18,8 @@ from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.rounding import DIGITS, NO_VALUE
 from flask10x.readings.derived.registry import derived_names, measurement_of
+from flask10x.readings.rounding import DIGITS, NO_VALUE
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
@@ -327,7 +327,10 @@ def _updates(query: Query, newest_id: int) -> Updates | None:
     ended = request.args.get("to", "").strip() not in ("", "now")
     if query.cursor or query.order != "desc" or ended:
         return None
-    url = _address("history.as_json", _kept("order", "limit", "cursor"))
+    of_readings = query.of_readings()
+    chosen = (*of_readings.measurements, *of_readings.derived)
+    kept = _kept("order", "limit", "cursor", "measurement")
+    url = _address("history.as_json", [*kept, *(("measurement", name) for name in chosen)])
     return Updates(url=url, last_id=newest_id)
 
 

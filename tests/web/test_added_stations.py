@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.database import station_columns
 from flask10x.database.engine import Database
+from flask10x.readings.derived.registry import derived_names
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
@@ -154,7 +155,7 @@ def test_the_page_calls_it_by_its_labels(
     assert (table_names(text), body_rows(text)[0][1:]) == ([station], ["19.8", "350.5", "–"])
     assert caption in words(text)
     boxes = [tag.get("value") for tag in page.all("input") if tag.get("name") == "measurement"]
-    assert boxes == list(HOUSE.columns)
+    assert boxes == [*HOUSE.columns, *derived_names(HOUSE)]
     assert page.field("light_bh1750__gte")["value"] == "300"
     assert f"{light} <small>lx</small>" in html.unescape(text)
     # Without a label the column says what it is.

@@ -7,6 +7,7 @@ from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.parameters import MAX_LIMIT, ORDERS
 from flask10x.readings.bands import LEVELS
+from flask10x.readings.derived.registry import derived_names
 from flask10x.readings.stations import Stations
 from flask10x.web.api.answers import COUNT, REASONS, TEXT_SCHEMA, with_refusals
 from flask10x.web.api.operation import (
@@ -129,7 +130,10 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
         ),
         "measurement": query(
             "measurement",
-            {"type": "array", "items": {"enum": list(stations.columns), "type": "string"}},
+            {
+                "type": "array",
+                "items": {"enum": [*stations.columns, *derived_names(stations)], "type": "string"},
+            },
             "A measurement, or several; all of them without it.",
         ),
         "from": query("from", _pattern(r"\S"), f"The first moment. {TIME}", example="-24h"),

@@ -26,6 +26,8 @@ REAL_BODIES: dict[str, JsonObject] = {
         "dht11": {"temperature": 25, "humidity": 52},
     },
 }
+# Derived values by name: of readings only those that were asked for.
+COMPUTED: JsonObject = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
 
 
 def body_name(station: Station) -> str:
@@ -163,6 +165,7 @@ def _history_reading(station: Station) -> JsonObject:
                 "description": "Local time: `2025-08-24 09:00:12`.",
             },
             "data": schema(values_name(station)),
+            "derived": COMPUTED,
         },
     }
 
@@ -210,7 +213,7 @@ def _latest(stations: Stations) -> JsonObject:
         "type": "object",
         "required": [
             *("endpoint", "label", "label_ja", "state", "age_s", "received_at"),
-            *("measurements", "units", "missing", "data"),
+            *("measurements", "units", "derived", "derived_units", "missing", "data"),
         ],
         "properties": {
             "endpoint": {"enum": [one.endpoint for one in stations.all]},
@@ -224,6 +227,8 @@ def _latest(stations: Stations) -> JsonObject:
             },
             "measurements": {"type": "object", "properties": columns},
             "units": {"type": "object", "additionalProperties": {"type": "string"}},
+            "derived": COMPUTED,
+            "derived_units": {"type": "object", "additionalProperties": {"type": "string"}},
             "missing": {"type": "array", "items": {"type": "string"}},
             "data": {
                 "type": "object",

@@ -13,7 +13,9 @@ def caption(query: Query, t: Texts) -> str:
     known = query.known
     names = [t.station(known.by_endpoint[endpoint]) for endpoint in query.endpoints]
     parts = names or [t("caption.all_stations")]
-    parts += [t.column(measurement_of(known, name)) for name in (*query.measurements, *query.derived)]
+    parts += [
+        t.column(measurement_of(known, name)) for name in (*query.measurements, *query.derived)
+    ]
     parts += [t("caption.from", time=query.since.phrase)] if query.since else []
     parts += [t("caption.to", time=query.until.phrase)] if query.until else []
     parts += [condition(one, known, t) for one in query.filters]

@@ -25,6 +25,8 @@ from flask10x.web.texts.pages import (
     bands_japanese,
     charts_english,
     charts_japanese,
+    derived_english,
+    derived_japanese,
     home_english,
     home_japanese,
     notes_english,
@@ -43,6 +45,7 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | status_english.TEXTS
     | bands_english.TEXTS
     | charts_english.TEXTS
+    | derived_english.TEXTS
     | notes_english.TEXTS
     | home_english.TEXTS,
     "ja": japanese.TEXTS
@@ -51,6 +54,7 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | status_japanese.TEXTS
     | bands_japanese.TEXTS
     | charts_japanese.TEXTS
+    | derived_japanese.TEXTS
     | notes_japanese.TEXTS
     | home_japanese.TEXTS,
 }

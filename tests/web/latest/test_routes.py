@@ -59,6 +59,20 @@ def test_a_station_in_full(
             "gas_resistance": None,
         },
         "units": {"temperature": "°C", "humidity": "%", "pressure": "hPa", "gas_resistance": "Ω"},
+        "derived": {
+            "dew_point": 21.847,
+            "absolute_humidity": 18.663,
+            "discomfort_index": 80.281,
+            "wbgt": 25.796,
+            "pressure_trend": None,
+        },
+        "derived_units": {
+            "dew_point": "°C",
+            "absolute_humidity": "g/m³",
+            "discomfort_index": "",
+            "wbgt": "°C",
+            "pressure_trend": "hPa",
+        },
         "missing": ["gas_resistance"],
         "data": {"temperature": 30.20312, "humidity": 61.0, "pressure": 994.5, "gas_res": None},
     }
