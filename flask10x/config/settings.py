@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from flask10x.config import environment_file, mqtt_url, retention_days, secret_places, station_file
+from flask10x.config import environment_file, mqtt_url, secret_places, station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
+from flask10x.config.readers import retention_days
 from flask10x.config.readers.altitude import altitude, at_altitude
 from flask10x.config.readers.place import Place, coordinates
 from flask10x.config.readers.plain import (

@@ -2,8 +2,8 @@
 
 from gettext import gettext as _
 
-from flask10x.config import retention_days
 from flask10x.config import station_values as values
+from flask10x.config.readers import retention_days
 from flask10x.config.toml.keys import Key
 from flask10x.config.toml.values import number, switch, whole
 

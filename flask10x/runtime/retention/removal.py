@@ -7,7 +7,7 @@ happened, or nothing.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -25,7 +25,7 @@ from flask10x.export import removable
 from flask10x.export.outcome import target_of
 from flask10x.export.position import State, load_state, save_floor
 from flask10x.export.removable import Obstacle, Proof
-from flask10x.history import rollups
+from flask10x.history import days, rollups
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS
 from flask10x.system.locks import FileLock, lock_path
@@ -54,7 +54,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class OldReadings:
     """The next readings to go."""
 
     rows: Sequence[tuple[int, int]]
@@ -123,11 +123,11 @@ class StationRemoval:
         self._commit(piece, state, proof)
         return Removal(len(piece.rows) if proof.is_whole else 0, is_more or not proof.is_whole)
 
-    def _next(self, state: State, kept_since_ms: int) -> tuple[Piece | None, bool]:
+    def _next(self, state: State, kept_since_ms: int) -> tuple[OldReadings | None, bool]:
         """The next readings that may go, and whether there may be more behind them."""
         endpoint = self._station.endpoint
         with self._database.reader.begin() as connection:
-            if not rollups_fit(connection, self._settings.stations):
+            if not self._is_rolled_up(connection):
                 return None, False
             before = removed.of_station(connection, endpoint)
             after = max(before.last_id, self._empty_to)
@@ -140,11 +140,11 @@ class StationRemoval:
         self._empty_to = found[0][0] - 1 if found else until
         rows = list(_prefix(found, kept_since_ms, newest))
         if len(rows) > PIECE_ROWS:
-            return Piece(_whole_hours(rows), before), True
+            return OldReadings(_whole_hours(rows), before), True
         is_more = until < last and len(rows) == len(found)
-        return (Piece(rows, before) if rows else None), is_more
+        return (OldReadings(rows, before) if rows else None), is_more
 
-    def _commit(self, piece: Piece, state: State, proof: Proof) -> None:
+    def _commit(self, piece: OldReadings, state: State, proof: Proof) -> None:
         """Remove the piece if it is proven, else only note how far the file was compared."""
         with self._database.commit() as connection:
             if not self._is_unchanged(connection, piece):
@@ -154,15 +154,21 @@ class StationRemoval:
             if proof.is_whole:
                 self._remove(connection, piece)
 
-    def _is_unchanged(self, connection: Connection, piece: Piece) -> bool:
+    def _is_unchanged(self, connection: Connection, piece: OldReadings) -> bool:
         """Whether nobody has begun the roll-ups anew, or removed readings, meanwhile."""
         return (
             removed.of_station(connection, self._station.endpoint) == piece.before
             and rollups.position(connection) >= piece.after.last_id
-            and rollups_fit(connection, self._settings.stations)
+            and self._is_rolled_up(connection)
         )
 
-    def _remove(self, connection: Connection, piece: Piece) -> None:
+    def _is_rolled_up(self, connection: Connection) -> bool:
+        """Whether there are hours of these stations' measurements, and all days of them."""
+        made = days.made(connection)
+        fits = rollups_fit(connection, self._settings.stations)
+        return fits and made is not None and made.are_all
+
+    def _remove(self, connection: Connection, piece: OldReadings) -> None:
         endpoint, last = self._station.endpoint, piece.after.last_id
         hours = sorted({at // HOUR_MS for _, at in piece.rows})
         columns = self._columns(connection)
@@ -175,11 +181,22 @@ class StationRemoval:
             raise RuntimeError(f"{gone} readings of {endpoint} instead of {len(piece.rows)}")
         removed.note(connection, endpoint, piece.after)
         at = rollups.position(connection)
+        self._store(connection, hours, at)
+
+    def _store(self, connection: Connection, hours: list[int], at: int) -> None:
+        """Roll up these hours and their days anew: two parts may differ from their sum in a bit.
+
+        Nothing is written where they do not.
+        """
+        station, changed = self._station, []
         for hour in hours:
-            rows = rollups.computed(self._station, connection, hour, at)
-            # Two parts may differ from their sum in the last bit.
-            if rows != rollups.stored(self._station, connection, hour):
+            rows = rollups.computed(station, connection, hour, at)
+            if rows != rollups.stored(station, connection, hour):
                 connection.execute(insert(rollups_table).prefix_with("OR REPLACE"), rows)
+            changed += rows
+        made = days.of_hours(self._settings.stations, connection, changed, at)
+        new = [row for row in made.rows if row not in days.stored(station, connection, row["day"])]
+        days.store(connection, replace(made, rows=new))
 
     def _columns(self, connection: Connection) -> tuple[str, ...]:
         """The station's, and those of which it had values in former times."""

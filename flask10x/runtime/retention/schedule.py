@@ -51,7 +51,9 @@ class Retention:
         False when it is not time. Raises what reading and committing raise; after that it is time
         again a minute later.
         """
-        is_idle = self._closed or not self._stations or self._database.damage.halted
+        if not self._stations:
+            return True
+        is_idle = self._closed or self._database.damage.halted
         if is_idle or self._monotonic_ms() < self._look_at_ms:
             return False
         is_more = False

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.export import removable
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
-from flask10x.export.removable import Unproven
+from flask10x.export.removable import Obstacle, Unproven
 from flask10x.export.verify import verify
-from flask10x.history import rollup_check, rollups
+from flask10x.history import days, rollup_check, rollups
+from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.retention import removal
 from flask10x.runtime.retention.removal import Removal, StationRemoval
@@ -27,9 +31,9 @@ from tests.support.csv_folder import (
 )
 from tests.support.rows import execute, select
 
+ZONE = ZoneInfo("Asia/Tokyo")
 PICO = BUILT_IN.by_endpoint["data"]
 IDS = "SELECT id FROM readings ORDER BY id"
-ROLLUPS = "SELECT * FROM rollups ORDER BY endpoint, measurement, hour"
 
 
 def old(number: int) -> int:
@@ -41,8 +45,18 @@ def ids(database: Database) -> list[int]:
     return [number for (number,) in select(database.path, IDS)]
 
 
+def sums_of(database: Database) -> list[tuple[object, ...]]:
+    return [
+        row
+        for table in ("rollups", "rollup_days")
+        for row in select(database.path, f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+    ]
+
+
 def follow(database: Database) -> None:
     while rollups.follow(BUILT_IN, database):
+        pass
+    while days.follow(BUILT_IN, database, ZONE, rollups.save_at_once):
         pass
 
 
@@ -82,14 +96,14 @@ def all_steps(station: StationRemoval, kept_since_ms: int) -> int:
 def test_old_readings_go_a_piece_at_a_time(
     settings: Settings, database: Database, finished: StationRemoval
 ) -> None:
-    before, content = select(database.path, ROLLUPS), csv_file(settings).read_bytes()
+    before, content = sums_of(database), csv_file(settings).read_bytes()
     assert finished.step(old(7)) == Removal(readings=3, is_more=True)
     assert ids(database) == [4, 5, 6, 7, 8]
     assert finished.step(old(7)) == Removal(readings=2)
     assert finished.step(old(7)) == Removal()
     assert ids(database) == [6, 7, 8]
     assert select(database.path, "SELECT * FROM removed") == [("data", 5, old(6) + 123, 5)]
-    assert select(database.path, ROLLUPS) == before
+    assert sums_of(database) == before
     assert csv_file(settings).read_bytes() == content
     assert "7 rows of removed readings have their checksum" in proven(settings, database)
     assert not [d for looked in rollup_check.verify(BUILT_IN, database) for d in looked.differences]
@@ -137,7 +151,7 @@ def test_other_stations_keep_theirs(database: Database, settings: Settings) -> N
 
 
 Change = Callable[[Settings, Database], object]
-OBSTACLES: dict[str, tuple[Change, str]] = {
+OBSTACLES: dict[str, tuple[Change, Obstacle]] = {
     "never exported": (
         lambda _, database: execute(database.path, "DELETE FROM exports"),
         "never_exported",
@@ -196,13 +210,13 @@ def test_a_row_that_changed_meanwhile_keeps_all(
     database: Database, finished: StationRemoval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Roll-ups that are begun anew between the look and the commit."""
-    prove = removal.removable.prove
+    prove = removable.prove
 
-    def begun_anew(*given: object) -> object:
+    def begun_anew(*given: Any) -> object:
         database.commit_change(rollups.forget)
-        return prove(*given)  # type: ignore[arg-type]
+        return prove(*given)
 
-    monkeypatch.setattr(removal.removable, "prove", begun_anew)
+    monkeypatch.setattr(removable, "prove", begun_anew)
     finished.step(old(90))
     assert len(ids(database)) == 8
 
@@ -263,6 +277,17 @@ def test_a_file_that_lost_its_beginning_is_not_rebuilt(
     assert outcome.failed
     assert "were removed from the database (RETENTION_DAYS)" in outcome.text
     assert not csv_file(settings).exists()
+
+
+def test_an_import_brings_no_removed_reading_back(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    """Their hours would count them twice."""
+    all_steps(finished, old(6))
+    outcome = import_file(settings, database, csv_file(settings))
+    assert (outcome.stored, outcome.present, outcome.removed) == (0, 4, 6)
+    assert "6 rows left out: readings of their time were removed" in str(outcome)
+    assert ids(database) == [5, 6, 7, 8]
 
 
 def test_a_file_that_was_begun_anew_has_no_floor(
