@@ -1,11 +1,11 @@
-"""Where the service listens: whether the place is free, and the address that people open."""
+"""Where the service listens: whether the place is free."""
 
 import errno
 import os
 import socket
 import time
 
-from flask10x.config.settings import EVERYWHERE, PREFIX, Settings
+from flask10x.config.settings import PREFIX, Settings
 from flask10x.errors import SettingsError
 
 # What gunicorn itself would wait for a service that is just leaving.
@@ -46,11 +46,3 @@ def _obstacle(bind: str) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-def address_to_open(settings: Settings) -> str | None:
-    """The address of the history page on this machine; None when only a proxy can reach it."""
-    if settings.bind.startswith("unix:"):
-        return None
-    host, _, port = settings.bind.rpartition(":")
-    return f"http://{'localhost' if host in EVERYWHERE else host}:{port}/history"

@@ -27,11 +27,12 @@ from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.recording.queue_file import QueueFile
 from flask10x.server import in_force, migration
-from flask10x.server.address import address_to_open, require_free
+from flask10x.server.address import require_free
 from flask10x.server.connection import REQUEST_WITHIN_SEC
 from flask10x.server.in_force import StationChanges
 from flask10x.server.replacing import WORKER_FAILED, Replacing
 from flask10x.server.time_limits import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
+from flask10x.server.welcome import greet
 from flask10x.server.worker import Worker
 from flask10x.system import logs, memory
 from flask10x.system.clock import monotonic_ms
@@ -229,8 +230,7 @@ def when_ready(server: Any) -> None:
     # Python forgets signals that reach a process between its fork and its first steps. Until
     # `post_fork` the kernel keeps those by which a worker is stopped.
     os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)
-    if address := address_to_open(_settings):
-        sys.stderr.write(f"flask10x: the readings are at {address}\n")
+    greet(_settings)
 
 
 def _compile_templates() -> None:

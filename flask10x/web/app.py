@@ -28,6 +28,7 @@ from flask10x.web.alerts import page as alerts_page
 from flask10x.web.api import page as api_page
 from flask10x.web.devices import page as devices_page
 from flask10x.web.home import navigation as page_links
+from flask10x.web.home import no_such_page, offline
 from flask10x.web.home import page as home_page
 from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
@@ -81,7 +82,9 @@ def create_app(
     page_links.init_app(app)
     if missing:
         MissingDatabase(config, missing).init_app(app)
+    offline.init_app(app, access)
     compression.init_app(app)
+    no_such_page.init_app(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     if access.lets_any_sensor_in and not missing:

@@ -21,7 +21,8 @@ ALWAYS = {
 # images in the style sheet. Nobody may put a page of ours into a frame.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " connect-src 'self'; manifest-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 ON_PAGES = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

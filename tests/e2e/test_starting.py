@@ -113,8 +113,7 @@ def test_a_port_in_use_is_one_line(service: MakeService, options: list[str]) -> 
 
 
 def test_it_says_where_to_look(running: Service) -> None:
-    address = f"http://127.0.0.1:{running.port}/history"
-    assert f"flask10x: the readings are at {address}\n" in running.output()
+    assert f"flask10x: the pages are at http://127.0.0.1:{running.port}/\n" in running.output()
 
 
 @pytest.mark.parametrize(

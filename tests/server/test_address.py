@@ -50,19 +50,3 @@ def test_what_needs_no_port(make_settings: MakeSettings, monkeypatch: pytest.Mon
     with socket.create_server(("127.0.0.1", 0)) as systemd:
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
         listening.require_free(make_settings(BIND=f"127.0.0.1:{systemd.getsockname()[1]}"))
-
-
-@pytest.mark.parametrize(
-    ("bind", "address"),
-    [
-        ("0.0.0.0:8888", "http://localhost:8888/history"),
-        ("[::]:8888", "http://localhost:8888/history"),
-        ("192.0.2.1:80", "http://192.0.2.1:80/history"),
-        ("[2001:db8::1]:8888", "http://[2001:db8::1]:8888/history"),
-        ("unix:/run/flask10x/s", None),
-    ],
-)
-def test_the_address_that_people_open(
-    make_settings: MakeSettings, bind: str, address: str | None
-) -> None:
-    assert listening.address_to_open(make_settings(BIND=bind)) == address

@@ -1,37 +1,74 @@
-// The home keeps itself fresh: new tiles every half minute, ages and the clock every second.
+// The home keeps itself fresh: new tiles every half minute, ages and the clock every second. On the wall it does so
+// for months, so nothing of an old tile is held anywhere.
 
 import { Clock } from "./clock.js";
 import { lasting, t } from "./texts.js";
 
 const EVERY_MS = 30_000;
-const PARTS = ["today", "tiles", "alerts-link"];
+// A try that gets no answer must not keep the next from being made.
+const PATIENCE_MS = 15_000;
+// Once a day the page itself is loaded anew, for the script of a newer version: at night, on the wall only.
+const RELOAD_HOUR = "04";
+const RELOAD_AFTER_MS = 12 * 3_600_000;
+const PARTS = ["today", "tiles", "unheard", "alerts-link"];
 
 const home = document.getElementById("home");
 const clock = new Clock(home.dataset.zone);
+const loadedAt = performance.now();
 let drawnAt = performance.now();
 let askedAt = performance.now();
 let freshAt = Date.now();
+let asking = false;
 
+/** Ask for the page and put its tiles in the place of those shown. Rejects when it has none. */
 async function refresh() {
-  askedAt = performance.now();
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.href, {
+    headers: { Accept: "text/html" },
+    cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
   if (!answer.ok) throw new Error(`${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!fresh.getElementById("tiles")) throw new Error("no tiles");
+  const focused = document.activeElement?.closest(".tile")?.id;
   for (const id of PARTS) {
     const part = fresh.getElementById(id);
     if (part) document.getElementById(id)?.replaceWith(part);
   }
+  if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
   drawnAt = performance.now();
   freshAt = Date.now();
+  delete document.documentElement.dataset.offline;
   document.getElementById("lost").hidden = true;
 }
 
 /** Old values are never shown as if they were fresh. */
 function lose() {
+  // A copy that was kept says so by itself, and of when it is.
+  if (document.documentElement.dataset.offline) return;
   const lost = document.getElementById("lost");
   const text = t("lost.since", { time: clock.time.format(freshAt) });
   if (lost.textContent !== text) lost.textContent = text;
   lost.hidden = false;
+}
+
+export async function ask() {
+  if (asking) return;
+  asking = true;
+  askedAt = performance.now();
+  try {
+    await refresh();
+    if (isNight()) location.reload();
+  } catch {
+    lose();
+  } finally {
+    asking = false;
+  }
+}
+
+function isNight() {
+  const isOnWall = document.body.classList.contains("kiosk");
+  return isOnWall && performance.now() - loadedAt > RELOAD_AFTER_MS && clock.time.format(Date.now()).startsWith(RELOAD_HOUR);
 }
 
 /** Ages grow while nobody asks the server. */
@@ -44,8 +81,14 @@ function tick() {
   const shown = document.getElementById("clock");
   const text = clock.time.format(Date.now());
   if (shown && shown.textContent !== text) shown.textContent = text;
-  if (!document.hidden && performance.now() - askedAt > EVERY_MS) refresh().catch(lose);
+  if (!document.hidden && performance.now() - askedAt > EVERY_MS) ask();
 }
 
+// Who comes back to the page, or whose network does, is not kept waiting.
+document.addEventListener("visibilitychange", () => document.hidden || ask());
+addEventListener("online", ask);
+addEventListener("offline", lose);
+addEventListener("pageshow", (event) => event.persisted && ask());
+if (document.documentElement.dataset.offline) ask();
 tick();
 setInterval(tick, 1000);

@@ -28,4 +28,12 @@ TEXTS: dict[str, str] = {
     "home.kiosk": "For a tablet on the wall",
     "home.leave": "Leave the wall view",
     "lost.since": "No connection since {time}. These are the last values.",
+    "no_such.title": "There is no such page",
+    "no_such.text": "Nothing is kept at this address. It may be misspelt, or from an older version.",
+    "no_such.posting": "Boards send their readings to this address; there is nothing to look at.",
+    "no_such.near": "Perhaps you meant:",
+    "no_such.home": "To the home",
+    "offline.as_of": "No connection to the service. These are the last values, as of {time}.",
+    "offline.other": "The page that you asked for needs the connection.",
+    "offline.link": "No connection to the service: this page can't be left for now. Try again in a moment.",
 }

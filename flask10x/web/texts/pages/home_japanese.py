@@ -28,4 +28,12 @@ TEXTS: dict[str, str] = {
     "home.kiosk": "壁掛け表示",
     "home.leave": "壁掛け表示を終わる",
     "lost.since": "{time}から接続が切れています。表示は最後に受信した値です。",
+    "no_such.title": "ページが見つかりません",
+    "no_such.text": "このURLのページはありません。入力の誤りか、以前の版のURLの可能性があります。",
+    "no_such.posting": "このURLは端末が測定値を送信するためのもので、表示するページはありません。",
+    "no_such.near": "もしかして:",
+    "no_such.home": "ホームへ",
+    "offline.as_of": "サーバに接続できません。表示は{time}現在の値です。",
+    "offline.other": "お探しのページを開くには接続が必要です。",
+    "offline.link": "サーバに接続できないため、ほかのページを開けません。しばらくしてからもう一度お試しください。",
 }

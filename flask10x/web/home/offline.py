@@ -1,0 +1,38 @@
+"""Pages while the service can't be reached: what a browser may keep, and what its copy says.
+
+Where there is a service worker (HTTPS, or this machine itself) it keeps the last home and the last
+history. What was shown to somebody with a token is `no-store`: the worker keeps no such page, nor
+does the browser, so nothing of it is there for who comes next (docs/decisions/0075).
+"""
+
+from flask import Flask, Response, request
+
+from flask10x.readings.times import local_text
+from flask10x.system import clock
+from flask10x.web import context
+from flask10x.web.access import Access
+
+# A worker may look after the pages above its own folder only when its answer says so.
+WORKER = "service_worker.js"
+# `2025-08-24 09:00:12` to the minute.
+MINUTE_CHARS = 16
+
+
+def init_app(app: Flask, access: Access) -> None:
+    """Let each page say when it was made, and who may keep it."""
+
+    def keep(answer: Response) -> Response:
+        if request.path == f"{app.static_url_path}/{WORKER}":
+            answer.headers["Service-Worker-Allowed"] = "/"
+        if answer.mimetype == "text/html" and access.wants_token_to_read:
+            answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    app.after_request(keep)
+    app.context_processor(lambda: {"made_at": _made_at})
+
+
+def _made_at() -> str:
+    """The local time at which a page is made, to the minute."""
+    zone = context.store_or_waiting().settings.zone
+    return local_text(clock.now_ms(), zone)[:MINUTE_CHARS]

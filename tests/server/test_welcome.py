@@ -1,0 +1,84 @@
+"""The addresses that are told at the start, and the QR code of one."""
+
+import io
+import socket
+from pathlib import Path
+
+import pytest
+
+from flask10x.server import welcome
+from tests.conftest import MakeSettings
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(welcome, "own_address", lambda: "192.168.0.7")
+    monkeypatch.setattr(socket, "gethostname", lambda: "RaspberryPi")
+    monkeypatch.setattr(welcome, "AVAHI", tmp_path)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+HOME = "http://192.168.0.7:8888/"
+LOCAL = "http://localhost:8888/"
+NAME = "http://raspberrypi.local:8888/"
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("0.0.0.0:8888", [LOCAL, HOME, NAME]),
+        ("[::]:8888", [LOCAL, HOME, NAME]),
+        ("192.0.2.1:80", ["http://192.0.2.1:80/"]),
+        ("[2001:db8::1]:8888", ["http://[2001:db8::1]:8888/"]),
+        ("127.0.0.1:8888", ["http://127.0.0.1:8888/"]),
+        ("unix:/run/flask10x/s", []),
+    ],
+)
+def test_the_addresses(make_settings: MakeSettings, bind: str, expected: list[str]) -> None:
+    assert list(welcome.addresses(make_settings(BIND=bind))) == expected
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_name_that_is_not_served_is_not_told(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = list(welcome.addresses(make_settings(ALLOWED_HOSTS="house.example")))
+    assert told == [LOCAL, HOME]
+    monkeypatch.setattr(welcome, "AVAHI", tmp_path / "nothing")
+    assert list(welcome.addresses(make_settings())) == [LOCAL, HOME]
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_terminal_gets_a_code_for_a_phone_and_a_file_does_not(
+    make_settings: MakeSettings,
+) -> None:
+    terminal, file = Terminal(), io.StringIO()
+    welcome.greet(make_settings(), terminal)
+    welcome.greet(make_settings(), file)
+    line = f"flask10x: the pages are at {LOCAL}, {HOME}, {NAME}\n"
+    assert file.getvalue() == line
+    assert terminal.getvalue().startswith(line)
+    # Version 2 of a QR code has 25 modules, two of them in a line, and a border of 2 on each side.
+    assert len(terminal.getvalue().splitlines()) > 12
+
+
+def test_a_machine_without_a_network_has_its_own_address_only(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class NoRoute:
+        def __init__(self, *_: object) -> None:
+            raise OSError
+
+    monkeypatch.setattr(welcome, "AVAHI", tmp_path / "nothing")
+    monkeypatch.setattr(socket, "socket", NoRoute)
+    assert list(welcome.addresses(make_settings())) == [LOCAL]

@@ -1,0 +1,43 @@
+"""An address that there is not: a page for people, JSON for programs."""
+
+import pytest
+from flask.testing import FlaskClient
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_a_browser_gets_a_page_in_the_readers_language(client: FlaskClient) -> None:
+    answer = client.get("/nosuch", headers=BROWSER | {"Accept-Language": "ja"})
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "ページが見つかりません" in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "Accept" in answer.headers["Vary"]
+
+
+def test_the_page_that_was_meant_is_named(client: FlaskClient) -> None:
+    page = client.get("/histroy/", headers=BROWSER).text
+    assert "Perhaps you meant" in page and 'href="/history?from=-24h">History</a></p>' in page
+    assert "Perhaps you meant" not in client.get("/" + "x" * 40, headers=BROWSER).text
+
+
+def test_an_address_of_a_board_says_what_it_is_for(client: FlaskClient) -> None:
+    answer = client.get("/data", headers=BROWSER)
+    assert answer.status_code == 405
+    assert "Boards send their readings" in answer.text
+    assert "POST" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/html;q=0.5,*/*"])
+def test_programs_get_json(client: FlaskClient, accept: str | None) -> None:
+    answer = client.get("/nosuch", headers={} if accept is None else {"Accept": accept})
+    assert (answer.status_code, answer.json) == (404, {"error": "not found"})
+
+
+def test_what_is_posted_is_answered_as_json(client: FlaskClient) -> None:
+    answer = client.post("/nosuch", headers=BROWSER, json={})
+    assert answer.status_code == 404 and answer.is_json
+
+
+def test_other_refusals_stay_json(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/latest?station=nosuch", headers=BROWSER)
+    assert answer.status_code == 404 and answer.is_json

@@ -1,0 +1,46 @@
+"""What browsers may keep of the pages, and what makes them an app on a phone."""
+
+import json
+from pathlib import Path
+
+from flask.testing import FlaskClient
+
+from flask10x.database.engine import Database
+from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
+
+TOKEN = "a-token-of-sufficient-length-1234"
+
+
+def test_pages_shown_with_a_token_are_kept_nowhere(
+    client: FlaskClient, make_settings: MakeSettings, database: Database, tmp_path: Path
+) -> None:
+    for path in ("/", "/history"):
+        assert client.get(path).headers["Cache-Control"] == "no-cache"
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"* {TOKEN}\n")
+    tokens.chmod(0o600)
+    guarded = create_app(make_settings(READ_TOKENS_FILE=tokens)).test_client()
+    for path in ("/", "/history", "/status"):
+        answer = guarded.get(path, auth=("any", TOKEN))
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+
+
+def test_the_worker_looks_after_all_pages(client: FlaskClient) -> None:
+    answer = client.get("/static/service_worker.js", buffered=True)
+    assert answer.headers["Service-Worker-Allowed"] == "/"
+    other = client.get("/static/site.js", buffered=True)
+    assert "Service-Worker-Allowed" not in other.headers
+
+
+def test_every_icon_of_the_manifest_is_there(client: FlaskClient) -> None:
+    answer = client.get("/static/app.webmanifest", buffered=True)
+    assert answer.mimetype == "application/manifest+json"
+    for icon in json.loads(answer.text)["icons"]:
+        found = client.get(f"/static/{icon['src']}", buffered=True)
+        assert (found.status_code, found.mimetype) == (200, icon["type"])
+    assert "manifest-src 'self'" in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_each_page_says_when_it_was_made(client: FlaskClient) -> None:
+    assert "These are the last values, as of 20" in client.get("/history").text
