@@ -66,6 +66,9 @@ def chart(
     for branch in branches:
         request = LineRequest(branch, filters, values)
         own = _lines(connection, query, query.known.by_endpoint[branch.endpoint], window)
+        if not own:
+            # Only derived values were asked for (`derived/lines.py`).
+            continue
         count += _fill(Filler(connection, request, window, rolled_up, own), corrections)
         lines += [line for line in own if line.buckets]
     return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)

@@ -19,6 +19,7 @@ from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages
 from flask10x.history.charts import Chart
 from flask10x.history.corrections import known
+from flask10x.history.derived import lines as derived
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
 from flask10x.history.query import Query
@@ -89,7 +90,7 @@ def as_series() -> Response:
     try:
         with store.database.query() as connection:
             behind = charts.waits_for_rollups(connection, query)
-            chart = charts.chart(connection, query, known.of_query(connection, query))
+            chart = derived.chart(connection, query, known.of_query(connection, query))
     except QueryTooLong:
         if behind is None:
             raise
@@ -99,6 +100,7 @@ def as_series() -> Response:
         "alerts": marks.of_chart(chart, store.settings, t),
         "bands": bands.of_lines(chart.lines, t),
         "nights": _nights(query, chart),
+        "derived_step": _derived_step(query, chart),
     }
     lines = formats.chart_object(chart, store.settings.zone, query.now_ms)
     body = formats.json_text(lines | beside)
@@ -106,6 +108,13 @@ def as_series() -> Response:
     # What alerts and bands are called is in the reader's language.
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
+
+
+def _derived_step(query: Query, chart: Chart) -> str | None:
+    """Of which averages derived values are computed; None where none were asked for."""
+    if not query.derived or chart.window is None:
+        return None
+    return derived.step_of_averages(chart.window).name
 
 
 def _nights(query: Query, chart: Chart) -> list[tuple[int, int]] | None:

@@ -110,6 +110,7 @@ def test_the_answer(client: FlaskClient) -> None:
             co2 | {"above": 1500, "level": "warning", "label": "Air the room now"},
         ],
         "nights": None,
+        "derived_step": None,
     }
 
 
@@ -130,6 +131,7 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
         "alerts": [],
         "bands": [],
         "nights": None,
+        "derived_step": None,
     }
     answer = client.get("/history/series?from=2025-08-24&to=2025-08-24").get_json()
     assert (answer["from_ms"], answer["bucket_ms"]) == (NINE - 9 * 60 * MINUTE, 5 * MINUTE)

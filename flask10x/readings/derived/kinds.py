@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from flask10x.readings.bands import Band
 from flask10x.readings.derived import formulas
 
 Source = Literal["reading", "earlier", "outside"]
@@ -39,6 +40,7 @@ class Kind:
     """Of one reading; None where other readings are needed."""
     needs_altitude: bool = False
     source: Source = "reading"
+    bands: tuple[Band, ...] = ()
 
 
 # The range of the Magnus formula; below 1 % no sensor of a house tells anything.
@@ -95,6 +97,12 @@ _ALL = (
         limits=((20, 40), (20, 100)),
         result=(0, 60),
         formula=formulas.wbgt,
+        # 日本生気象学会「日常生活における熱中症予防指針」Ver.4 (2022): from these values on.
+        bands=(
+            Band(above=25, label="Caution", label_ja="警戒"),
+            Band(above=28, level="warning", label="Severe caution", label_ja="厳重警戒"),
+            Band(above=31, level="warning", label="Danger", label_ja="危険"),
+        ),
     ),
     # What weather charts show. Further out a sensor is broken, or not where ALTITUDE_M says.
     Kind(

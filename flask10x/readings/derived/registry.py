@@ -51,6 +51,7 @@ class Derived:
             unit=self.kind.unit,
             label=self.kind.label + _in_brackets(self, " (", ")"),
             label_ja=self.kind.label_ja + _in_brackets(self, "（", "）"),
+            bands=self.kind.bands,
         )
 
     def of(self, values: Mapping[str, float | None]) -> float | None:

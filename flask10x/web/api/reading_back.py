@@ -37,7 +37,7 @@ SCHEMAS: dict[str, JsonObject] = {
         "type": "object",
         "required": [
             *("from", "to", "from_ms", "to_ms", "bucket_ms", "step", "starts_ms", "zone", "source"),
-            *("readings", "series", "alerts", "bands", "nights"),
+            *("readings", "series", "alerts", "bands", "nights", "derived_step"),
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -57,6 +57,7 @@ SCHEMAS: dict[str, JsonObject] = {
                 "type": ["array", "null"],
                 "items": {"type": "array", "items": {"type": "integer"}},
             },
+            "derived_step": {"type": ["string", "null"]},
         },
     },
     "ShownBand": {
