@@ -13,6 +13,7 @@ from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.derived.registry import Derived
 from flask10x.readings.parse import nested
+from flask10x.readings.rounding import shortened
 from flask10x.readings.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
@@ -137,19 +138,19 @@ def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -
 
 
 def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, object]:
-    places, starts = line.places, window.starts
+    places, starts, unit = line.places, window.starts, line.measurement.unit
     found = [line.buckets[place] for place in places]
     partial = {*partial_places(line, window, now_ms)}
     return {
         "endpoint": line.station.endpoint,
         "measurement": line.measurement.column,
         "quantity": line.measurement.quantity,
-        "unit": line.measurement.unit,
+        "unit": unit,
         "interval_ms": line.interval_ms,
         "gap_ms": line.gap_ms,
         "times_ms": [starts[place] for place in places],
         "min": [bucket.minimum for bucket in found],
-        "avg": [bucket.average for bucket in found],
+        "avg": [shortened(bucket.average, unit) for bucket in found],
         "max": [bucket.maximum for bucket in found],
         "count": [bucket.count for bucket in found],
         "partial": [number for number, place in enumerate(places) if place in partial],

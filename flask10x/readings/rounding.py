@@ -12,6 +12,8 @@ NO_VALUE = "–"
 """What stands in the place of a missing value."""
 # Of a number below 1 in another unit, counted from the first that is not 0.
 TELLING_DIGITS = 3
+# An average of readings tells a little more than each of them.
+MORE_DIGITS, AVERAGE_DIGITS = 2, 7
 # From here on a double no longer has a digit behind the point, and all its digits are a long line.
 LARGE = 1e15
 
@@ -32,3 +34,15 @@ def rounded(value: float, unit: str) -> str:
 def _without_minus_zero(text: str) -> str:
     """-0.04 °C is shown as 0.0."""
     return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+def shortened(average: float | None, unit: str) -> float | None:
+    """An average with two digits more than a value has, or seven that tell something.
+
+    Its other digits no sensor has measured; they were a fifth of the weight of a page's charts.
+    """
+    if average is None or not isfinite(average):
+        return average
+    if unit in DIGITS:
+        return round(average, DIGITS[unit] + MORE_DIGITS)
+    return float(f"{average:.{AVERAGE_DIGITS}g}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask10x.readings.rounding import DIGITS, rounded
+from flask10x.readings.rounding import DIGITS, rounded, shortened
 from flask10x.readings.units import KNOWN
 
 
@@ -34,3 +34,20 @@ def test_nothing_is_minus_zero(value: float) -> None:
 
 def test_each_known_unit_has_its_digits() -> None:
     assert set(DIGITS) == set(KNOWN) - {""}
+
+
+@pytest.mark.parametrize(
+    ("average", "unit", "short"),
+    [
+        (26.533333333333335, "°C", 26.533),
+        (650.3333333333334, "ppm", 650.33),
+        (0.43333333333333335, "V", 0.43333),
+        (0.012345678901, "lx", 0.01234568),
+        (1e300, "ppm", 1e300),
+        (None, "ppm", None),
+    ],
+)
+def test_an_average_has_no_more_digits_than_tell_something(
+    average: float | None, unit: str, short: float | None
+) -> None:
+    assert shortened(average, unit) == short

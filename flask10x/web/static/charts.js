@@ -9,7 +9,7 @@ import { exactly, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 
 // The server would give 600; of all stations together they weigh too much for a phone.
-const MOST_BUCKETS = 400;
+const MOST_BUCKETS = 300;
 const LEAST_BUCKETS = 60;
 // A bucket takes two pixels: a finer line looks no different, and twice as much would be sent.
 const BUCKET_PIXELS = 2;
