@@ -122,6 +122,9 @@ def chromium(folder: Path, base: str, *, scripts: bool = True) -> Iterator[Brows
         options.add_experimental_option("prefs", blocked)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Driver(str(CHROMEDRIVER)))
+    # Tests break the page's own line to the service, and weigh what comes over it.
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.setBypassServiceWorker", {"bypass": True})
     try:
         yield Browser(driver, base)
     finally:
