@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
+from flask10x.database import tables
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.history import days, pages, rollups
@@ -23,7 +24,7 @@ from flask10x.history.query import Bound, Query
 from flask10x.history.rollups import RollupProgress
 from flask10x.history.statements import statement_key
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
@@ -113,6 +114,25 @@ def _window(connection: Connection, query: Query) -> Window | None:
     return window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
 
 
+def first_ms(connection: Connection, query: Query) -> int | None:
+    """Since when there is anything of the query's stations, whatever its range and conditions.
+
+    Hours and days are kept longer than readings may be. In UTC epoch milliseconds; None where
+    nothing is there.
+    """
+    dated = Query(
+        known=query.known, endpoints=query.endpoints, since=FIRST_DATE, until=LAST_DATE, order="asc"
+    )
+    first = pages.end_of(connection, dated, newest=False)
+    for station in dated.stations:
+        for column in station.columns:
+            chosen = {"endpoint": station.endpoint, "measurement": column}
+            hour = connection.execute(_FIRST_HOUR, chosen).scalar()
+            if hour is not None and (first is None or hour < first // HOUR_MS):
+                first = hour * HOUR_MS
+    return first
+
+
 def _lines(connection: Connection, query: Query, station: Station, window: Window) -> list[Line]:
     chosen, interval_ms = query.chosen(station), _interval_ms(connection, station, window)
     return [Line(station, m, interval_ms) for m in station.measurements if m.column in chosen]
@@ -156,6 +176,13 @@ def _fill_segment(filler: Filler, segment: Segment) -> int:
             line.buckets[place].add(*bucket.adjusted(segment.gain, segment.offset))
     return count
 
+
+_FIRST_HOUR = select(func.min(tables.rollups.c.hour)).where(
+    tables.rollups.c.endpoint == bindparam("endpoint"),
+    tables.rollups.c.measurement == bindparam("measurement"),
+    # Of a damaged clock there may be hours that are no date.
+    tables.rollups.c.hour >= FIRST_DATE_MS // HOUR_MS,
+)
 
 _LAST_TIMES = (
     select(readings.c.received_at)

@@ -4,6 +4,7 @@ Everything inside is UTC epoch milliseconds. `zone` is always `Settings.zone`: a
 for the system's own zone.
 """
 
+import os
 import re
 from bisect import bisect_left
 from contextlib import suppress
@@ -79,15 +80,18 @@ def zone_name(zone: tzinfo | None) -> str:
     """
     if zone is not None:
         return str(zone)
-    parts = SYSTEM_ZONE.resolve().parts
     now = datetime.now().astimezone()
-    if "zoneinfo" in parts:
-        name = "/".join(parts[parts.index("zoneinfo") + 1 :])
+    for name in (_name_in(os.environ.get("TZ", "")), _name_in(str(SYSTEM_ZONE.resolve()))):
         # The environment may name another zone than the file does, and there may be no such zone.
-        with suppress(ZoneInfoNotFoundError):
+        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
             if ZoneInfo(name).utcoffset(now) == now.utcoffset():
                 return name
     return now.isoformat()[-6:]
+
+
+def _name_in(path: str) -> str:
+    """`Asia/Tokyo` of `/usr/share/zoneinfo/Asia/Tokyo`, and of `:Asia/Tokyo` (man 3 tzset)."""
+    return path.rpartition("/zoneinfo/")[2].removeprefix(":")
 
 
 class LocalText:

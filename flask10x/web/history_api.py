@@ -91,12 +91,14 @@ def as_series() -> Response:
         with store.database.query() as connection:
             behind = charts.waits_for_rollups(connection, query)
             chart = derived.chart(connection, query, known.of_query(connection, query))
+            first_ms = charts.first_ms(connection, query)
     except QueryTooLong:
         if behind is None:
             raise
         return _being_prepared(behind)
     t = preferences.texts()
     beside = {
+        "first_ms": first_ms,
         "alerts": marks.of_chart(chart, store.settings, t),
         "bands": bands.of_lines(chart.lines, t),
         "nights": _nights(query, chart),

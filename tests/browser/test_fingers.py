@@ -137,7 +137,10 @@ def test_a_question_mark_lists_the_keys_and_holds_the_others(browser: Browser) -
     browser.wait(lambda: not browser.one("#help").is_displayed(), "it is closed")
     assert browser.path == CO2
     ActionChains(browser.driver).send_keys("+").perform()
-    browser.wait(lambda: "to=" in browser.path, "a key zooms")
+    browser.wait(lambda: "from=-12h" in browser.path, "a key zooms")
+    browser.wait(browser.one('[data-zoom="reset"]').is_enabled, "the way back")
+    ActionChains(browser.driver).send_keys("0").perform()
+    browser.wait(lambda: browser.path == CO2, "and another leads back")
 
 
 def test_the_page_of_rejected_readings_has_pickers_and_keys(browser: Browser) -> None:

@@ -109,6 +109,7 @@ def test_the_answer(client: FlaskClient) -> None:
             co2 | {"above": 1000, "level": "notice", "label": "Air the room"},
             co2 | {"above": 1500, "level": "warning", "label": "Air the room now"},
         ],
+        "first_ms": NINE,
         "nights": None,
         "derived_step": None,
     }
@@ -130,6 +131,7 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
         "series": [],
         "alerts": [],
         "bands": [],
+        "first_ms": None,
         "nights": None,
         "derived_step": None,
     }

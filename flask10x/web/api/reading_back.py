@@ -37,7 +37,7 @@ SCHEMAS: dict[str, JsonObject] = {
         "type": "object",
         "required": [
             *("from", "to", "from_ms", "to_ms", "bucket_ms", "step", "starts_ms", "zone", "source"),
-            *("readings", "series", "alerts", "bands", "nights", "derived_step"),
+            *("readings", "first_ms", "series", "alerts", "bands", "nights", "derived_step"),
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -50,6 +50,7 @@ SCHEMAS: dict[str, JsonObject] = {
             "zone": TEXT_SCHEMA,
             "source": {"enum": ["readings", "rollups"]},
             "readings": COUNT,
+            "first_ms": WHOLE,
             "series": {"type": "array", "items": schema("Line")},
             "alerts": {"type": "array", "items": schema("ShadedAlert")},
             "bands": {"type": "array", "items": schema("ShownBand")},

@@ -7,6 +7,7 @@ import { byQuantity } from "./lines.js";
 import { Plot } from "./plot.js";
 import { exactly, t } from "./texts.js";
 import { go, onChange } from "./view.js";
+import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zoom.js";
 
 // The server would give 600; of all stations together they weigh too much for a phone.
 const MOST_BUCKETS = 300;
@@ -15,13 +16,12 @@ const LEAST_BUCKETS = 60;
 const BUCKET_PIXELS = 2;
 // From this width on two charts stand beside each other (flask10x.css).
 const TWO_COLUMNS_PX = 1100;
-// A range that a reader can still drag across.
-const LEAST_SPAN_MS = 10_000;
 const REFRESH_MS = 60_000;
 // How long to wait before asking again for charts that are being prepared: at first, and at most.
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
 
+const trail = new Trail();
 let plots = [];
 let shown = null;
 let asked = 0;
@@ -44,7 +44,8 @@ export function start() {
   });
   // Nobody asks while the page is hidden; who comes back need not wait.
   document.addEventListener("visibilitychange", () => nextDraw && !document.hidden && draw());
-  document.addEventListener("click", press);
+  document.addEventListener("click", (event) => press(event.target.closest("[data-zoom]")?.dataset.zoom));
+  document.addEventListener("dblclick", (event) => event.target.closest(".plot") && press("reset"));
   for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
   // The boxes beside the cursors have their place in the window.
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
@@ -124,7 +125,11 @@ function redraw(answer) {
   });
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
-  for (const tool of document.querySelectorAll(".charts-head .drag, [data-zoom]")) tool.hidden = !plots.length;
+  for (const hint of document.querySelectorAll(".charts-head .drag")) hint.hidden = !plots.length;
+  for (const tool of document.querySelectorAll("[data-zoom]")) {
+    tool.hidden = false;
+    tool.disabled = !wayTo(tool.dataset.zoom);
+  }
   box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
   jump();
@@ -173,24 +178,68 @@ function say(text) {
   if (about.textContent !== text) about.textContent = text;
 }
 
-/** Show another range of time: the address changes, table and charts follow. */
+/** Show the range that was chosen in a chart: the address changes, table and charts follow. */
 function zoom(fromMs, toMs) {
+  const view = seen();
+  const [from, to] = within(longEnough(fromMs, toMs), view);
+  if (from >= to) return;
+  const [length, before] = [toMs - fromMs, view.to - view.from];
+  const chosen = written(from, to, view.nowMs);
+  // Two fingers may make it longer; then there is no way back in.
+  if (length < 1.01 * before) trail.push(here(), JSON.stringify(chosen), length > 0.99 * before);
+  visit(chosen);
+}
+
+const seen = () => viewOf(shown, { isLive: [null, "", "now"].includes(range()[1]), nowMs: now() });
+
+/** A range as an address says it: `[from, to]`, without an end when it goes on until now. */
+function written(from, to, nowMs) {
   const clock = new Clock(shown.zone);
+  return to < nowMs ? [clock.parameter(from), clock.parameter(to)] : [clock.parameter(from), null];
+}
+
+/** The range of the address. */
+function range() {
+  const { searchParams } = new URL(location.href);
+  return [searchParams.get("from"), searchParams.get("to")];
+}
+
+const here = () => JSON.stringify(range());
+
+function visit([from, to]) {
   const url = new URL(location.href);
   url.hash = "";
-  for (const name of ["from", "to", "cursor"]) url.searchParams.delete(name);
-  const middle = (fromMs + toMs) / 2;
-  const half = Math.max(LEAST_SPAN_MS, toMs - fromMs) / 2;
-  url.searchParams.set("from", clock.parameter(middle - half));
-  if (middle + half < now()) url.searchParams.set("to", clock.parameter(middle + half));
+  url.searchParams.delete("cursor");
+  for (const [name, value] of Object.entries({ from, to })) {
+    if (value === null) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
   go(url.href).catch(() => location.assign(url.href));
 }
 
+/** The range that a button leads to; null for none. Looking wider first goes back the way that was come. */
+function wayTo(button) {
+  if (button === "reset") {
+    // Who came by a link to a range has nothing to go back to but everything.
+    const first = trail.first(here());
+    return first ? JSON.parse(first) : range()[1] === null ? null : [null, null];
+  }
+  const last = button === "out" ? trail.last(here()) : null;
+  if (last) return JSON.parse(last);
+  if (!shown || shown.from_ms === null) return null;
+  const view = seen();
+  const [from, to] = (button === "in" ? nearer(view) : wider(view)) ?? [];
+  if (from === undefined) return null;
+  if (from <= view.firstMs && to >= view.nowMs) return [null, null];
+  // So long before now, and not since then: it goes on like the range that it comes from.
+  return to >= view.nowMs ? [relative(to - from), null] : written(from, to, view.nowMs);
+}
+
 /** The buttons zoom too, for who can't drag. */
-function press(event) {
-  const button = event.target.closest("[data-zoom]");
-  if (!button || !shown?.to_ms) return;
-  const middle = (shown.from_ms + shown.to_ms) / 2;
-  const half = ((shown.to_ms - shown.from_ms) / 2) * (button.dataset.zoom === "in" ? 0.5 : 2);
-  zoom(middle - half, middle + half);
+function press(button) {
+  const way = button ? wayTo(button) : null;
+  if (!way) return;
+  if (button === "in") trail.push(here(), JSON.stringify(way), false);
+  else trail.goBack(JSON.stringify(way));
+  visit(way);
 }

@@ -7,6 +7,7 @@ const KEYS = {
   p: () => press('main a[rel="prev"]'),
   "+": () => press('[data-zoom="in"]:not([hidden])'),
   "-": () => press('[data-zoom="out"]:not([hidden])'),
+  0: () => press('[data-zoom="reset"]:not([hidden])'),
   "?": help,
 };
 

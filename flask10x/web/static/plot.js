@@ -4,6 +4,7 @@ import { colourOf, signOf } from "./colours.js";
 import { gapsOf, hatch, stripOf } from "./gaps.js";
 import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf } from "./lines.js";
 import { numberOf, textOf } from "./numbers.js";
+import { followShift } from "./pan.js";
 import { beyond, greatest, known, least, limitsOf, markSpikes } from "./scale.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
@@ -60,7 +61,9 @@ export class Plot {
     const { width, height } = this.#size();
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
     this.group.forEach((series, place) => Plot.off.has(idOf(series)) && this.#show(place, false));
-    followFingers(this.chart, { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) });
+    const ways = { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) };
+    followFingers(this.chart, ways);
+    followShift(this.chart, ways);
     this.watch = new ResizeObserver(() => this.chart.setSize(this.#size()));
     this.watch.observe(this.box);
   }
@@ -207,8 +210,9 @@ export class Plot {
     this.mouseY = pointerType === "mouse" ? clientY : null;
   }
 
-  /** After a finger come events of a mouse that there is not; a drag of it would join two taps to a range. */
-  #ofMouse = (_, __, handler) => (event) => (this.isTouched ? null : handler(event));
+  /** After a finger come events of a mouse that there is not; a drag of it would join two taps to a range. With the
+   * shift key a drag moves the range instead of choosing one. */
+  #ofMouse = (_, __, handler) => (event) => (this.isTouched || (event.shiftKey && event.type === "mousedown") ? null : handler(event));
 
   /** The values at the cursor, beside it. */
   #tell(chart) {

@@ -8,4 +8,9 @@ TEXTS: dict[str, str] = {
     "plot.beyond": "beyond the scale {value} at {time}",
     "plot.month": "1 month",
     "plot.year": "1 year",
+    "chart.reset": "Back to the range before zooming",
+    "chart.pan": "Move the range",
+    "keys.drag": "drag",
+    "keys.shift_drag": "drag with Shift",
+    "keys.double": "double-click",
 }

@@ -8,4 +8,9 @@ TEXTS: dict[str, str] = {
     "plot.beyond": "目盛り外 {value}（{time}）",
     "plot.month": "1か月",
     "plot.year": "1年",
+    "chart.reset": "拡大する前の期間に戻す",
+    "chart.pan": "期間をずらす",
+    "keys.drag": "ドラッグ",
+    "keys.shift_drag": "Shift＋ドラッグ",
+    "keys.double": "ダブルクリック",
 }
