@@ -45,19 +45,6 @@ def for_each(
     return [_outcome(settings, database, station, do) for station in chosen]
 
 
-def target_of(settings: Settings, database: Database, station: Station) -> Target:
-    """The station's file; raises what reading the database raises."""
-    return Target(
-        station=station,
-        name=station.csv_name,
-        path=settings.csv_dir / station.csv_name,
-        zone=settings.zone,
-        zone_name=name_of(settings.zone),
-        header=header(station),
-        rows=FileRows(database, station),
-    )
-
-
 def _outcome(
     settings: Settings,
     database: Database,
@@ -66,7 +53,15 @@ def _outcome(
 ) -> FileOutcome:
     path = settings.csv_dir / station.csv_name
     try:
-        target = target_of(settings, database, station)
+        target = Target(
+            station=station,
+            name=station.csv_name,
+            path=path,
+            zone=settings.zone,
+            zone_name=name_of(settings.zone),
+            header=header(station),
+            rows=FileRows(database, station),
+        )
         return _with_left_out(do(database, target), target.rows.undated())
     except Flask10xError as error:
         return FileOutcome(path, str(error), failed=True)

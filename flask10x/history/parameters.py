@@ -16,6 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_ID, parse_cursor
 from flask10x.errors import QueryError, nearest
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
+from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS, Filter
 from flask10x.history.query import Bound, Order, Query
 from flask10x.readings.derived.registry import derived_names, names_of_readings
@@ -51,14 +52,21 @@ class View:
 
 
 # Parameters that would mean nothing to the other views, and where they belong.
-ONLY = {"since": "/history/json", "bom": "/history.csv", "buckets": "/history/series"}
+ONLY = {
+    "since": "/history/json",
+    "bom": "/history.csv",
+    "buckets": "/history/series",
+    "compare": "/history/series",
+}
 JSON = View(order="latest", own=frozenset({"since"}))
 CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
-SERIES = View(order="latest", whole=True, has_charts=True, own=frozenset({"buckets"}))
+SERIES = View(order="latest", whole=True, has_charts=True, own=frozenset({"buckets", "compare"}))
 JSON_FILE = View(order="latest", whole=True)
 # What a phone loads and a person looks through at a time.
 PAGE_ROWS = 50
-HTML = View(order="desc", blank_is_absent=True, rows=PAGE_ROWS, has_charts=True)
+HTML = View(
+    order="desc", blank_is_absent=True, rows=PAGE_ROWS, has_charts=True, own=frozenset({"compare"})
+)
 
 
 def parse_query(
@@ -95,6 +103,7 @@ def parse_query(
         buckets=reader.read("buckets", _buckets),
         zone=settings.zone,
         now_ms=now_ms,
+        compare=reader.comparison(),
         default_limit=_default_limit(view, settings),
     )
     if query.since and query.until and query.since.ms > query.until.ms:
@@ -169,6 +178,18 @@ class _Reader:
             shown = ", ".join(known)
             self._errors[name] = _unknown(code, unknown[0], possible, known=shown)
         return tuple(one for one in known if one in given)
+
+    def comparison(self) -> str:
+        known = (*MOVES, *self._stations.by_endpoint)
+
+        def read(text: str) -> str:
+            if text not in known:
+                raise WrongValue(
+                    _unknown("unknown_comparison", text, known, known=", ".join(known))
+                )
+            return text
+
+        return self.read("compare", read) or ""
 
     def bound(self, name: str, *, end: bool) -> Bound | None:
         return self.read(name, lambda text: self._bound(text, end))

@@ -56,6 +56,8 @@ class Query:
     """In which days begin; None for the system's own."""
     now_ms: int | None = None
     """When it was asked."""
+    compare: str = ""
+    """What a chart is compared with: a key of `comparing.moves.MOVES` or an endpoint."""
     default_limit: int | None = None
     """How many rows answer a query without `limit`; None means all of them."""
 
@@ -122,10 +124,11 @@ class Query:
         limit: bool = True,
         order: bool = True,
         newer_than: int | None = None,
+        compare: bool = True,
     ) -> str:
         """The canonical query string of this query, continued at `cursor` or after an id.
 
-        `limit=False` and `order=False` leave those two out.
+        `limit=False`, `order=False` and `compare=False` leave those out.
         """
         pairs = [("endpoint", endpoint) for endpoint in self.endpoints]
         pairs += [("measurement", column) for column in (*self.measurements, *self.derived)]
@@ -140,6 +143,7 @@ class Query:
         pairs += [("bom", "1")] if self.bom else []
         pairs += [("raw", "1")] if self.raw else []
         pairs += [("buckets", str(self.buckets))] if self.buckets is not None else []
+        pairs += [("compare", self.compare)] if compare and self.compare else []
         return urlencode(pairs, safe=":")
 
     @property

@@ -86,6 +86,10 @@ JAPANESE = {
     "unknown_measurement_near": (
         "そのような測定項目はありません。指定できるのは {known} です（{near} の間違いでは？）"
     ),
+    "unknown_comparison": "そのような比較の対象はありません。指定できるのは {known} です",
+    "unknown_comparison_near": (
+        "そのような比較の対象はありません。指定できるのは {known} です（{near} の間違いでは？）"
+    ),
     "other_route": "{path} でだけ使える項目です",
     "given_times": "{n}回指定されています。1回だけ指定してください",
     "too_many_parameters": "指定が{n}個を超えています",

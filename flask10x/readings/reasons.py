@@ -92,6 +92,8 @@ ENGLISH = {
     "unknown_station_near": "unknown station (did you mean {near}?): {known}",
     "unknown_measurement": "unknown measurement: {known}",
     "unknown_measurement_near": "unknown measurement (did you mean {near}?): {known}",
+    "unknown_comparison": "unknown comparison: {known}",
+    "unknown_comparison_near": "unknown comparison (did you mean {near}?): {known}",
     "other_route": "only {path} understands it",
     "given_times": "given {n} times",
     "too_many_parameters": "more than {n} parameters",

@@ -18,6 +18,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages
 from flask10x.history.charts import Chart
+from flask10x.history.comparing.compared import compared
 from flask10x.history.corrections import known
 from flask10x.history.derived import lines as derived
 from flask10x.history.pages import HistoryPage
@@ -31,6 +32,7 @@ from flask10x.web import context, preferences, read_errors
 from flask10x.web.alerts import marks
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
 from flask10x.web.series import bands
+from flask10x.web.series.compared import of_comparison
 from flask10x.web.series.nights import nights
 
 log = logging.getLogger(__name__)
@@ -90,7 +92,10 @@ def as_series() -> Response:
     try:
         with store.database.query() as connection:
             behind = charts.waits_for_rollups(connection, query)
-            chart = derived.chart(connection, query, known.of_query(connection, query))
+            corrections = known.of_query(connection, query)
+            chart = derived.chart(connection, query, corrections)
+            until_ms = _shown_until(query, chart)
+            comparison = compared(connection, query, chart, until_ms, corrections)
             first_ms = charts.first_ms(connection, query)
     except QueryTooLong:
         if behind is None:
@@ -103,6 +108,7 @@ def as_series() -> Response:
         "bands": bands.of_lines(chart.lines, t),
         "nights": _nights(query, chart),
         "derived_step": _derived_step(query, chart),
+        "compared": of_comparison(comparison),
     }
     lines = formats.chart_object(chart, store.settings.zone, query.now_ms)
     body = formats.json_text(lines | beside)
@@ -120,13 +126,17 @@ def _derived_step(query: Query, chart: Chart) -> str | None:
 
 
 def _nights(query: Query, chart: Chart) -> list[tuple[int, int]] | None:
-    """None where no place is set. A chart without an end goes on until now."""
+    """None where no place is set."""
     place = context.store().settings.place
     if place is None or chart.window is None:
         return None
-    last_ms = chart.window.last_ms
-    last_ms = last_ms if query.until else max(last_ms, clock.now_ms())
-    return nights(place, chart.window.first_ms, last_ms)
+    return nights(place, chart.window.first_ms, _shown_until(query, chart))
+
+
+def _shown_until(query: Query, chart: Chart) -> int:
+    """The end of the axis of time: a chart without an end goes on until now."""
+    last_ms = chart.window.last_ms if chart.window else 0
+    return last_ms if query.until else max(last_ms, clock.now_ms())
 
 
 def _query(view: View) -> Query:

@@ -101,6 +101,15 @@ class Chip:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """One thing to choose."""
+
+    value: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
     """The filters: the parameters as they came, and what is wrong with them."""
 
@@ -124,6 +133,8 @@ class Form:
     unfiltered_url: str
     """This page over the same range, without any of them."""
     ranges: Ranges
+    comparisons: list[Choice]
+    """What the charts can be compared with."""
     rejected_url: str
 
 

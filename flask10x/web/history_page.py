@@ -16,7 +16,7 @@ from flask10x.errors import QueryError
 from flask10x.history import pages
 from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
-from flask10x.history.parameters import HTML, PAGE_ROWS, parse_query
+from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.derived.registry import derived_names, measurement_of
 from flask10x.readings.rounding import DIGITS, NO_VALUE
@@ -46,6 +46,7 @@ from flask10x.web.history_model import (
 )
 from flask10x.web.history_parts.chips import chips
 from flask10x.web.history_parts.columns import column
+from flask10x.web.history_parts.comparisons import comparisons
 from flask10x.web.history_parts.tables import station_tables
 from flask10x.web.ranges import (
     QUICK,
@@ -64,7 +65,7 @@ read_errors.register(blueprint)
 # `make static` puts it there; a wheel brings it along.
 CHARTS = Path(__file__).parent / "static" / "vendor" / "uPlot.iife.min.js"
 # What the scripts of the page say.
-SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.", "table.sort")
+SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.", "table.sort", "compare.")
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "
@@ -160,7 +161,8 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
     """The same query at another route; a time counted back from now is fixed."""
     own_page = endpoint == _OWN
     order = not own_page or query.order != HTML.order
-    parts = (query.query_string(cursor, limit=own_page, order=order), urlencode(more))
+    own = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
+    parts = (own, urlencode(more))
     joined = "&".join(part for part in parts if part)
     return url_for(endpoint) + (f"?{joined}" if joined else "")
 
@@ -241,6 +243,9 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         chips=chips(query, _kept("cursor"), partial(_address, _OWN), t) if query else [],
         unfiltered_url=_address(_OWN, _only("from", "to")),
         ranges=_ranges(query, now_ms),
+        comparisons=comparisons(
+            request.args.get("compare", "").strip(), request.args.getlist("endpoint"), stations, t
+        ),
         rejected_url=_address("rejected.as_page", _only("endpoint", "from", "to")),
     )
 
@@ -283,7 +288,9 @@ def _charts(t: Texts) -> ChartArea:
     }
     return ChartArea(
         made=CHARTS.is_file(),
-        url=_address("history.as_series", _kept("order", "limit", "cursor")),
+        url=_address(
+            "history.as_series", _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
+        ),
         texts=json.dumps(names, ensure_ascii=False),
     )
 
@@ -329,7 +336,7 @@ def _updates(query: Query, newest_id: int) -> Updates | None:
         return None
     of_readings = query.of_readings()
     chosen = (*of_readings.measurements, *of_readings.derived)
-    kept = _kept("order", "limit", "cursor", "measurement")
+    kept = _kept("order", "limit", "cursor", "measurement", *HTML.own)
     url = _address("history.as_json", [*kept, *(("measurement", name) for name in chosen)])
     return Updates(url=url, last_id=newest_id)
 

@@ -112,6 +112,7 @@ def test_the_answer(client: FlaskClient) -> None:
         "first_ms": NINE,
         "nights": None,
         "derived_step": None,
+        "compared": None,
     }
 
 
@@ -134,6 +135,7 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
         "first_ms": None,
         "nights": None,
         "derived_step": None,
+        "compared": None,
     }
     answer = client.get("/history/series?from=2025-08-24&to=2025-08-24").get_json()
     assert (answer["from_ms"], answer["bucket_ms"]) == (NINE - 9 * 60 * MINUTE, 5 * MINUTE)

@@ -3,6 +3,7 @@
 Yesterday means the same time by the clock, not 24 hours ago; a year ago means the same date.
 """
 
+import calendar
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -54,6 +55,16 @@ def later(move: Move, ms: int, zone: tzinfo | None) -> int | None:
         return None
     found = _instant(moved, zone)
     return found + ms % SECOND_MS if _wall(found, zone) == moved else None
+
+
+def has_leap_day(first_ms: int, last_ms: int, zone: tzinfo | None) -> bool:
+    """Whether a 29 February lies in the range, or a part of one; both ends are included."""
+    first, last = _wall(first_ms, zone), _wall(last_ms, zone)
+    leap_days = (
+        (year, 2, 29) for year in range(first.year, last.year + 1) if calendar.isleap(year)
+    )
+    begin, end = ((at.year, at.month, at.day) for at in (first, last))
+    return any(begin <= day <= end for day in leap_days)
 
 
 def _dated(wall: datetime, years: int) -> datetime | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
+from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.parameters import MAX_LIMIT, ORDERS
 from flask10x.readings.bands import LEVELS
@@ -38,6 +39,7 @@ SCHEMAS: dict[str, JsonObject] = {
         "required": [
             *("from", "to", "from_ms", "to_ms", "bucket_ms", "step", "starts_ms", "zone", "source"),
             *("readings", "first_ms", "series", "alerts", "bands", "nights", "derived_step"),
+            "compared",
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -54,11 +56,36 @@ SCHEMAS: dict[str, JsonObject] = {
             "series": {"type": "array", "items": schema("Line")},
             "alerts": {"type": "array", "items": schema("ShadedAlert")},
             "bands": {"type": "array", "items": schema("ShownBand")},
+            "compared": schema("Compared"),
             "nights": {
                 "type": ["array", "null"],
                 "items": {"type": "array", "items": {"type": "integer"}},
             },
             "derived_step": {"type": ["string", "null"]},
+        },
+    },
+    "Compared": {
+        "type": ["object", "null"],
+        "required": ["by", "bucket_ms", "has_leap_day", "series"],
+        "properties": {
+            "by": TEXT_SCHEMA,
+            "bucket_ms": WHOLE,
+            "has_leap_day": {"type": "boolean"},
+            "series": {"type": "array", "items": schema("ComparedLine")},
+        },
+    },
+    "ComparedLine": {
+        "type": "object",
+        "required": ["endpoint", "measurement", "times_ms", "own_ms", "avg"],
+        "properties": {
+            "endpoint": TEXT_SCHEMA,
+            "measurement": TEXT_SCHEMA,
+            "quantity": TEXT_SCHEMA,
+            "unit": TEXT_SCHEMA,
+            "gap_ms": WHOLE,
+            "times_ms": {"type": "array", "items": {"type": "integer"}},
+            "own_ms": {"type": "array", "items": {"type": "integer"}},
+            "avg": NUMBERS,
         },
     },
     "ShownBand": {
@@ -169,6 +196,11 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
             {"type": "integer", "minimum": MIN_BUCKETS, "maximum": MAX_BUCKETS},
             "How many buckets at most.",
         ),
+        "compare": query(
+            "compare",
+            {"enum": [*MOVES, *stations.by_endpoint], "type": "string"},
+            "Another time, or another station, beside it.",
+        ),
     }
     for column, one in stations.by_column.items():
         for key, operator in OPERATORS.items():
@@ -190,8 +222,8 @@ def operations(settings: Settings) -> Iterator[Operation]:
     conditions = [f"{column}__{key}" for column in stations.columns for key in OPERATORS]
     every = [reference("parameters", name) for name in (*COMMON, *conditions)]
 
-    def with_own(name: str) -> list[JsonObject]:
-        return [*every, reference("parameters", name)]
+    def with_own(*names: str) -> list[JsonObject]:
+        return [*every, *(reference("parameters", name) for name in names)]
 
     first = stations.all[0]
     reading = {
@@ -225,7 +257,7 @@ def operations(settings: Settings) -> Iterator[Operation]:
     yield _read(
         "/history/series",
         "series",
-        with_own("buckets"),
+        with_own("buckets", "compare"),
         said("Lines of a chart.", schema("Series")),
         "from=-24h&buckets=24",
     )
@@ -251,7 +283,7 @@ def operations(settings: Settings) -> Iterator[Operation]:
         "limit=10",
     )
     for path, name, wanted in (
-        ("/history", "history_page", every),
+        ("/history", "history_page", with_own("compare")),
         ("/history/rejected", "rejected_page", of_rejected),
     ):
         page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)

@@ -1,6 +1,7 @@
 // The history page with a script: keys, pickers, live updates, charts. All else works without.
 
 import * as charts from "./charts.js";
+import * as comparison from "./comparison.js";
 import * as forms from "./forms.js";
 import * as keys from "./keys.js";
 import * as live from "./live.js";
@@ -16,6 +17,7 @@ function prepare() {
 prepare();
 view.onChange(prepare);
 view.followLinks();
+comparison.followChoice();
 forms.leaveOutEmpty();
 forms.copyCurl();
 keys.listen();

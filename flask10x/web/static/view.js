@@ -1,6 +1,6 @@
 // One address is one view: the server draws it, and the parts that changed are put into the page.
 
-const PARTS = ["cards", "filter", "table"];
+const PARTS = ["cards", "filter", "compare", "table"];
 // Links that only change the table, and those that change the whole view.
 const PAGES = "#table .pages a";
 const VIEWS = "#filter .ranges a, #filter .chips a, #cards h2 a, #table .empty a, #table thead a";

@@ -49,6 +49,7 @@ DESCRIBED: dict[str, str] = {
     "With a mark for Excel.": "Excel用にBOMを付けます。",
     "A file, streamed.": "ファイル（順次送信）。",
     "How many buckets at most.": "区間の数の上限。",
+    "Another time, or another station, beside it.": "別の期間または別の端末の値を、比較のために添える。",
     "Lines of a chart.": "グラフの線。",
     "Rejected readings, the newest first.": "拒否した測定値。新しい順。",
     "Only this one.": "この端末だけ。",

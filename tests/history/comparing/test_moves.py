@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.history.comparing.moves import MOVES, earlier, later
+from flask10x.history.comparing.moves import MOVES, earlier, has_leap_day, later
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -57,6 +57,20 @@ def test_a_leap_day_has_no_other_one() -> None:
     leap = ms("2024-02-29 12:00")
     assert earlier(year, leap, BERLIN) == ms("2023-03-01 00:00")
     assert earlier(year, leap, BERLIN, end=True) == ms("2023-02-28 23:59:59.999")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "has"),
+    [
+        ("2024-02-29 23:59", "2024-03-05", True),
+        ("2024-02-01", "2024-02-29 00:00", True),
+        ("2024-03-01", "2025-12-31", False),
+        ("2023-01-01", "2024-02-28 23:59:59", False),
+        ("2021-01-01", "2025-01-01", True),
+    ],
+)
+def test_whether_a_leap_day_lies_in_a_range(first: str, last: str, has: bool) -> None:
+    assert has_leap_day(ms(first), ms(last), BERLIN) is has
 
 
 def test_before_the_first_year_there_is_nothing() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from flask10x.alerts.message import MessageState, Occasion
 from flask10x.config import settings
+from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
 from flask10x.web.alerts.durations import DURATIONS
@@ -30,6 +31,7 @@ FAMILIES: dict[str, set[str]] = {
     "operator": set(OPERATORS),
     "range": set(QUICK) | {"title", "earlier", "later"},
     "theme": {"auto", "light", "dark"},
+    "compare": {*MOVES, "none", "with", "join"},
     "state": {"receiving", "silent", "never"},
     "order": {"asc", "desc"},
     "age": {"before", "after"},

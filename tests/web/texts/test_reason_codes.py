@@ -194,6 +194,17 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
         f"そのような端末はありません。指定できるのは {STATIONS} です（data の間違いでは？）",
     ),
     (
+        *("unknown_comparison", "/history/series?compare=zzzzzz", "compare"),
+        f"unknown comparison: day, week, year, {STATIONS}",
+        f"そのような比較の対象はありません。指定できるのは day, week, year, {STATIONS} です",
+    ),
+    (
+        *("unknown_comparison_near", "/history/series?compare=weeks", "compare"),
+        f"unknown comparison (did you mean week?): day, week, year, {STATIONS}",
+        f"そのような比較の対象はありません。指定できるのは day, week, year, {STATIONS} です"
+        "（week の間違いでは？）",
+    ),
+    (
         *("unknown_measurement", "/history/json?measurement=zzzzzz", "measurement"),
         f"unknown measurement: {COLUMNS}",
         f"そのような測定項目はありません。指定できるのは {COLUMNS} です",

@@ -1,1 +1,0 @@
-"""Tests of `flask10x/runtime/retention/`."""
