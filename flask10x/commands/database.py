@@ -14,11 +14,15 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.file import existing_database
 from flask10x.database.station_columns import missing_columns
-from flask10x.errors import SchemaError
+from flask10x.errors import LockTimeout, SchemaError
+from flask10x.runtime.retention.removal import BRIEF
 from flask10x.system.locks import FileLock, lock_path
 
 # This status tells cron's mail that nothing is wrong, only that another one was faster.
 ALREADY_RUNNING_STATUS = 3
+# A piece takes a fraction of a second; the first look into a file with years of older rows takes as
+# long as reading it.
+BRIEF_SEC = 60.0
 
 
 @contextmanager
@@ -62,13 +66,23 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
     does.
     """
     held = FileLock(lock_path(existing_database(config), lock))
-    if not held.try_acquire():
+    if not (held.try_acquire() or _after_removal(held)):
         already_running(running)
     try:
         with opened(config) as database:
             yield database
     finally:
         held.close()
+
+
+def _after_removal(held: FileLock) -> bool:
+    """Whether the lock was free after the service had removed a piece of old readings under it."""
+    if held.noted() != BRIEF:
+        return False
+    with suppress(LockTimeout):
+        held.acquire(BRIEF_SEC)
+        return True
+    return False
 
 
 def already_running(message: object) -> NoReturn:

@@ -21,6 +21,7 @@ from flask10x.config import environment_file, mqtt_url, secret_places, station_f
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
+from flask10x.config.readers import retention_days
 from flask10x.config.readers.altitude import altitude, at_altitude
 from flask10x.config.readers.place import Place, coordinates
 from flask10x.config.readers.plain import (
@@ -93,6 +94,7 @@ class Settings:
     idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
     repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
     """For how long the same body of a station is a repeat, unless the station says otherwise."""
+    retention_days: int = _setting(retention_days.setting, retention_days.NEVER)
     timezone: str = _setting(time_zone, "")
     place: Place | None = _setting(coordinates, None)
     """Where the sun shades the charts; None: nowhere."""

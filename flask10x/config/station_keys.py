@@ -3,6 +3,7 @@
 from gettext import gettext as _
 
 from flask10x.config import station_values as values
+from flask10x.config.readers import retention_days
 from flask10x.config.toml.keys import Key
 from flask10x.config.toml.values import number, switch, whole
 
@@ -24,6 +25,7 @@ STATION_KEYS = (
     Key(name="interval_sec", field="interval_sec", read=whole(1, 1_000_000)),
     Key(name="partial", field="accepts_partial", read=values.partial),
     Key(name="repeat_window_sec", field="repeat_window_sec", read=whole(0, 86_400)),
+    Key(name="retention_days", field="retention_days", read=retention_days.of_station),
     Key(name="ambient_channel", field="ambient_channel", read=values.channel),
     Key(name="mqtt_topic", field="mqtt_topic", read=values.topic),
     Key(name="influx", field="influx", read=values.name),

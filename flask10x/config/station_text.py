@@ -46,6 +46,9 @@ HEAD = """\
 # A body that is the same as one of the last so many seconds is taken as a repeat of it. 0: never.
 # この秒数以内に同じ本文を受け取ったら、再送とみなす。0 なら、みなさない。
 #repeat_window_sec = 0
+# After how many days its readings are removed; their hours and days stay. 0: never.
+# 測定値を削除するまでの日数。1 時間ごとと 1 日ごとの集計は残る。0 なら削除しない。
+#retention_days = 0
 # The station's channel, for a board that sends as to Ambient.
 # Ambient 用のプログラムで送信する端末のチャネル ID。
 #ambient_channel = "12345"

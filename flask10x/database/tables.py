@@ -297,13 +297,14 @@ removed_hours = Table(
     sqlite_with_rowid=False,
 )
 
-# Up to where a CSV file holds rows that may be removed: all of its removed ones stand above it. It
-# counts while `last_id` lies beyond `exports.first_id`; a file that was begun anew has none.
+# Up to where a CSV file was compared with the readings before any were removed: no row below this
+# floor is gone. It is that of the file with this `exports.first_id`, and of no one begun anew.
 export_floors = Table(
     "export_floors",
     metadata,
     Column("name", Text, primary_key=True),
-    # The last row above it, in the order of the file.
+    Column("first_id", Integer, nullable=False),
+    # The last row up to there, in the order of the file.
     Column("last_id", Integer, nullable=False),
     # Where that row ends, and the CRC-32 of all bytes up to there.
     Column("size_bytes", Integer, nullable=False),

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from flask10x.export import refusals
 from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
-from flask10x.export.position import Position
+from flask10x.export.position import Floor, Position
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.minus_zero import plain_lines
@@ -70,6 +70,11 @@ def find_old_bytes(file: CsvFile, position: Position, known: Mark) -> Mark | Non
         end, size = end + len(line), size + len(plain)
     same = (size, checksum) == (known.size_bytes, known.checksum)
     return file.mark_up_to(end) if same else None
+
+
+def is_kept(file: CsvFile, floor: Floor) -> bool:
+    """Whether the file still begins with the bytes up to its floor."""
+    return file.size >= floor.size_bytes and file.checksum(floor.size_bytes) == floor.checksum
 
 
 def begun(target: Target, last_id: int) -> Position:

@@ -5,6 +5,11 @@ from gettext import gettext as _
 from pathlib import Path
 
 
+def export(path: Path) -> str:
+    """Append what is new, to a new file where there is none."""
+    return f"flask10x export {path.name}"
+
+
 def rebuild(path: Path) -> str:
     """Write the file afresh from the database."""
     return f"flask10x export --rebuild {path.name}"

@@ -32,6 +32,8 @@ class NewFile:
     """Of its last row, None when there is none."""
     same_bytes: int
     """The old file begins with that many of its bytes: whole lines, or all of the old file."""
+    kept_bytes: int = 0
+    """So many of these come from the old file itself; `rows` are those behind them."""
 
 
 @dataclass(slots=True)
@@ -128,8 +130,9 @@ def _lines(old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool]]:
     """The old file's numbered lines, and which lie between what both files begin and end with."""
     with CsvFile.open(new.path, write=False) or nullcontext() as file:
         end = old.size - (old.same_end(file) if file is not None else 0)
-    offset = 0
-    for number, line in enumerate(old.lines(0, old.size), 1):
+    offset = new.kept_bytes
+    first = old.count_lines(0, offset) + 1
+    for number, line in enumerate(old.lines(offset, old.size), first):
         # The byte before a line must be the same too, or it may be the end of a longer one.
         yield number, line, new.same_bytes <= offset <= end
         offset += len(line)

@@ -45,6 +45,19 @@ def for_each(
     return [_outcome(settings, database, station, do) for station in chosen]
 
 
+def target_of(settings: Settings, database: Database, station: Station) -> Target:
+    """The station's file; raises what reading the database raises."""
+    return Target(
+        station=station,
+        name=station.csv_name,
+        path=settings.csv_dir / station.csv_name,
+        zone=settings.zone,
+        zone_name=name_of(settings.zone),
+        header=header(station),
+        rows=FileRows(database, station),
+    )
+
+
 def _outcome(
     settings: Settings,
     database: Database,
@@ -53,15 +66,7 @@ def _outcome(
 ) -> FileOutcome:
     path = settings.csv_dir / station.csv_name
     try:
-        target = Target(
-            station=station,
-            name=station.csv_name,
-            path=path,
-            zone=settings.zone,
-            zone_name=name_of(settings.zone),
-            header=header(station),
-            rows=FileRows(database, station),
-        )
+        target = target_of(settings, database, station)
         return _with_left_out(do(database, target), target.rows.undated())
     except Flask10xError as error:
         return FileOutcome(path, str(error), failed=True)

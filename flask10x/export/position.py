@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from sqlalchemy import Connection, delete, insert, select
 
 from flask10x.database.engine import Database
-from flask10x.database.tables import export_intents, exports
+from flask10x.database.tables import export_floors, export_intents, exports
 from flask10x.export.file import Mark
 
 
@@ -44,18 +44,50 @@ class Intent:
     """None for an append; for a new file, the newest import that is in it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """Up to where a file was compared with readings of which some are removed since then."""
+
+    first_id: int
+    """That of the file's position; another file of the name has no floor."""
+    last_id: int
+    """The last row up to there, in the order of the file."""
+    size_bytes: int
+    checksum: int
+    """The CRC-32 of the bytes up to there."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that the database knows of a file; both None for one that was never exported."""
+    """All that the database knows of a file; all None for one that was never exported."""
 
     position: Position | None
     intent: Intent | None = None
+    floor: Floor | None = None
+    """Not saved by an export: who removes readings sets it."""
 
 
 def load_state(database: Database, name: str) -> State:
     """What the database knows of the file of this name."""
     with database.reader.begin() as connection:
-        return State(_position(connection, name), _intent(connection, name))
+        position = _position(connection, name)
+        floor = load_floor(connection, name, position)
+        return State(position, _intent(connection, name), floor)
+
+
+def load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
+    """The floor of the file that stands at this position; None when it has none."""
+    columns = [export_floors.c[field.name] for field in fields(Floor)]
+    row = connection.execute(select(*columns).where(export_floors.c.name == name)).one_or_none()
+    if row is None or position is None or row.first_id != position.first_id:
+        return None
+    return Floor(**row._mapping)
+
+
+def save_floor(connection: Connection, name: str, floor: Floor) -> None:
+    """Set the floor of the file, in the transaction that removes readings."""
+    saved = insert(export_floors).prefix_with("OR REPLACE")
+    connection.execute(saved.values(name=name, **asdict(floor)))
 
 
 def save_state(database: Database, name: str, state: State) -> None:

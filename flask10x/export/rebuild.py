@@ -7,25 +7,27 @@ done. And unless the new file only goes on where the old one ends, the old one i
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from gettext import gettext as _
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
-from flask10x.export import zone
+from flask10x.export import refusals, zone
+from flask10x.export.checks import is_kept
 from flask10x.export.earlier_columns import as_written
 from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.old_rows import NewFile, OldRows, check_old_rows
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Intent, Position, State, load_state, save_state
-from flask10x.export.rows import IdSpan, Piece, Target
+from flask10x.export.position import Floor, Intent, Position, State, load_state, save_state
+from flask10x.export.rows import IdSpan, Piece, Target, after_row
 from flask10x.readings import minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
@@ -57,10 +59,12 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         path = fresh_path(target.path)
         position = _new_position(target, None if whole else state.position)
         spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+        if floor := _floor(target, old, state, position):
+            spans = after_row(spans, floor.last_id)
         make_folder(path.parent)
         try:
             with bar(target.name, sum(span.length for span in spans)) as advance:
-                new = _write(target, old, spans, path, advance)
+                new = _write(target, old, spans, path, floor, advance)
             rows = OldRows()
             written = as_written(target, old, state.position)
             # What an export has written with columns that are no more can't be looked up.
@@ -71,9 +75,10 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
-        position = _with_last_row(target, position, new)
+        position = _with_last_row(target, state, position, new)
         result = _put_in_place(database, target, state, old, position, new)
     notes = (
+        _kept_beginning(floor),
         in_words(rows.other_zone),
         minus_zero.note(rows.minus_zeros),
         zone.changed(target, state.position),
@@ -92,11 +97,35 @@ def _new_position(target: Target, known: Position | None) -> Position:
     )
 
 
-def _with_last_row(target: Target, position: Position, new: NewFile) -> Position:
+def _floor(target: Target, old: CsvFile | None, state: State, position: Position) -> Floor | None:
+    """Up to where the old file is kept byte for byte, because its readings were removed.
+
+    Raises ExportError when there is no such file, or its bytes are not those that were there.
+    """
+    gone, floor = target.rows.removed, state.floor
+    if floor is None or floor.first_id != position.first_id:
+        if gone.last_id > position.first_id and gone.last_ms is not None:
+            raise refusals.removed_rows(target.path, local_text(gone.last_ms, target.zone))
+        return None
+    if old is None and gone.last_ms is not None:
+        raise refusals.removed_rows(target.path, local_text(gone.last_ms, target.zone))
+    if old is None or old.line(0) != target.header or not is_kept(old, floor):
+        raise refusals.changed_below_floor(target.path, floor.size_bytes)
+    return floor
+
+
+def _kept_beginning(floor: Floor | None) -> str:
+    text = _("its first {n} bytes are kept as they are, their readings were removed")
+    return text.format(n=floor.size_bytes) if floor else ""
+
+
+def _with_last_row(target: Target, state: State, position: Position, new: NewFile) -> Position:
     """The position with the last row of the new file."""
     received_at = new.last_received_at
     if received_at is None:
-        return position
+        known = state.position if new.kept_bytes else None
+        last = (known.last_received_at, known.last_time) if known else (None, None)
+        return replace(position, last_received_at=last[0], last_time=last[1])
     last_time = local_text(received_at, target.zone)
     return replace(position, last_received_at=received_at, last_time=last_time)
 
@@ -108,7 +137,12 @@ def _zone_before(target: Target, state: State) -> str:
 
 
 def _write(
-    target: Target, old: CsvFile | None, spans: list[IdSpan], path: Path, advance: Advance
+    target: Target,
+    old: CsvFile | None,
+    spans: list[IdSpan],
+    path: Path,
+    floor: Floor | None,
+    advance: Advance,
 ) -> NewFile:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
     digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
@@ -119,7 +153,9 @@ def _write(
             _give_to_same_owner(file, old)
         else:
             disk.leave_to_owner(file.fileno(), path.parent)
-        for piece in _pieces(target, spans, advance):
+        begun = [target.header] if floor is None or old is None else old.blocks(0, floor.size_bytes)
+        beginning = (Piece(data, 0, 0, None) for data in begun)
+        for piece in chain(beginning, target.pieces(spans, advance)):
             data = piece.data
             file.write(data)
             digest.update(data)
@@ -138,12 +174,8 @@ def _write(
         sha256=digest.hexdigest(),
         last_received_at=last_received_at,
         same_bytes=same,
+        kept_bytes=floor.size_bytes if floor else 0,
     )
-
-
-def _pieces(target: Target, spans: list[IdSpan], advance: Advance) -> Iterator[Piece]:
-    yield Piece(target.header, 0, 0, None)
-    yield from target.pieces(spans, advance)
 
 
 def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:

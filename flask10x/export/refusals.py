@@ -178,6 +178,32 @@ def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
     )
 
 
+def removed_rows(path: Path, last_time: str) -> ExportError:
+    """The new file would lack rows whose readings were removed, and no old one has them."""
+    return _refused(
+        _(
+            "the readings up to {time} were removed from the database (RETENTION_DAYS): the file"
+            " can't be written whole from it"
+        ).format(time=last_time),
+        _("put back a copy of the file, or begin a new one: {export}").format(
+            export=mends.export(path)
+        ),
+    )
+
+
+def changed_below_floor(path: Path, size_bytes: int) -> ExportError:
+    """What the file must keep, because no reading can make it again, is not what it was."""
+    return _refused(
+        _(
+            "the first {n} bytes of the file have changed, and the readings in them were removed"
+            " from the database (RETENTION_DAYS)"
+        ).format(n=size_bytes),
+        _("put back a copy of the file, or begin a new one: {move} && {export}").format(
+            move=mends.move_away(path), export=mends.export(path)
+        ),
+    )
+
+
 def _refused(what: str, *commands: str) -> ExportError:
     text = _("{what}; nothing was written. Mend it: {commands}")
     return ExportError(text.format(what=what, commands="; ".join(commands)))

@@ -21,6 +21,7 @@ from sqlalchemy.types import REAL
 from flask10x.database import engine
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
+from flask10x.database.retention import removed
 from flask10x.database.tables import imports, measurement, readings
 from flask10x.readings import csv_names
 from flask10x.readings.csv_lines import Lines, LogRow, Written
@@ -90,6 +91,14 @@ def in_file_order(
     return [*spans, *live(done, last_id, ranges)]
 
 
+def after_row(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
+    """What follows this row in the order of these spans; nothing when none of them has it."""
+    for place, span in enumerate(spans):
+        if last_id in span:
+            return [IdSpan(last_id, span.until), *spans[place + 1 :]]
+    return []
+
+
 class FileRows:
     """The rows of one station, as its file wants them; a view of the log at one moment."""
 
@@ -101,6 +110,7 @@ class FileRows:
             self.head = engine.last_id(connection)
             query = select(imports).where(imports.c.endpoint == station.endpoint)
             found = connection.execute(query.order_by(imports.c.id)).all()
+            self.removed = removed.of_station(connection, station.endpoint)
         self.imports = [
             Import(row.id, row.first_id, row.last_id, row.after_id)
             for row in found

@@ -16,13 +16,13 @@ from gettext import ngettext
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export import mends, zone
-from flask10x.export.checks import find_old_bytes
+from flask10x.export.checks import find_old_bytes, is_kept
 from flask10x.export.earlier_columns import as_written
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State, load_state
-from flask10x.export.rows import IdSpan, Target
+from flask10x.export.rows import IdSpan, Target, after_row
 from flask10x.readings import csv_lines, minus_zero
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.minus_zero import plain_lines
@@ -140,13 +140,44 @@ def _compare(
         if target.unknown:
             _note_unknown(target, file, end, seen)
         else:
-            _compare_before(target, file, position, position.begin_bytes, seen, advance)
-            _compare_own(target, file, position, end, seen, advance)
+            start, spans = _beginning(target, file, state, position, seen, advance)
+            _compare_own(target, file, start, end, spans, seen, advance)
         _compare_end(file, state, end, old, seen)
     if seen.minus_zeros:
         seen.notes.append(minus_zero.note(seen.minus_zeros))
     if waiting := target.rows.count(target.rows.new(position.last_id)):
         seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
+
+
+def _beginning(
+    target: Target, file: CsvFile, state: State, position: Position, seen: Seen, advance: Advance
+) -> tuple[int, list[IdSpan]]:
+    """Compare what no reading of ours can give; where our rows begin, and which they are.
+
+    That is what stood there before Flask10X or, where readings were removed, all up to the floor.
+    """
+    spans, floor = _own_spans(target, position), state.floor
+    if floor is None:
+        _compare_before(target, file, position, position.begin_bytes, seen, advance)
+        return position.begin_bytes, spans
+    if not is_kept(file, floor):
+        text = _(
+            "its first {n} bytes have changed, and the readings in them were removed from the"
+            " database: put back a copy of the file"
+        )
+        raise Difference(text.format(n=floor.size_bytes))
+    start = len(file.line(0))
+    rows = file.count_lines(start, floor.size_bytes)
+    seen.add(file.line(start), file.line_before(floor.size_bytes), rows)
+    seen.before = seen.rows
+    advance(floor.size_bytes)
+    text = ngettext(
+        "{n} row of removed readings has its checksum",
+        "{n} rows of removed readings have their checksum",
+        rows,
+    )
+    seen.notes.append(text.format(n=rows))
+    return floor.size_bytes, after_row(spans, floor.last_id)
 
 
 def _note_unknown(target: Target, file: CsvFile, end: int, seen: Seen) -> None:
@@ -228,11 +259,17 @@ class _ImportedRows:
 
 
 def _compare_own(
-    target: Target, file: CsvFile, position: Position, end: int, seen: Seen, advance: Advance
+    target: Target,
+    file: CsvFile,
+    offset: int,
+    end: int,
+    spans: list[IdSpan],
+    seen: Seen,
+    advance: Advance,
 ) -> None:
-    """What Flask10X wrote, up to `end`: exactly the rows of the database."""
-    offset, lines = position.begin_bytes, Lines(target.zone)
-    for page in target.rows.pages(_own_spans(target, position)):
+    """What Flask10X wrote, from `offset` to `end`: exactly the rows of the database."""
+    lines = Lines(target.zone)
+    for page in target.rows.pages(spans):
         texts = lines.texts(page)
         expected = "".join(texts).encode()
         if file.read(offset, min(len(expected), end - offset)) == expected:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, select
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database, last_id
 from flask10x.database.insert import InsertRow, station_statement
+from flask10x.database.retention import removed
 from flask10x.database.tables import exports
 from flask10x.errors import ImportRefused
 from flask10x.importing.exported_file import check_zone
@@ -48,6 +49,8 @@ class ImportOutcome:
     present: int
     """Rows that the database had already."""
     rejected: int
+    removed: int = 0
+    """Rows left out, because they may be readings that were removed (RETENTION_DAYS)."""
     minus_zeros: int = 0
     """Values of -0.0, which the database has as 0.0."""
     rejected_path: Path
@@ -56,7 +59,7 @@ class ImportOutcome:
     """The station's columns that the file does not have; they are NULL in its rows."""
 
     def __str__(self) -> str:
-        read = self.stored + self.present + self.rejected
+        read = self.stored + self.present + self.rejected + self.removed
         counts = _(
             "{file}: {rows} read, {stored} stored, {present} present, {rejected} rejected"
         ).format(
@@ -66,7 +69,11 @@ class ImportOutcome:
             present=self.present,
             rejected=self.rejected,
         )
-        return "; ".join(filter(None, (counts, minus_zero.note(self.minus_zeros))))
+        left_out = ""
+        if self.removed:
+            text = _("{rows} left out: readings of their time were removed (RETENTION_DAYS)")
+            left_out = text.format(rows=amount(self.removed, "row"))
+        return "; ".join(filter(None, (counts, left_out, minus_zero.note(self.minus_zeros))))
 
 
 def import_file(
@@ -114,8 +121,9 @@ def import_file(
     return ImportOutcome(
         name=path.name,
         stored=stored,
-        present=present,
+        present=present - running.left_out,
         rejected=rejected.count,
+        removed=running.left_out,
         minus_zeros=minus_zeros,
         rejected_path=rejected.path,
         missing=layout.missing,
@@ -150,16 +158,20 @@ class _Import:
         self._stored_rows = StoredRows(settings, database, path, layout)
         self._imported_ranges = ImportedRanges(layout.station, path)
         self._after_id = 0
+        self.left_out = 0
+        """Rows so far that may be readings that were removed."""
         with database.reader.begin() as connection:
             self._imported_ranges.load(connection)
             self._exported = _exported(connection, layout.station, path.name)
+            self._removed_ms = removed.of_station(connection, layout.station.endpoint).last_ms
 
     def store(self, block: Block, start: int, end: int) -> int:
         """Insert the rows that are not there yet; their number. The block has these offsets."""
         if stored := self._stored_rows.like(block, start, end):
             new, places = self._compared(block, stored)
         else:
-            new, places = block.rows, [(self._after_id, 0)] * len(block.rows)
+            new = [row for row in block.rows if not self._is_removed(row)]
+            places = [(self._after_id, 0)] * len(new)
         if places:
             self._commit(new, places)
         return len(new)
@@ -170,6 +182,8 @@ class _Import:
         places: list[Place] = []
         for row in block.rows:
             ids = stored.get(key_of(block, row))
+            if not ids and self._is_removed(row):
+                continue
             if not ids:
                 new.append(row)
                 places.append((self._after_id, 0))
@@ -182,6 +196,12 @@ class _Import:
             else:
                 self._after_id = max(self._after_id, row_id)
         return new, places
+
+    def _is_removed(self, row: InsertRow) -> bool:
+        """Whether the row may be a reading that was removed; counts it then."""
+        is_removed = self._removed_ms is not None and row[1] <= self._removed_ms
+        self.left_out += is_removed
+        return is_removed
 
     def _commit(self, rows: list[InsertRow], places: list[Place]) -> None:
         """Insert these rows, and record what the file holds."""

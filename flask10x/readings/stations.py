@@ -83,6 +83,8 @@ class Station:
     """Whether its incomplete readings are accepted, unless PARTIAL_READINGS says otherwise."""
     repeat_window_sec: int | None = None
     """How long a body like the one before counts as a repeat; None: REPEAT_WINDOW_SEC, 0: never."""
+    retention_days: int | None = None
+    """After how many days its readings are removed; None: RETENTION_DAYS, 0: never."""
     ambient_channel: str = ""
     """The channel that stands for it in Ambient's addresses; empty: none."""
     influx: str = ""

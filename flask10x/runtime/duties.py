@@ -26,6 +26,7 @@ NAMES = (
     "roll-ups",
     "inspection",
     "alerts",
+    "retention",
 )
 # What a database raises that is locked, full or damaged: the reason says all, not the place in our
 # code where it was met.

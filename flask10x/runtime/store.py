@@ -25,6 +25,7 @@ from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.rescue import Rescue
+from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import WorkerWatch
@@ -65,6 +66,7 @@ class Store:
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
         self._files = FileWatch(self.database.path, gauges, self.database.damage)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
+        self._retention = Retention(settings, self.database)
         self._rescue = Rescue(settings, self.database, gauges)
         self._monitor = Monitor(self._monitor_lock, self._duties(), self._each_second)
         self._inspection = Inspection(self.database, gauges)
@@ -107,6 +109,7 @@ class Store:
         self._closed = True
         try:
             self._follower.close()
+            self._retention.close()
         finally:
             # Should this fail, the writer ends by itself after the main thread, with the database
             # still open.
@@ -139,7 +142,7 @@ class Store:
         self._rescue.step()
 
     def _duties(self) -> list[Duty]:
-        """What the elected worker does each second; the only one that may take long is the last."""
+        """What the elected worker does each second; what may take long comes last."""
         gauges = self.gauges
         stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
         behind = "Roll-ups cannot be brought up to date"
@@ -149,6 +152,7 @@ class Store:
             Duty("killed workers", WorkerWatch(gauges).step, gauges),
             Duty("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
             Duty("silent stations", stations.step, gauges),
+            Duty("retention", self._retention.step, gauges, "Old readings cannot be removed"),
             Duty("roll-ups", self._follower.step, gauges, behind),
         ]
 

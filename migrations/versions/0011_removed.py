@@ -39,6 +39,7 @@ def upgrade() -> None:
     op.create_table(
         "export_floors",
         sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("first_id", sa.Integer, nullable=False),
         sa.Column("last_id", sa.Integer, nullable=False),
         sa.Column("size_bytes", sa.Integer, nullable=False),
         sa.Column("checksum", sa.Integer, nullable=False),

@@ -28,6 +28,7 @@ csv_file = "Balcony.csv"
 interval_sec = 60
 partial = "accept"
 repeat_window_sec = 0
+retention_days = 400
 ambient_channel = 12345
 mqtt_topic = "home/balcony"
 influx = "balcony"
@@ -85,6 +86,7 @@ def test_a_station_with_every_key() -> None:
             interval_sec=60,
             accepts_partial=True,
             repeat_window_sec=0,
+            retention_days=400,
             ambient_channel="12345",
             mqtt_topic="home/balcony",
             influx="balcony",
@@ -275,6 +277,8 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
         ("interval_sec = 0", "interval_sec: is 0: a whole number from 1 to 1000000 is needed"),
         ("interval_sec = 1.5", "interval_sec: is 1.5: a whole number from 1 to 1000000"),
         ("interval_sec = true", "interval_sec: is True: a whole number from 1 to 1000000"),
+        ("retention_days = 29", "retention_days: is 29: a whole number of days from 30 to 36500"),
+        ("retention_days = '90'", "retention_days: is '90': a whole number of days from 30"),
         ("repeat_window_sec = -1", "repeat_window_sec: is -1: a whole number from 0 to 86400"),
         (
             "partial = 'accepted'",

@@ -442,6 +442,8 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.other_row(path, "UTC", b"line", b"other"),
         refusals.older_rows(path, 1, 2),
+        refusals.removed_rows(path, "2025-08-24 10:46:40"),
+        refusals.changed_below_floor(path, 1),
     ]
 
 

@@ -16,6 +16,7 @@ from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.queue_watch import QueueWatch
+from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.store import Store
@@ -34,6 +35,7 @@ WORK: dict[str, tuple[type, str]] = {
     "roll-ups": (Follower, "step"),
     "inspection": (Inspection, "_check"),
     "alerts": (AlertWatcher, "step"),
+    "retention": (Retention, "step"),
 }
 
 

@@ -1,0 +1,1 @@
+"""Removing old readings, for who wants that."""

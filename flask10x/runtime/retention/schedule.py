@@ -1,0 +1,95 @@
+"""Removing old readings while the service runs, a small piece at a time."""
+
+import logging
+from collections.abc import Callable
+from itertools import cycle
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export.removable import Unproven
+from flask10x.runtime.retention.removal import Removal, StationRemoval
+from flask10x.runtime.retention.rule import days_of, kept_since
+from flask10x.runtime.retention.slow_clock import SlowClock
+from flask10x.system import clock
+
+log = logging.getLogger(__name__)
+
+# Three look-ups for each station.
+LOOK_EVERY_MS = 60_000
+# Between two pieces, so that the card is free for readings: 8 million a day are enough to catch up.
+PAUSE_MS = 5_000
+# What an export or a person has to do first is said once a day, not each minute.
+SAY_EVERY_MS = 86_400_000
+
+
+class Retention:
+    """Removes a piece of one station after the other; does nothing where no station wants it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        now_ms: Callable[[], int] = clock.now_ms,
+        monotonic_ms: Callable[[], int] = clock.monotonic_ms,
+    ) -> None:
+        self._database = database
+        self._monotonic_ms = monotonic_ms
+        self._clock = SlowClock(database, now_ms, monotonic_ms)
+        self._stations = [
+            (days, station.endpoint, StationRemoval(settings, database, station))
+            for station in settings.stations.all
+            if (days := days_of(settings, station))
+        ]
+        self._turns = cycle(self._stations)
+        self._look_at_ms = monotonic_ms() + LOOK_EVERY_MS
+        self._said_at_ms: dict[tuple[str, str], int] = {}
+        self._closed = False
+
+    def step(self) -> bool:
+        """Remove a piece if it is time; to be called about once a second.
+
+        False when it is not time. Raises what reading and committing raise; after that it is time
+        again a minute later.
+        """
+        if not self._stations:
+            return True
+        is_idle = self._closed or self._database.damage.halted
+        if is_idle or self._monotonic_ms() < self._look_at_ms:
+            return False
+        is_more = False
+        try:
+            is_more = self._remove()
+        finally:
+            pause_ms = PAUSE_MS if is_more else LOOK_EVERY_MS
+            self._look_at_ms = self._monotonic_ms() + pause_ms
+        return True
+
+    def close(self) -> None:
+        """Remove no more pieces."""
+        self._closed = True
+
+    def _remove(self) -> bool:
+        """Remove a piece of the next station that has one; whether there is more to do."""
+        now_ms = self._clock.read()
+        for _ in self._stations:
+            days, endpoint, station = next(self._turns)
+            done = self._piece(endpoint, station, kept_since(days, now_ms))
+            if done.obstacle:
+                self._say(endpoint, done.obstacle)
+            if done.is_more or done.readings:
+                return True
+        return False
+
+    def _piece(self, endpoint: str, station: StationRemoval, kept_since_ms: int) -> Removal:
+        try:
+            return station.step(kept_since_ms)
+        except Unproven as difference:
+            self._say(endpoint, f"its CSV file differs: {difference}")
+            return Removal()
+
+    def _say(self, endpoint: str, why: str) -> None:
+        now_ms, place = self._monotonic_ms(), (endpoint, why)
+        said_ms = self._said_at_ms.get(place)
+        if said_ms is None or now_ms - said_ms >= SAY_EVERY_MS:
+            self._said_at_ms[place] = now_ms
+            log.warning("Old readings of %s stay: %s", endpoint, why.replace("_", " "))

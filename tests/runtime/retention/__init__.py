@@ -1,0 +1,1 @@
+"""Tests of `flask10x/runtime/retention/`."""

@@ -1,0 +1,308 @@
+"""Old readings go only once everybody has finished with them, and nothing else is lost."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export import removable
+from flask10x.export.append import export
+from flask10x.export.rebuild import rebuild
+from flask10x.export.removable import Obstacle, Unproven
+from flask10x.export.verify import verify
+from flask10x.history import days, rollup_check, rollups
+from flask10x.importing.importer import import_file
+from flask10x.readings.stations import BUILT_IN
+from flask10x.runtime.retention import removal
+from flask10x.runtime.retention.removal import Removal, StationRemoval
+from flask10x.system.locks import FileLock, lock_path
+from tests.support.csv_folder import (
+    FIRST_MS,
+    HEADER,
+    csv_file,
+    imported,
+    lines,
+    put,
+    store,
+)
+from tests.support.rows import execute, select
+
+ZONE = ZoneInfo("Asia/Tokyo")
+PICO = BUILT_IN.by_endpoint["data"]
+IDS = "SELECT id FROM readings ORDER BY id"
+
+
+def old(number: int) -> int:
+    """Readings before this one are old."""
+    return FIRST_MS + 1000 * number
+
+
+def ids(database: Database) -> list[int]:
+    return [number for (number,) in select(database.path, IDS)]
+
+
+def sums_of(database: Database) -> list[tuple[object, ...]]:
+    return [
+        row
+        for table in ("rollups", "rollup_days")
+        for row in select(database.path, f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+    ]
+
+
+def follow(database: Database) -> None:
+    while rollups.follow(BUILT_IN, database):
+        pass
+    while days.follow(BUILT_IN, database, ZONE, rollups.save_at_once):
+        pass
+
+
+def proven(settings: Settings, database: Database) -> str:
+    """What --verify says of a file that is right."""
+    outcome = verify(settings, database, [PICO])[0]
+    assert not outcome.failed, outcome.text
+    return outcome.text
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "PIECE_ROWS", 3)
+    monkeypatch.setattr("flask10x.export.rows.PAGE_ROWS", 2)
+
+
+@pytest.fixture
+def finished(settings: Settings, database: Database) -> StationRemoval:
+    """Two rows of the old server, eight of ours that every follower has finished with."""
+    put(settings, HEADER + lines(0, 1))
+    store(settings, *range(2, 10))
+    assert export(settings, database, [PICO])[0].rows == 8
+    follow(database)
+    return StationRemoval(settings, database, PICO)
+
+
+def all_steps(station: StationRemoval, kept_since_ms: int) -> int:
+    """Remove all that may go; how many readings that were."""
+    total = 0
+    while True:
+        done = station.step(kept_since_ms)
+        total += done.readings
+        if not done.is_more:
+            return total
+
+
+def test_old_readings_go_a_piece_at_a_time(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    before, content = sums_of(database), csv_file(settings).read_bytes()
+    assert finished.step(old(7)) == Removal(readings=3, is_more=True)
+    assert ids(database) == [4, 5, 6, 7, 8]
+    assert finished.step(old(7)) == Removal(readings=2)
+    assert finished.step(old(7)) == Removal()
+    assert ids(database) == [6, 7, 8]
+    assert select(database.path, "SELECT * FROM removed") == [("data", 5, old(6) + 123, 5)]
+    assert sums_of(database) == before
+    assert csv_file(settings).read_bytes() == content
+    assert "7 rows of removed readings have their checksum" in proven(settings, database)
+    assert not [d for looked in rollup_check.verify(BUILT_IN, database) for d in looked.differences]
+
+
+def test_the_last_reading_of_a_station_stays(database: Database, finished: StationRemoval) -> None:
+    assert all_steps(finished, old(1000)) == 7
+    assert ids(database) == [8]
+
+
+def test_what_is_not_rolled_up_or_exported_stays(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    store(settings, 10, 11, 12)
+    assert all_steps(finished, old(1000)) == 8
+    assert export(settings, database, [PICO])[0].rows == 3
+    assert all_steps(finished, old(1000)) == 0
+    follow(database)
+    assert all_steps(finished, old(1000)) == 2
+    assert ids(database) == [11]
+    proven(settings, database)
+
+
+def test_a_newer_reading_holds_up_those_behind_it(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    execute(database.path, f"UPDATE readings SET arrived_at = {old(90)} WHERE id = 2")
+    assert all_steps(finished, old(80)) == 1
+    assert ids(database) == [2, 3, 4, 5, 6, 7, 8]
+    assert all_steps(finished, old(91)) == 6
+
+
+def test_other_stations_keep_theirs(database: Database, settings: Settings) -> None:
+    for number in range(4):
+        store(settings, number)
+        execute(
+            database.path,
+            "INSERT INTO readings (endpoint, received_at, temperature)"
+            f" VALUES ('data3', {old(number)}, 1)",
+        )
+    assert export(settings, database, [PICO])[0].rows == 4
+    follow(database)
+    assert all_steps(StationRemoval(settings, database, PICO), old(90)) == 3
+    assert ids(database) == [2, 4, 6, 7, 8]
+
+
+Change = Callable[[Settings, Database], object]
+OBSTACLES: dict[str, tuple[Change, Obstacle]] = {
+    "never exported": (
+        lambda _, database: execute(database.path, "DELETE FROM exports"),
+        "never_exported",
+    ),
+    "interrupted": (
+        lambda _, database: execute(
+            database.path, "INSERT INTO export_intents VALUES ('PicodataX.csv', 9, 9, 0, 0, '', 0)"
+        ),
+        "interrupted",
+    ),
+    "gone": (lambda settings, _: csv_file(settings).unlink(), "file_gone"),
+    "changed": (
+        lambda settings, _: csv_file(settings).write_bytes(HEADER + lines(0, 1, 2)),
+        "file_changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_nothing_goes_without_a_file_that_has_it(
+    settings: Settings, database: Database, finished: StationRemoval, name: str
+) -> None:
+    change, obstacle = OBSTACLES[name]
+    change(settings, database)
+    assert finished.step(old(90)) == Removal(obstacle=obstacle)
+    assert len(ids(database)) == 8
+
+
+def test_nothing_goes_in_another_zone(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    other = StationRemoval(replace(settings, timezone="UTC"), database, PICO)
+    assert other.step(old(90)) == Removal(obstacle="other_zone")
+    assert len(ids(database)) == 8
+
+
+def test_nothing_goes_that_the_file_says_otherwise(
+    database: Database, finished: StationRemoval
+) -> None:
+    execute(database.path, "UPDATE readings SET pressure = 1 WHERE id = 2")
+    with pytest.raises(Unproven, match="instead of"):
+        finished.step(old(90))
+    assert len(ids(database)) == 8
+    assert select(database.path, "SELECT * FROM export_floors") == []
+
+
+def test_nothing_goes_during_an_export(database: Database, finished: StationRemoval) -> None:
+    lock = FileLock(lock_path(database.path, "export"))
+    assert lock.try_acquire()
+    assert finished.step(old(90)) == Removal()
+    lock.close()
+    assert finished.step(old(90)).readings == 3
+
+
+def test_a_row_that_changed_meanwhile_keeps_all(
+    database: Database, finished: StationRemoval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Roll-ups that are begun anew between the look and the commit."""
+    prove = removable.prove
+
+    def begun_anew(*given: Any) -> object:
+        database.commit_change(rollups.forget)
+        return prove(*given)
+
+    monkeypatch.setattr(removable, "prove", begun_anew)
+    finished.step(old(90))
+    assert len(ids(database)) == 8
+
+
+def test_rows_of_an_import_that_stand_before_older_readings(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebuilt file has them first; readings behind them wait until all is compared."""
+    monkeypatch.setattr(removal, "COMPARED_ROWS", 2)
+    store(settings, *range(5, 10), *range(5))
+    imported(settings, 6, 10)
+    assert rebuild(settings, database, [PICO])[0].rows == 10
+    assert csv_file(settings).read_bytes() == HEADER + lines(*range(10))
+    follow(database)
+    station = StationRemoval(settings, database, PICO)
+    assert station.step(old(8)) == Removal(is_more=True)
+    assert len(ids(database)) == 10
+    proven(settings, database)
+    assert all_steps(station, old(8)) == 3
+    assert ids(database) == [4, 5, 6, 7, 8, 9, 10]
+    proven(settings, database)
+    # Id 5 is the newest by its time.
+    assert all_steps(station, old(90)) == 1
+
+
+def test_a_rebuilt_file_keeps_what_is_below_the_floor(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    content = csv_file(settings).read_bytes()
+    all_steps(finished, old(6))
+    put(settings, content.replace(b"998.5", b"1.5"))
+    assert "differ" in verify(settings, database, [PICO])[0].text.lower()
+    execute(database.path, "DELETE FROM imports")
+    put(settings, content[: len(content) - len(lines(9))])
+    outcome = rebuild(settings, database, [PICO])[0]
+    assert not outcome.failed, outcome.text
+    assert "are kept as they are" in outcome.text
+    assert csv_file(settings).read_bytes() == content
+    proven(settings, database)
+    store(settings, 10)
+    assert export(settings, database, [PICO])[0].rows == 1
+    proven(settings, database)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_file_that_lost_its_beginning_is_not_rebuilt(
+    settings: Settings, database: Database, finished: StationRemoval, whole: bool
+) -> None:
+    content = csv_file(settings).read_bytes()
+    all_steps(finished, old(6))
+    put(settings, content.replace(b"992.5", b"2.5"))
+    assert verify(settings, database, [PICO])[0].failed
+    outcome = rebuild(settings, database, [PICO], whole=whole)[0]
+    assert outcome.failed
+    assert "have changed, and the readings in them were removed" in outcome.text
+    csv_file(settings).unlink()
+    outcome = rebuild(settings, database, [PICO], whole=whole)[0]
+    assert outcome.failed
+    assert "were removed from the database (RETENTION_DAYS)" in outcome.text
+    assert not csv_file(settings).exists()
+
+
+def test_an_import_brings_no_removed_reading_back(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    """Their hours would count them twice."""
+    all_steps(finished, old(6))
+    outcome = import_file(settings, database, csv_file(settings))
+    assert (outcome.stored, outcome.present, outcome.removed) == (0, 4, 6)
+    assert "6 rows left out: readings of their time were removed" in str(outcome)
+    assert ids(database) == [5, 6, 7, 8]
+
+
+def test_a_file_that_was_begun_anew_has_no_floor(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    all_steps(finished, old(6))
+    csv_file(settings).rename(settings.csv_dir / "2025.csv")
+    store(settings, 10, 11)
+    assert export(settings, database, [PICO])[0].rows == 2
+    follow(database)
+    proven(settings, database)
+    assert not rebuild(settings, database, [PICO])[0].failed
+    assert csv_file(settings).read_bytes() == HEADER + lines(10, 11)
+    refused = rebuild(settings, database, [PICO], whole=True)[0]
+    assert "were removed from the database" in refused.text
+    assert all_steps(finished, old(90)) == 5
+    assert csv_file(settings).read_bytes() == HEADER + lines(10, 11)
+    proven(settings, database)
