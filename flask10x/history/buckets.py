@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property
 
-from flask10x.history.local.offsets import Run, day_of, runs
+from flask10x.history.local.offsets import Run, runs
 from flask10x.history.local.steps import Step, step_for
 
 # One bucket can't do: a range may lie across the border of any two.
@@ -50,7 +50,7 @@ class Window:
 
     @cached_property
     def _first_days(self) -> list[int]:
-        return [day_of(start, self.zone) for start in self.starts]
+        return self.step.first_days(self.first_ms, self.last_ms, self.zone)
 
     def place_of_day(self, day: int) -> int:
         """Which bucket a local day of the range lies in; only for steps of days."""

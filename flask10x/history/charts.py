@@ -15,7 +15,7 @@ from flask10x.database import tables
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.history import days, pages, rollups
-from flask10x.history.buckets import MAX_BUCKETS, Bucket, Window, window_for
+from flask10x.history.buckets import MAX_BUCKETS, Window, window_for
 from flask10x.history.corrections import known
 from flask10x.history.corrections.segments import Corrections, Segment
 from flask10x.history.line_sums import Filler, LineRequest, RolledUp
@@ -169,11 +169,11 @@ def _fill(filler: Filler, corrections: Corrections) -> int:
 def _fill_segment(filler: Filler, segment: Segment) -> int:
     if segment.is_raw:
         return filler.fill(segment.first_ms, segment.last_ms)
-    raw = [replace(line, buckets=defaultdict(Bucket)) for line in filler.lines]
+    raw = [replace(line, buckets={}) for line in filler.lines]
     count = replace(filler, lines=raw).fill(segment.first_ms, segment.last_ms)
     for line, stored in zip(filler.lines, raw, strict=True):
         for place, bucket in stored.buckets.items():
-            line.buckets[place].add(*bucket.adjusted(segment.gain, segment.offset))
+            line.add(place, *bucket.adjusted(segment.gain, segment.offset))
     return count
 
 

@@ -1,11 +1,12 @@
 """The history as text: objects of JSON, lines of CSV, names of files."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 
-from flask10x.history.buckets import Window
+from flask10x.history.buckets import Bucket, Window
 from flask10x.history.charts import Chart
 from flask10x.history.derived.rows import derived_values
 from flask10x.history.lines import Line, partial_places
@@ -13,7 +14,7 @@ from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.derived.registry import Derived
 from flask10x.readings.parse import nested
-from flask10x.readings.rounding import shortened
+from flask10x.readings.rounding import all_shortened, shortened
 from flask10x.readings.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
@@ -137,6 +138,14 @@ def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -
     }
 
 
+def _averages(buckets: Sequence[Bucket], unit: str) -> list[float | None]:
+    """Those of thousands of buckets; None where the sum is no number any more."""
+    # Hardly any ever is.
+    if not math.isfinite(sum(bucket.total for bucket in buckets)):
+        return [shortened(bucket.average, unit) for bucket in buckets]
+    return [*all_shortened([bucket.total / bucket.count for bucket in buckets], unit)]
+
+
 def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, object]:
     places, starts, unit = line.places, window.starts, line.measurement.unit
     found = [line.buckets[place] for place in places]
@@ -150,7 +159,7 @@ def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, ob
         "gap_ms": line.gap_ms,
         "times_ms": [starts[place] for place in places],
         "min": [bucket.minimum for bucket in found],
-        "avg": [shortened(bucket.average, unit) for bucket in found],
+        "avg": _averages(found, unit),
         "max": [bucket.maximum for bucket in found],
         "count": [bucket.count for bucket in found],
         "partial": [number for number, place in enumerate(places) if place in partial],

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
@@ -104,15 +106,13 @@ class Filler:
         return first + (day_start(first, zone) < low_ms), day_of(high_ms + 1, zone)
 
     def _days(self, first: int, end: int) -> int:
-        lines, place = self._by_column, self.window.place_of_day
-        counted, count = self.lines[0].measurement.column, 0
-        given = {"endpoint": self._endpoint, "columns": [*lines], "first": first, "end": end}
-        for column, day, rows, *sums in self.connection.execute(_SUMS_OF_DAYS, given):
-            if sums[0]:
-                lines[column].buckets[place(day)].add(*sums)
-            if column == counted:
-                count += rows
-        return count
+        columns = [*self._by_column]
+        given = {"endpoint": self._endpoint, "columns": columns, "first": first, "end": end}
+        found = self.connection.execute(_SUMS_OF_DAYS, given).all()
+        place_of = {day: self.window.place_of_day(day) for day in {row[1] for row in found}}
+        for column, rows in groupby(found, _BY_COLUMN):
+            self._by_column[column].add_all((place_of[row[1]], row[3:]) for row in rows if row[3])
+        return sum(row[2] for row in found if row[0] == columns[0])
 
     def _hours(self, low_ms: int, high_ms: int) -> int:
         """By roll-ups of hours, and by readings where the piece or a bucket ends within an hour."""
@@ -154,10 +154,10 @@ class Filler:
                 "offset_ms": run.offset_ms,
                 "unit_ms": unit_ms,
             }
-            for column, number, rows, *sums in self.connection.execute(_SUMS_OF_HOURS, given):
+            for column, number, rows, *sums in self.connection.execute(_SUMS_OF_HOURS, given).all():
                 if sums[0]:
                     place = self.window.place(max(number * unit_ms - run.offset_ms, run.low_ms))
-                    lines[column].buckets[place].add(*sums)
+                    lines[column].add(place, *sums)
                 if column == counted:
                     count += rows
         return count
@@ -184,12 +184,12 @@ class Filler:
                 "unit_ms": unit_ms,
             }
             given |= self.request.values | ({} if after is None else {"after_id": after})
-            for number, rows, *sums in self.connection.execute(statement, given):
+            for number, rows, *sums in self.connection.execute(statement, given).all():
                 count += rows
                 place = self.window.place(max(number * unit_ms - run.offset_ms, run.low_ms))
                 for line, part in zip(self.lines, fours(sums), strict=True):
                     if part[0]:
-                        line.buckets[place].add(*part)
+                        line.add(place, *part)
         return count
 
     def _spans(
@@ -254,6 +254,7 @@ _NEXT_HOUR = select(func.min(rollups.c.hour)).where(
     rollups.c.measurement == bindparam("measurement"),
     rollups.c.hour >= bindparam("first"),
 )
+_BY_COLUMN = itemgetter(0)
 # Of the bucket. SQLite would group by a column of this name, which a measurement can't have.
 _NUMBER = "_number"
 
@@ -307,4 +308,5 @@ _SUMS_OF_DAYS = (
     .where(rollup_days.c.endpoint == bindparam("endpoint"))
     .where(rollup_days.c.measurement.in_(bindparam("columns", expanding=True)))
     .where(rollup_days.c.day >= bindparam("first"), rollup_days.c.day < bindparam("end"))
+    .order_by(rollup_days.c.measurement, rollup_days.c.day)
 )

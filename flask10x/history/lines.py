@@ -1,9 +1,10 @@
 """The lines of a chart: the buckets of a measurement, and which of them are not whole."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from flask10x.history.buckets import Bucket, Window
 from flask10x.readings.stations import Measurement, Station
@@ -26,13 +27,37 @@ class Line:
     measurement: Measurement
     interval_ms: int | None
     """The usual time between two of the station's readings; None when that can't be told."""
-    buckets: dict[int, Bucket] = field(default_factory=lambda: defaultdict(Bucket))
+    buckets: dict[int, Bucket] = field(default_factory=dict)
     """By their place in the window, 0 for the first; those without a value are left out."""
 
     @property
     def gap_ms(self) -> int | None:
         """A longer time without a reading is a gap."""
         return None if self.interval_ms is None else GAP_INTERVALS * self.interval_ms
+
+    def add(
+        self,
+        place: int,
+        count: int,
+        total: float | None,
+        minimum: float | None,
+        maximum: float | None,
+    ) -> None:
+        """Take in values of the bucket at that place; `total` is None where it is no number."""
+        if place in self.buckets:
+            self.buckets[place].add(count, total, minimum, maximum)
+        else:
+            known = math.nan if total is None else total
+            self.buckets[place] = Bucket(count, known, minimum, maximum)
+
+    def add_all(self, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
+        """The same of many: a place, and count, total, least and greatest there."""
+        buckets = self.buckets
+        for place, sums in parts:
+            if place in buckets or sums[1] is None:
+                self.add(place, *sums)
+            else:
+                buckets[place] = Bucket(*sums)
 
     @property
     def places(self) -> list[int]:

@@ -1,6 +1,6 @@
 """Values as people read them: so many digits as the measurement means, never more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from types import MappingProxyType
 
@@ -46,3 +46,11 @@ def shortened(average: float | None, unit: str) -> float | None:
     if unit in DIGITS:
         return round(average, DIGITS[unit] + MORE_DIGITS)
     return float(f"{average:.{AVERAGE_DIGITS}g}")
+
+
+def all_shortened(averages: Sequence[float], unit: str) -> list[float]:
+    """The same of many averages that are numbers, none of them infinite."""
+    if unit in DIGITS:
+        digits = DIGITS[unit] + MORE_DIGITS
+        return [round(average, digits) for average in averages]
+    return [float(f"{average:.{AVERAGE_DIGITS}g}") for average in averages]

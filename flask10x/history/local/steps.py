@@ -73,6 +73,13 @@ class Step:
             return self._of_days(first_ms, last_ms, zone)
         return self._of_hours(first_ms, last_ms, zone)
 
+    def first_days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
+        """The first day of each bucket of a range; only for steps of days."""
+        days = self._days(first_ms, last_ms, zone)
+        starts = (day_start(day, zone) for day in days)
+        later = (day for day, (a, b) in zip(days[1:], pairwise(starts), strict=True) if b > a)
+        return [days[0], *later][:-1]
+
     def count(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> int:
         """How many buckets the range touches, or one or two more where clocks are changed."""
         if not self.is_of_days:
@@ -86,9 +93,12 @@ class Step:
         return _CALENDAR[self.name][0](day)
 
     def _of_days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
-        numbers = range(self.number(day_of(first_ms, zone)), self.number(day_of(last_ms, zone)) + 2)
-        first_day = _CALENDAR[self.name][1]
-        return _rising([day_start(first_day(number), zone) for number in numbers])
+        return _rising([day_start(day, zone) for day in self._days(first_ms, last_ms, zone)])
+
+    def _days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
+        """The first days of the buckets, and that of the one after the last."""
+        first, last = (self.number(day_of(ms, zone)) for ms in (first_ms, last_ms))
+        return [_CALENDAR[self.name][1](number) for number in range(first, last + 2)]
 
     def _of_hours(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
         # From one midnight to another: a bucket begins there, whatever the clock does.
