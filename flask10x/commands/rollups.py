@@ -17,8 +17,10 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.errors import Flask10xError, SchemaError
+from flask10x.history import days as days_rolled_up
 from flask10x.history import rollup_check, rollups
-from flask10x.history.rollup_check import RollupDifference
+from flask10x.history.local.steps import date_of
+from flask10x.history.rollup_check import DayDifference, RollupDifference
 from flask10x.readings.times import HOUR_MS, local_text
 from flask10x.system.wording import amount
 
@@ -62,8 +64,13 @@ def _require_fit(config: Settings, database: Database) -> None:
 def _show(database: Database) -> None:
     with database.reader.begin() as connection:
         at = rollups.progress(connection)
+        made = days_rolled_up.made(connection)
     text = _("rolled up to reading {id}, {n} behind")
     click.echo(text.format(id=at.done, n=at.behind))
+    if made is None or not made.are_all:
+        click.echo(_("days: the service has yet to make them"))
+    else:
+        click.echo(_("days: of {zone}").format(zone=made.zone))
 
 
 def _rebuild(config: Settings, database: Database) -> None:
@@ -84,31 +91,43 @@ def follow_under_bar(pieces: Iterator[int], length: int) -> None:
 
 def _verify(config: Settings, database: Database) -> int:
     """Print what differs; the exit status."""
-    hours, differences = 0, 0
-    shown: list[RollupDifference] = []
+    hours, days, differences = 0, 0, 0
+    shown: list[str] = []
     with database.reader.begin() as connection:
         length = rollups.position(connection)
     with progress(_("rollups"), length) as advance:
         for looked in rollup_check.verify(config.stations, database):
             hours += looked.hours
             differences += len(looked.differences)
-            shown += looked.differences[: SHOWN_DIFFERENCES - len(shown)]
+            shown += [_of_hour(config, one) for one in looked.differences[:SHOWN_DIFFERENCES]]
             advance(looked.readings)
-    for difference in shown:
-        click.echo(_text(config, difference))
-    text = _("{hours} compared, {n} different")
-    click.echo(text.format(hours=amount(hours, "hour"), n=differences))
+        for seen in rollup_check.verify_days(config.stations, database):
+            days += seen.days
+            differences += len(seen.differences)
+            shown += [_of_day(one) for one in seen.differences[:SHOWN_DIFFERENCES]]
+    for text in shown[:SHOWN_DIFFERENCES]:
+        click.echo(text)
+    text = _("{hours} and {days} compared, {n} different")
+    counted = {"hours": amount(hours, "hour"), "days": amount(days, "day")}
+    click.echo(text.format(**counted, n=differences))
     if differences:
         click.echo(_("flask10x rollups --rebuild computes them anew"))
     return 1 if differences else 0
 
 
-def _text(config: Settings, difference: RollupDifference) -> str:
+def _of_hour(config: Settings, difference: RollupDifference) -> str:
     endpoint, hour = difference.hour
     when = local_text(hour * HOUR_MS, config.zone)
     stored, computed = map(_short, (difference.stored, difference.computed))
     text = _("{station} {hour}: rolled up {stored}, the readings give {computed}")
     return text.format(station=endpoint, hour=when, stored=stored, computed=computed)
+
+
+def _of_day(difference: DayDifference) -> str:
+    stored, computed = map(_short, (difference.stored, difference.computed))
+    text = _("{station} {day}: rolled up {stored}, its hours give {computed}")
+    day = date_of(difference.day)
+    return text.format(station=difference.endpoint, day=day, stored=stored, computed=computed)
 
 
 def _short(rows: list[Sums]) -> str:

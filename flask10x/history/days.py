@@ -223,20 +223,20 @@ def _piece(
     if left[0] != found.endpoint:
         after = BEFORE_ALL
     station = stations.by_endpoint[left[0]]
-    days = _days_after(station, connection, after, zone)
+    days = following(station, connection, after, zone)
     last = _position(connection)
     rows = [row for day in days for row in computed(station, connection, day, zone, last)]
     if len(days) == PIECE_DAYS:
         then = DaysMade(found.zone, station.endpoint, days[-1])
         return _Piece(station, after, days[-1], rows, then)
-    following = DaysMade(found.zone, left[1], BEFORE_ALL) if left[1:] else DaysMade(found.zone)
-    return _Piece(station, after, MAX_CURSOR_MS, rows, following)
+    then = DaysMade(found.zone, left[1], BEFORE_ALL) if left[1:] else DaysMade(found.zone)
+    return _Piece(station, after, MAX_CURSOR_MS, rows, then)
 
 
-def _days_after(
+def following(
     station: Station, connection: Connection, after: int, zone: tzinfo | None
 ) -> list[int]:
-    """The next PIECE_DAYS days that have an hour."""
+    """The next PIECE_DAYS days after this one that have an hour."""
     bound = {"endpoint": station.endpoint, "measurement": station.columns[0]}
     first = max(day_start(after + 1, zone), MIN_CURSOR_MS) // HOUR_MS
     found: dict[int, None] = {}

@@ -10,12 +10,13 @@ from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database
 from flask10x.database.expressions import floor_div
 from flask10x.database.retention.removed_hours import Sums
-from flask10x.database.tables import readings
+from flask10x.database.tables import readings, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
+from flask10x.readings.zones import zone_of
 
 # Hours looked at in one short transaction, so that the WAL can begin anew meanwhile.
 PIECE_HOURS = 500
@@ -28,6 +29,25 @@ class RollupDifference:
     hour: Hour
     stored: list[Sums]
     computed: list[Sums]
+
+
+@dataclass(frozen=True, slots=True)
+class DayDifference:
+    """A day whose roll-ups are not what its hours give."""
+
+    endpoint: str
+    day: int
+    """Since 1970-01-01, of the zone that the days are of."""
+    stored: list[Sums]
+    computed: list[Sums]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAtDays:
+    """What a look at some days has found."""
+
+    days: int
+    differences: list[DayDifference]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,19 @@ def verify(stations: Stations, database: Database) -> Iterator[Looked]:
             after = hours[-1]
 
 
+def verify_days(stations: Stations, database: Database) -> Iterator[LookedAtDays]:
+    """Compare all days, bit for bit, with what the roll-ups of their hours give.
+
+    None while they are being made. In short transactions, as `verify`; raises what reading raises.
+    """
+    for station in stations.all:
+        after: int | None = days.BEFORE_ALL
+        while after is not None:
+            with database.reader.begin() as connection:
+                found, after = _look_at_days(station, connection, after)
+            yield found
+
+
 def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
     """Compute all roll-ups anew, piece by piece; each time how many ids are left.
 
@@ -75,6 +108,33 @@ def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iter
     # Of removed readings there were hours before any was rolled up.
     while days.follow(stations, database, zone, Database.commit_change):
         pass
+
+
+def _look_at_days(
+    station: Station, connection: Connection, after: int
+) -> tuple[LookedAtDays, int | None]:
+    """What the next days are like, and after which the look goes on; None at the end."""
+    made, last = days.made(connection), rollups.position(connection)
+    zone = None if made is None else zone_of(made.zone)
+    if made is None or zone is None or not made.are_all:
+        return LookedAtDays(0, []), None
+    of_hours = days.following(station, connection, after, zone)
+    is_end = len(of_hours) < days.PIECE_DAYS
+    up_to = MAX_CURSOR_MS if is_end else of_hours[-1]
+    kept = select(rollup_days.c.day).where(
+        rollup_days.c.endpoint == station.endpoint,
+        rollup_days.c.measurement.in_(station.columns),
+        rollup_days.c.day > after,
+        rollup_days.c.day <= up_to,
+    )
+    seen = sorted({*of_hours, *connection.execute(kept).scalars()})
+    differences = []
+    for day in seen:
+        stored = days.stored(station, connection, day)
+        computed = days.computed(station, connection, day, zone, last)
+        if stored != computed:
+            differences.append(DayDifference(station.endpoint, day, stored, computed))
+    return LookedAtDays(len(seen), differences), None if is_end else up_to
 
 
 def _look(station: Station, connection: Connection, hours: list[int], last: int) -> Looked:

@@ -33,8 +33,8 @@ from flask10x.database.file import damages, open_read_only
 from flask10x.database.insert import existing_columns
 from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.station_columns import missing_columns, rollups_fit
-from flask10x.database.tables import followers, readings, rejected
-from flask10x.history import pages, rollups
+from flask10x.database.tables import followers, readings, rejected, rollup_zone
+from flask10x.history import days, pages, rollups
 from flask10x.maintenance.findings import Finding
 from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
@@ -195,7 +195,13 @@ class DatabaseCheck:
 
     def _rollups(self, connection: Connection) -> list[Finding]:
         at, behind = rollups.position(connection), rollups.behind(connection)
-        details = {"last_id": at, "rows_behind": behind}
+        has_days = inspect(connection).has_table(rollup_zone.name)
+        made = days.made(connection) if has_days else None
+        details = {
+            "last_id": at,
+            "rows_behind": behind,
+            "days_zone": made.zone if made is not None and made.are_all else None,
+        }
         if behind < 0:
             text = _("at {id}, beyond the last reading {highest}: flask10x rollups --rebuild")
             text = text.format(id=at, highest=at + behind)

@@ -273,7 +273,9 @@ def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_pa
     assert "エラー: --from の値が正しくありません: 日時として読めません。" in said(
         tmp_path, "rejected", "list", "--from", "yesterday", status=2
     )
-    assert said(tmp_path, "rollups") == "測定値 2 まで集計済み、残り 0 件\n"
+    assert said(tmp_path, "rollups") == (
+        "測定値 2 まで集計済み、残り 0 件\n日ごとの集計: サービスがこれから作ります\n"
+    )
 
 
 def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_path: Path) -> None:

@@ -121,6 +121,36 @@ def test_days_are_those_of_the_calendar_and_stay_so(database: Database, zone: st
     assert stored_days(database) == kept
 
 
+def differing(database: Database) -> list[tuple[str, int]]:
+    looked = rollup_check.verify_days(BUILT_IN, database)
+    return [(one.endpoint, one.day) for found in looked for one in found.differences]
+
+
+def test_verify_names_each_day_that_differs(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(days, "PIECE_DAYS", 4)
+    store(database, some("Asia/Kolkata", 150, 7))
+    follow_hours(database)
+    assert next(rollup_check.verify_days(BUILT_IN, database)).days == 0
+    make_days(database, ZoneInfo("Asia/Kolkata"))
+    assert differing(database) == []
+    compared = sum(one.days for one in rollup_check.verify_days(BUILT_IN, database))
+    assert compared == len({row[2] for row in stored_days(database)})
+    first, *_, last = sorted({int(str(row[2])) for row in stored_days(database)})
+    execute(
+        database.path,
+        f"UPDATE rollup_days SET total = total + 1e-9 WHERE day = {first}",
+        f"DELETE FROM rollup_days WHERE day = {last} AND measurement = 'pressure'",
+        f"INSERT INTO rollup_days VALUES ('data', 'pressure', {last + 3}, 1, 1, 1, 1, 1)",
+        "INSERT INTO rollup_days VALUES ('data3', 'pressure', 7, 1, 1, 1, 1, 1)",
+    )
+    assert sorted(differing(database)) == [
+        *(("data", day) for day in (first, last, last + 3)),
+        ("data3", 7),
+    ]
+
+
 def test_another_zone_makes_them_anew_in_pieces(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -317,9 +317,15 @@ def test_the_command(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(database, pico(1000, NINE), pico(1002, NINE + 1))
-    assert run(settings, monkeypatch) == (0, "rolled up to reading 0, 2 behind\n")
-    assert run(settings, monkeypatch, "--rebuild") == (0, "rolled up to reading 2, 0 behind\n")
-    assert run(settings, monkeypatch, "--verify") == (0, "1 hour compared, 0 different\n")
+    assert run(settings, monkeypatch) == (
+        0,
+        "rolled up to reading 0, 2 behind\ndays: the service has yet to make them\n",
+    )
+    assert run(settings, monkeypatch, "--rebuild") == (
+        0,
+        "rolled up to reading 2, 0 behind\ndays: of Asia/Tokyo\n",
+    )
+    assert run(settings, monkeypatch, "--verify") == (0, "1 hour and 1 day compared, 0 different\n")
     execute(database.path, "UPDATE rollups SET maximum = 5 WHERE measurement = 'pressure'")
     assert run(settings, monkeypatch, "--verify") == (
         1,
@@ -327,7 +333,11 @@ def test_the_command(
         " pressure 2 2002.0 1000.0 5.0, temperature 2 50.2 25.1 25.1,"
         " the readings give 2 readings,"
         " pressure 2 2002.0 1000.0 1002.0, temperature 2 50.2 25.1 25.1\n"
-        "1 hour compared, 1 different\n"
+        "data 2025-08-24: rolled up 2 readings,"
+        " pressure 2 2002.0 1000.0 1002.0, temperature 2 50.2 25.1 25.1,"
+        " its hours give 2 readings,"
+        " pressure 2 2002.0 1000.0 5.0, temperature 2 50.2 25.1 25.1\n"
+        "1 hour and 1 day compared, 2 different\n"
         "flask10x rollups --rebuild computes them anew\n",
     )
 
@@ -346,7 +356,7 @@ def test_a_bar_on_a_terminal(database: Database, settings: Settings) -> None:
         )
         shown = screen.read(65_536)
     os.close(child)
-    assert done.stdout == b"rolled up to reading 2, 0 behind\n"
+    assert done.stdout.startswith(b"rolled up to reading 2, 0 behind\ndays: of ")
     assert b"rollups" in shown
     assert b"100%" in shown
 

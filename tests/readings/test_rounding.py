@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask10x.readings.rounding import DIGITS, rounded, shortened
+from flask10x.readings.rounding import DIGITS, all_shortened, rounded, shortened
 from flask10x.readings.units import KNOWN
 
 
@@ -51,3 +51,5 @@ def test_an_average_has_no_more_digits_than_tell_something(
     average: float | None, unit: str, short: float | None
 ) -> None:
     assert shortened(average, unit) == short
+    if average is not None:
+        assert all_shortened([average], unit) == [short]
