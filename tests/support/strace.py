@@ -51,14 +51,14 @@ for arguments in sys.stdin:
 
 
 class Runs:
-    """Runs of `flask10x export` in one data folder."""
+    """Runs of `flask10x export`, or of another driver, in one data folder."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, driver: str = DRIVER) -> None:
         environ = {"FLASK10X_DATA_DIR": str(data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
         self._errors = data_dir.with_name("errors")
         self._driver = subprocess.Popen(
             # Without bytecode: after a change of the program, writing it would be the first write.
-            [sys.executable, "-B", "-c", DRIVER, str(self._errors)],
+            [sys.executable, "-B", "-c", driver, str(self._errors)],
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -121,9 +121,9 @@ class Runs:
 
 
 @contextmanager
-def runs(data_dir: Path) -> Iterator[Runs]:
+def runs(data_dir: Path, driver: str = DRIVER) -> Iterator[Runs]:
     """Runs in this folder, ended with the block."""
-    found = Runs(data_dir)
+    found = Runs(data_dir, driver)
     try:
         yield found
     finally:
