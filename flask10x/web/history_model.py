@@ -240,6 +240,8 @@ class ReadingsTable:
     """How many readings there are on the page."""
     reached: str | None
     """How far a search that ended early has looked."""
+    removed_days: int | None
+    """After how many days older ones were removed, where the page has the oldest."""
     oldest_first: bool
     turned_url: str
     """The same readings from the other end."""

@@ -12,6 +12,7 @@ from flask import Blueprint, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import last_id
+from flask10x.database.retention import removed
 from flask10x.errors import QueryError
 from flask10x.history import pages
 from flask10x.history.operators import OPERATORS
@@ -47,6 +48,7 @@ from flask10x.web.history_model import (
 from flask10x.web.history_parts.chips import chips
 from flask10x.web.history_parts.columns import column
 from flask10x.web.history_parts.comparisons import comparisons
+from flask10x.web.history_parts.removed import removed_days
 from flask10x.web.history_parts.tables import station_tables
 from flask10x.web.ranges import (
     QUICK,
@@ -88,10 +90,11 @@ def as_page() -> tuple[str, int]:
             found = cards(connection, store)
             page = pages.page(connection, query, pages.patience_sec(store.settings))
             newest = pages.newest_of(store.settings.stations, connection)
-            newest_id = last_id(connection)
+            newest_id, gone = last_id(connection), removed.load(connection)
     except QueryError as error:
         return _refused(error, t, now_ms), 400
-    table = _table(query, page, newest, newest_id, t, now_ms)
+    days = removed_days(store.settings, query, page, gone)
+    table = _table(query, page, newest, newest_id, days, t, now_ms)
     return _rendered(found, _form(query, {}, t, now_ms), table, t), 200
 
 
@@ -299,7 +302,13 @@ def _charts(t: Texts) -> ChartArea:
 
 
 def _table(
-    query: Query, page: HistoryPage, newest: Newest, newest_id: int, t: Texts, now_ms: int
+    query: Query,
+    page: HistoryPage,
+    newest: Newest,
+    newest_id: int,
+    days: int | None,
+    t: Texts,
+    now_ms: int,
 ) -> ReadingsTable:
     text_of, of_readings = LocalText(context.store().settings.zone), query.of_readings()
     turned = [("order", "asc")] if query.order == "desc" else []
@@ -307,6 +316,7 @@ def _table(
         caption=caption(query, t),
         number=len(page.rows),
         reached=None if page.reached is None else text_of(page.reached),
+        removed_days=days,
         oldest_first=query.order == "asc",
         turned_url=_address(_OWN, _kept("order", "cursor") + turned),
         stations=station_tables(page.rows, of_readings, text_of, t),

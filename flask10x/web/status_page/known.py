@@ -21,6 +21,7 @@ from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.disk import room
 from flask10x.runtime.facts.export_lag import ExportLag
 from flask10x.runtime.facts.usual_silence import LEAST_SEC, usual_silence
+from flask10x.runtime.retention.outlook import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web.alerts.state import state
@@ -56,6 +57,8 @@ class Known:
     first_at: int | None = None
     """When the oldest reading came that is kept; None while there is none."""
     exports: list[ExportLag] | None = None
+    kept: list[Outlook] | None = None
+    """Of the stations whose old readings are removed."""
     card: CardRoom | None = None
     backup: NewestBackup | None = None
     """None when there is none, too."""
@@ -93,6 +96,8 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
     with _part(found, "exports"):
         found.exports = export_lag.export_lags(connection, stations)
+    with _part(found, "kept"):
+        found.kept = outlooks(store.settings, store.database, connection, now_ms)
     with _part(found, "card"):
         found.card = card.card(store.settings, connection, now_ms)
     # The last, for it takes longest: some hundredths of a second for each.

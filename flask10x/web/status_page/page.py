@@ -11,7 +11,7 @@ from flask10x.system import clock
 from flask10x.web import context, preferences
 from flask10x.web.alerts.state import state
 from flask10x.web.devices.page import address
-from flask10x.web.status_page import alerting, following, receiving, storing
+from flask10x.web.status_page import alerting, following, keeping, receiving, storing
 from flask10x.web.status_page.answer import MOODS, Mood, StatusAnswer
 from flask10x.web.status_page.known import known
 
@@ -30,6 +30,7 @@ def as_page() -> str:
         following.exported(settings, found, t, now_ms),
         following.backed_up(settings, found, t, now_ms, host),
         following.card(settings, found, t, now_ms),
+        *keeping.answers(settings, found, t, now_ms),
         alerting.answer(settings, state(), found, t, now_ms),
     )
     whole = _whole(answers)

@@ -31,6 +31,8 @@ from flask10x.web.texts.pages import (
     home_japanese,
     notes_english,
     notes_japanese,
+    retention_english,
+    retention_japanese,
 )
 
 Language = Literal["en", "ja"]
@@ -47,6 +49,7 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | charts_english.TEXTS
     | derived_english.TEXTS
     | notes_english.TEXTS
+    | retention_english.TEXTS
     | home_english.TEXTS,
     "ja": japanese.TEXTS
     | alerts_japanese.TEXTS
@@ -56,6 +59,7 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | charts_japanese.TEXTS
     | derived_japanese.TEXTS
     | notes_japanese.TEXTS
+    | retention_japanese.TEXTS
     | home_japanese.TEXTS,
 }
 

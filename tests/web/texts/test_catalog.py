@@ -9,6 +9,7 @@ import pytest
 
 from flask10x.alerts.message import MessageState, Occasion
 from flask10x.config import settings
+from flask10x.export.removable import Obstacle
 from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
@@ -51,7 +52,8 @@ FAMILIES: dict[str, set[str]] = {
     "occasion": {*get_args(Occasion)},
     "whole": {"good", "unknown", "warn", "wrong"},
     "mood": {*MOODS},
-    "question": {"received", "stored", "exported", "backed_up", "card", "alerting"},
+    "question": {"received", "stored", "exported", "backed_up", "card", "alerting", "kept"},
+    "kept_why": {*get_args(Obstacle), "other"},
     "hindrance": {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
         *("full_disk", "busy", "denied", "card_fails", "other"),

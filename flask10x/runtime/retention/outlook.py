@@ -1,0 +1,90 @@
+"""What goes next of each station whose readings are removed, and when."""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, func, select
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.retention import removed
+from flask10x.database.retention.removed import Removed
+from flask10x.database.tables import readings
+from flask10x.export import removable
+from flask10x.export.outcome import target_of
+from flask10x.export.position import load_state
+from flask10x.export.removable import Obstacle
+from flask10x.readings.stations import Station
+from flask10x.readings.times import DAY_MS, HOUR_MS
+from flask10x.runtime.retention.rule import days_of
+
+# What is due goes within minutes; after a long time without power, or behind a reading that is not
+# old yet, it takes longer.
+LATE_MS = 7 * DAY_MS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """One station's."""
+
+    station: Station
+    days: int
+    """After how many days its readings go."""
+    gone: Removed
+    oldest_at: int | None
+    """When the oldest reading that is left was received, in UTC epoch milliseconds; None when there
+    is none but the last one, which stays."""
+    obstacle: Obstacle | None
+    """What keeps readings that are due."""
+
+    @property
+    def goes_at(self) -> int | None:
+        """When that one is due, at a whole hour."""
+        if self.oldest_at is None:
+            return None
+        return -(-(self.oldest_at + 1 + self.days * DAY_MS) // HOUR_MS) * HOUR_MS
+
+    def is_late(self, now_ms: int) -> bool:
+        """Whether it should have gone long ago."""
+        return self.goes_at is not None and now_ms - self.goes_at > LATE_MS
+
+
+def outlooks(
+    settings: Settings, database: Database, connection: Connection, now_ms: int
+) -> list[Outlook]:
+    """One for each station with a number of days; none where nothing is ever removed."""
+    found = removed.load(connection)
+    return [
+        _outlook(settings, database, connection, station, days, found, now_ms)
+        for station in settings.stations.all
+        if (days := days_of(settings, station))
+    ]
+
+
+def _outlook(
+    settings: Settings,
+    database: Database,
+    connection: Connection,
+    station: Station,
+    days: int,
+    found: dict[str, Removed],
+    now_ms: int,
+) -> Outlook:
+    at = readings.c.received_at
+    ends = [
+        select(end(at)).where(readings.c.endpoint == station.endpoint).scalar_subquery()
+        for end in (func.min, func.max)
+    ]
+    oldest, newest = connection.execute(select(*ends)).one()
+    gone = found.get(station.endpoint, removed.NOTHING_REMOVED)
+    outlook = Outlook(
+        station=station,
+        days=days,
+        gone=gone,
+        oldest_at=None if oldest == newest else oldest,
+        obstacle=None,
+    )
+    if outlook.goes_at is None or outlook.goes_at > now_ms:
+        return outlook
+    target = target_of(settings, database, station)
+    obstacle = removable.obstacle(target, load_state(database, target.name))
+    return replace(outlook, obstacle=obstacle)
