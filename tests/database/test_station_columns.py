@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import alembic.command
@@ -17,7 +18,7 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database import schema, station_columns
 from flask10x.database.engine import Database
-from flask10x.history import rollup_check, rollups
+from flask10x.history import days, rollup_check, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from tests.support.rows import execute, insert_readings, pico, select
@@ -184,8 +185,15 @@ def follow(stations: Stations, database: Database) -> None:
 
 
 def differing(stations: Stations, database: Database) -> list[object]:
+    """Hours and days, which are made where they are not."""
+    while days.follow(stations, database, UTC, rollups.save_at_once):
+        pass
+    of_hours = [*rollup_check.verify(stations, database)]
+    of_days = [*rollup_check.verify_days(stations, database)]
+    assert sum(looked.days for looked in of_days) > 0
     return [
-        found for looked in rollup_check.verify(stations, database) for found in looked.differences
+        *(difference for looked in of_hours for difference in looked.differences),
+        *(difference for looked in of_days for difference in looked.differences),
     ]
 
 
@@ -196,6 +204,8 @@ def rolled_up(database: Database) -> Database:
         insert_readings(connection, [pico(n, NOON + n * HOUR_MS // 2) for n in range(6)])
         insert_readings(connection, [Reading("data3", NOON, (1.0, 2.0, 3.0, None))])
     follow(BUILT_IN, database)
+    while days.follow(BUILT_IN, database, UTC, rollups.save_at_once):
+        pass
     return database
 
 

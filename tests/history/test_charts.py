@@ -27,7 +27,7 @@ from tests.support.reference import (
     question,
     stored_in,
 )
-from tests.support.rows import execute, pico
+from tests.support.rows import execute, insert_readings, pico
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
 NINE = 1_755_993_600_000
@@ -295,6 +295,33 @@ def test_the_sums_of_a_long_range_come_in_pieces(
     (line,) = found.lines
     assert sum(bucket.count for bucket in line.buckets.values()) == 400
     assert sum(bucket.total for bucket in line.buckets.values()) == sum(range(400))
+
+
+# --- Long ranges -----------------------------------------------------------------------------
+
+
+def test_a_year_shows_no_sawtooth_that_the_house_does_not_have(
+    database: Database, settings: Settings
+) -> None:
+    """CO2 that goes up each night and down each day: buckets of 33 hours made waves of it."""
+    readings = (
+        Reading(
+            "data2",
+            NINE + n * 60 * MINUTE,
+            (700 + 300 * math.sin(math.tau * n / 24), None, None, None, None),
+        )
+        for n in range(400 * 24)
+    )
+    with database.commit() as connection:
+        insert_readings(connection, readings)
+    for text in ("", "from=2025-09-01&to=2026-01-20", "co2__gte=0", "buckets=60"):
+        (line,) = chart(settings, database, f"measurement=co2&endpoint=data2&{text}").lines
+        whole = [line.buckets[place].average for place in line.places[1:-1]]
+        if "from" in text:
+            # Buckets of 6 hours: the same four, day after day.
+            assert len({round(average or 0) for average in whole}) == 4
+        else:
+            assert whole == pytest.approx([700] * len(whole))
 
 
 def test_the_reference_clock_is_what_the_questions_say() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.history import rollups
+from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
@@ -47,6 +47,29 @@ def put(database: Database, count: int) -> None:
 def position(database: Database) -> int:
     found = select(database.path, POSITION)
     return int(found[0][0]) if found else 0
+
+
+def test_days_are_made_where_a_former_version_kept_none(
+    database: Database, follower: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(days, "PIECE_DAYS", 2)
+    put(database, 3)
+    rollups.follow(BUILT_IN, database)
+    with database.commit() as connection:
+        insert_readings(connection, (pico(n, n * 86_400_000) for n in range(7)))
+    rollups.follow(BUILT_IN, database)
+    assert select(database.path, "SELECT * FROM rollup_days") == []
+    clock.now += LOOK_EVERY_SEC
+    pieces = 0
+    # A piece each second, then nothing until the next look.
+    while follower.step():
+        pieces += 1
+    assert pieces > 3
+    (counts,) = select(
+        database.path,
+        "SELECT (SELECT sum(readings) FROM rollup_days), (SELECT sum(readings) FROM rollups)",
+    )
+    assert counts[0] == counts[1] > 0
 
 
 def test_a_few_readings_wait_for_the_hour(
