@@ -36,7 +36,9 @@ from flask10x.readings.times import HOUR_MS
 def can_narrow(shape: PageShape) -> bool:
     """Whether each station has a condition that roll-ups know something of."""
     return all(
-        branch.missing or any(column in branch.columns for column, *_ in shape.filters)
+        branch.missing
+        or branch.derived
+        or any(column in branch.columns for column, *_ in shape.filters)
         for branch in shape.branches
     )
 
@@ -105,6 +107,9 @@ def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[Col
     missing = branch.missing
     # A measurement that the station does not have is missing in each reading.
     own = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
+    if branch.derived and not own:
+        # Each reading has a row of its first measurement: all hours, looked through piece by piece.
+        own = {branch.columns[0]: None}
     if not own:
         # By the index that holds no other hours, in their order; so not by the measurement.
         lacking = rollups.c.count < rollups.c.readings

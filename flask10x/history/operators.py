@@ -103,6 +103,8 @@ class Filter:
     value: float | bool
     unit: str
     """The unit of the column."""
+    endpoints: frozenset[str] | None = None
+    """Of a derived value the stations that have it; None for a column."""
 
     @property
     def name(self) -> str:
@@ -124,4 +126,6 @@ class Filter:
 
     def can_match(self, station: Station) -> bool:
         """False when the station lacks the column and the condition never holds for a NULL."""
+        if self.endpoints is not None:
+            return station.endpoint in self.endpoints
         return self.column in station.columns or (self.operator is IS_NULL and bool(self.value))

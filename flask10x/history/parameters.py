@@ -6,7 +6,7 @@ a QueryError, so no answer is ever wider than what was asked.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -19,7 +19,12 @@ from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS, Filter
 from flask10x.history.query import Bound, Order, Query
-from flask10x.readings.derived.registry import derived_names, names_of_readings
+from flask10x.readings.derived.registry import (
+    derived_by_station,
+    derived_names,
+    measurement_of,
+    names_of_readings,
+)
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import is_relative, iso_text, local_text, parse_bound
@@ -207,7 +212,17 @@ class _Reader:
                 value = self.read(f"{column}__{one.key}", one.read)
                 if value is not None:
                     found.append(Filter(column, one, value, measurement.unit))
-        return tuple(found)
+        return (*found, *self._of_derived())
+
+    def _of_derived(self) -> Iterator[Filter]:
+        every = derived_by_station(self._stations)
+        for name in names_of_readings(self._stations):
+            endpoints = frozenset(endpoint for endpoint, own in every.items() if name in own)
+            unit = measurement_of(self._stations, name).unit
+            for one in OPERATORS.values():
+                value = self.read(f"{name}__{one.key}", one.read)
+                if value is not None:
+                    yield Filter(name, one, value, unit, endpoints)
 
 
 # One value chooses, several choose several.
@@ -221,7 +236,11 @@ def _known_names(stations: Stations) -> dict[str, None]:
         *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
         "raw",
         *ONLY,
-        *(f"{column}__{key}" for column in stations.columns for key in OPERATORS),
+        *(
+            f"{column}__{key}"
+            for column in (*stations.columns, *names_of_readings(stations))
+            for key in OPERATORS
+        ),
     )
     return dict.fromkeys(names)
 

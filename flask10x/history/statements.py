@@ -15,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     case,
     not_,
+    null,
     or_,
     select,
     text,
@@ -34,8 +35,10 @@ from flask10x.history.corrections.expressions import (
     within,
 )
 from flask10x.history.corrections.segments import NONE, Corrections
+from flask10x.history.derived.expressions import derived_value
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.query import Bound, Query
+from flask10x.readings.derived.registry import Derived, derived_by_station
 from flask10x.readings.stations import Station
 
 Statement = Select[Any] | CompoundSelect[Any]
@@ -61,6 +64,8 @@ class Branch(NamedTuple):
     """Those of which one must be missing; none when any reading will do."""
     corrected: CorrectedStation = AS_STORED
     """What makes its readings match by other values than the stored ones."""
+    derived: tuple[Derived, ...] = ()
+    """What is computed of it among what the filters ask for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,12 +97,16 @@ def statement_key(
 
 def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
     endpoint = station.endpoint
-    missing = query.chosen(station) if query.incomplete else ()
-    asked = dict.fromkeys([*(one.column for one in query.filters), *missing])
+    missing = query.needed(station) if query.incomplete else ()
+    own = derived_by_station(query.known)[endpoint]
+    names = dict.fromkeys(one.column for one in query.filters)
+    derived = tuple(own[name] for name in names if name in own)
+    inputs = (column for one in derived for column in one.inputs)
+    asked = dict.fromkeys([*names, *inputs, *missing])
     found = ((column, corrections.of(endpoint, column)) for column in asked)
-    own = tuple((column, segments) for column, segments in found if segments)
-    corrected = CorrectedStation(corrections.whole.get(endpoint, ()), own)
-    return Branch(endpoint, station.columns, missing, corrected)
+    pieces = tuple((column, segments) for column, segments in found if segments)
+    corrected = CorrectedStation(corrections.whole.get(endpoint, ()), pieces)
+    return Branch(endpoint, station.columns, missing, corrected, derived)
 
 
 # SQLite takes one lower and one upper limit of a range to the index and only filters by others,
@@ -261,6 +270,8 @@ def filter_clauses(
 
 def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     """The value of a reading of one of these stations as it is shown."""
+    if any(one.name == column for branch in branches for one in branch.derived):
+        return _computed(column, branches)
     value, at = measurement(column), readings.c.received_at
     if len(branches) == 1:
         return shown_value(value, at, branches[0].corrected.of(column))
@@ -270,3 +281,15 @@ def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
         for condition, shown in value_arms(value, at, branch.corrected.of(column))
     ]
     return case(*arms, else_=value) if arms else value
+
+
+def _computed(name: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
+    """A derived value of a reading; NULL of stations that don't have it."""
+    arms = []
+    for branch in branches:
+        for one in branch.derived:
+            if one.name == name:
+                inputs = [_shown(column, (branch,)) for column in one.inputs]
+                is_of = readings.c.endpoint == branch.endpoint
+                arms.append((is_of, derived_value(one, inputs)))
+    return case(*arms, else_=null())

@@ -120,6 +120,8 @@ class Form:
     columns: list[Column]
     computed: list[Column]
     """The derived values."""
+    computed_of_reading: list[Column]
+    """Those of them that conditions can compare."""
     operators: list[Operator]
     page_rows: int
     """How many rows a page has without `limit`."""

@@ -19,7 +19,7 @@ from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.derived.registry import derived_names, measurement_of
+from flask10x.readings.derived.registry import derived_names, measurement_of, names_of_readings
 from flask10x.readings.rounding import DIGITS, NO_VALUE
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
@@ -237,6 +237,7 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         problems=problems(details, stations, t),
         stations=stations.all,
         columns=[column(name, stations, t) for name in stations.columns],
+        computed_of_reading=[column(name, stations, t) for name in names_of_readings(stations)],
         computed=[column(name, stations, t) for name in derived_names(stations)],
         operators=list(OPERATORS.values()),
         page_rows=PAGE_ROWS,

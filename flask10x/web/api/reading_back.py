@@ -8,7 +8,7 @@ from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.parameters import MAX_LIMIT, ORDERS
 from flask10x.readings.bands import LEVELS
-from flask10x.readings.derived.registry import derived_names
+from flask10x.readings.derived.registry import derived_names, measurement_of, names_of_readings
 from flask10x.readings.stations import Stations
 from flask10x.web.api.answers import COUNT, REASONS, TEXT_SCHEMA, with_refusals
 from flask10x.web.api.operation import (
@@ -202,7 +202,8 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
             "Another time, or another station, beside it.",
         ),
     }
-    for column, one in stations.by_column.items():
+    computed = {name: measurement_of(stations, name) for name in names_of_readings(stations)}
+    for column, one in {**stations.by_column, **computed}.items():
         for key, operator in OPERATORS.items():
             is_switch = operator is IS_NULL
             kind = SWITCH if is_switch else _pattern(NUMBER)
@@ -219,7 +220,8 @@ def _pattern(pattern: str) -> JsonObject:
 def operations(settings: Settings) -> Iterator[Operation]:
     """Of the history and of rejected readings."""
     stations = settings.stations
-    conditions = [f"{column}__{key}" for column in stations.columns for key in OPERATORS]
+    names = (*stations.columns, *names_of_readings(stations))
+    conditions = [f"{column}__{key}" for column in names for key in OPERATORS]
     every = [reference("parameters", name) for name in (*COMMON, *conditions)]
 
     def with_own(*names: str) -> list[JsonObject]:

@@ -2,7 +2,7 @@
 
 from flask10x.history.operators import IS_NULL, Filter
 from flask10x.history.query import Query
-from flask10x.readings.derived.registry import measurement_of
+from flask10x.readings.derived.registry import measurement_of, names_of_readings
 from flask10x.readings.stations import Stations
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
@@ -28,8 +28,8 @@ def caption(query: Query, t: Texts) -> str:
 def label(name: str, stations: Stations, t: Texts) -> str | None:
     """What the form calls a parameter: `CO₂ at least`; None for one that it does not have."""
     column, _, key = name.rpartition("__")
-    if column in stations.by_column:
-        return f"{t.column(stations.by_column[column])} {t.get(f'operator.{key}', key)}"
+    if column in stations.by_column or column in names_of_readings(stations):
+        return f"{t.column(measurement_of(stations, column))} {t.get(f'operator.{key}', key)}"
     return t.get(f"field.{name}")
 
 
