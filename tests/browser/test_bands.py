@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import ActionChains
+from selenium.webdriver.support.ui import Select
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
@@ -92,4 +93,48 @@ def test_a_chart_without_bands_says_nothing_of_them(page: Browser, housed: Servi
     )
     page.open("/history?from=2025-01-01&to=2025-01-01&endpoint=data&lang=en", charts=1)
     assert "Coloured zone" not in page.one("#charts-about").text
+    assert page.errors() == []
+
+
+@pytest.fixture
+def yesterday(housed: Service) -> None:
+    """The day before in the bedroom, at 900 ppm all day, and the year before on the same date."""
+    rows = ",".join(
+        f"('data2', {DAY_MS - days * 24 * HOUR_MS + n * HOUR_MS // 4}, {co2})"
+        for days, co2 in ((1, 900), (366, 700))
+        for n in range(96)
+    )
+    execute(housed.database, f"INSERT INTO readings (endpoint, received_at, co2) VALUES {rows}")
+
+
+@pytest.mark.usefixtures("yesterday")
+def test_another_day_is_chosen_drawn_and_told_with_its_date(page: Browser) -> None:
+    page.open(f"{DAY}&lang=en", charts=1)
+    Select(page.one("#compare select")).select_by_visible_text("Beside the day before")
+    page.wait(lambda: "compare=day" in page.path, "the address")
+    about = page.one("#charts-about")
+    page.wait(lambda: "Broad and pale: the day before." in about.text, "the legend")
+    assert "2024-12-31 12:15 – 12:20: Bedroom 900 ppm" in told_at(page, 12.3)
+    assert "the day before Bedroom: lowest 900 ppm" in page.attribute(".plot", "aria-label")
+    page.driver.back()
+    page.wait(lambda: "Broad and pale" not in about.text, "the way back")
+    assert Select(page.one("#compare select")).first_selected_option.text == "Compare with …"
+    # 2024 had a 29 February, but not in this range.
+    page.open(f"{DAY}&lang=ja&compare=year", charts=1)
+    assert "太く薄い線は前年。" in page.one("#charts-about").text
+    assert "寝室 700 ppm" in told_at(page, 12.3)
+    # The form of the filters keeps the choice.
+    page.script("document.querySelector('#filters').requestSubmit()")
+    page.wait(lambda: "compare=year" in page.path, "the address")
+
+
+def test_another_station_is_drawn_beside_one(page: Browser) -> None:
+    one = DAY.replace("&endpoint=data4", "")
+    page.resize(360, 740)
+    page.open(f"{one}&lang=en&compare=data4", charts=1)
+    assert "Broad and pale: Living room." in page.one("#charts-about").text
+    assert page.script("return document.documentElement.scrollWidth") == 360
+    page.resize(1280, 900)
+    page.open(f"{one}&lang=en&compare=data4", charts=1)
+    assert "Living room 420 ppm" in told_at(page, 12.3)
     assert page.errors() == []
