@@ -62,6 +62,7 @@ ONLY = {
     "bom": "/history.csv",
     "buckets": "/history/series",
     "compare": "/history/series",
+    "off": "/history",
 }
 JSON = View(order="latest", own=frozenset({"since"}))
 CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
@@ -70,7 +71,11 @@ JSON_FILE = View(order="latest", whole=True)
 # What a phone loads and a person looks through at a time.
 PAGE_ROWS = 50
 HTML = View(
-    order="desc", blank_is_absent=True, rows=PAGE_ROWS, has_charts=True, own=frozenset({"compare"})
+    order="desc",
+    blank_is_absent=True,
+    rows=PAGE_ROWS,
+    has_charts=True,
+    own=frozenset({"compare", "off"}),
 )
 
 
@@ -90,6 +95,7 @@ def parse_query(
     if view.blank_is_absent:
         pairs = [(name, value) for name, value in pairs if value.strip()]
     reader = _Reader(pairs, settings, now_ms, errors)
+    reader.switched_off()
     query = Query(
         known=stations,
         endpoints=reader.endpoints(),
@@ -195,6 +201,22 @@ class _Reader:
             return text
 
         return self.read("compare", read) or ""
+
+    def switched_off(self) -> None:
+        """Check the lines of the charts that are switched off, `data2.co2,data4.co2`."""
+        self.read("off", self._lines)
+
+    def _lines(self, text: str) -> None:
+        stations, derived = self._stations.by_endpoint, derived_names(self._stations)
+        for line in text.split(","):
+            endpoint, _, column = line.partition(".")
+            if endpoint not in stations:
+                shown = ", ".join(stations)
+                raise WrongValue(_unknown("unknown_station", endpoint, stations, known=shown))
+            known = (*stations[endpoint].columns, *derived)
+            if column not in known:
+                shown = ", ".join(known)
+                raise WrongValue(_unknown("unknown_measurement", column, known, known=shown))
 
     def bound(self, name: str, *, end: bool) -> Bound | None:
         return self.read(name, lambda text: self._bound(text, end))

@@ -148,7 +148,9 @@ def _only(*names: str) -> Pairs:
 
 
 def _address(endpoint: str, pairs: Pairs) -> str:
-    path, text = url_for(endpoint), urlencode(pairs, safe=":")
+    # Which lines are switched off means something to this page alone.
+    fit = [pair for pair in pairs if endpoint == _OWN or pair[0] != "off"]
+    path, text = url_for(endpoint), urlencode(fit, safe=":")
     return f"{path}?{text}" if text else path
 
 
@@ -165,7 +167,8 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
     own_page = endpoint == _OWN
     order = not own_page or query.order != HTML.order
     own = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
-    parts = (own, urlencode(more))
+    off = urlencode(_only("off") if own_page else [])
+    parts = (own, off, urlencode(more))
     joined = "&".join(part for part in parts if part)
     return url_for(endpoint) + (f"?{joined}" if joined else "")
 

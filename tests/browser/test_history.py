@@ -136,11 +136,16 @@ def test_a_line_that_is_switched_off_stays_off(browser: Browser) -> None:
     first, about = ".chart .keys button", browser.one("#charts-about")
     assert browser.attribute(first, "aria-pressed") == "false"
     before = about.text
+    assert "off=data2.co2" in browser.path
+    assert "off=data2.co2" in browser.attribute("#filter .ranges .choice a", "href")
     browser.one('[data-zoom="in"]').click()
     browser.wait(lambda: about.text != before, "the charts are drawn anew")
     assert browser.attribute(first, "aria-pressed") == "false"
+    browser.open(browser.path, charts=1)
+    assert browser.attribute(first, "aria-pressed") == "false"
     browser.one(first).click()
     assert browser.attribute(first, "aria-pressed") == "true"
+    assert "off=" not in browser.path
 
 
 def test_lines_break_at_gaps_and_lone_points_are_found(browser: Browser) -> None:

@@ -402,3 +402,17 @@ def test_any_text_is_answered_with_reasons(
 def test_a_cursor_leads_past_any_time_that_a_row_can_have(at_ms: int) -> None:
     cursor = parse_cursor(f"before:{at_ms}:7")
     assert (cursor.received_at, str(cursor)) == (at_ms, f"before:{at_ms}:7")
+
+
+def test_lines_that_are_switched_off_are_known_ones_and_of_the_page_alone(
+    settings: Settings,
+) -> None:
+    ask(settings, "off=data2.co2,data4.temperature_dht11,data2.dew_point", HTML)
+    ask(settings, "off=", HTML)
+    for text, told in (
+        ("off=data2.co2,dat3.humidity", "unknown station (did you mean data3?)"),
+        ("off=data3.humidty", "unknown measurement (did you mean humidity?)"),
+        ("off=co2", "unknown station"),
+    ):
+        assert refused(settings, text, HTML)["off"].startswith(told)
+    assert refused(settings, "off=data2.co2") == {"off": "only /history understands it"}

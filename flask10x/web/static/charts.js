@@ -21,6 +21,8 @@ const REFRESH_MS = 60_000;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
 
+const HINTED = "charts.hinted";
+
 const trail = new Trail();
 let plots = [];
 let shown = null;
@@ -33,9 +35,13 @@ let aheadMs = 0;
 let nextDraw = null;
 let pauseMs = FIRST_PAUSE_MS;
 
+// Whether an earlier visit has told what mouse and fingers do.
+let isHinted = false;
+
 export function start() {
   if (!globalThis.uPlot || !document.getElementById("plots")) return;
   document.querySelector(".charts-head").hidden = false;
+  isHinted = wasHinted();
   draw();
   onChange((names) => {
     if (!names.includes("filter")) return;
@@ -51,6 +57,17 @@ export function start() {
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
+}
+
+/** Whether this browser has shown the hints before; from now on it has. One that keeps nothing shows them again. */
+function wasHinted() {
+  try {
+    const before = localStorage.getItem(HINTED);
+    localStorage.setItem(HINTED, "1");
+    return before !== null;
+  } catch {
+    return false;
+  }
 }
 
 const now = () => Date.now() + aheadMs;
@@ -125,7 +142,7 @@ function redraw(answer) {
   });
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
-  for (const hint of document.querySelectorAll(".charts-head .drag")) hint.hidden = !plots.length;
+  for (const hint of document.querySelectorAll(".charts-head .drag")) hint.hidden = !plots.length || isHinted;
   for (const tool of document.querySelectorAll("[data-zoom]")) {
     tool.hidden = false;
     tool.disabled = !wayTo(tool.dataset.zoom);

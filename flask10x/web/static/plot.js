@@ -6,6 +6,7 @@ import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf 
 import { numberOf, textOf } from "./numbers.js";
 import { followShift } from "./pan.js";
 import { beyond, greatest, known, least, limitsOf, markSpikes } from "./scale.js";
+import { isOff, turn } from "./switched.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
 import { followFingers } from "./touch.js";
@@ -26,14 +27,10 @@ export function nameOf(series) {
   return `${station} ${name.match(/[(（](.+)[)）]$/)?.[1] ?? name}`;
 }
 
-const idOf = (series) => `${series.endpoint} ${series.measurement}`;
-
 export class Plot {
   static zooming = false;
   /** The chart that the reader is at; the others show their values at the same time in short. */
   static read = null;
-  /** Series that the reader has switched off; they stay off when the charts are drawn anew. */
-  static off = new Set();
 
   /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `context` and `layers` are those
    * of layers.js. */
@@ -60,7 +57,7 @@ export class Plot {
   draw() {
     const { width, height } = this.#size();
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
-    this.group.forEach((series, place) => Plot.off.has(idOf(series)) && this.#show(place, false));
+    this.group.forEach((series, place) => isOff(series) && this.#show(place, false));
     const ways = { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) };
     followFingers(this.chart, ways);
     followShift(this.chart, ways);
@@ -98,13 +95,12 @@ export class Plot {
 
   /** A line of the legend, which is also the switch of its series. */
   #key(series, place) {
-    const button = make("button", { type: "button", ariaPressed: String(!Plot.off.has(idOf(series))), title: t("plot.hide", { name: nameOf(series) }) });
+    const button = make("button", { type: "button", ariaPressed: String(!isOff(series)), title: t("plot.hide", { name: nameOf(series) }) });
     button.append(signOf(this.styles[place], SIGN_WIDTH), make("span", { textContent: nameOf(series) }));
     button.addEventListener("click", () => {
       const shown = button.ariaPressed !== "true";
       button.ariaPressed = String(shown);
-      if (shown) Plot.off.delete(idOf(series));
-      else Plot.off.add(idOf(series));
+      turn(series, !shown);
       this.#show(place, shown);
     });
     const item = make("li", {});
@@ -183,7 +179,7 @@ export class Plot {
       const places = series.times_ms.flatMap((time, i) => (endOf(time, this.answer) >= from && time <= to ? [i] : []));
       return Object.fromEntries(["avg", "min", "max"].map((name) => [name, places.map((i) => series[name][i])]));
     };
-    const lines = this.group.filter((series) => !Plot.off.has(idOf(series))).map((series) => limitsOf(within(series)));
+    const lines = this.group.filter((series) => !isOff(series)).map((series) => limitsOf(within(series)));
     const ends = known([...lines, ...this.layers.map((layer) => layer.range?.() ?? null)]).flat();
     return roomy(ends.length ? [least(ends), greatest(ends)] : [null, null]);
   }

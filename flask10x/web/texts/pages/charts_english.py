@@ -13,4 +13,5 @@ TEXTS: dict[str, str] = {
     "keys.drag": "drag",
     "keys.shift_drag": "drag with Shift",
     "keys.double": "double-click",
+    "field.off": "Lines switched off",
 }

@@ -13,4 +13,5 @@ TEXTS: dict[str, str] = {
     "keys.drag": "ドラッグ",
     "keys.shift_drag": "Shift＋ドラッグ",
     "keys.double": "ダブルクリック",
+    "field.off": "表示しない線",
 }
