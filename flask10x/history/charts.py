@@ -12,6 +12,7 @@ from statistics import median
 from sqlalchemy import Connection, bindparam, func, select
 
 from flask10x.database import tables
+from flask10x.database.retention import removed
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.history import days, pages, rollups
@@ -20,6 +21,7 @@ from flask10x.history.corrections import known
 from flask10x.history.corrections.segments import Corrections, Segment
 from flask10x.history.line_sums import Filler, LineRequest, RolledUp
 from flask10x.history.lines import Line
+from flask10x.history.local.steps import HOUR
 from flask10x.history.query import Bound, Query
 from flask10x.history.rollups import RollupProgress
 from flask10x.history.statements import statement_key
@@ -111,7 +113,30 @@ def _window(connection: Connection, query: Query) -> Window | None:
     last = query.until.ms if query.until else pages.end_of(connection, dated, newest=True)
     if first is None or last is None:
         return None
-    return window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
+    is_of_all = not (query.filters or query.incomplete)
+    if query.since is None and is_of_all and _removed_ms(connection, query) is not None:
+        first = first_ms(connection, query) or first
+    window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
+    if not is_of_all or window.step.is_of_hours or removed_ms(connection, query, window) is None:
+        return window
+    # Hours are the finest that is left, and only whole ones are.
+    ends = first // HOUR_MS * HOUR_MS, (last // HOUR_MS + 1) * HOUR_MS - 1
+    return replace(window, first_ms=ends[0], last_ms=ends[1], step=HOUR)
+
+
+def removed_ms(connection: Connection, query: Query, window: Window | None) -> int | None:
+    """Up to when readings of the window were removed, so that only their hours and days are there.
+
+    None where none of the query's stations has lost any in it. UTC epoch milliseconds.
+    """
+    last_ms = _removed_ms(connection, query)
+    return last_ms if window and last_ms is not None and last_ms >= window.first_ms else None
+
+
+def _removed_ms(connection: Connection, query: Query) -> int | None:
+    gone = removed.load(connection)
+    ends = (gone[s.endpoint].last_ms for s in query.stations if s.endpoint in gone)
+    return max((ms for ms in ends if ms is not None), default=None)
 
 
 def first_ms(connection: Connection, query: Query) -> int | None:

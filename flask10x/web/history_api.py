@@ -97,6 +97,7 @@ def as_series() -> Response:
             until_ms = _shown_until(query, chart)
             comparison = compared(connection, query, chart, until_ms, corrections)
             first_ms = charts.first_ms(connection, query)
+            removed_ms = charts.removed_ms(connection, query, chart.window)
     except QueryTooLong:
         if behind is None:
             raise
@@ -104,6 +105,7 @@ def as_series() -> Response:
     t = preferences.texts()
     beside = {
         "first_ms": first_ms,
+        "removed_ms": removed_ms,
         "alerts": marks.of_chart(chart, store.settings, t),
         "bands": bands.of_lines(chart.lines, t),
         "nights": _nights(query, chart),

@@ -38,7 +38,16 @@ SCHEMAS: dict[str, JsonObject] = {
         "type": "object",
         "required": [
             *("from", "to", "from_ms", "to_ms", "bucket_ms", "step", "starts_ms", "zone", "source"),
-            *("readings", "first_ms", "series", "alerts", "bands", "nights", "derived_step"),
+            *(
+                "readings",
+                "first_ms",
+                "removed_ms",
+                "series",
+                "alerts",
+                "bands",
+                "nights",
+                "derived_step",
+            ),
             "compared",
         ],
         "properties": {
@@ -53,6 +62,7 @@ SCHEMAS: dict[str, JsonObject] = {
             "source": {"enum": ["readings", "rollups"]},
             "readings": COUNT,
             "first_ms": WHOLE,
+            "removed_ms": WHOLE,
             "series": {"type": "array", "items": schema("Line")},
             "alerts": {"type": "array", "items": schema("ShadedAlert")},
             "bands": {"type": "array", "items": schema("ShownBand")},
