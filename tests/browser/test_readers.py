@@ -13,6 +13,7 @@ AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 DAY = "/history?from=-24h"
 PAGES = (
     "/",
+    "/?kiosk=1",
     DAY,
     "/history/rejected",
     "/devices",

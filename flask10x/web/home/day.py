@@ -1,6 +1,6 @@
 """The last day of a station's measurements: what a tile tells beside the newest value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import pairwise
@@ -38,8 +38,10 @@ class DayPart:
 
 @dataclass(frozen=True, slots=True)
 class DayView:
-    """How values are shown: in which zone, and how they are corrected."""
+    """How values are shown: at which time, in which zone, and how they are corrected."""
 
+    now_ms: int
+    """In UTC epoch milliseconds."""
     zone: tzinfo | None
     corrections: Corrections
 
@@ -92,23 +94,24 @@ class DayOfValues:
 
 
 def day_of(
-    connection: Connection, known: Stations, station: Station, now_ms: int, shown: DayView
-) -> Mapping[str, DayOfValues]:
-    """The day of each of the station's columns that has values; raises what reading raises."""
-    today_ms = day_start(now_ms, shown.zone)
+    connection: Connection, known: Stations, station: Station, column: str, view: DayView
+) -> DayOfValues | None:
+    """The day of a measurement; None where it has no values. Raises what reading raises."""
+    today_ms = day_start(view.now_ms, view.zone)
     query = Query(
         known=known,
         endpoints=(station.endpoint,),
-        since=Bound(min(today_ms, now_ms - DAY_MS), "", ""),
-        until=Bound(now_ms, "", ""),
+        measurements=(column,),
+        since=Bound(min(today_ms, view.now_ms - DAY_MS), "", ""),
+        until=Bound(view.now_ms, "", ""),
         buckets=MOST_BUCKETS,
-        zone=shown.zone,
+        zone=view.zone,
     )
-    chart = charts.chart(connection, query, shown.corrections)
-    return {
-        line.measurement.column: DayOfValues(_steps(chart, line), line.gap_ms, today_ms, now_ms)
-        for line in chart.lines
-    }
+    chart = charts.chart(connection, query, view.corrections)
+    days = (
+        DayOfValues(_steps(chart, one), one.gap_ms, today_ms, view.now_ms) for one in chart.lines
+    )
+    return next(days, None)
 
 
 def day_start(ms: int, zone: tzinfo | None) -> int:

@@ -69,13 +69,13 @@ class TileValue:
     value: Value
     age: TileAge | None
     """Of the value, where the newest reading lacks it and an older one is known."""
-    trend: Trend | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MainValue(TileValue):
     """What a tile shows large."""
 
+    trend: Trend | None
     lowest: Extreme | None
     highest: Extreme | None
     sparkline: Sparkline | None

@@ -1,6 +1,6 @@
 """The tiles of the home: from the newest reading of each station and from its last day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from flask import url_for
@@ -35,13 +35,9 @@ def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str
     found = cards(connection, store)
     marked = marks.of_stations(store.settings, t, now_ms)
     heard = [one for one in found if one.state != "never"]
-    known = store.settings.stations
-    shown = DayView(store.settings.zone, corrections.load(connection))
-    days = (day_of(connection, known, one.station, now_ms, shown) for one in heard)
-    tiles = [
-        _Builder(store, t, now_ms, day).tile(one, marked.get(one.station.endpoint, []))
-        for one, day in zip(heard, days, strict=True)
-    ]
+    view = DayView(now_ms, store.settings.zone, corrections.load(connection))
+    builder = _Builder(connection, store, t, view)
+    tiles = [builder.tile(one, marked.get(one.station.endpoint, [])) for one in heard]
     return Home(
         tiles=tiles,
         unheard=[t.station(one.station) for one in found if one.state == "never"],
@@ -51,18 +47,17 @@ def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str
 
 
 class _Builder:
-    """Makes the tile of one station."""
+    """What the tiles of one answer have in common."""
 
-    def __init__(
-        self, store: Store, t: Texts, now_ms: int, days: Mapping[str, DayOfValues]
-    ) -> None:
-        self._zone, self._t, self._now_ms, self._days = store.settings.zone, t, now_ms, days
+    def __init__(self, connection: Connection, store: Store, t: Texts, view: DayView) -> None:
+        self._connection, self._known = connection, store.settings.stations
+        self._t, self._view, self._zone = t, view, view.zone
 
     def tile(self, card: Card, alerts: Sequence[CardMark]) -> Tile:
         """The tile of the station of this card."""
         station = card.station
         known = {value.column: value for value in card.values}
-        main = main_of(station.measurements, {*self._days, *_current(card.values)})
+        main = main_of(station.measurements, card.values)
         link = {"endpoint": station.endpoint, "from": "-24h"}
         return Tile(
             endpoint=station.endpoint,
@@ -72,7 +67,7 @@ class _Builder:
             age=self._age_of(card),
             main=self._main(main, known[main.column], card) if known else None,
             others=[
-                self._value(m, known[m.column], card)
+                self._value(m, known[m.column])
                 for m in station.measurements
                 if m is not main and m.column in known and _was_ever(known[m.column])
             ],
@@ -90,24 +85,23 @@ class _Builder:
         time = local_text(at, self._zone) if at is not None else ""
         return TileAge(kind=kind, seconds=seconds, text=self._t.lasting(kind, seconds), time=time)
 
-    def _value(self, one: Measurement, value: Value, card: Card) -> TileValue:
-        at, day = value.received_at, self._days.get(one.column)
-        is_current = card.state == "receiving" and not value.missing
-        age = self._age("age", max(0, self._now_ms - at) // SECOND_MS, at) if at else None
-        return TileValue(
-            name=self._t.column(one),
-            value=value,
-            age=age,
-            trend=trend(day.hourly_change, one.unit, self._t) if day and is_current else None,
-        )
+    def _value(self, one: Measurement, value: Value) -> TileValue:
+        return TileValue(name=self._t.column(one), value=value, age=self._age_of_value(value))
+
+    def _age_of_value(self, value: Value) -> TileAge | None:
+        at = value.received_at
+        if at is None:
+            return None
+        return self._age("age", max(0, self._view.now_ms - at) // SECOND_MS, at)
 
     def _main(self, one: Measurement, value: Value, card: Card) -> MainValue:
-        small, day = self._value(one, value, card), self._days.get(one.column)
+        day = day_of(self._connection, self._known, card.station, one.column, self._view)
+        is_current = card.state == "receiving" and not value.missing
         return MainValue(
-            name=small.name,
+            name=self._t.column(one),
             value=value,
-            age=small.age,
-            trend=small.trend,
+            age=self._age_of_value(value),
+            trend=trend(day.hourly_change, one.unit, self._t) if day and is_current else None,
             lowest=self._extreme(day.lowest, one.unit, "minimum") if day else None,
             highest=self._extreme(day.highest, one.unit, "maximum") if day else None,
             sparkline=self._line(day, one) if day else None,
@@ -128,15 +122,18 @@ class _Builder:
         return Extreme(text=rounded(getattr(step, end), unit), time=time)
 
 
-def main_of(measurements: Sequence[Measurement], known: set[str]) -> Measurement:
-    """What a tile shows large: of what is asked first the first that has values now or today."""
+def main_of(measurements: Sequence[Measurement], values: Sequence[Value]) -> Measurement:
+    """What a tile shows large: of what is asked first the first that is known now, or ever was."""
     wanted = [m for q in ASKED_FIRST for m in measurements if m.quantity == q]
     wanted += [m for m in measurements if m not in wanted]
-    return next((m for m in wanted if m.column in known), wanted[0])
-
-
-def _current(values: Sequence[Value]) -> set[str]:
-    return {value.column for value in values if not value.missing}
+    now = {value.column for value in values if not value.missing}
+    ever = {value.column for value in values if _was_ever(value)}
+    # A sensor that failed an hour ago is still that of the room, unless another one stands in.
+    for one in wanted:
+        if one.column in ever:
+            spare = (m for m in wanted if m.quantity == one.quantity and m.column in now)
+            return next(spare, one)
+    return wanted[0]
 
 
 def _was_ever(value: Value) -> bool:
