@@ -33,8 +33,8 @@ ORDERS: dict[str, Order] = {"asc": "asc", "desc": "desc"}
 T = TypeVar("T")
 
 MAX_LIMIT = 1000
-# The form has about forty fields, or as many as there are names; a hostile query has thousands.
-MAX_PARAMETERS = 100
+# The form has some hundred fields, or as many as there are names; a hostile query has thousands.
+MAX_PARAMETERS = 150
 # Suggestions: a comparison with each name costs some 30 µs.
 MAX_COMPARED = 400
 

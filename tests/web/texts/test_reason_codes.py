@@ -223,8 +223,8 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
         *("given 2 times", "2回指定されています。1回だけ指定してください"),
     ),
     (
-        *("too_many_parameters", f"/history/json?{'&'.join(['a=1'] * 101)}", "query"),
-        *("more than 100 parameters", "指定が100個を超えています"),
+        *("too_many_parameters", f"/history/json?{'&'.join(['a=1'] * 151)}", "query"),
+        *("more than 150 parameters", "指定が150個を超えています"),
     ),
     (
         *("blank", "/history/json?from=", "from"),
