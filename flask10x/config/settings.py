@@ -100,6 +100,7 @@ class Settings:
     """Where the sun shades the charts; None: nowhere."""
     write_tokens_file: str = _setting(secret_places.read, "")
     read_tokens_file: str = _setting(secret_places.read, "")
+    notes_tokens_file: str = _setting(secret_places.read, "")
     """An absolute path, or `credential:` and a name; empty: no token is asked for."""
     mqtt_url: str = _setting(mqtt_url.read, "")
     """Where `flask10x mqtt` finds the broker; empty: there is none."""

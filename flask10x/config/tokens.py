@@ -57,6 +57,8 @@ class Keyring:
 
     write: Tokens | None
     read: Tokens | None
+    notes: Tokens | None = None
+    """Those for notes and corrections, which open reading, too; None: who may read may write."""
 
 
 def load(settings: Settings) -> Keyring:
@@ -65,6 +67,7 @@ def load(settings: Settings) -> Keyring:
     return Keyring(
         write=_read("WRITE_TOKENS_FILE", settings.write_tokens_file, stations),
         read=_read("READ_TOKENS_FILE", settings.read_tokens_file, {ALL}),
+        notes=_read("NOTES_TOKENS_FILE", settings.notes_tokens_file, {ALL}),
     )
 
 

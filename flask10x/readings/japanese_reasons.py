@@ -99,6 +99,8 @@ JAPANESE = {
     "order_needed": "asc か desc を指定してください",
     "whole_number_needed": "{low}から{high}までの整数を指定してください",
     "number_needed": "25 や -0.5 のような数値を指定してください",
+    "number_above_0_needed": "0より大きい数値を指定してください",
+    "one_measurement_needed": "端末全体ではなく、測定項目を一つ選んでください",
     "switch_needed": "1 か 0 を指定してください",
     "yes_needed": "1 を指定するか、項目ごと省いてください",
     "id_needed": "測定値のIDを指定してください",

@@ -103,6 +103,8 @@ ENGLISH = {
     "order_needed": "asc or desc is needed",
     "whole_number_needed": "a whole number from {low} to {high} is needed",
     "number_needed": "a plain number such as 25 or -0.5 is needed",
+    "number_above_0_needed": "a number above 0 is needed",
+    "one_measurement_needed": "one measurement is needed, not all of a station",
     "switch_needed": "1 or 0 is needed",
     "yes_needed": "1 is needed, or nothing at all",
     "id_needed": "the id of a reading is needed: take it from the header X-Last-Id",

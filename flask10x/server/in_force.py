@@ -20,7 +20,7 @@ from flask10x.readings.stations import Stations
 
 # What keeps strangers out. A file that an editor has emptied is valid TOML, so only a restart opens
 # what one of these has closed.
-CLOSING = ("write_tokens_file", "read_tokens_file", "allowed_hosts")
+CLOSING = ("write_tokens_file", "read_tokens_file", "notes_tokens_file", "allowed_hosts")
 # What belongs to the master: it has bound the socket, locked the database, made the workers and the
 # queues that they share.
 OF_THE_MASTER = ("database_url", "bind", "workers", "threads", "write_queue_maxsize")

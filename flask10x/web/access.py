@@ -42,6 +42,7 @@ CHANNELS = "ambient"
 POSTED = {WRITING, *DOORS, CHANNELS}
 # Views that post and are for people: a browser asks them for the token of its pages.
 MUTING = frozenset({"alerts.mute", "alerts.unmute"})
+NOTING = frozenset({"notes.add", "notes.undo"})
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
@@ -95,8 +96,12 @@ class Access:
 
     def lets_read(self) -> bool:
         """Whether the request at hand may see readings and alerts."""
-        read = self._keyring.read
-        return read is None or read.open_for(given_token())
+        return self._keyring.read is None or self._opens_pages(given_token())
+
+    def _opens_pages(self, token: str) -> bool:
+        """Whether it is a token for reading, or one for notes: a browser has one for all pages."""
+        read, notes = self._keyring.read, self._keyring.notes
+        return any(tokens is not None and tokens.open_for(token) for tokens in (read, notes))
 
     @property
     def wants_token_to_post(self) -> bool:
@@ -107,6 +112,11 @@ class Access:
     def wants_token_to_read(self) -> bool:
         """Whether there are tokens for everything else."""
         return self._keyring.read is not None
+
+    @property
+    def wants_token_for_notes(self) -> bool:
+        """Whether there are tokens for notes and corrections alone."""
+        return self._keyring.notes is not None
 
     def lets_write(self, station: str) -> bool:
         """Whether the request at hand may post to this station."""
@@ -138,7 +148,8 @@ class Access:
         if request.blueprint in DOORS and tokens.knows(token):
             return None
         station = request.endpoint.rpartition(".")[2] if request.blueprint == WRITING else ALL
-        if tokens.open_for(token, station):
+        reads = tokens is self._keyring.read
+        if tokens.open_for(token, station) or (reads and self._opens_pages(token)):
             return None
         # Browsers ask people for a name and a password when they see Basic; pages are for people.
         return _unauthorized(token, ("Bearer",) if writes else ("Basic", "Bearer"))
@@ -147,11 +158,13 @@ class Access:
         """Those of which the request at hand needs one; None when it needs none.
 
         To mute takes what it takes to see the alerts; but where only posting takes a token, nobody
-        without one may keep a message from being sent.
+        without one may keep a message from being sent. So with notes, if they have no tokens.
         """
         write, read = self._keyring.write, self._keyring.read
         if writes:
             return write
+        if request.endpoint in NOTING:
+            return self._keyring.notes or read or write
         return read or write if request.endpoint in MUTING else read
 
     def refusal_of_key(self, key: str, station: str) -> Refusal | None:

@@ -36,6 +36,7 @@ from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.latest import routes as latest_routes
 from flask10x.web.missing import MissingDatabase
+from flask10x.web.notes import page as notes_page
 from flask10x.web.prometheus import routes as prometheus_routes
 from flask10x.web.status_page import page as status_page
 
@@ -70,7 +71,15 @@ def create_app(
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     app.register_blueprint(station_routes.blueprint_of(config.stations))
-    pages = (home_page, history_page, rejected_page, devices_page, alerts_page, status_page)
+    pages = (
+        home_page,
+        history_page,
+        rejected_page,
+        devices_page,
+        alerts_page,
+        status_page,
+        notes_page,
+    )
     routes = (history_api, status, *pages)
     for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes, api_page):
         app.register_blueprint(module.blueprint)

@@ -31,6 +31,7 @@ from flask10x.system.logs import Pace
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.alerts import marks
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
+from flask10x.web.notes.beside import beside_chart
 from flask10x.web.series import bands
 from flask10x.web.series.compared import of_comparison
 from flask10x.web.series.nights import nights
@@ -98,6 +99,7 @@ def as_series() -> Response:
             comparison = compared(connection, query, chart, until_ms, corrections)
             first_ms = charts.first_ms(connection, query)
             removed_ms = charts.removed_ms(connection, query, chart.window)
+            noted = beside_chart(connection, query, chart, preferences.texts())
     except QueryTooLong:
         if behind is None:
             raise
@@ -111,6 +113,7 @@ def as_series() -> Response:
         "nights": _nights(query, chart),
         "derived_step": _derived_step(query, chart),
         "compared": of_comparison(comparison),
+        **noted,
     }
     lines = formats.chart_object(chart, store.settings.zone, query.now_ms)
     body = formats.json_text(lines | beside)

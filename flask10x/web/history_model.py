@@ -149,6 +149,11 @@ class ChartArea:
     url: str
     texts: str
     """Names and texts of the scripts, as JSON."""
+    raw: bool
+    """Whether values are shown as they were stored."""
+    turned_url: str | None
+    """This page with the corrected values, or with the stored ones; None where nothing is
+    corrected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from flask10x.database.engine import last_id
 from flask10x.database.retention import removed
 from flask10x.errors import QueryError
 from flask10x.history import pages
+from flask10x.history.corrections import known
 from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
@@ -283,6 +284,8 @@ def _dates(query: Query, zone: tzinfo | None) -> str:
 
 
 def _charts(t: Texts) -> ChartArea:
+    raw = "raw" in request.args
+    turned = _kept("raw", "cursor") + [("raw", "1")] * (not raw)
     stations = _stations()
     computed = [measurement_of(stations, name) for name in derived_names(stations)]
     shown = [*stations.by_column.values(), *computed]
@@ -299,7 +302,15 @@ def _charts(t: Texts) -> ChartArea:
             "history.as_series", _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
         ),
         texts=json.dumps(names, ensure_ascii=False),
+        raw=raw,
+        turned_url=_address("history_page.as_page", turned) if raw or _is_corrected() else None,
     )
+
+
+def _is_corrected() -> bool:
+    """Whether any reading is shown otherwise than it was stored."""
+    with context.store().database.query() as connection:
+        return bool(known.load(connection))
 
 
 # --- The table -------------------------------------------------------------------------------

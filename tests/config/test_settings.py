@@ -38,6 +38,7 @@ def test_defaults_are_the_contracts() -> None:
         place=None,
         write_tokens_file="",
         read_tokens_file="",
+        notes_tokens_file="",
         mqtt_url="",
         mqtt_password_file="",
         altitude_m=None,

@@ -82,7 +82,14 @@ HOSTS |= {"discord.com", "hooks.slack.com"}
 VARIABLE = re.compile(r"FLASK10X_[A-Z]+(?:_[A-Z]+)*")
 # Without a default of their own; what the settings file shows is an example.
 UNSET = {
-    *("timezone", "place", "write_tokens_file", "read_tokens_file", "allowed_hosts"),
+    *(
+        "timezone",
+        "place",
+        "write_tokens_file",
+        "read_tokens_file",
+        "notes_tokens_file",
+        "allowed_hosts",
+    ),
     *("mqtt_url", "mqtt_password_file", "altitude_m"),
 }
 # Shown as an example of an error.
@@ -308,7 +315,7 @@ def test_the_shown_answers_are_the_programs(
     client: FlaskClient, writer: Writer, language: str
 ) -> None:
     shown = blocks(read(file_of("reference/http-api", language)), "json")
-    broken_body, _latest, reading, wrong_parameter, _chart = map(json.loads, shown)
+    broken_body, _latest, reading, wrong_parameter, _chart, _notes = map(json.loads, shown)
     values = (700.0, 1200.0, 0.97, 24.5, 25.0, None)
     writer.submit(Reading("data4", 1_755_993_612_000, values))
     writer.step()

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x.web.access import MUTING, OPEN
+from flask10x.web.access import MUTING, NOTING, OPEN
 from flask10x.web.access import POSTED as WRITES
 
 PAGE = {"GET", "HEAD", "OPTIONS"}
@@ -17,6 +17,7 @@ ROUTES = {
     "/api/v1/alerts": PAGE,
     "/api": PAGE,
     "/api/v1/latest": PAGE,
+    "/api/v1/notes": PAGE,
     "/api/v1/readings": POSTED,
     "/api/v1/time": PAGE,
     "/api/v2/channels/<channel>/data": POSTED,
@@ -40,6 +41,11 @@ ROUTES = {
     "/metrics": PAGE,
     "/metrics/details": PAGE,
     "/metrics/prometheus": PAGE,
+    "/notes.csv": PAGE,
+    "/notes.json": PAGE,
+    "/notes": PAGE,
+    "/notes/undo": POSTED,
+    "/notes/write": POSTED,
     "/openapi.json": PAGE,
     "/readyz": PAGE,
     "/static/<path:filename>": PAGE,
@@ -55,11 +61,11 @@ def test_the_routes_are_these(app: Flask) -> None:
     assert len(rules) == len(ROUTES)
 
 
-def test_only_these_are_open_and_only_readings_and_mutes_are_posted(app: Flask) -> None:
+def test_only_these_are_open_and_only_readings_mutes_and_notes_are_posted(app: Flask) -> None:
     rules = list(app.url_map.iter_rules())
     assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
     posted = {rule.rule for rule in rules if rule.endpoint.partition(".")[0] in WRITES}
-    posted |= {rule.rule for rule in rules if rule.endpoint in MUTING}
+    posted |= {rule.rule for rule in rules if rule.endpoint in MUTING | NOTING}
     assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
 
 

@@ -59,6 +59,7 @@ def as_json() -> Response:
         request.script_root or "/",
         write_token=access.wants_token_to_post,
         read_token=access.wants_token_to_read,
+        notes_token=access.wants_token_for_notes,
     )
     answer = Response(body, mimetype=JSON)
     answer.add_etag()
@@ -88,8 +89,8 @@ def as_page() -> str:
 
 
 @lru_cache(maxsize=4)
-def _document(settings: Settings, root: str, *, write_token: bool, read_token: bool) -> str:
-    found = specification(settings, root, write_token=write_token, read_token=read_token)
+def _document(settings: Settings, root: str, **tokens: bool) -> str:
+    found = specification(settings, root, **tokens)
     return readable(found) + "\n"
 
 

@@ -48,7 +48,7 @@ SCHEMAS: dict[str, JsonObject] = {
                 "nights",
                 "derived_step",
             ),
-            "compared",
+            *("compared", "notes", "corrections"),
         ],
         "properties": {
             "from": {"type": ["string", "null"]},
@@ -72,6 +72,8 @@ SCHEMAS: dict[str, JsonObject] = {
                 "items": {"type": "array", "items": {"type": "integer"}},
             },
             "derived_step": {"type": ["string", "null"]},
+            "notes": {"type": "array", "items": schema("Note")},
+            "corrections": {"type": "array", "items": schema("Correction")},
         },
     },
     "Compared": {

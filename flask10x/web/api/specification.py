@@ -9,6 +9,7 @@ from flask10x.web.api import (
     answers,
     doors,
     for_people,
+    noting,
     reading_back,
     sending,
     state,
@@ -35,6 +36,16 @@ SCHEMES: dict[str, JsonObject] = {
         ),
     },
     "read": {"type": "http", "scheme": "bearer", "description": "A token of READ_TOKENS_FILE."},
+    "notes": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of NOTES_TOKENS_FILE, which opens what one for reading does.",
+    },
+    "notesPassword": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The same as a password, with any name: a browser asks for it.",
+    },
     "readPassword": {
         "type": "http",
         "scheme": "basic",
@@ -49,22 +60,28 @@ def operations(settings: Settings) -> list[Operation]:
 
 
 def _all(settings: Settings) -> Iterator[Operation]:
-    for module in (sending, doors, reading_back, state, alerting, for_people):
+    for module in (sending, doors, reading_back, state, alerting, noting, for_people):
         yield from module.operations(settings)
 
 
 def specification(
-    settings: Settings, root: str = "/", *, write_token: bool = False, read_token: bool = False
+    settings: Settings,
+    root: str = "/",
+    *,
+    write_token: bool = False,
+    read_token: bool = False,
+    notes_token: bool = False,
 ) -> JsonObject:
     """The whole document, as JSON has it.
 
-    `root` is where the service is, as its clients see it; `write_token` and `read_token` say
-    whether requests need one. Every station of the settings has schemas and a path of its own.
+    `root` is where the service is, as its clients see it; `write_token`, `read_token` and
+    `notes_token` say whether requests need one. Every station of the settings has schemas and a
+    path of its own.
     """
     paths: dict[str, JsonObject] = {}
     for one in operations(settings):
         paths.setdefault(one.path, {})[one.method] = _operation(
-            one, write_token=write_token, read_token=read_token
+            one, write_token=write_token, read_token=read_token, notes_token=notes_token
         )
     return {
         "openapi": OPENAPI,
@@ -85,6 +102,7 @@ def specification(
                 **reading_back.SCHEMAS,
                 **state.SCHEMAS,
                 **alerting.SCHEMAS,
+                **noting.SCHEMAS,
                 **answers.SCHEMAS,
             },
             "parameters": reading_back.parameters(settings.stations) | sending.PARAMETERS,
@@ -95,7 +113,9 @@ def specification(
     }
 
 
-def _operation(one: Operation, *, write_token: bool, read_token: bool) -> JsonObject:
+def _operation(
+    one: Operation, *, write_token: bool, read_token: bool, notes_token: bool
+) -> JsonObject:
     found: JsonObject = {
         "operationId": one.name,
         "tags": [one.group],
@@ -108,13 +128,19 @@ def _operation(one: Operation, *, write_token: bool, read_token: bool) -> JsonOb
     if one.body is not None:
         found["requestBody"] = one.body
     found["responses"] = dict(one.answers)
-    found["security"] = _security(one.guard, write_token=write_token, read_token=read_token)
+    found["security"] = _security(
+        one.guard, write_token=write_token, read_token=read_token, notes_token=notes_token
+    )
     return found
 
 
-def _security(guard: Guard, *, write_token: bool, read_token: bool) -> list[JsonObject]:
+def _security(
+    guard: Guard, *, write_token: bool, read_token: bool, notes_token: bool
+) -> list[JsonObject]:
     """Any one of them will do; an empty object: none is needed."""
-    if guard == "mute":
+    if guard == "notes" and notes_token:
+        return [{"notes": []}, {"notesPassword": []}]
+    if guard in ("mute", "notes"):
         guard = "write" if write_token and not read_token else "read"
     if guard == "read":
         return ([] if read_token else [{}]) + [{"read": []}, {"readPassword": []}]

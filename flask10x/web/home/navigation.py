@@ -35,6 +35,7 @@ MAIN = (
     PageLink(endpoint="alerts.as_page", text="nav.alerts"),
 )
 MORE = (
+    PageLink(endpoint="notes.as_page", text="nav.notes"),
     PageLink(endpoint="rejected.as_page", text="nav.rejected"),
     PageLink(endpoint="devices.as_page", text="nav.devices"),
     PageLink(endpoint="status_page.as_page", text="nav.status"),

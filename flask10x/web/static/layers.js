@@ -17,9 +17,10 @@ import { alertsLayer } from "./alerts.js";
 import { bandsLayer } from "./bands.js";
 import { compareLayer } from "./compare.js";
 import { nightsLayer } from "./nights.js";
+import { notesLayer } from "./notes.js";
 
 // What is drawn first lies behind the others.
-const KINDS = [nightsLayer, bandsLayer, alertsLayer, compareLayer];
+const KINDS = [nightsLayer, bandsLayer, alertsLayer, compareLayer, notesLayer];
 
 /** The layers of the chart of these series. A kind that has nothing to show in it gives null. */
 export function layersOf(group, answer, context) {

@@ -163,7 +163,7 @@ def test_what_is_answered_without_a_token_is_described(
     for one in operations(settings):
         status = asked(app.test_client(), one).status_code
         # Ambient's clients have the token in the body, which is looked at later.
-        assert (status == 401) is (one.guard in ("read", "write", "mute")), one.path
+        assert (status == 401) is (one.guard in ("read", "write", "mute", "notes")), one.path
     app.extensions["flask10x"].close()
 
 

@@ -17,6 +17,8 @@ from flask10x.web.alerts.durations import DURATIONS
 from flask10x.web.api.operation import GROUPS
 from flask10x.web.api.specification import operations
 from flask10x.web.devices.senders import KINDS
+from flask10x.web.notes.form import FIELDS
+from flask10x.web.notes.form import KINDS as NOTE_KINDS
 from flask10x.web.ranges import QUICK
 from flask10x.web.status_page.answer import MOODS
 from flask10x.web.texts import catalog
@@ -27,6 +29,10 @@ PACKAGE = Path(catalog.__file__).parents[1]
 ENGLISH_TEXTS, JAPANESE_TEXTS = DICTIONARIES["en"], DICTIONARIES["ja"]
 # Keys whose end comes from a table of the program.
 FAMILIES: dict[str, set[str]] = {
+    "notes_add": {*NOTE_KINDS},
+    "notes_hint": {*NOTE_KINDS},
+    "notes_to": {"note", "adjust"},
+    "notes_field": {*FIELDS, "reason", "id"},
     "column": set(BUILT_IN.columns),
     "station": {station.endpoint for station in BUILT_IN.all},
     "operator": set(OPERATORS),

@@ -318,6 +318,8 @@ OTHERS = (
     *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
     *("other_station", "took_too_long"),
+    # In a form of the page of notes: tests/web/notes.
+    *("number_above_0_needed", "one_measurement_needed"),
 )
 
 

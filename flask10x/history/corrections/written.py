@@ -1,0 +1,122 @@
+"""Notes and corrections as people have written them: listed, added, taken back.
+
+Nothing is ever deleted: what is taken back counts no more and stays in the list.
+"""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, Table, func, insert, or_, select, update
+
+from flask10x.database.tables import corrections, notes
+from flask10x.history.corrections.known import FIRST_MS, LAST_MS
+
+Kind = Literal["note", "hide", "adjust"]
+
+# A conditional page compares each reading with all that count of its station: 500 of them made it
+# take twice as long. And whoever may write to an open service should not fill its card.
+MOST_CORRECTIONS = 500
+MOST_NOTES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenNote:
+    """What somebody has written at a time; milliseconds of UTC, both ends inclusive."""
+
+    endpoint: str | None
+    """None: of the whole house."""
+    first_ms: int
+    last_ms: int
+    text: str
+    written_at: int
+    undone_at: int | None = None
+    id: int = 0
+    """0 while it is in no table."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """What is shown otherwise than it was stored, within a range of time."""
+
+    endpoint: str
+    measurement: str | None
+    """None: all of the station's; only what is hidden."""
+    first_ms: int | None
+    last_ms: int | None
+    kind: Literal["hide", "adjust"]
+    gain: float | None = None
+    offset: float | None = None
+    reason: str
+    written_at: int
+    undone_at: int | None = None
+    id: int = 0
+
+
+def all_notes(connection: Connection) -> list[WrittenNote]:
+    """Also those that were taken back, the newest time first."""
+    query = select(notes).order_by(notes.c.first_ms.desc(), notes.c.id.desc())
+    return [WrittenNote(**row._mapping) for row in connection.execute(query)]
+
+
+def notes_within(
+    connection: Connection, endpoints: Collection[str], first_ms: int, last_ms: int
+) -> list[WrittenNote]:
+    """Those of the house and of these stations that count and touch the range, the oldest first."""
+    query = (
+        select(notes)
+        .where(notes.c.undone_at.is_(None))
+        .where(notes.c.first_ms <= last_ms, notes.c.last_ms >= first_ms)
+        .where(or_(notes.c.endpoint.is_(None), notes.c.endpoint.in_(endpoints)))
+        .order_by(notes.c.first_ms, notes.c.id)
+    )
+    return [WrittenNote(**row._mapping) for row in connection.execute(query)]
+
+
+def all_corrections(connection: Connection) -> list[Correction]:
+    """Also those that were taken back, the last written one first."""
+    query = select(corrections).order_by(corrections.c.id.desc())
+    return [Correction(**row._mapping) for row in connection.execute(query)]
+
+
+def corrections_within(
+    connection: Connection, endpoints: Collection[str], first_ms: int, last_ms: int
+) -> list[Correction]:
+    """Those of these stations that count and touch the range, the last written one first."""
+    first = func.coalesce(corrections.c.first_ms, FIRST_MS)
+    last = func.coalesce(corrections.c.last_ms, LAST_MS)
+    query = (
+        select(corrections)
+        .where(corrections.c.undone_at.is_(None), corrections.c.endpoint.in_(endpoints))
+        .where(first <= last_ms, last >= first_ms)
+        .order_by(corrections.c.id.desc())
+    )
+    return [Correction(**row._mapping) for row in connection.execute(query)]
+
+
+def has_room(connection: Connection, kind: Kind) -> bool:
+    """Whether one more of this kind may be added."""
+    if kind == "note":
+        written = select(func.count()).select_from(notes)
+        return connection.execute(written).scalar_one() < MOST_NOTES
+    counting = select(func.count()).where(corrections.c.undone_at.is_(None))
+    return connection.execute(counting).scalar_one() < MOST_CORRECTIONS
+
+
+def add(connection: Connection, one: WrittenNote | Correction) -> int:
+    """Add it; its id, which is no other's of its table."""
+    table = notes if isinstance(one, WrittenNote) else corrections
+    values = {name: value for name, value in asdict(one).items() if name != "id"}
+    found = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
+    return int(found)
+
+
+def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:
+    """Take it back; False when there is none that counts."""
+    table: Table = notes if kind == "note" else corrections
+    change = (
+        update(table)
+        .where(table.c.id == number, table.c.undone_at.is_(None))
+        .values(undone_at=at_ms)
+    )
+    return connection.execute(change).rowcount > 0

@@ -1,0 +1,66 @@
+"""Notes and corrections as JSON and as CSV: what they are kept by outside."""
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import tzinfo
+
+from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.readings.times import iso_text
+
+COLUMNS = (
+    *("kind", "id", "endpoint", "measurement", "from", "to", "gain", "offset", "text"),
+    *("written", "undone"),
+)
+
+
+def note_object(one: WrittenNote, zone: tzinfo | None) -> dict[str, object]:
+    """A note; times with milliseconds and the offset."""
+    return {
+        "id": one.id,
+        "endpoint": one.endpoint,
+        "from": iso_text(one.first_ms, zone),
+        "to": iso_text(one.last_ms, zone),
+        "from_ms": one.first_ms,
+        "to_ms": one.last_ms,
+        "text": one.text,
+        "written": iso_text(one.written_at, zone),
+        "undone": _maybe(one.undone_at, zone),
+    }
+
+
+def correction_object(one: Correction, zone: tzinfo | None) -> dict[str, object]:
+    """A correction; an end that is open is null."""
+    return {
+        "id": one.id,
+        "endpoint": one.endpoint,
+        "measurement": one.measurement,
+        "from": _maybe(one.first_ms, zone),
+        "to": _maybe(one.last_ms, zone),
+        "from_ms": one.first_ms,
+        "to_ms": one.last_ms,
+        "kind": one.kind,
+        "gain": one.gain,
+        "offset": one.offset,
+        "text": one.reason,
+        "written": iso_text(one.written_at, zone),
+        "undone": _maybe(one.undone_at, zone),
+    }
+
+
+def csv_text(
+    notes: Iterable[WrittenNote], corrections: Iterable[Correction], zone: tzinfo | None
+) -> str:
+    """All of them, a line each; a cell without a value is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    for note in notes:
+        writer.writerow({"kind": "note"} | note_object(note, zone))
+    for correction in corrections:
+        writer.writerow(correction_object(correction, zone))
+    return text.getvalue()
+
+
+def _maybe(ms: int | None, zone: tzinfo | None) -> str | None:
+    return None if ms is None else iso_text(ms, zone)

@@ -1,0 +1,175 @@
+"""The page `/notes`, its forms, and the same as JSON and CSV.
+
+Who may read may write, unless there are tokens for notes (`web/access.py`). The forms need no
+JavaScript; a page of another origin can't send them, as with every POST.
+"""
+
+import logging
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from flask10x.errors import DatabaseDamaged, DatabaseSuspected, LockTimeout, QueryError, nearest
+from flask10x.history.corrections import written
+from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.readings.reasons import Reason
+from flask10x.system import clock
+from flask10x.web import access, context, preferences, read_errors
+from flask10x.web.json_text import readable
+from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.notes.form import FIELDS, KINDS, NotesForm
+from flask10x.web.notes.model import NotesModel
+from flask10x.web.notes.objects import correction_object, csv_text, note_object
+from flask10x.web.notes.reader import NotesReader
+from flask10x.web.texts.captions import problems
+from flask10x.web.texts.catalog import Texts
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("notes", __name__)
+read_errors.register(blueprint)
+
+# What a link to the page may fill in.
+PREFILLED = ("what", "about", "from", "to")
+
+
+@blueprint.get("/notes")
+def as_page() -> tuple[str, int]:
+    """The forms and all that is written; 400 when the query is wrong."""
+    unknown = [name for name in request.args if name not in PREFILLED]
+    errors: dict[str, str] = {name: _unknown(name) for name in unknown}
+    return _rendered({name: request.args.get(name, "") for name in FIELDS}, errors)
+
+
+@blueprint.post("/notes/write")
+def add() -> AnyResponse | tuple[str, int]:
+    """Write the note or the correction of a form; then the page, by GET.
+
+    400 with the form as it was sent when something is wrong with it. Raises what writing raises.
+    """
+    store, now_ms = context.store(), clock.now_ms()
+    try:
+        found = NotesForm(request.form, store.settings, now_ms).read()
+        with store.database.commit() as connection:
+            if not written.has_room(
+                connection, "note" if isinstance(found, WrittenNote) else found.kind
+            ):
+                raise QueryError({"what": preferences.texts()("notes.full")})
+            number = written.add(connection, found)
+    except QueryError as error:
+        return _rendered({name: request.form.get(name, "") for name in FIELDS}, error.details)
+    _note(found, number, "written")
+    return redirect(url_for("notes.as_page", _anchor="written"), 303)
+
+
+@blueprint.post("/notes/undo")
+def undo() -> AnyResponse:
+    """Take back `what` of the number `id`; then the page, by GET, also if it counts no more.
+
+    Raises QueryError, and what writing raises.
+    """
+    what, number = request.form.get("what", ""), request.form.get("id", "")
+    if what not in KINDS:
+        raise QueryError({"what": f"one of {', '.join(KINDS)} is needed"})
+    if not (number.isascii() and number.isdecimal() and len(number) <= 18):  # noqa: PLR2004
+        raise QueryError({"id": "the number of one of them is needed"})
+    with context.store().database.commit() as connection:
+        found = written.undo(connection, what, int(number), clock.now_ms())
+    if found:
+        log.info("%s %s taken back, by %s", _WORDS[what], number, access.sender())
+    return redirect(url_for("notes.as_page", _anchor="written"), 303)
+
+
+@blueprint.get("/api/v1/notes")
+def as_json() -> Response:
+    """All that is written, also what was taken back."""
+    _no_parameters()
+    return Response(_json(), mimetype="application/json")
+
+
+@blueprint.get("/notes.json")
+def as_json_file() -> Response:
+    """The same as a file to keep."""
+    _no_parameters()
+    return _file(_json(), "application/json", "notes.json")
+
+
+@blueprint.get("/notes.csv")
+def as_csv() -> Response:
+    """The same as a table."""
+    _no_parameters()
+    notes, corrections = _all()
+    text = csv_text(notes, corrections, context.store().settings.zone)
+    return _file(text, "text/csv; charset=utf-8", "notes.csv")
+
+
+@blueprint.errorhandler(LockTimeout)
+@blueprint.errorhandler(DatabaseDamaged)
+@blueprint.errorhandler(DatabaseSuspected)
+def unwritable(error: Exception) -> Response:
+    """Nothing can be written now: 503, and nothing of the form is kept."""
+    log.error("A note cannot be written: %s", error)
+    page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
+    answer = current_app.make_response((page, 503))
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return answer
+
+
+_WORDS = {"note": "Note", "hide": "Correction", "adjust": "Correction"}
+
+
+def _note(found: WrittenNote | Correction, number: int, what: str) -> None:
+    kind = "note" if isinstance(found, WrittenNote) else found.kind
+    log.info("%s %d %s, by %s", _WORDS[kind], number, what, access.sender())
+
+
+def _unknown(name: str) -> Reason:
+    near = nearest(name, PREFILLED)
+    return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")
+
+
+def _no_parameters() -> None:
+    if request.args:
+        raise QueryError({name: Reason("unknown_parameter") for name in request.args})
+
+
+def _all() -> tuple[list[WrittenNote], list[Correction]]:
+    with context.store().database.query() as connection:
+        return written.all_notes(connection), written.all_corrections(connection)
+
+
+def _json() -> str:
+    zone, (notes, corrections) = context.store().settings.zone, _all()
+    found: dict[str, object] = {
+        "notes": [note_object(one, zone) for one in notes],
+        "corrections": [correction_object(one, zone) for one in corrections],
+    }
+    return readable(found) + "\n"
+
+
+def _file(text: str, content_type: str, name: str) -> Response:
+    answer = Response(text, content_type=content_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _rendered(fields: dict[str, str], errors: dict[str, str]) -> tuple[str, int]:
+    settings, t = context.store().settings, preferences.texts()
+    reader, (notes, corrections) = NotesReader(settings, t), _all()
+    lines = [reader.note(one) for one in notes]
+    corrected = [reader.correction(one) for one in corrections]
+    what = fields["what"] if fields["what"] in KINDS else "note"
+    model = NotesModel(
+        problems=_problems(errors, t),
+        fields=fields,
+        what=what if any(fields.values()) else "",
+        choices=reader.choices(),
+        notes=[line for line in lines if not line.undone],
+        corrections=[line for line in corrected if not line.undone],
+        undone=[line for line in (*lines, *corrected) if line.undone],
+    )
+    return render_template("notes.html", model=model), 400 if errors else 200
+
+
+def _problems(errors: dict[str, str], t: Texts) -> dict[str, dict[str, str | None]]:
+    found = problems(errors, context.store().settings.stations, t)
+    return {name: one | {"label": t.get(f"notes_field.{name}")} for name, one in found.items()}
