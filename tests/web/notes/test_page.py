@@ -111,7 +111,7 @@ def test_a_form_that_is_wrong_comes_back_with_what_is_wrong(
 ) -> None:
     answer = client.post("/notes/write", data=form)
     assert answer.status_code == 400
-    assert answer.text.count('role="alert"') == 1
+    assert answer.text.count('class="error summary"') == 1
     for name in wrong - {"what"}:
         assert f'id="error-{name}"' in answer.text
     assert written_down(client) == {"notes": [], "corrections": []}
