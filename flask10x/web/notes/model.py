@@ -7,7 +7,7 @@ from flask10x.history.corrections.written import Kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class NotedStation:
     """A station, with what can be chosen of it."""
 
     endpoint: str
@@ -45,7 +45,7 @@ class NotesModel:
     """What the forms begin with."""
     what: str
     """Which form is open."""
-    choices: Sequence[Choice]
+    choices: Sequence[NotedStation]
     notes: Sequence[WrittenLine]
     corrections: Sequence[WrittenLine]
     undone: Sequence[WrittenLine]

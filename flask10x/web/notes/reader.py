@@ -8,7 +8,7 @@ from flask import url_for
 from flask10x.config.settings import Settings
 from flask10x.history.corrections.written import Correction, WrittenNote
 from flask10x.readings.times import iso_text, local_text
-from flask10x.web.notes.model import Choice, WrittenLine
+from flask10x.web.notes.model import NotedStation, WrittenLine
 from flask10x.web.texts.catalog import Texts
 
 # So much is shown around a single moment.
@@ -23,10 +23,10 @@ class NotesReader:
         self._zone: tzinfo | None = settings.zone
         self._t = t
 
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[NotedStation]:
         """What a form offers."""
         return [
-            Choice(
+            NotedStation(
                 endpoint=station.endpoint,
                 name=self._t.station(station),
                 columns={
