@@ -1,12 +1,14 @@
 """One card a station at the top of the history page: latest values, age, state, what is missing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from flask10x.readings.bands import Band, band_of
+from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.rounding import NO_VALUE, rounded
-from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.runtime.store import Store
 from flask10x.web.latest.newest import Latest, State, latest
 
@@ -45,14 +47,17 @@ class Card:
     values: tuple[Value, ...]
     missing: tuple[str, ...]
     """The columns that the newest reading lacks."""
+    derived: tuple[tuple[Measurement, Value], ...]
+    """What is computed from the newest reading; what can't be is left out."""
 
 
 def cards(connection: Connection, store: Store) -> list[Card]:
     """A card of each station, from its newest reading."""
-    return [_card(one) for one in latest(connection, store, store.settings.stations.all)]
+    stations = store.settings.stations
+    return [_card(one, stations) for one in latest(connection, store, stations.all)]
 
 
-def _card(one: Latest) -> Card:
+def _card(one: Latest, stations: Stations) -> Card:
     return Card(
         station=one.station,
         state=one.state,
@@ -60,7 +65,15 @@ def _card(one: Latest) -> Card:
         received_at=one.row.received_at if one.row else None,
         values=_values(one),
         missing=one.missing,
+        derived=tuple(_derived(one, stations)),
     )
+
+
+def _derived(one: Latest, stations: Stations) -> Iterator[tuple[Measurement, Value]]:
+    for name, computed in derived_by_station(stations)[one.station.endpoint].items():
+        value, measurement = one.derived.get(name), computed.measurement
+        if value is not None:
+            yield measurement, _value(measurement, value, one)
 
 
 def _values(one: Latest) -> tuple[Value, ...]:

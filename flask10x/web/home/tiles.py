@@ -1,6 +1,6 @@
 """The tiles of the home: from the newest reading of each station and from its last day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from flask import url_for
@@ -23,6 +23,8 @@ from flask10x.web.texts.catalog import Texts
 
 # What people ask of a room first; of a station without any of them it is its first measurement.
 ASKED_FIRST = ("temperature", "co2", "humidity")
+# Of derived values; the others are in charts and downloads for who asks for them.
+COMPUTED = ("dew_point", "discomfort_index")
 # `2025-08-24 09:00:12`: where the hour and the minute stand.
 CLOCK = slice(11, 16)
 
@@ -66,13 +68,22 @@ class _Builder:
             state=card.state,
             age=self._age_of(card),
             main=self._main(main, known[main.column], card) if known else None,
-            others=[
-                self._value(m, known[m.column])
-                for m in station.measurements
-                if m is not main and m.column in known and _was_ever(known[m.column])
-            ],
+            others=[*self._others(card, main, known), *self._computed(card)],
             alerts=alerts,
         )
+
+    def _others(
+        self, card: Card, main: Measurement, known: Mapping[str, Value]
+    ) -> Iterator[TileValue]:
+        for one in card.station.measurements:
+            if one is not main and one.column in known and _was_ever(known[one.column]):
+                yield self._value(one, known[one.column])
+
+    def _computed(self, card: Card) -> Iterator[TileValue]:
+        """Of what is computed the few that say something at a glance."""
+        for measurement, value in card.derived:
+            if measurement.column in COMPUTED:
+                yield self._value(measurement, value)
 
     def _age_of(self, card: Card) -> TileAge | None:
         if card.age_sec is None:

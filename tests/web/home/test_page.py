@@ -103,3 +103,13 @@ def test_the_wall_has_no_links_that_lead_away(client: FlaskClient, store_reading
     assert 'class="kiosk"' in client.get("/?kiosk=1").text
     assert "/history?endpoint=data" not in client.get("/?kiosk=1").text
     assert "/history?endpoint=data" in client.get("/?kiosk=0").text
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_the_dew_point_and_the_discomfort_index_stand_among_the_small_values(
+    client: FlaskClient, store_readings: Store
+) -> None:
+    # 25 °C and 60 %: 16.7 °C by Magnus; 0.81 T + 0.01 H (0.99 T - 14.3) + 46.3 = 72.8.
+    store_readings(Reading("data3", NINE, (25.0, 60.0, 1013.0, None)))
+    text = words(client.get("/", headers={"Accept-Language": "en"}).text)
+    assert "Dew point 16.7" in text and "Discomfort index 72.8" in text
