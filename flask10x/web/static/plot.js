@@ -151,7 +151,8 @@ export class Plot {
       ms: 1,
       tzDate: this.clock.date,
       legend: { show: false },
-      cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
+      // A line without a value at the cursor has no point: the library would take the nearest one.
+      cursor: { y: false, dataIdx: (_, __, idx) => idx, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
       scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
       axes: [
         { ...axis, space: 64, size: 40 + strip, gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
