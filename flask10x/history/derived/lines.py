@@ -135,7 +135,7 @@ def _line(averages: _Averages, station: Station, one: Derived, window: Window) -
     for start, (value, count) in _values(averages, one, [found for found, _ in inputs]):
         if start + fine.width_ms > window.first_ms:
             place = window.place(max(start, first_ms))
-            line.buckets[place].add(count, value * count, value, value)
+            line.add(place, count, value * count, value, value)
     return line
 
 
