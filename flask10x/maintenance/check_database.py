@@ -25,13 +25,15 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
-from flask10x.database import missing, schema
+from flask10x.database import missing, schema, tables
 from flask10x.database.engine import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
 from flask10x.database.file import damages, open_read_only
 from flask10x.database.insert import existing_columns
 from flask10x.database.paths import JOURNAL, WAL, beside
+from flask10x.database.retention import removed
+from flask10x.database.retention.removed import Removed
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import followers, readings, rejected, rollup_zone
 from flask10x.history import days, pages, rollups
@@ -96,6 +98,7 @@ class DatabaseCheck:
             "followers": self._followers,
             "zone": self._zones,
             "rollups": self._rollups,
+            "removed": self._removed,
             "stations": self._stations,
             "times": self._times,
         }
@@ -217,6 +220,23 @@ class DatabaseCheck:
         # Late is only slow: a chart takes the rest from the readings.
         text = _("{rows} behind").format(rows=amount(behind, "row"))
         return [Finding("ok", "rollups", text, details)]
+
+    def _removed(self, connection: Connection) -> list[Finding]:
+        """One for each station whose old readings were removed (RETENTION_DAYS)."""
+        if not inspect(connection).has_table(tables.removed.name):
+            return []
+        return [
+            self._removed_of(endpoint, gone)
+            for endpoint, gone in sorted(removed.load(connection).items())
+            if gone.last_ms is not None
+        ]
+
+    def _removed_of(self, endpoint: str, gone: Removed) -> Finding:
+        last = local_text(gone.last_ms or 0, self._settings.zone)
+        text = _("/{station}: {readings} up to {time} removed; their hours and days are kept")
+        text = text.format(station=endpoint, readings=amount(gone.readings, "reading"), time=last)
+        details = {"endpoint": endpoint, "last_id": gone.last_id, "readings": gone.readings}
+        return Finding("ok", "removed", text, details)
 
     def _stations(self, connection: Connection) -> list[Finding]:
         stations = self._settings.stations

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from flask10x.database.tables import removed as table
 
@@ -35,6 +35,11 @@ def of_station(connection: Connection, endpoint: str) -> Removed:
     query = select(table).where(table.c.endpoint == endpoint)
     row = connection.execute(query).one_or_none()
     return NOTHING_REMOVED if row is None else Removed(row.last_id, row.last_ms, row.readings)
+
+
+def total(connection: Connection) -> int:
+    """How many readings are gone, of all stations."""
+    return connection.execute(select(func.sum(table.c.readings))).scalar_one() or 0
 
 
 def note(connection: Connection, endpoint: str, removed: Removed) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from flask10x.config.settings import Settings
 from flask10x.database.engine import last_id
 from flask10x.database.paths import database_path
+from flask10x.database.retention import removed
 from flask10x.database.tables import exports, imports, readings, rejected
 from flask10x.readings.stations import Stations
 from flask10x.runtime.facts.disk import Room, room
@@ -100,9 +101,21 @@ def _bytes_a_row(connection: Connection, path: Path) -> float | None:
     """What the file has for each reading, roll-ups and index included, rejected ones left out."""
     first_id = connection.execute(select(func.min(readings.c.id))).scalar_one()
     rows = last_id(connection) - first_id + 1 if first_id is not None else 0
+    if gone := removed.total(connection):
+        rows = last_id(connection) - gone
     if rows < ROWS_MIN:
         return None
-    return max(0, disk.size(path) - _rejected_bytes(connection)) / rows
+    used = disk.size(path) - _free_bytes(connection) - _rejected_bytes(connection)
+    return max(0, used) / rows
+
+
+def _free_bytes(connection: Connection) -> int:
+    """What removed readings have left in the file, for new ones to take."""
+    pages, page_bytes = (
+        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+        for name in ("freelist_count", "page_size")
+    )
+    return int(pages * page_bytes)
 
 
 def _rejected_bytes(connection: Connection) -> int:

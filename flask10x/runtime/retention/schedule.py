@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # Three look-ups for each station.
 LOOK_EVERY_MS = 60_000
-# Between two pieces, so that the card is free for readings: 8 million a day are enough to catch up.
+# Between two pieces, so that the card is free for readings: 3 million a day are enough to catch up.
 PAUSE_MS = 5_000
 # What an export or a person has to do first is said once a day, not each minute.
 SAY_EVERY_MS = 86_400_000

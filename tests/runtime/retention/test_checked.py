@@ -1,0 +1,27 @@
+"""What `flask10x check` and the forecast of the card make of removed readings."""
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.retention import removed
+from flask10x.maintenance.check_database import DatabaseCheck
+from tests.support.csv_folder import FIRST_MS
+from tests.support.rows import execute
+
+
+def test_the_check_says_what_is_gone(settings: Settings, database: Database) -> None:
+    execute(database.path, f"INSERT INTO removed VALUES ('data', 7, {FIRST_MS}, 5)")
+    found = [
+        one
+        for one in DatabaseCheck(settings, full=False, served=False).look(database.path)
+        if one.name == "removed"
+    ]
+    assert [one.text for one in found] == [
+        "/data: 5 readings up to 2025-08-24 10:46:40 removed; their hours and days are kept"
+    ]
+    with database.reader.begin() as connection:
+        assert removed.total(connection) == 5
+
+
+def test_the_check_says_nothing_where_nothing_is(settings: Settings, database: Database) -> None:
+    found = DatabaseCheck(settings, full=False, served=False).look(database.path)
+    assert "removed" not in [one.name for one in found]
