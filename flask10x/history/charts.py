@@ -89,6 +89,11 @@ def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | 
     return at if at.behind > MOST_ROWS_BEHIND else None
 
 
+def uses_rollups(connection: Connection, query: Query, window: Window) -> bool:
+    """Whether a chart of this window is made of roll-ups."""
+    return _rolled_up(connection, query, window) is not None
+
+
 def _rolled_up(connection: Connection, query: Query, window: Window) -> RolledUp | None:
     """What can stand for the readings; None when the roll-ups can't be used."""
     if not (_is_of_hours(query, window) and rollups_fit(connection, query.known)):

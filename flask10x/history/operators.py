@@ -41,7 +41,8 @@ def _switch(text: str) -> bool:
     return words[text.lower()]
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """The number that a reader writes; raises WrongValue."""
     if re.fullmatch(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", text) and math.isfinite(float(text)):
         return float(text)
     raise WrongValue(Reason("number_needed"))
@@ -69,7 +70,7 @@ def _comparison(
 ) -> Operator:
     phrase = f"{label} {{}}".format
     return Operator(
-        key=key, label=label, read=_number, phrase=phrase, clause=clause, hour=hour, in_form=in_form
+        key=key, label=label, read=number, phrase=phrase, clause=clause, hour=hour, in_form=in_form
     )
 
 

@@ -105,6 +105,8 @@ ENGLISH = {
     "number_needed": "a plain number such as 25 or -0.5 is needed",
     "number_above_0_needed": "a number above 0 is needed",
     "one_measurement_needed": "one measurement is needed, not all of a station",
+    "period_needed": "a month such as 2025-08, a year such as 2025, or all is needed",
+    "above_or_below": "above and below are both given: choose one of them",
     "switch_needed": "1 or 0 is needed",
     "yes_needed": "1 is needed, or nothing at all",
     "id_needed": "the id of a reading is needed: take it from the header X-Last-Id",

@@ -38,6 +38,7 @@ from flask10x.web.latest import routes as latest_routes
 from flask10x.web.missing import MissingDatabase
 from flask10x.web.notes import page as notes_page
 from flask10x.web.prometheus import routes as prometheus_routes
+from flask10x.web.records import page as records_page
 from flask10x.web.status_page import page as status_page
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def create_app(
         home_page,
         history_page,
         rejected_page,
+        records_page,
         devices_page,
         alerts_page,
         status_page,

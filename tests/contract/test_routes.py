@@ -49,6 +49,8 @@ ROUTES = {
     "/openapi.json": PAGE,
     "/readyz": PAGE,
     "/static/<path:filename>": PAGE,
+    "/records": PAGE,
+    "/records.csv": PAGE,
     "/status": PAGE,
     "/write": POSTED,
 }

@@ -303,7 +303,7 @@ def operations(settings: Settings) -> Iterator[Operation]:
         page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
         # These two say as pages what is wrong; other refusals are JSON.
         more = {
-            status: _page_or(status, description)
+            status: page_or(status, description)
             for status, description in (("400", "A parameter is wrong."), ("503", "Not now."))
         }
         yield Operation(
@@ -316,7 +316,8 @@ def operations(settings: Settings) -> Iterator[Operation]:
         )
 
 
-def _page_or(status: str, description: str) -> JsonObject:
+def page_or(status: str, description: str) -> JsonObject:
+    """A refusal that a page says as a page, and other routes as JSON."""
     found = said(description, schema("Error"), None, ["Retry-After"] if status == "503" else ())
     found["content"][HTML] = media(TEXT_SCHEMA)
     return found

@@ -14,6 +14,7 @@ from flask10x.web.api import (
     sending,
     state,
     station_schemas,
+    tables,
 )
 from flask10x.web.api.operation import GROUPS, Guard, JsonObject, Operation
 from flask10x.web.texts.catalog import ENGLISH
@@ -60,7 +61,10 @@ def operations(settings: Settings) -> list[Operation]:
 
 
 def _all(settings: Settings) -> Iterator[Operation]:
-    for module in (sending, doors, reading_back, state, alerting, noting, for_people):
+    for module in (
+        *(sending, doors, reading_back, tables, state, alerting, noting),
+        for_people,
+    ):
         yield from module.operations(settings)
 
 

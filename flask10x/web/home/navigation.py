@@ -32,6 +32,7 @@ class PageLink:
 MAIN = (
     PageLink(endpoint="home.as_page", text="nav.home"),
     PageLink(endpoint="history_page.as_page", text="nav.history", since="-24h"),
+    PageLink(endpoint="records.as_page", text="nav.records"),
     PageLink(endpoint="alerts.as_page", text="nav.alerts"),
 )
 MORE = (

@@ -84,4 +84,11 @@ DESCRIBED: dict[str, str] = {
     "The file.": "ファイル。",
     "It is still the same.": "変わっていません。",
     "There is no such range of it.": "指定した範囲はありません。",
+    "A line a row.": "1行に1件。",
+    "A station; without it the first one that has sent.": "端末。省略すると、測定値を送ったことのある最初の端末です。",
+    "A measurement of the station; its first one without it.": "端末の測定項目。省略すると最初の項目です。",
+    "A month, a year, or `all`; this month without it.": "年月、年、または`all`。省略すると今月です。",
+    "Count the hours above this value.": "この値を超えた時間を数えます。",
+    "Count the hours below this value.": "この値を下回った時間を数えます。",
+    "The values as stored, without corrections.": "補正しない、保存されたままの値。",
 }

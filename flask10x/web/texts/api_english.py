@@ -60,6 +60,8 @@ TEXTS: dict[str, str] = {
     "operation.unmute": "Ends a mute",
     "operation.devices": "How each board sends",
     "operation.program": "A program for the board of a station",
+    "operation.records_page": "Tables of a month, a year and all years, and the records",
+    "operation.records_csv": "The same table as CSV",
     "operation.status_page": "How it is going, and what to do about each trouble",
     "operation.api_page": "This page",
     "operation.static": "Styles and scripts of the pages",

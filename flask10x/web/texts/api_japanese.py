@@ -61,6 +61,8 @@ TEXTS: dict[str, str] = {
     "operation.unmute": "通知の停止を解除します",
     "operation.devices": "各端末の送り方",
     "operation.program": "端末用のプログラム",
+    "operation.records_page": "月・年・全期間の表と、これまでの記録",
+    "operation.records_csv": "同じ表のCSV",
     "operation.status_page": "稼働状況と、異常ごとの対処",
     "operation.api_page": "このページ",
     "operation.static": "ページのスタイルとスクリプト",

@@ -31,6 +31,8 @@ from flask10x.web.texts.pages import (
     home_japanese,
     notes_english,
     notes_japanese,
+    records_english,
+    records_japanese,
     retention_english,
     retention_japanese,
 )
@@ -50,7 +52,8 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | derived_english.TEXTS
     | notes_english.TEXTS
     | retention_english.TEXTS
-    | home_english.TEXTS,
+    | home_english.TEXTS
+    | records_english.TEXTS,
     "ja": japanese.TEXTS
     | alerts_japanese.TEXTS
     | api_japanese.TEXTS
@@ -60,7 +63,8 @@ DICTIONARIES: dict[Language, dict[str, str]] = {
     | derived_japanese.TEXTS
     | notes_japanese.TEXTS
     | retention_japanese.TEXTS
-    | home_japanese.TEXTS,
+    | home_japanese.TEXTS
+    | records_japanese.TEXTS,
 }
 
 # From which age on the next longer unit is easier to read: 119 s, then 2 min; 119 min, then 2 h.

@@ -65,6 +65,10 @@ FAMILIES: dict[str, set[str]] = {
         *("full_disk", "busy", "denied", "card_fails", "other"),
     },
     "group": {*GROUPS},
+    "month": {str(month) for month in range(1, 13)},
+    "weekday": {str(day) for day in range(7)},
+    "row_of": {"day", "month", "year"},
+    "record": {"highest", "lowest", "highest_mean", "lowest_mean", "widest"},
     "operation": {one.text or one.name for one in operations(settings.load({}))},
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}

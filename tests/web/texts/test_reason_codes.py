@@ -260,6 +260,16 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
         "25 や -0.5 のような数値を指定してください",
     ),
     (
+        *("period_needed", "/records.csv?period=August", "period"),
+        "a month such as 2025-08, a year such as 2025, or all is needed",
+        "2025-08 のような年月、2025 のような年、または all を指定してください",
+    ),
+    (
+        *("above_or_below", "/records.csv?above=1&below=2", "below"),
+        "above and below are both given: choose one of them",
+        "above と below が両方指定されています。どちらか一方にしてください",
+    ),
+    (
         *("switch_needed", "/history/json?co2__isnull=maybe", "co2__isnull"),
         *("1 or 0 is needed", "1 か 0 を指定してください"),
     ),

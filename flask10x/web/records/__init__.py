@@ -1,0 +1,1 @@
+"""The page `/records`: tables of a month, a year and all years, and the records."""

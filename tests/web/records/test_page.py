@@ -1,0 +1,212 @@
+"""`/records`: tables of a month, a year and all years."""
+
+import csv
+import io
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.database.engine import Database
+from flask10x.history import charts, rollups
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.times import DAY_MS, parse_bound
+from tests.support.html import words
+from tests.support.rows import execute, insert_readings
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+def at(text: str) -> int:
+    return parse_bound(text, TOKYO, 0, end=False)
+
+
+def bedroom(when: str, co2: float | None) -> Reading:
+    return Reading("data2", at(when), (co2, 20.0, 50.0, 1000.0, None))
+
+
+READINGS = (
+    bedroom("2024-12-31 23:59:59", 420),
+    bedroom("2025-08-01 00:00:00", 700),
+    bedroom("2025-08-01 09:30:00", 1500),
+    bedroom("2025-08-01 09:40:00", 900),
+    bedroom("2025-08-01 23:59:59", 400),
+    bedroom("2025-08-03 12:00:00", 1200),
+    bedroom("2025-08-03 12:10:00", None),
+    bedroom("2025-08-31 23:59:59", 650),
+    bedroom("2025-09-01 00:00:00", 3000),
+)
+ADDRESS = "/records?endpoint=data2&measurement=co2"
+
+
+@pytest.fixture(autouse=True)
+def readings(database: Database) -> None:
+    with database.commit() as connection:
+        insert_readings(connection, READINGS)
+    while rollups.follow(BUILT_IN, database):
+        pass
+
+
+def as_csv(client: FlaskClient, more: str) -> list[dict[str, str]]:
+    answer = client.get(ADDRESS.replace("/records", "/records.csv") + more)
+    assert (answer.status_code, answer.content_type) == (200, "text/csv; charset=utf-8")
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_a_month_by_its_days(client: FlaskClient) -> None:
+    rows = as_csv(client, "&period=2025-08")
+    assert [row["period"] for row in rows] == [f"2025-08-{day:02d}" for day in range(1, 32)]
+    assert rows[0] == {
+        "period": "2025-08-01",
+        "lowest": "400.0",
+        "lowest_at": "2025-08-01 23:00:00",
+        "mean": "875.0",
+        "highest": "1500.0",
+        "highest_at": "2025-08-01 09:00:00",
+        "readings": "4",
+    }
+    assert rows[1] == dict.fromkeys(rows[0], "") | {"period": "2025-08-02", "readings": "0"}
+    assert (rows[2]["mean"], rows[2]["readings"]) == ("1200.0", "1")
+    assert rows[30]["highest"] == "650.0"
+
+
+def test_a_year_by_its_months(client: FlaskClient) -> None:
+    rows = as_csv(client, "&period=2025")
+    assert [row["readings"] for row in rows] == [*["0"] * 7, "6", "1", *["0"] * 3]
+    assert (rows[7]["highest"], rows[7]["highest_at"]) == ("1500.0", "2025-08-01 00:00:00")
+    assert (rows[7]["lowest"], rows[7]["lowest_at"]) == ("400.0", "2025-08-01 00:00:00")
+
+
+def test_all_years_and_the_records(client: FlaskClient) -> None:
+    rows = as_csv(client, "&period=all")
+    assert [(row["period"], row["lowest"], row["highest"]) for row in rows] == [
+        ("2024", "420.0", "420.0"),
+        ("2025", "400.0", "3000.0"),
+    ]
+    page = client.get(ADDRESS + "&period=all").text
+    assert "Wed 31 Dec 2024" not in page
+    assert "Fri 1 Aug 2025" in page.split("<tfoot")[1]
+    lists = page.split('class="lists"')[1]
+    assert lists.index("3000") < lists.index("1500") < lists.index("1200")
+    assert "1 Sep 2025" in lists
+
+
+def test_hours_beyond_a_limit(client: FlaskClient) -> None:
+    """In a month each reading counts: of 09:30 and 09:40 one is above 1000."""
+    rows = as_csv(client, "&period=2025-08&above=1000")
+    assert [row["hours_above_1000.0"] for row in rows[:3]] == ["0.5", "", "1.0"]
+    rows = as_csv(client, "&period=2025-08&below=1000")
+    assert [row["hours_below_1000.0"] for row in rows[:3]] == ["2.5", "", "0.0"]
+    # In a year an hour counts by its average, 1200 here.
+    assert as_csv(client, "&period=2025&above=1000")[7]["hours_above_1000.0"] == "2.0"
+
+
+def test_hours_of_a_year_are_the_same_with_and_without_roll_ups(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hours(limit: str) -> list[str]:
+        return [list(row.values())[-1] for row in as_csv(client, f"&period=all&{limit}")]
+
+    limits = ("above=1000", "above=600", "below=650", "above=3000")
+    found = [hours(limit) for limit in limits]
+    assert found[:2] == [["0.0", "3.0"], ["0.0", "5.0"]]
+    monkeypatch.setattr(charts, "uses_rollups", lambda *_args: False)
+    assert [hours(limit) for limit in limits] == found
+
+
+def test_corrections_are_applied_and_can_be_left_out(
+    client: FlaskClient, database: Database
+) -> None:
+    columns = "endpoint, measurement, first_ms, last_ms, kind, gain, offset, reason, written_at"
+    hidden, adjusted = at("2025-08-01 09:30:00"), at("2025-08-03 00:00:00")
+    for values in (
+        f"'data2', 'co2', {hidden}, {hidden}, 'hide', NULL, NULL, '', 1",
+        f"'data2', 'co2', {adjusted}, {adjusted + DAY_MS - 1}, 'adjust', 1, -300, '', 1",
+    ):
+        execute(database.path, f"INSERT INTO corrections ({columns}) VALUES ({values})")
+    rows = as_csv(client, "&period=2025-08&above=850")
+    assert (rows[0]["highest"], rows[0]["highest_at"]) == ("900.0", "2025-08-01 09:00:00")
+    assert [row["hours_above_850.0"] for row in rows[:3]] == ["1.0", "", "1.0"]
+    assert rows[2]["highest"] == "900.0"
+    raw = as_csv(client, "&period=2025-08&raw=1")
+    assert (raw[0]["highest"], raw[2]["highest"]) == ("1500.0", "1200.0")
+    page = client.get(ADDRESS + "&period=2025-08").text
+    assert "Corrections are applied." in page
+    assert "raw=1" in page
+
+
+def shown(client: FlaskClient, language: str) -> tuple[str, list[str]]:
+    """The page and its rows, as a reader sees them."""
+    address = ADDRESS + "&period=2025-08&above=1000"
+    page = client.get(address, headers={"Accept-Language": language}).text
+    body = re.split(r"</?tbody[^>]*>", page)[1]
+    return page, [words(row) for row in re.findall(r"<tr[^>]*>.*?</tr>", body, re.DOTALL)]
+
+
+def test_the_page_says_the_same_in_both_languages(client: FlaskClient) -> None:
+    page, rows = shown(client, "en")
+    assert rows[0] == "Fri 1 Aug 400 23:00\N{EN DASH}23:59 875 1500 09:00\N{EN DASH}09:59 0.5"
+    assert "Hours above 1000 ppm" in page
+    page, rows = shown(client, "ja")
+    assert rows[0] == "8月1日（金） 400 23時台 875 1500 09時台 0.5"
+    assert "1000 ppm 超の時間" in page
+
+
+def test_links_lead_to_the_neighbours_and_the_chart(client: FlaskClient) -> None:
+    page = client.get(ADDRESS + "&period=2025-08").text.replace("&amp;", "&")
+    for link in (
+        "/records?endpoint=data2&measurement=co2&period=2025-07",
+        "/records?endpoint=data2&measurement=co2&period=2025-09",
+        "/records.csv?endpoint=data2&measurement=co2&period=2025-08",
+        "/history?endpoint=data2&measurement=co2&from=2025-08-01+00:00:00&to=2025-08-01+23:59:59",
+        "/records?endpoint=data2&measurement=co2&period=2025-08&above=1000",
+    ):
+        assert f'"{link}"' in page, link
+        assert client.get(link).status_code == 200
+
+
+def test_no_link_leads_beyond_now(client: FlaskClient) -> None:
+    assert 'title="Later"' in client.get(ADDRESS + "&period=2025").text
+    for period in ("9998", "9998-11"):
+        page = client.get(f"{ADDRESS}&period={period}").text
+        assert 'title="Later"' not in page
+        assert 'title="Earlier"' in page
+
+
+def test_without_parameters_it_is_this_month_of_the_first_station_that_has_sent(
+    client: FlaskClient,
+) -> None:
+    page = client.get("/records").text
+    assert "Bedroom, CO₂" in page
+    assert "Nothing was received in this period." in page
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("endpoint=dataa2", "unknown station (did you mean data2?)"),
+        ("endpoint=data&measurement=co2", "unknown measurement"),
+        ("period=August", "a month such as 2025-08"),
+        ("above=x", "a plain number"),
+        ("above=1&below=2", "choose one of them"),
+        ("raw=yes", "1"),
+        ("perriod=2025", "did you mean period?"),
+        ("period=2025&period=2024", "given 2 times"),
+    ],
+)
+def test_a_wrong_query_is_named(client: FlaskClient, query: str, reason: str) -> None:
+    answer = client.get(f"/records?{query}")
+    assert answer.status_code == 400
+    assert reason in answer.text
+    assert client.get(f"/records.csv?{query}").status_code == 400
+
+
+def test_an_empty_house(client: FlaskClient, database: Database) -> None:
+    execute(database.path, "DELETE FROM readings")
+    for period in ("2025-08", "2025"):
+        page = client.get(f"/records?endpoint=data3&period={period}")
+        assert page.status_code == 200
+        assert "Nothing was received" in page.text
+    assert client.get("/records?endpoint=data3&period=all").status_code == 200
