@@ -17,11 +17,14 @@ from flask10x.database.engine import Database
 from flask10x.database.owner import hold_database
 from flask10x.database.paths import database_path
 from flask10x.errors import CopyError, RestoreError
+from flask10x.history.corrections import written
+from flask10x.history.corrections.written import WrittenNote
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
 from tests.support.broken_schema import overwrite_schema
+from tests.support.corrections import correct
 from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import killed_at, needs_strace
 from tests.support.rows import execute, insert_readings, pico, select
@@ -346,3 +349,21 @@ def test_the_command_says_what_comes_next(
         f"The files in {path.parent}/csv may now have rows that the database lacks; the export"
         " then refuses. Put back CSV files of the same time, or do what the export says.",
     ]
+
+
+def test_notes_and_corrections_come_back(settings: Settings, path: Path, tmp_path: Path) -> None:
+    lay_new_database(database_path(settings))
+    database = Database(settings)
+    store(database, 1)
+    with database.commit() as connection:
+        correct(connection, "data", "pressure", None, None, offset=2.0)
+        note = WrittenNote(endpoint=None, first_ms=0, last_ms=0, text="窓", written_at=0)
+        written.add(connection, note)
+    made = backup(settings, tmp_path / "backups").path
+    with database.commit() as connection:
+        written.undo(connection, "adjust", 1, 5)
+        written.undo(connection, "note", 1, 5)
+    database.close()
+    restore(settings, made)
+    assert select(path, 'SELECT "offset", undone_at FROM corrections') == [(2.0, None)]
+    assert select(path, "SELECT text, undone_at FROM notes") == [("窓", None)]

@@ -35,7 +35,9 @@ def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> dict[str, 
     stations = [one for one in store.settings.stations.all if one.endpoint in endpoints]
     try:
         with store.database.query() as connection:
-            found = {one.station.endpoint: one for one in latest(connection, store, stations)}
+            found = {
+                one.station.endpoint: one for one in latest(connection, store, stations, raw=True)
+            }
     except (DBAPIError, TimeoutError, QueryError):
         return {}
     values = {one: _value(found.get(station_of(one)), column_of(one)) for one in subjects}

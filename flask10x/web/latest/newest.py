@@ -47,16 +47,23 @@ def missing_columns(station: Station, row: Row | None) -> tuple[str, ...]:
     return tuple(column for column, value in pairs if value is None)
 
 
-def latest(connection: Connection, store: Store, stations: Iterable[Station]) -> list[Latest]:
-    """What is known of these stations, in their order; raises what reading raises."""
+def latest(
+    connection: Connection, store: Store, stations: Iterable[Station], *, raw: bool = False
+) -> list[Latest]:
+    """What is known of these stations, in their order; raises what reading raises.
+
+    With `raw` the newest reading is as it was stored, also one that is hidden.
+    """
     last = pages.last_received(store.settings.stations, connection)
-    return [_latest(connection, store, one, last[one.endpoint]) for one in stations]
+    return [_latest(connection, store, one, last[one.endpoint], raw) for one in stations]
 
 
-def _latest(connection: Connection, store: Store, station: Station, last: int | None) -> Latest:
+def _latest(
+    connection: Connection, store: Store, station: Station, last: int | None, raw: bool
+) -> Latest:
     """`last` is when the database has heard of it last, in epoch milliseconds."""
     known = store.settings.stations
-    newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1)
+    newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1, raw=raw)
     row = next(iter(pages.page(connection, newest).rows), None)
     missing = missing_columns(station, row)
     age_sec = inactive_sec(store.gauges.last_received_ms(station.endpoint), last)
