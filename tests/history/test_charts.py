@@ -114,6 +114,8 @@ def test_the_answer(client: FlaskClient) -> None:
         "nights": None,
         "derived_step": None,
         "compared": None,
+        "corrections": [],
+        "notes": [],
     }
 
 
@@ -138,6 +140,8 @@ def test_no_readings_at_all(client: FlaskClient) -> None:
         "nights": None,
         "derived_step": None,
         "compared": None,
+        "corrections": [],
+        "notes": [],
     }
     answer = client.get("/history/series?from=2025-08-24&to=2025-08-24").get_json()
     assert (answer["from_ms"], answer["bucket_ms"]) == (NINE - 9 * 60 * MINUTE, 5 * MINUTE)
