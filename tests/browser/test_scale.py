@@ -95,14 +95,15 @@ Promise.all(["plot", "clock", "colours"].map((name) => import(`/static/${name}.j
   CanvasRenderingContext2D.prototype.fillText = fillText;
   plot.box.focus();
   plot.box.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
-  return [plot.chart.scales.y.max, written, plot.box.ariaLabel, plot.tooltip.box.innerText];
+  const alone = plot.chart.series[1].points.filter(plot.chart, 1, false);
+  return [plot.chart.scales.y.max, written, plot.box.ariaLabel, plot.tooltip.box.innerText, alone];
 })
 """  # noqa: E501
 
 
 def test_what_lies_beyond_is_marked_and_told(browser: Browser) -> None:
     browser.open("/history?from=-24h&measurement=co2", charts=1)
-    highest, written, summary, told = browser.promise(DRAWN, ANSWER)
+    highest, written, summary, told, _ = browser.promise(DRAWN, ANSWER)
     assert 24 < highest < 30
     assert written.count("85.0°C") == 1
     assert "beyond the scale 85.0°C at 1970-01-11" in summary
@@ -153,3 +154,10 @@ def test_the_time_of_a_bucket_is_told_from_its_start_to_its_end(browser: Browser
         "1970-01-02 – 1970-01-08",
         "1970-01-02 00:00:00",
     ]
+
+
+def test_a_bucket_between_two_that_are_not_whole_is_no_lone_point(browser: Browser) -> None:
+    browser.open("/history?from=-24h&measurement=co2", charts=1)
+    series = ANSWER["series"][0] | {"partial": [4, 6]}
+    *_, alone = browser.promise(DRAWN, ANSWER | {"series": [series]})
+    assert alone == []

@@ -151,8 +151,7 @@ export class Plot {
       ms: 1,
       tzDate: this.clock.date,
       legend: { show: false },
-      // A line without a value at the cursor has no point: the library would take the nearest one.
-      cursor: { y: false, dataIdx: (_, __, idx) => idx, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
+      cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
       scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
       axes: [
         { ...axis, space: 64, size: 40 + strip, gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
@@ -254,7 +253,7 @@ export class Plot {
   #bucketOf(place, i) {
     const series = this.group[place];
     const [low, high] = [series.min[i], series.max[i]].map((one) => numberOf(one, this.unit));
-    const about = [low === high ? "" : `${low} – ${high}`, series.partial?.includes(i) ? t("plot.partial") : ""];
+    const about = [low === high ? "" : `${low}\u00a0–\u00a0${high}`, series.partial?.includes(i) ? t("plot.partial") : ""];
     return { value: textOf(series.avg[i], this.unit), range: Plot.read === this ? about.filter(Boolean).join(" · ") : "" };
   }
 
@@ -302,9 +301,11 @@ export class Plot {
 /** The columns of a line; only the averages are drawn as lines, those of buckets that are not whole pale. */
 function columns({ colour, dash, pale }) {
   const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
-  const average = (stroke) => ({ stroke, width: 1.75, dash, points: { show: false, size: 5, fill: stroke, filter: isolated } });
+  // Between two buckets that are not whole, one that is has pale lines to both.
+  const alone = (chart, place, show) => isolated(chart, place, show)?.filter((i) => typeof chart.data[place + COLUMNS - 1][i] !== "number") ?? null;
+  const average = (stroke, filter) => ({ stroke, width: 1.75, dash, points: { show: false, size: 5, fill: stroke, filter } });
   const edge = { stroke: "transparent", width: 0, points: { show: false } };
-  return [average(colour), edge, edge, average(pale)];
+  return [average(colour, alone), edge, edge, average(pale, isolated)];
 }
 
 /** The range of time; a single reading has none, and needs some width to be seen in. */

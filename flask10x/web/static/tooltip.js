@@ -42,8 +42,9 @@ export class Tooltip {
 
 function lineOf({ style, name, value, range }) {
   const line = make("p", {});
-  line.append(signOf(style, SIGN_WIDTH), make("span", { textContent: name }), make("b", { textContent: value }));
-  if (range) line.append(make("small", { textContent: range }));
+  // Lines break at the spaces.
+  line.append(signOf(style, SIGN_WIDTH), " ", make("span", { textContent: name }), " ", make("b", { textContent: value }));
+  if (range) line.append(" ", make("small", { textContent: range }));
   return line;
 }
 
