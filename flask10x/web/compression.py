@@ -5,6 +5,7 @@ boards must understand), and never on a streamed download, whose broken end has 
 """
 
 import gzip
+import re
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -14,6 +15,12 @@ from flask import Flask, Response, request
 LEAST_BYTES = 1000
 # Level 6 costs a page twice the time of 4 and saves 4 % more.
 LEVEL = 5
+# Of a file that is compressed once.
+KEPT_LEVEL = 9
+# Comments are for who reads the source; they were a quarter of the weight of the scripts. Those on
+# lines of their own go, but not the licence of others, `/*! … */`.
+WITH_COMMENTS = frozenset(("text/javascript", "text/css"))
+COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?!!)(?:[^*]|\*(?!/))*\*/)[ \t]*\n", re.MULTILINE)
 TYPES = frozenset(("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"))
 
 
@@ -36,7 +43,7 @@ def _compress(answer: Response) -> Response:
     body = answer.get_data()
     answer.close()
     if len(body) >= LEAST_BYTES:
-        _replace(answer, _kept(body) if static else _packed(body))
+        _replace(answer, _kept(body, answer.mimetype) if static else _packed(body))
     return answer
 
 
@@ -53,5 +60,10 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, LEVEL, mtime=0)
 
 
-# Our files are few and the same for everybody; a Pi takes some milliseconds for the largest.
-_kept = lru_cache(maxsize=32)(_packed)
+# Our files are the same for everybody, and fewer than these; a Pi takes some milliseconds for the
+# largest, once.
+@lru_cache(maxsize=128)
+def _kept(body: bytes, mimetype: str) -> bytes:
+    if mimetype in WITH_COMMENTS:
+        body = COMMENTS.sub(b"", body)
+    return gzip.compress(body, KEPT_LEVEL, mtime=0)

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask10x.recording.writer import Writer
+from flask10x.web import compression
 from tests.support.html import NINE
 from tests.support.rows import pico
 
@@ -30,9 +31,7 @@ def many(writer: Writer) -> None:
 
 
 @pytest.mark.usefixtures("many")
-@pytest.mark.parametrize(
-    "path", ["/", "/history", "/history/json", "/static/flask10x.css", "/history?limit=0"]
-)
+@pytest.mark.parametrize("path", ["/", "/history", "/history/json", "/history?limit=0"])
 def test_a_long_answer_is_compressed_when_it_is_asked_for(
     client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +47,23 @@ def test_a_long_answer_is_compressed_when_it_is_asked_for(
         assert "Accept-Encoding" in answer.headers["Vary"]
     with client.head(path, headers=GZIP) as head:
         assert head.headers["Content-Length"] == str(len(packed.data))
+
+
+@pytest.mark.parametrize("name", ["flask10x.css", "plot.js"])
+def test_scripts_and_styles_leave_their_comments_at_home(client: FlaskClient, name: str) -> None:
+    plain, packed = (get(client, f"/static/{name}", headers=h) for h in (None, GZIP))
+    sent = gzip.decompress(packed.data).splitlines()
+    begins = (b"//", b"/*")
+    assert any(line.strip().startswith(begins) for line in plain.data.splitlines())
+    assert not any(line.strip().startswith(begins) for line in sent)
+    assert {*sent} <= {*plain.data.splitlines()} and len(sent) > 100
+
+
+def test_the_licence_of_others_stays_in_their_file() -> None:
+    others = b"/*! uPlot */\nvar a = 1; // no line of its own\n/** ours */\n  // ours\nvar b;\n"
+    kept = b"/*! uPlot */\nvar a = 1; // no line of its own\nvar b;\n"
+    assert gzip.decompress(compression._kept(others, "text/javascript")) == kept
+    assert gzip.decompress(compression._kept(others, "text/html")) == others
 
 
 @pytest.mark.usefixtures("many")
