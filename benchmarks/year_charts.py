@@ -27,7 +27,7 @@ from benchmarks.bench.servers import cpu_sec, ours, workers_of
 from flask10x.config import settings as settings_module
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.history import days, rollups
+from flask10x.history import days
 from tests.e2e.service import Service
 
 ZONE = "Asia/Tokyo"
@@ -70,22 +70,27 @@ def lines_of(service: Service, made_of: str) -> Iterator[str]:
 
 
 def prepare(folder: Path, rows: int) -> Path:
-    """A copy of the database whose days are those of the zone; its folder."""
+    """A copy of the database; its folder."""
     data = folder / "year" / "data"
     shutil.rmtree(data.parent, ignore_errors=True)
     data.mkdir(parents=True)
     shutil.copyfile(database_of(folder, rows), data / "flask10x.sqlite3")
-    settings = settings_module.load({"FLASK10X_DATA_DIR": str(data), "FLASK10X_TIMEZONE": ZONE})
-    schema.upgrade(settings)
+    schema.upgrade(settings_module.load({"FLASK10X_DATA_DIR": str(data)}))
+    return data.parent
+
+
+def make_days(folder: Path) -> None:
+    """Make the days that there are none of."""
+    place = {"FLASK10X_DATA_DIR": str(folder / "data"), "FLASK10X_TIMEZONE": ZONE}
+    settings = settings_module.load(place)
     with closing(Database(settings)) as database:
         begin = time.process_time()
-        while days.follow(settings.stations, database, settings.zone, rollups.save_at_once):
+        while days.follow(settings.stations, database, settings.zone, Database.commit_change):
             pass
         took = time.process_time() - begin
         with database.reader.begin() as connection:
             count = connection.exec_driver_sql("SELECT count(*) FROM rollup_days").scalar_one()
-    print(f"All days anew, in another zone: {count:,} rows, {took:.1f} s by the processor.\n")
-    return data.parent
+    print(f"| all days anew: {count:,} rows | | | | {took * 1000:,.0f} | | |")
 
 
 def main() -> None:
@@ -99,15 +104,16 @@ def main() -> None:
     folder = prepare(given.folder, given.rows)
     print("| a year of | made of | median, ms | quickest | processor | kB | aim, ms |")
     print("|---|---|---:|---:|---:|---:|---:|")
+    path = folder / "data" / "flask10x.sqlite3"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM rollup_zone")
     with ours(folder, timezone=ZONE, query_timeout_sec=60) as service:
-        for line in lines_of(service, "days"):
-            print(line, flush=True)
-        # As before they are made. The service looks for them once a minute.
-        with closing(sqlite3.connect(folder / "data" / "flask10x.sqlite3")) as connection:
-            connection.execute("DELETE FROM rollup_zone")
-            connection.commit()
-        for line in lines_of(service, "hours"):
-            print(line, flush=True)
+        # The service looks for days to make a minute after its start.
+        for made_of in ("hours", "days"):
+            for line in lines_of(service, made_of):
+                print(line, flush=True)
+            if made_of == "hours":
+                make_days(folder)
 
 
 if __name__ == "__main__":
