@@ -173,6 +173,8 @@ class TableRow:
 
     time: str
     cells: list[Cell]
+    is_hidden: bool
+    """Whether only a look at raw values shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,7 +65,7 @@ def _row(
     cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
     computed = derived_values(row, station, derived)
     cells += [_cell(computed[one.name], one.kind.unit) for one in derived]
-    return TableRow(time=text_of(row.received_at), cells=cells)
+    return TableRow(time=text_of(row.received_at), cells=cells, is_hidden=row.hidden)
 
 
 def _cell(value: float | None, unit: str) -> Cell:

@@ -59,6 +59,9 @@ def test_a_hidden_reading_is_gone_until_it_is_undone(
     assert pressures == [1001.0, 1002.0]
     raw = client.get("/history/json?raw=1").get_json()
     assert [one.get("hidden") for one in raw] == [True, None, None]
+    said = '<small class="quiet">hidden</small>'
+    assert client.get("/history?raw=1").text.count(said) == 1
+    assert said not in client.get("/history").text
     assert "1000.0" not in client.get("/history.csv").text
     assert "1000.0" in client.get("/history.csv?raw=1").text
     series = client.get("/history/series?measurement=pressure").get_json()["series"]
