@@ -16,7 +16,11 @@ WANTED = os.environ.get("PICTURES")
 MOST_BYTES = 150_000
 COLOURS = 128
 DESK, PHONE = (1280, 1000), (360, 780)
+# The tiles of four stations, and no empty page below them.
+HOME = (1280, 590)
 PICTURES = {
+    "home": ("/", "en", "light", HOME),
+    "home.ja": ("/", "ja", "light", HOME),
     "desktop": ("/history?from=-24h", "en", "light", DESK),
     "desktop.ja": ("/history?from=-24h", "ja", "light", DESK),
     "dark": ("/history?endpoint=data2&endpoint=data3&from=-7d", "en", "dark", DESK),
@@ -27,7 +31,7 @@ PICTURES = {
 
 
 # One of each kind in the normal run, and both languages.
-SHOWN = ("desktop", "dark", "phone.ja")
+SHOWN = ("home", "desktop", "dark", "phone.ja")
 
 
 @pytest.mark.parametrize(
@@ -39,11 +43,11 @@ def test_a_picture(browser: Browser, house: Service, tmp_path: Path, name: str) 
     browser.resize(*size)
     browser.open(f"/?lang={language}&theme={theme}")
     send(house, 640)
-    browser.open(path, charts=5)
+    browser.open(path, charts=5 if path.startswith("/history") else None)
     shown = Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())).convert("RGB")
     assert shown.size == size
     picture = (Path(WANTED) if WANTED else tmp_path) / f"{name}.png"
-    shown.quantize(COLOURS).save(picture, optimize=True)
+    shown.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(picture, optimize=True)
     assert picture.stat().st_size < MOST_BYTES
     # A page that was not drawn has next to no colours.
     assert len(shown.getcolors(maxcolors=1 << 24) or []) > COLOURS
@@ -53,6 +57,7 @@ def test_a_picture(browser: Browser, house: Service, tmp_path: Path, name: str) 
 def test_the_documents_show_it(name: str) -> None:
     docs = Path(__file__).parents[2] / "docs"
     language = "ja" if name.endswith(".ja") else "en"
-    document = docs / language / "explanation" / "history-page.md"
+    page = "howto/home-page.md" if name.startswith("home") else "explanation/history-page.md"
+    document = docs / language / page
     assert f"](../../pictures/{name}.png)" in document.read_text(encoding="utf-8")
     assert (docs / "pictures" / f"{name}.png").stat().st_size < MOST_BYTES
