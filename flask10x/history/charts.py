@@ -113,20 +113,32 @@ def _window(connection: Connection, query: Query) -> Window | None:
 
     One whose time is none has no place on the axis, and would leave no room for the others.
     """
-    dated = replace(query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE)
-    first = query.since.ms if query.since else pages.end_of(connection, dated, newest=False)
-    last = query.until.ms if query.until else pages.end_of(connection, dated, newest=True)
-    if first is None or last is None:
+    ends = held(connection, query)
+    if ends is None:
         return None
+    first, last = ends
     is_of_all = not (query.filters or query.incomplete)
-    if query.since is None and is_of_all and _removed_ms(connection, query) is not None:
-        first = first_ms(connection, query) or first
     window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
     if not is_of_all or window.step.is_of_hours or removed_ms(connection, query, window) is None:
         return window
     # Hours are the finest that is left, and only whole ones are.
-    ends = first // HOUR_MS * HOUR_MS, (last // HOUR_MS + 1) * HOUR_MS - 1
-    return replace(window, first_ms=ends[0], last_ms=ends[1], step=HOUR)
+    first, last = first // HOUR_MS * HOUR_MS, (last // HOUR_MS + 1) * HOUR_MS - 1
+    return replace(window, first_ms=first, last_ms=last, step=HOUR)
+
+
+def held(connection: Connection, query: Query) -> tuple[int, int] | None:
+    """The query's range; where a bound lacks, as far as there is anything that has a date.
+
+    Of removed readings there are hours and days, which only conditions don't see. None where
+    nothing is there. Both ends, UTC epoch milliseconds, are inclusive.
+    """
+    dated = replace(query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE)
+    first = query.since.ms if query.since else pages.end_of(connection, dated, newest=False)
+    last = query.until.ms if query.until else pages.end_of(connection, dated, newest=True)
+    is_of_all = not (query.filters or query.incomplete)
+    if query.since is None and is_of_all and _removed_ms(connection, query) is not None:
+        first = first_ms(connection, query)
+    return None if first is None or last is None or first > last else (first, last)
 
 
 def removed_ms(connection: Connection, query: Query, window: Window | None) -> int | None:

@@ -70,6 +70,14 @@ def test_a_range_of_readings_that_are_there_is_as_fine_as_ever(chart: FlaskClien
     assert answer["source"] == "readings"
 
 
+def test_only_an_end_before_all_readings_that_are_left(chart: FlaskClient) -> None:
+    answer = series(chart, "&to=2025-08-24T10:20:00")
+    assert (answer["from_ms"], answer["to_ms"]) == (NINE, NINE + 2 * HOUR - 1)
+    (line,) = answer["series"]
+    assert (line["times_ms"], line["count"]) == ([NINE, NINE + HOUR], [2, 2])
+    assert series(chart, "&to=2025-08-24T08:00:00")["from_ms"] is None
+
+
 def test_conditions_see_readings_only(chart: FlaskClient) -> None:
     (line,) = series(chart, "&pressure__gte=3")["series"]
     assert sum(line["count"]) == 4

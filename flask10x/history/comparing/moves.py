@@ -7,7 +7,7 @@ import calendar
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from flask10x.readings.times import SECOND_MS
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, SECOND_MS
 
 # Below it calendars are a matter of historians, and no sensor has measured.
 FIRST_YEAR = 1900
@@ -34,7 +34,7 @@ def earlier(move: Move, ms: int, zone: tzinfo | None, *, end: bool = False) -> i
     wall = _wall(ms, zone)
     if wall.year - move.years < FIRST_YEAR:
         return None
-    moved = _dated(wall - timedelta(days=move.days), -move.years)
+    moved = _moved(wall, -move.days, -move.years)
     if moved is None:
         march = wall.replace(
             year=wall.year - move.years, month=3, day=1, hour=0, minute=0, second=0
@@ -46,11 +46,11 @@ def earlier(move: Move, ms: int, zone: tzinfo | None, *, end: bool = False) -> i
 def later(move: Move, ms: int, zone: tzinfo | None) -> int | None:
     """Where a compared instant lies on the axis of the chart.
 
-    None where the clock never shows it there: in the hour that a clock change skips, and on 29
-    February of other years.
+    None where the clock never shows it there: in the hour that a clock change skips, on 29
+    February of other years, and beyond the calendar.
     """
     wall = _wall(ms, zone)
-    moved = _dated(wall + timedelta(days=move.days), move.years)
+    moved = _moved(wall, move.days, move.years)
     if moved is None:
         return None
     found = _instant(moved, zone)
@@ -67,16 +67,18 @@ def has_leap_day(first_ms: int, last_ms: int, zone: tzinfo | None) -> bool:
     return any(begin <= day <= end for day in leap_days)
 
 
-def _dated(wall: datetime, years: int) -> datetime | None:
-    """The same date in another year; None for a 29 February that there is not."""
+def _moved(wall: datetime, days: int, years: int) -> datetime | None:
+    """So many days or years later; None for a 29 February or a year that there is not."""
     try:
-        return wall.replace(year=wall.year + years)
-    except ValueError:
+        later_day = wall + timedelta(days=days)
+        return later_day.replace(year=later_day.year + years)
+    except (OverflowError, ValueError):
         return None
 
 
 def _wall(ms: int, zone: tzinfo | None) -> datetime:
-    """What the clock shows, to the second."""
+    """What the clock shows, to the second; beyond the calendar as at its end."""
+    ms = min(max(ms, FIRST_DATE_MS), LAST_DATE_MS)
     return datetime.fromtimestamp(ms // SECOND_MS, zone).replace(tzinfo=None, fold=0)
 
 

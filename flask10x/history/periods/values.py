@@ -1,13 +1,13 @@
 """The values of a period out of the roll-ups, with the corrections that count."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.history import charts, pages
+from flask10x.history import charts
 from flask10x.history.buckets import Window
-from flask10x.history.charts import FIRST_DATE, LAST_DATE, Chart
+from flask10x.history.charts import Chart
 from flask10x.history.corrections import known
 from flask10x.history.corrections.segments import Corrections
 from flask10x.history.local.steps import DAY, HOUR, Step
@@ -143,6 +143,5 @@ class _PeriodReader:
 def _spans(connection: Connection, query: Query, period: str) -> list[Span]:
     if period != ALL:
         return parts_of(period, query.zone)
-    dated = replace(query, since=FIRST_DATE, until=LAST_DATE)
-    first, last = (pages.end_of(connection, dated, newest=newest) for newest in (False, True))
-    return [] if first is None or last is None else years_between(first, last, query.zone)
+    ends = charts.held(connection, query)
+    return years_between(*ends, query.zone) if ends else []

@@ -172,13 +172,13 @@ class StationRemoval:
         endpoint, last = self._station.endpoint, piece.after.last_id
         hours = sorted({at // HOUR_MS for _, at in piece.rows})
         columns = self._columns(connection)
-        for hour in hours:
-            self._keep(connection, columns, hour, last, piece.before.last_id)
-        gone = connection.execute(
-            _DELETE, {"of": endpoint, "after": piece.before.last_id, "last": last}
-        ).rowcount
-        if gone != len(piece.rows):
-            raise RuntimeError(f"{gone} readings of {endpoint} instead of {len(piece.rows)}")
+        kept = sum(
+            self._keep(connection, columns, hour, last, piece.before.last_id) for hour in hours
+        )
+        gone = connection.execute(_DELETE, {"ids": piece.ids}).rowcount
+        if not kept == gone == len(piece.rows):
+            text = f"{gone} readings of {endpoint} removed, {kept} kept in hours"
+            raise RuntimeError(f"{text}, instead of {len(piece.rows)}")
         removed.note(connection, endpoint, piece.after)
         at = rollups.position(connection)
         self._store(connection, hours, at)
@@ -206,13 +206,14 @@ class StationRemoval:
 
     def _keep(
         self, connection: Connection, columns: tuple[str, ...], hour: int, last: int, after: int
-    ) -> None:
-        """Add what the readings of the hour that go now add up to."""
+    ) -> int:
+        """Add what the readings of the hour that go now add up to; how many they are."""
         endpoint = self._station.endpoint
         kept = removed_hours.of_hour(connection, endpoint, hour)
         found = rollups.of_readings(endpoint, columns, connection, hour, last, after)
         rows = [row for row in found if row["measurement"] in self._station.columns or row["count"]]
         removed_hours.keep(connection, [_with(kept, row) for row in rows])
+        return int(found[0]["readings"])
 
 
 def _with(kept: dict[str, Sums], row: Sums) -> Sums:
@@ -266,8 +267,5 @@ _NEXT = (
     .order_by(readings.c.id)
     .limit(bindparam("rows"))
 )
-_DELETE = (
-    delete(readings)
-    .where(readings.c.id > bindparam("after"), readings.c.id <= bindparam("last"))
-    .where(unindexed(readings.c.endpoint) == bindparam("of"))
-)
+# By the ids themselves: between those of a station that hardly ever sends lie all of the others.
+_DELETE = delete(readings).where(readings.c.id.in_(bindparam("ids", expanding=True)))

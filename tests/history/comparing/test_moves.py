@@ -85,3 +85,11 @@ def test_there_and_back_where_the_clock_is_never_changed(at: int, by: str) -> No
     back = later(MOVES[by], there, TOKYO)
     leap = datetime.fromtimestamp(at / 1000, TOKYO).strftime("%m-%d") == "02-29"
     assert back == at or (by == "year" and leap)
+
+
+def test_the_calendar_ends() -> None:
+    end = ms("9999-12-31T23:59:59+00:00")
+    assert earlier(MOVES["day"], end, TOKYO) == ms("9999-12-28T23:59:59+00:00")
+    assert has_leap_day(ms("9996-01-01"), end, TOKYO)
+    for move in MOVES.values():
+        assert later(move, ms("9999-12-29T12:00:00+00:00"), TOKYO) is None

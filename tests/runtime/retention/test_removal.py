@@ -6,9 +6,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.retention import removed, removed_hours
 from flask10x.export import removable
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
@@ -148,6 +150,43 @@ def test_other_stations_keep_theirs(database: Database, settings: Settings) -> N
     follow(database)
     assert all_steps(StationRemoval(settings, database, PICO), old(90)) == 3
     assert ids(database) == [2, 4, 6, 7, 8]
+
+
+def test_rows_of_others_cost_a_removal_nothing(
+    settings: Settings,
+    database: Database,
+    finished: StationRemoval,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It deletes its own by their ids: between them may lie millions, and the writers wait."""
+    columns, others = "endpoint, received_at, temperature", 20_000
+    execute(
+        database.path,
+        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others})"
+        f" INSERT INTO readings ({columns}) SELECT 'data3', {old(3)}, 1 FROM n",
+    )
+    store(settings, 10, 11)
+    assert export(settings, database, [PICO])[0].rows == 2
+    follow(database)
+    thousands_of_steps: list[None] = []
+
+    def handled(connection: Connection, handler: Callable[[], None] | None) -> None:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.set_progress_handler(handler, 1000)
+
+    def kept(connection: Connection, rows: Any, keep: Any = removed_hours.keep) -> None:
+        keep(connection, rows)
+        handled(connection, lambda: thousands_of_steps.append(None))
+
+    def noted(connection: Connection, *given: Any, note: Any = removed.note) -> None:
+        handled(connection, None)
+        note(connection, *given)
+
+    monkeypatch.setattr(removed_hours, "keep", kept)
+    monkeypatch.setattr(removed, "note", noted)
+    assert all_steps(finished, old(90)) == 9
+    assert len(thousands_of_steps) < 5
 
 
 Change = Callable[[Settings, Database], object]

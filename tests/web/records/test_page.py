@@ -9,10 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
+from flask10x.database.retention import removed, removed_hours
+from flask10x.database.retention.removed import Removed
+from flask10x.database.tables import readings as readings_table
 from flask10x.history import charts, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from flask10x.readings.times import DAY_MS, parse_bound
+from flask10x.readings.times import DAY_MS, HOUR_MS, parse_bound
 from tests.support.html import words
 from tests.support.rows import execute, insert_readings
 
@@ -91,6 +94,16 @@ def test_all_years_and_the_records(client: FlaskClient) -> None:
     lists = page.split('class="lists"')[1]
     assert lists.index("3000") < lists.index("1500") < lists.index("1200")
     assert "1 Sep 2025" in lists
+
+
+def test_all_years_have_those_of_removed_readings(client: FlaskClient, database: Database) -> None:
+    before = as_csv(client, "&period=all")
+    hour, columns = READINGS[0].received_at // HOUR_MS, BUILT_IN.by_endpoint["data2"].columns
+    with database.commit() as connection:
+        removed_hours.keep(connection, rollups.of_readings("data2", columns, connection, hour, 1))
+        connection.execute(readings_table.delete().where(readings_table.c.id == 1))
+        removed.note(connection, "data2", Removed(1, READINGS[0].received_at, 1))
+    assert as_csv(client, "&period=all") == before
 
 
 def test_hours_beyond_a_limit(client: FlaskClient) -> None:
