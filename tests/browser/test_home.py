@@ -64,6 +64,25 @@ def test_the_wall_holds_nothing_of_old_tiles(reader: Browser) -> None:
     assert sorted(reader.texts(".tile h2")) == sorted(TILES)
 
 
+# Where the number and the unit of a small value do not stand in one line.
+BROKEN = """
+return [...document.querySelectorAll('.others dd')]
+  .filter((value) => value.querySelector('small:not(.band, .since)')?.getClientRects().length > 1)
+  .map((value) => value.textContent)"""
+
+
+def test_no_unit_is_broken_on_the_wall(reader: Browser, small_house: Service) -> None:
+    before = small_house.count()
+    high = {"co2": 1080, "temperature": 26.5, "humidity": 48, "pressure": 1009.2, "gas_res": 5419}
+    assert small_house.post("data2", high).status == 200
+    small_house.wait_for_rows(before + 1)
+    reader.resize(1280, 900)
+    reader.open(WALL)
+    assert any("1009.2" in text for text in reader.texts(".others dd"))
+    assert reader.script(BROKEN) == []
+    reader.resize(768, 1024)
+
+
 def test_what_is_lost_is_said_and_comes_back_by_itself(
     reader: Browser, small_house: Service
 ) -> None:

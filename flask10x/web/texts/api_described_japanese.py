@@ -50,7 +50,7 @@ DESCRIBED: dict[str, str] = {
     "What it is about: `data2`, `data2.co2`.": "対象。`data2`、`data2.co2`のように指定します。",
     "It is done; the page shows it.": "反映しました。結果はページで確認できます。",
     "Nothing can be written now.": "いまは書き込めません。",
-    "As stored, without corrections.": "補正をかけない、保存時の値。",
+    "As stored, without corrections.": "補正前の値。",
     "With a mark for Excel.": "Excel用にBOMを付けます。",
     "A file, streamed.": "ファイル（順次送信）。",
     "How many buckets at most.": "区間の数の上限。",
@@ -90,5 +90,5 @@ DESCRIBED: dict[str, str] = {
     "A month, a year, or `all`; this month without it.": "年月、年、または`all`。省略すると今月です。",
     "Count the hours above this value.": "この値を超えた時間を数えます。",
     "Count the hours below this value.": "この値を下回った時間を数えます。",
-    "The values as stored, without corrections.": "補正しない、保存されたままの値。",
+    "The values as stored, without corrections.": "補正前の値。",
 }

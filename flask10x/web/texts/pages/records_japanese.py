@@ -34,7 +34,7 @@ TEXTS: dict[str, str] = {
         "年の表では1時間ごとの平均で数えています。月の表では測定値ごとに数えます。"
     ),
     "records.corrected": "補正後の値です。",
-    "records.raw": "保存されたままの値を表示",
+    "records.raw": "補正前の値を表示",
     "records.with_corrections": "補正後の値を表示",
     "records.csv": "CSVで保存",
     "records.chart": "グラフで見る",
