@@ -76,6 +76,8 @@ TRIAL = (
 )
 Pairs = list[tuple[str, str]]
 _OWN = "history_page.as_page"
+# How readings are looked at, which no filter changes.
+_VIEW = ("raw", "compare", "off")
 # Each station's newest `received_at`; None when it has no reading.
 Newest = dict[str, int | None]
 
@@ -249,7 +251,7 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         open=bool(details),
         conditions_open=bool(conditions) or any("__" in name for name in details),
         chips=chips(query, _kept("cursor"), partial(_address, _OWN), t) if query else [],
-        unfiltered_url=_address(_OWN, _only("from", "to")),
+        unfiltered_url=_address(_OWN, _only("from", "to", *_VIEW)),
         ranges=_ranges(query, now_ms),
         comparisons=comparisons(
             request.args.get("compare", "").strip(), request.args.getlist("endpoint"), stations, t
@@ -373,7 +375,7 @@ def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
     # Where nothing has ever come in, no range holds more.
     name = wider(query, max(known), now_ms) if known else None
     narrowed = query.filters or query.incomplete or query.cursor
-    plain = _address(_OWN, _only("endpoint", "from", "to"))
+    plain = _address(_OWN, _only("endpoint", "from", "to", *_VIEW))
     return NoRows(
         future=is_future(query, now_ms),
         last=[

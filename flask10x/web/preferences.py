@@ -7,7 +7,7 @@ person sees.
 
 from urllib.parse import urlencode
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, redirect, request, url_for
 
 from flask10x.web.texts.catalog import BY_LANGUAGE, DEFAULT, LANGUAGES, Language, Texts
 
@@ -90,7 +90,8 @@ def _for_templates() -> dict[str, object]:
 
 
 def _switch_url(**choice: str) -> str:
-    """The address of this view with a choice; on a page that was an answer to a POST, of `/`."""
+    """The address of this view with a choice; of its page on an answer to a form."""
     names = set(choice)
     kept = [pair for pair in request.args.items(multi=True) if pair[0] not in names]
-    return f"?{urlencode([*kept, *choice.items()], safe=':')}"
+    page = url_for(f"{request.blueprint}.as_page") if request.method == "POST" else ""
+    return f"{page}?{urlencode([*kept, *choice.items()], safe=':')}"

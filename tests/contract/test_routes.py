@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.history.parameters import MAX_PARAMETERS
 from flask10x.web.access import MUTING, NOTING, OPEN
 from flask10x.web.access import POSTED as WRITES
 
@@ -81,4 +82,7 @@ def test_every_list_is_bounded(client: FlaskClient, path: str) -> None:
         assert client.get(f"{path}?limit={limit}").status_code == 200
     for limit in ("0", "1001", "9" * 9, "9" * 400, "-1", "1e3", "1000 or 1=1"):
         assert client.get(f"{path}?limit={limit}").status_code == 400
-    assert client.get(f"{path}?{'&'.join(['endpoint=data'] * 101)}").status_code == 400
+    assert (
+        client.get(f"{path}?{'&'.join(['endpoint=data'] * (MAX_PARAMETERS + 1))}").status_code
+        == 400
+    )

@@ -5,6 +5,7 @@ import re
 import shlex
 import time
 from dataclasses import is_dataclass
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -230,6 +231,19 @@ def test_the_form_keeps_what_was_asked(client: FlaskClient) -> None:
     assert page.field("co2__gt")["value"] == "5"
     assert [a["value"] for a in page.all("option") if "selected" in a] == ["asc", "0"]
     assert "Values (2 set)</summary>" in text
+
+
+def test_without_its_filters_the_page_looks_at_readings_as_before(client: FlaskClient) -> None:
+    view = {"raw": "1", "compare": "day", "off": "data.pressure"}
+    asked = view | {"from": "-1h", "incomplete": "1", "pressure__gte": "5000"}
+    page = client.get("/history", query_string=asked).text
+    links = [unescape(one) for one in re.findall(r'href="(/history\?[^"]*)"', page)]
+    plain = [parse_qs(urlsplit(one).query) for one in links if "pressure__gte" not in one]
+    kept = {name: [value] for name, value in view.items()}
+    # That of the chips, that of the empty table, and the navigation's, which begins anew.
+    assert plain.count(kept | {"from": ["-1h"]}) == 2, plain
+    assert '<input type="hidden" name="raw" value="1">' in page
+    assert 'name="raw"' not in client.get("/history").text
 
 
 def test_the_filter_unfolds_only_when_it_is_wrong(client: FlaskClient) -> None:

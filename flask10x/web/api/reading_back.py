@@ -27,6 +27,7 @@ from flask10x.web.api.operation import (
 SWITCH: JsonObject = {"type": "string", "enum": ["1", "0", "true", "false"]}
 NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)$"
 # What all of the history's routes take, and what the rejected readings do.
+LINES = r"^[a-z0-9_]+\.[a-z0-9_]+(,[a-z0-9_]+\.[a-z0-9_]+)*$"
 COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor", "raw")
 OF_REJECTED = ("endpoint", "from", "to", "limit", "cursor")
 TIME = "A time (`2025-08-24`, `2025-08-24 09:00:12`), or one counted back from now: `-24h`, `now`."
@@ -213,6 +214,9 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
             {"enum": [*MOVES, *stations.by_endpoint], "type": "string"},
             "Another time, or another station, beside it.",
         ),
+        "off": query(
+            "off", _pattern(LINES), "Lines of the charts that are off: `data2.co2,data4.co2`."
+        ),
     }
     computed = {name: measurement_of(stations, name) for name in names_of_readings(stations)}
     for column, one in {**stations.by_column, **computed}.items():
@@ -297,7 +301,7 @@ def operations(settings: Settings) -> Iterator[Operation]:
         "limit=10",
     )
     for path, name, wanted in (
-        ("/history", "history_page", with_own("compare")),
+        ("/history", "history_page", with_own("compare", "off")),
         ("/history/rejected", "rejected_page", of_rejected),
     ):
         page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)

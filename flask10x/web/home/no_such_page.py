@@ -2,9 +2,10 @@
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, current_app, render_template, request
 
 from flask10x.errors import nearest
+from flask10x.web.access import POSTED
 from flask10x.web.home.navigation import MAIN, MORE, PageLink
 
 NOT_FOUND, NOT_ALLOWED = 404, 405
@@ -24,15 +25,26 @@ def _as_page(answer: Response) -> Response:
     # JSON stands first: it is for all who take anything.
     if request.accept_mimetypes.best_match([JSON_TYPE, HTML_TYPE]) != HTML_TYPE:
         return answer
-    takes_readings = answer.status_code == NOT_ALLOWED
-    page = render_template("no_such_page.html", near=_near(), takes_readings=takes_readings)
+    poster = _poster() if answer.status_code == NOT_ALLOWED else ""
+    near, takes_readings = _near(poster), poster in POSTED
+    page = render_template("no_such_page.html", near=near, takes_readings=takes_readings)
     answer.set_data(page)
     answer.content_type = f"{HTML_TYPE}; charset=utf-8"
     return answer
 
 
-def _near() -> PageLink | None:
-    """The page that was probably meant."""
+def _poster() -> str:
+    """The blueprint of what can be posted to this address."""
+    routes = current_app.create_url_adapter(request)
+    endpoint, _ = routes.match(method="POST") if routes else ("", {})
+    return endpoint.rpartition(".")[0]
+
+
+def _near(poster: str) -> PageLink | None:
+    """The page that was probably meant; that of a form, if it is the address of one."""
+    of_form = [page for page in (*MAIN, *MORE) if page.endpoint == f"{poster}.as_page"]
+    if of_form:
+        return of_form[0]
     pages = {urlsplit(page.url).path: page for page in (*MAIN, *MORE)}
     near = nearest(request.path.lower().rstrip("/"), [path for path in pages if path != "/"])
     return pages[near] if near else None

@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from flask10x.readings.times import local_text
 from flask10x.system import clock
 from flask10x.web import context
-from flask10x.web.access import Access
+from flask10x.web.access import OPEN, Access
 
 # A worker may look after the pages above its own folder only when its answer says so.
 WORKER = "service_worker.js"
@@ -23,13 +23,20 @@ def init_app(app: Flask, access: Access) -> None:
 
     def keep(answer: Response) -> Response:
         if request.path == f"{app.static_url_path}/{WORKER}":
-            answer.headers["Service-Worker-Allowed"] = "/"
-        if answer.mimetype == "text/html" and access.wants_token_to_read:
+            answer.headers["Service-Worker-Allowed"] = f"{request.script_root}/"
+        if access.wants_token_to_read and _has_readings(answer):
             answer.headers["Cache-Control"] = "no-store"
         return answer
 
     app.after_request(keep)
     app.context_processor(lambda: {"made_at": _made_at})
+
+
+def _has_readings(answer: Response) -> bool:
+    """Whether it is a page, or what scripts and downloads get; boards need no header for it."""
+    if answer.mimetype == "text/html":
+        return True
+    return request.method in ("GET", "HEAD") and request.endpoint not in {None, *OPEN}
 
 
 def _made_at() -> str:

@@ -16,6 +16,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 FIELDS = ("what", "about", "from", "to", "gain", "offset", "text")
 # A note is read beside the cursor of a chart.
 TEXT_CHARS = 300
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ class NotesForm:
         return default
 
     def _text(self) -> str:
-        text = " ".join(self._fields["text"].split())
+        # In a line of text a control character is a gap between words, as it is between lines.
+        text = " ".join(CONTROL.sub(" ", self._fields["text"]).split())
         if len(text) > TEXT_CHARS:
             shown = text[:20] + "…"
             self._errors["text"] = Reason("too_long", n=TEXT_CHARS, text=shown)

@@ -64,6 +64,7 @@ DESCRIBED: dict[str, str] = {
     "How many past ones.": "終了したものの件数。",
     "Active ones, a page of past ones, and mutes.": "発生中のもの、終了したものの1ページ分、通知を止めているもの。",
     "The state of the alerts cannot be read.": "アラートの状態を読み出せません。",
+    "Lines of the charts that are off: `data2.co2,data4.co2`.": "グラフで非表示にする線。例: `data2.co2,data4.co2`",
     "Always.": "常にこの応答です。",
     "The name in the address is none that is served.": "アドレスのホスト名が許可されていません。",
     "Readings can be stored.": "測定値を保存できます。",

@@ -27,6 +27,15 @@ def test_an_address_of_a_board_says_what_it_is_for(client: FlaskClient) -> None:
     assert "POST" in answer.headers["Allow"]
 
 
+@pytest.mark.parametrize("path", ["/notes/write", "/notes/undo", "/alerts/mute"])
+def test_an_address_of_a_form_leads_to_its_page(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers=BROWSER)
+    assert answer.status_code == 405
+    page = answer.text
+    assert "Boards send their readings" not in page
+    assert f'Perhaps you meant: <a href="{path.rpartition("/")[0]}"' in page
+
+
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/html;q=0.5,*/*"])
 def test_programs_get_json(client: FlaskClient, accept: str | None) -> None:
     answer = client.get("/nosuch", headers={} if accept is None else {"Accept": accept})

@@ -21,14 +21,22 @@ def test_pages_shown_with_a_token_are_kept_nowhere(
     tokens.write_text(f"* {TOKEN}\n")
     tokens.chmod(0o600)
     guarded = create_app(make_settings(READ_TOKENS_FILE=tokens)).test_client()
-    for path in ("/", "/history", "/status"):
-        answer = guarded.get(path, auth=("any", TOKEN))
-        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    shown = ("/", "/history", "/status", "/history/series", "/history.csv", "/notes.json")
+    for path in (*shown, "/api/v1/notes", "/records.csv"):
+        answer = guarded.get(path, auth=("any", TOKEN), buffered=True)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
+    for path in ("/static/site.js", "/healthz"):
+        answer = guarded.get(path, buffered=True)
+        assert answer.headers.get("Cache-Control") != "no-store", path
 
 
 def test_the_worker_looks_after_all_pages(client: FlaskClient) -> None:
     answer = client.get("/static/service_worker.js", buffered=True)
     assert answer.headers["Service-Worker-Allowed"] == "/"
+    below = client.get(
+        "/static/service_worker.js", environ_overrides={"SCRIPT_NAME": "/house"}, buffered=True
+    )
+    assert below.headers["Service-Worker-Allowed"] == "/house/"
     other = client.get("/static/site.js", buffered=True)
     assert "Service-Worker-Allowed" not in other.headers
 

@@ -48,6 +48,22 @@ def test_a_note_is_kept_and_the_answer_leads_to_it(client: FlaskClient) -> None:
     assert "Bedroom" in page
 
 
+def test_a_control_character_in_a_text_is_a_gap_between_words(client: FlaskClient) -> None:
+    text = "\x1b[31mopened\x00a\r\nwindow\x9b\x07"
+    assert client.post("/notes/write", data=NOTE | {"text": text}).status_code == 303
+    (note,) = written_down(client)["notes"]
+    assert note["text"] == "[31mopened a window"
+    assert client.post("/notes/write", data=NOTE | {"text": "\x00"}).status_code == 400
+
+
+def test_the_switches_beside_a_refused_form_lead_to_its_page(client: FlaskClient) -> None:
+    page = client.post("/notes/write", data=NOTE | {"text": ""})
+    assert page.status_code == 400
+    assert 'href="/notes?lang=ja"' in page.text and 'href="/notes?theme=dark"' in page.text
+    answer = client.get("/notes?lang=ja")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/notes")
+
+
 def test_a_hidden_reading_is_gone_until_it_is_undone(
     client: FlaskClient, database: Database
 ) -> None:
