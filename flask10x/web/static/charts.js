@@ -231,7 +231,7 @@ function visit([from, to]) {
     if (value === null) url.searchParams.delete(name);
     else url.searchParams.set(name, value);
   }
-  go(url.href).catch(() => location.assign(url.href));
+  go(url.href);
 }
 
 /** The range that a button leads to; null for none. Looking wider first goes back the way that was come. */

@@ -8,6 +8,6 @@ export function followChoice() {
     const url = new URL(location.href);
     url.searchParams.delete("compare");
     if (target.value) url.searchParams.set("compare", target.value);
-    go(url.href).catch(() => location.assign(url.href));
+    go(url.href);
   });
 }

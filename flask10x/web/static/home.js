@@ -22,24 +22,31 @@ let asking = false;
 
 /** Ask for the page and put its tiles in the place of those shown. Rejects when it has none. */
 async function refresh() {
-  const answer = await fetch(location.href, {
-    headers: { Accept: "text/html" },
-    cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE_MS),
-  });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = new DOMParser().parseFromString(await page(), "text/html");
   if (!fresh.getElementById("tiles")) throw new Error("no tiles");
   const focused = document.activeElement?.closest(".tile")?.id;
   for (const id of PARTS) {
-    const part = fresh.getElementById(id);
-    if (part) document.getElementById(id)?.replaceWith(part);
+    // A part that is no more goes, too: nobody is named as never heard of beside his own tile.
+    document.getElementById(id)?.replaceWith(...[fresh.getElementById(id)].filter(Boolean));
   }
   if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
   drawnAt = performance.now();
   freshAt = Date.now();
   delete document.documentElement.dataset.offline;
   document.getElementById("lost").hidden = true;
+}
+
+/** The text of this page as it is now. An old tablet has no AbortSignal.timeout. */
+async function page() {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: patience.signal });
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    return await answer.text();
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Old values are never shown as if they were fresh. */

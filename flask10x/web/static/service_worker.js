@@ -1,7 +1,11 @@
 // The last home and the last history, for when the service can't be reached. Never in place of a fresh answer.
 
-const STORE = "flask10x-1";
-const PAGES = ["/", "/history"];
+// Another program of the same origin may have stores of its own.
+const OURS = "flask10x-";
+const STORE = `${OURS}1`;
+// The service may stand below another server's path.
+const ROOT = new URL("../", location.href).pathname;
+const PAGES = [ROOT, `${ROOT}history`];
 const MARK = "<html ";
 
 addEventListener("install", () => skipWaiting());
@@ -11,47 +15,46 @@ addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate") event.respondWith(page(request, url));
-  else if (url.pathname.startsWith("/static/")) event.respondWith(file(request));
+  else if (url.pathname.startsWith(`${ROOT}static/`)) event.respondWith(file(request));
 });
 
 async function tidy() {
-  for (const name of await caches.keys()) if (name !== STORE) await caches.delete(name);
+  for (const name of await caches.keys()) if (name.startsWith(OURS) && name !== STORE) await caches.delete(name);
   await clients.claim();
 }
 
 async function page(request, url) {
-  const cache = await caches.open(STORE);
-  try {
-    const answer = await fetch(request);
-    if (PAGES.includes(url.pathname)) await keep(cache, url.pathname, answer);
-    return answer;
-  } catch {
-    return (await last(cache, url.pathname)) ?? (await last(cache, "/", "other")) ?? Response.error();
-  }
+  const answer = await fetch(request).catch(() => null);
+  if (!answer) return (await last(url.pathname)) ?? (await last(ROOT, "other")) ?? Response.error();
+  if (PAGES.includes(url.pathname)) await keep(url.pathname, answer).catch(() => {});
+  return answer;
 }
 
-/** One copy of each page. Who has to sign in leaves none behind, and the old ones go. */
-async function keep(cache, path, answer) {
+/** One copy of each page. Who has to sign in leaves none behind, and the old ones go. Rejects when there is no room. */
+async function keep(path, answer) {
+  const cache = await caches.open(STORE);
   const isPrivate = answer.status === 401 || (answer.headers.get("Cache-Control") ?? "").includes("no-store");
   if (isPrivate) for (const one of PAGES) await cache.delete(one);
   else if (answer.ok && !answer.redirected) await cache.put(path, answer.clone());
 }
 
 /** The copy, marked: its style shows what it is and of when. */
-async function last(cache, path, which = "same") {
-  const kept = await cache.match(path);
+async function last(path, which = "same") {
+  const kept = await caches.match(path, { cacheName: STORE });
   if (!kept) return undefined;
   const text = (await kept.text()).replace(MARK, `${MARK}data-offline="${which}" `);
   return new Response(text, { headers: kept.headers });
 }
 
 async function file(request) {
+  const answer = await fetch(request).catch(() => null);
+  if (!answer) return (await caches.match(request, { cacheName: STORE, ignoreSearch: true })) ?? Response.error();
+  if (answer.ok) await keepFile(request, answer.clone()).catch(() => {});
+  return answer;
+}
+
+/** Whatever query a file is asked for with, there is one copy of it. */
+async function keepFile({ url }, answer) {
   const cache = await caches.open(STORE);
-  try {
-    const answer = await fetch(request);
-    if (answer.ok) await cache.put(request, answer.clone());
-    return answer;
-  } catch {
-    return (await cache.match(request)) ?? Response.error();
-  }
+  await cache.put(url.split("?")[0], answer);
 }

@@ -1,17 +1,24 @@
 // On every page: what happens while the service can't be reached, and the menu that closes by itself.
 
-const PROBE = "/healthz";
+// The service may stand below another server's path, so addresses are beside this file's own.
+const WORKER = new URL("service_worker.js", import.meta.url);
+const ROOT = new URL("../", import.meta.url);
+const PROBE = new URL("healthz", ROOT);
 const PROBE_MS = 4000;
 
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/static/service_worker.js", { scope: "/" }).catch(() => {});
+navigator.serviceWorker?.register(WORKER, { scope: ROOT.pathname }).catch(() => {});
 
 /** Whether the service answers now. */
 export async function reachable() {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PROBE_MS);
   try {
-    const answer = await fetch(PROBE, { cache: "no-store", signal: AbortSignal.timeout(PROBE_MS) });
+    const answer = await fetch(PROBE, { cache: "no-store", signal: patience.signal });
     return answer.ok;
   } catch {
     return false;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -20,18 +27,22 @@ export async function reachable() {
 addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const link = event.target.closest?.("a[href]");
-  if (!link || link.target || link.origin !== location.origin || navigator.serviceWorker?.controller) return;
+  if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin || isLookedAfter()) return;
   if (link.hash && link.pathname === location.pathname && link.search === location.search) return;
   event.preventDefault();
-  follow(link);
+  follow(link.href);
 });
 
-async function follow(link) {
+const isLookedAfter = () => Boolean(navigator.serviceWorker?.controller);
+
+/** Leave for this address; without the service the page stays and says so. Whether it leaves. */
+export async function follow(address) {
   const notice = document.getElementById("no-link");
-  const reached = await reachable();
-  notice.hidden = reached;
-  if (reached) location.assign(link.href);
+  const leaves = isLookedAfter() || (await reachable());
+  notice.hidden = leaves;
+  if (leaves) location.assign(address);
   else notice.scrollIntoView({ block: "nearest" });
+  return leaves;
 }
 
 addEventListener("online", () => {

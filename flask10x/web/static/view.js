@@ -1,5 +1,7 @@
 // One address is one view: the server draws it, and the parts that changed are put into the page.
 
+import { follow, reachable } from "./site.js";
+
 const PARTS = ["cards", "filter", "compare", "table"];
 // Links that only change the table, and those that change the whole view.
 const PAGES = "#table .pages a";
@@ -51,7 +53,18 @@ function pathTo(element, part) {
 /** Go to another address without leaving the page; the back button leads back. */
 export async function go(url) {
   history.pushState(null, "", url);
-  await show(url);
+  await show(url).catch(() => leave(url));
+}
+
+/** What can't be shown here is loaded as a page of its own; without the service the address goes back instead. */
+async function leave(url) {
+  if (!(await follow(url))) history.back();
+}
+
+/** Load this address as a page of its own. */
+async function again() {
+  if (await reachable()) location.reload();
+  else document.getElementById("no-link").hidden = false;
 }
 
 /** Follow links and the back and forward buttons without loading everything anew. */
@@ -62,18 +75,23 @@ export function followLinks() {
     const link = page ?? event.target.closest(VIEWS);
     if (!link) return;
     event.preventDefault();
-    (page ? turn(link.href) : go(link.href)).catch(() => location.assign(link.href));
+    (page ? turn : go)(link.href);
   });
   addEventListener("popstate", () => {
     // A jump inside the page, to the table, changes nothing that is shown.
-    if (location.search !== shown) show(location.href).catch(() => location.reload());
+    if (location.search !== shown) show(location.href).catch(again);
   });
 }
 
 /** Another page of the table; the charts are the same and stay. */
 async function turn(url) {
   history.pushState(null, "", url);
-  await show(url, ["table"]);
+  try {
+    await show(url, ["table"]);
+  } catch {
+    await leave(url);
+    return;
+  }
   const table = document.getElementById("table");
   table.scrollIntoView();
   table.querySelector(".scroll")?.focus({ preventScroll: true });

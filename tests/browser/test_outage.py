@@ -1,0 +1,94 @@
+"""While the service is away, where no service worker answers: plain HTTP in a home's network."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of, needs_browser
+from tests.e2e.conftest import make_services
+from tests.e2e.service import Service
+
+pytestmark = pytest.mark.tools
+
+
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of its own, for it is stopped and started."""
+    needs_browser()
+    with make_services(tmp_path_factory.mktemp("away")) as make:
+        service = make(commit_interval_sec=0)
+        assert service.post("data", {"pressure": 996.2, "temperature": 21.5}).status == 200
+        service.wait_for_rows(1)
+        yield service
+
+
+@pytest.fixture(scope="module")
+def reader(away: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("outage"), base_of(away)) as browser:
+        source = "delete Navigator.prototype.serviceWorker"
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        yield browser
+
+
+def test_no_link_of_the_history_ends_in_the_browsers_own_page(
+    reader: Browser, away: Service
+) -> None:
+    reader.open("/history?from=-24h")
+    away.stop()
+    try:
+        # A range and a station are fetched by the page itself, another page is not.
+        for css in ("#filter .ranges a[href*='-7d']", "#cards h2 a", "nav a[href='/alerts']"):
+            reader.script("document.getElementById('no-link').hidden = true")
+            reader.one(css).click()
+            reader.wait(lambda: reader.one("#no-link").is_displayed(), f"the notice after {css}")
+            reader.wait(lambda: reader.path == "/history?from=-24h", f"the address after {css}")
+            assert reader.all("#table tbody tr")
+    finally:
+        away.start()
+    reader.one("#filter .ranges a[href*='-7d']").click()
+    reader.wait(lambda: reader.path == "/history?from=-7d", "the range")
+
+
+@pytest.mark.usefixtures("away")
+def test_a_browser_without_timeouts_of_requests_still_follows_links(reader: Browser) -> None:
+    reader.open("/")
+    reader.script("delete AbortSignal.timeout")
+    reader.promise("import('/static/home.js').then(({ ask }) => ask())")
+    assert not reader.one("#lost").is_displayed()
+    reader.link("History").click()
+    reader.wait(lambda: reader.path.startswith("/history"), "the history")
+
+
+@pytest.mark.usefixtures("away")
+def test_a_station_that_is_heard_is_no_longer_named_as_never_heard(reader: Browser) -> None:
+    reader.open("/")
+    assert reader.one("#unheard").is_displayed()
+    reader.script(
+        """
+        const { parseFromString } = DOMParser.prototype;
+        DOMParser.prototype.parseFromString = function (...given) {
+          const page = parseFromString.apply(this, given);
+          page.getElementById("unheard").remove();
+          return page;
+        };
+        """
+    )
+    reader.promise("import('/static/home.js').then(({ ask }) => ask())")
+    assert not reader.all("#unheard")
+    assert reader.all(".tile")
+
+
+def test_a_full_store_keeps_no_fresh_answer_from_the_reader(away: Service, tmp_path: Path) -> None:
+    with chromium(tmp_path, base_of(away)) as browser:
+        browser.driver.execute_cdp_cmd("Network.setBypassServiceWorker", {"bypass": False})
+        browser.open("/")
+        browser.promise("navigator.serviceWorker.ready.then(() => true)")
+        browser.open("/")
+        full = {"origin": base_of(away), "quotaSize": 1}
+        browser.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", full)
+        browser.promise("caches.open('other').then(() => true)")
+        browser.open("/")
+        assert not browser.one(".offline").is_displayed()
+        assert browser.all(".tile")
