@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, select
+from sqlalchemy import BindParameter, ColumnElement, Select, Subquery, bindparam, case, func, select
 from sqlalchemy.sql.expression import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
@@ -39,3 +39,12 @@ def listed(name: str) -> Select[Any]:
     """
     numbers = func.json_each(bindparam(name)).table_valued("value")
     return select(numbers.c.value)
+
+
+def by_itself(statement: Select[Any]) -> Subquery:
+    """A subquery that SQLite computes row by row, each of its columns once.
+
+    Without the limit, which limits nothing, a column's expression would be put into the outer
+    statement wherever that names it (https://www.sqlite.org/optoverview.html#flattening).
+    """
+    return statement.limit(-1).subquery()

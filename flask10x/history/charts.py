@@ -63,7 +63,7 @@ def chart(
     window = window or _window(connection, query)
     if window is None:
         return Chart(None, "readings", 0, [])
-    rolled_up = _rolled_up(connection, query, window)
+    kept = rolled_up(connection, query, window)
     branches, filters, values = statement_key(query, corrections)
     count, lines = 0, []
     for branch in branches:
@@ -72,9 +72,9 @@ def chart(
         if not own:
             # Only derived values were asked for (`derived/lines.py`).
             continue
-        count += _fill(Filler(connection, request, window, rolled_up, own), corrections)
+        count += _fill(Filler(connection, request, window, kept, own), corrections)
         lines += [line for line in own if line.buckets]
-    return Chart(window, "readings" if rolled_up is None else "rollups", count, lines)
+    return Chart(window, "readings" if kept is None else "rollups", count, lines)
 
 
 def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | None:
@@ -91,10 +91,10 @@ def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | 
 
 def uses_rollups(connection: Connection, query: Query, window: Window) -> bool:
     """Whether a chart of this window is made of roll-ups."""
-    return _rolled_up(connection, query, window) is not None
+    return rolled_up(connection, query, window) is not None
 
 
-def _rolled_up(connection: Connection, query: Query, window: Window) -> RolledUp | None:
+def rolled_up(connection: Connection, query: Query, window: Window) -> RolledUp | None:
     """What can stand for the readings; None when the roll-ups can't be used."""
     if not (_is_of_hours(query, window) and rollups_fit(connection, query.known)):
         return None
@@ -176,11 +176,11 @@ def first_ms(connection: Connection, query: Query) -> int | None:
 
 
 def _lines(connection: Connection, query: Query, station: Station, window: Window) -> list[Line]:
-    chosen, interval_ms = query.chosen(station), _interval_ms(connection, station, window)
-    return [Line(station, m, interval_ms) for m in station.measurements if m.column in chosen]
+    chosen, usual_ms = query.chosen(station), interval_ms(connection, station, window)
+    return [Line(station, m, usual_ms) for m in station.measurements if m.column in chosen]
 
 
-def _interval_ms(connection: Connection, station: Station, window: Window) -> int | None:
+def interval_ms(connection: Connection, station: Station, window: Window) -> int | None:
     """The median of the last intervals of the range or, where it is shorter, just before it."""
     parameters = {"endpoint": station.endpoint, "last": window.last_ms, "rows": INTERVAL_ROWS}
     times = connection.execute(_LAST_TIMES, parameters).scalars().all()

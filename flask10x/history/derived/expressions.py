@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, and_, case, func, null
+from sqlalchemy import ColumnElement, Connection, Float, and_, case, column, func, null, select
 
 from flask10x.readings.derived.functions import Functions
 from flask10x.readings.derived.registry import RESULT_DIGITS, Derived
@@ -23,15 +23,39 @@ class _Sql:
 
 
 SQL: Functions = _Sql()
+_NAMES = ("ln", "exp")
+
+
+def has_functions(connection: Connection) -> bool:
+    """Whether this SQLite was built with what the formulas need; not every one is.
+
+    (https://www.sqlite.org/pragma.html#pragma_function_list)
+    """
+    known = func.pragma_function_list().table_valued(column("name"))
+    names = select(known.c.name).where(known.c.name.in_(_NAMES)).distinct()
+    return len(connection.execute(names).all()) == len(_NAMES)
 
 
 def derived_value(one: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
     """The value of a reading, NULL as `Derived.of_inputs` has None; only of those of a reading."""
     if one.kind.formula is None:
         raise ValueError(f"{one.name} is not of one reading")
-    altitude = [one.altitude_m] if one.kind.needs_altitude else []
-    value = func.round(one.kind.formula(*inputs, *altitude, SQL), RESULT_DIGITS, type_=Float)
-    pairs = zip(inputs, one.kind.limits, strict=True)
-    # Within the first CASE, for the logarithm of what is beyond them may be none.
-    held = case((and_(*(each.between(*limits) for each, limits in pairs)), value), else_=null())
+    held = computed(one, inputs)
     return case((held.between(*one.kind.result), held), else_=null())
+
+
+def computed(one: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """The value, rounded, where its inputs are within their limits; it may be beyond its own.
+
+    One that is not of a reading has two inputs, as `Derived.change`.
+    """
+    kind = one.kind
+    if kind.formula is None:
+        value, limits = inputs[0] - inputs[1], kind.limits * 2
+    else:
+        altitude = [one.altitude_m] if kind.needs_altitude else []
+        value, limits = kind.formula(*inputs, *altitude, SQL), kind.limits
+    pairs = zip(inputs, limits, strict=True)
+    # Within the CASE, for the logarithm of what is beyond them may be none.
+    within = and_(*(each.between(*ends) for each, ends in pairs))
+    return case((within, func.round(value, RESULT_DIGITS, type_=Float)), else_=null())
