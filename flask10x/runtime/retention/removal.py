@@ -201,7 +201,7 @@ class StationRemoval:
     def _columns(self, connection: Connection) -> tuple[str, ...]:
         """The station's, and those of which it had values in former times."""
         own = self._station.columns
-        others = existing_columns(connection).difference(own, HEAD, (readings.c.arrived_at.name,))
+        others = existing_columns(connection).difference(own, HEAD, (readings.c.id.name,))
         return (*own, *sorted(others))
 
     def _keep(
@@ -211,15 +211,18 @@ class StationRemoval:
         endpoint = self._station.endpoint
         kept = removed_hours.of_hour(connection, endpoint, hour)
         found = rollups.of_readings(endpoint, columns, connection, hour, last, after)
-        rows = [row for row in found if row["measurement"] in self._station.columns or row["count"]]
+        known = {*self._station.columns, *kept}
+        rows = [row for row in found if row["measurement"] in known or row["count"]]
         removed_hours.keep(connection, [_with(kept, row) for row in rows])
         return int(found[0]["readings"])
 
 
 def _with(kept: dict[str, Sums], row: Sums) -> Sums:
-    return (
-        removed_hours.together(kept[row["measurement"]], row) if row["measurement"] in kept else row
-    )
+    """The row and what is kept of its hour, of which it may have had no value before."""
+    if row["measurement"] in kept:
+        return removed_hours.together(kept[row["measurement"]], row)
+    before = max((one["readings"] for one in kept.values()), default=0)
+    return row | {"readings": before + row["readings"]}
 
 
 def _prefix(

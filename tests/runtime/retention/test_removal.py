@@ -111,6 +111,18 @@ def test_old_readings_go_a_piece_at_a_time(
     assert not [d for looked in rollup_check.verify(BUILT_IN, database) for d in looked.differences]
 
 
+def test_only_sums_of_measurements_are_kept(database: Database, finished: StationRemoval) -> None:
+    execute(database.path, "ALTER TABLE readings ADD COLUMN noise REAL")
+    execute(database.path, "ALTER TABLE readings ADD COLUMN dust REAL")
+    execute(database.path, "UPDATE readings SET noise = 40 WHERE id = 2")
+    execute(database.path, "UPDATE readings SET dust = 7 WHERE id = 4")
+    assert all_steps(finished, old(7)) == 5
+    kept = "SELECT measurement, readings, count FROM removed_hours ORDER BY 1"
+    # What a column of former times has is kept, and what the station never had is not.
+    found = [("dust", 5, 1), ("noise", 5, 1), ("pressure", 5, 5), ("temperature", 5, 5)]
+    assert select(database.path, kept) == found
+
+
 def test_the_last_reading_of_a_station_stays(database: Database, finished: StationRemoval) -> None:
     assert all_steps(finished, old(1000)) == 7
     assert ids(database) == [8]
