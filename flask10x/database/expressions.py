@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, Subquery, bindparam, case, func, select
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    bindparam,
+    case,
+    func,
+    select,
+)
 from sqlalchemy.sql.expression import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
@@ -48,3 +59,18 @@ def by_itself(statement: Select[Any]) -> Subquery:
     statement wherever that names it (https://www.sqlite.org/optoverview.html#flattening).
     """
     return statement.limit(-1).subquery()
+
+
+def spans(name: str) -> CTE:
+    """The lists of three whole numbers in a JSON list, the parameter of this name.
+
+    With the columns `place` (in the list, 0 for the first), `first`, `second` and `third`. A table
+    that is joined to it by an outer join is looked into once for each of them.
+    """
+    found = func.json_each(bindparam(name)).table_valued("key", "value")
+    parts = (
+        func.json_extract(found.c.value, f"$[{place}]", type_=Integer).label(part)
+        for place, part in enumerate(("first", "second", "third"))
+    )
+    # Else the JSON would be taken apart for each row.
+    return select(found.c.key.label("place"), *parts).cte("span").prefix_with("MATERIALIZED")

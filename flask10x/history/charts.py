@@ -18,8 +18,8 @@ from flask10x.database.tables import readings
 from flask10x.history import days, pages, rollups
 from flask10x.history.buckets import MAX_BUCKETS, Window, window_for
 from flask10x.history.corrections import known
-from flask10x.history.corrections.segments import Corrections, Segment
-from flask10x.history.line_sums import Filler, LineRequest, RolledUp
+from flask10x.history.corrections.segments import Corrections
+from flask10x.history.line_sums import Filler, LineRequest, RolledUp, ShownLine
 from flask10x.history.lines import Line
 from flask10x.history.local.steps import HOUR
 from flask10x.history.query import Bound, Query
@@ -72,7 +72,8 @@ def chart(
         if not own:
             # Only derived values were asked for (`derived/lines.py`).
             continue
-        count += _fill(Filler(connection, request, window, kept, own), corrections)
+        shown = [ShownLine(line, ()) for line in own]
+        count += _fill(Filler(connection, request, window, kept, shown), corrections)
         lines += [line for line in own if line.buckets]
     return Chart(window, "readings" if kept is None else "rollups", count, lines)
 
@@ -197,26 +198,14 @@ def _fill(filler: Filler, corrections: Corrections) -> int:
     first_ms, last_ms = filler.held()
     if first_ms > last_ms:
         return 0
-    by_segments: defaultdict[tuple[Segment, ...], list[Line]] = defaultdict(list)
-    for line in filler.lines:
+    alike: defaultdict[tuple[tuple[int, int], ...], list[ShownLine]] = defaultdict(list)
+    for line, _ in filler.lines:
         column = line.measurement.column
-        segments = corrections.segments(line.station.endpoint, column, first_ms, last_ms)
-        by_segments[tuple(segments)].append(line)
-    return max(
-        sum(_fill_segment(replace(filler, lines=lines), s) for s in segments if not s.hidden)
-        for segments, lines in by_segments.items()
-    )
-
-
-def _fill_segment(filler: Filler, segment: Segment) -> int:
-    if segment.is_raw:
-        return filler.fill(segment.first_ms, segment.last_ms)
-    raw = [replace(line, buckets={}) for line in filler.lines]
-    count = replace(filler, lines=raw).fill(segment.first_ms, segment.last_ms)
-    for line, stored in zip(filler.lines, raw, strict=True):
-        for place, bucket in stored.buckets.items():
-            line.add(place, *bucket.adjusted(segment.gain, segment.offset))
-    return count
+        found = corrections.segments(line.station.endpoint, column, first_ms, last_ms)
+        shown = [segment for segment in found if not segment.hidden]
+        pieces = tuple((segment.first_ms, segment.last_ms) for segment in shown)
+        alike[pieces].append(ShownLine(line, shown))
+    return max(replace(filler, lines=own).fill(pieces) for pieces, own in alike.items())
 
 
 _FIRST_HOUR = select(func.min(tables.rollups.c.hour)).where(

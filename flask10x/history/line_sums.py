@@ -1,19 +1,23 @@
 """Lines filled with sums: of readings, of roll-ups of hours, of roll-ups of days."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select
 
-from flask10x.database.expressions import floor_div, sums_of, unindexed
+from flask10x.database.expressions import floor_div, spans, sums_of, unindexed
 from flask10x.database.tables import measurement, readings, rollup_days, rollups
-from flask10x.history.buckets import Window
+from flask10x.history.buckets import Bucket, Window
+from flask10x.history.corrections.segments import Segment
 from flask10x.history.lines import Line
-from flask10x.history.local.offsets import day_of, day_start
+from flask10x.history.local.offsets import Run
+from flask10x.history.local.parts import TimePart, WholeDays, divided
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
@@ -51,11 +55,45 @@ class RolledUp:
     """Whether there are roll-ups of the zone's days."""
 
 
+class ShownLine(NamedTuple):
+    """A line, and how its values are shown in each of the pieces that it is filled with."""
+
+    line: Line
+    segments: Sequence[Segment]
+
+    def add(self, number: int, place: int, sums: Sequence[Any]) -> None:
+        """Take in stored values of that piece, in the bucket at that place."""
+        segment = self.segments[number]
+        if segment.is_raw:
+            self.line.add(place, *sums)
+            return
+        stored = Bucket()
+        stored.add(*sums)
+        self.line.add(place, *stored.adjusted(segment.gain, segment.offset))
+
+    def add_all(self, number: int, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
+        """The same of many: a place, and count, total, least and greatest there."""
+        if self.segments[number].is_raw:
+            self.line.add_all(parts)
+            return
+        for place, sums in parts:
+            self.add(number, place, sums)
+
+
+class PartRun(NamedTuple):
+    """A part of a piece in which the clock is not changed."""
+
+    number: int
+    """Of which piece, 0 for the first."""
+    run: Run
+
+
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """Adds what a piece of the window holds to the lines of one station.
+    """Adds what pieces of the window hold to the lines of one station.
 
-    All pieces are in milliseconds, both ends inclusive.
+    All pieces are in milliseconds, both ends inclusive. However many there are, they are read in
+    few statements.
     """
 
     connection: Connection
@@ -63,13 +101,13 @@ class Filler:
     window: Window
     rolled_up: RolledUp | None
     """None where only the readings themselves will do."""
-    lines: Sequence[Line]
+    lines: Sequence[ShownLine]
 
     def held(self) -> tuple[int, int]:
         """From when to when the station has anything in the window; the end first where nothing."""
         given = {
             "endpoint": self._endpoint,
-            "measurement": self.lines[0].measurement.column,
+            "measurement": self._counted,
             "low_ms": self.window.first_ms,
             "high_ms": self.window.last_ms,
             "first": self.window.first_ms // HOUR_MS,
@@ -82,115 +120,101 @@ class Filler:
         high_ms = max((ms for ms in ends if ms is not None), default=self.window.last_ms)
         return max(low_ms, self.window.first_ms), min(high_ms, self.window.last_ms)
 
-    def fill(self, low_ms: int, high_ms: int) -> int:
-        """Add all that the piece holds, by the quickest way; how many readings it has."""
+    def fill(self, pieces: Sequence[tuple[int, int]]) -> int:
+        """Add all that the pieces hold, by the quickest way; how many readings they have."""
         if self.rolled_up is None:
-            return self._readings(low_ms, high_ms)
-        if not self.rolled_up.has_days or not self.window.step.is_of_days:
-            return self._hours(low_ms, high_ms)
-        first, end = self._whole_days(low_ms, high_ms)
-        if first >= end:
-            return self._hours(low_ms, high_ms)
-        start_ms, end_ms = (day_start(day, self.window.zone) for day in (first, end))
+            return self._read([TimePart(number, *piece) for number, piece in enumerate(pieces)])
+        by_days = self.rolled_up.has_days and self.window.step.is_of_days
+        parts = divided(pieces, self.window, by_days=by_days)
         return (
-            self._hours(low_ms, start_ms - 1)
-            + self._days(first, end)
-            + self._later(start_ms, end_ms - 1)
-            + self._hours(end_ms, high_ms)
+            self._days(parts.days)
+            + self._hours(parts.hours)
+            + self._later([*parts.of_days, *parts.hours])
+            + self._read(parts.rest)
         )
 
-    def _whole_days(self, low_ms: int, high_ms: int) -> tuple[int, int]:
-        """The first day that lies in the piece, and the one after the last."""
-        zone = self.window.zone
-        first = day_of(low_ms, zone)
-        return first + (day_start(first, zone) < low_ms), day_of(high_ms + 1, zone)
-
-    def _days(self, first: int, end: int) -> int:
-        columns = [*self._by_column]
-        given = {"endpoint": self._endpoint, "columns": columns, "first": first, "end": end}
+    def _days(self, pieces: Sequence[WholeDays]) -> int:
+        if not pieces:
+            return 0
+        ends = {"first": pieces[0].first, "end": pieces[-1].end}
+        given = {"endpoint": self._endpoint, "columns": [*self._by_column], **ends}
         found = self.connection.execute(_SUMS_OF_DAYS, given).all()
         place_of = {day: self.window.place_of_day(day) for day in {row[1] for row in found}}
+        count = 0
         for column, rows in groupby(found, _BY_COLUMN):
-            self._by_column[column].add_all((place_of[row[1]], row[3:]) for row in rows if row[3])
-        return sum(row[2] for row in found if row[0] == columns[0])
-
-    def _hours(self, low_ms: int, high_ms: int) -> int:
-        """By roll-ups of hours, and by readings where the piece or a bucket ends within an hour."""
-        count, begin_ms = 0, low_ms
-        for cut_ms in (*self._cuts(low_ms, high_ms), high_ms + 1):
-            count += self._whole_hours(begin_ms, cut_ms - 1)
-            begin_ms = cut_ms
+            own, shown = list(rows), self._by_column[column]
+            for number, first, end in pieces:
+                of_piece = own[bisect_left(own, first, key=_BY_DAY) :]
+                of_piece = of_piece[: bisect_left(of_piece, end, key=_BY_DAY)]
+                shown.add_all(number, ((place_of[row[1]], row[3:]) for row in of_piece if row[3]))
+                count += sum(row[2] for row in of_piece) if column == self._counted else 0
         return count
 
-    def _cuts(self, low_ms: int, high_ms: int) -> list[int]:
-        """Where buckets begin within an hour; none in most zones."""
-        if not self.window.step.is_of_days:
-            return []
-        return [ms for ms in self.window.starts if ms % HOUR_MS and low_ms < ms <= high_ms]
-
-    def _whole_hours(self, low_ms: int, high_ms: int) -> int:
-        first, end = -(-low_ms // HOUR_MS), (high_ms + 1) // HOUR_MS
-        if first >= end:
-            return self._readings(low_ms, high_ms)
-        start_ms, end_ms = first * HOUR_MS, end * HOUR_MS
-        return (
-            self._readings(low_ms, start_ms - 1)
-            + self._rolled_hours(start_ms, end_ms - 1)
-            + self._later(start_ms, end_ms - 1)
-            + self._readings(end_ms, high_ms)
-        )
-
-    def _rolled_hours(self, low_ms: int, high_ms: int) -> int:
-        lines, unit_ms = self._by_column, self.window.step.unit_ms
-        counted, count = self.lines[0].measurement.column, 0
-        spans = self._spans(low_ms, high_ms, YEAR_MS, self._next_hour)
-        for run in (run for span in spans for run in self.window.runs(*span)):
-            given = {
-                "endpoint": self._endpoint,
-                "columns": [*lines],
-                # An hour belongs to where it begins.
-                "first": -(-run.low_ms // HOUR_MS),
-                "end": -(-(run.high_ms + 1) // HOUR_MS),
-                "offset_ms": run.offset_ms,
-                "unit_ms": unit_ms,
-            }
-            for column, number, rows, *sums in self.connection.execute(_SUMS_OF_HOURS, given).all():
+    def _hours(self, pieces: Sequence[TimePart]) -> int:
+        lines, unit_ms, count = self._by_column, self.window.step.unit_ms, 0
+        for batch in self._batches(pieces, YEAR_MS, self._next_hour):
+            # An hour belongs to where it begins.
+            hours = [
+                (-(-run.low_ms // HOUR_MS), -(-(run.high_ms + 1) // HOUR_MS), run.offset_ms)
+                for _, run in batch
+            ]
+            given = {"endpoint": self._endpoint, "columns": [*lines], "unit_ms": unit_ms}
+            given |= {"spans": json.dumps(hours)}
+            for column, span, step, rows, *sums in self.connection.execute(_SUMS_OF_HOURS, given):
                 if sums[0]:
-                    place = self.window.place(max(number * unit_ms - run.offset_ms, run.low_ms))
-                    lines[column].add(place, *sums)
-                if column == counted:
+                    lines[column].add(batch[span].number, self._place(batch[span].run, step), sums)
+                if column == self._counted:
                     count += rows
         return count
 
-    def _later(self, low_ms: int, high_ms: int) -> int:
-        """What is not rolled up yet of a piece that is taken from roll-ups."""
+    def _later(self, pieces: Sequence[TimePart]) -> int:
+        """What is not rolled up yet of pieces that are taken from roll-ups."""
         if self.rolled_up is None or self.rolled_up.is_all:
             return 0
-        return self._read(low_ms, high_ms, self.rolled_up.position)
+        given = {"endpoint": self._endpoint, "after_id": self.rolled_up.position}
+        first_ms, last_ms = self.connection.execute(_LATER, given).one()
+        if first_ms is None:
+            return 0
+        cut = (TimePart(n, max(low, first_ms), min(high, last_ms)) for n, low, high in pieces)
+        return self._read([p for p in cut if p.low_ms <= p.high_ms], self.rolled_up.position)
 
-    def _readings(self, low_ms: int, high_ms: int) -> int:
-        return self._read(low_ms, high_ms, None)
-
-    def _read(self, low_ms: int, high_ms: int, after: int | None) -> int:
+    def _read(self, pieces: Sequence[TimePart], after: int | None = None) -> int:
         columns = tuple(self._by_column)
         statement = _sums(self.request.branch, columns, self.request.filters, after is not None)
-        unit_ms, count = self.window.step.unit_ms, 0
-        spans = self._spans(low_ms, high_ms, PIECE_MS, self._next_reading)
-        for run in (run for span in spans for run in self.window.runs(*span)):
-            given: dict[str, float] = {
-                "low_ms": run.low_ms,
-                "high_ms": run.high_ms,
-                "offset_ms": run.offset_ms,
-                "unit_ms": unit_ms,
-            }
-            given |= self.request.values | ({} if after is None else {"after_id": after})
-            for number, rows, *sums in self.connection.execute(statement, given).all():
+        given: dict[str, Any] = {"unit_ms": self.window.step.unit_ms, **self.request.values}
+        given |= {} if after is None else {"after_id": after}
+        count = 0
+        for batch in self._batches(pieces, PIECE_MS, self._next_reading):
+            given["spans"] = json.dumps([(r.low_ms, r.high_ms, r.offset_ms) for _, r in batch])
+            for span, step, rows, *sums in self.connection.execute(statement, given):
+                if not rows:
+                    continue
                 count += rows
-                place = self.window.place(max(number * unit_ms - run.offset_ms, run.low_ms))
-                for line, part in zip(self.lines, fours(sums), strict=True):
+                place = self._place(batch[span].run, step)
+                for shown, part in zip(self.lines, fours(sums), strict=True):
                     if part[0]:
-                        line.add(place, *part)
+                        shown.add(batch[span].number, place, part)
         return count
+
+    def _place(self, run: Run, step: int) -> int:
+        return self.window.place(max(step * self.window.step.unit_ms - run.offset_ms, run.low_ms))
+
+    def _batches(
+        self, pieces: Sequence[TimePart], most_ms: int, following: Callable[[int], int | None]
+    ) -> Iterator[list[PartRun]]:
+        """The pieces in spans, so many at a time as are not longer than that altogether."""
+        batch: list[PartRun] = []
+        length_ms = 0
+        for number, low_ms, high_ms in pieces:
+            for piece in self._spans(low_ms, high_ms, most_ms, following):
+                for run in self.window.runs(*piece):
+                    length_ms += run.high_ms - run.low_ms + 1
+                    if length_ms > most_ms and batch:
+                        yield batch
+                        batch, length_ms = [], run.high_ms - run.low_ms + 1
+                    batch.append(PartRun(number, run))
+        if batch:
+            yield batch
 
     def _spans(
         self, low_ms: int, high_ms: int, most_ms: int, following: Callable[[int], int | None]
@@ -210,8 +234,8 @@ class Filler:
         return found
 
     def _next_hour(self, low_ms: int) -> int | None:
-        of = self.lines[0].measurement.column
-        given = {"endpoint": self._endpoint, "measurement": of, "first": low_ms // HOUR_MS}
+        of_all = {"endpoint": self._endpoint, "measurement": self._counted}
+        given = of_all | {"first": low_ms // HOUR_MS}
         hour: int | None = self.connection.execute(_NEXT_HOUR, given).scalar_one()
         return None if hour is None else hour * HOUR_MS
 
@@ -220,8 +244,13 @@ class Filler:
         return self.request.branch.endpoint
 
     @property
-    def _by_column(self) -> dict[str, Line]:
-        return {line.measurement.column: line for line in self.lines}
+    def _counted(self) -> str:
+        """Each reading has a row of each measurement; these are counted."""
+        return self.lines[0].line.measurement.column
+
+    @property
+    def _by_column(self) -> dict[str, ShownLine]:
+        return {one.line.measurement.column: one for one in self.lines}
 
 
 _OF_STATION = readings.c.endpoint == bindparam("endpoint")
@@ -254,39 +283,47 @@ _NEXT_HOUR = select(func.min(rollups.c.hour)).where(
     rollups.c.measurement == bindparam("measurement"),
     rollups.c.hour >= bindparam("first"),
 )
-_BY_COLUMN = itemgetter(0)
+_LATER = select(func.min(readings.c.received_at), func.max(readings.c.received_at)).where(
+    # Not by the index: these are the last few rows of the table.
+    unindexed(readings.c.endpoint) == bindparam("endpoint"),
+    readings.c.id > bindparam("after_id"),
+)
+_BY_COLUMN, _BY_DAY = itemgetter(0), itemgetter(1)
+# From, to, and how far the clock is ahead; read once, not for each row.
+_SPANS = spans("spans")
 # Of the bucket. SQLite would group by a column of this name, which a measurement can't have.
 _NUMBER = "_number"
 
 
 def _number(at: ColumnElement[Any]) -> ColumnElement[Any]:
-    return floor_div(at + bindparam("offset_ms"), bindparam("unit_ms")).label(_NUMBER)
+    return floor_div(at + _SPANS.c.third, bindparam("unit_ms")).label(_NUMBER)
 
 
 @lru_cache(maxsize=STATEMENTS)
 def _sums(
     branch: Branch, columns: tuple[str, ...], filters: tuple[FilterShape, ...], only_new: bool
 ) -> Select[Any]:
-    at = readings.c.received_at
-    endpoint: ColumnElement[str] = readings.c.endpoint
-    limits: list[ColumnElement[bool]] = []
+    at, endpoint = readings.c.received_at, readings.c.endpoint
+    conditions = [at >= _SPANS.c.first, at <= _SPANS.c.second, *conditions_of(branch, filters)]
     if only_new:
-        # Not by the index: these are the last few rows of the table.
-        endpoint = unindexed(readings.c.endpoint)
-        limits = [readings.c.id > bindparam("after_id")]
+        conditions += [
+            unindexed(endpoint) == branch.endpoint,
+            readings.c.id > bindparam("after_id"),
+        ]
+    else:
+        conditions += [endpoint == branch.endpoint]
     parts = (part for column in columns for part in sums_of(measurement(column)))
     return (
-        select(_number(at), func.count(), *parts)
-        .where(endpoint == branch.endpoint, *limits)
-        .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
-        .where(*conditions_of(branch, filters))
-        .group_by(_NUMBER)
+        select(_SPANS.c.place, _number(at), func.count(readings.c.id), *parts)
+        .select_from(_SPANS.outerjoin(readings, and_(*conditions)))
+        .group_by(_SPANS.c.place, _NUMBER)
     )
 
 
 _SUMS_OF_HOURS = (
     select(
         rollups.c.measurement,
+        _SPANS.c.place,
         _number(rollups.c.hour * HOUR_MS),
         func.sum(rollups.c.readings),
         func.sum(rollups.c.count),
@@ -294,10 +331,18 @@ _SUMS_OF_HOURS = (
         func.min(rollups.c.minimum),
         func.max(rollups.c.maximum),
     )
-    .where(rollups.c.endpoint == bindparam("endpoint"))
-    .where(rollups.c.measurement.in_(bindparam("columns", expanding=True)))
-    .where(rollups.c.hour >= bindparam("first"), rollups.c.hour < bindparam("end"))
-    .group_by(rollups.c.measurement, _NUMBER)
+    .select_from(
+        _SPANS.outerjoin(
+            rollups,
+            and_(
+                rollups.c.endpoint == bindparam("endpoint"),
+                rollups.c.measurement.in_(bindparam("columns", expanding=True)),
+                rollups.c.hour >= _SPANS.c.first,
+                rollups.c.hour < _SPANS.c.second,
+            ),
+        )
+    )
+    .group_by(rollups.c.measurement, _SPANS.c.place, _NUMBER)
 )
 _SUMS_OF_DAYS = (
     select(

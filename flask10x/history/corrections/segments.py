@@ -7,7 +7,6 @@ undone at once and the raw value is always there (docs/decisions/0079).
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from operator import attrgetter
 
 
@@ -85,9 +84,11 @@ def _at(segments: tuple[Segment, ...], at_ms: int) -> Segment | None:
 
 def _filled(own: list[Segment], first_ms: int, last_ms: int) -> Iterator[Segment]:
     """These, and what lies before, between and behind them."""
-    ends = [Segment(first_ms - 1, first_ms - 1), *own, Segment(last_ms + 1, last_ms + 1)]
-    for one, following in pairwise(ends):
-        if one in own:
-            yield one
-        if one.last_ms + 1 < following.first_ms:
-            yield Segment(one.last_ms + 1, following.first_ms - 1)
+    after_ms = first_ms
+    for one in own:
+        if after_ms < one.first_ms:
+            yield Segment(after_ms, one.first_ms - 1)
+        yield one
+        after_ms = one.last_ms + 1
+    if after_ms <= last_ms:
+        yield Segment(after_ms, last_ms)

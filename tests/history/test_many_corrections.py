@@ -1,0 +1,163 @@
+"""Many corrected pieces are read in few statements, and give what each gives by itself."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import event
+
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
+from flask10x.history import charts, days, rollups
+from flask10x.history.buckets import Bucket
+from flask10x.history.corrections import known
+from flask10x.history.corrections.known import WrittenCorrection
+from flask10x.history.corrections.segments import NONE, Corrections, Segment
+from flask10x.history.parameters import SERIES, parse_query
+from flask10x.history.query import Query
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.times import DAY_MS, HOUR_MS
+from tests.support.new_database import lay_new_database
+from tests.support.rows import insert_readings
+
+LENGTH = 200 * DAY_MS
+# Two with a change of the clock within these days, of an hour and of half an hour.
+ZONES = ("Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe")
+Sums = dict[tuple[str, int], tuple[int, float, float | None, float | None]]
+Stored = tuple[Settings, Database, int, list[Reading]]
+
+
+@pytest.fixture(scope="module", params=ZONES)
+def stored(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stored]:
+    """200 days of `/data`, the last readings not rolled up; not to be changed."""
+    folder = tmp_path_factory.mktemp("many")
+    variables = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": request.param}
+    settings = settings_module.load(variables)
+    zone = ZoneInfo(request.param)
+    lay_new_database(database_path(settings))
+    start = int(datetime(2025, 2, 1, tzinfo=zone).timestamp() * 1000)
+    chance = random.Random(7)
+    values = ((chance.uniform(900, 1100), chance.uniform(-10, 30)) for _ in range(500))
+    readings = [Reading("data", start + chance.randrange(LENGTH), own) for own in values]
+    with closing(Database(settings)) as database:
+        with database.commit() as connection:
+            insert_readings(connection, readings[:470])
+        while rollups.follow(BUILT_IN, database):
+            pass
+        while days.follow(BUILT_IN, database, zone, rollups.save_at_once):
+            pass
+        with database.commit() as connection:
+            insert_readings(connection, readings[470:])
+        yield settings, database, start, readings
+
+
+def some_corrections(chance: random.Random, start: int, readings: list[Reading]) -> Corrections:
+    """Hidden readings, ranges of any length, whole hours and days, gains and offsets."""
+    half = start + LENGTH // 2
+    written = [WrittenCorrection(0, "data", "temperature", half, None, "adjust", 1.0, -0.8)]
+    for number in range(1, 26):
+        low = start + chance.randrange(LENGTH)
+        kind, column = chance.choice(
+            (("hide", None), ("hide", "pressure"), ("adjust", "temperature"))
+        )
+        if chance.random() < 0.5:
+            low = high = chance.choice(readings).received_at
+        elif chance.random() < 0.5:
+            low = low // HOUR_MS * HOUR_MS
+            high = low + chance.choice((1, 24, 30)) * HOUR_MS - 1
+        else:
+            high = low + chance.randrange(3 * DAY_MS)
+        gain, offset = (
+            (chance.uniform(0.5, 2), chance.uniform(-5, 5)) if kind == "adjust" else (None, None)
+        )
+        written.append(WrittenCorrection(number, "data", column, low, high, kind, gain, offset))
+    return known.resolved(tuple(written))
+
+
+def query_of(settings: Settings, start: int, text: str) -> Query:
+    pairs = [(name, value) for name, _, value in (p.partition("=") for p in text.split("&"))]
+    return parse_query(pairs, settings, start, SERIES)
+
+
+def sums_of(found: charts.Chart) -> Sums:
+    return {
+        (line.measurement.column, place): (b.count, b.total, b.minimum, b.maximum)
+        for line in found.lines
+        for place, b in line.buckets.items()
+    }
+
+
+def one_by_one(database: Database, query: Query, corrections: Corrections) -> Sums:
+    """Each piece a chart of its own, corrected then: slow, and plain."""
+    added: dict[tuple[str, int], Bucket] = {}
+    with database.reader.begin() as connection:
+        window = charts.chart(connection, query, NONE).window
+        assert window is not None
+        for column in ("pressure", "temperature"):
+            chosen = replace(query, measurements=(column,))
+            for piece in corrections.segments("data", column, window.first_ms, window.last_ms):
+                if not piece.hidden:
+                    own = replace(window, first_ms=piece.first_ms, last_ms=piece.last_ms)
+                    add_chart(
+                        added, charts.chart(connection, chosen, NONE, own), piece, window.place
+                    )
+    return {key: (b.count, b.total, b.minimum, b.maximum) for key, b in added.items()}
+
+
+def add_chart(
+    added: dict[tuple[str, int], Bucket],
+    found: charts.Chart,
+    piece: Segment,
+    place_of: Callable[[int], int],
+) -> None:
+    assert found.window is not None
+    for line in found.lines:
+        for place, bucket in line.buckets.items():
+            ms = max(found.window.starts[place], found.window.first_ms)
+            key = (line.measurement.column, place_of(ms))
+            added.setdefault(key, Bucket()).add(*bucket.adjusted(piece.gain, piece.offset))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["buckets=600", "buckets=150", "buckets=30", "buckets=8", "buckets=600&temperature__gte=-100"],
+)
+def test_all_pieces_together_give_what_each_gives(stored: Stored, text: str) -> None:
+    settings, database, start, readings = stored
+    query = query_of(settings, start, f"endpoint=data&{text}")
+    corrections = some_corrections(random.Random(text), start, readings)
+    if query.filters:
+        # The same readings by another way: no roll-ups.
+        corrections = Corrections(corrections.by_measurement)
+    with database.reader.begin() as connection:
+        found = sums_of(charts.chart(connection, query, corrections))
+    wanted = one_by_one(database, query, corrections)
+    assert found.keys() == wanted.keys()
+    for key, (count, *rest) in wanted.items():
+        assert found[key][0] == count
+        assert found[key][1:] == pytest.approx(rest, rel=1e-9, abs=1e-9)
+
+
+def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
+    settings, database, start, readings = stored
+    query = query_of(settings, start, "endpoint=data&buckets=600")
+    statements: list[str] = []
+    event.listen(database.reader, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    taken = []
+    for many in (20, 200):
+        hidden = sorted(one.received_at for one in readings[:many])
+        pieces = tuple(Segment(ms, ms, hidden=True) for ms in dict.fromkeys(hidden))
+        statements.clear()
+        with database.reader.begin() as connection:
+            charts.chart(connection, query, Corrections({}, {"data": pieces}))
+        taken.append(len(statements))
+    assert max(taken) < 30
