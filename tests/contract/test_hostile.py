@@ -34,8 +34,8 @@ GOOD = {"pressure": 1013.25, "temperature": 25.1}
 HEADERS = ("CONTENT_TYPE", "ORIGIN", "AUTHORIZATION", "COOKIE", "ACCEPT_LANGUAGE", "HOST")
 # For the page that is an empty field.
 WHITE = quote("\x85\u2028\u2029")
-# What is markup, unless it is escaped.
-MARKUP = re.compile("<script>|<img")
+# What is markup, unless it is escaped; a page's own scripts and pictures begin otherwise.
+MARKUP = re.compile("<script>|<img src=x")
 CSV_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(,-?[0-9.e+-]*)*")
 
 
