@@ -5,6 +5,7 @@ is written or undone.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, case, false, literal, null, true
@@ -51,7 +52,7 @@ def value_arms(
     value: ColumnElement[Any], at: ColumnElement[Any], segments: Sequence[Segment]
 ) -> Iterator[Arm]:
     """Conditions on `at`, and what the value becomes where each holds."""
-    for segment, within in _by_way(at, segments):
+    for segment, within in _by_way(at, _joined(segments)):
         yield within, null() if segment.hidden else _moved(value, segment)
 
 
@@ -71,7 +72,7 @@ def hour_values(
     of the table `rollups`.
     """
     stored = HourValues(hours.readings, hours.count, hours.minimum, hours.maximum)
-    whole = [one for one in map(_whole_hours, segments) if one.first_ms <= one.last_ms]
+    whole = [one for one in map(_whole_hours, _joined(segments)) if one.first_ms <= one.last_ms]
     shown = stored._replace(
         values=_chosen(
             [(hit, literal(0)) for one, hit in _by_way(hours.hour, whole) if one.hidden],
@@ -105,6 +106,27 @@ def _broken_hours(segment: Segment) -> Iterator[int]:
 def _moved(value: ColumnElement[Any], segment: Segment) -> ColumnElement[Any]:
     # In the order of `Corrections.shown`, so that both are the same number.
     return segment.gain * value + segment.offset
+
+
+def _joined(segments: Sequence[Segment]) -> list[Segment]:
+    """What is hidden, and behind it the others, as one where only hidden ones lie between them.
+
+    Of the arms of a CASE the first that holds counts. An offset that 200 hidden readings divide
+    would be 201 pieces, each compared with every reading.
+    """
+    shown: list[Segment] = []
+    is_open, reach_ms = False, 0
+    for one in segments:
+        is_open = is_open and one.first_ms == reach_ms + 1
+        reach_ms = one.last_ms
+        if one.hidden:
+            continue
+        if is_open and (shown[-1].gain, shown[-1].offset) == (one.gain, one.offset):
+            shown[-1] = replace(shown[-1], last_ms=one.last_ms)
+        else:
+            shown.append(one)
+        is_open = True
+    return [*(one for one in segments if one.hidden), *shown]
 
 
 def _by_way(

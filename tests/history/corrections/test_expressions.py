@@ -1,0 +1,59 @@
+"""Corrected values in SQL are those of `Corrections.shown`, in expressions that stay short."""
+
+import random
+import sqlite3
+
+from sqlalchemy import Integer, Select, column, select
+from sqlalchemy.dialects.sqlite import dialect
+
+from flask10x.history.corrections.expressions import shown_value
+from flask10x.history.corrections.known import WrittenCorrection, resolved
+from flask10x.history.corrections.segments import Corrections
+
+
+def written(*entries: tuple[int, int | None, float | None]) -> Corrections:
+    """Of `data.pressure`, each from, to, and an offset or None for hidden."""
+    return resolved(
+        tuple(
+            WrittenCorrection(
+                number,
+                *("data", "pressure", low, high),
+                *(("hide", None, None) if offset is None else ("adjust", 1.0, offset)),
+            )
+            for number, (low, high, offset) in enumerate(entries)
+        )
+    )
+
+
+def sql_of(corrections: Corrections) -> str:
+    value, at = column("value", Integer), column("at", Integer)
+    found: Select[tuple[object]] = select(
+        shown_value(value, at, corrections.of("data", "pressure"))
+    )
+    return str(found.compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
+
+
+def test_each_moment_is_shown_as_the_corrections_say() -> None:
+    chance = random.Random(3)
+    for _ in range(40):
+        entries = []
+        for _ in range(12):
+            low = chance.randrange(60)
+            high = low + chance.choice((0, 0, 1, 5, 30))
+            entries.append((low, high, chance.choice((None, None, 1.5, -2.0))))
+        corrections = written(*entries, (20, None, 0.25))
+        statement = sql_of(corrections)
+        with sqlite3.connect(":memory:") as connection:
+            for at in range(100):
+                (found,) = connection.execute(
+                    f"{statement} FROM (SELECT 7 AS value, {at} AS at)"
+                ).fetchone()
+                assert found == corrections.shown("data", "pressure", at, 7)
+        connection.close()
+
+
+def test_hidden_readings_do_not_divide_an_offset() -> None:
+    one = sql_of(written((0, None, 0.5)))
+    hidden = sql_of(written((0, None, 0.5), *((10 * n, 10 * n, None) for n in range(1, 200))))
+    assert one.count("WHEN") == 1
+    assert hidden.count("WHEN") == 2
