@@ -5,7 +5,7 @@ the address stays the view and nothing else: what one person shares does not cha
 person sees.
 """
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, redirect, request, url_for
 
@@ -14,7 +14,7 @@ from flask10x.web.texts.catalog import BY_LANGUAGE, DEFAULT, LANGUAGES, Language
 THEMES = ("auto", "light", "dark")
 CHOICES: dict[str, tuple[str, ...]] = {"lang": tuple(LANGUAGES), "theme": THEMES}
 COOKIE_SEC = 365 * 86_400
-HTML_TYPE = "text/html"
+HTML_TYPE, JSON_TYPE = "text/html", "application/json"
 
 
 def init_app(app: Flask) -> None:
@@ -61,13 +61,22 @@ def _switch() -> Response | None:
     return Response(answer.get_data(), answer.status_code, answer.headers)
 
 
+def prefers_page() -> bool:
+    """Whether the one who asks would rather have a page than JSON."""
+    # JSON stands first: it is for all who take anything.
+    return request.accept_mimetypes.best_match([JSON_TYPE, HTML_TYPE]) == HTML_TYPE
+
+
 def _is_page() -> bool:
-    """Whether the address is one that people look at."""
-    return request.endpoint is not None and request.endpoint.endswith(".as_page")
+    """Whether the address is one that people look at; one that there is not has a page, too."""
+    if request.endpoint is None:
+        return prefers_page()
+    return request.endpoint.endswith(".as_page")
 
 
 def _address(pairs: list[tuple[str, str]]) -> str:
-    path = request.script_root + request.path
+    # With two slashes, or a backslash, it would lead to another server.
+    path = request.script_root + quote(f"/{request.path.lstrip('/')}")
     return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
 
 

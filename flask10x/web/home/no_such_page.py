@@ -7,9 +7,9 @@ from flask import Flask, Response, current_app, render_template, request
 from flask10x.errors import nearest
 from flask10x.web.access import POSTED
 from flask10x.web.home.navigation import MAIN, MORE, PageLink
+from flask10x.web.preferences import HTML_TYPE, prefers_page
 
 NOT_FOUND, NOT_ALLOWED = 404, 405
-HTML_TYPE, JSON_TYPE = "text/html", "application/json"
 
 
 def init_app(app: Flask) -> None:
@@ -22,8 +22,7 @@ def _as_page(answer: Response) -> Response:
     if not is_of_nothing or request.method not in ("GET", "HEAD"):
         return answer
     answer.vary.add("Accept")
-    # JSON stands first: it is for all who take anything.
-    if request.accept_mimetypes.best_match([JSON_TYPE, HTML_TYPE]) != HTML_TYPE:
+    if not prefers_page():
         return answer
     poster = _poster() if answer.status_code == NOT_ALLOWED else ""
     near, takes_readings = _near(poster), poster in POSTED

@@ -25,7 +25,7 @@ TEXTS: dict[str, str] = {
     "cards.only": "Show only {name}",
     "cards.none": "No value yet",
     "cards.missing": "missing",
-    "cards.last_before": ", last ",
+    "cards.last_before": ", ",
     "cards.last_after": "",
     "state.receiving": "receiving",
     "state.silent": "silent",

@@ -14,6 +14,20 @@ def test_a_browser_gets_a_page_in_the_readers_language(client: FlaskClient) -> N
     assert "Accept" in answer.headers["Vary"]
 
 
+def test_it_has_the_switches_of_all_pages(client: FlaskClient) -> None:
+    answer = client.get("/nosuch?lang=ja&theme=dark", headers=BROWSER)
+    assert (answer.status_code, answer.location) == (303, "/nosuch")
+    page = client.get("/nosuch", headers=BROWSER).text
+    assert "ページが見つかりません" in page and 'data-theme="dark"' in page
+    assert client.get("/nosuch?lang=ja").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["//elsewhere.example", "/\\elsewhere.example", "///x"])
+def test_a_switch_leads_to_no_other_server(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"http://localhost{path}?lang=ja", headers=BROWSER)
+    assert "\\" not in answer.location and not answer.location.startswith("//")
+
+
 def test_the_page_that_was_meant_is_named(client: FlaskClient) -> None:
     page = client.get("/histroy/", headers=BROWSER).text
     assert "Perhaps you meant" in page and 'href="/history?from=-24h">History</a></p>' in page

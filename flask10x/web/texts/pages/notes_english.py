@@ -53,6 +53,7 @@ TEXTS = {
     "notes.undo": "Undo",
     "notes.undo_title": "Undo: {what}, {when}",
     "notes.undone": "Taken back ({n})",
+    "notes.wrong": "Nothing was saved, because of this:",
     "notes.full": "there are too many: take some back, or hide a range instead of single readings",
     "notes.raw": "The history as it was stored",
     "notes.here": "Write a note",

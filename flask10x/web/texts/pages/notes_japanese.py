@@ -41,6 +41,7 @@ TEXTS = {
     "notes.undo": "取り消す",
     "notes.undo_title": "取り消す: {what}、{when}",
     "notes.undone": "取り消したもの（{n}件）",
+    "notes.wrong": "次の入力に誤りがあるため、保存していません。",
     "notes.full": "件数が上限に達しています。いくつか取り消すか、期間でまとめて非表示にしてください",
     "notes.raw": "補正前の履歴を見る",
     "notes.here": "メモを書く",

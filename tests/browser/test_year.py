@@ -1,0 +1,134 @@
+"""A year of measured days in one chart, as it is drawn; and one wrong value among good ones.
+
+Nothing here asks how the page is built, so that each test fails where its fault is.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from flask10x.system.clock import now_ms
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of, needs_browser
+from tests.browser.test_history import drag
+from tests.e2e.conftest import make_services
+from tests.e2e.service import Service
+from tests.support.rows import execute
+
+pytestmark = pytest.mark.tools
+
+HOUR_MS = 3_600_000
+HOURS = 365 * 24
+# CO2 is 600 to 1000 ppm each day, the temperature 20 to 26 degrees; the newest reading has no CO2.
+READINGS = f"""
+WITH RECURSIVE hours(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM hours WHERE n < {HOURS - 1})
+INSERT INTO readings (endpoint, received_at, co2, temperature, humidity, pressure, gas_resistance)
+SELECT 'data2', {{start}} + n * {HOUR_MS}, CASE WHEN n < {HOURS - 1} THEN 800 + 200 * sin(n * 0.2617993877991494) END,
+       CASE WHEN n = {HOURS - 30} THEN 85.0 ELSE 23 + 3 * sin(n * 0.2617993877991494) END, 48, 996.2,
+       30008.071029971998
+FROM hours
+"""  # noqa: E501
+WRITTEN = """
+window.written = [];
+const { fillText } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+  window.written.push(text);
+  return fillText.call(this, text, ...place);
+};
+"""
+# The averages of the whole buckets that the page has asked for.
+DRAWN = """(async () => {
+  const [{ name }] = performance.getEntriesByType("resource").filter((one) => one.name.includes("/series?"));
+  const { series: [one] } = await (await fetch(name)).json();
+  return one.avg.slice(1, -1).filter((_, i) => !one.partial?.includes(i + 1));
+})()"""  # noqa: E501
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that knows its zone from TZ alone, and has a reading an hour."""
+    needs_browser()
+    with make_services(tmp_path_factory.mktemp("year")) as make:
+        service = make(start=False)
+        del service.environment["FLASK10X_TIMEZONE"]
+        service.environment["TZ"] = "Asia/Tokyo"
+        service.start()
+        start = now_ms() - HOURS * HOUR_MS
+        execute(service.database, READINGS.format(start=start))
+        yield service
+
+
+@pytest.fixture(scope="module")
+def page(year: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile"), base_of(year)) as browser:
+        browser.driver.execute_cdp_cmd("Page.enable", {})
+        watch = {"source": WRITTEN}
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
+        browser.resize(1280, 900)
+        yield browser
+
+
+@pytest.mark.parametrize("days", [365, 250])
+def test_days_that_are_alike_make_a_level_line(page: Browser, days: int) -> None:
+    page.open(f"/history?from=-{days}d&measurement=co2", charts=1)
+    drawn = page.promise(DRAWN)
+    assert len(drawn) > 30
+    assert max(drawn) - min(drawn) < 1, drawn
+
+
+def test_one_wrong_value_flattens_nothing_and_is_told(page: Browser) -> None:
+    page.open("/history?from=-7d&measurement=temperature", charts=1)
+    written = page.script("return window.written")
+    assert any(text.startswith("85.0") for text in written), written
+    numbers = sorted({float(text) for text in written if text.replace(".", "").isdecimal()})
+    # The axis is divided finely enough to read the days off it.
+    assert all(after - before <= 2 for before, after in pairwise(numbers)), numbers
+    assert len(numbers) >= 3 and max(numbers) < 40
+
+
+def test_a_range_that_was_dragged_is_named_in_the_time_of_the_house(page: Browser) -> None:
+    page.open("/history?from=-24h&measurement=co2", charts=1)
+    drag(page, page.one(".chart"), 0.25, 0.5)
+    page.wait(lambda: "to=" in page.path, "the range")
+    page.wait(
+        lambda: page.script("return document.querySelector('[name=from]').value !== '-24h'"),
+        "its name",
+    )
+    assert not page.script("return document.querySelector('[name=from]').value").endswith("Z")
+    assert "UTC" not in page.one("main").text
+
+
+def test_a_value_that_is_missing_keeps_its_place(page: Browser) -> None:
+    page.open("/history?from=-24h")
+    names = page.texts("#cards dt")
+    assert names[0] == "CO₂" and len(names) >= 5
+    (shown,) = [text for text in page.texts("#cards dd") if "ppm" in text]
+    assert "ago" in shown
+
+
+def test_a_value_is_rounded_by_its_measurement_and_exact_where_asked(
+    page: Browser, year: Service
+) -> None:
+    exact = "30008.071029971998"
+    page.open("/history?from=-24h&limit=2")
+    for where in ("#cards", "#table"):
+        assert exact not in page.one(where).text
+        assert "30008" in page.one(where).text.replace(",", "")
+    assert page.all(f'#table [title="{exact}"]')
+    assert exact in year.get("/history.csv?from=-24h").body.decode()
+
+
+def test_a_tap_without_the_service_stays_here(page: Browser, year: Service) -> None:
+    page.open("/history?from=-24h", charts=5)
+    year.stop()
+    try:
+        page.one("header nav a").click()
+        asked = (
+            "return location.protocol !== 'http:' || !document.querySelector('[role=alert]').hidden"
+        )
+        page.wait(lambda: page.script(asked), "the browser tried")
+        assert page.script("return location.protocol") == "http:"
+        assert page.all("#cards dd")
+    finally:
+        year.start()
