@@ -1,6 +1,7 @@
 """What goes next of each station whose readings are removed, and when."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
@@ -9,13 +10,12 @@ from flask10x.database.engine import Database
 from flask10x.database.retention import removed
 from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import readings
-from flask10x.export import removable
-from flask10x.export.outcome import target_of
-from flask10x.export.position import load_state
-from flask10x.export.removable import Obstacle
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
 from flask10x.runtime.retention.rule import days_of
+
+if TYPE_CHECKING:
+    from flask10x.export.removable import Obstacle
 
 # What is due goes within minutes; after a long time without power, or behind a reading that is not
 # old yet, it takes longer.
@@ -33,7 +33,7 @@ class Outlook:
     oldest_at: int | None
     """When the oldest reading that is left was received, in UTC epoch milliseconds; None when there
     is none but the last one, which stays."""
-    obstacle: Obstacle | None
+    obstacle: "Obstacle | None"
     """What keeps readings that are due."""
 
     @property
@@ -85,6 +85,11 @@ def _outlook(
     )
     if outlook.goes_at is None or outlook.goes_at > now_ms:
         return outlook
+    # Only here: a worker that removes nothing does without.
+    from flask10x.export import removable  # noqa: PLC0415
+    from flask10x.export.outcome import target_of  # noqa: PLC0415
+    from flask10x.export.position import load_state  # noqa: PLC0415
+
     target = target_of(settings, database, station)
     obstacle = removable.obstacle(target, load_state(database, target.name))
     return replace(outlook, obstacle=obstacle)

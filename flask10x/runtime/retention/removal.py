@@ -24,7 +24,7 @@ from flask10x.database.tables import rollups as rollups_table
 from flask10x.export import removable
 from flask10x.export.outcome import target_of
 from flask10x.export.position import State, load_state, save_floor
-from flask10x.export.removable import Obstacle, Proof
+from flask10x.export.removable import Obstacle, Proof, Unproven
 from flask10x.history import days, rollups
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS
@@ -51,6 +51,8 @@ class Removal:
     """Whether the next step has something to do at once."""
     obstacle: Obstacle | None = None
     """Why nothing was removed that is old enough."""
+    difference: str = ""
+    """What the CSV file has instead of a reading; nothing was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,7 @@ class StationRemoval:
     def step(self, kept_since_ms: int) -> Removal:
         """Remove the next piece of what was received before, and arrived before, this time.
 
-        Raises Unproven when the CSV file differs, and what reading and committing raise; then
-        nothing has changed.
+        Raises what reading and committing raise; then nothing has changed.
         """
         if not self._has_older(kept_since_ms):
             return Removal()
@@ -119,7 +120,10 @@ class StationRemoval:
         piece, is_more = self._next(state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
-        proof = removable.prove(target, state, piece.ids, COMPARED_ROWS)
+        try:
+            proof = removable.prove(target, state, piece.ids, COMPARED_ROWS)
+        except Unproven as found_instead:
+            return Removal(difference=str(found_instead))
         self._commit(piece, state, proof)
         return Removal(len(piece.rows) if proof.is_whole else 0, is_more or not proof.is_whole)
 

@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Callable
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export.removable import Unproven
-from flask10x.runtime.retention.removal import Removal, StationRemoval
 from flask10x.runtime.retention.rule import days_of, kept_since
 from flask10x.runtime.retention.slow_clock import SlowClock
 from flask10x.system import clock
+
+if TYPE_CHECKING:
+    from flask10x.runtime.retention.removal import StationRemoval
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +37,7 @@ class Retention:
         self._database = database
         self._monotonic_ms = monotonic_ms
         self._clock = SlowClock(database, now_ms, monotonic_ms)
-        self._stations = [
-            (days, station.endpoint, StationRemoval(settings, database, station))
-            for station in settings.stations.all
-            if (days := days_of(settings, station))
-        ]
+        self._stations = _stations(settings, database)
         self._turns = cycle(self._stations)
         self._look_at_ms = monotonic_ms() + LOOK_EVERY_MS
         self._said_at_ms: dict[tuple[str, str], int] = {}
@@ -73,19 +71,14 @@ class Retention:
         now_ms = self._clock.read()
         for _ in self._stations:
             days, endpoint, station = next(self._turns)
-            done = self._piece(endpoint, station, kept_since(days, now_ms))
+            done = station.step(kept_since(days, now_ms))
             if done.obstacle:
                 self._say(endpoint, done.obstacle)
+            if done.difference:
+                self._say(endpoint, f"its CSV file differs: {done.difference}")
             if done.is_more or done.readings:
                 return True
         return False
-
-    def _piece(self, endpoint: str, station: StationRemoval, kept_since_ms: int) -> Removal:
-        try:
-            return station.step(kept_since_ms)
-        except Unproven as difference:
-            self._say(endpoint, f"its CSV file differs: {difference}")
-            return Removal()
 
     def _say(self, endpoint: str, why: str) -> None:
         now_ms, place = self._monotonic_ms(), (endpoint, why)
@@ -93,3 +86,18 @@ class Retention:
         if said_ms is None or now_ms - said_ms >= SAY_EVERY_MS:
             self._said_at_ms[place] = now_ms
             log.warning("Old readings of %s stay: %s", endpoint, why.replace("_", " "))
+
+
+def _stations(settings: Settings, database: Database) -> list[tuple[int, str, "StationRemoval"]]:
+    """Those that have their readings removed: after how many days, the endpoint, what removes."""
+    days = [(days_of(settings, station), station) for station in settings.stations.all]
+    if not any(of_station for of_station, _ in days):
+        return []
+    # Only here: what compares CSV files is of no use to a worker that removes nothing.
+    from flask10x.runtime.retention.removal import StationRemoval  # noqa: PLC0415
+
+    return [
+        (of_station, station.endpoint, StationRemoval(settings, database, station))
+        for of_station, station in days
+        if of_station
+    ]
