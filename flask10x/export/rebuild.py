@@ -12,6 +12,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from gettext import gettext as _
+from gettext import ngettext
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -58,9 +59,9 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         path = fresh_path(target.path)
         position = _new_position(target, None if whole else state.position)
-        spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
-        if floor := _floor(target, old, state, position):
-            spans = after_row(spans, floor.last_id)
+        floor = _floor(target, old, state, position)
+        position, left_out = _without_lower(target, state, position, floor)
+        spans = _spans(target, position, floor)
         make_folder(path.parent)
         try:
             with bar(target.name, sum(span.length for span in spans)) as advance:
@@ -79,6 +80,7 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         result = _put_in_place(database, target, state, old, position, new)
     notes = (
         _kept_beginning(floor),
+        _not_written(left_out),
         in_words(rows.other_zone),
         minus_zero.note(rows.minus_zeros),
         zone.changed(target, state.position),
@@ -112,6 +114,38 @@ def _floor(target: Target, old: CsvFile | None, state: State, position: Position
     if old is None or old.line(0) != target.header or not is_kept(old, floor):
         raise refusals.changed_below_floor(target.path, floor.size_bytes)
     return floor
+
+
+def _spans(target: Target, position: Position, floor: Floor | None) -> list[IdSpan]:
+    """The rows to be written."""
+    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+    return after_row(spans, floor.last_id) if floor else spans
+
+
+def _without_lower(
+    target: Target, state: State, position: Position, floor: Floor | None
+) -> tuple[Position, int]:
+    """The position without imports that have their place below the floor, and their rows.
+
+    Other files have brought them, and below the floor there is no room: so this one has them not.
+    """
+    if floor is None or state.position is None:
+        return position, 0
+    known = state.position.import_id
+    new, above = target.rows.imported_elsewhere(known, target.path), _spans(target, position, floor)
+    lower = target.rows.count([span for span in new if span not in above])
+    if not lower:
+        return position, 0
+    return replace(position, import_id=known), target.rows.count(new)
+
+
+def _not_written(rows: int) -> str:
+    text = ngettext(
+        "{n} imported row is not in it, for it belongs before removed readings",
+        "{n} imported rows are not in it, for they belong before removed readings",
+        rows,
+    )
+    return text.format(n=rows) if rows else ""
 
 
 def _kept_beginning(floor: Floor | None) -> str:

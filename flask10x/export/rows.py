@@ -63,6 +63,8 @@ class Import:
     first_id: int
     last_id: int
     after_id: int
+    file: str = ""
+    """The path of that file."""
 
 
 def live(after: int, until: int, ranges: list[Import]) -> Iterator[IdSpan]:
@@ -112,7 +114,7 @@ class FileRows:
             found = connection.execute(query.order_by(imports.c.id)).all()
             self.removed = removed.of_station(connection, station.endpoint)
         self.imports = [
-            Import(row.id, row.first_id, row.last_id, row.after_id)
+            Import(row.id, row.first_id, row.last_id, row.after_id, row.file)
             for row in found
             if csv_names.is_of(station, Path(row.file).name)
         ]
@@ -144,6 +146,14 @@ class FileRows:
             IdSpan(found.first_id - 1, found.last_id)
             for found in self.imports
             if found.id > after_import
+        ]
+
+    def imported_elsewhere(self, after_import: int, path: Path) -> list[IdSpan]:
+        """The same of those that came from other files than the one of this path."""
+        return [
+            IdSpan(found.first_id - 1, found.last_id)
+            for found in self.imports
+            if found.id > after_import and Path(found.file).resolve() != path.resolve()
         ]
 
     def pages(

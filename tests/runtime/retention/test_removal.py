@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -311,6 +312,33 @@ def test_a_rebuilt_file_keeps_what_is_below_the_floor(
     store(settings, 10)
     assert export(settings, database, [PICO])[0].rows == 1
     proven(settings, database)
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_rebuilt_file_says_which_imported_rows_it_has_not(
+    settings: Settings,
+    database: Database,
+    finished: StationRemoval,
+    tmp_path: Path,
+    *,
+    is_first: bool,
+) -> None:
+    """Those of another file that have their place among removed readings."""
+    other = tmp_path / csv_file(settings).name
+    other.write_bytes(HEADER + lines(15, 16))
+    content = csv_file(settings).read_bytes()
+    if is_first:
+        import_file(settings, database, other)
+    all_steps(finished, old(6))
+    if not is_first:
+        import_file(settings, database, other)
+    for _ in range(2):
+        outcome = rebuild(settings, database, [PICO])[0]
+        assert "2 imported rows are not in it, for they belong before removed" in outcome.text
+        assert csv_file(settings).read_bytes() == content
+        proven(settings, database)
+    assert import_file(settings, database, csv_file(settings)).removed == 6
+    assert "2 imported rows" in rebuild(settings, database, [PICO])[0].text
 
 
 @pytest.mark.parametrize("whole", [False, True])
