@@ -123,12 +123,13 @@ def _latest(endpoints: list[str]) -> Operation:
         ),
     }
     station = query("station", {"type": "string", "enum": endpoints}, "Only this one.")
+    raw = query("raw", {"enum": ["1"], "type": "string"}, "As stored, without corrections.")
     return Operation(
         method="get",
         path="/api/v1/latest",
         name="latest",
         group="read",
-        parameters=[station],
+        parameters=[station, raw],
         answers=with_refusals(answers, "read", asks=True, reads=True),
         sample=Sample(query=f"station={endpoints[0]}"),
     )

@@ -23,19 +23,23 @@ from flask10x.web.texts.catalog import ENGLISH, JAPANESE
 blueprint = Blueprint("latest", __name__)
 read_errors.register(blueprint)
 
-STATION = "station"
+STATION, RAW = "station", "raw"
 
 
 @blueprint.get("/api/v1/latest")
 def values() -> Response | tuple[Response, int]:
-    """All stations by their endpoint; with `station` the object of that one alone."""
-    store, wanted = context.store(), _wanted()
+    """All stations by their endpoint; with `station` the object of that one alone.
+
+    With `raw=1` the newest readings are as they were stored.
+    """
+    store, (wanted, raw) = context.store(), _asked()
     known = store.settings.stations
     if wanted is not None and wanted not in known.by_endpoint:
         return jsonify(error="not found", hint=_hint(wanted, known.by_endpoint)), 404
     stations = known.all if wanted is None else (known.by_endpoint[wanted],)
     with store.database.query() as connection:
-        found = {one.station.endpoint: _object(one) for one in latest(connection, store, stations)}
+        newest = latest(connection, store, stations, raw=raw)
+        found = {one.station.endpoint: _object(one) for one in newest}
     body = readable({"stations": found} if wanted is None else found[wanted])
     answer = Response(body + "\n", mimetype="application/json")
     # The age in it is another one a second later.
@@ -43,23 +47,26 @@ def values() -> Response | tuple[Response, int]:
     return answer
 
 
-def _wanted() -> str | None:
-    """The endpoint asked for, None for all; raises QueryError."""
+def _asked() -> tuple[str | None, bool]:
+    """The endpoint asked for, None for all, and whether for stored values; raises QueryError."""
     given = request.args.to_dict(flat=False)
-    wrong = {name: _unknown(name) for name in given if name != STATION}
-    asked = given.get(STATION, [])
-    if len(asked) > 1:
-        wrong[STATION] = Reason("given_times", n=len(asked))
-    if asked == [""]:
-        wrong[STATION] = Reason("blank")
+    wrong = {name: _unknown(name) for name in given if name not in (STATION, RAW)}
+    for name in (STATION, RAW):
+        if len(given.get(name, [])) > 1:
+            wrong[name] = Reason("given_times", n=len(given[name]))
+    station, raw = request.args.get(STATION), request.args.get(RAW)
+    if station == "":
+        wrong.setdefault(STATION, Reason("blank"))
+    if raw not in (None, "1"):
+        wrong.setdefault(RAW, Reason("yes_needed"))
     if wrong:
         raise QueryError(wrong)
-    return asked[0] if asked else None
+    return station, raw is not None
 
 
 def _unknown(name: str) -> Reason:
     # What the history calls a station.
-    near = STATION if name == "endpoint" else nearest(name, [STATION])
+    near = STATION if name == "endpoint" else nearest(name, [STATION, RAW])
     return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")
 
 

@@ -10,6 +10,7 @@ from flask10x.database.engine import Database
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
+from tests.support.corrections import correct
 from tests.support.html import NINE
 from tests.support.rows import execute, pico
 
@@ -163,3 +164,16 @@ def test_a_database_that_cannot_be_read_is_a_503(client: FlaskClient, store: Sto
     assert answer.status_code == 503
     assert answer.get_json() == {"error": "database unavailable"}
     assert answer.headers["Retry-After"] == "5"
+
+
+@pytest.mark.usefixtures("four")
+def test_raw_values_are_those_that_were_stored(client: FlaskClient, database: Database) -> None:
+    before = asked(client, "?station=data")
+    with database.commit() as connection:
+        correct(connection, "data", "temperature", None, None, offset=-0.5)
+    stored = before["measurements"]["temperature"]
+    assert asked(client, "?station=data")["measurements"]["temperature"] == stored - 0.5
+    assert asked(client, "?raw=1")["stations"]["data"]["measurements"] == before["measurements"]
+    answer = client.get("/api/v1/latest?raw=yes&raws=1")
+    assert answer.status_code == 400
+    assert answer.get_json()["details"].keys() == {"raw", "raws"}
