@@ -51,6 +51,21 @@ def test_no_link_of_the_history_ends_in_the_browsers_own_page(
     reader.wait(lambda: reader.path == "/history?from=-7d", "the range")
 
 
+def test_what_was_written_in_a_form_is_not_lost(reader: Browser, away: Service) -> None:
+    reader.open("/notes?what=note&from=2025-08-24%2009:00")
+    reader.one("#note [name=text]").send_keys("opened a window")
+    away.stop()
+    try:
+        reader.one("#note [type=submit]").click()
+        reader.wait(lambda: reader.one("#no-link").is_displayed(), "the notice")
+        assert reader.attribute("#note [name=text]", "value") == "opened a window"
+    finally:
+        away.start()
+    reader.one("#note [type=submit]").click()
+    reader.wait(lambda: reader.path == "/notes#written", "the list")
+    assert "opened a window" in reader.one(".written").text
+
+
 @pytest.mark.usefixtures("away")
 def test_a_browser_without_timeouts_of_requests_still_follows_links(reader: Browser) -> None:
     reader.open("/")

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("notes", __name__)
 read_errors.register(blueprint)
 
+# Another process writes for too long, or nothing may be written any more.
+UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
 # What a link to the page may fill in.
 PREFILLED = ("what", "about", "from", "to")
 
@@ -56,7 +58,7 @@ def add() -> AnyResponse | tuple[str, int]:
                 raise QueryError({"what": preferences.texts()("notes.full")})
             number = written.add(connection, found)
     except QueryError as error:
-        return _rendered({name: request.form.get(name, "") for name in FIELDS}, error.details)
+        return _rendered(_sent(), error.details)
     _note(found, number, "written")
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
 
@@ -106,9 +108,13 @@ def as_csv() -> Response:
 @blueprint.errorhandler(DatabaseDamaged)
 @blueprint.errorhandler(DatabaseSuspected)
 def unwritable(error: Exception) -> Response:
-    """Nothing can be written now: 503, and nothing of the form is kept."""
+    """Nothing can be written now: 503, with the form as it was sent if the page can be read."""
     log.error("A note cannot be written: %s", error)
-    page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
+    fields = _sent() if request.endpoint == "notes.add" else dict.fromkeys(FIELDS, "")
+    try:
+        page, _ = _rendered(fields, {"what": preferences.texts()("notes.unwritten")})
+    except (*read_errors.UNREADABLE, *UNWRITABLE):
+        page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
     answer = current_app.make_response((page, 503))
     answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
     return answer
@@ -120,6 +126,10 @@ _WORDS = {"note": "Note", "hide": "Correction", "adjust": "Correction"}
 def _note(found: WrittenNote | Correction, number: int, what: str) -> None:
     kind = "note" if isinstance(found, WrittenNote) else found.kind
     log.info("%s %d %s, by %s", _WORDS[kind], number, what, access.sender())
+
+
+def _sent() -> dict[str, str]:
+    return {name: request.form.get(name, "") for name in FIELDS}
 
 
 def _unknown(name: str) -> Reason:

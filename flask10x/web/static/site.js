@@ -33,16 +33,40 @@ addEventListener("click", (event) => {
   follow(link.href);
 });
 
+// What was written in a form must not be lost either. No worker answers what is posted.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  const posts = form.getAttribute("method") === "post";
+  if (event.defaultPrevented || form.getAttribute("method") === "dialog" || (!posts && isLookedAfter())) return;
+  event.preventDefault();
+  send(form);
+});
+
+async function send(form) {
+  // Who taps twice sends once.
+  if (form.ariaBusy) return;
+  form.ariaBusy = "true";
+  const isReached = tell(await reachable());
+  form.ariaBusy = null;
+  if (isReached) form.submit();
+  else for (const field of form.querySelectorAll(":disabled")) field.disabled = false;
+}
+
 const isLookedAfter = () => Boolean(navigator.serviceWorker?.controller);
 
 /** Leave for this address; without the service the page stays and says so. Whether it leaves. */
 export async function follow(address) {
-  const notice = document.getElementById("no-link");
-  const leaves = isLookedAfter() || (await reachable());
-  notice.hidden = leaves;
+  const leaves = isLookedAfter() || tell(await reachable());
   if (leaves) location.assign(address);
-  else notice.scrollIntoView({ block: "nearest" });
   return leaves;
+}
+
+/** Say so when the service can't be reached. */
+function tell(isReached) {
+  const notice = document.getElementById("no-link");
+  notice.hidden = isReached;
+  if (!isReached) notice.scrollIntoView({ block: "nearest" });
+  return isReached;
 }
 
 addEventListener("online", () => {

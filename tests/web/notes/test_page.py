@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
+from flask10x.errors import LockTimeout
 from flask10x.history.corrections import written
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
@@ -54,6 +55,31 @@ def test_a_control_character_in_a_text_is_a_gap_between_words(client: FlaskClien
     (note,) = written_down(client)["notes"]
     assert note["text"] == "[31mopened a window"
     assert client.post("/notes/write", data=NOTE | {"text": "\x00"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/notes/write", "/notes/undo"])
+def test_what_cannot_be_written_now_stays_in_its_form(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def busy(*_: object) -> bool:
+        raise LockTimeout("held by another process")
+
+    monkeypatch.setattr(written, "add", busy)
+    monkeypatch.setattr(written, "undo", busy)
+    answer = client.post(path, data=NOTE | {"id": "1"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "nothing was written" in answer.text
+    assert ("opened a window" in answer.text) == (path == "/notes/write")
+
+
+def test_a_full_list_says_so_and_takes_no_more(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(written, "has_room", lambda *_: False)
+    answer = client.post("/notes/write", data=NOTE)
+    assert answer.status_code == 400 and "there are too many" in answer.text
+    assert "opened a window" in answer.text
+    assert written_down(client)["notes"] == []
 
 
 def test_the_switches_beside_a_refused_form_lead_to_its_page(client: FlaskClient) -> None:

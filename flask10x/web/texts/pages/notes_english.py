@@ -55,6 +55,7 @@ TEXTS = {
     "notes.undone": "Taken back ({n})",
     "notes.wrong": "Nothing was saved, because of this:",
     "notes.full": "there are too many: take some back, or hide a range instead of single readings",
+    "notes.unwritten": "nothing was written, for the database takes nothing at the moment: send it again in a few seconds",
     "notes.raw": "The history as it was stored",
     "notes.here": "Write a note",
     "notes.see_raw": "Show values as stored",
