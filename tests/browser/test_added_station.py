@@ -39,12 +39,13 @@ SELECT endpoint, :now - i * 60000, iif(endpoint = 'data', 1000 + i % 7, NULL),
 FROM n, (SELECT column1 AS endpoint, column2 AS place FROM
          (VALUES ('data', 1), ('data2', 2), ('data3', 3), ('data4', 4), ('garden-2', 5)))
 """
-COLOURS = """
+LOOKS = """
 return [...document.querySelectorAll('.chart')].map((chart) => [
   chart.querySelector('strong').textContent,
   [...chart.querySelectorAll('.keys li')].map((key) => [
     key.querySelector('button > span').textContent,
-    key.querySelector('line').getAttribute('stroke'),
+    `${key.querySelector('line').getAttribute('stroke')}
+     ${key.querySelector('line').getAttribute('stroke-dasharray')}`,
   ]),
 ]);
 """
@@ -94,13 +95,13 @@ def test_it_is_on_the_page_like_the_others(
     browser.open(f"/?lang={language}")
     browser.open("/history?from=-2h", charts=5)
     assert station in browser.texts(".card h2 a")
-    charts = {title: dict(keys) for title, keys in browser.script(COLOURS)}
+    charts = {title: dict(keys) for title, keys in browser.script(LOOKS)}
     (of_light,) = [
         keys for title, keys in charts.items() if title in (f"{light} (lx)", f"{light}（lx）")
     ]
     (of_warmth,) = [keys for title, keys in charts.items() if "°C" in title]
     assert list(of_light)[1] == f"{station} BH1750"
-    # A station has one colour in all charts, and two lines of a chart never the same.
+    # A station has one colour and dash in all charts, and two lines of a chart never the same.
     assert of_light[f"{station} BH1750"] == of_warmth[station]
     assert len(set(of_warmth.values())) == len(of_warmth) == 6
     (said,) = [text for text in browser.script(SAID) if text.startswith(current)]
