@@ -9,6 +9,7 @@ from flask10x.history.last_values import HOURS_BACK, OlderValue, last_values
 from flask10x.history.pages import Row
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from tests.support.corrections import correct
 from tests.support.rows import insert_readings
 
 NOW = 1_756_000_000_000
@@ -65,3 +66,16 @@ def test_of_two_at_one_instant_the_later_stored_counts(database: Database) -> No
         assert last_values(connection, BUILT_IN, row, ["pressure"]) == {
             "pressure": OlderValue(8.0, NOW)
         }
+
+
+def test_a_hidden_value_is_not_told_and_a_corrected_one_as_it_is_shown(database: Database) -> None:
+    row = Row(2, "data", NOW + 1, (None, 1.0))
+    with database.commit() as connection:
+        insert_readings(connection, [Reading("data", NOW, (7.0, None))])
+        insert_readings(connection, [Reading("data", NOW + 1, (None, 1.0))])
+        correct(connection, "data", "pressure", None, None, gain=1.0, offset=-2.0)
+        assert last_values(connection, BUILT_IN, row, ["pressure"]) == {
+            "pressure": OlderValue(5.0, NOW)
+        }
+        correct(connection, "data", None, NOW, NOW)
+        assert last_values(connection, BUILT_IN, row, ["pressure"]) == {}
