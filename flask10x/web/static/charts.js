@@ -17,6 +17,7 @@ const BUCKET_PIXELS = 2;
 // From this width on two charts stand beside each other (flask10x.css).
 const TWO_COLUMNS_PX = 1100;
 const REFRESH_MS = 60_000;
+const HOUR_MS = 3_600_000;
 // How long to wait before asking again for charts that are being prepared: at first, and at most.
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -181,7 +182,10 @@ function about(answer) {
     [plots.some((plot) => plot.gaps.flat().length), "plot.hatched"],
   ];
   const says = new Set(plots.flatMap((plot) => plot.layers.map((layer) => layer.says ?? "")));
-  return [madeOf, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says].join("");
+  // Longer buckets are the same with or without readings.
+  const isOfHours = answer.removed_ms !== null && answer.bucket_ms === HOUR_MS;
+  const removed = isOfHours ? t("plot.removed", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
+  return [madeOf, removed, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says].join("");
 }
 
 /** How long a bucket is, in words; months and years differ in length. */

@@ -3,6 +3,7 @@
 TEXTS: dict[str, str] = {
     "plot.spread": "薄い帯は最小値から最大値まで。",
     "plot.pale": "薄い線は一部の時間だけの平均。",
+    "plot.removed": "{time} までの測定値は削除済み、1時間ごとの集計のみ。",
     "plot.partial": "一部の時間のみ",
     "plot.cut": "▲▼は目盛りを大きく外れた値。",
     "plot.beyond": "目盛り外 {value}（{time}）",
