@@ -16,7 +16,7 @@ from flask10x.database.tables import measurement, readings, rollup_days, rollups
 from flask10x.history.buckets import Bucket, Window
 from flask10x.history.corrections.segments import Segment
 from flask10x.history.lines import Line
-from flask10x.history.local.offsets import Run
+from flask10x.history.local.offsets import Run, day_of, day_start
 from flask10x.history.local.parts import TimePart, WholeDays, divided
 from flask10x.history.statements import (
     STATEMENTS,
@@ -118,6 +118,10 @@ class Filler:
         ends = [newest, None if last is None else (last + 1) * HOUR_MS - 1]
         low_ms = min((ms for ms in starts if ms is not None), default=self.window.last_ms + 1)
         high_ms = max((ms for ms in ends if ms is not None), default=self.window.last_ms)
+        if self.window.step.is_of_days and low_ms <= high_ms:
+            # An hour of removed readings counts to the day that it begins in, in which it may be
+            # the first one of all.
+            low_ms = day_start(day_of(low_ms, self.window.zone), self.window.zone)
         return max(low_ms, self.window.first_ms), min(high_ms, self.window.last_ms)
 
     def fill(self, pieces: Sequence[tuple[int, int]]) -> int:

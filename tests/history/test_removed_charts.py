@@ -10,7 +10,10 @@ from flask10x.database.engine import Database
 from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import readings
-from flask10x.history import days, rollups
+from flask10x.history import charts, days, rollups
+from flask10x.history.buckets import Window
+from flask10x.history.local.steps import DAY
+from flask10x.history.query import Query
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import insert_readings, pico
 
@@ -81,3 +84,25 @@ def test_only_an_end_before_all_readings_that_are_left(chart: FlaskClient) -> No
 def test_conditions_see_readings_only(chart: FlaskClient) -> None:
     (line,) = series(chart, "&pressure__gte=3")["series"]
     assert sum(line["count"]) == 4
+
+
+def test_the_first_hour_of_all_may_begin_a_day_before_its_readings(database: Database) -> None:
+    """In Nepal midnight is at a quarter past 18 h UTC."""
+    nepal, eighteen = ZoneInfo("Asia/Kathmandu"), NINE + 18 * HOUR
+    with database.commit() as connection:
+        insert_readings(connection, [pico(n, eighteen + n * HOUR // 3) for n in range(1, 6)])
+    while rollups.follow(BUILT_IN, database):
+        pass
+    columns = BUILT_IN.by_endpoint["data"].columns
+    with database.commit() as connection:
+        gone = rollups.of_readings("data", columns, connection, eighteen // HOUR, 2)
+        removed_hours.keep(connection, gone)
+        connection.execute(readings.delete().where(readings.c.id <= 2))
+        removed.note(connection, "data", Removed(2, eighteen + 2 * HOUR // 3, 2))
+    while days.follow(BUILT_IN, database, nepal, rollups.save_at_once):
+        pass
+    query = Query(known=BUILT_IN, zone=nepal, measurements=("pressure",))
+    window = Window(NINE - 9 * 24 * HOUR, NINE + 9 * 24 * HOUR, DAY, nepal)
+    with database.reader.begin() as connection:
+        (line,) = charts.chart(connection, query, window=window).lines
+    assert [bucket.count for _, bucket in sorted(line.buckets.items())] == [2, 3]
