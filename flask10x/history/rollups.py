@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database, last_id
 from flask10x.database.expressions import floor_div
-from flask10x.database.retention import removed_hours
+from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, readings, rollup_days, rollup_zone, rollups
@@ -87,10 +87,14 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
             for row in computed(stations.by_endpoint[endpoint], connection, hour, last)
         ]
         made = days.of_hours(stations, connection, rows, last)
+        gone = removed.load(connection)
 
     def change(connection: Connection) -> None:
         # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
         if position(connection) != begin or not rollups_fit(connection, stations):
+            return
+        # A sum of kept sums and readings may differ in its last bit from that of all readings.
+        if removed.load(connection) != gone:
             return
         if not days.store(connection, made):
             return

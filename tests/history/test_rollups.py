@@ -501,3 +501,18 @@ def test_any_range_agrees_with_the_readings(
     )
     chosen = "&endpoint=data2&endpoint=data4&measurement=co2&measurement=voltage" * some
     assert_agree(database, settings, f"from={first}&to={last}&buckets={buckets}{chosen}")
+
+
+def test_a_removal_between_the_look_and_the_commit_is_noticed(database: Database) -> None:
+    """What was computed before it is computed again after it, at the next step."""
+    store(database, pico(1000.0, NINE), pico(1001.0, NINE + 1000))
+
+    def removed_meanwhile(database: Database, change: rollups.Change) -> None:
+        execute(database.path, "INSERT INTO removed VALUES ('data2', 1, 1, 1)")
+        rollups.save_at_once(database, change)
+
+    assert rollups.follow(BUILT_IN, database, removed_meanwhile) == 0
+    assert select(database.path, "SELECT * FROM rollups") == []
+    assert select(database.path, "SELECT * FROM followers") == []
+    follow_all(database)
+    assert select(database.path, "SELECT last_id FROM followers") == [(2,)]
