@@ -135,6 +135,7 @@ TEXTS: dict[str, str] = {
     "table.time": "Time",
     "table.station": "Station",
     "table.number": "{n} rows",
+    "table.one": "1 row",
     "table.sort": "Sort by {name}",
     "table.pages": "Pages of readings",
     "table.start": "Start",

@@ -135,6 +135,7 @@ TEXTS: dict[str, str] = {
     "table.time": "時刻",
     "table.station": "端末",
     "table.number": "{n}件",
+    "table.one": "1件",
     "table.sort": "{name}で並べ替え",
     "table.pages": "表のページ",
     "table.start": "最初のページ",
