@@ -83,7 +83,7 @@ NEVER = [checks.positive_data_acceptance]
 LENIENT = {
     *("POST /balcony", "POST /api/v1/readings", "POST /write", "POST /api/v2/write"),
     *(f"POST /api/v2/channels/{{channel}}/{end}" for end in ("data", "dataarray", "urldataarray")),
-    *("GET /history", "GET /history/rejected"),
+    *("GET /history", "GET /history/rejected", "GET /records", "GET /notes"),
 }
 
 

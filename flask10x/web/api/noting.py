@@ -16,6 +16,7 @@ from flask10x.web.api.operation import (
     said,
     schema,
 )
+from flask10x.web.api.reading_back import page_or
 from flask10x.web.notes.form import KINDS, TEXT_CHARS
 
 MAYBE_TIME: JsonObject = {"type": ["string", "null"], "format": "date-time"}
@@ -81,7 +82,9 @@ def operations(_settings: Settings) -> Iterator[Operation]:
         name="notes_page",
         group="people",
         parameters=prefilled,
-        answers=with_refusals({"200": page, "400": wrong}, "read", reads=True),
+        answers=with_refusals(
+            {"200": page, "400": wrong, "503": page_or("503", "Not now.")}, "read", reads=True
+        ),
     )
     form: JsonObject = {
         "type": "object",

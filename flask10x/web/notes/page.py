@@ -32,6 +32,7 @@ read_errors.register(blueprint)
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
 # What a link to the page may fill in.
 PREFILLED = ("what", "about", "from", "to")
+ONE_OF_KINDS = f"one of {', '.join(KINDS)} is needed"
 
 
 @blueprint.get("/notes")
@@ -39,6 +40,8 @@ def as_page() -> tuple[str, int]:
     """The forms and all that is written; 400 when the query is wrong."""
     unknown = [name for name in request.args if name not in PREFILLED]
     errors: dict[str, str] = {name: _unknown(name) for name in unknown}
+    if request.args.get("what") and request.args["what"] not in KINDS:
+        errors["what"] = ONE_OF_KINDS
     return _rendered({name: request.args.get(name, "") for name in FIELDS}, errors)
 
 
@@ -71,7 +74,7 @@ def undo() -> AnyResponse:
     """
     what, number = request.form.get("what", ""), request.form.get("id", "")
     if what not in KINDS:
-        raise QueryError({"what": f"one of {', '.join(KINDS)} is needed"})
+        raise QueryError({"what": ONE_OF_KINDS})
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):  # noqa: PLR2004
         raise QueryError({"id": "the number of one of them is needed"})
     with context.store().database.commit() as connection:

@@ -34,9 +34,11 @@ class AskedRecords:
 class _Asked:
     """Reads the parameters and collects what is wrong with them."""
 
-    def __init__(self, args: MultiDict[str, str]) -> None:
+    def __init__(self, args: MultiDict[str, str], *, blank_is_absent: bool) -> None:
         self._args = {name: value for name, value in args.items() if value.strip()}
         self.errors: dict[str, Reason] = {}
+        if not blank_is_absent:
+            self.errors = {name: Reason("blank") for name in args if name not in self._args}
         for name in args:
             if name not in NAMES:
                 self.errors[name] = _unknown("unknown_parameter", name, NAMES)
@@ -68,13 +70,19 @@ class _Asked:
 
 
 def asked(
-    args: MultiDict[str, str], stations: Stations, first: Station, this_month: str
+    args: MultiDict[str, str],
+    stations: Stations,
+    first: Station,
+    this_month: str,
+    *,
+    blank_is_absent: bool,
 ) -> AskedRecords:
     """What the query string asks for, of the station `first` where it names none.
 
-    Raises QueryError that names every wrong parameter.
+    `blank_is_absent` is for a page: a browser sends the empty fields of a form. Raises QueryError
+    that names every wrong parameter.
     """
-    given = _Asked(args)
+    given = _Asked(args, blank_is_absent=blank_is_absent)
     known = tuple(stations.by_endpoint)
     station = stations.by_endpoint[
         given.chosen("endpoint", "unknown_station", known, first.endpoint)

@@ -21,7 +21,7 @@ def as_page() -> tuple[str, int]:
     """The table and what can be chosen; 400 with the choice when the query is wrong."""
     t = preferences.texts()
     try:
-        question = _asked()
+        question = _asked(blank_is_absent=True)
     except QueryError as error:
         model = RecordsModel(form=shown.refused_form(error.details, t), table=None)
         return render_template("records.html", model=model), 400
@@ -37,7 +37,7 @@ def as_page() -> tuple[str, int]:
 @blueprint.get("/records.csv")
 def as_csv() -> Response:
     """The rows of the table with all digits."""
-    question, store = _asked(), context.store()
+    question, store = _asked(blank_is_absent=False), context.store()
     with store.database.query() as connection:
         found = values.found(connection, store.settings, _wanted(question))
     answer = Response(
@@ -48,10 +48,12 @@ def as_csv() -> Response:
     return answer
 
 
-def _asked() -> AskedRecords:
+def _asked(*, blank_is_absent: bool) -> AskedRecords:
     settings = context.store().settings
     this_month = calendar.month_of(clock.now_ms(), settings.zone)
-    return asked(request.args, settings.stations, _first(), this_month)
+    return asked(
+        request.args, settings.stations, _first(), this_month, blank_is_absent=blank_is_absent
+    )
 
 
 def _first() -> Station:

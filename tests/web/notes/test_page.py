@@ -275,3 +275,10 @@ def test_a_page_of_another_origin_writes_nothing(client: FlaskClient) -> None:
     assert undo.status_code == 403
     assert client.get("/notes/write").status_code == 405
     assert written_down(client)["notes"] == []
+
+
+def test_a_link_to_a_form_that_there_is_not_is_told(client: FlaskClient) -> None:
+    assert client.get("/notes?what=hide").status_code == 200
+    answer = client.get("/notes?what=hidee")
+    assert answer.status_code == 400
+    assert "one of note, hide, adjust is needed" in answer.text

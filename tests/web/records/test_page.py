@@ -216,6 +216,12 @@ def test_a_wrong_query_is_named(client: FlaskClient, query: str, reason: str) ->
     assert client.get(f"/records.csv?{query}").status_code == 400
 
 
+def test_the_empty_field_of_a_form_asks_for_nothing(client: FlaskClient) -> None:
+    assert client.get("/records?endpoint=data2&above=").status_code == 200
+    answer = client.get("/records.csv?endpoint=data2&above=")
+    assert (answer.status_code, [*answer.get_json()["details"]]) == (400, ["above"])
+
+
 def test_an_empty_house(client: FlaskClient, database: Database) -> None:
     execute(database.path, "DELETE FROM readings")
     for period in ("2025-08", "2025"):
