@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -41,6 +42,7 @@ os.environ[environment_file.VARIABLE] = ""
 # The threads of a store that is closed.
 ENDING = ("writer", "monitor", "alerts")
 MakeSettings = Callable[..., Settings]
+MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -92,6 +94,20 @@ def app(settings: Settings, database: Database) -> Iterator[Flask]:
     yield app
     store: Store = app.extensions["flask10x"]
     store.close()
+
+
+@pytest.fixture
+def make_app(make_settings: MakeSettings) -> Iterator[MakeApp]:
+    """Further applications with settings of their own, their writers not started."""
+    apps: list[Flask] = []
+
+    def make(**given: Any) -> Flask:
+        apps.append(create_app(make_settings(**given)))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        app.extensions["flask10x"].close()
 
 
 @pytest.fixture

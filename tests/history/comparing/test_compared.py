@@ -8,8 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
-from flask10x.web.app import create_app
-from tests.conftest import MakeSettings
+from tests.conftest import MakeApp
 from tests.support.rows import execute
 
 TOKYO, BERLIN = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
@@ -119,11 +118,11 @@ def test_a_range_at_the_beginning_of_time_has_nothing_before_it(
     ("day", "hours"), [("2025-03-30", [0, 1, *range(3, 24)]), ("2025-10-26", [*range(24)])]
 )
 def test_on_the_day_of_a_clock_change_each_hour_of_the_clock_has_its_own(
-    make_settings: MakeSettings, database: Database, day: str, hours: list[int]
+    make_app: MakeApp, database: Database, day: str, hours: list[int]
 ) -> None:
     here = datetime.fromisoformat(day)
     fill(database, str((here - timedelta(days=2)).date()), 4, BERLIN)
-    client = create_app(make_settings(TIMEZONE="Europe/Berlin")).test_client()
+    client = make_app(TIMEZONE="Europe/Berlin").test_client()
     found = asked(client, f"{CO2}&from={day}&to={day}&compare=day&buckets=25")
     (line,) = found["series"]
     shown = [datetime.fromtimestamp(at / 1000, BERLIN).hour for at in line["times_ms"]]

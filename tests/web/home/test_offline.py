@@ -5,22 +5,20 @@ from pathlib import Path
 
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
-from flask10x.web.app import create_app
-from tests.conftest import MakeSettings
+from tests.conftest import MakeApp
 
 TOKEN = "a-token-of-sufficient-length-1234"
 
 
 def test_pages_shown_with_a_token_are_kept_nowhere(
-    client: FlaskClient, make_settings: MakeSettings, database: Database, tmp_path: Path
+    client: FlaskClient, make_app: MakeApp, tmp_path: Path
 ) -> None:
     for path in ("/", "/history"):
         assert client.get(path).headers["Cache-Control"] == "no-cache"
     tokens = tmp_path / "tokens"
     tokens.write_text(f"* {TOKEN}\n")
     tokens.chmod(0o600)
-    guarded = create_app(make_settings(READ_TOKENS_FILE=tokens)).test_client()
+    guarded = make_app(READ_TOKENS_FILE=tokens).test_client()
     shown = ("/", "/history", "/status", "/history/series", "/history.csv", "/notes.json")
     for path in (*shown, "/api/v1/notes", "/records.csv"):
         answer = guarded.get(path, auth=("any", TOKEN), buffered=True)

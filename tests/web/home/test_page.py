@@ -9,8 +9,7 @@ from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
 from flask10x.runtime import inactivity
 from flask10x.system import clock
-from flask10x.web.app import create_app
-from tests.conftest import MakeSettings
+from tests.conftest import MakeApp
 from tests.support.html import MINUTE, NINE, Outline, words
 from tests.support.rows import execute, insert_readings
 
@@ -74,13 +73,13 @@ def test_a_silent_station_is_not_well_and_a_missing_value_keeps_its_place(
 
 
 def test_strangers_see_no_reading(
-    make_settings: MakeSettings, database: Database, store_readings: Store
+    make_app: MakeApp, database: Database, store_readings: Store
 ) -> None:
     store_readings(pico(0, 24.7))
     tokens = database.path.with_name("tokens")
     tokens.write_text("* a-token-of-sufficient-length-1234\n")
     tokens.chmod(0o600)
-    app = create_app(make_settings(READ_TOKENS_FILE=tokens))
+    app = make_app(READ_TOKENS_FILE=tokens)
     answer = app.test_client().get("/")
     assert answer.status_code == 200
     assert "24.7" not in answer.text

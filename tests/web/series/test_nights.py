@@ -7,9 +7,8 @@ from flask.testing import FlaskClient
 
 from flask10x.config.readers.place import Place
 from flask10x.readings.times import DAY_MS, FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
-from flask10x.web.app import create_app
 from flask10x.web.series.nights import LONGEST_MS, nights
-from tests.conftest import MakeSettings
+from tests.conftest import MakeApp
 
 TOKYO = Place(35.6581, 139.7414)
 TROMSOE = Place(69.65, 18.96)
@@ -78,12 +77,10 @@ def test_a_long_range_and_one_beyond_the_calendar_have_none() -> None:
 
 
 @pytest.mark.usefixtures("four")
-def test_the_chart_has_nights_where_a_place_is_set(
-    client: FlaskClient, make_settings: MakeSettings
-) -> None:
+def test_the_chart_has_nights_where_a_place_is_set(client: FlaskClient, make_app: MakeApp) -> None:
     day = "/history/series?from=2025-08-24&to=2025-08-24"
     assert client.get(day).get_json()["nights"] is None
-    housed = create_app(make_settings(PLACE="35.68,139.77")).test_client()
+    housed = make_app(PLACE="35.68,139.77").test_client()
     (before, after) = housed.get(day).get_json()["nights"]
     answer = housed.get(day).get_json()
     assert [before[0], after[1]] == [answer["from_ms"], answer["to_ms"]]
