@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -93,10 +94,18 @@ class Browser:
     def wait(self, condition: Callable[[], T], what: str) -> T:
         """The first true value of the condition."""
         deadline = time.monotonic() + WITHIN_SEC
-        while not (found := condition()):
+        while not (found := self._now(condition)):
             assert time.monotonic() < deadline, f"not within {WITHIN_SEC} s: {what}"
             time.sleep(POLL_SEC)
         return found
+
+    @staticmethod
+    def _now(condition: Callable[[], T]) -> T | None:
+        """None where another page came between finding an element and reading it."""
+        try:
+            return condition()
+        except StaleElementReferenceException:
+            return None
 
     # What happened
 
