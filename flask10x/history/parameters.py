@@ -187,7 +187,7 @@ class _Reader:
         possible = (*known, *others)
         if unknown := [value for value in given if value not in possible]:
             shown = ", ".join(known)
-            self._errors[name] = _unknown(code, unknown[0], possible, known=shown)
+            self._errors[name] = unknown_name(code, unknown[0], possible, known=shown)
         return tuple(one for one in known if one in given)
 
     def comparison(self) -> str:
@@ -196,7 +196,7 @@ class _Reader:
         def read(text: str) -> str:
             if text not in known:
                 raise WrongValue(
-                    _unknown("unknown_comparison", text, known, known=", ".join(known))
+                    unknown_name("unknown_comparison", text, known, known=", ".join(known))
                 )
             return text
 
@@ -212,11 +212,11 @@ class _Reader:
             endpoint, _, column = line.partition(".")
             if endpoint not in stations:
                 shown = ", ".join(stations)
-                raise WrongValue(_unknown("unknown_station", endpoint, stations, known=shown))
+                raise WrongValue(unknown_name("unknown_station", endpoint, stations, known=shown))
             known = (*stations[endpoint].columns, *derived)
             if column not in known:
                 shown = ", ".join(known)
-                raise WrongValue(_unknown("unknown_measurement", column, known, known=shown))
+                raise WrongValue(unknown_name("unknown_measurement", column, known, known=shown))
 
     def bound(self, name: str, *, end: bool) -> Bound | None:
         return self.read(name, lambda text: self._bound(text, end))
@@ -275,7 +275,7 @@ def _wrong_names(
     unknown = [name for name in counted if name not in names]
     errors = dict.fromkeys(unknown, Reason("unknown_parameter"))
     for name in unknown[: max(1, MAX_COMPARED // len(names))]:
-        errors[name] = _unknown("unknown_parameter", name, names)
+        errors[name] = unknown_name("unknown_parameter", name, names)
     for name, times in counted.items():
         if name in ONLY and name not in view.own:
             errors[name] = Reason("other_route", path=ONLY[name])
@@ -284,7 +284,7 @@ def _wrong_names(
     return errors
 
 
-def _unknown(code: str, wrong: str, names: Iterable[str], **values: str) -> Reason:
+def unknown_name(code: str, wrong: str, names: Iterable[str], **values: str) -> Reason:
     """The reason with a suggestion, when one of these names is near."""
     near = nearest(wrong, names)
     return Reason(f"{code}_near", near=near, **values) if near else Reason(code, **values)

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
-from flask10x.errors import QueryError, nearest
+from flask10x.errors import QueryError
 from flask10x.history.operators import number
+from flask10x.history.parameters import unknown_name
 from flask10x.history.periods import calendar
 from flask10x.history.periods.rows import Limit
 from flask10x.readings.reasons import Reason, WrongValue
@@ -41,7 +42,7 @@ class _Asked:
             self.errors = {name: Reason("blank") for name in args if name not in self._args}
         for name in args:
             if name not in NAMES:
-                self.errors[name] = _unknown("unknown_parameter", name, NAMES)
+                self.errors[name] = unknown_name("unknown_parameter", name, NAMES)
             elif len(args.getlist(name)) > 1:
                 self.errors[name] = Reason("given_times", n=len(args.getlist(name)))
 
@@ -54,7 +55,7 @@ class _Asked:
         text = self.given(name)
         if text is None or text in known:
             return text or default
-        self.errors[name] = _unknown(code, text, known, known=", ".join(known))
+        self.errors[name] = unknown_name(code, text, known, known=", ".join(known))
         return default
 
     def read(self, name: str, parse: Callable[[str], T]) -> T | None:
@@ -109,8 +110,3 @@ def _limit(above: float | None, below: float | None) -> Limit | None:
     if above is not None:
         return Limit(value=above, above=True)
     return None if below is None else Limit(value=below, above=False)
-
-
-def _unknown(code: str, wrong: str, names: tuple[str, ...], **values: str) -> Reason:
-    near = nearest(wrong, names)
-    return Reason(f"{code}_near", near=near, **values) if near else Reason(code, **values)
