@@ -6,8 +6,10 @@ measured. A measurement that a station does not have, or that was missing, is NU
 """
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnClause,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -17,33 +19,42 @@ from sqlalchemy import (
     column,
     text,
 )
-from sqlalchemy.types import REAL
+from sqlalchemy.types import DOUBLE_PRECISION, REAL, TypeEngine
 
 from flask10x.readings.stations import BUILT_IN
+
+# The three types as both engines have them: 8 bytes each, and texts that compare by their bytes,
+# which are UTF-8. PostgreSQL's own INTEGER and REAL have 4 bytes, and its texts compare by the
+# language of the database.
+WHOLE = Integer().with_variant(BigInteger(), "postgresql")
+NUMBER: TypeEngine[float] = REAL().with_variant(DOUBLE_PRECISION(), "postgresql")
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData()
 
 readings = Table(
     "readings",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("endpoint", Text, nullable=False),
-    Column("received_at", Integer, nullable=False),
-    *(Column(name, REAL) for name in BUILT_IN.columns),
+    # On PostgreSQL whoever inserts gives the id, so that ids follow each other without gaps.
+    Column("id", WHOLE, primary_key=True, autoincrement=False),
+    Column("endpoint", TEXT, nullable=False),
+    Column("received_at", WHOLE, nullable=False),
+    *(Column(name, NUMBER) for name in BUILT_IN.columns),
     # When a reading came that was late: it has brought the time of its measurement along. NULL for
     # the others, which came at `received_at`. Behind the measurements, because that is where SQLite
     # adds a column.
-    Column("arrived_at", Integer),
+    Column("arrived_at", WHOLE),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 # The only index: a lone commit pays a page for each one (docs/decisions/0009).
+# On PostgreSQL the id is its last column, as it is by itself in each index of SQLite.
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
 
 
 def measurement(name: str) -> ColumnClause[float]:
     """The column of `readings` with this name, also one that only this installation has."""
-    found: ColumnClause[float] = column(name, REAL)
+    found: ColumnClause[float] = column(name, NUMBER)
     # `readings.name`: SQLite would take a name alone, in quotes, for a text if there is no column.
     found.table = readings
     return found
@@ -53,8 +64,8 @@ def measurement(name: str) -> ColumnClause[float]:
 counters = Table(
     "counters",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("name", TEXT, primary_key=True),
+    Column("value", WHOLE, nullable=False),
     sqlite_strict=True,
 )
 
@@ -62,8 +73,8 @@ counters = Table(
 followers = Table(
     "followers",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("last_id", Integer, nullable=False),
+    Column("name", TEXT, primary_key=True),
+    Column("last_id", WHOLE, nullable=False),
     sqlite_strict=True,
 )
 
@@ -72,24 +83,24 @@ followers = Table(
 exports = Table(
     "exports",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", TEXT, primary_key=True),
     # Readings up to this one are not in the file: an archived one has them.
-    Column("first_id", Integer, nullable=False),
-    Column("last_id", Integer, nullable=False),
+    Column("first_id", WHOLE, nullable=False),
+    Column("last_id", WHOLE, nullable=False),
     # Imports up to this one are in the file, at their place in its order.
-    Column("import_id", Integer, nullable=False),
+    Column("import_id", WHOLE, nullable=False),
     # Where our rows begin; before it are the header and what the old server wrote.
-    Column("begin_bytes", Integer),
-    Column("size_bytes", Integer),
+    Column("begin_bytes", WHOLE),
+    Column("size_bytes", WHOLE),
     # The CRC-32 of all of it: it can be carried on from append to append.
-    Column("checksum", Integer),
-    Column("inode", Integer),
-    Column("changed_ns", Integer),
+    Column("checksum", WHOLE),
+    Column("inode", WHOLE),
+    Column("changed_ns", WHOLE),
     # In which zone our rows are written; NULL until an export of this version has looked.
-    Column("zone", Text),
+    Column("zone", TEXT),
     # When the last of them was received, and how that is written. NULL when there is none.
-    Column("last_received_at", Integer),
-    Column("last_time", Text),
+    Column("last_received_at", WHOLE),
+    Column("last_time", TEXT),
     sqlite_strict=True,
 )
 
@@ -98,14 +109,14 @@ exports = Table(
 export_intents = Table(
     "export_intents",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("from_id", Integer, nullable=False),
-    Column("to_id", Integer, nullable=False),
-    Column("start_offset", Integer, nullable=False),
-    Column("length", Integer, nullable=False),
-    Column("sha256", Text, nullable=False),
+    Column("name", TEXT, primary_key=True),
+    Column("from_id", WHOLE, nullable=False),
+    Column("to_id", WHOLE, nullable=False),
+    Column("start_offset", WHOLE, nullable=False),
+    Column("length", WHOLE, nullable=False),
+    Column("sha256", TEXT, nullable=False),
     # NULL for an append; for a rebuilt file `exports.import_id` as it will be.
-    Column("import_id", Integer),
+    Column("import_id", WHOLE),
     sqlite_strict=True,
 )
 
@@ -114,18 +125,18 @@ export_intents = Table(
 imports = Table(
     "imports",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("endpoint", Text, nullable=False),
+    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("endpoint", TEXT, nullable=False),
     # The absolute path as it was given. A file of the same name is the station's own.
-    Column("file", Text, nullable=False),
-    Column("first_id", Integer, nullable=False),
-    Column("last_id", Integer, nullable=False),
+    Column("file", TEXT, nullable=False),
+    Column("first_id", WHOLE, nullable=False),
+    Column("last_id", WHOLE, nullable=False),
     # The highest reading that was already stored of those that stand before these in the file;
     # 0 when there is none. It is what puts them back into their place.
-    Column("after_id", Integer, nullable=False, server_default=text("0")),
-    Column("imported_at", Integer, nullable=False),
-    Column("size_bytes", Integer),
-    Column("sha256", Text),
+    Column("after_id", WHOLE, nullable=False, server_default=text("0")),
+    Column("imported_at", WHOLE, nullable=False),
+    Column("size_bytes", WHOLE),
+    Column("sha256", TEXT),
     sqlite_strict=True,
 )
 
@@ -134,22 +145,22 @@ imports = Table(
 rejected = Table(
     "rejected",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("endpoint", Text, nullable=False),
-    Column("received_at", Integer, nullable=False),
+    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("endpoint", TEXT, nullable=False),
+    Column("received_at", WHOLE, nullable=False),
     # Bytes of all rows up to and with this one, so that the size of the table is a subtraction.
-    Column("end_bytes", Integer, nullable=False),
+    Column("end_bytes", WHOLE, nullable=False),
     # The reading that it has become by a replay.
-    Column("reading_id", Integer),
-    Column("media_type", Text, nullable=False),
-    Column("reasons", Text, nullable=False),
-    Column("hint", Text, nullable=False),
+    Column("reading_id", WHOLE),
+    Column("media_type", TEXT, nullable=False),
+    Column("reasons", TEXT, nullable=False),
+    Column("hint", TEXT, nullable=False),
     Column("body", LargeBinary, nullable=False),
     # Codes and values of the reasons, where a text has values (`recording/reason_codes.py`). Behind
     # the body, because that is where SQLite adds a column.
-    Column("codes", Text),
+    Column("codes", TEXT),
     # When a late one was measured, UTC epoch milliseconds; NULL when it has not said so.
-    Column("measured_at", Integer),
+    Column("measured_at", WHOLE),
     # Of its key, as in `accepted_keys`; NULL when it has none.
     Column("digest", LargeBinary),
     sqlite_strict=True,
@@ -161,10 +172,10 @@ rejected = Table(
 accepted_keys = Table(
     "accepted_keys",
     metadata,
-    Column("generation", Integer, primary_key=True),
+    Column("generation", WHOLE, primary_key=True),
     Column("digest", LargeBinary, primary_key=True),
     # When it came, UTC epoch milliseconds.
-    Column("at", Integer, nullable=False),
+    Column("at", WHOLE, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -175,17 +186,17 @@ accepted_keys = Table(
 rollups = Table(
     "rollups",
     metadata,
-    Column("endpoint", Text, primary_key=True),
-    Column("measurement", Text, primary_key=True),
+    Column("endpoint", TEXT, primary_key=True),
+    Column("measurement", TEXT, primary_key=True),
     # Hours of UTC since 1970.
-    Column("hour", Integer, primary_key=True),
+    Column("hour", WHOLE, primary_key=True),
     # How many readings the hour has, and how many of them have a value.
-    Column("readings", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("readings", WHOLE, nullable=False),
+    Column("count", WHOLE, nullable=False),
     # NULL where SQLite can't tell it: the sum of numbers near the end of a double.
-    Column("total", REAL),
-    Column("minimum", REAL),
-    Column("maximum", REAL),
+    Column("total", NUMBER),
+    Column("minimum", NUMBER),
+    Column("maximum", NUMBER),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -195,6 +206,7 @@ Index(
     rollups.c.endpoint,
     rollups.c.hour,
     sqlite_where=rollups.c.count < rollups.c.readings,
+    postgresql_where=rollups.c.count < rollups.c.readings,
 )
 
 # The same of each day of the installation's zone, made of its hours in the same transaction. `day`
@@ -202,14 +214,14 @@ Index(
 rollup_days = Table(
     "rollup_days",
     metadata,
-    Column("endpoint", Text, primary_key=True),
-    Column("measurement", Text, primary_key=True),
-    Column("day", Integer, primary_key=True),
-    Column("readings", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("total", REAL),
-    Column("minimum", REAL),
-    Column("maximum", REAL),
+    Column("endpoint", TEXT, primary_key=True),
+    Column("measurement", TEXT, primary_key=True),
+    Column("day", WHOLE, primary_key=True),
+    Column("readings", WHOLE, nullable=False),
+    Column("count", WHOLE, nullable=False),
+    Column("total", NUMBER),
+    Column("minimum", NUMBER),
+    Column("maximum", NUMBER),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -220,10 +232,10 @@ rollup_days = Table(
 rollup_zone = Table(
     "rollup_zone",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("zone", Text, nullable=False),
-    Column("after_endpoint", Text),
-    Column("after_day", Integer),
+    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("zone", TEXT, nullable=False),
+    Column("after_endpoint", TEXT),
+    Column("after_day", WHOLE),
     sqlite_strict=True,
 )
 
@@ -231,16 +243,16 @@ rollup_zone = Table(
 notes = Table(
     "notes",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, Identity(), primary_key=True),
     # NULL: of the whole house.
-    Column("endpoint", Text),
+    Column("endpoint", TEXT),
     # UTC epoch milliseconds, as in `readings`; both are inclusive.
-    Column("first_ms", Integer, nullable=False),
-    Column("last_ms", Integer, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("written_at", Integer, nullable=False),
+    Column("first_ms", WHOLE, nullable=False),
+    Column("last_ms", WHOLE, nullable=False),
+    Column("text", TEXT, nullable=False),
+    Column("written_at", WHOLE, nullable=False),
     # When it was taken back; NULL while it counts.
-    Column("undone_at", Integer),
+    Column("undone_at", WHOLE),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
@@ -249,20 +261,20 @@ notes = Table(
 corrections = Table(
     "corrections",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("endpoint", Text, nullable=False),
+    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("endpoint", TEXT, nullable=False),
     # NULL: all of the station's measurements.
-    Column("measurement", Text),
+    Column("measurement", TEXT),
     # Readings received from the first to the last, both inclusive; NULL: no end.
-    Column("first_ms", Integer),
-    Column("last_ms", Integer),
+    Column("first_ms", WHOLE),
+    Column("last_ms", WHOLE),
     # `hide`, or `adjust`: gain times the value plus offset.
-    Column("kind", Text, nullable=False),
-    Column("gain", REAL),
-    Column("offset", REAL),
-    Column("reason", Text, nullable=False),
-    Column("written_at", Integer, nullable=False),
-    Column("undone_at", Integer),
+    Column("kind", TEXT, nullable=False),
+    Column("gain", NUMBER),
+    Column("offset", NUMBER),
+    Column("reason", TEXT, nullable=False),
+    Column("written_at", WHOLE, nullable=False),
+    Column("undone_at", WHOLE),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
@@ -271,12 +283,12 @@ corrections = Table(
 removed = Table(
     "removed",
     metadata,
-    Column("endpoint", Text, primary_key=True),
+    Column("endpoint", TEXT, primary_key=True),
     # The station's readings up to this id are gone, and their hours stay.
-    Column("last_id", Integer, nullable=False),
+    Column("last_id", WHOLE, nullable=False),
     # No removed reading is of a later time than this, UTC epoch milliseconds.
-    Column("last_ms", Integer, nullable=False),
-    Column("readings", Integer, nullable=False),
+    Column("last_ms", WHOLE, nullable=False),
+    Column("readings", WHOLE, nullable=False),
     sqlite_strict=True,
 )
 
@@ -285,14 +297,14 @@ removed = Table(
 removed_hours = Table(
     "removed_hours",
     metadata,
-    Column("endpoint", Text, primary_key=True),
-    Column("hour", Integer, primary_key=True),
-    Column("measurement", Text, primary_key=True),
-    Column("readings", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("total", REAL),
-    Column("minimum", REAL),
-    Column("maximum", REAL),
+    Column("endpoint", TEXT, primary_key=True),
+    Column("hour", WHOLE, primary_key=True),
+    Column("measurement", TEXT, primary_key=True),
+    Column("readings", WHOLE, nullable=False),
+    Column("count", WHOLE, nullable=False),
+    Column("total", NUMBER),
+    Column("minimum", NUMBER),
+    Column("maximum", NUMBER),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -302,12 +314,12 @@ removed_hours = Table(
 export_floors = Table(
     "export_floors",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("first_id", Integer, nullable=False),
+    Column("name", TEXT, primary_key=True),
+    Column("first_id", WHOLE, nullable=False),
     # The last row up to there, in the order of the file.
-    Column("last_id", Integer, nullable=False),
+    Column("last_id", WHOLE, nullable=False),
     # Where that row ends, and the CRC-32 of all bytes up to there.
-    Column("size_bytes", Integer, nullable=False),
-    Column("checksum", Integer, nullable=False),
+    Column("size_bytes", WHOLE, nullable=False),
+    Column("checksum", WHOLE, nullable=False),
     sqlite_strict=True,
 )

@@ -1,4 +1,4 @@
-"""Readings, counters, followers, and a view per station for the sqlite3 shell.
+"""Readings, counters, followers, and a view per station for the sqlite3 shell or psql.
 
 Revision: 0001, the first.
 """
@@ -11,8 +11,20 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# `localtime` is the zone of whoever looks, as in the CSV files by default.
-TIME = "datetime(received_at / 1000, 'unixepoch', 'localtime') AS time"
+WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+NUMBER: sa.types.TypeEngine[float] = sa.REAL().with_variant(sa.DOUBLE_PRECISION(), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+# In the zone of whoever looks, as in the CSV files by default.
+TIME = {
+    "sqlite": "datetime(received_at / 1000, 'unixepoch', 'localtime') AS time",
+    "postgresql": "to_char(to_timestamp(received_at / 1000), 'YYYY-MM-DD HH24:MI:SS') AS time",
+}
+# An index of SQLite ends with the id by itself, one of PostgreSQL does not.
+PLACE = {
+    "sqlite": ["endpoint", "received_at"],
+    "postgresql": ["endpoint", "received_at", "id"],
+}
 
 VIEWS = {
     "v_data": ("data", "pressure, temperature"),
@@ -34,40 +46,41 @@ VIEWS = {
 
 
 def upgrade() -> None:
+    engine = op.get_context().dialect.name
     op.create_table(
         "readings",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("endpoint", sa.Text, nullable=False),
-        sa.Column("received_at", sa.Integer, nullable=False),
-        sa.Column("co2", sa.REAL),
-        sa.Column("temperature", sa.REAL),
-        sa.Column("humidity", sa.REAL),
-        sa.Column("pressure", sa.REAL),
-        sa.Column("gas_resistance", sa.REAL),
-        sa.Column("analog_value", sa.REAL),
-        sa.Column("voltage", sa.REAL),
-        sa.Column("temperature_ds18b20", sa.REAL),
-        sa.Column("temperature_dht11", sa.REAL),
-        sa.Column("humidity_dht11", sa.REAL),
+        sa.Column("id", WHOLE, primary_key=True, autoincrement=False),
+        sa.Column("endpoint", TEXT, nullable=False),
+        sa.Column("received_at", WHOLE, nullable=False),
+        sa.Column("co2", NUMBER),
+        sa.Column("temperature", NUMBER),
+        sa.Column("humidity", NUMBER),
+        sa.Column("pressure", NUMBER),
+        sa.Column("gas_resistance", NUMBER),
+        sa.Column("analog_value", NUMBER),
+        sa.Column("voltage", NUMBER),
+        sa.Column("temperature_ds18b20", NUMBER),
+        sa.Column("temperature_dht11", NUMBER),
+        sa.Column("humidity_dht11", NUMBER),
         sqlite_strict=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_readings_endpoint_received_at", "readings", ["endpoint", "received_at"])
+    op.create_index("ix_readings_endpoint_received_at", "readings", PLACE[engine])
     op.create_table(
         "counters",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("value", sa.Integer, nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("value", WHOLE, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(
         "followers",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("last_id", sa.Integer, nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("last_id", WHOLE, nullable=False),
         sqlite_strict=True,
     )
     for view, (endpoint, columns) in VIEWS.items():
         op.execute(
-            f"CREATE VIEW {view} AS SELECT id, {TIME}, {columns}"
+            f"CREATE VIEW {view} AS SELECT id, {TIME[engine]}, {columns}"
             f" FROM readings WHERE endpoint = '{endpoint}'"
         )
 

@@ -15,43 +15,46 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "exports",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("first_id", sa.Integer, nullable=False),
-        sa.Column("last_id", sa.Integer, nullable=False),
-        sa.Column("import_id", sa.Integer, nullable=False),
-        sa.Column("begin_bytes", sa.Integer),
-        sa.Column("size_bytes", sa.Integer),
-        sa.Column("checksum", sa.Integer),
-        sa.Column("inode", sa.Integer),
-        sa.Column("changed_ns", sa.Integer),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("first_id", WHOLE, nullable=False),
+        sa.Column("last_id", WHOLE, nullable=False),
+        sa.Column("import_id", WHOLE, nullable=False),
+        sa.Column("begin_bytes", WHOLE),
+        sa.Column("size_bytes", WHOLE),
+        sa.Column("checksum", WHOLE),
+        sa.Column("inode", WHOLE),
+        sa.Column("changed_ns", WHOLE),
         sqlite_strict=True,
     )
     op.create_table(
         "export_intents",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("from_id", sa.Integer, nullable=False),
-        sa.Column("to_id", sa.Integer, nullable=False),
-        sa.Column("start_offset", sa.Integer, nullable=False),
-        sa.Column("length", sa.Integer, nullable=False),
-        sa.Column("sha256", sa.Text, nullable=False),
-        sa.Column("import_id", sa.Integer),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("from_id", WHOLE, nullable=False),
+        sa.Column("to_id", WHOLE, nullable=False),
+        sa.Column("start_offset", WHOLE, nullable=False),
+        sa.Column("length", WHOLE, nullable=False),
+        sa.Column("sha256", TEXT, nullable=False),
+        sa.Column("import_id", WHOLE),
         sqlite_strict=True,
     )
     op.create_table(
         "imports",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("endpoint", sa.Text, nullable=False),
-        sa.Column("file", sa.Text, nullable=False),
-        sa.Column("first_id", sa.Integer, nullable=False),
-        sa.Column("last_id", sa.Integer, nullable=False),
-        sa.Column("after_id", sa.Integer, nullable=False, server_default=sa.text("0")),
-        sa.Column("imported_at", sa.Integer, nullable=False),
-        sa.Column("size_bytes", sa.Integer),
-        sa.Column("sha256", sa.Text),
+        sa.Column("id", WHOLE, sa.Identity(), primary_key=True),
+        sa.Column("endpoint", TEXT, nullable=False),
+        sa.Column("file", TEXT, nullable=False),
+        sa.Column("first_id", WHOLE, nullable=False),
+        sa.Column("last_id", WHOLE, nullable=False),
+        sa.Column("after_id", WHOLE, nullable=False, server_default=sa.text("0")),
+        sa.Column("imported_at", WHOLE, nullable=False),
+        sa.Column("size_bytes", WHOLE),
+        sa.Column("sha256", TEXT),
         sqlite_strict=True,
     )
     op.execute(

@@ -14,18 +14,22 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+NUMBER: sa.types.TypeEngine[float] = sa.REAL().with_variant(sa.DOUBLE_PRECISION(), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "rollups",
-        sa.Column("endpoint", sa.Text, primary_key=True),
-        sa.Column("measurement", sa.Text, primary_key=True),
-        sa.Column("hour", sa.Integer, primary_key=True),
-        sa.Column("readings", sa.Integer, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
-        sa.Column("total", sa.REAL),
-        sa.Column("minimum", sa.REAL),
-        sa.Column("maximum", sa.REAL),
+        sa.Column("endpoint", TEXT, primary_key=True),
+        sa.Column("measurement", TEXT, primary_key=True),
+        sa.Column("hour", WHOLE, primary_key=True),
+        sa.Column("readings", WHOLE, nullable=False),
+        sa.Column("count", WHOLE, nullable=False),
+        sa.Column("total", NUMBER),
+        sa.Column("minimum", NUMBER),
+        sa.Column("maximum", NUMBER),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )

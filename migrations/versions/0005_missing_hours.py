@@ -20,6 +20,7 @@ def upgrade() -> None:
         "rollups",
         ["endpoint", "hour"],
         sqlite_where=sa.text("count < readings"),
+        postgresql_where=sa.text("count < readings"),
     )
 
 

@@ -13,9 +13,11 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
-    op.add_column("rejected", sa.Column("codes", sa.Text))
+    op.add_column("rejected", sa.Column("codes", TEXT))
 
 
 def downgrade() -> None:

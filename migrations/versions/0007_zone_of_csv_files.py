@@ -14,11 +14,14 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
-    op.add_column("exports", sa.Column("zone", sa.Text))
-    op.add_column("exports", sa.Column("last_received_at", sa.Integer))
-    op.add_column("exports", sa.Column("last_time", sa.Text))
+    op.add_column("exports", sa.Column("zone", TEXT))
+    op.add_column("exports", sa.Column("last_received_at", WHOLE))
+    op.add_column("exports", sa.Column("last_time", TEXT))
 
 
 def downgrade() -> None:

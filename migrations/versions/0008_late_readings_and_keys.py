@@ -14,16 +14,18 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+
 
 def upgrade() -> None:
-    op.add_column("readings", sa.Column("arrived_at", sa.Integer))
-    op.add_column("rejected", sa.Column("measured_at", sa.Integer))
+    op.add_column("readings", sa.Column("arrived_at", WHOLE))
+    op.add_column("rejected", sa.Column("measured_at", WHOLE))
     op.add_column("rejected", sa.Column("digest", sa.LargeBinary))
     op.create_table(
         "accepted_keys",
-        sa.Column("generation", sa.Integer, primary_key=True),
+        sa.Column("generation", WHOLE, primary_key=True),
         sa.Column("digest", sa.LargeBinary, primary_key=True),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("at", WHOLE, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -31,7 +33,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("accepted_keys")
-    op.execute("DELETE FROM sqlite_sequence WHERE name = 'accepted keys'")
+    if op.get_context().dialect.name == "sqlite":
+        op.execute("DELETE FROM sqlite_sequence WHERE name = 'accepted keys'")
     # Writes the tables anew. A late reading stays where it was measured.
     op.drop_column("rejected", "digest")
     op.drop_column("rejected", "measured_at")

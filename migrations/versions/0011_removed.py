@@ -5,44 +5,47 @@ Revision: 0011, after 0010
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.types import REAL
 
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+NUMBER: sa.types.TypeEngine[float] = sa.REAL().with_variant(sa.DOUBLE_PRECISION(), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "removed",
-        sa.Column("endpoint", sa.Text, primary_key=True),
-        sa.Column("last_id", sa.Integer, nullable=False),
-        sa.Column("last_ms", sa.Integer, nullable=False),
-        sa.Column("readings", sa.Integer, nullable=False),
+        sa.Column("endpoint", TEXT, primary_key=True),
+        sa.Column("last_id", WHOLE, nullable=False),
+        sa.Column("last_ms", WHOLE, nullable=False),
+        sa.Column("readings", WHOLE, nullable=False),
         sqlite_strict=True,
     )
 
     op.create_table(
         "removed_hours",
-        sa.Column("endpoint", sa.Text, primary_key=True),
-        sa.Column("hour", sa.Integer, primary_key=True),
-        sa.Column("measurement", sa.Text, primary_key=True),
-        sa.Column("readings", sa.Integer, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
-        sa.Column("total", REAL),
-        sa.Column("minimum", REAL),
-        sa.Column("maximum", REAL),
+        sa.Column("endpoint", TEXT, primary_key=True),
+        sa.Column("hour", WHOLE, primary_key=True),
+        sa.Column("measurement", TEXT, primary_key=True),
+        sa.Column("readings", WHOLE, nullable=False),
+        sa.Column("count", WHOLE, nullable=False),
+        sa.Column("total", NUMBER),
+        sa.Column("minimum", NUMBER),
+        sa.Column("maximum", NUMBER),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
     op.create_table(
         "export_floors",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("first_id", sa.Integer, nullable=False),
-        sa.Column("last_id", sa.Integer, nullable=False),
-        sa.Column("size_bytes", sa.Integer, nullable=False),
-        sa.Column("checksum", sa.Integer, nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("first_id", WHOLE, nullable=False),
+        sa.Column("last_id", WHOLE, nullable=False),
+        sa.Column("size_bytes", WHOLE, nullable=False),
+        sa.Column("checksum", WHOLE, nullable=False),
         sqlite_strict=True,
     )
 

@@ -1,0 +1,47 @@
+"""The tables that only a database on PostgreSQL has."""
+
+from sqlalchemy import Column, MetaData, Table
+
+from flask10x.database.tables import TEXT, WHOLE
+
+only_postgres = MetaData()
+
+# The highest id that a row of each table ever had, also when that row is gone, and the last settled
+# entry of each queue: what SQLite keeps in `sqlite_sequence`. Every commit begins by locking the
+# row `readings`, so that one commits at a time, whichever host it is on, and ids follow each other
+# without gaps.
+log = Table(
+    "log",
+    only_postgres,
+    Column("name", TEXT, primary_key=True),
+    Column("last_id", WHOLE, nullable=False),
+)
+
+# What one host at a time does. The times are those of the database's clock, UTC epoch milliseconds.
+leases = Table(
+    "leases",
+    only_postgres,
+    Column("name", TEXT, primary_key=True),
+    Column("host", TEXT, nullable=False),
+    # Of the process that holds it: a host that was restarted has another one.
+    Column("token", TEXT, nullable=False),
+    Column("expires_at", WHOLE, nullable=False),
+)
+
+# What belongs to one host until somebody moves it: `csv` to the one that has the CSV files.
+owners = Table(
+    "owners",
+    only_postgres,
+    Column("name", TEXT, primary_key=True),
+    Column("host", TEXT, nullable=False),
+)
+
+# Of which history of the database the readings in each CSV file are, as PostgreSQL tells it.
+export_origins = Table(
+    "export_origins",
+    only_postgres,
+    Column("name", TEXT, primary_key=True),
+    # Of 64 bits without a sign, more than a whole number can hold.
+    Column("system_identifier", TEXT, nullable=False),
+    Column("timeline", WHOLE, nullable=False),
+)
