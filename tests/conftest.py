@@ -23,6 +23,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
+from tests.support import postgres
 from tests.support.html import MINUTE, NINE
 from tests.support.new_database import lay_new_database
 
@@ -38,6 +39,7 @@ os.environ["LANGUAGE"] = "en"
 for _name in [name for name in os.environ if name.startswith(environment_file.PREFIX)]:
     del os.environ[_name]
 os.environ[environment_file.VARIABLE] = ""
+postgres.announce()
 
 # The threads of a store that is closed.
 ENDING = ("writer", "monitor", "alerts")
