@@ -31,7 +31,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts messages compiled test tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts messages compiled test test-postgres tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ compiled: $(VENV)/.develop
 
 test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
 	$(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
+
+test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL, on a server of the tests' own (needs Debian's postgresql-17)
+	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
 
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
 	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal

@@ -23,7 +23,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
-from tests.support import postgres
+from tests.support import databases, postgres
 from tests.support.html import MINUTE, NINE
 from tests.support.new_database import lay_new_database
 
@@ -40,6 +40,7 @@ for _name in [name for name in os.environ if name.startswith(environment_file.PR
     del os.environ[_name]
 os.environ[environment_file.VARIABLE] = ""
 postgres.announce()
+databases.check_engine()
 
 # The threads of a store that is closed.
 ENDING = ("writer", "monitor", "alerts")
@@ -64,13 +65,26 @@ def nothing_left_running() -> Iterator[None]:
     assert not left
 
 
+@pytest.fixture(autouse=True)
+def databases_dropped(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On PostgreSQL the databases of a test go with it."""
+    if not databases.ON_POSTGRES or "tmp_path" not in request.fixturenames:
+        yield
+        return
+    folder: Path = request.getfixturevalue("tmp_path")
+    yield
+    databases.drop_below(folder)
+
+
 @pytest.fixture
 def make_settings(tmp_path: Path) -> MakeSettings:
     """Settings on `tmp_path`, with whatever is given set as the environment would set it."""
 
     def make(**given: object) -> Settings:
         values = {"DATA_DIR": str(tmp_path), "TIMEZONE": "Asia/Tokyo"} | given
-        return settings_module.load({f"FLASK10X_{k}": str(v) for k, v in values.items()})
+        environment = {f"FLASK10X_{k}": str(v) for k, v in values.items()}
+        own = databases.variables(Path(environment["FLASK10X_DATA_DIR"]))
+        return settings_module.load(own | environment)
 
     return make
 
@@ -144,6 +158,11 @@ def four(writer: Writer) -> None:
     ):
         writer.submit(reading)
     writer.step()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what is not of the engine of this run."""
+    databases.skip_what_is_of_sqlite(items)
 
 
 def pytest_collection_finish() -> None:

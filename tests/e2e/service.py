@@ -6,12 +6,11 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,13 @@ from tests.e2e.senders import (
     read_answer,
     reading_of,
 )
+from tests.support import databases, rows
 from tests.support.commands import can_be_forked, in_words, run_command
+from tests.support.databases import lay_empty_database
 from tests.support.new_database import lay_new_database
 
 PROJECT = Path(__file__).resolve().parents[2]
+DATABASE_URL = "FLASK10X_DATABASE_URL"
 WORKERS = 2
 START_WITHIN_SEC = 20.0
 # The unit's TimeoutStopSec has to be longer than gunicorn's graceful_timeout; this is the latter.
@@ -96,7 +98,7 @@ class Service:
         self.folder = folder
         self.port = port
         self.data_dir = folder / "data"
-        self.database = self.data_dir / "flask10x.sqlite3"
+        self.database = self.data_dir / databases.FILE_NAME
         self.csv_dir = self.data_dir / "csv"
         self.log_dir = self.data_dir / "logs"
         self.environment = _environment(self.data_dir, port, settings)
@@ -116,7 +118,7 @@ class Service:
 
     def start(self, *options: str) -> None:
         """Start the service and wait until it answers; fail with its output when it ends."""
-        if self.starts_migrated and "FLASK10X_DATABASE_URL" not in self.environment:
+        if self.starts_migrated and self._has_our_database():
             lay_new_database(self.database)
         self.launch(*options)
         wait_until(self._answers, START_WITHIN_SEC, f"/healthz answers\n{self.output()}")
@@ -125,6 +127,7 @@ class Service:
         """Start the process, with these options of `serve`, and do not wait for it."""
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lay_empty_database()
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [*self.wrapper, self.python, "-m", "flask10x", "serve", *options],
@@ -136,6 +139,14 @@ class Service:
                 start_new_session=True,
                 umask=self.umask,
             )
+
+    def _has_our_database(self) -> bool:
+        own = databases.variables(self.data_dir).get(DATABASE_URL)
+        return self.environment.get(DATABASE_URL) == own
+
+    def _lay_empty_database(self) -> None:
+        if self._has_our_database():
+            lay_empty_database(self.database)
 
     def _answers(self) -> bool:
         status = self.process.poll()
@@ -223,8 +234,7 @@ class Service:
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of a query, seen from a connection of the test's own."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
-            return connection.execute(query, parameters).fetchall()
+        return rows.select(self.database, query, *parameters)
 
     def count(self) -> int:
         """How many readings are stored."""
@@ -238,8 +248,8 @@ class Service:
         assert self.count() == number
 
     def check_integrity(self) -> None:
-        """SQLite's own check of every page of the database."""
-        assert self.rows("PRAGMA integrity_check") == [("ok",)]
+        """SQLite's own check of every page of the database; PostgreSQL has none without a tool."""
+        assert databases.ON_POSTGRES or self.rows("PRAGMA integrity_check") == [("ok",)]
 
     def log(self) -> list[str]:
         """The lines of the log, rotated generations included, oldest first."""
@@ -276,6 +286,7 @@ class Service:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Python with these arguments on the same settings; the status is the caller's to check."""
+        self._lay_empty_database()
         return subprocess.run(
             [*self.wrapper, self.python, *arguments],
             cwd=self.folder,
@@ -295,6 +306,7 @@ class Service:
         """
         if self.wrapper or self.python != sys.executable or not can_be_forked(self.environment):
             return self.run("-m", "flask10x", *arguments)
+        self._lay_empty_database()
         return in_words(
             run_command(arguments, self.environment, folder=self.folder, umask=self.umask)
         )
@@ -325,7 +337,7 @@ def _environment(data_dir: Path, port: int, settings: Mapping[str, object]) -> d
     # Not the file of a service that this machine has.
     ours = {"env_file": ""} | ours
     given = {f"FLASK10X_{name.upper()}": str(value) for name, value in ours.items()}
-    return {**inherited, "PYTHONPATH": str(PROJECT), **given}
+    return {**inherited, "PYTHONPATH": str(PROJECT), **databases.variables(data_dir), **given}
 
 
 def _generation(file: Path) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.paths import SHARED_MEMORY, WAL, beside, database_path
+from tests.support import databases
 
 
 @cache
@@ -26,7 +27,12 @@ def _bytes() -> bytes:
 
 
 def lay_new_database(path: Path) -> None:
-    """Put a migrated, empty database there, unless there is a file already."""
+    """Put a migrated, empty database there, unless there is one already.
+
+    On PostgreSQL it is that of the settings whose DATA_DIR is the folder of this path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
+    if databases.ON_POSTGRES:
+        databases.lay(path.parent, databases.template())
+    elif not path.exists():
         path.write_bytes(_bytes())

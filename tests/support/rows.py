@@ -1,7 +1,11 @@
-"""What a second connection sees: the stdlib's own sqlite3, not the code under test."""
+"""What a second connection sees: the stdlib's own sqlite3 or psycopg, not the code under test.
+
+Statements are SQL that both engines have, with `?` for parameters.
+"""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +14,54 @@ from sqlalchemy import Connection
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from tests.support import databases, postgres
 
 
-def select(database: Path, sql: str) -> list[tuple[Any, ...]]:
+def select(database: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """The rows of a query, by a connection of its own."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
+    if databases.ON_POSTGRES:
+        with _on_postgres(database) as connection:
+            cursor = connection.execute(_marked(sql, parameters), parameters or None)
+            return list(cursor.fetchall())
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", timeout=10, uri=True)) as connection:
+        return connection.execute(sql, parameters).fetchall()
 
 
 def execute(database: Path, *statements: str) -> None:
-    """Change the database from outside, as a person in the sqlite3 shell does."""
-    connection = sqlite3.connect(database)
-    try:
+    """Change the database from outside, as a person in the sqlite3 shell or in psql does."""
+    if databases.ON_POSTGRES:
+        with _on_postgres(database) as connection, connection.transaction():
+            for statement in statements:
+                connection.execute(statement)
+        return
+    with closing(sqlite3.connect(database)) as connection:
         for statement in statements:
             connection.execute(statement)
         connection.commit()
-    finally:
-        connection.close()
+
+
+@contextmanager
+def write_lock(database: Path) -> Iterator[None]:
+    """Nobody else commits while the block runs: another program holds what a commit needs."""
+    if databases.ON_POSTGRES:
+        with _on_postgres(database) as connection, connection.transaction():
+            connection.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
+            yield
+        return
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def _on_postgres(database: Path) -> Iterator[Any]:
+    with closing(postgres.shared().connect(databases.name_of(database.parent))) as connection:
+        yield connection
+
+
+def _marked(sql: str, parameters: tuple[object, ...]) -> str:
+    return sql.replace("%", "%%").replace("?", "%s") if parameters else sql
 
 
 def pico(pressure: float, received_at: int = 1_756_000_000_000) -> Reading:
