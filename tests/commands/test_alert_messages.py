@@ -19,6 +19,7 @@ from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.given_settings import packed
 from flask10x.system import clock
 from flask10x.system.locks import FileLock
+from tests.support.databases import environment_of
 from tests.support.speaking import speaking
 
 WAYS = """
@@ -50,7 +51,8 @@ class FakeTry:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
     monkeypatch.setattr(send_test, "Try", FakeTry)
     monkeypatch.setattr(FakeTry, "troubles", {}, raising=False)

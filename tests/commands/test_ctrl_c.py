@@ -10,6 +10,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.maintenance.backup import LOCK_NAME, backup
+from tests.support.databases import environment_of
 from tests.support.rows import execute
 
 WITHIN_SEC = 60.0
@@ -54,7 +55,8 @@ def interrupted(
     process = subprocess.Popen(
         [sys.executable, "-c", STANDING, statement, *arguments],
         env={
-            **{"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
+            **environment_of(settings.data_dir),
+            "FLASK10X_TIMEZONE": "Asia/Tokyo",
             **{"LC_ALL": language, "PYTHONUTF8": "1"},
         },
         stdin=subprocess.DEVNULL,

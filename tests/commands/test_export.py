@@ -15,6 +15,7 @@ from flask10x.system.locks import FileLock, lock_path
 from tests.support import csv_folder
 from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import csv_file, database_file
+from tests.support.databases import environment_of
 from tests.support.rows import select
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def run_script(settings: Settings, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "export_csv.py"), *options],
-        env={"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
+        env={**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
         capture_output=True,
         text=True,
         check=False,
@@ -94,7 +95,7 @@ def test_a_failure_shows_in_the_exit_status(settings: Settings, database: Databa
 
 def flask10x(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {
-        "FLASK10X_DATA_DIR": str(settings.data_dir),
+        **environment_of(settings.data_dir),
         "FLASK10X_TIMEZONE": "Asia/Tokyo",
         "FLASK10X_SYNCHRONOUS": "NORMAL",
     }
@@ -153,7 +154,8 @@ def test_positions_are_synced_even_if_readings_are_not(
             found.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
         return []
 
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(settings.data_dir))
+    for name, value in environment_of(settings.data_dir).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_SYNCHRONOUS", "NORMAL")
     monkeypatch.setattr(command, "export", look)
     assert command.run() == 0

@@ -25,6 +25,7 @@ from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
 from tests.support.commands import in_words, run_command
+from tests.support.databases import environment_of
 from tests.support.old_files import NAME, write
 from tests.support.rows import execute, select
 from tests.support.shared_data import measured_csv
@@ -38,7 +39,7 @@ def arguments(*given: str | Path) -> list[str]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    return {**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
 
 
 def run_import(settings: Settings, *given: str | Path) -> subprocess.CompletedProcess[str]:

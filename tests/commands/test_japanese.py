@@ -24,6 +24,7 @@ from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from tests.support.commands import run_command
 from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
+from tests.support.databases import environment_of
 
 # Words that are the same in Japanese: names, formats, levels, and what stands for a value.
 SAME = {
@@ -58,7 +59,7 @@ def run_anew(
 
 def variables(folder: Path, language: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "LC_", "PYTHON"))}
-    return kept | {"LANG": language, "FLASK10X_DATA_DIR": str(folder), "COLUMNS": "80"}
+    return kept | {"LANG": language, **environment_of(folder), "COLUMNS": "80"}
 
 
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:

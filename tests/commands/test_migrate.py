@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.test_main import run
+from tests.support.databases import environment_of
 from tests.support.rows import execute
 
 BALCONY = """
@@ -26,7 +27,8 @@ unit = "ppm"
 def test_columns_of_the_file_are_missed_and_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
     assert run("migrate") == 0
     file, database = tmp_path / "stations.toml", tmp_path / "flask10x.sqlite3"
     file.write_text(BALCONY, encoding="utf-8")

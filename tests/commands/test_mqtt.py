@@ -9,6 +9,7 @@ from flask10x.commands import main
 from flask10x.commands.mqtt import LOCK_NAME
 from flask10x.system.locks import FileLock
 from tests.support.balcony import BALCONY_TOML
+from tests.support.databases import environment_of
 
 STATIONS = "stations.toml"
 
@@ -16,7 +17,8 @@ STATIONS = "stations.toml"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Everything is there; each test takes something away."""
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_MQTT_URL", "mqtt://127.0.0.1:1")
     (tmp_path / STATIONS).write_text(BALCONY_TOML, encoding="utf-8")
     return tmp_path

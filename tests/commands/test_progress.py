@@ -13,6 +13,7 @@ from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import NAME, csv_file, database_file, put
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
 from tests.support.terminal import on_terminal
@@ -26,7 +27,7 @@ STATIONS = ["PicodataX.csv", "BedRoomEnv.csv", "OutsideEnv.csv", "LR_env.csv"]
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a reading of `/data` every ten seconds, rolled up."""
     folder = tmp_path_factory.mktemp("model")
-    settings = settings_module.load({"FLASK10X_DATA_DIR": str(folder)})
+    settings = settings_module.load(environment_of(folder))
     lay_new_database(database_file(settings))
     execute(
         database_file(settings),
@@ -51,7 +52,7 @@ def filled(settings: Settings, model: Path) -> Settings:
 def rebuild(settings: Settings, *names: str) -> None:
     """Export anew, where nobody sees a bar."""
     environment = {
-        "FLASK10X_DATA_DIR": str(settings.data_dir),
+        **environment_of(settings.data_dir),
         "FLASK10X_TIMEZONE": "Asia/Tokyo",
     }
     assert run_command(["export", "--rebuild", *names], environment).returncode == 0
@@ -133,7 +134,7 @@ def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
     [["export", "--rebuild"], ["export", "--verify"], ["rollups", "--verify"], ["backup"]],
 )
 def test_nothing_is_drawn_into_a_file(filled: Settings, arguments: list[str]) -> None:
-    done = in_words(run_command(arguments, {"FLASK10X_DATA_DIR": str(filled.data_dir)}))
+    done = in_words(run_command(arguments, environment_of(filled.data_dir)))
     assert (done.returncode, done.stderr) == (0, "")
     assert "%" not in done.stdout
     assert "\r" not in done.stdout

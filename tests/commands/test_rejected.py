@@ -12,6 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
+from tests.support.databases import environment_of
 from tests.support.rows import execute, select
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
@@ -21,7 +22,8 @@ HALF = b'{"pressure": null, "temperature": 25.5}'
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
 
 

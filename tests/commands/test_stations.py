@@ -17,6 +17,7 @@ from flask10x.maintenance import station_writing
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
+from tests.support.databases import environment_of
 from tests.support.rows import execute, insert_readings, pico, select
 
 AT = 1_756_000_000_000
@@ -48,7 +49,8 @@ csv_header = "illuminance"
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
 
 

@@ -26,6 +26,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support.databases import environment_of
 from tests.support.html import Outline
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
@@ -310,9 +311,7 @@ QUERIES = st.sets(st.sampled_from([*PARAMETERS]), max_size=4).flatmap(
 def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """A service whose rows lie at all ends, half of them rolled up."""
     folder: Path = tmp_path_factory.mktemp("edge")
-    settings = settings_module.load(
-        {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": request.param}
-    )
+    settings = settings_module.load({**environment_of(folder), "FLASK10X_TIMEZONE": request.param})
     lay_new_database(database_path(settings))
     insert(settings, *NO_DATES, *EDGES)
     app = create_app(settings)

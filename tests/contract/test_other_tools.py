@@ -24,6 +24,7 @@ from flask10x.maintenance import datasette
 from flask10x.readings.parse import Reading
 from tests.contract.test_docs import blocks, file_of, in_both_languages, read
 from tests.e2e.service import reserved_port, wait_until
+from tests.support.databases import environment_of
 from tests.support.rows import insert_readings
 from tests.support.stations import WITH_BALCONY
 
@@ -139,7 +140,7 @@ def test_datasette_is_told_of_units_and_of_what_is_the_programs_own(
 def described(path: Path, tmp_path: Path) -> Iterator[str]:
     """A real Datasette with what `flask10x datasette` writes; its address."""
     here = Path(sys.executable).parent
-    environment = os.environ | {"FLASK10X_DATA_DIR": str(tmp_path)}
+    environment = os.environ | environment_of(tmp_path)
     with (tmp_path / "flask10x-datasette.json").open("wb") as file:
         subprocess.run([here / "flask10x", "datasette"], stdout=file, env=environment, check=True)
     with reserved_port() as port:

@@ -13,6 +13,7 @@ from flask10x.export.append import export
 from flask10x.export.verify import verify
 from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import HEADER, csv_file, line, lines, put, store
+from tests.support.databases import environment_of
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 # Larger than the database and its WAL, so that only this file meets the limit.
@@ -37,7 +38,7 @@ exit "$status"
 
 
 def environ(settings: Settings) -> dict[str, str]:
-    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    return {**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
 
 
 def test_half_a_write(settings: Settings, database: Database) -> None:

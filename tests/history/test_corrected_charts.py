@@ -20,6 +20,7 @@ from flask10x.history.parameters import SERIES, parse_query
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support.corrections import correct
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
 
@@ -37,9 +38,7 @@ Corrected = tuple[Settings, Database, list[Reading]]
 def corrected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corrected]:
     """400 days of `/data`, some readings not rolled up; not to be changed."""
     folder = tmp_path_factory.mktemp("corrected")
-    settings = settings_module.load(
-        {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
-    )
+    settings = settings_module.load({**environment_of(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"})
     lay_new_database(database_path(settings))
     chance = random.Random(5)
     readings = [

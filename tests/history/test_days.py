@@ -19,6 +19,7 @@ from flask10x.history.parameters import SERIES, parse_query
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.zones import name_of
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, insert_readings, select
 
@@ -232,7 +233,7 @@ def charted(
     """The charts of two years and a half, some of it late: before there are days, and after."""
     settings = settings_module.load(
         {
-            "FLASK10X_DATA_DIR": str(tmp_path_factory.mktemp("days")),
+            **environment_of(tmp_path_factory.mktemp("days")),
             "FLASK10X_TIMEZONE": request.param,
         }
     )

@@ -24,6 +24,7 @@ from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
 
@@ -40,7 +41,7 @@ def stored(
 ) -> Iterator[Stored]:
     """200 days of `/data`, the last readings not rolled up; not to be changed."""
     folder = tmp_path_factory.mktemp("many")
-    variables = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": request.param}
+    variables = {**environment_of(folder), "FLASK10X_TIMEZONE": request.param}
     settings = settings_module.load(variables)
     zone = ZoneInfo(request.param)
     lay_new_database(database_path(settings))

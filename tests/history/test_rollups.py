@@ -35,6 +35,7 @@ from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import iso_text
+from tests.support.databases import environment_of
 from tests.support.old_files import run as run_import
 from tests.support.rows import execute, insert_readings, pico, select
 from tests.support.shared_data import measured_csv
@@ -348,7 +349,7 @@ def test_a_bar_on_a_terminal(database: Database, settings: Settings) -> None:
     with open(terminal, "rb", buffering=0) as screen:
         done = subprocess.run(
             [sys.executable, "-m", "flask10x", "rollups", "--rebuild"],
-            env={"FLASK10X_DATA_DIR": str(settings.data_dir), "TERM": "xterm"},
+            env={**environment_of(settings.data_dir), "TERM": "xterm"},
             stdout=subprocess.PIPE,
             stderr=child,
             timeout=60,
@@ -461,9 +462,7 @@ def test_sums_beyond_a_double_are_no_answer_but_no_error(
 def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Database]]:
     """Two months of four stations, some rolled up, some not, some late."""
     folder = tmp_path_factory.mktemp("rollups")
-    settings = settings_module.load(
-        {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
-    )
+    settings = settings_module.load({**environment_of(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"})
     schema.upgrade(settings)
     database = Database(settings)
     chance = random.Random(11)

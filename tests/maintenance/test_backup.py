@@ -19,6 +19,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.locks import FileLock
 from tests.support.commands import in_words, run_command
+from tests.support.databases import environment_of
 from tests.support.outside_faults import killed_at, needs_strace, small_disk
 from tests.support.rows import execute, pico, select
 
@@ -38,7 +39,7 @@ def names(folder: Path) -> list[str]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    return {**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
 
 
 def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:

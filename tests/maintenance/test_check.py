@@ -30,6 +30,7 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from tests.conftest import MakeSettings
+from tests.support.databases import environment_of
 from tests.support.outside_faults import small_disk
 from tests.support.rows import execute, pico
 
@@ -55,7 +56,7 @@ def found(settings: Settings, name: str, *, full: bool = False) -> list[str]:
 
 
 def run(settings: Settings, *arguments: str) -> Result:
-    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    environment = {**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
     return CliRunner().invoke(group, ["check", *arguments], env=environment)
 
 
@@ -207,7 +208,7 @@ def test_a_column_that_stations_toml_names_and_the_database_lacks(
 def test_on_a_read_only_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "4m") as folder:
         settings = make_settings(DATA_DIR=folder)
-        environment = os.environ | {"FLASK10X_DATA_DIR": str(folder)}
+        environment = os.environ | environment_of(folder)
         migrate = [sys.executable, "-m", "flask10x", "migrate"]
         subprocess.run(migrate, env=environment, check=True)
         execute(folder / "flask10x.sqlite3", "INSERT INTO counters VALUES ('x', 1)")
@@ -522,7 +523,7 @@ def test_the_worst_level_counts() -> None:
 
 def test_neither_flask_nor_alembic_is_loaded(settings: Settings, writer: Writer) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "flask10x", "check"]
-    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir)}
+    environment = environment_of(settings.data_dir)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "sqlalchemy" in imported

@@ -12,6 +12,7 @@ import pytest
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.maintenance.check_modes import check_modes
+from tests.support.databases import environment_of
 
 FILES = (
     "flask10x.sqlite3",
@@ -36,7 +37,7 @@ def folder() -> Iterator[Path]:
 def settings(folder: Path) -> Settings:
     made = settings_module.load(
         {
-            "FLASK10X_DATA_DIR": str(folder),
+            **environment_of(folder),
             "FLASK10X_BACKUP_DIR": str(folder / "backups"),
             "FLASK10X_READ_TOKENS_FILE": "/nowhere",
         }

@@ -25,6 +25,7 @@ from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
 from tests.support.broken_schema import overwrite_schema
 from tests.support.corrections import correct
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import killed_at, needs_strace
 from tests.support.rows import execute, insert_readings, pico, select
@@ -283,7 +284,7 @@ def opened(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 def environment(settings: Settings) -> dict[str, str]:
     markers = os.environ["STATE_DIRECTORY"]
-    return {"FLASK10X_DATA_DIR": str(settings.data_dir), "STATE_DIRECTORY": markers}
+    return {**environment_of(settings.data_dir), "STATE_DIRECTORY": markers}
 
 
 LONG_PLACES = [("chmod", 1), *(("fsync", n) for n in (1, 2, 3)), ("fdatasync", 1), ("unlink", 2)]

@@ -37,6 +37,7 @@ from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
 from tests.recording.test_rejected_queue import Clock
 from tests.recording.test_writer import commits_in_doubt, write_lock
+from tests.support.databases import environment_of
 from tests.support.outside_faults import needs_strace, python_killed_at, small_disk
 from tests.support.rows import execute, pico, select
 
@@ -331,7 +332,8 @@ def test_whoever_dies_while_storing_it_is_stored_once(
     in_pairs: Settings, database: Database, clock: Clock, call: str
 ) -> None:
     environment = {
-        **{"FLASK10X_DATA_DIR": str(in_pairs.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"},
+        **environment_of(in_pairs.data_dir),
+        "FLASK10X_TIMEZONE": "Asia/Tokyo",
         "FLASK10X_BATCH_MAX_ROWS": "2",
     }
     deaths = 0

@@ -23,6 +23,7 @@ from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock
 from tests.runtime.conftest import Said
+from tests.support.databases import environment_of
 
 YESTERDAY_MS = 1_756_000_000_000
 TODAY_MS = 1_756_086_400_000
@@ -36,7 +37,7 @@ class House:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.settings: Settings = settings.load({"FLASK10X_DATA_DIR": str(folder)})
+        self.settings: Settings = settings.load(environment_of(folder))
         self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.queues = SharedQueues.anonymous(5000)
         self.path = folder / "flask10x.monitor.lock"
@@ -200,7 +201,7 @@ def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, 
 
 def test_the_threshold_is_a_setting(tmp_path: Path, house: House, said: Said) -> None:
     house.settings = settings.load(
-        {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_INACTIVITY_WARN_SEC": "30"}
+        {**environment_of(tmp_path), "FLASK10X_INACTIVITY_WARN_SEC": "30"}
     )
     monitor = house.monitor()
     house.send("data2")
@@ -416,7 +417,7 @@ def test_the_longest_queue_decides_when_it_is_low(house: House, said: Said) -> N
 
 def test_the_smallest_queue_can_be_low_again(tmp_path: Path, house: House, said: Said) -> None:
     house.settings = settings.load(
-        {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_WRITE_QUEUE_MAXSIZE": "1"}
+        {**environment_of(tmp_path), "FLASK10X_WRITE_QUEUE_MAXSIZE": "1"}
     )
     monitor = house.monitor()
     for length in (1, 1, 0):

@@ -8,13 +8,15 @@ import pytest
 from flask10x.config.alerts.rules import DEFAULT, Command, Disk, Queue, Silence
 from flask10x.errors import AlertsError
 from flask10x.server import in_force
+from tests.support.databases import environment_of
 
 SPEAKER = Command(name="speaker", arguments=("/bin/say",))
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
     return tmp_path / "alerts.toml"
 
 

@@ -6,6 +6,7 @@ import sys
 
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 
 # The master of one worker imports, that of two imports more, and a worker serves: each says what is
@@ -47,7 +48,7 @@ NOT_ALONE = ("sqlalchemy", "flask", "werkzeug", "jinja2", "flask10x.server.appli
 
 def test_the_service_loads_nothing_that_only_a_command_needs(settings: Settings) -> None:
     lay_new_database(database_path(settings))
-    environment = {"FLASK10X_DATA_DIR": str(settings.data_dir), "FLASK10X_ENV_FILE": ""}
+    environment = {**environment_of(settings.data_dir), "FLASK10X_ENV_FILE": ""}
     done = subprocess.run(
         [sys.executable, "-c", SERVE],
         env={**environment, "STATE_DIRECTORY": str(settings.data_dir)},

@@ -35,6 +35,11 @@ def variables(data_dir: Path) -> dict[str, str]:
     return {"FLASK10X_DATABASE_URL": postgres.shared().url(name_of(data_dir))}
 
 
+def environment_of(data_dir: Path) -> dict[str, str]:
+    """The variables of settings on this folder."""
+    return {"FLASK10X_DATA_DIR": str(data_dir)} | variables(data_dir)
+
+
 def name_of(data_dir: Path) -> str:
     """The name of this folder's database."""
     return f"t_{hashlib.sha256(bytes(data_dir.resolve())).hexdigest()[:24]}"

@@ -18,6 +18,7 @@ from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from tests.support import rows
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 
 # 2025-08-24 10:46:40 in Tokyo, the zone of the tests.
@@ -78,9 +79,7 @@ def stored_in(folder: Path, count: int = 120) -> Iterator[Reference]:
 @contextmanager
 def empty_in(folder: Path) -> Iterator[Reference]:
     """A database in the folder without readings."""
-    settings = settings_module.load(
-        {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
-    )
+    settings = settings_module.load({**environment_of(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"})
     lay_new_database(database_path(settings))
     database = Database(settings)
     yield Reference(settings, database, [])

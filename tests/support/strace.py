@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import environment_of
+
 CALLS = (
     *("write", "writev", "pwrite64", "pwritev", "pwritev2", "fallocate"),
     *("fsync", "fdatasync", "sync_file_range", "ftruncate", "truncate"),
@@ -54,7 +56,7 @@ class Runs:
     """Runs of `flask10x export`, or of another driver, in one data folder."""
 
     def __init__(self, data_dir: Path, driver: str = DRIVER) -> None:
-        environ = {"FLASK10X_DATA_DIR": str(data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+        environ = {**environment_of(data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
         self._errors = data_dir.with_name("errors")
         self._driver = subprocess.Popen(
             # Without bytecode: after a change of the program, writing it would be the first write.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask10x.config.settings import Settings
+from tests.support.databases import environment_of
 
 # A bar, its percentage and the time left, as click draws them.
 _DRAWN = re.compile(r"\r(?P<label>[^\r\n\[\]]+?)  \[[# -]*\] +(?P<percent>\d+)%")
@@ -45,7 +46,7 @@ def on_terminal(
     screen, terminal = pty.openpty()
     environment = {
         "STATE_DIRECTORY": os.environ["STATE_DIRECTORY"],
-        "FLASK10X_DATA_DIR": str(settings.data_dir),
+        **environment_of(settings.data_dir),
         "FLASK10X_TIMEZONE": "Asia/Tokyo",
         "TERM": "xterm",
     }

@@ -11,6 +11,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config.alerts import text
 from flask10x.config.alerts.rules import DEFAULT
 from flask10x.errors import AlertsError
+from tests.support.databases import environment_of
 
 STANDARD = [
     "rule silence: a station sends no more, for longer than it usually does (all stations); on by"
@@ -69,7 +70,8 @@ daily_max = 3
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLASK10X_DATA_DIR", str(tmp_path))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
