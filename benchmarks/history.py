@@ -34,7 +34,8 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import Database, last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
 from flask10x.history import charts, pages, rollup_check, rollups, search
 from flask10x.history.charts import Chart
 from flask10x.history.pages import HistoryPage

@@ -88,6 +88,10 @@ class LockTimeout(Flask10xError):
     """Another process held the commit lock for longer than the busy timeout."""
 
 
+class CommitNotReplicated(Flask10xError):
+    """A commit is on one machine only, though it was to be on two; the text is the database's."""
+
+
 class ServiceRunning(Flask10xError):
     """Another service owns this database; the text names its process id."""
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from flask10x.alerts import tables
 from flask10x.config.settings import Settings
-from flask10x.database import driver
+from flask10x.database.sqlite import driver
 from flask10x.system import disk
 
 NAME = "alerts.sqlite3"

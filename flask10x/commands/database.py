@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.file import existing_database
+from flask10x.database.sqlite.file import existing_database
 from flask10x.database.station_columns import missing_columns
 from flask10x.errors import LockTimeout, SchemaError
 from flask10x.runtime.retention.removal import BRIEF

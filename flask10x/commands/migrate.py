@@ -8,9 +8,10 @@ import click
 from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database import missing, schema
+from flask10x.database import schema
 from flask10x.database.owner import DAMAGED_STATUS, naming_the_setting
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseDamaged
 
 

@@ -26,6 +26,7 @@ from flask10x.config.readers.altitude import altitude, at_altitude
 from flask10x.config.readers.place import Place, coordinates
 from flask10x.config.readers.plain import (
     HIGHEST_PORT,
+    POSTGRESQL,
     bind,
     choice,
     database_url,
@@ -126,6 +127,11 @@ class Settings:
     log_level: str = _setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
     log_max_bytes: int = _setting(whole(1000, 1_000_000_000), 1_000_000)
     log_backup_count: int = _setting(whole(1, 1000), 5)
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the readings are in PostgreSQL; else they are in a file of SQLite."""
+        return self.database_url.startswith(POSTGRESQL)
 
     @property
     def zone(self) -> tzinfo | None:

@@ -1,4 +1,8 @@
-"""What SQLite's result codes mean for a commit (https://www.sqlite.org/rescode.html)."""
+"""What the codes of an engine's errors mean for a commit.
+
+SQLite's are names (https://www.sqlite.org/rescode.html), PostgreSQL's are five characters, the
+first two of which are a class (https://www.postgresql.org/docs/17/errcodes-appendix.html).
+"""
 
 from typing import Literal
 
@@ -7,18 +11,25 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.errors import LockTimeout, UnknownColumn
 
 # Codes that speak of one row; every other code speaks of the store, and the batch is kept.
-ROW_ERRORS = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
+# Of PostgreSQL: data exceptions and violated constraints, among them those that a trigger raises.
+ROW_ERRORS = (
+    *("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"),
+    *("22", "23", "P0001"),
+)
 
 # Codes that say that the file itself is broken; every other one may pass.
 DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+# Codes that say that somebody else is writing: SQLite's, a lock that was not to be had in time, a
+# deadlock, two transactions of which one has to be made again.
+BUSY_ERRORS = ("SQLITE_BUSY", "55P03", "40P01", "40001")
 
 
 def kind_of(error: BaseException) -> Literal["row", "store"]:
     """Whether an error of a commit speaks of one row or of the store as a whole.
 
-    Decided by `sqlite_errorname` (https://www.sqlite.org/rescode.html). Values that Python can't
-    hand to SQLite (too large, lone surrogates) carry no code and speak of a row, as does a column
-    that the table lacks.
+    Values that Python can't hand to the engine (too large, lone surrogates) carry no code and speak
+    of a row, as does a column that the table lacks.
     """
     origin = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(origin, OverflowError | UnicodeEncodeError | UnknownColumn):
@@ -27,17 +38,18 @@ def kind_of(error: BaseException) -> Literal["row", "store"]:
 
 
 def code_of(error: BaseException) -> str:
-    """The name of SQLite's result code, `SQLITE_BUSY` or the like, else the error's class."""
+    """The engine's code, `SQLITE_BUSY` or `55P03` or the like, else the error's class."""
     origin = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
+    code = getattr(origin, "sqlite_errorname", None) or getattr(origin, "sqlstate", None)
+    return code or type(origin).__name__
 
 
 def reason_of(error: BaseException) -> str:
-    """A short text for people: the code and SQLite's own words."""
+    """A short text for people: the code and the engine's own words."""
     origin = error.orig if isinstance(error, DBAPIError) else error
-    return f"{code_of(error)}: {origin}"
+    return f"{code_of(error)}: {str(origin).strip()}"
 
 
 def is_busy(error: BaseException) -> bool:
     """Whether somebody else is writing at the moment, so that a later try may succeed."""
-    return isinstance(error, LockTimeout) or code_of(error).startswith("SQLITE_BUSY")
+    return isinstance(error, LockTimeout) or code_of(error).startswith(BUSY_ERRORS)

@@ -1,4 +1,4 @@
-"""The expressions that only SQLite understands, or that only its planner needs."""
+"""Expressions that each engine says in its own words, or that only its planner needs."""
 
 from typing import Any
 
@@ -6,59 +6,91 @@ from sqlalchemy import (
     CTE,
     BindParameter,
     ColumnElement,
-    Integer,
+    Insert,
     Select,
     Subquery,
+    Table,
     bindparam,
     case,
     func,
+    literal_column,
     select,
 )
-from sqlalchemy.sql.expression import UnaryExpression
-from sqlalchemy.sql.operators import custom_op
+
+from flask10x.database.elements import (
+    Greatest,
+    JsonNumbers,
+    JsonSpans,
+    Rounded,
+    Total,
+    Unindexed,
+    Upsert,
+)
+from flask10x.database.postgres import compiled as _postgres
+from flask10x.database.sqlite import compiled as _sqlite
+
+# Loaded for what they register.
+ENGINES = (_sqlite.SQLITE, _postgres.POSTGRESQL)
+
+
+def upsert(table: Table) -> Insert:
+    """An INSERT into this table, in which a row takes the place of the one with its primary key.
+
+    The rows are to have a value for every column.
+    """
+    return Upsert(table)
 
 
 def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column's value, of which SQLite makes no use in an index.
+    """The column's value, of which the engine makes no use in an index.
 
     (https://www.sqlite.org/optoverview.html#uplus)
     """
-    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+    return Unindexed(column)
 
 
 def floor_div(value: ColumnElement[Any], width: int | BindParameter[int]) -> ColumnElement[Any]:
     """The number of the step of this width, 2 or more, that a whole number lies in.
 
-    SQLite's own division rounds towards 0: what lies just before 1970 would be in the first hour
-    of 1970 (https://www.sqlite.org/lang_expr.html#operators).
+    The engines' own division rounds towards 0: what lies just before 1970 would be in the first
+    hour of 1970 (https://www.sqlite.org/lang_expr.html#operators).
     """
     return value // width - case((value % width < 0, 1), else_=0)
 
 
-def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
-    """Count, total, least and greatest of a column's values; NULLs are left out.
+def total(column: ColumnElement[Any]) -> ColumnElement[float]:
+    """The sum of a column's values, 0.0 of none; NULL where no double can hold it."""
+    return Total(column)
 
-    (`total` is 0.0 where SQL's `sum` is NULL: https://www.sqlite.org/lang_aggfunc.html#sumunc)
-    """
-    return (func.count(column), func.total(column), func.min(column), func.max(column))
+
+def greatest(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
+    """The greater of two numbers, neither of which is NULL."""
+    return Greatest(one, other)
+
+
+def rounded(value: ColumnElement[Any], digits: int) -> ColumnElement[float]:
+    """The value with so many decimals, halves away from 0."""
+    return Rounded(value, literal_column(str(digits)))
+
+
+def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    """Count, total, least and greatest of a column's values; NULLs are left out."""
+    return (func.count(column), total(column), func.min(column), func.max(column))
 
 
 def listed(name: str) -> Select[Any]:
-    """The numbers of a JSON list, the parameter of this name.
-
-    (https://www.sqlite.org/json1.html#jeach)
-    """
-    numbers = func.json_each(bindparam(name)).table_valued("value")
+    """The whole numbers of a JSON list, the parameter of this name."""
+    numbers = JsonNumbers(bindparam(name)).table_valued("value")
     return select(numbers.c.value)
 
 
 def by_itself(statement: Select[Any]) -> Subquery:
-    """A subquery that SQLite computes row by row, each of its columns once.
+    """A subquery that the engine computes row by row, each of its columns once.
 
-    Without the limit, which limits nothing, a column's expression would be put into the outer
+    Without the offset, which leaves out nothing, a column's expression would be put into the outer
     statement wherever that names it (https://www.sqlite.org/optoverview.html#flattening).
     """
-    return statement.limit(-1).subquery()
+    return statement.offset(0).subquery()
 
 
 def spans(name: str) -> CTE:
@@ -67,10 +99,6 @@ def spans(name: str) -> CTE:
     With the columns `place` (in the list, 0 for the first), `first`, `second` and `third`. A table
     that is joined to it by an outer join is looked into once for each of them.
     """
-    found = func.json_each(bindparam(name)).table_valued("key", "value")
-    parts = (
-        func.json_extract(found.c.value, f"$[{place}]", type_=Integer).label(part)
-        for place, part in enumerate(("first", "second", "third"))
-    )
+    found = JsonSpans(bindparam(name)).table_valued("place", "first", "second", "third")
     # Else the JSON would be taken apart for each row.
-    return select(found.c.key.label("place"), *parts).cte("span").prefix_with("MATERIALIZED")
+    return select(*found.c).cte("span").prefix_with("MATERIALIZED")

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, column, insert, table
-from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy import Connection
 
-from flask10x.database.tables import readings
+from flask10x.database import dialects
 from flask10x.errors import UnknownColumn
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import Station, Stations
@@ -38,28 +37,32 @@ def insert_rows(connection: Connection, stations: Stations, rows: Sequence[Cells
     transaction is to be rolled back.
     """
     names = _names(connection, stations, rows)
-    connection.exec_driver_sql(_statement(names), [tuple(map(row.get, names)) for row in rows])
+    cells = [tuple(map(row.get, names)) for row in rows]
+    dialects.of(connection).insert_rows(connection, names, cells)
 
 
 def insert_row(connection: Connection, stations: Stations, row: Cells) -> int:
     """Insert one row; its id. Raises as `insert_rows` does, and then nothing was inserted."""
     names = _names(connection, stations, [row])
-    inserted = connection.exec_driver_sql(_statement(names), tuple(map(row.get, names)))
-    return inserted.lastrowid
+    statements = dialects.of(connection)
+    with statements.attempt(connection):
+        return statements.insert_row(connection, names, tuple(map(row.get, names)))
 
 
-def station_statement(station: Station) -> str:
-    """For `exec_driver_sql` with rows of this station alone, each an InsertRow.
+def insert_station_rows(
+    connection: Connection, station: Station, rows: Sequence[InsertRow]
+) -> None:
+    """Insert rows of this station alone; raises sqlalchemy.exc.DBAPIError.
 
     The sqlite3 module takes longer over each None than over a number.
     """
-    return _statement(("endpoint", "received_at", *station.columns))
+    names = ("endpoint", "received_at", *station.columns)
+    dialects.of(connection).insert_rows(connection, names, rows)
 
 
 def existing_columns(connection: Connection) -> set[str]:
     """The columns that the table has in this database."""
-    found = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
-    return set(found.scalars())
+    return dialects.of(connection).columns_of_readings(connection)
 
 
 def _names(connection: Connection, stations: Stations, rows: Iterable[Cells]) -> tuple[str, ...]:
@@ -77,12 +80,3 @@ def _names(connection: Connection, stations: Stations, rows: Iterable[Cells]) ->
 def _usual(stations: Stations) -> tuple[tuple[str, ...], frozenset[str]]:
     names = (*HEAD, *stations.columns)
     return names, frozenset(names)
-
-
-@lru_cache(maxsize=64)
-def _statement(names: tuple[str, ...]) -> str:
-    """For `exec_driver_sql` with tuples; a list of dicts through SQLAlchemy is half as fast."""
-    # Not `readings` itself: SQLAlchemy would put the columns into the order of the table.
-    into = table(readings.name, *map(column, names))
-    statement = insert(into).values(dict.fromkeys(into.c.keys()))
-    return str(statement.compile(dialect=sqlite_dialect.dialect(paramstyle="qmark")))

@@ -10,6 +10,8 @@ from flask10x.config.settings import Settings
 
 # What belongs to a database file beside it. Committed rows may be in the first two only.
 WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
+# What stands for the file where the readings are in PostgreSQL.
+NO_FILE = "flask10x.postgresql"
 # What a URL of the setting begins with.
 SCHEME = "sqlite:///"
 
@@ -17,8 +19,11 @@ SCHEME = "sqlite:///"
 def database_path(settings: Settings) -> Path:
     """The database file of these settings, whichever link leads to it.
 
-    The lock files lie beside it: under two names for one file they would be two sets of locks.
+    The lock files lie beside it: under two names for one file they would be two sets of locks. On
+    PostgreSQL there never is such a file, but locks, queues and leftovers lie beside it as well.
     """
+    if settings.on_postgres:
+        return (settings.data_dir / NO_FILE).resolve()
     return named_path(settings).resolve()
 
 

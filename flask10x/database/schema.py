@@ -12,11 +12,12 @@ from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
-from flask10x.database import missing, station_columns
+from flask10x.database import station_columns
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.database.file import open_read_only
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import missing
+from flask10x.database.sqlite.file import open_read_only
 from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
 from flask10x.readings.stations import Stations
 from flask10x.system import disk

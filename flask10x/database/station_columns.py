@@ -28,7 +28,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from flask10x.database import counters as totals
 from flask10x.database.engine import Database
-from flask10x.database.expressions import unindexed
+from flask10x.database.expressions import unindexed, upsert
 from flask10x.database.insert import existing_columns
 from flask10x.database.retention import removed_hours
 from flask10x.database.tables import (
@@ -121,7 +121,7 @@ def _fit(connection: Connection, stations: Stations) -> None:
         connection.exec_driver_sql(new)
     if not rollups_fit(connection, stations):
         _fit_rollups(connection, stations)
-        mark = insert(counters).prefix_with("OR REPLACE")
+        mark = upsert(counters)
         connection.execute(mark.values(name=ROLLED_UP, value=_mark(stations)))
 
 

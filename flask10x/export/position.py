@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from sqlalchemy import Connection, delete, insert, select
 
 from flask10x.database.engine import Database
+from flask10x.database.expressions import upsert
 from flask10x.database.tables import export_floors, export_intents, exports
 from flask10x.export.file import Mark
 
@@ -86,7 +87,7 @@ def load_floor(connection: Connection, name: str, position: Position | None) -> 
 
 def save_floor(connection: Connection, name: str, floor: Floor) -> None:
     """Set the floor of the file, in the transaction that removes readings."""
-    saved = insert(export_floors).prefix_with("OR REPLACE")
+    saved = upsert(export_floors)
     connection.execute(saved.values(name=name, **asdict(floor)))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.types import REAL
 
-from flask10x.database import engine
+from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.retention import removed
@@ -109,7 +109,7 @@ class FileRows:
         self._database = database
         self.station = station
         with database.reader.begin() as connection:
-            self.head = engine.last_id(connection)
+            self.head = last_id(connection)
             query = select(imports).where(imports.c.endpoint == station.endpoint)
             found = connection.execute(query.order_by(imports.c.id)).all()
             self.removed = removed.of_station(connection, station.endpoint)

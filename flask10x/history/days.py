@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database
+from flask10x.database.expressions import upsert
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, rollup_days, rollup_zone, rollups
 from flask10x.history import sums
@@ -114,7 +115,7 @@ def store(connection: Connection, rows: DayRows) -> bool:
     if not rows.is_known:
         connection.execute(delete(rollup_zone))
     if rows.rows:
-        connection.execute(insert(rollup_days).prefix_with("OR REPLACE"), rows.rows)
+        connection.execute(upsert(rollup_days), rows.rows)
     return True
 
 
@@ -323,9 +324,9 @@ def _position(connection: Connection) -> int:
 
 def _store(connection: Connection, found: DaysMade) -> None:
     connection.execute(
-        insert(rollup_zone)
-        .prefix_with("OR REPLACE")
-        .values(id=1, zone=found.zone, after_endpoint=found.endpoint, after_day=found.day)
+        upsert(rollup_zone).values(
+            id=1, zone=found.zone, after_endpoint=found.endpoint, after_day=found.day
+        )
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select
 
-from flask10x.database.expressions import floor_div, spans, sums_of, unindexed
+from flask10x.database.expressions import floor_div, spans, sums_of, total, unindexed
 from flask10x.database.tables import measurement, readings, rollup_days, rollups
 from flask10x.history.buckets import Bucket, Window
 from flask10x.history.corrections.segments import Segment
@@ -331,7 +331,7 @@ _SUMS_OF_HOURS = (
         _number(rollups.c.hour * HOUR_MS),
         func.sum(rollups.c.readings),
         func.sum(rollups.c.count),
-        func.total(rollups.c.total),
+        total(rollups.c.total),
         func.min(rollups.c.minimum),
         func.max(rollups.c.maximum),
     )

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor, Side
-from flask10x.database.engine import Database, last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings
 from flask10x.history import search

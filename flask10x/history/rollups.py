@@ -9,11 +9,12 @@ case, and doing it twice does no harm. The new sums, those of the local days tha
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
-from flask10x.database.engine import Database, last_id
-from flask10x.database.expressions import floor_div
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
+from flask10x.database.expressions import floor_div, upsert
 from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
@@ -99,7 +100,7 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
         if not days.store(connection, made):
             return
         if rows:
-            connection.execute(insert(rollups).prefix_with("OR REPLACE"), rows)
+            connection.execute(upsert(rollups), rows)
         _move(connection, last)
 
     save(database, change)
@@ -193,7 +194,7 @@ def _touched(
 
 
 def _move(connection: Connection, last: int) -> None:
-    moved = insert(followers).prefix_with("OR REPLACE").values(name=NAME, last_id=last)
+    moved = upsert(followers).values(name=NAME, last_id=last)
     connection.execute(moved)
 
 

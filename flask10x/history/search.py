@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_ID, Cursor
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.history import hour_statements, rollups

@@ -18,8 +18,9 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, last_id
-from flask10x.database.insert import InsertRow, station_statement
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
+from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.retention import removed
 from flask10x.database.tables import exports
 from flask10x.errors import ImportRefused
@@ -154,7 +155,7 @@ class _Import:
 
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
         self._database = database
-        self._insert_row = station_statement(layout.station)
+        self._station = layout.station
         self._stored_rows = StoredRows(settings, database, path, layout)
         self._imported_ranges = ImportedRanges(layout.station, path)
         self._after_id = 0
@@ -210,7 +211,7 @@ class _Import:
     def _insert(self, connection: Connection, rows: list[InsertRow], places: list[Place]) -> None:
         next_id = last_id(connection) + 1
         if rows:
-            connection.exec_driver_sql(self._insert_row, rows)
+            insert_station_rows(connection, self._station, rows)
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
             first_id = row_id or next_id

@@ -15,11 +15,11 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import missing, rescued
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import copy_into
 from flask10x.database.owner import Running, running
 from flask10x.database.paths import JOURNAL, WAL, beside, database_path
+from flask10x.database.sqlite import missing, rescued
+from flask10x.database.sqlite.file import copy_into
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from flask10x.config import environment_file
 from flask10x.config.settings import Settings
-from flask10x.database import missing, rescue_copy, rescued
-from flask10x.database.engine import LONG_WAL_BYTES, version, version_risk
 from flask10x.database.owner import Running, naming_the_setting, running
 from flask10x.database.paths import WAL, beside, database_path
+from flask10x.database.sqlite import missing, rescue_copy, rescued
+from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
 from flask10x.maintenance.check_database import DatabaseCheck

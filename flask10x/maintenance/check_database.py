@@ -25,15 +25,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
-from flask10x.database import missing, schema, tables
-from flask10x.database.engine import last_id
+from flask10x.database import schema, tables
+from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
-from flask10x.database.file import damages, open_read_only
 from flask10x.database.insert import existing_columns
 from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.retention import removed
 from flask10x.database.retention.removed import Removed
+from flask10x.database.sqlite import missing
+from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import followers, readings, rejected, rollup_zone
 from flask10x.history import days, pages, rollups

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import schema
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import STEPS_OF_A_READING, damages, open_read_only
 from flask10x.database.paths import JOURNAL, WAL, beside
+from flask10x.database.sqlite.file import STEPS_OF_A_READING, damages, open_read_only
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError
 from flask10x.system import disk

@@ -20,12 +20,12 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import missing, rescued
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import is_busy
-from flask10x.database.file import make_single_file, open_read_only
 from flask10x.database.owner import running
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path
+from flask10x.database.sqlite import missing, rescued
+from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import open_read_only
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite.file import open_read_only
 from flask10x.database.station_columns import add_missing, missing_columns
 from flask10x.errors import LockTimeout
 from flask10x.readings import csv_lines

@@ -7,8 +7,8 @@ exactly when there is the other.
 The table is bounded: keys belong to generations, and those of the newest two are known. When the
 newest one has IDEMPOTENCY_MAX_ROWS the next one begins, and what is older than two goes a piece at
 a time with the commits that follow, twice as fast as new ones come. How many the newest one has is
-a row of SQLite's `sqlite_sequence`, whose page each INSERT of a reading changes anyway
-(`database/settled.py`).
+kept where the engine keeps the last id of a table, a page that each INSERT of a reading changes
+anyway (`database/settled.py`).
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -16,8 +16,10 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, func, select, tuple_
 
+from flask10x.database import dialects
+from flask10x.database.expressions import upsert
 from flask10x.database.tables import accepted_keys
 from flask10x.recording.entry import Entry
 
@@ -116,7 +118,7 @@ _FIND = (
     )
     .order_by(_COLUMNS.generation)
 )
-_KEEP = insert(accepted_keys).prefix_with("OR REPLACE")
+_KEEP = upsert(accepted_keys)
 _GONE = select(*_PRIMARY_KEY).where(_COLUMNS.generation < bindparam("before"))
 _REMOVE = delete(accepted_keys).where(tuple_(*_PRIMARY_KEY).in_(_GONE.limit(bindparam("rows_max"))))
 
@@ -130,15 +132,11 @@ def _rows(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
 
 def _count(connection: Connection) -> int:
     """How many keys the newest generation has."""
-    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
-    return connection.exec_driver_sql(query, (_COUNT,)).scalar_one_or_none() or 0
+    return dialects.of(connection).sequence(connection, _COUNT)
 
 
 def _note_count(connection: Connection, count: int) -> None:
-    update = "UPDATE sqlite_sequence SET seq = ? WHERE name = ?"
-    if not connection.exec_driver_sql(update, (count, _COUNT)).rowcount:
-        statement = "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)"
-        connection.exec_driver_sql(statement, (count, _COUNT))
+    dialects.of(connection).set_sequence(connection, _COUNT, count)
 
 
 def _digest(kind: bytes, endpoint: str, content: bytes) -> str:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters
-from flask10x.database.engine import begin_again, rolled_back
+from flask10x.database import counters, dialects
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.insert import HEAD, insert_row, insert_rows, row_of
 from flask10x.readings.parse import Reading, nested, warned_paths
@@ -127,7 +126,7 @@ def insert_each(connection: Connection, entries: Sequence[Entry], settings: Sett
     """
     refused: list[Refusal] = []
     while (duplicates := _insert_others(connection, entries, refused, settings)) is None:
-        begin_again(connection)
+        dialects.of(connection).begin_again(connection)
     if refused:
         _keep(connection, refused, settings)
     return NotStored(refused, duplicates)
@@ -156,7 +155,7 @@ def _insert_others(
             if kind_of(error) == "store":
                 raise
             refused.append((entry, reason_of(error)))
-            if rolled_back(connection):
+            if dialects.of(connection).rolled_back(connection):
                 return None
         else:
             keys.add(entry)
@@ -175,9 +174,10 @@ def log_refusals(refused: Iterable[Refusal]) -> None:
 def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:
     try:
         kept = [_refused(settings.stations, entry, reason) for entry, reason in refused]
-        evicted = rejected.keep(connection, kept, settings)
+        with dialects.of(connection).attempt(connection):
+            evicted = rejected.keep(connection, kept, settings)
     except Exception as error:
-        if kind_of(error) == "store" or rolled_back(connection):
+        if kind_of(error) == "store" or dialects.of(connection).rolled_back(connection):
             raise
         # Somebody's trigger refuses these too; the writer's log line is all that is left.
         log.error("Database refused to keep refused readings: %s", reason_of(error))

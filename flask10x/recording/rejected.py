@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import PAGE_BYTES, Database
+from flask10x.database.engine import Database
+from flask10x.database.sqlite.connections import PAGE_BYTES
 from flask10x.database.tables import rejected
 from flask10x.recording import reason_codes
 from flask10x.system.logs import escape

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, rolled_back
+from flask10x.database import dialects
+from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.insert import insert_row
 from flask10x.readings import json_body, parse
@@ -119,7 +120,7 @@ def _store(
     try:
         reading_id = insert_row(connection, stations, entry.row)
     except Exception as error:
-        if kind_of(error) == "store" or rolled_back(connection):
+        if kind_of(error) == "store" or dialects.of(connection).rolled_back(connection):
             raise
         return {"database": reason_of(error)}
     keys.add(entry)

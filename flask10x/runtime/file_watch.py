@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from flask10x.database.damage import Damage
-from flask10x.database.engine import LONG_WAL_BYTES, WAL_BYTES
 from flask10x.database.paths import WAL, beside
+from flask10x.database.sqlite.connections import LONG_WAL_BYTES, WAL_BYTES
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import code_of, reason_of
-from flask10x.database.file import damages, open_read_only, unread_page
+from flask10x.database.sqlite.file import damages, open_read_only, unread_page
 from flask10x.errors import DatabaseUnreadable
 from flask10x.runtime.duties import Duty, Guard
 from flask10x.system.gauges import Gauges

@@ -15,10 +15,10 @@ from contextlib import suppress
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import rescue_copy, rescued
-from flask10x.database.driver import Driver, connect
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.sqlite import rescue_copy, rescued
+from flask10x.database.sqlite.driver import Driver, connect
 from flask10x.errors import CopyError, LockTimeout
 from flask10x.runtime.open_files import OpenFiles
 from flask10x.system.gauges import Gauges

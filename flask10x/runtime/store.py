@@ -9,10 +9,11 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.verdict import Watch
 from flask10x.config.settings import Settings
-from flask10x.database import counters, engine
+from flask10x.database import counters
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.sqlite import connections
 from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
@@ -87,7 +88,8 @@ class Store:
         """Configure the log and start the writer and the monitor."""
         logs.configure(self.settings)
         log.info("Worker starts: database %s", self.database.path)
-        engine.log_version(self.settings.commit_lock)
+        if not self.settings.on_postgres:
+            connections.log_version(self.settings.commit_lock)
         self._files.begin()
         self._rescue.begin()
         if self.database.damage.known:

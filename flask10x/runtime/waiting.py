@@ -18,8 +18,8 @@ from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import DatabaseTrouble
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.missing import holds_nothing
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite.missing import holds_nothing
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.alerting.watches.database_obstacles import DatabaseObstacles
 from flask10x.runtime.duties import Guard

@@ -9,8 +9,8 @@ from werkzeug.serving import WSGIRequestHandler, run_simple
 from flask10x.commands.migrate import migrate
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database import missing
 from flask10x.database.owner import hold_database
+from flask10x.database.sqlite import missing
 from flask10x.errors import Flask10xError
 from flask10x.recording.queue_file import QueueFile
 from flask10x.runtime.store import Store

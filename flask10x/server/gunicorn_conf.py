@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.errors import HaltServer
 
-from flask10x.database import missing
 from flask10x.database.damage import Damage
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import missing
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.recording.queue_file import QueueFile
 from flask10x.server import in_force, migration

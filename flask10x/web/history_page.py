@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
 from flask10x.database.retention import removed
 from flask10x.errors import QueryError
 from flask10x.history import pages

@@ -9,8 +9,8 @@ from flask import Flask, Response, jsonify, render_template, request
 
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
-from flask10x.database import rescued
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import rescued
 from flask10x.system.logs import Pace
 from flask10x.web.access import MUTING, POSTED
 from flask10x.web.limits import RETRY_AFTER_SEC

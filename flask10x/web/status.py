@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import counters
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.history import pages, rollups
 from flask10x.readings.stations import Stations

@@ -19,8 +19,8 @@ WITHIN_SEC = 60.0
 STANDING = """
 import signal, sys, time
 from flask10x.commands.main import main
-from flask10x.database import file
-from flask10x.database.driver import Driver
+from flask10x.database.sqlite import file
+from flask10x.database.sqlite.driver import Driver
 
 wanted, file.STEPS_BETWEEN_SIGNALS = sys.argv[1], 20
 begun = set()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database import engine
-from flask10x.database.engine import Database, QueryTooLong
+from flask10x.database.engine import Database
+from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.sqlite import connections
 from flask10x.history import charts, pages, rollups, search
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
@@ -39,8 +40,8 @@ def slow(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> Iterator[Clock]:
         writer.submit(pico(number))
     writer.step()
     clock = Clock()
-    monkeypatch.setattr(engine, "time", clock)
-    monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100)
+    monkeypatch.setattr(connections, "time", clock)
+    monkeypatch.setattr(connections, "STEPS_BETWEEN_LOOKS", 100)
     # What the cards look through is as little beside the table here as it is in a house.
     monkeypatch.setattr(pages, "LATE_SPAN_ROWS", 4)
     yield clock
@@ -130,7 +131,7 @@ def test_readings_are_stored_as_before(
 def test_an_ordinary_page_is_none_of_this(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100_000)
+    monkeypatch.setattr(connections, "STEPS_BETWEEN_LOOKS", 100_000)
     assert len(client.get("/history/json?limit=300").get_json()) == 300
 
 
@@ -157,7 +158,7 @@ def test_a_chart_that_waits_for_the_rollups_blames_no_query(
         assert found["rollups"] == {"done": done, "of": 400}
         rollups.follow(BUILT_IN, database)
     assert list(rollups.catch_up(BUILT_IN, database)) == [0]
-    monkeypatch.setattr(engine, "STEPS_BETWEEN_LOOKS", 100_000)
+    monkeypatch.setattr(connections, "STEPS_BETWEEN_LOOKS", 100_000)
     answer = client.get(f"/history/series?{LONG}")
     assert (answer.status_code, answer.get_json()["source"]) == (200, "rollups")
 

@@ -11,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.damage import Damage
-from flask10x.database.driver import Driver, connect
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import code_of, kind_of
-from flask10x.database.file import damages, make_single_file, open_read_only
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite.driver import Driver, connect
+from flask10x.database.sqlite.file import damages, make_single_file, open_read_only
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected
 from flask10x.readings.stations import BUILT_IN
 from flask10x.system.gauges import Gauges

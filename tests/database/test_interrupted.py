@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database import file
-from flask10x.database.driver import Driver, connect
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import code_of
-from flask10x.database.file import damages, open_read_only
+from flask10x.database.sqlite import file
+from flask10x.database.sqlite.driver import Driver, connect
+from flask10x.database.sqlite.file import damages, open_read_only
 
 LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
 # In one row, or in the second of two.

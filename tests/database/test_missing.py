@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import CHECKOUT, Settings
-from flask10x.database import missing, schema
+from flask10x.database import schema
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseMissing
 from tests.conftest import MakeSettings
 

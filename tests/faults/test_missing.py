@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config import settings as settings_module
-from flask10x.database import missing
+from flask10x.database.sqlite import missing
 from tests.e2e.conftest import MakeService
 from tests.e2e.senders import ANSWER_TIMEOUT_SEC, HOST
 from tests.e2e.service import Service, wait_until

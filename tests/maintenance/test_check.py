@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 
 from flask10x.commands.main import group
 from flask10x.config.settings import Settings
-from flask10x.database import engine, schema
+from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.file import copy_into
 from flask10x.database.owner import hold_database
+from flask10x.database.sqlite import connections
+from flask10x.database.sqlite.file import copy_into
 from flask10x.errors import SettingsError
 from flask10x.export.append import export
 from flask10x.history import rollups
@@ -487,7 +488,7 @@ def test_a_version_that_can_lose_rows(
     lock: bool,
     level: str,
 ) -> None:
-    monkeypatch.setattr(engine.sqlite3, "sqlite_version_info", version)  # type: ignore[attr-defined]
+    monkeypatch.setattr(connections.sqlite3, "sqlite_version_info", version)  # type: ignore[attr-defined]
     (line,) = found(make_settings(COMMIT_LOCK=lock), "SQLite")
     assert line.startswith(level)
     assert ("FLASK10X_COMMIT_LOCK is off" in line) == (level == "WARN")

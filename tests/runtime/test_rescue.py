@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database import rescue_copy, rescued
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
+from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.errors import DatabaseDamaged
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.open_files import OpenFiles

@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from flask10x.database.engine import PAGE_BYTES
+from flask10x.database.sqlite.connections import PAGE_BYTES
 
 # The schema of a new database lies in its first pages.
 SCHEMA_BYTES = 16_000

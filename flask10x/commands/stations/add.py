@@ -19,8 +19,8 @@ from flask10x.config.settings import Settings
 from flask10x.config.station_proposal import Proposal, propose
 from flask10x.config.station_values import ENDPOINT, endpoint_wanted
 from flask10x.database.error_codes import reason_of
-from flask10x.database.file import open_read_only
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite.file import open_read_only
 from flask10x.maintenance import station_changes, station_writing
 from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.stations import BUILT_IN, Stations

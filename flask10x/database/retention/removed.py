@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
+from flask10x.database.expressions import upsert
 from flask10x.database.tables import removed as table
 
 
@@ -44,14 +45,10 @@ def total(connection: Connection) -> int:
 
 def note(connection: Connection, endpoint: str, removed: Removed) -> None:
     """Note in the transaction that removes them how far the station's readings are gone."""
-    noted = (
-        insert(table)
-        .prefix_with("OR REPLACE")
-        .values(
-            endpoint=endpoint,
-            last_id=removed.last_id,
-            last_ms=removed.last_ms,
-            readings=removed.readings,
-        )
+    noted = upsert(table).values(
+        endpoint=endpoint,
+        last_id=removed.last_id,
+        last_ms=removed.last_ms,
+        readings=removed.readings,
     )
     connection.execute(noted)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, insert, literal, null, select
 
+from flask10x.database.expressions import upsert
 from flask10x.database.tables import removed_hours as table
 from flask10x.database.tables import rollups
 
@@ -38,7 +39,7 @@ def together(one: Sums, other: Sums) -> Sums:
 
 def keep(connection: Connection, rows: Iterable[Sums]) -> None:
     """Have these rows from now on."""
-    connection.execute(insert(table).prefix_with("OR REPLACE"), list(rows))
+    connection.execute(upsert(table), list(rows))
 
 
 def restore(connection: Connection) -> None:

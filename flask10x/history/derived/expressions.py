@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Float, and_, case, column, func, null, select
 
+from flask10x.database.expressions import rounded
 from flask10x.readings.derived.functions import Functions
 from flask10x.readings.derived.registry import RESULT_DIGITS, Derived
 
@@ -58,4 +59,4 @@ def computed(one: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElemen
     pairs = zip(inputs, limits, strict=True)
     # Within the CASE, for the logarithm of what is beyond them may be none.
     within = and_(*(each.between(*ends) for each, ends in pairs))
-    return case((within, func.round(value, RESULT_DIGITS, type_=Float)), else_=null())
+    return case((within, rounded(value, RESULT_DIGITS)), else_=null())

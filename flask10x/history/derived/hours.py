@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Float, Select, and_, bindparam, func, select
 
-from flask10x.database.expressions import by_itself, floor_div
+from flask10x.database.expressions import by_itself, floor_div, total
 from flask10x.database.tables import rollups
 from flask10x.history.buckets import Window
 from flask10x.history.derived.expressions import computed
@@ -52,7 +52,7 @@ def _statement(one: Derived) -> Select[Any]:
     return (
         select(
             floor_div(at_ms, bindparam("unit_ms")).label(_NUMBER),
-            *(func.sum(count), func.total(value * count), func.min(value), func.max(value)),
+            *(func.sum(count), total(value * count), func.min(value), func.max(value)),
         )
         .where(value.between(*one.kind.result))
         .group_by(_NUMBER)

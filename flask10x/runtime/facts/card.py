@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.expressions import greatest
 from flask10x.database.paths import database_path
 from flask10x.database.retention import removed
 from flask10x.database.tables import exports, imports, readings, rejected
@@ -92,7 +93,7 @@ def _first(connection: Connection, stations: Stations, from_ms: int) -> tuple[in
 
 def _imported(connection: Connection, from_id: int) -> int:
     """How many of the readings from this id on came from files."""
-    begin = func.max(imports.c.first_id, from_id)
+    begin = greatest(imports.c.first_id, from_id)
     query = select(func.sum(imports.c.last_id - begin + 1)).where(imports.c.last_id >= from_id)
     return connection.execute(query).scalar_one() or 0
 

@@ -9,11 +9,11 @@ happened, or nothing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.expressions import unindexed
+from flask10x.database.expressions import greatest, unindexed, upsert
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed import Removed
@@ -196,7 +196,7 @@ class StationRemoval:
         for hour in hours:
             rows = rollups.computed(station, connection, hour, at)
             if rows != rollups.stored(station, connection, hour):
-                connection.execute(insert(rollups_table).prefix_with("OR REPLACE"), rows)
+                connection.execute(upsert(rollups_table), rows)
             changed += rows
         made = days.of_hours(self._settings.stations, connection, changed, at)
         new = [row for row in made.rows if row not in days.stored(station, connection, row["day"])]
@@ -267,7 +267,7 @@ _NEXT = (
     select(
         readings.c.id,
         readings.c.received_at,
-        func.max(readings.c.received_at, _ARRIVED).label("arrived_at"),
+        greatest(readings.c.received_at, _ARRIVED).label("arrived_at"),
     )
     .where(readings.c.id > bindparam("after"), readings.c.id <= bindparam("until"))
     .where(unindexed(readings.c.endpoint) == bindparam("endpoint"))

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import current
 from flask10x.alerts.alert import Alert
-from flask10x.database import driver
 from flask10x.database.error_codes import reason_of
+from flask10x.database.sqlite import driver
 from flask10x.system import clock
 
 EXTENSION = "flask10x.alerts"

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 
 import flask10x
 from flask10x.config.settings import Settings
-from flask10x.database import engine
+from flask10x.database.sqlite import connections
 from flask10x.runtime import duties
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
@@ -27,7 +27,7 @@ US_A_SECOND = 1_000_000
 
 def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
     """What the service is, how it is, and what its workers have counted since it started."""
-    versions = (flask10x.__version__, platform.python_version(), engine.version())
+    versions = (flask10x.__version__, platform.python_version(), connections.version())
     text = "The versions that run, as labels; always 1."
     yield gauges("build_info", text, ("version", "python", "sqlite"), {versions: 1})
     labels: dict[tuple[str, ...], float] = {}

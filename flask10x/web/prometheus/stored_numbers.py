@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from flask10x.database import counters
-from flask10x.database.engine import last_id
+from flask10x.database.dialects import last_id
 from flask10x.history import pages, rollups
 from flask10x.history.pages import Row
 from flask10x.history.query import Query

@@ -10,8 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, Database, QueryTooLong, last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.sqlite.connections import READ_BUSY_TIMEOUT_MS
 from flask10x.database.tables import readings
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection

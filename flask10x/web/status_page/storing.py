@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flask10x.database import rescued
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import rescued
 from flask10x.runtime import duties
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting

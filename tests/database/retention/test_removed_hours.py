@@ -4,7 +4,8 @@ from datetime import UTC
 
 import pytest
 
-from flask10x.database.engine import Database, last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
 from flask10x.database.retention import removed_hours
 from flask10x.database.station_columns import fit
 from flask10x.database.tables import readings

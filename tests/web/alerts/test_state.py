@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.alerts.state_file import NAME
-from flask10x.database import driver
+from flask10x.database.sqlite import driver
 from flask10x.system import clock
 from flask10x.web.alerts import state as state_module
 from flask10x.web.alerts.state import STAMP_MS, TROUBLE_MS, AlertState

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database, QueryTooLong
+from flask10x.database.engine import Database
+from flask10x.database.query_limit import QueryTooLong
 from flask10x.history import rollups
 from flask10x.recording.writer import Writer
 from flask10x.runtime.facts import backups

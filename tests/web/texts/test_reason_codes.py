@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database, QueryTooLong
+from flask10x.database.engine import Database
+from flask10x.database.query_limit import QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.japanese_reasons import JAPANESE
 from flask10x.readings.json_body import payload_of

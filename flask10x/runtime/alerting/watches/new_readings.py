@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from flask10x.alerts.verdict import Moment
-from flask10x.database.engine import Database, last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, measurement, readings
 from flask10x.readings.stations import Measurement

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Row, Select, select
 
 from flask10x.alerts.verdict import Moment
-from flask10x.database.engine import Database, last_id
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
 from flask10x.database.tables import rejected
 from flask10x.recording import reason_codes
 from flask10x.system.gauges import Gauges

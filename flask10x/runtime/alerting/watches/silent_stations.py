@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Row, select
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Silence
-from flask10x.database.engine import Database, QueryTooLong
+from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.query_limit import QueryTooLong
 from flask10x.database.tables import measurement, readings
 from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.duties import DATABASE_ERRORS

@@ -17,8 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from flask10x.config.settings import Settings, default_data_dir
-from flask10x.database import rescued
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, named_path
+from flask10x.database.sqlite import rescued
 from flask10x.errors import DatabaseMissing
 from flask10x.system import disk
 

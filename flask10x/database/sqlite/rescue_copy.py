@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database import rescued
-from flask10x.database.driver import Driver
-from flask10x.database.engine import last_id
-from flask10x.database.file import damages, open_read_only
+from flask10x.database.dialects import last_id
 from flask10x.database.paths import JOURNAL, beside
+from flask10x.database.sqlite import rescued
+from flask10x.database.sqlite.driver import Driver
+from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.errors import CopyError
 from flask10x.system import disk
 from flask10x.system.wording import megabytes

@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import missing, rescued
-from flask10x.database.driver import Driver, connect, replace_undecodable
-from flask10x.database.engine import READ_BUSY_TIMEOUT_MS, WRITE_BUSY_TIMEOUT_MS
+from flask10x.database.engine import WRITE_BUSY_TIMEOUT_MS
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import missing, rescued
+from flask10x.database.sqlite.connections import READ_BUSY_TIMEOUT_MS
+from flask10x.database.sqlite.driver import Driver, connect, replace_undecodable
 from flask10x.errors import SchemaError
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen

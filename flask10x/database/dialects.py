@@ -1,0 +1,65 @@
+"""What a statement has to know of the engine that its connection leads to.
+
+Each engine's module `statements` has these functions; SQL that differs only in its words is in
+`expressions`.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from flask10x.database.postgres import statements as on_postgres
+from flask10x.database.sqlite import statements as on_sqlite
+
+
+class Statements(Protocol):
+    """What both have."""
+
+    def sequence(self, connection: Connection, name: str) -> int:
+        """The number that is kept under this name; 0 when none is."""
+
+    def set_sequence(self, connection: Connection, name: str, number: int) -> None:
+        """Keep this number under the name."""
+
+    def sequences(self, connection: Connection, prefix: str) -> list[str]:
+        """The names that begin so under which a number is kept."""
+
+    def forget_sequence(self, connection: Connection, name: str) -> None:
+        """Keep nothing under this name any more."""
+
+    def columns_of_readings(self, connection: Connection) -> set[str]:
+        """The columns that the table has in this database."""
+
+    def insert_rows(
+        self, connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert these readings in their order, each the values of these columns."""
+
+    def insert_row(
+        self, connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]
+    ) -> int:
+        """Insert one of them; its id."""
+
+    def attempt(self, connection: Connection) -> AbstractContextManager[None]:
+        """A statement of the block that fails leaves the transaction as it was before."""
+
+    def rolled_back(self, connection: Connection) -> bool:
+        """Whether the engine has already ended the transaction because of an error in it."""
+
+    def begin_again(self, connection: Connection) -> None:
+        """Begin anew what the engine has rolled back, while the commit lock is still held."""
+
+
+def of(connection: Connection) -> Statements:
+    """Those of the engine that this connection leads to."""
+    return on_sqlite if connection.dialect.name == "sqlite" else on_postgres
+
+
+def last_id(connection: Connection, table: str = "readings") -> int:
+    """The highest id that a row ever had, also when that row is gone; 0 before the first.
+
+    As no id is used twice or left out, this is the number of rows ever stored.
+    """
+    return of(connection).sequence(connection, table)

@@ -1,0 +1,87 @@
+"""How PostgreSQL says the expressions of `database/expressions.py`."""
+
+from typing import Any
+
+from sqlalchemy import Integer, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler, TypeCompiler
+
+from flask10x.database.elements import (
+    Greatest,
+    JsonNumbers,
+    JsonSpans,
+    Rounded,
+    Total,
+    Unindexed,
+    Upsert,
+)
+
+POSTGRESQL = "postgresql"
+# The greatest double (IEEE 754, binary64): what is beyond would be an error.
+DOUBLE_MAX = "1.7976931348623157e308"
+
+
+@compiles(Integer, POSTGRESQL)
+def _whole(_type: Integer, _compiler: TypeCompiler, **_kw: Any) -> str:
+    """A parameter is said to be of this type, and times in milliseconds need 41 bits."""
+    return "BIGINT"
+
+
+@compiles(Unindexed, POSTGRESQL)
+def _unindexed(element: Unindexed, compiler: SQLCompiler, **kw: Any) -> str:
+    inner = _inner(element, compiler, **kw)
+    return f"({inner} || '')" if isinstance(element.type, Text) else f"+{inner}"
+
+
+@compiles(Total, POSTGRESQL)
+def _total(element: Total, compiler: SQLCompiler, **kw: Any) -> str:
+    # Added up as decimals, which is exact: the same in whatever order the rows are read
+    # (https://www.postgresql.org/docs/17/datatype-numeric.html).
+    exact = f"coalesce(sum(CAST({_inner(element, compiler, **kw)} AS NUMERIC)), 0)"
+    return f"CASE WHEN abs({exact}) <= {DOUBLE_MAX} THEN CAST({exact} AS DOUBLE PRECISION) END"
+
+
+@compiles(Greatest, POSTGRESQL)
+def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"greatest({_inner(element, compiler, **kw)})"
+
+
+@compiles(Rounded, POSTGRESQL)
+def _rounded(element: Rounded, compiler: SQLCompiler, **kw: Any) -> str:
+    value, digits = (compiler.process(clause, **kw) for clause in element.clauses)
+    # Only decimals are rounded to a number of places.
+    return f"CAST(round(CAST({value} AS NUMERIC), {digits}) AS DOUBLE PRECISION)"
+
+
+@compiles(JsonNumbers, POSTGRESQL)
+def _numbers(element: JsonNumbers, compiler: SQLCompiler, **kw: Any) -> str:
+    inner = _inner(element, compiler, **kw)
+    each = f"jsonb_array_elements(CAST({inner} AS JSONB)) AS one (each)"
+    return f"(SELECT CAST(each AS BIGINT) AS value FROM {each})"  # noqa: S608
+
+
+@compiles(JsonSpans, POSTGRESQL)
+def _spans(element: JsonSpans, compiler: SQLCompiler, **kw: Any) -> str:
+    inner = _inner(element, compiler, **kw)
+    parts = (
+        f"CAST(each -> {place} AS BIGINT) AS {part}"
+        for place, part in enumerate(("first", "second", "third"))
+    )
+    each = f"jsonb_array_elements(CAST({inner} AS JSONB)) WITH ORDINALITY AS one (each, number)"
+    return f"(SELECT number - 1 AS place, {', '.join(parts)} FROM {each})"  # noqa: S608
+
+
+@compiles(Upsert, POSTGRESQL)
+def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
+    # https://www.postgresql.org/docs/17/sql-insert.html#SQL-ON-CONFLICT
+    table: Any = element.table
+    quote = compiler.preparer.quote
+    key = ", ".join(quote(column.name) for column in table.primary_key)
+    others = (quote(column.name) for column in table.c if not column.primary_key)
+    taken = ", ".join(f"{name} = excluded.{name}" for name in others)
+    plain: str = compiler.visit_insert(element, **kw)  # type: ignore[no-untyped-call]
+    return f"{plain} ON CONFLICT ({key}) DO UPDATE SET {taken}"
+
+
+def _inner(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clause_expr.element, **kw)

@@ -1,0 +1,145 @@
+"""What only PostgreSQL knows of connections: time limits, one commit at a time, the standby's word.
+
+Everything of a session is set for a transaction only, so that PgBouncer may give each transaction
+another connection (https://www.pgbouncer.org/features.html, transaction pooling).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.error_codes import code_of
+from flask10x.database.query_limit import QueryTooLong
+from flask10x.errors import CommitNotReplicated
+
+Mode = Literal["read", "write"]
+
+# How long one of several hosts may take to answer before the next one is tried.
+CONNECT_TIMEOUT_SEC = 5
+# A host that is gone says nothing. The first question comes after so long, further ones follow, and
+# after the last the connection is given up: 11 seconds at most (libpq's `keepalives_*`).
+KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+# What was sent and never acknowledged ends a connection after so long, at the latest.
+TCP_USER_TIMEOUT_MS = 11_000
+# SQLSTATE of a statement that took longer than it may, or that somebody has cancelled.
+CANCELED = "57014"
+# The row that whoever commits holds (`tables.py`): the lock is let go only after the commit can be
+# seen, so the next one sees all of the one before.
+TAKE_THE_TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
+NO_WAIT = {"flask10x_no_wait": True}
+# What decides how a statement is run: sums have to have the same bits whatever is spare, and to
+# compile a page's statement takes longer than the statement.
+PLANNING = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
+
+
+class PostgresConnections:
+    """The connections of one process to PostgreSQL: an engine to read and one to write."""
+
+    def __init__(self, settings: Settings, busy_timeout_ms: int) -> None:
+        """Opens none yet. A commit waits so long for another host."""
+        self._warnings: list[str] = []
+        self._commits = False
+        self.reader = _engine(settings, "read")
+        self.writer = _engine(settings, "write")
+        begin = f"{PLANNING}; SET LOCAL synchronous_commit = {_synchronous(settings)}"
+        waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
+
+        @event.listens_for(self.reader, "begin")
+        def begin_reading(connection: Connection) -> None:
+            connection.exec_driver_sql(PLANNING)
+
+        @event.listens_for(self.writer, "connect")
+        def hear(driver: Any, _record: object) -> None:
+            driver.add_notice_handler(self._notice)
+
+        @event.listens_for(self.writer, "begin")
+        def begin_writing(connection: Connection) -> None:
+            self._commits = False
+            self._warnings.clear()
+            no_wait = connection.get_execution_options().get("flask10x_no_wait")
+            take = f"{TAKE_THE_TURN} NOWAIT" if no_wait else TAKE_THE_TURN
+            connection.exec_driver_sql(f"{begin}; {waits}; {take}")
+
+        @event.listens_for(self.writer, "commit")
+        def end_writing(_connection: Connection) -> None:
+            self._commits = True
+
+    @contextmanager
+    def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
+        """Break off each statement of the block that takes longer.
+
+        Raises QueryTooLong then.
+        """
+        timeout_ms = max(1, int(timeout_sec * 1000))
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {timeout_ms}")
+        try:
+            yield
+        except DBAPIError as error:
+            if code_of(error) == CANCELED:
+                raise QueryTooLong(timeout_sec) from error
+            raise
+
+    def probe(self) -> None:
+        """Take what a commit needs and give it back, without waiting for it."""
+        with self.writer.connect().execution_options(**NO_WAIT) as connection:
+            connection.begin().rollback()
+
+    def check_commit(self) -> None:
+        """Raise CommitNotReplicated when the commit that has just ended is on one machine only.
+
+        PostgreSQL says so by a warning of the COMMIT, which succeeds
+        (https://www.postgresql.org/docs/17/warm-standby.html#SYNCHRONOUS-REPLICATION).
+        """
+        if self._warnings:
+            raise CommitNotReplicated("; ".join(self._warnings))
+
+    def close(self, *engines: Engine) -> None:
+        """Close the connections of these engines."""
+        for engine in engines:
+            engine.dispose()
+
+    def leave(self) -> None:
+        """Close all."""
+        self.close(self.reader, self.writer)
+
+    def _notice(self, notice: Any) -> None:
+        # Whatever its language: nothing else warns when a transaction is committed.
+        if self._commits and notice.severity_nonlocalized == "WARNING":
+            self._warnings.append(str(notice.message_primary))
+
+
+def _synchronous(settings: Settings) -> str:
+    return "on" if settings.synchronous == "FULL" or settings.ack == "committed" else "off"
+
+
+def _engine(settings: Settings, mode: Mode) -> Engine:
+    arguments: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_SEC,
+        "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+        **KEEPALIVES,
+        "application_name": "flask10x",
+        # Statements that are prepared belong to a session.
+        "prepare_threshold": None,
+    }
+    url = make_url(settings.database_url)
+    for name in arguments.keys() & url.query.keys():
+        # Who operates the database knows better.
+        del arguments[name]
+    options: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
+    if mode == "read":
+        # A page of several statements is of one moment.
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return create_engine(
+        url,
+        connect_args=arguments,
+        execution_options=options,
+        # After a failover each connection leads to a database that is no more, or only follows.
+        pool_pre_ping=True,
+        # As those of SQLite: one connection writes.
+        pool_size=settings.threads + 5 if mode == "read" else 1,
+        max_overflow=0,
+    )

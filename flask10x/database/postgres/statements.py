@@ -1,0 +1,113 @@
+"""What statements of PostgreSQL know that others don't: `log`, the catalog, savepoints."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, column, delete, func, insert, select, table, update
+from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from flask10x.database.postgres.tables import log
+from flask10x.database.tables import readings
+
+_columns = table(
+    "columns",
+    column("table_schema"),
+    column("table_name"),
+    column("column_name"),
+    schema="information_schema",
+)
+
+
+def sequence(connection: Connection, name: str) -> int:
+    """The number that is kept under this name; 0 when none is."""
+    query = select(log.c.last_id).where(log.c.name == name)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def set_sequence(connection: Connection, name: str, number: int) -> None:
+    """Keep this number under the name."""
+    statement = insert_or(log).values(name=name, last_id=number)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[log.c.name], set_={"last_id": number})
+    )
+
+
+def sequences(connection: Connection, prefix: str) -> list[str]:
+    """The names that begin so under which a number is kept."""
+    query = select(log.c.name).where(log.c.name.startswith(prefix, autoescape=True))
+    return list(connection.execute(query).scalars())
+
+
+def forget_sequence(connection: Connection, name: str) -> None:
+    """Keep nothing under this name any more."""
+    connection.execute(delete(log).where(log.c.name == name))
+
+
+def columns_of_readings(connection: Connection) -> set[str]:
+    """The columns that the table has in this database."""
+    query = select(_columns.c.column_name).where(
+        _columns.c.table_schema == func.current_schema(),
+        _columns.c.table_name == readings.name,
+    )
+    return set(connection.execute(query).scalars())
+
+
+def insert_rows(
+    connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert these readings in their order, each the values of these columns."""
+    first = _take_ids(connection, len(rows))
+    numbered = [(number, *row) for number, row in enumerate(rows, first)]
+    connection.exec_driver_sql(_statement(("id", *names)), numbered)
+
+
+def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
+    """Insert one of them; its id."""
+    number = _take_ids(connection, 1)
+    connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
+    return number
+
+
+@contextmanager
+def attempt(connection: Connection) -> Iterator[None]:
+    """A statement of the block that fails leaves the transaction as it was before.
+
+    PostgreSQL would refuse every further one (https://www.postgresql.org/docs/17/sql-savepoint.html).
+    """
+    with connection.begin_nested():
+        yield
+
+
+def rolled_back(connection: Connection) -> bool:
+    """PostgreSQL ends no transaction because of an error in a savepoint."""
+    return not connection.in_transaction()
+
+
+def begin_again(_connection: Connection) -> None:
+    """Never needed here."""
+    raise NotImplementedError
+
+
+def _take_ids(connection: Connection, number: int) -> int:
+    """The first of so many ids that follow the last one; whoever has them commits before others."""
+    taken = (
+        update(log)
+        .where(log.c.name == readings.name)
+        .values(last_id=log.c.last_id + number)
+        .returning(log.c.last_id)
+    )
+    last: int = connection.execute(taken).scalar_one()
+    return last - number + 1
+
+
+@lru_cache(maxsize=64)
+def _statement(names: tuple[str, ...]) -> str:
+    """For `exec_driver_sql` with tuples."""
+    # Not `readings` itself: SQLAlchemy would put the columns into the order of the table.
+    into = table(readings.name, *map(column, names))
+    statement = insert(into).values(dict.fromkeys(into.c.keys()))
+    dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    return str(statement.compile(dialect=dialect))

@@ -1,0 +1,84 @@
+"""What statements of SQLite know that others don't: its sequences, its catalog, its errors."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, column, insert, table
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from flask10x.database.tables import readings
+
+
+def sequence(connection: Connection, name: str) -> int:
+    """The number that is kept under this name; 0 when none is.
+
+    That of a table whose ids are never used twice is the highest one that a row ever had, also when
+    that row is gone (https://www.sqlite.org/autoinc.html).
+    """
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    return connection.exec_driver_sql(query, (name,)).scalar_one_or_none() or 0
+
+
+def set_sequence(connection: Connection, name: str, number: int) -> None:
+    """Keep this number; SQLite lets it be changed by ordinary statements."""
+    update = "UPDATE sqlite_sequence SET seq = ? WHERE name = ?"
+    if not connection.exec_driver_sql(update, (number, name)).rowcount:
+        statement = "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)"
+        connection.exec_driver_sql(statement, (number, name))
+
+
+def sequences(connection: Connection, prefix: str) -> list[str]:
+    """The names that begin so under which a number is kept."""
+    query = "SELECT name FROM sqlite_sequence WHERE substr(name, 1, ?) = ?"
+    return list(connection.exec_driver_sql(query, (len(prefix), prefix)).scalars())
+
+
+def forget_sequence(connection: Connection, name: str) -> None:
+    """Keep nothing under this name any more."""
+    connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+
+
+def columns_of_readings(connection: Connection) -> set[str]:
+    """The columns that the table has in this database."""
+    found = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
+    return set(found.scalars())
+
+
+def insert_rows(
+    connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert these readings in their order, each the values of these columns."""
+    connection.exec_driver_sql(_statement(names), list(rows))
+
+
+def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
+    """Insert one of them; its id."""
+    return connection.exec_driver_sql(_statement(names), row).lastrowid
+
+
+@contextmanager
+def attempt(_connection: Connection) -> Iterator[None]:
+    """A statement of the block that fails leaves the transaction as it was before: always."""
+    yield
+
+
+def rolled_back(connection: Connection) -> bool:
+    """Whether SQLite has already ended the transaction because of an error in it."""
+    driver: Any = connection.connection.driver_connection
+    return not driver.in_transaction
+
+
+def begin_again(connection: Connection) -> None:
+    """Begin anew what SQLite has rolled back, while the commit lock is still held."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@lru_cache(maxsize=64)
+def _statement(names: tuple[str, ...]) -> str:
+    """For `exec_driver_sql` with tuples; a list of dicts through SQLAlchemy is half as fast."""
+    # Not `readings` itself: SQLAlchemy would put the columns into the order of the table.
+    into = table(readings.name, *map(column, names))
+    statement = insert(into).values(dict.fromkeys(into.c.keys()))
+    return str(statement.compile(dialect=sqlite_dialect.dialect(paramstyle="qmark")))
