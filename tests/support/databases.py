@@ -9,12 +9,16 @@ import hashlib
 import os
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flask10x.config import settings as settings_module
 from flask10x.database import schema
 from tests.support import postgres
+
+if TYPE_CHECKING:
+    import psycopg
 
 ASKED = "FLASK10X_TEST_ENGINE"
 # The same under a name that is no setting: services, and what else reads settings, inherit it.
@@ -24,6 +28,19 @@ os.environ.setdefault(VARIABLE, os.environ.pop(ASKED, ENGINES[0]))
 ON_POSTGRES = os.environ[VARIABLE] == "postgres"
 FILE_NAME = "flask10x.postgresql" if ON_POSTGRES else "flask10x.sqlite3"
 TEMPLATE = "flask10x_template"
+NUMBERED = ("readings", "rejected")
+NUMBER_ROWS = """
+CREATE OR REPLACE FUNCTION number_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO log VALUES ('{table}', coalesce(NEW.id, 1))
+    ON CONFLICT (name) DO UPDATE
+    SET last_id = greatest(log.last_id, coalesce(NEW.id, log.last_id + 1))
+    RETURNING coalesce(NEW.id, last_id) INTO NEW.id;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER number_{table} BEFORE INSERT ON {table} FOR EACH ROW
+WHEN (current_setting('tests.numbers_rows', true) = 'yes') EXECUTE FUNCTION number_{table}();
+"""
 # Folders with a database of this process, and its name.
 _made: dict[Path, str] = {}
 
@@ -80,8 +97,24 @@ def template() -> str:
             folder.mkdir(exist_ok=True)
             given = {"DATA_DIR": str(folder), "DATABASE_URL": server.url(new)}
             schema.upgrade(settings_module.load({f"FLASK10X_{k}": v for k, v in given.items()}))
+            with server.connect(new) as connection:
+                number_rows(connection)
             server.rename(new, TEMPLATE)
     return TEMPLATE
+
+
+def number_rows(connection: "psycopg.Connection[Any]") -> None:
+    """Give rows without an id the next one, and note that of the others, as SQLite does by itself.
+
+    In this session alone: the program has to do it itself.
+    """
+    connection.execute("SELECT set_config('tests.numbers_rows', 'yes', false)")
+    for table in NUMBERED:
+        missing = "SELECT to_regclass(%s) IS NOT NULL AND to_regclass('log') IS NOT NULL"
+        there = "NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = %s)"
+        names = (table, f"number_{table}")
+        if connection.execute(f"{missing} AND {there}", names).fetchone() == (True,):
+            connection.execute(NUMBER_ROWS.format(table=table).encode())
 
 
 def check_engine() -> None:

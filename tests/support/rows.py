@@ -20,7 +20,7 @@ from tests.support import databases, postgres
 def select(database: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """The rows of a query, by a connection of its own."""
     if databases.ON_POSTGRES:
-        with _on_postgres(database) as connection:
+        with on_postgres(database) as connection:
             cursor = connection.execute(_marked(sql, parameters), parameters or None)
             return list(cursor.fetchall())
     with closing(sqlite3.connect(f"file:{database}?mode=ro", timeout=10, uri=True)) as connection:
@@ -30,7 +30,8 @@ def select(database: Path, sql: str, *parameters: object) -> list[tuple[Any, ...
 def execute(database: Path, *statements: str) -> None:
     """Change the database from outside, as a person in the sqlite3 shell or in psql does."""
     if databases.ON_POSTGRES:
-        with _on_postgres(database) as connection, connection.transaction():
+        with on_postgres(database) as connection, connection.transaction():
+            databases.number_rows(connection)
             for statement in statements:
                 connection.execute(statement)
         return
@@ -41,21 +42,8 @@ def execute(database: Path, *statements: str) -> None:
 
 
 @contextmanager
-def write_lock(database: Path) -> Iterator[None]:
-    """Nobody else commits while the block runs: another program holds what a commit needs."""
-    if databases.ON_POSTGRES:
-        with _on_postgres(database) as connection, connection.transaction():
-            connection.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
-            yield
-        return
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-
-
-@contextmanager
-def _on_postgres(database: Path) -> Iterator[Any]:
+def on_postgres(database: Path) -> Iterator[Any]:
+    """A connection to the database of the folder of this path."""
     with closing(postgres.shared().connect(databases.name_of(database.parent))) as connection:
         yield connection
 

@@ -1,0 +1,94 @@
+"""What a test does to a database, or reads of it, in the words of the engine that it runs on."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+
+from flask10x.database.engine import Database
+from tests.support import databases
+from tests.support.rows import on_postgres, select
+
+POSTGRES = databases.ON_POSTGRES
+# What people are told when another one holds what a commit needs for too long.
+BUSY = (
+    "55P03: canceling statement due to lock timeout"
+    if POSTGRES
+    else "SQLITE_BUSY: database is locked"
+)
+# The code of what `refuse` raises.
+REFUSED = "23514" if POSTGRES else "SQLITE_CONSTRAINT_TRIGGER"
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = "
+
+
+def refuse(table: str, when: str, text: str, how: str = "ABORT", name: str = "refuse") -> str:
+    """A statement: rows of the table of which this is true are refused with this text.
+
+    `how` is what SQLite does then; the words of the condition are those of both engines.
+    """
+    if not POSTGRES:
+        return (
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN {when}"
+            f" BEGIN SELECT RAISE({how}, '{text}'); END"
+        )
+    return (
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = '{REFUSED}'; END $$;"
+        f" CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW WHEN ({when})"
+        f" EXECUTE FUNCTION {name}()"
+    )
+
+
+def refuse_no_more(table: str, name: str = "refuse") -> str:
+    """A statement that takes that back."""
+    return f"DROP FUNCTION {name} CASCADE" if POSTGRES else f"DROP TRIGGER {name}"
+
+
+def make_impatient(database: Database) -> None:
+    """Its commits wait a millisecond for other programs, not as long as those of a service."""
+    if not POSTGRES:
+        event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        return
+
+    def shorten(*given: Any) -> tuple[str, Any]:
+        statement, parameters = given[2:4]
+        before, found, rest = statement.partition(_LOCK_TIMEOUT)
+        return before + (f"{found}1;{rest.partition(';')[2]}" if found else ""), parameters
+
+    event.listen(database.writer, "before_cursor_execute", shorten, retval=True)
+
+
+def columns_of(path: Path, table: str) -> list[str]:
+    """The names of the columns of a table or view, in their order."""
+    if POSTGRES:
+        with on_postgres(path) as connection:
+            described = connection.execute(f'SELECT * FROM "{table}" LIMIT 0').description
+    else:
+        with closing(sqlite3.connect(path)) as connection:
+            described = connection.execute(f'SELECT * FROM "{table}" LIMIT 0').description
+    return [column[0] for column in described]
+
+
+def sequences(path: Path) -> list[tuple[str, int]]:
+    """The highest id of each table and the last entry of each queue, by their names."""
+    table, number = ("log", "last_id") if POSTGRES else ("sqlite_sequence", "seq")
+    return select(path, f"SELECT name, {number} FROM {table} ORDER BY name")
+
+
+@contextmanager
+def write_lock(path: Path) -> Iterator[None]:
+    """Nobody else commits while the block runs: another program holds what a commit needs."""
+    if POSTGRES:
+        with on_postgres(path) as connection, connection.transaction():
+            connection.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
+            yield
+        return
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
