@@ -104,6 +104,11 @@ class SchemaError(Flask10xError):
     """The database has not been migrated, or can't be, to the version this program needs."""
 
 
+class DatabaseUnreachable(SchemaError):
+    """The server of the database does not answer, or does not let this program do what it needs,
+    which may pass; the text says why."""
+
+
 class QueryError(Flask10xError):
     """A query string asks for something unknown or malformed.
 

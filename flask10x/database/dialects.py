@@ -32,6 +32,25 @@ class Statements(Protocol):
     def columns_of_readings(self, connection: Connection) -> set[str]:
         """The columns that the table has in this database."""
 
+    LOCAL_TIME: str
+    """The time of a reading in the zone of whoever looks, as SQL."""
+    NAME_BYTES: int | None
+    """How long a name may be; None for no limit."""
+
+    def quote(self, name: str) -> str:
+        """The name as it stands in a statement."""
+
+    def views(self, connection: Connection) -> dict[str, str]:
+        """By the name of each table, view and index the statement by which we have made it.
+
+        It is empty where it can't be one of ours.
+        """
+
+    def make_view(
+        self, connection: Connection, name: str, statement: str, *, replaces: bool
+    ) -> None:
+        """Make the view by this statement; `replaces` says that there is another one of ours."""
+
     def insert_rows(
         self, connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
     ) -> None:

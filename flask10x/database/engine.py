@@ -49,6 +49,9 @@ class Connections(Protocol):
         Raises QueryTooLong then.
         """
 
+    def migration(self) -> AbstractContextManager[Connection]:
+        """A write transaction beside which nobody commits or migrates; the commit lock is held."""
+
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
 
@@ -119,6 +122,14 @@ class Database:
             # The rescued copy may have begun before this COMMIT has returned.
             log.warning(NO_PROMISE)
         self.damage.check_known()
+
+    @contextmanager
+    def migration(self) -> Iterator[Connection]:
+        """As `commit`, for whoever makes what a commit needs; of several hosts one at a time."""
+        with self.turn():
+            with self._connections.migration() as connection:
+                yield connection
+            self._connections.check_commit()
 
     def settle(self) -> None:
         """Return when no commit of any process is under way; raises LockTimeout."""

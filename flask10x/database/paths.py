@@ -4,7 +4,7 @@ Without SQLAlchemy: the master of one worker looks here, and does not load it (d
 """
 
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from flask10x.config.settings import Settings
 
@@ -25,6 +25,21 @@ def database_path(settings: Settings) -> Path:
     if settings.on_postgres:
         return (settings.data_dir / NO_FILE).resolve()
     return named_path(settings).resolve()
+
+
+def shown_name(settings: Settings) -> str:
+    """The database as people know it: the path, or the URL without a password and options."""
+    if not settings.on_postgres:
+        return str(database_path(settings))
+    scheme, _, rest = settings.database_url.partition("://")
+    place, _, options = rest.partition("?")
+    account, at, server = place.rpartition("@")
+    given = parse_qs(options).get("host", [])
+    if given and server.startswith("/"):
+        # Several servers are options of the URL.
+        server = ",".join(given) + server
+    user = account.partition(":")[0]
+    return f"{scheme}://{user}{at}{server}"
 
 
 def named_path(settings: Settings) -> Path:

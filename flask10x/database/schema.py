@@ -5,25 +5,33 @@ What the stations need beyond that is in `station_columns`. Only a migration loa
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from gettext import gettext as _
 from pathlib import Path
 
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection, Engine, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
 from flask10x.database import station_columns
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.database.paths import database_path
+from flask10x.database.paths import database_path, shown_name
 from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import open_read_only
-from flask10x.errors import DatabaseDamaged, Flask10xError, SchemaError
-from flask10x.readings.stations import Stations
+from flask10x.errors import (
+    CommitNotReplicated,
+    DatabaseDamaged,
+    DatabaseUnreachable,
+    Flask10xError,
+    SchemaError,
+)
 from flask10x.system import disk
 
-# SQLite's code for wrong SQL: a mistake of ours, whose traceback is wanted.
-WRONG_SQL = "SQLITE_ERROR"
+# The codes of wrong SQL, and one of PostgreSQL's that is none of it: a right that is not granted.
+WRONG_SQL = ("SQLITE_ERROR", "42")
+NOT_GRANTED = "42501"
 
 # A disk that fails for a moment looks like damage to SQLite, so it is looked again.
 LOOKS = 3
@@ -56,7 +64,7 @@ def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in reversed(range(LOOKS)):
         try:
-            added = _upgrade(settings, path)
+            added = _upgrade(settings)
             break
         except (DatabaseDamaged, SchemaError) as error:
             if not left or not _may_pass(error):
@@ -65,25 +73,28 @@ def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
     return added
 
 
-def _upgrade(settings: Settings, path: Path) -> list[str]:
+def _upgrade(settings: Settings) -> list[str]:
     revisions = known()
-    found, fits = _look(path, revisions[-1], settings.stations)
+    found, fits = _look(settings, revisions[-1])
     if fits:
         return []
     if found is not None and found not in revisions:
         text = _(
             "{path} is at version {version}, made by a newer Flask10X; this one knows {newest}"
         )
-        raise SchemaError(text.format(path=path, version=found, newest=revisions[-1]))
+        raise SchemaError(
+            text.format(path=shown_name(settings), version=found, newest=revisions[-1])
+        )
     try:
         if found != revisions[-1]:
             _run(settings)
         return _fit(settings)
-    except DBAPIError as error:
-        if code_of(error) == WRONG_SQL:
+    except (DBAPIError, CommitNotReplicated) as error:
+        # A mistake of ours, whose traceback is wanted.
+        if _is_wrong_sql(error):
             raise
         text = _("{path} cannot be migrated: {reason}")
-        raise _described(text, path, error) from error
+        raise _described(text, settings, error) from error
 
 
 def _may_pass(error: Flask10xError) -> bool:
@@ -116,24 +127,39 @@ def current(connection: Connection) -> str | None:
     return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
 
 
-def _look(path: Path, newest: str, stations: Stations) -> tuple[str | None, bool]:
+def _look(settings: Settings, newest: str) -> tuple[str | None, bool]:
     """The version of the database, and whether it has all that is needed.
 
     The version is None when there is no database or it was never migrated.
     """
-    if not path.exists():
+    if not settings.on_postgres and not database_path(settings).exists():
         return None, False
-    engine = open_read_only(path)
     try:
-        with engine.connect() as connection:
+        with _reader(settings) as engine, engine.connect() as connection:
             found = current(connection)
-            return found, found == newest and station_columns.fits(connection, stations)
+            fits = found == newest and station_columns.fits(connection, settings.stations)
+            return found, fits
     except DBAPIError as error:
-        if code_of(error) == WRONG_SQL:
+        if _is_wrong_sql(error):
             return None, False
-        raise _described(_("{path} cannot be read: {reason}"), path, error) from error
+        raise _described(_("{path} cannot be read: {reason}"), settings, error) from error
+
+
+@contextmanager
+def _reader(settings: Settings) -> Iterator[Engine]:
+    if settings.on_postgres:
+        with closing(Database(settings)) as database:
+            yield database.reader
+        return
+    engine = open_read_only(database_path(settings))
+    try:
+        yield engine
     finally:
         engine.dispose()
+
+
+def _is_wrong_sql(error: Exception) -> bool:
+    return code_of(error).startswith(WRONG_SQL) and code_of(error) != NOT_GRANTED
 
 
 def _run(settings: Settings) -> None:
@@ -155,7 +181,10 @@ def _fit(settings: Settings) -> list[str]:
         database.close()
 
 
-def _described(text: str, path: Path, error: DBAPIError) -> Flask10xError:
+def _described(text: str, settings: Settings, error: Exception) -> Flask10xError:
     if code_of(error).startswith(DAMAGE_ERRORS):
         return DatabaseDamaged(reason_of(error))
-    return SchemaError(text.format(path=path, reason=reason_of(error)))
+    # PostgreSQL's reasons have a line for each server.
+    reason = " ".join(reason_of(error).split())
+    described = text.format(path=shown_name(settings), reason=reason)
+    return DatabaseUnreachable(described) if settings.on_postgres else SchemaError(described)

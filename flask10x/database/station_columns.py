@@ -13,25 +13,24 @@ from zlib import crc32
 from sqlalchemy import (
     Connection,
     bindparam,
-    column,
     delete,
     insert,
     literal,
     null,
     or_,
     select,
-    table,
     tuple_,
     update,
 )
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from flask10x.database import counters as totals
+from flask10x.database import dialects, station_views
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed, upsert
 from flask10x.database.insert import existing_columns
 from flask10x.database.retention import removed_hours
 from flask10x.database.tables import (
+    NUMBER,
     counters,
     followers,
     measurement,
@@ -40,25 +39,14 @@ from flask10x.database.tables import (
     rollup_zone,
     rollups,
 )
-from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.readings.stations import BUILT_IN, Stations
 
 # The counter that holds for which stations the roll-ups are; a database without it was never used
 # with others than the built-in ones.
 ROLLED_UP = "rollups.stations"
 
-_quoted = sqlite_dialect.dialect().identifier_preparer.quote
-_FROM = " FROM readings WHERE endpoint = '{endpoint}'"
-# The views of each station, by what their names begin with.
-_VIEWS = {
-    # As in the first migration: `localtime` is the zone of whoever looks.
-    "v_": "SELECT id, datetime(received_at / 1000, 'unixepoch', 'localtime') AS time, {columns}",
-    # For Grafana and others that want seconds. A condition on `received_at` finds the index, one on
-    # `time` does not (docs/decisions/0071).
-    "epoch_": "SELECT id, received_at / 1000 AS time, received_at, {columns}",
-}
 # The roll-ups of hours and those of days.
 _KEPT = (rollups, rollup_days)
-_schema = table("sqlite_schema", column("name"), column("sql"))
 
 
 def missing_columns(connection: Connection, stations: Stations) -> list[str]:
@@ -71,7 +59,7 @@ def fits(connection: Connection, stations: Stations) -> bool:
     """Whether the database has all that these stations need."""
     return (
         not missing_columns(connection, stations)
-        and not _stale_views(connection, stations)
+        and not station_views.stale(connection, stations)
         and rollups_fit(connection, stations)
     )
 
@@ -105,56 +93,27 @@ def rollups_fit(connection: Connection, stations: Stations) -> bool:
 
     While they are not, whoever works with these stations neither follows nor reads them.
     """
-    return (totals.value_of(connection, ROLLED_UP) or _mark(BUILT_IN)) == _mark(stations)
+    return (totals.value_of(connection, ROLLED_UP) or mark(BUILT_IN)) == mark(stations)
 
 
 def _add(connection: Connection, name: str) -> None:
     # Somebody else may have added it meanwhile.
     if name not in existing_columns(connection):
-        connection.exec_driver_sql(f"ALTER TABLE readings ADD COLUMN {_quoted(name)} REAL")
+        there = dialects.of(connection).quote(name)
+        number = NUMBER.compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE readings ADD COLUMN {there} {number}")
 
 
 def _fit(connection: Connection, stations: Stations) -> None:
-    for name, (old, new) in _stale_views(connection, stations).items():
-        if old:
-            connection.exec_driver_sql(f"DROP VIEW {_quoted(name)}")
-        connection.exec_driver_sql(new)
+    station_views.renew(connection, stations)
     if not rollups_fit(connection, stations):
         _fit_rollups(connection, stations)
-        mark = upsert(counters)
-        connection.execute(mark.values(name=ROLLED_UP, value=_mark(stations)))
-
-
-def _stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[str, str]]:
-    """The views that are to be made: by name what is there now, and what is to be there.
-
-    Something of that name that somebody else has made is left to him.
-    """
-    there = {
-        name.lower(): sql or ""
-        for name, sql in connection.execute(select(_schema.c.name, _schema.c.sql))
-    }
-    stale = {}
-    for station, (prefix, selected) in product(stations.all, _VIEWS.items()):
-        name = f"{prefix}{station.endpoint}"
-        start = f"CREATE VIEW {_quoted(name)} AS "
-        old, new = there.get(name, ""), start + _select_of(station, selected)
-        ours = start + selected.partition("{")[0]
-        if old != new and (not old or old.startswith(ours)):
-            stale[name] = old, new
-    return stale
-
-
-def _select_of(station: Station, selected: str) -> str:
-    columns = (
-        _quoted(m.column) + (f" AS {_quoted(m.path)}" if m.path != m.column else "")
-        for m in station.measurements
-    )
-    return (selected + _FROM).format(columns=", ".join(columns), endpoint=station.endpoint)
+        noted = upsert(counters)
+        connection.execute(noted.values(name=ROLLED_UP, value=mark(stations)))
 
 
 @lru_cache(maxsize=8)
-def _mark(stations: Stations) -> int:
+def mark(stations: Stations) -> int:
     """A number for the measurements of all these stations; never 0."""
     pairs = sorted(f"{s.endpoint} {name}" for s in stations.all for name in s.columns)
     return crc32("\n".join(pairs).encode()) + 1

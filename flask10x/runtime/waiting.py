@@ -2,7 +2,8 @@
 
 It opens nothing and makes nothing, for what is made now would lie below the mount point of the disk
 that is missing. It looks each second, and ends its worker in order once the database is there; the
-next one is forked with everything ready (`server/gunicorn_conf.py`).
+next one is forked with everything ready (`server/gunicorn_conf.py`). On PostgreSQL it waits for the
+server to answer and to take writes.
 
 Where the state of alerts is there, the folder is the right one, and people are told that nothing is
 stored. Each worker looks after that: of several that note an alert it is noted once.
@@ -18,7 +19,8 @@ from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import DatabaseTrouble
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.paths import database_path
+from flask10x.database.paths import database_path, shown_name
+from flask10x.database.postgres.answering import takes_writes
 from flask10x.database.sqlite.missing import holds_nothing
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.alerting.watches.database_obstacles import DatabaseObstacles
@@ -52,7 +54,7 @@ class Waiting:
         self._path = database_path(settings)
         self._slot = gauges.slot(slot_number)
         self._end_worker = end_worker
-        self._reason = reason
+        self.reason = reason
         self._alerts: AlertWatcher | None = None
         self._seen: list[tuple[int, ...]] = []
         self._stop = threading.Event()
@@ -60,8 +62,10 @@ class Waiting:
 
     def open(self) -> None:
         """Configure the log, where it has a folder, and look from now on."""
-        logs.configure(self.settings, make_folder=False)
-        if path_of(self.settings).exists():
+        # What stands beside a database on a server is on no disk of that database.
+        on_postgres = self.settings.on_postgres
+        logs.configure(self.settings, make_folder=on_postgres)
+        if on_postgres or path_of(self.settings).exists():
             self._alerts = AlertWatcher(self.settings, self._watches())
         self._thread.start()
 
@@ -77,6 +81,8 @@ class Waiting:
 
     def step(self) -> bool:
         """Look once; whether the database is there and was the same for some looks."""
+        if self.settings.on_postgres:
+            return takes_writes(self.settings)
         if holds_nothing(self._path):
             self._seen.clear()
             return False
@@ -98,13 +104,13 @@ class Waiting:
 
     def _watches(self) -> list[DatabaseObstacles]:
         return [
-            DatabaseObstacles(rule, Damage(), lambda: (self._reason,))
+            DatabaseObstacles(rule, Damage(), lambda: (self.reason,))
             for rule in self.settings.alerts.rules
             if isinstance(rule, DatabaseTrouble)
         ]
 
     def _end_when_there(self) -> None:
         if self.step():
-            log.info("The database is there: %s", self._path)
+            log.info("The database is there: %s", shown_name(self.settings))
             self._stop.set()
             self._end_worker()

@@ -55,6 +55,8 @@ _held: list[object] = []
 _queue_file: QueueFile | None = None
 # Why there is no database; empty while there is one.
 _missing = ""
+# Whether a worker that waits for the server of the database has ended, mostly because it answers.
+_looks_again = False
 _slot_number = 0
 _replacing: Replacing | None = None
 
@@ -127,8 +129,12 @@ def _take_stations(changes: StationChanges) -> None:
     status, messages = migration.run(_in_force.settings)
     if status != 0:
         sys.stderr.write(messages)
-        raise SchemaError(messages.strip().rpartition("\n")[2].removeprefix("flask10x: "))
+        raise SchemaError(_last_of(messages))
     _tell_of_migration(messages)
+
+
+def _last_of(messages: str) -> str:
+    return messages.strip().rpartition("\n")[2].removeprefix("flask10x: ")
 
 
 def _tell(level: int, line: str) -> None:
@@ -137,7 +143,7 @@ def _tell(level: int, line: str) -> None:
     The log is closed again at once: its thread and its lock would not survive the next fork.
     """
     try:
-        logs.configure(_in_force.settings, make_folder=not _missing)
+        logs.configure(_in_force.settings, make_folder=_settings.on_postgres or not _missing)
         log.log(level, "%s", line)
         logs.shutdown()
     except Exception:
@@ -164,10 +170,11 @@ def on_starting(_server: Any) -> None:
             # All of them share it, and the migration has it, too; one alone would have most of it
             # twice, for a page that is written to is copied.
             from flask10x.server import application  # noqa: F401, PLC0415
-        if _missing:
-            _tell(logging.CRITICAL, f"The database is missing, nothing is stored: {_missing}")
-        else:
+        if not _missing:
             _prepare()
+        if _missing:
+            _tell_of_missing()
+        else:
             _open_queues()
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
@@ -175,19 +182,32 @@ def on_starting(_server: Any) -> None:
 
 
 def _prepare() -> None:
-    """Migrate the database that the master has locked; raises SchemaError."""
-    is_first = missing.holds_nothing(database_path(_settings))
+    """Migrate the database that the master has locked; raises SchemaError.
+
+    One whose server does not answer is missing as one on a disk that is not mounted.
+    """
+    global _missing  # noqa: PLW0603
+    path = database_path(_settings)
+    is_first = not _settings.on_postgres and missing.holds_nothing(path)
     status, messages = migration.run(_in_force.settings)
     if status == DAMAGED_STATUS:
         sys.stderr.write(messages)
         _gauges.damage = messages.rpartition(DAMAGED)[2].strip()
         return
+    if status == migration.UNREACHABLE_STATUS:
+        sys.stderr.write(messages)
+        _missing = _last_of(messages)
+        return
     if status != 0:
         sys.stderr.write(messages)
         raise SchemaError("the database could not be migrated; not starting")
     if is_first:
-        _tell(logging.INFO, f"A new database was made: {database_path(_settings)}")
+        _tell(logging.INFO, f"A new database was made: {path}")
     _tell_of_migration(messages)
+
+
+def _tell_of_missing() -> None:
+    _tell(logging.CRITICAL, f"The database is missing, nothing is stored: {_missing}")
 
 
 def _tell_of_migration(messages: str) -> None:
@@ -197,12 +217,19 @@ def _tell_of_migration(messages: str) -> None:
 
 def _take_when_there() -> None:
     """Begin with the database that was missing, if it is there; raises Flask10xError."""
-    global _missing  # noqa: PLW0603
-    if _missing and not missing.reason(_settings):
+    global _missing, _looks_again
+    if not _missing or missing.reason(_settings):
+        return
+    if _settings.on_postgres and not _looks_again:
+        return
+    former, _missing, _looks_again = _missing, "", False
+    if not _held:
         _held.append(hold_database(_settings))
-        _prepare()
+    _prepare()
+    if not _missing:
         _open_queues()
-        _missing = ""
+    elif _missing != former:
+        _tell_of_missing()
 
 
 def _open_queues() -> None:
@@ -348,6 +375,8 @@ def _save_rest(queues: "SharedQueues") -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """In the master: a worker that was killed has left its slot and its queue to the next one."""
+    global _looks_again  # noqa: PLW0603
+    _looks_again = True
     _gauges.record_killed(worker.pid)
     # Gunicorn has closed its sockets when it stops, and nobody is replaced then.
     if _replacing is not None and server.LISTENERS:

@@ -32,6 +32,7 @@ class MissingDatabase:
     def __init__(self, settings: Settings, reason: str) -> None:
         """`reason` says what is missing and what helps, in one line."""
         self._path, self._alerts = database_path(settings), path_of(settings)
+        self._on_postgres = settings.on_postgres
         self._reason = reason
         self._pace = Pace()
 
@@ -43,7 +44,7 @@ class MissingDatabase:
         if request.endpoint is None or request.endpoint in WITHOUT_STORE:
             return None
         # A file that is made now would lie below the mount point of the disk that is missing.
-        if request.endpoint in MUTING and self._alerts.exists():
+        if request.endpoint in MUTING and (self._on_postgres or self._alerts.exists()):
             return None
         if request.endpoint == METRICS and formats.wanted(request.accept_mimetypes) != "json":
             return None
@@ -59,6 +60,8 @@ class MissingDatabase:
             self._log(endpoint.rpartition(".")[2])
             return jsonify(status="queued_failed", detail=self._reason)
         if endpoint.endswith(".as_page"):
+            if self._on_postgres:
+                return Response(render_template("unreachable.html", reason=self._reason))
             copy = rescued.newest(self._path)
             return Response(render_template("missing.html", path=self._path, copy=copy))
         return jsonify(error="database unavailable", reason=self._reason)

@@ -79,10 +79,15 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     for view, (endpoint, columns) in VIEWS.items():
-        op.execute(
+        text = (
             f"CREATE VIEW {view} AS SELECT id, {TIME[engine]}, {columns}"
             f" FROM readings WHERE endpoint = '{endpoint}'"
         )
+        op.execute(text)
+        if engine == "postgresql":
+            # By this the view is known as ours: PostgreSQL itself keeps no text.
+            quoted = text.replace("'", "''")
+            op.execute(f"COMMENT ON VIEW {view} IS '{quoted}'")
 
 
 def downgrade() -> None:
@@ -90,4 +95,8 @@ def downgrade() -> None:
         op.execute(f"DROP VIEW {view}")
     op.drop_table("followers")
     op.drop_table("counters")
-    op.drop_table("readings")
+    if op.get_context().dialect.name == "postgresql":
+        # The views of stations go with it, for which SQLite does not ask.
+        op.execute("DROP TABLE readings CASCADE")
+    else:
+        op.drop_table("readings")

@@ -17,14 +17,17 @@ from flask10x.database.elements import (
 )
 
 POSTGRESQL = "postgresql"
+# A mark on the dialect of an engine by which SQLAlchemy looks at tables: PostgreSQL's own functions
+# take numbers of 4 bytes only.
+READS_CATALOG = "flask10x_reads_catalog"
 # The greatest double (IEEE 754, binary64): what is beyond would be an error.
 DOUBLE_MAX = "1.7976931348623157e308"
 
 
 @compiles(Integer, POSTGRESQL)
-def _whole(_type: Integer, _compiler: TypeCompiler, **_kw: Any) -> str:
+def _whole(_type: Integer, compiler: TypeCompiler, **_kw: Any) -> str:
     """A parameter is said to be of this type, and times in milliseconds need 41 bits."""
-    return "BIGINT"
+    return "INTEGER" if hasattr(compiler.dialect, READS_CATALOG) else "BIGINT"
 
 
 @compiles(Unindexed, POSTGRESQL)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import code_of
+from flask10x.database.postgres.compiled import READS_CATALOG
+from flask10x.database.postgres.tables import log
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.errors import CommitNotReplicated
 
@@ -31,6 +33,11 @@ CANCELED = "57014"
 # seen, so the next one sees all of the one before.
 TAKE_THE_TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
 NO_WAIT = {"flask10x_no_wait": True}
+# Of a migration, which makes the table with that row. A number of an advisory lock is shared with
+# all other programs of the database, so it is one that hardly another has: the bytes of `flask10x`.
+TAKE_THE_MIGRATION = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'flask10x', 'big')})"
+# How long one host waits for the migration of another one.
+MIGRATION_TIMEOUT_MS = 60_000
 # What decides how a statement is run: sums have to have the same bits whatever is spare, and to
 # compile a page's statement takes longer than the statement.
 PLANNING = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
@@ -41,32 +48,24 @@ class PostgresConnections:
 
     def __init__(self, settings: Settings, busy_timeout_ms: int) -> None:
         """Opens none yet. A commit waits so long for another host."""
+        self._settings = settings
         self._warnings: list[str] = []
         self._commits = False
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
-        begin = f"{PLANNING}; SET LOCAL synchronous_commit = {_synchronous(settings)}"
-        waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
+        self._begin = f"{PLANNING}; SET LOCAL synchronous_commit = {_synchronous(settings)}"
+        self._waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
+        self._hear(self.writer)
 
         @event.listens_for(self.reader, "begin")
         def begin_reading(connection: Connection) -> None:
             connection.exec_driver_sql(PLANNING)
 
-        @event.listens_for(self.writer, "connect")
-        def hear(driver: Any, _record: object) -> None:
-            driver.add_notice_handler(self._notice)
-
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
-            self._commits = False
-            self._warnings.clear()
             no_wait = connection.get_execution_options().get("flask10x_no_wait")
             take = f"{TAKE_THE_TURN} NOWAIT" if no_wait else TAKE_THE_TURN
-            connection.exec_driver_sql(f"{begin}; {waits}; {take}")
-
-        @event.listens_for(self.writer, "commit")
-        def end_writing(_connection: Connection) -> None:
-            self._commits = True
+            connection.exec_driver_sql(f"{self._begin}; {self._waits}; {take}")
 
     @contextmanager
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
@@ -82,6 +81,24 @@ class PostgresConnections:
             if code_of(error) == CANCELED:
                 raise QueryTooLong(timeout_sec) from error
             raise
+
+    @contextmanager
+    def migration(self) -> Iterator[Connection]:
+        """A write transaction while no other host migrates, and none commits if any can."""
+        engine = _engine(self._settings, "write")
+        setattr(engine.dialect, READS_CATALOG, True)
+        self._hear(engine)
+        try:
+            with engine.begin() as connection:
+                longer = f"SET LOCAL lock_timeout = {MIGRATION_TIMEOUT_MS}"
+                connection.exec_driver_sql(f"{self._begin}; {longer}; {TAKE_THE_MIGRATION}")
+                # Who changes a table waits for those who read it, and all others wait behind him.
+                connection.exec_driver_sql(self._waits)
+                if inspect(connection).has_table(log.name):
+                    connection.exec_driver_sql(TAKE_THE_TURN)
+                yield connection
+        finally:
+            engine.dispose()
 
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
@@ -105,6 +122,22 @@ class PostgresConnections:
     def leave(self) -> None:
         """Close all."""
         self.close(self.reader, self.writer)
+
+    def _hear(self, engine: Engine) -> None:
+        """Take down what warns of a commit."""
+
+        @event.listens_for(engine, "connect")
+        def hear(driver: Any, _record: object) -> None:
+            driver.add_notice_handler(self._notice)
+
+        @event.listens_for(engine, "begin")
+        def begin(_connection: Connection) -> None:
+            self._commits = False
+            self._warnings.clear()
+
+        @event.listens_for(engine, "commit")
+        def commit(_connection: Connection) -> None:
+            self._commits = True
 
     def _notice(self, notice: Any) -> None:
         # Whatever its language: nothing else warns when a transaction is committed.

@@ -1,17 +1,46 @@
 """What statements of PostgreSQL know that others don't: `log`, the catalog, savepoints."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, column, delete, func, insert, select, table, update
+from sqlalchemy import (
+    Connection,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    table,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import DBAPIError
 
+from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.postgres.tables import log
 from flask10x.database.tables import readings
 
+LOCAL_TIME = "to_char(to_timestamp(received_at / 1000), 'YYYY-MM-DD HH24:MI:SS')"
+# https://www.postgresql.org/docs/17/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+NAME_BYTES = 63
+# SQLSTATE: a view that is replaced may only get more columns, at its end; and one that others have
+# built views upon can't be dropped.
+OTHER_COLUMNS = "42P16"
+OTHERS_DEPEND = "2BP01"
+
+logger = logging.getLogger(__name__)
+
+quote = PGDialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+_views = text(
+    "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
+    " WHERE relnamespace = current_schema()::regnamespace"
+)
 _columns = table(
     "columns",
     column("table_schema"),
@@ -53,6 +82,52 @@ def columns_of_readings(connection: Connection) -> set[str]:
         _columns.c.table_name == readings.name,
     )
     return set(connection.execute(query).scalars())
+
+
+def views(connection: Connection) -> dict[str, str]:
+    """By the name of each table, view and index the text by which we have made it.
+
+    PostgreSQL keeps no text, but what it has made of it. So ours is in the comment on the view.
+    """
+    return {name: text or "" for name, text in connection.execute(_views)}
+
+
+def make_view(connection: Connection, name: str, statement: str, *, replaces: bool) -> None:
+    """Make the view by this statement; `replaces` says that there is another one of ours.
+
+    One that others have built views of their own upon gets new columns at its end, and stays as it
+    is where that is not enough.
+    """
+    if not replaces:
+        _make_view(connection, name, statement, statement)
+        return
+    try:
+        with attempt(connection):
+            # Whoever may read it may read it then, too.
+            replacing = statement.replace("CREATE", "CREATE OR REPLACE", 1)
+            _make_view(connection, name, replacing, statement)
+    except DBAPIError as error:
+        if code_of(error) != OTHER_COLUMNS:
+            raise
+        _make_view_anew(connection, name, statement)
+
+
+def _make_view_anew(connection: Connection, name: str, statement: str) -> None:
+    try:
+        with attempt(connection):
+            connection.exec_driver_sql(f"DROP VIEW {quote(name)}")
+            _make_view(connection, name, statement, statement)
+    except DBAPIError as error:
+        if code_of(error) != OTHERS_DEPEND:
+            raise
+        logger.warning("The view %s stays as it is: %s", name, reason_of(error))
+
+
+def _make_view(connection: Connection, name: str, statement: str, comment: str) -> None:
+    quoted = comment.replace("'", "''")
+    for one in (statement, f"COMMENT ON VIEW {quote(name)} IS '{quoted}'"):
+        # What follows a single one would be taken for the name of a parameter.
+        connection.exec_driver_sql(one.replace("%", "%%"))
 
 
 def insert_rows(

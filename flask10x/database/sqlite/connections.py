@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from gettext import gettext as _
 from typing import Any, Literal
@@ -88,6 +88,10 @@ class SqliteConnections:
             # SQLAlchemy closes a connection that a Ctrl+C has met.
             if not connection.invalidated:
                 driver.set_progress_handler(None, 0)
+
+    def migration(self) -> AbstractContextManager[Connection]:
+        """A write transaction as any other."""
+        return self.writer.begin()
 
     def probe(self) -> None:
         """Take the write lock and give it back, without waiting for it."""

@@ -5,10 +5,17 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, column, insert, table
+from sqlalchemy import Connection, column, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from flask10x.database.tables import readings
+
+LOCAL_TIME = "datetime(received_at / 1000, 'unixepoch', 'localtime')"
+NAME_BYTES = None
+
+_dialect = sqlite_dialect.dialect(paramstyle="qmark")
+quote = _dialect.identifier_preparer.quote
+_schema = table("sqlite_schema", column("name"), column("sql"))
 
 
 def sequence(connection: Connection, name: str) -> int:
@@ -46,6 +53,19 @@ def columns_of_readings(connection: Connection) -> set[str]:
     return set(found.scalars())
 
 
+def views(connection: Connection) -> dict[str, str]:
+    """By the name of each table, view and index, in lower case, the text that has made it."""
+    found = connection.execute(select(_schema.c.name, _schema.c.sql))
+    return {name.lower(): sql or "" for name, sql in found}
+
+
+def make_view(connection: Connection, name: str, statement: str, *, replaces: bool) -> None:
+    """Make the view by this statement; `replaces` says that there is another one of ours."""
+    if replaces:
+        connection.exec_driver_sql(f"DROP VIEW {quote(name)}")
+    connection.exec_driver_sql(statement)
+
+
 def insert_rows(
     connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
@@ -81,4 +101,4 @@ def _statement(names: tuple[str, ...]) -> str:
     # Not `readings` itself: SQLAlchemy would put the columns into the order of the table.
     into = table(readings.name, *map(column, names))
     statement = insert(into).values(dict.fromkeys(into.c.keys()))
-    return str(statement.compile(dialect=sqlite_dialect.dialect(paramstyle="qmark")))
+    return str(statement.compile(dialect=_dialect))

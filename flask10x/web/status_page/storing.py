@@ -75,6 +75,8 @@ def _numbers(store: Store | Waiting, known: Known, t: Texts) -> tuple[str, ...]:
 
 
 def _missing(store: Waiting) -> Hindrance:
+    if store.settings.on_postgres:
+        return Hindrance(name="unreachable", reason=store.reason)
     return Hindrance(name="missing", values={"path": database_path(store.settings)})
 
 
@@ -128,6 +130,7 @@ def _remedies(name: str, store: Store | Waiting, known: Known, t: Texts) -> list
             do("do.kernel", shell.KERNEL),
             do("do.backup_now", shell.flask10x("backup", "/mnt/usb/flask10x")),
         ],
+        "unreachable": [do("do.wait"), log],
         "elsewhere": [do("do.wait"), log],
     }
     return found.get(name, [log])

@@ -197,6 +197,10 @@ TEXTS: dict[str, str] = {
     "missing.restore": "It was deleted? Go back to a backup:",
     "missing.new": "You want to begin with a new one:",
     "missing.then": "The service notices by itself what you did, within some seconds.",
+    "unreachable.title": "The database does not answer",
+    "unreachable.text": "The database is on a server, and that cannot be used now. Readings are"
+    " refused until it can, so that a sender that tries again loses none.",
+    "unreachable.then": "The service tries it each second and goes on by itself.",
     # A database that nothing is written to
     "halt.title": "Nothing is stored now",
     "halt.known": "The database is damaged, or a file of it is gone. New readings are refused (503)"

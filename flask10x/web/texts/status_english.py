@@ -49,6 +49,7 @@ TEXTS: dict[str, str] = {
     "stored.waiting": "Waiting to be stored: {n}",
     "stored.failing": "Readings are stored, but some of the work beside that fails: {names}.",
     "hindrance.missing": "The database is missing: there was one at {path}, and there is none now. Readings are refused until it is back, so that none goes to the wrong place.",
+    "hindrance.unreachable": "The server of the database cannot be used now. Readings are refused until it can; the service tries it each second.",
     "hindrance.damaged": "The database is damaged. Nothing is stored, and new readings are refused, until somebody mends it.",
     "hindrance.taken": "A file of the database was deleted or moved away. New readings are refused; what was stored is being copied. Do not stop the service before the copy is named here.",
     "hindrance.copied": "A file of the database was deleted or moved away. New readings are refused. All that was stored is in a copy.",
