@@ -1,0 +1,215 @@
+"""One machine with a database: etcd, Patroni and its PostgreSQL, in a namespace of their own.
+
+They run on the files of deploy/cluster, with addresses and places of the test.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.e2e.service import PROJECT, wait_until
+from tests.faults.cluster.network import Network, run
+
+DEPLOYED = PROJECT / "deploy" / "cluster"
+HOSTS = (11, 12, 13)
+# The addresses of the deployed files.
+EXAMPLE_NETWORK = "10.0.0."
+OWN = "# Its own."
+DISK_BYTES = 3 << 30
+USER = "postgres"
+# What the deployed files have for real machines, and a test on one machine has not.
+SMALLER = {
+    # Its shared memory in files of its own folder, which go with it.
+    "shared_buffers: 512MB": "shared_buffers: 64MB\n        dynamic_shared_memory_type: mmap",
+    "max_wal_size: 1GB": "max_wal_size: 256MB",
+    "max_slot_wal_keep_size: 8GB": "max_slot_wal_keep_size: 1GB",
+    "CHANGE-": "secret-",
+}
+
+
+class Machine:
+    """A node of the cluster; what is killed can be started again on the same disk."""
+
+    def __init__(self, folder: Path, network: Network, number: int) -> None:
+        self.number = number
+        self.host = HOSTS[number]
+        self.name = f"db{number + 1}"
+        self.address = network.address(self.host)
+        self._network = network
+        self._folder = folder / self.name
+        self._disk = self._folder / "disk"
+        self._filler = self._disk / "filler"
+        self._mounted = False
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's folder."""
+        return self._disk / "data"
+
+    def prepare(self) -> None:
+        """Make its disk, a file system in a file, and write the settings."""
+        self._disk.mkdir(parents=True)
+        image = self._folder / "disk.img"
+        with image.open("wb") as file:
+            file.truncate(DISK_BYTES)
+        run("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
+        run("mount", "-o", "loop", str(image), str(self._disk))
+        self._mounted = True
+        (self._folder / "etcd-data").mkdir()
+        for place in (self._folder, self._disk, self._folder / "etcd-data"):
+            shutil.chown(place, USER, USER)
+        settings = self._folder / "patroni.yml"
+        settings.write_text(self._localized("patroni.yml"), encoding="utf-8")
+        shutil.chown(settings, USER, USER)
+
+    def _localized(self, name: str) -> str:
+        text = (DEPLOYED / name).read_text(encoding="utf-8")
+        text = _with_own_lines(text, self.name, f"{EXAMPLE_NETWORK}{self.host}")
+        places = {
+            EXAMPLE_NETWORK: self.address.removesuffix(f"{self.host}"),
+            "/var/lib/postgresql/17/flask10x": str(self.data),
+            "/var/lib/postgresql/.pgpass": str(self._folder / "pgpass"),
+            "/var/run/postgresql": str(self._folder),
+            "/var/lib/etcd/flask10x": str(self._folder / "etcd-data"),
+        }
+        for old, new in (places | SMALLER).items():
+            text = text.replace(old, new)
+        return text
+
+    # Its processes
+
+    def start(self) -> None:
+        """Switch it on: etcd and Patroni, which starts PostgreSQL."""
+        lines = self._localized("etcd").splitlines()
+        settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+        # Not the disk that tests fill: etcd is to live on.
+        self._run("etcd", {**settings, "ETCD_LOG_LEVEL": "warn"}, "/usr/bin/etcd")
+        patroni = ("/usr/bin/patroni", str(self._folder / "patroni.yml"))
+        self._run("patroni", {"LC_ALL": "C.UTF-8"}, *patroni)
+
+    def _run(self, name: str, environment: dict[str, str], *command: str) -> None:
+        # Shared memory of its own ends with its last process, also after a kill.
+        inside = ("ip", "netns", "exec", self._network.space(self.host), "unshare", "--ipc")
+        as_user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups")
+        with (self._folder / f"{name}.log").open("ab") as log:
+            self._children.append(
+                subprocess.Popen(
+                    [*inside, *as_user, *command],
+                    cwd=self._folder,
+                    env={"PATH": os.environ["PATH"], **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def processes(self) -> list[int]:
+        """All that run on it."""
+        return self._network.processes(self.host)
+
+    def signal(self, how: signal.Signals) -> None:
+        """Send a signal to all of its processes, PostgreSQL's included."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+
+    def kill(self) -> None:
+        """Switch it off: all of its processes are killed at once."""
+
+        def none_left() -> bool:
+            # Patroni may have started another one meanwhile.
+            self.signal(signal.SIGKILL)
+            return not self.processes()
+
+        wait_until(none_left, 20, f"{self.name} is dead")
+        for child in self._children:
+            child.wait()
+        self._children.clear()
+
+    def crash_postgres(self) -> None:
+        """Only PostgreSQL is killed; Patroni sees it and has it started or replaced."""
+        pid_file = self.data / "postmaster.pid"
+        postmaster = int(pid_file.read_text().split()[0])
+        for pid in self.processes():
+            with suppress(ProcessLookupError, FileNotFoundError):
+                if pid == postmaster or _parent_of(pid) == postmaster:
+                    os.kill(pid, signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop all of its processes in the middle of what they do."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on, as if nothing had been."""
+        self.signal(signal.SIGCONT)
+
+    # Its network and its disk
+
+    def unplug(self) -> None:
+        """Pull its cable."""
+        self._network.unplug(self.host)
+
+    def plug(self) -> None:
+        """Put the cable in again."""
+        self._network.plug(self.host)
+
+    def part(self) -> None:
+        """Separate it from the other nodes; the services reach it as before."""
+        self._network.part(self.host)
+
+    def join(self) -> None:
+        """Undo `part`."""
+        self._network.join(self.host)
+
+    def fill_disk(self) -> None:
+        """Take all the room of its disk, and what becomes free within a moment."""
+        with self._filler.open("ab") as file:
+            for size in (1 << 24, 1 << 20, 1 << 12):
+                with suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+
+    def free_disk(self) -> None:
+        """Give the room back."""
+        self._filler.unlink(missing_ok=True)
+
+    def logs(self) -> str:
+        """The ends of what its processes have written."""
+        return "\n".join(
+            f"--- {self.name} {file.name}\n{file.read_text(errors='replace')[-3000:]}"
+            for file in sorted(self._folder.glob("*.log"))
+        )
+
+    def discard(self) -> None:
+        """End all, and unmount its disk."""
+        self.kill()
+        if self._mounted:
+            deadline = time.monotonic() + 10
+            while subprocess.run(["umount", str(self._disk)], check=False).returncode:
+                assert time.monotonic() < deadline, f"{self._disk} cannot be unmounted"
+                time.sleep(0.2)
+            self._mounted = False
+        (self._folder / "disk.img").unlink(missing_ok=True)
+
+
+def _with_own_lines(text: str, name: str, address: str) -> str:
+    """The file of another node than the example's: the lines below "Its own" have its values."""
+    lines, own = [], False
+    for line in text.splitlines():
+        own = line.strip() == OWN or (own and bool(line.strip()) and "#" not in line)
+        example = (("db1", name), (f"{EXAMPLE_NETWORK}11", address))
+        for old, new in example if own else ():
+            line = line.replace(old, new)  # noqa: PLW2901
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _parent_of(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
