@@ -10,6 +10,8 @@ LOCK := requirements.lock
 MQTT_LOCK := requirements-mqtt.lock
 # What messages to mail, chats and phones need beside it.
 ALERTS_LOCK := requirements-alerts.lock
+# What readings in PostgreSQL need beside it.
+POSTGRES_LOCK := requirements-postgres.lock
 # What lends npm where there is none (docs/decisions/0076-the-history-page-for-a-family.md).
 CHARTS_LOCK := requirements-charts.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
@@ -31,7 +33,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts messages compiled test test-postgres tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-postgres tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -47,6 +49,9 @@ mqtt: $(VENV)/.runtime ## install what `flask10x mqtt` needs
 
 alerts: $(VENV)/.runtime ## install what messages to mail, chats and phones need
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(ALERTS_LOCK)
+
+postgres: $(VENV)/.runtime ## install what readings in PostgreSQL need
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(POSTGRES_LOCK)
 
 static: $(CHARTS) ## fetch the chart library of the history page (npm is not needed, a network is)
 
@@ -126,7 +131,7 @@ lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pypro
 	| $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
 	  --generate-hashes --only-binary :all: --emit-build-options --no-annotate \
 	  --custom-compile-command 'make lock' --output-file $(CHARTS_LOCK) -
-	@$(foreach extra,mqtt alerts,\
+	@$(foreach extra,mqtt alerts postgres,\
 	  $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(extra)"])' \
 	  | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \
 	    --generate-hashes --only-binary :all: --emit-build-options --no-annotate --constraint $(LOCK) \
@@ -136,7 +141,7 @@ lock-check: $(VENV)/.develop ## has each locked package a wheel with a locked ha
 	@for platform in $(LOCK_PLATFORMS); do for python in $(LOCK_PYTHONS); do \
 	  folder=$$(mktemp -d); \
 	  $(BIN)/uv pip install --quiet --no-cache --require-hashes --target "$$folder" --python-platform $$platform \
-	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK) --requirement $(ALERTS_LOCK) --requirement $(CHARTS_LOCK); status=$$?; \
+	    --python-version $$python --requirement $(LOCK) --requirement $(MQTT_LOCK) --requirement $(ALERTS_LOCK) --requirement $(POSTGRES_LOCK) --requirement $(CHARTS_LOCK); status=$$?; \
 	  rm -rf "$$folder"; [ $$status -eq 0 ] || exit $$status; \
 	  echo "Python $$python, $$platform: all wheels are there, with their hashes"; \
 	done; done
@@ -183,8 +188,8 @@ $(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py | $(BIN)/python
 
 # Tests and documents are made with what users run. Hashes among the constraints would make pip ask for
 # those of all tools too.
-$(VENV)/versions.txt: $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) $(VENV)/.runtime
-	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) | sort -u > $@
+$(VENV)/versions.txt: $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) $(POSTGRES_LOCK) $(VENV)/.runtime
+	sed -n 's/^\([a-z0-9].*\) \\$$/\1/p' $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) $(POSTGRES_LOCK) | sort -u > $@
 
 $(VENV)/.develop: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[dev]'
