@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnClause,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -35,7 +34,7 @@ metadata = MetaData()
 readings = Table(
     "readings",
     metadata,
-    # On PostgreSQL whoever inserts gives the id, so that ids follow each other without gaps.
+    # On PostgreSQL ids come from the table `log`, so that they follow each other without gaps.
     Column("id", WHOLE, primary_key=True, autoincrement=False),
     Column("endpoint", TEXT, nullable=False),
     Column("received_at", WHOLE, nullable=False),
@@ -125,7 +124,7 @@ export_intents = Table(
 imports = Table(
     "imports",
     metadata,
-    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     # The absolute path as it was given. A file of the same name is the station's own.
     Column("file", TEXT, nullable=False),
@@ -145,7 +144,7 @@ imports = Table(
 rejected = Table(
     "rejected",
     metadata,
-    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     Column("received_at", WHOLE, nullable=False),
     # Bytes of all rows up to and with this one, so that the size of the table is a subtraction.
@@ -232,7 +231,7 @@ rollup_days = Table(
 rollup_zone = Table(
     "rollup_zone",
     metadata,
-    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("zone", TEXT, nullable=False),
     Column("after_endpoint", TEXT),
     Column("after_day", WHOLE),
@@ -243,7 +242,7 @@ rollup_zone = Table(
 notes = Table(
     "notes",
     metadata,
-    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     # NULL: of the whole house.
     Column("endpoint", TEXT),
     # UTC epoch milliseconds, as in `readings`; both are inclusive.
@@ -261,7 +260,7 @@ notes = Table(
 corrections = Table(
     "corrections",
     metadata,
-    Column("id", WHOLE, Identity(), primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     # NULL: all of the station's measurements.
     Column("measurement", TEXT),
