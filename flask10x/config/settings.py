@@ -31,6 +31,7 @@ from flask10x.config.readers.plain import (
     choice,
     database_url,
     folder,
+    host_name,
     host_names,
     seconds,
     switch,
@@ -73,6 +74,8 @@ class Settings:
     database_url: str = _setting(
         database_url, lambda given: f"sqlite:///{given['data_dir'] / 'flask10x.sqlite3'}"
     )
+    host_name: str = _setting(host_name, lambda _given: os.uname().nodename)
+    """How this host is told from others that share a database."""
     stations: Stations = _setting(station_file.read, station_file.default)
     """Those of the file that the setting names: all that this installation knows."""
     alerts: Alerts = _setting(alert_file.read, alert_file.default)

@@ -22,8 +22,11 @@ from flask10x.readings.stations import Stations
 # what one of these has closed.
 CLOSING = ("write_tokens_file", "read_tokens_file", "notes_tokens_file", "allowed_hosts")
 # What belongs to the master: it has bound the socket, locked the database, made the workers and the
-# queues that they share.
-OF_THE_MASTER = ("database_url", "bind", "workers", "threads", "write_queue_maxsize")
+# queues that they share, and holds leases by its name.
+OF_THE_MASTER = (
+    *("database_url", "host_name", "bind", "workers", "threads"),
+    "write_queue_maxsize",
+)
 
 
 @dataclass(frozen=True, slots=True)

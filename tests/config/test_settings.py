@@ -1,5 +1,6 @@
 """Settings: defaults as the contract names them, and clear refusals."""
 
+import socket
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def test_defaults_are_the_contracts() -> None:
     assert loaded == Settings(
         data_dir=Path("/srv/x"),
         database_url="sqlite:////srv/x/flask10x.sqlite3",
+        host_name=socket.gethostname(),
         stations=BUILT_IN,
         alerts=DEFAULT,
         csv_dir=Path("/srv/x/csv"),
@@ -133,6 +135,10 @@ def test_port_alone_changes_the_bind() -> None:
         ("PLACE", "nan,0", "latitude and longitude in degrees such as 35.68,139.77"),
         ("PLACE", "139.77,35.68", "a latitude from -90 to 90 comes first, then a longitude"),
         ("PLACE", "0,180.1", "then a longitude from -180 to 180"),
+        ("HOST_NAME", "", "FLASK10X_HOST_NAME is '': a name such as school-1 is needed"),
+        ("HOST_NAME", "the first", "HOST_NAME is 'the first': a name such as school-1 is needed"),
+        ("HOST_NAME", "-a", "HOST_NAME is '-a': a name such as school-1 is needed"),
+        ("HOST_NAME", "a" * 254, "a name such as school-1 is needed, of letters, digits, dots"),
         ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
         ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
         ("BIND", "localhost", "FLASK10X_BIND is 'localhost': address:port"),

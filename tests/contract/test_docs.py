@@ -90,7 +90,7 @@ UNSET = {
         "notes_tokens_file",
         "allowed_hosts",
     ),
-    *("mqtt_url", "mqtt_password_file", "altitude_m"),
+    *("mqtt_url", "mqtt_password_file", "altitude_m", "host_name"),
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}

@@ -83,6 +83,14 @@ def folder(place: str, raw: Any) -> Path:
     return Path(raw).expanduser().absolute()
 
 
+def host_name(place: str, raw: Any) -> str:
+    """How one host is named, in messages and in the database."""
+    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", raw):
+        wanted = _("a name such as school-1 is needed, of letters, digits, dots and dashes")
+        raise wrong_setting(place, raw, wanted)
+    return raw
+
+
 def host_names(place: str, raw: Any) -> tuple[str, ...]:
     """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below.
 
