@@ -11,8 +11,9 @@ from sqlalchemy import Table, inspect
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import existing
 from flask10x.database.engine import Database
-from flask10x.database.sqlite.file import existing_database
+from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
 from flask10x.errors import LockTimeout, SchemaError
 from flask10x.runtime.retention.removal import BRIEF
@@ -32,7 +33,7 @@ def opened(config: Settings) -> Iterator[Database]:
     Raises Flask10xError when there is none or it lacks a station's column, and OSError when its
     folder can't be written.
     """
-    existing_database(config)
+    existing.require(config)
     database = Database(config)
     try:
         _require_columns(config, database)
@@ -54,7 +55,7 @@ def _require_columns(config: Settings, database: Database) -> None:
             " or run: flask10x migrate"
         )
         columns = ", ".join(missing)
-        named = {"database": database.path, "file": config.stations.file, "columns": columns}
+        named = {"database": shown_name(config), "file": config.stations.file, "columns": columns}
         raise SchemaError(text.format(**named))
 
 
@@ -65,7 +66,7 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
     Else `running` is said, and the process ends with ALREADY_RUNNING_STATUS. Raises what `opened`
     does.
     """
-    held = FileLock(lock_path(existing_database(config), lock))
+    held = FileLock(lock_path(existing.require(config), lock))
     if not (held.try_acquire() or _after_removal(held)):
         already_running(running)
     try:

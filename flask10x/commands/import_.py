@@ -15,6 +15,7 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.paths import shown_name
 from flask10x.database.tables import imports
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.errors import Flask10xError, SchemaError
@@ -53,7 +54,7 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     with opened_alone(config, lock="export", running=running) as database:
         if not has_table(database, imports):
             older = _("the database {database} is an older one; run: flask10x migrate")
-            raise SchemaError(older.format(database=database.path))
+            raise SchemaError(older.format(database=shown_name(config)))
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
     if set(statuses) != {FAILED_STATUS}:
         # An export may go on meanwhile.

@@ -10,7 +10,7 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.owner import DAMAGED_STATUS, naming_the_setting
-from flask10x.database.paths import database_path
+from flask10x.database.paths import shown_name
 from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseDamaged
 
@@ -28,7 +28,7 @@ def command(new: bool) -> None:
         text = _("columns added for the stations: {columns}")
         click.echo(text.format(columns=", ".join(added)))
     text = _("{database} is at version {version}")
-    click.echo(text.format(database=database_path(config), version=schema.known()[-1]))
+    click.echo(text.format(database=shown_name(config), version=schema.known()[-1]))
 
 
 def migrate(config: Settings, *, new: bool = False) -> list[str]:

@@ -45,9 +45,10 @@ def code_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """A short text for people: the code and the engine's own words."""
+    """A short text for people, in one line: the code and the engine's own words."""
     origin = error.orig if isinstance(error, DBAPIError) else error
-    return f"{code_of(error)}: {str(origin).strip()}"
+    # PostgreSQL's have a line for each server that was tried, and one that quotes the statement.
+    return f"{code_of(error)}: {' '.join(str(origin).split())}"
 
 
 def is_busy(error: BaseException) -> bool:

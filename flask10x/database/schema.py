@@ -5,21 +5,18 @@ What the stations need beyond that is in `station_columns`. Only a migration loa
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from gettext import gettext as _
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, select, table
+from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
-from flask10x.database import station_columns
+from flask10x.database import existing, station_columns
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.sqlite import missing
-from flask10x.database.sqlite.file import open_read_only
 from flask10x.errors import (
     CommitNotReplicated,
     DatabaseDamaged,
@@ -132,10 +129,10 @@ def _look(settings: Settings, newest: str) -> tuple[str | None, bool]:
 
     The version is None when there is no database or it was never migrated.
     """
-    if not settings.on_postgres and not database_path(settings).exists():
+    if not existing.may_be_there(settings):
         return None, False
     try:
-        with _reader(settings) as engine, engine.connect() as connection:
+        with existing.reader(settings) as engine, engine.connect() as connection:
             found = current(connection)
             fits = found == newest and station_columns.fits(connection, settings.stations)
             return found, fits
@@ -143,19 +140,6 @@ def _look(settings: Settings, newest: str) -> tuple[str | None, bool]:
         if _is_wrong_sql(error):
             return None, False
         raise _described(_("{path} cannot be read: {reason}"), settings, error) from error
-
-
-@contextmanager
-def _reader(settings: Settings) -> Iterator[Engine]:
-    if settings.on_postgres:
-        with closing(Database(settings)) as database:
-            yield database.reader
-        return
-    engine = open_read_only(database_path(settings))
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _is_wrong_sql(error: Exception) -> bool:
@@ -184,7 +168,5 @@ def _fit(settings: Settings) -> list[str]:
 def _described(text: str, settings: Settings, error: Exception) -> Flask10xError:
     if code_of(error).startswith(DAMAGE_ERRORS):
         return DatabaseDamaged(reason_of(error))
-    # PostgreSQL's reasons have a line for each server.
-    reason = " ".join(reason_of(error).split())
-    described = text.format(path=shown_name(settings), reason=reason)
+    described = text.format(path=shown_name(settings), reason=reason_of(error))
     return DatabaseUnreachable(described) if settings.on_postgres else SchemaError(described)

@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import existing
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.paths import database_path
-from flask10x.database.sqlite.file import open_read_only
+from flask10x.database.paths import database_path, shown_name
 from flask10x.database.station_columns import add_missing, missing_columns
 from flask10x.errors import LockTimeout
 from flask10x.readings import csv_lines
@@ -48,19 +48,15 @@ def _needed_from_now(settings: Settings, station: Station, first: bytes) -> Iter
 
 
 def _new_columns(settings: Settings) -> Iterator[str]:
-    path = database_path(settings)
-    if not path.exists():
+    if not existing.may_be_there(settings):
         return
-    engine = open_read_only(path)
     try:
-        with engine.connect() as connection:
+        with existing.reader(settings) as engine, engine.connect() as connection:
             new = missing_columns(connection, settings.stations)
     except DBAPIError as error:
         yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
         return
-    finally:
-        engine.dispose()
-    yield from _named(path, new)
+    yield from _named(settings, new)
 
 
 def add_columns(settings: Settings) -> Iterator[str]:
@@ -69,9 +65,7 @@ def add_columns(settings: Settings) -> Iterator[str]:
     A start or a reload finds nothing to do then, and need not wait until SQLite has read the whole
     table for each of them (docs/decisions/0059). Where it cannot be done now, they do it.
     """
-    path = database_path(settings)
-    # A lock or a WAL of somebody else's would be in the way of the service.
-    if not path.exists() or path.stat().st_uid != os.geteuid():
+    if not settings.on_postgres and not _is_own(database_path(settings)):
         return
     database = Database(settings)
     try:
@@ -81,13 +75,18 @@ def add_columns(settings: Settings) -> Iterator[str]:
         return
     finally:
         database.close()
-    yield from _named(path, added)
+    yield from _named(settings, added)
 
 
-def _named(database: Path, columns: Sequence[str]) -> Iterator[str]:
+def _is_own(database: Path) -> bool:
+    """A lock or a WAL of somebody else's would be in the way of the service."""
+    return database.exists() and database.stat().st_uid == os.geteuid()
+
+
+def _named(settings: Settings, columns: Sequence[str]) -> Iterator[str]:
     """A line with these columns of the database; none for none."""
     if columns:
         text = ngettext(
             "{path}: a new column: {names}", "{path}: new columns: {names}", len(columns)
         )
-        yield text.format(path=database, names=", ".join(columns))
+        yield text.format(path=shown_name(settings), names=", ".join(columns))

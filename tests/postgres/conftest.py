@@ -2,7 +2,10 @@
 
 import pytest
 
+from tests.e2e.conftest import MakeService, service
 from tests.support import postgres
+
+__all__ = ("MakeService", "service")
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from flask10x.config.reserved_names import RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.config.station_proposal import Proposal, propose
 from flask10x.config.station_values import ENDPOINT, endpoint_wanted
+from flask10x.database import existing
 from flask10x.database.error_codes import reason_of
-from flask10x.database.paths import database_path
-from flask10x.database.sqlite.file import open_read_only
+from flask10x.database.paths import shown_name
 from flask10x.maintenance import station_changes, station_writing
 from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.stations import BUILT_IN, Stations
@@ -105,25 +105,21 @@ def _refused(
             "{path} has no body that came to /{endpoint}, so its fields are asked; one that came"
             " just now is there after 5 s"
         )
-        click.echo(text.format(endpoint=endpoint, path=database_path(config)), err=True)
+        click.echo(text.format(endpoint=endpoint, path=shown_name(config)), err=True)
     return endpoint, None
 
 
 def _newest(config: Settings, endpoint: str | None) -> Kept | None:
-    path = database_path(config)
-    if not path.exists():
+    if not existing.may_be_there(config):
         return None
-    engine = open_read_only(path)
     try:
-        with engine.connect() as connection:
+        with existing.reader(config) as engine, engine.connect() as connection:
             if endpoint:
                 return rejected.latest(connection, endpoint)
             return latest_refused.newest(connection, config.stations.by_endpoint)
     except DBAPIError as error:
         reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
         raise click.ClickException(reason) from error
-    finally:
-        engine.dispose()
 
 
 def _object(raw: bytes) -> Mapping[str, object]:

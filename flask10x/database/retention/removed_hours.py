@@ -61,7 +61,8 @@ def fill(connection: Connection, endpoint: str, name: str) -> None:
         *(table.c.endpoint, literal(name), table.c.hour, func.max(table.c.readings)),
         *(literal(0), literal(0.0), null(), null()),
     )
-    hours = empty.where(table.c.endpoint == endpoint, lacks).group_by(table.c.hour)
+    of_station = empty.where(table.c.endpoint == endpoint, lacks)
+    hours = of_station.group_by(table.c.endpoint, table.c.hour)
     connection.execute(insert(table).from_select(_COLUMNS, hours))
 
 
