@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.errors import DatabaseDamaged, SchemaError
+from tests.support.both_engines import BUSY
 from tests.support.rows import execute, select
 
 
@@ -30,7 +31,7 @@ def test_a_locked_database_is_an_error_in_one_line(settings: Settings, path: Pat
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(SchemaError) as caught:
             schema.upgrade(settings)
-    assert str(caught.value) == f"{path} cannot be migrated: SQLITE_BUSY: database is locked"
+    assert str(caught.value) == f"{path} cannot be migrated: {BUSY}"
     schema.upgrade(settings)
 
 

@@ -9,7 +9,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows
 from tests.e2e.service import Service, wait_until
 from tests.e2e.test_stopping import reload_workers
-from tests.faults.sender import write_lock
+from tests.support.both_engines import write_lock
 
 ENDPOINTS = ["data", "data2", "data3", "data4"]
 BALCONY = """

@@ -1,14 +1,11 @@
 """A sender that posts one reading after the other, and keeps an account as a load does."""
 
 import itertools
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from pathlib import Path
 
 from flask10x.recording.leftover_file import waiting
 from tests.e2e import load
@@ -103,12 +100,3 @@ def wait_for_leftovers(service: Service) -> None:
 def is_stored(service: Service, number: int) -> bool:
     """Whether a row with this number is seen from a connection of the test's own."""
     return bool(service.rows("SELECT 1 FROM readings WHERE gas_resistance = ?", number))
-
-
-@contextmanager
-def write_lock(database: Path) -> Iterator[None]:
-    """Another process's write transaction: nobody else can commit until the block ends."""
-    with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")

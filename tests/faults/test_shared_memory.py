@@ -15,11 +15,11 @@ from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
 from tests.faults.equals import body_of
 from tests.faults.repeat import early_promise
-from tests.faults.sender import write_lock
 from tests.faults.shared_memory import FOLDER, put_in_place
 from tests.faults.test_kills import goes_on, kill_all, settle, wait_for_ready_workers
 from tests.faults.test_stops import answers
 from tests.faults.test_store import fill
+from tests.support.both_engines import write_lock
 from tests.support.outside_faults import small_disk
 
 

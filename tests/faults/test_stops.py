@@ -18,9 +18,10 @@ from tests.e2e.service import STOP_WITHIN_SEC, WORKERS, Service, wait_until
 from tests.e2e.test_status import accepted_by
 from tests.faults.figures import Account, account, record
 from tests.faults.repeat import early_promise, repeated
-from tests.faults.sender import Sender, wait_for_leftovers, write_lock
+from tests.faults.sender import Sender, wait_for_leftovers
 from tests.faults.test_inside import hooked
 from tests.faults.test_kills import variant
+from tests.support.both_engines import write_lock
 
 QUEUE = 50
 

@@ -19,8 +19,9 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.service import WORKERS, Service, wait_until
 from tests.faults.figures import Account, account, record
 from tests.faults.repeat import harder_promise, lasting, repeated
-from tests.faults.sender import Sender, wait_for_leftovers, write_lock
+from tests.faults.sender import Sender, wait_for_leftovers
 from tests.faults.test_kills import variant, wait_for_ready_workers
+from tests.support.both_engines import write_lock
 from tests.support.outside_faults import small_disk
 
 # A short queue fills in seconds, and with single commits only when the store has failed.

@@ -25,6 +25,7 @@ from tests.database.test_schema import downgrade
 from tests.recording.test_group_commit import Workers, in_child, stored
 from tests.recording.test_rejected_queue import Clock
 from tests.recording.test_writer import commits_in_doubt
+from tests.support.both_engines import REFUSED, refuse_no_more
 from tests.support.rows import execute, pico, select
 
 KEYS = "SELECT generation, hex(digest), at FROM accepted_keys ORDER BY at, digest"
@@ -95,9 +96,9 @@ def test_what_the_database_refuses_leaves_no_key(
         submit(workers.first, 3, B),
     ]
     workers.first.step()
-    two = "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"
+    two = f"{REFUSED}: two is not wanted"
     assert [*map(outcome, receipts)] == ["stored", two, two, "duplicate"]
-    execute(database.path, "DROP TRIGGER no_two")
+    execute(database.path, refuse_no_more("readings"))
     again = [submit(workers.first, 2, A), submit(workers.first, 2, A)]
     workers.first.step()
     assert [*map(outcome, again)] == ["stored", "duplicate"]

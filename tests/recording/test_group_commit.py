@@ -21,14 +21,12 @@ from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
 from tests.e2e.service import wait_until
 from tests.recording.test_writer import commits_in_doubt
+from tests.support.both_engines import REFUSED, refuse
 from tests.support.rows import execute, pico, select
 from tests.support.stations import WITH_BALCONY
 
 STORED = "SELECT pressure FROM readings ORDER BY id"
-NO_TWO = (
-    "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-    " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
-)
+NO_TWO = refuse("readings", "NEW.pressure = 2", "two is not wanted")
 
 
 class Workers:
@@ -128,7 +126,7 @@ def test_a_refusal_reaches_the_worker_that_has_taken_the_reading(
     assert workers.second.submit(pico(4)) == 1
     workers.second.step()
     found = {number: receipt.refusal for number, receipt in receipts.items()}
-    assert found == {1: "", 2: "SQLITE_CONSTRAINT_TRIGGER: two is not wanted", 3: ""}
+    assert found == {1: "", 2: f"{REFUSED}: two is not wanted", 3: ""}
     (record,) = caplog.records
     assert '"pressure": 2' in record.message
     assert stored(database) == [1, 3, 4]

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema, settled
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.errors import DatabaseSuspected
 from flask10x.readings.parse import Reading, flat
 from flask10x.readings.stations import BUILT_IN
@@ -36,7 +36,8 @@ from flask10x.system import disk
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
 from tests.recording.test_rejected_queue import Clock
-from tests.recording.test_writer import commits_in_doubt, write_lock
+from tests.recording.test_writer import commits_in_doubt
+from tests.support.both_engines import BUSY, make_impatient, refuse, write_lock
 from tests.support.databases import environment_of
 from tests.support.outside_faults import needs_strace, python_killed_at, small_disk
 from tests.support.rows import execute, pico, select
@@ -45,10 +46,7 @@ from tests.support.rows import execute, pico, select
 LONGEST_BYTES = 601
 STORED = "SELECT endpoint, received_at, pressure, temperature FROM readings ORDER BY id"
 LEFT = [pico(1, 11), replace(pico(2, 12), warnings={"temperature": "doubtful"}), pico(3, 13)]
-NO_TWO = (
-    "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-    " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
-)
+NO_TWO = refuse("readings", "NEW.pressure = 2", "two is not wanted")
 
 
 LONG_CALLS = ("pwrite64", "fcntl", "flock")
@@ -65,14 +63,14 @@ def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
 
 def stop_locked(settings: Settings, readings: list[Reading]) -> None:
     """A worker that has accepted these and stops while somebody else holds the write lock."""
-    with write_lock(settings.data_dir / "flask10x.sqlite3"):
+    with write_lock(database_path(settings)):
         stop_in_vain(settings, readings)
 
 
 def stop_in_vain(settings: Settings, readings: list[Reading]) -> None:
     """A worker that has accepted these and cannot store them before it ends."""
     with closing(Database(settings)) as database, a_writer(settings, database) as writer:
-        event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        make_impatient(database)
         for reading in readings:
             writer.submit(reading)
         assert writer.close(0.01) == len(readings)
@@ -114,8 +112,7 @@ def test_the_next_start_stores_what_a_stop_could_not(
     (file,) = files(settings)
     (warning,) = (r for r in caplog.records if r.levelname == "WARNING")
     assert warning.message == (
-        "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
-        f" the next start stores them from {file.name}"
+        f"Stopping with 3 readings not stored: {BUSY}; the next start stores them from {file.name}"
     )
     assert select(database.path, STORED) == []
 
@@ -185,7 +182,7 @@ def test_what_a_failed_commit_has_left_in_the_wal_is_not_stored_twice(
             writer.submit(reading)
         with commits_in_doubt(failing):
             assert writer.step() == 0
-        event.listen(failing.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        make_impatient(failing)
         with write_lock(failing.path):
             assert writer.close(0.01) == 5
     assert stored(database) == [1, 2, 1], "they are there, and in the file too"
@@ -410,7 +407,7 @@ def test_it_is_tried_again_and_said_once(
             clock.now_sec += LOOK_EVERY_SEC
     (record,) = caplog.records
     assert record.levelname == "ERROR"
-    assert record.message.endswith(" yet: SQLITE_BUSY: database is locked")
+    assert record.message.endswith(f" yet: {BUSY}")
     assert len(files(settings)) == 1
     leftovers.step()
     assert len(select(database.path, STORED)) == 3
@@ -660,7 +657,7 @@ def test_what_cannot_be_kept_either_is_said_to_be_lost(
     (record,) = caplog.records
     assert record.levelname == "CRITICAL"
     assert record.message == (
-        "Stopping with 3 readings not stored: SQLITE_BUSY: database is locked;"
+        f"Stopping with 3 readings not stored: {BUSY};"
         " nor can they be kept in a file: [Errno 28] No space left on device"
     )
     assert files(settings) == []

@@ -15,6 +15,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database import settled
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.errors import ServiceRunning
 from flask10x.recording import queue_file, shared_queue
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
@@ -37,7 +38,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def path(settings: Settings, memory: Path) -> Path:
-    return path_of(settings.data_dir / "flask10x.sqlite3")
+    return path_of(database_path(settings))
 
 
 def test_what_waited_at_a_death_is_found_by_the_next_service(
@@ -121,9 +122,9 @@ def test_a_file_of_another_user_is_left_alone(
 ) -> None:
     fill(QueueFile(settings).queues[0], 1)
     real = os.geteuid()
-    path = path_of(settings.data_dir / "flask10x.sqlite3")
+    path = path_of(database_path(settings))
     monkeypatch.setattr(os, "geteuid", lambda: real + 1)
-    path.rename(path_of(settings.data_dir / "flask10x.sqlite3"))
+    path.rename(path_of(database_path(settings)))
     made = QueueFile(settings)
     assert "not a file of this user alone" in made.warnings[0]
     assert made.queues.length() == 0

@@ -1,11 +1,9 @@
 """Garbage is kept in no hurry, within bounds, and never at a good reading's cost."""
 
 import logging
-import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -14,6 +12,7 @@ from flask10x.recording.rejected import Refused
 from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
+from tests.support.both_engines import BUSY, make_impatient, refuse, write_lock
 from tests.support.rows import execute, pico, select
 
 AT = 1_756_000_000_000
@@ -149,20 +148,15 @@ def test_a_locked_database_keeps_them_waiting_and_is_said_once(
     database: Database,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    make_impatient(database)
     rejected_queue.take(refused(1))
-    other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    for _ in range(3):
-        rejected_queue.step()
-        clock.now_sec += 60
-    assert caplog.messages == [
-        "Cannot keep refused readings: SQLITE_BUSY: database is locked",
-    ]
-    rejected_queue.finish()
-    assert caplog.messages[1:] == ["Stopping with 1 refused readings not kept"]
-    other.execute("ROLLBACK")
-    other.close()
+    with write_lock(database.path):
+        for _ in range(3):
+            rejected_queue.step()
+            clock.now_sec += 60
+        assert caplog.messages == [f"Cannot keep refused readings: {BUSY}"]
+        rejected_queue.finish()
+        assert caplog.messages[1:] == ["Stopping with 1 refused readings not kept"]
     rejected_queue.step()
     assert kept(database) == [1]
 
@@ -175,8 +169,7 @@ def test_a_refusal_that_the_database_refuses_too_is_dropped(
 ) -> None:
     execute(
         database.path,
-        "CREATE TRIGGER no_two BEFORE INSERT ON rejected WHEN NEW.received_at = 2"
-        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
+        refuse("rejected", "NEW.received_at = 2", "two is not wanted"),
     )
     rejected_queue.take(refused(2))
     rejected_queue.step()

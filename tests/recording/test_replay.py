@@ -18,6 +18,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
 from tests.recording.test_group_commit import NO_TWO
+from tests.support.both_engines import REFUSED, refuse, refuse_no_more
 from tests.support.rows import execute, pico, select
 
 AT = 1_756_000_000_000
@@ -155,10 +156,7 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
     database: Database, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody's trigger refused it; it was answered with 200, so it must not be lost."""
-    trigger = (
-        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
-    )
+    trigger = refuse("readings", "NEW.pressure = 2", "two is not wanted")
     execute(database.path, trigger)
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
     writer = Writer(settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0)
@@ -166,13 +164,11 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
         writer.submit(pico(number))
     assert writer.step() == 3
     ((reasons, body),) = select(database.path, "SELECT reasons, body FROM rejected")
-    assert json.loads(reasons) == {"database": "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"}
+    assert json.loads(reasons) == {"database": f"{REFUSED}: two is not wanted"}
     assert json.loads(body) == {"pressure": 2.0, "temperature": 25.1}
     (outcome,) = replayed(settings, database)
-    assert outcome == ReplayOutcome(
-        1, "data", False, {"database": "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"}
-    )
-    execute(database.path, "DROP TRIGGER no_two")
+    assert outcome == ReplayOutcome(1, "data", False, {"database": f"{REFUSED}: two is not wanted"})
+    execute(database.path, refuse_no_more("readings"))
     assert [o.good for o in replayed(settings, database)] == [True]
     assert select(database.path, STORED)[-1] == (3, "data", AT, 2.0, 25.1)
 
@@ -198,7 +194,7 @@ def test_a_late_reading_keeps_both_of_its_times(database: Database, accepting: S
     execute(database.path, NO_TWO)
     with database.commit() as connection:
         batch.insert_each(connection, [entry], accepting)
-    execute(database.path, "DROP TRIGGER no_two")
+    execute(database.path, refuse_no_more("readings"))
     assert [o.good for o in replayed(accepting, database)] == [True]
     assert select(database.path, times) == [(AT - 9000, AT)]
 

@@ -6,7 +6,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event
@@ -21,6 +20,7 @@ from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
+from tests.support.both_engines import BUSY, REFUSED, make_impatient, refuse, write_lock
 from tests.support.rows import execute, pico, select
 
 STORED = "SELECT pressure FROM readings ORDER BY id"
@@ -44,18 +44,6 @@ def writer(settings: Settings, database: Database, queues: SharedQueues) -> Iter
     )
     yield writer
     writer.close(5)
-
-
-@contextmanager
-def write_lock(path: Path) -> Iterator[None]:
-    """Another process's transaction: nobody else can write until the block ends."""
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
 
 
 def test_a_batch_is_stored_in_order(writer: Writer, database: Database) -> None:
@@ -125,7 +113,7 @@ def test_a_reading_is_heard_even_when_it_is_refused(
     gauges = Gauges(BUILT_IN.by_endpoint)
     writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
     writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    make_impatient(database)
     with write_lock(database.path):
         assert writer.step() == 0
         now_sec = 160.5
@@ -206,7 +194,7 @@ def test_the_oldest_that_waits_moves_with_what_is_stored(
         writer.submit(pico(number))
         seen.append(queues.oldest_ms())
     assert seen == [None, *[100_000] * 6]
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    make_impatient(database)
     with write_lock(database.path):
         assert writer.step() == 0
         assert queues.oldest_ms() == 100_000
@@ -252,13 +240,13 @@ def test_ids_are_never_used_twice(writer: Writer, database: Database) -> None:
 def test_a_locked_database_keeps_the_batch(
     writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    make_impatient(database)
     caplog.set_level(logging.INFO, "flask10x.recording.writer")
     writer.submit(pico(1))
     with write_lock(database.path):
         assert [writer.step() for _ in range(8)] == [0] * 8
         assert writer.depth == 1
-        assert writer.trouble.startswith("SQLITE_BUSY")
+        assert writer.trouble == BUSY
     writer.submit(pico(2))
     # What has come meanwhile is stored with it.
     assert writer.step() == 2
@@ -269,7 +257,7 @@ def test_a_locked_database_keeps_the_batch(
     assert [(r.levelname, r.message) for r in caplog.records] == [
         (
             "WARNING",
-            "Cannot store readings, 1 wait and are tried again: SQLITE_BUSY: database is locked",
+            f"Cannot store readings, 1 wait and are tried again: {BUSY}",
         ),
         ("INFO", "Storing readings again after 8 failed tries"),
     ]
@@ -304,8 +292,7 @@ def test_a_refused_row_is_reported_and_its_mates_are_stored(
 ) -> None:
     execute(
         database.path,
-        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
+        refuse("readings", "NEW.pressure = 2", "two is not wanted"),
     )
     for n in (1, 2, 3):
         writer.submit(pico(n))
@@ -314,7 +301,7 @@ def test_a_refused_row_is_reported_and_its_mates_are_stored(
     assert writer.trouble == ""
     (record,) = caplog.records
     assert record.levelname == "ERROR"
-    assert "SQLITE_CONSTRAINT_TRIGGER: two is not wanted" in record.message
+    assert f"{REFUSED}: two is not wanted" in record.message
     assert '"pressure": 2' in record.message
     writer.submit(pico(4))
     writer.step()
@@ -390,8 +377,7 @@ def test_a_thread_that_dies_right_after_its_commit_leaves_nothing_to_store_twice
 def test_what_such_a_commit_refused_is_told_as_refused(writer: Writer, database: Database) -> None:
     execute(
         database.path,
-        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-        " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END",
+        refuse("readings", "NEW.pressure = 2", "two is not wanted"),
     )
     receipts = {n: Receipt() for n in (1, 2, 3)}
     for n, receipt in receipts.items():
@@ -399,7 +385,7 @@ def test_what_such_a_commit_refused_is_told_as_refused(writer: Writer, database:
     with commits_in_doubt(database):
         assert writer.step() == 0
     with write_lock(database.path):
-        event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+        make_impatient(database)
         assert writer.step() == 0
     assert writer.step() == 3
     assert [n for n, receipt in receipts.items() if receipt.refusal] == [2]
@@ -420,7 +406,7 @@ def test_the_thread_stores_everything_before_it_ends(writer: Writer, database: D
 def test_a_stop_without_end_is_given_up(
     writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    make_impatient(database)
     writer.start()
     with write_lock(database.path):
         writer.submit(pico(1))
@@ -438,7 +424,7 @@ def test_what_is_in_a_file_does_not_wait_any_more(
     gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(7)
     writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
+    make_impatient(database)
     with write_lock(database.path):
         writer.submit(pico(1))
         assert writer.close(0) == 1
