@@ -47,8 +47,8 @@ def code_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """A short text for people, in one line: the code and the engine's own words."""
     origin = error.orig if isinstance(error, DBAPIError) else error
-    # PostgreSQL's text goes on with where in the statement it was, and when no server answers with a
-    # line for each that was tried.
+    # PostgreSQL's text goes on with where in the statement it was; it has a line for each server
+    # that was tried when none answers.
     said = getattr(getattr(origin, "diag", None), "message_primary", None) or str(origin)
     return f"{code_of(error)}: {' '.join(said.split())}"
 

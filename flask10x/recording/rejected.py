@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
@@ -32,6 +42,11 @@ LARGEST_ROW_BYTES = 80 * 1024
 SHARE_LEFT_AFTER_EVICTION = 0.9
 # What a list shows of a body: readings have 100 to 300 bytes.
 LISTED_BODY_BYTES = 1000
+# PostgreSQL takes shorter numbers here than a parameter is.
+_BEGINNING: tuple[ColumnElement[int], ...] = (
+    literal_column("1"),
+    literal_column(str(LISTED_BODY_BYTES)),
+)
 # No type that means JSON is that long.
 LONGEST_MEDIA_TYPE_CHARS = 100
 # One transaction of a command: some milliseconds, during which readings only queue.
@@ -281,7 +296,7 @@ def _whole(selection: Selection) -> Select[Any]:
 def _listed(selection: Selection, cursor: Cursor | None, rows: int) -> Select[Any]:
     number = rejected.c.id
     # SQLite's substr of an empty BLOB is NULL.
-    beginning = func.coalesce(func.substr(rejected.c.body, 1, LISTED_BODY_BYTES), b"")
+    beginning = func.coalesce(func.substr(rejected.c.body, *_BEGINNING), b"")
     query = select(*_columns(beginning)).where(*selection.clauses()).limit(rows)
     if cursor is None:
         return query.order_by(number.desc())

@@ -118,6 +118,7 @@ def test_the_bytes_are_bounded(database: Database, make_settings: MakeSettings) 
         assert rows >= min(number, 12)
 
 
+@pytest.mark.sqlite_only("pages of the file are counted")
 def test_what_is_counted_covers_what_the_file_needs(database: Database, settings: Settings) -> None:
     before = select(database.path, "PRAGMA page_count")[0][0]
     many = [refused(n, b"x" * (n * 7 % 1500)) for n in range(1, 501)]

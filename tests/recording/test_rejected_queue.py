@@ -196,6 +196,7 @@ def wal_bytes(database: Path) -> int:
     return database.with_name(database.name + "-wal").stat().st_size
 
 
+@pytest.mark.sqlite_only("bytes of the WAL are counted")
 def test_a_refused_reading_costs_the_card_no_more_than_a_good_one(
     rejected_queue: RejectedQueue, clock: Clock, writer: Writer, database: Database
 ) -> None:

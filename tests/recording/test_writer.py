@@ -20,7 +20,14 @@ from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
-from tests.support.both_engines import BUSY, REFUSED, make_impatient, refuse, write_lock
+from tests.support.both_engines import (
+    BUSY,
+    REFUSED,
+    make_impatient,
+    note_updates,
+    refuse,
+    write_lock,
+)
 from tests.support.rows import execute, pico, select
 
 STORED = "SELECT pressure FROM readings ORDER BY id"
@@ -166,8 +173,7 @@ def test_errors_are_written_only_when_there_are_new_ones(
         database.path,
         "INSERT INTO counters VALUES ('write_errors', 40)",
         "CREATE TABLE written (value INTEGER)",
-        "CREATE TRIGGER note AFTER UPDATE ON counters"
-        " BEGIN INSERT INTO written VALUES (NEW.value); END",
+        note_updates("counters", "value", "written"),
     )
     gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.load_errors(40)
@@ -263,6 +269,7 @@ def test_a_locked_database_keeps_the_batch(
     ]
 
 
+@pytest.mark.sqlite_only("its limit of pages stands for a full disk")
 def test_a_full_disk_keeps_the_batch(
     writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -314,10 +321,8 @@ def test_a_refusal_that_rolls_everything_back_costs_its_row_only(
 ) -> None:
     execute(
         database.path,
-        "CREATE TRIGGER no_even BEFORE INSERT ON readings WHEN NEW.pressure % 2 = 0"
-        " BEGIN SELECT RAISE(ROLLBACK, 'even'); END",
-        "CREATE TRIGGER no_three BEFORE INSERT ON readings WHEN NEW.pressure = 3"
-        " BEGIN SELECT RAISE(ABORT, 'three'); END",
+        refuse("readings", "CAST(NEW.pressure AS INTEGER) % 2 = 0", "even", "ROLLBACK"),
+        refuse("readings", "NEW.pressure = 3", "three", name="refuse_three"),
     )
     receipts = {n: Receipt() for n in (5, 2, 3, 7)}
     for n, receipt in receipts.items():

@@ -47,6 +47,18 @@ def refuse_no_more(table: str, name: str = "refuse") -> str:
     return f"DROP FUNCTION {name} CASCADE" if POSTGRES else f"DROP TRIGGER {name}"
 
 
+def note_updates(table: str, column: str, into: str) -> str:
+    """A statement: each update of a row of the table puts its value into another table."""
+    insert = f"INSERT INTO {into} VALUES (NEW.{column});"
+    if not POSTGRES:
+        return f"CREATE TRIGGER note AFTER UPDATE ON {table} BEGIN {insert} END"
+    return (
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN {insert} RETURN NEW; END $$;"
+        f" CREATE TRIGGER note AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION note()"
+    )
+
+
 def make_impatient(database: Database) -> None:
     """Its commits wait a millisecond for other programs, not as long as those of a service."""
     if not POSTGRES:
