@@ -15,6 +15,8 @@ from flask10x.errors import LockTimeout, UnknownColumn
 ROW_ERRORS = (
     *("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"),
     *("22", "23", "P0001"),
+    # Of psycopg, which has not asked PostgreSQL about a text with a NUL in it.
+    "DataError",
 )
 
 # Codes that say that the file itself is broken; every other one may pass.
