@@ -24,7 +24,7 @@ class Statements(Protocol):
         """Keep this number under the name."""
 
     def sequences(self, connection: Connection, prefix: str) -> list[str]:
-        """The names that begin so under which a number is kept."""
+        """The names that begin so under which this host keeps a number."""
 
     def forget_sequence(self, connection: Connection, name: str) -> None:
         """Keep nothing under this name any more."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import code_of
 from flask10x.database.postgres.compiled import READS_CATALOG
+from flask10x.database.postgres.statements import HOST
 from flask10x.database.postgres.tables import log
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.errors import CommitNotReplicated
@@ -166,6 +167,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
     if mode == "read":
         # A page of several statements is of one moment.
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    options[HOST] = settings.host_name
     return create_engine(
         url,
         connect_args=arguments,

@@ -45,6 +45,9 @@ _views = text(
 # (docs/decisions/0083).
 COPIED_ROWS_MIN = 5
 
+# The option of a connection that says which host has it (HOST_NAME).
+HOST = "flask10x_host"
+
 _columns = table(
     "columns",
     column("table_schema"),
@@ -61,22 +64,31 @@ def sequence(connection: Connection, name: str) -> int:
 
 
 def set_sequence(connection: Connection, name: str, number: int) -> None:
-    """Keep this number under the name."""
-    statement = insert_or(log).values(name=name, last_id=number)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=[log.c.name], set_={"last_id": number})
-    )
+    """Keep this number under the name, as one of this host."""
+    values = {"last_id": number, "host": _host(connection)}
+    statement = insert_or(log).values(name=name, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=[log.c.name], set_=values))
 
 
 def sequences(connection: Connection, prefix: str) -> list[str]:
-    """The names that begin so under which a number is kept."""
-    query = select(log.c.name).where(log.c.name.startswith(prefix, autoescape=True))
+    """The names that begin so under which this host keeps a number.
+
+    Whether another one still needs its own, nobody here knows.
+    """
+    query = select(log.c.name).where(
+        log.c.name.startswith(prefix, autoescape=True), log.c.host == _host(connection)
+    )
     return list(connection.execute(query).scalars())
 
 
 def forget_sequence(connection: Connection, name: str) -> None:
     """Keep nothing under this name any more."""
     connection.execute(delete(log).where(log.c.name == name))
+
+
+def _host(connection: Connection) -> str:
+    host: str = connection.get_execution_options()[HOST]
+    return host
 
 
 def columns_of_readings(connection: Connection) -> set[str]:

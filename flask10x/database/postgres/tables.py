@@ -15,6 +15,8 @@ log = Table(
     only_postgres,
     Column("name", TEXT, primary_key=True),
     Column("last_id", WHOLE, nullable=False),
+    # Who keeps the number, where that is one host's own affair: that of a queue.
+    Column("host", TEXT),
 )
 
 # What one host at a time does. The times are those of the database's clock, UTC epoch milliseconds.
