@@ -39,15 +39,12 @@ def upgrade() -> None:
         sa.Column("host", TEXT),
     )
     # Each commit locks this row.
-    op.execute(
-        "INSERT INTO log (name, last_id) SELECT 'readings', coalesce(max(id), 0) FROM readings"
-    )
+    highest = "INSERT INTO log (name, last_id)"
+    op.execute(f"{highest} SELECT 'readings', coalesce(max(id), 0) FROM readings")
     op.execute(NEXT_ID)
     op.execute("ALTER TABLE readings ALTER COLUMN id SET DEFAULT next_id('readings')")
     for name in NUMBERED:
-        op.execute(
-            f"INSERT INTO log (name, last_id) SELECT '{name}', max(id) FROM {name} HAVING count(*) > 0"
-        )
+        op.execute(f"{highest} SELECT '{name}', max(id) FROM {name} HAVING count(*) > 0")
         op.execute(f"ALTER TABLE {name} ALTER COLUMN id DROP IDENTITY")
         op.execute(f"ALTER TABLE {name} ALTER COLUMN id SET DEFAULT next_id('{name}')")
     op.create_table(

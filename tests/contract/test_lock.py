@@ -76,6 +76,27 @@ def test_what_messages_need_is_locked_in_a_file_of_its_own() -> None:
     assert {n: p for n, (p, _m) in entries.items() if locked.get(n, p) != p} == {}
 
 
+def test_what_postgresql_needs_is_locked_in_a_file_of_its_own() -> None:
+    written = (ROOT / "requirements-postgres.lock").read_text(encoding="utf-8")
+    entries = {name: (pinned, marker) for name, pinned, marker, _ in ENTRY.findall(written)}
+    extras = pyproject()["project"]["optional-dependencies"]
+    (asked,) = extras["postgres"]
+    assert Requirement(asked).extras == {"binary"}
+    for name in ("psycopg", "psycopg-binary"):
+        assert Requirement(asked).specifier.contains(entries[name][0])
+        assert version(name) == entries[name][0]
+    assert asked in extras["dev"]
+    rest = ENTRY.sub("", written.removeprefix(HEADER))
+    lines = [line for line in rest.splitlines() if not re.fullmatch(r" *(#.*)?", line)]
+    assert lines in ([], ["--only-binary :all:"])
+    assert written.startswith(HEADER)
+    assert not re.search(r"[/@]|\b(index|find-links|trusted-host)\b", written)
+    # What both locks have is the same in both, and no user of SQLite gets it.
+    locked = {name: pinned for name, pinned, _marker in PINS}
+    assert {n: p for n, (p, _m) in entries.items() if locked.get(n, p) != p} == {}
+    assert "psycopg" not in LOCK
+
+
 def test_what_lends_npm_is_locked_in_a_file_of_its_own() -> None:
     written = (ROOT / "requirements-charts.lock").read_text(encoding="utf-8")
     pins = {name: pinned for name, pinned, _, _ in ENTRY.findall(written)}
