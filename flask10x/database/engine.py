@@ -58,6 +58,9 @@ class Connections(Protocol):
     def check_commit(self) -> None:
         """Raise CommitNotReplicated when the commit that has just ended is on one machine only."""
 
+    def break_off(self) -> None:
+        """End within a second what waits for a server, and so from now on."""
+
     def close(self, *engines: Engine) -> None:
         """Close the connections of these engines; the commit lock is held."""
 
@@ -188,6 +191,13 @@ class Database:
             return
         with self._locked():
             self._connections.close(self.writer)
+
+    def break_off(self) -> None:
+        """Wait for no server any longer: what it has not answered within a second is an error.
+
+        From any thread, when the process ends; only on PostgreSQL is there one to wait for.
+        """
+        self._connections.break_off()
 
     def close(self) -> None:
         """Close every connection; the last one of all processes checkpoints the WAL.

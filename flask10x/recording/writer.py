@@ -206,6 +206,8 @@ class Writer:
             self._thread.join(timeout_sec)
             self._given_up = True
             self._wake.put(None)
+            if self._thread.is_alive():  # A COMMIT may wait for a standby that is away.
+                self._database.break_off()
             self._thread.join()
         while self._left() and self._clock() < deadline:
             if not self.step():
@@ -321,8 +323,7 @@ class Writer:
         self._awaits_company = True
         until_sec = self._clock() + self._company.wait_sec
         while self._may_wait() and not self._company.has_come():
-            wait_sec = until_sec - self._clock()
-            if wait_sec <= 0:
+            if (wait_sec := until_sec - self._clock()) <= 0:
                 break
             self._sleep(wait_sec)
         self._awaits_company = False
@@ -335,11 +336,10 @@ class Writer:
 
     def _sleep(self, wait_sec: float) -> bool:
         """Wait for so long; whether somebody has woken this thread before."""
-        try:
+        with suppress(queue.Empty):
             self._wake.get(timeout=wait_sec)
-        except queue.Empty:
-            return False
-        return True
+            return True
+        return False
 
     def _store(self) -> int:
         """Commit a batch; the rows settled, or 0 when they wait on."""

@@ -13,19 +13,17 @@ from flask10x.database import counters
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.sqlite import connections
+from flask10x.database.paths import shown_name
 from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.duties import Duty
-from flask10x.runtime.file_watch import FileWatch
-from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.queue_watch import QueueWatch
-from flask10x.runtime.rescue import Rescue
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import StationWatch
@@ -65,12 +63,12 @@ class Store:
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
-        self._files = FileWatch(self.database.path, gauges, self.database.damage)
+        self._file = None
+        if not settings.on_postgres:
+            self._file = DatabaseFile(settings, self.database, gauges)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
-        self._rescue = Rescue(settings, self.database, gauges)
         self._monitor = Monitor(self._monitor_lock, self._duties(), self._each_second)
-        self._inspection = Inspection(self.database, gauges)
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
         )
@@ -87,11 +85,9 @@ class Store:
     def open(self) -> None:
         """Configure the log and start the writer and the monitor."""
         logs.configure(self.settings)
-        log.info("Worker starts: database %s", self.database.path)
-        if not self.settings.on_postgres:
-            connections.log_version(self.settings.commit_lock)
-        self._files.begin()
-        self._rescue.begin()
+        log.info("Worker starts: database %s", shown_name(self.settings))
+        if self._file is not None:
+            self._file.begin()
         if self.database.damage.known:
             log.critical("The database is damaged: %s", self.database.damage.reason)
         self._load_totals()
@@ -99,7 +95,8 @@ class Store:
         self._watch.start()
         self._alerts.begin()
         self._alert_thread.start()
-        self._inspection.start()
+        if self._file is not None:
+            self._file.inspect()
 
     def close(self) -> int:
         """Store what was accepted and close; the number of readings that could not be stored.
@@ -126,13 +123,17 @@ class Store:
             closing.callback(log.info, "Worker stops: %d readings not stored", left)
             closing.callback(self._slot.release)
             closing.callback(self.database.close)
-            closing.callback(self._rescue.close)
+            if self._file is not None:
+                closing.callback(self._file.close)
             closing.callback(self._monitor_lock.close)
             closing.callback(self._end, self._watch)
             closing.callback(self._alert_lock.close)
             closing.callback(self._alerts.close)
             closing.callback(self._end, self._alert_thread, ALERTS_END_WITHIN_SEC)
-            closing.callback(self._inspection.close)
+            if self._file is not None:
+                closing.callback(self._file.end_inspection)
+            # What waits for a server would outlast the time that a stop may take.
+            closing.callback(self.database.break_off)
             closing.callback(self._stop.set)
 
     def _end(self, thread: threading.Thread, within_sec: float | None = None) -> None:
@@ -141,7 +142,8 @@ class Store:
 
     def _each_second(self) -> None:
         memory.give_back()
-        self._rescue.step()
+        if self._file is not None:
+            self._file.step()
 
     def _duties(self) -> list[Duty]:
         """What the elected worker does each second; what may take long comes last."""
@@ -149,8 +151,7 @@ class Store:
         stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
         behind = "Roll-ups cannot be brought up to date"
         return [
-            Duty("database file", self._files.watch_identity, gauges),
-            Duty("WAL", self._files.watch_wal, gauges),
+            *(self._file.duties() if self._file is not None else ()),
             Duty("killed workers", WorkerWatch(gauges).step, gauges),
             Duty("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
             Duty("silent stations", stations.step, gauges),

@@ -24,6 +24,7 @@ from flask10x.runtime.worker_watch import WorkerWatch
 from flask10x.system.gauges import DUTIES_MAX, Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
+from tests.support import databases
 
 # What each duty calls first.
 WORK: dict[str, tuple[type, str]] = {
@@ -37,6 +38,12 @@ WORK: dict[str, tuple[type, str]] = {
     "alerts": (AlertWatcher, "step"),
     "retention": (Retention, "step"),
 }
+
+
+# On PostgreSQL there is no file to look after; its duties are never done.
+OF_FILE = ("database file", "WAL", "inspection")
+DONE = [name for name in duties.NAMES if not (databases.ON_POSTGRES and name in OF_FILE)]
+of_file = pytest.mark.sqlite_only("duties for the file of the database")
 
 
 class Faults:
@@ -71,7 +78,8 @@ def store(
     caplog.set_level(logging.INFO, logger="flask10x")
     app = create_app(settings)
     store: Store = app.extensions["flask10x"]
-    store._files.begin()
+    if store._file is not None:
+        store._file.watch.begin()
     store._follower._look_at_sec = 0
     yield store
     store.close()
@@ -90,12 +98,13 @@ def clients(store: Store, settings: Settings) -> Iterator[list[FlaskClient]]:
 def step(store: Store) -> None:
     """What the threads of a worker do each second."""
     store._monitor.step()
-    store._inspection.step()
+    if store._file is not None:
+        store._file.inspection.step()
     store._alert_monitor.step()
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), SystemExit(1), MemoryError()], ids=repr)
-@pytest.mark.parametrize("name", duties.NAMES)
+@pytest.mark.parametrize("name", DONE)
 def test_a_duty_that_fails_is_named_and_ends_no_other(
     store: Store,
     faults: Faults,
@@ -108,7 +117,7 @@ def test_a_duty_that_fails_is_named_and_ends_no_other(
     faults.raised[name] = error
     for times in (1, 2, 3):
         step(store)
-        assert [faults.called.count(other) for other in duties.NAMES] == [times] * len(WORK)
+        assert [faults.called.count(other) for other in DONE] == [times] * len(DONE)
 
     (failed,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert failed.getMessage() == f"The duty '{name}' failed; it is tried again"
@@ -146,7 +155,7 @@ def test_all_duties_may_fail_at_once(
     faults.raised = dict.fromkeys(duties.NAMES, ValueError("a bug"))
     step(store)
     for client in clients:
-        assert client.get("/readyz").get_json()["failing"] == list(duties.NAMES)
+        assert client.get("/readyz").get_json()["failing"] == DONE
 
 
 def test_an_error_in_the_rollups_leaves_the_silence_alarm(
@@ -164,7 +173,7 @@ def test_an_error_in_the_rollups_leaves_the_silence_alarm(
 def test_a_failing_duty_stands_beside_the_reasons(
     store: Store, faults: Faults, clients: list[FlaskClient]
 ) -> None:
-    faults.raised["WAL"] = ValueError("a bug")
+    faults.raised["queues"] = ValueError("a bug")
     step(store)
     store.gauges.slot(7).trouble = 1
     answer = clients[0].get("/readyz")
@@ -173,7 +182,7 @@ def test_a_failing_duty_stands_beside_the_reasons(
         "status": "not ready",
         "reasons": ["another worker cannot store readings"],
         "queue_oldest_seconds": None,
-        "failing": ["WAL"],
+        "failing": ["queues"],
     }
 
 
@@ -212,20 +221,23 @@ def test_the_gauges_have_room_for_every_duty() -> None:
         Duty("dishes", lambda: None, Gauges(BUILT_IN.by_endpoint))
 
 
+@of_file
 def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store._inspection._pause_sec = 0.001
+    assert store._file is not None
+    inspection = store._file.inspection
+    inspection._pause_sec = 0.001
     faults = [OSError("no locks"), OSError("no locks")]
-    acquire = store._inspection._lock.try_acquire
+    acquire = inspection._lock.try_acquire
 
     def try_acquire() -> bool:
         if faults:
             raise faults.pop()
         return acquire()
 
-    monkeypatch.setattr(store._inspection._lock, "try_acquire", try_acquire)
-    store._inspection.start()
+    monkeypatch.setattr(inspection._lock, "try_acquire", try_acquire)
+    inspection.start()
     wait_until(lambda: store.gauges.inspected, 10, "it has looked")
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert errors == ["The inspection cannot begin and goes on trying"]

@@ -125,7 +125,8 @@ def test_what_fails_while_a_store_closes_keeps_nothing_open(
         raise OSError("the test")
 
     monkeypatch.setattr(store._follower, "close", fail)
-    monkeypatch.setattr(store._inspection, "close", fail)
+    if store._file is not None:
+        monkeypatch.setattr(store._file.inspection, "close", fail)
     with pytest.raises(OSError, match="the test"):
         store.close()
     assert store.close() == 0

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import code_of
+from flask10x.database.postgres import driver
 from flask10x.database.postgres.compiled import READS_CATALOG
 from flask10x.database.postgres.statements import HOST
 from flask10x.database.postgres.tables import log
@@ -21,6 +22,18 @@ from flask10x.errors import CommitNotReplicated
 
 Mode = Literal["read", "write"]
 
+# How long the server may say nothing after a statement: what a commit runs takes parts of a second,
+# and a COMMIT also waits for the standby.
+WRITE_SILENCE_SEC = 30.0
+# How long one may do nothing in a transaction: a host that stands still, or is cut off, must not
+# keep the others from committing. It is the server that ends it.
+IDLE_MS = 30_000
+# What has no limit of its own may take minutes: a check, hours that are rolled up anew.
+READ_SILENCE_SEC = 600.0
+# The limit is the server's; this is for one that does not answer.
+BEYOND_LIMIT_SEC = 5.0
+# A table that is changed may be a large one.
+MIGRATION_SILENCE_SEC = 3600.0
 # How long one of several hosts may take to answer before the next one is tried.
 CONNECT_TIMEOUT_SEC = 5
 # A host that is gone says nothing. The first question comes after so long, further ones follow, and
@@ -52,19 +65,25 @@ class PostgresConnections:
         self._settings = settings
         self._warnings: list[str] = []
         self._commits = False
+        self._patience = driver.Patience()
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
+        for engine in (self.reader, self.writer):
+            driver.use(engine, self._patience)
         self._begin = f"{PLANNING}; SET LOCAL synchronous_commit = {_synchronous(settings)}"
+        self._begin += f"; SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS}"
         self._waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
         self._hear(self.writer)
 
         @event.listens_for(self.reader, "begin")
         def begin_reading(connection: Connection) -> None:
             connection.exec_driver_sql(PLANNING)
+            driver.allow_silence(connection, READ_SILENCE_SEC)
 
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
             no_wait = connection.get_execution_options().get("flask10x_no_wait")
+            driver.allow_silence(connection, WRITE_SILENCE_SEC)
             take = f"{TAKE_THE_TURN} NOWAIT" if no_wait else TAKE_THE_TURN
             connection.exec_driver_sql(f"{self._begin}; {self._waits}; {take}")
 
@@ -76,6 +95,7 @@ class PostgresConnections:
         """
         timeout_ms = max(1, int(timeout_sec * 1000))
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {timeout_ms}")
+        driver.allow_silence(connection, timeout_sec + BEYOND_LIMIT_SEC)
         try:
             yield
         except DBAPIError as error:
@@ -88,9 +108,11 @@ class PostgresConnections:
         """A write transaction while no other host migrates, and none commits if any can."""
         engine = _engine(self._settings, "write")
         setattr(engine.dialect, READS_CATALOG, True)
+        driver.use(engine, self._patience)
         self._hear(engine)
         try:
             with engine.begin() as connection:
+                driver.allow_silence(connection, MIGRATION_SILENCE_SEC)
                 longer = f"SET LOCAL lock_timeout = {MIGRATION_TIMEOUT_MS}"
                 connection.exec_driver_sql(f"{self._begin}; {longer}; {TAKE_THE_MIGRATION}")
                 # Who changes a table waits for those who read it, and all others wait behind him.
@@ -114,6 +136,10 @@ class PostgresConnections:
         """
         if self._warnings:
             raise CommitNotReplicated("; ".join(self._warnings))
+
+    def break_off(self) -> None:
+        """End what waits for the server within a second, here and from now on."""
+        self._patience.max_sec = driver.ENDING_SEC
 
     def close(self, *engines: Engine) -> None:
         """Close the connections of these engines."""
@@ -150,7 +176,14 @@ def _synchronous(settings: Settings) -> str:
     return "on" if settings.synchronous == "FULL" or settings.ack == "committed" else "off"
 
 
+def _names_several(url: URL) -> bool:
+    """Whether there are several hosts, in either way of saying so."""
+    hosts = url.query.get("host", ())
+    return not isinstance(hosts, str) or "," in hosts if hosts else False
+
+
 def _engine(settings: Settings, mode: Mode) -> Engine:
+    url = make_url(settings.database_url)
     arguments: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_SEC,
         "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
@@ -159,7 +192,9 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # Statements that are prepared belong to a session.
         "prepare_threshold": None,
     }
-    url = make_url(settings.database_url)
+    if _names_several(url):
+        # Whichever of them is the one that is written to.
+        arguments["target_session_attrs"] = "read-write"
     for name in arguments.keys() & url.query.keys():
         # Who operates the database knows better.
         del arguments[name]

@@ -107,6 +107,9 @@ class SqliteConnections:
     def check_commit(self) -> None:
         """What SQLite has committed is on the disk."""
 
+    def break_off(self) -> None:
+        """Nothing: SQLite's own limits of time are short, and there is no server."""
+
     def close(self, *engines: Engine) -> None:
         """Close under the commit lock; the last connection of all processes checkpoints."""
         self._checkpoints = True

@@ -1,0 +1,88 @@
+"""psycopg's connection, which breaks off when the server says nothing for too long.
+
+A server that stands still keeps its connections, its kernel acknowledges what is sent and answers
+every keepalive, and no limit of the server's own ends a statement. So whoever waits has the limit:
+psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, event
+
+# How long the server may be silent where it has nothing to do: a ping, the begin of a transaction.
+ANSWER_WITHIN_SEC = 5.0
+# What a stopping process still has time for.
+ENDING_SEC = 1.0
+
+
+@dataclass(slots=True)
+class Patience:
+    """What holds for all connections of a process."""
+
+    max_sec: float = inf
+    """For how long any server may be silent, whatever its connection allows."""
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server has said nothing for too long; the connection is closed."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """A connection on which a silence has an end."""
+
+    silence_max_sec = ANSWER_WITHIN_SEC
+    """For how long the server may be silent: each row it sends begins it anew."""
+    patience = Patience()
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
+        """All that psycopg waits for goes through this; raises NoAnswer."""
+        return super().wait(self._limited(gen), *args, **kwargs)
+
+    def _limited(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        heard_sec = monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if ready:
+                    heard_sec = monotonic()
+                elif monotonic() - heard_sec > self._max_sec:
+                    self._give_up(monotonic() - heard_sec)
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+    @property
+    def _max_sec(self) -> float:
+        return min(self.silence_max_sec, self.patience.max_sec)
+
+    def _give_up(self, silent_sec: float) -> None:
+        # What was asked may still be done: it counts as an error of which nobody knows the outcome.
+        self.pgconn.finish()
+        raise NoAnswer(f"no answer for {silent_sec:.0f} s")
+
+
+def use(engine: Engine, patience: Patience) -> None:
+    """Have the engine's connections end a silence; between transactions it is a short one."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, given: list[Any], named: Any) -> Any:
+        made = PatientConnection.connect(*given, **named)
+        made.patience = patience
+        return made
+
+    @event.listens_for(engine, "checkin")
+    def give_back(driver: PatientConnection | None, _record: object) -> None:
+        if driver is not None:
+            driver.silence_max_sec = ANSWER_WITHIN_SEC
+
+
+def allow_silence(connection: Connection, max_sec: float) -> None:
+    """Until the connection goes back to its engine, its server may be silent for so long."""
+    driver: Any = connection.connection.driver_connection
+    driver.silence_max_sec = max_sec

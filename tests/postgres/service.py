@@ -1,0 +1,48 @@
+"""A service's objects on a server of the test's own: settings, a migrated database, a writer."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.engine import Database
+from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.writer import Writer
+from flask10x.system.gauges import Gauges
+from tests.support.postgres import PostgresServer
+
+NAME = "flask10x"
+
+
+def settings_on(server: PostgresServer, data_dir: Path, **given: object) -> Settings:
+    """Settings on the server's database of this name, which is made and migrated."""
+    if not server.exists(NAME):
+        server.create(NAME)
+    values = {"DATA_DIR": data_dir, "DATABASE_URL": server.url(NAME), "TIMEZONE": "Asia/Tokyo"}
+    settings = settings_module.load(
+        {f"FLASK10X_{name}": str(value) for name, value in (values | given).items()}
+    )
+    schema.upgrade(settings)
+    return settings
+
+
+@contextmanager
+def writer_on(settings: Settings) -> Iterator[Writer]:
+    """A writer whose steps the test does; what it has not stored by the end is given up."""
+    gauges = Gauges(settings.stations.by_endpoint)
+    queues = SharedQueues.anonymous(settings.write_queue_maxsize)
+    with closing(Database(settings)) as database:
+        writer = Writer(settings, database, gauges, queues, 0)
+        try:
+            yield writer
+        finally:
+            writer.close(0)
+
+
+def rows(server: PostgresServer, query: str) -> list[tuple[Any, ...]]:
+    """What a connection of the test's own sees."""
+    with closing(server.connect(NAME)) as connection:
+        return list(connection.execute(query.encode()).fetchall())
