@@ -114,9 +114,8 @@ types: $(VENV)/.develop
 	$(BIN)/mypy
 
 # On a database of its own, made and thrown away.
-migrations: $(VENV)/.develop ## do the migrations make the tables that the code expects?
-	folder=$$(mktemp -d) && export FLASK10X_DATA_DIR=$$folder/data XDG_STATE_HOME=$$folder/state \
-	&& $(BIN)/flask10x migrate && $(BIN)/alembic check; status=$$?; rm -rf "$$folder"; exit $$status
+migrations: $(VENV)/.develop ## do the migrations make the tables that the code expects? On PostgreSQL, too, if it is installed
+	$(BIN)/python -m tests.support.migrations
 
 wheel: $(VENV)/.develop ## build the wheel into dist/
 	$(BIN)/python -m build --no-isolation

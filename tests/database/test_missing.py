@@ -13,6 +13,8 @@ from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseMissing
 from tests.conftest import MakeSettings
 
+pytestmark = pytest.mark.sqlite_only("a database on a server has no file that could be missing")
+
 
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

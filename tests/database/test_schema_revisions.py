@@ -25,6 +25,7 @@ def test_a_migrated_database_is_at_the_newest(database: Database) -> None:
         assert schema.current(connection) == schema.known()[-1]
 
 
+@pytest.mark.sqlite_only("on PostgreSQL: tests/postgres/test_schema.py")
 def test_a_database_that_was_never_migrated(settings: Settings) -> None:
     path = settings.data_dir / "other.sqlite3"
     execute(path, "CREATE TABLE notes (text)")

@@ -1,6 +1,5 @@
 """What added stations need in the database: made at a start, once, and nothing is ever lost."""
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +20,20 @@ from flask10x.database.engine import Database
 from flask10x.history import days, rollup_check, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station, Stations
+from tests.support import databases
+from tests.support.both_engines import write_lock
 from tests.support.rows import execute, insert_readings, pico, select
 from tests.support.stations import BALCONY, WITH_BALCONY
 
 HOUR_MS = 3_600_000
 NOON = 1_756_000_000_000
-OBJECTS = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+INSERT = (
+    "INSERT INTO readings (id, endpoint, received_at, soil_wet)"
+    " VALUES ({number}, 'balcony-1', 0, 4)"
+)
+NUMBER, NO_NUMBER = "REAL", "cannot store TEXT value in REAL column"
+if databases.ON_POSTGRES:
+    NUMBER, NO_NUMBER = "double precision", "invalid input syntax for type double precision"
 
 
 def soil(endpoint: str, base: Station, name: str = "soil_wet") -> Station:
@@ -45,17 +52,35 @@ def path(database: Database) -> Path:
     return database.path
 
 
-def columns(path: Path) -> list[tuple[str, str]]:
-    return [row[1:3] for row in select(path, "PRAGMA table_info(readings)")]
+def columns(path: Path, table: str = "readings") -> list[tuple[str, str]]:
+    """Names and types, in their order."""
+    if databases.ON_POSTGRES:
+        return select(
+            path,
+            "SELECT column_name, data_type FROM information_schema.columns"
+            " WHERE table_name = ? ORDER BY ordinal_position",
+            table,
+        )
+    return [row[1:3] for row in select(path, f"PRAGMA table_info({table})")]
+
+
+def objects(path: Path) -> list[tuple[str, ...]]:
+    """All tables, views and indexes, and what they are."""
+    if databases.ON_POSTGRES:
+        return select(
+            path,
+            "SELECT relname, relkind::text, pg_get_viewdef(oid), obj_description(oid, 'pg_class')"
+            " FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY relname",
+        )
+    return select(path, "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
 
 
 def test_the_built_in_stations_need_nothing(settings: Settings, path: Path) -> None:
     """Their views are those of the first migration, letter by letter."""
-    before = select(path, OBJECTS)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    before = objects(path)
+    with write_lock(path):
         assert schema.upgrade(settings) == []
-    assert select(path, OBJECTS) == before
+    assert objects(path) == before
 
 
 def test_a_station_gets_its_column_and_its_view_once(
@@ -65,20 +90,17 @@ def test_a_station_gets_its_column_and_its_view_once(
         insert_readings(connection, [pico(1), pico(2)])
     before, rows = columns(path), select(path, "SELECT * FROM readings")
     assert schema.upgrade(with_balcony) == ["soil_wet"]
-    assert columns(path) == [*before, ("soil_wet", "REAL")]
+    assert columns(path) == [*before, ("soil_wet", NUMBER)]
     assert select(path, "SELECT * FROM readings") == [(*row, None) for row in rows]
     # What is complete is only read.
-    after = select(path, OBJECTS)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    after = objects(path)
+    with write_lock(path):
         assert schema.upgrade(with_balcony) == []
-    assert select(path, OBJECTS) == after
-    execute(
-        path, "INSERT INTO readings (endpoint, received_at, soil_wet) VALUES ('balcony-1', 0, 4)"
-    )
+    assert objects(path) == after
+    execute(path, INSERT.format(number=3))
     (seen,) = select(path, 'SELECT id, temperature, "soil.wet" FROM "v_balcony-1"')
     assert seen == (3, None, 4.0)
-    with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT value in REAL column"):
+    with pytest.raises(Exception, match=NO_NUMBER):
         execute(path, "UPDATE readings SET soil_wet = 'wet'")
 
 
@@ -86,9 +108,7 @@ def test_what_a_former_station_has_left_stays(
     settings: Settings, with_balcony: Settings, path: Path
 ) -> None:
     schema.upgrade(with_balcony)
-    execute(
-        path, "INSERT INTO readings (endpoint, received_at, soil_wet) VALUES ('balcony-1', 0, 4)"
-    )
+    execute(path, INSERT.format(number=1))
     kept = columns(path)
     assert schema.upgrade(settings) == []
     assert columns(path) == kept
@@ -99,7 +119,7 @@ def test_a_view_follows_its_station_and_that_of_somebody_else_is_left_alone(
     settings: Settings, path: Path
 ) -> None:
     schema.upgrade(replace(settings, stations=Stations((soil("data", BUILT_IN.all[0]),))))
-    names = [row[1] for row in select(path, "PRAGMA table_info(v_data)")]
+    names = [name for name, _type in columns(path, "v_data")]
     assert names == ["id", "time", "pressure", "temperature", "soil_wet"]
     execute(path, "DROP VIEW v_data", "CREATE VIEW v_data AS SELECT 1 AS mine")
     schema.upgrade(settings)
@@ -168,7 +188,7 @@ def checked(with_balcony: Settings) -> Iterator[Config]:
 def test_alembic_knows_the_columns(
     settings: Settings, with_balcony: Settings, path: Path, checked: Config
 ) -> None:
-    with pytest.raises(AutogenerateDiffsDetected, match="'readings', Column\\('soil_wet', REAL"):
+    with pytest.raises(AutogenerateDiffsDetected, match="'readings', Column\\('soil_wet', "):
         alembic.command.check(checked)
     schema.upgrade(with_balcony)
     alembic.command.check(checked)
@@ -242,7 +262,8 @@ def test_a_station_that_comes_back_is_computed_anew(
     fewer = Stations(BUILT_IN.all[1:])
     schema.upgrade(replace(settings, stations=fewer))
     assert select(rolled_up.path, "SELECT DISTINCT endpoint FROM rollups") == [("data3",)]
-    execute(rolled_up.path, f"INSERT INTO readings (endpoint, received_at) VALUES ('data', {NOON})")
+    with rolled_up.commit() as connection:
+        insert_readings(connection, [pico(9, NOON)])
     follow(fewer, rolled_up)
     assert position(rolled_up) == 8
     schema.upgrade(settings)

@@ -36,7 +36,7 @@ OTHERS_DEPEND = "2BP01"
 
 logger = logging.getLogger(__name__)
 
-quote = PGDialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+quote = PGDialect(paramstyle="named").identifier_preparer.quote  # type: ignore[no-untyped-call]
 _views = text(
     "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
     " WHERE relnamespace = current_schema()::regnamespace"
