@@ -1,4 +1,4 @@
-"""Do the migrations make the tables that the code expects? `make migrations` asks, of each engine."""
+"""Do the migrations make the tables that the code expects? Asked of each engine, by Make."""
 
 import os
 import subprocess
@@ -27,7 +27,12 @@ def _agree(engine: str, given: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         own = {"FLASK10X_DATA_DIR": f"{folder}/data", "XDG_STATE_HOME": f"{folder}/state"}
         return all(
-            subprocess.run([Path(sys.executable).with_name(command), *words], env=os.environ | own | given, check=False).returncode == 0
+            subprocess.run(
+                [Path(sys.executable).with_name(command), *words],
+                env=os.environ | own | given,
+                check=False,
+            ).returncode
+            == 0
             for command, *words in (("flask10x", "migrate"), ("alembic", "check"))
         )
 
