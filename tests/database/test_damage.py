@@ -29,6 +29,8 @@ from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until
 from tests.support.rows import pico
 
+pytestmark = pytest.mark.sqlite_only("damage of a file")
+
 READINGS = "SELECT count(*) FROM readings"
 # Some minutes, unless it is broken off.
 LONG_STATEMENT = (

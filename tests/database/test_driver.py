@@ -22,6 +22,8 @@ from flask10x.system.gauges import Gauges
 from tests.support.broken_schema import break_schema, overwrite_schema
 from tests.support.new_database import lay_new_database
 
+pytestmark = pytest.mark.sqlite_only("its errors")
+
 QUOTED = r'malformed database schema \(v_data2\) - near "SEL\\xff\\xfe\\xfd": syntax error'
 TRIES = 30
 

@@ -1,24 +1,22 @@
 """The way to the database: who waits for whom."""
 
-import sqlite3
 import threading
-from contextlib import closing
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.engine import Database
 from flask10x.system.locks import FileLock, lock_path
+from tests.support.both_engines import POSTGRES, write_lock
 
 
 def test_a_probe_that_waits_holds_up_no_commit(database: Database) -> None:
     """A question for `/readyz` once kept the writer from the lock, for a second each."""
-    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with write_lock(database.path):
         refused: list[bool] = []
 
         def ask() -> None:
-            with pytest.raises(DBAPIError, match="database is locked"):
+            with pytest.raises(DBAPIError, match=r"database is locked|could not obtain lock"):
                 database.probe()
             refused.append(True)
 
@@ -31,7 +29,6 @@ def test_a_probe_that_waits_holds_up_no_commit(database: Database) -> None:
                 lock.release()
             asking.join(0.01)
         lock.close()
-        other.execute("ROLLBACK")
 
     assert refused
     assert taken > 5, "the lock was free between the tries"
@@ -42,6 +39,7 @@ def test_a_commit_after_a_probe_still_waits_for_others(database: Database) -> No
     database.probe()
 
     with database.writer.connect() as connection:
-        waits_ms = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+        question = "SHOW lock_timeout" if POSTGRES else "PRAGMA busy_timeout"
+        waits = connection.exec_driver_sql(question).scalar_one()
 
-    assert waits_ms == 1000
+    assert waits == ("1s" if POSTGRES else 1000)

@@ -16,6 +16,8 @@ from flask10x.database.sqlite import file
 from flask10x.database.sqlite.driver import Driver, connect
 from flask10x.database.sqlite.file import damages, open_read_only
 
+pytestmark = pytest.mark.sqlite_only("its progress handler")
+
 LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
 # In one row, or in the second of two.
 INTERRUPTED_SUM = "sum(i + CASE i WHEN 9 THEN ctrl_c() IS NULL ELSE 0 END)"

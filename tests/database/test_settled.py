@@ -67,6 +67,7 @@ def without_another_table(path: Path) -> Path:
     return path
 
 
+@pytest.mark.sqlite_only("what people do to a file")
 @pytest.mark.parametrize("change", [vacuumed, copied, dumped, without_another_table])
 def test_it_outlives_what_people_do_and_ids_go_on(
     database: Database, change: Callable[[Path], Path]
@@ -94,6 +95,7 @@ def grown(database: Database, commit: Callable[[], object]) -> int:
     return beside(database.path, WAL).stat().st_size - before
 
 
+@pytest.mark.sqlite_only("pages of the WAL are counted")
 def test_a_lone_commit_writes_no_page_for_it(settings: Settings, database: Database) -> None:
     """Of two workers too: their notes share the page of the ids."""
     gauges, queues = (

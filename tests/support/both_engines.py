@@ -19,6 +19,10 @@ BUSY = (
     if POSTGRES
     else "SQLITE_BUSY: database is locked"
 )
+# The type of a measurement.
+NUMBER = "double precision" if POSTGRES else "REAL"
+# The table of highest ids, which has names and numbers.
+SEQUENCES = "log" if POSTGRES else "sqlite_sequence"
 # The code of what `refuse` raises.
 REFUSED = "23514" if POSTGRES else "SQLITE_CONSTRAINT_TRIGGER"
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = "
@@ -84,10 +88,35 @@ def columns_of(path: Path, table: str) -> list[str]:
     return [column[0] for column in described]
 
 
+def types_of(path: Path, table: str) -> list[tuple[str, str]]:
+    """The columns of a table with their types, in the engine's words."""
+    if not POSTGRES:
+        return [row[1:3] for row in select(path, f"PRAGMA table_info({table})")]
+    return select(
+        path,
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ?"
+        " ORDER BY ordinal_position",
+        table,
+    )
+
+
+def objects(path: Path) -> list[tuple[Any, ...]]:
+    """All tables, indexes and views with what they are made of."""
+    if not POSTGRES:
+        return select(path, "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+    views = "SELECT 'view', viewname, definition FROM pg_views WHERE schemaname = 'public'"
+    indexes = "SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+    columns = (
+        "SELECT 'column', table_name || '.' || column_name, data_type"
+        " FROM information_schema.columns WHERE table_schema = 'public'"
+    )
+    return select(path, f"{views} UNION ALL {indexes} UNION ALL {columns} ORDER BY 1, 2")
+
+
 def sequences(path: Path) -> list[tuple[str, int]]:
     """The highest id of each table and the last entry of each queue, by their names."""
-    table, number = ("log", "last_id") if POSTGRES else ("sqlite_sequence", "seq")
-    return select(path, f"SELECT name, {number} FROM {table} ORDER BY name")
+    number = "last_id" if POSTGRES else "seq"
+    return select(path, f"SELECT name, {number} FROM {SEQUENCES} ORDER BY name")
 
 
 @contextmanager

@@ -32,6 +32,8 @@ NUMBERED = ("readings", "rejected")
 NUMBER_ROWS = """
 CREATE OR REPLACE FUNCTION number_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- Before that table was made there was nobody to give ids.
+    IF to_regclass('log') IS NULL THEN RETURN NEW; END IF;
     INSERT INTO log VALUES ('{table}', coalesce(NEW.id, 1))
     ON CONFLICT (name) DO UPDATE
     SET last_id = greatest(log.last_id, coalesce(NEW.id, log.last_id + 1))
