@@ -92,6 +92,10 @@ class CommitNotReplicated(Flask10xError):
     """A commit is on one machine only, though it was to be on two; the text is the database's."""
 
 
+class LeaseLost(Flask10xError):
+    """What one host does for all of them is another host's now; the text names the lease."""
+
+
 class ServiceRunning(Flask10xError):
     """Another service owns this database; the text names its process id."""
 

@@ -2,9 +2,12 @@
 
 from sqlalchemy import Connection, insert, select, update
 
+from flask10x.config.settings import Settings
 from flask10x.database.tables import counters
 
 WRITE_ERRORS = "write_errors"
+# Of several hosts each saves its own, and the total is what they add up to.
+_OF_HOST = " of "
 
 
 def value_of(connection: Connection, name: str) -> int:
@@ -41,3 +44,16 @@ def values_like(connection: Connection, prefix: str) -> dict[str, int]:
         counters.c.name.startswith(prefix, autoescape=True)
     )
     return {name.removeprefix(prefix): value for name, value in connection.execute(query)}
+
+
+def write_errors_name(settings: Settings) -> str:
+    """The name under which this host saves its total of errors."""
+    of_host = f"{_OF_HOST}{settings.host_name}" if settings.on_postgres else ""
+    return f"{WRITE_ERRORS}{of_host}"
+
+
+def write_errors(connection: Connection, settings: Settings, counted: int) -> int:
+    """The total of all hosts; of this one what it has `counted`, if it has not saved that yet."""
+    saved = values_like(connection, WRITE_ERRORS)
+    own = saved.pop(write_errors_name(settings).removeprefix(WRITE_ERRORS), 0)
+    return sum(saved.values()) + max(own, counted)

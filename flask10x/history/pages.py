@@ -352,9 +352,10 @@ def _newest(endpoints: tuple[str, ...], arrived: bool) -> Select[Any]:
 
 
 _ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
+# In the order of the index it would read all of it.
+_ENDPOINT = unindexed(readings.c.endpoint)
 _RECENT_ARRIVALS = (
-    select(readings.c.endpoint, func.max(_ARRIVAL))
+    select(_ENDPOINT, func.max(_ARRIVAL))
     .where(readings.c.id > bindparam("after_id"))
-    # In the order of the index it would read all of it.
-    .group_by(unindexed(readings.c.endpoint))
+    .group_by(_ENDPOINT)
 )

@@ -70,6 +70,7 @@ class GroupCommit:
         self._has_forgotten = False
         # Not known before the first commit has asked the database.
         self._saved_errors = 0
+        self._errors_name = counters.write_errors_name(settings)
 
     def once(self) -> int:
         """Commit what waits, at most BATCH_MAX_ROWS; the number of rows settled.
@@ -152,7 +153,7 @@ class GroupCommit:
             self._leftovers.forget_settled(connection, self._queues.ids())
         errors = self._gauges.errors_total()
         if errors > self._saved_errors:
-            counters.raise_to(connection, counters.WRITE_ERRORS, errors)
+            counters.raise_to(connection, self._errors_name, errors)
         return errors
 
 

@@ -27,6 +27,7 @@ NAMES = (
     "inspection",
     "alerts",
     "retention",
+    "other hosts",
 )
 # What a database raises that is locked, full or damaged: the reason says all, not the place in our
 # code where it was met.
@@ -63,6 +64,10 @@ class Duty:
         else:
             if done is not False:
                 self._note_success()
+
+    def leave(self) -> None:
+        """Another host does it now: whether it fails is not known here any more."""
+        self._gauges.failing_since_ms[self._place] = 0
 
     def _note_failure(self, error: BaseException) -> None:
         if self._gauges.failing_since_ms[self._place]:

@@ -14,6 +14,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
+from flask10x.database.postgres.leases import Lease
 from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
@@ -23,6 +24,7 @@ from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.monitor import Monitor
+from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
@@ -68,7 +70,13 @@ class Store:
             self._file = DatabaseFile(settings, self.database, gauges)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
-        self._monitor = Monitor(self._monitor_lock, self._duties(), self._each_second)
+        self._monitor = Monitor(
+            self._monitor_lock,
+            self._duties(),
+            self._each_second,
+            self._lease("monitor", self._monitor_lock),
+            self._duties_of_one_host(),
+        )
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
         )
@@ -145,19 +153,46 @@ class Store:
         if self._file is not None:
             self._file.step()
 
+    def _lease(self, name: str, lock: FileLock) -> Lease | None:
+        """What stands behind a lock of this host where there may be other hosts."""
+        if not self.settings.on_postgres:
+            return None
+        return Lease(self.database, name, self.settings.host_name, lock)
+
     def _duties(self) -> list[Duty]:
-        """What the elected worker does each second; what may take long comes last."""
+        """What the elected worker of each host does each second."""
         gauges = self.gauges
-        stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
-        behind = "Roll-ups cannot be brought up to date"
         return [
             *(self._file.duties() if self._file is not None else ()),
             Duty("killed workers", WorkerWatch(gauges).step, gauges),
             Duty("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
+            *(self._duties_beside_others() if self.settings.on_postgres else ()),
+        ]
+
+    def _duties_beside_others(self) -> list[Duty]:
+        """What else each host does where there may be several."""
+        others = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
+        trouble = "Cannot read what came to other hosts"
+        return [
+            Duty("other hosts", others.step, self.gauges, trouble),
+            # It goes by the CSV files, which are on one host, whoever has the lease.
+            self._removing(),
+        ]
+
+    def _duties_of_one_host(self) -> list[Duty]:
+        """What is done once for a database; what may take long comes last."""
+        gauges = self.gauges
+        stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
+        behind = "Roll-ups cannot be brought up to date"
+        return [
             Duty("silent stations", stations.step, gauges),
-            Duty("retention", self._retention.step, gauges, "Old readings cannot be removed"),
+            *([] if self.settings.on_postgres else [self._removing()]),
             Duty("roll-ups", self._follower.step, gauges, behind),
         ]
+
+    def _removing(self) -> Duty:
+        trouble = "Old readings cannot be removed"
+        return Duty("retention", self._retention.step, self.gauges, trouble)
 
     def _watches(self) -> list[Watch]:
         return watch_list.of(self.settings, self.database, self.gauges, self.queues, self.writer)
@@ -169,7 +204,8 @@ class Store:
     def _load_totals(self) -> None:
         try:
             with self.database.reader.begin() as connection:
-                saved = counters.value_of(connection, counters.WRITE_ERRORS)
+                name = counters.write_errors_name(self.settings)
+                saved = counters.value_of(connection, name)
         except DBAPIError as error:
             # The writer meets the same trouble, reports it and goes on trying.
             log.error("Cannot read the database: %s", reason_of(error))

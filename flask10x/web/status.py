@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
+from flask10x.database.postgres import leases
 from flask10x.history import pages, rollups
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
@@ -63,17 +64,17 @@ def _as_json() -> tuple[Response, int]:
         with store.database.reader.begin() as connection:
             last = pages.last_received(store.settings.stations, connection)
             stored = last_id(connection)
-            saved_errors = counters.value_of(connection, counters.WRITE_ERRORS)
+            errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
     except DBAPIError as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
     answer: dict[str, Any] = {
         "queue_length": store.queues.length(),
         "queue_warn_threshold": store.settings.queue_warn_threshold,
         "write_success_total": stored,
-        "write_error_total": max(saved_errors, store.gauges.errors_total()),
+        "write_error_total": errors,
         "inactivity_warn_threshold_sec": store.settings.inactivity_warn_sec,
     }
-    return jsonify(answer | _silence(store, last)), 200
+    return jsonify(_of_host(store) | answer | _silence(store, last)), 200
 
 
 def _oldest_sec(store: Store) -> float | None:
@@ -91,7 +92,7 @@ def details() -> tuple[Response, int]:
     try:
         with store.database.reader.begin() as connection:
             rolled_up = rollups.progress(connection)
-            answer = {
+            answer: dict[str, Any] = {
                 "ack": store.settings.ack,
                 "failing_seconds": duties.failing_sec(store.gauges),
                 "rejected": {
@@ -104,9 +105,16 @@ def details() -> tuple[Response, int]:
                     store.settings.stations, counters.values_like(connection, entry.WARNINGS)
                 ),
             }
+            if store.settings.on_postgres:
+                answer["leases"] = leases.holders(connection)
     except DBAPIError as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
-    return jsonify(answer), 200
+    return jsonify(_of_host(store) | answer), 200
+
+
+def _of_host(store: Store) -> dict[str, Any]:
+    """Which host says so, where there may be several: what waits and fails is that of one."""
+    return {"host": store.settings.host_name} if store.settings.on_postgres else {}
 
 
 def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str, int]]:

@@ -35,6 +35,11 @@ def _object(**properties: JsonObject) -> JsonObject:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
+def _with(required: JsonObject, **optional: JsonObject) -> JsonObject:
+    """The same, with what there only is where several hosts may share a database."""
+    return required | {"properties": required["properties"] | optional}
+
+
 def _by_name(value: JsonObject) -> JsonObject:
     return {"type": "object", "additionalProperties": value}
 
@@ -57,21 +62,28 @@ SCHEMAS: dict[str, JsonObject] = {
             "failing": {"type": "array", "items": {"enum": list(duties.NAMES)}},
         },
     },
-    "Metrics": _object(
-        queue_length=COUNT,
-        queue_warn_threshold=COUNT,
-        write_success_total=COUNT,
-        write_error_total=COUNT,
-        last_received=_by_name({"type": ["string", "null"]}),
-        inactivity_seconds=_by_name(SECONDS),
-        inactivity_warn_threshold_sec=COUNT,
+    "Metrics": _with(
+        _object(
+            queue_length=COUNT,
+            queue_warn_threshold=COUNT,
+            write_success_total=COUNT,
+            write_error_total=COUNT,
+            last_received=_by_name({"type": ["string", "null"]}),
+            inactivity_seconds=_by_name(SECONDS),
+            inactivity_warn_threshold_sec=COUNT,
+        ),
+        host=TEXT_SCHEMA,
     ),
-    "Details": _object(
-        ack={"enum": ["enqueued", "committed"]},
-        failing_seconds=_by_name(SECONDS),
-        rejected=_object(kept_total=COUNT, evicted_total=COUNT, dropped_total=COUNT),
-        rollups=_object(done=COUNT, of=COUNT),
-        warnings=_by_name(_by_name(COUNT)),
+    "Details": _with(
+        _object(
+            ack={"enum": ["enqueued", "committed"]},
+            failing_seconds=_by_name(SECONDS),
+            rejected=_object(kept_total=COUNT, evicted_total=COUNT, dropped_total=COUNT),
+            rollups=_object(done=COUNT, of=COUNT),
+            warnings=_by_name(_by_name(COUNT)),
+        ),
+        host=TEXT_SCHEMA,
+        leases=_by_name(TEXT_SCHEMA),
     ),
 }
 

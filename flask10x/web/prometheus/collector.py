@@ -21,7 +21,7 @@ from flask10x.web.prometheus import (
     memory_families,
     stored_families,
 )
-from flask10x.web.prometheus.families import gauge_of_each
+from flask10x.web.prometheus.families import gauge_of_each, of_host
 from flask10x.web.prometheus.stored_numbers import stored_numbers
 from flask10x.web.read_errors import UNREADABLE
 
@@ -43,9 +43,10 @@ class ScrapedNumbers(Collector):
     def collect(self) -> Iterator[Metric]:
         """Each family once; raises nothing that a database or a disk raises."""
         store = self._store
-        yield from memory_families.service(store.settings, store.gauges)
+        host = store.settings.host_name if store.settings.on_postgres else ""
+        yield from of_host(host, memory_families.service(store.settings, store.gauges))
         if isinstance(store, Store):
-            yield from memory_families.queue(store)
+            yield from of_host(host, memory_families.queue(store))
             stored = self._part("database", lambda: _stored(store))
             yield from stored or stored_families.stations(store, {})
             yield from self._part("disk", lambda: file_families.database(store.settings))
@@ -78,7 +79,7 @@ class ScrapedNumbers(Collector):
 
 def _stored(store: Store) -> Iterator[Metric]:
     stored = stored_numbers(store)
-    yield from stored_families.totals(store, stored)
+    yield from stored_families.totals(stored)
     yield from stored_families.stations(store, stored.last_received)
     yield from stored_families.values(store, stored)
 

@@ -3,7 +3,7 @@
 Everything here is loaded with the first scrape: prometheus_client takes some megabytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -55,3 +55,13 @@ def histogram(name: str, text: str, counted: Histogram, unit: int = 1) -> Metric
     bounds = [str(bound / unit) for bound in counted.bounds]
     buckets = [*zip([*bounds, "+Inf"], map(float, counted.at_most), strict=True)]
     return HistogramMetricFamily(PREFIX + name, text, buckets=buckets, sum_value=counted.sum / unit)
+
+
+def of_host(host: str, families: Iterable[Metric]) -> Iterator[Metric]:
+    """The same, with the host as a label of each number where there may be several hosts."""
+    for family in families:
+        if host:
+            family.samples = [
+                sample._replace(labels={**sample.labels, "host": host}) for sample in family.samples
+            ]
+        yield family

@@ -15,11 +15,11 @@ MS_A_SECOND = 1000
 VALUE_FOR_SEC = 3600
 
 
-def totals(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
+def totals(stored: StoredNumbers) -> Iterator[Metric]:
     """What the database has counted; these outlive a restart of the service."""
     yield counter("readings_stored", "Readings ever stored.", stored.stored)
     text = "Failed commits, and readings that the database has refused."
-    yield counter("write_errors", text, max(stored.write_errors, store.gauges.errors_total()))
+    yield counter("write_errors", text, stored.write_errors)
     text = "Refused readings that were kept among the rejected ones."
     yield counter("rejected_kept", text, stored.rejected_kept)
     text = "Kept refused readings that had to go for newer ones."
@@ -28,6 +28,10 @@ def totals(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
     yield counter("rejected_dropped", text, stored.rejected_dropped)
     text = "Stored readings that are in no hourly roll-up yet."
     yield gauge("rollups_pending_readings", text, stored.rollups_behind)
+    if stored.leases:
+        text = "Which host does what is done once for a database; always 1."
+        holders: dict[tuple[str, ...], float] = dict.fromkeys(stored.leases.items(), 1)
+        yield gauges("lease_holder", text, ("lease", "host"), holders)
 
 
 def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:

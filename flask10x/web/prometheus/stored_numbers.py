@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
+from flask10x.database.postgres import leases
 from flask10x.history import pages, rollups
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
@@ -28,6 +29,8 @@ class StoredNumbers:
     """Readings that are in no roll-up yet."""
     last_received: dict[str, int | None]
     """When each station was heard last; None when it has no reading."""
+    leases: dict[str, str]
+    """Which host has each lease, where there may be several hosts."""
     newest: dict[str, Row | None]
     """Each station's newest reading by the time it was measured, as it was stored."""
 
@@ -38,12 +41,15 @@ def stored_numbers(store: Store) -> StoredNumbers:
     with store.database.query() as connection:
         return StoredNumbers(
             stored=last_id(connection),
-            write_errors=counters.value_of(connection, counters.WRITE_ERRORS),
+            write_errors=counters.write_errors(
+                connection, store.settings, store.gauges.errors_total()
+            ),
             rejected_kept=last_id(connection, "rejected"),
             rejected_evicted=counters.value_of(connection, rejected.EVICTED),
             rejected_dropped=counters.value_of(connection, rejected.DROPPED),
             rollups_behind=rollups.behind(connection),
             last_received=pages.last_received(stations, connection),
+            leases=leases.holders(connection) if store.settings.on_postgres else {},
             newest={one.endpoint: _newest(connection, stations, one) for one in stations.all},
         )
 

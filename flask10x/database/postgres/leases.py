@@ -1,0 +1,159 @@
+"""Leases: what one of several hosts does for all of them, until it ends or is not heard any more.
+
+A lease is a row of the table `leases` that expires by the database's clock. It is taken and renewed
+in a commit, and commits are made one after the other, whichever host makes them: so a transaction
+in which `check` has found the lease to be its own ends before another host can have it. A host that
+was frozen and goes on later finds it gone.
+
+Whoever asks for a lease holds the lock file of the same name on his host. What is noted in that
+file is the token of the lease, so that the next process of the host goes on with it at once.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x.database.engine import Database
+from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
+from flask10x.system.locks import FileLock
+
+log = logging.getLogger(__name__)
+
+# So long after a host was killed another one does what it did, at the latest, and the next look.
+LEASE_SEC = 15.0
+# Two renewals may fail.
+RENEW_EVERY_SEC = 5.0
+# How soon another host sees that a lease was given back: a look-up by a key.
+LOOK_EVERY_SEC = 2.0
+# How long its holder goes by it without having renewed it, by its own clock from before it asked:
+# shorter, so that two clocks of which one is slow make no two holders.
+TRUSTED_SEC = 12.0
+TOKEN_BYTES = 8
+# All connections may be in use, too.
+_NO_ANSWER = (DBAPIError, TimeoutError, LockTimeout, CommitNotReplicated)
+
+_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+_IS_OURS = "leases.host = :host AND leases.token = :token"
+_FIND = text(
+    f"SELECT host, token, expires_at > {_NOW} AS holds FROM leases WHERE name = :name"  # noqa: S608
+)
+_TAKE = text(
+    "INSERT INTO leases (name, host, token, expires_at)"  # noqa: S608
+    f" VALUES (:name, :host, :token, {_NOW} + :lease_ms)"
+    " ON CONFLICT (name) DO UPDATE SET"
+    " host = excluded.host, token = excluded.token, expires_at = excluded.expires_at"
+    f" WHERE ({_IS_OURS}) OR leases.expires_at <= {_NOW} RETURNING name"
+)
+_CHECK = text(f"SELECT 1 FROM leases WHERE name = :name AND {_IS_OURS}")  # noqa: S608
+_GIVE_BACK = text(f"DELETE FROM leases WHERE name = :name AND {_IS_OURS}")  # noqa: S608
+_HOLDERS = text(f"SELECT name, host FROM leases WHERE expires_at > {_NOW} ORDER BY name")  # noqa: S608
+
+
+class Lease:
+    """One host's way to a lease; one thread uses it, but any may ask `is_held`."""
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        host: str,
+        lock: FileLock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Asks for nothing yet. `lock` is the one of this host that stands before the lease."""
+        self.name = name
+        self._database = database
+        self._host = host
+        self._lock = lock
+        self._monotonic = monotonic
+        self._token = ""
+        self._trusted_to_sec = 0.0
+        self._ask_at_sec = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this host has it, as far as it can know without asking."""
+        return self._monotonic() < self._trusted_to_sec
+
+    def hold(self) -> bool:
+        """Take it, or renew it, when it is time to ask; whether this host has it.
+
+        To be called about once a second by who holds the lock file. A database that does not answer
+        is no error: what is not renewed is lost.
+        """
+        if self._monotonic() >= self._ask_at_sec:
+            had_it = self.is_held
+            with suppress(*_NO_ANSWER):
+                self._ask()
+            pause_sec = RENEW_EVERY_SEC if self.is_held else LOOK_EVERY_SEC
+            self._ask_at_sec = self._monotonic() + pause_sec
+            if self.is_held and not had_it:
+                log.info("This host has the lease '%s' now", self.name)
+        return self.is_held
+
+    def check(self, connection: Connection) -> None:
+        """In a transaction that may only be made by the holder: raise LeaseLost if it is another.
+
+        While the transaction lasts no other host can take it.
+        """
+        if not connection.execute(_CHECK, self._own()).first():
+            self._trusted_to_sec = 0.0
+            raise LeaseLost(f"another host has the lease '{self.name}'")
+
+    def give_back(self) -> None:
+        """Let another host take it at once; harmless where this one does not have it."""
+        if not self.is_held:
+            return
+        self._trusted_to_sec = 0.0
+        # It expires by itself.
+        with suppress(*_NO_ANSWER), self._database.commit() as connection:
+            connection.execute(_GIVE_BACK, self._own())
+
+    def _ask(self) -> None:
+        asked_sec = self._monotonic()
+        if not self._is_to_be_had():
+            self._lose()
+            return
+        with self._database.commit() as connection:
+            found = connection.execute(_TAKE, self._own() | {"lease_ms": int(LEASE_SEC * 1000)})
+            has_it = found.first() is not None
+        if has_it:
+            self._trusted_to_sec = asked_sec + TRUSTED_SEC
+        else:
+            self._lose()
+
+    def _is_to_be_had(self) -> bool:
+        """Without a commit, so that a host that waits for it holds up nobody."""
+        with self._database.reader.begin() as connection:
+            row = connection.execute(_FIND, {"name": self.name}).first()
+        if row is None or not row.holds:
+            return True
+        own = self._own()
+        return (row.host, row.token) == (own["host"], own["token"])
+
+    def _lose(self) -> None:
+        if self.is_held:
+            log.warning("Another host has the lease '%s' now", self.name)
+        self._trusted_to_sec = 0.0
+
+    def _own(self) -> dict[str, str]:
+        return {"name": self.name, "host": self._host, "token": self._token or self._new_token()}
+
+    def _new_token(self) -> str:
+        self._token = self._lock.noted()
+        if not self._token:
+            self._token = secrets.token_hex(TOKEN_BYTES)
+            # On a full disk the next process has another one, and waits until this one expires.
+            with suppress(OSError):
+                self._lock.note(self._token)
+        return self._token
+
+
+def holders(connection: Connection) -> dict[str, str]:
+    """By the name of each lease that somebody has the name of the host."""
+    return {row.name: row.host for row in connection.execute(_HOLDERS)}
