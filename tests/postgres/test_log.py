@@ -1,0 +1,198 @@
+"""The order of commits, and what a transaction leaves to those behind it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database.dialects import last_id
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import code_of, is_busy, kind_of
+from flask10x.database.query_limit import QueryTooLong
+from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.batch import Receipt
+from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.writer import Writer
+from flask10x.system.gauges import Gauges
+from tests.postgres.hosts import Hosts
+from tests.support import postgres
+from tests.support.rows import insert_readings, pico
+
+PROJECT = Path(__file__).parents[2]
+HOSTS, COMMITS, ROWS = 4, 15, 5
+LOOK_EVERY_SEC = 0.005
+# Each third transaction comes to nothing, after it has taken its ids.
+HOST = """
+import sys
+from contextlib import suppress
+from flask10x.config import settings
+from flask10x.database.engine import Database
+from tests.support.rows import insert_readings, pico
+folder, url, number, commits, rows = sys.argv[1:]
+config = settings.load({"FLASK10X_DATA_DIR": folder, "FLASK10X_DATABASE_URL": url})
+database = Database(config)
+
+def change(connection):
+    insert_readings(connection, [pico(int(number))] * int(rows))
+    if fails:
+        raise ZeroDivisionError
+
+print("ready", flush=True)
+sys.stdin.readline()
+for commit in range(int(commits)):
+    for fails in (commit % 3 == 0, False):
+        with suppress(ZeroDivisionError):
+            database.commit_change(change, tries=100)
+            if not fails:
+                break
+database.close()
+"""
+NO_TWO = """
+CREATE FUNCTION no_two() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'two is not wanted' USING ERRCODE = '23514'; END $$;
+CREATE TRIGGER no_two BEFORE INSERT ON readings FOR EACH ROW
+WHEN (NEW.pressure = 2) EXECUTE FUNCTION no_two()
+"""
+# What a transaction sets, which the next one of the session must not find.
+SET = ("lock_timeout", "statement_timeout", "synchronous_commit", "transaction_isolation")
+
+
+@pytest.fixture
+def database(hosts: Hosts) -> Database:
+    return hosts.database("kitchen")
+
+
+@pytest.fixture
+def other(hosts: Hosts) -> Iterator[Any]:
+    """Somebody else's connection, each statement a transaction."""
+    with closing(postgres.shared().connect(hosts.name)) as connection:
+        yield connection
+
+
+def test_who_follows_misses_nothing_of_several_hosts(
+    hosts: Hosts, database: Database, other: Any
+) -> None:
+    """A look shows ids without a gap behind the last look's, whichever host has stored them."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOST, *_of_host(hosts.settings(f"host-{number}"), number)],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(HOSTS)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    last = looks = 0
+    ended = False
+    while not ended:
+        ended = all(process.poll() is not None for process in processes)
+        found = other.execute("SELECT id FROM readings WHERE id > %s ORDER BY id", (last,))
+        new = [number for (number,) in found]
+        assert new == list(range(last + 1, last + 1 + len(new)))
+        last += len(new)
+        looks += bool(new)
+        time.sleep(LOOK_EVERY_SEC)
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    assert last == HOSTS * COMMITS * ROWS
+    assert looks > 1
+    with database.reader.begin() as connection:
+        assert last_id(connection) == last
+
+
+def _of_host(settings: Settings, number: int) -> list[str]:
+    given = (settings.data_dir, settings.database_url, number, COMMITS, ROWS)
+    return [str(value) for value in given]
+
+
+def test_what_is_refused_costs_its_row_only(hosts: Hosts, database: Database, other: Any) -> None:
+    """Of a batch, and no id: those of its mates follow each other."""
+    other.execute(NO_TWO)
+    settings = hosts.settings("kitchen")
+    queues = SharedQueues.anonymous(settings.write_queue_maxsize)
+    writer = Writer(settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0)
+    receipts = {number: Receipt() for number in (1, 2, 3, 2, 5)}
+    for number, receipt in receipts.items():
+        writer.submit(pico(number, number), receipt)
+    while writer.step():
+        pass
+    stored = other.execute("SELECT id, pressure FROM readings ORDER BY id").fetchall()
+    assert stored == [(1, 1.0), (2, 3.0), (3, 5.0)]
+    refusals = {number: receipt.refusal for number, receipt in receipts.items()}
+    assert refusals == {1: "", 2: "23514: two is not wanted", 3: "", 5: ""}
+    assert writer.trouble == ""
+    writer.close(5)
+
+
+def test_who_waits_too_long_for_another_host_is_told_that_it_is_busy(
+    database: Database, other: Any
+) -> None:
+    with other.transaction():
+        other.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
+        with pytest.raises(DBAPIError) as waited, database.commit():
+            raise AssertionError("two commit at once")
+        with pytest.raises(DBAPIError) as asked:
+            database.probe()
+    for caught in (waited, asked):
+        assert code_of(caught.value) == "55P03"
+        assert is_busy(caught.value)
+        assert kind_of(caught.value) == "store"
+    database.probe()
+
+
+def test_a_page_is_of_one_moment_and_changes_nothing(database: Database) -> None:
+    count = text("SELECT count(*) FROM readings")
+    with database.query() as reading:
+        assert reading.execute(count).scalar_one() == 0
+        with database.commit() as connection:
+            insert_readings(connection, [pico(1)])
+        assert reading.execute(count).scalar_one() == 0
+    with database.query() as reading:
+        assert reading.execute(count).scalar_one() == 1
+        with pytest.raises(DBAPIError, match="read-only"):
+            reading.execute(text("DELETE FROM readings"))
+
+
+def test_a_query_that_takes_too_long_is_broken_off(hosts: Hosts) -> None:
+    settings = replace(hosts.settings("kitchen"), query_timeout_sec=0.05)
+    with closing(Database(settings)) as database:
+        with pytest.raises(QueryTooLong), database.query() as connection:
+            connection.execute(text("SELECT pg_sleep(60)"))
+        with database.query() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_a_transaction_leaves_nothing_set_in_its_session(database: Database) -> None:
+    """PgBouncer gives the session to somebody else then."""
+
+    def settings_of(connection: Connection) -> list[str]:
+        driver: Any = connection.connection.driver_connection
+        driver.rollback()
+        found = [driver.execute(f"SHOW {name}").fetchone()[0] for name in SET]
+        driver.rollback()
+        return found
+
+    for engine in (database.reader, database.writer):
+        with engine.connect() as connection:
+            before = settings_of(connection)
+        with engine.begin() as connection:
+            connection.execute(text("SELECT 1"))
+        with engine.connect() as connection:
+            assert settings_of(connection) == before
