@@ -137,6 +137,11 @@ class Settings:
         return self.database_url.startswith(POSTGRESQL)
 
     @property
+    def commits_synchronously(self) -> bool:
+        """Whether a commit on PostgreSQL waits for the disk, and for standbys if there are any."""
+        return self.synchronous == "FULL" or self.ack == "committed"
+
+    @property
     def zone(self) -> tzinfo | None:
         """The zone of the CSV files and pages; None stands for the system's own."""
         return ZoneInfo(self.timezone) if self.timezone else None

@@ -6,6 +6,7 @@ Each engine's module `statements` has these functions; SQL that differs only in 
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -60,6 +61,12 @@ class Statements(Protocol):
         self, connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]
     ) -> int:
         """Insert one of them; its id."""
+
+    def waits_briefly(self, connection: Connection, wait_ms: int) -> AbstractContextManager[None]:
+        """In the block nothing waits for longer than that for whoever locks it."""
+
+    def file_bytes(self, connection: Connection, path: Path) -> int:
+        """How much of the disk of this path the database has in use."""
 
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         """A statement of the block that fails leaves the transaction as it was before."""

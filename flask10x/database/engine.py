@@ -42,6 +42,8 @@ class Connections(Protocol):
 
     reader: Engine
     writer: Engine
+    no_answer: str
+    """Why the server did not answer when it was asked last; empty when it did."""
 
     def limit(self, connection: Connection, timeout_sec: float) -> AbstractContextManager[None]:
         """Break off what the block runs on the connection once the time is over.
@@ -191,6 +193,11 @@ class Database:
             return
         with self._locked():
             self._connections.close(self.writer)
+
+    @property
+    def no_answer(self) -> str:
+        """Why the server did not answer this process last; empty when it did, or there is none."""
+        return self._connections.no_answer
 
     def break_off(self) -> None:
         """Wait for no server any longer: what it has not answered within a second is an error.

@@ -15,6 +15,7 @@ from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
 from flask10x.runtime import duties
 from flask10x.runtime.facts.obstacles import obstacles
+from flask10x.runtime.facts.server import server_state
 from flask10x.runtime.inactivity import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
@@ -35,13 +36,21 @@ def readyz() -> tuple[Response, int]:
     """200 when readings can be stored, else 503 with every reason.
 
     `failing` names the duties that fail, and is left out while all work. It changes no status:
-    readings are stored without them.
+    readings are stored without them. On PostgreSQL `database` says which server it is, what its
+    standbys are at, and `warnings` what nobody notices before a machine dies.
     """
     store = context.store()
     more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
     if failing := duties.failing(store.gauges):
         more["failing"] = failing
-    if reasons := obstacles(store.database, store.writer, store.gauges):
+    reasons = obstacles(store.database, store.writer, store.gauges)
+    if store.settings.on_postgres:
+        state = server_state(store.settings, store.database)
+        more["database"] = state.as_json()
+        reasons += state.obstacles
+        if state.warnings:
+            more["warnings"] = state.warnings
+    if reasons:
         return jsonify(status="not ready", reasons=reasons, **more), 503
     return jsonify(status="ready", **more), 200
 

@@ -12,9 +12,11 @@ from flask10x.database.engine import Database
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
+from tests.e2e.service import wait_until
 from tests.support.postgres import PostgresServer
 
 NAME = "flask10x"
+WITHIN_SEC = 30.0
 
 
 def settings_on(server: PostgresServer, data_dir: Path, **given: object) -> Settings:
@@ -46,3 +48,12 @@ def rows(server: PostgresServer, query: str) -> list[tuple[Any, ...]]:
     """What a connection of the test's own sees."""
     with closing(server.connect(NAME)) as connection:
         return list(connection.execute(query.encode()).fetchall())
+
+
+def name_standby(server: PostgresServer, name: str) -> None:
+    """Have synchronous commits wait for this one."""
+    with server.connect() as connection:
+        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    shown = "SHOW synchronous_standby_names"
+    wait_until(lambda: rows(server, shown) == [(name,)], WITHIN_SEC, "it has its settings")

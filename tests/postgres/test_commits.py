@@ -13,7 +13,7 @@ import pytest
 from flask10x.recording.batch import Receipt
 from flask10x.recording.writer import Writer
 from tests.e2e.service import wait_until
-from tests.postgres.service import NAME, rows, settings_on, writer_on
+from tests.postgres.service import NAME, name_standby, rows, settings_on, writer_on
 from tests.support.postgres import PostgresServer, own_server
 from tests.support.rows import pico
 
@@ -43,14 +43,6 @@ def standby_away(server: PostgresServer) -> Iterator[None]:
         yield
     finally:
         name_standby(server, "")
-
-
-def name_standby(server: PostgresServer, name: str) -> None:
-    with server.connect() as connection:
-        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
-        connection.execute("SELECT pg_reload_conf()")
-    shown = "SHOW synchronous_standby_names"
-    wait_until(lambda: rows(server, shown) == [(name,)], WITHIN_SEC, "it has its settings")
 
 
 def end_the_wait(server: PostgresServer, how: str) -> None:

@@ -277,6 +277,37 @@ def own_server(**options: object) -> Iterator[PostgresServer]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def standby_of(primary: PostgresServer, name: str) -> Iterator[PostgresServer]:
+    """A server that follows that one under this name, from now on."""
+    folder = _reachable_folder()
+    user = _user()
+    if user:
+        shutil.chown(folder, user, user)
+    standby = PostgresServer(folder, temporary=True)
+    try:
+        done = subprocess.run(
+            [
+                *(_binary("pg_basebackup"), "--pgdata", standby.data, "--write-recovery-conf"),
+                *("--checkpoint", "fast", "--no-sync", "--dbname"),
+                f"host={HOST} port={primary.port} user={USER} application_name={name}",
+            ],
+            cwd="/",
+            user=user or None,
+            group=user or None,
+            extra_groups=[] if user else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        standby.start()
+        yield standby
+    finally:
+        standby.close()
+        shutil.rmtree(folder)
+
+
 def announce() -> None:
     """Say to all processes of this run which folder the shared server will have, if one asks."""
     if FOLDER_VARIABLE not in os.environ:

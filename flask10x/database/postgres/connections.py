@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+)
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.error_codes import code_of
+from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.postgres import driver
 from flask10x.database.postgres.compiled import READS_CATALOG
 from flask10x.database.postgres.statements import HOST
@@ -66,11 +75,14 @@ class PostgresConnections:
         self._warnings: list[str] = []
         self._commits = False
         self._patience = driver.Patience()
+        self.no_answer = ""
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
         for engine in (self.reader, self.writer):
             driver.use(engine, self._patience)
-        self._begin = f"{PLANNING}; SET LOCAL synchronous_commit = {_synchronous(settings)}"
+            self._note_answers(engine)
+        synchronous = "on" if settings.commits_synchronously else "off"
+        self._begin = f"{PLANNING}; SET LOCAL synchronous_commit = {synchronous}"
         self._begin += f"; SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS}"
         self._waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
         self._hear(self.writer)
@@ -150,6 +162,18 @@ class PostgresConnections:
         """Close all."""
         self.close(self.reader, self.writer)
 
+    def _note_answers(self, engine: Engine) -> None:
+        """Know whether the server has answered when it was asked last."""
+
+        @event.listens_for(engine, "handle_error")
+        def failed(context: ExceptionContext) -> None:
+            if context.connection is None or context.is_disconnect:
+                self.no_answer = reason_of(context.original_exception)
+
+        @event.listens_for(engine, "begin")
+        def answered(_connection: Connection) -> None:
+            self.no_answer = ""
+
     def _hear(self, engine: Engine) -> None:
         """Take down what warns of a commit."""
 
@@ -170,10 +194,6 @@ class PostgresConnections:
         # Whatever its language: nothing else warns when a transaction is committed.
         if self._commits and notice.severity_nonlocalized == "WARNING":
             self._warnings.append(str(notice.message_primary))
-
-
-def _synchronous(settings: Settings) -> str:
-    return "on" if settings.synchronous == "FULL" or settings.ack == "committed" else "off"
 
 
 def _names_several(url: URL) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -163,6 +164,18 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
     number = _take_ids(connection, 1)
     connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
     return number
+
+
+@contextmanager
+def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
+    """In the transaction nothing waits for longer than that for a lock: of a migration, say."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait_ms}")
+    yield
+
+
+def file_bytes(_connection: Connection, _path: Path) -> int:
+    """None of it is on a disk of this machine, as far as this machine knows."""
+    return 0
 
 
 @contextmanager

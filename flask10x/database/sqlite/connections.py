@@ -65,6 +65,7 @@ class SqliteConnections:
         self._busy_timeout_ms = busy_timeout_ms
         self._damage = damage
         self._checkpoints = False
+        self.no_answer = ""
         engine = partial(_engine, settings, damage, lambda: self._checkpoints)
         self.reader = engine("read", READ_BUSY_TIMEOUT_MS)
         self.writer = engine("write", busy_timeout_ms)

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, column, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from flask10x.database.tables import readings
+from flask10x.system import disk
 
 LOCAL_TIME = "datetime(received_at / 1000, 'unixepoch', 'localtime')"
 NAME_BYTES = None
@@ -76,6 +78,28 @@ def insert_rows(
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
     """Insert one of them; its id."""
     return connection.exec_driver_sql(_statement(names), row).lastrowid
+
+
+@contextmanager
+def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
+    """In the block of a reading transaction nothing waits for longer than that for a lock."""
+    driver: Any = connection.connection.driver_connection
+    (usual_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute(f"PRAGMA busy_timeout = {wait_ms}").close()
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            driver.execute(f"PRAGMA busy_timeout = {usual_ms}").close()
+
+
+def file_bytes(connection: Connection, path: Path) -> int:
+    """What the file has in use; removed readings have left the rest in it for new ones to take."""
+    pages, page_bytes = (
+        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+        for name in ("freelist_count", "page_size")
+    )
+    return disk.size(path) - int(pages * page_bytes)
 
 
 @contextmanager

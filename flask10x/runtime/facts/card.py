@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from flask10x.config.settings import Settings
+from flask10x.database import dialects
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import greatest
 from flask10x.database.paths import database_path
@@ -14,7 +15,6 @@ from flask10x.database.retention import removed
 from flask10x.database.tables import exports, imports, readings, rejected
 from flask10x.readings.stations import Stations
 from flask10x.runtime.facts.disk import Room, room
-from flask10x.system import disk
 from flask10x.system.backup_files import finished
 
 DAY_MS = 24 * 3_600_000
@@ -106,17 +106,8 @@ def _bytes_a_row(connection: Connection, path: Path) -> float | None:
         rows = last_id(connection) - gone
     if rows < ROWS_MIN:
         return None
-    used = disk.size(path) - _free_bytes(connection) - _rejected_bytes(connection)
+    used = dialects.of(connection).file_bytes(connection, path) - _rejected_bytes(connection)
     return max(0, used) / rows
-
-
-def _free_bytes(connection: Connection) -> int:
-    """What removed readings have left in the file, for new ones to take."""
-    pages, page_bytes = (
-        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-        for name in ("freelist_count", "page_size")
-    )
-    return int(pages * page_bytes)
 
 
 def _rejected_bytes(connection: Connection) -> int:

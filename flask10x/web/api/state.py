@@ -16,7 +16,9 @@ from flask10x.web.api.operation import (
 )
 from flask10x.web.prometheus import formats
 
-SECONDS: JsonObject = {"type": ["integer", "null"]}
+TEXT_OR_NULL: JsonObject = {"type": ["string", "null"]}
+WHOLE_OR_NULL: JsonObject = {"type": ["integer", "null"]}
+SECONDS = WHOLE_OR_NULL
 TIME_EXAMPLE = {
     "time": "2025-08-24T00:00:12Z",
     "epoch_s": 1755993612,
@@ -60,8 +62,30 @@ SCHEMAS: dict[str, JsonObject] = {
             "reasons": {"type": "array", "items": TEXT_SCHEMA},
             "queue_oldest_seconds": {"type": ["number", "null"]},
             "failing": {"type": "array", "items": {"enum": list(duties.NAMES)}},
+            "database": schema("Server"),
+            "warnings": {"type": "array", "items": TEXT_SCHEMA},
         },
     },
+    "Server": {
+        "type": "object",
+        "required": ["engine"],
+        "properties": {
+            "engine": {"enum": ["postgresql"]},
+            "reason": TEXT_SCHEMA,
+            "host": TEXT_OR_NULL,
+            "port": WHOLE_OR_NULL,
+            "version": TEXT_SCHEMA,
+            "synchronous_standbys": WHOLE_OR_NULL,
+            "standbys": {"type": "array", "items": schema("Standby")},
+        },
+    },
+    "Standby": _object(
+        name=TEXT_OR_NULL,
+        state=TEXT_OR_NULL,
+        sync=TEXT_OR_NULL,
+        lag_seconds={"type": ["number", "null"]},
+        lag_bytes=WHOLE_OR_NULL,
+    ),
     "Metrics": _with(
         _object(
             queue_length=COUNT,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from flask10x.errors import QueryError
+from flask10x.errors import DatabaseUnreachable, QueryError
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web.alerts.state import state
@@ -19,6 +19,7 @@ from flask10x.web.prometheus import (
     alert_families,
     file_families,
     memory_families,
+    server_families,
     stored_families,
 )
 from flask10x.web.prometheus.families import gauge_of_each, of_host
@@ -50,6 +51,8 @@ class ScrapedNumbers(Collector):
             stored = self._part("database", lambda: _stored(store))
             yield from stored or stored_families.stations(store, {})
             yield from self._part("disk", lambda: file_families.database(store.settings))
+            if store.settings.on_postgres:
+                yield from self._part("server", lambda: server_families.server(store))
             yield from self._part("backups", lambda: _backup(store))
         else:
             # The folder may be below the mount point of the disk that is missing.
@@ -68,7 +71,7 @@ class ScrapedNumbers(Collector):
         """What it finds; nothing when it can't be found out."""
         try:
             found = list(look())
-        except (*UNREADABLE, QueryError, OSError) as error:
+        except (*UNREADABLE, DatabaseUnreachable, QueryError, OSError) as error:
             log.debug("/metrics: no numbers of %s: %s", name, error)
             found = []
             self._parts[name] = 0

@@ -20,10 +20,11 @@ def database(settings: Settings) -> Iterator[Metric]:
     """Sizes of the database's files and the room of their disk; raises OSError."""
     path: Path = database_path(settings)
     free = room(path.parent)
-    text = "The size of the database, its WAL not included."
-    yield gauge("database_size_bytes", text, disk.size(path))
-    text = "The size of the file in which commits wait to be copied into the database."
-    yield gauge("database_wal_size_bytes", text, disk.size(beside(path, WAL)))
+    if not settings.on_postgres:
+        text = "The size of the database, its WAL not included."
+        yield gauge("database_size_bytes", text, disk.size(path))
+        text = "The size of the file in which commits wait to be copied into the database."
+        yield gauge("database_wal_size_bytes", text, disk.size(beside(path, WAL)))
     text = "What the service may still write on the disk of the database."
     yield gauge("disk_free_bytes", text, free.free)
     yield gauge("disk_size_bytes", "The size of the disk of the database.", free.total)

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from flask10x.database import dialects
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.query_limit import QueryTooLong
-from flask10x.database.sqlite.connections import READ_BUSY_TIMEOUT_MS
 from flask10x.database.tables import readings
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
@@ -23,6 +22,7 @@ from flask10x.runtime.facts.backups import NewestBackup
 from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.disk import room
 from flask10x.runtime.facts.export_lag import ExportLag
+from flask10x.runtime.facts.server import ServerState, server_state
 from flask10x.runtime.facts.usual_silence import LEAST_SEC, usual_silence
 from flask10x.runtime.retention.outlook import Outlook, outlooks
 from flask10x.runtime.store import Store
@@ -65,6 +65,8 @@ class Known:
     card: CardRoom | None = None
     backup: NewestBackup | None = None
     """None when there is none, too."""
+    server: ServerState | None = None
+    """Of a database on PostgreSQL."""
     is_there: bool = False
     """Whether there is a database, sound or not: without one its disk may be away, and with that
     the backups."""
@@ -78,6 +80,8 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
     with _part(found, "backup"):
         found.backup = backups.newest(store.settings.backup_dir, store.settings.zone, now_ms)
     if isinstance(store, Store):
+        if store.settings.on_postgres:
+            found.server = server_state(store.settings, store.database)
         with _part(found, "database"), _patient(store.database) as connection:
             _of_database(found, store, connection, now_ms)
         if found.card is None:
@@ -153,11 +157,8 @@ def _part(found: Known, name: str) -> Iterator[None]:
 @contextmanager
 def _patient(database: Database) -> Iterator[Connection]:
     """A read transaction in which nothing waits for long; raises what `Database.query` raises."""
-    with database.query() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}").close()
-        try:
-            yield connection
-        finally:
-            if not connection.invalidated:
-                driver.execute(f"PRAGMA busy_timeout = {READ_BUSY_TIMEOUT_MS}").close()
+    with (
+        database.query() as connection,
+        dialects.of(connection).waits_briefly(connection, BUSY_MS),
+    ):
+        yield connection

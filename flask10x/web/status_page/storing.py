@@ -1,26 +1,47 @@
 """Is it stored? What stands in the way, and what helps against that."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from flask10x.database.paths import database_path
+from flask10x.database.postgres.replication import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.runtime import duties
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web.status_page import shell
 from flask10x.web.status_page.answer import Mood, Remedy, StatusAnswer
+from flask10x.web.status_page.following import size
 from flask10x.web.status_page.known import Known
 from flask10x.web.texts.catalog import Texts
 
 QUESTION = "stored"
 # Where SQLite's codes begin so (https://www.sqlite.org/rescode.html), this is what people do.
-Kind = Literal["full_disk", "busy", "denied", "card_fails", "other"]
+Kind = Literal[
+    "full_disk",
+    "busy",
+    "denied",
+    "card_fails",
+    "other",
+    "full_server",
+    "busy_server",
+    "one_machine",
+    "denied_by_server",
+    "unanswered",
+]
 KINDS: tuple[tuple[tuple[str, ...], Kind], ...] = (
     (("SQLITE_FULL",), "full_disk"),
     (("SQLITE_BUSY", "SQLITE_LOCKED", "LockTimeout"), "busy"),
     (("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"), "denied"),
     (("SQLITE_IOERR",), "card_fails"),
+    # PostgreSQL's: https://www.postgresql.org/docs/17/errcodes-appendix.html. Without a code it is
+    # the connection that fails; and one that was demoted takes no more.
+    (("53100",), "full_server"),
+    (("55P03", "40"), "busy_server"),
+    (("CommitNotReplicated",), "one_machine"),
+    (("42501",), "denied_by_server"),
+    (("OperationalError", "NoAnswer", "ConnectionTimeout", "08", "57P", "25006"), "unanswered"),
 )
 
 
@@ -62,6 +83,15 @@ def _good(store: Store | Waiting, known: Known, t: Texts) -> StatusAnswer:
             remedies=(Remedy(text=t("status.see_log"), command=shell.JOURNAL),),
         )
     text = t("stored.good")
+    if (server := known.server) and (server.obstacles or server.warnings):
+        worse = bool(server.obstacles) or store.settings.ack == "committed"
+        return StatusAnswer(
+            question=QUESTION,
+            mood="warn" if worse else "good",
+            text=t("stored.standby_awaited") if server.obstacles else text,
+            reason="; ".join((*server.obstacles, *server.warnings)),
+            details=details,
+        )
     return StatusAnswer(question=QUESTION, mood="good", text=text, details=details)
 
 
@@ -71,7 +101,27 @@ def _numbers(store: Store | Waiting, known: Known, t: Texts) -> tuple[str, ...]:
         lines.append(t("stored.count", n=f"{known.stored:,}"))
     if isinstance(store, Store) and (waiting := store.queues.length()):
         lines.append(t("stored.waiting", n=f"{waiting:,}"))
+    if known.server is not None and known.server.primary is not None:
+        lines += _servers(known.server.primary, t)
     return tuple(lines)
+
+
+def _servers(primary: Primary, t: Texts) -> Iterator[str]:
+    yield t(
+        "stored.server",
+        version=primary.version,
+        place=primary.place,
+        size=size(primary.database_bytes),
+    )
+    for standby in primary.standbys:
+        if standby.state is not None and standby.sync is not None:
+            yield t(
+                "stored.standby",
+                name=standby.name,
+                state=standby.state,
+                sync=standby.sync,
+                size=size(standby.lag_bytes or 0),
+            )
 
 
 def _missing(store: Waiting) -> Hindrance:
@@ -132,6 +182,11 @@ def _remedies(name: str, store: Store | Waiting, known: Known, t: Texts) -> list
         ],
         "unreachable": [do("do.wait"), log],
         "elsewhere": [do("do.wait"), log],
+        "unanswered": [do("do.wait"), log],
+        "busy_server": [do("do.wait"), log],
+        "one_machine": [do("do.standby"), log],
+        "full_server": [do("do.server_space"), log],
+        "denied_by_server": [do("do.server_rights"), log],
     }
     return found.get(name, [log])
 

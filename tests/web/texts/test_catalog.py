@@ -21,6 +21,7 @@ from flask10x.web.notes.form import FIELDS
 from flask10x.web.notes.form import KINDS as NOTE_KINDS
 from flask10x.web.ranges import QUICK
 from flask10x.web.status_page.answer import MOODS
+from flask10x.web.status_page.storing import Kind
 from flask10x.web.texts import catalog
 from flask10x.web.texts.catalog import DICTIONARIES, ENGLISH, JAPANESE, Texts
 from tests.support.stations import GARDEN, HOUSE, LIGHT
@@ -62,7 +63,8 @@ FAMILIES: dict[str, set[str]] = {
     "kept_why": {*get_args(Obstacle), "other"},
     "hindrance": {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
-        *("full_disk", "busy", "denied", "card_fails", "other"),
+        *get_args(Kind),
+        "unreachable",
     },
     "group": {*GROUPS},
     "month": {str(month) for month in range(1, 13)},

@@ -1,0 +1,87 @@
+"""The server of a database on PostgreSQL: which one it is, and on how many machines a commit is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.error_codes import reason_of
+from flask10x.database.postgres.replication import Primary, primary
+from flask10x.database.query_limit import QueryTooLong
+
+ONE_MACHINE = (
+    "no synchronous standby: what is committed is on one machine (synchronous_standby_names is"
+    " empty)"
+)
+COMMITS_WAIT = (
+    "commits wait for a synchronous standby: {found} of {wanted} that synchronous_standby_names"
+    " asks for"
+)
+HIDDEN = (
+    "what the standbys are at is hidden from this role: GRANT pg_monitor TO it to have it said here"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerState:
+    """What could be told."""
+
+    primary: Primary | None = None
+    reason: str = ""
+    """Why nothing could."""
+    is_synchronous: bool = False
+    """Whether commits are to wait for standbys, where there are any to wait for."""
+
+    @property
+    def obstacles(self) -> list[str]:
+        """What keeps commits from coming to an end."""
+        known = self.primary
+        if known is None or not self.is_synchronous or not known.commits_wait:
+            return []
+        found = len(known.standbys) if known.hidden else known.synchronous
+        return [COMMITS_WAIT.format(found=found, wanted=known.waits_for)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What nobody notices before a machine dies."""
+        known = self.primary
+        if known is None or not self.is_synchronous:
+            return []
+        found = [] if known.waits_for else [ONE_MACHINE]
+        return [*found, HIDDEN] if known.hidden else found
+
+    def as_json(self) -> dict[str, Any]:
+        """As `/readyz` has it."""
+        if self.primary is None:
+            return {"engine": "postgresql", "reason": self.reason}
+        return {
+            "engine": "postgresql",
+            "host": self.primary.host,
+            "port": self.primary.port,
+            "version": self.primary.version,
+            "synchronous_standbys": None if self.primary.hidden else self.primary.synchronous,
+            "standbys": [
+                {
+                    "name": standby.name or None,
+                    "state": standby.state,
+                    "sync": standby.sync,
+                    "lag_seconds": standby.lag_sec,
+                    "lag_bytes": standby.lag_bytes,
+                }
+                for standby in self.primary.standbys
+            ],
+        }
+
+
+def server_state(settings: Settings, database: Database) -> ServerState:
+    """What can be told now; it asks no server of which it is known that it does not answer."""
+    if reason := database.no_answer:
+        return ServerState(reason=reason)
+    try:
+        with database.query() as connection:
+            found = primary(connection)
+    except (DBAPIError, TimeoutError, QueryTooLong) as error:
+        return ServerState(reason=reason_of(error))
+    return ServerState(primary=found, is_synchronous=settings.commits_synchronously)
