@@ -62,3 +62,24 @@ def test_it_waits_for_a_database_that_is_not_made_yet(server: PostgresServer, ne
     assert new.post("data", GOOD).status == 200
     wait_until_stored(server, 1)
     new.stop()
+
+
+@pytest.mark.tools
+def test_one_that_was_fit_takes_readings_while_its_server_is_away(
+    server: PostgresServer, new: Service
+) -> None:
+    server.create(NAME)
+    new.start()
+    wait_until_ready(new)
+    new.stop()
+    server.stop()
+    try:
+        new.start()
+        new.wait_for_workers()
+        assert new.post("data", GOOD).status == 200
+        assert new.get("/readyz").status == 503
+    finally:
+        server.start()
+    wait_until_stored(server, 1)
+    wait_until_ready(new)
+    new.stop()
