@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Insert, Integer
+from sqlalchemy import ColumnElement, CompoundSelect, Float, Insert, Integer
 from sqlalchemy.sql.functions import FunctionElement
 
 
@@ -55,6 +55,12 @@ class JsonSpans(FunctionElement[Any]):
     """The table of the lists of three whole numbers in a JSON list; see `spans`."""
 
     name = "json_spans"
+    inherit_cache = True
+
+
+class InOrder(CompoundSelect[Any]):
+    """A UNION ALL in an order and with a limit; see `in_order`."""
+
     inherit_cache = True
 
 

@@ -1,24 +1,29 @@
 """Expressions that each engine says in its own words, or that only its planner needs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     CTE,
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Insert,
     Select,
     Subquery,
     Table,
+    TextClause,
     bindparam,
     case,
     func,
     literal_column,
     select,
+    union_all,
 )
 
 from flask10x.database.elements import (
     Greatest,
+    InOrder,
     JsonNumbers,
     JsonSpans,
     Rounded,
@@ -91,6 +96,17 @@ def by_itself(statement: Select[Any]) -> Subquery:
     statement wherever that names it (https://www.sqlite.org/optoverview.html#flattening).
     """
     return statement.offset(0).subquery()
+
+
+def in_order(
+    selects: Sequence[Select[Any]], order: Sequence[TextClause], most: BindParameter[int]
+) -> CompoundSelect[Any]:
+    """The first rows of them all in this order, at most so many; each is read no further than that.
+
+    Whoever gives an order in which an index has each of them has nothing sorted.
+    """
+    whole = InOrder(union_all(*selects).keyword, *selects)
+    return whole.order_by(*order).limit(most)
 
 
 def spans(name: str) -> CTE:

@@ -59,7 +59,7 @@ def hours_statement(shape: PageShape) -> Statement:
         for branch in shape.branches
         for conditions in _possible(branch, shape.filters)
     ]
-    return merged(selects, ("hour",), shape.newest_first).limit(bindparam("most"))
+    return merged(selects, ("hour",), shape.newest_first, "most")
 
 
 def hours_name(endpoint: str) -> str:
@@ -86,7 +86,7 @@ def rows_statement(shape: PageShape) -> Statement:
         for branch in shape.branches
     ]
     names = ("hour", "received_at", "id")
-    found = merged(selects, names, shape.newest_first).limit(bindparam("rows"))
+    found = merged(selects, names, shape.newest_first, "rows")
     return with_values(found, shape)
 
 
@@ -99,7 +99,7 @@ def later_statement(shape: PageShape) -> Statement:
         .where(*limits(shape.low, shape.high, unindexed(readings.c.received_at)))
         .where(*filter_clauses(shape.filters, shape.branches))
     )
-    return merged([later], ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
+    return merged([later], ("received_at", "id"), shape.newest_first, "rows")
 
 
 def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -20,12 +21,11 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
-    union_all,
 )
 from sqlalchemy.sql import CompoundSelect
 
 from flask10x.database.cursors import Cursor
-from flask10x.database.expressions import unindexed
+from flask10x.database.expressions import in_order, unindexed
 from flask10x.database.tables import measurement, readings
 from flask10x.history.corrections.expressions import (
     AS_STORED,
@@ -157,7 +157,7 @@ def page_statement(shape: PageShape) -> Statement:
         .where(*limits(shape.low, shape.high), *conditions_of(branch, shape.filters))
         for branch in shape.branches
     ]
-    found = merged(selects, ("received_at", "id"), shape.newest_first).limit(bindparam("rows"))
+    found = merged(selects, ("received_at", "id"), shape.newest_first, "rows")
     return with_values(found, shape)
 
 
@@ -183,10 +183,18 @@ def _is_wide(branches: tuple[Branch, ...]) -> bool:
     return len(branches) * len(columns_of(branches)) > WIDE_CELLS
 
 
-def merged(selects: Sequence[Select[Any]], names: tuple[str, ...], newest_first: bool) -> Statement:
-    """The rows of all of them in the order of the named columns, or backwards."""
-    whole: Statement = selects[0] if len(selects) == 1 else union_all(*selects)
-    return whole.order_by(*(text(f"{name} DESC" if newest_first else name) for name in names))
+def merged(
+    selects: Sequence[Select[Any]], names: tuple[str, ...], newest_first: bool, most: str
+) -> Statement:
+    """The first rows of all of them in the order of the named columns, or backwards.
+
+    As many as the parameter `most` says.
+    """
+    order = [text(f"{name} DESC" if newest_first else name) for name in names]
+    number = bindparam(most, type_=Integer)
+    if len(selects) == 1:
+        return selects[0].order_by(*order).limit(number)
+    return in_order(selects, order, number)
 
 
 @lru_cache(maxsize=STATEMENTS)

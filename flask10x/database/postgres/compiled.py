@@ -1,13 +1,15 @@
 """How PostgreSQL says the expressions of `database/expressions.py`."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Text
+from sqlalchemy import Integer, Text, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler, TypeCompiler
 
 from flask10x.database.elements import (
     Greatest,
+    InOrder,
     JsonNumbers,
     JsonSpans,
     Rounded,
@@ -72,6 +74,15 @@ def _spans(element: JsonSpans, compiler: SQLCompiler, **kw: Any) -> str:
     )
     each = f"jsonb_array_elements(CAST({inner} AS JSONB)) WITH ORDINALITY AS one (each, number)"
     return f"(SELECT number - 1 AS place, {', '.join(parts)} FROM {each})"  # noqa: S608
+
+
+@compiles(InOrder, POSTGRESQL)
+def _in_order(element: InOrder, compiler: SQLCompiler, **kw: Any) -> str:
+    """PostgreSQL merges what is in order, but does not put it in order for that by itself."""
+    order, most = element._order_by_clauses, element._limit_clause
+    selects: Sequence[Any] = element.selects
+    branches = [one.order_by(*order).limit(most) for one in selects]
+    return compiler.process(union_all(*branches).order_by(*order).limit(most), **kw)
 
 
 @compiles(Upsert, POSTGRESQL)

@@ -1,0 +1,187 @@
+"""On PostgreSQL no page sorts readings, or looks through more of them than it shows.
+
+A table of some thousand rows is enough for the planner to want an index as it does in a large one.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from sqlalchemy import event
+
+from flask10x.config import settings as settings_module
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.history import pages, rollups, search
+from flask10x.history.parameters import JSON, parse_query
+from flask10x.history.query import Query
+from flask10x.readings.stations import BUILT_IN
+from tests.support import databases, postgres
+
+FIRST_MS, STEP_MS, ROWS = 1_756_000_000_000, 25_000, 20_000
+MIDDLE_MS, LAST_MS = FIRST_MS + ROWS // 2 * STEP_MS, FIRST_MS + ROWS * STEP_MS
+MIDDLE = f"{MIDDLE_MS}:{ROWS // 2}"
+FILL = f"""
+INSERT INTO readings (id, endpoint, received_at, pressure, temperature, humidity, co2)
+SELECT i, (array['data', 'data2', 'data3', 'data4'])[1 + i % 4], {FIRST_MS} + i * {STEP_MS}::bigint,
+    1000 + i % 40, 20 + i % 10, 50, CASE WHEN i % 8 < 5 THEN 400 END
+FROM generate_series(1, {ROWS}) AS i
+"""
+PLACE = "ix_readings_endpoint_received_at"
+Plan = list[str]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    if reason := postgres.obstacle():
+        pytest.skip(reason)
+    folder, server = tmp_path_factory.mktemp("plans"), postgres.shared()
+    name = databases.name_of(folder)
+    server.create(name, databases.template())
+    given = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_DATABASE_URL": server.url(name)}
+    with server.connect(name) as connection:
+        connection.execute(FILL)
+        connection.execute(f"UPDATE log SET last_id = {ROWS} WHERE name = 'readings'")
+        connection.execute("ANALYZE")
+    yield settings_module.load(given | {"FLASK10X_TIMEZONE": "Asia/Tokyo"})
+    server.drop(name)
+
+
+@pytest.fixture(scope="module")
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings)
+    while rollups.follow(BUILT_IN, database):
+        pass
+    with database.writer.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    yield database
+    database.close()
+
+
+@contextmanager
+def plans_of(database: Database) -> Iterator[list[Plan]]:
+    """The plan of each SELECT of readings or roll-ups in the block, as PostgreSQL tells it."""
+    found: list[Plan] = []
+
+    def explain(*given: Any) -> None:
+        connection, _cursor, statement, parameters = given[:4]
+        asked = re.search(r"\b(FROM|JOIN) (readings|rollups)\b", statement)
+        if asked and not statement.startswith("EXPLAIN"):
+            plan = connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {statement}", parameters)
+            found.append([line.strip() for line in plan.scalars()])
+
+    event.listen(database.reader, "before_cursor_execute", explain)
+    try:
+        yield found
+    finally:
+        event.remove(database.reader, "before_cursor_execute", explain)
+
+
+def ask(settings: Settings, text: str) -> Query:
+    return parse_query(parse_qsl(text), settings, LAST_MS, JSON)
+
+
+def scans(plan: Plan) -> list[str]:
+    return [step.removeprefix("->").strip() for step in plan if " Scan" in step]
+
+
+def sorts(plan: Plan) -> list[str]:
+    return [step for step in plan if re.match(r"(->\s*)?(Incremental )?Sort\b(?! Key)", step)]
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("", ""),
+        ("order=asc", ""),
+        (f"cursor=before:{MIDDLE}", "(ROW(received_at, id) < "),
+        (f"order=asc&cursor=after:{MIDDLE}", "(ROW(received_at, id) > "),
+        ("from=2025-08-24", "(received_at >= "),
+        ("to=2025-08-24", "(received_at <= "),
+        (f"from=2025-08-01&to=2025-08-27&cursor=before:{MIDDLE}", "(ROW(received_at, id) < "),
+        ("co2__isnull=1", ""),
+        ("endpoint=data2", ""),
+        (f"endpoint=data2&cursor=before:{MIDDLE}", "(ROW(received_at, id) < "),
+    ],
+)
+def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    limits: str,
+) -> None:
+    monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
+    with plans_of(database) as plans, database.reader.begin() as connection:
+        assert pages.page(connection, ask(settings, f"limit=20&{text}")).rows
+    plan = plans[0]
+    assert sorts(plan) == []
+    found = scans(plan)
+    assert len(found) == (1 if "endpoint" in text else 4)
+    assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in found)
+    ranges = [step for step in plan if step.startswith("Index Cond: ")]
+    assert len(ranges) == len(found)
+    assert all("(endpoint = " in step and limits in step for step in ranges)
+
+
+def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Settings) -> None:
+    """Counted in blocks, which nothing else changes."""
+    found = []
+
+    def explain(*given: Any) -> None:
+        connection, _cursor, statement, parameters = given[:4]
+        if "FROM readings" in statement and not statement.startswith("EXPLAIN"):
+            asked = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}"
+            plan = connection.exec_driver_sql(asked, parameters).scalars().all()
+            buffers = next(line for line in plan if "Buffers:" in line)
+            found.append(sum(map(int, re.findall(r"(?:hit|read)=(\d+)", buffers))))
+
+    event.listen(database.reader, "before_cursor_execute", explain)
+    try:
+        for text in ("", f"&cursor=before:{MIDDLE}", f"&cursor=before:{FIRST_MS + 10**6}:40"):
+            with database.reader.begin() as connection:
+                assert pages.page(connection, ask(settings, f"limit=20{text}")).rows
+    finally:
+        event.remove(database.reader, "before_cursor_execute", explain)
+    first, *_others = found
+    # 20 rows of four stations, with the way down into each part of the index.
+    assert first < 60
+    assert max(found) < first + 20
+
+
+@pytest.mark.parametrize("text", ["", "&endpoint=data", "&incomplete=1&co2__gt=5"])
+def test_what_is_new_is_a_range_of_ids(database: Database, settings: Settings, text: str) -> None:
+    with plans_of(database) as plans, database.reader.begin() as connection:
+        pages.newer(connection, ask(settings, f"since={ROWS - 50}{text}"), ROWS - 50)
+    (found,) = scans(plans[-1])
+    assert found == "Index Scan using readings_pkey on readings"
+    assert sorts(plans[-1]) == []
+
+
+def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
+    database: Database,
+) -> None:
+    with plans_of(database) as plans, database.reader.begin() as connection:
+        pages.newest_of(BUILT_IN, connection)
+        pages.last_received(BUILT_IN, connection)
+    measured, arrived, recent = map(scans, plans)
+    assert all(f"using {PLACE} on readings" in scan for scan in (*measured, *arrived))
+    assert [len(measured), len(arrived)] == [4, 4]
+    assert recent == ["Index Scan using readings_pkey on readings"]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(
+    "text",
+    ["temperature__gt=28", "incomplete=1", "humidity__lt=15&temperature__gt=7&incomplete=1"],
+)
+def test_a_search_walks_keys_and_reads_the_hours_that_it_needs(
+    database: Database, settings: Settings, text: str, order: str
+) -> None:
+    with plans_of(database) as plans, database.reader.begin() as connection:
+        pages.page(connection, ask(settings, f"limit=20&order={order}&{text}"))
+    walked = {scan for plan in plans for scan in scans(plan) if scan.startswith("Seq Scan")}
+    assert walked == set()
