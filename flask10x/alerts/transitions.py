@@ -150,6 +150,16 @@ def write(connection: Connection, found: Changes, telling: Telling, now_ms: int)
         _forget_oldest(connection)
 
 
+def tell_again(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
+    """Tell those ways of its entry for which there is no message that was sent, or is to be."""
+    muted = mutes.is_muted(connection, alert.rule, alert.subject, now_ms)
+    state: MessageState = "muted" if muted else "waiting"
+    known = _ways(connection, alert.id, ("waiting", "sent"))
+    for way in telling.ways(alert.rule):
+        if way not in known:
+            _tell(connection, alert.id, alert.rule, "entry", way, state, telling, now_ms)
+
+
 def _enter(connection: Connection, verdict: Verdict, telling: Telling, now_ms: int) -> None:
     entry = insert_or(tables.alerts).values(
         rule=verdict.rule,

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.alerts.shared_alerts import KINDS
+from flask10x.alerts.transitions import Telling
 from flask10x.alerts.verdict import Watch
 from flask10x.config.settings import Settings
 from flask10x.database import counters
@@ -20,6 +22,7 @@ from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.alerting import watch_list
+from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.duties import Duty
@@ -81,10 +84,17 @@ class Store:
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
         )
         self._alert_lock = FileLock(lock_path(self.database.path, "alerts"))
-        self._alerts = AlertWatcher(settings, self._watches())
+        alert_lease = self._lease("alerts", self._alert_lock)
+        sharing = None
+        if alert_lease is not None:
+            telling = Telling(settings.alerts, settings.zone)
+            sharing = AlertSharing(self.database, alert_lease, telling)
+        self._alerts = AlertWatcher(settings, self._watches(sharing), sharing=sharing)
         # A monitor of its own: roll-ups may take minutes.
         self._alert_monitor = Monitor(
-            self._alert_lock, [Duty("alerts", self._alerts.step, gauges, "Alerts cannot be noted")]
+            self._alert_lock,
+            [Duty("alerts", self._alerts.step, gauges, "Alerts cannot be noted")],
+            lease=alert_lease,
         )
         self._alert_thread = threading.Thread(
             target=self._alert_monitor.run, args=(self._stop,), name="alerts", daemon=True
@@ -194,8 +204,15 @@ class Store:
         trouble = "Old readings cannot be removed"
         return Duty("retention", self._retention.step, self.gauges, trouble)
 
-    def _watches(self) -> list[Watch]:
-        return watch_list.of(self.settings, self.database, self.gauges, self.queues, self.writer)
+    def _watches(self, sharing: AlertSharing | None) -> list[Watch]:
+        settings = self.settings
+        found = watch_list.of(settings, self.database, self.gauges, self.queues, self.writer)
+        if sharing is None:
+            return found
+        return [
+            WhileOurs(watch, sharing) if rule.kind in KINDS else watch
+            for rule, watch in zip(settings.alerts.rules, found, strict=True)
+        ]
 
     def _last_received(self) -> dict[str, int | None]:
         with self.database.reader.begin() as connection:

@@ -47,3 +47,31 @@ export_origins = Table(
     Column("system_identifier", TEXT, nullable=False),
     Column("timeline", WHOLE, nullable=False),
 )
+
+# The alerts that one host tells of for all: those that are active, and those that are over of which
+# somebody is still to be told. All times are UTC epoch milliseconds.
+active_alerts = Table(
+    "active_alerts",
+    only_postgres,
+    Column("rule", TEXT, primary_key=True),
+    Column("subject", TEXT, primary_key=True),
+    Column("kind", TEXT, nullable=False),
+    Column("since_ms", WHOLE, nullable=False),
+    Column("entered_ms", WHOLE, nullable=False),
+    Column("reminded_ms", WHOLE, nullable=False),
+    Column("ended_ms", WHOLE),
+    # A JSON object.
+    Column("facts", TEXT, nullable=False),
+    # A JSON array of the ways that were told; empty while that is under way.
+    Column("ways", TEXT, nullable=False),
+)
+
+# Of a rule and a subject no host sends anything until then.
+alert_mutes = Table(
+    "alert_mutes",
+    only_postgres,
+    Column("rule", TEXT, primary_key=True),
+    Column("subject", TEXT, primary_key=True),
+    Column("until_ms", WHOLE, nullable=False),
+    Column("created_ms", WHOLE, nullable=False),
+)

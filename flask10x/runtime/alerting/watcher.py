@@ -20,6 +20,7 @@ from flask10x.alerts.verdict import Active, Fact, Moment, Verdict, Watch
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.runtime.alerting import given_settings
+from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
 from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.system import clock, disk
@@ -41,9 +42,14 @@ class AlertWatcher:
         watches: Sequence[Watch],
         delivery: Delivery | None = None,
         boot: str | None = None,
+        sharing: AlertSharing | None = None,
     ) -> None:
-        """Opens nothing and starts nothing. `delivery` stands for the usual one, as does `boot`."""
+        """Opens nothing and starts nothing. `delivery` stands for the usual one, as does `boot`.
+
+        `sharing` is there where several hosts may watch one database.
+        """
         self._settings = settings
+        self._sharing = sharing
         self._telling = Telling(settings.alerts, settings.zone)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
@@ -91,9 +97,13 @@ class AlertWatcher:
         self._file.close()
         self._clock.forget()
         self._active, self._unwritten = None, []
+        if self._sharing is not None:
+            self._sharing.forget()
 
     def _note(self, now: Moment) -> None:
         active = self._known(now)
+        if self._sharing is not None and self._sharing.step(self._file):
+            active = self._active = self._read(now)
         if len(self._unwritten) < UNWRITTEN_MAX:
             self._look(now, active)
         if self._unwritten:
@@ -116,6 +126,8 @@ class AlertWatcher:
         found = transitions.changes(
             active, verdicts, self._gone(active.values()), self._due(active.values(), now)
         )
+        if found and self._sharing is not None:
+            found = self._sharing.agreed(found, now.wall_ms)
         if found:
             self._active = transitions.after(active, found, now.wall_ms)
             self._unwritten.append((found, now.wall_ms))

@@ -5,17 +5,18 @@ for posting are set, it takes the one for all stations (`web/access.py`).
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from flask10x.alerts import mutes
+from flask10x.alerts import mutes, shared_alerts
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError, nearest
+from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.log_lines import escape
 from flask10x.web import access, context
@@ -44,6 +45,7 @@ def mute() -> Response:
     rule, subject, duration = _field("rule"), _field("subject"), _duration(_field("for"))
     _check(rule, subject, settings)
     until = until_ms(duration, clock.now_ms(), settings)
+    _on_all_hosts(lambda connection: shared_alerts.mute(connection, rule, subject, until))
     with _writing(settings) as connection:
         mutes.mute(connection, rule, subject, until)
     _note(rule, subject, f"muted ({duration})")
@@ -56,10 +58,19 @@ def unmute() -> Response:
     Raises QueryError, and what writing the state file raises.
     """
     rule, subject = _field("rule"), _field("subject")
+    _on_all_hosts(lambda connection: shared_alerts.unmute(connection, rule, subject))
     with _writing(context.store_or_waiting().settings) as connection:
         mutes.unmute(connection, rule, subject)
     _note(rule, subject, "not muted any more")
     return _to_page()
+
+
+def _on_all_hosts(change: Callable[[Connection], None]) -> None:
+    """Where there may be several: the state file of each follows the database."""
+    store = context.store_or_waiting()
+    if store.settings.on_postgres and isinstance(store, Store):
+        with store.database.commit() as connection:
+            change(connection)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.alerts.rules import Alerts, Rule
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import QueryError
+from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError
 from flask10x.system import clock
 from flask10x.system.log_lines import escape
 from flask10x.web import context, preferences
@@ -50,8 +50,10 @@ def as_page() -> tuple[str, int]:
     return _rendered(found, trouble, question, errors), 400 if errors else 200
 
 
+@blueprint.errorhandler(LockTimeout)
+@blueprint.errorhandler(CommitNotReplicated)
 @blueprint.errorhandler(DBAPIError)
-def unavailable(error: DBAPIError) -> Response:
+def unavailable(error: Exception) -> Response:
     """The state file can't be read, or not be written to: 503, as a page where a form was sent."""
     reason = reason_of(error)
     if request.method == "POST":

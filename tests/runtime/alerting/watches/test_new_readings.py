@@ -141,6 +141,7 @@ def test_an_error_is_the_same_for_all_who_ask_at_one_step(log: Log) -> None:
     assert first.value is second.value
 
 
+@pytest.mark.sqlite_only("the words of its plans")
 def test_no_statement_looks_through_the_table(log: Log) -> None:
     log.store(pico(NINE_MS))
     plans: list[str] = []

@@ -1,0 +1,246 @@
+"""Alerts of the database are told by one host, once, whichever host that is; mutes hold on all."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from flask10x.alerts import current, shared_alerts, tables
+from flask10x.alerts.state_file import StateFile, path_of
+from flask10x.alerts.transitions import Telling
+from flask10x.alerts.verdict import Active, Moment, Verdict, Watch
+from flask10x.config.alerts.rules import Alerts, Disk, Silence, Webhook
+from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
+from flask10x.runtime.alerting.start_delivery import Delivery
+from flask10x.runtime.alerting.watcher import AlertWatcher
+from tests.postgres.hosts import Hosts, LeaseOfHost
+
+ALERTS = Alerts(rules=(Silence(), Disk()), ways=(Webhook(name="phone", url="http://p"),))
+EXPIRE = "UPDATE leases SET expires_at = 0"
+
+
+class World:
+    """What is wrong, for all hosts: station `data` is silent; and on each its disk is full."""
+
+    def __init__(self) -> None:
+        self.is_silent = False
+        self.full: set[str] = set()
+
+
+class Says:
+    """A watch of the world."""
+
+    def __init__(self, world: World, host: str, rule: str) -> None:
+        self._world, self._host, self._rule = world, host, rule
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        if self._rule == "silence":
+            yield Verdict(
+                rule="silence",
+                kind="silence",
+                subject="data",
+                is_firing=self._world.is_silent,
+                since_ms=now.wall_ms,
+            )
+        else:
+            is_full = self._host in self._world.full
+            yield Verdict(
+                rule="disk", kind="disk", subject="", is_firing=is_full, since_ms=now.wall_ms
+            )
+
+
+class NoProcess(Delivery):
+    def __init__(self) -> None:
+        super().__init__(lambda: None, Path())
+
+    def step(self) -> None:
+        pass
+
+
+class Telephone:
+    """One host: its watcher, and what it has sent."""
+
+    def __init__(self, hosts: Hosts, host: str, world: World) -> None:
+        self.lease = LeaseOfHost(hosts, host, "alerts")
+        settings = hosts.settings(host)
+        object.__setattr__(settings, "alerts", ALERTS)
+        sharing = AlertSharing(
+            self.lease.database, self.lease.lease, Telling(ALERTS, None), self.lease.clock
+        )
+        watches: list[Watch] = [WhileOurs(Says(world, host, "silence"), sharing)]
+        watches.append(Says(world, host, "disk"))
+        self.watcher = AlertWatcher(settings, watches, NoProcess(), sharing=sharing)
+        self.file = StateFile(path_of(settings))
+        self.can_send = True
+
+    def step(self, times: int = 1) -> None:
+        """Some seconds, in which what waits is sent."""
+        for _ in range(times):
+            self.lease.clock.now_sec += 6
+            self.watcher.step()
+            if self.can_send:
+                with self.file.writing() as state:
+                    sent = update(tables.messages).where(tables.messages.c.state == "waiting")
+                    state.execute(sent.values(state="sent", settled_ms=1, due_ms=7))
+
+    def sent(self) -> list[str]:
+        """The occasions of what this host itself has sent, in their order."""
+        c = tables.messages.c
+        with self.file.reading() as state:
+            query = select(c.occasion).where(c.state == "sent", c.due_ms == 7).order_by(c.id)
+            return list(state.execute(query).scalars())
+
+    def active(self) -> list[str]:
+        with self.file.reading() as state:
+            return sorted(one.rule for one in current.active(state, 0))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def phones(hosts: Hosts, world: World) -> Iterator[tuple[Telephone, Telephone]]:
+    with ExitStack() as ends:
+        one, other = (Telephone(hosts, host, world) for host in ("one", "other"))
+        for phone in (one, other):
+            ends.enter_context(closing(phone.watcher))
+            ends.enter_context(closing(phone.file))
+        one.step()
+        other.step()
+        yield one, other
+
+
+def test_one_host_tells_and_the_other_shows_the_same(
+    phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, other = phones
+    world.is_silent = True
+    for _ in range(3):
+        one.step()
+        other.step()
+    assert (one.active(), other.active()) == (["silence"], ["silence"])
+    assert (one.sent(), other.sent()) == (["entry"], [])
+    world.is_silent = False
+    for _ in range(3):
+        one.step()
+        other.step()
+    assert (one.active(), other.active()) == ([], [])
+    assert (one.sent(), other.sent()) == (["entry", "recovery"], [])
+
+
+def test_what_concerns_one_host_it_tells_itself(
+    phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, other = phones
+    world.full = {"other"}
+    one.step(2)
+    other.step(2)
+    assert (one.active(), other.active()) == ([], ["disk"])
+    assert (one.sent(), other.sent()) == ([], ["entry"])
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_who_takes_over_tells_nothing_again_and_says_when_it_is_over(
+    hosts: Hosts, phones: tuple[Telephone, Telephone], world: World, follows: bool
+) -> None:
+    one, other = phones
+    world.is_silent = True
+    one.step(3)
+    if follows:
+        other.step()
+    hosts.run(EXPIRE)
+    other.step(3)
+    one.step(2)
+    assert (one.sent(), other.sent()) == (["entry"], [])
+    world.is_silent = False
+    other.step(2)
+    one.step(2)
+    assert (one.sent(), other.sent()) == (["entry"], ["recovery"])
+    assert (one.active(), other.active()) == ([], [])
+    assert hosts.run("SELECT rule FROM active_alerts") == []
+
+
+def test_what_a_killed_host_could_not_send_the_other_sends(
+    hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, other = phones
+    one.can_send, world.is_silent = False, True
+    one.step(3)
+    other.step()
+    assert other.active() == ["silence"]
+    hosts.run(EXPIRE)
+    other.step(3)
+    assert other.sent() == ["entry"]
+    # It is back, and has a message in hand that is another one's now.
+    one.can_send = True
+    one.lease.clock.now_sec += 60
+    one.watcher.step()
+    one.step(3)
+    assert one.sent() == []
+
+
+def test_a_recovery_that_a_killed_host_could_not_send_the_other_sends(
+    hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, other = phones
+    world.is_silent = True
+    one.step(3)
+    one.can_send = world.is_silent = False
+    one.step(3)
+    hosts.run(EXPIRE)
+    other.step(3)
+    assert (one.sent(), other.sent()) == (["entry"], ["recovery"])
+
+
+def test_a_host_that_begins_again_sends_what_it_had_in_hand(
+    hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, _ = phones
+    one.can_send, world.is_silent = False, True
+    one.step(3)
+    again = Telephone(hosts, "one", world)
+    with closing(again.watcher), closing(again.file):
+        again.step(3)
+        assert again.sent() == ["entry"]
+
+
+def test_a_frozen_host_that_goes_on_tells_nothing(
+    hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, other = phones
+    hosts.run(EXPIRE)
+    other.step()
+    world.is_silent = True
+    # By its own clock no time has passed, and it has not asked again.
+    assert one.watcher._sharing is not None
+    assert one.watcher._sharing.is_ours
+    one.watcher.step()
+    assert one.active() == []
+    other.step(2)
+    assert (one.sent(), other.sent()) == ([], ["entry"])
+
+
+def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
+    phones: tuple[Telephone, Telephone], world: World
+) -> None:
+    one, other = phones
+    until_ms = 4_000_000_000_000
+    with other.lease.database.commit() as connection:
+        shared_alerts.mute(connection, "silence", "data", until_ms)
+    one.step()
+    other.step()
+    for phone in (one, other):
+        with phone.file.reading() as state:
+            assert [mute.until_ms for mute in current.muted(state, 0)] == [until_ms]
+    world.is_silent = True
+    one.step(2)
+    assert (one.active(), one.sent()) == (["silence"], [])
+    with one.lease.database.commit() as connection:
+        shared_alerts.unmute(connection, "silence", "data")
+    other.step()
+    with other.file.reading() as state:
+        assert current.muted(state, 0) == []
