@@ -12,6 +12,8 @@ from flask10x.runtime.file_watch import FileWatch
 from flask10x.system.gauges import Gauges
 from tests.runtime.conftest import Said
 
+pytestmark = pytest.mark.sqlite_only("the watch over its files")
+
 MB = 1_000_000
 
 

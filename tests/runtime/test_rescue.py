@@ -21,6 +21,8 @@ from flask10x.system import disk
 from flask10x.system.gauges import Gauges
 from tests.support.rows import execute, select
 
+pytestmark = pytest.mark.sqlite_only("what was in its files is copied")
+
 READINGS = "SELECT count(*) FROM readings"
 
 

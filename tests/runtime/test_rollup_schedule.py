@@ -1,8 +1,6 @@
 """When the service brings the roll-ups up to date, and what trouble does to it."""
 
 import logging
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -16,6 +14,7 @@ from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
+from tests.support.both_engines import BUSY, write_lock
 from tests.support.rows import insert_readings, pico, select
 
 POSITION = "SELECT last_id FROM followers WHERE name = 'rollups'"
@@ -118,13 +117,14 @@ def test_trouble_is_told_once_and_tried_again(
     )
     put(database, 3)
     clock.now += EVERY_SEC
-    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with write_lock(database.path):
         duty.run()
         clock.now += LOOK_EVERY_SEC
         duty.run()
-    told = "Roll-ups cannot be brought up to date: SQLITE_BUSY: database is locked"
-    assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.WARNING, told)]
+    told = f"Roll-ups cannot be brought up to date: {BUSY}"
+    (record,) = caplog.records
+    # PostgreSQL also says which row it waited for.
+    assert (record.levelno, record.getMessage().splitlines()[0]) == (logging.WARNING, told)
     assert position(database) == 0
     duty.run()
     assert position(database) == 0

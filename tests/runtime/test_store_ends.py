@@ -1,5 +1,6 @@
 """Every exit ends: a process whose main thread is gone, whatever it died of, is over soon after."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,15 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.leftover_file import entries_of, waiting
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
+from tests.support import databases
+from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import select
 
 # A process that waits for its writer for ever would be here until then.
 ENDS_WITHIN_SEC = 60
 OPENED = """
-import sqlite3, sys
+import json, sqlite3, sys
 from flask10x.config import settings
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
@@ -27,7 +30,7 @@ from flask10x.recording import writer
 from flask10x.runtime import store as store_module
 from flask10x.system.gauges import Gauges
 writer.DRAIN_SEC = store_module.DRAIN_SEC = 1.0
-config = settings.load({"FLASK10X_DATA_DIR": sys.argv[1], "FLASK10X_COMMIT_INTERVAL_SEC": "60"})
+config = settings.load(json.loads(sys.argv[1]) | {"FLASK10X_COMMIT_INTERVAL_SEC": "60"})
 store = store_module.Store(config, Gauges(BUILT_IN.by_endpoint))
 """
 SUBMITTED = "[store.writer.submit(Reading('data', at_ms, (1.0, 2.0))) for at_ms in range(20)]\n"
@@ -43,6 +46,7 @@ LOCKED = """
 holder = sqlite3.connect(store.database.path, isolation_level=None)
 holder.execute("BEGIN IMMEDIATE")
 """
+OF_FILE = () if databases.ON_POSTGRES else ("inspection",)
 ENDS = {
     "an exception": "raise SystemError('the test')",
     "sys.exit": "sys.exit(7)",
@@ -54,7 +58,7 @@ ENDS = {
 def run(folder: Path, *parts: str) -> subprocess.CompletedProcess[str]:
     """A process of these lines; fails when it does not end."""
     return subprocess.run(
-        [sys.executable, "-c", "\n".join(parts), str(folder)],
+        [sys.executable, "-c", "\n".join(parts), json.dumps(environment_of(folder))],
         capture_output=True,
         text=True,
         timeout=ENDS_WITHIN_SEC,
@@ -78,6 +82,7 @@ def test_a_process_whose_closing_is_skipped_ends_and_stores_what_it_has(
     assert rows == [(at_ms,) for at_ms in range(20)]
 
 
+@pytest.mark.sqlite_only("another program that holds the file")
 @pytest.mark.parametrize("how", ["an exception", "an exception after a stop"])
 def test_it_leaves_to_the_next_start_what_it_cannot_store(
     settings: Settings, folder: Path, how: str
@@ -97,7 +102,7 @@ def test_a_clock_that_ends_costs_no_reading(settings: Settings, folder: Path) ->
     assert stored + left == 20
 
 
-@pytest.mark.parametrize("thread", ["writer", "monitor", "alerts", "inspection"])
+@pytest.mark.parametrize("thread", ["writer", "monitor", "alerts", *OF_FILE])
 def test_a_thread_that_cannot_be_made_ends_the_process(
     settings: Settings, folder: Path, thread: str
 ) -> None:

@@ -19,6 +19,7 @@ from tests.e2e.service import wait_until
 from tests.support.new_database import lay_new_database
 
 
+@pytest.mark.sqlite_only("a file that is copied")
 def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
     worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0)
     path = database_path(settings)

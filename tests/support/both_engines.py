@@ -133,3 +133,10 @@ def write_lock(path: Path) -> Iterator[None]:
             yield
         finally:
             other.execute("ROLLBACK")
+
+
+def readiness(answer: dict[str, Any]) -> dict[str, Any]:
+    """What `/readyz` says on both engines; on PostgreSQL it also tells of the server."""
+    of_server = {"database", "warnings"} if POSTGRES else set()
+    assert not POSTGRES or answer["database"]["engine"] == "postgresql"
+    return {name: said for name, said in answer.items() if name not in of_server}

@@ -42,6 +42,7 @@ def test_the_hours_of_one_day_are_too_few(settings: Settings, database: Database
     assert seen(settings, database).rows_a_day is None
 
 
+@pytest.mark.sqlite_only("how its file grows")
 def test_days_of_readings_tell_when(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_only_the_last_week_counts(settings: Settings, database: Database) -> No
     assert seen(settings, database).rows_a_day == pytest.approx(100, rel=0.02)
 
 
+@pytest.mark.sqlite_only("how its file grows")
 def test_imported_readings_are_no_growth(settings: Settings, database: Database) -> None:
     fill(database, 2000, 4)
     execute(

@@ -94,6 +94,7 @@ def test_what_came_from_the_stations_own_file_is_not_exported(
     assert told(lag_of(settings, database, "data")) == (True, None, 0)
 
 
+@pytest.mark.sqlite_only("how it plans a query")
 def test_no_statement_looks_through_the_table(settings: Settings, database: Database) -> None:
     settings.csv_dir.mkdir()
     store_readings(database, [pico(1, NINE_MS)])

@@ -1,9 +1,12 @@
 """What hinders storing is told without a query, but for the look whether the file can be locked."""
 
+import pytest
+
 from flask10x.runtime.facts import obstacles
 from flask10x.runtime.store import Store
 
 
+@pytest.mark.sqlite_only("a damage that is known")
 def test_what_is_known_is_told_without_a_look_at_the_file(store: Store) -> None:
     assert obstacles.known(store.database, store.writer, store.gauges) == []
     assert obstacles.obstacles(store.database, store.writer, store.gauges) == []
