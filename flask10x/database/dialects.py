@@ -33,6 +33,9 @@ class Statements(Protocol):
     def columns_of_readings(self, connection: Connection) -> set[str]:
         """The columns that the table has in this database."""
 
+    def has_functions(self, connection: Connection, names: Sequence[str]) -> bool:
+        """Whether it has these mathematical functions."""
+
     LOCAL_TIME: str
     """The time of a reading in the zone of whoever looks, as SQL."""
     NAME_BYTES: int | None

@@ -36,6 +36,22 @@ class Greatest(FunctionElement[int]):
     inherit_cache = True
 
 
+class Least(FunctionElement[int]):
+    """The lesser of two numbers, neither of which is NULL."""
+
+    name = "least"
+    type = Integer()
+    inherit_cache = True
+
+
+class Quotient(FunctionElement[float]):
+    """A float divided by a column of whole numbers; NULL where that is 0."""
+
+    name = "quotient"
+    type = Float()
+    inherit_cache = True
+
+
 class Rounded(FunctionElement[float]):
     """A number with so many decimals, halves away from 0; the second argument is a literal."""
 

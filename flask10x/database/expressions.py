@@ -26,6 +26,8 @@ from flask10x.database.elements import (
     InOrder,
     JsonNumbers,
     JsonSpans,
+    Least,
+    Quotient,
     Rounded,
     Total,
     Unindexed,
@@ -71,6 +73,16 @@ def total(column: ColumnElement[Any]) -> ColumnElement[float]:
 def greatest(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
     """The greater of two numbers, neither of which is NULL."""
     return Greatest(one, other)
+
+
+def least(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
+    """The lesser of two numbers, neither of which is NULL."""
+    return Least(one, other)
+
+
+def quotient(value: ColumnElement[Any], count: ColumnElement[Any]) -> ColumnElement[float]:
+    """The float divided by the column of whole numbers; NULL where that is 0."""
+    return Quotient(value, count)
 
 
 def rounded(value: ColumnElement[Any], digits: int) -> ColumnElement[float]:

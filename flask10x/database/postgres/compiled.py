@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Text, union_all
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import functions
 from sqlalchemy.sql.compiler import SQLCompiler, TypeCompiler
 
 from flask10x.database.elements import (
@@ -12,6 +13,8 @@ from flask10x.database.elements import (
     InOrder,
     JsonNumbers,
     JsonSpans,
+    Least,
+    Quotient,
     Rounded,
     Total,
     Unindexed,
@@ -22,8 +25,9 @@ POSTGRESQL = "postgresql"
 # A mark on the dialect of an engine by which SQLAlchemy looks at tables: PostgreSQL's own functions
 # take numbers of 4 bytes only.
 READS_CATALOG = "flask10x_reads_catalog"
-# The greatest double (IEEE 754, binary64): what is beyond would be an error.
-DOUBLE_MAX = "1.7976931348623157e308"
+# What is beyond is no double (IEEE 754, binary64), and would be an error: this is rounded to the
+# greatest one, 1.7976931348623157e308.
+DOUBLE_MAX = "1.7976931348623158e308"
 
 
 @compiles(Integer, POSTGRESQL)
@@ -42,7 +46,7 @@ def _unindexed(element: Unindexed, compiler: SQLCompiler, **kw: Any) -> str:
 def _total(element: Total, compiler: SQLCompiler, **kw: Any) -> str:
     # Added up as decimals, which is exact: the same in whatever order the rows are read
     # (https://www.postgresql.org/docs/17/datatype-numeric.html).
-    exact = f"coalesce(sum(CAST({_inner(element, compiler, **kw)} AS NUMERIC)), 0)"
+    exact = f"coalesce(sum({_decimal(_inner(element, compiler, **kw))}), 0)"
     return f"CASE WHEN abs({exact}) <= {DOUBLE_MAX} THEN CAST({exact} AS DOUBLE PRECISION) END"
 
 
@@ -51,11 +55,22 @@ def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
     return f"greatest({_inner(element, compiler, **kw)})"
 
 
+@compiles(Least, POSTGRESQL)
+def _least(element: Least, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"least({_inner(element, compiler, **kw)})"
+
+
+@compiles(Quotient, POSTGRESQL)
+def _quotient(element: Quotient, compiler: SQLCompiler, **kw: Any) -> str:
+    one, other = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({one}) / nullif({other}, 0)"
+
+
 @compiles(Rounded, POSTGRESQL)
 def _rounded(element: Rounded, compiler: SQLCompiler, **kw: Any) -> str:
     value, digits = (compiler.process(clause, **kw) for clause in element.clauses)
     # Only decimals are rounded to a number of places.
-    return f"CAST(round(CAST({value} AS NUMERIC), {digits}) AS DOUBLE PRECISION)"
+    return f"CAST(round({_decimal(value)}, {digits}) AS DOUBLE PRECISION)"
 
 
 @compiles(JsonNumbers, POSTGRESQL)
@@ -95,6 +110,22 @@ def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
     taken = ", ".join(f"{name} = excluded.{name}" for name in others)
     plain: str = compiler.visit_insert(element, **kw)  # type: ignore[no-untyped-call]
     return f"{plain} ON CONFLICT ({key}) DO UPDATE SET {taken}"
+
+
+@compiles(functions.sum, POSTGRESQL)
+def _sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:
+    inner = f"sum({_inner(element, compiler, **kw)})"
+    # A sum of BIGINT is a decimal, for which psycopg gives Python's Decimal.
+    return f"CAST({inner} AS BIGINT)" if isinstance(element.type, Integer) else inner
+
+
+def _decimal(double: str) -> str:
+    """The shortest decimal that is this double and no other one, as everything else shows it.
+
+    Cast at once it would have 15 digits, and take twice as long
+    (https://www.postgresql.org/docs/17/datatype-numeric.html#DATATYPE-FLOAT).
+    """
+    return f"CAST(CAST({double} AS TEXT) AS NUMERIC)"
 
 
 def _inner(element: Any, compiler: SQLCompiler, **kw: Any) -> str:

@@ -4,6 +4,7 @@ Everything of a session is set for a transaction only, so that PgBouncer may giv
 another connection (https://www.pgbouncer.org/features.html, transaction pooling).
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -61,9 +62,16 @@ NO_WAIT = {"flask10x_no_wait": True}
 TAKE_THE_MIGRATION = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'flask10x', 'big')})"
 # How long one host waits for the migration of another one.
 MIGRATION_TIMEOUT_MS = 60_000
-# What decides how a statement is run: sums have to have the same bits whatever is spare, and to
-# compile a page's statement takes longer than the statement.
-PLANNING = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
+# What decides how a statement is run: parallel workers are for one who asks much once, not for many
+# pages at once, and to compile a page's statement takes longer than the statement. And a float has
+# to come as it was stored, whatever the server's own setting says.
+PLANNING = (
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off;"
+    " SET LOCAL extra_float_digits = 1"
+)
+# PostgreSQL limits each statement. Before a further one less time is left: the limit is set anew
+# once so much less is that it matters, for each time is a way to the server and back.
+LIMIT_STAYS_WITHIN = 0.75
 
 
 class PostgresConnections:
@@ -101,12 +109,25 @@ class PostgresConnections:
 
     @contextmanager
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
-        """Break off each statement of the block that takes longer.
+        """Break off what the block runs on the connection once the time is over.
 
-        Raises QueryTooLong then.
+        Raises QueryTooLong then; a quarter of the time later, at the latest.
         """
-        timeout_ms = max(1, int(timeout_sec * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {timeout_ms}")
+        deadline_sec = time.monotonic() + timeout_sec
+        set_sec = 0.0
+
+        @event.listens_for(connection, "before_cursor_execute")
+        def shorten(*_: object) -> None:
+            nonlocal set_sec
+            left_sec = deadline_sec - time.monotonic()
+            if left_sec <= 0:
+                raise QueryTooLong(timeout_sec)
+            if not LIMIT_STAYS_WITHIN * set_sec <= left_sec <= set_sec:
+                # First, for this is asked of that statement, too.
+                set_sec = left_sec
+                timeout_ms = max(1, int(left_sec * 1000))
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {timeout_ms}")
+
         driver.allow_silence(connection, timeout_sec + BEYOND_LIMIT_SEC)
         try:
             yield

@@ -101,6 +101,11 @@ def columns_of_readings(connection: Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def has_functions(_connection: Connection, _names: Sequence[str]) -> bool:
+    """Every PostgreSQL has all that we call."""
+    return True
+
+
 def views(connection: Connection) -> dict[str, str]:
     """By the name of each table, view and index the text by which we have made it.
 

@@ -9,6 +9,8 @@ from flask10x.database.elements import (
     Greatest,
     JsonNumbers,
     JsonSpans,
+    Least,
+    Quotient,
     Rounded,
     Total,
     Unindexed,
@@ -32,6 +34,18 @@ def _total(element: Total, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(Greatest, SQLITE)
 def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
     return f"max({_inner(element, compiler, **kw)})"
+
+
+@compiles(Least, SQLITE)
+def _least(element: Least, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"min({_inner(element, compiler, **kw)})"
+
+
+@compiles(Quotient, SQLITE)
+def _quotient(element: Quotient, compiler: SQLCompiler, **kw: Any) -> str:
+    # By 0 it is NULL already (https://www.sqlite.org/lang_expr.html#operators).
+    one, other = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({one}) / {other}"
 
 
 @compiles(Rounded, SQLITE)

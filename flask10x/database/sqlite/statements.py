@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, column, insert, select, table
+from sqlalchemy import Connection, column, func, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from flask10x.database.tables import readings
@@ -53,6 +53,16 @@ def columns_of_readings(connection: Connection) -> set[str]:
     """The columns that the table has in this database."""
     found = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
     return set(found.scalars())
+
+
+def has_functions(connection: Connection, names: Sequence[str]) -> bool:
+    """Whether this SQLite was built with these functions; not every one is.
+
+    (https://www.sqlite.org/pragma.html#pragma_function_list)
+    """
+    known = func.pragma_function_list().table_valued(column("name"))
+    found = select(known.c.name).where(known.c.name.in_(names)).distinct()
+    return len(connection.execute(found).all()) == len(names)
 
 
 def views(connection: Connection) -> dict[str, str]:

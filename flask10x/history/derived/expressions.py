@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, and_, case, column, func, null, select
+from sqlalchemy import ColumnElement, Connection, Float, and_, case, func, null
 
+from flask10x.database.dialects import of
 from flask10x.database.expressions import rounded
 from flask10x.readings.derived.functions import Functions
 from flask10x.readings.derived.registry import RESULT_DIGITS, Derived
 
 
 class _Sql:
-    """Of SQLite's mathematical functions (https://www.sqlite.org/lang_mathfunc.html)."""
+    """Of mathematical functions that both engines call alike.
+
+    (https://www.sqlite.org/lang_mathfunc.html,
+    https://www.postgresql.org/docs/17/functions-math.html)
+    """
 
     def ln(self, value: Any, /) -> Any:
         return func.ln(value, type_=Float)
@@ -28,13 +33,8 @@ _NAMES = ("ln", "exp")
 
 
 def has_functions(connection: Connection) -> bool:
-    """Whether this SQLite was built with what the formulas need; not every one is.
-
-    (https://www.sqlite.org/pragma.html#pragma_function_list)
-    """
-    known = func.pragma_function_list().table_valued(column("name"))
-    names = select(known.c.name).where(known.c.name.in_(_NAMES)).distinct()
-    return len(connection.execute(names).all()) == len(_NAMES)
+    """Whether the engine has what the formulas need; not every SQLite was built with it."""
+    return of(connection).has_functions(connection, _NAMES)
 
 
 def derived_value(one: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Float, Select, and_, bindparam, func, select
 
-from flask10x.database.expressions import by_itself, floor_div, total
+from flask10x.database.expressions import by_itself, floor_div, least, quotient, total
 from flask10x.database.tables import rollups
 from flask10x.history.buckets import Window
 from flask10x.history.derived.expressions import computed
@@ -77,7 +77,7 @@ def _averages(one: Derived) -> Select[Any]:
         joined = joined.join(table, and_(*same, table.c.hour == hour - each.hours_before))
     # A change is told by the later, or the inner, one.
     counted = tables if one.is_of_reading else tables[:1]
-    count = first.c["count"] if len(counted) == 1 else func.min(*(t.c["count"] for t in counted))
+    count = first.c["count"] if len(counted) == 1 else least(*(t.c["count"] for t in counted))
     return (
         select(
             hour,
@@ -93,5 +93,4 @@ def _averages(one: Derived) -> Select[Any]:
 def _average(table: Any, place: int) -> ColumnElement[Any]:
     gain, offset = (bindparam(f"{name}{place}", type_=Float) for name in ("gain", "offset"))
     count = table.c["count"]
-    average: ColumnElement[Any] = (gain * table.c.total + offset * count) / count
-    return average
+    return quotient(gain * table.c.total + offset * count, count)

@@ -173,6 +173,7 @@ def test_many_corrections_are_left_to_the_averages(
     assert chart(settings, database, text, corrections=Corrections(own)).lines
 
 
+@pytest.mark.sqlite_only("not every SQLite has logarithms")
 def test_an_sqlite_without_logarithms_leaves_all_to_the_averages(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
