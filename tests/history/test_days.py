@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from math import fsum
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -25,6 +25,7 @@ from tests.support.rows import execute, insert_readings, select
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
+EPOCH = date(1970, 1, 1)
 # Around a change of the clock, in each zone.
 STARTS = {
     "Asia/Tokyo": datetime(2025, 8, 20, tzinfo=UTC),
@@ -69,7 +70,7 @@ def make_days(database: Database, zone: tzinfo | None) -> int:
 
 
 def stored_days(database: Database) -> list[tuple[object, ...]]:
-    return select(database.path, "SELECT * FROM rollup_days")
+    return select(database.path, "SELECT * FROM rollup_days ORDER BY endpoint, measurement, day")
 
 
 def expected(readings: list[Reading], zone: ZoneInfo) -> dict[tuple[str, str], list[float]]:
@@ -86,11 +87,11 @@ def expected(readings: list[Reading], zone: ZoneInfo) -> dict[tuple[str, str], l
 
 def assert_days(database: Database, readings: list[Reading], zone: str) -> None:
     wanted = expected(readings, ZoneInfo(zone))
-    found = select(
-        database.path,
-        "SELECT date(day * 86400, 'unixepoch'), measurement, count, total, minimum, maximum"
-        " FROM rollup_days",
-    )
+    columns = "day, measurement, count, total, minimum, maximum"
+    found = [
+        (str(EPOCH + timedelta(number)), *row)
+        for number, *row in select(database.path, f"SELECT {columns} FROM rollup_days")
+    ]
     assert {(row[0], row[1]) for row in found} == set(wanted)
     for day, name, count, total, least, greatest in found:
         values = wanted[day, name]

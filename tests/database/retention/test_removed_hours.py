@@ -12,13 +12,18 @@ from flask10x.database.tables import readings
 from flask10x.history import rollup_check, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from tests.support.rows import insert_readings, pico, select
+from tests.support.rows import insert_readings, select
 from tests.support.stations import BALCONY, with_measurement
 
 HOUR = 3_600_000
 NINE = 1_755_993_600_000
 NUMBER = NINE // HOUR
 TABLE = "SELECT * FROM rollups ORDER BY endpoint, measurement, hour"
+
+
+def pico(pressure: float, received_at: int) -> Reading:
+    """One of values whose sums are exact, in whatever parts they are added up."""
+    return Reading("data", received_at, (pressure, 25.5))
 
 
 def store(database: Database, *stored: Reading) -> None:

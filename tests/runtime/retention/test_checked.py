@@ -1,5 +1,7 @@
 """What `flask10x check` and the forecast of the card make of removed readings."""
 
+import pytest
+
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.retention import removed
@@ -8,6 +10,7 @@ from tests.support.csv_folder import FIRST_MS
 from tests.support.rows import execute
 
 
+@pytest.mark.sqlite_only("the check is of its file")
 def test_the_check_says_what_is_gone(settings: Settings, database: Database) -> None:
     execute(database.path, f"INSERT INTO removed VALUES ('data', 7, {FIRST_MS}, 5)")
     found = [

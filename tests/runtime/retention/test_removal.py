@@ -165,6 +165,7 @@ def test_other_stations_keep_theirs(database: Database, settings: Settings) -> N
     assert ids(database) == [2, 4, 6, 7, 8]
 
 
+@pytest.mark.sqlite_only("counts the steps of its machine")
 def test_rows_of_others_cost_a_removal_nothing(
     settings: Settings,
     database: Database,
