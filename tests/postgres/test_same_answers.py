@@ -36,7 +36,8 @@ DAYS, STEP_MS = 12, HOUR_MS
 LATER = 30
 # A sum of SQLite is of doubles and corrects its rounding as it goes (Kahan, Babuska), one of
 # PostgreSQL is of decimals: both are within a bit or two of the exact one. An average of changes,
-# which add up to almost nothing, has fewer bits that are right.
+# which add up to almost nothing, has fewer bits that are right; and what lies in the middle between
+# two values that can be shown may be shown as either, which none of these does.
 BITS, NOTHING = 4 * 2.0**-53, 1e-12
 PATHS = (
     "/history/json?limit=300",
@@ -49,17 +50,17 @@ PATHS = (
     "/history/json?limit=50&incomplete=1",
     "/history/json?limit=50&dew_point__lt=12&order=asc",
     "/history/json?limit=50&dew_point__gte=12&discomfort_index__gt=70",
-    "/history.csv?from=2025-08-20&to=2025-08-21&measurement=dew_point&measurement=temperature",
-    "/history.json?from=2025-08-20&to=2025-08-21&temperature__eq=25",
+    "/history.csv?from=2025-08-05&to=2025-08-06&measurement=dew_point&measurement=temperature",
+    "/history.json?from=2025-08-05&to=2025-08-06&temperature__eq=25",
     "/history/series",
-    "/history/series?from=2025-08-20T00:00&to=2025-08-20T05:00",
-    "/history/series?from=2025-08-20&to=2025-08-22&compare=day",
+    "/history/series?from=2025-08-05T00:00&to=2025-08-05T05:00",
+    "/history/series?from=2025-08-05&to=2025-08-07&compare=day",
     "/history/series?from=2025-08-01&to=2025-09-10&buckets=20",
-    "/history/series?from=2025-08-03&to=2025-09-08&buckets=100&raw=1",
+    "/history/series?from=2025-08-03&to=2025-08-10&buckets=100&raw=1",
     "/history/series?temperature__gte=27&endpoint=data2",
     "/history/series?measurement=dew_point&measurement=outdoor_difference",
-    "/history/series?measurement=pressure_trend&from=2025-08-08&buckets=30",
-    "/history/series?measurement=absolute_humidity&from=2025-08-20&to=2025-08-21&compare=week",
+    "/history/series?measurement=pressure_trend&from=2025-08-08&buckets=40",
+    "/history/series?measurement=absolute_humidity&from=2025-08-05&to=2025-08-06&compare=week",
     "/records.csv?endpoint=data2&measurement=temperature&period=2025-08",
     "/records.csv?endpoint=data2&measurement=temperature&period=2025-08&above=27.5",
     "/records.csv?endpoint=data2&measurement=co2&period=2025&below=600",

@@ -1,0 +1,89 @@
+"""On PostgreSQL the time of a query is that of all its statements together."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from flask10x.config import settings as settings_module
+from flask10x.database.engine import Database
+from flask10x.database.query_limit import QueryTooLong
+from tests.support import postgres
+
+SET = "SET LOCAL statement_timeout"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    server = postgres.shared()
+    given = {"DATA_DIR": tmp_path, "DATABASE_URL": server.url(), "QUERY_TIMEOUT_SEC": 1}
+    settings = settings_module.load({f"FLASK10X_{name}": str(v) for name, v in given.items()})
+    database = Database(settings)
+    yield database
+    database.close()
+
+
+def sleep(connection: Connection, seconds: float) -> None:
+    connection.exec_driver_sql(f"SELECT pg_sleep({seconds})")
+
+
+def test_a_long_statement_is_broken_off(database: Database) -> None:
+    with pytest.raises(QueryTooLong), database.query() as connection:
+        sleep(connection, 60)
+
+
+def test_many_short_ones_have_the_time_together(database: Database) -> None:
+    done = 0
+    with pytest.raises(QueryTooLong), database.query() as connection:
+        for _ in range(100):
+            sleep(connection, 0.1)
+            done += 1
+    assert 0 < done <= 10
+
+
+def test_a_statement_has_what_others_have_left(database: Database) -> None:
+    with pytest.raises(QueryTooLong), database.query() as connection:
+        sleep(connection, 0.4)
+        limits = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
+        assert 0 < int(limits.removesuffix("ms")) <= 600
+        sleep(connection, 60)
+
+
+def test_quick_statements_cost_no_way_more(database: Database) -> None:
+    said: list[str] = []
+
+    @event.listens_for(database.reader, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_rest: Any) -> None:
+        said.append(statement)
+
+    with database.query(60) as connection:
+        for _ in range(20):
+            connection.exec_driver_sql("SELECT 1")
+    assert len([one for one in said if one.startswith(SET)]) == 1
+
+
+def test_the_next_query_has_its_own_time(database: Database) -> None:
+    with pytest.raises(QueryTooLong), database.query() as connection:
+        sleep(connection, 60)
+    with database.query() as connection:
+        sleep(connection, 0.01)
+
+
+def test_a_float_comes_as_it_is_whatever_the_server_says(database: Database) -> None:
+    server = postgres.shared()
+    name = "few_digits"
+    server.create(name)
+    try:
+        with server.connect() as admin:
+            admin.execute(f"ALTER DATABASE {name} SET extra_float_digits = -6".encode())
+        given = {"DATA_DIR": database.path.parent, "DATABASE_URL": server.url(name)}
+        settings = settings_module.load({f"FLASK10X_{key}": str(v) for key, v in given.items()})
+        few = Database(settings)
+        with few.query() as connection:
+            found = connection.exec_driver_sql("SELECT 0.1::float8 + 0.2::float8").scalar_one()
+        few.close()
+        assert found == 0.1 + 0.2
+    finally:
+        server.drop(name)
