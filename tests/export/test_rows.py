@@ -96,6 +96,7 @@ def test_a_row_is_found_by_what_a_line_says(settings: Settings, database: Databa
     assert rows.find(Written(FIRST_MS + 1000, FIRST_MS + 1999, (990.5, 25.0))) == []
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 def test_pages_go_on_by_id_and_never_sort(settings: Settings, database: Database) -> None:
     """The station's index would be read whole and sorted for each page."""
     query = _page_of(PICO, 5000)

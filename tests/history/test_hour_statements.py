@@ -327,6 +327,7 @@ def test_deleted_readings_do_no_harm(database: Database, settings: Settings) -> 
     assert ids(database, settings, "pressure__gte=2") == [4, 5]
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 def test_nothing_is_sorted_and_every_step_is_a_range_of_a_key(
     database: Database, settings: Settings
 ) -> None:

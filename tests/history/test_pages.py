@@ -314,6 +314,7 @@ def plans(database: Database) -> Iterator[list[list[str]]]:
 INDEX = "SEARCH readings USING INDEX ix_readings_endpoint_received_at"
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 @pytest.mark.parametrize(
     ("text", "limits"),
     [
@@ -352,6 +353,7 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
     }
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 @pytest.mark.parametrize(
     "text", ["", "&endpoint=data", "&endpoint=data&from=2025-08-24", "&incomplete=1&co2__gt=5"]
 )
@@ -364,6 +366,7 @@ def test_what_is_new_is_a_range_of_ids(
     assert plans[-1] == [primary_key]
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 def test_one_station_is_one_search(
     database: Database, settings: Settings, plans: list[list[str]]
 ) -> None:
@@ -371,6 +374,7 @@ def test_one_station_is_one_search(
     assert plans[0] == [f"{INDEX} (endpoint=? AND received_at<?)"]
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 def test_a_deep_page_has_the_plan_of_the_one_before(
     database: Database, writer: Writer, settings: Settings, plans: list[list[str]]
 ) -> None:
@@ -384,6 +388,7 @@ def test_a_deep_page_has_the_plan_of_the_one_before(
     assert len({tuple(plan) for plan in plans[1::2]}) == 1
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 @pytest.mark.parametrize("cursor", [f"before:{T + 10}:11", f"after:{T + 989}:990"])
 def test_a_bound_beyond_the_cursor_does_not_make_sqlite_walk_to_it(
     database: Database, writer: Writer, settings: Settings, cursor: str
@@ -402,6 +407,7 @@ def test_a_bound_beyond_the_cursor_does_not_make_sqlite_walk_to_it(
     assert len(steps) < 20
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 def test_last_received_takes_one_step_into_the_index_for_each_station(
     database: Database, plans: list[list[str]]
 ) -> None:

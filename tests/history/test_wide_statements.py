@@ -75,6 +75,7 @@ def test_all_pages_together_are_the_reference(
     assert [row.values for row in found] == [tuple(row.cells.values()) for row in expected]
 
 
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
 def test_values_are_read_by_the_primary_key_and_nothing_is_walked(reference: Reference) -> None:
     plans = []
 
