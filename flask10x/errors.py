@@ -129,6 +129,10 @@ class ExportError(Flask10xError):
     """A CSV file could not be brought up to date; nothing was appended to it."""
 
 
+class ExportElsewhere(Flask10xError):
+    """The CSV files belong to another host; the text names it and what moves them."""
+
+
 class CopyError(Flask10xError):
     """A database file is damaged, incomplete or none of Flask10X's; the text says which."""
 

@@ -16,9 +16,11 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.tables import exports
 from flask10x.errors import SchemaError
+from flask10x.export import owner
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
+from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
 from flask10x.readings.stations import Station
 
@@ -31,7 +33,10 @@ Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 @translated.option("--verify", is_flag=True, help="Compare files and database.")
 @translated.option("--rebuild", is_flag=True, help="Write the files afresh.")
 @translated.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
-def command(files: tuple[str, ...], whole: bool, **actions: bool) -> None:
+@translated.option(
+    "--take-over", "moved", is_flag=True, help="Of several hosts, have this one export from now on."
+)
+def command(files: tuple[str, ...], whole: bool, moved: bool, **actions: bool) -> None:
     """Append each station's new readings to its CSV file, and say so in a line a file.
 
     FILES are names such as BedRoomEnv.csv; without any it is all of them.
@@ -42,11 +47,22 @@ def command(files: tuple[str, ...], whole: bool, **actions: bool) -> None:
     action = only_one(actions)
     if whole and action != "rebuild":
         raise click.UsageError(_("--whole goes with --rebuild only"))
-    sys.exit(run(files, action, whole=whole))
+    if moved and action != "rebuild" and (action or files):
+        raise click.UsageError(_("--take-over stands alone, or with --rebuild"))
+    sys.exit(run(files, action, whole=whole, moved=moved))
 
 
-def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = False) -> int:
-    """Export with the settings of the environment; the exit status."""
+def run(
+    files: Sequence[str] = (),
+    action: str | None = None,
+    *,
+    whole: bool = False,
+    moved: bool = False,
+) -> int:
+    """Export with the settings of the environment; the exit status.
+
+    `moved` has the files belong to this host first.
+    """
     # Whatever the service risks: a position that a power cut takes back is found out of step.
     config = replace(settings.load(), synchronous="FULL")
     chosen = _chosen(config, files)
@@ -54,7 +70,28 @@ def run(files: Sequence[str] = (), action: str | None = None, *, whole: bool = F
     with opened_alone(config, lock="export", running=running) as database:
         if not has_table(database, exports):
             raise SchemaError(_("the database is older than this program; run: flask10x migrate"))
-        outcomes = _action(action, whole)(config, database, chosen)
+        if moved:
+            status = _take_over(config, database, chosen if action else ())
+            if status or not action:
+                return status
+        # Who writes the first files has them.
+        require = owner.claim if action in (None, "rebuild") else owner.check
+        require(config, database)
+        return _say(_action(action, whole)(config, database, chosen))
+
+
+def _take_over(config: Settings, database: Database, rewritten: Sequence[Station]) -> int:
+    """Have this host own the files, but for those that are to be rewritten; the exit status."""
+    if status := _say(take_over(config, database, rewritten)):
+        click.echo(f"flask10x: {_('the CSV files were not taken over')}", err=True)
+        return status
+    text = _("the CSV files belong to this host, {host}, from now on")
+    click.echo(text.format(host=config.host_name))
+    return 0
+
+
+def _say(outcomes: Sequence[FileOutcome]) -> int:
+    """Say what became of the files; the exit status."""
     for outcome in outcomes:
         click.echo(str(outcome), err=outcome.failed)
     return 1 if any(outcome.failed for outcome in outcomes) else 0

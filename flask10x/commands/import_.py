@@ -19,6 +19,7 @@ from flask10x.database.paths import shown_name
 from flask10x.database.tables import imports
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.errors import Flask10xError, SchemaError
+from flask10x.export import owner
 from flask10x.history import rollups
 from flask10x.importing.importer import ImportOutcome, import_file
 from flask10x.system.disk import size
@@ -55,6 +56,8 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
         if not has_table(database, imports):
             older = _("the database {database} is an older one; run: flask10x migrate")
             raise SchemaError(older.format(database=shown_name(config)))
+        # On another host nothing would keep it from running beside an export.
+        owner.claim(config, database)
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
     if set(statuses) != {FAILED_STATUS}:
         # An export may go on meanwhile.

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from flask10x.database.postgres import statements as on_postgres
+from flask10x.database.postgres.origin import Origin
 from flask10x.database.sqlite import statements as on_sqlite
 
 
@@ -29,6 +30,21 @@ class Statements(Protocol):
 
     def forget_sequence(self, connection: Connection, name: str) -> None:
         """Keep nothing under this name any more."""
+
+    def owner(self, connection: Connection, name: str) -> str | None:
+        """The host to which this belongs; None while it belongs to nobody, or there is one host."""
+
+    def set_owner(self, connection: Connection, name: str, host: str) -> None:
+        """It belongs to this host from now on."""
+
+    def origin(self, connection: Connection) -> Origin | None:
+        """Of which history the database is now; None of an engine that tells no such thing."""
+
+    def noted_origin(self, connection: Connection, name: str) -> Origin | None:
+        """That of which the file of this name was when `note_origin` was called last."""
+
+    def note_origin(self, connection: Connection, name: str) -> None:
+        """Note with the file of this name of which history the database is now."""
 
     def columns_of_readings(self, connection: Connection) -> set[str]:
         """The columns that the table has in this database."""

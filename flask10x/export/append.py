@@ -19,7 +19,7 @@ from typing import Any
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import refusals, zone
+from flask10x.export import origin, refusals, zone
 from flask10x.export.checks import begun, check_old_bytes, resume_position
 from flask10x.export.earlier_columns import as_written, kept_path, set_aside
 from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
@@ -68,23 +68,25 @@ def dry_run(
 
 
 def _export_file(database: Database, target: Target) -> FileOutcome:
-    state = load_state(database, target.name)
+    state = known = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
         found = _resolve(as_written(target, file, state.position), file, state)
         if state.intent is not None:
-            _close_intent(database, target, file, state.intent, found)
+            known = _close_intent(database, target, file, state, found)
         written = as_written(target, file, found.position)
         position = _position(written, file, found.position)
-        if position.mark is not None and found.position and found.position.zone is None:
-            save_state(database, target.name, State(position))
+        history = origin.check(database, written, file, state.floor, position)
+        is_first = found.position is not None and found.position.zone is None
+        if (position.mark is not None and is_first) or history.is_new:
+            known = save_state(database, target, known, State(position))
         anew = ""
         if written is not target:
             anew = _("begun anew, as the station's columns have changed; the old file is {path}")
             anew = anew.format(path=set_aside(target))
             position = zone.noted(target, None, begun(target, position.last_id))
-        rows = _append_new_rows(database, target, None if anew else file, position)
+        rows = _append_new_rows(database, target, None if anew else file, known, position)
     fresh_path(target.path).unlink(missing_ok=True)
-    text = _text(_("{rows} appended"), rows, target, state, position, found, anew)
+    text = _text(_("{rows} appended"), rows, target, state, position, found, anew, history.note)
     return FileOutcome(target.path, text, rows)
 
 
@@ -94,13 +96,16 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         found = _resolve(as_written(target, file, state.position), file, state)
         written = as_written(target, file, found.position)
         position, anew = found.position, ""
+        history = origin.SAME
         if position is None or found.cut_to is None:
             position = _position(written, file, position)
+            history = origin.check(database, written, file, state.floor, position)
     if written is not target:
         anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
         anew = anew.format(path=kept_path(target))
     rows = target.rows.count(target.rows.new(position.last_id))
-    text = _text(_("{rows} would be appended"), rows, target, state, position, found, anew)
+    note = history.note
+    text = _text(_("{rows} would be appended"), rows, target, state, position, found, anew, note)
     return FileOutcome(target.path, text, rows)
 
 
@@ -119,6 +124,7 @@ def _text(
     position: Position,
     found: Resolution,
     anew: str,
+    history: str,
 ) -> str:
     done = result.format(rows=amount(rows, "row"))
     exported = state.position is not None and state.position.mark not in (None, NOTHING)
@@ -126,7 +132,7 @@ def _text(
         anew = _("begun anew, as the last export's file is gone")
     renamed = zone.changed(target, state.position)
     zeros = minus_zero.note(_minus_zeros(found.position, position))
-    return "; ".join(part for part in (done, anew, renamed, zeros, found.note) if part)
+    return "; ".join(part for part in (done, anew, renamed, zeros, found.note, history) if part)
 
 
 def _minus_zeros(known: Position | None, position: Position) -> int:
@@ -219,9 +225,10 @@ def _resolve_rebuild(file: CsvFile | None, intent: Intent, position: Position | 
 
 
 def _close_intent(
-    database: Database, target: Target, file: CsvFile | None, intent: Intent, found: Resolution
-) -> None:
+    database: Database, target: Target, file: CsvFile | None, state: State, found: Resolution
+) -> State:
     """Do what was found out about the open intent, and commit that it is done."""
+    intent = state.intent
     if file is not None:
         if found.cut_to is not None:
             file.cut(found.cut_to)
@@ -230,27 +237,28 @@ def _close_intent(
             file.sync()
         path = target.path.resolve()
         disk.sync(path.parent)
-        if intent.import_id is not None:
+        if intent is not None and intent.import_id is not None:
             forget_kept(path)
-    save_state(database, target.name, State(found.position))
+    return save_state(database, target, state, State(found.position))
 
 
 # The new rows. Whatever dies in between, the intent says which bytes may stand in the file.
 
 
 def _append_new_rows(
-    database: Database, target: Target, file: CsvFile | None, position: Position
+    database: Database, target: Target, file: CsvFile | None, known: State, position: Position
 ) -> int:
     """Append what is new, a piece at a time, to a file that is as `position` says.
 
-    The number of rows. The file is created with the first piece if there is none.
+    `known` is what the database knows of it. The number of rows. The file is created with the first
+    piece if there is none.
     """
     rows = 0
     with ExitStack() as created:
         for piece in _pieces(target, position):
             mark = position.mark or NOTHING
             intent = _intent_of(piece, position.last_id, mark.size_bytes)
-            save_state(database, target.name, State(position, intent))
+            known = save_state(database, target, known, State(position, intent))
             file = file or created.enter_context(CsvFile.create(target.path))
             file.append(piece.data, mark.size_bytes)
             if mark == NOTHING:
@@ -262,7 +270,7 @@ def _append_new_rows(
                 position = replace(
                     position, last_received_at=piece.last_received_at, last_time=written
                 )
-            save_state(database, target.name, State(position))
+            known = save_state(database, target, known, State(position))
             rows += piece.rows
     return rows
 

@@ -15,6 +15,11 @@ def rebuild(path: Path) -> str:
     return f"flask10x export --rebuild {path.name}"
 
 
+def take_over(path: Path) -> str:
+    """Have the files belong to this host, and write this one afresh here."""
+    return f"flask10x export --take-over --rebuild {path.name}"
+
+
 def import_(path: Path) -> str:
     """Take the file's rows into the database."""
     return f"flask10x import {shlex.quote(str(path))}"

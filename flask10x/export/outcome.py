@@ -55,6 +55,7 @@ def target_of(settings: Settings, database: Database, station: Station) -> Targe
         zone_name=name_of(settings.zone),
         header=header(station),
         rows=FileRows(database, station),
+        host=settings.host_name if settings.on_postgres else None,
     )
 
 

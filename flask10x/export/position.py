@@ -1,16 +1,23 @@
 """How far each CSV file has come and what is about to be done to it.
 
-The tables `exports` and `export_intents`; what the columns mean is said in `tables.py`.
+The tables `exports` and `export_intents`; what the columns mean is said in `tables.py`. What they
+say moves only from what the export knows: one that was stopped for long and then goes on, while
+another host has taken the files over, changes nothing (docs/decisions/0085).
 """
 
 from dataclasses import asdict, dataclass, fields
+from gettext import gettext as _
 
 from sqlalchemy import Connection, delete, insert, select
 
+from flask10x.database.dialects import of
 from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import export_floors, export_intents, exports
+from flask10x.errors import ExportError
+from flask10x.export import owner
 from flask10x.export.file import Mark
+from flask10x.export.rows import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +78,14 @@ class State:
 def load_state(database: Database, name: str) -> State:
     """What the database knows of the file of this name."""
     with database.reader.begin() as connection:
-        position = _position(connection, name)
-        floor = load_floor(connection, name, position)
-        return State(position, _intent(connection, name), floor)
+        return state_of(connection, name)
+
+
+def state_of(connection: Connection, name: str) -> State:
+    """The same at the moment of the connection's transaction."""
+    position = _position(connection, name)
+    floor = load_floor(connection, name, position)
+    return State(position, _intent(connection, name), floor)
 
 
 def load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
@@ -91,14 +103,22 @@ def save_floor(connection: Connection, name: str, floor: Floor) -> None:
     connection.execute(saved.values(name=name, **asdict(floor)))
 
 
-def save_state(database: Database, name: str, state: State) -> None:
+def save_state(database: Database, target: Target, known: State, state: State) -> State:
     """Make this all that the database knows of the file; on the disk when it returns.
 
-    The database must have been opened with `synchronous=FULL`. Raises LockTimeout or
-    sqlalchemy.exc.DBAPIError when it could not be done for seconds.
+    `known` is what it knew when it was looked at or saved last. The result is what it knows now.
+    The database must have been opened with `synchronous=FULL`. Raises ExportError when it knows
+    something else by now, or the file belongs to another host, and LockTimeout or
+    sqlalchemy.exc.DBAPIError when it could not be done for seconds; then nothing is changed.
     """
+    name = target.name
 
     def change(connection: Connection) -> None:
+        owner.require(connection, target.host)
+        now = State(_position(connection, name), _intent(connection, name))
+        if now != State(known.position, known.intent):
+            raise ExportError(_("something else has changed the position of the file meanwhile"))
+        of(connection).note_origin(connection, name)
         for table in (exports, export_intents):
             connection.execute(delete(table).where(table.c.name == name))
         if state.position is not None:
@@ -107,6 +127,7 @@ def save_state(database: Database, name: str, state: State) -> None:
             connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
 
     database.commit_change(change)
+    return state
 
 
 def _position(connection: Connection, name: str) -> Position | None:

@@ -245,7 +245,8 @@ def _put_in_place(
         new.path.unlink()
         done, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
     else:
-        save_state(database, target.name, State(state.position, _intent_of(new, position)))
+        intended = State(state.position, _intent_of(new, position))
+        state = save_state(database, target, state, intended)
         done = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
             text = _("{rows} written; the old file is kept as {path}")
@@ -253,7 +254,7 @@ def _put_in_place(
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
-    save_state(database, target.name, State(replace(position, mark=mark)))
+    save_state(database, target, state, State(replace(position, mark=mark)))
     return done
 
 

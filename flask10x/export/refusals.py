@@ -93,6 +93,18 @@ def repeated(path: Path, line: bytes) -> ExportError:
     )
 
 
+def lost_rows(path: Path, line: bytes, wanted: bytes) -> ExportError:
+    """The database is of another history than the file, and has not all of its last rows."""
+    return _refused(
+        _(
+            "the database has lost readings that the file has, by a failover or a restored copy: at"
+            " its end the file has {line}, the database {wanted}"
+        ).format(line=_shown(line), wanted=_shown(wanted) if wanted else _("nothing")),
+        mends.import_(path),
+        mends.rebuild(path),
+    )
+
+
 def not_ours(path: Path, tail: bytes, offset: int) -> ExportError:
     """An export was interrupted, and what stands there is not the beginning of what it wrote."""
     return _refused(

@@ -18,7 +18,13 @@ from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.minus_zero import plain_lines
 
 Obstacle = Literal[
-    "never_exported", "interrupted", "file_gone", "file_changed", "other_columns", "other_zone"
+    "never_exported",
+    "interrupted",
+    "file_gone",
+    "file_changed",
+    "other_columns",
+    "other_zone",
+    "other_host",
 ]
 """Why the file proves nothing now; an export or a person has to do something first."""
 

@@ -193,13 +193,18 @@ class FileRows:
 
     def last(self, spans: list[IdSpan]) -> LogRow | None:
         """The last row of the spans: (id, received_at, values...)."""
-        query = _last_of(self.station)
+        return next(iter(self.newest(spans, 1)), None)
+
+    def newest(self, spans: list[IdSpan], rows_max: int) -> list[LogRow]:
+        """So many of the last rows of the spans, the last one first."""
+        query, found = _last_of(self.station), list[LogRow]()
         with self._database.reader.begin() as connection:
             for span in reversed(spans):
-                between = {"after": span.after, "until": span.until}
-                if row := connection.execute(query, between).first():
-                    return tuple(row)
-        return None
+                if len(found) == rows_max:
+                    break
+                between = {"after": span.after, "until": span.until, "rows": rows_max - len(found)}
+                found += map(tuple, connection.execute(query, between))
+        return found
 
     def first_received(self) -> int | None:
         """When the station's first reading was received, by the clock of then."""
@@ -269,6 +274,8 @@ class Target:
     rows: FileRows
     unknown: tuple[str, ...] = ()
     """Columns of the file that the station has no more (`earlier_columns`)."""
+    host: str | None = None
+    """This one, where several share the database and one of them has the files; else None."""
 
     def pieces(self, spans: list[IdSpan], advance: Advance = lambda _: None) -> Iterator[Piece]:
         """The rows of the spans as lines, PAGE_ROWS or less at a time; `advance` as in `pages`."""
@@ -311,7 +318,7 @@ def _page_of(station: Station, rows: int) -> Select[Any]:
 @lru_cache(maxsize=16)
 def _last_of(station: Station) -> Select[Any]:
     columns = (readings.c.id, readings.c.received_at, *_values(station))
-    return _of_station(station, columns).order_by(readings.c.id.desc()).limit(1)
+    return _of_station(station, columns).order_by(readings.c.id.desc()).limit(bindparam("rows"))
 
 
 @lru_cache(maxsize=16)

@@ -99,7 +99,7 @@ LOCALE = {"LC_ALL", "LC_MESSAGES", "HTTPS_PROXY", "ALERT_TITLE", "ALERT_OCCASION
 
 # Their blocks of kind `text` have what a command says, in the language of the page.
 ANSWERED = (
-    *("howto/alerts", "howto/back-up", "howto/import-csv", "howto/mend-csv"),
+    *("howto/alerts", "howto/back-up", "howto/export-csv", "howto/import-csv", "howto/mend-csv"),
     "reference/settings",
 )
 
@@ -442,6 +442,7 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.foreign(path, b"line", 1),
         refusals.ahead(path, 1, b"line"),
         refusals.repeated(path, b"line"),
+        refusals.lost_rows(path, b"line", b"other"),
         refusals.not_ours(path, b"line", 1),
         refusals.not_reproducible(path, 1),
         refusals.moved_midway(path),

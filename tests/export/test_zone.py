@@ -14,8 +14,8 @@ from flask10x.database.engine import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
-from flask10x.export.outcome import FileOutcome
-from flask10x.export.position import Position, State, save_state
+from flask10x.export.outcome import FileOutcome, target_of
+from flask10x.export.position import Position, State, load_state, save_state
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
@@ -77,7 +77,8 @@ def left_by_an_old_version(
         position = Position(
             first_id=0, last_id=last_id, begin_bytes=len(HEADER), mark=file.mark_up_to(file.size)
         )
-    save_state(database, NAME, State(position))
+    target = target_of(settings, database, BUILT_IN.by_endpoint["data"])
+    save_state(database, target, load_state(database, NAME), State(position))
 
 
 def test_a_command_in_another_zone_writes_nothing(settings: Settings, export_in: In) -> None:

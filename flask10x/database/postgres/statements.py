@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.error_codes import code_of, reason_of
-from flask10x.database.postgres.tables import log
+from flask10x.database.expressions import upsert
+from flask10x.database.postgres.origin import Origin
+from flask10x.database.postgres.tables import export_origins, log, owners
 from flask10x.database.tables import readings
 
 LOCAL_TIME = "to_char(to_timestamp(received_at / 1000), 'YYYY-MM-DD HH24:MI:SS')"
@@ -49,6 +52,13 @@ COPIED_ROWS_MIN = 20
 # The option of a connection that says which host has it (HOST_NAME).
 HOST = "flask10x_host"
 
+# Not `pg_control_checkpoint()`: it tells the timeline of before until the first checkpoint after a
+# promotion. The name of a segment of the WAL begins with that of the insertions, in hexadecimal.
+_origin = text(
+    "SELECT CAST(system_identifier AS TEXT),"
+    " CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS BIGINT)"
+    " FROM pg_control_system()"
+)
 _columns = table(
     "columns",
     column("table_schema"),
@@ -90,6 +100,37 @@ def forget_sequence(connection: Connection, name: str) -> None:
 def _host(connection: Connection) -> str:
     host: str = connection.get_execution_options()[HOST]
     return host
+
+
+def owner(connection: Connection, name: str) -> str | None:
+    """The host to which this belongs; None while it belongs to nobody."""
+    query = select(owners.c.host).where(owners.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def set_owner(connection: Connection, name: str, host: str) -> None:
+    """It belongs to this host from now on."""
+    connection.execute(upsert(owners).values(name=name, host=host))
+
+
+def origin(connection: Connection) -> Origin | None:
+    """Of which history the database is now."""
+    return Origin(*connection.execute(_origin).one())
+
+
+def noted_origin(connection: Connection, name: str) -> Origin | None:
+    """That of which the file of this name was when `note_origin` was called last."""
+    columns = (export_origins.c.system_identifier, export_origins.c.timeline)
+    query = select(*columns).where(export_origins.c.name == name)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Origin(*row)
+
+
+def note_origin(connection: Connection, name: str) -> None:
+    """Note with the file of this name of which history the database is now."""
+    now = Origin(*connection.execute(_origin).one())
+    noted = upsert(export_origins).values(name=name, **asdict(now))
+    connection.execute(noted)
 
 
 def columns_of_readings(connection: Connection) -> set[str]:

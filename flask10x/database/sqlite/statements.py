@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, column, func, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
+from flask10x.database.postgres.origin import Origin
 from flask10x.database.tables import readings
 from flask10x.system import disk
 
@@ -47,6 +48,29 @@ def sequences(connection: Connection, prefix: str) -> list[str]:
 def forget_sequence(connection: Connection, name: str) -> None:
     """Keep nothing under this name any more."""
     connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+
+
+def owner(_connection: Connection, _name: str) -> str | None:
+    """Always None: hosts don't share a file."""
+    return None
+
+
+def set_owner(_connection: Connection, _name: str, _host: str) -> None:
+    """Not needed here."""
+
+
+def origin(_connection: Connection) -> Origin | None:
+    """Always None: nothing tells one history of a file from another."""
+    return None
+
+
+def noted_origin(_connection: Connection, _name: str) -> Origin | None:
+    """Always None."""
+    return None
+
+
+def note_origin(_connection: Connection, _name: str) -> None:
+    """Nothing can be noted."""
 
 
 def columns_of_readings(connection: Connection) -> set[str]:

@@ -86,10 +86,12 @@ def _outlook(
     if outlook.goes_at is None or outlook.goes_at > now_ms:
         return outlook
     # Only here: a worker that removes nothing does without.
-    from flask10x.export import removable  # noqa: PLC0415
+    from flask10x.export import owner, removable  # noqa: PLC0415
     from flask10x.export.outcome import target_of  # noqa: PLC0415
     from flask10x.export.position import load_state  # noqa: PLC0415
 
+    if owner.is_elsewhere(settings, connection):
+        return replace(outlook, obstacle="other_host")
     target = target_of(settings, database, station)
     obstacle = removable.obstacle(target, load_state(database, target.name))
     return replace(outlook, obstacle=obstacle)

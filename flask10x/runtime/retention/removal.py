@@ -21,9 +21,9 @@ from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as rollups_table
-from flask10x.export import removable
+from flask10x.export import owner, removable
 from flask10x.export.outcome import target_of
-from flask10x.export.position import State, load_state, save_floor
+from flask10x.export.position import State, load_state, save_floor, state_of
 from flask10x.export.removable import Obstacle, Proof, Unproven
 from flask10x.history import days, rollups
 from flask10x.readings.stations import Station
@@ -151,17 +151,19 @@ class StationRemoval:
     def _commit(self, piece: OldReadings, state: State, proof: Proof) -> None:
         """Remove the piece if it is proven, else only note how far the file was compared."""
         with self._database.commit() as connection:
-            if not self._is_unchanged(connection, piece):
+            if not self._is_unchanged(connection, piece, state):
                 return
             if proof.floor is not None and proof.floor != state.floor:
                 save_floor(connection, self._station.csv_name, proof.floor)
             if proof.is_whole:
                 self._remove(connection, piece)
 
-    def _is_unchanged(self, connection: Connection, piece: OldReadings) -> bool:
-        """Whether nobody has begun the roll-ups anew, or removed readings, meanwhile."""
+    def _is_unchanged(self, connection: Connection, piece: OldReadings, state: State) -> bool:
+        """Whether nobody has begun the roll-ups anew, removed readings or exported, meanwhile."""
         return (
-            removed.of_station(connection, self._station.endpoint) == piece.before
+            not owner.is_elsewhere(self._settings, connection)
+            and state_of(connection, self._station.csv_name) == state
+            and removed.of_station(connection, self._station.endpoint) == piece.before
             and rollups.position(connection) >= piece.after.last_id
             and self._is_rolled_up(connection)
         )

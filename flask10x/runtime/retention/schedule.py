@@ -34,6 +34,7 @@ class Retention:
         now_ms: Callable[[], int] = clock.now_ms,
         monotonic_ms: Callable[[], int] = clock.monotonic_ms,
     ) -> None:
+        self._settings = settings
         self._database = database
         self._monotonic_ms = monotonic_ms
         self._clock = SlowClock(database, now_ms, monotonic_ms)
@@ -68,6 +69,8 @@ class Retention:
 
     def _remove(self) -> bool:
         """Remove a piece of the next station that has one; whether there is more to do."""
+        if self._are_files_elsewhere():
+            return False
         now_ms = self._clock.read()
         for _ in self._stations:
             days, endpoint, station = next(self._turns)
@@ -79,6 +82,15 @@ class Retention:
             if done.is_more or done.readings:
                 return True
         return False
+
+    def _are_files_elsewhere(self) -> bool:
+        """Whether another host has the CSV files: only that one can prove what they hold."""
+        if not self._settings.on_postgres:
+            return False
+        from flask10x.export import owner  # noqa: PLC0415
+
+        with self._database.reader.begin() as connection:
+            return owner.is_elsewhere(self._settings, connection)
 
     def _say(self, endpoint: str, why: str) -> None:
         now_ms, place = self._monotonic_ms(), (endpoint, why)

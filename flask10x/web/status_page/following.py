@@ -43,12 +43,19 @@ def exported(settings: Settings, known: Known, t: Texts, now_ms: int) -> StatusA
             mood="warn",
             text=t("exported.late", time=local_text(min(waits), settings.zone)),
             details=_waiting(lags, t),
-            remedies=(again,),
+            remedies=_there(settings, known, t) or (again,),
         )
     changed = [one.changed_at for one in lags if one.changed_at is not None]
     time = local_text(max(changed), settings.zone) if changed else "–"
     text = t("exported.good", time=time)
     return StatusAnswer(question="exported", mood="good", text=text, details=_waiting(lags, t))
+
+
+def _there(settings: Settings, known: Known, t: Texts) -> tuple[Remedy, ...]:
+    """Where to look, when another host has the files."""
+    if known.csv_host in (None, settings.host_name):
+        return ()
+    return (Remedy(text=t("exported.elsewhere", host=known.csv_host)),)
 
 
 def _waiting(lags: list[ExportLag], t: Texts) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.database.tables import readings
+from flask10x.export import owner
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.facts import backups, card, export_lag
@@ -60,6 +61,8 @@ class Known:
     first_at: int | None = None
     """When the oldest reading came that is kept; None while there is none."""
     exports: list[ExportLag] | None = None
+    csv_host: str | None = None
+    """Which of several hosts has the CSV files; None before the first export, and on SQLite."""
     kept: list[Outlook] | None = None
     """Of the stations whose old readings are removed."""
     card: CardRoom | None = None
@@ -103,6 +106,7 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
     with _part(found, "exports"):
         found.exports = export_lag.export_lags(connection, stations)
+        found.csv_host = owner.of_files(connection)
     with _part(found, "kept"):
         found.kept = outlooks(store.settings, store.database, connection, now_ms)
     with _part(found, "card"):

@@ -93,6 +93,7 @@ TEXTS: dict[str, str] = {
     "exported.late": "Readings have waited for their CSV file since {time}.",
     "exported.waiting": "{name}: waiting for the next export: {n}",
     "exported.start": "Write the CSV files each night:",
+    "exported.elsewhere": "The host {host} has the CSV files: look there what its export says.",
     "exported.again": "Write them now, and see what it says. A file that was changed by hand is refused, with what helps:",
     # Backed up
     "backed_up.none": "There is no backup in {folder}.",

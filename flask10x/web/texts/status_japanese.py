@@ -93,6 +93,7 @@ TEXTS: dict[str, str] = {
     "exported.late": "{time} から、CSVファイルに書き出されていない測定値があります。",
     "exported.waiting": "{name}: 次の書き出し待ち{n}件",
     "exported.start": "毎晩CSVファイルを書き出す:",
+    "exported.elsewhere": "CSVファイルはホスト {host} にあります。書き出しの出力はそのホストで確認してください。",
     "exported.again": "いま書き出し、出力を見る（手で変更されたファイルは拒否され、対処が表示されます）:",
     # バックアップ
     "backed_up.none": "{folder} にバックアップがありません。",

@@ -15,6 +15,7 @@ TEXTS: dict[str, str] = {
     "kept_why.file_changed": "Somebody has touched their CSV file since the last export.",
     "kept_why.other_columns": "The station's columns have changed; the next export begins a new CSV file.",
     "kept_why.other_zone": "Their CSV file is in another time zone than the service.",
+    "kept_why.other_host": "Another host has their CSV file and removes them; its own page of status says why they stay.",
     "kept_why.other": "A newer reading stands before them, or the log says why.",
     "removed.page": "Older readings were removed after {days} days. Their hours and days stay in the charts.",
     "removed.once": "Older readings were removed. Their hours and days stay in the charts.",
