@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from flask10x.config.settings import Settings
+from flask10x.database.counters import write_errors_name
 from flask10x.database.engine import Database
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
@@ -163,7 +164,7 @@ def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     successor = Writer(settings, database, gauges, queues, 0)
     successor.submit(pico(1))
     assert successor.step() == 1
-    assert select(database.path, "SELECT * FROM counters") == [("write_errors", 3)]
+    assert select(database.path, "SELECT * FROM counters") == [(write_errors_name(settings), 3)]
 
 
 def test_errors_are_written_only_when_there_are_new_ones(
@@ -171,7 +172,7 @@ def test_errors_are_written_only_when_there_are_new_ones(
 ) -> None:
     execute(
         database.path,
-        "INSERT INTO counters VALUES ('write_errors', 40)",
+        f"INSERT INTO counters VALUES ('{write_errors_name(settings)}', 40)",
         "CREATE TABLE written (value INTEGER)",
         note_updates("counters", "value", "written"),
     )
@@ -244,7 +245,7 @@ def test_ids_are_never_used_twice(writer: Writer, database: Database) -> None:
 
 
 def test_a_locked_database_keeps_the_batch(
-    writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
+    writer: Writer, settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_impatient(database)
     caplog.set_level(logging.INFO, "flask10x.recording.writer")
@@ -259,7 +260,7 @@ def test_a_locked_database_keeps_the_batch(
     assert writer.trouble == ""
     assert select(database.path, STORED) == [(1.0,), (2.0,)]
     # The failures were counted, and the count outlives the process.
-    assert select(database.path, "SELECT * FROM counters") == [("write_errors", 8)]
+    assert select(database.path, "SELECT * FROM counters") == [(write_errors_name(settings), 8)]
     assert [(r.levelname, r.message) for r in caplog.records] == [
         (
             "WARNING",

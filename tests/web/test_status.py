@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
+from flask10x.database.counters import write_errors_name
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
@@ -80,9 +81,10 @@ def test_not_ready_without_a_writer(client: FlaskClient, writer: Writer) -> None
     assert answer.json["reasons"] == ["the writer thread has died"]
 
 
-def test_metrics_of_an_empty_store(client: FlaskClient) -> None:
+def test_metrics_of_an_empty_store(client: FlaskClient, settings: Settings) -> None:
     nothing = dict.fromkeys(["data", "data2", "data3", "data4"])
-    assert client.get("/metrics").json == {
+    host = {"host": settings.host_name} if settings.on_postgres else {}
+    assert client.get("/metrics").json == host | {
         "queue_length": 0,
         "queue_warn_threshold": 4000,
         "write_success_total": 0,
@@ -193,7 +195,7 @@ def test_the_total_stays_when_the_rows_go(
 def test_a_second_worker_adds_no_errors_that_the_first_has_saved(
     client: FlaskClient, store: Store, settings: Settings, database: Database
 ) -> None:
-    execute(database.path, "INSERT INTO counters VALUES ('write_errors', 40)")
+    execute(database.path, f"INSERT INTO counters VALUES ('{write_errors_name(settings)}', 40)")
     store.open()
     store.gauges.slot(0).errors = 2
     execute(database.path, "UPDATE counters SET value = 42")

@@ -1,0 +1,124 @@
+"""Two services on one database, as processes: one stops, is killed, or stands still for a while."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.service import Service, reserved_port, wait_until
+from tests.postgres.hosts import Hosts
+from tests.support import postgres
+
+pytestmark = pytest.mark.tools
+
+GOOD = {"pressure": 1013.25, "temperature": 25.1}
+LEASES = ("alerts", "monitor")
+WITHIN_SEC = 60.0
+HOLDERS = (
+    "SELECT name, host FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp())*1000"
+)
+
+
+class Pair:
+    """Two hosts, and who of them has the leases."""
+
+    def __init__(self, hosts: Hosts, services: dict[str, Service]) -> None:
+        self.hosts = hosts
+        self.services = services
+
+    def wait_for(self, host: str) -> float:
+        """How many seconds it took until this host had all leases."""
+        began = time.monotonic()
+        wanted = [(name, host) for name in LEASES]
+
+        def has_all() -> bool:
+            return sorted(self.hosts.run(HOLDERS)) == wanted
+
+        wait_until(has_all, WITHIN_SEC, f"{host} has the leases")
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def pair(hosts: Hosts, tmp_path: Path) -> Iterator[Pair]:
+    """`one` has the leases."""
+    with ExitStack() as stack:
+        services = {}
+        for host in ("one", "other"):
+            url = postgres.shared().url(hosts.name)
+            given = {"database_url": url, "host_name": host, "workers": 2, "ack": "committed"}
+            made = Service(tmp_path / host, stack.enter_context(reserved_port()), given)
+            made.starts_migrated = False
+            stack.callback(made.discard)
+            services[host] = made
+        found = Pair(hosts, services)
+        services["one"].start()
+        found.wait_for("one")
+        services["other"].start()
+        services["other"].wait_for_workers()
+        yield found
+
+
+def test_a_host_that_stops_gives_its_leases_back(pair: Pair) -> None:
+    pair.services["one"].stop()
+    took_sec = pair.wait_for("other")
+    sys.stdout.write(f"after a stop: {took_sec:.1f} s\n")
+    assert pair.services["other"].get("/readyz").status == 200
+
+
+def test_another_host_takes_over_from_one_that_was_killed_and_keeps_it(pair: Pair) -> None:
+    one = pair.services["one"]
+    for pid in one.members():
+        os.kill(pid, signal.SIGKILL)
+    took_sec = pair.wait_for("other")
+    sys.stdout.write(f"after a kill: {took_sec:.1f} s\n")
+    one.start()
+    one.wait_for_workers()
+    assert one.get("/metrics/details").json["leases"] == dict.fromkeys(LEASES, "other")
+
+
+def test_a_host_that_stood_still_finds_its_leases_gone(pair: Pair) -> None:
+    one, other = pair.services["one"], pair.services["other"]
+    frozen = one.members()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        pair.wait_for("other")
+        assert other.post("data", GOOD).status == 200
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert one.post("data", GOOD).status == 200
+    assert one.get("/metrics/details").json["leases"] == dict.fromkeys(LEASES, "other")
+    assert [row[0] for row in pair.hosts.run("SELECT id FROM readings ORDER BY id")] == [1, 2]
+    for service in (one, other):
+        service.stop()
+
+
+def test_keys_that_two_hosts_get_at_the_same_moment_are_stored_once(pair: Pair) -> None:
+    keys = [f"key-{number}" for number in range(40)]
+    answers: dict[str, list[str]] = {host: [] for host in pair.services}
+
+    def send(host: str) -> None:
+        for key in keys:
+            connection = HTTPConnection("127.0.0.1", pair.services[host].port, timeout=30)
+            with closing(connection):
+                headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+                connection.request("POST", "/data", json.dumps(GOOD), headers)
+                answers[host].append(json.loads(connection.getresponse().read())["status"])
+
+    threads = [threading.Thread(target=send, args=(host,)) for host in pair.services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pair.hosts.run("SELECT count(*) FROM readings") == [(len(keys),)]
+    for key, one, other in zip(keys, *answers.values(), strict=True):
+        assert sorted((one, other)) == ["committed", "duplicate"], key
