@@ -15,6 +15,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows
 from tests.e2e.senders import reading_of
 from tests.e2e.service import Service, wait_until
+from tests.support.both_engines import write_lock
 
 BACKUPS = 20
 
@@ -66,13 +67,11 @@ def test_a_service_in_trouble_is_told_of_by_backup_and_check(
     monkeypatch.setattr(backup_module, "PATIENCE_SEC", 0.5)
     assert running.post("data2", reading_of(1)).status == 200
     running.wait_for_rows(1)
-    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
-        blocker.execute("BEGIN IMMEDIATE")
+    with write_lock(running.database):
         assert running.post("data2", reading_of(2)).status == 200
         done = backup(settings_of(running), tmp_path / "backups")
         wait_until(lambda: running.get("/readyz").status == 503, 10, "/readyz is 503")
         checked = running.command("check")
-        blocker.execute("ROLLBACK")
     (warning,) = done.warnings
     assert "the service cannot store its newest readings now" in warning
     assert numbers_in(done.path) == {1}

@@ -4,10 +4,8 @@ import itertools
 import json
 import os
 import signal
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
@@ -21,6 +19,7 @@ from tests.e2e.senders import (
     reading_of,
 )
 from tests.e2e.service import Service, wait_until
+from tests.support.both_engines import write_lock
 
 KILLS = 3
 # Three times as many as both workers have threads to work with.
@@ -106,8 +105,7 @@ def test_who_waits_at_a_stop_is_answered(service: MakeService, how: signal.Signa
 def test_a_lock_held_elsewhere_is_a_503_in_time_and_nothing_is_lost(service: MakeService) -> None:
     running = service(ack="committed", ack_timeout_sec=0.5)
     assert running.post("data2", reading_of(0)).status == 200
-    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
-        blocker.execute("BEGIN IMMEDIATE")
+    with write_lock(running.database):
         for number in (1, 2, 3):
             started = time.monotonic()
             answer = running.post("data2", reading_of(number))
@@ -120,7 +118,6 @@ def test_a_lock_held_elsewhere_is_a_503_in_time_and_nothing_is_lost(service: Mak
             }
             assert int(answer.headers["retry-after"]) > 0
         assert running.get("/readyz").status == 503
-        blocker.execute("ROLLBACK")
     # "It may yet be stored": the readings were kept and go in as soon as it is possible.
     running.wait_for_rows(4)
     wait_until(lambda: running.get("/readyz").status == 200, 5, "/readyz is 200 again")
@@ -133,17 +130,15 @@ def test_who_waits_for_a_commit_holds_up_nobody(service: MakeService) -> None:
     """More senders than threads, while nothing can be committed: each is let in at once."""
     running = service(ack="committed", ack_timeout_sec=8)
     numbers = range(WAITING_SENDERS)
-    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
-        blocker.execute("BEGIN IMMEDIATE")
-        with ThreadPoolExecutor(WAITING_SENDERS) as senders:
+    with ThreadPoolExecutor(WAITING_SENDERS) as senders:
+        with write_lock(running.database):
             answers = senders.map(lambda n: running.post("data2", reading_of(n)), numbers)
             wait_until(
                 lambda: running.get("/metrics").json["queue_length"] == WAITING_SENDERS,
                 30,
                 "all wait together",
             )
-            blocker.execute("ROLLBACK")
-            # One that had to wait for another's end to be let in would have outlasted its time.
-            assert [answer.status for answer in answers] == [200] * WAITING_SENDERS
+        # One that had to wait for another's end to be let in would have outlasted its time.
+        assert [answer.status for answer in answers] == [200] * WAITING_SENDERS
     running.stop()
     assert sorted(stored_numbers(running)) == list(numbers)

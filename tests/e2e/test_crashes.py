@@ -3,9 +3,7 @@
 import itertools
 import os
 import signal
-import sqlite3
 import time
-from contextlib import closing
 
 import pytest
 
@@ -13,6 +11,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows, stored_numbers
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
 from tests.e2e.service import WORKERS, Service, open_files, wait_until
+from tests.support.both_engines import write_lock
 
 
 def database_files(service: Service, pid: int) -> set[str]:
@@ -21,6 +20,7 @@ def database_files(service: Service, pid: int) -> set[str]:
     return names & set(open_files(pid))
 
 
+@pytest.mark.sqlite_only("open files of the database")
 def test_a_database_is_held_by_one_service_until_it_stops(service: MakeService) -> None:
     first = service()
     for number in range(20):
@@ -122,12 +122,10 @@ def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(
     assert running.post("data2", reading_of(0)).status == 200
     running.wait_for_rows(1)
 
-    with closing(sqlite3.connect(running.database, isolation_level=None)) as blocker:
-        blocker.execute("BEGIN IMMEDIATE")
+    with write_lock(running.database):
         held = HeldLock(running)
         held.post_for(3.0)
         held.check_not_ready()
-        blocker.execute("ROLLBACK")
     assert held.refused > 0
     assert 20 <= len(held.acknowledged) <= 2 * 20, "each worker queues what its bound allows"
 

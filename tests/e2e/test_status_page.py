@@ -1,14 +1,13 @@
 """The page `/status` of a real service, while its database is locked and taken away."""
 
 import re
-import sqlite3
-from contextlib import closing
 
 import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.senders import reading_of
 from tests.e2e.service import Service, wait_until
+from tests.support.both_engines import write_lock
 from tests.support.html import words
 
 WITHIN_SEC = 20.0
@@ -37,11 +36,9 @@ def test_what_happens_to_the_database_is_said_by_every_worker(service: MakeServi
     running.wait_for_workers()
     assert running.post("data2", reading_of(1)).status == 200
     wait_until_said(running, "Readings stored so far: 1")
-    with closing(sqlite3.connect(running.database, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with write_lock(running.database):
         assert running.post("data2", reading_of(2)).status == 200
         wait_until_said(running, "Another program holds the database")
-        other.execute("ROLLBACK")
     wait_until_said(running, "Readings stored so far: 2")
     running.database.with_name(f"{running.database.name}-wal").unlink()
     wait_until_said(running, "All that was stored is in a copy.")
