@@ -33,6 +33,8 @@ from flask10x.readings.zones import name_of, zone_of
 # Days of a station that are made anew at a time: some ten milliseconds to compute, one or two to
 # store, while the writers wait.
 PIECE_DAYS = 100
+# More than a day has, also with an hour that is another one's, too.
+DAY_HOURS = 26
 # Before the first day that a reading can be of.
 BEFORE_ALL = MIN_CURSOR_MS // DAY_MS - 2
 
@@ -238,10 +240,12 @@ def following(
     station: Station, connection: Connection, after: int, zone: tzinfo | None
 ) -> list[int]:
     """The next PIECE_DAYS days after this one that have an hour."""
-    bound = {"endpoint": station.endpoint, "measurement": station.columns[0]}
-    first = max(day_start(after + 1, zone), MIN_CURSOR_MS) // HOUR_MS
+    bound: dict[str, Any] = {"endpoint": station.endpoint, "measurement": station.columns[0]}
+    bound |= {"first": max(day_start(after + 1, zone), MIN_CURSOR_MS) // HOUR_MS}
+    # PostgreSQL sends all that there are, whoever reads only the first of them.
+    most = {"most": (PIECE_DAYS + 2) * DAY_HOURS}
     found: dict[int, None] = {}
-    with connection.execute(_NEXT_HOURS, bound | {"first": first}) as hours:
+    with connection.execute(_NEXT_HOURS, bound | most) as hours:
         for hour in hours.scalars():
             found |= dict.fromkeys(day for day in _days_of(hour, zone) if day > after)
             if len(found) > PIECE_DAYS:
@@ -348,6 +352,7 @@ _NEXT_HOURS = (
     .where(rollups.c.measurement == bindparam("measurement"))
     .where(rollups.c.hour >= bindparam("first"))
     .order_by(rollups.c.hour)
+    .limit(bindparam("most"))
 )
 _FORGET = (
     delete(rollup_days)

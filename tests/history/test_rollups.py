@@ -4,7 +4,6 @@ import math
 import os
 import pty
 import random
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
+from flask10x.database.error_codes import is_busy
 from flask10x.history import charts, pages, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import JSON, SERIES, parse_query
@@ -35,6 +35,7 @@ from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import iso_text
+from tests.support.both_engines import objects, write_lock
 from tests.support.databases import environment_of
 from tests.support.old_files import run as run_import
 from tests.support.rows import execute, insert_readings, pico, select
@@ -149,10 +150,9 @@ def test_a_piece_that_cannot_be_stored_changes_nothing(database: Database) -> No
     follow_all(database)
     before = table(database)
     store(database, pico(1010, NINE + 1))
-    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DBAPIError, match="database is locked"):
-            rollups.follow(BUILT_IN, database)
+    with write_lock(database.path), pytest.raises(DBAPIError) as refused:
+        rollups.follow(BUILT_IN, database)
+    assert is_busy(refused.value)
     assert (table(database), behind(database)) == (before, 1)
     follow_all(database)
     assert differences(database) == []
@@ -234,11 +234,11 @@ def test_a_former_database_keeps_its_rollups_and_finds_what_is_missing(
     follow_all(database)
     downgrade(settings, "0004")
     before = table(database)
-    indexes = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'rollups'"
-    assert ("ix_rollups_missing",) not in select(database.path, indexes)
+    index = ("index", "ix_rollups_missing")
+    assert index not in [row[:2] for row in objects(database.path)]
     schema.upgrade(settings)
     assert (table(database), behind(database)) == (before, 0)
-    assert ("ix_rollups_missing",) in select(database.path, indexes)
+    assert index in [row[:2] for row in objects(database.path)]
     query = parse_query([("incomplete", "1")], settings, NINE, JSON)
     with database.reader.begin() as connection:
         assert [row.id for row in pages.page(connection, query).rows] == [2, 3]

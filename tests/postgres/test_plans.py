@@ -15,8 +15,10 @@ from sqlalchemy import event
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.history import pages, rollups, search
-from flask10x.history.parameters import JSON, parse_query
+from flask10x.history import charts, pages, rollups, search
+from flask10x.history.corrections.segments import NONE
+from flask10x.history.derived import lines as derived
+from flask10x.history.parameters import JSON, SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.stations import BUILT_IN
 from tests.support import databases, postgres
@@ -185,3 +187,26 @@ def test_a_search_walks_keys_and_reads_the_hours_that_it_needs(
         pages.page(connection, ask(settings, f"limit=20&order={order}&{text}"))
     walked = {scan for plan in plans for scan in scans(plan) if scan.startswith("Seq Scan")}
     assert walked == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "endpoint=data2&measurement=co2&buckets=30",
+        "from=2025-08-25T03:00&to=2025-08-25T06:00",
+        "from=2025-08-25&to=2025-08-25&temperature__gte=27",
+        "measurement=dew_point",
+        "measurement=pressure_trend&buckets=30",
+    ],
+)
+def test_a_chart_looks_through_no_readings_but_its_own(
+    database: Database, settings: Settings, text: str
+) -> None:
+    query = parse_query(parse_qsl(text), settings, LAST_MS, SERIES)
+    with plans_of(database) as plans, database.reader.begin() as connection:
+        charts.first_ms(connection, query)
+        assert derived.chart(connection, query, NONE).lines
+    found = [scan for plan in plans for scan in scans(plan) if " on readings" in scan]
+    assert found
+    assert not [scan for scan in found if scan.startswith("Seq Scan")]

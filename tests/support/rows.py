@@ -16,6 +16,9 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support import databases, postgres
 
+# As it stands in a statement; neither engine has a number for it.
+INFINITY = "CAST('Infinity' AS DOUBLE PRECISION)" if databases.ON_POSTGRES else "9e999"
+
 
 def select(database: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """The rows of a query, by a connection of its own."""

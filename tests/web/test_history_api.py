@@ -19,7 +19,7 @@ from flask10x.system.logs import Pace
 from flask10x.web import history_api
 from flask10x.web.limits import DOWNLOADS_MAX
 from tests.support.html import MINUTE, NINE, Outline
-from tests.support.rows import execute, insert_readings, pico, select
+from tests.support.rows import INFINITY, execute, insert_readings, pico, select
 
 
 def link(client: FlaskClient, url: str, name: str) -> str | None:
@@ -37,7 +37,8 @@ def test_an_infinity_that_a_person_has_stored_is_null(
     execute(
         database.path,
         "INSERT INTO readings (endpoint, received_at, pressure, temperature)"
-        f" VALUES ('data', {NINE}, 9e999, 25.5), ('data', {NINE + MINUTE}, -9e999, -9e999)",
+        f" VALUES ('data', {NINE}, {INFINITY}, 25.5),"
+        f" ('data', {NINE + MINUTE}, -{INFINITY}, -{INFINITY})",
     )
     values = [
         {"pressure": None, "temperature": 25.5},

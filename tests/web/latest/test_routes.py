@@ -12,7 +12,7 @@ from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.support.corrections import correct
 from tests.support.html import NINE
-from tests.support.rows import execute, pico
+from tests.support.rows import INFINITY, execute, pico
 
 ENDPOINTS = ["data", "data2", "data3", "data4"]
 
@@ -121,7 +121,7 @@ def test_an_infinity_that_a_person_has_stored_is_null(
     execute(
         database.path,
         "INSERT INTO readings (endpoint, received_at, pressure, temperature)"
-        f" VALUES ('data', {NINE}, 9e999, 25.5)",
+        f" VALUES ('data', {NINE}, {INFINITY}, 25.5)",
     )
     found = asked(client, "?station=data")
     assert found["measurements"] == {"pressure": None, "temperature": 25.5}
