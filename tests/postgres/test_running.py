@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import make_services
-from tests.e2e.service import Service, reading_of, reserved_port, wait_until
+from tests.e2e.senders import reading_of
+from tests.e2e.service import Service, reserved_port, wait_until
 from tests.postgres.service import NAME, WITHIN_SEC, name_standby, rows, settings_on
 from tests.support.postgres import HOST, USER, PostgresServer, own_server
 
@@ -31,7 +33,7 @@ def server() -> Iterator[PostgresServer]:
 
 @contextmanager
 def service_on(
-    server: PostgresServer, folder: Path, url: str = "", **given: object
+    server: PostgresServer, folder: Path, url: str = "", **given: Any
 ) -> Iterator[Service]:
     server.drop(NAME)
     settings_on(server, folder / "made")
