@@ -33,7 +33,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-postgres tools soak figures docs bench bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-postgres tools tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -72,8 +72,13 @@ compiled: $(VENV)/.develop
 test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
 	$(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
 
-test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL, on a server of the tests' own (needs Debian's postgresql-17)
+# On a server of the tests' own. What is about the file of SQLite, or about PostgreSQL alone and was
+# run before, says why it is left out.
+test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL (needs Debian's postgresql-17)
 	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
+
+tools-postgres: $(VENV)/.tools charts $(AXE) ## and those of `make tools`
+	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
 
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
 	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
@@ -88,6 +93,9 @@ figures: $(VENV)/.develop
 # `make bench BENCH="--only kept --rounds 9"`; `--help` shows what else.
 bench: $(VENV)/.bench ## measure against the aims, and renew explanation/performance.md (15 minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+bench-engines: $(VENV)/.develop ## SQLite and PostgreSQL at the same work, and one to four services on one database (an hour)
+	$(BIN)/python -m benchmarks.engines build/bench/engines
 
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)
 	$(BIN)/python -m benchmarks.bench --only growth $(BENCH)
