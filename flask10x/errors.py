@@ -137,6 +137,10 @@ class CopyError(Flask10xError):
     """A database file is damaged, incomplete or none of Flask10X's; the text says which."""
 
 
+class DatabaseCopyError(Flask10xError):
+    """One database is not copied into the other, or not further; the text says why."""
+
+
 class BackupError(Flask10xError):
     """No backup was made, and no file has its final name; the text says why."""
 

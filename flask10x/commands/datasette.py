@@ -1,16 +1,22 @@
 """`flask10x datasette`: what Datasette is told of the database."""
 
 import json
+from gettext import gettext as _
 
 import click
 
 from flask10x.commands import language, translated
 from flask10x.config import settings
+from flask10x.errors import SettingsError
 from flask10x.maintenance import datasette
 
 
 @click.command(cls=translated.TranslatedCommand)
 def command() -> None:
     """Write a metadata file for Datasette: names and units of columns, and what to hide."""
-    found = datasette.metadata(settings.load(), japanese=language.speaks_japanese())
+    config = settings.load()
+    if config.on_postgres:
+        text = _("Datasette opens a file of SQLite: let it open a backup (flask10x backup)")
+        raise SettingsError(text)
+    found = datasette.metadata(config, japanese=language.speaks_japanese())
     click.echo(json.dumps(found, ensure_ascii=False, indent=2))

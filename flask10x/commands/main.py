@@ -21,6 +21,7 @@ COMMANDS = (
     "import",
     "backup",
     "restore",
+    "copy",
     "check",
     "stations",
     "alerts",

@@ -7,6 +7,8 @@ it is shown, because modules are loaded before the language is chosen.
 import inspect
 from functools import partial
 from gettext import gettext
+from gettext import gettext as _
+from typing import Any
 
 import click
 
@@ -57,6 +59,13 @@ class TranslatedGroup(TranslatedCommand, click.Group):
 
 class TranslatedOption(_Translated, click.Option):
     """An option with its help in the language chosen."""
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """As click's own, whose word for what has to be given is no text of its program."""
+        extra = super().get_help_extra(ctx)
+        if "required" in extra:
+            extra["required"] = _("required")
+        return extra
 
 
 command = partial(click.command, cls=TranslatedCommand)

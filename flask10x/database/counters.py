@@ -1,6 +1,8 @@
 """Totals that outlive the service, in the table `counters`."""
 
-from sqlalchemy import Connection, insert, select, update
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database.tables import counters
@@ -8,6 +10,22 @@ from flask10x.database.tables import counters
 WRITE_ERRORS = "write_errors"
 # Of several hosts each saves its own, and the total is what they add up to.
 _OF_HOST = " of "
+# What the name of a note of a copy begins with.
+COPY_OF = "copy of "
+
+
+@dataclass(frozen=True, slots=True)
+class CopyNote:
+    """Of which database this one is a copy, in the name of a counter, whose value is a state."""
+
+    source: str
+    state: int
+    """A number for what the copy held when it was finished; 0 while it is not."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has all that the source had at one moment."""
+        return self.state != 0
 
 
 def value_of(connection: Connection, name: str) -> int:
@@ -57,3 +75,27 @@ def write_errors(connection: Connection, settings: Settings, counted: int) -> in
     saved = values_like(connection, WRITE_ERRORS)
     own = saved.pop(write_errors_name(settings).removeprefix(WRITE_ERRORS), 0)
     return sum(saved.values()) + max(own, counted)
+
+
+def copy_note(connection: Connection) -> CopyNote | None:
+    """The note of a database that `flask10x copy` has filled; None in any other one."""
+    query = select(counters.c.name, counters.c.value).where(is_copy_note())
+    row = connection.execute(query).first()
+    return None if row is None else CopyNote(row.name.removeprefix(COPY_OF), row.value)
+
+
+def unfinished_copy(connection: Connection) -> str:
+    """Of which database this one is an unfinished copy; empty when it is none."""
+    note = copy_note(connection)
+    return "" if note is None or note.is_finished else note.source
+
+
+def write_copy_note(connection: Connection, note: CopyNote) -> None:
+    """Put this note in the place of the former one."""
+    connection.execute(delete(counters).where(is_copy_note()))
+    connection.execute(insert(counters).values(name=COPY_OF + note.source, value=note.state))
+
+
+def is_copy_note() -> ColumnElement[bool]:
+    """Whether a counter is such a note, as SQL."""
+    return counters.c.name.startswith(COPY_OF, autoescape=True)

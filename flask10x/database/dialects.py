@@ -87,6 +87,18 @@ class Statements(Protocol):
     def file_bytes(self, connection: Connection, path: Path) -> int:
         """How much of the disk of this path the database has in use."""
 
+    def put_rows(
+        self,
+        connection: Connection,
+        into: str,
+        names: tuple[str, ...],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """Put whole rows into this table, ids and all, by the quickest way that there is.
+
+        The number that is kept for a table is set apart. Raises sqlalchemy.exc.DBAPIError.
+        """
+
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         """A statement of the block that fails leaves the transaction as it was before."""
 

@@ -42,6 +42,11 @@ def shown_name(settings: Settings) -> str:
     return f"{scheme}://{user}{at}{server}"
 
 
+def url_of(settings: Settings) -> str:
+    """The database as it is named on the command line, without a password and options."""
+    return shown_name(settings) if settings.on_postgres else f"sqlite:///{database_path(settings)}"
+
+
 def named_path(settings: Settings) -> Path:
     """The same as it is set, links in it and all."""
     # As SQLAlchemy reads it: options come after a question mark.

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
-from flask10x.database import existing, station_columns
+from flask10x.database import counters, existing, station_columns
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.database.paths import database_path, shown_name
+from flask10x.database.paths import database_path, shown_name, url_of
 from flask10x.database.sqlite import missing
 from flask10x.errors import (
     CommitNotReplicated,
@@ -40,7 +40,7 @@ _ASSIGNED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:[\"'](\w+)[\"'
 _version = table("alembic_version", column("version_num"))
 
 
-def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
+def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> list[str]:
     """Make the database if there is none, and run every migration that it has not seen.
 
     Then add what the stations need; the answer is the columns that were added for them. Where there
@@ -61,7 +61,7 @@ def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in reversed(range(LOOKS)):
         try:
-            added = _upgrade(settings)
+            added = _upgrade(settings, copying)
             break
         except (DatabaseDamaged, SchemaError) as error:
             if not left or not _may_pass(error):
@@ -70,9 +70,9 @@ def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
     return added
 
 
-def _upgrade(settings: Settings) -> list[str]:
+def _upgrade(settings: Settings, copying: bool) -> list[str]:
     revisions = known()
-    found, fits = _look(settings, revisions[-1])
+    found, fits = _look(settings, revisions[-1], copying)
     if fits:
         return []
     if found is not None and found not in revisions:
@@ -88,7 +88,7 @@ def _upgrade(settings: Settings) -> list[str]:
         return _fit(settings)
     except (DBAPIError, CommitNotReplicated) as error:
         # A mistake of ours, whose traceback is wanted.
-        if _is_wrong_sql(error):
+        if is_wrong_sql(error):
             raise
         text = _("{path} cannot be migrated: {reason}")
         raise _described(text, settings, error) from error
@@ -124,7 +124,7 @@ def current(connection: Connection) -> str | None:
     return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
 
 
-def _look(settings: Settings, newest: str) -> tuple[str | None, bool]:
+def _look(settings: Settings, newest: str, copying: bool) -> tuple[str | None, bool]:
     """The version of the database, and whether it has all that is needed.
 
     The version is None when there is no database or it was never migrated.
@@ -134,15 +134,28 @@ def _look(settings: Settings, newest: str) -> tuple[str | None, bool]:
     try:
         with existing.reader(settings) as engine, engine.connect() as connection:
             found = current(connection)
+            if found == newest and not copying:
+                require_finished(settings, connection)
             fits = found == newest and station_columns.fits(connection, settings.stations)
             return found, fits
     except DBAPIError as error:
-        if _is_wrong_sql(error):
+        if is_wrong_sql(error):
             return None, False
         raise _described(_("{path} cannot be read: {reason}"), settings, error) from error
 
 
-def _is_wrong_sql(error: Exception) -> bool:
+def require_finished(settings: Settings, connection: Connection) -> None:
+    """Raise SchemaError when `flask10x copy` has not come to its end in this database."""
+    if source := counters.unfinished_copy(connection):
+        text = _(
+            "{database} is an unfinished copy of {source}; run: flask10x copy --from {source} --to"
+            " {database}"
+        )
+        raise SchemaError(text.format(database=url_of(settings), source=source))
+
+
+def is_wrong_sql(error: Exception) -> bool:
+    """Whether a statement names what there is not, as a table of a database never migrated."""
     return code_of(error).startswith(WRONG_SQL) and code_of(error) != NOT_GRANTED
 
 

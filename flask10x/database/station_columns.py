@@ -5,7 +5,7 @@ here is written when nothing is missing, so a start only looks.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import product
 from zlib import crc32
@@ -73,9 +73,17 @@ def add_missing(database: Database, stations: Stations) -> list[str]:
     """
     with database.reader.begin() as connection:
         missing = missing_columns(connection, stations)
-    for name in missing:
-        database.commit_change(partial(_add, name=name))
+    add(database, missing)
     return missing
+
+
+def add(database: Database, names: Iterable[str]) -> None:
+    """Add these columns, each in a transaction of its own; one that is there stays as it is.
+
+    Raises as `add_missing` does.
+    """
+    for name in names:
+        database.commit_change(partial(_add, name=name))
 
 
 def fit(database: Database, stations: Stations) -> list[str]:

@@ -1,5 +1,7 @@
 """Backups: whole copies of the database, made while the service writes.
 
+On either engine a backup is a file of SQLite (`backup_copy.py`).
+
 A backup gets its final name only when it is complete, checked and on the disk. It holds every
 reading that was answered with 200 before the backup began; what that takes is in `_settle`.
 """
@@ -17,11 +19,10 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.database.owner import Running, running
-from flask10x.database.paths import JOURNAL, WAL, beside, database_path
-from flask10x.database.sqlite import missing, rescued
-from flask10x.database.sqlite.file import copy_into
+from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
+from flask10x.database.sqlite import missing
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
-from flask10x.maintenance import copy_check
+from flask10x.maintenance import backup_copy, copy_check
 from flask10x.system import disk
 from flask10x.system.backup_files import finished
 from flask10x.system.locks import FileLock
@@ -29,7 +30,7 @@ from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
 
 LOCK_NAME = ".flask10x-backup.lock"
-UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal)?")
+UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm)?")
 DEFAULT_KEEP = 14
 # A commit of a full batch takes seconds on a bad card; longer than this is trouble, which the
 # service reports itself, and a backup without the newest readings is better than none.
@@ -68,7 +69,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
     folder = folder.absolute()
     missing.require(settings)
     try:
-        _check_room(database_path(settings), folder)
+        _check_room(settings, folder)
         lock = FileLock(folder / LOCK_NAME)
         try:
             if not lock.try_acquire():
@@ -82,15 +83,8 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
 
 
-def needed_bytes(database: Path) -> int:
-    """The room that a backup needs: a copy is never larger than the database with its WAL."""
-    return disk.size(database) + disk.size(beside(database, WAL)) + disk.SPARE_BYTES
-
-
-def _check_room(database: Path, folder: Path) -> None:
-    if not database.exists():
-        text = _("there is no database {path}").format(path=database)
-        raise BackupError(text + rescued.instead_of(database))
+def _check_room(settings: Settings, folder: Path) -> None:
+    sizes = backup_copy.sizes(settings)
     # Not its parents: they may be what a USB stick that is not mounted should have brought.
     if not folder.parent.exists():
         text = _(
@@ -103,7 +97,7 @@ def _check_room(database: Path, folder: Path) -> None:
         disk.leave_to_owner(folder, folder.parent)
     # What a killed backup has left goes before the copy is written.
     left = sum(disk.size(path) for path in _unfinished(folder))
-    needed, free = needed_bytes(database), disk.free_bytes(folder) + left
+    needed, free = sizes.needed, disk.free_bytes(folder) + left
     if free < needed:
         text = _(
             "not enough space in {folder}: {needed} needed (database {database}, WAL {wal}, spare"
@@ -111,8 +105,8 @@ def _check_room(database: Path, folder: Path) -> None:
         ).format(
             folder=folder,
             needed=megabytes(needed),
-            database=megabytes(disk.size(database)),
-            wal=megabytes(disk.size(beside(database, WAL))),
+            database=megabytes(sizes.database),
+            wal=megabytes(sizes.wal),
             spare=megabytes(disk.SPARE_BYTES),
             free=megabytes(free),
         )
@@ -127,12 +121,13 @@ def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: B
     unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
     unfinished = folder / f".flask10x-backup-{os.getpid()}.tmp"
     try:
-        contents = _copy(database_path(settings), unfinished, bar)
+        contents = _copy(settings, unfinished, bar)
         disk.leave_to_owner(unfinished, folder)
         path = _publish(unfinished, settings.zone)
     finally:
         unfinished.unlink(missing_ok=True)
-        beside(unfinished, JOURNAL).unlink(missing_ok=True)
+        for suffix in (JOURNAL, WAL, SHARED_MEMORY):
+            beside(unfinished, suffix).unlink(missing_ok=True)
     warnings = (unsettled, *_prune(folder, path, keep))
     seconds = time.monotonic() - began_sec
     return Backup(path, contents.rows, disk.size(path), seconds, tuple(filter(None, warnings)))
@@ -174,9 +169,9 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
         time.sleep(max(POLL_SEC, commit_interval_sec / 10))
 
 
-def _copy(database: Path, unfinished: Path, bar: Bar) -> copy_check.Contents:
+def _copy(settings: Settings, unfinished: Path, bar: Bar) -> copy_check.Contents:
     try:
-        copy_into(database, unfinished, bar)
+        backup_copy.write(settings, unfinished, bar)
         contents = copy_check.verify(unfinished, bar)
     except DBAPIError as error:
         text = _("the database cannot be copied: {reason}").format(reason=reason_of(error))

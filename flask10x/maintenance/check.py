@@ -5,6 +5,7 @@ finding. It works beside the running service, without it, and on a database that
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
@@ -16,9 +17,10 @@ from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import missing, rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
-from flask10x.maintenance import backup
+from flask10x.maintenance import backup_copy
 from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.maintenance.check_modes import check_modes
+from flask10x.maintenance.check_server import look_at_server
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftover_file
@@ -40,15 +42,18 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         path.stat()
     service = _service(settings)
     inside = DatabaseCheck(settings, full=full, served=service.details["running"])
+    if settings.on_postgres:
+        found = list(look_at_server(settings, inside))
+    else:
+        found = [*inside.look(path), _wal(path)]
     return [
         _settings(),
-        *inside.look(path),
-        _wal(path),
+        *found,
         _leftovers(path),
-        _rescued(path),
-        _space(settings, path),
+        *([] if settings.on_postgres else [_rescued(path)]),
+        _space(settings, path, found),
         check_modes(settings),
-        _version(settings),
+        *([] if settings.on_postgres else [_version(settings)]),
         service,
         _backups(settings),
     ]
@@ -93,9 +98,9 @@ def _rescued(path: Path) -> Finding:
     return Finding("ok", name, _("none"), details)
 
 
-def _space(settings: Settings, path: Path) -> Finding:
+def _space(settings: Settings, path: Path, found: Sequence[Finding]) -> Finding:
     folder = settings.backup_dir
-    needed = backup.needed_bytes(path)
+    needed = _needed_bytes(settings, path, found)
     free, there = _free(path.parent), _free(folder)
     details = {"free_bytes": free, "backup_free_bytes": there, "backup_needs_bytes": needed}
     text = _("{free} free in {folder}; a backup needs {needed}, {there} free in {backups}").format(
@@ -108,6 +113,15 @@ def _space(settings: Settings, path: Path) -> Finding:
     if free < disk.SPARE_BYTES:
         return Finding("FAIL", "space", text, details)
     return Finding("WARN" if there < needed else "ok", "space", text, details)
+
+
+def _needed_bytes(settings: Settings, path: Path, found: Sequence[Finding]) -> int:
+    """What a backup needs; a server that did not answer is not asked again."""
+    if not settings.on_postgres:
+        return backup_copy.sizes_of_file(path).needed
+    there = (finding.details for finding in found if finding.name == "database")
+    size: int = next(there).get("bytes", 0)
+    return backup_copy.SourceSizes(size, 0).needed
 
 
 def _free(folder: Path) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Engine,
     Row,
     Table,
+    TableClause,
     column,
     func,
     inspect,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
-from flask10x.database import schema, tables
+from flask10x.database import dialects, schema, tables
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
@@ -86,15 +87,19 @@ class DatabaseCheck:
                 size = disk.size(path) + disk.size(beside(path, WAL))
                 text = _("{path}, {size} with its WAL").format(path=path, size=megabytes(size))
                 yield Finding("ok", "database", text, {"bytes": size})
-                for name, check in self._checks().items():
-                    yield from _checked(name, check, connection)
+                yield from _checked("integrity", self._integrity, connection)
+                yield from self.look_inside(connection)
         except DBAPIError as error:
             text = _("{path} cannot be opened: {reason}")
             yield Finding("FAIL", "database", text.format(path=path, reason=reason_of(error)))
 
+    def look_inside(self, connection: Connection) -> Iterator[Finding]:
+        """What is the same on both engines."""
+        for name, check in self._checks().items():
+            yield from _checked(name, check, connection)
+
     def _checks(self) -> dict[str, Callable[[Connection], list[Finding]]]:
         return {
-            "integrity": self._integrity,
             "schema": self._schema,
             "followers": self._followers,
             "zone": self._zones,
@@ -169,9 +174,7 @@ class DatabaseCheck:
     def _zones(self, connection: Connection) -> list[Finding]:
         """One for each CSV file that is written in another zone than this command's."""
         here = name_of(self._settings.zone)
-        inspected = inspect(connection)
-        columns = inspected.get_columns(_zones.name) if inspected.has_table(_zones.name) else []
-        noted = any(found["name"] == "zone" for found in columns)
+        noted = _has_column(connection, _zones, "zone")
         query = select(_zones).order_by(_zones.c.name)
         rows = connection.execute(query).all() if noted else []
         findings = []
@@ -305,10 +308,21 @@ def _checked(
     name: str, check: Callable[[Connection], list[Finding]], connection: Connection
 ) -> list[Finding]:
     try:
-        return check(connection)
+        with dialects.of(connection).attempt(connection):
+            return check(connection)
     except UNREADABLE as error:
         text = _("cannot be read: {reason}").format(reason=reason_of(error))
         return [Finding("FAIL", name, text)]
+
+
+def _has_column(connection: Connection, of: TableClause, name: str) -> bool:
+    """Whether the database has seen the migration that made it."""
+    try:
+        with dialects.of(connection).attempt(connection):
+            connection.execute(select(of.c[name]).limit(0))
+    except DBAPIError:
+        return False
+    return True
 
 
 def _positions(connection: Connection) -> dict[str, int]:

@@ -23,7 +23,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import is_busy
 from flask10x.database.owner import running
-from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path
+from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, url_of
 from flask10x.database.sqlite import missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.errors import CopyError, LockTimeout, RestoreError
@@ -62,6 +62,13 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
     as it was. Killed at any moment, it leaves the old database or the new one in its place.
     """
     path = database_path(settings)
+    if settings.on_postgres:
+        text = _(
+            "the readings are in {database}, and a backup is a file of SQLite; into an empty"
+            " database of the server: flask10x copy --from sqlite:///{file} --to"
+            " postgresql+psycopg://…"
+        )
+        raise RestoreError(text.format(database=url_of(settings), file=source.absolute()))
     try:
         with _nobody_else(settings, path):
             _sweep(path)

@@ -33,6 +33,7 @@ SAME = {
     *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
     *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
     *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
+    *("PostgreSQL", "URL", "FLASK10X_DATABASE_URL"),
 }
 WORD = re.compile(r"[A-Za-z][\w.-]*")
 

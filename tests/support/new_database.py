@@ -34,5 +34,11 @@ def lay_new_database(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if databases.ON_POSTGRES:
         databases.lay(path.parent, databases.template())
-    elif not path.exists():
+    else:
+        lay_new_file(path)
+
+
+def lay_new_file(path: Path) -> None:
+    """The same, a file of SQLite on whichever engine the tests run."""
+    if not path.exists():
         path.write_bytes(_bytes())

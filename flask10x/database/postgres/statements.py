@@ -1,7 +1,7 @@
 """What statements of PostgreSQL know that others don't: `log`, the catalog, savepoints."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -202,7 +202,7 @@ def insert_rows(
     if len(rows) < COPIED_ROWS_MIN:
         connection.exec_driver_sql(_statement(("id", *names)), numbered)
     else:
-        _copy(connection, ("id", *names), numbered)
+        put_rows(connection, readings.name, ("id", *names), numbered)
 
 
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
@@ -210,6 +210,26 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
     number = _take_ids(connection, 1)
     connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
     return number
+
+
+def put_rows(
+    connection: Connection, into: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Put whole rows into this table, ids and all, by COPY.
+
+    (https://www.psycopg.org/psycopg3/docs/basic/copy.html)
+    """
+    statement = f"COPY {quote(into)} ({', '.join(map(quote, names))}) FROM STDIN"
+    driver: Any = connection.connection.driver_connection
+    errors = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor().copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except errors as error:
+        raise DBAPIError.instance(
+            statement, None, error, errors, dialect=connection.dialect
+        ) from error
 
 
 @contextmanager
@@ -242,20 +262,6 @@ def rolled_back(connection: Connection) -> bool:
 def begin_again(_connection: Connection) -> None:
     """Never needed here."""
     raise NotImplementedError
-
-
-def _copy(connection: Connection, names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    """As `insert_rows`, by COPY; raises what a statement of SQLAlchemy raises."""
-    quote = connection.dialect.identifier_preparer.quote
-    into = f"COPY {readings.name} ({', '.join(map(quote, names))}) FROM STDIN"
-    driver: Any = connection.connection.driver_connection
-    errors = connection.dialect.loaded_dbapi.Error
-    try:
-        with driver.cursor().copy(into) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except errors as error:
-        raise DBAPIError.instance(into, None, error, errors, dialect=connection.dialect) from error
 
 
 def _take_ids(connection: Connection, number: int) -> int:

@@ -114,6 +114,13 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
     return connection.exec_driver_sql(_statement(names), row).lastrowid
 
 
+def put_rows(
+    connection: Connection, into: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Put whole rows into this table, ids and all."""
+    connection.exec_driver_sql(_statement(names, into), list(rows))
+
+
 @contextmanager
 def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
     """In the block of a reading transaction nothing waits for longer than that for a lock."""
@@ -154,9 +161,9 @@ def begin_again(connection: Connection) -> None:
 
 
 @lru_cache(maxsize=64)
-def _statement(names: tuple[str, ...]) -> str:
+def _statement(names: tuple[str, ...], name: str = readings.name) -> str:
     """For `exec_driver_sql` with tuples; a list of dicts through SQLAlchemy is half as fast."""
     # Not `readings` itself: SQLAlchemy would put the columns into the order of the table.
-    into = table(readings.name, *map(column, names))
+    into = table(name, *map(column, names))
     statement = insert(into).values(dict.fromkeys(into.c.keys()))
     return str(statement.compile(dialect=_dialect))

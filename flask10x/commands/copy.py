@@ -1,0 +1,73 @@
+"""`flask10x copy`: from one database into another, whichever engine they are on."""
+
+import sys
+from gettext import gettext as _
+
+import click
+
+from flask10x.commands import translated
+from flask10x.commands.options import progress
+from flask10x.config import settings
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.database.paths import url_of
+from flask10x.maintenance.copying.ends import settings_of
+from flask10x.maintenance.copying.run import copy
+from flask10x.maintenance.copying.verify import in_words, verify
+from flask10x.system.wording import amount
+
+SHOWN_DIFFERENCES = 10
+
+
+@translated.command()
+@translated.option("--from", "source", metavar="URL", required=True, help="What is copied.")
+@translated.option("--to", "target", metavar="URL", required=True, help="What becomes the copy.")
+@translated.option("--verify", "verifies", is_flag=True, help="Compare the two row for row.")
+def command(source: str, target: str, verifies: bool) -> None:
+    """Copy all that is kept from one database into another, from SQLite to PostgreSQL or back.
+
+    A URL is one as FLASK10X_DATABASE_URL has it. The source is only read, and a service may go on
+    writing it: the same command again brings what is new. The target has to be empty, or a copy of
+    this source that was not written since. What was interrupted goes on where it was.
+
+    Exit status: 1 when --verify finds a difference.
+    """
+    config = settings.load()
+    ends = settings_of(config, "--from", source), settings_of(config, "--to", target)
+    if verifies:
+        sys.exit(_verify(*ends))
+    _copy(*ends)
+
+
+def _copy(source: Settings, target: Settings) -> None:
+    done = copy(source, target, progress)
+    named = {"source": url_of(source), "target": url_of(target)}
+    text = _("{target}: all that {source} had up to reading {id}")
+    click.echo(text.format(id=done.last_id, **named))
+    if done.newer:
+        text = _("{readings} came meanwhile; run it again, at last with the service stopped")
+        click.echo(text.format(readings=amount(done.newer, "reading")))
+    if done.leftovers:
+        text = _(
+            "readings wait in {files}; start the service with {source} and stop it, then run this"
+            " again"
+        )
+        files = ", ".join(map(str, done.leftovers))
+        click.echo(f"flask10x: {text.format(files=files, **named)}", err=True)
+    text = _("then: flask10x copy --verify --from {source} --to {target}, and {setting}={target}")
+    click.echo(text.format(setting=f"{PREFIX}DATABASE_URL", **named))
+
+
+def _verify(source: Settings, target: Settings) -> int:
+    """Print what differs; the exit status."""
+    rows, differences = 0, 0
+    shown: list[str] = []
+    for compared in verify(source, target, progress):
+        rows += compared.rows
+        differences += len(compared.differences)
+        for one in compared.differences[: SHOWN_DIFFERENCES - len(shown)]:
+            shown += in_words(one)
+    for line in shown[:SHOWN_DIFFERENCES]:
+        click.echo(line)
+    text = _("{rows} compared, {n} different")
+    click.echo(text.format(rows=amount(rows, "row"), n=differences))
+    return 1 if differences else 0

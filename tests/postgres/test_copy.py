@@ -1,0 +1,201 @@
+"""`flask10x copy`: all that is kept, from one engine to the other and back, and nothing twice."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from flask10x.config.settings import Settings
+from flask10x.database import counters, dialects, schema
+from flask10x.database.engine import Database
+from flask10x.database.postgres.tables import only_postgres
+from flask10x.database.tables import metadata, notes, readings
+from flask10x.errors import DatabaseCopyError, SchemaError
+from flask10x.maintenance.copying import fill, kept
+from flask10x.maintenance.copying.run import copy
+from tests.postgres.copying import (
+    FORMER,
+    add_reading,
+    differences,
+    in_file,
+    make_full,
+    on_postgres,
+)
+from tests.support.new_database import lay_new_file
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "PIECE_ROWS", 3)
+    monkeypatch.setattr(kept, "PIECE_ROWS_OF_BODIES", 2)
+
+
+@pytest.fixture
+def source(settings: Settings, tmp_path: Path) -> Settings:
+    made = in_file(settings, tmp_path / "source.sqlite3")
+    lay_new_file(tmp_path / "source.sqlite3")
+    make_full(made)
+    return made
+
+
+@pytest.fixture
+def target(settings: Settings) -> Iterator[Settings]:
+    with on_postgres(settings) as made:
+        yield made
+
+
+def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
+    settings: Settings, source: Settings, target: Settings, tmp_path: Path
+) -> None:
+    back = in_file(settings, tmp_path / "back.sqlite3")
+    with on_postgres(settings, migrated=False) as second:
+        for one, other in ((source, target), (target, second), (second, back)):
+            done = copy(one, other)
+            assert (done.last_id, done.newer) == (13, 0)
+            assert differences(one, other) == []
+    assert differences(source, back) == []
+
+
+def test_ids_go_on_behind_those_of_the_source(
+    settings: Settings, source: Settings, target: Settings, tmp_path: Path
+) -> None:
+    back = in_file(settings, tmp_path / "back.sqlite3")
+    copy(source, target)
+    copy(target, back)
+    for end in (target, back):
+        add_reading(end, 700)
+        with closing(Database(end)) as database, database.commit() as connection:
+            assert dialects.last_id(connection) == 14
+            written = notes.insert().values(first_ms=1, last_ms=2, text="x", written_at=3)
+            assert connection.execute(written).inserted_primary_key == (6,)
+            assert dialects.of(connection).sequence(connection, "queue 17") == 9
+
+
+def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
+    copied = {"readings", *(table.name for table in kept.others())}
+    assert copied == set(metadata.tables)
+    # What a process, a host or a server has for itself; `log` goes as numbers.
+    not_copied = {"log", "leases", "owners", "export_origins", "active_alerts", "alert_mutes"}
+    assert set(only_postgres.tables) == not_copied
+
+
+def test_a_second_run_brings_what_is_new_and_what_was_removed(
+    source: Settings, target: Settings
+) -> None:
+    copy(source, target)
+    add_reading(source, 700)
+    with closing(Database(source)) as database, database.commit() as connection:
+        connection.exec_driver_sql("UPDATE followers SET last_id = 7")
+        connection.exec_driver_sql("DELETE FROM rollups WHERE measurement = 'é2'")
+        connection.exec_driver_sql("DELETE FROM readings WHERE endpoint = 'data' AND id <= 6")
+        connection.exec_driver_sql("INSERT INTO removed VALUES ('data', 6, 1, 1)")
+    assert differences(source, target) != []
+    copy(source, target)
+    assert differences(source, target) == []
+
+
+def test_a_column_that_came_since_is_added(source: Settings, target: Settings) -> None:
+    copy(source, target)
+    with closing(Database(source)) as database, database.commit() as connection:
+        connection.exec_driver_sql("ALTER TABLE readings ADD COLUMN later REAL")
+    add_reading(source, 700)
+    with closing(Database(source)) as database, database.commit() as connection:
+        connection.exec_driver_sql("UPDATE readings SET later = 1.5 WHERE id = 14")
+    copy(source, target)
+    assert differences(source, target) == []
+
+
+def test_differences_are_named(source: Settings, target: Settings) -> None:
+    copy(source, target)
+    with closing(Database(target)) as database, database.commit() as connection:
+        connection.exec_driver_sql("UPDATE readings SET co2 = 0.5 WHERE id = 5")
+        connection.exec_driver_sql("DELETE FROM readings WHERE id = 7")
+        connection.exec_driver_sql("UPDATE rollups SET total = 5 WHERE endpoint = 'é1'")
+        connection.exec_driver_sql("INSERT INTO counters VALUES ('mine', 1)")
+        dialects.of(connection).set_sequence(connection, "queue 17", 8)
+    assert differences(source, target) == [
+        "readings 5, co2: 0.0, in the copy 0.5",
+        "readings 7: not in the copy",
+        "counters mine: only in the copy",
+        "rollups é1, é1, 1, total: 1.7976931348623157e+308, in the copy 5.0",
+        "sequences queue 17, number: 9, in the copy 8",
+    ]
+
+
+def test_a_broken_off_copy_goes_on_and_no_service_starts_on_it(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def killed(*_given: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fill, "fill_others", killed)
+        with pytest.raises(Killed):
+            copy(source, target)
+    with pytest.raises(SchemaError, match=r"unfinished copy of sqlite:///.*source.sqlite3; run: "):
+        schema.upgrade(target)
+    monkeypatch.setattr(fill, "follow", killed)
+    with pytest.raises(Killed):
+        copy(source, target)
+    monkeypatch.undo()
+    copy(source, target)
+    assert differences(source, target) == []
+    schema.upgrade(target)
+
+
+def test_a_database_in_use_is_refused(
+    settings: Settings, source: Settings, target: Settings
+) -> None:
+    with pytest.raises(DatabaseCopyError, match="into itself"):
+        copy(source, source)
+    make_full(target, readings=2)
+    with pytest.raises(DatabaseCopyError, match=r"rows in readings, accepted_keys, .*: name an"):
+        copy(source, target)
+    assert differences(source, target) != []
+
+
+def test_a_copy_that_was_written_since_is_refused(source: Settings, target: Settings) -> None:
+    copy(source, target)
+    with closing(Database(target)) as database, database.commit() as connection:
+        connection.execute(notes.insert().values(first_ms=1, last_ms=2, text="x", written_at=3))
+    with pytest.raises(DatabaseCopyError, match="was written since it became a copy"):
+        copy(source, target)
+
+
+def test_another_source_is_refused(settings: Settings, source: Settings, target: Settings) -> None:
+    copy(source, target)
+    other = in_file(settings, source.data_dir / "other.sqlite3")
+    lay_new_file(source.data_dir / "other.sqlite3")
+    make_full(other)
+    with pytest.raises(DatabaseCopyError, match=r"is a copy of sqlite:///.*source.sqlite3: go on"):
+        copy(other, target)
+
+
+def test_an_older_database_in_the_place_of_the_source_is_refused(
+    source: Settings, target: Settings
+) -> None:
+    copy(source, target)
+    with closing(Database(source)) as database, database.commit() as connection:
+        connection.exec_driver_sql("UPDATE readings SET co2 = 77 WHERE id = 12")
+    with pytest.raises(DatabaseCopyError, match="has readings up to 13 that"):
+        copy(source, target)
+
+
+def test_a_source_of_another_version_is_refused(source: Settings, target: Settings) -> None:
+    with closing(Database(source)) as database, database.commit() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(DatabaseCopyError, match=r"is at version 0001, .* flask10x migrate"):
+        copy(source, target)
+
+
+def test_what_a_former_station_has_sent_is_there(source: Settings, target: Settings) -> None:
+    copy(source, target)
+    with closing(Database(target)) as database, database.reader.begin() as connection:
+        assert FORMER in dialects.of(connection).columns_of_readings(connection)
+        assert counters.unfinished_copy(connection) == ""
+        assert len(connection.execute(select(readings.c.id)).all()) == 12
