@@ -53,6 +53,7 @@ def store(writer: Writer, *pressures: float) -> None:
     writer.step()
 
 
+@pytest.mark.sqlite_only("VACUUM INTO")
 def test_a_backup_is_a_whole_database_of_its_own(
     settings: Settings, writer: Writer, folder: Path
 ) -> None:
@@ -138,6 +139,7 @@ def test_what_cannot_be_removed_is_told(
 # Room
 
 
+@pytest.mark.sqlite_only("the room of a file")
 def test_without_room_nothing_is_begun(
     settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +176,7 @@ def test_what_a_killed_backup_left_takes_no_room(
     assert not left.exists()
 
 
+@pytest.mark.sqlite_only("the room of a file")
 def test_a_small_disk_is_refused(settings: Settings, writer: Writer, folder: Path) -> None:
     store(writer, 1)
     with small_disk(folder, "1m"):
@@ -224,6 +227,7 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
     assert names(folder) == [".flask10x-backup-x.tmp", done_at_last.path.name, "flask10x.tmp"]
 
 
+@pytest.mark.sqlite_only("the calls of VACUUM INTO")
 @needs_strace
 @pytest.mark.parametrize(
     ("call", "number", "published"),
@@ -249,6 +253,7 @@ def test_a_killed_backup_has_no_final_name_unless_it_is_whole(
     assert select(done.path, "PRAGMA integrity_check") == [("ok",)]
 
 
+@pytest.mark.sqlite_only("the calls of VACUUM INTO")
 @needs_strace
 @pytest.mark.long
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "unlink", "fsync", "rename", "flock"])
@@ -270,6 +275,7 @@ def test_a_backup_killed_at_every_call(
 # What can't be backed up
 
 
+@pytest.mark.sqlite_only("the file of the database")
 def test_without_a_database(settings: Settings, folder: Path) -> None:
     done = run(settings, str(folder))
     assert done.returncode == 1
@@ -285,6 +291,7 @@ def test_a_stick_that_is_not_there(settings: Settings, database: Database, folde
     assert f": {folder}; is the disk mounted?" in done.stderr
 
 
+@pytest.mark.sqlite_only("damage of a file")
 def test_a_damaged_database_gives_no_backup(
     settings: Settings, writer: Writer, folder: Path
 ) -> None:
@@ -300,6 +307,7 @@ def test_a_damaged_database_gives_no_backup(
     assert names(folder) == []
 
 
+@pytest.mark.sqlite_only("damage of a file")
 def test_an_index_that_differs_from_its_table_is_found(
     settings: Settings, writer: Writer, folder: Path
 ) -> None:
@@ -322,6 +330,7 @@ def test_an_index_that_differs_from_its_table_is_found(
     assert names(folder) == []
 
 
+@pytest.mark.sqlite_only("the file of the database")
 def test_another_programs_database_is_refused(settings: Settings, folder: Path) -> None:
     settings.data_dir.mkdir(exist_ok=True)
     execute(settings.data_dir / "flask10x.sqlite3", "CREATE TABLE notes (text)")

@@ -67,6 +67,7 @@ def store(writer: Writer, *readings: Reading) -> None:
     writer.step()
 
 
+@pytest.mark.sqlite_only("the lines of a file")
 def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None:
     store(writer, pico(1, time.time_ns() // 1_000_000))
     settings.backup_dir.mkdir()
@@ -101,6 +102,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
     assert "integrity_check finds nothing" in run(settings, "--full").output
 
 
+@pytest.mark.sqlite_only("the file of the database")
 def test_nothing_is_written(settings: Settings, writer: Writer, path: Path) -> None:
     store(writer, pico(1))
     files = [path, path.with_name("flask10x.sqlite3-wal")]
@@ -111,6 +113,7 @@ def test_nothing_is_written(settings: Settings, writer: Writer, path: Path) -> N
     assert sorted(file.name for file in path.parent.iterdir()) == names
 
 
+@pytest.mark.sqlite_only("the lines of a file")
 def test_as_json(settings: Settings, writer: Writer) -> None:
     store(writer, pico(1, AT))
     checked = run(settings, "--json")
@@ -130,6 +133,7 @@ def test_as_json(settings: Settings, writer: Writer) -> None:
 # The database
 
 
+@pytest.mark.sqlite_only("the file of the database")
 def test_without_a_database(settings: Settings, path: Path) -> None:
     checked = run(settings)
     assert checked.exit_code == 1
@@ -138,6 +142,7 @@ def test_without_a_database(settings: Settings, path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.sqlite_only("damage of a file")
 def test_overwritten_pages(settings: Settings, writer: Writer, path: Path) -> None:
     for _ in range(4):
         store(writer, *(pico(n) for n in range(500)))
@@ -156,6 +161,7 @@ def test_overwritten_pages(settings: Settings, writer: Writer, path: Path) -> No
     assert path.read_bytes() == before
 
 
+@pytest.mark.sqlite_only("damage of a file")
 def test_an_overwritten_first_page(settings: Settings, writer: Writer, path: Path) -> None:
     store(writer, pico(1))
     execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -167,6 +173,7 @@ def test_an_overwritten_first_page(settings: Settings, writer: Writer, path: Pat
     assert "ok   SQLite: " in checked.output
 
 
+@pytest.mark.sqlite_only("the file of the database")
 def test_a_file_without_tables(settings: Settings, path: Path) -> None:
     execute(path, "CREATE TABLE notes (text)")
     checked = run(settings)
@@ -177,6 +184,7 @@ def test_a_file_without_tables(settings: Settings, path: Path) -> None:
     assert "ok   integrity" in checked.output
 
 
+@pytest.mark.sqlite_only("databases of older versions")
 def test_an_older_schema(
     settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +214,7 @@ def test_a_column_that_stations_toml_names_and_the_database_lacks(
     ]
 
 
+@pytest.mark.sqlite_only("the file of the database")
 def test_on_a_read_only_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "4m") as folder:
         settings = make_settings(DATA_DIR=folder)
@@ -221,6 +230,7 @@ def test_on_a_read_only_disk(make_settings: MakeSettings, tmp_path: Path) -> Non
     assert "FAIL space: " in checked.output
 
 
+@pytest.mark.sqlite_only("the WAL")
 def test_what_is_in_the_wal_only_counts_too(
     settings: Settings, database: Database, path: Path
 ) -> None:
@@ -443,6 +453,7 @@ def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Wri
 # The rest
 
 
+@pytest.mark.sqlite_only("a backup needs the room of a file")
 def test_space(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: 16_000_000)
     assert found(settings, "space") == [
@@ -453,6 +464,7 @@ def test_space(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPat
     assert found(settings, "space")[0].startswith("FAIL space: 16.0 MB free")
 
 
+@pytest.mark.sqlite_only("the WAL")
 def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     store(writer, pico(1))
     monkeypatch.setattr(health, "LONG_WAL_BYTES", 1)
@@ -461,6 +473,7 @@ def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.Monk
     ]
 
 
+@pytest.mark.sqlite_only("a rescued copy of a file")
 def test_a_rescued_copy_is_wrong_as_long_as_it_holds_more(
     settings: Settings, writer: Writer, path: Path
 ) -> None:
@@ -477,6 +490,7 @@ def test_a_rescued_copy_is_wrong_as_long_as_it_holds_more(
     assert run(settings).exit_code == 1
 
 
+@pytest.mark.sqlite_only("versions of SQLite")
 @pytest.mark.parametrize(
     ("version", "lock", "level"),
     [((3, 51, 2), True, "ok"), ((3, 51, 2), False, "WARN"), ((3, 51, 3), False, "ok")],

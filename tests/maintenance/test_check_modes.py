@@ -54,6 +54,7 @@ def test_private_files(settings: Settings, folder: Path) -> None:
     assert str(check_modes(settings)) == "ok   modes: nobody reads past the tokens"
 
 
+@pytest.mark.sqlite_only("the mode of a file of the database")
 def test_the_command_mends_what_everybody_may_read(settings: Settings, folder: Path) -> None:
     for name in FILES:
         (folder / name).chmod(0o644)

@@ -30,6 +30,8 @@ from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import killed_at, needs_strace
 from tests.support.rows import execute, insert_readings, pico, select
 
+pytestmark = pytest.mark.sqlite_only("a file takes the place of a file")
+
 PRESSURES = "SELECT pressure FROM readings ORDER BY id"
 OLD = [(1.0,), (2.0,), (3.0,)]
 NEW = [(1.0,), (2.0,)]

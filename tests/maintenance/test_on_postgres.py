@@ -1,0 +1,76 @@
+"""Commands of upkeep where the readings are in PostgreSQL: what they do, and what they refuse."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.errors import RestoreError
+from flask10x.maintenance.backup import backup
+from flask10x.maintenance.check import check
+from flask10x.maintenance.restore import restore
+from tests.postgres.copying import add_reading, differences, in_file, make_full, on_postgres
+from tests.support import postgres
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Settings]:
+    if reason := postgres.obstacle():
+        pytest.skip(reason)
+    with on_postgres(settings) as made:
+        make_full(made)
+        yield made
+
+
+def test_a_backup_is_a_file_with_all_that_is_kept(server: Settings, tmp_path: Path) -> None:
+    done = backup(server, tmp_path / "backups")
+    assert done.rows == 12
+    assert [path.name for path in done.path.parent.glob("[!.]*")] == [done.path.name]
+    assert differences(server, in_file(server, done.path)) == []
+    with closing(sqlite3.connect(done.path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+def test_a_backup_is_restored_to_a_service_on_sqlite(server: Settings, tmp_path: Path) -> None:
+    done = backup(server, tmp_path / "backups")
+    home = in_file(server, tmp_path / "home.sqlite3")
+    assert restore(home, done.path).contents.rows == 12
+    add_reading(home, 700)
+    assert differences(server, home) == [
+        "readings 14: only in the copy",
+        "sequences readings, number: 13, in the copy 14",
+    ]
+
+
+def test_a_backup_is_not_restored_in_the_place_of_a_server(
+    server: Settings, tmp_path: Path
+) -> None:
+    done = backup(server, tmp_path / "backups")
+    wanted = f"flask10x copy --from sqlite:///{done.path} --to postgresql"
+    with pytest.raises(RestoreError) as refused:
+        restore(server, done.path)
+    assert wanted in str(refused.value)
+
+
+def test_a_check_looks_at_the_server(server: Settings) -> None:
+    found = {finding.name: str(finding) for finding in check(server)}
+    assert found["PostgreSQL"].startswith("ok   PostgreSQL: 1")
+    assert found["encoding"] == "ok   encoding: UTF8"
+    assert found["standby"].startswith("WARN standby: none is asked for")
+    assert found["schema"].startswith("ok ")
+    assert not {"integrity", "WAL", "rescued", "SQLite"} & set(found)
+
+
+def test_a_server_that_does_not_answer_is_a_finding(server: Settings) -> None:
+    (finding,) = [f for f in check(gone(server)) if f.name == "database"]
+    assert finding.level == "FAIL"
+    assert "does not exist" in finding.text
+
+
+def gone(settings: Settings) -> Settings:
+    """Settings with a database that there is not."""
+    return replace(settings, database_url=f"{settings.database_url}_gone")
