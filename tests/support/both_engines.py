@@ -19,6 +19,12 @@ BUSY = (
     if POSTGRES
     else "SQLITE_BUSY: database is locked"
 )
+# What is said where the table of readings is gone.
+NO_READINGS = (
+    '42P01: relation "readings" does not exist'
+    if POSTGRES
+    else "SQLITE_ERROR: no such table: readings"
+)
 # The type of a measurement.
 NUMBER = "double precision" if POSTGRES else "REAL"
 # The table of highest ids, which has names and numbers.

@@ -156,6 +156,7 @@ def test_an_unknown_station_is_told_the_near_one(client: FlaskClient, name: str,
     assert answer.get_json() == {"error": "not found", "hint": hint}
 
 
+@pytest.mark.sqlite_only("overwrites the file")
 def test_a_database_that_cannot_be_read_is_a_503(client: FlaskClient, store: Store) -> None:
     assert client.get("/api/v1/latest").status_code == 200
     store.database.reader.dispose()

@@ -132,7 +132,7 @@ def test_hours_of_a_year_are_the_same_with_and_without_roll_ups(
 def test_corrections_are_applied_and_can_be_left_out(
     client: FlaskClient, database: Database
 ) -> None:
-    columns = "endpoint, measurement, first_ms, last_ms, kind, gain, offset, reason, written_at"
+    columns = 'endpoint, measurement, first_ms, last_ms, kind, gain, "offset", reason, written_at'
     hidden, adjusted = at("2025-08-01 09:30:00"), at("2025-08-03 00:00:00")
     for values in (
         f"'data2', 'co2', {hidden}, {hidden}, 'hide', NULL, NULL, '', 1",
