@@ -1,7 +1,7 @@
 """The database as a command meets it: it may not be there, and a look makes and changes nothing."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from gettext import gettext as _
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.engine import WRITE_BUSY_TIMEOUT_MS
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.sqlite.file import existing_database, open_read_only
@@ -21,10 +21,13 @@ from flask10x.errors import DatabaseUnreachable, SchemaError
 def reader(settings: Settings) -> Iterator[Engine]:
     """An engine to read a database that `may_be_there`; its errors are those of the engine."""
     if settings.on_postgres:
-        with closing(Database(settings)) as database:
-            yield database.reader
-        return
-    engine = open_read_only(database_path(settings))
+        # Only here: a home has no use for it.
+        from flask10x.database.postgres.connections import PostgresConnections  # noqa: PLC0415
+
+        # Not by a `Database`, which has locks on the disk.
+        engine = PostgresConnections(settings, WRITE_BUSY_TIMEOUT_MS).reader
+    else:
+        engine = open_read_only(database_path(settings))
     try:
         yield engine
     finally:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from flask10x.config import settings
+from flask10x.database.paths import shown_name
 from tests.commands.test_main import run
+from tests.support import databases
 from tests.support.databases import environment_of
 from tests.support.rows import execute
 
@@ -29,8 +32,10 @@ def test_columns_of_the_file_are_missed_and_added(
 ) -> None:
     for name, value in environment_of(tmp_path).items():
         monkeypatch.setenv(name, value)
+    file, path = tmp_path / "stations.toml", tmp_path / databases.FILE_NAME
+    databases.lay_empty_database(path)
+    database = shown_name(settings.load())
     assert run("migrate") == 0
-    file, database = tmp_path / "stations.toml", tmp_path / "flask10x.sqlite3"
     file.write_text(BALCONY, encoding="utf-8")
     capsys.readouterr()
     assert run("rollups") == 1
@@ -55,7 +60,7 @@ def test_columns_of_the_file_are_missed_and_added(
     assert run("rollups") == 0
     # Nor does a check find anything wrong with them, also when no station has them any more.
     file.unlink()
-    execute(database, "INSERT INTO readings (endpoint, received_at, soil_wet) VALUES ('x', 0, 1)")
+    execute(path, "INSERT INTO readings (endpoint, received_at, soil_wet) VALUES ('x', 0, 1)")
     capsys.readouterr()
     assert run("check", "--full") == 0
     assert "FAIL" not in capsys.readouterr().out
