@@ -17,7 +17,6 @@ from flask10x.web.alerts import muting
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, AlertRows
-from tests.support.rows import select
 from tests.web.alerts.conftest import NOW_MS
 
 FORM = {"rule": "silence", "subject": "data2", "for": "1h"}
@@ -25,7 +24,10 @@ WRITE, ONE, READ = "write-0123456789abcdef", "one-0123456789abcdef", "read-01234
 
 
 def muted(rows: AlertRows) -> list[tuple[str, str, int]]:
-    return select(rows.path, "SELECT rule, subject, until_ms FROM mutes ORDER BY rule, subject")
+    # The state file is SQLite's on either engine.
+    with closing(sqlite3.connect(rows.path)) as file:
+        query = "SELECT rule, subject, until_ms FROM mutes ORDER BY rule, subject"
+        return file.execute(query).fetchall()
 
 
 def test_a_mute_is_stored_and_leads_back_to_the_page(client: FlaskClient, rows: AlertRows) -> None:
