@@ -27,8 +27,6 @@ NO_READINGS = (
 )
 # The type of a measurement.
 NUMBER = "double precision" if POSTGRES else "REAL"
-# The table of highest ids, which has names and numbers.
-SEQUENCES = "log" if POSTGRES else "sqlite_sequence"
 # The code of what `refuse` raises.
 REFUSED = "23514" if POSTGRES else "SQLITE_CONSTRAINT_TRIGGER"
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = "
@@ -83,29 +81,6 @@ def make_impatient(database: Database) -> None:
     event.listen(database.writer, "before_cursor_execute", shorten, retval=True)
 
 
-def columns_of(path: Path, table: str) -> list[str]:
-    """The names of the columns of a table or view, in their order."""
-    if POSTGRES:
-        with on_postgres(path) as connection:
-            described = connection.execute(f'SELECT * FROM "{table}" LIMIT 0').description
-    else:
-        with closing(sqlite3.connect(path)) as connection:
-            described = connection.execute(f'SELECT * FROM "{table}" LIMIT 0').description
-    return [column[0] for column in described]
-
-
-def types_of(path: Path, table: str) -> list[tuple[str, str]]:
-    """The columns of a table with their types, in the engine's words."""
-    if not POSTGRES:
-        return [row[1:3] for row in select(path, f"PRAGMA table_info({table})")]
-    return select(
-        path,
-        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ?"
-        " ORDER BY ordinal_position",
-        table,
-    )
-
-
 def objects(path: Path) -> list[tuple[Any, ...]]:
     """All tables, indexes and views with what they are made of."""
     if not POSTGRES:
@@ -117,12 +92,6 @@ def objects(path: Path) -> list[tuple[Any, ...]]:
         " FROM information_schema.columns WHERE table_schema = 'public'"
     )
     return select(path, f"{views} UNION ALL {indexes} UNION ALL {columns} ORDER BY 1, 2")
-
-
-def sequences(path: Path) -> list[tuple[str, int]]:
-    """The highest id of each table and the last entry of each queue, by their names."""
-    number = "last_id" if POSTGRES else "seq"
-    return select(path, f"SELECT name, {number} FROM {SEQUENCES} ORDER BY name")
 
 
 @contextmanager

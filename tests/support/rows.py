@@ -44,20 +44,6 @@ def execute(database: Path, *statements: str) -> None:
         connection.commit()
 
 
-def insert(database: Path, table: str, **values: object) -> None:
-    """Put this row into the table from outside; as `execute`, for values that SQL can't write."""
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    statement, given = f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values())
-    if databases.ON_POSTGRES:
-        with on_postgres(database) as connection:
-            databases.number_rows(connection)
-            connection.execute(_marked(statement, given), given)
-        return
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute(statement, given)
-        connection.commit()
-
-
 @contextmanager
 def on_postgres(database: Path) -> Iterator[Any]:
     """A connection to the database of the folder of this path."""
