@@ -15,7 +15,6 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.database.tables import readings
-from flask10x.export import owner
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.facts import backups, card, export_lag
@@ -106,7 +105,11 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
     with _part(found, "exports"):
         found.exports = export_lag.export_lags(connection, stations)
-        found.csv_host = owner.of_files(connection)
+        if store.settings.on_postgres:
+            # Only there it is a question, and no page of SQLite needs it in memory.
+            from flask10x.export import owner  # noqa: PLC0415
+
+            found.csv_host = owner.of_files(connection)
     with _part(found, "kept"):
         found.kept = outlooks(store.settings, store.database, connection, now_ms)
     with _part(found, "card"):
