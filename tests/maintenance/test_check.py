@@ -31,12 +31,13 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from tests.conftest import MakeSettings
-from tests.support.databases import environment_of
+from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.outside_faults import small_disk
 from tests.support.rows import execute, pico
 
 # tests/database/test_schema_revisions.py holds it against Alembic.
 NEWEST = schema.known()[-1]
+NO_BYTES = "''" if ON_POSTGRES else "x''"
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 
 
@@ -556,7 +557,7 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
     execute(
         path,
         "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body)"
-        f" VALUES ('data', {2**60}, 1, '', '{{}}', '', x'')",
+        f" VALUES ('data', {2**60}, 1, '', '{{}}', '', {NO_BYTES})",
     )
     (line,) = found(settings, "times")
     assert line.startswith("WARN times: no dates: readings 3, 4, 5, 6, 7 and 2 more; rejected 1; ")

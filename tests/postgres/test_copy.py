@@ -1,5 +1,8 @@
 """`flask10x copy`: all that is kept, from one engine to the other and back, and nothing twice."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +18,7 @@ from flask10x.database.tables import metadata, notes, readings
 from flask10x.errors import DatabaseCopyError, SchemaError
 from flask10x.maintenance.copying import fill, kept
 from flask10x.maintenance.copying.run import copy
+from tests.e2e.service import wait_until
 from tests.postgres.copying import (
     FORMER,
     add_reading,
@@ -199,3 +203,41 @@ def test_what_a_former_station_has_sent_is_there(source: Settings, target: Setti
         assert FORMER in dialects.of(connection).columns_of_readings(connection)
         assert counters.unfinished_copy(connection) == ""
         assert len(connection.execute(select(readings.c.id)).all()) == 12
+
+
+@pytest.mark.tools
+def test_a_killed_copy_goes_on_where_it_was(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL as soon as another piece is there, five times."""
+    with closing(Database(source)) as database, database.commit() as connection:
+        names = ("endpoint", "received_at", "co2")
+        rows = [("data", 1_756_000_000_000 + n, n) for n in range(2000)]
+        dialects.of(connection).insert_rows(connection, names, rows)
+    for _ in range(5):
+        copy_and_kill(source, target)
+    monkeypatch.undo()
+    copy(source, target)
+    assert differences(source, target) == []
+
+
+def copy_and_kill(source: Settings, target: Settings) -> None:
+    before = copied_to(target)
+    command = (
+        "from flask10x.maintenance.copying import kept; kept.PIECE_ROWS = 2;"
+        "from flask10x.commands.main import main; main()"
+    )
+    ends = ("copy", "--from", source.database_url, "--to", target.database_url)
+    given = {"FLASK10X_DATA_DIR": str(source.data_dir), "FLASK10X_ENV_FILE": ""}
+    process = subprocess.Popen([sys.executable, "-c", command, *ends], env=os.environ | given)
+    try:
+        wait_until(lambda: copied_to(target) > before, 60, "a piece is copied")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def copied_to(target: Settings) -> int:
+    with closing(Database(target)) as database, database.reader.begin() as connection:
+        return dialects.last_id(connection)
