@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -99,6 +99,11 @@ def record_kills(
     used = {"senders": senders, "slower_ms": slower_ms}
     kills = {"fault": f"killed-{victim}", "variant": variant, "times": times}
     _keep(kills | used | asdict(counted))
+
+
+def record_outage(fault: str, server: str, figures: Mapping[str, int | float]) -> None:
+    """Keep the figures of a fault of a database server, or of a whole run of them (`pg-all`)."""
+    _keep({"fault": fault, "server": server, **figures})
 
 
 def _keep(line: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from tests.faults.cluster.network import GATEWAY, Network
 PROGRAMS = {
     "/usr/bin/etcd": "etcd-server",
     "/usr/bin/patroni": "patroni",
+    "/usr/lib/python3/dist-packages/etcd": "python3-etcd",
     "/usr/lib/postgresql/17/bin/postgres": "postgresql-17",
     "/usr/sbin/ip": "iproute2",
     "/usr/sbin/mkfs.ext4": "e2fsprogs",
@@ -31,8 +32,8 @@ SUPERUSER_PASSWORD = "secret-postgres"
 PORT = 5432
 PATRONI_PORT = 8008
 RUNNING = {"running", "streaming"}
-STARTED_WITHIN_SEC = 180.0
-LED_WITHIN_SEC = 120.0
+STARTED_WITHIN_SEC = 300.0
+LED_WITHIN_SEC = 300.0
 CONNECT_TIMEOUT_SEC = 2
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.e2e.service import Service
 from tests.faults.cluster.database_cluster import DatabaseCluster
-from tests.faults.cluster.hosts import wait_until_ready
+from tests.faults.cluster.hosts import start, wait_until_ready
 
 # Longer than Patroni's `ttl`: meanwhile another one leads.
 LONGER_THAN_TTL_SEC = 35.0
@@ -109,7 +109,7 @@ def killed_host(scene: Scene) -> int:
     dead = random.choice(scene.hosts)
     dead.close()
     time.sleep(DEAD_HOST_FOR_SEC)
-    dead.start()
+    start(dead)
     return 1
 
 

@@ -69,7 +69,7 @@ class Machine:
 
     def _localized(self, name: str) -> str:
         text = (DEPLOYED / name).read_text(encoding="utf-8")
-        text = _with_own_lines(text, self.name, f"{EXAMPLE_NETWORK}{self.host}")
+        text = own_lines(text, self.name, f"{EXAMPLE_NETWORK}{self.host}")
         places = {
             EXAMPLE_NETWORK: self.address.removesuffix(f"{self.host}"),
             "/var/lib/postgresql/17/flask10x": str(self.data),
@@ -198,7 +198,7 @@ class Machine:
         (self._folder / "disk.img").unlink(missing_ok=True)
 
 
-def _with_own_lines(text: str, name: str, address: str) -> str:
+def own_lines(text: str, name: str, address: str) -> str:
     """The file of another node than the example's: the lines below "Its own" have its values."""
     lines, own = [], False
     for line in text.splitlines():

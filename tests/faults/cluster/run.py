@@ -20,10 +20,11 @@ from tests.faults.cluster.followers import (
     SqlFollower,
     going_on,
 )
+from tests.faults.figures import record_outage
 
 CSV_NAME = "BedRoomEnv.csv"
-ALL_ANSWERED_WITHIN_SEC = 120.0
-CAUGHT_UP_WITHIN_SEC = 120.0
+ALL_ANSWERED_WITHIN_SEC = 300.0
+CAUGHT_UP_WITHIN_SEC = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,18 @@ class Turn:
     counted: Counter[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has shown, once it was compared with the table."""
+
+    turns: Sequence[Turn]
+    seconds: float
+    acknowledged: int
+    stored: int
+    differences: Counter[str]
+    """What is lost, doubled or missed; none of it, or the test has failed."""
+
+
 @dataclass(slots=True)
 class Run:
     """Everything that runs, and what was seen so far."""
@@ -47,6 +60,7 @@ class Run:
     exporter: Exporter
     url: str
     turns: list[Turn] = field(default_factory=list)
+    began_sec: float = field(default_factory=time.monotonic)
 
     def take_turn(self, fault: str, happen: Callable[[], int], mend: Callable[[], None]) -> Turn:
         """Let the fault happen, wait until all is well and each board has had an answer."""
@@ -117,23 +131,48 @@ def running(hosts: Sequence[Service], url: str) -> Iterator[Run]:
         )
 
 
-def checked(run: Run, exporter: Service) -> Counter[str]:
+def checked(run: Run, exporter: Service) -> Outcome:
     """Compare what was answered with the table and with what was read; nothing may differ.
 
     The CSV file is that of the host that exports.
     """
+    seconds = time.monotonic() - run.began_sec
     exporter.export()
-    found = _differences(run, exporter.csv_dir / CSV_NAME)
+    rows = run.stored()
+    found = _differences(run, rows, exporter.csv_dir / CSV_NAME)
     surprises = [board.surprises for board in run.boards if board.surprises]
     assert +found == {}, (found, surprises, run.exporter.failed[-3:])
     verified = exporter.command("export", "--verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    return found
+    acknowledged = sum(len(board.done) for board in run.boards)
+    return Outcome(run.turns, seconds, acknowledged, len(rows), found)
 
 
-def _differences(run: Run, csv_file: Path) -> Counter[str]:
+def record(outcome: Outcome, server: str) -> None:
+    """Keep the figures of a run on this server: a line for each fault, and one for all."""
+    for turn in outcome.turns:
+        nothing_sec = round(turn.nothing_accepted_sec, 1)
+        figures = {"times": turn.times, **turn.counted, "nothing_accepted_sec": nothing_sec}
+        record_outage(turn.fault, server, figures)
+    found = outcome.differences
+    record_outage(
+        "pg-all",
+        server,
+        {
+            "seconds": round(outcome.seconds),
+            "faults": len(outcome.turns),
+            "acknowledged": outcome.acknowledged,
+            "stored": outcome.stored,
+            "lost": found["lost"],
+            "doubled": found["doubled"],
+            "missed": found["missed_by_sql"] + found["missed_by_http"],
+            "csv": found["lacking_in_csv"] + found["too_many_in_csv"],
+        },
+    )
+
+
+def _differences(run: Run, rows: Sequence[tuple[int, int]], csv_file: Path) -> Counter[str]:
     done = Counter(number for board in run.boards for number in board.done)
-    rows = run.stored()
     stored = Counter(number for _, number in rows)
     # The number is in the last column.
     lines = csv_file.read_text(encoding="utf-8").splitlines()[1:]

@@ -13,7 +13,7 @@ from tests.e2e.service import Service
 from tests.faults.cluster.database_cluster import DatabaseCluster, lacking
 from tests.faults.cluster.faults import FAULTS, Scene, mended
 from tests.faults.cluster.hosts import service_hosts
-from tests.faults.cluster.run import Run, checked, running
+from tests.faults.cluster.run import Run, checked, record, running
 
 pytestmark = pytest.mark.skipif(
     bool(lacking()), reason=f"no cluster of databases here: {lacking()}"
@@ -72,4 +72,4 @@ def test_faults_in_turns_for_half_an_hour_lose_nothing(
             time.sleep(random.uniform(0, 3))
             if time.monotonic() > ends_sec and len(run.turns) % len(FAULTS) == 0:
                 break
-    checked(run, hosts[0])
+    record(checked(run, hosts[0]), "cluster")
