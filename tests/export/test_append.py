@@ -269,6 +269,7 @@ def test_a_backlog_is_exported_while_readings_come_in(
     assert export(settings, database)[0].rows == 2
 
 
+@pytest.mark.sqlite_only("a database of before there was another engine")
 def test_the_followers_of_the_version_before_are_taken_over(settings: Settings) -> None:
     """Migrated from 0001, the export goes on where it was, with nothing twice."""
     config = Config()

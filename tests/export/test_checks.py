@@ -2,18 +2,20 @@
 
 import os
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.readings.stations import BUILT_IN
+from tests.support import databases
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
+from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select
 
 PICO = [BUILT_IN.by_endpoint["data"]]
@@ -141,19 +143,30 @@ def test_rows_that_the_database_does_not_have(
     then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
 
 
+@contextmanager
+def put_back_afterwards(settings: Settings) -> Iterator[None]:
+    """What the block does to the database, which nobody has open, is undone."""
+    if not databases.ON_POSTGRES:
+        backup = settings.data_dir / "backup"
+        shutil.copy(database_file(settings), backup)
+        yield
+        shutil.copy(backup, database_file(settings))
+        return
+    databases.save(settings.data_dir)
+    yield
+    databases.put_back(settings.data_dir)
+
+
 def test_an_older_database(settings: Settings) -> None:
     """A backup from between storing and exporting: its next rows are in the file already."""
-    schema.upgrade(settings)
-    backup = settings.data_dir / "backup"
+    lay_new_database(database_file(settings))
     with closing(Database(settings)) as database:
         store(settings, 0, 1)
         export(settings, database, PICO)
         store(settings, 2)
-    shutil.copy(database_file(settings), backup)
-    with closing(Database(settings)) as database:
+    with put_back_afterwards(settings), closing(Database(settings)) as database:
         store(settings, 3)
         export(settings, database, PICO)
-    shutil.copy(backup, database_file(settings))
     assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2, 3)
     with closing(Database(settings)) as database:
         assert refused(settings, database) == (

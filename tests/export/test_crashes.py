@@ -27,6 +27,8 @@ SOIL = '[stations.data.measurements.soil_wet]\ncsv_header = "Wet"\nunit = "%"\nm
 STORE = "INSERT INTO readings (endpoint, received_at, pressure, temperature) VALUES "
 
 
+pytestmark = pytest.mark.sqlite_only("the database lies in the folder that is put back")
+
 # In the normal run a kill at every third call: first, fourth, ... of each kind.
 each_call = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
 

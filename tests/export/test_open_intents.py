@@ -98,7 +98,11 @@ def test_any_part_of_it_is_cut_off(
     for length in range(len(APPENDED)):
         for table, row in known.items():
             places = ", ".join("NULL" if value is None else repr(value) for value in row)
-            execute(database_file(settings), f"REPLACE INTO {table} VALUES ({places})")
+            execute(
+                database_file(settings),
+                f"DELETE FROM {table} WHERE name = 'PicodataX.csv'",
+                f"INSERT INTO {table} VALUES ({places})",
+            )
         interrupted.write_bytes(BEFORE + APPENDED[:length])
         outcome = export(settings, database, PICO)[0]
         note = f"; {length} bytes of an interrupted export cut off" if length else ""

@@ -326,6 +326,7 @@ def test_another_process_may_hold_the_lock(
     lock.close()
 
 
+@pytest.mark.sqlite_only("the most pages that a file may have")
 def test_a_full_disk(
     settings: Settings, database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

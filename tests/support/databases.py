@@ -79,11 +79,31 @@ def lay_empty_database(path: Path) -> None:
         lay(path.parent, "template1")
 
 
+def save(data_dir: Path) -> None:
+    """Keep the folder's database on PostgreSQL as it is now; nobody may have it open."""
+    if ON_POSTGRES:
+        _replace(f"{name_of(data_dir)}_saved", name_of(data_dir))
+
+
+def put_back(data_dir: Path) -> None:
+    """Make it what it was when it was saved, whoever has it open."""
+    if ON_POSTGRES:
+        _replace(name_of(data_dir), f"{name_of(data_dir)}_saved")
+
+
+def _replace(name: str, template: str) -> None:
+    server = postgres.shared()
+    server.drop(name)
+    server.create(name, template)
+
+
 def drop_below(folder: Path) -> None:
     """Remove the databases that this process has made for a folder below this one."""
     folder = folder.resolve()
     for data_dir in [made for made in _made if made.is_relative_to(folder)]:
-        postgres.shared().drop(_made.pop(data_dir))
+        name = _made.pop(data_dir)
+        postgres.shared().drop(name)
+        postgres.shared().drop(f"{name}_saved")
 
 
 @cache

@@ -34,7 +34,7 @@ def stored(database: Database) -> list[tuple[Any, ...]]:
     return select(database.path, f"{sql} ORDER BY id")
 
 
-def local_rows(database: Database, zone: ZoneInfo, condition: str = "1") -> Counter[Line]:
+def local_rows(database: Database, zone: ZoneInfo, condition: str = "1 = 1") -> Counter[Line]:
     """How often each local second with its pressure is stored for `data`."""
     sql = f"SELECT received_at, pressure FROM readings WHERE endpoint = 'data' AND {condition}"
     return Counter(
