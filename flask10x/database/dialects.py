@@ -22,11 +22,16 @@ class Statements(Protocol):
     def sequence(self, connection: Connection, name: str) -> int:
         """The number that is kept under this name; 0 when none is."""
 
-    def set_sequence(self, connection: Connection, name: str, number: int) -> None:
-        """Keep this number under the name."""
+    def set_sequence(
+        self, connection: Connection, name: str, number: int, host: str | None = None
+    ) -> None:
+        """Keep this number under the name, as one of this host or of another one."""
 
     def sequences(self, connection: Connection, prefix: str) -> list[str]:
         """The names that begin so under which this host keeps a number."""
+
+    def hosts_of_sequences(self, connection: Connection) -> dict[str, str | None]:
+        """By each name under which a number is kept the host whose it is, where one is known."""
 
     def forget_sequence(self, connection: Connection, name: str) -> None:
         """Keep nothing under this name any more."""

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, dialects, schema
+from flask10x.database import counters, dialects, schema, settled
 from flask10x.database.engine import Database
 from flask10x.database.postgres.tables import only_postgres
 from flask10x.database.tables import metadata, notes, readings
@@ -75,6 +76,26 @@ def test_ids_go_on_behind_those_of_the_source(
             written = notes.insert().values(first_ms=1, last_ms=2, text="x", written_at=3)
             assert connection.execute(written).inserted_primary_key == (6,)
             assert dialects.of(connection).sequence(connection, "queue 17") == 9
+
+
+def test_numbers_of_all_hosts_and_of_none_are_copied(
+    settings: Settings, target: Settings, tmp_path: Path
+) -> None:
+    back = in_file(settings, tmp_path / "back.sqlite3")
+    add_reading(target, 700)
+    elsewhere = replace(target, host_name="cellar")
+    with closing(Database(elsewhere)) as database, database.commit() as connection:
+        settled.note(connection, "17", 9)
+    with on_postgres(settings) as second:
+        for other in (back, second):
+            copy(target, other)
+            assert differences(target, other) == []
+            with closing(Database(other)) as database, database.reader.begin() as connection:
+                assert dialects.last_id(connection) == 1
+                assert settled.up_to(connection, "17") == 9
+        # That host has it, so that no other one forgets it.
+        with closing(Database(second)) as database, database.reader.begin() as connection:
+            assert settled.noted(connection) == set()
 
 
 def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:

@@ -74,9 +74,9 @@ def sequence(connection: Connection, name: str) -> int:
     return connection.execute(query).scalar_one_or_none() or 0
 
 
-def set_sequence(connection: Connection, name: str, number: int) -> None:
-    """Keep this number under the name, as one of this host."""
-    values = {"last_id": number, "host": _host(connection)}
+def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
+    """Keep this number under the name, as one of this host or of another one."""
+    values = {"last_id": number, "host": host or _host(connection)}
     statement = insert_or(log).values(name=name, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=[log.c.name], set_=values))
 
@@ -90,6 +90,11 @@ def sequences(connection: Connection, prefix: str) -> list[str]:
         log.c.name.startswith(prefix, autoescape=True), log.c.host == _host(connection)
     )
     return list(connection.execute(query).scalars())
+
+
+def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
+    """By each name under which a number is kept the host whose it is; None of all hosts' own."""
+    return {row.name: row.host for row in connection.execute(select(log.c.name, log.c.host))}
 
 
 def forget_sequence(connection: Connection, name: str) -> None:

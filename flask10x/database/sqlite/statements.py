@@ -31,7 +31,7 @@ def sequence(connection: Connection, name: str) -> int:
     return connection.exec_driver_sql(query, (name,)).scalar_one_or_none() or 0
 
 
-def set_sequence(connection: Connection, name: str, number: int) -> None:
+def set_sequence(connection: Connection, name: str, number: int, _host: str | None = None) -> None:
     """Keep this number; SQLite lets it be changed by ordinary statements."""
     update = "UPDATE sqlite_sequence SET seq = ? WHERE name = ?"
     if not connection.exec_driver_sql(update, (number, name)).rowcount:
@@ -43,6 +43,11 @@ def sequences(connection: Connection, prefix: str) -> list[str]:
     """The names that begin so under which a number is kept."""
     query = "SELECT name FROM sqlite_sequence WHERE substr(name, 1, ?) = ?"
     return list(connection.exec_driver_sql(query, (len(prefix), prefix)).scalars())
+
+
+def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
+    """Each name under which a number is kept: there is one host."""
+    return dict.fromkeys(sequences(connection, ""))
 
 
 def forget_sequence(connection: Connection, name: str) -> None:

@@ -116,8 +116,10 @@ def fill_sequences(source: Connection, target: Connection) -> None:
     for name in sequences(target).keys() - wanted.keys() - {readings.name}:
         engine.forget_sequence(target, name)
     # On PostgreSQL a commit locks that of the readings, so that it is always there.
+    hosts = dialects.of(source).hosts_of_sequences(source)
     for name, number in {readings.name: 0, **wanted}.items():
-        engine.set_sequence(target, name, number)
+        # Whose the note of a queue is, for another host would forget it.
+        engine.set_sequence(target, name, number, hosts.get(name))
     if target.dialect.name != "sqlite":
         for name in COUNTED_BY_ROWS:
             column = metadata.tables[name].c.id

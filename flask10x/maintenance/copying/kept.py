@@ -109,7 +109,7 @@ def piece(connection: Connection, kept: KeptTable, after: Key | None) -> list[Ke
 def sequences(connection: Connection) -> dict[str, int]:
     """The numbers that both engines keep beside the tables, without those that are 0."""
     engine = dialects.of(connection)
-    names = set(engine.sequences(connection, "")).difference(COUNTED_BY_ROWS)
+    names = engine.hosts_of_sequences(connection).keys() - set(COUNTED_BY_ROWS)
     found = {name: engine.sequence(connection, name) for name in sorted(names)}
     return {name: number for name, number in found.items() if number}
 
