@@ -11,10 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.errors import LockTimeout, UnknownColumn
 
 # Codes that speak of one row; every other code speaks of the store, and the batch is kept.
-# Of PostgreSQL: data exceptions and violated constraints, among them those that a trigger raises.
+# Of PostgreSQL: data exceptions and violated constraints, among them those that a trigger raises,
+# and a row or what an index has of it that is too large.
 ROW_ERRORS = (
     *("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE"),
-    *("22", "23", "P0001"),
+    *("22", "23", "54000", "P0001"),
     # Of psycopg, which has not asked PostgreSQL about a text with a NUL in it.
     "DataError",
 )

@@ -1,5 +1,6 @@
 """The order of commits, and what a transaction leaves to those behind it."""
 
+import secrets
 import subprocess
 import sys
 import time
@@ -120,6 +121,36 @@ def test_who_follows_misses_nothing_of_several_hosts(
 def _of_host(settings: Settings, number: int) -> list[str]:
     given = (settings.data_dir, settings.database_url, number, COMMITS, ROWS)
     return [str(value) for value in given]
+
+
+def test_a_row_that_somebody_has_put_with_an_id_is_passed_over(
+    database: Database, other: Any
+) -> None:
+    """As on SQLite; it would keep all later readings from being stored."""
+    for row in ("(1, 'data', 7)", "(4, 'data', 8)"):
+        other.execute(f"INSERT INTO readings (id, endpoint, received_at) VALUES {row}")
+    for _ in range(2):
+        with database.commit() as connection:
+            insert_readings(connection, [pico(1), pico(2)])
+    stored = other.execute("SELECT id FROM readings ORDER BY id").fetchall()
+    assert stored == [(1,), (4,), (5,), (6,), (7,), (8,)]
+    with database.reader.begin() as connection:
+        assert last_id(connection) == 8
+
+
+def test_a_row_that_an_index_cannot_hold_costs_itself_only(database: Database, other: Any) -> None:
+    """Stored with the others it would keep them waiting for ever."""
+    other.execute("CREATE INDEX long ON rejected (body)")
+    body = secrets.token_bytes(10_000)
+    with pytest.raises(DBAPIError) as raised, database.commit() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO rejected (endpoint, received_at, body, end_bytes, media_type, reasons,"
+                " hint) VALUES ('data', 1, :body, 0, '', '', '')"
+            ),
+            {"body": body},
+        )
+    assert (code_of(raised.value), kind_of(raised.value)) == ("54000", "row")
 
 
 def test_what_is_refused_costs_its_row_only(hosts: Hosts, database: Database, other: Any) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.error_codes import code_of, reason_of
-from flask10x.database.expressions import upsert
+from flask10x.database.expressions import greatest, upsert
 from flask10x.database.postgres.origin import Origin
 from flask10x.database.postgres.tables import export_origins, log, owners
 from flask10x.database.tables import readings
@@ -271,10 +271,13 @@ def begin_again(_connection: Connection) -> None:
 
 def _take_ids(connection: Connection, number: int) -> int:
     """The first of so many ids that follow the last one; whoever has them commits before others."""
+    # Somebody may have put a row with an id of his own: SQLite passes over those, too. Else each
+    # reading from then on would be refused, for its id is taken.
+    highest = select(func.coalesce(func.max(readings.c.id), 0)).scalar_subquery()
     taken = (
         update(log)
         .where(log.c.name == readings.name)
-        .values(last_id=log.c.last_id + number)
+        .values(last_id=greatest(log.c.last_id, highest) + number)
         .returning(log.c.last_id)
     )
     last: int = connection.execute(taken).scalar_one()
