@@ -43,6 +43,9 @@ FAST_HOURS = [("08:00", 1, 900.0), ("09:00", 4, 1100.0)]
 ANSWERS: list[list[Any]] = [LATEST, HOURS, GAPS, PER_DAY, STUFFY, FAST_HOURS]
 
 
+pytestmark = pytest.mark.sqlite_only("queries for the sqlite3 shell")
+
+
 @pytest.fixture
 def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """SQLite's `localtime` is the zone of the process."""

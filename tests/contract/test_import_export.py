@@ -116,6 +116,7 @@ def test_all_that_can_be_imported_is_known_in_the_file(
     assert kept.read_bytes() == HEADER + ODD + rejected
 
 
+@pytest.mark.sqlite_only("a file takes the place of a file")
 def test_an_older_database_is_mended(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

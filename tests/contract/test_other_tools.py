@@ -37,6 +37,7 @@ CO2 = (600.0, 800.0, 1000.0, 700.0)
 # What Grafana puts in place of its variables.
 FROM_MS, TO_MS = MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 3 * HOUR_MS
 
+of_the_file = pytest.mark.sqlite_only("a tool on the file")
 needs_duckdb = pytest.mark.skipif(
     importlib.util.find_spec("duckdb_extension_sqlite_scanner") is None,
     reason="DuckDB is not installed: needs `make .venv/.tools`",
@@ -71,6 +72,7 @@ def grafana(number: int, language: str) -> str:
     return query.replace("$__from", str(FROM_MS)).replace("$__to", str(TO_MS))
 
 
+@of_the_file
 @in_both_languages
 def test_grafana_gets_seconds_and_the_query_finds_the_index(path: Path, language: str) -> None:
     query = grafana(0, language)
@@ -83,12 +85,14 @@ def test_grafana_gets_seconds_and_the_query_finds_the_index(path: Path, language
     assert "endpoint=? AND received_at>? AND received_at<?" in plan[3]
 
 
+@of_the_file
 @in_both_languages
 def test_grafana_gets_hours_from_the_roll_ups(path: Path, language: str) -> None:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as other:
         assert other.execute(grafana(1, language)).fetchall() == [(FROM_MS // 1000, 750.0)]
 
 
+@of_the_file
 @in_both_languages
 def test_each_line_for_pandas_gives_something(path: Path, language: str) -> None:
     (code,) = blocks(read(file_of(PAGE, language)), "python")
@@ -104,6 +108,7 @@ def test_each_line_for_pandas_gives_something(path: Path, language: str) -> None
 
 
 @pytest.mark.tools
+@of_the_file
 @needs_duckdb
 @in_both_languages
 def test_duckdb_reads_the_file(path: Path, language: str) -> None:
@@ -169,6 +174,7 @@ def fetched(address: str) -> str:
 
 
 @pytest.mark.tools
+@of_the_file
 @needs_datasette
 def test_datasette_shows_units_and_what_is_stored_meanwhile(
     described: str, database: Database

@@ -1,7 +1,6 @@
 """What each answer of an ingest route promises: ACK, partial readings, refused readings kept."""
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
@@ -21,6 +19,7 @@ from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
+from tests.support.both_engines import REFUSED, make_impatient, refuse, write_lock
 from tests.support.rows import execute, pico, select
 
 GOOD = {"pressure": 1013.25, "temperature": "25,1 C"}
@@ -30,10 +29,7 @@ LIVING_ROOM = {
     "ds18b20": {"temperature": -127},
     "dht11": {"temperature": None, "humidity": 52},
 }
-NO_TWO = (
-    "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-    " BEGIN SELECT RAISE(ABORT, 'two is not wanted'); END"
-)
+NO_TWO = refuse("readings", "NEW.pressure = 2", "two is not wanted")
 MAY_YET = {
     "status": "queued_failed",
     "detail": "not committed within 0.2 s; it may yet be stored",
@@ -112,15 +108,12 @@ def test_not_in_time_is_a_503_and_the_reading_may_yet_be_stored(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store_database = running._database
-    event.listen(store_database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout=1"))
-    other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    answer = client.post("/data", json=GOOD)
-    assert (answer.status_code, answer.json) == (503, MAY_YET)
-    assert int(answer.headers["Retry-After"]) > 0
-    assert "/data not committed within 0.2 s; it may yet be stored" in caplog.messages
-    other.execute("ROLLBACK")
-    other.close()
+    make_impatient(store_database)
+    with write_lock(database.path):
+        answer = client.post("/data", json=GOOD)
+        assert (answer.status_code, answer.json) == (503, MAY_YET)
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "/data not committed within 0.2 s; it may yet be stored" in caplog.messages
     # The next one has time, also on a busy machine.
     store: Store = client.application.extensions["flask10x"]
     store.settings = replace(store.settings, ack_timeout_sec=8)
@@ -137,7 +130,7 @@ def test_a_reading_that_the_database_refuses_is_no_200(
 ) -> None:
     execute(database.path, NO_TWO)
     answer = client.post("/data", json=GOOD | {"pressure": 2})
-    reason = "SQLITE_CONSTRAINT_TRIGGER: two is not wanted"
+    reason = f"{REFUSED}: two is not wanted"
     assert answer.status_code == 400
     assert answer.json == {"error": "refused by the database", "details": {"database": reason}}
     (record,) = caplog.records
@@ -159,7 +152,7 @@ def test_its_mates_in_the_batch_are_committed(writer: Writer, database: Database
     assert writer.step() == 3
     assert all(receipt.wait(0) for receipt in receipts)
     refusals = [receipt.refusal for receipt in receipts]
-    assert refusals == ["", "SQLITE_CONSTRAINT_TRIGGER: two is not wanted", ""]
+    assert refusals == ["", f"{REFUSED}: two is not wanted", ""]
 
 
 @patient
@@ -377,15 +370,12 @@ def lone_writer(settings: Settings, database: Database) -> Iterator[Writer]:
 def test_a_receipt_is_settled_after_a_retry(
     lone_writer: Writer, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    event.listen(database.writer, "connect", lambda c, _: c.execute("PRAGMA busy_timeout = 1"))
-    other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    make_impatient(database)
     receipt = Receipt()
     lone_writer.submit(pico(1), receipt)
-    assert lone_writer.step() == 0
-    assert not receipt.wait(0)
-    other.execute("ROLLBACK")
-    other.close()
+    with write_lock(database.path):
+        assert lone_writer.step() == 0
+        assert not receipt.wait(0)
     assert lone_writer.step() == 1
     assert receipt.wait(0)
     assert receipt.refusal == ""
