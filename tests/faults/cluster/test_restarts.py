@@ -20,7 +20,7 @@ ALONE = "alone"
 DATABASE = "flask10x"
 TIMES = 3
 AWAY_SEC = 3.0
-OFTEN = 20
+OFTEN = 10
 HOUR_SEC = 3600.0
 
 
