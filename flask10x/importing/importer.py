@@ -209,9 +209,10 @@ class _Import:
         self._database.commit_change(lambda c: self._insert(c, rows, places), TRIES)
 
     def _insert(self, connection: Connection, rows: list[InsertRow], places: list[Place]) -> None:
-        next_id = last_id(connection) + 1
         if rows:
             insert_station_rows(connection, self._station, rows)
+        # Only now: ids that somebody has put were passed over.
+        next_id = last_id(connection) - len(rows) + 1
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
             first_id = row_id or next_id

@@ -26,6 +26,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.postgres.hosts import Hosts
 from tests.support import postgres
+from tests.support.old_files import NAME, run, write
 from tests.support.rows import insert_readings, pico
 
 PROJECT = Path(__file__).parents[2]
@@ -136,6 +137,16 @@ def test_a_row_that_somebody_has_put_with_an_id_is_passed_over(
     assert stored == [(1,), (4,), (5,), (6,), (7,), (8,)]
     with database.reader.begin() as connection:
         assert last_id(connection) == 8
+
+
+def test_an_import_knows_which_ids_its_rows_have(
+    hosts: Hosts, database: Database, other: Any, tmp_path: Path
+) -> None:
+    other.execute("INSERT INTO readings (id, endpoint, received_at) VALUES (4, 'data', 8)")
+    write(tmp_path / NAME, "2025-08-24 10:46:40,1.0,25.1", "2025-08-24 10:46:41,2.0,25.1")
+    assert run(hosts.settings("kitchen"), database, tmp_path / NAME)[0] == 2
+    ranges = other.execute("SELECT first_id, last_id FROM imports").fetchall()
+    assert ranges == [(5, 6)]
 
 
 def test_a_row_that_an_index_cannot_hold_costs_itself_only(database: Database, other: Any) -> None:
