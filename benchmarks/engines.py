@@ -31,6 +31,7 @@ from statistics import median
 from benchmarks.bench import servers, wrk
 from benchmarks.bench.filled import STEP_MS, database_of
 from benchmarks.bench.wrk import Load
+from flask10x.readings.stations import BUILT_IN
 from tests.e2e.service import PROJECT, Service
 from tests.support.postgres import PostgresServer
 
@@ -191,7 +192,8 @@ def csv_files(both: Both) -> Iterator[str]:
         data = both.folder / "full" / engine / "data"
         shutil.rmtree(data / "csv", ignore_errors=True)
         took["export"].append(timed(partial(run, data, "export", **both.full(engine))))
-    files = [next((both.folder / "full" / e / "data" / "csv").glob("*2*.csv")) for e in ENGINES]
+    name = BUILT_IN.by_endpoint["data2"].csv_name
+    files = [both.folder / "full" / engine / "data" / "csv" / name for engine in ENGINES]
     assert files[0].read_bytes() == files[1].read_bytes(), "the files differ"
     counts = [float(files[0].read_bytes().count(b"\n") - 1)] * 2
     for engine, file in zip(ENGINES, files, strict=True):
