@@ -15,7 +15,7 @@ from flask10x.system.locks import FileLock, lock_path
 from tests.support import csv_folder
 from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import csv_file, database_file
-from tests.support.databases import environment_of
+from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.rows import select
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +68,7 @@ def test_two_exports_at_once(settings: Settings, database: Database) -> None:
     assert not settings.csv_dir.exists()
 
 
+@pytest.mark.sqlite_only("a file that is not there")
 def test_without_a_database(settings: Settings) -> None:
     done = run_script(settings)
     assert done.returncode == 1
@@ -75,6 +76,7 @@ def test_without_a_database(settings: Settings) -> None:
     assert not (settings.data_dir / "flask10x.sqlite3").exists()
 
 
+@pytest.mark.sqlite_only("what is left of a file")
 def test_without_a_database_a_rescued_copy_is_named(settings: Settings) -> None:
     settings.data_dir.mkdir(exist_ok=True)
     copy = settings.data_dir / "flask10x.sqlite3.rescued-20250824-090000"
@@ -147,11 +149,12 @@ def test_positions_are_synced_even_if_readings_are_not(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With NORMAL a power cut may take the last commits back; the files would be ahead of them."""
-    found: list[int] = []
+    found: list[object] = []
+    asked = "SHOW synchronous_commit" if ON_POSTGRES else "PRAGMA synchronous"
 
     def look(_: Settings, database: Database, __: object) -> list[FileOutcome]:
         with database.writer.connect() as connection:
-            found.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+            found.append(connection.exec_driver_sql(asked).scalar_one())
         return []
 
     for name, value in environment_of(settings.data_dir).items():
@@ -159,9 +162,10 @@ def test_positions_are_synced_even_if_readings_are_not(
     monkeypatch.setenv("FLASK10X_SYNCHRONOUS", "NORMAL")
     monkeypatch.setattr(command, "export", look)
     assert command.run() == 0
-    assert found == [2]
+    assert found == ["on" if ON_POSTGRES else 2]
 
 
+@pytest.mark.sqlite_only("an empty database on a server is none yet")
 def test_an_older_database_asks_for_its_migration(settings: Settings) -> None:
     database_file(settings).parent.mkdir(exist_ok=True)
     sqlite3.connect(database_file(settings)).close()

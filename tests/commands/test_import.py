@@ -121,6 +121,7 @@ def test_charts_that_are_not_ready_are_said(
     assert behind(database) == 30
 
 
+@pytest.mark.sqlite_only("so many rows in one statement, which the tests would number one by one")
 def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ def test_not_while_an_export_runs(settings: Settings, database: Database, tmp_pa
     assert count(database) == 0
 
 
+@pytest.mark.sqlite_only("a file that is not there")
 def test_without_a_database(settings: Settings, tmp_path: Path) -> None:
     done = run_import(settings, write(tmp_path / NAME, ROW))
     assert done.returncode == 1
