@@ -23,13 +23,12 @@ from flask10x.config.alerts.rules import Alerts
 from flask10x.config.partial_readings import PartialReadings, partial
 from flask10x.config.readers import retention_days
 from flask10x.config.readers.altitude import altitude, at_altitude
+from flask10x.config.readers.database_url import POSTGRESQL, database_url
 from flask10x.config.readers.place import Place, coordinates
 from flask10x.config.readers.plain import (
     HIGHEST_PORT,
-    POSTGRESQL,
     bind,
     choice,
-    database_url,
     folder,
     host_name,
     host_names,

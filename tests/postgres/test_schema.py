@@ -24,7 +24,7 @@ from flask10x.database.engine import Database
 from flask10x.database.postgres import statements as on_postgres
 from flask10x.database.postgres.connections import TAKE_THE_MIGRATION
 from flask10x.database.sqlite import statements as on_sqlite
-from flask10x.errors import DatabaseUnreachable
+from flask10x.errors import DatabaseUnreachable, SchemaError
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from tests.support import databases, postgres
 from tests.support.stations import BALCONY, WITH_BALCONY
@@ -66,6 +66,20 @@ def wetter(station: Station, name: str, path: str = "") -> Station:
     """The station with one more measurement."""
     more = replace(BALCONY.measurements[1], path=path or name, column=name)
     return replace(station, measurements=(*station.measurements, more))
+
+
+def test_a_database_that_lacks_letters_gets_no_tables(settings: Settings) -> None:
+    server, name = postgres.shared(), databases.name_of(settings.data_dir)
+    server.drop(name)
+    with server.connect("postgres") as connection:
+        connection.execute(
+            f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING LATIN1 LOCALE "C"'
+        )
+    with pytest.raises(SchemaError, match=r"LATIN1, .*createdb --encoding UTF8 --template"):
+        schema.upgrade(settings)
+    with server.connect(name) as connection:
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.execute(tables).fetchone() == (0,)
 
 
 def test_of_hosts_that_migrate_at_once_each_is_content(

@@ -15,8 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from flask10x.errors import wrong_setting
 
 HIGHEST_PORT = 65535
-# What the address of a database on PostgreSQL begins with, as SQLAlchemy has it for psycopg 3.
-POSTGRESQL = "postgresql+psycopg://"
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -133,18 +131,6 @@ def _is_ipv6(host: str) -> bool:
     except ValueError:
         return False
     return host.startswith("[") and host.endswith("]")
-
-
-def database_url(place: str, raw: Any) -> str:
-    """A URL with an absolute path, or one of PostgreSQL."""
-    value = _text(place, raw)
-    if not value.startswith(("sqlite:////", POSTGRESQL)):
-        wanted = _(
-            "sqlite:////absolute/path/to/file.sqlite3 is needed, or"
-            " postgresql+psycopg://user@host:5432/database"
-        )
-        raise wrong_setting(place, raw, wanted)
-    return value
 
 
 def time_zone(place: str, raw: Any) -> str:

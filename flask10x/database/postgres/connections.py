@@ -7,6 +7,7 @@ another connection (https://www.pgbouncer.org/features.html, transaction pooling
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -23,12 +24,13 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import code_of, reason_of
-from flask10x.database.postgres import driver
+from flask10x.database.paths import shown_name
+from flask10x.database.postgres import driver, server
 from flask10x.database.postgres.compiled import READS_CATALOG
 from flask10x.database.postgres.statements import HOST
 from flask10x.database.postgres.tables import log
 from flask10x.database.query_limit import QueryTooLong
-from flask10x.errors import CommitNotReplicated
+from flask10x.errors import CommitNotReplicated, SchemaError
 
 Mode = Literal["read", "write"]
 
@@ -117,7 +119,7 @@ class PostgresConnections:
         set_sec = 0.0
 
         @event.listens_for(connection, "before_cursor_execute")
-        def shorten(*_: object) -> None:
+        def shorten(*_given: object) -> None:
             nonlocal set_sec
             left_sec = deadline_sec - time.monotonic()
             if left_sec <= 0:
@@ -138,7 +140,10 @@ class PostgresConnections:
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
-        """A write transaction while no other host migrates, and none commits if any can."""
+        """A write transaction while no other host migrates, and none commits if any can.
+
+        Raises SchemaError when the database does not keep all texts.
+        """
         engine = _engine(self._settings, "write")
         setattr(engine.dialect, READS_CATALOG, True)
         driver.use(engine, self._patience)
@@ -150,11 +155,23 @@ class PostgresConnections:
                 connection.exec_driver_sql(f"{self._begin}; {longer}; {TAKE_THE_MIGRATION}")
                 # Who changes a table waits for those who read it, and all others wait behind him.
                 connection.exec_driver_sql(self._waits)
+                self._require_encoding(connection)
                 if inspect(connection).has_table(log.name):
                     connection.exec_driver_sql(TAKE_THE_TURN)
                 yield connection
         finally:
             engine.dispose()
+
+    def _require_encoding(self, connection: Connection) -> None:
+        found = server.encoding(connection)
+        if found == server.ENCODING:
+            return
+        text = _(
+            "the database {path} is in {encoding}, which lacks letters of texts; make one by"
+            " createdb --encoding {wanted} --template template0"
+        )
+        name = shown_name(self._settings)
+        raise SchemaError(text.format(path=name, encoding=found, wanted=server.ENCODING))
 
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""

@@ -8,7 +8,7 @@ from gettext import gettext as _
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config.readers.plain import database_url
+from flask10x.config.readers.database_url import database_url
 from flask10x.config.settings import Settings
 from flask10x.database import existing, schema
 from flask10x.database.engine import Database
