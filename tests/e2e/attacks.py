@@ -3,15 +3,15 @@
 import json
 import select
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
 from tests.e2e.senders import HOST, ask, reading_of
+from tests.support.rows import insert_series
 
 BODY = json.dumps(reading_of(1)).encode()
 HEAD = b"POST /data2 HTTP/1.1\r\nHost: pi\r\nContent-Type: application/json\r\n"
@@ -193,9 +193,11 @@ def closed_by_server(socks: Socks) -> int:
 def fill(database: Path, rows: int) -> None:
     """Readings stored behind the service's back, a minute apart, so that a download is long."""
     first = 1_700_000_000_000
-    with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO readings (endpoint, received_at, pressure, temperature)"
-            " VALUES ('data', ?, ?, ?)",
-            ((first + 60_000 * n, n % 2000, n % 40 + 0.1) for n in range(rows)),
-        )
+    insert_series(
+        database,
+        rows,
+        endpoint="'data'",
+        received_at=f"{first} + 60000 * (i - 1)",
+        pressure="(i - 1) % 2000",
+        temperature="(i - 1) % 40 + 0.1",
+    )

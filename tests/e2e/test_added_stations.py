@@ -5,11 +5,13 @@ import json
 
 import pytest
 
+from flask10x.config import settings as settings_module
+from flask10x.database.paths import shown_name
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows
 from tests.e2e.service import Service, wait_until
 from tests.e2e.test_stopping import reload_workers
-from tests.support.both_engines import write_lock
+from tests.support.both_engines import POSTGRES, write_lock
 
 ENDPOINTS = ["data", "data2", "data3", "data4"]
 BALCONY = """
@@ -73,7 +75,8 @@ def test_a_reload_brings_a_station_and_a_mistake_changes_nothing(service: MakeSe
     # What the hint says and a reload are enough, with what was refused as the example.
     wait_until(lambda: running.rows("SELECT 1 FROM rejected") != [], 10, "the body is kept")
     added = running.command("stations", "add", "balcony", "--yes").stdout
-    assert f"{running.database}: a new column: moisture\n" in added
+    named = shown_name(settings_module.load(running.environment))
+    assert f"{named}: a new column: moisture\n" in added
     reload_workers(running)
     assert running.post("balcony?dry_run=1", body_of(1)).json["status"] == "dry_run"
 
@@ -118,7 +121,7 @@ def test_columns_that_cannot_be_added_leave_all_and_a_station_left_out_its_rows(
         put(running, BALCONY + CELLAR)
     assert running.post("cellar", {"level": 1}).status == 404
     (line,) = [line for line in running.log() if "Reload failed" in line]
-    assert "SQLITE_BUSY" in line
+    assert ("55P03" if POSTGRES else "SQLITE_BUSY") in line
     put(running, BALCONY + CELLAR)
     assert running.post("cellar", {"level": 1}).status == 200
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +12,24 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load, check_rows, stored_numbers
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
 from tests.e2e.service import WORKERS, Service, open_files, wait_until
-from tests.support.both_engines import write_lock
+from tests.support import postgres
+from tests.support.both_engines import POSTGRES, write_lock
 
 
 def database_files(service: Service, pid: int) -> set[str]:
     """Which of the database's files a process has open."""
     names = {f"{service.database}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")}
     return names & set(open_files(pid))
+
+
+def has_opened_the_database(service: Service, pid: int) -> bool:
+    """Whether a process has a file of the database open, or a connection to its server."""
+    if not POSTGRES:
+        return bool(database_files(service, pid))
+    server = f":{postgres.shared().port:04X}"
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    connections = {f"socket:[{line[9]}]" for line in lines if line[2].endswith(server)}
+    return bool(connections & set(open_files(pid)))
 
 
 @pytest.mark.sqlite_only("open files of the database")

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.conftest import make_services
 from tests.e2e.senders import HOST, JSON_TYPE, Answer, ask, reading_of
 from tests.e2e.service import PROJECT, Service, reserved_port, wait_until
+from tests.support import databases, postgres
 
 DEPLOYED = PROJECT / "deploy" / "cluster" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
@@ -89,11 +90,19 @@ def test_readings_go_to_both_and_to_the_one_that_lives(hosts: list[Service], por
     assert hosts[1].count() >= 20
 
 
+def take_away(host: Service) -> None:
+    """Its database is gone."""
+    if databases.ON_POSTGRES:
+        postgres.shared().drop(databases.name_of(host.data_dir))
+    else:
+        host.database.rename(host.database.with_suffix(".away"))
+
+
 def test_without_a_host_that_can_store_the_services_say_so_themselves(
     hosts: list[Service], port: int
 ) -> None:
     for host in hosts:
-        host.database.rename(host.database.with_suffix(".away"))
+        take_away(host)
 
     def is_refused() -> bool:
         answer = post(port, 1)

@@ -3,11 +3,9 @@
 import importlib
 import json
 import re
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 from zoneinfo import ZoneInfo
@@ -18,6 +16,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import LATEST_ANSWER_SEC, Client, check_ingest_answer
 from tests.e2e.service import Service
+from tests.support.rows import insert_series
 from tests.support.shared_data import measured_bodies
 
 CLIENTS = 4
@@ -26,6 +25,8 @@ NAMES = ("co2", "temperature", "humidity", "pressure", "gas_res")
 QUERY = "SELECT co2, temperature, humidity, pressure, gas_resistance FROM readings"
 HEADER = b"current_time,CO2,Tempereture,Humidity,Pressure,GasResistance\r\n"
 HISTORY_ROWS = 60_000
+# What each of them has in common.
+REPEATED = ("endpoint", "received_at", "co2", "temperature", "humidity", "pressure")
 
 Values = tuple[float, ...]
 
@@ -208,12 +209,6 @@ def test_ingest_is_answered_in_time_while_a_long_history_is_exported(service: Ma
 
 def fill(service: Service) -> None:
     """Repeat the stopped service's only reading until its history is long."""
-    with closing(sqlite3.connect(service.database)) as connection, connection:
-        connection.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            " INSERT INTO readings"
-            " (endpoint, received_at, co2, temperature, humidity, pressure, gas_resistance)"
-            " SELECT endpoint, received_at + i, co2, temperature, humidity, pressure, -i"
-            " FROM readings, n",
-            (HISTORY_ROWS,),
-        )
+    first = {name: f"(SELECT {name} FROM readings)" for name in REPEATED}
+    first["received_at"] += " + i"
+    insert_series(service.database, HISTORY_ROWS, **first, gas_resistance="-i")

@@ -157,7 +157,10 @@ def answers(service: Service) -> bool:
 
 
 @pytest.mark.usefixtures("need_sandbox")
-@pytest.mark.parametrize("command", ["export", "backup"])
+@pytest.mark.parametrize(
+    "command",
+    ["export", pytest.param("backup", marks=pytest.mark.sqlite_only("a copy of the file"))],
+)
 def test_the_nightly_commands_work_in_their_sandbox(
     service: MakeService, tmp_path: Path, command: str
 ) -> None:

@@ -83,6 +83,7 @@ def test_it_serves(installed: Path, tmp_path: Path) -> None:
 
 
 # A minute where packages come slowly; CI runs it by itself.
+@pytest.mark.sqlite_only("the lock without the extra for PostgreSQL")
 @pytest.mark.long
 def test_it_installs_from_the_lock_alone(wheel: Path, tmp_path: Path) -> None:
     """As on a Pi: a new virtual environment, no package without a hash, no tool of developers."""

@@ -28,6 +28,8 @@ from tests.faults.test_kills import variant, wait_for_ready_workers
 from tests.support.broken_schema import break_schema
 from tests.support.new_database import lay_new_database
 
+pytestmark = pytest.mark.sqlite_only("damage of the file")
+
 Region = tuple[int, int]
 SEED_ROWS = 20_000
 # Where the file is overwritten: from which byte, how many.

@@ -87,9 +87,9 @@ def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     running.start()
     wait_for_ready_workers(running)
     assert running.post("data2", reading_of(1)).status == 200
-    wait_until(lambda: failing(running) == {("WAL",)}, 10, "both workers name it")
+    wait_until(lambda: failing(running) == {("killed workers",)}, 10, "both workers name it")
     seconds = running.get("/metrics/details").json["failing_seconds"]
-    assert isinstance(seconds["WAL"], int) and seconds["queues"] is None
+    assert isinstance(seconds["killed workers"], int) and seconds["queues"] is None
     running.wait_for_line("WARNING Endpoint 'data2' inactive for")
 
     # Whichever of them is the monitor: its successor repeats nothing.
@@ -97,15 +97,16 @@ def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: worker not in running.workers(), 10, "it is gone")  # noqa: B023
         wait_for_ready_workers(running)
-        assert failing(running) == {("WAL",)}
+        assert failing(running) == {("killed workers",)}
     marker.unlink()
     wait_until(lambda: failing(running) == {()}, 10, "both workers see that it works")
     running.stop()
 
     lines = running.log()
-    assert sum("ERROR The duty 'WAL' failed; it is tried again" in line for line in lines) == 1
+    failed = "ERROR The duty 'killed workers' failed; it is tried again"
+    assert sum(failed in line for line in lines) == 1
     assert sum("    ValueError: the test is this bug" in line for line in lines) == 1
-    assert sum("INFO The duty 'WAL' works again after " in line for line in lines) == 1
+    assert sum("INFO The duty 'killed workers' works again after " in line for line in lines) == 1
 
 
 # Seconds by which the clock is wrong, one after the other: as a Pi at boot, as after a wrong

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import WORKERS, Service, wait_until
-from tests.e2e.test_crashes import database_files
+from tests.e2e.test_crashes import has_opened_the_database
 from tests.e2e.test_stopping import reload_workers
 from tests.faults import slow_disk
 from tests.faults.equals import body_of, counted
@@ -35,7 +35,7 @@ def ready_workers(service: Service) -> list[int]:
     ready = []
     for worker in service.workers():
         try:
-            if database_files(service, worker):
+            if has_opened_the_database(service, worker):
                 ready.append(worker)
         except OSError:
             continue

@@ -3,10 +3,8 @@
 import os
 import random
 import signal
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,6 +15,8 @@ from tests.e2e.service import Service, wait_until
 from tests.faults.repeat import harder_promise, repeated
 from tests.faults.test_kills import kill_all, settle, wait_for_ready_workers
 from tests.faults.test_store import kept_as_rejected
+from tests.support.both_engines import refuse
+from tests.support.rows import execute
 
 pytestmark = pytest.mark.tools
 
@@ -25,13 +25,8 @@ POISON_EACH = 7
 
 def poison(service: Service, error: str) -> None:
     """Let the database refuse some readings in this way."""
-    with closing(sqlite3.connect(service.database, timeout=10)) as other:
-        other.execute(
-            "CREATE TRIGGER poison BEFORE INSERT ON readings"
-            f" WHEN NEW.gas_resistance % {POISON_EACH} = 0"
-            f" BEGIN SELECT RAISE({error}, 'poison'); END"
-        )
-        other.commit()
+    seventh = f"CAST(NEW.gas_resistance AS INTEGER) % {POISON_EACH} = 0"
+    execute(service.database, refuse("readings", seventh, "poison", error))
 
 
 @harder_promise

@@ -36,6 +36,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
 from tests.faults.repeat import repeated
+from tests.support.both_engines import refuse
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select
 
@@ -51,10 +52,7 @@ KEYS = 30
 # Some lives end early, some late.
 LINES_MAX = (3000, 20_000)
 # Every seventh is refused by the database where a test wants that.
-REFUSE = (
-    "CREATE TRIGGER sevens BEFORE INSERT ON readings WHEN CAST(NEW.pressure AS INTEGER) % 7 = 0"
-    " BEGIN SELECT RAISE(ABORT, 'seven'); END"
-)
+REFUSE = refuse("readings", "CAST(NEW.pressure AS INTEGER) % 7 = 0", "seven")
 
 
 class Told:

@@ -22,7 +22,7 @@ from tests.faults.test_damage import (
 )
 from tests.faults.test_kills import variant, wait_for_ready_workers
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.sqlite_only("deleted files of the database")]
 
 COPIED = "CRITICAL Everything that was stored, up to reading "
 WAL, SHARED_MEMORY, DATABASE = "-wal", "-shm", ""

@@ -18,6 +18,8 @@ from tests.e2e.service import Service, wait_until
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
 
+pytestmark = pytest.mark.sqlite_only("a file that is not there")
+
 GOOD = {"pressure": 1013.25, "temperature": 25.1}
 ASKED_TIMES = 10
 WAY_OUT = "flask10x migrate --new"

@@ -86,6 +86,7 @@ def test_a_torn_file_holds_sectors_of_both() -> None:
     assert {content[at] for content in found for at in range(0, 20480, 512)} == {97, 98}
 
 
+@pytest.mark.sqlite_only("what a power cut leaves of the file")
 @pytest.mark.tools
 @harder_promise
 @pytest.mark.parametrize("synchronous", ["FULL", pytest.param("NORMAL", marks=pytest.mark.long)])
@@ -181,6 +182,7 @@ unit = ""
 """
 
 
+@pytest.mark.sqlite_only("what a power cut leaves of the file")
 @pytest.mark.tools
 @needs_strace
 @pytest.mark.long

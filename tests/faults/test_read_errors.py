@@ -17,7 +17,7 @@ from tests.faults.sender import Sender
 from tests.faults.test_damage import FOUND, backup, read_everything, seeded, start_inspected
 from tests.faults.test_kills import wait_for_ready_workers
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.sqlite_only("reads of the file")]
 
 SUSPECTED = "WARNING The database may be damaged, nothing is written until it was looked at: "
 CLEARED = "INFO Readings are stored again, no damage was found: "

@@ -18,7 +18,7 @@ from tests.faults.repeat import harder_promise, lasting
 from tests.faults.sender import Sender
 from tests.faults.test_kills import variant
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.sqlite_only("the WAL beside the file")]
 
 LIMIT_BYTES = 4_000_000
 ALARM_BYTES = 16_000_000

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from tests.faults.repeat import early_promise, repeated
 from tests.faults.sender import Sender, wait_for_leftovers
 from tests.faults.test_inside import hooked
 from tests.faults.test_kills import variant
-from tests.support.both_engines import write_lock
+from tests.support.both_engines import POSTGRES, write_lock
 
 QUEUE = 50
 
@@ -198,7 +197,7 @@ def test_of_two_services_that_start_together_one_gets_the_database(
 ) -> None:
     first = service(start=False)
     # The same database under another name: the locks have to be the same all the same.
-    second = service(start=False, database_url=f"sqlite:///{linked(first)}")
+    second = service(start=False, **other_name(first))
     loads: list[Load] = []
     for _ in range(times):
         for one in (first, second):
@@ -225,12 +224,14 @@ def test_of_two_services_that_start_together_one_gets_the_database(
     record("two-services", "ACK=enqueued", times, counted)
 
 
-def linked(service: Service) -> Path:
-    """Another name of the database of this service."""
-    link = service.folder / "link.sqlite3"
+def other_name(service: Service) -> dict[str, str]:
+    """The setting of another name of the database of this service."""
     service.data_dir.mkdir()
+    if POSTGRES:
+        return {"database_url": service.environment["FLASK10X_DATABASE_URL"] + "?connect_timeout=9"}
+    link = service.folder / "link.sqlite3"
     link.symlink_to(service.database)
-    return link
+    return {"database_url": f"sqlite:///{link}"}
 
 
 def ended(service: Service) -> bool:

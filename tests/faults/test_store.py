@@ -5,10 +5,9 @@ import os
 import resource
 import shutil
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from tests.faults.figures import Account, account, record
 from tests.faults.repeat import harder_promise, lasting, repeated
 from tests.faults.sender import Sender, wait_for_leftovers
 from tests.faults.test_kills import variant, wait_for_ready_workers
-from tests.support.both_engines import write_lock
+from tests.support.both_engines import refuse, refuse_no_more, write_lock
 from tests.support.outside_faults import small_disk
+from tests.support.rows import execute
 
 # A short queue fills in seconds, and with single commits only when the store has failed.
 # A second is long enough for a commit here, and what can't be committed costs that much each.
@@ -30,6 +30,10 @@ FRAIL: dict[str, Any] = {
     **{"write_queue_maxsize": 20, "commit_interval_sec": 0, "write_retries": 0},
     "ack_timeout_sec": 1,
 }
+# In the words of both engines.
+SEVENTH = "CAST(NEW.gas_resistance AS INTEGER) % 7 = 0"
+# What a commit says that had to wait for somebody else for too long.
+BUSY = ("SQLITE_BUSY", "55P03", "LockTimeout")
 WAITS = "WARNING Cannot store readings, "
 AGAIN = "INFO Storing readings again after "
 
@@ -81,12 +85,12 @@ def test_a_write_lock_held_by_another_process(
     sender = Sender(running, numbers)
     sender.check_goes_on()
     with write_lock(running.database):
-        meet_trouble(running, sender, "SQLITE_BUSY", "LockTimeout")
+        meet_trouble(running, sender, *BUSY)
         sender.post_for(seconds)
     sender.check_goes_on()
     running.stop()
 
-    check_log(running, 1, "SQLITE_BUSY", "LockTimeout")
+    check_log(running, 1, *BUSY)
     counted = check_account(running, sender, promise)
     record("write-lock", variant(promise), 1, counted, seconds=seconds)
 
@@ -98,21 +102,14 @@ def test_poison_readings_inside_good_batches(
     service: MakeService, numbers: Iterator[int], promise: dict[str, Any], times: int
 ) -> None:
     running = service(**promise)
-    with closing(sqlite3.connect(running.database, timeout=10)) as other:
-        other.execute(
-            "CREATE TRIGGER poison BEFORE INSERT ON readings WHEN NEW.gas_resistance % 7 = 0"
-            " BEGIN SELECT RAISE(ABORT, 'poison'); END"
-        )
-        other.commit()
+    execute(running.database, refuse("readings", SEVENTH, "poison"))
     sender = Sender(running, numbers)
     sender.post_times(70 * times)
     good = [number for number in sender.sent if number % 7]
     running.wait_for_rows(len(good))
     # The last reading is poison: it is refused after the last good one is a row.
     wait_until(lambda: running.get("/metrics").json["queue_length"] == 0, 20, "nothing waits")
-    with closing(sqlite3.connect(running.database, timeout=10)) as other:
-        other.execute("DROP TRIGGER poison")
-        other.commit()
+    execute(running.database, refuse_no_more("readings"))
     sender.check_goes_on()
     running.stop()
 
@@ -150,6 +147,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+@pytest.mark.sqlite_only("a full disk under the file")
 @harder_promise
 @repeated(1, 10)
 def test_a_disk_that_is_full_and_has_space_again(
@@ -206,6 +204,7 @@ def check_start_on_full_disk(service: Service, disk: Path) -> None:
     service.start()
 
 
+@pytest.mark.sqlite_only("a full disk under the file")
 @pytest.mark.tools
 @repeated(1, 10)
 def test_a_stop_on_a_full_disk_loses_nothing(
@@ -257,6 +256,7 @@ def file_size_limit(service: Service, more_bytes: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
 
 
+@pytest.mark.sqlite_only("the size of the WAL")
 @pytest.mark.tools
 @harder_promise
 @repeated(1, 10)
@@ -311,6 +311,7 @@ def traced(service: Service) -> bool:
     return all("TracerPid:\t0" not in text for text in status)
 
 
+@pytest.mark.sqlite_only("syncs of the file")
 @pytest.mark.tools
 @harder_promise
 @repeated(1, 10)
@@ -333,6 +334,7 @@ def test_a_disk_that_fails_to_sync(
     record("sync-fails", variant(promise), times, counted)
 
 
+@pytest.mark.sqlite_only("syncs of the file")
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("times", [10])

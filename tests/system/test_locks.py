@@ -70,12 +70,15 @@ def test_the_death_of_a_process_frees_its_lock(path: Path) -> None:
 
 def test_a_second_service_is_refused_with_the_first_ones_process(settings: Settings) -> None:
     first = hold_database(settings)
-    with pytest.raises(ServiceRunning, match=r"process \d+\) already uses .*flask10x\.sqlite3"):
+    with pytest.raises(
+        ServiceRunning, match=r"process \d+\) already uses .*flask10x\.(sqlite3|postgresql)"
+    ):
         hold_database(settings)
     first.close()
     hold_database(settings).close()
 
 
+@pytest.mark.sqlite_only("another name of the file")
 def test_two_names_of_one_database_have_the_same_locks(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:

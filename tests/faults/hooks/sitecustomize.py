@@ -3,7 +3,7 @@
 FAULT_KILL_WRITER names a file: whichever writer thread finds it there takes it away and dies, as a
 bug or a MemoryError would kill it. FAULT_CLOCK names a file with the seconds by which the clock is
 wrong. FAULT_CLOCK_STANDS lets it stand still for the times of receipt. FAULT_DUTY names a file;
-while it is there, whoever watches the WAL meets a bug.
+while it is there, whoever looks for killed workers meets a bug.
 FAULT_DIE_AT_LINE names a file with a number and a victim: whichever writer thread finds it there
 takes it away and, so many lines of ours later, kills its worker, or all processes of the service.
 FAULT_NO_THREADS names a file; while it is there, the system has no threads for anybody.
@@ -40,17 +40,17 @@ def die_on(marker: Path) -> None:
 
 
 def fail_while(marker: Path) -> None:
-    """Let the watch over the WAL raise while the marker is there."""
-    from flask10x.runtime.file_watch import FileWatch  # noqa: PLC0415
+    """Let the watch over killed workers raise while the marker is there."""
+    from flask10x.runtime.worker_watch import WorkerWatch  # noqa: PLC0415
 
-    usual = FileWatch.watch_wal
+    usual = WorkerWatch.step
 
-    def watch_wal(files: FileWatch) -> None:
+    def step(watch: WorkerWatch) -> None:
         if marker.exists():
             raise ValueError("the test is this bug")
-        usual(files)
+        usual(watch)
 
-    FileWatch.watch_wal = watch_wal  # type: ignore[method-assign,assignment]
+    WorkerWatch.step = step  # type: ignore[method-assign,assignment]
 
 
 def shift_by(file: Path) -> None:
