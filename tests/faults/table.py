@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.service import PROJECT
-from tests.faults import kill_table
+from tests.faults import kill_table, outage_table
+from tests.faults.taken import taken
 
 FIGURES = Path(__file__).with_name("figures.jsonl")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -93,10 +94,6 @@ NOTES = {
     "kept": ("kept among the rejected: {}", "拒否分として保管: {}"),
 }
 HIGHEST = {"seconds", "wal_bytes"}
-TAKEN = (
-    "Taken on {on} at commit {commit} with {versions} ({machine}).",
-    "測定: {on}、コミット {commit}、{versions}（{machine}）。",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +136,12 @@ def _together(note: str, values: Sequence[float]) -> float:
 
 def table(runs: Sequence[dict[str, Any]], language: int) -> str:
     """The table in English (0) or Japanese (1), and what it was taken with."""
-    others = [run for run in runs if not kill_table.is_kill(run)]
+    own = [run for run in runs if not outage_table.is_outage(run)]
+    others = [run for run in own if not kill_table.is_kill(run)]
     rows = [_row(line, language) for line in added_up(others)]
     heading = HEADINGS[language]
     rule = "|---|---|" + "---:|" * 7 + "---|"
-    return "\n".join([heading, rule, *rows, "", *_taken(runs, language)])
+    return "\n".join([heading, rule, *rows, "", taken(own, language)])
 
 
 def _row(line: Line, language: int) -> str:
@@ -154,14 +152,6 @@ def _row(line: Line, language: int) -> str:
     return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
-def _taken(runs: Sequence[dict[str, Any]], language: int) -> list[str]:
-    names = ("on", "commit", "versions", "machine")
-    found: dict[str, str] = {
-        name: ", ".join(dict.fromkeys(f"{run[name]}" for run in runs)) for name in names
-    }
-    return [TAKEN[language].format(**found)]
-
-
 def put_into(text: str, made: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with this table instead of its own."""
     before, _, rest = text.partition(begin)
@@ -170,9 +160,11 @@ def put_into(text: str, made: str, begin: str = BEGIN, end: str = END) -> str:
 
 
 def put_all_into(text: str, runs: Sequence[dict[str, Any]], language: int) -> str:
-    """The document with both tables."""
+    """The document with all tables."""
     kills = kill_table.table(runs, language)
     text = put_into(text, kills, kill_table.BEGIN, kill_table.END)
+    outages = outage_table.table(runs, language)
+    text = put_into(text, outages, outage_table.BEGIN, outage_table.END)
     return put_into(text, table(runs, language))
 
 

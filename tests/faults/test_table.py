@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.service import PROJECT
-from tests.faults import kill_table, table
+from tests.faults import kill_table, outage_table, table
 
 RUN: dict[str, Any] = {
     **{"fault": "power-cut", "variant": "ACK=enqueued, SYNCHRONOUS=FULL", "times": 200},
@@ -91,6 +91,41 @@ def test_kills_have_a_table_of_their_own(language: int, row: str) -> None:
     assert table.table([KILLS, RUN], language).splitlines()[3] == ""
 
 
+OUTAGE: dict[str, Any] = {
+    **{"fault": "pg-leader-killed", "server": "cluster", "times": 1, "sent": 2000},
+    **{"acknowledged": 1990, "refused": 80, "nothing_accepted_sec": 21.5},
+    **{"on": "2026-11-24", "commit": "abc", "versions": "Python 3.11", "machine": "a Pi"},
+}
+WHOLE: dict[str, Any] = {
+    **{"fault": "pg-all", "server": "cluster", "seconds": 1830, "faults": 44, "stored": 60000},
+    **{"acknowledged": 60000, "lost": 0, "doubled": 0, "missed": 0, "csv": 0},
+    **{"on": "2026-11-24", "commit": "abc", "versions": "Python 3.11", "machine": "a Pi"},
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "row", "whole"),
+    [
+        (
+            0,
+            "| the leader's machine dies | 3 | 6,000 | 5,970 | 240 | 0 | 21.5 s | 1,030.0 s |",
+            "The three nodes: 44 faults in 30 minutes.",
+        ),
+        (
+            1,
+            "| リーダのマシンが停止 | 3 | 6,000 | 5,970 | 240 | 0 | 21.5 秒 | 1,030.0 秒 |",
+            "ノード 3 台: 30 分間に障害 44 回。",
+        ),
+    ],
+)
+def test_outages_say_for_how_long_nothing_was_accepted(language: int, row: str, whole: str) -> None:
+    longest = OUTAGE | {"nothing_accepted_sec": 1030.0}
+    lines = outage_table.table([OUTAGE, RUN, longest, WHOLE, OUTAGE], language).splitlines()
+    assert lines[2:5] == [row, "", whole]
+    assert "60,000" in lines[5]
+    assert table.table([RUN, OUTAGE], language).splitlines()[3] == ""
+
+
 def test_only_what_is_between_the_marks_is_replaced() -> None:
     text = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
     assert table.put_into(text, "new") == f"before\n{table.BEGIN}\nnew\n{table.END}\nafter\n"
@@ -98,7 +133,10 @@ def test_only_what_is_between_the_marks_is_replaced() -> None:
 
 def test_every_fault_has_figures() -> None:
     recorded_faults = {run["fault"] for run in table.read(table.FIGURES)}
-    assert recorded_faults == table.FAULTS.keys() | kill_table.VICTIMS.keys()
+    outages = outage_table.FAULTS.keys() | {outage_table.RUN}
+    assert recorded_faults - outages == table.FAULTS.keys() | kill_table.VICTIMS.keys()
+    # A cluster can't be started everywhere, so its faults may lack.
+    assert {"pg-restarted", outage_table.RUN} <= recorded_faults
 
 
 @pytest.mark.parametrize(("language", "name"), [(0, table.ENGLISH), (1, table.JAPANESE)])
