@@ -26,7 +26,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
-from tests.support.databases import environment_of
+from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.html import Outline
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
@@ -44,15 +44,16 @@ ZONES = [*FARTHEST, *(pytest.param(zone, marks=pytest.mark.long) for zone in BET
 READING = ("/history", "/history/json", "/history.csv", "/history.json", "/history/series")
 REJECTED = ("/history/rejected", "/history/rejected/json")
 OTHERS = ("/metrics", "/metrics/details", "/readyz", "/")
+EMPTY = "''" if ON_POSTGRES else "x''"
 TABLES = {
     "readings": "(endpoint, received_at, pressure, temperature) VALUES ('data', {}, {}, 20.0)",
     "rejected": "(endpoint, received_at, end_bytes, media_type, reasons, hint, body)"
-    " VALUES ('data', {}, {}, '', '{{}}', '', x'')",
+    f" VALUES ('data', {{}}, {{}}, '', '{{{{}}}}', '', {EMPTY})",
 }
 
 
 def insert(settings: Settings, *times_ms: int) -> None:
-    """A reading and a rejected one of each time, as somebody with the sqlite3 shell can."""
+    """A reading and a rejected one of each time, as somebody with the shell of the engine can."""
     rows = [
         f"INSERT INTO {table} {rest.format(at_ms, 900 + number)}"
         for table, rest in TABLES.items()
