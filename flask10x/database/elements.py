@@ -44,6 +44,14 @@ class Least(FunctionElement[int]):
     inherit_cache = True
 
 
+class Adjusted(FunctionElement[float]):
+    """A float times another one above 0, plus a third; infinite where no double can hold it."""
+
+    name = "adjusted"
+    type = Float()
+    inherit_cache = True
+
+
 class Quotient(FunctionElement[float]):
     """A float divided by a column of whole numbers; NULL where that is 0."""
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from flask10x.database.elements import (
+    Adjusted,
     Greatest,
     InOrder,
     JsonNumbers,
@@ -78,6 +79,13 @@ def greatest(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
 def least(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
     """The lesser of two numbers, neither of which is NULL."""
     return Least(one, other)
+
+
+def adjusted(
+    value: ColumnElement[Any], gain: ColumnElement[Any], offset: ColumnElement[Any]
+) -> ColumnElement[float]:
+    """Gain, above 0, times the value plus offset; infinite where no double can hold it."""
+    return Adjusted(value, gain, offset)
 
 
 def quotient(value: ColumnElement[Any], count: ColumnElement[Any]) -> ColumnElement[float]:

@@ -27,6 +27,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import is_busy
+from flask10x.database.paths import database_path
 from flask10x.history import charts, pages, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import JSON, SERIES, parse_query
@@ -35,8 +36,9 @@ from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import iso_text
-from tests.support.both_engines import objects, write_lock
-from tests.support.databases import environment_of
+from tests.support.both_engines import objects, refuse, write_lock
+from tests.support.databases import drop_below, environment_of
+from tests.support.new_database import lay_new_database
 from tests.support.old_files import run as run_import
 from tests.support.rows import execute, insert_readings, pico, select
 from tests.support.shared_data import measured_csv
@@ -71,7 +73,7 @@ def differences(database: Database) -> list[tuple[str, int]]:
 
 
 def table(database: Database) -> list[tuple[Any, ...]]:
-    return select(database.path, "SELECT * FROM rollups")
+    return select(database.path, "SELECT * FROM rollups ORDER BY endpoint, measurement, hour")
 
 
 # --- The follower ----------------------------------------------------------------------------
@@ -117,9 +119,7 @@ def test_nothing_new_writes_nothing(database: Database) -> None:
     store(database, pico(1))
     follow_all(database)
     before = table(database)
-    execute(
-        database.path, "CREATE TRIGGER no INSERT ON followers BEGIN SELECT raise(FAIL, ''); END"
-    )
+    execute(database.path, refuse("followers", "NEW.last_id > 0", "no"))
     assert rollups.follow(BUILT_IN, database) == 0
     assert table(database) == before
 
@@ -187,6 +187,7 @@ def test_an_imported_file_of_long_ago_is_rolled_up(database: Database, settings:
     assert (found.source, found.readings) == ("rollups", 20_001)
 
 
+@pytest.mark.sqlite_only("a backup is of the SQLite file")
 def test_a_restored_backup_goes_on_from_its_own_position(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -362,6 +363,7 @@ def test_a_bar_on_a_terminal(database: Database, settings: Settings) -> None:
     assert b"100%" in shown
 
 
+@pytest.mark.sqlite_only("a database that is not there is a file that is not there")
 def test_the_command_without_a_database(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -463,7 +465,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting
     """Two months of four stations, some rolled up, some not, some late."""
     folder = tmp_path_factory.mktemp("rollups")
     settings = settings_module.load({**environment_of(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"})
-    schema.upgrade(settings)
+    lay_new_database(database_path(settings))
     database = Database(settings)
     chance = random.Random(11)
     widths = {"data": 2, "data2": 5, "data3": 4, "data4": 6}
@@ -485,6 +487,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting
     store(database, *some(300))
     yield settings, database
     database.close()
+    drop_below(folder)
 
 
 MINUTES = st.integers(0, 62 * 24 * 60)

@@ -8,9 +8,11 @@ with what happened.
 import copy
 import os
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
 from tests.home.receiver import Receiver
 from tests.home.simulated_clock import SimulatedClock
-from tests.support.rows import select
 
 DAY_MIN = 24 * 60
 # How long the watchers get for what a step has brought: some looks of each second's.
@@ -115,6 +116,12 @@ EXPECTED = Counter(
 )
 
 
+def in_file(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a query of the state file, which is SQLite's on both engines."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", timeout=10, uri=True)) as connection:
+        return connection.execute(sql).fetchall()
+
+
 def is_within(day: float, *spans: Span) -> bool:
     return any(begin <= day < end for begin, end in spans)
 
@@ -191,7 +198,7 @@ class Home:
         """How many messages are due and not sent."""
         file = self.running.data_dir / NAME
         due = f"state = 'waiting' AND due_ms <= {self.clock.now_ms()}"
-        ((number,),) = select(file, f"SELECT count(*) FROM messages WHERE {due}")
+        ((number,),) = in_file(file, f"SELECT count(*) FROM messages WHERE {due}")
         return int(number)
 
 
@@ -207,7 +214,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
         running.start()
         tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'messages'"
         file = running.data_dir / NAME
-        wait_until(lambda: file.exists() and select(file, tables) == [(1,)], 10, "it watches")
+        wait_until(lambda: file.exists() and in_file(file, tables) == [(1,)], 10, "it watches")
         yield Home(running, clock, receiver)
         running.stop()
 

@@ -9,6 +9,7 @@ from sqlalchemy.sql import functions
 from sqlalchemy.sql.compiler import SQLCompiler, TypeCompiler
 
 from flask10x.database.elements import (
+    Adjusted,
     Greatest,
     InOrder,
     JsonNumbers,
@@ -28,6 +29,9 @@ READS_CATALOG = "flask10x_reads_catalog"
 # What is beyond is no double (IEEE 754, binary64), and would be an error: this is rounded to the
 # greatest one, 1.7976931348623157e308.
 DOUBLE_MAX = "1.7976931348623158e308"
+# A little less than the greatest double, and twice the least one above 0: as far as a product may
+# be off by the rounding of a quotient.
+NEARLY_MAX, NEARLY_0 = "1.797693134862315e308", "1e-323"
 
 
 @compiles(Integer, POSTGRESQL)
@@ -58,6 +62,24 @@ def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(Least, POSTGRESQL)
 def _least(element: Least, compiler: SQLCompiler, **kw: Any) -> str:
     return f"least({_inner(element, compiler, **kw)})"
+
+
+@compiles(Adjusted, POSTGRESQL)
+def _adjusted(element: Adjusted, compiler: SQLCompiler, **kw: Any) -> str:
+    """What would be infinite, or too small to be other than 0, is an error of PostgreSQL's.
+
+    The bounds are of numbers that can't be beyond a double themselves: constants are computed
+    before it is known which arm they are needed for
+    (https://www.postgresql.org/docs/17/functions-conditional.html#FUNCTIONS-CASE).
+    """
+    value, gain, offset = (compiler.process(clause, **kw) for clause in element.clauses)
+    beyond = f"({_double(NEARLY_MAX)} - abs({offset})) / greatest({gain}, 1)"
+    nothing = f"{_double(NEARLY_0)} / least({gain}, 1)"
+    return (
+        f"CASE WHEN abs({value}) > {beyond} THEN sign({value}) * {_double('Infinity')}"
+        f" WHEN {gain} < 1 AND abs({value}) <= {nothing} THEN {offset}"
+        f" ELSE {gain} * {value} + {offset} END"
+    )
 
 
 @compiles(Quotient, POSTGRESQL)
@@ -126,6 +148,10 @@ def _decimal(double: str) -> str:
     (https://www.postgresql.org/docs/17/datatype-numeric.html#DATATYPE-FLOAT).
     """
     return f"CAST(CAST({double} AS TEXT) AS NUMERIC)"
+
+
+def _double(text: str) -> str:
+    return f"CAST('{text}' AS DOUBLE PRECISION)"
 
 
 def _inner(element: Any, compiler: SQLCompiler, **kw: Any) -> str:

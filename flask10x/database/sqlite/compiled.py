@@ -6,6 +6,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from flask10x.database.elements import (
+    Adjusted,
     Greatest,
     JsonNumbers,
     JsonSpans,
@@ -39,6 +40,12 @@ def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(Least, SQLITE)
 def _least(element: Least, compiler: SQLCompiler, **kw: Any) -> str:
     return f"min({_inner(element, compiler, **kw)})"
+
+
+@compiles(Adjusted, SQLITE)
+def _adjusted(element: Adjusted, compiler: SQLCompiler, **kw: Any) -> str:
+    value, gain, offset = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({gain} * {value} + {offset})"
 
 
 @compiles(Quotient, SQLITE)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, false, literal, null, true
+from sqlalchemy import ColumnElement, Float, case, false, literal, null, true
 
+from flask10x.database.expressions import adjusted
 from flask10x.history.corrections.segments import Segment
 from flask10x.readings.times import HOUR_MS
 
@@ -105,7 +106,7 @@ def _broken_hours(segment: Segment) -> Iterator[int]:
 
 def _moved(value: ColumnElement[Any], segment: Segment) -> ColumnElement[Any]:
     # In the order of `Corrections.shown`, so that both are the same number.
-    return segment.gain * value + segment.offset
+    return adjusted(value, literal(segment.gain, Float), literal(segment.offset, Float))
 
 
 def _joined(segments: Sequence[Segment]) -> list[Segment]:

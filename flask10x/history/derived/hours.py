@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Float, Select, and_, bindparam, func, select
 
-from flask10x.database.expressions import by_itself, floor_div, least, quotient, total
+from flask10x.database.expressions import adjusted, by_itself, floor_div, least, quotient, total
 from flask10x.database.tables import rollups
 from flask10x.history.buckets import Window
 from flask10x.history.derived.expressions import computed
@@ -27,13 +27,13 @@ def add_hours(
     The piece has `adjusted`. An hour belongs to the bucket in which it begins.
     """
     unit_ms = window.step.unit_ms
-    adjusted = {
+    corrected = {
         f"{name}{place}": value
         for place, pair in enumerate(piece.adjusted or ())
         for name, value in zip(("gain", "offset"), pair, strict=True)
     }
     for run in window.runs(piece.first * HOUR_MS, piece.end * HOUR_MS - 1):
-        given = adjusted | {
+        given = corrected | {
             "first": -(-run.low_ms // HOUR_MS),
             "end": -(-(run.high_ms + 1) // HOUR_MS),
             "offset_ms": run.offset_ms,
@@ -93,4 +93,4 @@ def _averages(one: Derived) -> Select[Any]:
 def _average(table: Any, place: int) -> ColumnElement[Any]:
     gain, offset = (bindparam(f"{name}{place}", type_=Float) for name in ("gain", "offset"))
     count = table.c["count"]
-    return quotient(gain * table.c.total + offset * count, count)
+    return quotient(adjusted(table.c.total, gain, offset * count), count)

@@ -8,10 +8,13 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given
 from hypothesis import settings as limits
+from sqlalchemy import select
 
 from flask10x.database.engine import Database
+from flask10x.database.tables import measurement, readings
 from flask10x.history import pages, rollups, search
 from flask10x.history.corrections import known
+from flask10x.history.corrections.expressions import shown_value
 from flask10x.history.corrections.segments import Corrections
 from flask10x.history.formats import as_object
 from flask10x.history.pages import HistoryPage
@@ -190,3 +193,31 @@ def test_a_thousand_corrections_are_not_too_deep_for_sqlite(
     query = question(Reference(make_settings(), database, []), asked, JSON, limit=200)
     found = page(database, replace(query, endpoints=("data2",))).rows
     assert len(found) == (100 if "co2" in text else 200)
+
+
+@pytest.mark.parametrize(
+    ("gain", "offset"), [(1e10, -2.5), (1e300, 0.0), (2.0, 1e200), (0.5, 0.0), (1e-300, 1.5)]
+)
+def test_what_no_double_can_hold_is_infinite_or_nothing_on_each_engine(
+    database: Database, gain: float, offset: float
+) -> None:
+    sizes = (5e-324, 1e-320, 1e-20, 2.5, 1e200, 1.7e308)
+    values = [None, 0.0, *sizes, *(-size for size in sizes)]
+    rows = [Reading("data3", T + n, (1.0, 1.0, 1.0, value)) for n, value in enumerate(values)]
+    with database.commit() as connection:
+        insert_readings(connection, rows)
+        correct(connection, "data3", "gas_resistance", None, None, gain=gain, offset=offset)
+    with database.reader.begin() as connection:
+        corrections = known.load(connection)
+        shown = shown_value(
+            measurement("gas_resistance"),
+            readings.c.received_at,
+            corrections.of("data3", "gas_resistance"),
+        )
+        found = connection.execute(select(shown).order_by(readings.c.received_at)).scalars().all()
+    expected = [
+        corrections.shown("data3", "gas_resistance", T + n, value) for n, value in enumerate(values)
+    ]
+    assert found[0] is expected[0] is None
+    # PostgreSQL has none of the products that are nearly 0.
+    assert found[1:] == pytest.approx(expected[1:], rel=0, abs=1e-323)
