@@ -83,7 +83,7 @@ tools-postgres: $(VENV)/.tools charts $(AXE) ## and those of `make tools`
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
 	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
 
-soak: $(VENV)/.develop ## the long variants; then `make figures` renews the table of explanation/durability.md
+soak: $(VENV)/.develop ## the long variants (over an hour: a database is away for one); then `make figures` renews the table of explanation/durability.md
 	rm -f $(FIGURES)
 	FAULT_FIGURES=$(abspath $(FIGURES)) $(BIN)/python -m pytest -m long -n 5 --dist worksteal
 
