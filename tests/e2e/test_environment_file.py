@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import PROJECT, Service
-from tests.support.databases import ON_POSTGRES, lay_empty_database
+from tests.support.databases import lay_empty_database
 
 HALF = {"mh_z19": {"co2": 650}, "mq_2": {"analog_value": 12, "voltage": 1}, "ds18b20": None}
 
@@ -53,8 +53,7 @@ def test_commands_see_the_zone_of_the_service(service_with_file: Service) -> Non
     assert hours % 24 == 9
     flask10x(service, "export", "--verify")
     flask10x(service, "rollups")
-    if not ON_POSTGRES:
-        flask10x(service, "backup")
+    flask10x(service, "backup")
     assert (
         f"ok   settings: from {service.folder / 'flask10x.env'}"
         in flask10x(service, "check").stdout.splitlines()

@@ -65,8 +65,7 @@ def test_what_a_service_keeps(stopped: Service) -> None:
     reserve = kept.data_dir / "leftover.reserve-0"
     wait_until(reserve.exists, 10, "a reserve is set aside")
     wait_until((kept.log_dir / "flask10x.log.1").exists, 10, "the log was rotated")
-    if not POSTGRES:
-        run(kept, "backup")
+    run(kept, "backup")
     run(kept, "export")
     found = modes(kept.data_dir)
     assert {
@@ -78,7 +77,7 @@ def test_what_a_service_keeps(stopped: Service) -> None:
         "logs/flask10x.log.1",
         "logs/.__flask10x.lock",
     } <= set(found)
-    assert POSTGRES or [name for name in found if name.startswith("backups/flask10x-")]
+    assert [name for name in found if name.startswith("backups/flask10x-")]
     assert found == wanted(kept, found)
     # Scripts of other users read the CSV files, as they always did.
     tables = modes(kept.data_dir, csv=True)
@@ -86,7 +85,7 @@ def test_what_a_service_keeps(stopped: Service) -> None:
     assert tables == wanted(kept, tables, 0o666)
 
 
-@pytest.mark.sqlite_only("a backup of the file")
+@pytest.mark.sqlite_only("only a file can be put back")
 def test_what_is_put_back(stopped: Service) -> None:
     kept = stopped
     lay_new_database(kept.database)

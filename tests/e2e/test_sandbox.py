@@ -157,10 +157,7 @@ def answers(service: Service) -> bool:
 
 
 @pytest.mark.usefixtures("need_sandbox")
-@pytest.mark.parametrize(
-    "command",
-    ["export", pytest.param("backup", marks=pytest.mark.sqlite_only("a copy of the file"))],
-)
+@pytest.mark.parametrize("command", ["export", "backup"])
 def test_the_nightly_commands_work_in_their_sandbox(
     service: MakeService, tmp_path: Path, command: str
 ) -> None:

@@ -6,7 +6,7 @@ import sys
 
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
-from tests.support.databases import environment_of
+from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.new_database import lay_new_database
 
 # The master of one worker imports, that of two imports more, and a worker serves: each says what is
@@ -41,7 +41,7 @@ print(json.dumps([before, master, loaded()]))
 NOT_LOADED = (
     *("alembic", "mako", "pandas", "numpy", "pytest", "sqlalchemy.orm", "sqlalchemy.ext"),
     *("flask10x.commands", "flask10x.export", "flask10x.importing", "flask10x.maintenance"),
-    "psycopg",
+    *(() if ON_POSTGRES else ("psycopg",)),
 )
 # What says expressions in an engine's words: 32 kB.
 NEEDED = ("sqlalchemy.ext", "sqlalchemy.ext.compiler")

@@ -10,6 +10,7 @@ from pathlib import Path
 from flask10x.config.settings import Settings
 from flask10x.database import schema, station_columns
 from flask10x.database.paths import beside, database_path, shown_name
+from flask10x.system import disk
 
 FIT = ".fits"
 
@@ -18,8 +19,11 @@ def remember(settings: Settings) -> None:
     """Note that the database is fit for this program and these stations."""
     if not holds(settings):
         # Without it the next such start only waits.
-        with suppress(OSError):
-            _note(settings).write_text(_text(settings), encoding="utf-8")
+        with (
+            suppress(OSError),
+            open(_note(settings), "w", encoding="utf-8", opener=disk.private) as file,
+        ):
+            file.write(_text(settings))
 
 
 def holds(settings: Settings) -> bool:
