@@ -74,8 +74,9 @@ test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run
 
 # On a server of the tests' own. What is about the file of SQLite, or about PostgreSQL alone and was
 # run before, says why it is left out.
+# `make test-postgres TESTS="tests/database tests/export"`; all of them where none are named.
 test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL (needs Debian's postgresql-17)
-	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
+	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal $(TESTS)
 
 tools-postgres: $(VENV)/.tools charts $(AXE) ## and those of `make tools`
 	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
