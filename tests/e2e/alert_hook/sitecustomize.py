@@ -24,7 +24,7 @@ if _path := os.environ.get("FIRING"):
                 since_ms=now.wall_ms,
             )
 
-    def _watches(_store: Store) -> Iterable[Watch]:
+    def _watches(_store: Store, _sharing: object) -> Iterable[Watch]:
         return [WrittenWatch()]
 
     Store._watches = _watches  # type: ignore[assignment, method-assign]
