@@ -19,7 +19,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
@@ -76,9 +75,8 @@ def sequence(connection: Connection, name: str) -> int:
 
 def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
     """Keep this number under the name, as one of this host or of another one."""
-    values = {"last_id": number, "host": host or _host(connection)}
-    statement = insert_or(log).values(name=name, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=[log.c.name], set_=values))
+    values = {"name": name, "last_id": number, "host": host or _host(connection)}
+    connection.execute(upsert(log).values(values))
 
 
 def sequences(connection: Connection, prefix: str) -> list[str]:
@@ -118,7 +116,7 @@ def set_owner(connection: Connection, name: str, host: str) -> None:
     connection.execute(upsert(owners).values(name=name, host=host))
 
 
-def origin(connection: Connection) -> Origin | None:
+def origin(connection: Connection) -> Origin:
     """Of which history the database is now."""
     return Origin(*connection.execute(_origin).one())
 
@@ -133,8 +131,7 @@ def noted_origin(connection: Connection, name: str) -> Origin | None:
 
 def note_origin(connection: Connection, name: str) -> None:
     """Note with the file of this name of which history the database is now."""
-    now = Origin(*connection.execute(_origin).one())
-    noted = upsert(export_origins).values(name=name, **asdict(now))
+    noted = upsert(export_origins).values(name=name, **asdict(origin(connection)))
     connection.execute(noted)
 
 
