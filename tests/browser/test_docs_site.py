@@ -16,6 +16,8 @@ import pytest
 
 from .chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
 
+pytestmark = pytest.mark.tools
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_WITHIN_SEC = 120.0
 PHONE_PX = 360

@@ -306,6 +306,7 @@ def is_past(database: Database, rows: int, importing: subprocess.Popen[bytes]) -
     return count(database) >= rows or importing.poll() is not None
 
 
+@pytest.mark.tools
 def test_it_goes_on_where_it_was_killed(
     settings: Settings, database: Database, long_file: Path
 ) -> None:

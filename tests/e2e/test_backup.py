@@ -32,6 +32,7 @@ def numbers_in(path: Path) -> set[int]:
     return {int(number) for (number,) in rows}
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "interval_sec", [pytest.param(0.1, id="default"), pytest.param(1, marks=pytest.mark.long)]
 )

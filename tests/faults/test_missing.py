@@ -18,7 +18,7 @@ from tests.e2e.service import Service, wait_until
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
 
-pytestmark = pytest.mark.sqlite_only("a file that is not there")
+pytestmark = [pytest.mark.tools, pytest.mark.sqlite_only("a file that is not there")]
 
 GOOD = {"pressure": 1013.25, "temperature": 25.1}
 ASKED_TIMES = 10

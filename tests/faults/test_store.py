@@ -147,6 +147,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+@pytest.mark.tools
 @pytest.mark.sqlite_only("a full disk under the file")
 @harder_promise
 @repeated(1, 10)

@@ -29,6 +29,7 @@ def server(settings: Settings) -> Iterator[Settings]:
         yield made
 
 
+@pytest.mark.tools
 def test_a_backup_is_a_file_with_all_that_is_kept(server: Settings, tmp_path: Path) -> None:
     done = backup(server, tmp_path / "backups")
     assert done.rows == 12

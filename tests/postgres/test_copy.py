@@ -63,6 +63,7 @@ def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
     assert differences(source, back) == []
 
 
+@pytest.mark.tools
 def test_ids_go_on_behind_those_of_the_source(
     settings: Settings, source: Settings, target: Settings, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_ids_go_on_behind_those_of_the_source(
             assert dialects.of(connection).sequence(connection, "queue 17") == 9
 
 
+@pytest.mark.tools
 def test_numbers_of_all_hosts_and_of_none_are_copied(
     settings: Settings, target: Settings, tmp_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
     assert set(only_postgres.tables) == not_copied
 
 
+@pytest.mark.tools
 def test_a_second_run_brings_what_is_new_and_what_was_removed(
     source: Settings, target: Settings
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_second_run_brings_what_is_new_and_what_was_removed(
     assert differences(source, target) == []
 
 
+@pytest.mark.tools
 def test_a_column_that_came_since_is_added(source: Settings, target: Settings) -> None:
     copy(source, target)
     with closing(Database(source)) as database, database.commit() as connection:
@@ -201,6 +205,7 @@ def test_another_source_is_refused(settings: Settings, source: Settings, target:
         copy(other, target)
 
 
+@pytest.mark.tools
 def test_an_older_database_in_the_place_of_the_source_is_refused(
     source: Settings, target: Settings
 ) -> None:
@@ -218,6 +223,7 @@ def test_a_source_of_another_version_is_refused(source: Settings, target: Settin
         copy(source, target)
 
 
+@pytest.mark.tools
 def test_what_a_former_station_has_sent_is_there(source: Settings, target: Settings) -> None:
     copy(source, target)
     with closing(Database(target)) as database, database.reader.begin() as connection:

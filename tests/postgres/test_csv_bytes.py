@@ -109,6 +109,7 @@ def late(begin_ms: int) -> list[Reading]:
     ]
 
 
+@pytest.mark.tools
 def test_append_rebuild_and_verify_give_equal_bytes(engines: tuple[Engine, Engine]) -> None:
     def both(do: Callable[[Engine], object]) -> None:
         for engine in engines:

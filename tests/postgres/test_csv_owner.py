@@ -63,6 +63,7 @@ def test_the_first_host_that_exports_has_them_and_another_one_refuses(hosts: Csv
     assert hosts.lines("school-1") == 3
 
 
+@pytest.mark.tools
 def test_with_the_files_another_host_takes_over_and_goes_on(hosts: CsvHosts) -> None:
     hosts.store(0, 1)
     assert command(hosts, "school-1", "export")[0] == 0
@@ -103,6 +104,7 @@ def test_a_copy_that_is_not_what_the_last_export_left_is_not_taken_over(hosts: C
         owner.check(*second)
 
 
+@pytest.mark.tools
 def test_files_that_are_lost_are_written_afresh_by_the_host_that_takes_over(
     hosts: CsvHosts,
 ) -> None:

@@ -28,6 +28,8 @@ from flask10x.web.app import create_app
 from tests.support import postgres
 from tests.support.rows import insert_readings
 
+pytestmark = pytest.mark.tools
+
 DATABASE = "same_answers"
 # 2025-08-01 00:00:00 in Tokyo.
 BEGIN = 1_753_974_000_000

@@ -82,6 +82,7 @@ def test_a_database_that_lacks_letters_gets_no_tables(settings: Settings) -> Non
         assert connection.execute(tables).fetchone() == (0,)
 
 
+@pytest.mark.tools
 def test_of_hosts_that_migrate_at_once_each_is_content(
     settings: Settings, other: Any, tmp_path: Path
 ) -> None:
@@ -179,6 +180,7 @@ def test_wrong_sql_keeps_its_traceback(settings: Settings, other: Any) -> None:
     assert other.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,)
 
 
+@pytest.mark.tools
 def test_who_reads_for_long_holds_up_no_commit_but_a_new_column(
     settings: Settings, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +212,7 @@ def test_views_get_columns_and_keep_who_may_read_them(settings: Settings, other:
         assert schema.upgrade(replace(settings, stations=stations)) == []
 
 
+@pytest.mark.tools
 def test_a_view_upon_which_others_have_built_stays(settings: Settings, other: Any) -> None:
     stations = Stations((wetter(BUILT_IN.all[0], "soil_wet"), *BUILT_IN.all[1:]))
     schema.upgrade(replace(settings, stations=stations))

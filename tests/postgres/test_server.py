@@ -34,6 +34,7 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.mark.tools
 def test_what_was_committed_is_there_after_a_kill(server: PostgresServer) -> None:
     with server.connect() as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS seven")
@@ -45,6 +46,7 @@ def test_what_was_committed_is_there_after_a_kill(server: PostgresServer) -> Non
         assert connection.execute("SELECT seven FROM kept").fetchall() == [(7,)]
 
 
+@pytest.mark.tools
 def test_a_frozen_one_answers_when_it_goes_on(server: PostgresServer) -> None:
     with server.connect() as connection:
         server.freeze()
@@ -57,6 +59,7 @@ def test_a_frozen_one_answers_when_it_goes_on(server: PostgresServer) -> None:
         assert sent.get_result() is None
 
 
+@pytest.mark.tools
 def test_nothing_is_left_of_it_when_the_tests_are_killed() -> None:
     ours = (postgres.FOLDER_VARIABLE, postgres.RUN_VARIABLE)
     environment = {name: value for name, value in os.environ.items() if name not in ours}

@@ -143,6 +143,7 @@ def test_what_concerns_one_host_it_tells_itself(
     assert (one.sent(), other.sent()) == ([], ["entry"])
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("follows", [True, False])
 def test_who_takes_over_tells_nothing_again_and_says_when_it_is_over(
     hosts: Hosts, phones: tuple[Telephone, Telephone], world: World, follows: bool
@@ -183,6 +184,7 @@ def test_what_a_killed_host_could_not_send_the_other_sends(
     assert one.sent() == []
 
 
+@pytest.mark.tools
 def test_a_recovery_that_a_killed_host_could_not_send_the_other_sends(
     hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
 ) -> None:

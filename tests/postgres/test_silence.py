@@ -46,6 +46,7 @@ def database(
         yield database
 
 
+@pytest.mark.tools
 def test_a_statement_a_commit_and_a_ping_are_given_up(
     server: PostgresServer, database: Database
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_query_has_its_own_limit_and_a_slow_server_is_none_that_is_silent(
             assert len(connection.execute(text(rows_slowly)).all()) == 6
 
 
+@pytest.mark.tools
 def test_what_waits_is_broken_off_when_the_process_ends(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -325,6 +325,7 @@ database.close()
 """
 
 
+@pytest.mark.tools
 @needs_strace
 @pytest.mark.parametrize(
     "call",

@@ -102,6 +102,7 @@ def test_a_clock_that_ends_costs_no_reading(settings: Settings, folder: Path) ->
     assert stored + left == 20
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("thread", ["writer", "monitor", "alerts", *OF_FILE])
 def test_a_thread_that_cannot_be_made_ends_the_process(
     settings: Settings, folder: Path, thread: str

@@ -49,6 +49,7 @@ def opened(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
+@pytest.mark.tools
 @pytest.mark.sqlite_only("the database is put back as a file")
 @pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_while_removing(
