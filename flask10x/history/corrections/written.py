@@ -19,6 +19,8 @@ Kind = Literal["note", "hide", "adjust"]
 # fill its card.
 MOST_CORRECTIONS = 500
 MOST_NOTES = 10_000
+# All else is what somebody has said.
+WHEN = "written_at"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,9 +107,16 @@ def has_room(connection: Connection, kind: Kind) -> bool:
 
 
 def add(connection: Connection, one: WrittenNote | Correction) -> int:
-    """Add it; its id, which is no other's of its table."""
+    """Add it, unless the same counts already; its id, which is no other's of its table.
+
+    A form is sent a second time when its answer was lost, or a button pressed twice.
+    """
     table = notes if isinstance(one, WrittenNote) else corrections
     values = {name: value for name, value in asdict(one).items() if name != "id"}
+    said = (table.c[name].is_not_distinct_from(values[name]) for name in values.keys() - {WHEN})
+    same = connection.execute(select(func.min(table.c.id)).where(*said)).scalar_one()
+    if same is not None:
+        return int(same)
     found = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
     return int(found)
 

@@ -9,7 +9,14 @@ import logging
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask10x.errors import DatabaseDamaged, DatabaseSuspected, LockTimeout, QueryError, nearest
+from flask10x.errors import (
+    CommitNotReplicated,
+    DatabaseDamaged,
+    DatabaseSuspected,
+    LockTimeout,
+    QueryError,
+    nearest,
+)
 from flask10x.history.corrections import written
 from flask10x.history.corrections.written import Correction, WrittenNote
 from flask10x.readings.reasons import Reason
@@ -28,8 +35,8 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("notes", __name__)
 read_errors.register(blueprint)
 
-# Another process writes for too long, or nothing may be written any more.
-UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
+# Another process writes for too long, nothing may be written, or it is on one machine only.
+UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected, CommitNotReplicated)
 # What a link to the page may fill in.
 PREFILLED = ("what", "about", "from", "to")
 ONE_OF_KINDS = f"one of {', '.join(KINDS)} is needed"
@@ -110,12 +117,15 @@ def as_csv() -> Response:
 @blueprint.errorhandler(LockTimeout)
 @blueprint.errorhandler(DatabaseDamaged)
 @blueprint.errorhandler(DatabaseSuspected)
+@blueprint.errorhandler(CommitNotReplicated)
 def unwritable(error: Exception) -> Response:
-    """Nothing can be written now: 503, with the form as it was sent if the page can be read."""
+    """It has to be sent again: 503, with the form as it was sent if the page can be read."""
     log.error("A note cannot be written: %s", error)
     fields = _sent() if request.endpoint == "notes.add" else dict.fromkeys(FIELDS, "")
+    one_machine = isinstance(error, CommitNotReplicated)
+    said = "notes.one_machine" if one_machine else "notes.unwritten"
     try:
-        page, _ = _rendered(fields, {"what": preferences.texts()("notes.unwritten")})
+        page, _ = _rendered(fields, {"what": preferences.texts()(said)})
     except (*read_errors.UNREADABLE, *UNWRITABLE):
         page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
     answer = current_app.make_response((page, 503))

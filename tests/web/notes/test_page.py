@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
-from flask10x.errors import LockTimeout
+from flask10x.errors import CommitNotReplicated, LockTimeout
 from flask10x.history.corrections import written
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
@@ -55,6 +55,29 @@ def test_a_control_character_in_a_text_is_a_gap_between_words(client: FlaskClien
     (note,) = written_down(client)["notes"]
     assert note["text"] == "[31mopened a window"
     assert client.post("/notes/write", data=NOTE | {"text": "\x00"}).status_code == 400
+
+
+def test_what_is_sent_again_is_written_once(client: FlaskClient) -> None:
+    for form in (NOTE, HIDE, ADJUST, NOTE, HIDE, ADJUST):
+        client.post("/notes/write", data=form)
+    found = written_down(client)
+    assert len(found["notes"]) == 1 and len(found["corrections"]) == 2
+    # What was taken back may be said anew.
+    client.post("/notes/undo", data={"what": "note", "id": str(found["notes"][0]["id"])})
+    client.post("/notes/write", data=NOTE)
+    assert len(written_down(client)["notes"]) == 2
+
+
+def test_what_is_on_one_machine_only_is_to_be_sent_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_machine(*_: object) -> bool:
+        raise CommitNotReplicated("canceling the wait for synchronous replication")
+
+    monkeypatch.setattr(written, "add", one_machine)
+    answer = client.post("/notes/write", data=NOTE)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "on one machine only" in answer.text and "opened a window" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/notes/write", "/notes/undo"])

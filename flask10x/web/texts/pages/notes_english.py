@@ -55,6 +55,7 @@ TEXTS = {
     "notes.undone": "Taken back ({n})",
     "notes.wrong": "Nothing was saved, because of this:",
     "notes.full": "there are too many: take some back, or hide a range instead of single readings",
+    "notes.one_machine": "it is on one machine only, for the second database server is away: send it again in a few seconds, and it is written once all the same",
     "notes.unwritten": "nothing was written, for the database takes nothing at the moment: send it again in a few seconds",
     "notes.raw": "The history as it was stored",
     "notes.here": "Write a note",
