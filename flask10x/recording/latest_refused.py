@@ -56,9 +56,11 @@ class LatestRefused:
         with self._lock:
             waiting = [*self._waiting.values()]
         evicted = 0
+        # A commit that has failed may have been made all the same.
+        tried = {refused.endpoint: number for refused, number in self._stored}
         self._stored = []
         for refused in waiting:
-            row = self._rows[refused.endpoint]
+            row = self._rows[refused.endpoint] or tried.get(refused.endpoint)
             number, gone = rejected.keep_latest(connection, refused, row, settings)
             self._stored.append((refused, number))
             evicted += gone

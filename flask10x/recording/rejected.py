@@ -159,21 +159,34 @@ def keep(connection: Connection, refused: Sequence[Refused], settings: Settings)
     return _make_room(connection, settings.rejected_max_rows, settings.rejected_max_bytes)
 
 
+def newest_id(connection: Connection) -> int:
+    """The id of the last row that was inserted; 0 where there is none."""
+    return connection.execute(select(func.max(rejected.c.id))).scalar_one() or 0
+
+
+def holds(connection: Connection, number: int, refused: Refused) -> bool:
+    """Whether the row with this id is this one."""
+    of_row = rejected.c.id == number, rejected.c.endpoint == refused.endpoint
+    came = rejected.c.received_at == refused.received_at, rejected.c.body == refused.body
+    return connection.execute(select(rejected.c.id).where(*of_row, *came)).first() is not None
+
+
 def keep_latest(
     connection: Connection, refused: Refused, number: int | None, settings: Settings
 ) -> tuple[int, int]:
-    """Put it in the place of the row with this id, so that the table does not grow.
+    """Put it in the place of its endpoint's row with this id, so that the table does not grow.
 
     Where there is no such row, or a replay has made a reading of it, it is inserted. Its id, and
     the number of older rows that had to go.
     """
     if number is not None:
-        waiting = rejected.c.id == number, rejected.c.reading_id.is_(None)
+        of_row = rejected.c.id == number, rejected.c.endpoint == refused.endpoint
+        waiting = *of_row, rejected.c.reading_id.is_(None)
         query = update(rejected).where(*waiting).values(_values(refused))
         if connection.execute(query).rowcount:
             return number, 0
     evicted = keep(connection, [refused], settings)
-    return connection.execute(select(func.max(rejected.c.id))).scalar_one(), evicted
+    return newest_id(connection), evicted
 
 
 def page(

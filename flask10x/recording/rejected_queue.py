@@ -10,6 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
@@ -31,6 +34,20 @@ PAUSE_SEC = 5.0
 # Four stations that send nothing but garbage need some 100 bytes a second. A flood that goes on
 # for a whole day makes each worker write 700 MB, the WAL included: a card outlives years of that.
 BYTES_PER_SEC = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A commit that has failed, and may have been made all the same: it is repeated as it was."""
+
+    chunk: list[Refused] = field(default_factory=list)
+    dropped: int = 0
+    newest: int = 0
+    """The id that the last of them has, if it was made."""
+
+    def is_made(self, connection: Connection) -> bool:
+        """Whether the last of them is in the row of that id."""
+        return bool(self.chunk) and rejected.holds(connection, self.newest, self.chunk[-1])
 
 
 class RejectedQueue:
@@ -58,6 +75,7 @@ class RejectedQueue:
         self._dropped = 0
         self._not_before_sec = clock()
         self._failing = False
+        self._tried = _Tried()
         self.latest = LatestRefused()
 
     @property
@@ -94,6 +112,8 @@ class RejectedQueue:
 
     def _chunk(self) -> tuple[list[Refused], int]:
         """The oldest of those that wait, at least one if any does, and their bytes."""
+        if tried := self._tried.chunk:
+            return tried, sum(refused.size_bytes for refused in tried)
         chunk: list[Refused] = []
         size_bytes = 0
         with self._lock:
@@ -105,17 +125,18 @@ class RejectedQueue:
         return chunk, size_bytes
 
     def _store(self, chunk: list[Refused], size_bytes: int) -> bool:
-        dropped = self._dropped
+        dropped = self._tried.dropped if self._tried.chunk else self._dropped
         try:
             evicted = self._commit(chunk, dropped)
         except Exception as error:
             self._fail(error)
             if kind_of(error) == "store":
                 return False
+            self._tried = _Tried()
             self._settle(chunk, size_bytes, dropped=-len(chunk))
             self.latest.forget()
             return True
-        self._failing = False
+        self._failing, self._tried = False, _Tried()
         self.latest.settle()
         self._settle(chunk, size_bytes, dropped)
         if dropped:
@@ -126,7 +147,12 @@ class RejectedQueue:
 
     def _commit(self, chunk: list[Refused], dropped: int) -> int:
         with self._database.commit() as connection:
-            evicted = rejected.keep(connection, chunk, self._settings) if chunk else 0
+            if self._tried.is_made(connection):
+                return 0
+            evicted = 0
+            if chunk:
+                evicted = rejected.keep(connection, chunk, self._settings)
+                self._tried = _Tried(chunk, dropped, rejected.newest_id(connection))
             evicted += self.latest.store(connection, self._settings)
             counters.add(connection, rejected.DROPPED, dropped)
             counters.add(connection, rejected.EVICTED, evicted)

@@ -1,12 +1,17 @@
 """Garbage is kept in no hurry, within bounds, and never at a good reading's cost."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
 from flask10x.recording.rejected import Refused
 from flask10x.recording.rejected_queue import RejectedQueue
@@ -215,3 +220,40 @@ def test_a_refused_reading_costs_the_card_no_more_than_a_good_one(
     end = wal_bytes(database.path)
     assert len(kept(database)) == 200
     assert end - refused_at <= refused_at - good_at
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_what_a_commit_of_unknown_end_has_kept_is_not_kept_again(
+    rejected_queue: RejectedQueue,
+    clock: Clock,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    made: bool,
+) -> None:
+    """The answer to COMMIT was lost, or its row is on one machine only."""
+    commit = database.commit
+
+    @contextmanager
+    def unanswered() -> Iterator[Connection]:
+        if made:
+            with commit() as connection:
+                yield connection
+            raise LockTimeout("nobody knows")
+        with pytest.raises(OSError), commit() as connection:
+            yield connection
+            raise OSError
+        raise LockTimeout("nobody knows")
+
+    for number in range(700):
+        rejected_queue.take(refused(number))
+    rejected_queue.latest.take(replace(refused(1), endpoint="porch"))
+    for _ in range(2):
+        monkeypatch.setattr(database, "commit", unanswered)
+        rejected_queue.step()
+        # Nothing of what has come since is taken for kept.
+        rejected_queue.take(refused(1000))
+        monkeypatch.undo()
+        clock.now_sec += 60
+    rejected_queue.finish()
+    assert sorted(kept(database)) == sorted([*range(640), 1])
+    assert counter(database, "rejected_dropped") == [(60 + 2,)]
