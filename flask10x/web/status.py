@@ -47,9 +47,9 @@ def readyz() -> tuple[Response, int]:
     if store.settings.on_postgres:
         state = server_state(store.settings, store.database)
         more["database"] = state.as_json()
-        reasons += state.obstacles
+        reasons += map(str, state.obstacles)
         if state.warnings:
-            more["warnings"] = state.warnings
+            more["warnings"] = [str(warning) for warning in state.warnings]
     if reasons:
         return jsonify(status="not ready", reasons=reasons, **more), 503
     return jsonify(status="ready", **more), 200

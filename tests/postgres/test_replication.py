@@ -14,7 +14,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.postgres.replication import wanted
-from flask10x.runtime.facts.server import COMMITS_WAIT, HIDDEN, ONE_MACHINE, server_state
+from flask10x.runtime.facts.server import NOTICES, server_state
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.service import NAME, name_standby, rows, settings_on, writer_on
@@ -61,6 +61,14 @@ def readyz(settings: Settings) -> tuple[int, dict[str, Any]]:
         app.extensions["flask10x"].close()
 
 
+def text_of(settings: Settings, path: str) -> str:
+    app = create_app(settings)
+    try:
+        return app.test_client().get(path, follow_redirects=True).text
+    finally:
+        app.extensions["flask10x"].close()
+
+
 def test_readyz_says_which_server_it_is_and_what_follows(
     server: PostgresServer, settings: Settings
 ) -> None:
@@ -86,14 +94,15 @@ def test_readyz_warns_of_one_machine_and_of_what_it_may_not_see(
 ) -> None:
     name_standby(server, "")
     status, found = readyz(settings)
-    assert (status, found["warnings"]) == (200, [ONE_MACHINE])
+    assert (status, found["warnings"]) == (200, [NOTICES["one_machine"]])
+    assert "同期スタンバイがない" in text_of(settings, "/status?lang=ja")
     name_standby(server, "db2, db3")
     with server.connect(NAME) as connection:
         connection.execute("CREATE ROLE plain LOGIN")
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
     plain = settings_as(settings, "plain")
     status, found = readyz(plain)
-    assert (status, found["warnings"]) == (200, [HIDDEN])
+    assert (status, found["warnings"]) == (200, [NOTICES["hidden"]])
     assert found["database"]["synchronous_standbys"] is None
     assert [one["lag_bytes"] for one in found["database"]["standbys"]] == [None]
     with server.connect(NAME) as connection:
@@ -149,11 +158,12 @@ def test_commits_that_would_wait_for_ever_are_a_reason(
     server: PostgresServer, standby: PostgresServer, settings: Settings
 ) -> None:
     name_standby(server, "FIRST 2 (db2, db3)")
+    wanted = NOTICES["commits_wait"].format(found=1, wanted=2)
     with closing(Database(settings)) as database:
         state = server_state(settings, database)
-        assert state.obstacles == [COMMITS_WAIT.format(found=1, wanted=2)]
+        assert [str(one) for one in state.obstacles] == [wanted]
     status, found = readyz(settings)
-    assert (status, found["reasons"]) == (503, [COMMITS_WAIT.format(found=1, wanted=2)])
+    assert (status, found["reasons"]) == (503, [wanted])
 
 
 @pytest.mark.parametrize(

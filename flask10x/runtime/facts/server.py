@@ -1,6 +1,6 @@
 """The server of a database on PostgreSQL: which one it is, and on how many machines a commit is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
@@ -11,17 +11,32 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.postgres.replication import Primary, primary
 from flask10x.database.query_limit import QueryTooLong
 
-ONE_MACHINE = (
-    "no synchronous standby: what is committed is on one machine (synchronous_standby_names is"
-    " empty)"
-)
-COMMITS_WAIT = (
-    "commits wait for a synchronous standby: {found} of {wanted} that synchronous_standby_names"
-    " asks for"
-)
-HIDDEN = (
-    "what the standbys are at is hidden from this role: GRANT pg_monitor TO it to have it said here"
-)
+NOTICES = {
+    "one_machine": (
+        "no synchronous standby: what is committed is on one machine (synchronous_standby_names is"
+        " empty)"
+    ),
+    "commits_wait": (
+        "commits wait for a synchronous standby: {found} of {wanted} that"
+        " synchronous_standby_names asks for"
+    ),
+    "hidden": (
+        "what the standbys are at is hidden from this role: GRANT pg_monitor TO it to have it said"
+        " here"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What programs and people are told of the server; programs in English."""
+
+    name: str
+    """Of NOTICES; the pages say it by this name in both languages."""
+    values: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return NOTICES[self.name].format(**self.values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,22 +50,22 @@ class ServerState:
     """Whether commits are to wait for standbys, where there are any to wait for."""
 
     @property
-    def obstacles(self) -> list[str]:
+    def obstacles(self) -> list[Notice]:
         """What keeps commits from coming to an end."""
         known = self.primary
         if known is None or not self.is_synchronous or not known.commits_wait:
             return []
         found = len(known.standbys) if known.hidden else known.synchronous
-        return [COMMITS_WAIT.format(found=found, wanted=known.waits_for)]
+        return [Notice("commits_wait", {"found": found, "wanted": known.waits_for})]
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Notice]:
         """What nobody notices before a machine dies."""
         known = self.primary
         if known is None or not self.is_synchronous:
             return []
-        found = [] if known.waits_for else [ONE_MACHINE]
-        return [*found, HIDDEN] if known.hidden else found
+        found = [] if known.waits_for else [Notice("one_machine")]
+        return [*found, Notice("hidden")] if known.hidden else found
 
     def as_json(self) -> dict[str, Any]:
         """As `/readyz` has it."""

@@ -13,6 +13,7 @@ from flask10x.export.removable import Obstacle
 from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
+from flask10x.runtime.facts.server import NOTICES
 from flask10x.web.alerts.durations import DURATIONS
 from flask10x.web.api.operation import GROUPS
 from flask10x.web.api.specification import operations
@@ -40,6 +41,7 @@ FAMILIES: dict[str, set[str]] = {
     "range": set(QUICK) | {"title", "earlier", "later"},
     "theme": {"auto", "light", "dark"},
     "compare": {*MOVES, "none", "with", "join"},
+    "server": {*NOTICES, "join"},
     "state": {"receiving", "silent", "never"},
     "order": {"asc", "desc"},
     "age": {"before", "after"},
