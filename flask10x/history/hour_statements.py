@@ -8,8 +8,9 @@ index. So nothing is sorted, and nothing read beyond the last row.
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, case, exists, or_, select
 
+from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
 from flask10x.history.corrections.expressions import hour_values, touched_hours, within
@@ -31,6 +32,14 @@ from flask10x.history.statements import (
     with_values,
 )
 from flask10x.readings.times import HOUR_MS
+
+# The ends of an hour; those of the first and the last one are where numbers of the column end
+# (`rollups.ends_of`), for PostgreSQL has none beyond.
+_HOUR = rollups.c.hour
+_FIRST_MS = case((_HOUR <= MIN_CURSOR_MS // HOUR_MS, MIN_CURSOR_MS), else_=_HOUR * HOUR_MS)
+_LAST_MS = case(
+    (_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=_HOUR * HOUR_MS + (HOUR_MS - 1)
+)
 
 
 def can_narrow(shape: PageShape) -> bool:
@@ -70,7 +79,7 @@ def hours_name(endpoint: str) -> str:
 @lru_cache(maxsize=STATEMENTS)
 def rows_statement(shape: PageShape) -> Statement:
     """At most `:rows` rows with an id up to `:position`, of each station's hours (`hours_name`)."""
-    at, start = readings.c.received_at, rollups.c.hour * HOUR_MS
+    at = readings.c.received_at
     conditions = [
         unindexed(readings.c.id) <= bindparam("position"),
         *limits(shape.low, shape.high, unindexed(at)),
@@ -81,7 +90,7 @@ def rows_statement(shape: PageShape) -> Statement:
         # A list could not be read in its order, but a key that it picks from can.
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
         .where(rollups.c.hour.in_(listed(hours_name(branch.endpoint))))
-        .where(readings.c.endpoint == branch.endpoint, at >= start, at < start + HOUR_MS)
+        .where(readings.c.endpoint == branch.endpoint, at >= _FIRST_MS, at <= _LAST_MS)
         .where(*conditions, *conditions_of(branch, shape.filters))
         for branch in shape.branches
     ]
