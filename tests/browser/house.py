@@ -1,31 +1,44 @@
 """A house whose last ten days are the measured ones, ending now."""
 
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tests.e2e.service import Service
+from tests.support.rows import insert_selected
 from tests.support.shared_data import measured_csv
 
 # The zone of the tests' services.
 TOKYO = ZoneInfo("Asia/Tokyo")
 # Of each 20 s to 60 s; the other stations get readings of the same sensor of other days.
-OTHERS = """
-INSERT INTO readings (endpoint, received_at, pressure, temperature)
-  SELECT 'data', received_at + 3000, round(pressure - 0.4, 2), round(temperature + 0.8, 1)
-  FROM readings WHERE endpoint = 'data2' AND id % 2 = 0 AND id NOT BETWEEN 17000 AND 17300;
-INSERT INTO readings (endpoint, received_at, temperature, humidity, pressure, gas_resistance)
-  SELECT 'data3', here.received_at + 4000, there.temperature - 3, there.humidity, here.pressure,
-         CASE WHEN here.id % 40 THEN there.gas_resistance END
-  FROM readings here JOIN readings there ON there.id = 1 + (here.id + 5000) % 20000
-  WHERE here.endpoint = 'data2' AND here.id % 2 = 0;
-INSERT INTO readings (endpoint, received_at, co2, temperature_dht11, humidity_dht11)
-  SELECT 'data4', here.received_at + 5000, there.co2 + 40, round(there.temperature),
-         round(there.humidity)
-  FROM readings here JOIN readings there ON there.id = 1 + (here.id + 9000) % 20000
-  WHERE here.endpoint = 'data2' AND here.id < 19100;
-"""
+OTHERS = (
+    (
+        "endpoint, received_at, pressure, temperature",
+        """
+SELECT 'data', received_at + 3000, round(CAST(pressure - 0.4 AS NUMERIC), 2),
+       round(CAST(temperature + 0.8 AS NUMERIC), 1)
+FROM readings
+WHERE endpoint = 'data2' AND id % 2 = 0 AND id NOT BETWEEN 17000 AND 17300 ORDER BY id
+""",
+    ),
+    (
+        "endpoint, received_at, temperature, humidity, pressure, gas_resistance",
+        """
+SELECT 'data3', here.received_at + 4000, there.temperature - 3, there.humidity, here.pressure,
+       CASE WHEN here.id % 40 <> 0 THEN there.gas_resistance END
+FROM readings here JOIN readings there ON there.id = 1 + (here.id + 5000) % 20000
+WHERE here.endpoint = 'data2' AND here.id % 2 = 0 ORDER BY here.id
+""",
+    ),
+    (
+        "endpoint, received_at, co2, temperature_dht11, humidity_dht11",
+        """
+SELECT 'data4', here.received_at + 5000, there.co2 + 40, round(there.temperature),
+       round(there.humidity)
+FROM readings here JOIN readings there ON there.id = 1 + (here.id + 9000) % 20000
+WHERE here.endpoint = 'data2' AND here.id < 19100 ORDER BY here.id
+""",
+    ),
+)
 
 
 def furnish(service: Service) -> None:
@@ -35,8 +48,7 @@ def furnish(service: Service) -> None:
     moved.write_text(ending_now(measured.read_text()), newline="")
     done = service.command("import", str(moved))
     assert done.returncode == 0, done.stderr
-    with closing(sqlite3.connect(service.database, timeout=30)) as connection:
-        connection.executescript(OTHERS)
+    insert_selected(service.database, *OTHERS)
 
 
 def ending_now(text: str) -> str:

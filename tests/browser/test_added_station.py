@@ -1,9 +1,7 @@
 """A station of `stations.toml` on the page: its card, its charts, its filter, in both languages."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
@@ -11,6 +9,7 @@ from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
+from tests.support.rows import insert_selected
 
 STATIONS = """
 [stations.garden-2]
@@ -25,19 +24,22 @@ measurements.volatile_organic_compounds_index = { unit = "" }
 light_veml7700 = { quantity = "light", unit = "lx", label = "Light (VEML7700)", label_ja = "照度（VEML7700）" }
 """  # noqa: E501
 # A reading a minute of the last three hours, the built-in stations among them.
+COLUMNS = """
+endpoint, received_at, pressure, temperature, temperature_ds18b20, temperature_dht11,
+light_veml7700, light_bh1750, current, volatile_organic_compounds_index
+"""
 STORED = """
-WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 180)
-INSERT INTO readings (endpoint, received_at, pressure, temperature, temperature_ds18b20,
-                      temperature_dht11, light_veml7700, light_bh1750, current,
-                      volatile_organic_compounds_index)
-SELECT endpoint, :now - i * 60000, iif(endpoint = 'data', 1000 + i % 7, NULL),
-       iif(endpoint = 'data4', NULL, place * 4 + i % 11 / 10.0),
-       iif(endpoint = 'data4', 28 + i % 5, NULL), iif(endpoint = 'data4', 31 + i % 5, NULL),
-       iif(endpoint = 'data', 700 + i, NULL), iif(endpoint = 'garden-2', 300 + i, NULL),
-       iif(endpoint = 'garden-2', 0.0123 + i / 1e5, NULL),
-       iif(endpoint = 'garden-2', 100 + i, NULL)
-FROM n, (SELECT column1 AS endpoint, column2 AS place FROM
-         (VALUES ('data', 1), ('data2', 2), ('data3', 3), ('data4', 4), ('garden-2', 5)))
+WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 180),
+     house(endpoint, place) AS
+     (VALUES ('data', 1), ('data2', 2), ('data3', 3), ('data4', 4), ('garden-2', 5))
+SELECT endpoint, {now} - i * 60000, CASE endpoint WHEN 'data' THEN 1000 + i % 7 END,
+       CASE WHEN endpoint <> 'data4' THEN place * 4 + i % 11 / 10.0 END,
+       CASE endpoint WHEN 'data4' THEN 28 + i % 5 END,
+       CASE endpoint WHEN 'data4' THEN 31 + i % 5 END,
+       CASE endpoint WHEN 'data' THEN 700 + i END, CASE endpoint WHEN 'garden-2' THEN 300 + i END,
+       CASE endpoint WHEN 'garden-2' THEN 0.0123 + i / 1e5 END,
+       CASE endpoint WHEN 'garden-2' THEN 100 + i END
+FROM n, house
 """
 LOOKS = """
 return [...document.querySelectorAll('.chart')].map((chart) => [
@@ -64,8 +66,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.data_dir.mkdir(parents=True, exist_ok=True)
         (service.data_dir / "stations.toml").write_text(STATIONS, encoding="utf-8")
         service.start()
-        with closing(sqlite3.connect(service.database, timeout=30)) as connection, connection:
-            connection.execute(STORED, {"now": time.time_ns() // 1_000_000})
+        now_ms = time.time_ns() // 1_000_000
+        insert_selected(service.database, (COLUMNS, STORED.format(now=now_ms)))
         yield service
 
 

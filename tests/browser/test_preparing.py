@@ -1,7 +1,7 @@
 """Long charts while the roll-ups are behind: the page says how far, and draws without a reload."""
 
 import re
-import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.browser.conftest import base_of, needs_browser
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
 from tests.support.new_database import lay_new_database
+from tests.support.rows import insert_selected
 
 # Enough that a chart of all of them can't be made of the readings within the time of a query.
 ROWS = 1_000_000
@@ -24,11 +25,11 @@ EVERY_MS = 5_000
 LONG = "/history?from=-50d"
 QUANTITIES = 4
 # 58 days of a station, ending now.
+COLUMNS = "endpoint, received_at, temperature, humidity, pressure, gas_resistance"
 FILL = f"""
-INSERT INTO readings (endpoint, received_at, temperature, humidity, pressure, gas_resistance)
-  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
-  SELECT 'data3', (unixepoch() - 60) * 1000 - ({ROWS} - i) * {EVERY_MS},
-         20 + i % 100 / 10.0, 40 + i % 70 / 10.0, 1000 + i % 130 / 10.0, 5000 + i % 900 FROM n;
+WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+SELECT 'data3', {{now}} - 60000 - ({ROWS} - i) * {EVERY_MS},
+       20 + i % 100 / 10.0, 40 + i % 70 / 10.0, 1000 + i % 130 / 10.0, 5000 + i % 900 FROM n
 """
 
 
@@ -38,8 +39,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with make_services(tmp_path_factory.mktemp("long")) as make:
         service = make(start=False, query_timeout_sec=0.25)
         lay_new_database(service.database)
-        with closing(sqlite3.connect(service.database)) as connection:
-            connection.executescript(FILL)
+        now_ms = time.time_ns() // 1_000_000
+        insert_selected(service.database, (COLUMNS, FILL.format(now=now_ms)))
         yield service
 
 

@@ -71,7 +71,8 @@ def page_values(database: Database) -> Iterator[list[Any]]:
     @event.listens_for(database.reader, "before_cursor_execute")
     def note(_connection: object, _cursor: object, text: str, values: Any, *_rest: object) -> None:
         if "LIMIT" in text and "received_at" in text:
-            found.append(values)
+            # By name on PostgreSQL.
+            found.append([*values.values()] if isinstance(values, dict) else values)
 
     yield found
     event.remove(database.reader, "before_cursor_execute", note)

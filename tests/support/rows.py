@@ -63,6 +63,23 @@ def insert_series(database: Path, rows: int, **values: str) -> None:
         connection.execute(f"{series} INSERT INTO readings ({names}) SELECT {given} FROM n")
 
 
+def insert_selected(database: Path, *statements: tuple[str, str]) -> None:
+    """Readings from outside: of each statement the names of its columns, and the SELECT."""
+    if not databases.ON_POSTGRES:
+        execute(database, *(f"INSERT INTO readings ({n}) {rows}" for n, rows in statements))
+        return
+    # Of the log, too, each row of a statement would change the same row.
+    with on_postgres(database) as connection, connection.transaction():
+        own = "FROM log WHERE name = 'readings' FOR UPDATE"
+        connection.execute("INSERT INTO log VALUES ('readings', 0) ON CONFLICT DO NOTHING")
+        (last_id,) = connection.execute(f"SELECT last_id {own}").fetchone()
+        for names, rows in statements:
+            numbered = f"SELECT {last_id} + row_number() OVER (), picked.* FROM ({rows}) AS picked"
+            done = connection.execute(f"INSERT INTO readings (id, {names}) {numbered}")
+            last_id += done.rowcount
+        connection.execute(f"UPDATE log SET last_id = {last_id} WHERE name = 'readings'")
+
+
 @contextmanager
 def on_postgres(database: Path) -> Iterator[Any]:
     """A connection to the database of the folder of this path."""
