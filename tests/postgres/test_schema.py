@@ -68,14 +68,15 @@ def wetter(station: Station, name: str, path: str = "") -> Station:
     return replace(station, measurements=(*station.measurements, more))
 
 
-def test_a_database_that_lacks_letters_gets_no_tables(settings: Settings) -> None:
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_lacks_letters_gets_no_tables(settings: Settings, encoding: str) -> None:
     server, name = postgres.shared(), databases.name_of(settings.data_dir)
     server.drop(name)
     with server.connect("postgres") as connection:
         connection.execute(
-            f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING LATIN1 LOCALE "C"'
+            f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING {encoding} LOCALE "C"'
         )
-    with pytest.raises(SchemaError, match=r"LATIN1, .*createdb --encoding UTF8 --template"):
+    with pytest.raises(SchemaError, match=f"{encoding}, .*createdb --encoding UTF8 --locale"):
         schema.upgrade(settings)
     with server.connect(name) as connection:
         tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"

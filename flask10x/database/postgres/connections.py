@@ -168,7 +168,7 @@ class PostgresConnections:
             return
         text = _(
             "the database {path} is in {encoding}, which lacks letters of texts; make one by"
-            " createdb --encoding {wanted} --template template0"
+            " createdb --encoding {wanted} --locale C.UTF-8 --template template0"
         )
         name = shown_name(self._settings)
         raise SchemaError(text.format(path=name, encoding=found, wanted=server.ENCODING))
@@ -247,6 +247,8 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
         **KEEPALIVES,
         "application_name": "flask10x",
+        # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
+        "client_encoding": "UTF8",
         # Statements that are prepared belong to a session.
         "prepare_threshold": None,
     }
