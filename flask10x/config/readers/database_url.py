@@ -36,8 +36,8 @@ def database_url(place: str, raw: Any) -> str:
         raise _wrong(place, raw, wanted)
     if find_spec("psycopg") is None:
         wanted = _(
-            "the package psycopg is missing: pip install 'flask10x[postgres]', in a checkout: make"
-            " postgres"
+            "the package psycopg is missing: requirements-postgres.lock has it (in a checkout: make"
+            " postgres), or pip install 'flask10x[postgres]'"
         )
         raise _wrong(place, raw, wanted)
     return value
