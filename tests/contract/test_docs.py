@@ -108,6 +108,8 @@ SECTION_OF_REFUSALS = {
     "ja": "書き出しが拒否されたとき",
 }
 
+ON_POSTGRES = {"en": "On PostgreSQL", "ja": "PostgreSQL の場合"}
+
 in_both_languages = pytest.mark.parametrize("language", LANGUAGES)
 
 
@@ -130,6 +132,16 @@ def table(text: str) -> dict[str, list[str]]:
 def section(text: str, heading: str) -> str:
     """From the heading `## heading` to the next one of that level."""
     return text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def on_postgres(page: str, language: str) -> str:
+    """The section of a page for a service on PostgreSQL."""
+    return section(read(file_of(page, language)), ON_POSTGRES[language])
+
+
+def on_sqlite(page: str, language: str) -> str:
+    """The page without that section."""
+    return read(file_of(page, language)).replace(on_postgres(page, language), "")
 
 
 @pytest.mark.parametrize("page", PAGES)

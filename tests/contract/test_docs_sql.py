@@ -11,7 +11,14 @@ import pytest
 
 from flask10x.database.engine import Database
 from flask10x.readings.stations import BUILT_IN, Station
-from tests.contract.test_docs import blocks, file_of, in_both_languages, read, table
+from tests.contract.test_docs import (
+    blocks,
+    file_of,
+    in_both_languages,
+    on_sqlite,
+    read,
+    table,
+)
 
 READINGS: list[tuple[str, str, dict[str, float]]] = [
     ("data", "2025-08-23 23:59:30", {"pressure": 1013.2, "temperature": 25.1}),
@@ -46,6 +53,13 @@ ANSWERS: list[list[Any]] = [LATEST, HOURS, GAPS, PER_DAY, STUFFY, FAST_HOURS]
 pytestmark = pytest.mark.sqlite_only("queries for the sqlite3 shell")
 
 
+def rows_to_insert() -> Iterator[dict[str, Any]]:
+    """READINGS as rows of the table; their times are those of Tokyo."""
+    for endpoint, local, values in READINGS:
+        received_at = int(datetime.fromisoformat(f"{local}.250+09:00").timestamp() * 1000)
+        yield {"endpoint": endpoint, "received_at": received_at} | values
+
+
 @pytest.fixture
 def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """SQLite's `localtime` is the zone of the process."""
@@ -60,9 +74,7 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def shell(database: Database, tokyo: None) -> Iterator[sqlite3.Connection]:
     """The database with READINGS, opened as the page says."""
     with database.commit() as connection:
-        for endpoint, local, values in READINGS:
-            received_at = int(datetime.fromisoformat(f"{local}.250+09:00").timestamp() * 1000)
-            row = {"endpoint": endpoint, "received_at": received_at} | values
+        for row in rows_to_insert():
             connection.exec_driver_sql(
                 f"INSERT INTO readings ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
                 tuple(row.values()),
@@ -74,7 +86,7 @@ def shell(database: Database, tokyo: None) -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize("number", range(len(ANSWERS)))
 def test_each_query_gives_its_answer(shell: sqlite3.Connection, number: int) -> None:
-    queries = blocks(read(file_of("reference/database", "en")), "sql")
+    queries = blocks(on_sqlite("reference/database", "en"), "sql")
 
     assert len(queries) == len(ANSWERS)
     assert shell.execute(queries[number]).fetchall() == ANSWERS[number]

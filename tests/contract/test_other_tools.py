@@ -22,7 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.maintenance import datasette
 from flask10x.readings.parse import Reading
-from tests.contract.test_docs import blocks, file_of, in_both_languages, read
+from tests.contract.test_docs import blocks, in_both_languages, on_sqlite
 from tests.e2e.service import reserved_port, wait_until
 from tests.support.databases import environment_of
 from tests.support.rows import insert_readings
@@ -68,7 +68,7 @@ def bedroom(at: int, co2: float, temperature: float) -> Reading:
 
 def grafana(number: int, language: str) -> str:
     """A query of the page as the plugin sends it."""
-    query = blocks(read(file_of(PAGE, language)), "text")[number]
+    query = blocks(on_sqlite(PAGE, language), "text")[number]
     return query.replace("$__from", str(FROM_MS)).replace("$__to", str(TO_MS))
 
 
@@ -95,7 +95,7 @@ def test_grafana_gets_hours_from_the_roll_ups(path: Path, language: str) -> None
 @of_the_file
 @in_both_languages
 def test_each_line_for_pandas_gives_something(path: Path, language: str) -> None:
-    (code,) = blocks(read(file_of(PAGE, language)), "python")
+    (code,) = blocks(on_sqlite(PAGE, language), "python")
     *setup, hourly, night, counted = code.replace(DOCUMENTED, str(path)).strip().split("\n")
     names: dict[str, Any] = {}
     exec("\n".join(setup), names)
@@ -115,7 +115,7 @@ def test_duckdb_reads_the_file(path: Path, language: str) -> None:
     import duckdb  # noqa: PLC0415
     import duckdb_extension_sqlite_scanner as scanner  # noqa: PLC0415
 
-    (script,) = blocks(read(file_of(PAGE, language)), "sql")
+    (script,) = blocks(on_sqlite(PAGE, language), "sql")
     script = script.replace(DOCUMENTED, str(path))
     # Without a network: it lies in a package instead of being fetched.
     (extension,) = Path(str(scanner.__file__)).parent.rglob("*.duckdb_extension")
