@@ -12,7 +12,9 @@ from selenium.webdriver.support.ui import Select
 from tests.browser.chromium import Browser
 from tests.browser.test_readers import AXE
 from tests.e2e.service import Service
+from tests.support import databases
 from tests.support.alert_rows import HOUR_MS, AlertRows
+from tests.support.rows import execute
 
 # Of a rule that nobody has, so that no watch of the service ends it or makes another.
 RULE = "stuffy"
@@ -32,7 +34,7 @@ def alerted(house: Service) -> Iterator[AlertRows]:
     )
     rows.message(over, "sent")
     rows.message(over, "given_up", way="mail", tries=40, trouble="refused")
-    rows.mute(RULE, "data2.co2", now_ms + HOUR_MS)
+    mute(house, rows, now_ms + HOUR_MS)
     yield rows
     # The other tests of this house know of no alerts.
     with closing(sqlite3.connect(rows.path, timeout=30)) as connection:
@@ -40,6 +42,14 @@ def alerted(house: Service) -> Iterator[AlertRows]:
         connection.execute("DELETE FROM mutes WHERE rule = ?", [RULE])
         connection.execute("DELETE FROM alerts WHERE id = ?", [over])
         connection.commit()
+
+
+def mute(house: Service, rows: AlertRows, until_ms: int) -> None:
+    rows.mute(RULE, "data2.co2", until_ms)
+    if databases.ON_POSTGRES:
+        # Hosts share theirs, and each keeps a copy.
+        values = f"('{RULE}', 'data2.co2', {until_ms}, 0)"
+        execute(house.database, f"INSERT INTO alert_mutes VALUES {values}")
 
 
 def focused(browser: Browser) -> str:

@@ -37,6 +37,7 @@ def served(app: Flask) -> Iterator[str]:
 
 
 @pytest.mark.tools
+@pytest.mark.sqlite_only("the path of a file")
 def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path) -> None:
     if not (CHROMIUM and CHROMEDRIVER):
         pytest.skip("there is no browser: apt install chromium chromium-driver")

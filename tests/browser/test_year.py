@@ -14,16 +14,17 @@ from tests.browser.conftest import base_of, needs_browser
 from tests.browser.test_history import drag
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
-from tests.support.rows import execute
+from tests.support.rows import insert_selected
 
 pytestmark = pytest.mark.tools
 
 HOUR_MS = 3_600_000
 HOURS = 365 * 24
 # CO2 is 600 to 1000 ppm each day, the temperature 20 to 26 degrees; the newest reading has no CO2.
+COLUMNS = "endpoint, received_at, co2, temperature, humidity, pressure, gas_resistance"
 READINGS = f"""
-WITH RECURSIVE hours(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM hours WHERE n < {HOURS - 1})
-INSERT INTO readings (endpoint, received_at, co2, temperature, humidity, pressure, gas_resistance)
+WITH RECURSIVE hours(n) AS
+(SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM hours WHERE n < {HOURS - 1})
 SELECT 'data2', {{start}} + n * {HOUR_MS}, CASE WHEN n < {HOURS - 1} THEN 800 + 200 * sin(n * 0.2617993877991494) END,
        CASE WHEN n = {HOURS - 30} THEN 85.0 ELSE 23 + 3 * sin(n * 0.2617993877991494) END, 48, 996.2,
        30008.071029971998
@@ -55,7 +56,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.environment["TZ"] = "Asia/Tokyo"
         service.start()
         start = now_ms() - HOURS * HOUR_MS
-        execute(service.database, READINGS.format(start=start))
+        insert_selected(service.database, (COLUMNS, READINGS.format(start=start)))
         yield service
 
 
