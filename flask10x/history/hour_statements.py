@@ -37,9 +37,7 @@ from flask10x.readings.times import HOUR_MS
 # (`rollups.ends_of`), for PostgreSQL has none beyond.
 _HOUR = rollups.c.hour
 _FIRST_MS = case((_HOUR <= MIN_CURSOR_MS // HOUR_MS, MIN_CURSOR_MS), else_=_HOUR * HOUR_MS)
-_LAST_MS = case(
-    (_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=_HOUR * HOUR_MS + (HOUR_MS - 1)
-)
+_LAST_MS = case((_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=(_HOUR + 1) * HOUR_MS - 1)
 
 
 def can_narrow(shape: PageShape) -> bool:

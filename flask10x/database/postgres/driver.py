@@ -5,6 +5,7 @@ every keepalive, and no limit of the server's own ends a statement. So whoever w
 psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 """
 
+import logging
 from collections.abc import Generator
 from dataclasses import dataclass
 from math import inf
@@ -13,6 +14,10 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, event
+
+# Each refused batch would be two lines of the log: what psycopg warns of is that it passes over what
+# it raises besides, when it ends what an error has ended already.
+logging.getLogger(psycopg.__name__).setLevel(logging.ERROR)
 
 # How long the server may be silent where it has nothing to do: a ping, the begin of a transaction.
 ANSWER_WITHIN_SEC = 5.0
