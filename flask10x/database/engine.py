@@ -92,7 +92,8 @@ class Database:
 
         Raises DatabaseDamaged, DatabaseSuspected, LockTimeout or sqlalchemy.exc.DBAPIError; then
         nothing of the block is stored, or nobody can say whether it is: an error of the COMMIT, or
-        a damage that became known during it.
+        a damage that became known during it. After CommitNotReplicated it is stored, but on one
+        machine only.
         """
         with self.turn(), self.transaction() as connection:
             yield connection
@@ -144,8 +145,8 @@ class Database:
     def commit_change(self, change: Callable[[Connection], None], tries: int | None = None) -> None:
         """Make the change in a transaction; tried COMMIT_TRIES times while others write.
 
-        `change` is called once for each try. Raises what `commit` raises; then nothing of it is
-        stored.
+        `change` is called once for each try. Raises what `commit` raises, which says what is
+        stored then.
         """
         for left in reversed(range(tries or COMMIT_TRIES)):
             try:
