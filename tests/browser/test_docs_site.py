@@ -16,7 +16,7 @@ import pytest
 
 from .chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 # A hang, and no more, is what this is to end.

@@ -1,6 +1,7 @@
 """The same readings give the same answers on both engines: pages, charts, tables, files."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -30,7 +31,8 @@ from tests.support.rows import insert_readings
 
 pytestmark = pytest.mark.tools
 
-DATABASE = "same_answers"
+# Each process of the tests has one.
+DATABASE = f"same_answers_{os.getpid()}"
 # 2025-08-01 00:00:00 in Tokyo.
 BEGIN = 1_753_974_000_000
 DAYS, STEP_MS = 12, HOUR_MS

@@ -159,7 +159,9 @@ class PostgresServer:
     def thaw(self) -> None:
         """They go on."""
         for pid in reversed(self.processes()):
-            os.kill(pid, signal.SIGCONT)
+            # One that was not frozen may have ended.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def processes(self) -> list[int]:
         """The postmaster and its children."""
