@@ -19,17 +19,21 @@ BUSY = (
     if POSTGRES
     else "SQLITE_BUSY: database is locked"
 )
-# What is said where the table of readings is gone.
-NO_READINGS = (
-    '42P01: relation "readings" does not exist'
-    if POSTGRES
-    else "SQLITE_ERROR: no such table: readings"
-)
 # The type of a measurement.
 NUMBER = "double precision" if POSTGRES else "REAL"
 # The code of what `refuse` raises.
 REFUSED = "23514" if POSTGRES else "SQLITE_CONSTRAINT_TRIGGER"
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = "
+
+
+def no_table(table: str) -> str:
+    """What is said where this table is gone."""
+    if POSTGRES:
+        return f'42P01: relation "{table}" does not exist'
+    return f"SQLITE_ERROR: no such table: {table}"
+
+
+NO_READINGS = no_table("readings")
 
 
 def refuse(table: str, when: str, text: str, how: str = "ABORT", name: str = "refuse") -> str:

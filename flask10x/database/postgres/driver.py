@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, event
 
-# Each refused batch would be two lines of the log: what psycopg warns of is that it passes over what
-# it raises besides, when it ends what an error has ended already.
+# Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
+# what it raises besides, when it ends what an error has ended already.
 logging.getLogger(psycopg.__name__).setLevel(logging.ERROR)
 
 # How long the server may be silent where it has nothing to do: a ping, the begin of a transaction.
