@@ -105,7 +105,8 @@ def history_pages(service: Service) -> list[list[dict[str, object]]]:
 def csv_of_the_database(service: Service) -> bytes:
     """The file that the rows of the database make, built by hand."""
     lines = [HEADER]
-    for epoch_ms, *values in service.rows(QUERY.replace("SELECT", "SELECT received_at,", 1)):
+    query = QUERY.replace("SELECT", "SELECT received_at,", 1) + " ORDER BY id"
+    for epoch_ms, *values in service.rows(query):
         time = datetime.fromtimestamp(epoch_ms // 1000, ZoneInfo("Asia/Tokyo"))
         cells = [f"{time:%Y-%m-%d %H:%M:%S}", *map(str, values)]
         lines.append((",".join(cells) + "\r\n").encode())
