@@ -11,11 +11,12 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
+from tests.support import databases
 from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import NAME, csv_file, database_file, put
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
-from tests.support.rows import execute
+from tests.support.rows import execute, insert_series
 from tests.support.terminal import on_terminal
 
 # SQLite is looked at every 100,000 of its steps: enough rows for a bar to move between its ends.
@@ -29,23 +30,29 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     settings = settings_module.load(environment_of(folder))
     lay_new_database(database_file(settings))
-    execute(
+    insert_series(
         database_file(settings),
-        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < "
-        f"{ROWS - 1}) INSERT INTO readings (endpoint, received_at, pressure, temperature)"
-        " SELECT 'data', 1756000000000 + i * 10000, 990.5 + i % 20, 25.0 FROM n",
+        ROWS,
+        endpoint="'data'",
+        received_at="1755999990000 + i * 10000",
+        pressure="990.5 + (i - 1) % 20",
+        temperature="25.0",
     )
     with closing(Database(settings)) as database:
         while rollups.follow(BUILT_IN, database):
             pass
-    assert [path.name for path in folder.glob("*.sqlite3*")] == [database_file(settings).name]
+    whole = [] if databases.ON_POSTGRES else [database_file(settings).name]
+    assert [path.name for path in folder.glob("*.sqlite3*")] == whole
     return database_file(settings)
 
 
 @pytest.fixture
 def filled(settings: Settings, model: Path) -> Settings:
     """The settings of a copy of it that nobody has open."""
-    shutil.copy(model, database_file(settings))
+    if databases.ON_POSTGRES:
+        databases.lay(settings.data_dir, databases.name_of(model.parent))
+    else:
+        shutil.copy(model, database_file(settings))
     return settings
 
 
@@ -117,11 +124,15 @@ def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "usb"
     shown = on_terminal(filled, "backup", str(folder))
     assert shown.status == 0, shown.screen
-    assert list(shown.bars) == ["copy", "check"]
+    copied = ["readings", "the rest"] if databases.ON_POSTGRES else ["copy"]
+    assert list(shown.bars) == [*copied, "check"]
     for percentages in shown.bars.values():
         assert_filled(percentages)
         assert len(percentages) > 2
     (copy,) = folder.glob("*.sqlite3")
+    if databases.ON_POSTGRES:
+        # A backup is not restored in the place of a server.
+        return
     shown = on_terminal(filled, "restore", str(copy))
     assert shown.status == 0, shown.screen
     assert list(shown.bars) == ["copy", "check"]
