@@ -3,10 +3,8 @@
 import os
 import pty
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -18,16 +16,18 @@ from click.testing import CliRunner
 from flask10x.commands.main import group
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path, shown_name
 from flask10x.errors import LockTimeout
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
+from tests.support import databases
 from tests.support.commands import in_words, run_command
 from tests.support.databases import environment_of
 from tests.support.old_files import NAME, write
-from tests.support.rows import execute, select
+from tests.support.rows import execute, insert_series, select
 from tests.support.shared_data import measured_csv
 from tests.support.terminal import on_terminal
 
@@ -121,16 +121,15 @@ def test_charts_that_are_not_ready_are_said(
     assert behind(database) == 30
 
 
-@pytest.mark.sqlite_only("so many rows in one statement, which the tests would number one by one")
 def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    rows = 200_000
-    execute(
+    insert_series(
         database.path,
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
-        f"{rows}) INSERT INTO readings (endpoint, received_at, pressure)"
-        " SELECT 'data', 1700000000000 + i * 60000, 1000 FROM n",
+        200_000,
+        endpoint="'data'",
+        received_at="1700000000000 + i * 60000",
+        pressure="1000",
     )
     path = write(tmp_path / NAME, ROW)
     lock = FileLock(lock_path(database.path, "commit"))
@@ -237,12 +236,12 @@ def test_not_while_an_export_runs(settings: Settings, database: Database, tmp_pa
     assert count(database) == 0
 
 
-@pytest.mark.sqlite_only("a file that is not there")
 def test_without_a_database(settings: Settings, tmp_path: Path) -> None:
+    databases.lay_empty_database(database_path(settings))
     done = run_import(settings, write(tmp_path / NAME, ROW))
     assert done.returncode == 1
-    assert "there is no database" in done.stderr
-    assert not (settings.data_dir / "flask10x.sqlite3").exists()
+    assert f"there is no database {shown_name(settings)}; start the service" in done.stderr
+    assert not database_path(settings).exists()
 
 
 def test_a_database_of_an_older_program(
@@ -252,15 +251,21 @@ def test_a_database_of_an_older_program(
     done = run_import(settings, write(tmp_path / NAME, ROW))
     assert done.returncode == 1
     assert done.stderr == (
-        f"flask10x: the database {database.path} is an older one; run: flask10x migrate\n"
+        f"flask10x: the database {shown_name(settings)} is an older one; run: flask10x migrate\n"
     )
 
 
 def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
-    (settings.data_dir / "flask10x.sqlite3").write_bytes(b"something else" * 1000)
+    """Something else is in the place of the file, or the server has none of this name."""
+    if not databases.ON_POSTGRES:
+        database_path(settings).write_bytes(b"something else" * 1000)
     done = run_import(settings, write(tmp_path / NAME, ROW), write(tmp_path / "LR_env.csv", ROW))
-    assert done.returncode == 1
-    assert done.stdout == ""
+    assert (done.returncode, done.stdout) == (1, "")
+    if databases.ON_POSTGRES:
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"flask10x: {shown_name(settings)} cannot be read: ")
+        assert line.endswith(f'database "{databases.name_of(tmp_path)}" does not exist')
+        return
     first, second = done.stderr.splitlines()
     assert first.startswith(f"flask10x: {tmp_path}/{NAME}: the database cannot be used: SQLITE_NOT")
     assert second.endswith("LR_env.csv: its header is that of data, not of data4")
@@ -328,15 +333,16 @@ def test_it_goes_on_where_it_was_killed(
     assert done.stdout == (
         f"BedRoomEnv.csv: 80000 rows read, {80_000 - before} stored, {before} present, 0 rejected\n"
     )
-    with closing(sqlite3.connect(database.path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute(
-            "SELECT count(*), min(times), max(times) FROM (SELECT count(*) AS times FROM readings"
-            " GROUP BY received_at, co2, temperature, humidity, pressure, gas_resistance)"
-        ).fetchone() == (20_000, 4, 4)
-        ids = [
-            i
-            for first, last in connection.execute("SELECT first_id, last_id FROM imports")
-            for i in range(first, last + 1)
-        ]
+    if not databases.ON_POSTGRES:
+        assert select(database.path, "PRAGMA integrity_check") == [("ok",)]
+    assert select(
+        database.path,
+        "SELECT count(*), min(times), max(times) FROM (SELECT count(*) AS times FROM readings"
+        " GROUP BY received_at, co2, temperature, humidity, pressure, gas_resistance) AS counted",
+    ) == [(20_000, 4, 4)]
+    ids = [
+        i
+        for first, last in select(database.path, "SELECT first_id, last_id FROM imports")
+        for i in range(first, last + 1)
+    ]
     assert sorted(ids) == list(range(1, 80_001))

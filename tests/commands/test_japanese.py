@@ -16,15 +16,17 @@ import pytest
 
 from flask10x.commands import main, translated
 from flask10x.commands.wrapping import columns
-from flask10x.config.settings import Settings
+from flask10x.config.settings import Settings, load
 from flask10x.database.engine import Database
-from flask10x.database.paths import database_path
+from flask10x.database.paths import database_path, shown_name
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
+from tests.support import databases
 from tests.support.commands import run_command
 from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
 from tests.support.databases import environment_of
+from tests.support.rows import select
 
 # Words that are the same in Japanese: names, formats, levels, and what stands for a value.
 SAME = {
@@ -35,6 +37,12 @@ SAME = {
     *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
     *("PostgreSQL", "URL", "FLASK10X_DATABASE_URL"),
 }
+# What a check finds of an engine that is well.
+SOUND = (
+    "WARN standby: 同期スタンバイの設定がなく、保存した内容が 1 台にしかないことがあります"
+    if databases.ON_POSTGRES
+    else "ok   integrity: quick_check で異常は見つかりません"
+)
 WORD = re.compile(r"[A-Za-z][\w.-]*")
 
 
@@ -146,12 +154,12 @@ def test_what_was_not_understood_is_said_in_japanese(
 
 
 def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
+    databases.lay_empty_database(tmp_path / databases.FILE_NAME)
+
     done = run_anew(tmp_path, "migrate")
 
-    database = tmp_path / "flask10x.sqlite3"
-    assert re.fullmatch(
-        rf"{re.escape(str(database))} の形式の版は \d{{4}} です\n", done.stdout.decode()
-    )
+    database = shown_name(load(environment_of(tmp_path)))
+    assert re.fullmatch(rf"{re.escape(database)} の形式の版は \d{{4}} です\n", done.stdout.decode())
 
 
 @pytest.mark.parametrize(
@@ -229,18 +237,25 @@ def test_an_export_and_what_mends_its_file(settings: Settings, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("database")
-def test_a_check(tmp_path: Path) -> None:
+def test_a_check(settings: Settings, tmp_path: Path) -> None:
     lines = said(tmp_path, "check").splitlines()
 
     # Names and levels are for programs and documents; what was seen is for people.
     assert all(re.match(r"(ok  |WARN|FAIL) [A-Za-z]+: ", line) for line in lines)
-    assert "ok   integrity: quick_check で異常は見つかりません" in lines
+    assert SOUND in lines
     assert "WARN service: 動いていません" in lines
     assert f"WARN backup: {tmp_path / 'backups'} にバックアップがありません" in lines
     english = {line for line in lines if line.partition(": ")[2].isascii()}
-    assert english == {"ok   WAL: 0.0 MB", f"ok   SQLite: {sqlite3.sqlite_version}"} | {
-        line for line in lines if line.endswith(": Asia/Tokyo")
-    }
+    assert english == names_and_numbers(settings)
+
+
+def names_and_numbers(settings: Settings) -> set[str]:
+    """The lines of a check that are the same in every language."""
+    zone = "ok   zone: Asia/Tokyo"
+    if not databases.ON_POSTGRES:
+        return {zone, "ok   WAL: 0.0 MB", f"ok   SQLite: {sqlite3.sqlite_version}"}
+    ((version,),) = select(database_path(settings), "SHOW server_version")
+    return {zone, f"ok   PostgreSQL: {version}", "ok   encoding: UTF8"}
 
 
 @pytest.mark.usefixtures("database")
@@ -250,6 +265,11 @@ def test_a_backup_and_its_restore(settings: Settings, tmp_path: Path) -> None:
     made = said(tmp_path, "backup")
     (file,) = settings.backup_dir.glob("*.sqlite3")
     assert re.fullmatch(rf"{re.escape(str(file))}: 1 行、[\d.]+ MB、[\d.]+ 秒\n", made)
+    if databases.ON_POSTGRES:
+        refused = said(tmp_path, "restore", str(file), status=1)
+        assert refused.startswith(f"flask10x: 測定値は {shown_name(settings)} にあり、")
+        assert f"flask10x copy --from sqlite:///{file} --to postgresql+psycopg://" in refused
+        return
     restored = said(tmp_path, "restore", str(file))
     assert restored.startswith(f"{database_path(settings)}: {file} から復元しました（1 行）\n")
     assert "置き換えられたデータベースは残してあります: " in restored

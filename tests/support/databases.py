@@ -79,6 +79,14 @@ def lay_empty_database(path: Path) -> None:
         lay(path.parent, "template1")
 
 
+def empty(path: Path) -> None:
+    """Remove all that is stored: the file of SQLite, or what is in the database on PostgreSQL."""
+    if ON_POSTGRES:
+        _replace(name_of(path.parent), "template1")
+    else:
+        path.unlink()
+
+
 def save(data_dir: Path) -> None:
     """Keep the folder's database on PostgreSQL as it is now; nobody may have it open."""
     if ON_POSTGRES:
