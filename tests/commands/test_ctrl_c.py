@@ -3,19 +3,29 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.maintenance.backup import LOCK_NAME, backup
+from tests.e2e.service import wait_until
+from tests.support import databases
 from tests.support.databases import environment_of
-from tests.support.rows import execute
+from tests.support.rows import insert_series, on_postgres, select
 
 WITHIN_SEC = 60.0
+# On PostgreSQL: how many statements wait for somebody who has locked a table.
+WAITING = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE datname = current_database() AND NOT granted"
+)
 
-# Runs the command, whose statement STATEMENT stands still at its first look around.
+# Runs the command, whose statement STATEMENT of SQLite stands still at its first look around.
 STANDING = """
 import signal, sys, time
 from flask10x.commands.main import main
@@ -48,55 +58,94 @@ main(sys.argv[2:])
 """
 
 
-def interrupted(
-    settings: Settings, statement: str, *arguments: str, language: str = "C"
-) -> tuple[int, str, str]:
-    """Run a command and press Ctrl+C in this statement: its exit status, output and errors."""
-    process = subprocess.Popen(
+Ended = tuple[int, str, str]
+
+
+def interrupted(settings: Settings, statement: str, *arguments: str, language: str = "C") -> Ended:
+    """Press Ctrl+C in this statement of SQLite: the command's exit status, output and errors."""
+    with _started(settings, statement, *arguments, language=language) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert first == "stands\n", first + process.stderr.read()
+        return _press(process)
+
+
+def interrupted_at(settings: Settings, table: str, *arguments: str, language: str = "C") -> Ended:
+    """Press it while the command waits for the server, which lets nobody read this table."""
+    path = database_path(settings)
+    with on_postgres(path) as holder, holder.transaction():
+        holder.execute(f"LOCK TABLE {table}")
+        with _started(settings, "none of them", *arguments, language=language) as process:
+            wait_until(
+                lambda: select(path, WAITING) == [(1,)] or process.poll() is not None,
+                WITHIN_SEC,
+                "the command waits",
+            )
+            return _press(process)
+
+
+@contextmanager
+def _started(
+    settings: Settings, statement: str, *arguments: str, language: str
+) -> Iterator["subprocess.Popen[str]"]:
+    environment = {**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+    with subprocess.Popen(
         [sys.executable, "-c", STANDING, statement, *arguments],
-        env={
-            **environment_of(settings.data_dir),
-            "FLASK10X_TIMEZONE": "Asia/Tokyo",
-            **{"LC_ALL": language, "PYTHONUTF8": "1"},
-        },
+        env={**environment, "LC_ALL": language, "PYTHONUTF8": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-    )
-    with process:
-        assert process.stderr is not None
-        first = process.stderr.readline()
-        assert first == "stands\n", first + process.stderr.read()
-        process.send_signal(signal.SIGINT)
+    ) as process:
         try:
-            output, errors = process.communicate(timeout=WITHIN_SEC)
+            yield process
         finally:
             process.kill()
+
+
+def _press(process: "subprocess.Popen[str]") -> Ended:
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=WITHIN_SEC)
     return process.returncode, output, errors
 
 
 @pytest.fixture
 def readings(database: Database) -> Database:
-    execute(
+    insert_series(
         database.path,
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
-        " INSERT INTO readings (endpoint, received_at, pressure)"
-        " SELECT 'data', 1700000000000 + i * 60000, 1000 FROM n",
+        2000,
+        endpoint="'data'",
+        received_at="1700000000000 + i * 60000",
+        pressure="1000",
     )
     return database
 
 
-@pytest.mark.parametrize("statement", ["VACUUM INTO", "PRAGMA integrity_check"])
-def test_backup(settings: Settings, readings: Database, tmp_path: Path, statement: str) -> None:
+def interrupted_copy(settings: Settings, folder: Path, language: str = "C") -> Ended:
+    """Press it in the middle of what a backup copies."""
+    if databases.ON_POSTGRES:
+        # All readings are in the file by then.
+        return interrupted_at(settings, "rollups", "backup", str(folder), language=language)
+    return interrupted(settings, "VACUUM INTO", "backup", str(folder), language=language)
+
+
+def test_backup(settings: Settings, readings: Database, tmp_path: Path) -> None:
     folder = tmp_path / "usb"
-    ended = interrupted(settings, statement, "backup", str(folder))
+    assert interrupted_copy(settings, folder) == (1, "", "\nAborted!\n")
+    assert list(folder.iterdir()) == [folder / LOCK_NAME]
+    assert backup(settings, folder).rows == 2000
+
+
+def test_check_of_a_backup(settings: Settings, readings: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "usb"
+    ended = interrupted(settings, "PRAGMA integrity_check", "backup", str(folder))
     assert ended == (1, "", "\nAborted!\n")
     assert list(folder.iterdir()) == [folder / LOCK_NAME]
     assert backup(settings, folder).rows == 2000
 
 
+@pytest.mark.sqlite_only("a file takes the place of a file")
 def test_restore_leaves_the_database_as_it_was(
     settings: Settings, readings: Database, tmp_path: Path
 ) -> None:
@@ -114,12 +163,13 @@ def test_restore_leaves_the_database_as_it_was(
     ("options", "statement"), [([], "PRAGMA quick_check"), (["--full"], "PRAGMA integrity_check")]
 )
 def test_check(settings: Settings, readings: Database, options: list[str], statement: str) -> None:
-    ended = interrupted(settings, statement, "check", *options)
+    if databases.ON_POSTGRES:
+        ended = interrupted_at(settings, "readings", "check", *options)
+    else:
+        ended = interrupted(settings, statement, "check", *options)
     assert ended == (1, "", "\nAborted!\n")
 
 
 def test_in_japanese(settings: Settings, readings: Database, tmp_path: Path) -> None:
-    ended = interrupted(
-        settings, "VACUUM INTO", "backup", str(tmp_path / "usb"), language="ja_JP.UTF-8"
-    )
+    ended = interrupted_copy(settings, tmp_path / "usb", language="ja_JP.UTF-8")
     assert ended == (1, "", "\n中断しました。\n")
