@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
+from tests.support import databases
+from tests.support.both_engines import NUMBER
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select
 from tests.support.strace import Runs, need_strace, runs
@@ -27,7 +29,8 @@ SOIL = '[stations.data.measurements.soil_wet]\ncsv_header = "Wet"\nunit = "%"\nm
 STORE = "INSERT INTO readings (endpoint, received_at, pressure, temperature) VALUES "
 
 
-pytestmark = pytest.mark.sqlite_only("the database lies in the folder that is put back")
+# The calls of which each commit makes at least one.
+COMMITS = "sendto" if databases.ON_POSTGRES else "fdatasync"
 
 # In the normal run a kill at every third call: first, fourth, ... of each kind.
 each_call = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
@@ -46,23 +49,30 @@ class Place:
         self.folder = settings.data_dir
         self.saved = settings.data_dir.with_name("saved")
         self.file = settings.csv_dir / "PicodataX.csv"
-        self.database = settings.data_dir / "flask10x.sqlite3"
+        self.database = settings.data_dir / databases.FILE_NAME
         self.service: sqlite3.Connection | None = None
 
     def save(self) -> None:
-        """Keep the folder as it is now."""
+        """Keep the folder and the database as they are now."""
+        databases.save(self.folder)
         shutil.rmtree(self.saved, ignore_errors=True)
         shutil.copytree(self.folder, self.saved, copy_function=shutil.copy2)
 
     def put_back(self) -> None:
-        """Make the folder what it was when it was saved."""
+        """Make them what they were when they were saved."""
         self.close()
+        databases.put_back(self.folder)
         shutil.rmtree(self.folder)
         shutil.copytree(self.saved, self.folder, copy_function=shutil.copy2)
 
     def serve(self) -> None:
-        """The same, and have the database open as a service has: no run checkpoints at its end."""
+        """The same, and have the database open as a service has: no run checkpoints at its end.
+
+        On PostgreSQL that is the server's.
+        """
         self.put_back()
+        if databases.ON_POSTGRES:
+            return
         self.service = sqlite3.connect(self.database)
         self.service.execute("SELECT * FROM exports").fetchall()
 
@@ -89,7 +99,7 @@ class Place:
 def place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Place]:
     """Five readings of one station; nothing is exported yet."""
     settings = make_settings(DATA_DIR=tmp_path / "data")
-    lay_new_database(settings.data_dir / "flask10x.sqlite3")
+    lay_new_database(settings.data_dir / databases.FILE_NAME)
     with runs(settings.data_dir) as found:
         place = Place(settings, found)
         values = (
@@ -112,7 +122,7 @@ def test_killed_in_the_first_export(place: Place, every: int) -> None:
         place.check(expected, died)
         places.add(died)
     # The folder's sync, then for two pieces the file's; and the file's folder's. Four commits.
-    assert {"mkdir 1", "write 1", "fsync 4", "fdatasync 4"} <= places
+    assert {"mkdir 1", "write 1", "fsync 4", f"{COMMITS} 4"} <= places
     assert every > 1 or "write 2" in places
 
 
@@ -181,7 +191,7 @@ def test_killed_while_a_new_file_begins_for_other_columns(place: Place) -> None:
     (place.folder / "stations.toml").write_text(SOIL)
     execute(
         place.database,
-        "ALTER TABLE readings ADD COLUMN soil_wet REAL",
+        f"ALTER TABLE readings ADD COLUMN soil_wet {NUMBER}",
         "INSERT INTO readings (endpoint, received_at, pressure, soil_wet)"
         " VALUES ('data', 1756000002000, 992.5, 40.5)",
     )
@@ -203,30 +213,35 @@ def test_killed_while_a_new_file_begins_for_other_columns(place: Place) -> None:
         assert file.read_bytes() == new, died
         assert select(place.database, "SELECT * FROM export_intents") == [], died
         places.add(died.split()[0])
-    assert {"rename", "write", "fsync", "fdatasync"} <= places
+    assert {"rename", "write", "fsync", COMMITS} <= places
 
 
 FAILURES = [
     ("mkdir", 1, "EACCES"),
-    ("pwrite64", 1, "ENOSPC"),
-    ("pwrite64", 6, "ENOSPC"),
     ("write", 1, "ENOSPC"),
     ("write", 2, "EIO"),
     ("fsync", 1, "EIO"),
     ("fsync", 2, "EIO"),
     ("fsync", 3, "EIO"),
     ("fsync", 4, "EIO"),
+]
+FAILURES_OF_SQLITE = [
+    ("pwrite64", 1, "ENOSPC"),
+    ("pwrite64", 6, "ENOSPC"),
     # The second is that of the folder of the new WAL file; SQLite lets it fail.
     ("fdatasync", 1, "EIO"),
     ("fdatasync", 3, "EIO"),
     ("fdatasync", 4, "EIO"),
 ]
+# A connection that ends at any message: the first of a run, in its first commit, in a later one.
+FAILURES_OF_POSTGRES = [("sendto", number, "ECONNRESET") for number in (1, 6, 20)]
 
 
 def test_a_call_that_fails(place: Place) -> None:
     """A full or failing card: the exit status says so, and the file ends in a whole line."""
     place.save()
-    for call, number, error in FAILURES:
+    of_engine = FAILURES_OF_POSTGRES if databases.ON_POSTGRES else FAILURES_OF_SQLITE
+    for call, number, error in FAILURES + of_engine:
         place.serve()
         fault = f"inject={call}:error={error}:when={number}"
         assert place.runs.run("PicodataX.csv", f"trace={call}", fault) == 1, fault

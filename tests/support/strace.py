@@ -2,7 +2,8 @@
 
 One process loads the program once and forks a child for each run, so a run takes as long as the
 export itself. strace is attached before the child begins, so it sees all that the export writes,
-syncs, cuts, renames and deletes, in whatever file: CSV, database, WAL.
+syncs, cuts, renames and deletes, in whatever file: CSV, database, WAL; and all that it sends to a
+server.
 """
 
 import os
@@ -22,6 +23,8 @@ CALLS = (
     *("write", "writev", "pwrite64", "pwritev", "pwritev2", "fallocate"),
     *("fsync", "fdatasync", "sync_file_range", "ftruncate", "truncate"),
     *("mkdir", "link", "linkat", "rename", "renameat", "renameat2", "unlink", "unlinkat"),
+    # What goes to the server of PostgreSQL.
+    "sendto",
 )
 # `123 write(3, ...`, and not `<... write resumed>`.
 _NAME = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
@@ -30,6 +33,10 @@ DRIVER = """
 import os, sys
 from flask10x.export import append, rows
 from flask10x.commands.main import main
+
+if os.environ.get("FLASK10X_DATABASE_URL"):
+    # Else each run would load it.
+    import flask10x.database.postgres.connections
 
 rows.PAGE_ROWS = append.PIECE_ROWS = 3
 for arguments in sys.stdin:
