@@ -1,24 +1,25 @@
 """Killed at any call that writes, a removal has happened whole or not at all."""
 
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.paths import database_path
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.history import rollup_check
 from flask10x.readings.stations import BUILT_IN
 from tests.runtime.retention.test_removal import follow, sums_of
+from tests.support import databases
 from tests.support.csv_folder import csv_file, database_file, store
 from tests.support.new_database import lay_new_database
-from tests.support.rows import select
+from tests.support.rows import execute, select
 from tests.support.strace import DRIVER, need_strace, runs
 
 PICO = BUILT_IN.by_endpoint["data"]
@@ -39,6 +40,10 @@ REMOVING = DRIVER.replace("for arguments", REMOVE + "\nfor arguments").replace(
     'main(["export", *arguments.split()])', "remove(arguments); sys.exit(0)"
 )
 
+# In the normal run of the tools' tests. Of what is sent to a server only the last two messages come
+# after the commit.
+EVERY = 2 if databases.ON_POSTGRES else 9
+
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
@@ -50,14 +55,13 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.mark.tools
-@pytest.mark.sqlite_only("the database is put back as a file")
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_while_removing(
     make_settings: Callable[..., Settings], tmp_path: Path, every: int
 ) -> None:
     need_strace()
     settings = make_settings(DATA_DIR=tmp_path / "data", SYNCHRONOUS="FULL")
-    lay_new_database(settings.data_dir / "flask10x.sqlite3")
+    lay_new_database(database_path(settings))
     store(settings, *range(10))
     with opened(settings) as database:
         assert export(settings, database, [PICO])[0].rows == 10
@@ -69,6 +73,7 @@ def test_killed_while_removing(
 
     def put_back() -> None:
         """By names: the file that the export knows stays the same inode."""
+        databases.put_back(settings.data_dir)
         settings.data_dir.mkdir(exist_ok=True)
         for path in settings.data_dir.rglob("flask10x*"):
             path.unlink()
@@ -81,7 +86,10 @@ def test_killed_while_removing(
 
     shutil.copytree(saved, settings.data_dir, copy_function=shutil.copy2)
     mark_anew(settings)
-    shutil.copy2(database_file(settings), saved / database_file(settings).name)
+    if databases.ON_POSTGRES:
+        databases.save(settings.data_dir)
+    else:
+        shutil.copy2(database_file(settings), saved / database_file(settings).name)
     deaths, left = 0, set()
     with runs(settings.data_dir, REMOVING) as found:
         for died in found.deaths(put_back, every=every):
@@ -114,8 +122,7 @@ def sums(settings: Settings) -> object:
 def mark_anew(settings: Settings) -> None:
     """The copied file is the one that the export has left."""
     status = csv_file(settings).stat()
-    with closing(sqlite3.connect(database_file(settings))) as connection:
-        connection.execute(
-            "UPDATE exports SET inode = ?, changed_ns = ?", (status.st_ino, status.st_ctime_ns)
-        )
-        connection.commit()
+    execute(
+        database_file(settings),
+        f"UPDATE exports SET inode = {status.st_ino}, changed_ns = {status.st_ctime_ns}",
+    )
