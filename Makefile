@@ -95,7 +95,7 @@ figures: $(VENV)/.develop
 bench: $(VENV)/.bench ## measure against the aims, and renew explanation/performance.md (15 minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 
-bench-engines: $(VENV)/.develop ## SQLite and PostgreSQL at the same work, and one to four services on one database (an hour)
+bench-engines: $(VENV)/.bench ## SQLite and PostgreSQL at the same work, and one to four services on one database (half an hour)
 	$(BIN)/python -m benchmarks.engines build/bench/engines
 
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)

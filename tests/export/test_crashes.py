@@ -32,7 +32,9 @@ STORE = "INSERT INTO readings (endpoint, received_at, pressure, temperature) VAL
 # The calls of which each commit makes at least one.
 COMMITS = "sendto" if databases.ON_POSTGRES else "fdatasync"
 
-# In the normal run a kill at every third call: first, fourth, ... of each kind.
+pytestmark = pytest.mark.tools
+
+# Of the tools' tests a kill at every third call: first, fourth, ... of each kind.
 each_call = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
 
 
@@ -149,7 +151,6 @@ def test_killed_while_appending_to_an_old_file(place: Place, every: int) -> None
         place.check(OLD + b"".join(ROWS[:2]) + LATER, died)
 
 
-@pytest.mark.tools
 @each_call
 def test_killed_while_mending(place: Place, every: int) -> None:
     """The export that mends a torn line is killed too, while it cuts and appends again."""
@@ -165,7 +166,6 @@ def test_killed_while_mending(place: Place, every: int) -> None:
     assert cuts
 
 
-@pytest.mark.tools
 @each_call
 def test_killed_while_rebuilding(place: Place, every: int) -> None:
     expected = HEADER + b"".join(ROWS)
