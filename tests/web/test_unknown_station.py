@@ -13,19 +13,20 @@ from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support.both_engines import refuse, refuse_no_more
 from tests.support.rows import execute, select
 
 ALL_STATIONS = "0123456789abcdef-all"
 ONE_STATION = "0123456789abcdef-one"
 NOT_FOUND = {"error": "not found"}
-KEPT = "SELECT endpoint, CAST(body AS TEXT), reasons FROM rejected ORDER BY id"
+KEPT = "SELECT endpoint, body, reasons FROM rejected ORDER BY id"
 REASONS = '{"endpoint": "there is no such station"}'
 
 
 def kept(database: Database) -> list[tuple[str, str]]:
     rows = select(database.path, KEPT)
     assert {reasons for *_, reasons in rows} <= {REASONS}
-    return [(endpoint, body) for endpoint, body, _ in rows]
+    return [(endpoint, body.decode()) for endpoint, body, _ in rows]
 
 
 def store_later(writer: Writer) -> None:
@@ -136,12 +137,11 @@ def test_strangers_do_not_fill_the_table(
 def test_what_the_database_refuses_is_not_tried_for_ever(
     client: FlaskClient, writer: Writer, database: Database
 ) -> None:
-    refuse = "CREATE TRIGGER no BEFORE INSERT ON rejected BEGIN SELECT RAISE(ABORT, 'no'); END"
-    execute(database.path, refuse)
+    execute(database.path, refuse("rejected", "NEW.endpoint = 'balcony'", "no"))
     client.post("/balcony", json={})
     store_later(writer)
     assert writer.rejected_queue.latest.size_bytes == 0
-    execute(database.path, "DROP TRIGGER no")
+    execute(database.path, refuse_no_more("rejected"))
     client.post("/balcony", json={})
     assert kept(database) == []
     assert writer.close(0) == 0

@@ -22,6 +22,7 @@ from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import reason_in
+from tests.support.both_engines import REFUSED, refuse
 from tests.support.rows import execute, pico
 from tests.web.texts.test_batch_reasons import ITEMS
 
@@ -474,13 +475,9 @@ def test_a_body_that_is_too_large(client: FlaskClient, store: Store) -> None:
 
 
 def test_a_row_that_the_database_refuses(database: Database, writer: Writer) -> None:
-    execute(
-        database.path,
-        "CREATE TRIGGER no_two BEFORE INSERT ON readings WHEN NEW.pressure = 2"
-        " BEGIN SELECT RAISE(ABORT, 'two is {not} wanted'); END",
-    )
+    execute(database.path, refuse("readings", "NEW.pressure = 2", "two is {not} wanted"))
     for number in (1, 2):
         writer.submit(pico(number))
     writer.step()
-    words = "SQLITE_CONSTRAINT_TRIGGER: two is {not} wanted"
+    words = f"{REFUSED}: two is {{not}} wanted"
     check(newest(database).reasons["database"], "database", words, words)

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.tables import rejected as rejected_table
 from flask10x.errors import QueryError
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
@@ -120,12 +121,17 @@ def test_a_row_says_in_japanese_what_it_says_by_the_old_table(
 def test_a_row_of_before_the_codes_is_japanese_by_its_wording(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    columns = "endpoint, received_at, end_bytes, media_type, reasons, hint, body"
-    values = "'data', 1, 1, '', '{\"pressure\": \"below minimum 0\"}', 'invalid JSON: x at line 1"
+    row = {
+        "endpoint": "data",
+        "received_at": 1,
+        "end_bytes": 1,
+        "media_type": "",
+        "reasons": '{"pressure": "below minimum 0"}',
+        "hint": "invalid JSON: x at line 1 column 2",
+        "body": b"",
+    }
     with store.database.commit() as connection:
-        connection.exec_driver_sql(
-            f"INSERT INTO rejected ({columns}) VALUES ({values} column 2', x'')"
-        )
+        connection.execute(rejected_table.insert().values(row))
     rows = japanese_rows(client)
     assert '<span lang="ja">下限の 0 を下回っています</span>' in rows
     assert '<small lang="ja">JSONとして読めません（1行2文字目、x）</small>' in rows
