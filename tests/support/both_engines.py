@@ -98,6 +98,13 @@ def objects(path: Path) -> list[tuple[Any, ...]]:
     return select(path, f"{views} UNION ALL {indexes} UNION ALL {columns} ORDER BY 1, 2")
 
 
+def database_bytes(path: Path) -> int:
+    """How large the database is."""
+    if not POSTGRES:
+        return path.stat().st_size
+    return int(select(path, "SELECT pg_database_size(current_database())")[0][0])
+
+
 @contextmanager
 def write_lock(path: Path) -> Iterator[None]:
     """Nobody else commits while the block runs: another program holds what a commit needs."""

@@ -10,9 +10,11 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from flask10x.database.paths import database_path
+from flask10x.web.access import MUTING
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import AlertRows
+from tests.support.both_engines import POSTGRES
 
 TOKEN = "read-0123456789abcdef"
 WHY = "there was a database"
@@ -52,7 +54,9 @@ def test_the_language_can_be_chosen(client: FlaskClient) -> None:
     page = client.get("/history", headers=headers)
     assert page.status_code == 503
     assert 'lang="ja"' in page.text
-    assert "flask10x migrate --new" in page.text
+    # A server that is away is no reason to begin with a new database.
+    assert ("flask10x migrate --new" in page.text) == (not POSTGRES)
+    assert ("データベースのサーバを、いま使えません" in page.text) == POSTGRES
 
 
 def test_every_route_answers(app: Flask, client: FlaskClient) -> None:
@@ -62,9 +66,13 @@ def test_every_route_answers(app: Flask, client: FlaskClient) -> None:
         for method in rule.methods or ():
             if not rule.arguments:
                 answer = client.open(rule.rule, method=method, headers=headers)
-                assert answer.status_code in (200, 503), rule
+                # The state of alerts lies on no disk of a database on a server, so an empty form
+                # that would mute is looked at there.
+                is_form = POSTGRES and rule.endpoint in MUTING and method == "POST"
+                assert answer.status_code in ((400,) if is_form else (200, 503)), rule
 
 
+@pytest.mark.sqlite_only("files that lie beside its file")
 def test_a_rescued_copy_is_named_first(make_settings: MakeSettings, tmp_path: Path) -> None:
     settings = make_settings(DATA_DIR=tmp_path / "a&b")
     settings.data_dir.mkdir()
@@ -88,10 +96,8 @@ def test_a_rescued_copy_is_named_first(make_settings: MakeSettings, tmp_path: Pa
 
 def test_without_a_rescued_copy_none_is_named(client: FlaskClient) -> None:
     page = client.get("/history", headers={"Authorization": f"Bearer {TOKEN}"}).text
-    assert re.findall("<code>(.*?)</code>", page) == [
-        "flask10x restore FILE",
-        "flask10x migrate --new",
-    ]
+    helps = [WHY] if POSTGRES else ["flask10x restore FILE", "flask10x migrate --new"]
+    assert re.findall("<code>(.*?)</code>", page) == helps
 
 
 def test_what_people_are_told_of_can_be_muted(make_settings: MakeSettings, tmp_path: Path) -> None:
