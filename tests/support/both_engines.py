@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import event
 
 from flask10x.database.engine import Database
-from tests.support import databases
+from tests.support import databases, postgres
 from tests.support.rows import on_postgres, select
 
 POSTGRES = databases.ON_POSTGRES
+# How the reason begins when one waits for a table that another has to itself.
+LOCKED = "55P03" if POSTGRES else "SQLITE_BUSY"
 # What people are told when another one holds what a commit needs for too long.
 BUSY = (
     "55P03: canceling statement due to lock timeout"
@@ -119,6 +121,30 @@ def write_lock(path: Path) -> Iterator[None]:
             yield
         finally:
             other.execute("ROLLBACK")
+
+
+@contextmanager
+def read_lock(path: Path) -> Iterator[None]:
+    """Nobody else even reads while the block runs; on SQLite no other may have the file open."""
+    if POSTGRES:
+        with on_postgres(path) as connection, connection.transaction():
+            connection.execute("LOCK TABLE readings IN ACCESS EXCLUSIVE MODE")
+            yield
+        return
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("DELETE FROM counters")
+        yield
+        other.execute("ROLLBACK")
+
+
+def take_away(path: Path) -> None:
+    """The database is there no more, whoever has it open."""
+    if POSTGRES:
+        postgres.shared().drop(databases.name_of(path.parent))
+    else:
+        path.unlink()
 
 
 def readiness(answer: dict[str, Any]) -> dict[str, Any]:

@@ -57,8 +57,11 @@ class Hindrance:
 
 
 def answer(store: Store | Waiting, known: Known, t: Texts) -> StatusAnswer:
-    """Whether what is accepted is stored; a look into memory only."""
-    hindrance = _missing(store) if isinstance(store, Waiting) else _hindrance(store)
+    """Whether what is accepted is stored; a look into memory only, and at what is known."""
+    if isinstance(store, Waiting):
+        hindrance: Hindrance | None = _missing(store)
+    else:
+        hindrance = _hindrance(store) or _silent_server(known)
     if hindrance is None:
         return _good(store, known, t)
     return StatusAnswer(
@@ -147,6 +150,12 @@ def _hindrance(store: Store) -> Hindrance | None:
     if writer.full:
         return Hindrance(name="queue", values={"n": f"{writer.depth:,}"})
     return Hindrance(name="elsewhere") if store.gauges.trouble() else None
+
+
+def _silent_server(known: Known) -> Hindrance | None:
+    """The page got no answer, though nothing has come since that the writer could not store."""
+    reason = known.server.reason if known.server else ""
+    return Hindrance(name="unanswered", reason=reason) if kind_of(reason) == "unanswered" else None
 
 
 def _damage(store: Store) -> str:
