@@ -54,12 +54,10 @@ def card(settings: Settings, connection: Connection, now_ms: int) -> CardRoom:
     """
     path = database_path(settings)
     rows_a_day = _rows_a_day(connection, settings.stations, now_ms)
-    stored_bytes = _bytes_a_row(connection, path)
+    row_bytes = _bytes_a_row(connection, settings, path)
     bytes_a_day = None
-    if rows_a_day is not None and stored_bytes is not None:
-        copies = 1 + _backups_beside(settings.backup_dir, path)
-        csv_bytes = _csv_bytes_a_row(connection, settings, path)
-        bytes_a_day = rows_a_day * (stored_bytes * copies + csv_bytes)
+    if rows_a_day is not None and row_bytes is not None:
+        bytes_a_day = rows_a_day * row_bytes
     return CardRoom(room=room(path.parent), rows_a_day=rows_a_day, bytes_a_day=bytes_a_day)
 
 
@@ -98,16 +96,32 @@ def _imported(connection: Connection, from_id: int) -> int:
     return connection.execute(query).scalar_one() or 0
 
 
-def _bytes_a_row(connection: Connection, path: Path) -> float | None:
-    """What the file has for each reading, roll-ups and index included, rejected ones left out."""
+def _bytes_a_row(connection: Connection, settings: Settings, path: Path) -> float | None:
+    """What each reading adds: to the database, to its backups and to the CSV files."""
+    rows = _rows(connection)
+    if rows < ROWS_MIN:
+        return None
+    backups = _backups_beside(settings.backup_dir, path.parent)
+    stored = _bytes_in_file(connection, path) / rows
+    # Of a database on a server the backups are files of SQLite all the same.
+    copied = _newest_bytes(backups) / rows if settings.on_postgres else stored
+    csv_bytes = _csv_bytes_a_row(connection, settings, path.parent)
+    return stored + len(backups) * copied + csv_bytes
+
+
+def _rows(connection: Connection) -> int:
+    """How many readings the database has, about."""
     first_id = connection.execute(select(func.min(readings.c.id))).scalar_one()
     rows = last_id(connection) - first_id + 1 if first_id is not None else 0
     if gone := removed.total(connection):
         rows = last_id(connection) - gone
-    if rows < ROWS_MIN:
-        return None
+    return rows
+
+
+def _bytes_in_file(connection: Connection, path: Path) -> int:
+    """What the file has for readings, roll-ups and index included, rejected ones left out."""
     used = dialects.of(connection).file_bytes(connection, path) - _rejected_bytes(connection)
-    return max(0, used) / rows
+    return max(0, used)
 
 
 def _rejected_bytes(connection: Connection) -> int:
@@ -118,18 +132,24 @@ def _rejected_bytes(connection: Connection) -> int:
     return newest - oldest
 
 
-def _backups_beside(folder: Path, database: Path) -> int:
-    """How many backups lie on the database's disk: each new one is as much larger."""
+def _backups_beside(folder: Path, data: Path) -> list[Path]:
+    """The backups on the disk of the data: each new one is as much larger."""
     with suppress(OSError):
-        if _is_on_same_disk(folder, database):
-            return len(finished(folder))
+        if _is_on_same_disk(folder, data):
+            return finished(folder)
+    return []
+
+
+def _newest_bytes(backups: list[Path]) -> int:
+    with suppress(OSError):
+        return backups[-1].stat().st_size if backups else 0
     return 0
 
 
-def _csv_bytes_a_row(connection: Connection, settings: Settings, database: Path) -> float:
-    """What an exported reading takes in its CSV file; 0 when none is on the database's disk."""
+def _csv_bytes_a_row(connection: Connection, settings: Settings, data: Path) -> float:
+    """What an exported reading takes in its CSV file; 0 when none is on the disk of the data."""
     with suppress(OSError):
-        if _is_on_same_disk(settings.csv_dir, database):
+        if _is_on_same_disk(settings.csv_dir, data):
             query = select(
                 func.sum(exports.c.size_bytes - func.coalesce(exports.c.begin_bytes, 0)),
                 func.max(exports.c.last_id),
@@ -141,5 +161,5 @@ def _csv_bytes_a_row(connection: Connection, settings: Settings, database: Path)
     return 0.0
 
 
-def _is_on_same_disk(folder: Path, database: Path) -> bool:
-    return folder.stat().st_dev == database.stat().st_dev
+def _is_on_same_disk(folder: Path, data: Path) -> bool:
+    return folder.stat().st_dev == data.stat().st_dev

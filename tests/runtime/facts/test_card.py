@@ -1,7 +1,5 @@
 """When the card is full: by what has come, and not before that is known."""
 
-from pathlib import Path
-
 import pytest
 
 from flask10x.config.settings import Settings
@@ -10,6 +8,7 @@ from flask10x.readings.parse import Reading
 from flask10x.runtime.facts import card as facts
 from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.disk import Room
+from tests.support.both_engines import POSTGRES
 from tests.support.rows import execute, insert_readings
 
 DAY_MS = 86_400_000
@@ -79,8 +78,27 @@ def test_each_backup_beside_the_database_grows_with_it(
     assert alone is not None
     settings.backup_dir.mkdir()
     for day in (1, 2):
-        Path(settings.backup_dir / f"flask10x-2025080{day}-030000.sqlite3").write_bytes(b"")
-    assert seen(settings, database).bytes_a_day == pytest.approx(3 * alone)
+        backup = settings.backup_dir / f"flask10x-2025080{day}-030000.sqlite3"
+        backup.write_bytes(b"x" * 200_000)
+    # On PostgreSQL the database itself is not on this disk, and a backup has 100 bytes a reading.
+    assert (alone == 0) == POSTGRES
+    grows = 500 * 2 * 100 if POSTGRES else 3 * alone
+    assert seen(settings, database).bytes_a_day == pytest.approx(grows, rel=0.01)
+
+
+def test_the_csv_files_beside_the_database_grow_with_it(
+    settings: Settings, database: Database
+) -> None:
+    fill(database, 2000, 4)
+    alone = seen(settings, database).bytes_a_day
+    assert alone is not None
+    settings.csv_dir.mkdir(exist_ok=True)
+    execute(
+        database.path,
+        "INSERT INTO exports (name, first_id, last_id, import_id, last_received_at, size_bytes,"
+        " changed_ns) VALUES ('PicodataX.csv', 0, 2000, 0, 1, 80000, 1)",
+    )
+    assert seen(settings, database).bytes_a_day == pytest.approx(alone + 500 * 40, rel=0.01)
 
 
 def test_a_house_that_sends_no_more_fills_nothing(settings: Settings, database: Database) -> None:
