@@ -55,15 +55,19 @@ class LatestRefused:
         """Put those that wait into the table; the number of older rows that had to go."""
         with self._lock:
             waiting = [*self._waiting.values()]
-        evicted = 0
+        evicted, stored = 0, []
         # A commit that has failed may have been made all the same.
-        tried = {refused.endpoint: number for refused, number in self._stored}
-        self._stored = []
+        tried = {
+            refused.endpoint: number
+            for refused, number in self._stored
+            if rejected.holds(connection, number, refused)
+        }
         for refused in waiting:
-            row = self._rows[refused.endpoint] or tried.get(refused.endpoint)
+            row = tried.get(refused.endpoint, self._rows[refused.endpoint])
             number, gone = rejected.keep_latest(connection, refused, row, settings)
-            self._stored.append((refused, number))
+            stored.append((refused, number))
             evicted += gone
+        self._stored = stored
         return evicted
 
     def settle(self) -> None:
@@ -73,6 +77,7 @@ class LatestRefused:
                 self._rows[refused.endpoint] = number
                 if self._waiting.get(refused.endpoint) is refused:
                     del self._waiting[refused.endpoint]
+        self._stored = []
 
     def forget(self) -> None:
         """Forget all that wait, for the database takes none."""

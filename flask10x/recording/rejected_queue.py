@@ -126,6 +126,9 @@ class RejectedQueue:
 
     def _store(self, chunk: list[Refused], size_bytes: int) -> bool:
         dropped = self._tried.dropped if self._tried.chunk else self._dropped
+        if not chunk:
+            # No row would tell whether they were counted.
+            dropped = 0
         try:
             evicted = self._commit(chunk, dropped)
         except Exception as error:

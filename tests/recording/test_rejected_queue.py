@@ -222,6 +222,7 @@ def test_a_refused_reading_costs_the_card_no_more_than_a_good_one(
     assert end - refused_at <= refused_at - good_at
 
 
+@pytest.mark.parametrize("settled", [False, True])
 @pytest.mark.parametrize("made", [True, False])
 def test_what_a_commit_of_unknown_end_has_kept_is_not_kept_again(
     rejected_queue: RejectedQueue,
@@ -229,6 +230,7 @@ def test_what_a_commit_of_unknown_end_has_kept_is_not_kept_again(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     made: bool,
+    settled: bool,
 ) -> None:
     """The answer to COMMIT was lost, or its row is on one machine only."""
     commit = database.commit
@@ -244,9 +246,15 @@ def test_what_a_commit_of_unknown_end_has_kept_is_not_kept_again(
             raise OSError
         raise LockTimeout("nobody knows")
 
+    # Its row is there, or was there and is gone.
+    rejected_queue.latest.take(replace(refused(1), endpoint="porch"))
+    if settled:
+        rejected_queue.step()
+        clock.now_sec += 60
+        execute(database.path, "DELETE FROM rejected")
+        rejected_queue.latest.take(replace(refused(1), endpoint="porch"))
     for number in range(700):
         rejected_queue.take(refused(number))
-    rejected_queue.latest.take(replace(refused(1), endpoint="porch"))
     for _ in range(2):
         monkeypatch.setattr(database, "commit", unanswered)
         rejected_queue.step()

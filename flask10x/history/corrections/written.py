@@ -107,18 +107,29 @@ def has_room(connection: Connection, kind: Kind) -> bool:
 
 
 def add(connection: Connection, one: WrittenNote | Correction) -> int:
-    """Add it, unless the same counts already; its id, which is no other's of its table.
-
-    A form is sent a second time when its answer was lost, or a button pressed twice.
-    """
-    table = notes if isinstance(one, WrittenNote) else corrections
-    values = {name: value for name, value in asdict(one).items() if name != "id"}
-    said = (table.c[name].is_not_distinct_from(values[name]) for name in values.keys() - {WHEN})
-    same = connection.execute(select(func.min(table.c.id)).where(*said)).scalar_one()
-    if same is not None:
-        return int(same)
+    """Add it; its id, which is no other's of its table."""
+    table, values = _row(one)
     found = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
     return int(found)
+
+
+def last_same(connection: Connection, one: WrittenNote | Correction) -> int | None:
+    """The id of what was written last of its station, where that counts and says the same.
+
+    A form is sent a second time when its answer was lost, or a button pressed twice. What was
+    written before that is none: of corrections the one that was written last counts.
+    """
+    table, values = _row(one)
+    of_station = table.c.endpoint.is_not_distinct_from(one.endpoint)
+    last = select(func.max(table.c.id)).where(of_station, table.c.undone_at.is_(None))
+    said = (table.c[name].is_not_distinct_from(values[name]) for name in values.keys() - {WHEN})
+    same = select(table.c.id).where(table.c.id == last.scalar_subquery(), *said)
+    return connection.execute(same).scalar_one_or_none()
+
+
+def _row(one: WrittenNote | Correction) -> tuple[Table, dict[str, object]]:
+    table = notes if isinstance(one, WrittenNote) else corrections
+    return table, {name: value for name, value in asdict(one).items() if name != "id"}
 
 
 def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:

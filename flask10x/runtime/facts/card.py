@@ -148,6 +148,12 @@ def _newest_bytes(backups: list[Path]) -> int:
 
 def _csv_bytes_a_row(connection: Connection, settings: Settings, data: Path) -> float:
     """What an exported reading takes in its CSV file; 0 when none is on the disk of the data."""
+    if settings.on_postgres:
+        # Only there it is a question, and SQLite needs none of it in memory.
+        from flask10x.export.owner import is_elsewhere  # noqa: PLC0415
+
+        if is_elsewhere(settings, connection):
+            return 0.0
     with suppress(OSError):
         if _is_on_same_disk(settings.csv_dir, data):
             query = select(

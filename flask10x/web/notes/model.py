@@ -39,6 +39,8 @@ class WrittenLine:
 class NotesModel:
     """The whole page."""
 
+    said: str
+    """What became of a form, where that is not all well; or empty."""
     problems: Mapping[str, Mapping[str, str | None]]
     """What is wrong with the form that was sent."""
     fields: Mapping[str, str]

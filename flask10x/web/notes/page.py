@@ -7,6 +7,7 @@ JavaScript; a page of another origin can't send them, as with every POST.
 import logging
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.errors import (
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("notes", __name__)
 read_errors.register(blueprint)
 
-# Another process writes for too long, nothing may be written, or it is on one machine only.
-UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected, CommitNotReplicated)
+# Another process writes for too long, or nothing may be written any more.
+UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
 # What a link to the page may fill in.
 PREFILLED = ("what", "about", "from", "to")
 ONE_OF_KINDS = f"one of {', '.join(KINDS)} is needed"
@@ -56,20 +57,17 @@ def as_page() -> tuple[str, int]:
 def add() -> AnyResponse | tuple[str, int]:
     """Write the note or the correction of a form; then the page, by GET.
 
-    400 with the form as it was sent when something is wrong with it. Raises what writing raises.
+    What was written last is not written again. 400 with the form as it was sent when something is
+    wrong with it. Raises what writing raises.
     """
     store, now_ms = context.store(), clock.now_ms()
     try:
         found = NotesForm(request.form, store.settings, now_ms).read()
         with store.database.commit() as connection:
-            if not written.has_room(
-                connection, "note" if isinstance(found, WrittenNote) else found.kind
-            ):
-                raise QueryError({"what": preferences.texts()("notes.full")})
-            number = written.add(connection, found)
+            if written.last_same(connection, found) is None:
+                _add(connection, found)
     except QueryError as error:
         return _rendered(_sent(), error.details)
-    _note(found, number, "written")
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
 
 
@@ -117,15 +115,12 @@ def as_csv() -> Response:
 @blueprint.errorhandler(LockTimeout)
 @blueprint.errorhandler(DatabaseDamaged)
 @blueprint.errorhandler(DatabaseSuspected)
-@blueprint.errorhandler(CommitNotReplicated)
 def unwritable(error: Exception) -> Response:
-    """It has to be sent again: 503, with the form as it was sent if the page can be read."""
+    """Nothing can be written now: 503, with the form as it was sent if the page can be read."""
     log.error("A note cannot be written: %s", error)
     fields = _sent() if request.endpoint == "notes.add" else dict.fromkeys(FIELDS, "")
-    one_machine = isinstance(error, CommitNotReplicated)
-    said = "notes.one_machine" if one_machine else "notes.unwritten"
     try:
-        page, _ = _rendered(fields, {"what": preferences.texts()(said)})
+        page, _ = _rendered(fields, {"what": preferences.texts()("notes.unwritten")})
     except (*read_errors.UNREADABLE, *UNWRITABLE):
         page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
     answer = current_app.make_response((page, 503))
@@ -133,12 +128,22 @@ def unwritable(error: Exception) -> Response:
     return answer
 
 
+@blueprint.errorhandler(CommitNotReplicated)
+def on_one_machine(error: Exception) -> tuple[str, int]:
+    """It is written, and will be on the second machine, too, as soon as that is back: the page."""
+    log.warning("What was written is on one machine only: %s", error)
+    return _rendered(dict.fromkeys(FIELDS, ""), {}, said=preferences.texts()("notes.one_machine"))
+
+
 _WORDS = {"note": "Note", "hide": "Correction", "adjust": "Correction"}
 
 
-def _note(found: WrittenNote | Correction, number: int, what: str) -> None:
-    kind = "note" if isinstance(found, WrittenNote) else found.kind
-    log.info("%s %d %s, by %s", _WORDS[kind], number, what, access.sender())
+def _add(connection: Connection, found: WrittenNote | Correction) -> None:
+    kind: written.Kind = "note" if isinstance(found, WrittenNote) else found.kind
+    if not written.has_room(connection, kind):
+        raise QueryError({"what": preferences.texts()("notes.full")})
+    number = written.add(connection, found)
+    log.info("%s %d written, by %s", _WORDS[kind], number, access.sender())
 
 
 def _sent() -> dict[str, str]:
@@ -175,13 +180,14 @@ def _file(text: str, content_type: str, name: str) -> Response:
     return answer
 
 
-def _rendered(fields: dict[str, str], errors: dict[str, str]) -> tuple[str, int]:
+def _rendered(fields: dict[str, str], errors: dict[str, str], said: str = "") -> tuple[str, int]:
     settings, t = context.store().settings, preferences.texts()
     reader, (notes, corrections) = NotesReader(settings, t), _all()
     lines = [reader.note(one) for one in notes]
     corrected = [reader.correction(one) for one in corrections]
     what = fields["what"] if fields["what"] in KINDS else "note"
     model = NotesModel(
+        said=said,
         problems=_problems(errors, t),
         fields=fields,
         what=what if any(fields.values()) else "",

@@ -82,10 +82,11 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
     with _part(found, "backup"):
         found.backup = backups.newest(store.settings.backup_dir, store.settings.zone, now_ms)
     if isinstance(store, Store):
-        if store.settings.on_postgres:
-            found.server = server_state(store.settings, store.database)
         with _part(found, "database"), _patient(store.database) as connection:
             _of_database(found, store, connection, now_ms)
+        if store.settings.on_postgres:
+            # After that, by which it is known whether the server answers.
+            found.server = server_state(store.settings, store.database)
         if found.card is None:
             with _part(found, "card"):
                 found.card = _room_only(store)

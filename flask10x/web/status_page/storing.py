@@ -92,11 +92,13 @@ def _good(store: Store | Waiting, known: Known, t: Texts) -> StatusAnswer:
             question=QUESTION,
             mood="warn" if worse else "good",
             text=t("stored.standby_awaited") if server.obstacles else text,
-            reason=t("server.join").join(
-                t(f"server.{notice.name}", **notice.values)
-                for notice in (*server.obstacles, *server.warnings)
+            details=(
+                *(
+                    t(f"server.{notice.name}", **notice.values)
+                    for notice in (*server.obstacles, *server.warnings)
+                ),
+                *details,
             ),
-            details=details,
         )
     return StatusAnswer(question=QUESTION, mood="good", text=text, details=details)
 

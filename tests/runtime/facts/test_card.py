@@ -59,7 +59,6 @@ def test_only_the_last_week_counts(settings: Settings, database: Database) -> No
     assert seen(settings, database).rows_a_day == pytest.approx(100, rel=0.02)
 
 
-@pytest.mark.sqlite_only("how its file grows")
 def test_imported_readings_are_no_growth(settings: Settings, database: Database) -> None:
     fill(database, 2000, 4)
     execute(

@@ -41,7 +41,7 @@ FAMILIES: dict[str, set[str]] = {
     "range": set(QUICK) | {"title", "earlier", "later"},
     "theme": {"auto", "light", "dark"},
     "compare": {*MOVES, "none", "with", "join"},
-    "server": {*NOTICES, "join"},
+    "server": {*NOTICES},
     "state": {"receiving", "silent", "never"},
     "order": {"asc", "desc"},
     "age": {"before", "after"},

@@ -55,7 +55,7 @@ TEXTS = {
     "notes.undone": "Taken back ({n})",
     "notes.wrong": "Nothing was saved, because of this:",
     "notes.full": "there are too many: take some back, or hide a range instead of single readings",
-    "notes.one_machine": "it is on one machine only, for the second database server is away: send it again in a few seconds, and it is written once all the same",
+    "notes.one_machine": "It is saved, but on one machine only: the second server of the database is away. There is nothing to do: it gets it as soon as it is back.",
     "notes.unwritten": "nothing was written, for the database takes nothing at the moment: send it again in a few seconds",
     "notes.raw": "The history as it was stored",
     "notes.here": "Write a note",
