@@ -29,6 +29,8 @@ NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
+ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres
+
 # Tests start the program some hundred times: it shall not be compiled each time.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -72,14 +74,14 @@ compiled: $(VENV)/.develop
 test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
 	$(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
 
-# On a server of the tests' own. What is about the file of SQLite, or about PostgreSQL alone and was
-# run before, says why it is left out.
+# On a server of the tests' own. What is about the file of SQLite says so and is left out;
+# tests/postgres, which has its server in any run, was run before.
 # `make test-postgres TESTS="tests/database tests/export"`; all of them where none are named.
 test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL (needs Debian's postgresql-17)
-	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal $(TESTS)
+	$(ON_POSTGRES) -m "not long and not tools" $(TESTS)
 
 tools-postgres: $(VENV)/.tools charts $(AXE) ## and those of `make tools`
-	FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
+	$(ON_POSTGRES) -m "tools and not long" $(TESTS)
 
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
 	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal

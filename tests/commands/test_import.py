@@ -71,6 +71,7 @@ def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: 
     assert count(database) == 20_002
 
 
+@pytest.mark.tools
 def test_the_charts_have_the_rows(settings: Settings, database: Database) -> None:
     assert run_import(settings, measured_csv()).returncode == 0
     assert behind(database) == 0

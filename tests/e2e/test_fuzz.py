@@ -264,6 +264,7 @@ def fuzz(make: MakeService, how: str, examples: int) -> None:
     running.check_integrity()
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("how", ["reject", "accept"])
 def test_whatever_is_posted(service: MakeService, how: str) -> None:
     fuzz(service, how, EXAMPLES)

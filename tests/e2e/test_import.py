@@ -18,6 +18,7 @@ def several_times(path: Path, times: int) -> Path:
     return path
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_ingest_goes_on_while_years_are_imported(
     service: MakeService, tmp_path: Path, times: int

@@ -305,6 +305,7 @@ def test_rows_that_the_export_has_not_seen_are_recorded_when_the_file_has_them(
 # When the store fails
 
 
+@pytest.mark.tools
 def test_another_process_may_hold_the_lock(
     settings: Settings, database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
