@@ -2,8 +2,9 @@
 
 Run it from the checkout, on an idle machine, with the folder on a real disk (no tmpfs):
 
-    .venv/bin/python -m benchmarks.engines /folder                    # 10 million readings, an hour
-    .venv/bin/python -m benchmarks.engines /folder --rows 1000000     # a first look
+    .venv/bin/python -m benchmarks.engines /folder                  # 10 million, 20 minutes
+    .venv/bin/python -m benchmarks.engines /folder --rows 1000000   # a first look
+    .venv/bin/python -m benchmarks.engines /folder --parts slope    # a part of it
 
 PostgreSQL is a server of its own in that folder, with fsync and its defaults but for
 `shared_buffers`; both have the same readings, made once by SQL and brought over by `flask10x copy`.
@@ -25,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -201,7 +203,8 @@ def csv_files(both: Both) -> Iterator[str]:
         shutil.rmtree(data.parent, ignore_errors=True)
         data.mkdir(parents=True)
         settings = both.empty(engine, "imported")
-        run(data, "migrate", **settings)
+        # An earlier run had one there.
+        run(data, "migrate", "--new", **settings)
         arguments = ("import", str(file), "--endpoint", "data2")
         took["import"].append(timed(partial(run, data, *arguments, **settings)))
     yield row("export of all, readings a second", *(both.rows / sec for sec in took["export"]))
@@ -269,27 +272,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--parts", nargs="+", choices=["prepare", *PARTS, "slope"])
     given = parser.parse_args()
+    parts = given.parts or ["prepare", *PARTS, "slope"]
     given.folder.mkdir(parents=True, exist_ok=True)
     both = Both(given.folder.resolve(), given.rows)
-    both.server.start()
-    try:
+    with running(both.server):
         with both.server.connect() as connection:
             (version,) = connection.execute("SHOW server_version").fetchone() or ("",)
         number = re.sub(r" .*", "", version)
         print(f"{given.rows:,} readings; SQLite {sqlite3.sqlite_version}, PostgreSQL {number}")
         print(json.dumps({"options": OPTIONS}))
-        both.prepare()
+        if "prepare" in parts:
+            both.prepare()
         print("\n| the same work | SQLite | PostgreSQL | ratio |\n|---|---:|---:|---:|")
-        for part in (ingest, pages, csv_files):
-            for line in part(both):
-                print(line, flush=True)
-        print("\n| ACK | services | readings/s | slope | p99 ms | their CPUs | PostgreSQL's CPUs |")
-        print("|---|---:|---:|---:|---:|---:|---:|")
-        for line in slope(both):
+        for line in chain.from_iterable(PARTS[name](both) for name in PARTS if name in parts):
             print(line, flush=True)
+        if "slope" in parts:
+            print(SLOPE_HEAD)
+            for line in slope(both):
+                print(line, flush=True)
+
+
+@contextmanager
+def running(server: PostgresServer) -> Iterator[None]:
+    """Start it, and end it with the block."""
+    server.start()
+    try:
+        yield
     finally:
-        both.server.close()
+        server.close()
+
+
+PARTS = {"ingest": ingest, "pages": pages, "csv": csv_files}
+SLOPE_HEAD = """
+| ACK | services | readings/s | slope | p99 ms | their CPUs | PostgreSQL's CPUs |
+|---|---:|---:|---:|---:|---:|---:|"""
 
 
 if __name__ == "__main__":
