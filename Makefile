@@ -94,10 +94,11 @@ figures: $(VENV)/.develop
 	$(BIN)/python -m tests.faults.table
 
 # `make bench BENCH="--only kept --rounds 9"`; `--help` shows what else.
-bench: $(VENV)/.bench ## measure against the aims, and renew explanation/performance.md (15 minutes; needs wrk)
+bench: $(VENV)/.bench ## measure against the aims, renew explanation/performance.md, compare both engines (20 minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench $(BENCH)
+	@[ -n "$(BENCH)" ] || $(BIN)/python -m benchmarks.engines build/bench/engines --rows 1000000
 
-bench-engines: $(VENV)/.bench ## SQLite and PostgreSQL at the same work, and one to four services on one database (half an hour)
+bench-engines: $(VENV)/.bench ## the same comparison for 10 million readings, as the page has it (20 minutes)
 	$(BIN)/python -m benchmarks.engines build/bench/engines
 
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)

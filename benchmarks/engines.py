@@ -35,7 +35,7 @@ from benchmarks.bench.filled import STEP_MS, database_of
 from benchmarks.bench.wrk import Load
 from flask10x.readings.stations import BUILT_IN
 from tests.e2e.service import PROJECT, Service
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, obstacle
 
 ENGINES = ("SQLite", "PostgreSQL")
 # What a server for some million rows is given; all else is as Debian delivers it.
@@ -275,6 +275,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=["prepare", *PARTS, "slope"])
     given = parser.parse_args()
     parts = given.parts or ["prepare", *PARTS, "slope"]
+    if reason := obstacle():
+        print(f"The engines are not compared: {reason}")
+        return
     given.folder.mkdir(parents=True, exist_ok=True)
     both = Both(given.folder.resolve(), given.rows)
     with running(both.server):
