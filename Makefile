@@ -29,7 +29,11 @@ NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
-ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres
+# Of no engine.
+NO_ENGINE := tests/test_layers.py tests/test_engines.py tests/browser/test_docs_site.py \
+  $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py)
+ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres \
+  $(addprefix --ignore=,$(NO_ENGINE))
 
 # Tests start the program some hundred times: it shall not be compiled each time.
 unexport PYTHONDONTWRITEBYTECODE

@@ -40,9 +40,9 @@ REMOVING = DRIVER.replace("for arguments", REMOVE + "\nfor arguments").replace(
     'main(["export", *arguments.split()])', "remove(arguments); sys.exit(0)"
 )
 
-# In the normal run of the tools' tests. Of what is sent to a server only the last two messages come
-# after the commit.
-EVERY = 2 if databases.ON_POSTGRES else 9
+# Of what is sent to a server only the last two messages come after the commit: so every second one,
+# which takes minutes.
+EVERY = pytest.param(2, marks=pytest.mark.long) if databases.ON_POSTGRES else 9
 
 
 @contextmanager
