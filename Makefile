@@ -17,6 +17,8 @@ CHARTS_LOCK := requirements-charts.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
 LOCK_PYTHONS := 3.11 3.12 3.13
+# Which tests `make test` runs.
+MARKED ?= not long and not tools
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 
@@ -76,13 +78,13 @@ compiled: $(VENV)/.develop
 	$(BIN)/python -m pytest --collect-only -qq tests/[e-z]* >/dev/null; wait
 
 test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
-	$(BIN)/python -m pytest -m "not long and not tools" -n $(PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal
 
 # On a server of the tests' own. What is about the file of SQLite says so and is left out;
 # tests/postgres, which has its server in any run, was run before.
 # `make test-postgres TESTS="tests/database tests/export"`; all of them where none are named.
 test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL (needs Debian's postgresql-17)
-	$(ON_POSTGRES) -m "not long and not tools" $(TESTS)
+	$(ON_POSTGRES) -m "$(MARKED)" $(TESTS)
 
 tools-postgres: $(VENV)/.tools charts $(AXE) ## and those of `make tools`
 	$(ON_POSTGRES) -m "tools and not long" $(TESTS)
