@@ -55,7 +55,9 @@ def test_the_wall_holds_nothing_of_old_tiles(reader: Browser) -> None:
     reader.driver.execute_cdp_cmd("Performance.enable", {})
     reader.promise(REFRESH, 20)
     before = held(reader)
-    reader.promise(REFRESH, 200)
+    # One script of all of them would be broken off on a busy machine.
+    for _ in range(10):
+        reader.promise(REFRESH, 20)
     after = held(reader)
     # Each refresh parses a page of some hundred nodes.
     assert after["Nodes"] - before["Nodes"] < 200, (before, after)
