@@ -64,10 +64,12 @@ def add() -> AnyResponse | tuple[str, int]:
     try:
         found = NotesForm(request.form, store.settings, now_ms).read()
         with store.database.commit() as connection:
-            if written.last_same(connection, found) is None:
-                _add(connection, found)
+            is_new = written.last_same(connection, found) is None
+            number = _add(connection, found) if is_new else 0
     except QueryError as error:
         return _rendered(_sent(), error.details)
+    if is_new:
+        log.info("%s %d written, by %s", _WORDS[_kind(found)], number, access.sender())
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
 
 
@@ -138,12 +140,14 @@ def on_one_machine(error: Exception) -> tuple[str, int]:
 _WORDS = {"note": "Note", "hide": "Correction", "adjust": "Correction"}
 
 
-def _add(connection: Connection, found: WrittenNote | Correction) -> None:
-    kind: written.Kind = "note" if isinstance(found, WrittenNote) else found.kind
-    if not written.has_room(connection, kind):
+def _kind(found: WrittenNote | Correction) -> written.Kind:
+    return "note" if isinstance(found, WrittenNote) else found.kind
+
+
+def _add(connection: Connection, found: WrittenNote | Correction) -> int:
+    if not written.has_room(connection, _kind(found)):
         raise QueryError({"what": preferences.texts()("notes.full")})
-    number = written.add(connection, found)
-    log.info("%s %d written, by %s", _WORDS[kind], number, access.sender())
+    return written.add(connection, found)
 
 
 def _sent() -> dict[str, str]:
