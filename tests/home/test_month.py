@@ -9,7 +9,6 @@ import copy
 import os
 import signal
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,8 +26,8 @@ from tests.home.receiver import Receiver
 from tests.home.simulated_clock import SimulatedClock
 
 DAY_MIN = 24 * 60
-# How long the watchers get for what a step has brought: some looks of each second's.
-LOOKS_SEC = 0.06
+# One may be under way when a reading is stored; the next one finds it.
+LOOKS = 2
 ALERTS = """\
 language = "en"
 base_url = "http://raspberrypi.local:8888"
@@ -133,6 +132,7 @@ class Home:
         self.running = running
         self.clock = clock
         self.receiver = receiver
+        self.accepted = 0
 
     def live(self, days: int, step_min: int) -> None:
         """So many days, a step after the other."""
@@ -146,7 +146,7 @@ class Home:
                     self.send(endpoint, step, day)
             if day % 1 == 0 and not is_within(day, NO_BACKUPS):
                 self.back_up()
-            time.sleep(LOOKS_SEC)
+            self.wait_for_watcher()
             self.settle()
 
     def send(self, endpoint: str, step: int, day: float) -> None:
@@ -164,6 +164,13 @@ class Home:
             body["temperature"], expected = "broken", 400
         answer = self.running.post(endpoint, body)
         assert answer.status == expected, answer.body
+        self.accepted += expected == 200
+
+    def wait_for_watcher(self) -> None:
+        """Return when all that was sent is stored, and the watcher has looked at it."""
+        self.running.wait_for_rows(self.accepted, 30)
+        before = self.clock.steps()
+        wait_until(lambda: self.clock.steps() >= before + LOOKS, 30, "the watcher has looked")
 
     def fail(self, step: int, day: float) -> None:
         """A worker is killed every day and a half, the service once, and once it is stopped."""

@@ -1,8 +1,9 @@
 """The clocks of a simulated home; Python imports this by itself from PYTHONPATH.
 
-SIMULATED_CLOCK names a file that every process of the home shares, and the test writes: by how many
+SIMULATED_CLOCK names a file that every process of the home shares. The test writes by how many
 milliseconds both clocks of the program are ahead of those of the machine, and since when (monotonic
-milliseconds) they run SPEED times as fast. So a second of the home has a step of its watchers.
+milliseconds) they run SPEED times as fast. So a second of the home has a step of its watchers. The
+process that watches writes how many steps there have been.
 """
 
 import mmap
@@ -14,6 +15,7 @@ import time
 SPEED = 50
 TICK_SEC = 1 / SPEED
 FORMAT = "qq"
+STEPS, STEPS_AT = "q", struct.calcsize(FORMAT)
 
 
 def ahead_of(shared: mmap.mmap) -> int:
@@ -22,13 +24,23 @@ def ahead_of(shared: mmap.mmap) -> int:
     return int(ahead_ms + (time.monotonic_ns() // 1_000_000 - since_ms) * (SPEED - 1))
 
 
+def steps_of(shared: mmap.mmap) -> int:
+    """How many steps of the watcher of alerts have ended."""
+    (steps,) = struct.unpack_from(STEPS, shared, STEPS_AT)
+    return int(steps)
+
+
+def shared_by_all(path: str) -> mmap.mmap:
+    with open(path, "r+b") as file:
+        return mmap.mmap(file.fileno(), 0)
+
+
 def set_clocks(path: str) -> None:
     """Whatever asks `flask10x.system.clock` from now on gets the time of the home."""
     # Before anybody else: other modules take the functions out of it when they are loaded.
     from flask10x.system import clock  # noqa: PLC0415
 
-    with open(path, "rb") as file:
-        shared = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    shared = shared_by_all(path)
     now_ms, monotonic_ms, monotonic_sec = clock.now_ms, clock.monotonic_ms, clock.monotonic_sec
     clock.now_ms = lambda: now_ms() + ahead_of(shared)
     # The network is this machine's: whoever sends gives it real seconds.
@@ -38,8 +50,22 @@ def set_clocks(path: str) -> None:
     clock.monotonic_sec = lambda: monotonic_sec() + ahead_of(shared) / 1000
 
 
+def count_steps(path: str) -> None:
+    """Each step of the watcher is counted when it has ended well."""
+    from flask10x.runtime.alerting.watcher import AlertWatcher  # noqa: PLC0415
+
+    shared, step = shared_by_all(path), AlertWatcher.step
+
+    def counted(self: AlertWatcher) -> None:
+        step(self)
+        struct.pack_into(STEPS, shared, STEPS_AT, steps_of(shared) + 1)
+
+    AlertWatcher.step = counted  # type: ignore[method-assign]
+
+
 if _path := os.environ.get("SIMULATED_CLOCK"):
     set_clocks(_path)
+    count_steps(_path)
     from flask10x.runtime import monitor
 
     monitor.TICK_SEC = TICK_SEC
