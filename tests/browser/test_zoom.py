@@ -8,6 +8,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from tests.browser.chromium import Browser
+from tests.browser.house import send
 from tests.browser.test_history import FORMAT, drag
 from tests.e2e.service import Service
 
@@ -54,7 +55,8 @@ def test_plus_on_a_live_range_keeps_its_end_and_minus_leads_back(browser: Browse
     assert given(browser) == ("-2d", None)
 
 
-def test_plus_ends_before_nothing_is_left(browser: Browser) -> None:
+def test_plus_ends_before_nothing_is_left(browser: Browser, house: Service) -> None:
+    send(house, co2=640)
     browser.open("/history?from=-4m&endpoint=data2&measurement=co2", charts=1)
     # The bedroom sends every minute or less: half of two minutes would tell nothing.
     for _ in range(8):

@@ -5,6 +5,8 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -27,11 +29,30 @@ from tests.support import databases
 from tests.support.commands import in_words, run_command
 from tests.support.databases import environment_of
 from tests.support.old_files import NAME, write
-from tests.support.rows import execute, insert_series, select
+from tests.support.rows import execute, insert_series, on_postgres, select
 from tests.support.shared_data import measured_csv
 from tests.support.terminal import on_terminal
 
 ROW = "2025-08-24 10:46:40,1.0,2.0"
+
+
+@contextmanager
+def interrupted_charts(path: Path) -> Iterator[Callable[[int], None]]:
+    """Presses Ctrl+C while the charts of a process wait for what another one holds."""
+    if databases.ON_POSTGRES:
+        with on_postgres(path) as holder, holder.transaction():
+            holder.execute("LOCK TABLE rollups IN EXCLUSIVE MODE")
+            yield lambda pid: os.kill(pid, signal.SIGINT)
+        return
+    with closing(FileLock(lock_path(path, "commit"))) as lock:
+
+        def interrupt(pid: int) -> None:
+            # It waits for this lock, or for its next piece.
+            lock.acquire(10)
+            os.kill(pid, signal.SIGINT)
+            lock.release()
+
+        yield interrupt
 
 
 def arguments(*given: str | Path) -> list[str]:
@@ -133,16 +154,8 @@ def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
         pressure="1000",
     )
     path = write(tmp_path / NAME, ROW)
-    lock = FileLock(lock_path(database.path, "commit"))
-
-    def interrupt(pid: int) -> None:
-        # It waits for this lock, or for its next piece.
-        lock.acquire(10)
-        os.kill(pid, signal.SIGINT)
-        lock.release()
-
-    shown = on_terminal(settings, "import", str(path), seen="rollups", then=interrupt)
-    lock.close()
+    with interrupted_charts(database.path) as interrupt:
+        shown = on_terminal(settings, "import", str(path), seen="rollups", then=interrupt)
     assert shown.status == 0
     assert shown.output == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
     assert "interrupted; the service goes on with them" in shown.screen
