@@ -42,6 +42,8 @@ os.environ[environment_file.VARIABLE] = ""
 postgres.announce()
 databases.check_engine()
 
+# A machine that is full of tests may take longer for a page than a home waits for one.
+PATIENT = {"QUERY_TIMEOUT_SEC": "60"}
 # The threads of a store that is closed.
 ENDING = ("writer", "monitor", "alerts")
 MakeSettings = Callable[..., Settings]
@@ -81,7 +83,7 @@ def make_settings(tmp_path: Path) -> MakeSettings:
     """Settings on `tmp_path`, with whatever is given set as the environment would set it."""
 
     def make(**given: object) -> Settings:
-        values = {"DATA_DIR": str(tmp_path), "TIMEZONE": "Asia/Tokyo"} | given
+        values = {"DATA_DIR": str(tmp_path), "TIMEZONE": "Asia/Tokyo", **PATIENT} | given
         environment = {f"FLASK10X_{k}": str(v) for k, v in values.items()}
         own = databases.variables(Path(environment["FLASK10X_DATA_DIR"]))
         return settings_module.load(own | environment)

@@ -5,6 +5,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.history import charts, pages, rollups, search
@@ -20,6 +21,12 @@ from tests.support.slow_queries import SlowQueries
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 NOTHING = "pressure__gt=5000"
 REASON = "took longer than 2 s: narrow it with from, to or endpoint"
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """As a home has them: no other test's queries may be broken off."""
+    return make_settings(QUERY_TIMEOUT_SEC="2")
 
 
 @pytest.fixture
