@@ -31,9 +31,11 @@ NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
-# Of no engine.
-NO_ENGINE := tests/test_layers.py tests/test_engines.py tests/browser/test_docs_site.py \
-  $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py)
+# Of no engine: documents, how pages look, and what stands before the service.
+NO_ENGINE := tests/test_layers.py tests/test_engines.py \
+  $(addprefix tests/browser/test_,docs_site.py axe.py readers.py) \
+  $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py) \
+  $(addprefix tests/e2e/test_,nginx.py slow_clients.py) tests/alerts/delivery/test_apprise_urls.py
 ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres \
   $(addprefix --ignore=,$(NO_ENGINE))
 
@@ -78,7 +80,7 @@ compiled: $(VENV)/.develop
 	$(BIN)/python -m pytest --collect-only -qq tests/[e-z]* >/dev/null; wait
 
 test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
-	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(TESTS)
 
 # On a server of the tests' own. What is about the file of SQLite says so and is left out;
 # tests/postgres, which has its server in any run, was run before.

@@ -6,6 +6,7 @@ stops or replicates a server has its own: `own_server()`. None outlives what has
 that, only a machine without power does.
 """
 
+import atexit
 import fcntl
 import os
 import pwd
@@ -180,6 +181,13 @@ class PostgresServer:
             self.stop()
         self._guard = None
 
+    def leave(self) -> None:
+        """Let go of it while it runs on, for it follows another process."""
+        self._disconnect()
+        if self._guard is not None:
+            # Else Python warns of a process that was forgotten.
+            self._guard.returncode = 0
+
     def log(self) -> str:
         """What it has logged so far."""
         return self.log_file.read_text(errors="replace")
@@ -334,6 +342,7 @@ def shared() -> PostgresServer:
         else:
             server.start()
             port.write_text(str(server.port))
+    atexit.register(server.leave)
     return server
 
 

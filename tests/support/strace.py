@@ -26,6 +26,8 @@ CALLS = (
     # What goes to the server of PostgreSQL.
     "sendto",
 )
+# A run sends hundreds of them to a server, and makes some calls to files.
+MESSAGES = 3
 # `123 write(3, ...`, and not `<... write resumed>`.
 _NAME = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
 # Small pieces, so that a few rows make a backlog of several.
@@ -101,13 +103,14 @@ class Runs:
         """Run it again and again, each time killed so many calls later, until nothing kills it.
 
         Yields after each death, with the place of it. Of the calls, those that a run makes; the
-        first of each always.
+        first of each always. Where some are left out, of messages to a server MESSAGES times those.
         """
         prepare()
         for call in self._made(arguments):
-            number, died = 1 - every, True
+            step = every * (MESSAGES if call == "sendto" and every > 1 else 1)
+            number, died = 1 - step, True
             while died:
-                number += every
+                number += step
                 prepare()
                 kill = f"inject={call}:signal=KILL:when={number}"
                 died = self.run(arguments, f"trace={call}", kill) is None
