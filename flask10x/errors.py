@@ -96,6 +96,10 @@ class LeaseLost(Flask10xError):
     """What one host does for all of them is another host's now; the text names the lease."""
 
 
+class HostNameTaken(Flask10xError):
+    """Another host of the same name serves the database; the text names the setting."""
+
+
 class ServiceRunning(Flask10xError):
     """Another service owns this database; the text names its process id."""
 

@@ -10,7 +10,13 @@ from collections.abc import Callable
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import DatabaseDamaged, DatabaseSuspected, DatabaseUnreadable, LockTimeout
+from flask10x.errors import (
+    DatabaseDamaged,
+    DatabaseSuspected,
+    DatabaseUnreadable,
+    HostNameTaken,
+    LockTimeout,
+)
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import Gauges
 
@@ -28,6 +34,7 @@ NAMES = (
     "alerts",
     "retention",
     "other hosts",
+    "host name",
 )
 # What a database raises that is locked, full or damaged: the reason says all, not the place in our
 # code where it was met.
@@ -73,7 +80,7 @@ class Duty:
         if self._gauges.failing_since_ms[self._place]:
             return
         self._gauges.failing_since_ms[self._place] = monotonic_ms()
-        if self._trouble and isinstance(error, DATABASE_ERRORS):
+        if self._trouble and isinstance(error, (*DATABASE_ERRORS, HostNameTaken)):
             log.warning("%s: %s", self._trouble, reason_of(error))
         else:
             log.error("The duty '%s' failed; it is tried again", self._name, exc_info=error)

@@ -16,6 +16,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
+from flask10x.database.postgres.host_names import LOCK, HostName
 from flask10x.database.postgres.leases import Lease
 from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
@@ -67,10 +68,11 @@ class Store:
         self.repeats = Repeats(self.database, self.queues)
         self._closed = False
         self._stop = threading.Event()
-        self._monitor_lock = FileLock(lock_path(self.database.path, "monitor"))
+        self._monitor_lock = FileLock(lock_path(self.database.path, LOCK))
         self._file = None
         if not settings.on_postgres:
             self._file = DatabaseFile(settings, self.database, gauges)
+        self._host_name = HostName(self.database, settings.host_name, self._monitor_lock)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
         self._monitor = Monitor(
@@ -79,6 +81,7 @@ class Store:
             self._each_second,
             self._lease("monitor", self._monitor_lock),
             self._duties_of_one_host(),
+            self._host_name.give_back,
         )
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
@@ -184,6 +187,7 @@ class Store:
         others = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
         trouble = "Cannot read what came to other hosts"
         return [
+            Duty("host name", self._host_name.step, self.gauges, "This host needs another name"),
             Duty("other hosts", others.step, self.gauges, trouble),
             # It goes by the CSV files, which are on one host, whoever has the lease.
             self._removing(),

@@ -24,7 +24,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import missing
-from flask10x.errors import Flask10xError, SchemaError
+from flask10x.errors import Flask10xError, HostNameTaken, SchemaError
 from flask10x.recording.queue_file import QueueFile
 from flask10x.server import in_force, migration
 from flask10x.server.address import require_free
@@ -129,12 +129,8 @@ def _take_stations(changes: StationChanges) -> None:
     status, messages = migration.run(_in_force.settings)
     if status != 0:
         sys.stderr.write(messages)
-        raise SchemaError(_last_of(messages))
+        raise SchemaError(migration.last_of(messages))
     _tell_of_migration(messages)
-
-
-def _last_of(messages: str) -> str:
-    return messages.strip().rpartition("\n")[2].removeprefix("flask10x: ")
 
 
 def _tell(level: int, line: str) -> None:
@@ -182,7 +178,7 @@ def on_starting(_server: Any) -> None:
 
 
 def _prepare() -> None:
-    """Migrate the database that the master has locked; raises SchemaError.
+    """Migrate the database that the master has locked; raises SchemaError or HostNameTaken.
 
     One whose server does not answer is missing as one on a disk that is not mounted.
     """
@@ -196,8 +192,10 @@ def _prepare() -> None:
         return
     if status == migration.UNREACHABLE_STATUS:
         sys.stderr.write(messages)
-        _missing = _last_of(messages)
+        _missing = migration.last_of(messages)
         return
+    if status == migration.NAME_TAKEN_STATUS:
+        raise HostNameTaken(migration.last_of(messages))
     if status != 0:
         sys.stderr.write(messages)
         raise SchemaError("the database could not be migrated; not starting")

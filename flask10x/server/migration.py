@@ -9,17 +9,20 @@ from functools import partial
 from typing import NoReturn
 
 from flask10x.config.settings import Settings
-from flask10x.errors import DatabaseUnreachable, Flask10xError
+from flask10x.errors import DatabaseUnreachable, Flask10xError, HostNameTaken
 
 # The server of the database does not answer, and nobody knows what is in it.
 UNREACHABLE_STATUS = 5
+# Another host of this name serves the database.
+NAME_TAKEN_STATUS = 6
 
 
 def run(settings: Settings) -> tuple[int, str]:
     """The exit status and the messages of `flask10x migrate` with these settings.
 
     The status is 0, too, when the server of the database does not answer but the database was fit
-    for this program before; else it is UNREACHABLE_STATUS then.
+    for this program before; else it is UNREACHABLE_STATUS then. It is NAME_TAKEN_STATUS when
+    another host of this name serves the database.
 
     In a process of its own, so that no handle of the database was ever open in this one; a fork,
     which has loaded already what this one has and starts in half the time of a new interpreter. It
@@ -37,10 +40,15 @@ def run(settings: Settings) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), messages
 
 
+def last_of(messages: str) -> str:
+    """What the last of the messages says."""
+    return messages.strip().rpartition("\n")[2].removeprefix("flask10x: ")
+
+
 def _migrate(settings: Settings) -> None:
     # Only here: neither the master nor a worker needs what a migration needs.
     from flask10x.commands.migrate import migrate  # noqa: PLC0415
-    from flask10x.database.postgres import last_fit  # noqa: PLC0415
+    from flask10x.database.postgres import host_names, last_fit  # noqa: PLC0415
 
     # What the log would get belongs to the master; nobody is to write it on stderr instead.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
@@ -48,6 +56,10 @@ def _migrate(settings: Settings) -> None:
         migrate(settings)
         if settings.on_postgres:
             last_fit.remember(settings)
+            host_names.check(settings)
+    except HostNameTaken as error:
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(NAME_TAKEN_STATUS)
     except DatabaseUnreachable as error:
         sys.stderr.write(f"flask10x: {error}\n")
         if not last_fit.holds(settings):

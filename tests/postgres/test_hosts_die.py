@@ -24,6 +24,7 @@ LEASES = ("alerts", "monitor")
 WITHIN_SEC = 60.0
 HOLDERS = (
     "SELECT name, host FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp())*1000"
+    " AND name NOT LIKE 'host %'"
 )
 
 

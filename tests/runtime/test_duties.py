@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.postgres.host_names import HostName
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import duties
@@ -40,11 +41,12 @@ WORK: dict[str, tuple[type, str]] = {
     "alerts": (AlertWatcher, "step"),
     "retention": (Retention, "step"),
     "other hosts": (OtherHosts, "step"),
+    "host name": (HostName, "step"),
 }
 # On PostgreSQL there is no file to look after; its duties are never done.
 OF_FILE = ("database file", "WAL", "inspection")
 # A file of SQLite has one host to itself.
-NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts",)
+NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name")
 DONE = [name for name in duties.NAMES if name not in NEVER_DONE]
 of_file = pytest.mark.sqlite_only("duties for the file of the database")
 

@@ -34,6 +34,8 @@ LOOK_EVERY_SEC = 2.0
 # shorter, so that two clocks of which one is slow make no two holders.
 TRUSTED_SEC = 12.0
 TOKEN_BYTES = 8
+# How the lease of a host's name begins, which no other host may have (`host_names.py`).
+HOST = "host "
 # All connections may be in use, too.
 _NO_ANSWER = (DBAPIError, TimeoutError, LockTimeout, CommitNotReplicated)
 
@@ -52,6 +54,12 @@ _TAKE = text(
 _CHECK = text(f"SELECT 1 FROM leases WHERE name = :name AND {_IS_OURS}")  # noqa: S608
 _GIVE_BACK = text(f"DELETE FROM leases WHERE name = :name AND {_IS_OURS}")  # noqa: S608
 _HOLDERS = text(f"SELECT name, host FROM leases WHERE expires_at > {_NOW} ORDER BY name")  # noqa: S608
+
+
+def is_free(connection: Connection, name: str, host: str, token: str) -> bool:
+    """Whether this host, with this token, would get the lease."""
+    row = connection.execute(_FIND, {"name": name}).first()
+    return row is None or not row.holds or (row.host, row.token) == (host, token)
 
 
 class Lease:
@@ -73,6 +81,8 @@ class Lease:
         self._monotonic = monotonic
         self._token = ""
         self._trusted_to_sec = 0.0
+        self.is_taken = False
+        """Whether another one had it when it was asked for last and the database answered."""
         self._ask_at_sec = 0.0
 
     @property
@@ -116,25 +126,19 @@ class Lease:
 
     def _ask(self) -> None:
         asked_sec = self._monotonic()
-        if not self._is_to_be_had():
-            self._lose()
-            return
-        with self._database.commit() as connection:
-            found = connection.execute(_TAKE, self._own() | {"lease_ms": int(LEASE_SEC * 1000)})
-            has_it = found.first() is not None
+        own = self._own()
+        # First without a commit, so that a host that waits for it holds up nobody.
+        with self._database.reader.begin() as connection:
+            has_it = is_free(connection, **own)
+        if has_it:
+            with self._database.commit() as connection:
+                found = connection.execute(_TAKE, own | {"lease_ms": int(LEASE_SEC * 1000)})
+                has_it = found.first() is not None
+        self.is_taken = not has_it
         if has_it:
             self._trusted_to_sec = asked_sec + TRUSTED_SEC
         else:
             self._lose()
-
-    def _is_to_be_had(self) -> bool:
-        """Without a commit, so that a host that waits for it holds up nobody."""
-        with self._database.reader.begin() as connection:
-            row = connection.execute(_FIND, {"name": self.name}).first()
-        if row is None or not row.holds:
-            return True
-        own = self._own()
-        return (row.host, row.token) == (own["host"], own["token"])
 
     def _lose(self) -> None:
         if self.is_held:
@@ -155,5 +159,6 @@ class Lease:
 
 
 def holders(connection: Connection) -> dict[str, str]:
-    """By the name of each lease that somebody has the name of the host."""
-    return {row.name: row.host for row in connection.execute(_HOLDERS)}
+    """By the name of each lease that any host may have the name of the one that has it."""
+    rows = connection.execute(_HOLDERS)
+    return {row.name: row.host for row in rows if not row.name.startswith(HOST)}
