@@ -104,6 +104,9 @@ class Statements(Protocol):
         The number that is kept for a table is set apart. Raises sqlalchemy.exc.DBAPIError.
         """
 
+    def count_tables(self, connection: Connection, names: Sequence[str]) -> None:
+        """Let the planner know what has been put into these tables, where it goes by that."""
+
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         """A statement of the block that fails leaves the transaction as it was before."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, dialects, schema, settled
@@ -61,6 +61,14 @@ def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
             assert (done.last_id, done.newer) == (13, 0)
             assert differences(one, other) == []
     assert differences(source, back) == []
+
+
+def test_the_planner_knows_what_was_copied(source: Settings, target: Settings) -> None:
+    copy(source, target)
+    known = "SELECT reltuples FROM pg_class WHERE relname = 'readings'"
+    with closing(Database(target)) as database, database.reader.begin() as connection:
+        number = connection.execute(select(func.count()).select_from(readings)).scalar_one()
+        assert connection.exec_driver_sql(known).scalar_one() == number > 0
 
 
 @pytest.mark.tools

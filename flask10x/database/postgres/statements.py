@@ -234,6 +234,15 @@ def put_rows(
         ) from error
 
 
+def count_tables(connection: Connection, names: Sequence[str]) -> None:
+    """Let the planner know what has been put into these tables.
+
+    Else it takes them for small until autovacuum has looked, which is a minute
+    (https://www.postgresql.org/docs/17/sql-analyze.html).
+    """
+    connection.exec_driver_sql(f"ANALYZE {', '.join(map(quote, names))}")
+
+
 @contextmanager
 def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
     """In the transaction nothing waits for longer than that for a lock: of a migration, say."""

@@ -127,6 +127,17 @@ def fill_sequences(source: Connection, target: Connection) -> None:
             engine.set_sequence(target, name, max(highest, last_id(source, name)))
 
 
+def count_tables(target: Database) -> None:
+    """Let the planner of the target know what it holds now; its first pages would be slow.
+
+    Raises sqlalchemy.exc.DBAPIError.
+    """
+    names = [readings.name, *dict.fromkeys(kept.name for kept in others())]
+    # As a reader, which a server may let wait for longer: of a large table it reads many pages.
+    with target.reader.begin() as connection:
+        dialects.of(connection).count_tables(connection, names)
+
+
 def _here(target: Database, kept: KeptTable, after: Key | None) -> list[KeptRow]:
     with target.reader.begin() as connection:
         return piece(connection, kept, after)
