@@ -31,7 +31,7 @@ NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
-# Of no engine: documents, how pages look, and what stands before the service.
+# Of no engine: documents, how pages look, what happens before a reading is taken and after a message is made.
 NO_ENGINE := tests/test_layers.py tests/test_engines.py \
   $(addprefix tests/browser/test_,docs_site.py axe.py readers.py) \
   $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py) \

@@ -17,6 +17,9 @@ def nearest(wrong: str, known: Iterable[str]) -> str | None:
 class Flask10xError(Exception):
     """The base of every error this project raises on purpose."""
 
+    exit_status = 1
+    """With which status a service ends that cannot start because of it."""
+
 
 class SettingsError(Flask10xError):
     """A setting is unknown, malformed or contradicts another; the text names it."""
@@ -98,6 +101,9 @@ class LeaseLost(Flask10xError):
 
 class HostNameTaken(Flask10xError):
     """Another host of the same name serves the database; the text names the setting."""
+
+    # deploy/flask10x.service: systemd is not to try again and again.
+    exit_status = 6
 
 
 class ServiceRunning(Flask10xError):

@@ -6,9 +6,6 @@ mute of an hour would be over. So the file says how far the wall clock was ahead
 which nobody can set; when that has changed, every time that was written since the boot goes along.
 """
 
-from contextlib import suppress
-from pathlib import Path
-
 from sqlalchemy import Column, ColumnElement, Connection, delete, insert, select, update
 
 from flask10x.alerts import tables
@@ -19,7 +16,6 @@ from flask10x.system import clock
 JUMP_MS = 10_000
 # Between two looks at one clock; a process that stood still meanwhile looks again.
 LOOK_MS = 1000
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def moment() -> Moment:
@@ -30,21 +26,14 @@ def moment() -> Moment:
             return Moment(wall_ms, after_ms)
 
 
-def boot_id() -> str:
-    """Which run of the machine this is (https://man7.org/linux/man-pages/man4/random.4.html).
-
-    Empty where it can't be told; then only a jump under a running service is noticed.
-    """
-    with suppress(OSError):
-        return BOOT_ID.read_text(encoding="ascii").strip()
-    return ""
-
-
 class WallClock:
     """Which clock the file goes by, as one process knows it."""
 
     def __init__(self, boot: str) -> None:
-        """Nothing is read yet. `boot` is that of `boot_id`."""
+        """Nothing is read yet. `boot` is that of `clock.boot_id`.
+
+        Where it is empty only a jump under a running service is noticed.
+        """
         self._boot = boot
         self._ahead_ms: int | None = None
 

@@ -104,7 +104,7 @@ class Statements(Protocol):
         The number that is kept for a table is set apart. Raises sqlalchemy.exc.DBAPIError.
         """
 
-    def count_tables(self, connection: Connection, names: Sequence[str]) -> None:
+    def analyze(self, connection: Connection, names: Sequence[str]) -> None:
         """Let the planner know what has been put into these tables, where it goes by that."""
 
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:

@@ -52,8 +52,9 @@ class Duty:
     ) -> None:
         """`step` does it once; it returns False when there was nothing to do yet.
 
-        `trouble` is how a warning begins when the database is the reason; without it such an error
-        is logged like any other. Raises ValueError when the name is not in `NAMES`.
+        `trouble` is how a warning begins when the database or its other hosts are the reason;
+        without it such an error is logged like any other. Raises ValueError when the name is not in
+        `NAMES`.
         """
         self._name = name
         self._place = NAMES.index(name)

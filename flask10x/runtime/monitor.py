@@ -39,10 +39,8 @@ class Monitor:
         everywhere: Callable[[], object] | None = None,
         lease: HostLease | None = None,
         of_one_host: Sequence[Duty] = (),
-        leave: Callable[[], object] | None = None,
     ) -> None:
-        """`everywhere` is done by each process, elected or not; `leave` by the elected one, once,
-        before another one can be elected.
+        """`everywhere` is done by each process, elected or not.
 
         `of_one_host` come after the other duties, and only while the lease is held; without a lease
         there is only this host. Nothing is locked or started yet; the lock remains the caller's to
@@ -53,7 +51,6 @@ class Monitor:
         self._duties = tuple(duties)
         self._lease = lease
         self._of_one_host = tuple(of_one_host)
-        self._leave = Guard(leave or (lambda: None), "The monitor cannot leave all that it has")
         self.elected = False
 
     def run(self, stop: threading.Event) -> None:
@@ -83,6 +80,5 @@ class Monitor:
         if self.elected:
             if self._lease is not None:
                 self._lease.give_back()
-            self._leave.run()
             self._lock.release()
             self.elected = False

@@ -72,7 +72,6 @@ class Store:
         self._file = None
         if not settings.on_postgres:
             self._file = DatabaseFile(settings, self.database, gauges)
-        self._host_name = HostName(self.database, settings.host_name, self._monitor_lock)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
         self._monitor = Monitor(
@@ -81,7 +80,6 @@ class Store:
             self._each_second,
             self._lease("monitor", self._monitor_lock),
             self._duties_of_one_host(),
-            self._host_name.give_back,
         )
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
@@ -184,10 +182,11 @@ class Store:
 
     def _duties_beside_others(self) -> list[Duty]:
         """What else each host does where there may be several."""
+        name = HostName(self.database, self.settings.host_name, self._monitor_lock)
         others = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
         trouble = "Cannot read what came to other hosts"
         return [
-            Duty("host name", self._host_name.step, self.gauges, "This host needs another name"),
+            Duty("host name", name.step, self.gauges, "This host needs another name"),
             Duty("other hosts", others.step, self.gauges, trouble),
             # It goes by the CSV files, which are on one host, whoever has the lease.
             self._removing(),

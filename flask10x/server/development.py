@@ -10,6 +10,7 @@ from flask10x.commands.migrate import migrate
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.owner import hold_database
+from flask10x.database.postgres import host_names
 from flask10x.database.sqlite import missing
 from flask10x.errors import Flask10xError
 from flask10x.recording.queue_file import QueueFile
@@ -34,9 +35,12 @@ def main() -> None:
         lock = hold_database(config)
         address.require_free(config)
         migrate(config)
+        if config.on_postgres:
+            host_names.check(config)
         queue_file = QueueFile(config)
     except Flask10xError as error:
-        sys.exit(f"flask10x: {error}")
+        sys.stderr.write(f"flask10x: {error}\n")
+        sys.exit(error.exit_status)
     signal.signal(signal.SIGTERM, _interrupt)
     _serve(config, queue_file)
     lock.close()

@@ -126,7 +126,7 @@ def _take_stations(changes: StationChanges) -> None:
     # Whatever is opened there now may be another file than the WAL belongs to.
     if obstacle := Damage(_gauges).obstacle:
         raise SchemaError(obstacle)
-    status, messages = migration.run(_in_force.settings)
+    status, messages = migration.run(_in_force.settings, starts=False)
     if status != 0:
         sys.stderr.write(messages)
         raise SchemaError(migration.last_of(messages))
@@ -174,7 +174,7 @@ def on_starting(_server: Any) -> None:
             _open_queues()
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_status)
 
 
 def _prepare() -> None:
@@ -185,7 +185,7 @@ def _prepare() -> None:
     global _missing  # noqa: PLW0603
     path = database_path(_settings)
     is_first = not _settings.on_postgres and missing.holds_nothing(path)
-    status, messages = migration.run(_in_force.settings)
+    status, messages = migration.run(_in_force.settings, starts=True)
     if status == DAMAGED_STATUS:
         sys.stderr.write(messages)
         _gauges.damage = messages.rpartition(DAMAGED)[2].strip()
@@ -194,7 +194,7 @@ def _prepare() -> None:
         sys.stderr.write(messages)
         _missing = migration.last_of(messages)
         return
-    if status == migration.NAME_TAKEN_STATUS:
+    if status == HostNameTaken.exit_status:
         raise HostNameTaken(migration.last_of(messages))
     if status != 0:
         sys.stderr.write(messages)
@@ -280,7 +280,7 @@ def pre_fork(server: Any, worker: Any) -> None:
     try:
         _take_when_there()
     except Flask10xError as error:
-        raise HaltServer(f"flask10x: {error}", 1) from error
+        raise HaltServer(f"flask10x: {error}", error.exit_status) from error
     taken = {other.slot_number for other in server.WORKERS.values()}
     worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
     _gauges.slot(worker.slot_number).booted_ms = 0

@@ -9,20 +9,18 @@ from functools import partial
 from typing import NoReturn
 
 from flask10x.config.settings import Settings
-from flask10x.errors import DatabaseUnreachable, Flask10xError, HostNameTaken
+from flask10x.errors import DatabaseUnreachable, Flask10xError
 
 # The server of the database does not answer, and nobody knows what is in it.
 UNREACHABLE_STATUS = 5
-# Another host of this name serves the database.
-NAME_TAKEN_STATUS = 6
 
 
-def run(settings: Settings) -> tuple[int, str]:
+def run(settings: Settings, *, starts: bool) -> tuple[int, str]:
     """The exit status and the messages of `flask10x migrate` with these settings.
 
     The status is 0, too, when the server of the database does not answer but the database was fit
-    for this program before; else it is UNREACHABLE_STATUS then. It is NAME_TAKEN_STATUS when
-    another host of this name serves the database.
+    for this program before; else it is UNREACHABLE_STATUS then. When the service `starts` and
+    another host of its name serves the database, it is that of HostNameTaken.
 
     In a process of its own, so that no handle of the database was ever open in this one; a fork,
     which has loaded already what this one has and starts in half the time of a new interpreter. It
@@ -32,7 +30,7 @@ def run(settings: Settings) -> tuple[int, str]:
     child = os.fork()
     if not child:
         os.dup2(writing, sys.stderr.fileno())
-        _leave_with(partial(_migrate, settings))
+        _leave_with(partial(_migrate, settings, starts))
     os.close(writing)
     with open(reading, encoding="utf-8", errors="replace") as pipe:
         messages = pipe.read()
@@ -45,7 +43,7 @@ def last_of(messages: str) -> str:
     return messages.strip().rpartition("\n")[2].removeprefix("flask10x: ")
 
 
-def _migrate(settings: Settings) -> None:
+def _migrate(settings: Settings, starts: bool) -> None:
     # Only here: neither the master nor a worker needs what a migration needs.
     from flask10x.commands.migrate import migrate  # noqa: PLC0415
     from flask10x.database.postgres import host_names, last_fit  # noqa: PLC0415
@@ -56,17 +54,15 @@ def _migrate(settings: Settings) -> None:
         migrate(settings)
         if settings.on_postgres:
             last_fit.remember(settings)
+        if settings.on_postgres and starts:
             host_names.check(settings)
-    except HostNameTaken as error:
-        sys.stderr.write(f"flask10x: {error}\n")
-        sys.exit(NAME_TAKEN_STATUS)
     except DatabaseUnreachable as error:
         sys.stderr.write(f"flask10x: {error}\n")
         if not last_fit.holds(settings):
             sys.exit(UNREACHABLE_STATUS)
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_status)
 
 
 def _leave_with(action: Callable[[], object]) -> NoReturn:

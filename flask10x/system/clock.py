@@ -5,6 +5,10 @@ length of time is taken from the other one.
 """
 
 import time
+from contextlib import suppress
+from pathlib import Path
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def now_ms() -> int:
@@ -20,3 +24,13 @@ def monotonic_ms() -> int:
 def monotonic_sec() -> float:
     """The same in seconds, to the microsecond and finer."""
     return time.monotonic()
+
+
+def boot_id() -> str:
+    """Which run of the machine this is (https://man7.org/linux/man-pages/man4/random.4.html).
+
+    Empty where it can't be told.
+    """
+    with suppress(OSError):
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    return ""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from flask10x.alerts import clock_jumps, current, mutes, tables
-from flask10x.alerts.clock_jumps import JUMP_MS, WallClock, boot_id, moment
+from flask10x.alerts import current, mutes, tables
+from flask10x.alerts.clock_jumps import JUMP_MS, WallClock, moment
 from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.transitions import Telling, changes, write
 from flask10x.alerts.verdict import Moment, Verdict
@@ -98,8 +98,8 @@ def test_nothing_is_written_for_less_than_anybody_sees(connection: Connection) -
 def test_without_a_name_of_the_boot_only_its_own_process_notices(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(clock_jumps, "BOOT_ID", tmp_path / "none")
-    assert boot_id() == ""
+    monkeypatch.setattr(clock, "BOOT_ID", tmp_path / "none")
+    assert clock.boot_id() == ""
     wall_clock = WallClock("")
     wall_clock.follow(connection, Moment(SHUTDOWN_MS, 30_000))
     enter(connection, "data2", SHUTDOWN_MS + 1000)

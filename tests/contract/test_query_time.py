@@ -25,7 +25,7 @@ REASON = "took longer than 2 s: narrow it with from, to or endpoint"
 
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
-    """As a home has them: no other test's queries may be broken off."""
+    """With the limit that a home has; other tests have a longer one."""
     return make_settings(QUERY_TIMEOUT_SEC="2")
 
 

@@ -35,7 +35,9 @@ WITHIN = "sendto 10" if databases.ON_POSTGRES else "fdatasync 4"
 
 pytestmark = pytest.mark.tools
 
-# Of the tools' tests a kill at every third call: first, fourth, ... of each kind.
+# Of the tools' tests a kill at every third call: first, fourth, ... of each kind; and at every
+# ninth message, for most of what a run does is to send some.
+MESSAGES = {3: 9, 1: 1}
 each_call = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
 
 
@@ -118,7 +120,7 @@ def place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Pl
 def test_killed_in_the_first_export(place: Place, every: int) -> None:
     place.save()
     expected, places = HEADER + b"".join(ROWS), set()
-    for died in place.runs.deaths(place.serve, "PicodataX.csv", every):
+    for died in place.runs.deaths(place.serve, "PicodataX.csv", every, MESSAGES[every]):
         content = place.file.read_bytes() if place.file.exists() else b""
         assert expected.startswith(content), died
         assert content.endswith(b"\n") or content == b"", died
@@ -147,7 +149,7 @@ def test_killed_while_appending_to_an_old_file(place: Place, every: int) -> None
     place.file.write_bytes(OLD)
     execute(place.database, "DELETE FROM readings WHERE id > 2")
     place.save()
-    for died in place.runs.deaths(place.serve, "PicodataX.csv", every):
+    for died in place.runs.deaths(place.serve, "PicodataX.csv", every, MESSAGES[every]):
         place.store_one_more()
         place.check(OLD + b"".join(ROWS[:2]) + LATER, died)
 
@@ -161,7 +163,7 @@ def test_killed_while_mending(place: Place, every: int) -> None:
         file.write(ROWS[3] + ROWS[4][:7])
     place.save()
     cuts = 0
-    for died in place.runs.deaths(place.serve, "PicodataX.csv", every):
+    for died in place.runs.deaths(place.serve, "PicodataX.csv", every, MESSAGES[every]):
         cuts += died.startswith("ftruncate")
         place.check(HEADER + b"".join(ROWS), died)
     assert cuts
@@ -175,7 +177,7 @@ def test_killed_while_rebuilding(place: Place, every: int) -> None:
     place.file.write_bytes(damaged)
     place.save()
     places = set()
-    for died in place.runs.deaths(place.serve, "--rebuild PicodataX.csv", every):
+    for died in place.runs.deaths(place.serve, "--rebuild PicodataX.csv", every, MESSAGES[every]):
         places.add(died.split()[0])
         assert place.file.read_bytes() in (damaged, expected), died
         assert place.runs.run("--rebuild PicodataX.csv") == 0, died

@@ -26,8 +26,6 @@ CALLS = (
     # What goes to the server of PostgreSQL.
     "sendto",
 )
-# A run sends hundreds of them to a server, and makes some calls to files.
-MESSAGES = 3
 # `123 write(3, ...`, and not `<... write resumed>`.
 _NAME = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
 # Small pieces, so that a few rows make a backlog of several.
@@ -98,16 +96,20 @@ class Runs:
         return self._errors.read_text()
 
     def deaths(
-        self, prepare: Callable[[], None], arguments: str = "", every: int = 1
+        self,
+        prepare: Callable[[], None],
+        arguments: str = "",
+        every: int = 1,
+        every_message: int | None = None,
     ) -> Iterator[str]:
         """Run it again and again, each time killed so many calls later, until nothing kills it.
 
         Yields after each death, with the place of it. Of the calls, those that a run makes; the
-        first of each always. Where some are left out, of messages to a server MESSAGES times those.
+        first of each always. `every_message` is for those to a server, of which there are hundreds.
         """
         prepare()
         for call in self._made(arguments):
-            step = every * (MESSAGES if call == "sendto" and every > 1 else 1)
+            step = (every_message or every) if call == "sendto" else every
             number, died = 1 - step, True
             while died:
                 number += step

@@ -3,17 +3,21 @@
 By it a host knows which notes of queues and which CSV files are its own: two of one name would
 forget what the other one has noted, and each would write its part of the readings into files of its
 own. So a host holds a lease of its name while it runs, and another one of that name does not start.
+It keeps it over a stop until it expires: whoever waits for it would have it at each restart.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import closing
 
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.database.postgres import leases
 from flask10x.database.postgres.leases import HOST, LEASE_SEC, Lease
+from flask10x.database.query_limit import QueryTooLong
 from flask10x.errors import HostNameTaken
 from flask10x.system.locks import FileLock, lock_path
 
@@ -35,10 +39,6 @@ class HostName:
         if not self._lease.hold() and self._lease.is_taken:
             raise _taken(self._name)
 
-    def give_back(self) -> None:
-        """Let another host be called so at once: a container that is made anew, say."""
-        self._lease.give_back()
-
 
 def check(
     settings: Settings,
@@ -47,7 +47,8 @@ def check(
 ) -> None:
     """Raise HostNameTaken when another host of this name serves the database.
 
-    One that was killed is waited for, until its lease has expired. Raises what reading raises.
+    One that was killed is waited for, until its lease has expired. A database that does not answer
+    says nothing: the duty asks it again.
     """
     name = settings.host_name
     deadline_sec = monotonic() + LEASE_SEC + LOOK_EVERY_SEC
@@ -55,13 +56,18 @@ def check(
         closing(FileLock(lock_path(database_path(settings), LOCK))) as lock,
         closing(Database(settings)) as database,
     ):
-        while True:
-            with database.reader.begin() as connection:
-                if leases.is_free(connection, HOST + name, name, lock.noted()):
-                    return
+        while not _is_free(database, name, leases.token_of(lock)):
             if monotonic() >= deadline_sec:
                 raise _taken(name)
             sleep(LOOK_EVERY_SEC)
+
+
+def _is_free(database: Database, name: str, token: str) -> bool:
+    try:
+        with database.query() as connection:
+            return leases.is_free(connection, HOST + name, name, token)
+    except (DBAPIError, TimeoutError, QueryTooLong):
+        return True
 
 
 def _taken(name: str) -> HostNameTaken:

@@ -6,7 +6,8 @@ in which `check` has found the lease to be its own ends before another host can 
 was frozen and goes on later finds it gone.
 
 Whoever asks for a lease holds the lock file of the same name on his host. What is noted in that
-file is the token of the lease, so that the next process of the host goes on with it at once.
+file is the token of the lease, so that the next process of the host goes on with it at once. With
+it goes which run of the machine this is: a clone of its card has the same name and the same file.
 """
 
 import logging
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.engine import Database
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
+from flask10x.system.clock import boot_id
 from flask10x.system.locks import FileLock
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,12 @@ def is_free(connection: Connection, name: str, host: str, token: str) -> bool:
     """Whether this host, with this token, would get the lease."""
     row = connection.execute(_FIND, {"name": name}).first()
     return row is None or not row.holds or (row.host, row.token) == (host, token)
+
+
+def token_of(lock: FileLock) -> str:
+    """The token of the leases of this host that stand behind the lock; empty before the first."""
+    noted = lock.noted()
+    return f"{noted} {boot_id()}" if noted else ""
 
 
 class Lease:
@@ -149,12 +157,12 @@ class Lease:
         return {"name": self.name, "host": self._host, "token": self._token or self._new_token()}
 
     def _new_token(self) -> str:
-        self._token = self._lock.noted()
-        if not self._token:
-            self._token = secrets.token_hex(TOKEN_BYTES)
+        if not self._lock.noted():
+            made = secrets.token_hex(TOKEN_BYTES)
             # On a full disk the next process has another one, and waits until this one expires.
             with suppress(OSError):
-                self._lock.note(self._token)
+                self._lock.note(made)
+        self._token = token_of(self._lock) or made
         return self._token
 
 

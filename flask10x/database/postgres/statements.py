@@ -234,7 +234,7 @@ def put_rows(
         ) from error
 
 
-def count_tables(connection: Connection, names: Sequence[str]) -> None:
+def analyze(connection: Connection, names: Sequence[str]) -> None:
     """Let the planner know what has been put into these tables.
 
     Else it takes them for small until autovacuum has looked, which is a minute

@@ -126,7 +126,7 @@ def put_rows(
     connection.exec_driver_sql(_statement(names, into), list(rows))
 
 
-def count_tables(_connection: Connection, _names: Sequence[str]) -> None:
+def analyze(_connection: Connection, _names: Sequence[str]) -> None:
     """Nothing: it plans by what its indexes are, whatever the tables hold."""
 
 

@@ -127,15 +127,15 @@ def fill_sequences(source: Connection, target: Connection) -> None:
             engine.set_sequence(target, name, max(highest, last_id(source, name)))
 
 
-def count_tables(target: Database) -> None:
+def analyze(target: Database) -> None:
     """Let the planner of the target know what it holds now; its first pages would be slow.
 
     Raises sqlalchemy.exc.DBAPIError.
     """
     names = [readings.name, *dict.fromkeys(kept.name for kept in others())]
-    # As a reader, which a server may let wait for longer: of a large table it reads many pages.
+    # Of a large table it reads many pages: a reader waits longer for its server than a commit does.
     with target.reader.begin() as connection:
-        dialects.of(connection).count_tables(connection, names)
+        dialects.of(connection).analyze(connection, names)
 
 
 def _here(target: Database, kept: KeptTable, after: Key | None) -> list[KeptRow]:

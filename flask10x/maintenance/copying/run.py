@@ -72,7 +72,7 @@ def _copy(
             advance(advanced)
     with there.begin() as snapshot:
         fill.fill_whole(snapshot, database, bar)
-        fill.count_tables(database)
+        fill.analyze(database)
         at = last_id(snapshot)
         with database.commit() as connection:
             fill.fill_sequences(snapshot, connection)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import current, due, opening, transitions
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.clock_jumps import WallClock, boot_id, moment
+from flask10x.alerts.clock_jumps import WallClock, moment
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Changes, Telling
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict, Watch
@@ -56,7 +56,7 @@ class AlertWatcher:
         given = given_settings.packed(settings)
         lock = lock_path(settings)
         self._delivery = delivery or Delivery(self._next_due_ms, lock, given=given)
-        self._clock = WallClock(boot_id() if boot is None else boot)
+        self._clock = WallClock(clock.boot_id() if boot is None else boot)
         # None: not read yet, or not known any more.
         self._active: dict[tuple[str, str], Alert] | None = None
         self._unwritten: list[tuple[Changes, int]] = []
