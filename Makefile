@@ -31,9 +31,11 @@ NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
-# Of no engine: documents, how pages look, what happens before a reading is taken and after a message is made.
+# Of no engine: documents, how pages look and what a browser does with an answer, what happens before a reading is
+# taken and after a message is made.
 NO_ENGINE := tests/test_layers.py tests/test_engines.py \
-  $(addprefix tests/browser/test_,docs_site.py axe.py readers.py) \
+  $(addprefix tests/browser/test_,docs_site.py axe.py readers.py pictures.py visitors.py first_screen.py) \
+  $(addprefix tests/browser/test_,bands.py fingers.py scale.py tooltip.py zoom.py) \
   $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py) \
   $(addprefix tests/e2e/test_,nginx.py slow_clients.py) tests/alerts/delivery/test_apprise_urls.py
 ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres \

@@ -27,10 +27,9 @@ from tests.support import databases, postgres
 from tests.support.html import MINUTE, NINE
 from tests.support.new_database import lay_new_database
 
-# A deadline for each example would be an assertion about the wall clock. What is tried a hundred
-# times on SQLite is tried fewer times on the other engine, where each one costs thrice the time.
+# A deadline for each example would be an assertion about the wall clock.
 hypothesis.settings.register_profile(
-    "flask10x", deadline=None, max_examples=30 if databases.ON_POSTGRES else 100
+    "flask10x", deadline=None, max_examples=databases.examples(100)
 )
 hypothesis.settings.load_profile("flask10x")
 

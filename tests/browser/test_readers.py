@@ -185,15 +185,11 @@ def test_everything_but_the_charts_works_without_scripts(house: Service, tmp_pat
         assert not browser.one("#copy").is_displayed()
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is missing: npm ci")
 @pytest.mark.parametrize(
     ("theme", "language", "width"),
-    [
-        ("light", "ja", 1280),
-        ("dark", "en", 360),
-        pytest.param("light", "en", 360, marks=pytest.mark.tools),
-        pytest.param("dark", "ja", 1280, marks=pytest.mark.tools),
-    ],
+    [("light", "ja", 1280), ("dark", "en", 360), ("light", "en", 360), ("dark", "ja", 1280)],
 )
 def test_axe_finds_nothing_serious(browser: Browser, theme: str, language: str, width: int) -> None:
     browser.resize(width, 900)

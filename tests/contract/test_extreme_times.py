@@ -26,7 +26,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
-from tests.support.databases import ON_POSTGRES, environment_of
+from tests.support.databases import ON_POSTGRES, environment_of, examples
 from tests.support.html import Outline
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute
@@ -322,7 +322,7 @@ def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return app.test_client()
 
 
-@hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(path=st.sampled_from([*READING, *REJECTED]), given_query=QUERIES)
 def test_no_query_string_makes_a_500(
     edge: FlaskClient, path: str, given_query: dict[str, str]

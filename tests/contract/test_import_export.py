@@ -18,6 +18,7 @@ from flask10x.export.verify import verify
 from flask10x.importing import old_file
 from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
+from tests.support.databases import examples
 from tests.support.old_files import run
 from tests.support.rows import execute
 from tests.support.shared_data import measured_csv
@@ -158,7 +159,9 @@ old_lines = st.lists(st.integers(0, 5), max_size=8)
 @example(old=[0, 0], done=[("import", 1, 1), "rebuild"])
 @example(old=[0, 1, 0, 1], done=[("import", 1, 1), "rebuild"])
 @given(old_lines, steps)
-@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_in_whatever_order(
     settings: Settings, database: Database, old: list[int], done: list[object]
 ) -> None:

@@ -18,6 +18,7 @@ from hypothesis.errors import Unsatisfiable
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
 from tests.support.alert_rows import HOUR_MS, NINE_MS, AlertRows
+from tests.support.databases import examples
 
 schemathesis = pytest.importorskip(
     "schemathesis", reason="the extra `tools` is missing: make tools"
@@ -71,7 +72,7 @@ SENT: dict[str, object] = {
     "balcony": {"temperature": None, "dust": {"pm10": 12.5}},
 }
 # Of each operation, as allowed and as forbidden.
-EXAMPLES = 15
+EXAMPLES = examples(15)
 # A condition on each measurement has as many edges again, and each takes the same way.
 EDGES_MAX = 100
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE

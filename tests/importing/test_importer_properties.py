@@ -16,6 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.importing import old_file
 from tests.conftest import MakeSettings
+from tests.support.databases import examples
 from tests.support.old_files import NAME, Line, local_rows, run, write
 from tests.support.rows import execute, select
 
@@ -85,7 +86,9 @@ def store_live(database: Database, stored: list[tuple[int, int, float | None]]) 
 
 @given(files, live, lines_a_block, runs)
 @hypothesis_settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(120),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_each_row_is_there_as_often_as_in_the_file_or_before(
     berlin: Settings,
@@ -141,7 +144,9 @@ def check(database: Database, file: list[Row], there: Counter[Line]) -> None:
 
 @given(st.lists(rows, max_size=40), lines_a_block)
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_an_empty_database_has_the_file_in_its_order(
     berlin: Settings, database: Database, file: list[Row], block_lines: int

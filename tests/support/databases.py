@@ -47,6 +47,14 @@ WHEN (current_setting('tests.numbers_rows', true) = 'yes') EXECUTE FUNCTION numb
 _made: dict[Path, str] = {}
 
 
+def examples(number: int) -> int:
+    """Of as many examples as are tried on SQLite, those of this run's engine.
+
+    On PostgreSQL each one costs thrice the time, and what a property says is the same.
+    """
+    return max(1, number // 3) if ON_POSTGRES else number
+
+
 def variables(data_dir: Path) -> dict[str, str]:
     """What settings on this folder have to say beside DATA_DIR; on SQLite nothing."""
     if not ON_POSTGRES:

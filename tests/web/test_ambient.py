@@ -131,7 +131,7 @@ def test_an_unknown_channel_and_a_body_too_large(
     assert client.put(f"{CHANNEL}/data", json={}).status_code == 405
 
 
-@pytest.mark.usefixtures("settings")
+@pytest.mark.usefixtures("database")
 def test_the_write_key_is_the_token(tmp_path: Path, make_settings: MakeSettings) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("balcony 0123456789abcdef\ndata fedcba9876543210\n")

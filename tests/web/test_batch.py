@@ -220,6 +220,7 @@ def test_a_thousand_mistakes_make_some_lines(
     assert 0 < store.writer.rejected_queue.depth < ITEMS_MAX
 
 
+@pytest.mark.usefixtures("database")
 def test_a_queue_that_gets_full_asks_again(make_settings: MakeSettings) -> None:
     app = create_app(make_settings(WRITE_QUEUE_MAXSIZE=3))
     try:
@@ -319,6 +320,7 @@ def test_a_stations_route_takes_an_array_of_readings_and_items(
     assert list((too_many.json or {})["details"]) == ["readings"]
 
 
+@pytest.mark.usefixtures("database")
 def test_the_token_has_to_be_one_for_each_station(
     make_settings: MakeSettings, tmp_path: Any
 ) -> None:

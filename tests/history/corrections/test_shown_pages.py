@@ -24,6 +24,7 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
 from tests.support.corrections import correct
+from tests.support.databases import examples
 from tests.support.reference import (
     OPTIONS,
     Reference,
@@ -98,7 +99,7 @@ QUESTIONS = OPTIONS.map(
 )
 
 
-@limits(max_examples=60)
+@limits(max_examples=examples(60))
 @given(QUESTIONS)
 def test_a_page_and_a_download_hold_what_matches_as_it_is_shown(
     reference: Reference, parameters: dict[str, Any]
@@ -112,7 +113,7 @@ def test_a_page_and_a_download_hold_what_matches_as_it_is_shown(
     assert [(row.id, *row.values) for rows in lists for row in rows] == expected
 
 
-@limits(max_examples=30)
+@limits(max_examples=examples(30))
 @given(QUESTIONS)
 def test_raw_values_are_the_stored_ones(reference: Reference, parameters: dict[str, Any]) -> None:
     expected = [(row.id, *row.cells.values()) for row in matching(reference.stored, parameters)]
@@ -121,7 +122,7 @@ def test_raw_values_are_the_stored_ones(reference: Reference, parameters: dict[s
     assert [(row.id, *row.values) for row in rows] == expected
 
 
-@limits(max_examples=30)
+@limits(max_examples=examples(30))
 @given(QUESTIONS)
 def test_a_small_look_at_hours_finds_the_same(
     reference: Reference, parameters: dict[str, Any]
@@ -136,7 +137,7 @@ def test_a_small_look_at_hours_finds_the_same(
 
 
 @given(QUESTIONS)
-@limits(max_examples=30)
+@limits(max_examples=examples(30))
 def test_what_is_new_is_as_it_is_shown(reference: Reference, parameters: dict[str, Any]) -> None:
     query = question(reference, parameters, JSON, since=0, limit=1000)
     with reference.database.reader.begin() as connection:
