@@ -546,7 +546,8 @@ def test_suspicions_in_the_middle_use_up_no_descriptors(
                 open_files.append(len(list(Path("/proc/self/fd").iterdir())))
         store_all(leftovers, clock)
         leftovers.close()
-    assert open_files == open_files[:1] * 5
+    # Fewer, where something that was there before has been closed meanwhile.
+    assert open_files[-1] == min(open_files), open_files
     assert files(in_pairs) == []
     assert stored(database) == [1, 2, 3, 4, 5]
 
