@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Many tests wait for real processes, so three times the cores is not too many.
-PROCESSES ?= 6
+# Many tests wait for real processes, so twice the cores is not too many; with three times it takes longer.
+PROCESSES ?= 4
 # What users run, with hashes (docs/decisions/0045-what-runs-is-locked.md).
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
