@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Many tests wait for real processes, so twice the cores is not too many; with three times it takes longer.
+# Many tests wait for real processes, so twice the cores is not too many; with three times `make test` takes longer.
 PROCESSES ?= 4
+# Those of the tools wait for more.
+tools tools-postgres: PROCESSES := 6
 # What users run, with hashes (docs/decisions/0045-what-runs-is-locked.md).
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
