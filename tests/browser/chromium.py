@@ -27,12 +27,17 @@ OPTIONS = (
 T = TypeVar("T")
 
 
+# Tests of a cluster make networks on this machine: a browser gives up what it was loading then.
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+
+
 class Browser:
     """One window; `errors` and `requests` tell of what happened since `fresh`."""
 
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
         self.driver = driver
         self.base = base
+        self._errors: list[str] = []
 
     # Where it is, and what it looks like
 
@@ -51,6 +56,8 @@ class Browser:
     def open(self, path: str, *, charts: int | None = None) -> None:
         """Load the page and wait until its charts, if any are expected, are drawn."""
         self.driver.get(self.base + path)
+        while self._gave_up():
+            self.driver.get(self.base + path)
         if charts is not None:
             self.wait(lambda: len(self.all(".chart canvas")) == charts, f"{charts} charts")
 
@@ -111,7 +118,17 @@ class Browser:
 
     def errors(self) -> list[str]:
         """What the console complained about."""
-        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+        self._gave_up()
+        found, self._errors = self._errors, []
+        return found
+
+    def _gave_up(self) -> bool:
+        """Whether something was not loaded since the last look because a network has changed."""
+        log = self.driver.get_log("browser")
+        found = [entry["message"] for entry in log if entry["level"] == "SEVERE"]
+        own = [message for message in found if NETWORK_CHANGED not in message]
+        self._errors += own
+        return len(own) < len(found)
 
     def requests(self) -> list[dict[str, Any]]:
         """The messages of the network, each `{"method", "params"}` of the DevTools protocol."""
