@@ -20,7 +20,7 @@ from flask10x.database.tables import imports
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.export import owner
-from flask10x.history import rollups
+from flask10x.history import days, rollups
 from flask10x.importing.importer import ImportOutcome, import_file
 from flask10x.system.disk import size
 
@@ -96,9 +96,10 @@ def _catch_up(config: Settings) -> None:
             if not has_table(database, rollups_table):
                 return
             with database.reader.begin() as connection:
-                behind = rollups.behind(connection)
-            if behind:
-                follow_under_bar(rollups.catch_up(config.stations, database), behind)
+                behind, made = rollups.behind(connection), days.made(connection)
+            if behind or made is None or not made.are_all:
+                pieces = rollups.complete(config.stations, database, config.zone)
+                follow_under_bar(pieces, behind)
     except KeyboardInterrupt:
         _say_later(_("interrupted"))
     except DBAPIError as error:

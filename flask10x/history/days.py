@@ -89,6 +89,12 @@ def begin(connection: Connection, zone: tzinfo | None) -> None:
     )
 
 
+def begin_where_none(connection: Connection, zone: tzinfo | None) -> None:
+    """The same, unless days were begun before."""
+    if made(connection) is None:
+        begin(connection, zone)
+
+
 def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last: int) -> DayRows:
     """The days that these new roll-ups of hours change, of all their hours up to the id `last`."""
     found = made(connection)

@@ -1,5 +1,14 @@
-"""Are the roll-ups what the readings give? And all of them anew."""
+"""Are the roll-ups what the readings give? And all of them anew.
 
+Numbers of readings and of values, least and greatest are compared as they are, totals but for what
+adding up can round. For the engines add up differently: SQLite doubles one after another, and since
+3.43 with a correction (https://www.sqlite.org/lang_aggfunc.html#sumunc), PostgreSQL the decimals
+that they are written as. A database may have been copied from one to the other since, or SQLite
+updated, and of an hour whose readings were removed there is only the sum that was made then.
+"""
+
+import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -61,7 +70,7 @@ class Looked:
 
 
 def verify(stations: Stations, database: Database) -> Iterator[Looked]:
-    """Compare all roll-ups, bit for bit, with what the readings give; in short transactions.
+    """Compare all roll-ups with what the readings give; in short transactions.
 
     The service may go on meanwhile. Raises what reading raises.
     """
@@ -78,7 +87,7 @@ def verify(stations: Stations, database: Database) -> Iterator[Looked]:
 
 
 def verify_days(stations: Stations, database: Database) -> Iterator[LookedAtDays]:
-    """Compare all days, bit for bit, with what the roll-ups of their hours give.
+    """Compare all days with what the roll-ups of their hours give.
 
     None while they are being made. In short transactions, as `verify`; raises what reading raises.
     """
@@ -104,10 +113,8 @@ def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iter
         days.begin(connection, zone)
 
     database.commit_change(forget)
-    yield from rollups.catch_up(stations, database)
-    # Of removed readings there were hours before any was rolled up.
-    while days.follow(stations, database, zone, Database.commit_change):
-        pass
+    # Of removed readings there are hours before any is rolled up.
+    yield from rollups.complete(stations, database, zone)
 
 
 def _look_at_days(
@@ -132,7 +139,7 @@ def _look_at_days(
     for day in seen:
         stored = days.stored(station, connection, day)
         computed = days.computed(station, connection, day, zone, last)
-        if stored != computed:
+        if not _agree(stored, computed):
             differences.append(DayDifference(station.endpoint, day, stored, computed))
     return LookedAtDays(len(seen), differences), None if is_end else up_to
 
@@ -145,9 +152,36 @@ def _look(station: Station, connection: Connection, hours: list[int], last: int)
             rollups.computed(station, connection, hour, last),
         )
         readings_seen += computed[0]["readings"] if computed else 0
-        if stored != computed:
+        if not _agree(stored, computed):
             differences.append(RollupDifference((station.endpoint, hour), stored, computed))
     return Looked(len(hours), readings_seen, differences)
+
+
+def _agree(stored: list[Sums], computed: list[Sums]) -> bool:
+    """Whether these rows, both in the order of the columns, are sums of the same values."""
+    return len(stored) == len(computed) and all(map(_are_sums_of_same, stored, computed))
+
+
+def _are_sums_of_same(stored: Sums, computed: Sums) -> bool:
+    without_total = {"total": None}
+    if stored | without_total != computed | without_total:
+        return False
+    count, ends = stored["count"], (stored["minimum"], stored["maximum"])
+    greatest = max((abs(end) for end in ends if end is not None), default=0.0)
+    one, other = stored["total"], computed["total"]
+    if one == other:
+        return True
+    if math.isinf(count * greatest):
+        # A sum on the way to a total that a double can hold may have been one that it can't.
+        return True
+    if one is None or other is None:
+        return False
+    # In whatever order and in how many parts n values are added up, each of fewer than n additions
+    # rounds by half an epsilon of what all of them come to without their signs, at most; and the
+    # decimal that a double is written as is another half away from it. Both sums may be wrong by
+    # that, in opposite directions: three millionths of a hPa for an hour of a reading a second.
+    rounding = (count + 1) * sys.float_info.epsilon * count * greatest
+    return bool(abs(one - other) <= rounding)
 
 
 def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:

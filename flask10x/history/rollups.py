@@ -8,6 +8,7 @@ case, and doing it twice does no harm. The new sums, those of the local days tha
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from sqlalchemy import Connection, bindparam, delete, select
 
@@ -22,6 +23,7 @@ from flask10x.database.tables import followers, readings, rollup_days, rollup_zo
 from flask10x.history import days, sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
+from flask10x.readings.zones import name_of, zone_of
 
 NAME = "rollups"
 # One piece of the log: a few tenths of a second to compute, beside the writers ...
@@ -118,6 +120,24 @@ def catch_up(stations: Stations, database: Database) -> Iterator[int]:
         yield left
         if not left:
             return
+
+
+def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
+    """As `catch_up`, and make all days that there are to be.
+
+    They are of that zone (None for the system's own) where none were ever made, else of the one
+    that they are of. None are made where this machine does not know the zone.
+    """
+    with database.reader.begin() as connection:
+        before = days.made(connection)
+    known = zone_of(name_of(zone) if before is None else before.zone)
+    if before is None and known is not None:
+        # Then each piece of hours brings its days.
+        database.commit_change(lambda connection: days.begin_where_none(connection, known))
+    yield from catch_up(stations, database)
+    # Hours that were there before any day.
+    while known is not None and days.follow(stations, database, known, Database.commit_change):
+        pass
 
 
 def ends_of(hour: int) -> tuple[int, int]:

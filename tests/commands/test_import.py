@@ -11,6 +11,7 @@ from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +21,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path, shown_name
 from flask10x.errors import LockTimeout
-from flask10x.history import rollups
+from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FileLock, lock_path
@@ -33,6 +34,8 @@ from tests.support.rows import execute, insert_series, on_postgres, select
 from tests.support.shared_data import measured_csv
 from tests.support.terminal import on_terminal
 
+# The local days of the measured file.
+DAYS_OF_BEDROOM = 9
 ROW = "2025-08-24 10:46:40,1.0,2.0"
 
 
@@ -104,6 +107,50 @@ def test_the_charts_have_the_rows(settings: Settings, database: Database) -> Non
     assert list(shown.bars) == ["BedRoomEnv.csv", "rollups"]
     assert [percentages[-1] for percentages in shown.bars.values()] == [100, 100]
     assert behind(database) == 0
+
+
+def test_the_charts_of_years_are_ready_too(settings: Settings, database: Database) -> None:
+    # A new installation: no service has run yet.
+    assert run_import(settings, measured_csv()).returncode == 0
+    days_rolled_up = run_command(["rollups"], environment(settings)).stdout
+    assert days_rolled_up == b"rolled up to reading 20000, 0 behind\ndays: of Asia/Tokyo\n"
+    (days,) = select(database.path, "SELECT count(DISTINCT day) FROM rollup_days")[0]
+    of_days = "SELECT sum(readings) FROM rollup_days WHERE measurement = 'co2'"
+    assert (days, select(database.path, of_days)) == (DAYS_OF_BEDROOM, [(20_000,)])
+    # Hours without days, as a service leaves them that was killed while it made them.
+    execute(database.path, "DELETE FROM rollup_days", "DELETE FROM rollup_zone")
+    assert run_import(settings, measured_csv()).returncode == 0
+    assert select(database.path, of_days) == [(20_000,)]
+
+
+def test_days_that_a_killed_import_has_left_are_made_by_the_service(
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_given: Any) -> bool:
+        raise KeyboardInterrupt
+
+    insert_series(
+        database.path,
+        50,
+        endpoint="'data'",
+        received_at="1700000000000 + i * 36000000",
+        pressure="1000",
+    )
+    while rollups.follow(BUILT_IN, database):
+        pass
+    monkeypatch.setattr(days, "follow", die)
+    path = write(tmp_path / NAME, ROW)
+    done = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
+    assert (done.exit_code, "interrupted" in done.stderr) == (0, True)
+    monkeypatch.undo()
+    of_days = "SELECT sum(readings) FROM rollup_days WHERE measurement = 'pressure'"
+    assert select(database.path, of_days) == [(1,)]
+    follower = Follower(
+        BUILT_IN, ZoneInfo("Asia/Tokyo"), database, iter([0.0, 0.0, *[1e6] * 20]).__next__
+    )
+    for _ in range(4):
+        follower.step()
+    assert select(database.path, of_days) == [(51,)]
 
 
 @pytest.mark.parametrize(

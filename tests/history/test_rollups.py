@@ -267,13 +267,9 @@ def test_verify_names_each_hour_that_differs(database: Database) -> None:
     filled(database)
     follow_all(database)
     assert differences(database) == []
-    total = select(
-        database.path, f"SELECT total FROM rollups WHERE measurement='co2' AND hour={NUMBER}"
-    )[0][0]
     execute(
         database.path,
-        f"UPDATE rollups SET total = {math.nextafter(total, math.inf)!r}"
-        f" WHERE measurement = 'co2' AND hour = {NUMBER}",
+        f"UPDATE rollups SET total = total + 0.00001 WHERE measurement = 'co2' AND hour = {NUMBER}",
         f"DELETE FROM rollups WHERE measurement = 'humidity' AND hour = {NUMBER + 1}",
         f"DELETE FROM rollups WHERE hour = {NUMBER + 2}",
         "INSERT INTO rollups VALUES ('data2', 'co2', 5, 1, 1, 1, 1, 1)",
@@ -286,6 +282,26 @@ def test_verify_names_each_hour_that_differs(database: Database) -> None:
         ("data2", NUMBER + 1),
         ("data2", NUMBER + 2),
     ]
+
+
+def test_a_total_may_differ_by_what_adding_up_rounds(database: Database) -> None:
+    # Added up in another order, or as decimals, as another engine does and another SQLite.
+    store(database, *(pico(1000.1, NINE + n) for n in range(10)))
+    follow_all(database)
+    of_pressure = "WHERE measurement = 'pressure'"
+    (total,) = select(database.path, f"SELECT total FROM rollups {of_pressure}")[0]
+    for other, wrong in (
+        (math.nextafter(total, math.inf), []),
+        (sum(10 * [1000.1]), []),
+        # 11 * 10 * 2 ** -52 * 1000.1 is 2.4e-11.
+        (10_001 - 2e-11, []),
+        (10_001 + 3e-11, [("data", NUMBER)]),
+    ):
+        execute(database.path, f"UPDATE rollups SET total = {other!r} {of_pressure}")
+        assert differences(database) == wrong
+    # Without a value there is nothing to round.
+    execute(database.path, "UPDATE rollups SET total = 1e-300, count = 0, minimum = NULL")
+    assert differences(database) == [("data", NUMBER)]
 
 
 def test_verify_leaves_out_what_is_not_rolled_up_yet(database: Database) -> None:

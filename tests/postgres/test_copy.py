@@ -7,18 +7,27 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, dialects, schema, settled
 from flask10x.database.engine import Database
 from flask10x.database.postgres.tables import only_postgres
+from flask10x.database.retention import removed, removed_hours
+from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import metadata, notes, readings
+from flask10x.database.tables import rollups as summed
 from flask10x.errors import DatabaseCopyError, SchemaError
+from flask10x.history import days, rollup_check, rollups
 from flask10x.maintenance.copying import fill, kept
 from flask10x.maintenance.copying.run import copy
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.times import HOUR_MS
 from tests.e2e.service import wait_until
 from tests.postgres.copying import (
     FORMER,
@@ -29,6 +38,11 @@ from tests.postgres.copying import (
     on_postgres,
 )
 from tests.support.new_database import lay_new_file
+from tests.support.rows import insert_readings
+
+# 2025-08-24 09:00:00 in Tokyo, a whole hour of UTC.
+NINE = 1_755_993_600_000
+INDIA = ZoneInfo("Asia/Kolkata")
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +75,70 @@ def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
             assert (done.last_id, done.newer) == (13, 0)
             assert differences(one, other) == []
     assert differences(source, back) == []
+
+
+def test_the_sums_of_one_engine_are_right_on_the_other(
+    settings: Settings, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "PIECE_ROWS", 5000)
+    first, back = (in_file(settings, tmp_path / f"{name}.sqlite3") for name in ("first", "back"))
+    lay_new_file(tmp_path / "first.sqlite3")
+    with closing(Database(first)) as database:
+        fill_with_decimals(database)
+    copy(first, target)
+    assert wrong_sums(target) == differences(first, target) == []
+    # Now by its own sums, but for what only the first engine could add up.
+    with closing(Database(target)) as database:
+        assert list(rollup_check.rebuild(BUILT_IN, database, INDIA))[-1] == 0
+        totals = totals_of(database)
+    with closing(Database(first)) as database:
+        assert totals != totals_of(database)
+    copy(target, back)
+    assert wrong_sums(back) == differences(target, back) == []
+    # A reading that somebody has changed by the least that its sensor shows.
+    with closing(Database(back)) as database, database.commit() as connection:
+        connection.exec_driver_sql("UPDATE readings SET pressure = pressure + 0.1 WHERE id = 9000")
+    assert len(wrong_sums(back)) == 1
+
+
+def fill_with_decimals(database: Database) -> None:
+    """10,800 readings, one in 2 minutes, with a decimal; those of the first 90 minutes are gone.
+
+    Midnight of the zone lies within an hour of UTC.
+    """
+    chance, usual = Random(15), ((990, 1030), (20, 30))
+    rows = [
+        Reading(
+            "data", NINE + n * 120_000, tuple(round(chance.uniform(*ends), 1) for ends in usual)
+        )
+        for n in range(10_800)
+    ]
+    with database.commit() as connection:
+        insert_readings(connection, rows)
+        days.begin(connection, INDIA)
+    assert list(rollups.catch_up(BUILT_IN, database))[-1] == 0
+    columns = BUILT_IN.by_endpoint["data"].columns
+    with database.commit() as connection:
+        for hour in (NINE // HOUR_MS, NINE // HOUR_MS + 1):
+            gone = rollups.of_readings("data", columns, connection, hour, last=45)
+            removed_hours.keep(connection, gone)
+        connection.execute(delete(readings).where(readings.c.id <= 45))
+        removed.note(connection, "data", Removed(45, NINE + 44 * 120_000, 45))
+
+
+def wrong_sums(settings: Settings) -> list[object]:
+    """What `flask10x rollups --verify` finds."""
+    with closing(Database(settings)) as database:
+        of_hours = list(rollup_check.verify(BUILT_IN, database))
+        of_days = list(rollup_check.verify_days(BUILT_IN, database))
+    assert (sum(one.hours for one in of_hours), sum(one.days for one in of_days)) == (360, 16)
+    return [found for one in (*of_hours, *of_days) for found in one.differences]
+
+
+def totals_of(database: Database) -> list[float]:
+    with database.reader.begin() as connection:
+        query = select(summed.c.total).order_by(summed.c.hour, summed.c.measurement)
+        return list(connection.execute(query).scalars())
 
 
 def test_the_planner_knows_what_was_copied(source: Settings, target: Settings) -> None:
