@@ -28,6 +28,10 @@ WITHIN_SEC = 60
 VALUES = """{
     "co2": 400, "temperature": "20.5°C", "humidity": 50, "pressure": 1000, "gas_res": n
 }"""
+OF_FOUR_SENSORS = """{
+    "mh_z19": {"co2": 400}, "mq_2": {"analog_value": n, "voltage": 1},
+    "ds18b20": {"temperature": 20}, "dht11": {"temperature": 20, "humidity": 50}
+}"""
 PICO = f"""
 import time
 import pico
@@ -41,6 +45,38 @@ for n in range({READINGS}):
 for _ in range(20):
     pico.send()
 print("left", len(pico.waiting))
+"""
+# Its Python has no `network`, as a board without Wi-Fi; the broken steps are those of the board.
+LOOP = f"""
+import json
+import pico
+
+pico.HOST, pico.PORT, pico.EVERY_MS, pico.TOGETHER_MAX = "{HOST}", NETWORK, 10, 20
+n = -1
+
+
+class SmallBoard:
+    def dumps(self, items):
+        # Nothing is sent at first, so that many wait.
+        if n < 8 or len(items) > 3:
+            raise MemoryError("memory allocation failed")
+        return json.dumps(items)
+
+
+def measured():
+    global n
+    n += 1
+    if n == {READINGS}:
+        raise SystemExit
+    return {OF_FOUR_SENSORS}
+
+
+pico.json = SmallBoard()
+pico.measured = measured
+try:
+    pico.run()
+finally:
+    print("left", len(pico.waiting))
 """
 COMPUTER = f"""
 import json
@@ -78,9 +114,11 @@ def run(command: list[str | Path], folder: Path) -> str:
     return done.stdout
 
 
-def wait_for_numbers(service: Service, endpoint: str, count: int) -> None:
+def wait_for_numbers(
+    service: Service, endpoint: str, count: int, column: str = "gas_resistance"
+) -> None:
     """Return when these numbers are stored, each once, and nothing else of the station."""
-    query = "SELECT gas_resistance FROM readings WHERE endpoint = ? ORDER BY 1"
+    query = f"SELECT {column} FROM readings WHERE endpoint = ? ORDER BY 1"
 
     def stored() -> list[float]:
         return [number for (number,) in service.rows(query, endpoint)]
@@ -104,6 +142,18 @@ def test_the_program_of_the_pico(running: Service, tmp_path: Path) -> None:
     query = "SELECT arrived_at - received_at FROM readings WHERE gas_resistance = ?"
     ((age_ms,),) = running.rows(query, READINGS)
     assert age_ms == pytest.approx(HOUR_MS, abs=60_000)
+
+
+@needs_micropython
+def test_no_step_that_fails_ends_the_program_of_the_pico(running: Service, tmp_path: Path) -> None:
+    program(running, "data4", "pico.py", tmp_path)
+    script = tmp_path / "run.py"
+    script.write_text(LOOP.replace("NETWORK", str(running.port)), encoding="utf-8")
+    output = run([str(MICROPYTHON), "run.py"], tmp_path)
+    assert output.endswith("left 0\n")
+    assert output.count("not connected: no module named 'network'") == READINGS
+    assert output.count("not sent: memory allocation failed") == 8
+    wait_for_numbers(running, "data4", READINGS, "analog_value")
 
 
 def test_the_program_of_a_computer(running: Service, tmp_path: Path) -> None:

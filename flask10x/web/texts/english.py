@@ -255,6 +255,8 @@ TEXTS: dict[str, str] = {
     "sender.age": "A reading that is sent at once needs no time of its own.",
     "sender.bytes": "Bytes are counted, not characters: ° is one character and two bytes.",
     "sender.retry": "Taken (200) or refused for good (400, kept in the house): it goes. All else is tried again later.",
+    "sender.memory": "Not enough memory for so many: half as many, down to one.",
+    "sender.steps": "A step that fails must not stop the others, nor the next round.",
     "sender.file": "Readings that wait survive a restart.",
     "sender.folder": "Readings that wait survive a restart, a file each.",
     "sender.cron": "Run it by cron: * * * * * /home/pi/{name}",
