@@ -4,6 +4,7 @@ UTF-8, CRLF, `current_time` in local time, numbers as `str(float)`, an empty cel
 missing.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -16,6 +17,10 @@ from flask10x.readings.minus_zero import plain_lines
 from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, LocalText
 
+# A spreadsheet computes a cell that begins so, whose ever text it is
+# (https://owasp.org/www-community/attacks/CSV_Injection).
+FORMULA_BEGINNINGS = "=+-@\t\r\n＝＋－＠"
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 # A row of the log as the CSV files need it: id, received_at, the station's values.
 LogRow = Sequence[Any]
 
@@ -27,6 +32,11 @@ class Written:
     earliest_ms: int
     latest_ms: int
     values: tuple[float | None, ...]
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet may take the text for a formula; a number is none."""
+    return text[:1] in tuple(FORMULA_BEGINNINGS) and _NUMBER.fullmatch(text) is None
 
 
 def header(station: Station) -> bytes:

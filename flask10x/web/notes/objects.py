@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import tzinfo
 
 from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.readings.csv_lines import is_formula
 from flask10x.readings.times import iso_text
 
 COLUMNS = (
@@ -51,15 +52,23 @@ def correction_object(one: Correction, zone: tzinfo | None) -> dict[str, object]
 def csv_text(
     notes: Iterable[WrittenNote], corrections: Iterable[Correction], zone: tzinfo | None
 ) -> str:
-    """All of them, a line each; a cell without a value is empty."""
+    """All of them, a line each; a cell without a value is empty.
+
+    A text that a spreadsheet would take for a formula has a `'` before it, and is shown as it is.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     writer.writeheader()
     for note in notes:
-        writer.writerow({"kind": "note"} | note_object(note, zone))
+        writer.writerow({"kind": "note"} | _harmless(note_object(note, zone)))
     for correction in corrections:
-        writer.writerow(correction_object(correction, zone))
+        writer.writerow(_harmless(correction_object(correction, zone)))
     return text.getvalue()
+
+
+def _harmless(row: dict[str, object]) -> dict[str, object]:
+    text = str(row["text"])
+    return row | {"text": f"'{text}"} if is_formula(text) else row
 
 
 def _maybe(ms: int | None, zone: tzinfo | None) -> str | None:

