@@ -296,7 +296,7 @@ def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_pa
         tmp_path, "rejected", "list", "--from", "yesterday", status=2
     )
     assert said(tmp_path, "rollups") == (
-        "測定値 2 まで集計済み、残り 0 件\n日ごとの集計: サービスがこれから作ります\n"
+        "測定値 2 まで集計済み、残り 0 件\n日ごとの集計: Asia/Tokyo\n"
     )
 
 

@@ -107,6 +107,23 @@ def test_what_is_wrong_is_said_and_kept(
     assert kept[2] == ("balcony", b"{")
 
 
+@pytest.mark.parametrize("created", [True, [NOW_MS], {"ms": NOW_MS}, "soon", float("nan"), 10**30])
+def test_no_time_is_taken_for_now(
+    client: FlaskClient, writer: Writer, database: Database, created: object
+) -> None:
+    body = {"data": [{"d1": 25.1, "d2": 52}, {"d1": 25.2, "d2": 53, "created": created}]}
+    answer = client.post(f"{CHANNEL}/dataarray", json=body)
+    good, bad = body_of(answer)["results"]
+    assert (good, bad["error"], [*bad["details"]]) == (
+        {"status": "enqueued"},
+        "validation failed",
+        ["measured_at"],
+    )
+    assert stored(writer, database) == [("balcony", NOW_MS, None, 25.1, 52.0)]
+    writer.rejected_queue.finish()
+    assert select(database.path, "SELECT endpoint FROM rejected") == [("balcony",)]
+
+
 def test_an_unknown_channel_and_a_body_too_large(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

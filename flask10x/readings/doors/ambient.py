@@ -61,14 +61,15 @@ def _item(station: Station, entry: object) -> ItemObject:
     return item_object(station, named, given, _measured_at(entry))
 
 
-def _measured_at(entry: Mapping[str, object]) -> float | str | None:
+def _measured_at(entry: Mapping[str, object]) -> object:
     """`created`: milliseconds since 1970, seconds with `"time": 1`, or a text, which stays one.
 
-    The Arduino library and a form put numbers into text.
+    The Arduino library and a form put numbers into text. Anything else stays what it is, for the
+    batch to refuse: the reading was not measured now. None without one.
     """
     created = entry.get("created")
     if isinstance(created, str) and re.fullmatch(r"[0-9]{1,18}", created):
         created = int(created)
     if isinstance(created, int | float) and not isinstance(created, bool):
         return created if entry.get("time") in (1, "1") else created / MS_PER_SEC
-    return created if isinstance(created, str) and created else None
+    return None if created == "" else created

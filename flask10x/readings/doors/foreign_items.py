@@ -16,7 +16,7 @@ def item_object(
     station: Station,
     named: Mapping[str, str],
     given: Mapping[str, object],
-    measured_at: float | str | None = None,
+    measured_at: object = None,
 ) -> ItemObject:
     """The item of a reading: what was `given` under the names that a protocol has for its fields.
 
@@ -48,7 +48,7 @@ def _put(data: ItemObject, path: str, value: object) -> None:
     holder[key] = value
 
 
-def _key(measured_at: float | str, given: Mapping[str, object]) -> str:
+def _key(measured_at: object, given: Mapping[str, object]) -> str:
     """The values belong to it: two readings of one second are no repeat of each other."""
     text = json.dumps([measured_at, given], sort_keys=True)
     return blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()

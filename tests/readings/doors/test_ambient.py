@@ -69,8 +69,10 @@ def test_a_form_of_node_js() -> None:
         ('"created": "2026-11-26T03:00:00.000Z"', "2026-11-26T03:00:00.000Z"),
         # Refused by the batch, which says why.
         ('"created": "yesterday"', "yesterday"),
+        ('"created": true', True),
+        ('"created": [1795665600000]', [1795665600000]),
         ('"created": ""', None),
-        ('"created": true', None),
+        ('"created": null', None),
     ],
 )
 def test_forms_of_a_time(created: str, measured_at: object) -> None:
