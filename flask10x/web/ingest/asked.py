@@ -1,16 +1,20 @@
 """What a sender asks beside its readings, and how Flask answers it."""
 
+import difflib
+import unicodedata
 from dataclasses import dataclass
 
 from flask import Response, jsonify, request
 
-from flask10x.errors import QueryError, nearest
+from flask10x.errors import COMPARED_CHARS, QueryError, nearest
 from flask10x.readings.batches.items import KEY_HEADER, SHOWN_KEYS, key_of_header
 from flask10x.readings.reasons import Reason
 from flask10x.web.ingest.take import Outcome
 
 DRY_RUN, ACK, COMMITTED = "dry_run", "ack", "committed"
 SWITCH = {"1": True, "0": False}
+# One wrong letter of `dryrun`, or one that is missing, is above it, and half of the word below.
+NEAR_RATIO = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,14 @@ def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
     """Of the request at hand; raises QueryError that names each wrong parameter, or the first ones.
 
     Old senders may have any other parameter, which one of our routes has always ignored; but who
-    has misspelt a trial does not want it stored.
+    has misspelt a trial does not want it stored (`means_dry_run`).
     """
     known = [DRY_RUN, *([ACK] if may_wait else [])]
     given = request.args.to_dict(flat=False)
     wrong: dict[str, Reason] = {}
     for name, values in given.items():
         if name not in known:
-            if not ignores_others or nearest(name, known):
+            if not ignores_others or means_dry_run(name):
                 wrong[name] = _unknown(name, known)
         elif len(values) > 1:
             wrong[name] = Reason("given_times", n=len(values))
@@ -44,6 +48,17 @@ def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
     if wrong:
         raise QueryError(dict([*wrong.items()][:SHOWN_KEYS]))
     return Asked(SWITCH[request.args.get(DRY_RUN, "0")], ACK in known and ACK in given)
+
+
+def means_dry_run(name: str) -> bool:
+    """Whether a parameter of this name asks for a trial, in whatever spelling: `DRY_RUN`, `dryRun`.
+
+    Not what only shares some letters with it, such as `run`.
+    """
+    plain = unicodedata.normalize("NFKC", name[:COMPARED_CHARS]).casefold()
+    letters = "".join(char for char in plain if char.isalnum())
+    is_near = difflib.get_close_matches(letters, ["dryrun"], cutoff=NEAR_RATIO) != []
+    return letters == "dry" or "dryrun" in letters or is_near
 
 
 def given_key() -> bytes:
@@ -80,5 +95,5 @@ def wrong_query(error: QueryError) -> Outcome:
 
 
 def _unknown(name: str, known: list[str]) -> Reason:
-    near = nearest(name, known)
+    near = DRY_RUN if means_dry_run(name) else nearest(name.lower(), known)
     return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")

@@ -19,6 +19,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web.access import Access, sender
+from flask10x.web.ingest.asked import DRY_RUN, means_dry_run
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class UnknownStations:
         name = request.path.strip("/").lower()
         if request.method != "POST" or not can_be_endpoint(name):
             return jsonify(error="not found"), 404
-        # A trial leaves no trace.
-        if request.args.get("dry_run") != "1":
+        # A trial leaves no trace, however its sender spells it.
+        if request.args.get(DRY_RUN) == "0" or not any(map(means_dry_run, request.args)):
             self._note(name)
         return jsonify(error="not found", hint=hint(name, self._stations)), 404
 
