@@ -31,6 +31,7 @@ SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
 # one mean the same offset throughout.
 QUARTER_SECONDS = 900
+LEAP_SECOND = 60
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A link to the file of the system's zone (man 5 localtime).
 SYSTEM_ZONE = Path("/etc/localtime")
@@ -154,10 +155,33 @@ def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> in
     if relative := _RELATIVE.fullmatch(text):
         return _counted_back(int(relative[1]) * SECONDS_PER_UNIT[relative[2]], now_ms)
     if absolute := _ABSOLUTE.fullmatch(text):
-        return _absolute(absolute, zone, end)
+        return _absolute(absolute, _wall(absolute, end), zone, end)
     if _PLUS_BECAME_SPACE.fullmatch(text):
         raise WrongValue(Reason("plus_became_space"))
     raise WrongValue(Reason("not_a_time"))
+
+
+def parse_instant(text: str, zone: tzinfo | None) -> int:
+    """The instant of a date with a time as a clock writes it, in epoch milliseconds.
+
+    As `parse_bound` reads it for `from`; and `24:00` is the midnight that a day ends with (ISO
+    8601), a second 60, of a leap second, is the next second, as in all counts since 1970 (RFC 3339,
+    5.7). Raises WrongValue with the reason for anything else.
+    """
+    match = _ABSOLUTE.fullmatch(text.strip())
+    if match is None or match["hour"] is None:
+        raise WrongValue(Reason("not_a_time"))
+    clock = [int(match[part] or 0) for part in ("hour", "minute", "second")]
+    later = timedelta(0)
+    if clock == [24, 0, 0] and not int(match["fraction"] or 0):
+        clock, later = [0, 0, 0], timedelta(days=1)
+    elif clock[2] == LEAP_SECOND:
+        clock[2], later = LEAP_SECOND - 1, timedelta(seconds=1)
+    try:
+        wall = _wall_at(match, clock) + later
+    except OverflowError:
+        raise WrongValue(Reason("outside_years", first=FIRST_YEAR, last=LAST_YEAR)) from None
+    return _absolute(match, wall, zone, end=False)
 
 
 def is_relative(text: str) -> bool:
@@ -177,8 +201,7 @@ def _clamped(ms: int) -> int:
     return min(max(ms, 0), LAST_BOUND_MS)
 
 
-def _absolute(match: re.Match[str], zone: tzinfo | None, end: bool) -> int:
-    wall = _wall(match, end)
+def _absolute(match: re.Match[str], wall: datetime, zone: tzinfo | None, end: bool) -> int:
     fraction = match["fraction"] or ""
     ms = int((fraction + ("999" if end else "000"))[:3])
     if match["offset"]:
@@ -193,13 +216,16 @@ def _absolute(match: re.Match[str], zone: tzinfo | None, end: bool) -> int:
 
 def _wall(match: re.Match[str], end: bool) -> datetime:
     """What the clock on the wall shows, in whole seconds; what is left out is filled up."""
+    lasts = (("hour", 23), ("minute", 59), ("second", 59))
+    return _wall_at(match, [int(match[part] or (last if end else 0)) for part, last in lasts])
+
+
+def _wall_at(match: re.Match[str], clock: list[int]) -> datetime:
+    """The date of the match, at this hour, minute and second."""
     year, month, day = (int(match[group]) for group in (1, 2, 3))
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise WrongValue(Reason("outside_years", first=FIRST_YEAR, last=LAST_YEAR))
-    hour, minute, second = (
-        int(match[part] or (last if end else 0))
-        for part, last in (("hour", 23), ("minute", 59), ("second", 59))
-    )
+    hour, minute, second = clock
     try:
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
     except ValueError as error:

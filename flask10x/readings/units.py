@@ -46,8 +46,10 @@ KNOWN: dict[str, dict[str, Conversion]] = {
 }
 """Stored unit -> each spelling a sender may use; a unit that is not here has only its own."""
 
-# Senders write `hpa` and `PPM`. For Ω and V the case tells mega from milli, so there it counts.
+# Senders write `hpa` and `PPM`.
 CASE_FREE = frozenset({"hPa", "°C", "ppm"})
+# And `Ohm` and `KOHM`; but here `m` is milli and `M` is mega, whatever the case of the rest.
+MILLI_OR_MEGA = frozenset({"Ω", "V"})
 # Megabar and picoampere: the right spelling of something else, although the letters are ours.
 OTHER_UNITS = frozenset({"Mbar", "pA"})
 
@@ -109,13 +111,19 @@ def _conversion(name: str, unit: str) -> Conversion:
     known = KNOWN.get(unit, {unit: SAME})
     if name in known:
         return known[name]
-    if unit in CASE_FREE and name not in OTHER_UNITS:
-        for spelling, conversion in known.items():
-            if spelling.lower() == name.lower():
-                return conversion
+    for spelling, conversion in known.items():
+        if spelling.lower() == name.lower() and _may_differ_in_case(name, spelling, unit):
+            return conversion
     if not known:
         raise WrongValue(Reason("takes_no_unit", unit=_shown(name)))
     raise WrongValue(Reason("unknown_unit", unit=_shown(name), known=", ".join(known)))
+
+
+def _may_differ_in_case(name: str, spelling: str, unit: str) -> bool:
+    """Whether letters of another case leave a spelling of this unit what it is."""
+    if unit in MILLI_OR_MEGA:
+        return name[0] == spelling[0] or spelling[0] not in "mM"
+    return unit in CASE_FREE and name not in OTHER_UNITS
 
 
 def _convert(value: float, conversion: Conversion) -> float:

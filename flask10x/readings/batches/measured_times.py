@@ -10,7 +10,7 @@ from typing import TypeGuard
 
 from flask10x.readings.parse import InvalidReading
 from flask10x.readings.reasons import Reason, WrongValue
-from flask10x.readings.times import DAY_MS, iso_text, parse_bound
+from flask10x.readings.times import DAY_MS, iso_text, parse_instant
 
 MEASURED_AT, AGE_SEC = "measured_at", "age_s"
 # No sender has kept readings from before; a clock that nobody has set shows such years.
@@ -21,8 +21,6 @@ AHEAD_MAX_MS = DAY_MS
 FAR_SEC = 1e12
 # What a clock counts from that has not the usual 1970: MicroPython's on an ESP8266 or ESP32.
 SEC_FROM_1970_TO_2000 = 946_684_800
-# `2025-08-24` alone is a day, and no time of a measurement.
-DATE_CHARS = 10
 
 
 def measured_ms(item: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> int | None:
@@ -36,7 +34,7 @@ def measured_ms(item: Mapping[str, object], now_ms: int, zone: tzinfo | None) ->
         raise InvalidReading({AGE_SEC: Reason("two_times")})
     try:
         if at is not None:
-            return _plausible(_instant(at, now_ms, zone), at, now_ms, zone)
+            return _plausible(_instant(at, zone), at, now_ms, zone)
         if age is not None:
             return _plausible(now_ms - _milliseconds(age), None, now_ms, zone)
     except WrongValue as error:
@@ -50,14 +48,13 @@ def _milliseconds(age: object) -> int:
     return _rounded_ms(age)
 
 
-def _instant(at: object, now_ms: int, zone: tzinfo | None) -> int:
+def _instant(at: object, zone: tzinfo | None) -> int:
     if _is_number(at):
         return _rounded_ms(at)
-    # What is a time for a query only, such as `now`, is none for a measurement.
-    if not isinstance(at, str) or len(at.strip()) <= DATE_CHARS or not at.strip()[0].isdigit():
+    if not isinstance(at, str):
         raise WrongValue(Reason("instant_needed"))
     try:
-        return parse_bound(at, zone, now_ms, end=False)
+        return parse_instant(at, zone)
     except WrongValue as error:
         known = error.reason.code in ("no_such_time", "no_such_offset")
         raise error if known else WrongValue(Reason("instant_needed")) from None
