@@ -286,7 +286,7 @@ def _wrong_names(
 
 def unknown_name(code: str, wrong: str, names: Iterable[str], **values: str) -> Reason:
     """The reason with a suggestion, when one of these names is near."""
-    near = nearest(wrong, names)
+    near = nearest(wrong.lower(), names)
     return Reason(f"{code}_near", near=near, **values) if near else Reason(code, **values)
 
 

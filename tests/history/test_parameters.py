@@ -114,9 +114,9 @@ def test_other_numbers_are_refused(settings: Settings, text: str) -> None:
         (
             "measurement=temprature&measurement=co2",
             {
-                "measurement": "unknown measurement (did you mean temperature?):"
+                "measurement": "unknown measurement (did you mean temperature? known:"
                 " pressure, temperature, co2, humidity, gas_resistance, analog_value, voltage,"
-                " temperature_ds18b20, temperature_dht11, humidity_dht11"
+                " temperature_ds18b20, temperature_dht11, humidity_dht11)"
             },
         ),
         ("incomplete=0", {"incomplete": "1 is needed, or nothing at all"}),
@@ -137,10 +137,14 @@ def test_other_numbers_are_refused(settings: Settings, text: str) -> None:
         ("rowid=5", {"rowid": "unknown parameter"}),
         (
             "endpoint=data&endpoint=dta3",
-            {"endpoint": "unknown station (did you mean data3?): data, data2, data3, data4"},
+            {"endpoint": "unknown station (did you mean data3? known: data, data2, data3, data4)"},
         ),
-        ("endpoint=x", {"endpoint": "unknown station: data, data2, data3, data4"}),
-        ("endpoint=", {"endpoint": "unknown station: data, data2, data3, data4"}),
+        (
+            "endpoint=DATA3",
+            {"endpoint": "unknown station (did you mean data3? known: data, data2, data3, data4)"},
+        ),
+        ("endpoint=x", {"endpoint": "unknown station (known: data, data2, data3, data4)"}),
+        ("endpoint=", {"endpoint": "unknown station (known: data, data2, data3, data4)"}),
         ("from=2025-08-25&to=2025-08-24", {"from": "is later than `to`"}),
         ("from=-1h&to=-2h", {"from": "is later than `to`"}),
         ("from=2025-02-30", {"from": "no such time: day is out of range for month"}),
@@ -410,8 +414,8 @@ def test_lines_that_are_switched_off_are_known_ones_and_of_the_page_alone(
     ask(settings, "off=data2.co2,data4.temperature_dht11,data2.dew_point", HTML)
     ask(settings, "off=", HTML)
     for text, told in (
-        ("off=data2.co2,dat3.humidity", "unknown station (did you mean data3?)"),
-        ("off=data3.humidty", "unknown measurement (did you mean humidity?)"),
+        ("off=data2.co2,dat3.humidity", "unknown station (did you mean data3? known: "),
+        ("off=data3.humidty", "unknown measurement (did you mean humidity? known: "),
         ("off=co2", "unknown station"),
     ):
         assert refused(settings, text, HTML)["off"].startswith(told)

@@ -115,7 +115,7 @@ LINK = re.compile(r'<([^>]+)>; rel="(\w+)"')
 @pytest.mark.parametrize(
     ("query", "details"),
     [
-        ("endpoint=data5", {"endpoint": "unknown station (did you mean data?): data, data2"}),
+        ("endpoint=data5", {"endpoint": "unknown station (did you mean data? known: data, data2"}),
         ("co2__gte=1", {"co2__gte": "rejected readings have no measurements to filter by"}),
         ("measurement=co2", {"measurement": "rejected readings have no measurements to filter by"}),
         ("incomplete=1", {"incomplete": "rejected readings have no measurements to filter by"}),

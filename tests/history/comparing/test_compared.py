@@ -143,7 +143,7 @@ def test_days_are_compared_with_days(client: FlaskClient, database: Database) ->
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("days", "unknown comparison (did you mean day?): day, week, year, data, data2"),
+        ("days", "unknown comparison (did you mean day? known: day, week, year, data, data2"),
         ("", "is empty: leave the parameter out"),
         ("data9", "unknown comparison (did you mean data"),
     ],

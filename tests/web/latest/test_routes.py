@@ -146,8 +146,8 @@ def test_nothing_is_guessed(client: FlaskClient, query: str, details: dict[str, 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("Data2", "unknown station (did you mean data2?): data, data2, data3, data4"),
-        ("<kitchen>", "unknown station: data, data2, data3, data4"),
+        ("Data2", "unknown station (did you mean data2? known: data, data2, data3, data4)"),
+        ("<kitchen>", "unknown station (known: data, data2, data3, data4)"),
     ],
 )
 def test_an_unknown_station_is_told_the_near_one(client: FlaskClient, name: str, hint: str) -> None:

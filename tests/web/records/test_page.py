@@ -199,7 +199,7 @@ def test_without_parameters_it_is_this_month_of_the_first_station_that_has_sent(
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("endpoint=dataa2", "unknown station (did you mean data2?)"),
+        ("endpoint=dataa2", "unknown station (did you mean data2? known: "),
         ("endpoint=data&measurement=co2", "unknown measurement"),
         ("period=August", "a month such as 2025-08"),
         ("above=x", "a plain number"),

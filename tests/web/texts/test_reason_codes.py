@@ -187,33 +187,33 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         *("unknown_station", "/history/json?endpoint=zzzzzz", "endpoint"),
-        f"unknown station: {STATIONS}",
+        f"unknown station (known: {STATIONS})",
         f"そのような端末はありません。指定できるのは {STATIONS} です",
     ),
     (
         *("unknown_station_near", "/history/json?endpoint=dat", "endpoint"),
-        f"unknown station (did you mean data?): {STATIONS}",
+        f"unknown station (did you mean data? known: {STATIONS})",
         f"そのような端末はありません。指定できるのは {STATIONS} です（data の間違いでは？）",
     ),
     (
         *("unknown_comparison", "/history/series?compare=zzzzzz", "compare"),
-        f"unknown comparison: day, week, year, {STATIONS}",
+        f"unknown comparison (known: day, week, year, {STATIONS})",
         f"そのような比較の対象はありません。指定できるのは day, week, year, {STATIONS} です",
     ),
     (
         *("unknown_comparison_near", "/history/series?compare=weeks", "compare"),
-        f"unknown comparison (did you mean week?): day, week, year, {STATIONS}",
+        f"unknown comparison (did you mean week? known: day, week, year, {STATIONS})",
         f"そのような比較の対象はありません。指定できるのは day, week, year, {STATIONS} です"
         "（week の間違いでは？）",
     ),
     (
         *("unknown_measurement", "/history/json?measurement=zzzzzz", "measurement"),
-        f"unknown measurement: {COLUMNS}",
+        f"unknown measurement (known: {COLUMNS})",
         f"そのような測定項目はありません。指定できるのは {COLUMNS} です",
     ),
     (
         *("unknown_measurement_near", "/history/json?measurement=co3", "measurement"),
-        f"unknown measurement (did you mean co2?): {COLUMNS}",
+        f"unknown measurement (did you mean co2? known: {COLUMNS})",
         f"そのような測定項目はありません。指定できるのは {COLUMNS} です（co2 の間違いでは？）",
     ),
     (
