@@ -61,6 +61,8 @@ class Store:
         """
         self.settings = settings
         self.gauges = gauges
+        self.slot_number = slot_number
+        """Which row of the gauges is this worker's."""
         self.queues = queues or SharedQueues.anonymous(settings.write_queue_maxsize)
         self.database = Database(settings, Damage(gauges))
         self._slot = gauges.slot(slot_number)

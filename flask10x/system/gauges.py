@@ -22,7 +22,12 @@ from typing import Self
 
 from flask10x.system import clock
 from flask10x.system.counting.service_counts import ServiceCounts, StationTotals
-from flask10x.system.last_requests import LastRequest, LastRequests
+from flask10x.system.last_requests import (
+    LastRequest,
+    LastRequests,
+    UnknownName,
+    UnknownNames,
+)
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
@@ -125,7 +130,7 @@ class Gauges(Structure):
         ("_rescued_text", c_char * TEXT_BYTES),
         ("_stations", StationTimes * STATION_NAMES_MAX),
     )
-    __slots__ = ("_places", "_requests", "counts")
+    __slots__ = ("_places", "_requests", "_unknown", "counts")
 
     high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
@@ -175,6 +180,7 @@ class Gauges(Structure):
         self.errors_base = -1
         self._places: dict[str, int] = {}
         self._requests = LastRequests(STATION_NAMES_MAX)
+        self._unknown = UnknownNames(SLOTS)
         self.counts = ServiceCounts(SLOTS, STATION_NAMES_MAX)
         self.add_stations(endpoints)
 
@@ -294,6 +300,14 @@ class Gauges(Structure):
     def last_request(self, endpoint: str) -> LastRequest | None:
         """What its board has sent last since the service started; None when nothing came."""
         return self._requests.at(self._places[endpoint])
+
+    def note_unknown(self, slot_number: int, name: str, path: str, sender: str) -> None:
+        """Note a request of a name that no station has; only whoever has the slot."""
+        self._unknown.note(slot_number, name, path, sender, clock.now_ms())
+
+    def unknown_names(self) -> list[UnknownName]:
+        """What came of such names since the service started, the last one first."""
+        return self._unknown.all(SLOTS)
 
     def last_received_ms(self, endpoint: str) -> int:
         """When its last reading was accepted; 0 when none was since the service started."""

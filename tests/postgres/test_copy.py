@@ -132,7 +132,8 @@ def wrong_sums(settings: Settings) -> list[object]:
         of_hours = list(rollup_check.verify(BUILT_IN, database))
         of_days = list(rollup_check.verify_days(BUILT_IN, database))
     assert (sum(one.hours for one in of_hours), sum(one.days for one in of_days)) == (360, 16)
-    return [found for one in (*of_hours, *of_days) for found in one.differences]
+    hours = [found for one in of_hours for found in one.differences]
+    return [*hours, *(found for one in of_days for found in one.differences)]
 
 
 def totals_of(database: Database) -> list[float]:

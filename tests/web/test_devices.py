@@ -16,6 +16,8 @@ from flask10x.database.engine import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
+from flask10x.system import clock
+from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from flask10x.web.devices.senders import KINDS
 from tests.conftest import MakeSettings
@@ -48,6 +50,54 @@ def test_the_last_request_is_shown_without_its_token(client: FlaskClient) -> Non
     assert post(client, {"pressure": "much"}) == 400
     assert "answered 400" in page(client)
     assert "400 で応答" in page(client, "ja")
+
+
+def test_a_station_that_is_unknown_is_shown_with_what_helps(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Unknown stations" not in page(client)
+    # 2025-08-24 11:00:12 in Tokyo.
+    monkeypatch.setattr(clock, "now_ms", lambda: 1_756_000_812_345)
+    board = {"REMOTE_ADDR": "192.0.2.7"}
+    for _ in range(2):
+        client.post("/freezer", json={"t": -18}, environ_overrides=board)
+    item = {"endpoint": "data9", "data": GOOD}
+    client.post("/api/v1/readings", json=[item, item])
+    client.post("/Data2/", json=GOOD)
+    client.post("/attic?dry_run=1", json=GOOD)
+    shown = html.unescape(re.sub("<.*?>", "", page(client)))
+    came = "last request 2025-08-24 11:00:12, requests:"
+    assert f"freezer: {came} 2, from 192.0.2.7 (POST /freezer)" in shown
+    assert "Add the station: flask10x stations add freezer" in shown
+    assert f"data9: {came} 1, from 127.0.0.1 (POST /api/v1/readings)" in shown
+    assert "Add the station: flask10x stations add data9" in shown
+    assert "Or correct the path in its program; the nearest is /data" in shown
+    assert f"data2: {came} 1, from 127.0.0.1 (POST /Data2/)" in shown
+    assert "Correct the path in its program: /data2" in shown
+    assert "attic" not in shown
+    shown = html.unescape(re.sub("<.*?>", "", page(client, "ja")))
+    assert "freezer: 最後の受信 2025-08-24 11:00:12、2回、送信元 192.0.2.7" in shown
+    assert "端末を追加するコマンド: flask10x stations add freezer" in shown
+
+
+def test_a_station_that_was_added_is_unknown_no_more(
+    make_settings: MakeSettings, database: Database, tmp_path: Path
+) -> None:
+    gauges = Gauges(["data"])
+    for name, path in (("shed", "/shed"), ("hut", "/api/v1/readings"), ("shed2", "/shed2/")):
+        gauges.note_unknown(0, name, path, "192.0.2.7")
+    text = "".join(f"[stations.{n}.measurements.t]\nunit = ''\n" for n in ("shed", "hut", "shed2"))
+    (tmp_path / "stations.toml").write_text(text, encoding="utf-8")
+    config = make_settings()
+    gauges.add_stations([one.endpoint for one in config.stations.all])
+    app = create_app(config, gauges)
+    try:
+        shown = page(app.test_client())
+    finally:
+        app.extensions["flask10x"].close()
+    assert "POST /shed2/" in shown
+    assert "from 192.0.2.7" in shown
+    assert "POST /shed<" not in shown and "POST /api/v1/readings<" not in shown
 
 
 def test_refusals_are_in_the_readers_language(

@@ -1,6 +1,7 @@
 """What is known of each station's board: its last request, its rhythm, its faults and refusals."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from flask10x.recording import rejected
 from flask10x.recording.entry import warnings_of
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.store import Store
-from flask10x.system.last_requests import LastRequest
+from flask10x.system.last_requests import LastRequest, UnknownName
 
 # Of all stations together: the table has no index by station.
 REFUSALS_LOOKED_AT = 500
@@ -47,6 +48,21 @@ def devices(connection: Connection, store: Store, now_ms: int) -> list[Device]:
         )
         for station in store.settings.stations.all
     ]
+
+
+def unknown_names(store: Store) -> list[UnknownName]:
+    """Names that no station has, to which boards have sent since the service started.
+
+    The last one first. Not those that have become a station since.
+    """
+    stations = store.settings.stations.by_endpoint
+    return [one for one in store.gauges.unknown_names() if not _has_become(one, stations)]
+
+
+def _has_become(one: UnknownName, stations: Collection[str]) -> bool:
+    """Whether what was sent so would be a station's now: `/Data2/` never is."""
+    is_its_path = one.path.strip("/").lower() == one.name
+    return one.name in stations and (not is_its_path or one.path == f"/{one.name}")
 
 
 def _refusals(connection: Connection) -> defaultdict[str, list[Kept]]:

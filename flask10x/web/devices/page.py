@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, render_template, request
 
+from flask10x.errors import nearest
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.system import clock
+from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.devices import senders
-from flask10x.web.devices.facts import REFUSALS_LOOKED_AT, Device, devices
+from flask10x.web.devices.facts import REFUSALS_LOOKED_AT, Device, devices, unknown_names
 from flask10x.web.devices.senders import KINDS, Kind
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
@@ -53,14 +55,34 @@ class Shown:
     programs: tuple[tuple[Kind, str], ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownUnknown:
+    """A name that no station has, to which a board sends."""
+
+    name: str
+    came: str
+    """When its last request came, local time."""
+    times: int
+    path: str
+    sender: str
+    meant: str
+    """The path of the station that is meant instead, or that may be; empty: none is near."""
+    command: str
+    """What adds the station; empty where only the path is written in another way."""
+
+
 @blueprint.get("/devices")
 def as_page() -> str:
     """All boards, in the order of the stations."""
     store, t = context.store(), preferences.texts()
     with store.database.query() as connection:
         known = devices(connection, store, clock.now_ms())
-    shown = [_shown(device, t) for device in known]
-    return render_template("devices.html", devices=shown, looked_at=REFUSALS_LOOKED_AT)
+    return render_template(
+        "devices.html",
+        devices=[_shown(device, t) for device in known],
+        unknown=[_unknown(one) for one in unknown_names(store)],
+        looked_at=REFUSALS_LOOKED_AT,
+    )
 
 
 @blueprint.get("/devices/<name>/<kind>")
@@ -88,6 +110,21 @@ def address(host: str) -> tuple[str, int]:
         port = match["port"] if match else None
         return USUAL_HOST, int(port or USUAL_PORT)
     return match["name"], int(match["port"] or HTTP_PORT)
+
+
+def _unknown(one: UnknownName) -> ShownUnknown:
+    settings = context.store().settings
+    is_station = one.name in settings.stations.by_endpoint
+    near = one.name if is_station else nearest(one.name, settings.stations.by_endpoint)
+    return ShownUnknown(
+        name=one.name,
+        came=local_text(one.at_ms, settings.zone),
+        times=one.times,
+        path=escape(one.path),
+        sender=escape(one.sender),
+        meant=f"/{near}" if near else "",
+        command="" if is_station else f"flask10x stations add {one.name}",
+    )
 
 
 def _shown(device: Device, t: Texts) -> Shown:

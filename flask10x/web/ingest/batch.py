@@ -10,8 +10,10 @@ from flask10x.readings.stations import Stations
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
+from flask10x.system.last_requests import UNKNOWN_MAX
+from flask10x.web.access import sender
 from flask10x.web.ingest.dry_run import DRY_RUN, tried
-from flask10x.web.ingest.noted import note
+from flask10x.web.ingest.noted import note, note_unknown
 from flask10x.web.ingest.take import (
     DUPLICATE,
     Outcome,
@@ -152,13 +154,18 @@ def _repeats(store: Store, known: Sequence[Known]) -> set[str]:
 def _note(
     store: Store, environ: "WSGIEnvironment", known: Sequence[Known], results: Sequence[Outcome]
 ) -> None:
-    """Note the last of each station as a request of its board."""
+    """Note the last of each station as a request of its board, and names that no station has."""
     last: dict[str, tuple[bytes, int]] = {}
+    strange: dict[str, None] = {}
     for one, result in zip(known, results, strict=True):
         if isinstance(one, Sent):
             last[one.station.endpoint] = one.body, result.status
         elif isinstance(one, Refused) and one.endpoint in store.settings.stations.by_endpoint:
             last[one.endpoint] = one.body, result.status
+        elif isinstance(one, Refused):
+            strange[one.endpoint] = None
+    for name in [*strange][:UNKNOWN_MAX]:
+        note_unknown(store, name, environ["PATH_INFO"], sender())
     for endpoint, (body, status) in last.items():
         note(store, endpoint, environ, body, status)
 

@@ -42,3 +42,8 @@ def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, s
         body_bytes=len(body),
     )
     store.gauges.note_request(endpoint, request)
+
+
+def note_unknown(store: Store, name: str, path: str, sender: str) -> None:
+    """Note that a reading of a name came that no station has, to this path from this address."""
+    store.gauges.note_unknown(store.slot_number, name, path, sender)

@@ -20,6 +20,7 @@ from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web.access import Access, sender
 from flask10x.web.ingest.asked import DRY_RUN, means_dry_run
+from flask10x.web.ingest.noted import note_unknown
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ class UnknownStations:
         return jsonify(error="not found", hint=hint(name, self._stations)), 404
 
     def _note(self, name: str) -> None:
-        is_known = name in self._stations.by_endpoint or self._keep(name)
+        if is_writer := self._access.lets_write(name):
+            note_unknown(self._store, name, request.path, sender())
+        is_known = name in self._stations.by_endpoint or (is_writer and self._keep(name))
         # Strangers can name any endpoint, so all of theirs are one kind.
         more = self._pace.turn(name if is_known else "")
         if more is not None:
@@ -57,8 +60,6 @@ class UnknownStations:
 
     def _keep(self, name: str) -> bool:
         """Keep the body as the last of this endpoint; False for one endpoint too many."""
-        if not self._access.lets_write(name):
-            return False
         body = request.stream.read(LATEST_BODY_BYTES + 1)
         reasons = {"endpoint": Reason("no_such_station")}
         refused = Refused(name, clock.now_ms(), request.mimetype, body, reasons)

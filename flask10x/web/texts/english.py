@@ -216,6 +216,12 @@ TEXTS: dict[str, str] = {
     # Devices
     "devices.title": "Devices",
     "devices.lead": "How each board sends, what is wrong with it, and a program for it that loses nothing while the network is away.",
+    "devices.unknown": "Unknown stations",
+    "devices.unknown_lead": "Boards that send to a path that no station has. They get 404. Only the last body of each is kept.",
+    "devices.unknown_came": "last request {at}, requests: {n}, from {sender}",
+    "devices.unknown_add": "Add the station:",
+    "devices.unknown_near": "Or correct the path in its program; the nearest is",
+    "devices.unknown_path": "Correct the path in its program:",
     "devices.request": "Last request",
     "devices.none": "Nothing has come since the service started.",
     "devices.answered": "answered {status}",

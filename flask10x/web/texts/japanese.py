@@ -216,6 +216,12 @@ TEXTS: dict[str, str] = {
     # 端末
     "devices.title": "端末の状態",
     "devices.lead": "各端末がどのように送っているか、問題はないかを示します。通信できない間も測定値を失わない送信プログラムもあります。",
+    "devices.unknown": "登録のない端末",
+    "devices.unknown_lead": "登録のないパスに測定値を送っている端末です。404で応答し、端末ごとに最後の本文だけを残しています。",
+    "devices.unknown_came": "最後の受信 {at}、{n}回、送信元 {sender}",
+    "devices.unknown_add": "端末を追加するコマンド:",
+    "devices.unknown_near": "送信プログラムのパスの誤りなら、最も近いのは",
+    "devices.unknown_path": "送信プログラムのパスを次のように直してください:",
     "devices.request": "最後のリクエスト",
     "devices.none": "サービスの起動後、まだ何も届いていません。",
     "devices.answered": "{status} で応答",
