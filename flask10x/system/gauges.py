@@ -306,7 +306,7 @@ class Gauges(Structure):
         self._unknown.note(slot_number, name, path, sender, clock.now_ms())
 
     def unknown_names(self) -> list[UnknownName]:
-        """What came of such names since the service started, the last one first."""
+        """What came of such names since the service started, the one that came most often first."""
         return self._unknown.all(SLOTS)
 
     def last_received_ms(self, endpoint: str) -> int:

@@ -151,7 +151,7 @@ class UnknownNames(_SharedPlaces):
             self._put(_rarest(rows) if place is None else place, marshal.dumps(fields))
 
     def all(self, workers: int) -> list[UnknownName]:
-        """Those of so many workers, each name once with all its requests, the last one first."""
+        """Those of so many workers, each name once, that which came most often first."""
         found: dict[str, UnknownName] = {}
         for worker in range(workers):
             for _, row in self._of(worker):
@@ -161,7 +161,7 @@ class UnknownNames(_SharedPlaces):
                 last = max((row, *others), key=lambda one: one.at_ms)
                 times = row.times + sum(other.times for other in others)
                 found[row.name] = replace(last, times=times)
-        return sorted(found.values(), key=lambda row: row.at_ms, reverse=True)
+        return sorted(found.values(), key=lambda row: (row.times, row.at_ms), reverse=True)
 
     def _of(self, worker: int) -> Iterator[tuple[int, UnknownName | None]]:
         for place in range(worker * UNKNOWN_MAX, (worker + 1) * UNKNOWN_MAX):

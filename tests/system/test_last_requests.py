@@ -73,8 +73,8 @@ def test_names_that_no_station_has_are_counted_by_all_workers() -> None:
     names.note(0, "freezer", "/Freezer/", "192.0.2.8", 6)
     names.note(0, "data9", "/data9", "192.0.2.8", 9)
     assert names.all(2) == [
-        UnknownName("data9", "/data9", "192.0.2.8", 9, 1),
         UnknownName("freezer", "/freezer", "192.0.2.7", 7, 3),
+        UnknownName("data9", "/data9", "192.0.2.8", 9, 1),
     ]
 
 
@@ -98,7 +98,7 @@ def test_one_address_leaves_room_for_the_others() -> None:
         for name in ("a", "b", "c", f"s{at_ms}", f"s{at_ms}"):
             names.note(0, name, f"/{name}", "192.0.2.66", at_ms)
     names.note(0, "freezer", "/freezer", "192.0.2.7", 100)
-    assert next(one.name for one in names.all(1)) == "freezer"
+    assert "freezer" in [one.name for one in names.all(1)]
     assert len(names.all(1)) == UNKNOWN_OF_ONE_SENDER_MAX + 1
 
 
@@ -108,7 +108,7 @@ def test_the_longest_name_has_room() -> None:
         1, "n" * 32, "/" + "\U0001f600" * 90, f"{'2001:db8:' * 5} through {'f' * 300}", 2**62
     )
     names.note(0, "a", "/a", "192.0.2.7", 1)
-    (first, second) = names.all(2)
+    first, second = names.all(2)
     assert (first.name, len(first.path), len(first.sender), first.at_ms) == (
         "n" * 32,
         60,

@@ -53,7 +53,7 @@ def devices(connection: Connection, store: Store, now_ms: int) -> list[Device]:
 def unknown_names(store: Store) -> list[UnknownName]:
     """Names that no station has, to which boards have sent since the service started.
 
-    The last one first. Not those that have become a station since.
+    The one that came most often first. Not those that have become a station since.
     """
     stations = store.settings.stations.by_endpoint
     return [one for one in store.gauges.unknown_names() if not _has_become(one, stations)]
