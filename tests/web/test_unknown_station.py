@@ -159,6 +159,7 @@ def test_who_may_not_write_is_answered_but_nothing_of_it_is_kept(
     for endpoint, token in (("a", ""), ("b", ONE_STATION), ("c", ALL_STATIONS)):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         assert app.test_client().post(f"/{endpoint}", json={}, headers=headers).status_code == 404
+    assert [one.name for one in store.gauges.unknown_names()] == ["c"]
     store.close()
     assert kept(database) == [("c", "{}")]
 
