@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -16,7 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from flask10x.mqtt.broker import Broker
 from flask10x.mqtt.deliveries import Deliveries
-from flask10x.mqtt.handover import Handover, Result, ServiceAway, next_to_post
+from flask10x.mqtt.handover import POSTED_MAX, Handover, Result, ServiceAway, next_to_post
 from flask10x.mqtt.messages import Message
 from flask10x.mqtt.pauses import Pauses
 
@@ -26,6 +27,10 @@ AT_LEAST_ONCE = 1
 KEEPALIVE_SEC = 60
 # How soon a stop is noticed while nothing comes.
 LOOKED_EVERY_SEC = 0.5
+# Those of a backlog come within a millisecond of each other.
+PAUSE_SEC = 0.01
+# How long the first one waits for others at most, when they come without a pause.
+GATHERED_SEC = 0.05
 # Of the messages that the broker does not keep (QoS 0), while the service is away; 10 MB or so.
 UNKEPT_MAX = 10_000
 
@@ -59,14 +64,30 @@ class Subscriber:
                 if not is_connected:
                     stop.wait(min(LOOKED_EVERY_SEC, self._to_broker.left_sec()))
                     continue
-            is_due = bool(self._waiting) and not self._to_service.left_sec()
-            error = self._client.loop(0 if is_due else LOOKED_EVERY_SEC)
+            error = self._take()
             if error != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 is_connected = False
                 self._lost(error)
-            elif is_due:
+            elif self._is_due():
                 self._hand_over()
         self._client.disconnect()
+
+    def _is_due(self) -> bool:
+        return bool(self._waiting) and not self._to_service.left_sec()
+
+    def _take(self) -> MQTTErrorCode:
+        """Take what comes next, and what follows it without a pause, as far as one post holds it.
+
+        The client reads one message at a call, and a post waits for a commit, whatever it holds.
+        """
+        error = self._client.loop(0 if self._is_due() else LOOKED_EVERY_SEC)
+        until_sec, before = monotonic() + GATHERED_SEC, 0
+        while before < len(self._waiting) < POSTED_MAX and monotonic() < until_sec:
+            if error != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                break
+            before = len(self._waiting)
+            error = self._client.loop(PAUSE_SEC)
+        return error
 
     # The broker
 

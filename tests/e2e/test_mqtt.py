@@ -17,6 +17,7 @@ pytestmark = [needs_mosquitto, pytest.mark.tools]
 TOPIC = BALCONY.mqtt_topic
 STORED_WITHIN_SEC = 60.0
 ROUNDS, EACH = 12, 10
+BACKLOG = 500
 
 
 def home_with_balcony(service: MakeService) -> Service:
@@ -65,6 +66,53 @@ def test_messages_are_stored_once_whoever_is_killed(service: MakeService, tmp_pa
         # Twice when the kill came before its acknowledgement.
         assert {json.loads(body)["data"] for (body,) in bodies} == {"25.1"}
         running.stop()
+
+
+def test_a_backlog_is_drained_by_the_hundred_and_stored_once(
+    service: MakeService, tmp_path: Path
+) -> None:
+    with mosquitto(tmp_path / "broker") as broker:
+        running = home_with_balcony(service)
+        with bridge(running, broker) as command:
+            assert command.end(signal.SIGTERM) == 0
+            values = [number / 100 for number in range(BACKLOG)]
+            broker.publish(TOPIC, [reading(value) for value in values])
+            command.start()
+            wait_for_readings(running, BACKLOG)
+            # A batch holds a hundred. Posted one by one, each message was a commit.
+            assert BACKLOG / 100 <= number_of_commits(running) <= BACKLOG / 50
+            assert command.end(signal.SIGTERM) == 0
+        assert temperatures(running) == values
+        running.stop()
+
+
+def test_a_backlog_is_stored_once_whatever_is_killed_while_it_is_drained(
+    service: MakeService, tmp_path: Path
+) -> None:
+    with mosquitto(tmp_path / "broker") as broker:
+        running = home_with_balcony(service)
+        with bridge(running, broker) as command:
+            assert command.end(signal.SIGTERM) == 0
+            values = [number / 100 for number in range(3 * BACKLOG)]
+            broker.publish(TOPIC, [reading(value) for value in values])
+            last = f'"temperature": {values[-1]},'
+            wait_until(lambda: broker.keeps(last), 10, "the broker keeps them")
+            command.start()
+            for number in range(3):
+                wait_for_readings(running, 100 * number + 1)
+                kill_one(number, running, broker, command)
+                assert len(temperatures(running)) < len(values), "nothing waited any more"
+            wait_for_readings(running, len(values))
+            assert command.end(signal.SIGTERM) == 0
+        assert sorted(temperatures(running)) == values
+        running.stop()
+
+
+def number_of_commits(service: Service) -> int:
+    text = service.get("/metrics/prometheus").body.decode()
+    name = "flask10x_commit_readings_count "
+    (value,) = (line for line in text.splitlines() if line.startswith(name))
+    return int(float(value.removeprefix(name)))
 
 
 @pytest.mark.long

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
+import pytest
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
@@ -12,6 +14,7 @@ from flask10x.mqtt.broker import Broker
 from flask10x.mqtt.deliveries import Deliveries
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Result
 from flask10x.mqtt.messages import Message
+from flask10x.mqtt.pauses import Pauses
 from flask10x.mqtt.subscriber import Subscriber
 
 ENDPOINTS = {"home/balcony": "balcony", "home/shed": "shed"}
@@ -23,8 +26,10 @@ class Service(Handover):
     def __init__(self) -> None:
         super().__init__("127.0.0.1:1", "")
         self.stored: list[tuple[int, bytes]] = []
+        self.posted: list[int] = []
 
     def post(self, messages: Sequence[Message], _now_ns: int) -> list[Result]:
+        self.posted.append(len(messages))
         known = [message.endpoint == "balcony" for message in messages]
         self.stored += [(m.number, m.payload) for m in messages if m.endpoint == "balcony"]
         return [Result(is_known, "" if is_known else "unknown station") for is_known in known]
@@ -64,3 +69,56 @@ def test_messages_that_must_wait_hold_up_no_others(tmp_path: Path) -> None:
         made._hand_over()
         made._hand_over()
     assert service.stored == [(POSTED_MAX + 1, b"good")]
+
+
+@pytest.mark.parametrize(
+    ("coming", "posted"),
+    [(1, [1]), (20, [20]), (2 * POSTED_MAX + 50, [POSTED_MAX, POSTED_MAX, 50])],
+)
+def test_a_backlog_goes_in_whole_posts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coming: int, posted: list[int]
+) -> None:
+    """The client reads one message at each call, and each post waits for a commit."""
+    service, stop = Service(), Event()
+    with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
+        made = subscriber(service, deliveries)
+        numbers = iter(range(1, coming + 1))
+
+        def read_one(_timeout_sec: float) -> MQTTErrorCode:
+            number = next(numbers, None)
+            if number is not None:
+                come(made, number, b"%d" % number)
+            elif not made._waiting:
+                stop.set()
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+        monkeypatch.setattr(made._client, "connect", lambda *_where: None)
+        monkeypatch.setattr(made._client, "loop", read_one)
+        made.run(stop)
+    assert service.posted == posted
+    assert service.stored == [(number, b"%d" % number) for number in range(1, coming + 1)]
+
+
+def test_a_connection_lost_among_a_backlog_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came before is posted, and acknowledged to nobody: it comes again."""
+    service, stop = Service(), Event()
+    with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
+        made = subscriber(service, deliveries)
+        answers = iter([MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_CONN_LOST])
+
+        def read_one(_timeout_sec: float) -> MQTTErrorCode:
+            if (answer := next(answers, None)) is None:
+                stop.set()
+                return MQTTErrorCode.MQTT_ERR_SUCCESS
+            if answer == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                come(made, 1, b"first")
+            return answer
+
+        monkeypatch.setattr(made._client, "connect", lambda *_where: None)
+        monkeypatch.setattr(made._client, "loop", read_one)
+        monkeypatch.setattr("flask10x.mqtt.pauses.FIRST_SEC", 0.0)
+        made._to_broker = Pauses()
+        made.run(stop)
+    assert service.stored == [(0, b"first")]
