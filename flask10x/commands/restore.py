@@ -11,6 +11,7 @@ from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.paths import database_path
 from flask10x.maintenance.restore import Restored, restore
+from flask10x.system import checksum
 from flask10x.system.wording import amount
 
 
@@ -26,6 +27,13 @@ def command(file: Path) -> None:
     done = restore(config, file, progress)
     text = _("{database}: restored from {file}, {rows}")
     click.echo(text.format(database=path, file=file, rows=amount(done.contents.rows, "row")))
+    if not done.has_sum:
+        text = _(
+            "{file} has no SHA-256 beside it ({name}): whether bytes of it have changed since it"
+            " was made cannot be told"
+        )
+        named = {"file": file, "name": checksum.beside(file).name}
+        click.echo(f"flask10x: {text.format(**named)}", err=True)
     for line in _remarks(done):
         click.echo(line)
     text = _(

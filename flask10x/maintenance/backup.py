@@ -2,8 +2,9 @@
 
 On either engine a backup is a file of SQLite (`backup_copy.py`).
 
-A backup gets its final name only when it is complete, checked and on the disk. It holds every
-reading that was answered with 200 before the backup began; what that takes is in `_settle`.
+A backup gets its final name only when it is complete, checked and on the disk, as is the SHA-256 of
+its bytes beside it. It holds every reading that was answered with 200 before the backup began; what
+that takes is in `_settle`.
 """
 
 import os
@@ -23,14 +24,14 @@ from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite import missing
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import backup_copy, copy_check
-from flask10x.system import disk
-from flask10x.system.backup_files import finished
+from flask10x.system import checksum, disk
+from flask10x.system.backup_files import finished, sums_alone
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
 
 LOCK_NAME = ".flask10x-backup.lock"
-UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm)?")
+UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm|\.sha256)?")
 DEFAULT_KEEP = 14
 # A commit of a full batch takes seconds on a bad card; longer than this is trouble, which the
 # service reports itself, and a backup without the newest readings is better than none.
@@ -115,18 +116,19 @@ def _check_room(settings: Settings, folder: Path) -> None:
 
 def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: Bar) -> Backup:
     """The backup itself, with the folder's lock held."""
-    for path in _unfinished(folder):
+    # A sum gets its name before its backup, and loses it after: a kill leaves it alone in between.
+    for path in (*_unfinished(folder), *sums_alone(folder)):
         path.unlink()
     service = running(settings)
     unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
     unfinished = folder / f".flask10x-backup-{os.getpid()}.tmp"
     try:
-        contents = _copy(settings, unfinished, bar)
+        contents, digest = _copy(settings, unfinished, bar)
         disk.leave_to_owner(unfinished, folder)
-        path = _publish(unfinished, settings.zone)
+        path = _publish(unfinished, digest, settings.zone)
     finally:
         unfinished.unlink(missing_ok=True)
-        for suffix in (JOURNAL, WAL, SHARED_MEMORY):
+        for suffix in (JOURNAL, WAL, SHARED_MEMORY, checksum.SUFFIX):
             beside(unfinished, suffix).unlink(missing_ok=True)
     warnings = (unsettled, *_prune(folder, path, keep))
     seconds = time.monotonic() - began_sec
@@ -169,9 +171,12 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
         time.sleep(max(POLL_SEC, commit_interval_sec / 10))
 
 
-def _copy(settings: Settings, unfinished: Path, bar: Bar) -> copy_check.Contents:
+def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Contents, str]:
+    """Write the copy and check it; what it holds, and the sum of the bytes that were checked."""
     try:
         backup_copy.write(settings, unfinished, bar)
+        disk.sync(unfinished)
+        before = checksum.digest_of(unfinished)
         contents = copy_check.verify(unfinished, bar)
     except DBAPIError as error:
         text = _("the database cannot be copied: {reason}").format(reason=reason_of(error))
@@ -179,15 +184,32 @@ def _copy(settings: Settings, unfinished: Path, bar: Bar) -> copy_check.Contents
     except CopyError as error:
         text = _("the copy is no good, look at the database itself: {reason}").format(reason=error)
         raise BackupError(text) from error
-    disk.sync(unfinished)
-    return contents
+    # The check reads what lay between the two, so neither is the sum of other bytes.
+    if checksum.digest_of(unfinished) != before:
+        text = _(
+            "the copy in {folder} changed while it was checked: the disk there, or the memory, is"
+            " at fault; no backup was made"
+        )
+        raise BackupError(text.format(folder=unfinished.parent))
+    return contents, before
 
 
-def _publish(unfinished: Path, zone: tzinfo | None) -> Path:
-    """Give the copy its final name, which no file has yet."""
+def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
+    """Give the copy its final name, which no file has yet, and its sum that beside it."""
     folder = unfinished.parent
-    while os.path.lexists(path := folder / f"flask10x-{disk.moment(zone)}.sqlite3"):
+    while True:
+        path = folder / f"flask10x-{disk.moment(zone)}.sqlite3"
+        if not any(map(os.path.lexists, (path, checksum.beside(path)))):
+            break
         time.sleep(POLL_SEC)
+    noted = checksum.beside(unfinished)
+    with open(noted, "w", encoding="utf-8", opener=disk.private) as file:
+        file.write(checksum.line(digest, path.name))
+    disk.sync(noted)
+    disk.leave_to_owner(noted, folder)
+    noted.rename(checksum.beside(path))
+    # Before the other name: no power cut leaves a backup whose sum is not on the disk.
+    disk.sync(folder)
     unfinished.rename(path)
     disk.sync(folder)
     return path
@@ -200,11 +222,46 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
     without a network starts with a clock that is behind.
     """
     others = [path for path in finished(folder) if path != newest]
-    warnings = []
-    for path in others[: max(0, len(others) - (keep - 1))]:
+    number = max(0, len(others) - (keep - 1))
+    old, kept = others[:number], others[number:]
+    warnings: list[str] = []
+    if old and kept:
+        old, warnings = _spare_last_good(old, kept)
+    for path in old:
         try:
             path.unlink()
+            checksum.beside(path).unlink(missing_ok=True)
         except OSError as error:
             text = _("the old backup {path} could not be removed: {reason}")
             warnings.append(text.format(path=path, reason=error.strerror))
     return warnings
+
+
+def _spare_last_good(old: list[Path], kept: list[Path]) -> tuple[list[Path], list[str]]:
+    """Which of the old ones may go, and a sentence for each kept one that has changed.
+
+    Beside the one just made one more has to be good: what somebody deleted by mistake is in an
+    older one only. Mostly the newest is, and no other file is read.
+    """
+    changed = []
+    for path in reversed(kept):
+        if _is_good(path):
+            break
+        changed.append(path)
+    text = _("the backup {path} has changed since it was made, its SHA-256 is another one")
+    warnings = [text.format(path=path) for path in changed]
+    if len(changed) < len(kept):
+        return old, warnings
+    last_good = next((path for path in reversed(old) if _is_good(path)), None)
+    if last_good is not None:
+        text = _("the old backup {path} stays: of the newer ones only the last has not changed")
+        warnings.append(text.format(path=last_good))
+    return [path for path in old if path != last_good], warnings
+
+
+def _is_good(path: Path) -> bool:
+    """Whether it has not changed, as far as can be told: one without a sum may be good."""
+    try:
+        return checksum.is_unchanged(path) is not False
+    except OSError:
+        return False

@@ -24,7 +24,7 @@ from flask10x.maintenance.check_server import look_at_server
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftover_file
-from flask10x.system import backup_files, disk
+from flask10x.system import backup_files, checksum, disk
 from flask10x.system.wording import megabytes, span
 
 # Two nights without a backup; one missed is made up at the next boot.
@@ -34,7 +34,8 @@ BACKUP_LATE_SEC = 48 * 3600
 def check(settings: Settings, *, full: bool = False) -> list[Finding]:
     """Look at everything; raises SettingsError when a file stands where a folder is needed.
 
-    `full` also compares each index with its table. The check of the pages holds a snapshot: while
+    `full` also compares each index with its table, and reads all backups, not only the newest. The
+    check of the pages holds a snapshot: while
     it lasts the WAL grows, as with a backup.
     """
     path = database_path(settings)
@@ -55,7 +56,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         check_modes(settings),
         *([] if settings.on_postgres else [_version(settings)]),
         service,
-        _backups(settings),
+        _backups(settings, full=full),
     ]
 
 
@@ -184,19 +185,36 @@ def _trouble(service: Running) -> str:
     return text.format(reasons=reasons, span=span(int(waited_sec)))
 
 
-def _backups(settings: Settings) -> Finding:
+def _backups(settings: Settings, *, full: bool) -> Finding:
     folder = settings.backup_dir
     try:
-        newest = backup_files.finished(folder)[-1:]
-        seconds = [int(time.time() - path.stat().st_mtime) for path in newest]
+        files = backup_files.finished(folder)
+        seconds = [int(time.time() - path.stat().st_mtime) for path in files[-1:]]
+        states = {path: checksum.is_unchanged(path) for path in (files if full else files[-1:])}
     except FileNotFoundError:
-        newest, seconds = [], []
+        files, seconds, states = [], [], {}
     except OSError as error:
         text = _("cannot look into {folder}: {reason}")
         return Finding("WARN", "backup", text.format(folder=folder, reason=error.strerror))
-    if not newest:
+    if not files:
         return Finding("WARN", "backup", _("there is none in {folder}").format(folder=folder))
-    details = {"newest": str(newest[0]), "seconds": seconds[0]}
+    changed = [str(path) for path, is_unchanged in states.items() if is_unchanged is False]
+    without = [str(path) for path, is_unchanged in states.items() if is_unchanged is None]
+    newest = str(files[-1])
+    details = {
+        "newest": newest,
+        "seconds": seconds[0],
+        "changed": changed,
+        "without_sum": without,
+    }
     level: Level = "WARN" if seconds[0] > BACKUP_LATE_SEC else "ok"
-    text = _("{path}, {span} old").format(path=newest[0], span=span(seconds[0]))
+    text = _("{path}, {span} old").format(path=newest, span=span(seconds[0]))
+    if without:
+        text += "; " + _("without a SHA-256: {files}").format(files=", ".join(without))
+    if changed:
+        text += "; " + _(
+            "changed since it was made, by its SHA-256: {files}; do not rely on it, and make a new"
+            " one: flask10x backup"
+        ).format(files=", ".join(changed))
+        level = "FAIL"
     return Finding(level, "backup", text, details)

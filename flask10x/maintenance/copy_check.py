@@ -1,6 +1,8 @@
-"""Copies of a database, files that nobody has open: are they whole, are they ours?"""
+"""Copies of a database, files that nobody has open: are they whole, unchanged, ours?"""
 
 import shlex
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -12,13 +14,17 @@ from flask10x.database import schema
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import JOURNAL, WAL, beside
+from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import STEPS_OF_A_READING, damages, open_read_only
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError
-from flask10x.system import disk
+from flask10x.system import backup_files, checksum, disk
 from flask10x.system.progress import Bar, unseen
 
 SHOWN_DAMAGES = 3
+# How a file begins that somebody may take for a backup.
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+HEAD_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,75 @@ def verify(path: Path, bar: Bar = unseen) -> Contents:
     except DBAPIError as error:
         text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
         raise CopyError(text) from None
+
+
+def check_kind(path: Path) -> None:
+    """Raises CopyError, which says what it is, for anything but a file that SQLite has begun.
+
+    Nothing of a device or a pipe is read: it may never end. Raises OSError.
+    """
+    other = _other_kind(path.stat().st_mode)
+    if not other:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+        if head.startswith(missing.MAGIC):
+            return
+        other = _kind_of_bytes(head)
+    text = _("{path} is no backup: {kind}")
+    raise CopyError(text.format(path=path, kind=other) + _other_backup(path))
+
+
+def check_unchanged(path: Path, copy: Path) -> bool:
+    """Whether a sum is noted beside `path`; `copy` has its bytes.
+
+    Raises CopyError when the copy has another sum, or OSError.
+    """
+    expected = checksum.noted(path)
+    if expected is None:
+        return False
+    if checksum.digest_of(copy) == expected:
+        return True
+    text = _(
+        "{path} has changed since it was made: its SHA-256 is not the one in {sum}{other}. Where"
+        " that file is what is wrong, delete it, and {path} is taken as it is"
+    )
+    named = {"path": path, "sum": checksum.beside(path).name, "other": _other_backup(path)}
+    raise CopyError(text.format(**named))
+
+
+def _other_kind(mode: int) -> str:
+    """What else there is than a file with bytes; empty for one."""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISFIFO(mode):
+        return _("it is a pipe; write what comes from it into a file first")
+    return _("it is a device or a socket, not a file")
+
+
+def _kind_of_bytes(head: bytes) -> str:
+    """What a file is that SQLite has not begun."""
+    if not head:
+        return _("the file is empty")
+    if head.startswith(GZIP):
+        return _("it is compressed by gzip; unpack it first (gunzip)")
+    if head.startswith(ZIP):
+        return _("it is a zip file; unpack it first (unzip)")
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b"current_time,"):
+        return _("it is a CSV file; flask10x import takes those")
+    if head.isascii() and b"\0" not in head:
+        return _("it is a text file")
+    return _("its first bytes are not those of a database of SQLite")
+
+
+def _other_backup(path: Path) -> str:
+    """Which other one to take, behind a sentence; empty where there is none with its sum."""
+    with suppress(OSError):
+        other = backup_files.newest_unchanged(path.parent, path)
+        if other:
+            return _("; the newest backup there that has its SHA-256 is {other}").format(
+                other=other
+            )
+    return ""
 
 
 def check_complete(path: Path) -> None:

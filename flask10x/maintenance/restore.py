@@ -51,6 +51,8 @@ class Restored:
     contents: copy_check.Contents
     kept: Path | None
     newer: int | None
+    has_sum: bool
+    """Whether the copy was proven to be as it was made, by the SHA-256 beside it."""
     used: Path | None = None
     """Where a rescued copy lies now that was restored."""
 
@@ -58,8 +60,9 @@ class Restored:
 def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
     """Replace the database by a copy; the service must be stopped.
 
-    Raises RestoreError, and CopyError when `source` is damaged or not ours; then the database is
-    as it was. Killed at any moment, it leaves the old database or the new one in its place.
+    Raises RestoreError, and CopyError when `source` is damaged, has changed or is not ours; then
+    the database is as it was. Killed at any moment, it leaves the old database or the new one in
+    its place.
     """
     path = database_path(settings)
     if settings.on_postgres:
@@ -122,10 +125,11 @@ def _is_second_name(other: Path, path: Path) -> bool:
 def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored:
     if path.exists() and source.samefile(path):
         raise RestoreError(_("{path} is the database itself").format(path=source))
+    copy_check.check_kind(source)
     _check_room(source, path.parent)
     unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
     try:
-        contents = _copy(source, unfinished, path, bar)
+        contents, has_sum = _copy(source, unfinished, path, bar)
         _close_up(path)
         last_id = _last_id(path)
         kept = _keep(path, _free_name(path, settings.zone))
@@ -134,7 +138,7 @@ def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored
     finally:
         unfinished.unlink(missing_ok=True)
     newer = None if last_id is None else max(0, last_id - contents.last_id)
-    return Restored(contents, kept, newer)
+    return Restored(contents, kept, newer, has_sum)
 
 
 def _check_room(source: Path, folder: Path) -> None:
@@ -152,15 +156,19 @@ def _check_room(source: Path, folder: Path) -> None:
         raise RestoreError(text)
 
 
-def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> copy_check.Contents:
-    """Bring the copy into the database's folder and check it there; what it holds."""
+def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> tuple[copy_check.Contents, bool]:
+    """Bring the copy into the database's folder and check it there.
+
+    What it holds, and whether a sum has proven that it is as it was made.
+    """
     copy_check.check_complete(source)
     with bar(_("copy"), disk.size(source)) as advance:
         disk.copy(source, unfinished, advance)
     _adopt(unfinished, path)
     disk.sync(unfinished)
+    has_sum = copy_check.check_unchanged(source, unfinished)
     try:
-        return copy_check.verify(unfinished, bar)
+        return copy_check.verify(unfinished, bar), has_sum
     except CopyError as error:
         raise CopyError(str(error).replace(str(unfinished), str(source))) from None
 

@@ -1,7 +1,9 @@
-"""Which files of a folder are finished backups."""
+"""Which files of a folder are finished backups, and which of them are as they were made."""
 
 import re
 from pathlib import Path
+
+from flask10x.system import checksum
 
 FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
 
@@ -10,3 +12,25 @@ def finished(folder: Path) -> list[Path]:
     """The backups in a folder, by the time in their names, oldest first; raises OSError."""
     files = (path for path in folder.iterdir() if FINAL_NAME.fullmatch(path.name))
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
+
+
+def sums_alone(folder: Path) -> list[Path]:
+    """The sums in a folder whose backup is not there; raises OSError."""
+    sums = (path for path in folder.iterdir() if path.name.endswith(checksum.SUFFIX))
+    return [
+        path
+        for path in sums
+        if FINAL_NAME.fullmatch(path.name.removesuffix(checksum.SUFFIX))
+        and not path.with_suffix("").exists()
+    ]
+
+
+def newest_unchanged(folder: Path, other_than: Path) -> Path | None:
+    """The newest other backup in a folder that has its sum; raises OSError.
+
+    It reads one file, or more where the newest ones have changed.
+    """
+    for path in reversed(finished(folder)):
+        if path != other_than and checksum.is_unchanged(path):
+            return path
+    return None

@@ -274,7 +274,8 @@ def test_a_backup_and_its_restore(settings: Settings, tmp_path: Path) -> None:
     assert restored.startswith(f"{database_path(settings)}: {file} から復元しました（1 行）\n")
     assert "置き換えられたデータベースは残してあります: " in restored
     file.write_bytes(b"x" * 4096)
-    assert "は壊れています: SQLITE_NOTADB" in said(tmp_path, "restore", str(file), status=1)
+    refused = said(tmp_path, "restore", str(file), status=1)
+    assert refused == f"flask10x: {file} はバックアップではありません: テキストファイルです\n"
 
 
 @pytest.mark.usefixtures("database")

@@ -1,5 +1,6 @@
 """Backups: complete and checked, or nothing under a final name."""
 
+import hashlib
 import os
 import re
 import sqlite3
@@ -14,11 +15,12 @@ from flask10x.database.engine import Database
 from flask10x.database.owner import Running, hold_database
 from flask10x.errors import BackupError, BackupRunning
 from flask10x.maintenance import backup as backup_module
-from flask10x.maintenance import backup_copy
+from flask10x.maintenance import backup_copy, copy_check
 from flask10x.maintenance.backup import Backup, backup
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.locks import FileLock
+from flask10x.system.progress import Bar
 from tests.support.commands import in_words, run_command
 from tests.support.databases import environment_of
 from tests.support.outside_faults import killed_at, needs_strace, small_disk
@@ -32,6 +34,26 @@ PRESSURES = "SELECT pressure FROM readings ORDER BY id"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "usb"
+
+
+def pair(name: str) -> list[str]:
+    """A backup and its sum."""
+    return [name, f"{name}.sha256"]
+
+
+def is_as_noted(path: Path) -> bool:
+    """What a person finds who knows nothing of Flask10X."""
+    command = ["sha256sum", "--check", "--strict", "--quiet", f"{path.name}.sha256"]
+    return subprocess.run(command, cwd=path.parent, check=False).returncode == 0
+
+
+def flip(path: Path, position: int, bit: int = 0) -> None:
+    """Change one bit of a file."""
+    with open(path, "r+b") as file:
+        file.seek(position)
+        (byte,) = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte ^ 1 << bit]))
 
 
 def names(folder: Path) -> list[str]:
@@ -67,14 +89,46 @@ def test_a_backup_is_a_whole_database_of_its_own(
     # It goes on as the same database when it is restored.
     assert select(done.path, "PRAGMA page_size") == [(512,)]
     assert select(done.path, "SELECT seq FROM sqlite_sequence WHERE name = 'readings'") == [(3,)]
-    assert names(folder) == [done.path.name]
+    assert names(folder) == pair(done.path.name)
+    assert is_as_noted(done.path)
+
+
+def test_the_sum_is_a_line_that_sha256sum_reads(
+    settings: Settings, writer: Writer, folder: Path
+) -> None:
+    store(writer, 1)
+    path = backup(settings, folder).path
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    noted = path.with_name(f"{path.name}.sha256")
+    assert noted.read_text() == f"{digest}  {path.name}\n"
+    assert noted.stat().st_mode & 0o777 == 0o640
+    assert is_as_noted(path)
+    flip(path, path.stat().st_size - 1)
+    assert not is_as_noted(path)
+
+
+def test_a_copy_that_changes_while_it_is_checked_is_no_backup(
+    settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(writer, 1)
+    verify = copy_check.verify
+
+    def verify_and_flip(path: Path, bar: Bar) -> copy_check.Contents:
+        contents = verify(path, bar)
+        flip(path, path.stat().st_size - 1)
+        return contents
+
+    monkeypatch.setattr(copy_check, "verify", verify_and_flip)
+    with pytest.raises(BackupError, match=r"the copy in .*usb changed while it was checked"):
+        backup(settings, folder)
+    assert names(folder) == []
 
 
 def test_the_command_says_it_in_one_line(settings: Settings, writer: Writer) -> None:
     store(writer, 1, 2, 3)
     done = run(settings)
     assert done.returncode == 0, done.stderr
-    (name,) = names(settings.data_dir / "backups")
+    name, _sum = names(settings.data_dir / "backups")
     shown = re.escape(f"{settings.data_dir}/backups/{name}: 3 rows, 0.0 MB, ")
     assert re.fullmatch(shown + r"[0-9]\.[0-9] s\n", done.stdout)
     assert done.stderr == ""
@@ -92,8 +146,38 @@ def test_the_oldest_go_and_nothing_else(
     (folder / link).symlink_to(folder / "notes")
     (folder / inner).mkdir()
     others += [link, inner]
+    for name in old:
+        (folder / f"{name}.sha256").write_text(f"{hashlib.sha256(b'x').hexdigest()}  {name}\n")
     done = backup(settings, folder, keep=3)
-    assert names(folder) == sorted([*others, *old[-2:], done.path.name])
+    new = pair(done.path.name)
+    assert names(folder) == sorted([*others, *pair(old[-2]), *pair(old[-1]), *new])
+    assert done.warnings == ()
+
+
+def test_the_last_good_one_stays_while_the_newer_ones_have_changed(
+    settings: Settings, database: Database, folder: Path
+) -> None:
+    """What was deleted by mistake is in an older one only."""
+    folder.mkdir()
+    old = [f"flask10x-2024010{day}-000000.sqlite3" for day in range(1, 6)]
+    for name in old:
+        (folder / name).write_text("x")
+        (folder / f"{name}.sha256").write_text(f"{hashlib.sha256(b'x').hexdigest()}  {name}\n")
+    for name in old[2:]:
+        (folder / name).write_text("y")
+    done = backup(settings, folder, keep=3)
+    left = [*pair(old[1]), *pair(old[3]), *pair(old[4]), *pair(done.path.name)]
+    assert names(folder) == sorted(left)
+    assert done.warnings == (
+        f"the backup {folder / old[4]} has changed since it was made, its SHA-256 is another one",
+        f"the backup {folder / old[3]} has changed since it was made, its SHA-256 is another one",
+        f"the old backup {folder / old[1]} stays: of the newer ones only the last has not changed",
+    )
+    # The next one is good, too, so it may go.
+    time.sleep(1)
+    after = backup(settings, folder, keep=3)
+    left = [*pair(old[4]), *pair(done.path.name), *pair(after.path.name)]
+    assert (names(folder), after.warnings) == (sorted(left), ())
 
 
 def test_the_new_one_stays_when_the_clock_is_behind(
@@ -104,7 +188,7 @@ def test_the_new_one_stays_when_the_clock_is_behind(
     for name in ahead:
         (folder / name).write_text("x")
     done = backup(settings, folder, keep=1)
-    assert names(folder) == [done.path.name]
+    assert names(folder) == pair(done.path.name)
 
 
 def test_no_backup_is_overwritten(
@@ -114,7 +198,10 @@ def test_no_backup_is_overwritten(
     monkeypatch.setattr(disk, "moment", lambda _zone: next(moments))
     backup(settings, folder)
     assert backup(settings, folder).path.name == "flask10x-20250824-090001.sqlite3"
-    assert len(names(folder)) == 2
+    assert names(folder) == [
+        *pair("flask10x-20250824-090000.sqlite3"),
+        *pair("flask10x-20250824-090001.sqlite3"),
+    ]
 
 
 def test_what_cannot_be_removed_is_told(
@@ -212,6 +299,7 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
 ) -> None:
     folder.mkdir()
     left = [".flask10x-backup-12.tmp", ".flask10x-backup-12.tmp-journal"]
+    left += [".flask10x-backup-12.tmp.sha256", "flask10x-20240101-000000.sqlite3.sha256"]
     for name in [*left, ".flask10x-backup-x.tmp", "flask10x.tmp"]:
         (folder / name).write_text("x")
     other = FileLock(folder / LOCK)
@@ -224,7 +312,8 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
     assert left[0] in names(folder)
     other.close()
     done_at_last = backup(settings, folder)
-    assert names(folder) == [".flask10x-backup-x.tmp", done_at_last.path.name, "flask10x.tmp"]
+    rest = [".flask10x-backup-x.tmp", *pair(done_at_last.path.name), "flask10x.tmp"]
+    assert names(folder) == rest
 
 
 @pytest.mark.sqlite_only("the calls of VACUUM INTO")
@@ -235,9 +324,9 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
         *[("pwrite64", number, 0) for number in (1, 9, 15)],
         ("fdatasync", 2, 0),
         ("unlink", 1, 0),
-        ("fsync", 1, 0),
-        ("rename", 1, 0),
-        ("fsync", 2, 1),
+        *[("fsync", number, 0) for number in (1, 2, 3)],
+        *[("rename", number, 0) for number in (1, 2)],
+        ("fsync", 4, 1),
     ],
 )
 def test_a_killed_backup_has_no_final_name_unless_it_is_whole(
@@ -248,8 +337,10 @@ def test_a_killed_backup_has_no_final_name_unless_it_is_whole(
     finals = [folder / name for name in names(folder) if FINAL.fullmatch(name)]
     assert len(finals) == published
     assert [select(path, PRESSURES) for path in finals] == [[(1.0,), (2.0,), (3.0,)]] * published
+    assert all(map(is_as_noted, finals))
     done = backup(settings, folder)
-    assert names(folder) == sorted([*(path.name for path in finals), done.path.name])
+    whole = [name for path in (*finals, done.path) for name in pair(path.name)]
+    assert names(folder) == sorted(whole)
     assert select(done.path, "PRAGMA integrity_check") == [("ok",)]
 
 
@@ -267,9 +358,11 @@ def test_a_backup_killed_at_every_call(
             if FINAL.fullmatch(name):
                 assert select(folder / name, "PRAGMA integrity_check") == [("ok",)]
                 assert select(folder / name, "SELECT count(*) FROM readings") == [(500,)]
+                assert is_as_noted(folder / name)
         number += 1
     assert number > 1
-    assert len(names(folder)) == 1
+    (final,) = (name for name in names(folder) if FINAL.fullmatch(name))
+    assert names(folder) == pair(final)
 
 
 # What can't be backed up

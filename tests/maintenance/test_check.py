@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -516,10 +517,32 @@ def test_backups(settings: Settings, writer: Writer) -> None:
     assert found(settings, "backup") == [f"WARN backup: there is none in {settings.backup_dir}"]
     newest = settings.backup_dir / "flask10x-20250824-090000.sqlite3"
     newest.write_text("x")
-    assert found(settings, "backup") == [f"ok   backup: {newest}, 0 s old"]
+    unproven = f"; without a SHA-256: {newest}"
+    assert found(settings, "backup") == [f"ok   backup: {newest}, 0 s old{unproven}"]
     then = time.time() - 49 * 3600
     os.utime(newest, (then, then))
-    assert found(settings, "backup") == [f"WARN backup: {newest}, 2 days old"]
+    assert found(settings, "backup") == [f"WARN backup: {newest}, 2 days old{unproven}"]
+
+
+def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:
+    """Of the newest one any check says it; of the others only one that reads them all."""
+    older, newest = (backup(settings, settings.backup_dir).path for _ in range(2))
+    (line,) = found(settings, "backup")
+    assert re.fullmatch(rf"ok   backup: {re.escape(str(newest))}, \d+ s old", line)
+    size = older.stat().st_size
+    with open(older, "r+b") as file:
+        file.seek(size - 1)
+        file.write(b"x")
+    (line,) = found(settings, "backup")
+    assert line.startswith("ok   ")
+    changed = "; changed since it was made, by its SHA-256: {}; do not rely on it, and make a new"
+    (line,) = found(settings, "backup", full=True)
+    assert line.startswith(f"FAIL backup: {newest}, ")
+    assert changed.format(older) in line
+    os.truncate(newest, size - 1)
+    (line,) = found(settings, "backup")
+    assert line.startswith(f"FAIL backup: {newest}, ")
+    assert changed.format(newest) in line
 
 
 def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Commands of upkeep where the readings are in PostgreSQL: what they do, and what they refuse."""
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -33,7 +34,13 @@ def server(settings: Settings) -> Iterator[Settings]:
 def test_a_backup_is_a_file_with_all_that_is_kept(server: Settings, tmp_path: Path) -> None:
     done = backup(server, tmp_path / "backups")
     assert done.rows == 12
-    assert [path.name for path in done.path.parent.glob("[!.]*")] == [done.path.name]
+    assert sorted(path.name for path in done.path.parent.glob("[!.]*")) == [
+        done.path.name,
+        f"{done.path.name}.sha256",
+    ]
+    digest = hashlib.sha256(done.path.read_bytes()).hexdigest()
+    noted = done.path.with_name(f"{done.path.name}.sha256").read_text()
+    assert noted == f"{digest}  {done.path.name}\n"
     assert differences(server, in_file(server, done.path)) == []
     with closing(sqlite3.connect(done.path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)

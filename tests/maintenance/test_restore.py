@@ -1,11 +1,14 @@
 """Restore: the copy in, the old database kept, and one of the two in place at every moment."""
 
+import gzip
+import hashlib
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
@@ -20,10 +23,13 @@ from flask10x.errors import CopyError, RestoreError
 from flask10x.history.corrections import written
 from flask10x.history.corrections.written import WrittenNote
 from flask10x.maintenance.backup import backup
+from flask10x.maintenance.copying.run import copy as copy_database
 from flask10x.maintenance.restore import restore
-from flask10x.system import disk
+from flask10x.system import checksum, disk
 from flask10x.system.locks import FileLock, lock_path
+from tests.postgres.copying import in_file
 from tests.support.broken_schema import overwrite_schema
+from tests.support.commands import in_words, run_command
 from tests.support.corrections import correct
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
@@ -35,6 +41,7 @@ pytestmark = pytest.mark.sqlite_only("a file takes the place of a file")
 PRESSURES = "SELECT pressure FROM readings ORDER BY id"
 OLD = [(1.0,), (2.0,), (3.0,)]
 NEW = [(1.0,), (2.0,)]
+CHANGED_COPIES, CUT_COPIES = 60, 10
 
 
 def store(database: Database, *pressures: float) -> None:
@@ -179,10 +186,6 @@ def cut_short(copy: Path) -> None:
     os.truncate(copy, copy.stat().st_size - 600)
 
 
-def text(copy: Path) -> None:
-    copy.write_text("current_time,Pressure,Tempereture\n" * 100)
-
-
 def foreign(copy: Path) -> None:
     copy.unlink()
     execute(copy, "CREATE TABLE readings (temperature)")
@@ -201,7 +204,6 @@ def with_wal(copy: Path) -> None:
     [
         (damaged, " is damaged: "),
         (cut_short, " is damaged: "),
-        (text, " is damaged: SQLITE_NOTADB: file is not a database"),
         (foreign, " is no database of Flask10X's: it has no table of readings"),
         (newer, " has the schema 0999, which this version of Flask10X does not know"),
         (with_wal, "is not complete without flask10x-"),
@@ -211,11 +213,158 @@ def with_wal(copy: Path) -> None:
 def test_a_file_that_is_no_good_is_refused(
     settings: Settings, copy: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
+    """Also where no sum says that it was changed."""
+    checksum.beside(copy).unlink()
     spoil(copy)
     with pytest.raises(CopyError) as caught:
         restore(settings, copy)
     assert str(caught.value).startswith(str(copy))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "the file is empty"),
+        (
+            gzip.compress(b"SQLite format 3\0", mtime=0),
+            "it is compressed by gzip; unpack it first (gunzip)",
+        ),
+        (b"PK\x03\x04\x14\x00", "it is a zip file; unpack it first (unzip)"),
+        (b"current_time,Pressure\r\n", "it is a CSV file; flask10x import takes those"),
+        (b"\xef\xbb\xbfcurrent_time,CO2\r\n", "it is a CSV file; flask10x import takes those"),
+        (b"PRAGMA foreign_keys=OFF;\n", "it is a text file"),
+        (b"SQLite format 2\0", "its first bytes are not those of a database of SQLite"),
+        (bytes(4096), "its first bytes are not those of a database of SQLite"),
+    ],
+)
+@pytest.mark.usefixtures("untouched")
+def test_another_file_is_refused_by_what_it_is(
+    settings: Settings, path: Path, copy: Path, content: bytes, kind: str
+) -> None:
+    other = copy.with_name("other")
+    other.write_bytes(content)
+    with pytest.raises(CopyError) as caught:
+        restore(settings, other)
+    named = f"; the newest backup there that has its SHA-256 is {copy}"
+    assert str(caught.value) == f"{other} is no backup: {kind}{named}"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("/dev/zero", "it is a device or a socket, not a file"),
+        ("pipe", "it is a pipe; write what comes from it into a file first"),
+    ],
+)
+@pytest.mark.usefixtures("untouched")
+def test_nothing_is_read_of_what_is_no_file(
+    settings: Settings, tmp_path: Path, name: str, kind: str
+) -> None:
+    """A device may have bytes without an end, and a pipe none."""
+    os.mkfifo(tmp_path / "pipe")
+    file = tmp_path / name
+    done = in_words(run_command(["restore", str(file)], environment(settings)))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"flask10x: {file} is no backup: {kind}\n"
+
+
+# Changed since it was made
+
+
+def changed(copy: Path) -> str:
+    return f"{copy} has changed since it was made: its SHA-256 is not the one in {copy.name}.sha256"
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_backup_with_one_changed_bit_is_refused(settings: Settings, copy: Path) -> None:
+    """Most of them are sound to SQLite, which has no checksums; the values are others."""
+    content, random = copy.read_bytes(), Random(25)
+    for bit in random.sample(range(len(content) * 8), CHANGED_COPIES):
+        other = bytearray(content)
+        other[bit // 8] ^= 1 << bit % 8
+        copy.write_bytes(other)
+        with pytest.raises(CopyError) as caught:
+            restore(settings, copy)
+        begins_otherwise = bit // 8 < len("SQLite format 3\0")
+        assert str(caught.value).startswith(
+            f"{copy} is no b" if begins_otherwise else changed(copy)
+        )
+    copy.write_bytes(content)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_backup_that_was_cut_short_is_refused(settings: Settings, copy: Path) -> None:
+    content, random = copy.read_bytes(), Random(25)
+    for length in random.sample(range(16, len(content)), CUT_COPIES):
+        copy.write_bytes(content[:length])
+        with pytest.raises(CopyError) as caught:
+            restore(settings, copy)
+        assert str(caught.value).startswith(changed(copy))
+    copy.write_bytes(content)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_another_backup_is_named_that_has_not_changed(settings: Settings, copy: Path) -> None:
+    good = copy.with_name("flask10x-20200102-000000.sqlite3")
+    shutil.copy(copy, good)
+    line = checksum.beside(copy).read_text()
+    checksum.beside(good).write_text(line)
+    # Newer, and of no use either.
+    bad = copy.with_name("flask10x-20200103-000000.sqlite3")
+    bad.write_text("x")
+    checksum.beside(bad).write_text(line)
+    with open(copy, "ab") as file:
+        file.write(b"x")
+    with pytest.raises(CopyError) as caught:
+        restore(settings, copy)
+    assert str(caught.value) == (
+        f"{changed(copy)}; the newest backup there that has its SHA-256 is {good}. Where that file"
+        f" is what is wrong, delete it, and {copy} is taken as it is"
+    )
+
+
+def test_a_backup_that_has_changed_is_not_copied_to_another_engine_either(
+    settings: Settings, copy: Path, tmp_path: Path
+) -> None:
+    target = in_file(settings, tmp_path / "target.sqlite3")
+    with open(copy, "ab") as file:
+        file.write(b"x")
+    with pytest.raises(CopyError) as caught:
+        copy_database(in_file(settings, copy), target)
+    assert str(caught.value).startswith(changed(copy))
+    assert not database_path(target).exists()
+    os.truncate(copy, copy.stat().st_size - 1)
+    assert copy_database(in_file(settings, copy), target).last_id == 2
+
+
+@pytest.mark.parametrize("noted", ["", "x", "0" * 63 + "  name\n", "\n", "0" * 64 + "\n"])
+@pytest.mark.usefixtures("untouched")
+def test_a_sum_that_is_none_proves_nothing(settings: Settings, copy: Path, noted: str) -> None:
+    checksum.beside(copy).write_text(noted)
+    with pytest.raises(CopyError) as caught:
+        restore(settings, copy)
+    assert str(caught.value).startswith(changed(copy))
+
+
+@pytest.mark.parametrize("form", ["{}  another/name.sqlite3\n", "{} *name", "{}  a  b\n"])
+def test_a_sum_by_other_programs_is_understood(settings: Settings, copy: Path, form: str) -> None:
+    digest = hashlib.sha256(copy.read_bytes()).hexdigest()
+    checksum.beside(copy).write_text(form.format(digest.upper()))
+    assert restore(settings, copy).has_sum
+
+
+def test_a_backup_without_its_sum_is_restored_and_named(
+    settings: Settings, path: Path, copy: Path
+) -> None:
+    checksum.beside(copy).unlink()
+    done = CliRunner().invoke(group, ["restore", str(copy)], env=environment(settings))
+    assert done.exit_code == 0
+    assert done.stderr == (
+        f"flask10x: {copy} has no SHA-256 beside it ({copy.name}.sha256): whether bytes of it have"
+        " changed since it was made cannot be told\n"
+    )
+    assert select(path, PRESSURES) == NEW
 
 
 @pytest.mark.usefixtures("untouched")

@@ -21,6 +21,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
 from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseCopyError
+from flask10x.maintenance import copy_check
 from flask10x.maintenance.copying import fill, refusals
 from flask10x.maintenance.copying.ends import revision_of, snapshots, written
 from flask10x.recording import leftover_file
@@ -43,9 +44,12 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
     """Bring the target to what the source holds, or a copy that was begun to its end.
 
     Raises DatabaseCopyError or another Flask10xError; what was copied stays, and the next run goes
-    on with it. The source is only read, also beside a service that writes it.
+    on with it. The source is only read, also beside a service that writes it. One that is a backup
+    has to be as it was made, else CopyError is raised.
     """
     refusals.check_ends(source, target)
+    if not source.on_postgres:
+        copy_check.check_unchanged(path := database_path(source), path)
     try:
         with snapshots(source) as there:
             _migrate(target)
