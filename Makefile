@@ -141,7 +141,7 @@ types: $(VENV)/.develop
 migrations: $(VENV)/.develop ## do the migrations make the tables that the code expects? On PostgreSQL, too, if it is installed
 	$(BIN)/python -m tests.support.migrations
 
-wheel: $(VENV)/.develop ## build the wheel into dist/
+wheel: $(VENV)/.develop $(CHARTS) ## build the wheel into dist/, with the chart library
 	$(BIN)/python -m build --no-isolation
 
 # The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.

@@ -59,10 +59,14 @@ def _setting(read: Callable[[str, Any], Any], default: Any) -> Any:
     return field(metadata={"read": read, "default": default})
 
 
+def is_checkout() -> bool:
+    """Whether this runs from the source, with its Makefile, and not from an installed package."""
+    return (CHECKOUT / "pyproject.toml").is_file()
+
+
 def default_data_dir(_given: Mapping[str, Any] | None = None) -> Path:
     """`instance/` in the checkout, or in the current folder when there is no checkout."""
-    inside = (CHECKOUT / "pyproject.toml").is_file()
-    return (CHECKOUT if inside else Path.cwd()) / "instance"
+    return (CHECKOUT if is_checkout() else Path.cwd()) / "instance"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

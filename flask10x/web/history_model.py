@@ -146,6 +146,8 @@ class ChartArea:
 
     made: bool
     """Whether the chart library is there."""
+    remedy: str
+    """What brings it where it is not: in a checkout another thing than in a package."""
     url: str
     texts: str
     """Names and texts of the scripts, as JSON."""

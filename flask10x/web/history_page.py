@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
 
+from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
 from flask10x.database.dialects import last_id
 from flask10x.database.retention import removed
@@ -65,7 +66,7 @@ from flask10x.web.texts.catalog import Texts
 blueprint = Blueprint("history_page", __name__)
 read_errors.register(blueprint)
 
-# `make static` puts it there; a wheel brings it along.
+# `make static` puts it there; a wheel brings it along, or is not built.
 CHARTS = Path(__file__).parent / "static" / "vendor" / "uPlot.iife.min.js"
 # What the scripts of the page say.
 SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.", "table.sort", "compare.")
@@ -300,6 +301,7 @@ def _charts(t: Texts) -> ChartArea:
     }
     return ChartArea(
         made=CHARTS.is_file(),
+        remedy=t("chart.not_made") if is_checkout() else t("chart.not_installed"),
         url=_address(
             "history.as_series", _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
         ),

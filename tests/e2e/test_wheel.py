@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ CHARTS = "uPlot.iife.min.js"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (VENDOR / CHARTS).is_file():
+        pytest.skip("without the chart library there is no wheel: make static")
     folder = tmp_path_factory.mktemp("wheel")
     run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(PROJECT))
     (built,) = folder.glob("*.whl")
@@ -56,10 +60,34 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "migrations", "benchmarks"))]
 
 
-@pytest.mark.skipif(not (VENDOR / CHARTS).is_file(), reason="needs `make static`")
 def test_it_brings_the_charts_and_their_licence(installed: Path) -> None:
     brought = {path.name for path in (installed / VENDOR.relative_to(PROJECT)).iterdir()}
     assert brought == {CHARTS, "uPlot.min.css", "uPlot.LICENSE.txt"}
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_without_the_charts_nothing_is_built(tmp_path: Path, target: str) -> None:
+    """Whoever installs it has no Makefile that could fetch them."""
+    for name in ("hatch_build.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, tmp_path)
+    for name in ("flask10x", "migrations"):
+        (tmp_path / name).mkdir()
+    shutil.copy(PROJECT / "flask10x" / "__init__.py", tmp_path / "flask10x")
+    there = tmp_path / VENDOR.relative_to(PROJECT)
+    there.mkdir(parents=True)
+    for name in (CHARTS, "uPlot.LICENSE.txt"):
+        (there / name).write_text("x")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", target]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == (
+        f"Without the chart library no {target} is built: {VENDOR.relative_to(PROJECT)} has no"
+        " uPlot.min.css. Fetch it first, with a network: make static"
+    )
+    (there / "uPlot.min.css").write_text("x")
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "dist").iterdir())) == 1
 
 
 def test_it_serves(installed: Path, tmp_path: Path) -> None:
@@ -120,3 +148,52 @@ def test_it_installs_from_the_lock_alone(wheel: Path, tmp_path: Path) -> None:
     source = ("--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", str(PROJECT))
     run(*pip, "install", *source, python=python)
     assert run("-m", "flask10x", "--version", python=python) == said
+
+
+def interpreter(version: str) -> str:
+    """One of this version, Debian's among them; the test is skipped where there is none."""
+    candidates = (sys.executable, shutil.which(f"python{version}"), "/usr/bin/python3")
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for python in filter(None, candidates):
+        with suppress(OSError):
+            done = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
+            if done.stdout.strip() == version:
+                return python
+    pytest.skip(f"Python {version} is not installed")
+
+
+# Packages come from the index that pip is set to; CI runs it by itself.
+@pytest.mark.sqlite_only("the wheel without the extra for PostgreSQL")
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_it_serves_from_an_empty_environment_without_the_lock(
+    wheel: Path, tmp_path: Path, version: str
+) -> None:
+    """As `pip install flask10x`: what the wheel asks for has to be all that it needs."""
+    python = str(tmp_path / "venv" / "bin" / "python")
+    run("-m", "venv", str(tmp_path / "venv"), python=interpreter(version))
+    run("-m", "pip", "--quiet", "install", str(wheel), python=python)
+    run("-m", "pip", "check", python=python)
+    with reserved_port() as port:
+        service = Service(tmp_path, port, {})
+        service.python = python
+        del service.environment["PYTHONPATH"]
+        service.environment["PYTHONSAFEPATH"] = "1"
+        service.starts_migrated = False
+        try:
+            service.start()
+            assert service.post("data", {"pressure": 1013.25, "temperature": 25.1}).status == 200
+            service.wait_for_rows(1)
+            assert json.loads(service.get("/history/json").body)[0]["data"] == {
+                "pressure": 1013.25,
+                "temperature": 25.1,
+            }
+            page = service.get("/history").body.decode()
+            assert "make " not in re.sub("<[^>]+>", "", page)
+            (script,) = re.findall(rf'src="([^"]*/{re.escape(CHARTS)}[^"]*)"', page)
+            charts = service.get(script)
+            assert charts.status == 200
+            assert charts.body == (VENDOR / CHARTS).read_bytes()
+            service.stop()
+        finally:
+            service.discard()

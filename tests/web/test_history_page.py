@@ -6,6 +6,7 @@ import shlex
 import time
 from dataclasses import is_dataclass
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from jinja2 import Undefined
 from markupsafe import escape
 
+from flask10x.config import settings
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
@@ -449,6 +451,11 @@ def test_the_page_says_how_to_get_the_charts(
     )
     text = client.get("/history?from=-6h&limit=3").text
     assert ("vendor/uPlot" in text, "make static" in text) == (made, not made)
+    monkeypatch.setattr(settings, "CHECKOUT", Path(f"{tmp_path}/site-packages"))
+    text = client.get("/history?from=-6h&limit=3").text
+    # A package came without a Makefile.
+    assert ("vendor/uPlot" in text, "install Flask10X again" in text) == (made, not made)
+    assert "make static" not in text
     (charts,) = [a for a in Outline(text).all("section") if a.get("id") == "charts"]
     assert charts["data-series"] == "/history/series?from=-6h"
     told = json.loads(str(charts["data-texts"]))

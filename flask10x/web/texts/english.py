@@ -117,6 +117,7 @@ TEXTS: dict[str, str] = {
     "plot.failed": "The values could not be fetched. The table below has them.",
     "chart.no_script": "The charts need JavaScript; the table below has the same readings.",
     "chart.not_made": "The charts are not installed: make static fetches them (needs a network). Everything else works.",
+    "chart.not_installed": "This installation lacks a file, the chart library: install Flask10X again. Everything else works.",
     "chart.drag": "Drag across a chart to look closer.",
     "chart.pinch": "A finger on a chart reads its values; two fingers zoom and pan.",
     "plot.made_of": "Readings: {readings}; one point is {span}; times of {zone}.",

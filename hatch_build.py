@@ -1,0 +1,23 @@
+"""What hatchling asks before it builds the wheel or the source: is the chart library there?"""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+VENDOR = Path("flask10x") / "web" / "static" / "vendor"
+# Not in git: `make static` fetches them.
+FILES = ("uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE.txt")
+
+
+class CustomBuildHook(BuildHookInterface[Any]):
+    """Whoever installs a wheel has no Makefile that could fetch the library afterwards."""
+
+    def initialize(self, version: str, _build_data: dict[str, Any]) -> None:
+        """End the build, with a sentence, when the library is missing; a checkout goes without."""
+        missing = [name for name in FILES if not (Path(self.root) / VENDOR / name).is_file()]
+        if missing and version != "editable":
+            self.app.abort(
+                f"Without the chart library no {self.target_name} is built: {VENDOR} has no"
+                f" {', '.join(missing)}. Fetch it first, with a network: make static"
+            )
