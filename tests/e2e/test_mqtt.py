@@ -79,8 +79,8 @@ def test_a_backlog_is_drained_by_the_hundred_and_stored_once(
             broker.publish(TOPIC, [reading(value) for value in values])
             command.start()
             wait_for_readings(running, BACKLOG)
-            # A batch holds a hundred. Posted one by one, each message was a commit.
-            assert BACKLOG / 100 <= number_of_commits(running) <= BACKLOG / 50
+            # A batch holds a hundred, on a busy machine fewer; one by one each was a commit.
+            assert BACKLOG / 100 <= number_of_commits(running) <= BACKLOG / 20
             assert command.end(signal.SIGTERM) == 0
         assert temperatures(running) == values
         running.stop()
@@ -110,9 +110,10 @@ def test_a_backlog_is_stored_once_whatever_is_killed_while_it_is_drained(
 
 def number_of_commits(service: Service) -> int:
     text = service.get("/metrics/prometheus").body.decode()
-    name = "flask10x_commit_readings_count "
-    (value,) = (line for line in text.splitlines() if line.startswith(name))
-    return int(float(value.removeprefix(name)))
+    name = "flask10x_commit_readings_count"
+    # On PostgreSQL with the label of the host.
+    (line,) = (line for line in text.splitlines() if line.startswith(name))
+    return int(float(line.split()[-1]))
 
 
 @pytest.mark.long
