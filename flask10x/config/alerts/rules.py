@@ -137,7 +137,7 @@ class ExportOverdue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackupOverdue:
-    """The newest backup is so old; without one the oldest reading counts."""
+    """The newest backup is so old; without one, the first reading or import of the database is."""
 
     name: str = "backup"
     after_sec: int = 3 * DAY_SEC

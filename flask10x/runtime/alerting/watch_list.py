@@ -4,8 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import select
-
 from flask10x.alerts.verdict import Watch
 from flask10x.config.alerts.rules import (
     BackupOverdue,
@@ -22,7 +20,6 @@ from flask10x.config.alerts.rules import (
 )
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.tables import readings
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
@@ -43,6 +40,7 @@ from flask10x.runtime.alerting.watches.silent_stations import (
     newest_values,
 )
 from flask10x.runtime.facts import backups, card, export_lag, obstacles
+from flask10x.runtime.facts.beginning import began_at
 from flask10x.system.gauges import Gauges
 
 
@@ -113,7 +111,7 @@ class _Sources:
                 return OverdueExport(rule, self._export_lags)
             case BackupOverdue():
                 newest = partial(backups.newest, self._settings.backup_dir, self._settings.zone)
-                return OverdueBackup(rule, newest, self._first_reading)
+                return OverdueBackup(rule, newest, self._began_at)
 
     def _measurement(self, rule: Threshold | Rate) -> Measurement:
         of_station = self._settings.stations.by_endpoint[rule.station].measurements
@@ -130,11 +128,9 @@ class _Sources:
         with self._database.query() as connection:
             return export_lag.export_lags(connection, self._settings.stations)
 
-    def _first_reading(self) -> int | None:
-        query = select(readings.c.received_at).order_by(readings.c.id).limit(1)
+    def _began_at(self) -> int | None:
         with self._database.query() as connection:
-            found: int | None = connection.execute(query).scalar_one_or_none()
-        return found
+            return began_at(connection)
 
 
 def chosen(stations: Stations, endpoints: Sequence[str]) -> list[Station]:

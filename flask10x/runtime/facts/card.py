@@ -14,6 +14,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.retention import removed
 from flask10x.database.tables import exports, imports, readings, rejected
 from flask10x.readings.stations import Stations
+from flask10x.runtime.facts.beginning import first_sent
 from flask10x.runtime.facts.disk import Room, room
 from flask10x.system.backup_files import finished
 
@@ -63,10 +64,15 @@ def card(settings: Settings, connection: Connection, now_ms: int) -> CardRoom:
 
 def _rows_a_day(connection: Connection, stations: Stations, now_ms: int) -> float | None:
     """By the ids since the first reading of the window: ids are given one by one."""
-    first = _first(connection, stations, now_ms - WINDOW_DAYS * DAY_MS)
+    sent, from_ms = first_sent(connection), now_ms - WINDOW_DAYS * DAY_MS
+    if sent is None:
+        return None
+    # What an import has brought into the window is older than the first that was sent.
+    is_new = sent.came_at >= from_ms
+    first = (sent.id, sent.came_at) if is_new else _first(connection, stations, from_ms)
     if first is None:
-        # All have been silent for the whole window; or there is no reading at all.
-        return 0.0 if last_id(connection) else None
+        # All have been silent for the whole window.
+        return 0.0
     first_id, first_at = first
     days = (now_ms - first_at) / DAY_MS
     if days < DAYS_MIN:

@@ -75,8 +75,8 @@ def backed_up(settings: Settings, known: Known, t: Texts, now_ms: int, host: str
     if backup is None:
         text = t("backed_up.none", folder=settings.backup_dir)
         # As the rule `backup` has it: nobody is blamed on the first day.
-        due_sec, first_at = rule_of(settings, BackupOverdue()).after_sec, known.first_at
-        is_due = first_at is not None and now_ms - first_at > due_sec * 1000
+        due_sec, began_at = rule_of(settings, BackupOverdue()).after_sec, known.began_at
+        is_due = began_at is not None and now_ms - began_at > due_sec * 1000
         mood: Mood = "warn" if is_due or known.stored is None else "off"
         return StatusAnswer(question="backed_up", mood=mood, text=text, remedies=(start,))
     values = {"time": local_text(backup.made_at, settings.zone), "size": size(backup.bytes)}

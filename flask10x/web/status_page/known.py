@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database import dialects
@@ -14,11 +14,11 @@ from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.query_limit import QueryTooLong
-from flask10x.database.tables import readings
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.facts import backups, card, export_lag
 from flask10x.runtime.facts.backups import NewestBackup
+from flask10x.runtime.facts.beginning import began_at
 from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.disk import room
 from flask10x.runtime.facts.export_lag import ExportLag
@@ -57,8 +57,8 @@ class Known:
     """The newest reading that was refused in the last day; None when none was."""
     stored: int | None = None
     """How many readings were ever stored."""
-    first_at: int | None = None
-    """When the oldest reading came that is kept; None while there is none."""
+    began_at: int | None = None
+    """Since when the service has the database, as the rule `backup` counts; None: it is empty."""
     exports: list[ExportLag] | None = None
     csv_host: str | None = None
     """Which of several hosts has the CSV files; None before the first export, and on SQLite."""
@@ -96,8 +96,7 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
 def _of_database(found: Known, store: Store, connection: Connection, now_ms: int) -> None:
     stations = store.settings.stations
     # Not a part: where the first statement meets a lock, so would each of the others.
-    oldest = select(readings.c.received_at).order_by(readings.c.id).limit(1)
-    found.first_at = connection.execute(oldest).scalar_one_or_none()
+    found.began_at = began_at(connection)
     found.stored = last_id(connection)
     with _part(found, "stations"):
         found.stations = latest(connection, store, stations.all)

@@ -69,6 +69,21 @@ def test_imported_readings_are_no_growth(settings: Settings, database: Database)
     assert seen(settings, database).rows_a_day == pytest.approx(250, rel=0.01)
 
 
+@pytest.mark.parametrize("sent", [0, 10])
+def test_days_that_an_import_has_brought_along_tell_nothing(
+    settings: Settings, database: Database, sent: int
+) -> None:
+    """A new installation: days of old readings are there, and hardly any was sent."""
+    fill(database, 2000 + sent, 4)
+    execute(
+        database.path,
+        "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
+        f" VALUES ('data', '/old/PicodataX.csv', 1, 2000, {NOW_MS})",
+    )
+    found = seen(settings, database)
+    assert (found.rows_a_day, found.bytes_a_day) == (None, None)
+
+
 def test_each_backup_beside_the_database_grows_with_it(
     settings: Settings, database: Database
 ) -> None:

@@ -459,6 +459,27 @@ def test_backups(
     )
 
 
+def test_an_import_into_a_new_installation(
+    client: FlaskClient, database: Database, writer: Writer, gauges: Gauges
+) -> None:
+    """A year of old readings: no backup was due before, and none of them is growth."""
+    before_ms = clock.now_ms()
+    at = f"{before_ms - 397 * DAY_MS} + i * {397 * DAY_MS // 2000}"
+    insert_series(
+        database.path, 2000, endpoint="'data'", received_at=at, pressure="1000", temperature="20"
+    )
+    execute(
+        database.path,
+        "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
+        f" VALUES ('data', '/old/PicodataX.csv', 1, 2000, {before_ms})",
+    )
+    for _ in range(2):
+        page = in_both_languages(client)
+        assert page.moods["backed_up"] == "off"
+        assert "is known after a day and 1,000 readings" in page.said["card"]
+        send(writer, gauges)
+
+
 def test_backups_that_nobody_may_read(
     client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,25 +16,25 @@ PATIENCE_SEC = 0.5
 class OverdueBackup(SlowWatch):
     """Is firing while the newest backup is older than `after_sec`; over with the next one.
 
-    Without any the oldest reading counts. A backup that was seen and is away, with the stick that
-    it is on, still counts.
+    Without any it counts from when the database was begun. A backup that was seen and is away, with
+    the stick that it is on, still counts.
     """
 
     def __init__(
         self,
         rule: BackupOverdue,
         newest: Callable[[int], NewestBackup | None],
-        first_reading: Callable[[], int | None],
+        began_at: Callable[[], int | None],
     ) -> None:
         """`newest` is given the wall clock's milliseconds and looks at BACKUP_DIR.
 
-        `first_reading` gives when the oldest reading came, None while there is none; it looks into
-        the database, and only while there is no backup.
+        `began_at` gives when the first reading came or the first import was made, None while there
+        was neither; it looks into the database, and only while there is no backup.
         """
         super().__init__()
         self._rule = rule
         self._newest = newest
-        self._first_reading = first_reading
+        self._began_at = began_at
         self._thread: threading.Thread | None = None
         self._seen: NewestBackup | None = None
         self._failure: OSError | None = None
@@ -44,7 +44,7 @@ class OverdueBackup(SlowWatch):
         if self._seen is not None:
             base_ms: int | None = self._seen.made_at
         elif is_known:
-            base_ms = self._first_reading()
+            base_ms = self._began_at()
         else:
             return [self._verdict(None, now.wall_ms)]
         if base_ms is None:
