@@ -39,6 +39,8 @@ from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import followers, readings, rejected, rollup_zone
 from flask10x.history import days, pages, rollups
+from flask10x.history.silence import Signs, silence, silent_after_sec
+from flask10x.history.usual_silence import usual_silence
 from flask10x.maintenance.findings import Finding
 from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
@@ -244,19 +246,38 @@ class DatabaseCheck:
 
     def _stations(self, connection: Connection) -> list[Finding]:
         stations = self._settings.stations
-        last = pages.last_received if _takes_late(connection) else pages.newest_of
+        takes_late = _takes_late(connection)
+        last = pages.last_received if takes_late else pages.newest_of
         received = last(stations, connection)
-        return [self._station(s, received[s.endpoint]) for s in stations.all]
+        return [
+            self._station(
+                one,
+                received[one.endpoint],
+                usual_silence(connection, one).missed_after_sec if takes_late else None,
+            )
+            for one in stations.all
+        ]
 
-    def _station(self, station: Station, received_at: int | None) -> Finding:
+    def _station(
+        self, station: Station, received_at: int | None, learned_sec: int | None
+    ) -> Finding:
         endpoint = station.endpoint
         if received_at is None:
             text = _("/{station} never sent").format(station=endpoint)
             return Finding("ok", "station", text, {"endpoint": endpoint})
         last = local_text(received_at, self._settings.zone)
         seconds = max(0, self._now_ms - received_at) // 1000
-        threshold_sec = station.silent_after_sec(self._settings.inactivity_warn_sec)
-        silent = self._served and seconds > threshold_sec
+        age_ms = self._now_ms - received_at
+        verdict = silence(
+            Signs(
+                age_ms=age_ms,
+                # For how long the service runs is not known here.
+                awaited_ms=age_ms,
+                after_sec=silent_after_sec(self._settings, station, learned_sec),
+                is_alerted=False,
+            )
+        )
+        silent = self._served and verdict.is_missed
         details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
         text = _("/{station} sent last {time}, {span} ago")
         text = text.format(station=endpoint, time=last, span=span(seconds))

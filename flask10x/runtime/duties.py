@@ -35,6 +35,7 @@ NAMES = (
     "retention",
     "other hosts",
     "host name",
+    "usual pauses",
 )
 # What a database raises that is locked, full or damaged: the reason says all, not the place in our
 # code where it was met.

@@ -32,6 +32,7 @@ from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
+from flask10x.runtime.silence_learning import SilenceLearning, learn_from
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import WorkerWatch
 from flask10x.system import clock, logs, memory
@@ -96,7 +97,7 @@ class Store:
         # A monitor of its own: roll-ups may take minutes.
         self._alert_monitor = Monitor(
             self._alert_lock,
-            [Duty("alerts", self._alerts.step, gauges, "Alerts cannot be noted")],
+            [Duty("alerts", self._alerts.step, gauges, "Alerts cannot be noted"), self._learning()],
             lease=alert_lease,
         )
         self._alert_thread = threading.Thread(
@@ -208,6 +209,12 @@ class Store:
     def _removing(self) -> Duty:
         trouble = "Old readings cannot be removed"
         return Duty("retention", self._retention.step, self.gauges, trouble)
+
+    def _learning(self) -> Duty:
+        learn = learn_from(self.database)
+        learning = SilenceLearning(self.settings, self.gauges, learn, clock.monotonic_ms)
+        trouble = "Cannot read how often endpoints send"
+        return Duty("usual pauses", learning.step, self.gauges, trouble)
 
     def _watches(self, sharing: AlertSharing | None) -> list[Watch]:
         settings = self.settings

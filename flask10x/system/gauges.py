@@ -7,7 +7,8 @@ merge metrics of any kind. Ours are a handful of integers that need no file and 
 
 Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
 for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
-what it has logged; whoever does a duty for its `failing_since_ms`; `errors_base`,
+what it has logged; whoever does a duty for its `failing_since_ms`, and that of alerts for
+`learned_sec`; `errors_base`,
 `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
 writes `suspicion`, and whoever looks takes it back and writes `inspected`; whoever has the commit
 lock writes `company_rows` and `commit_us`; each worker counts in a row of its own. Where there are
@@ -85,12 +86,13 @@ ERRORS_AT = [name for name, _ in Slot._fields_].index("errors")
 
 
 class StationTimes(Structure):
-    """What is known of one station, in milliseconds of CLOCK_MONOTONIC."""
+    """What is known of one station; times are in milliseconds of CLOCK_MONOTONIC."""
 
     _fields_ = (
         ("last_received_ms", c_int64),
         ("silent_since_ms", c_int64),
         ("awaited_since_ms", c_int64),
+        ("learned_sec", c_int64),
     )
     __slots__ = ()
 
@@ -100,6 +102,8 @@ class StationTimes(Structure):
     """Since when it is known to be silent; 0 when it is not."""
     awaited_since_ms: int
     """Since when it could be heard: the start of the service, or the reload that added it."""
+    learned_sec: int
+    """After how long its silence is longer than usual; 0 while nothing was learned."""
 
 
 class Gauges(Structure):
@@ -198,7 +202,7 @@ class Gauges(Structure):
         for name in new:
             self._places[name] = len(self._places)
         for name in added:
-            self._stations[self._places[name]] = StationTimes(0, 0, clock.monotonic_ms())
+            self._stations[self._places[name]] = StationTimes(awaited_since_ms=clock.monotonic_ms())
 
     def _of(self, endpoint: str) -> StationTimes:
         return self._stations[self._places[endpoint]]
@@ -316,6 +320,14 @@ class Gauges(Structure):
     def awaited_since_ms(self, endpoint: str) -> int:
         """Since when it could be heard: it is not called silent for the time before."""
         return self._of(endpoint).awaited_since_ms
+
+    def learned_sec(self, endpoint: str) -> int:
+        """After how many seconds its silence is longer than usual; 0: nothing was learned yet."""
+        return self._of(endpoint).learned_sec
+
+    def set_learned_sec(self, endpoint: str, seconds: int) -> None:
+        """Note what was learned of its silences; only whoever learns."""
+        self._of(endpoint).learned_sec = seconds
 
     def silent_since(self, endpoint: str) -> int:
         """Since when a station is known to be silent; 0 when it is not silent."""

@@ -1,19 +1,28 @@
 """One card a station at the top of the history page: latest values, age, state, what is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from flask10x.history.silence import SilenceVerdict, State
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.runtime.store import Store
-from flask10x.web.latest.newest import Latest, State, latest
+from flask10x.web.latest.newest import Latest, latest
 
 # The sign of a degree and of a percentage stands closer to its number than a unit of letters.
 CLOSE_UNITS = ("°C", "%")
+
+# Which texts say how long ago a station has sent.
+AGE_KINDS: Mapping[State, str] = {
+    "receiving": "age",
+    "awaited": "awaited",
+    "silent": "silent",
+    "never": "age",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +48,7 @@ class Card:
     """What is known of a station now."""
 
     station: Station
-    state: State
-    age_sec: int | None
-    """Whole seconds since it sent; None when it never did."""
+    silence: SilenceVerdict
     received_at: int | None
     """UTC epoch milliseconds of its newest reading."""
     values: tuple[Value, ...]
@@ -60,8 +67,7 @@ def cards(connection: Connection, store: Store) -> list[Card]:
 def _card(one: Latest, stations: Stations) -> Card:
     return Card(
         station=one.station,
-        state=one.state,
-        age_sec=one.age_sec,
+        silence=one.silence,
         received_at=one.row.received_at if one.row else None,
         values=_values(one),
         missing=one.missing,
@@ -97,6 +103,6 @@ def _value(measurement: Measurement, value: float | None, one: Latest) -> Value:
 
 
 def _band(measurement: Measurement, value: float | None, one: Latest) -> Band | None:
-    if one.state != "receiving":
+    if one.silence.state != "receiving":
         return None
     return band_of(one.station.bands_of(measurement), value)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from flask10x.history.operators import Operator
+from flask10x.history.silence import State
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import Station
 from flask10x.web.alerts.marks import CardMark
-from flask10x.web.latest.newest import State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +17,7 @@ class Age:
     """How long ago a station sent."""
 
     kind: str
-    """Which texts say it: `age` or `silent`."""
+    """Which texts say it: `age`, `awaited` or `silent`."""
     seconds: int
     text: str
     iso: str | None
@@ -56,6 +56,8 @@ class StationCard:
     """This page with only the station, or with all of them again."""
     chosen: bool
     state: State
+    after_sec: int
+    """After how many seconds without a reading it is silent."""
     age: Age | None
     values: list[CardValue]
     alerts: Sequence[CardMark]

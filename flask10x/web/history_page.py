@@ -29,7 +29,7 @@ from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.alerts import marks
 from flask10x.web.alerts.marks import CardMark
-from flask10x.web.cards import Card, cards
+from flask10x.web.cards import AGE_KINDS, Card, cards
 from flask10x.web.history_model import (
     Age,
     CardValue,
@@ -69,7 +69,17 @@ read_errors.register(blueprint)
 # `make static` puts it there; a wheel brings it along, or is not built.
 CHARTS = Path(__file__).parent / "static" / "vendor" / "uPlot.iife.min.js"
 # What the scripts of the page say.
-SCRIPT_TEXTS = ("age.", "silent.", "span.", "plot.", "live.", "table.sort", "compare.")
+SCRIPT_TEXTS = (
+    "age.",
+    "awaited.",
+    "silent.",
+    *("no_data.", "state.no_data"),
+    "span.",
+    "plot.",
+    "live.",
+    "table.sort",
+    "compare.",
+)
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "
@@ -188,14 +198,16 @@ def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
     endpoint = card.station.endpoint
     chosen = request.args.getlist("endpoint") == [endpoint]
     kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
-    kind = "silent" if card.state == "silent" else "age"
+    silence = card.silence
+    kind = AGE_KINDS[silence.state]
     return StationCard(
         station=card.station,
         name=t.station(card.station),
         url=_address(_OWN, kept + [("endpoint", endpoint)] * (not chosen)),
         chosen=chosen,
-        state=card.state,
-        age=None if card.age_sec is None else _age(kind, card.age_sec, card.received_at, t),
+        state=silence.state,
+        after_sec=silence.after_sec,
+        age=None if silence.age_sec is None else _age(kind, silence.age_sec, card.received_at, t),
         values=_card_values(card, t),
         alerts=alerts,
     )

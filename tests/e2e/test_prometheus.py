@@ -28,7 +28,8 @@ pytestmark = [
 
 SHIPPED = PROJECT / "deploy" / "prometheus"
 DASHBOARD = PROJECT / "deploy" / "grafana" / "flask10x.json"
-SILENT_AFTER_SEC = 3
+# The least that a rule may set.
+SILENT_AFTER_SEC = 30
 # What Grafana puts in their place, here for a scrape a second.
 VARIABLES = {
     "$__rate_interval": "10s",
@@ -91,8 +92,10 @@ class Prometheus:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Prometheus]]:
     """A service that has had some readings, and a Prometheus that has seen some scrapes."""
+    rules = tmp_path_factory.mktemp("rules") / "alerts.toml"
+    rules.write_text(f"[rules.silence]\nafter_min = {SILENT_AFTER_SEC / 60}\n")
     with make_services(tmp_path_factory.mktemp("service")) as make, reserved_port() as port:
-        service = make(inactivity_warn_sec=SILENT_AFTER_SEC, host_name=HOST_NAME)
+        service = make(alerts=rules, host_name=HOST_NAME)
         assert service.command("backup").returncode == 0
         prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), port, service)
         try:

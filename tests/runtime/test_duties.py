@@ -20,6 +20,7 @@ from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
+from flask10x.runtime.silence_learning import SilenceLearning
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import WorkerWatch
@@ -42,6 +43,7 @@ WORK: dict[str, tuple[type, str]] = {
     "retention": (Retention, "step"),
     "other hosts": (OtherHosts, "step"),
     "host name": (HostName, "step"),
+    "usual pauses": (SilenceLearning, "step"),
 }
 # On PostgreSQL there is no file to look after; its duties are never done.
 OF_FILE = ("database file", "WAL", "inspection")

@@ -36,8 +36,7 @@ from flask10x.runtime.alerting.watches.overdue_export import OverdueExport
 from flask10x.runtime.alerting.watches.refused_senders import RefusedSenders
 from flask10x.runtime.alerting.watches.silent_stations import (
     SilentStations,
-    look_into,
-    newest_values,
+    StoredStations,
 )
 from flask10x.runtime.facts import backups, card, export_lag, obstacles
 from flask10x.runtime.facts.beginning import began_at
@@ -97,9 +96,8 @@ class _Sources:
     ) -> Watch:
         match rule:
             case Silence():
-                look = look_into(self._database, learn=rule.after_sec is None)
-                values = newest_values(self._database)
-                return SilentStations(rule, self._chosen(rule.stations), self._gauges, look, values)
+                source = StoredStations(self._settings, self._database, self._gauges)
+                return SilentStations(rule, self._chosen(rule.stations), self._gauges, source)
             case Queue():
                 return LongQueue(rule, self._settings, self._queues)
             case Disk():

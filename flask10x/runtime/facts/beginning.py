@@ -23,8 +23,9 @@ def began_at(connection: Connection) -> int | None:
     """
     first = first_sent(connection)
     imported_at = connection.execute(select(func.min(imports.c.imported_at))).scalar_one()
-    known = [at for at in (first and first.came_at, imported_at) if at is not None]
-    return min(known, default=None)
+    times: list[int] = [] if first is None else [first.came_at]
+    times += [] if imported_at is None else [imported_at]
+    return min(times, default=None)
 
 
 def first_sent(connection: Connection) -> FirstReading | None:

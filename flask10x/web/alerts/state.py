@@ -42,6 +42,11 @@ class KnownAlerts:
     trouble: str = ""
     """Why the file can't be read; empty when it was, or when there is none."""
 
+    @property
+    def silent(self) -> frozenset[str]:
+        """The endpoints of the stations of whose silence there is an alert."""
+        return frozenset(one.subject for one in self.active if one.kind == "silence")
+
 
 class AlertState:
     """One worker's look at the state file; any thread may ask."""

@@ -219,7 +219,7 @@ def _latest(stations: Stations) -> JsonObject:
             "endpoint": {"enum": [one.endpoint for one in stations.all]},
             "label": {"type": "string"},
             "label_ja": {"type": "string"},
-            "state": {"enum": ["receiving", "silent", "never"]},
+            "state": {"enum": ["receiving", "awaited", "silent", "never"]},
             "age_s": {"type": ["integer", "null"], "description": "Seconds since it sent."},
             "received_at": {
                 "description": "The time of the newest reading, with the offset of the house.",

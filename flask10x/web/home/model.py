@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flask10x.history.silence import State
 from flask10x.web.alerts.marks import CardMark
 from flask10x.web.cards import Value
-from flask10x.web.latest.newest import State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +55,7 @@ class TileAge:
     """How long ago a station sent, or a value came in."""
 
     kind: str
-    """Which texts say it: `age` or `silent`."""
+    """Which texts say it: `age`, `awaited` or `silent`."""
     seconds: int
     text: str
     time: str
@@ -90,6 +90,8 @@ class Tile:
     url: str
     """Its last day, with charts."""
     state: State
+    after_sec: int
+    """After how many seconds without a reading it is silent."""
     age: TileAge | None
     main: MainValue | None
     """None where it is silent for so long that nothing is known of it any more."""

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("home", __name__)
 
 # What the script of the page says.
-SCRIPT_TEXTS = ("age.", "silent.", "lost.")
+SCRIPT_TEXTS = ("age.", "awaited.", "silent.", "no_data.", "state.no_data")
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "

@@ -14,7 +14,7 @@ from flask10x.runtime.store import Store
 from flask10x.web.alerts import marks
 from flask10x.web.alerts.marks import CardMark
 from flask10x.web.alerts.state import state
-from flask10x.web.cards import Card, Value, cards
+from flask10x.web.cards import AGE_KINDS, Card, Value, cards
 from flask10x.web.home.day import DayOfValues, DayPart, DayView, day_of
 from flask10x.web.home.model import Extreme, Home, MainValue, Sparkline, Tile, TileAge, TileValue
 from flask10x.web.home.sparkline import sparkline
@@ -36,14 +36,14 @@ def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str
     """
     found = cards(connection, store)
     marked = marks.of_stations(store.settings, t, now_ms)
-    heard = [one for one in found if one.state != "never"]
+    heard = [one for one in found if one.silence.state != "never"]
     view = DayView(now_ms, store.settings.zone, corrections.load(connection))
     builder = _Builder(connection, store, t, view)
     tiles = [builder.tile(one, marked.get(one.station.endpoint, [])) for one in heard]
     return Home(
         tiles=tiles,
-        unheard=[t.station(one.station) for one in found if one.state == "never"],
-        is_well=not state().known().active and all(one.state == "receiving" for one in tiles),
+        unheard=[t.station(one.station) for one in found if one.silence.state == "never"],
+        is_well=not state().known().active and all(_is_well(one) for one in heard),
         trial="" if heard else trial,
     )
 
@@ -65,7 +65,8 @@ class _Builder:
             endpoint=station.endpoint,
             name=self._t.station(station),
             url=f"{url_for('history_page.as_page')}?{urlencode(link)}",
-            state=card.state,
+            state=card.silence.state,
+            after_sec=card.silence.after_sec,
             age=self._age_of(card),
             main=self._main(main, known[main.column], card) if known else None,
             others=[*self._others(card, main, known), *self._computed(card)],
@@ -86,11 +87,10 @@ class _Builder:
                 yield self._value(measurement, value)
 
     def _age_of(self, card: Card) -> TileAge | None:
-        if card.age_sec is None:
+        silence = card.silence
+        if silence.age_sec is None:
             return None
-        return self._age(
-            "silent" if card.state == "silent" else "age", card.age_sec, card.received_at
-        )
+        return self._age(AGE_KINDS[silence.state], silence.age_sec, card.received_at)
 
     def _age(self, kind: str, seconds: int, at: int | None) -> TileAge:
         time = local_text(at, self._zone) if at is not None else ""
@@ -107,7 +107,7 @@ class _Builder:
 
     def _main(self, one: Measurement, value: Value, card: Card) -> MainValue:
         day = day_of(self._connection, self._known, card.station, one.column, self._view)
-        is_current = card.state == "receiving" and not value.missing
+        is_current = card.silence.state == "receiving" and not value.missing
         return MainValue(
             name=self._t.column(one),
             value=value,
@@ -145,6 +145,11 @@ def main_of(measurements: Sequence[Measurement], values: Sequence[Value]) -> Mea
             spare = (m for m in wanted if m.quantity == one.quantity and m.column in now)
             return next(spare, one)
     return wanted[0]
+
+
+def _is_well(card: Card) -> bool:
+    """Whether the station sends, or was put away."""
+    return card.silence.state != "awaited" and not card.silence.is_missed
 
 
 def _was_ever(value: Value) -> bool:

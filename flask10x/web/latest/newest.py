@@ -3,7 +3,6 @@ silent."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -12,11 +11,11 @@ from flask10x.history.derived.newest import newest_derived
 from flask10x.history.last_values import OlderValue, last_values
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
+from flask10x.history.silence import SilenceVerdict
 from flask10x.readings.stations import Station
-from flask10x.runtime.inactivity import inactive_sec
+from flask10x.runtime.inactivity import silence_of
 from flask10x.runtime.store import Store
-
-State = Literal["receiving", "silent", "never"]
+from flask10x.web.alerts.state import state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,9 +23,7 @@ class Latest:
     """What is known of a station now."""
 
     station: Station
-    state: State
-    age_sec: int | None
-    """Whole seconds since it sent; None when it never did."""
+    silence: SilenceVerdict
     row: Row | None
     """Its newest reading, which may be older than that: a late one, or the next one is not stored
     yet. None while it has none."""
@@ -66,18 +63,11 @@ def _latest(
     newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1, raw=raw)
     row = next(iter(pages.page(connection, newest).rows), None)
     missing = missing_columns(station, row)
-    age_sec = inactive_sec(store.gauges.last_received_ms(station.endpoint), last)
+    is_alerted = station.endpoint in state().known().silent
     return Latest(
         station=station,
-        state=_state(age_sec, station.silent_after_sec(store.settings.inactivity_warn_sec)),
-        age_sec=age_sec,
+        silence=silence_of(station, last, store.settings, store.gauges, is_alerted=is_alerted),
         row=row,
         older=last_values(connection, known, row, missing) if row else {},
         derived=newest_derived(connection, known, row),
     )
-
-
-def _state(age_sec: int | None, warn_sec: float) -> State:
-    if age_sec is None:
-        return "never"
-    return "silent" if age_sec > warn_sec else "receiving"

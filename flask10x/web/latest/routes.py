@@ -86,8 +86,8 @@ def _object(one: Latest) -> dict[str, object]:
         "endpoint": station.endpoint,
         "label": ENGLISH.station(station),
         "label_ja": JAPANESE.station(station),
-        "state": one.state,
-        "age_s": one.age_sec,
+        "state": one.silence.state,
+        "age_s": one.silence.age_sec,
         "received_at": iso_text(row.received_at, zone) if row else None,
         # Not `values`: in a template of Jinja that is a method of every object.
         "measurements": dict(zip(station.columns, found, strict=True)),

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.metrics_core import Metric
 
-from flask10x.runtime.inactivity import inactive_sec
+from flask10x.runtime.inactivity import inactive_sec, silence_of
 from flask10x.runtime.store import Store
+from flask10x.web.alerts.state import state
 from flask10x.web.prometheus.families import counter, gauge, gauge_of_each, gauges
 from flask10x.web.prometheus.stored_numbers import StoredNumbers
 
@@ -47,10 +48,19 @@ def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
     yield gauge_of_each("station_last_received_timestamp_seconds", text, "station", heard)
     text = "For how long the station has sent nothing, whatever the wall clock says."
     yield gauge_of_each("station_inactivity_seconds", text, "station", silence)
-    least_sec = store.settings.inactivity_warn_sec
-    limits = {one.endpoint: one.silent_after_sec(least_sec) for one in known}
-    silent = {name: int(sec > limits[name]) for name, sec in silence.items()}
-    text = "1 while a station that has sent before is silent for longer than its limit."
+    alerted = state().known().silent
+    silent = {}
+    for one in known:
+        verdict = silence_of(
+            one,
+            last.get(one.endpoint),
+            store.settings,
+            store.gauges,
+            is_alerted=one.endpoint in alerted,
+        )
+        if verdict.state != "never":
+            silent[one.endpoint] = int(verdict.is_missed)
+    text = "1 while a station that has sent before is missed: silent for longer than its limit."
     yield gauge_of_each("station_silent", text, "station", silent)
 
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
@@ -23,24 +22,16 @@ from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.disk import room
 from flask10x.runtime.facts.export_lag import ExportLag
 from flask10x.runtime.facts.server import ServerState, server_state
-from flask10x.runtime.facts.usual_silence import LEAST_SEC, usual_silence
 from flask10x.runtime.retention.outlook import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
-from flask10x.web.alerts.state import state
-from flask10x.web.alerts.subjects import station_of
 from flask10x.web.latest.newest import Latest, latest
-from flask10x.web.status_page.limits import is_quiet, silence_of
 
 log = logging.getLogger(__name__)
 
 # A database that is locked for reading is so for hours or for milliseconds.
 BUSY_MS = 250
 DAY_MS = 24 * 3_600_000
-# A station that is silent for longer was put away; the rule `silence` takes as long.
-GONE_SEC = 30 * 24 * 3600
-# More are not asked how long they are usually silent: people wait for the page.
-LEARNED_MAX = 5
 # What reading a database, a folder or a disk raises when it can't be read.
 FAILURES = (DBAPIError, TimeoutError, QueryTooLong, OSError)
 
@@ -50,9 +41,6 @@ class Known:
     """What could be told; None stands for what could not, and `reasons` says why."""
 
     stations: list[Latest] | None = None
-    unmissed: frozenset[str] = frozenset()
-    """The endpoints of silent stations that nobody need look after: so long a silence is usual for
-    them, or they were put away."""
     refused: Kept | None = None
     """The newest reading that was refused in the last day; None when none was."""
     stored: int | None = None
@@ -114,32 +102,6 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.kept = outlooks(store.settings, store.database, connection, now_ms)
     with _part(found, "card"):
         found.card = card.card(store.settings, connection, now_ms)
-    # The last, for it takes longest: some hundredths of a second for each.
-    with _part(found, "unmissed"):
-        silent = (one for one in found.stations or () if is_quiet(store.settings, one))
-        told = _told_of()
-        asked = islice((one for one in silent if one.station.endpoint not in told), LEARNED_MAX)
-        found.unmissed = frozenset(
-            one.station.endpoint for one in asked if not _is_missed(one, store, connection)
-        )
-
-
-def _told_of() -> set[str]:
-    """The stations of which an alert says that they are silent: those are missed in any case."""
-    active = state().known().active
-    return {station_of(alert.subject) for alert in active if alert.kind == "silence"}
-
-
-def _is_missed(one: Latest, store: Store, connection: Connection) -> bool:
-    """As the rule of silence has it that watches the station."""
-    age_sec, rule = one.age_sec or 0, silence_of(store.settings, one.station.endpoint)
-    if age_sec > GONE_SEC:
-        return False
-    if rule.after_sec is not None:
-        return age_sec > rule.after_sec
-    if age_sec <= LEAST_SEC:
-        return False
-    return age_sec > usual_silence(connection, one.station).missed_after_sec
 
 
 def _room_only(store: Store) -> CardRoom:

@@ -9,10 +9,9 @@ from flask10x.runtime.waiting import Waiting
 from flask10x.system.logs import escape
 from flask10x.web.devices import senders
 from flask10x.web.latest.newest import Latest
-from flask10x.web.status_page.answer import Remedy, StatusAnswer
+from flask10x.web.status_page.answer import Mood, Remedy, StatusAnswer
 from flask10x.web.status_page.following import cannot_tell
-from flask10x.web.status_page.known import GONE_SEC, Known
-from flask10x.web.status_page.limits import is_quiet
+from flask10x.web.status_page.known import Known
 from flask10x.web.texts.catalog import Texts
 
 QUESTION = "received"
@@ -22,50 +21,51 @@ def answer(store: Store | Waiting, known: Known, t: Texts, host: str, port: int)
     """Which stations are silent, and whether something was refused; `host` is where boards send."""
     if known.stations is None:
         return cannot_tell(QUESTION, known, t, "stations")
-    quiet = [one for one in known.stations if is_quiet(store.settings, one)]
-    silent = [one for one in quiet if one.station.endpoint not in known.unmissed]
-    never = [one for one in known.stations if one.state == "never"]
+    of_state = {
+        state: [one for one in known.stations if one.silence.state == state]
+        for state in ("never", "awaited", "silent")
+    }
+    never, awaited = of_state["never"], of_state["awaited"]
+    missed = [one for one in known.stations if one.silence.is_missed]
     trial = Remedy(
         text=t("received.trial"),
-        command=senders.trial(_example(silent, known.stations).station, host, port),
+        command=senders.trial(_example(missed, known.stations).station, host, port),
     )
     remedies: tuple[Remedy, ...] = ()
+    mood: Mood = "good"
     if len(never) == len(known.stations):
         mood, text, remedies = "warn", t("received.none"), (trial,)
-    elif silent:
-        mood, text = "warn", t("received.some", names=_names(silent, t))
-        remedies = (Remedy(text=t("received.power")), _devices(silent[0], t), trial)
+    elif missed:
+        mood, text = "warn", t("received.some", names=_names(missed, t))
+        remedies = (Remedy(text=t("received.power")), _devices(missed[0], t), trial)
+    elif awaited:
+        mood, text = "unknown", t("received.awaited", names=_names(awaited, t))
     else:
-        mood, text = "good", t("received.all")
-    details = [_silent(one, store, t, is_missed=one in silent) for one in quiet]
+        text = t("received.all")
+    details = [_silent(one, store, t) for one in of_state["silent"]]
     details += [t("received.never", names=_names(never, t))] if never else []
     if known.refused:
+        mood = "warn"
         details.append(_refused(store, known.refused, t))
         remedies += (_rejected(t),)
     return StatusAnswer(
-        question=QUESTION,
-        mood="warn" if mood == "warn" or known.refused else "good",
-        text=text,
-        details=tuple(details),
-        remedies=remedies,
+        question=QUESTION, mood=mood, text=text, details=tuple(details), remedies=remedies
     )
 
 
-def _example(silent: list[Latest], all_stations: list[Latest]) -> Latest:
-    return (silent or all_stations)[0]
+def _example(missed: list[Latest], all_stations: list[Latest]) -> Latest:
+    return (missed or all_stations)[0]
 
 
 def _names(stations: list[Latest], t: Texts) -> str:
     return t("caption.join").join(t.station(one.station) for one in stations)
 
 
-def _silent(one: Latest, store: Store | Waiting, t: Texts, *, is_missed: bool) -> str:
+def _silent(one: Latest, store: Store | Waiting, t: Texts) -> str:
     at = local_text(one.row.received_at, store.settings.zone) if one.row else "–"
-    since = t.lasting("silent", one.age_sec or 0)
-    quiet = "received.gone" if (one.age_sec or 0) > GONE_SEC else "received.quiet"
-    return t(
-        "received.silent" if is_missed else quiet, name=t.station(one.station), since=since, time=at
-    )
+    since = t.lasting("silent", one.silence.age_sec or 0)
+    text = "received.silent" if one.silence.is_missed else "received.gone"
+    return t(text, name=t.station(one.station), since=since, time=at)
 
 
 def _refused(store: Store | Waiting, refused: Kept, t: Texts) -> str:

@@ -30,10 +30,10 @@ TEXTS: dict[str, str] = {
     " under systemd; in a checkout others take their place: docs/en/howto/status-page.md.",
     # Received
     "received.all": "All stations send as usual.",
+    "received.awaited": "The service has just started; it has not heard from these yet: {names}.",
     "received.none": "Nothing has come in yet.",
     "received.some": "Nothing comes from: {names}.",
     "received.silent": "{name}: silent {since}, last at {time}",
-    "received.quiet": "{name}: silent {since}, last at {time}; it is not missed yet",
     "received.gone": "{name}: silent {since}, last at {time}; it is not missed any more",
     "received.never": "Never heard: {names}",
     "received.refused": "A reading of {name} was refused at {time}; it is kept.",

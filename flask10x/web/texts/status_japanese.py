@@ -30,10 +30,10 @@ TEXTS: dict[str, str] = {
     "場合のものです。チェックアウトで動かしている場合は docs/ja/howto/status-page.md を見てください。",
     # 受信
     "received.all": "どの端末も普段どおり送っています。",
+    "received.awaited": "サービスが起動したばかりで、次の端末からはまだ届いていません: {names}",
     "received.none": "まだ何も届いていません。",
     "received.some": "次の端末から届いていません: {names}",
     "received.silent": "{name}: {since}（最終受信 {time}）",
-    "received.quiet": "{name}: {since}（最終受信 {time}、まだ異常とはみなしません）",
     "received.gone": "{name}: {since}（最終受信 {time}、長く使われていないため監視の対象外です）",
     "received.never": "一度も受信していない端末: {names}",
     "received.refused": "{time} に{name}の測定値を拒否しました（内容は残してあります）。",

@@ -134,14 +134,29 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
 
 
 def test_a_silence_that_is_usual(client: FlaskClient, database: Database, gauges: Gauges) -> None:
-    """A sensor that sends each hour, as it has learned of its last days."""
+    """A sensor that sends each hour, as was learned of its last days."""
     fill(database, days=3, rows_a_day=24)
-    for age_h, mood in ((2, "good"), (4, "warn"), (31 * 24, "good")):
+    gauges.set_learned_sec("data", 3 * 3600)
+    for age_h, mood in ((2, "good"), (4, "warn")):
         gauges.note_received("data", clock.monotonic_ms() - age_h * 3_600_000 - 1000)
         page = in_both_languages(client)
         assert page.moods["received"] == mood, age_h
-        assert ("it is not missed" in page.said["received"]) == (mood == "good")
-        assert ("not missed any more" in page.said["received"]) == (age_h > 30 * 24)
+        # What is usual is no silence, in no word of the page.
+        assert ("silent" in page.said["received"]) == (mood == "warn")
+
+
+def test_a_service_that_has_just_started_and_one_that_was_put_away(
+    client: FlaskClient, database: Database, gauges: Gauges
+) -> None:
+    fill(database, days=3, rows_a_day=24)
+    execute(database.path, f"UPDATE readings SET received_at = received_at - {DAY_MS}")
+    page = in_both_languages(client)
+    assert page.moods["received"] == "unknown"
+    assert "it has not heard from these yet: Pico." in page.said["received"]
+    execute(database.path, f"UPDATE readings SET received_at = received_at - {30 * DAY_MS}")
+    page = in_both_languages(client)
+    assert page.moods["received"] == "good"
+    assert "not missed any more" in page.said["received"]
     assert page.commands["received"] == []
 
 

@@ -2,52 +2,48 @@
 
 When it sent last is in the gauges, by a clock that nobody can set, and counts when the reading
 came. After a start of the service, or the reload that added the station, it is awaited anew: what
-was before then could not be heard.
+was before then could not be heard. Whether it is silent is told as everywhere
+(`history/silence.py`).
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
 
-from flask10x.alerts.alert import Alert
 from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Silence
+from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.query_limit import QueryTooLong
 from flask10x.database.tables import measurement, readings
+from flask10x.history import pages
+from flask10x.history.silence import Signs, silence, silent_after_sec
 from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.duties import DATABASE_ERRORS
-from flask10x.runtime.facts.usual_silence import usual_silence, usual_silence_of
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
 
-# What was learned is renewed when it is so old.
-LEARN_EVERY_MS = 3_600_000
-# One station is learned at a time, for each takes some hundredths of a second.
-LEARN_PAUSE_MS = 1000
-# After a look that has failed: a failing card is left alone.
-FAILED_PAUSE_MS = 60_000
-# A station that was silent for longer before the service started is put away, and not missed.
-GONE_MS = 30 * 24 * 3_600_000
+# How often the database is asked when stations have sent, while there is one that has not since the
+# service started: an import may have brought it along. A failing card is left alone as well.
+LOOK_EVERY_MS = 60_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Heard:
-    """What the database knows of one station."""
+class StationSource(Protocol):
+    """What the service knows of a station beside the gauges' times."""
 
-    last_at: int
-    """When its newest reading came, in UTC epoch milliseconds."""
-    missed_after_sec: int
-    """What was learned; see `UsualSilence`."""
+    def last_received(self) -> Mapping[str, int | None]:
+        """When the newest reading of each station came, in UTC epoch milliseconds; None: it has
+        none. Looks into the database.
+        """
 
+    def values(self, station: Station) -> str:
+        """Its newest values in words; looks into the database."""
 
-Look = Callable[[Station], Heard | None]
+    def learned_after_sec(self, station: Station) -> int | None:
+        """After how many seconds it is silent where the rule says nothing; None: not known yet."""
 
 
 class SilentStations:
@@ -58,96 +54,74 @@ class SilentStations:
     """
 
     def __init__(
-        self,
-        rule: Silence,
-        stations: Iterable[Station],
-        gauges: Gauges,
-        look: Look,
-        values_of: Callable[[Station], str],
+        self, rule: Silence, stations: Iterable[Station], gauges: Gauges, source: StationSource
     ) -> None:
-        """`look` gives what is known of a station, None when it has no reading; `values_of` its
-        newest values in words. Both look into the database.
-        """
+        """Nothing is looked at yet."""
         self._rule = rule
         self._stations = tuple(stations)
         self._gauges = gauges
-        self._look = look
-        self._values_of = values_of
-        self._heard: dict[str, Heard] = {}
-        self._asked_ms: dict[str, int] = {}
-        self._learn_at_ms: int | None = None
+        self._source = source
+        self._last_received: Mapping[str, int | None] = {}
+        self._look_at_ms = 0
         self._has_failed = False
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """As `Watch`; of stations that send, and have sent, it says nothing."""
-        self._learn(now)
+        self._look(now)
         for station in self._stations:
-            yield from self._verdicts(station, now, active.get((self._rule.name, station.endpoint)))
+            yield from self._verdicts(station, now, active)
 
-    def missed_after_sec(self, endpoint: str) -> int | None:
-        """After so many seconds the station is missed; None: not known, it has never sent."""
-        heard = self._heard.get(endpoint)
-        if heard is None:
-            return None
-        return self._rule.after_sec or heard.missed_after_sec
+    def after_sec(self, station: Station) -> int | None:
+        """After so many seconds the station is silent; None: not known yet."""
+        return self._rule.after_sec or self._source.learned_after_sec(station)
 
-    def _learn(self, now: Moment) -> None:
-        """Look at the station that waits longest for it, if one does."""
-        if self._learn_at_ms is not None and now.monotonic_ms < self._learn_at_ms:
+    def _look(self, now: Moment) -> None:
+        """Ask when those have sent that have not sent since the service started."""
+        heard = (self._gauges.last_received_ms(one.endpoint) for one in self._stations)
+        if now.monotonic_ms < self._look_at_ms or all(heard):
             return
-        waiting = [one for one in self._stations if self._is_due(one, now)]
-        if not waiting:
-            return
-        station = min(waiting, key=lambda one: self._asked_ms.get(one.endpoint, 0))
-        self._learn_at_ms = now.monotonic_ms + LEARN_PAUSE_MS
+        self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         try:
-            found = self._look(station)
+            self._last_received = self._source.last_received()
         except (*DATABASE_ERRORS, OSError) as error:
             # Those that are known are watched all the same.
             if not self._has_failed:
-                log.warning("Cannot read how often endpoints send: %s", reason_of(error))
+                log.warning("Cannot read when endpoints have sent: %s", reason_of(error))
             self._has_failed = True
-            self._learn_at_ms = now.monotonic_ms + FAILED_PAUSE_MS
             return
         self._has_failed = False
-        self._asked_ms[station.endpoint] = now.monotonic_ms
-        if found is not None:
-            self._heard[station.endpoint] = found
 
-    def _is_due(self, station: Station, now: Moment) -> bool:
-        """Whether it was never looked at, or has sent since, an hour ago or longer."""
-        asked_ms = self._asked_ms.get(station.endpoint)
-        if asked_ms is None:
-            return True
-        has_sent = self._gauges.last_received_ms(station.endpoint) > asked_ms
-        if station.endpoint not in self._heard:
-            # The first reading of a new station; it may take a moment to be stored.
-            return has_sent and now.monotonic_ms - asked_ms >= LEARN_PAUSE_MS
-        return has_sent and now.monotonic_ms - asked_ms >= LEARN_EVERY_MS
-
-    def _verdicts(self, station: Station, now: Moment, alert: Alert | None) -> Iterator[Verdict]:
-        heard = self._heard.get(station.endpoint)
-        after_sec = self.missed_after_sec(station.endpoint)
-        if heard is None or after_sec is None:
-            return
+    def _verdicts(self, station: Station, now: Moment, active: Active) -> Iterator[Verdict]:
+        alert = active.get((self._rule.name, station.endpoint))
         last_ms = self._gauges.last_received_ms(station.endpoint)
-        waited_ms = now.monotonic_ms - (last_ms or self._gauges.awaited_since_ms(station.endpoint))
-        last_at = now.wall_ms - waited_ms if last_ms else heard.last_at
-        is_firing: bool | None = waited_ms > after_sec * 1000
-        if not is_firing and alert is not None and not last_ms:
-            # Awaited anew since the service started, but nothing has come.
-            is_firing = None
-        if is_firing and alert is None and not last_ms and not self._is_missed(last_at, now):
-            is_firing = False
-        if not is_firing and alert is None:
+        last_at = self._last_received.get(station.endpoint)
+        awaited_ms = None
+        if last_ms:
+            last_at = now.wall_ms - (now.monotonic_ms - last_ms)
+        else:
+            awaited_ms = now.monotonic_ms - self._gauges.awaited_since_ms(station.endpoint)
+        after_sec = self.after_sec(station)
+        if last_at is None or after_sec is None:
             return
+        is_missed = silence(
+            Signs(
+                age_ms=now.wall_ms - last_at,
+                awaited_ms=awaited_ms,
+                after_sec=after_sec,
+                is_alerted=alert is not None,
+            )
+        ).is_missed
+        if not is_missed and alert is None:
+            return
+        # One of before the start is left as it is; that it was silent all the time nobody knows.
+        is_firing = None if alert is not None and not last_ms else is_missed
         facts: dict[str, Fact] = {
             "last_received_at": last_at,
             "after_sec": after_sec,
             "learned": 0 if self._rule.after_sec else 1,
         }
-        if is_firing and alert is None:
-            facts["values"] = self._values_of(station)
+        if is_missed and alert is None:
+            facts["values"] = self._source.values(station)
         yield Verdict(
             rule=self._rule.name,
             kind="silence",
@@ -157,40 +131,24 @@ class SilentStations:
             facts=facts,
         )
 
-    def _is_missed(self, last_at: int, now: Moment) -> bool:
-        """Whether one that was silent before the service started is not one that was put away.
 
-        Nobody can tell while the clock stands before its last reading, as after a boot.
-        """
-        return 0 <= now.wall_ms - last_at <= GONE_MS
+class StoredStations:
+    """The usual source. It raises what a query raises."""
 
+    def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
+        """Opens nothing."""
+        self._settings = settings
+        self._database = database
+        self._gauges = gauges
 
-def look_into(database: Database, *, learn: bool) -> Look:
-    """The usual `look`; without `learn` nothing is learned. It raises what a query raises."""
+    def last_received(self) -> Mapping[str, int | None]:
+        """As pages have it."""
+        with self._database.query() as connection:
+            return pages.last_received(self._settings.stations, connection)
 
-    def look(station: Station) -> Heard | None:
-        with database.query() as connection:
-            newest = _newest(connection, station)
-        if newest is None:
-            return None
-        missed_after_sec = usual_silence_of(station, ()).missed_after_sec
-        # Where a card is too slow for it the station is missed later, and not never.
-        with suppress(QueryTooLong):
-            if learn:
-                with database.query() as connection:
-                    usual = usual_silence(connection, station)
-                missed_after_sec = usual.missed_after_sec
-        last_at = newest.arrived_at or newest.received_at
-        return Heard(last_at=last_at, missed_after_sec=missed_after_sec)
-
-    return look
-
-
-def newest_values(database: Database) -> Callable[[Station], str]:
-    """The usual `values_of`: `25.1 °C, 1013.2 hPa`; what is missing is left out."""
-
-    def values_of(station: Station) -> str:
-        with database.query() as connection:
+    def values(self, station: Station) -> str:
+        """`25.1 °C, 1013.2 hPa`; what is missing is left out."""
+        with self._database.query() as connection:
             newest = _newest(connection, station)
         if newest is None:
             return ""
@@ -202,7 +160,10 @@ def newest_values(database: Database) -> Callable[[Station], str]:
             if value is not None
         )
 
-    return values_of
+    def learned_after_sec(self, station: Station) -> int | None:
+        """What the duty has learned, and never less than the log waits."""
+        learned_sec = self._gauges.learned_sec(station.endpoint)
+        return silent_after_sec(self._settings, station, learned_sec) if learned_sec else None
 
 
 def _newest(connection: Connection, station: Station) -> Row[Any] | None:

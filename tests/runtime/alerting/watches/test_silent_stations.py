@@ -1,7 +1,7 @@
 """Stations that send no more: told once, and over with the next reading."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -12,10 +12,8 @@ from flask10x.errors import LockTimeout
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.runtime.alerting.watches.silent_stations import (
-    Heard,
     SilentStations,
-    look_into,
-    newest_values,
+    StoredStations,
 )
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import (
@@ -25,7 +23,6 @@ from tests.runtime.alerting.watches.home import (
     Clock,
     Noted,
     active_alert,
-    said,
 )
 from tests.support.rows import insert_readings, pico
 
@@ -38,7 +35,8 @@ class House:
     def __init__(self, rule: Silence | None = None) -> None:
         self.clock, self.noted = Clock(), Noted()
         self.gauges = Gauges(BUILT_IN.by_endpoint)
-        self.heard: Heard | None = Heard(last_at=NINE_MS - HOUR_MS, missed_after_sec=600)
+        self.stored_at: int | None = NINE_MS - HOUR_MS
+        self.learned_sec: int | None = 600
         self.looks = 0
         self.fault: Exception | None = None
         self.rule = rule or Silence()
@@ -48,15 +46,19 @@ class House:
         """The service starts anew; the alerts stay."""
         self.gauges.add_stations(["data"])
         self.gauges._of("data").awaited_since_ms = self.clock.monotonic_ms
-        self.watch = SilentStations(
-            self.rule, PICO, self.gauges, self.look, lambda _: "20 °C, 1013 hPa"
-        )
+        self.watch = SilentStations(self.rule, PICO, self.gauges, self)
 
-    def look(self, _station: Station) -> Heard | None:
+    def last_received(self) -> Mapping[str, int | None]:
         self.looks += 1
         if self.fault:
             raise self.fault
-        return self.heard
+        return {"data": self.stored_at}
+
+    def values(self, _station: Station) -> str:
+        return "20 °C, 1013 hPa"
+
+    def learned_after_sec(self, _station: Station) -> int | None:
+        return self.learned_sec
 
     def send(self) -> None:
         self.gauges.note_received("data", self.clock.monotonic_ms)
@@ -91,7 +93,7 @@ def test_a_set_time_goes_before_what_was_learned() -> None:
     assert house.after(120) == []
     assert house.after(1) == ["+data"]
     assert house.noted.last["data"].facts["learned"] == 0
-    assert house.watch.missed_after_sec("data") == 120
+    assert house.watch.after_sec(PICO[0]) == 120
 
 
 def test_what_was_before_the_start_does_not_count() -> None:
@@ -116,16 +118,23 @@ def test_a_restart_neither_ends_nor_repeats_it() -> None:
 
 def test_a_station_that_has_never_sent_is_not_missed() -> None:
     house = House()
-    house.heard = None
+    house.stored_at = house.learned_sec = None
     assert house.after(1) == []
     assert house.after(100_000) == []
-    assert house.watch.missed_after_sec("data") is None
-    assert house.looks == 1
     house.send()
-    house.heard = Heard(last_at=house.clock.wall_ms, missed_after_sec=3600)
-    house.after(1)
-    assert house.after(3599) == []
+    assert house.after(3600) == []
+    house.learned_sec = 3600
+    assert house.after(0) == []
     assert house.after(1) == ["+data"]
+
+
+def test_what_an_import_brings_along_is_met_within_a_minute() -> None:
+    house = House()
+    house.stored_at = None
+    house.after(1)
+    house.stored_at = NINE_MS - HOUR_MS
+    assert house.after(58) == []
+    assert house.after(1000) == ["+data"]
 
 
 def test_by_a_clock_that_is_not_set_yet_none_is_missed_that_was_silent_before() -> None:
@@ -146,7 +155,7 @@ def test_by_a_clock_that_is_not_set_yet_one_is_missed_that_has_sent() -> None:
 
 def test_a_station_that_was_put_away_is_not_missed() -> None:
     house = House()
-    house.heard = Heard(last_at=NINE_MS - 31 * DAY_MS, missed_after_sec=600)
+    house.stored_at = NINE_MS - 31 * DAY_MS
     assert house.after(1000) == []
     house.send()
     assert house.after(1000) == ["+data"]
@@ -154,7 +163,7 @@ def test_a_station_that_was_put_away_is_not_missed() -> None:
 
 def test_an_alert_of_long_ago_stays_over_a_restart() -> None:
     house = House()
-    house.heard = Heard(last_at=NINE_MS - 40 * DAY_MS, missed_after_sec=600)
+    house.stored_at = NINE_MS - 40 * DAY_MS
     key = ("silence", "data")
     house.noted.active[key] = active_alert("silence", "silence", "data", NINE_MS - 40 * DAY_MS)
     assert house.after(1) == []
@@ -172,30 +181,15 @@ def test_the_wall_clock_has_no_say_in_how_long_it_lasts() -> None:
     assert house.after(1) == []
 
 
-def test_what_was_learned_is_renewed_each_hour_and_only_while_it_sends() -> None:
+def test_while_all_send_the_database_is_asked_nothing() -> None:
     house = House()
-    for _ in range(10):
+    for _ in range(130):
         house.after(1)
-    assert house.looks == 1
-    for _ in range(50):
-        house.send()
-        house.after(60)
-    assert house.looks == 1
-    for _ in range(150):
-        house.send()
-        house.after(60)
-    assert house.looks == 4
-    for _ in range(300):
-        house.after(60)
-    assert house.looks == 5
-
-
-def test_each_station_is_learned_in_a_second_of_its_own() -> None:
-    house = House()
-    watch = SilentStations(Silence(), BUILT_IN.all, house.gauges, house.look, lambda _: "")
-    for seconds in range(1, 6):
-        said(watch.step(house.clock.moment(after_sec=1), {}))
-        assert house.looks == min(seconds, 4)
+    assert house.looks == 3
+    house.send()
+    for _ in range(130):
+        house.after(1)
+    assert house.looks == 3
 
 
 def test_a_database_that_cannot_be_read_is_asked_each_minute_and_logged_once(
@@ -225,28 +219,24 @@ def store_all(database: Database) -> Callable[..., None]:
 def test_the_database_tells_when_and_what_came_last(
     database: Database, settings: Settings, store_all: Callable[..., None]
 ) -> None:
-    station = settings.stations.by_endpoint["data3"]
-    look, values_of = look_into(database, learn=True), newest_values(database)
-    assert look(station) is None
-    assert values_of(station) == ""
+    station, gauges = settings.stations.by_endpoint["data3"], Gauges(BUILT_IN.by_endpoint)
+    source = StoredStations(settings, database, gauges)
+    assert source.last_received()["data3"] is None
+    assert source.values(station) == ""
+    assert source.learned_after_sec(station) is None
     store_all(Reading("data3", NINE_MS, (30.20312, 61.0, None, 5419.0)), pico(1))
-    assert look(station) == Heard(last_at=NINE_MS, missed_after_sec=3600)
-    assert values_of(station) == "30.2 °C, 61 %, 5419 Ω"
-    store_all(
-        *(Reading("data3", NINE_MS + n * 7_200_000, (1.0, 2.0, 3.0, None)) for n in range(1, 9))
-    )
-    found = look(station)
-    assert found is not None
-    assert found.missed_after_sec == 3 * 7200
-    unlearned = look_into(database, learn=False)(station)
-    assert unlearned is not None
-    assert unlearned.missed_after_sec == 3600
+    gauges.set_learned_sec("data3", 60)
+    assert source.last_received()["data3"] == NINE_MS
+    assert source.values(station) == "30.2 °C, 61 %, 5419 Ω"
+    # Never less than the log waits.
+    assert source.learned_after_sec(station) == 120
+    gauges.set_learned_sec("data3", 600)
+    assert source.learned_after_sec(station) == 600
 
 
 def test_a_late_reading_was_heard_when_it_came(
-    database: Database, store_all: Callable[..., None]
+    database: Database, settings: Settings, store_all: Callable[..., None]
 ) -> None:
     store_all(Reading("data", NINE_MS, (1.0, 2.0), arrived_at=NINE_MS + HOUR_MS))
-    found = look_into(database, learn=True)(PICO[0])
-    assert found is not None
-    assert found.last_at == NINE_MS + HOUR_MS
+    source = StoredStations(settings, database, Gauges(BUILT_IN.by_endpoint))
+    assert source.last_received()["data"] == NINE_MS + HOUR_MS

@@ -1,4 +1,4 @@
-"""How long a station is usually silent, learned from its last days; from when on it is missed.
+"""How long a station is usually silent, learned from its last days; from when on that is too long.
 
 What counts is when readings arrived: a board that keeps its readings for an hour and sends them
 together is silent for that hour. The days end with the newest reading and not now, so a station
@@ -52,6 +52,11 @@ def usual_silence(connection: Connection, station: Station) -> UsualSilence:
     newest: int = connection.execute(_newest(station.endpoint)).scalar_one_or_none() or 0
     rows = connection.execute(_pauses(station.endpoint, newest - LEARNED_DAYS * DAY_MS))
     return usual_silence_of(station, ((row.sec, row.day, row.times) for row in rows))
+
+
+def has_sent(connection: Connection, station: Station) -> bool:
+    """Whether it has a reading; without one there is nothing to learn."""
+    return connection.execute(_newest(station.endpoint)).first() is not None
 
 
 def usual_silence_of(station: Station, pauses: Iterable[tuple[int, int, int]]) -> UsualSilence:

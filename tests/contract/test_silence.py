@@ -1,0 +1,151 @@
+"""Is a station silent? Pages, programs, Prometheus, alerts and `check` say the same."""
+
+import re
+from dataclasses import dataclass, replace
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask10x.alerts.verdict import Moment
+from flask10x.config.alerts.rules import Silence
+from flask10x.maintenance.check_database import DatabaseCheck
+from flask10x.readings.parse import Reading
+from flask10x.runtime.alerting import watch_list
+from flask10x.runtime.silence_learning import SilenceLearning, learn_from
+from flask10x.runtime.store import Store
+from flask10x.system import clock
+from tests.runtime.alerting.watches.home import active_alert
+from tests.support.alert_rows import AlertRows
+from tests.support.html import words
+from tests.support.rows import insert_readings
+
+MINUTE_SEC, HOUR_SEC, DAY_SEC = 60, 3600, 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What has happened to the station `data3`, which sends every so often for some days."""
+
+    every_sec: int = MINUTE_SEC
+    readings: int = 200
+    age_sec: int
+    """Since its last reading."""
+    up_sec: int = 10 * DAY_SEC
+    """For how long the service runs."""
+    after_sec: int | None = None
+    """What the rule sets; None: learned."""
+    is_alerted: bool = False
+
+    expected: str
+    """The state that all of them give."""
+    is_missed: bool = False
+
+
+STATES = {
+    "it has never sent": State(readings=0, age_sec=0, expected="never"),
+    "it sends": State(age_sec=20, expected="receiving"),
+    "a pause of three minutes is usual": State(age_sec=180, expected="receiving"),
+    "one of ten minutes is not": State(age_sec=602, expected="silent", is_missed=True),
+    "it sends each hour": State(every_sec=HOUR_SEC, age_sec=2 * HOUR_SEC, expected="receiving"),
+    "and no more": State(
+        every_sec=HOUR_SEC, age_sec=3 * HOUR_SEC + 2, expected="silent", is_missed=True
+    ),
+    "it has sent once": State(readings=1, age_sec=HOUR_SEC - 60, expected="receiving"),
+    "a rule waits for less": State(after_sec=30, age_sec=32, expected="silent", is_missed=True),
+    "a rule waits for more": State(after_sec=DAY_SEC, age_sec=7200, expected="receiving"),
+    "a restart": State(age_sec=30, up_sec=5, expected="receiving"),
+    "the service was away": State(age_sec=8 * HOUR_SEC, up_sec=5, expected="awaited"),
+    "and it has not come back": State(
+        age_sec=8 * HOUR_SEC, up_sec=602, expected="silent", is_missed=True
+    ),
+    "it was missed before the restart": State(
+        age_sec=8 * HOUR_SEC, up_sec=5, is_alerted=True, expected="silent", is_missed=True
+    ),
+    "it was put away": State(age_sec=31 * DAY_SEC, up_sec=3600, expected="silent"),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_all_give_the_same_verdict(
+    case: str, store: Store, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = STATES[case]
+    prepare(store, state, monkeypatch)
+    status = words(client.get("/status").text)
+    said = {
+        "/": class_of(client.get("/").text, r'class="tile (\w+)" id="tile-data3"'),
+        "/history": class_of(
+            client.get("/history").text, r'class="card (\w+)"[^>]*>\s*<h2>[^\n]*<small>data3<'
+        ),
+        "/api/v1/latest": client.get("/api/v1/latest").get_json()["stations"]["data3"]["state"],
+    }
+    # A tile there is only of a station that has sent.
+    assert said == dict.fromkeys(said, state.expected) | (
+        {"/": "none"} if state.expected == "never" else {}
+    )
+    silent = 'flask10x_station_silent{station="data3"} 1.0'
+    missed = {
+        "/status": "Nothing comes from: Outside." in status,
+        "/metrics/prometheus": silent in client.get("/metrics/prometheus").text,
+        "alerts": is_alerted(store, state),
+    }
+    assert missed == dict.fromkeys(missed, state.is_missed)
+    is_known = state.expected != "awaited" and not state.is_missed
+    assert ("All is well" in words(client.get("/").text)) == (
+        is_known and state.expected != "never"
+    )
+    assert ("All stations send as usual." in status) == (is_known and state.expected != "never")
+    # The command does not know for how long the service runs.
+    if state.expected != "awaited":
+        assert is_warned_of(store) == state.is_missed
+
+
+def prepare(store: Store, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = (Silence(after_sec=state.after_sec),)
+    alerts = replace(store.settings.alerts, rules=rules)
+    monkeypatch.setattr(store, "settings", replace(store.settings, alerts=alerts))
+    last_ms = clock.now_ms() - state.age_sec * 1000
+    times = [last_ms - n * state.every_sec * 1000 for n in range(state.readings)]
+    if times:
+        with store.database.commit() as connection:
+            insert_readings(connection, [Reading("data3", at, (1.0,) * 4) for at in times[::-1]])
+    now_ms = clock.monotonic_ms()
+    store.gauges._of("data3").awaited_since_ms = now_ms - state.up_sec * 1000
+    if state.readings and state.age_sec < state.up_sec:
+        store.gauges.note_received("data3", now_ms - state.age_sec * 1000)
+    learning = SilenceLearning(
+        store.settings, store.gauges, learn_from(store.database), clock.monotonic_ms
+    )
+    learning._learn_at_ms = 0
+    for _ in range(4):
+        learning.step()
+        learning._learn_at_ms = 0
+    if state.is_alerted:
+        AlertRows(store.settings.data_dir).alert("silence", "data3", last_ms)
+
+
+def class_of(text: str, pattern: str) -> str:
+    found = re.search(pattern, text)
+    return found[1] if found else "none"
+
+
+def is_alerted(store: Store, state: State) -> bool:
+    """Whether there is an alert after the next look."""
+    watches = watch_list.of(
+        store.settings, store.database, store.gauges, store.queues, store.writer
+    )
+    active = {}
+    if state.is_alerted:
+        active["silence", "data3"] = active_alert("silence", "silence", "data3", 1)
+    found = watches[0].step(Moment(clock.now_ms(), clock.monotonic_ms()), active)
+    firing = {one.subject: one.is_firing for one in found}.get("data3", state.is_alerted)
+    # None leaves it as it is.
+    return state.is_alerted if firing is None else firing
+
+
+def is_warned_of(store: Store) -> bool:
+    check = DatabaseCheck(store.settings, full=False, served=True)
+    with store.database.reader.begin() as connection:
+        return any(
+            one.level == "WARN" and "/data3" in one.text for one in check.look_inside(connection)
+        )

@@ -1,0 +1,131 @@
+"""What is learned of stations, a station a second, and again while they send."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from flask10x.config.alerts.rules import Alerts, Silence
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.database.query_limit import QueryTooLong
+from flask10x.errors import LockTimeout
+from flask10x.readings.parse import Reading
+from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.runtime import silence_learning
+from flask10x.runtime.silence_learning import SilenceLearning, learn_from
+from flask10x.system.gauges import Gauges
+from tests.support.rows import insert_readings
+
+NINE_MS = 1_756_000_000_000
+MINUTE_MS = 60_000
+
+
+class House:
+    """The duty of these settings; each look learns another number."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.now_ms = MINUTE_MS
+        self.gauges = Gauges(BUILT_IN.by_endpoint)
+        self.asked: list[str] = []
+        self.known = set(BUILT_IN.by_endpoint)
+        self.fault: Exception | None = None
+        self.duty = SilenceLearning(settings, self.gauges, self.learn, lambda: self.now_ms)
+
+    def learn(self, station: Station) -> int | None:
+        self.asked.append(station.endpoint)
+        if self.fault:
+            raise self.fault
+        return len(self.asked) if station.endpoint in self.known else None
+
+    def after(self, seconds: int) -> None:
+        self.now_ms += 1000 * seconds
+        self.duty.step()
+
+    def send(self) -> None:
+        for endpoint in BUILT_IN.by_endpoint:
+            self.gauges.note_received(endpoint, self.now_ms)
+
+
+def test_each_station_is_learned_in_a_second_of_its_own(settings: Settings) -> None:
+    house = House(settings)
+    for _ in range(8):
+        house.after(1)
+    assert house.asked == ["data", "data2", "data3", "data4"]
+    assert [house.gauges.learned_sec(one) for one in house.asked] == [1, 2, 3, 4]
+
+
+def test_it_is_renewed_each_hour_and_only_while_they_send(settings: Settings) -> None:
+    house = House(settings)
+    for minutes, looks in ((5, 4), (55, 4), (60, 8), (60, 12)):
+        for _ in range(minutes):
+            house.send()
+            for _ in range(4):
+                house.after(15)
+        assert len(house.asked) == looks
+    for _ in range(300):
+        house.after(60)
+    # Those that have sent after the last look, once.
+    assert len(house.asked) == 16
+
+
+def test_a_new_station_is_learned_with_its_first_reading(settings: Settings) -> None:
+    house = House(settings)
+    house.known.clear()
+    for _ in range(100):
+        house.after(1)
+    assert len(house.asked) == 4
+    house.known.add("data3")
+    house.gauges.note_received("data3", house.now_ms)
+    house.after(1)
+    assert house.asked[4:] == ["data3"]
+    assert house.gauges.learned_sec("data3") == 5
+
+
+def test_where_a_rule_sets_a_time_nothing_is_learned(settings: Settings) -> None:
+    rules = (Silence(name="bedroom", stations=("data2",), after_sec=60), Silence())
+    house = House(replace(settings, alerts=Alerts(rules=rules)))
+    for _ in range(8):
+        house.after(1)
+    assert house.asked == ["data", "data3", "data4"]
+
+
+def test_a_failing_card_is_left_alone_for_a_minute(settings: Settings) -> None:
+    house = House(settings)
+    house.fault = LockTimeout("no")
+    with pytest.raises(LockTimeout):
+        house.after(1)
+    for _ in range(59):
+        house.after(1)
+    assert house.asked == ["data"]
+    house.fault = None
+    house.after(1)
+    assert house.asked == ["data", "data"]
+
+
+@pytest.fixture
+def learn(database: Database) -> Callable[[int, int], int | None]:
+    def learn(readings: int, minutes: int) -> int | None:
+        times = [NINE_MS + n * minutes * MINUTE_MS for n in range(readings)]
+        if times:
+            with database.commit() as connection:
+                insert_readings(connection, [Reading("data3", at, (1.0,) * 4) for at in times])
+        return learn_from(database)(BUILT_IN.by_endpoint["data3"])
+
+    return learn
+
+
+def test_the_database_tells(learn: Callable[[int, int], int | None]) -> None:
+    assert learn(0, 1) is None
+    assert learn(1, 1) == 3600
+    assert learn(9, 120) == 3 * 7200
+
+
+def test_a_card_that_is_too_slow_makes_it_an_hour(
+    learn: Callable[[int, int], int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def takes_long(*_: object) -> None:
+        raise QueryTooLong(1.0)
+
+    monkeypatch.setattr(silence_learning, "usual_silence", takes_long)
+    assert learn(9, 120) == 3600
