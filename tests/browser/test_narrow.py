@@ -48,6 +48,42 @@ def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path) -> None:
             check_wraps(browser, settings, missing=missing)
 
 
+WIDE = (320, 360, 412, 700, 1024)
+PAGES = (
+    *("/", "/history", "/alerts", "/status", "/devices", "/records", "/notes"),
+    *("/history/rejected", "/api", "/no-such-page"),
+)
+# What of the bar lies upon another part of it, or beyond the edge, while the menu is open.
+OVERLAPS = """
+document.querySelector('details.more').open = true;
+const parts = '.top .name img, .top > nav > a, .more summary, .more > div, .switches a';
+const boxes = [...document.querySelectorAll(parts)].map((part) =>
+  [part.textContent.trim().slice(0, 20) || part.tagName, part.getBoundingClientRect()]);
+const width = document.documentElement.clientWidth;
+const areUpon = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
+  && one.top < other.bottom - 1 && other.top < one.bottom - 1;
+return [
+  ...boxes.filter(([, box]) => !box.width || box.left < 0 || box.right > width),
+  ...boxes.flatMap(([name, one], n) => boxes.slice(n + 1)
+    .filter(([, other]) => areUpon(one, other)).map(([other]) => [name, other])),
+].map(([name, other]) => `${name} / ${typeof other === 'string' ? other : 'edge'}`)"""
+
+
+@pytest.mark.tools
+def test_the_open_menu_lies_upon_nothing_of_the_bar(app: Flask, tmp_path: Path) -> None:
+    if not (CHROMIUM and CHROMEDRIVER):
+        pytest.skip("there is no browser: apt install chromium chromium-driver")
+    with chromium(tmp_path / "profile", "") as browser, served(app) as browser.base:
+        found = {}
+        for language, page in product(("en", "ja"), PAGES):
+            browser.open(f"{page}?lang={language}")
+            for width in WIDE:
+                browser.resize(width, 740)
+                if overlaps := browser.script(OVERLAPS):
+                    found[page, language, width] = overlaps
+        assert found == {}
+
+
 def check_wraps(browser: Browser, settings: Settings, *, missing: bool) -> None:
     settings.data_dir.mkdir(parents=True)
     path = database_path(settings)

@@ -1,5 +1,7 @@
 """While the service is away, where no service worker answers: plain HTTP in a home's network."""
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,89 @@ def test_no_link_of_the_history_ends_in_the_browsers_own_page(
     reader.wait(lambda: reader.path == "/history?from=-7d", "the range")
 
 
+# What stands for "it sends" on a card: the colours of its edge and of its sign.
+LOOKS = """return [getComputedStyle(document.querySelector('#cards .card')).borderTopColor,
+  getComputedStyle(document.querySelector('#cards .card .sign')).backgroundColor]"""
+BACK_WITHIN_SEC = 10
+
+
+def test_an_open_page_says_so_by_itself_and_goes_on_by_itself(
+    reader: Browser, away: Service
+) -> None:
+    reader.open("/history?from=-24h")
+    of_receiving = reader.script(LOOKS)
+    away.stop()
+    try:
+        reader.wait(lambda: reader.one("#no-link").is_displayed(), "the notice")
+        assert re.match(
+            r"The service has not answered since \d\d:\d\d: what is shown is of then\."
+            r" The page goes on by itself\. \(\d+ s\)",
+            reader.one("#no-link").text,
+        )
+        green, grey = of_receiving, reader.script(LOOKS)
+        assert [a != b for a, b in zip(green, grey, strict=True)] == [True, True]
+        # The limit of the station passes while the page is open.
+        reader.script("document.querySelector('#cards .card').dataset.silentAfter = 1")
+        card = "#cards .card.silent .state"
+        reader.wait(lambda: reader.all(card), "the card")
+        assert re.fullmatch(r"no data for \d+ s", reader.one(card).text)
+    finally:
+        away.start()
+    began = time.monotonic()
+    reader.wait(lambda: not reader.one("#no-link").is_displayed(), "the page goes on")
+    assert time.monotonic() - began < BACK_WITHIN_SEC
+    reader.wait(lambda: reader.script(LOOKS) == of_receiving, "the card is that of now")
+
+
+COUNT = """
+window.asked = [];
+const { fetch } = window;
+window.fetch = (address, options) => {
+  asked.push(new URL(address).pathname);
+  return fetch(address, options);
+};
+"""
+
+
+@pytest.mark.usefixtures("away")
+@pytest.mark.parametrize("path", ["/status", "/devices", "/alerts", "/?kiosk=1"])
+def test_every_page_has_the_notice(reader: Browser, path: str) -> None:
+    reader.open(path)
+    reader.script(COUNT)
+    reader.promise("import('/static/link.js').then(({ note }) => { note(false); note(true) })")
+    assert not reader.one("#no-link").is_displayed()
+    reader.promise("import('/static/link.js').then(({ note }) => note(false, true))")
+    assert reader.one("#no-link").is_displayed()
+    began = time.monotonic()
+    reader.wait(lambda: not reader.one("#no-link").is_displayed(), "the page goes on")
+    assert time.monotonic() - began < BACK_WITHIN_SEC
+    assert reader.script("return asked").count("/healthz") == 1
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "does not answer"), ("ja", "応答しません")])
+def test_where_nothing_was_kept_the_worker_has_a_page_that_says_so(
+    away: Service, tmp_path: Path, language: str, said: str
+) -> None:
+    with chromium(tmp_path, base_of(away)) as browser:
+        browser.driver.execute_cdp_cmd("Network.setBypassServiceWorker", {"bypass": False})
+        browser.open(f"/status?lang={language}")
+        browser.promise("navigator.serviceWorker.ready.then(() => true)")
+        away.stop()
+        try:
+            browser.open("/devices")
+            assert said in browser.one("main").text
+            assert [one.is_displayed() for one in browser.all(".alone section")] == [
+                language == "en",
+                language == "ja",
+            ]
+        finally:
+            away.start()
+        began = time.monotonic()
+        browser.wait(lambda: browser.all("#switches"), "the page itself")
+        assert time.monotonic() - began < BACK_WITHIN_SEC
+        assert browser.path == "/devices"
+
+
 def test_what_was_written_in_a_form_is_not_lost(reader: Browser, away: Service) -> None:
     reader.open("/notes?what=note&from=2025-08-24%2009:00")
     reader.one("#note [name=text]").send_keys("opened a window")
@@ -71,7 +156,7 @@ def test_a_browser_without_timeouts_of_requests_still_follows_links(reader: Brow
     reader.open("/")
     reader.script("delete AbortSignal.timeout")
     reader.promise("import('/static/home.js').then(({ ask }) => ask())")
-    assert not reader.one("#lost").is_displayed()
+    assert not reader.one("#no-link").is_displayed()
     reader.link("History").click()
     reader.wait(lambda: reader.path.startswith("/history"), "the history")
 

@@ -7,7 +7,7 @@ does the browser, so nothing of it is there for who comes next (docs/decisions/0
 
 from flask import Flask, Response, request
 
-from flask10x.readings.times import local_text
+from flask10x.readings.times import local_text, zone_name
 from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.access import OPEN, Access
@@ -29,7 +29,7 @@ def init_app(app: Flask, access: Access) -> None:
         return answer
 
     app.after_request(keep)
-    app.context_processor(lambda: {"made_at": _made_at})
+    app.context_processor(lambda: {"made_at": _made_at, "zone_of_house": _zone})
 
 
 def _has_readings(answer: Response) -> bool:
@@ -37,6 +37,11 @@ def _has_readings(answer: Response) -> bool:
     if answer.mimetype == "text/html":
         return True
     return request.method in ("GET", "HEAD") and request.endpoint not in {None, *OPEN}
+
+
+def _zone() -> str:
+    """The name of the zone by whose clock pages tell times."""
+    return zone_name(context.store_or_waiting().settings.zone)
 
 
 def _made_at() -> str:

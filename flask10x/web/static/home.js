@@ -1,8 +1,9 @@
 // The home keeps itself fresh: new tiles every half minute, ages and the clock every second. On the wall it does so
 // for months, so nothing of an old tile is held anywhere.
 
+import { grow } from "./ages.js";
 import { Clock } from "./clock.js";
-import { lasting, t } from "./texts.js";
+import * as link from "./link.js";
 
 const EVERY_MS = 30_000;
 // A try that gets no answer must not keep the next from being made.
@@ -17,7 +18,6 @@ const clock = new Clock(home.dataset.zone);
 const loadedAt = performance.now();
 let drawnAt = performance.now();
 let askedAt = performance.now();
-let freshAt = Date.now();
 let asking = false;
 
 /** Ask for the page and put its tiles in the place of those shown. Rejects when it has none. */
@@ -31,9 +31,6 @@ async function refresh() {
   }
   if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
   drawnAt = performance.now();
-  freshAt = Date.now();
-  delete document.documentElement.dataset.offline;
-  document.getElementById("lost").hidden = true;
 }
 
 /** The text of this page as it is now. An old tablet has no AbortSignal.timeout. */
@@ -41,22 +38,12 @@ async function page() {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: patience.signal });
+    const answer = await link.ask(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: patience.signal });
     if (!answer.ok) throw new Error(`${answer.status}`);
     return await answer.text();
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Old values are never shown as if they were fresh. */
-function lose() {
-  // A copy that was kept says so by itself, and of when it is.
-  if (document.documentElement.dataset.offline) return;
-  const lost = document.getElementById("lost");
-  const text = t("lost.since", { time: clock.time.format(freshAt) });
-  if (lost.textContent !== text) lost.textContent = text;
-  lost.hidden = false;
 }
 
 export async function ask() {
@@ -67,7 +54,7 @@ export async function ask() {
     await refresh();
     if (isNight()) location.reload();
   } catch {
-    lose();
+    // The notice says when there is no answer.
   } finally {
     asking = false;
   }
@@ -80,22 +67,16 @@ function isNight() {
 
 /** Ages grow while nobody asks the server. */
 function tick() {
-  const passed = (performance.now() - drawnAt) / 1000;
-  for (const time of home.querySelectorAll("[data-age]")) {
-    const text = lasting(time.dataset.kind, Number(time.dataset.age) + passed);
-    if (time.textContent !== text) time.textContent = text;
-  }
+  grow((performance.now() - drawnAt) / 1000);
   const shown = document.getElementById("clock");
   const text = clock.time.format(Date.now());
   if (shown && shown.textContent !== text) shown.textContent = text;
   if (!document.hidden && performance.now() - askedAt > EVERY_MS) ask();
 }
 
-// Who comes back to the page, or whose network does, is not kept waiting.
+// Who comes back to the page is not kept waiting, nor is who sees that the service is back.
 document.addEventListener("visibilitychange", () => document.hidden || ask());
-addEventListener("online", ask);
-addEventListener("offline", lose);
 addEventListener("pageshow", (event) => event.persisted && ask());
-if (document.documentElement.dataset.offline) ask();
+link.onReturn(ask);
 tick();
 setInterval(tick, 1000);

@@ -1,7 +1,9 @@
 // What is new: asked for every ten seconds, told politely, shown when the reader wants it.
 
+import { grow } from "./ages.js";
+import * as link from "./link.js";
+import { t } from "./texts.js";
 import { onChange, show } from "./view.js";
-import { lasting, t } from "./texts.js";
 
 const EVERY_MS = 10_000;
 const CARDS_EVERY_MS = 30_000;
@@ -23,7 +25,11 @@ export function start() {
   // Who comes back to the page is told at once.
   document.addEventListener("visibilitychange", ask);
   setInterval(ask, EVERY_MS);
-  setInterval(grow, 1000);
+  link.onReturn(() => {
+    ask();
+    show(location.href, ["cards"]).catch(() => {});
+  });
+  setInterval(() => grow((performance.now() - drawnAt) / 1000), 1000);
   let cardsAt = performance.now();
   setInterval(() => {
     if (document.hidden || paused || performance.now() - cardsAt < CARDS_EVERY_MS) return;
@@ -50,7 +56,7 @@ async function ask() {
   const address = new URL(table().dataset.live, location.href);
   address.searchParams.set("since", lastId);
   try {
-    const answer = await fetch(address);
+    const answer = await link.ask(address);
     if (!answer.ok) throw new Error(`${answer.status}`);
     const asked = lastId;
     const readings = await answer.json();
@@ -94,13 +100,4 @@ function showState() {
   const pause = document.getElementById("pause");
   if (!pause) return;
   pause.textContent = t(paused ? "live.resume" : "live.pause");
-}
-
-/** Ages grow while nobody asks the server. */
-function grow() {
-  const passed = (performance.now() - drawnAt) / 1000;
-  for (const time of document.querySelectorAll("[data-age]")) {
-    const text = lasting(time.dataset.kind, Number(time.dataset.age) + passed);
-    if (time.textContent !== text) time.textContent = text;
-  }
 }

@@ -1,22 +1,40 @@
-// The last home and the last history, for when the service can't be reached. Never in place of a fresh answer.
+// The last home and the last history, for when the service can't be reached, and a page that says so where neither was
+// opened. Never in place of a fresh answer.
 
 // Another program of the same origin may have stores of its own.
 const OURS = "flask10x-";
-const STORE = `${OURS}1`;
+// A new number where a file of ALONE has changed.
+const STORE = `${OURS}2`;
 // The service may stand below another server's path.
 const ROOT = new URL("../", location.href).pathname;
 const PAGES = [ROOT, `${ROOT}history`];
 const MARK = "<html ";
+// What is shown where no copy is, with the files that it needs.
+const STATIC = `${ROOT}static/`;
+const ALONE = `${STATIC}offline.html`;
+const FILES = [ALONE, ...["flask10x.css", "site.js", "link.js", "clock.js", "icon.svg"].map((name) => `${STATIC}${name}`)];
+const BESIDE = '"./';
+// What a web server in front answers while there is no service.
+const OF_FRONT = [502, 504];
 
-addEventListener("install", () => skipWaiting());
+addEventListener("install", (event) => {
+  skipWaiting();
+  // Where there is no room for it the worker serves all the same.
+  event.waitUntil(prepare().catch(() => {}));
+});
 addEventListener("activate", (event) => event.waitUntil(tidy()));
 addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate") event.respondWith(page(request, url));
-  else if (url.pathname.startsWith(`${ROOT}static/`)) event.respondWith(file(request));
+  else if (url.pathname.startsWith(STATIC)) event.respondWith(file(request));
 });
+
+async function prepare() {
+  const cache = await caches.open(STORE);
+  await cache.addAll(FILES.map((file) => new Request(file, { cache: "no-cache" })));
+}
 
 async function tidy() {
   for (const name of await caches.keys()) if (name.startsWith(OURS) && name !== STORE) await caches.delete(name);
@@ -25,7 +43,10 @@ async function tidy() {
 
 async function page(request, url) {
   const answer = await fetch(request).catch(() => null);
-  if (!answer) return (await last(url.pathname)) ?? (await last(ROOT, "other")) ?? Response.error();
+  if (!answer || OF_FRONT.includes(answer.status)) {
+    const copy = (await last(url.pathname)) ?? (await last(ROOT, "other")) ?? (await last(ALONE, "alone"));
+    return copy ?? answer ?? Response.error();
+  }
   if (PAGES.includes(url.pathname)) await keep(url.pathname, answer).catch(() => {});
   return answer;
 }
@@ -42,7 +63,9 @@ async function keep(path, answer) {
 async function last(path, which = "same") {
   const kept = await caches.match(path, { cacheName: STORE });
   if (!kept) return undefined;
-  const text = (await kept.text()).replace(MARK, `${MARK}data-offline="${which}" `);
+  const text = (await kept.text())
+    .replace(MARK, `${MARK}data-offline="${which}" `)
+    .replaceAll(BESIDE, `"${STATIC}`);
   return new Response(text, { headers: kept.headers });
 }
 

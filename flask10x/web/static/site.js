@@ -1,26 +1,12 @@
-// On every page: what happens while the service can't be reached, and the menu that closes by itself.
+// On every page: links and forms while the service can't be reached, and the menu that closes by itself.
+
+import { note, reachable } from "./link.js";
 
 // The service may stand below another server's path, so addresses are beside this file's own.
 const WORKER = new URL("service_worker.js", import.meta.url);
 const ROOT = new URL("../", import.meta.url);
-const PROBE = new URL("healthz", ROOT);
-const PROBE_MS = 4000;
 
 navigator.serviceWorker?.register(WORKER, { scope: ROOT.pathname }).catch(() => {});
-
-/** Whether the service answers now. */
-export async function reachable() {
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PROBE_MS);
-  try {
-    const answer = await fetch(PROBE, { cache: "no-store", signal: patience.signal });
-    return answer.ok;
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 // A tap must not end in the browser's own page of errors: nothing leads back from there on a phone. Where a service
 // worker is in charge it answers instead. On the window, so that a page's own handling of its links comes first.
@@ -63,16 +49,16 @@ export async function follow(address) {
 
 /** Say so when the service can't be reached. */
 function tell(isReached) {
-  const notice = document.getElementById("no-link");
-  notice.hidden = isReached;
-  if (!isReached) notice.scrollIntoView({ block: "nearest" });
+  note(isReached, true);
+  if (!isReached) document.getElementById("no-link").scrollIntoView({ block: "nearest" });
   return isReached;
 }
 
-addEventListener("online", () => {
-  document.getElementById("no-link").hidden = true;
-  if (document.documentElement.dataset.offline) reachable().then((yes) => yes && location.reload());
-});
+// A page that was kept without a choice of the reader's language.
+if (document.documentElement.dataset.offline === "alone") {
+  const chosen = /(?:^|; )lang=(\w+)/.exec(document.cookie)?.[1] ?? navigator.language.slice(0, 2);
+  document.documentElement.lang = chosen === "ja" ? "ja" : "en";
+}
 
 const more = document.querySelector("details.more");
 document.addEventListener("click", (event) => {

@@ -1,6 +1,7 @@
 // One address is one view: the server draws it, and the parts that changed are put into the page.
 
-import { follow, reachable } from "./site.js";
+import { ask, note, reachable } from "./link.js";
+import { follow } from "./site.js";
 
 const PARTS = ["cards", "filter", "compare", "table"];
 // Links that only change the table, and those that change the whole view.
@@ -15,7 +16,7 @@ export const onChange = (listener) => listeners.push(listener);
 
 /** Fetch the page of this address and replace the parts named. Rejects when there is no answer. */
 export async function show(url, names = PARTS) {
-  const answer = await fetch(url, { headers: { Accept: "text/html" } });
+  const answer = await ask(url, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error(`${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const { search } = new URL(url, location.href);
@@ -64,7 +65,7 @@ async function leave(url) {
 /** Load this address as a page of its own. */
 async function again() {
   if (await reachable()) location.reload();
-  else document.getElementById("no-link").hidden = false;
+  else note(false, true);
 }
 
 /** Follow links and the back and forward buttons without loading everything anew. */

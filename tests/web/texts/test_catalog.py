@@ -42,10 +42,13 @@ FAMILIES: dict[str, set[str]] = {
     "theme": {"auto", "light", "dark"},
     "compare": {*MOVES, "none", "with", "join"},
     "server": {*NOTICES},
-    "state": {"receiving", "silent", "never"},
+    "state": {"receiving", "awaited", "silent", "never", "no_data"},
     "order": {"asc", "desc"},
     "age": {"before", "after"},
+    "awaited": {"before", "after"},
+    "no_data": {"before", "after"},
     "silent": {"before", "after"},
+    "lost": {"since"},
     "span": set(),
     "program": {*KINDS},
     "duration": {*DURATIONS},
@@ -76,7 +79,7 @@ FAMILIES: dict[str, set[str]] = {
     "operation": {one.text or one.name for one in operations(settings.load({}))},
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
-for family in ("age", "silent", "span"):
+for family in ("age", "awaited", "no_data", "silent", "lost", "span"):
     FAMILIES[family] |= UNITS_OF_TIME
 
 

@@ -27,7 +27,11 @@ TEXTS: dict[str, str] = {
     "home.unreadable": "The values can't be read right now.",
     "home.kiosk": "For a tablet on the wall",
     "home.leave": "Leave the wall view",
-    "lost.since": "No connection since {time}. These are the last values.",
+    "lost.since": "The service has not answered since {time}: what is shown is of then. The page goes on by itself.",
+    "lost.seconds": "({n} s)",
+    "lost.minutes": "({n} min)",
+    "lost.hours": "({n} h)",
+    "lost.days": "({n} d)",
     "no_such.title": "There is no such page",
     "no_such.text": "Nothing is kept at this address. It may be misspelt, or from an older version.",
     "no_such.posting": "Boards send their readings to this address; there is nothing to look at.",
@@ -35,5 +39,4 @@ TEXTS: dict[str, str] = {
     "no_such.home": "To the home",
     "offline.as_of": "No connection to the service. These are the last values, as of {time}.",
     "offline.other": "The page that you asked for needs the connection.",
-    "offline.link": "No connection to the service: this page can't be left for now. Try again in a moment.",
 }

@@ -27,7 +27,11 @@ TEXTS: dict[str, str] = {
     "home.unreadable": "いまは値を読み出せません。",
     "home.kiosk": "壁掛け表示",
     "home.leave": "壁掛け表示を終わる",
-    "lost.since": "{time}から接続が切れています。表示は最後に受信した値です。",
+    "lost.since": "{time}からサービスが応答していません。表示はその時点のものです。応答があれば自動で再開します。",
+    "lost.seconds": "（{n}秒間）",
+    "lost.minutes": "（{n}分間）",
+    "lost.hours": "（{n}時間）",
+    "lost.days": "（{n}日間）",
     "no_such.title": "ページが見つかりません",
     "no_such.text": "このURLのページはありません。入力の誤りか、以前の版のURLの可能性があります。",
     "no_such.posting": "このURLは端末が測定値を送信するためのもので、表示するページはありません。",
@@ -35,5 +39,4 @@ TEXTS: dict[str, str] = {
     "no_such.home": "ホームへ",
     "offline.as_of": "サーバに接続できません。表示は{time}現在の値です。",
     "offline.other": "お探しのページを開くには接続が必要です。",
-    "offline.link": "サーバに接続できないため、ほかのページを開けません。しばらくしてからもう一度お試しください。",
 }

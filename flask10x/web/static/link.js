@@ -1,0 +1,123 @@
+// Does the service answer? One notice on every page, and what makes the page go on by itself.
+
+import { Clock } from "./clock.js";
+
+const ROOT = new URL("../", import.meta.url);
+const PROBE = new URL("healthz", ROOT);
+const PROBE_MS = 4000;
+// A page that asks nothing else asks whether the service is there; one that does asks no more.
+const CHECK_MS = 30_000;
+// While it is away: well within the ten seconds in which an open page is to come back.
+const RETRY_MS = 5000;
+// A restart takes some seconds, and is no news to anybody.
+const PATIENCE_MS = 8000;
+// What a web server in front answers by itself.
+const OF_FRONT = [502, 504];
+const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
+
+const page = document.documentElement;
+const notice = document.getElementById("no-link");
+const clock = new Clock(notice?.dataset.zone);
+const listeners = [];
+// A copy of the worker's is shown because there was no answer.
+let isAway = Boolean(page.dataset.offline);
+let triedAt = performance.now();
+let failedAt = isAway ? triedAt : null;
+let answeredAt = Date.now();
+
+/** Call `listener()` when the service answers again. */
+export const onReturn = (listener) => listeners.push(listener);
+
+/** Ask for an address of the service, and note whether there is an answer at all. As `fetch`. */
+export async function ask(address, options) {
+  try {
+    const answer = await fetch(address, options);
+    note(!OF_FRONT.includes(answer.status));
+    return answer;
+  } catch (error) {
+    // Who has broken it off says so by itself.
+    if (error.name !== "AbortError") note(false);
+    throw error;
+  }
+}
+
+/** Whether the service answers now. */
+export async function reachable() {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PROBE_MS);
+  triedAt = performance.now();
+  try {
+    const answer = await fetch(PROBE, { cache: "no-store", signal: patience.signal });
+    note(answer.ok);
+    return answer.ok;
+  } catch {
+    note(false);
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a request has shown; a reader who waits for it is told of a failure `atOnce`. */
+export function note(isAnswered, atOnce = false) {
+  triedAt = performance.now();
+  if (isAnswered) {
+    answeredAt = Date.now();
+    failedAt = null;
+    if (isAway) come();
+  } else {
+    failedAt ??= triedAt;
+    if (atOnce || triedAt - failedAt >= PATIENCE_MS) go();
+  }
+}
+
+function go() {
+  if (isAway && !notice.hidden) return;
+  isAway = true;
+  // A copy that was kept says of when it is.
+  if (page.dataset.offline) return;
+  page.dataset.lost = "";
+  notice.querySelector("[role=alert]").textContent = notice.dataset.text.replace("{time}", since());
+  notice.hidden = false;
+  count();
+}
+
+function come() {
+  isAway = false;
+  delete page.dataset.lost;
+  if (notice) notice.hidden = true;
+  // What the worker shows stands at the address that was asked for.
+  if (page.dataset.offline) location.reload();
+  else for (const listener of listeners) listener();
+}
+
+/** Also the day, of what is not of today. */
+function since() {
+  const isToday = clock.day.format(answeredAt) === clock.day.format(Date.now());
+  return (isToday ? clock.time : clock.moment).format(answeredAt);
+}
+
+/** For how long, beside the time: it changes each second, so nobody has it read to them. */
+function count() {
+  const seconds = (Date.now() - answeredAt) / 1000;
+  const [unit, length] = UNITS.find(([, one]) => one === 1 || seconds >= 2 * one);
+  const text = notice.dataset[unit].replace("{n}", Math.floor(seconds / length));
+  const shown = notice.querySelector(".for");
+  if (shown.textContent !== text) shown.textContent = text;
+}
+
+function tick() {
+  if (notice && !notice.hidden) count();
+  if (document.hidden) return;
+  const waited = performance.now() - triedAt;
+  if (waited >= (failedAt === null ? CHECK_MS : RETRY_MS)) reachable();
+}
+
+setInterval(tick, 1000);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && failedAt !== null) reachable();
+});
+addEventListener("online", reachable);
+addEventListener("offline", () => note(false, true));
+// A page from the browser's own memory may be of any time.
+addEventListener("pageshow", (event) => event.persisted && reachable());
