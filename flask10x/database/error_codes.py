@@ -24,8 +24,9 @@ ROW_ERRORS = (
 DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 # Codes that say that somebody else is writing: SQLite's, a lock that was not to be had in time, a
-# deadlock, two transactions of which one has to be made again.
-BUSY_ERRORS = ("SQLITE_BUSY", "55P03", "40P01", "40001")
+# deadlock, two transactions of which one has to be made again; and a transaction that the server
+# has ended because this host stood still in it.
+BUSY_ERRORS = ("SQLITE_BUSY", "55P03", "40P01", "40001", "25P03")
 
 
 def kind_of(error: BaseException) -> Literal["row", "store"]:

@@ -1,18 +1,22 @@
 """Two services on one database, as processes: one stops, is killed, or stands still for a while."""
 
+import itertools
 import json
 import os
+import random
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from flask10x.database.postgres.connections import IDLE_MS
+from tests.e2e.senders import reading_of
 from tests.e2e.service import Service, reserved_port, wait_until
 from tests.postgres.hosts import Hosts
 from tests.support import postgres
@@ -22,6 +26,12 @@ pytestmark = pytest.mark.tools
 GOOD = {"pressure": 1013.25, "temperature": 25.1}
 LEASES = ("alerts", "monitor")
 WITHIN_SEC = 60.0
+SENDERS = 8
+# A try of the other host lasts a second, and a busy machine takes its time.
+FROZEN_WITHIN_SEC = 8.0
+SETTLED_SEC = 0.1
+# Empty while some commit holds it.
+IS_FREE = "SELECT name FROM log WHERE name = 'readings' FOR UPDATE SKIP LOCKED"
 HOLDERS = (
     "SELECT name, host FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp())*1000"
     " AND name NOT LIKE 'host %'"
@@ -101,6 +111,63 @@ def test_a_host_that_stood_still_finds_its_leases_gone(pair: Pair) -> None:
     assert [row[0] for row in pair.hosts.run("SELECT id FROM readings ORDER BY id")] == [1, 2]
     for service in (one, other):
         service.stop()
+
+
+def test_a_host_that_is_frozen_while_it_commits_stops_the_other_for_seconds_only(
+    pair: Pair,
+) -> None:
+    one, other = pair.services["one"], pair.services["other"]
+    stop, acknowledged = threading.Event(), set[int]()
+
+    def send(first: int) -> None:
+        for number in itertools.count(first, SENDERS):
+            if stop.is_set():
+                return
+            # What is sent while it stands still has no answer before it goes on.
+            with suppress(OSError):
+                if one.post("data2", reading_of(number)).status == 200:
+                    acknowledged.add(number)
+
+    senders = [threading.Thread(target=send, args=(first,)) for first in range(SENDERS)]
+    for sender in senders:
+        sender.start()
+    try:
+        wait_until(lambda: len(acknowledged) > SENDERS, WITHIN_SEC, "it stores")
+        frozen = freeze_in_a_commit(pair, one)
+        began = time.monotonic()
+        try:
+            posted = lambda: other.post("data", GOOD).status == 200  # noqa: E731
+            wait_until(posted, WITHIN_SEC, "the other one stores")
+            took_sec = time.monotonic() - began
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+    sys.stdout.write(f"beside a frozen one: {took_sec:.1f} s\n")
+    assert IDLE_MS / 1000 - 1 < took_sec < FROZEN_WITHIN_SEC
+    one.stop()
+    stored = [row[0] for row in pair.hosts.run("SELECT gas_resistance FROM readings")]
+    numbers = [number for number in stored if number is not None]
+    assert len(numbers) == len(set(numbers))
+    assert acknowledged <= set(numbers)
+
+
+def freeze_in_a_commit(pair: Pair, service: Service) -> list[int]:
+    """Freeze its processes at a moment when one of them holds what a commit needs; those."""
+    while True:
+        frozen = service.members()
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        # What the server still does by itself ends within that.
+        time.sleep(SETTLED_SEC)
+        if not pair.hosts.run(IS_FREE):
+            return frozen
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(random.uniform(0, SETTLED_SEC))
 
 
 def test_keys_that_two_hosts_get_at_the_same_moment_are_stored_once(pair: Pair) -> None:

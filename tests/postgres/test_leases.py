@@ -7,7 +7,9 @@ from flask10x.database.postgres.leases import TRUSTED_SEC
 from flask10x.errors import LeaseLost
 from tests.postgres.hosts import Hosts, LeaseOfHost
 
+NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 EXPIRE = "UPDATE leases SET expires_at = 0"
+IN_A_DAY = f"UPDATE leases SET expires_at = {NOW} + 86400000"
 
 
 def names(hosts: Hosts) -> dict[str, str]:
@@ -58,6 +60,37 @@ def test_a_lease_that_nobody_else_has_taken_is_still_ones_own(hosts: Hosts) -> N
     with one.database.commit() as connection:
         one.lease.check(connection)
     assert one.hold()
+
+
+def test_a_lease_that_ends_later_than_any_can_has_expired(hosts: Hosts) -> None:
+    """The clock of the database was a day ahead when it was taken, and its holder has died."""
+    one, other = LeaseOfHost(hosts, "one"), LeaseOfHost(hosts, "other")
+    assert one.hold()
+    hosts.run(IN_A_DAY)
+    assert names(hosts) == {}
+    assert other.hold()
+    assert names(hosts) == {"monitor": "other"}
+    with pytest.raises(LeaseLost, match="monitor"), one.database.commit() as connection:
+        one.lease.check(connection)
+    assert not one.hold()
+
+
+def test_its_holder_renews_one_that_ends_too_late(hosts: Hosts) -> None:
+    one, other = LeaseOfHost(hosts, "one"), LeaseOfHost(hosts, "other")
+    assert one.hold()
+    hosts.run(IN_A_DAY)
+    assert one.hold()
+    assert not other.hold()
+    assert hosts.run(f"SELECT expires_at <= {NOW} + 15000 FROM leases") == [(True,)]
+
+
+def test_clocks_that_differ_by_some_seconds_take_no_lease_from_its_holder(hosts: Hosts) -> None:
+    """A server takes over whose clock is slow."""
+    one, other = LeaseOfHost(hosts, "one"), LeaseOfHost(hosts, "other")
+    assert one.hold()
+    hosts.run("UPDATE leases SET expires_at = expires_at + 3000")
+    assert not other.hold()
+    assert names(hosts) == {"monitor": "one"}
 
 
 def test_who_could_not_renew_it_goes_by_it_for_less_than_it_lasts(hosts: Hosts) -> None:

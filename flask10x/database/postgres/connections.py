@@ -37,9 +37,18 @@ Mode = Literal["read", "write"]
 # How long the server may say nothing after a statement: what a commit runs takes parts of a second,
 # and a COMMIT also waits for the standby.
 WRITE_SILENCE_SEC = 30.0
-# How long one may do nothing in a transaction: a host that stands still, or is cut off, must not
-# keep the others from committing. It is the server that ends it.
-IDLE_MS = 30_000
+# How long one may do nothing in a transaction that commits: a host that stands still, or is cut
+# off, must not keep the others from it. It is the server that ends it. A healthy host takes
+# milliseconds between two statements, and one that was ended for nothing tries once more.
+IDLE_MS = 3_000
+# The same where nobody waits: a backup or an export writes to a slow disk between two statements,
+# and a migration that was ended has to be begun anew.
+READ_IDLE_MS = 3_600_000
+MIGRATION_IDLE_MS = 30_000
+IDLE_LIMIT = "idle_in_transaction_session_timeout"
+# PostgreSQL knows `transaction_timeout` from this version on; an older one refuses its name
+# (https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-TRANSACTION-TIMEOUT).
+TRANSACTION_TIMEOUT_SINCE = 170_000
 # What has no limit of its own may take minutes: a check, hours that are rolled up anew.
 READ_SILENCE_SEC = 600.0
 # The limit is the server's; this is for one that does not answer.
@@ -92,14 +101,14 @@ class PostgresConnections:
             driver.use(engine, self._patience)
             self._note_answers(engine)
         synchronous = "on" if settings.commits_synchronously else "off"
-        self._begin = f"{PLANNING}; SET LOCAL synchronous_commit = {synchronous}"
-        self._begin += f"; SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS}"
+        self._synchronous = f"SET LOCAL synchronous_commit = {synchronous}"
         self._waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
         self._hear(self.writer)
+        driver.send_whole(self.writer)
 
         @event.listens_for(self.reader, "begin")
         def begin_reading(connection: Connection) -> None:
-            connection.exec_driver_sql(PLANNING)
+            connection.exec_driver_sql(_settings(connection, READ_IDLE_MS))
             driver.allow_silence(connection, READ_SILENCE_SEC)
 
         @event.listens_for(self.writer, "begin")
@@ -107,7 +116,8 @@ class PostgresConnections:
             no_wait = connection.get_execution_options().get("flask10x_no_wait")
             driver.allow_silence(connection, WRITE_SILENCE_SEC)
             take = f"{TAKE_THE_TURN} NOWAIT" if no_wait else TAKE_THE_TURN
-            connection.exec_driver_sql(f"{self._begin}; {self._waits}; {take}")
+            settings = _settings(connection, IDLE_MS)
+            connection.exec_driver_sql(f"{settings}; {self._synchronous}; {self._waits}; {take}")
 
     @contextmanager
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
@@ -152,7 +162,8 @@ class PostgresConnections:
             with engine.begin() as connection:
                 driver.allow_silence(connection, MIGRATION_SILENCE_SEC)
                 longer = f"SET LOCAL lock_timeout = {MIGRATION_TIMEOUT_MS}"
-                connection.exec_driver_sql(f"{self._begin}; {longer}; {TAKE_THE_MIGRATION}")
+                settings = f"{_settings(connection, MIGRATION_IDLE_MS)}; {self._synchronous}"
+                connection.exec_driver_sql(f"{settings}; {longer}; {TAKE_THE_MIGRATION}")
                 # Who changes a table waits for those who read it, and all others wait behind him.
                 connection.exec_driver_sql(self._waits)
                 self._require_encoding(connection)
@@ -232,6 +243,19 @@ class PostgresConnections:
         # Whatever its language: nothing else warns when a transaction is committed.
         if self._commits and notice.severity_nonlocalized == "WARNING":
             self._warnings.append(str(notice.message_primary))
+
+
+def _settings(connection: Connection, idle_ms: int) -> str:
+    """What a transaction sets first, as one text of SQL.
+
+    Limits of time are ours alone: an administrator sets those of a role or a database for people
+    who forget a session, and they would end a backup.
+    """
+    limits = f"SET LOCAL statement_timeout = 0; SET LOCAL {IDLE_LIMIT} = {idle_ms}"
+    session: Any = connection.connection.driver_connection
+    if session.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+        limits += "; SET LOCAL transaction_timeout = 0"
+    return f"{PLANNING}; {limits}"
 
 
 def _names_several(url: URL) -> bool:

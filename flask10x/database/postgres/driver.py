@@ -6,7 +6,7 @@ psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 """
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -85,6 +85,21 @@ def use(engine: Engine, patience: Patience) -> None:
     def give_back(driver: PatientConnection | None, _record: object) -> None:
         if driver is not None:
             driver.silence_max_sec = ANSWER_WITHIN_SEC
+
+
+def send_whole(engine: Engine) -> None:
+    """Have a statement with many rows of parameters go to the server at once, as a whole.
+
+    psycopg sends them one after the other, and until the last one the server waits in the middle of
+    them, where no limit of an idle transaction counts: a host that stands still then would keep all
+    others from committing.
+    """
+
+    @event.listens_for(engine, "do_executemany")
+    def run(cursor: Any, statement: str, rows: Sequence[Any], _context: object) -> bool:
+        texts = psycopg.ClientCursor(cursor.connection)
+        cursor.execute("; ".join(texts.mogrify(statement.encode(), row) for row in rows))
+        return True
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:

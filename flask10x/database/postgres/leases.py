@@ -1,6 +1,7 @@
 """Leases: what one of several hosts does for all of them, until it ends or is not heard any more.
 
-A lease is a row of the table `leases` that expires by the database's clock. It is taken and renewed
+A lease is a row of the table `leases` that expires by the database's clock; one that lies further
+ahead than a lease can last is expired, for the clock has gone back since. It is taken and renewed
 in a commit, and commits are made one after the other, whichever host makes them: so a transaction
 in which `check` has found the lease to be its own ends before another host can have it. A host that
 was frozen and goes on later finds it gone.
@@ -35,6 +36,9 @@ LOOK_EVERY_SEC = 2.0
 # How long its holder goes by it without having renewed it, by its own clock from before it asked:
 # shorter, so that two clocks of which one is slow make no two holders.
 TRUSTED_SEC = 12.0
+# How much further ahead a lease may end than one lasts: the clocks of two servers, of which one
+# takes over, may differ by that. What ends later was made before the clock went back.
+CLOCKS_DIFFER_SEC = 5.0
 TOKEN_BYTES = 8
 # How the lease of a host's name begins, which no other host may have (`host_names.py`).
 HOST = "host "
@@ -42,20 +46,22 @@ HOST = "host "
 _NO_ANSWER = (DBAPIError, TimeoutError, LockTimeout, CommitNotReplicated)
 
 _NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+_LATEST_MS = int((LEASE_SEC + CLOCKS_DIFFER_SEC) * 1000)
+_HOLDS = f"(leases.expires_at > {_NOW} AND leases.expires_at <= {_NOW} + {_LATEST_MS})"
 _IS_OURS = "leases.host = :host AND leases.token = :token"
 _FIND = text(
-    f"SELECT host, token, expires_at > {_NOW} AS holds FROM leases WHERE name = :name"  # noqa: S608
+    f"SELECT host, token, {_HOLDS} AS holds FROM leases WHERE name = :name"  # noqa: S608
 )
 _TAKE = text(
     "INSERT INTO leases (name, host, token, expires_at)"  # noqa: S608
     f" VALUES (:name, :host, :token, {_NOW} + :lease_ms)"
     " ON CONFLICT (name) DO UPDATE SET"
     " host = excluded.host, token = excluded.token, expires_at = excluded.expires_at"
-    f" WHERE ({_IS_OURS}) OR leases.expires_at <= {_NOW} RETURNING name"
+    f" WHERE ({_IS_OURS}) OR NOT {_HOLDS} RETURNING name"
 )
 _CHECK = text(f"SELECT 1 FROM leases WHERE name = :name AND {_IS_OURS}")  # noqa: S608
 _GIVE_BACK = text(f"DELETE FROM leases WHERE name = :name AND {_IS_OURS}")  # noqa: S608
-_HOLDERS = text(f"SELECT name, host FROM leases WHERE expires_at > {_NOW} ORDER BY name")  # noqa: S608
+_HOLDERS = text(f"SELECT name, host FROM leases WHERE {_HOLDS} ORDER BY name")  # noqa: S608
 
 
 def is_free(connection: Connection, name: str, host: str, token: str) -> bool:

@@ -1,7 +1,7 @@
 """What statements of PostgreSQL know that others don't: `log`, the catalog, savepoints."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Connection,
+    Text,
     column,
     delete,
     func,
@@ -27,7 +29,7 @@ from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import greatest, upsert
 from flask10x.database.postgres.origin import Origin
 from flask10x.database.postgres.tables import export_origins, log, owners
-from flask10x.database.tables import readings
+from flask10x.database.tables import NUMBER, readings
 
 LOCAL_TIME = "to_char(to_timestamp(received_at / 1000), 'YYYY-MM-DD HH24:MI:SS')"
 # https://www.postgresql.org/docs/17/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
@@ -44,10 +46,6 @@ _views = text(
     "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
     " WHERE relnamespace = current_schema()::regnamespace"
 )
-# From so many rows on COPY is quicker than INSERT: six times with 20, seven times with 1000
-# (docs/decisions/0083).
-COPIED_ROWS_MIN = 20
-
 # The option of a connection that says which host has it (HOST_NAME).
 HOST = "flask10x_host"
 
@@ -198,13 +196,19 @@ def _make_view(connection: Connection, name: str, statement: str, comment: str) 
 def insert_rows(
     connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Insert these readings in their order, each the values of these columns."""
+    """Insert these readings in their order, each the values of these columns.
+
+    By one statement that goes to the server as a whole, also its rows. A COPY is quicker, but while
+    the server waits for its rows no limit of time ends it: a host that stands still then would keep
+    all others from committing (docs/decisions/0083).
+    """
     first = _take_ids(connection, len(rows))
-    numbered = [(number, *row) for number, row in enumerate(rows, first)]
-    if len(rows) < COPIED_ROWS_MIN:
-        connection.exec_driver_sql(_statement(("id", *names)), numbered)
-    else:
-        put_rows(connection, readings.name, ("id", *names), numbered)
+    if len(rows) == 1:
+        connection.exec_driver_sql(_statement(("id", *names)), (first, *rows[0]))
+        return
+    ids = range(first, first + len(rows))
+    arrays = tuple(map(_array, (ids, *zip(*rows, strict=True))))
+    connection.exec_driver_sql(_statement_of_arrays(("id", *names)), arrays)
 
 
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
@@ -217,7 +221,7 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
 def put_rows(
     connection: Connection, into: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Put whole rows into this table, ids and all, by COPY.
+    """Put whole rows into this table, ids and all, by COPY; of a database that no service has yet.
 
     (https://www.psycopg.org/psycopg3/docs/basic/copy.html)
     """
@@ -298,3 +302,36 @@ def _statement(names: tuple[str, ...]) -> str:
     statement = insert(into).values(dict.fromkeys(into.c.keys()))
     dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
     return str(statement.compile(dialect=dialect))
+
+
+@lru_cache(maxsize=64)
+def _statement_of_arrays(names: tuple[str, ...]) -> str:
+    """For `exec_driver_sql` with an array for each column, as `_array` writes it."""
+    columns = ", ".join(map(quote, names)).replace("%", "%%")
+    arrays = ", ".join(f"CAST(%s AS {_arrays_of(name)})" for name in names)
+    return f"INSERT INTO readings ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
+
+
+def _arrays_of(name: str) -> str:
+    """The type of arrays with values of this column; what stations.toml adds are measurements."""
+    type_ = readings.c[name].type if name in readings.c else NUMBER
+    dialect = PGDialect()  # type: ignore[no-untyped-call]
+    # An array has the collation of its elements, which stands nowhere but in a column's definition.
+    return ARRAY(Text() if isinstance(type_, Text) else type_).compile(dialect=dialect)
+
+
+def _array(values: Iterable[Any]) -> str:
+    """The values of a column as PostgreSQL reads them; psycopg takes ten times as long.
+
+    (https://www.postgresql.org/docs/17/arrays.html#ARRAYS-IO)
+    """
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
