@@ -51,6 +51,15 @@ class Connections(Protocol):
         Raises QueryTooLong then.
         """
 
+    def promptly(self) -> AbstractContextManager[None]:
+        """In the block no server is waited for longer than a program that asks does.
+
+        Raises sqlalchemy.exc.DBAPIError or TimeoutError when it does not answer.
+        """
+
+    def explain(self, error: DBAPIError) -> None:
+        """Add to the error what else can be found out now, and what helps."""
+
     def migration(self) -> AbstractContextManager[Connection]:
         """A write transaction beside which nobody commits or migrates; the commit lock is held."""
 
@@ -185,8 +194,17 @@ class Database:
                 return
             except DBAPIError as error:
                 if not is_busy(error) or time.monotonic() >= deadline_sec:
+                    self._connections.explain(error)
                     raise
             time.sleep(PROBE_PAUSE_SEC)
+
+    def promptly(self) -> AbstractContextManager[None]:
+        """For who asks how the service is: in the block no server is waited for longer than 1.5 s.
+
+        Raises sqlalchemy.exc.DBAPIError or TimeoutError when it does not answer, which takes no
+        longer, however many ask at once.
+        """
+        return self._connections.promptly()
 
     def forget(self) -> None:
         """Close the writing connection after an error; the next commit opens a new one."""

@@ -6,7 +6,7 @@ first two of which are a class (https://www.postgresql.org/docs/17/errcodes-appe
 
 from typing import Literal
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from flask10x.errors import LockTimeout, UnknownColumn
 
@@ -49,12 +49,16 @@ def code_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """A short text for people, in one line: the code and the engine's own words."""
+    """A text for people, in one line: the code, the engine's own words, and what is known besides.
+
+    What an engine's module has found out of an error is a detail of it (`add_detail`).
+    """
     origin = error.orig if isinstance(error, DBAPIError) else error
     # PostgreSQL's text goes on with where in the statement it was; it has a line for each server
     # that was tried when none answers.
     said = getattr(getattr(origin, "diag", None), "message_primary", None) or str(origin)
-    return f"{code_of(error)}: {' '.join(said.split())}"
+    details = error.detail if isinstance(error, StatementError) else ()
+    return "; ".join((f"{code_of(error)}: {' '.join(said.split())}", *details))
 
 
 def is_busy(error: BaseException) -> bool:

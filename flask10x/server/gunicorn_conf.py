@@ -205,7 +205,9 @@ def _prepare() -> None:
 
 
 def _tell_of_missing() -> None:
-    _tell(logging.CRITICAL, f"The database is missing, nothing is stored: {_missing}")
+    # A server may be away, or refuse what the service needs; nobody has to look for a file.
+    what = "cannot be used" if _settings.on_postgres else "is missing"
+    _tell(logging.CRITICAL, f"The database {what}, nothing is stored: {_missing}")
 
 
 def _tell_of_migration(messages: str) -> None:

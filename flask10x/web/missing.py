@@ -69,4 +69,5 @@ class MissingDatabase:
     def _log(self, station: str) -> None:
         more = self._pace.turn(station)
         if more is not None:
-            log.error("/%s refused: the database is missing%s", station, more)
+            what = "cannot be used" if self._on_postgres else "is missing"
+            log.error("/%s refused: the database %s%s", station, what, more)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
@@ -21,6 +20,7 @@ from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
 from flask10x.web import context
 from flask10x.web.prometheus import formats, routes
+from flask10x.web.read_errors import UNREADABLE
 
 blueprint = Blueprint("status", __name__)
 
@@ -70,11 +70,11 @@ def metrics() -> tuple[Response, int]:
 def _as_json() -> tuple[Response, int]:
     store = context.store()
     try:
-        with store.database.reader.begin() as connection:
+        with store.database.promptly(), store.database.reader.begin() as connection:
             last = pages.last_received(store.settings.stations, connection)
             stored = last_id(connection)
             errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
-    except DBAPIError as error:
+    except UNREADABLE as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
     answer: dict[str, Any] = {
         "queue_length": store.queues.length(),
@@ -99,7 +99,7 @@ def details() -> tuple[Response, int]:
     """What `metrics` has no key for: refused readings, warnings, failing duties, roll-ups."""
     store = context.store()
     try:
-        with store.database.reader.begin() as connection:
+        with store.database.promptly(), store.database.reader.begin() as connection:
             rolled_up = rollups.progress(connection)
             answer: dict[str, Any] = {
                 "ack": store.settings.ack,
@@ -116,7 +116,7 @@ def details() -> tuple[Response, int]:
             }
             if store.settings.on_postgres:
                 answer["leases"] = leases.holders(connection)
-    except DBAPIError as error:
+    except UNREADABLE as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
     return jsonify(_of_host(store) | answer), 200
 

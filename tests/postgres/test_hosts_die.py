@@ -155,7 +155,7 @@ def test_a_host_that_is_frozen_while_it_commits_stops_the_other_for_seconds_only
     assert acknowledged <= set(numbers)
 
 
-def freeze_in_a_commit(pair: Pair, service: Service) -> list[int]:
+def freeze_in_a_commit(pair: Pair, service: Service) -> set[int]:
     """Freeze its processes at a moment when one of them holds what a commit needs; those."""
     while True:
         frozen = service.members()

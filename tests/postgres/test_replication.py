@@ -195,4 +195,13 @@ def test_a_standby_alone_is_not_taken_for_the_database(
         writer.submit(pico(7))
         assert writer.step() == 0
         assert writer.trouble.startswith("25006: ")
+        assert writer.trouble.endswith(f"; {NOTICES['standby']}")
+    status, found = readyz(alone)
+    assert status == 503
+    assert NOTICES["standby"] in found["reasons"]
+    # What it says of others is of no use to who wants to write.
+    assert "warnings" not in found
+    page = text_of(alone, "/status?lang=en")
+    assert "The server is a standby, or only reads: it takes no writes." in page
+    assert "no synchronous standby" not in page
     assert psycopg.errors.lookup("25006").__name__ == "ReadOnlySqlTransaction"

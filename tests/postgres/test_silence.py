@@ -1,6 +1,8 @@
 """A server that stands still: nobody waits for it for ever, and all goes on when it does."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import code_of
 from flask10x.database.postgres import connections, driver
 from flask10x.database.query_limit import QueryTooLong
+from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.service import rows, settings_on, writer_on
 from tests.support.postgres import PostgresServer, own_server
@@ -116,6 +119,70 @@ def test_a_commit_that_was_made_after_all_is_not_made_again(
         wait_until(lambda: stored(server) == [(1, 8.0)], 10, "the COMMIT is made")
         assert writer.step() == 1
     assert stored(server) == [(1, 8.0)]
+
+
+@pytest.mark.tools
+def test_who_asks_how_it_is_waits_no_longer_when_the_server_stops_at_that_moment(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    with closing(Database(settings_on(server, tmp_path))) as database:
+        with database.reader.begin():
+            pass
+        began = time.monotonic()
+        with pytest.raises(OperationalError), database.promptly():
+            server.freeze()
+            try:
+                with database.reader.begin():
+                    pass
+            finally:
+                server.thaw()
+        assert time.monotonic() - began < STATUS_WITHIN_SEC
+
+
+STATUS_PATHS = ("/readyz", "/metrics", "/metrics/details", "/metrics/prometheus", "/status")
+STATUS_WITHIN_SEC = 2.0
+
+
+def test_how_the_service_is_can_be_asked_within_two_seconds_however_many_ask(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    app = create_app(settings_on(server, tmp_path))
+    answers: list[tuple[str, int, float, str]] = []
+
+    def ask(path: str) -> None:
+        began = time.monotonic()
+        answer = app.test_client().get(path)
+        answers.append((path, answer.status_code, time.monotonic() - began, answer.text))
+
+    try:
+        for path in STATUS_PATHS:
+            ask(path)
+        assert {status for _, status, _, _ in answers} == {200}
+        answers.clear()
+        server.freeze()
+        try:
+            # As a worker: it answers two at a time.
+            with ThreadPoolExecutor(2) as pool:
+                began = time.monotonic()
+                list(pool.map(ask, STATUS_PATHS * 4))
+                took_sec = time.monotonic() - began
+        finally:
+            server.thaw()
+    finally:
+        app.extensions["flask10x"].close()
+    assert took_sec < STATUS_WITHIN_SEC
+    assert {(path, status) for path, status, _, _ in answers} == {
+        ("/readyz", 503),
+        ("/metrics", 503),
+        ("/metrics/details", 503),
+        ("/metrics/prometheus", 200),
+        ("/status", 200),
+    }
+    for path, _, _, said in answers:
+        if path in ("/readyz", "/metrics", "/metrics/details"):
+            assert "NoAnswer: no answer for " in said
+        if path == "/metrics/prometheus":
+            assert 'flask10x_scrape_part_success{part="database"} 0.0' in said
 
 
 def freeze(server: PostgresServer, _connection: Connection) -> None:

@@ -52,6 +52,8 @@ def test_it_waits_for_a_database_that_is_not_made_yet(server: PostgresServer, ne
     (reason,) = ready.json["reasons"]
     assert f"{server.url(NAME)} cannot be read: " in reason
     assert f'database "{NAME}" does not exist' in reason
+    said = f"CRITICAL The database cannot be used, nothing is stored: {reason}"
+    assert any(line.endswith(said) for line in new.log())
     refused = new.post("data", GOOD)
     assert refused.status == 503
     assert refused.json == {"status": "queued_failed", "detail": reason}

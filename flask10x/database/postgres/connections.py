@@ -6,7 +6,8 @@ another connection (https://www.pgbouncer.org/features.html, transaction pooling
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from gettext import gettext as _
 from typing import Any, Literal
 
@@ -20,12 +21,13 @@ from sqlalchemy import (
     inspect,
     make_url,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, server
+from flask10x.database.postgres.advice import Question, advice
 from flask10x.database.postgres.compiled import READS_CATALOG
 from flask10x.database.postgres.statements import HOST
 from flask10x.database.postgres.tables import log
@@ -67,7 +69,14 @@ CANCELED = "57014"
 # The row that whoever commits holds (`tables.py`): the lock is let go only after the commit can be
 # seen, so the next one sees all of the one before.
 TAKE_THE_TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
-NO_WAIT = {"flask10x_no_wait": True}
+# How to put it back: ids are not used twice, also those of rows that were removed.
+PUT_BACK = (
+    "INSERT INTO log (name, last_id) SELECT 'readings', greatest(max(id), (SELECT max(last_id)"
+    " FROM exports), (SELECT max(last_id) FROM followers), (SELECT max(last_id) FROM removed), 0)"
+    " FROM readings"
+)
+NO_WAIT_NAME = "flask10x_no_wait"
+NO_WAIT = {NO_WAIT_NAME: True}
 # Of a migration, which makes the table with that row. A number of an advisory lock is shared with
 # all other programs of the database, so it is one that hardly another has: the bytes of `flask10x`.
 TAKE_THE_MIGRATION = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'flask10x', 'big')})"
@@ -85,6 +94,11 @@ PLANNING = (
 LIMIT_STAYS_WITHIN = 0.75
 
 
+# Who asks how the service is waits no longer for a server, all in all: Prometheus, a proxy and a
+# person give up soon after.
+PROMPT_SEC = 1.5
+
+
 class PostgresConnections:
     """The connections of one process to PostgreSQL: an engine to read and one to write."""
 
@@ -97,9 +111,12 @@ class PostgresConnections:
         self.no_answer = ""
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
+        self._answering = driver.Answering(self._ask_nothing)
+        self._explains = ContextVar("explains", default=True)
         for engine in (self.reader, self.writer):
             driver.use(engine, self._patience)
             self._note_answers(engine)
+        self._require_turn(self.writer)
         synchronous = "on" if settings.commits_synchronously else "off"
         self._synchronous = f"SET LOCAL synchronous_commit = {synchronous}"
         self._waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
@@ -113,7 +130,7 @@ class PostgresConnections:
 
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
-            no_wait = connection.get_execution_options().get("flask10x_no_wait")
+            no_wait = connection.get_execution_options().get(NO_WAIT_NAME)
             driver.allow_silence(connection, WRITE_SILENCE_SEC)
             take = f"{TAKE_THE_TURN} NOWAIT" if no_wait else TAKE_THE_TURN
             settings = _settings(connection, IDLE_MS)
@@ -149,6 +166,20 @@ class PostgresConnections:
             raise
 
     @contextmanager
+    def promptly(self) -> Iterator[None]:
+        """In the block no server is waited for longer than a program that asks does.
+
+        Raises sqlalchemy.exc.DBAPIError or TimeoutError when it does not answer.
+        """
+        self._answering.require(PROMPT_SEC)
+        with driver.impatient(PROMPT_SEC):
+            yield
+
+    def _ask_nothing(self) -> None:
+        with self.reader.begin():
+            pass
+
+    @contextmanager
     def migration(self) -> Iterator[Connection]:
         """A write transaction while no other host migrates, and none commits if any can.
 
@@ -157,6 +188,7 @@ class PostgresConnections:
         engine = _engine(self._settings, "write")
         setattr(engine.dialect, READS_CATALOG, True)
         driver.use(engine, self._patience)
+        self._note_answers(engine)
         self._hear(engine)
         try:
             with engine.begin() as connection:
@@ -189,6 +221,23 @@ class PostgresConnections:
         with self.writer.connect().execution_options(**NO_WAIT) as connection:
             connection.begin().rollback()
 
+    def explain(self, error: DBAPIError) -> None:
+        """Add to the error what else can be found out now, and what helps."""
+        if not self._explains.get():
+            return
+        token = self._explains.set(False)
+        try:
+            # What can't be found out now is no error of its own.
+            with suppress(DBAPIError, TimeoutError):
+                if said := advice(error, self.reader.url, self._ask):
+                    error.add_detail(said)
+        finally:
+            self._explains.reset(token)
+
+    def _ask(self, question: Question) -> str:
+        with driver.impatient(PROMPT_SEC), self.reader.begin() as connection:
+            return question(connection)
+
     def check_commit(self) -> None:
         """Raise CommitNotReplicated when the commit that has just ended is on one machine only.
 
@@ -218,10 +267,31 @@ class PostgresConnections:
         def failed(context: ExceptionContext) -> None:
             if context.connection is None or context.is_disconnect:
                 self.no_answer = reason_of(context.original_exception)
+            error, connection = context.sqlalchemy_exception, context.connection
+            # Who does not wait tries again at once; `explain` is called for the last try.
+            tries = connection is not None and connection.get_execution_options().get(NO_WAIT_NAME)
+            if isinstance(error, DBAPIError) and not tries:
+                self.explain(error)
 
         @event.listens_for(engine, "begin")
         def answered(_connection: Connection) -> None:
             self.no_answer = ""
+
+    def _require_turn(self, engine: Engine) -> None:
+        """Without the row that a commit locks nothing would be in order any more."""
+
+        @event.listens_for(engine, "after_cursor_execute")
+        def look(_connection: object, cursor: Any, statement: str, *_given: object) -> None:
+            if TAKE_THE_TURN not in statement:
+                return
+            # It is the last of several statements, each of which has a result.
+            while cursor.nextset():
+                pass
+            if not cursor.rowcount:
+                raise driver.TurnLost(
+                    "the table log has lost its row 'readings', and nothing is stored before it is"
+                    f" back; as the owner of the tables: {PUT_BACK}"
+                )
 
     def _hear(self, engine: Engine) -> None:
         """Take down what warns of a commit."""
@@ -270,7 +340,8 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "connect_timeout": CONNECT_TIMEOUT_SEC,
         "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
         **KEEPALIVES,
-        "application_name": "flask10x",
+        # Of whom others wait for a lock is told by it.
+        "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
         # Statements that are prepared belong to a session.

@@ -6,7 +6,10 @@ psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 """
 
 import logging
-from collections.abc import Generator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -14,6 +17,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 # Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
 # what it raises besides, when it ends what an error has ended already.
@@ -35,6 +39,32 @@ class Patience:
 
 class NoAnswer(psycopg.OperationalError):
     """The server has said nothing for too long; the connection is closed."""
+
+
+@dataclass(slots=True)
+class _Impatience:
+    """That of one who asks how the service is."""
+
+    max_sec: float = inf
+    gave_up: bool = False
+    """Whether some server has said nothing for so long; then no further one is asked."""
+
+
+_impatience: ContextVar[_Impatience] = ContextVar("impatience")
+
+
+@contextmanager
+def impatient(max_sec: float) -> Iterator[None]:
+    """In the block no server may be silent for longer, whatever its connection allows."""
+    token = _impatience.set(_Impatience(max_sec))
+    try:
+        yield
+    finally:
+        _impatience.reset(token)
+
+
+class TurnLost(psycopg.InternalError):
+    """What a commit locks is not there; nothing can be stored before somebody puts it back."""
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -64,12 +94,17 @@ class PatientConnection(psycopg.Connection[Any]):
 
     @property
     def _max_sec(self) -> float:
-        return min(self.silence_max_sec, self.patience.max_sec)
+        return min(self.silence_max_sec, self.patience.max_sec, _impatience_of_this().max_sec)
 
     def _give_up(self, silent_sec: float) -> None:
         # What was asked may still be done: it counts as an error of which nobody knows the outcome.
         self.pgconn.finish()
+        _impatience_of_this().gave_up = True
         raise NoAnswer(f"no answer for {silent_sec:.0f} s")
+
+
+def _impatience_of_this() -> _Impatience:
+    return _impatience.get(None) or _Impatience()
 
 
 def use(engine: Engine, patience: Patience) -> None:
@@ -77,6 +112,8 @@ def use(engine: Engine, patience: Patience) -> None:
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, given: list[Any], named: Any) -> Any:
+        if _impatience_of_this().gave_up:
+            raise NoAnswer("no answer")
         made = PatientConnection.connect(*given, **named)
         made.patience = patience
         return made
@@ -106,3 +143,62 @@ def allow_silence(connection: Connection, max_sec: float) -> None:
     """Until the connection goes back to its engine, its server may be silent for so long."""
     driver: Any = connection.connection.driver_connection
     driver.silence_max_sec = max_sec
+
+
+class Answering:
+    """Asks a server whether it answers: one question at a time, whoever wants to know.
+
+    A server that stands still is noticed after the limits of a connection only, and a new
+    connection to one of several hosts waits for each of them. So a thread of its own waits, and who
+    asks while it does gets no answer from then on.
+    """
+
+    def __init__(self, question: Callable[[], object]) -> None:
+        """`question` is answered, or raises what reading a database raises."""
+        self._question = question
+        self._lock = threading.Lock()
+        self._look: _Look | None = None
+
+    def require(self, within_sec: float) -> None:
+        """Return when the server answers; raises DBAPIError or TimeoutError.
+
+        That is at the latest so long after the question was put, whoever has put it.
+        """
+        look = self._begun()
+        if not look.is_over.wait(max(0.0, look.began_sec + within_sec - monotonic())):
+            silent_sec = monotonic() - look.began_sec
+            raise DBAPIError("", None, NoAnswer(f"no answer for {silent_sec:.0f} s"))
+        if isinstance(look.error, DBAPIError):
+            # Several threads may raise it.
+            raise DBAPIError("", None, look.error.orig or look.error)
+        if look.error is not None:
+            raise TimeoutError(str(look.error))
+
+    def _begun(self) -> "_Look":
+        with self._lock:
+            if self._look is None or self._look.is_over.is_set():
+                self._look = _Look(self._question)
+                try:
+                    threading.Thread(target=self._look.run, name="answering", daemon=True).start()
+                except RuntimeError:
+                    # Out of threads: it is found out by whoever reads.
+                    self._look.is_over.set()
+            return self._look
+
+
+class _Look:
+    """One question, and what came of it."""
+
+    def __init__(self, question: Callable[[], object]) -> None:
+        self._question = question
+        self.began_sec = monotonic()
+        self.is_over = threading.Event()
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._question()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.is_over.set()

@@ -15,7 +15,8 @@ _NUMBER = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)
 SYNCHRONOUS = ("sync", "quorum")
 _PRIMARY = text("""
 SELECT host(inet_server_addr()), inet_server_port(), current_setting('server_version'),
-       current_setting('synchronous_standby_names'), pg_database_size(current_database())
+       current_setting('synchronous_standby_names'), pg_database_size(current_database()),
+       pg_is_in_recovery()
 """)
 # What is not yet on the standby's disk: after that a synchronous COMMIT returns.
 _STANDBYS = text("""
@@ -44,7 +45,7 @@ class Standby:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Primary:
-    """The server that is written to."""
+    """The server that is written to, or a standby in its place."""
 
     host: str | None
     """Its address as it is known there; None where it is reached by a file."""
@@ -54,6 +55,8 @@ class Primary:
     waits_for: int
     """How many standbys a synchronous commit waits for; 0: for none."""
     standbys: tuple[Standby, ...]
+    is_standby: bool = False
+    """Whether it follows another one, and takes no writes."""
 
     @property
     def hidden(self) -> bool:
@@ -79,7 +82,7 @@ class Primary:
 
 def primary(connection: Connection) -> Primary:
     """What is known now; raises what reading raises."""
-    host, port, version, names, size = connection.execute(_PRIMARY).one()
+    host, port, version, names, size, is_standby = connection.execute(_PRIMARY).one()
     return Primary(
         host=host,
         port=port,
@@ -87,6 +90,7 @@ def primary(connection: Connection) -> Primary:
         database_bytes=size,
         waits_for=wanted(names),
         standbys=tuple(Standby(*row) for row in connection.execute(_STANDBYS)),
+        is_standby=is_standby,
     )
 
 

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from gettext import gettext as _
 from typing import Any, Literal
@@ -89,6 +89,13 @@ class SqliteConnections:
             # SQLAlchemy closes a connection that a Ctrl+C has met.
             if not connection.invalidated:
                 driver.set_progress_handler(None, 0)
+
+    def promptly(self) -> AbstractContextManager[None]:
+        """There is no server to wait for."""
+        return nullcontext()
+
+    def explain(self, error: DBAPIError) -> None:
+        """SQLite's own words say it."""
 
     def migration(self) -> AbstractContextManager[Connection]:
         """A write transaction as any other."""

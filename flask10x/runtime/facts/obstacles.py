@@ -1,6 +1,6 @@
 """Why readings can't be stored now, in words: what `/readyz` says."""
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
@@ -35,7 +35,8 @@ def known(database: Database, writer: Writer, gauges: Gauges) -> list[str]:
 
 def _unwritable(database: Database) -> list[str]:
     try:
-        database.probe()
-    except (DBAPIError, LockTimeout) as error:
+        with database.promptly():
+            database.probe()
+    except (DBAPIError, TimeoutError, LockTimeout) as error:
         return [f"the database cannot be written: {reason_of(error)}"]
     return []

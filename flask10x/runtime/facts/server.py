@@ -20,6 +20,10 @@ NOTICES = {
         "commits wait for a synchronous standby: {found} of {wanted} that"
         " synchronous_standby_names asks for"
     ),
+    "standby": (
+        "this server is a standby, which takes no writes: name the primary in"
+        " FLASK10X_DATABASE_URL, or all servers of the cluster"
+    ),
     "hidden": (
         "what the standbys are at is hidden from this role: GRANT pg_monitor TO it to have it said"
         " here"
@@ -53,6 +57,8 @@ class ServerState:
     def obstacles(self) -> list[Notice]:
         """What keeps commits from coming to an end."""
         known = self.primary
+        if known is not None and known.is_standby:
+            return [Notice("standby")]
         if known is None or not self.is_synchronous or not known.commits_wait:
             return []
         found = len(known.standbys) if known.hidden else known.synchronous
@@ -62,7 +68,7 @@ class ServerState:
     def warnings(self) -> list[Notice]:
         """What nobody notices before a machine dies."""
         known = self.primary
-        if known is None or not self.is_synchronous:
+        if known is None or known.is_standby or not self.is_synchronous:
             return []
         found = [] if known.waits_for else [Notice("one_machine")]
         return [*found, Notice("hidden")] if known.hidden else found
@@ -95,7 +101,7 @@ def server_state(settings: Settings, database: Database) -> ServerState:
     if reason := database.no_answer:
         return ServerState(reason=reason)
     try:
-        with database.query() as connection:
+        with database.promptly(), database.query() as connection:
             found = primary(connection)
     except (DBAPIError, TimeoutError, QueryTooLong) as error:
         return ServerState(reason=reason_of(error))

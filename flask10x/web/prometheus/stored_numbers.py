@@ -38,7 +38,7 @@ class StoredNumbers:
 def stored_numbers(store: Store) -> StoredNumbers:
     """Raises QueryTooLong, or what reading raises: `read_errors.UNREADABLE`."""
     stations = store.settings.stations
-    with store.database.query() as connection:
+    with store.database.promptly(), store.database.query() as connection:
         return StoredNumbers(
             stored=last_id(connection),
             write_errors=counters.write_errors(

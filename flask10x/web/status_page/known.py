@@ -127,6 +127,7 @@ def _part(found: Known, name: str) -> Iterator[None]:
 def _patient(database: Database) -> Iterator[Connection]:
     """A read transaction in which nothing waits for long; raises what `Database.query` raises."""
     with (
+        database.promptly(),
         database.query() as connection,
         dialects.of(connection).waits_briefly(connection, BUSY_MS),
     ):

@@ -28,6 +28,8 @@ Kind = Literal[
     "busy_server",
     "one_machine",
     "denied_by_server",
+    "standby",
+    "row_lost",
     "unanswered",
 ]
 KINDS: tuple[tuple[tuple[str, ...], Kind], ...] = (
@@ -36,12 +38,14 @@ KINDS: tuple[tuple[tuple[str, ...], Kind], ...] = (
     (("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"), "denied"),
     (("SQLITE_IOERR",), "card_fails"),
     # PostgreSQL's: https://www.postgresql.org/docs/17/errcodes-appendix.html. Without a code it is
-    # the connection that fails; and one that was demoted takes no more.
+    # the connection that fails.
     (("53100",), "full_server"),
     (("55P03", "40"), "busy_server"),
     (("CommitNotReplicated",), "one_machine"),
     (("42501",), "denied_by_server"),
-    (("OperationalError", "NoAnswer", "ConnectionTimeout", "08", "57P", "25006"), "unanswered"),
+    (("25006",), "standby"),
+    (("TurnLost",), "row_lost"),
+    (("OperationalError", "NoAnswer", "ConnectionTimeout", "08", "57P"), "unanswered"),
 )
 
 
@@ -61,7 +65,7 @@ def answer(store: Store | Waiting, known: Known, t: Texts) -> StatusAnswer:
     if isinstance(store, Waiting):
         hindrance: Hindrance | None = _missing(store)
     else:
-        hindrance = _hindrance(store) or _silent_server(known)
+        hindrance = _hindrance(store) or _unfit_server(known)
     if hindrance is None:
         return _good(store, known, t)
     return StatusAnswer(
@@ -154,8 +158,10 @@ def _hindrance(store: Store) -> Hindrance | None:
     return Hindrance(name="elsewhere") if store.gauges.trouble() else None
 
 
-def _silent_server(known: Known) -> Hindrance | None:
-    """The page got no answer, though nothing has come since that the writer could not store."""
+def _unfit_server(known: Known) -> Hindrance | None:
+    """What the page met itself, though nothing has come since that the writer could not store."""
+    if known.server and known.server.primary and known.server.primary.is_standby:
+        return Hindrance(name="standby")
     reason = known.server.reason if known.server else ""
     return Hindrance(name="unanswered", reason=reason) if kind_of(reason) == "unanswered" else None
 
@@ -201,6 +207,8 @@ def _remedies(name: str, store: Store | Waiting, known: Known, t: Texts) -> list
         "one_machine": [do("do.standby"), log],
         "full_server": [do("do.server_space"), log],
         "denied_by_server": [do("do.server_rights"), log],
+        "standby": [do("do.primary"), log],
+        "row_lost": [do("do.put_row_back"), log],
     }
     return found.get(name, [log])
 

@@ -212,7 +212,7 @@ TEXTS: dict[str, str] = {
     "missing.restore": "It was deleted? Go back to a backup:",
     "missing.new": "You want to begin with a new one:",
     "missing.then": "The service notices by itself what you did, within some seconds.",
-    "unreachable.title": "The database does not answer",
+    "unreachable.title": "The database cannot be used",
     "unreachable.text": "The database is on a server, and that cannot be used now. Readings are"
     " refused until it can, so that a sender that tries again loses none.",
     "unreachable.then": "The service tries it each second and goes on by itself.",
