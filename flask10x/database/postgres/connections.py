@@ -288,10 +288,11 @@ class PostgresConnections:
             while cursor.nextset():
                 pass
             if not cursor.rowcount:
-                raise driver.TurnLost(
+                text = _(
                     "the table log has lost its row 'readings', and nothing is stored before it is"
-                    f" back; as the owner of the tables: {PUT_BACK}"
+                    " back; as the owner of the tables: {statement}"
                 )
+                raise driver.TurnLost(text.format(statement=PUT_BACK))
 
     def _hear(self, engine: Engine) -> None:
         """Take down what warns of a commit."""
