@@ -26,7 +26,7 @@ BUSY = (
 _TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
 _HOLDER = re.compile(
     rf"; held by {postgres.USER} \(process \d+, 127\.0\.0\.1, for \d+ s, idle in transaction\): "
-    + re.escape(_TURN)
+    + re.escape(_TURN.replace("readings", "…"))
 )
 # The type of a measurement.
 NUMBER = "double precision" if POSTGRES else "REAL"

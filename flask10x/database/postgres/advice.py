@@ -4,6 +4,7 @@ The server's own words name a lock that was not to be had, a right or a statemen
 lock, which GRANT is missing, and that the server is a standby, has to be asked for.
 """
 
+import re
 from collections.abc import Callable
 from gettext import gettext as _
 from math import ceil
@@ -27,6 +28,8 @@ NO_TABLE, NO_SCHEMA = "42P01", "3F000"
 NO_CONNECT = "CONNECT"
 # Longer ones are cut: it is to be recognised, not to be read.
 STATEMENT_CHARS = 80
+# Texts in it may be anything, a password too, and a reason is read by whoever reaches `/readyz`.
+TEXT_OF_STATEMENT = re.compile(r"'[^']*'?")
 # Somebody may lock what the question reads.
 ASK_MS = 200
 
@@ -106,8 +109,10 @@ def _in_words(row: Any) -> str:
     words = _("held by {name} ({details})").format(
         name=row.application_name or row.usename, details=", ".join(details)
     )
-    statement = " ".join(row.query.split())[:STATEMENT_CHARS] if row.state and row.query else ""
-    return f"{words}: {statement}" if statement else words
+    if not row.state or not row.query:
+        return words
+    statement = TEXT_OF_STATEMENT.sub("'…'", " ".join(row.query.split()))
+    return f"{words}: {statement[:STATEMENT_CHARS]}"
 
 
 def _why_read_only(connection: Connection) -> str:

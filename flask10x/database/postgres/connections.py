@@ -235,6 +235,10 @@ class PostgresConnections:
             self._explains.reset(token)
 
     def _ask(self, question: Question) -> str:
+        pool: Any = self.reader.pool
+        if pool.checkedout() >= pool.size():
+            # Those who have one may all be asking.
+            return ""
         with driver.impatient(PROMPT_SEC), self.reader.begin() as connection:
             return question(connection)
 
