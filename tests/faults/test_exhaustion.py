@@ -198,6 +198,7 @@ def test_readings_posted_while_a_worker_has_no_thread_to_spare(
     load = Load(running.port, numbers)
     with load.running():
         time.sleep(SHORT_SEC)
+    assert marker.with_name(f"{marker.name}.refused").exists(), "nobody wanted a thread"
     load.check_answers()
     assert load.statuses.keys() == {200}
     assert running.post("data2", reading_of(next(numbers))).status == 200

@@ -206,6 +206,7 @@ def test_beyond_the_last_year_of_the_clock_every_process_ends(
     clock.write_text(str(BEYOND_2262_SEC))
     running.process.send_signal(how)
     wait_until(lambda: not running.members(), 60, "every process has ended")
+    assert "OverflowError: timestamp too large" in running.output()
     clock.write_text("0")
     running.start()
     sender.check_goes_on()

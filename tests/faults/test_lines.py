@@ -79,10 +79,11 @@ class Told:
 
 @dataclass
 class Both:
-    """What was sent, and what of it was accepted."""
+    """What was sent, what of it was accepted, and how many lives were killed meanwhile."""
 
     sent: Told = field(default_factory=Told)
     acknowledged: Told = field(default_factory=Told)
+    killed: int = 0
 
 
 class Life:
@@ -188,6 +189,7 @@ def quiet() -> Iterator[None]:
 def test_whoever_is_killed_at_whatever_line_each_reading_is_stored_once(
     make_settings: MakeSettings, tmp_path: Path, times: int, refuses: bool
 ) -> None:
+    killed = 0
     for seed in range(times):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -196,9 +198,11 @@ def test_whoever_is_killed_at_whatever_line_each_reading_is_stored_once(
         )
         told = Both()
         stored, kept = after_lives(settings, random.Random(seed), refuses, told)
+        killed += told.killed
         there = stored + kept
         found = told.acknowledged.heard() - there, there - told.sent.heard()
         assert found == (Counter(), Counter()), f"seed {seed}"
+    assert killed >= times, "too many lives came to their end"
 
 
 @pytest.mark.usefixtures("quiet")
@@ -207,6 +211,7 @@ def test_whoever_is_killed_at_whatever_line_each_key_is_stored_once(
     make_settings: MakeSettings, tmp_path: Path, times: int
 ) -> None:
     """However often it is sent; of those that the database refuses none is stored, all are kept."""
+    killed = 0
     for seed in range(times):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -215,12 +220,14 @@ def test_whoever_is_killed_at_whatever_line_each_key_is_stored_once(
         )
         told = Both()
         stored, kept = after_lives(settings, random.Random(seed), True, told, keyed=True)
+        killed += told.killed
         acknowledged, sent = told.acknowledged.heard(), told.sent.heard()
         good = {number for number in acknowledged if number % 7}
         assert good <= stored.keys() <= sent.keys() - {7, 14, 21, 28}, f"seed {seed}"
         assert set(stored.values()) <= {1}, f"seed {seed}"
         refused = Counter({number: acknowledged[number] for number in (7, 14, 21, 28)})
         assert (refused - kept, kept - sent) == (Counter(), Counter()), f"seed {seed}"
+    assert killed >= times, "too many lives came to their end"
 
 
 def after_lives(
@@ -245,7 +252,7 @@ def after_lives(
             sys.settrace(dying_at(lines))
             Life(settings, gauges, queues).live(choice, numbers, keyed, told)
 
-        in_child(live)
+        told.killed += in_child(live) == signal.SIGKILL
         for slot in range(WORKERS):
             gauges.slot(slot).release()
     assert in_child(lambda: Life(settings, gauges, queues).end()) == 0

@@ -81,16 +81,26 @@ def stop_clock() -> None:
 
 
 def refuse_while(marker: Path) -> None:
-    """While the marker is there, the system makes no threads; with `fork` in it no processes."""
+    """While the marker is there, the system makes no threads; with `fork` in it no processes.
+
+    A file beside it, `.refused`, gets a line for each that somebody wanted.
+    """
     start, fork = threading.Thread.start, os.fork
+    refused = marker.with_name(f"{marker.name}.refused")
+
+    def note(what: str) -> None:
+        with refused.open("a") as file:
+            file.write(f"{what}\n")
 
     def refusing_start(thread: threading.Thread) -> None:
         if marker.exists():
+            note("thread")
             raise RuntimeError("can't start new thread")
         start(thread)
 
     def refusing_fork() -> int:
         if marker.exists() and "fork" in marker.read_text():
+            note("process")
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return fork()
 
