@@ -46,9 +46,17 @@ FAULTS = {
         "リーダのディスクが 20 秒間満杯",
     ),
     "pg-database-away": ("all three nodes are off for 20 s", "3 台とも 20 秒間停止"),
+    "pg-power-cut": (
+        "the power of all three nodes is cut at once, for 20 s",
+        "3 台の電源が同時に 20 秒間切れる",
+    ),
     "pg-host-killed": (
         "a service host dies, and starts after 5 s",
         "サービスホストが停止し、5 秒後に起動",
+    ),
+    "pg-host-frozen": (
+        "a service host stands still in the middle of a commit",
+        "サービスホストがコミットの途中で凍結",
     ),
     "pg-restarted": (
         "one server without a standby, away for 3 s",
@@ -73,6 +81,14 @@ WHOLE = (
     "消失 {lost}、二重保存 {doubled}。\nid 順に読むプログラムの読み落とし {missed}、"
     "CSV ファイルとの違い {csv} 行。\n",
 )
+# Of the boards without a key, in runs in which there were some.
+UNKEYED = (
+    "Without a key {unkeyed_acknowledged} were acknowledged of {unkeyed_sent}, and"
+    " {unkeyed_stored} are stored.\n",
+    "キーなしの送信 {unkeyed_sent} 件のうち、保存したと答えたもの {unkeyed_acknowledged}、"
+    "保存されているもの {unkeyed_stored}。\n",
+)
+UNKEYED_ADDED_UP = ("unkeyed_sent", "unkeyed_acknowledged", "unkeyed_stored")
 ADDED_UP = ("faults", "acknowledged", "lost", "doubled", "missed", "csv")
 
 
@@ -108,4 +124,8 @@ def _whole(server: str, lines: Sequence[dict[str, Any]], language: int) -> str:
         return ""
     numbers = {name: f"{sum(line[name] for line in found):,}" for name in ADDED_UP}
     minutes = round(sum(line["seconds"] for line in found) / 60)
-    return WHOLE[language].format(server=RUNS[server][language], minutes=minutes, **numbers)
+    text = WHOLE[language].format(server=RUNS[server][language], minutes=minutes, **numbers)
+    unkeyed = {name: f"{sum(line.get(name, 0) for line in found):,}" for name in UNKEYED_ADDED_UP}
+    if any(name in line for line in found for name in unkeyed):
+        text += UNKEYED[language].format(**unkeyed)
+    return text

@@ -104,6 +104,22 @@ WHOLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (0, "Without a key 1,900 were acknowledged of 2,000, and 1,950 are stored."),
+        (
+            1,
+            "キーなしの送信 2,000 件のうち、保存したと答えたもの 1,900、保存されているもの 1,950。",
+        ),
+    ],
+)
+def test_readings_without_a_key_are_told_where_some_were_sent(language: int, words: str) -> None:
+    counts = {"unkeyed_sent": 2000, "unkeyed_acknowledged": 1900, "unkeyed_stored": 1950}
+    assert words not in outage_table.table([WHOLE], language)
+    assert words in outage_table.table([WHOLE | counts], language)
+
+
+@pytest.mark.parametrize(
     ("language", "row", "whole"),
     [
         (

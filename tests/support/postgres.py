@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
@@ -144,6 +144,17 @@ class PostgresServer:
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._wait_for_end()
+
+    def cut_power(self, cut: Callable[[], None]) -> None:
+        """All of it stands still, its disk loses its power by this call, and it is killed."""
+        self._disconnect()
+        self.freeze()
+        # Where they are noted cannot be read afterwards.
+        frozen = self.processes()
+        cut()
+        for pid in frozen:
+            os.kill(pid, signal.SIGKILL)
         self._wait_for_end()
 
     def restart(self, how: signal.Signals = signal.SIGQUIT) -> None:

@@ -1,6 +1,7 @@
-"""Boards that send to two service hosts: what one does not answer, the other is asked for.
+"""Boards that send to two service hosts, with keys and without.
 
-Each reading has a key and is sent until some host has answered it with 200.
+One with keys asks the other host for what the first does not answer, and sends each reading until
+some host has answered it with 200. One without knows one host only and sends no reading twice.
 """
 
 import itertools
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 
-from tests.e2e.senders import HOST, reading_of
+from tests.e2e.senders import HOST, JSON_TYPE, ask, reading_of
 from tests.e2e.service import Service
 
 NUMBER = 8
@@ -23,7 +24,11 @@ PAUSE_SEC = 0.2
 # ACK_TIMEOUT_SEC is 2 s; boards wait no longer than this, and then don't know.
 TIMEOUT_SEC = 6.0
 NUMBERS_EACH = 10_000_000
+# From this on they are numbers of boards without keys.
+UNKEYED_FROM = NUMBERS_EACH * (NUMBER + 1)
 ENDPOINT = "data2"
+# The end of what a 503 says of a reading that waits: all others say that it was not taken.
+MAY_BE_STORED = "; it may yet be stored"
 
 
 class Board:
@@ -116,14 +121,74 @@ class Board:
         return f"/{ENDPOINT}", json.dumps(reading_of(number)), headers
 
 
+class UnkeyedBoard:
+    """Posts to one host, as a board that was never told of keys; each reading has another value.
+
+    It sends nothing again, so each of its posts is stored once or not at all.
+    """
+
+    def __init__(self, host: Service, number: int) -> None:
+        self._port = host.port
+        self._numbers = itertools.count(UNKEYED_FROM + NUMBERS_EACH * number)
+        self._stop = threading.Event()
+        self.acknowledged: list[int] = []
+        """The numbers that were answered with 200, in their order."""
+        self.unsure: set[int] = set()
+        """Those that may be stored: without an answer, or with one that says so."""
+        self.answered_at_sec: list[float] = []
+        """When, in monotonic seconds, something was acknowledged."""
+        self.sent = self.refused = self.unanswered = 0
+        self.surprises: list[object] = []
+        self.thread = threading.Thread(target=self._run, name=f"board {number} without keys")
+
+    def stop(self) -> None:
+        """End it after the answer to its last post."""
+        self._stop.set()
+        self.thread.join()
+
+    def give_up(self) -> None:
+        """The same: it asks no second time."""
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._post(next(self._numbers))
+            time.sleep(REST_SEC)
+
+    def _post(self, number: int) -> None:
+        self.sent += 1
+        body = json.dumps(reading_of(number)).encode()
+        try:
+            answer = ask(self._port, "POST", f"/{ENDPOINT}", body, JSON_TYPE, TIMEOUT_SEC)
+            told = answer.json
+        except (OSError, HTTPException, ValueError):
+            self.unanswered += 1
+            self.unsure.add(number)
+            return
+        if (answer.status, told) == (200, {"status": "committed"}):
+            self.acknowledged.append(number)
+            self.answered_at_sec.append(time.monotonic())
+            return
+        self.refused += 1
+        if answer.status != 503 or told["status"] != "queued_failed":
+            self.surprises.append((answer.status, told))
+        elif told.get("detail", "").endswith(MAY_BE_STORED):
+            self.unsure.add(number)
+
+
 @contextmanager
-def boards(hosts: Sequence[Service]) -> Iterator[list[Board]]:
-    """Half of them send single readings, half batches, half of each to the other host first."""
-    made = [Board(hosts, number, batches=number % 2 > 0) for number in range(NUMBER)]
+def boards(hosts: Sequence[Service]) -> Iterator[tuple[list[Board], list[UnkeyedBoard]]]:
+    """Eight with keys, and for each host one without.
+
+    Half of those with keys send single readings, half batches, half of each to another host first.
+    """
+    keyed = [Board(hosts, number, batches=number % 2 > 0) for number in range(NUMBER)]
+    unkeyed = [UnkeyedBoard(host, number) for number, host in enumerate(hosts)]
+    made: list[Board | UnkeyedBoard] = [*keyed, *unkeyed]
     for board in made:
         board.thread.start()
     try:
-        yield made
+        yield keyed, unkeyed
     finally:
         for board in made:
             board.give_up()

@@ -133,6 +133,36 @@ class DatabaseCluster:
         wait_until(is_led, within_sec, "the cluster has a leader")
         return found[0]
 
+    def timeline(self) -> int:
+        """The history that the leader writes; each new leader begins another one."""
+        found: list[int] = []
+
+        def is_told() -> bool:
+            with suppress(psycopg.Error), self.connected(self.leader()) as connection:
+                statement = "SELECT pg_walfile_name(pg_current_wal_lsn())"
+                found[:] = [int(connection.execute(statement).fetchone()[0][:8], 16)]
+            return bool(found)
+
+        wait_until(is_told, LED_WITHIN_SEC, "the leader tells its timeline")
+        return found[0]
+
+    def confirming(self) -> set[str]:
+        """The names of those for which a commit waits, as PostgreSQL has it."""
+        statement = "SELECT application_name FROM pg_stat_replication WHERE sync_state = 'sync'"
+        with suppress(psycopg.Error), self.connected(self.leader()) as connection:
+            return {name for (name,) in connection.execute(statement).fetchall()}
+        return set()
+
+    def holders_of_the_turn(self) -> set[int]:
+        """The server's processes that may commit now and do nothing with it."""
+        statement = (
+            "SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid)"
+            " WHERE a.state = 'idle in transaction' AND l.granted AND l.mode = 'RowShareLock'"
+            " AND l.relation = 'log'::regclass"
+        )
+        with self.connected(self.leader(), NAME) as connection:
+            return {pid for (pid,) in connection.execute(statement).fetchall()}
+
     def members(self) -> dict[str, str]:
         """What the leader says of each node that runs: `leader`, `sync_standby`, `replica`."""
         # One that was cut off may still take itself for the leader; then nobody knows.
@@ -183,12 +213,6 @@ class DatabaseCluster:
         leader.crash_postgres()
         return leader
 
-    def freeze_leader(self) -> Machine:
-        """Freeze the leader; `thaw` of the machine ends it."""
-        leader = self.leader()
-        leader.freeze()
-        return leader
-
     def kill_standby(self) -> Machine:
         """Switch off the synchronous standby."""
         standby = self.standbys()[0]
@@ -213,6 +237,14 @@ class DatabaseCluster:
         leader.fill_disk()
         return leader
 
+    def cut_power_of_all(self) -> None:
+        """All machines lose their power: what none of them has synced is nowhere any more."""
+        for machine in self.machines:
+            machine.cut_power()
+        self.kill_all()
+        for machine in self.machines:
+            machine.restore_power()
+
     def kill_all(self) -> None:
         """No database any more."""
         for machine in self.machines:
@@ -236,13 +268,13 @@ class DatabaseCluster:
 
     def _end(self, seconds: float, function: str, condition: str) -> int:
         statement = (
-            f"SELECT {function}(pid) FROM pg_stat_activity WHERE usename = '{NAME}'"
-            f" AND state = 'active' AND {condition}"
+            f"SELECT count(*) FILTER (WHERE {function}(pid)) FROM pg_stat_activity"
+            f" WHERE usename = '{NAME}' AND state = 'active' AND {condition}"
         )
         number = 0
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             with suppress(psycopg.Error), self.connected(self.leader()) as connection:
                 while time.monotonic() < ends:
-                    number += len(connection.execute(statement).fetchall())
+                    number += connection.execute(statement).fetchone()[0]
         return number

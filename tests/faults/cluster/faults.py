@@ -1,13 +1,21 @@
-"""The faults of a run, one after the other; each leaves everything as it found it."""
+"""The faults of a run, one after the other; each leaves everything as it found it.
 
+Each asserts that it has hit what it is meant for, and gives how often.
+"""
+
+import os
 import random
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.e2e.service import Service
+from tests.e2e.service import Service, wait_until
+from tests.faults.cluster.bounds import BOUNDS
 from tests.faults.cluster.database_cluster import DatabaseCluster
 from tests.faults.cluster.hosts import start, wait_until_ready
+from tests.faults.cluster.machine import Machine, state_of
 
 # Longer than Patroni's `ttl`: meanwhile another one leads.
 LONGER_THAN_TTL_SEC = 35.0
@@ -15,6 +23,12 @@ FULL_FOR_SEC = 20.0
 AWAY_FOR_SEC = 20.0
 ENDING_FOR_SEC = 8.0
 DEAD_HOST_FOR_SEC = 5.0
+# A host is stopped until it is caught between two statements of a commit: about each third try.
+CATCHES_MAX = 300
+# So long it has to have been silent to be the one that stands still.
+HELD_FOR_SEC = 0.5
+# Less room than anything needs.
+FULL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,48 +42,82 @@ class Scene:
 Fault = Callable[[Scene], int]
 
 
+@contextmanager
+def taken_over(scene: Scene, fault: str) -> Iterator[None]:
+    """After the block, another machine leads, in a history of its own."""
+    cluster = scene.cluster
+    before, timeline = cluster.leader(), cluster.timeline()
+    yield
+
+    def other_leads() -> bool:
+        return any(machine is not before for machine in cluster.leaders())
+
+    wait_until(other_leads, BOUNDS[fault].within_sec, f"{before.name} is replaced")
+    assert cluster.timeline() > timeline, f"the timeline is still {timeline}"
+
+
 def killed_leader(scene: Scene) -> int:
     """The machine of the leader dies, and comes back once another one leads."""
-    dead = scene.cluster.kill_leader()
-    scene.cluster.wait_for_standby()
+    with taken_over(scene, "pg-leader-killed"):
+        dead = scene.cluster.kill_leader()
+        assert not dead.processes()
+        scene.cluster.wait_for_standby()
     dead.start()
     return 1
 
 
 def crashed_leader(scene: Scene) -> int:
     """PostgreSQL of the leader is killed; Patroni is not."""
-    scene.cluster.crash_leader()
+    postmaster = scene.cluster.leader().postmaster
+    crashed = scene.cluster.crash_leader()
+    wait_until(lambda: not is_alive(postmaster), 10, "PostgreSQL is dead")
+    assert crashed.processes(), "Patroni lives"
     return 1
 
 
 def frozen_leader(scene: Scene) -> int:
     """The leader does nothing for a while, and goes on as if nothing had been."""
-    frozen = scene.cluster.freeze_leader()
-    time.sleep(LONGER_THAN_TTL_SEC)
+    with taken_over(scene, "pg-leader-frozen"):
+        frozen = scene.cluster.leader()
+        wait_until(lambda: is_frozen(frozen), 10, "the leader stands still")
+        time.sleep(LONGER_THAN_TTL_SEC)
+        assert frozen.is_frozen()
     frozen.thaw()
     return 1
 
 
+def is_frozen(machine: Machine) -> bool:
+    """Stop it, with what it has started meanwhile; whether all of it stands still."""
+    machine.freeze()
+    return machine.is_frozen()
+
+
 def killed_standby(scene: Scene) -> int:
     """The machine that confirms commits dies, and comes back."""
+    (name,) = scene.cluster.confirming()
     dead = scene.cluster.kill_standby()
-    scene.cluster.wait_for_standby()
+    assert dead.name == name
+    assert not dead.processes()
+    bound_sec = BOUNDS["pg-standby-killed"].within_sec
+    wait_until(lambda: scene.cluster.confirming() - {name}, bound_sec, f"{name} is replaced")
     dead.start()
     return 1
 
 
 def unplugged_leader(scene: Scene) -> int:
     """Nobody hears the leader any more."""
-    silent = scene.cluster.unplug_leader()
-    time.sleep(LONGER_THAN_TTL_SEC)
+    with taken_over(scene, "pg-leader-unplugged"):
+        silent = scene.cluster.unplug_leader()
+        time.sleep(LONGER_THAN_TTL_SEC)
     silent.plug()
     return 1
 
 
 def parted_leader(scene: Scene) -> int:
     """The services hear the leader, the other two machines don't."""
-    parted = scene.cluster.part_leader()
-    time.sleep(LONGER_THAN_TTL_SEC)
+    with taken_over(scene, "pg-leader-parted"):
+        parted = scene.cluster.part_leader()
+        time.sleep(LONGER_THAN_TTL_SEC)
     parted.join()
     return 1
 
@@ -82,7 +130,7 @@ def terminated_commits(scene: Scene) -> int:
 def cancelled_waits(scene: Scene) -> int:
     """Commits that wait for the standby are cancelled: while it is frozen, say, so that they do."""
     standby = scene.cluster.standbys()[0]
-    standby.freeze()
+    wait_until(lambda: is_frozen(standby), 10, "the standby stands still")
     cancelled = scene.cluster.cancel_waits(ENDING_FOR_SEC)
     standby.thaw()
     return cancelled
@@ -90,8 +138,13 @@ def cancelled_waits(scene: Scene) -> int:
 
 def full_disk(scene: Scene) -> int:
     """The leader's disk is full, and has room again."""
+    no_room = "No space left on device"
+    said = scene.cluster.leader().said(no_room)
+    # Where its log still has room it goes on leading, and only refuses what needs more.
     full = scene.cluster.fill_leaders_disk()
+    assert full.free_bytes < FULL_BYTES
     time.sleep(FULL_FOR_SEC)
+    assert full.said(no_room) > said, "PostgreSQL had room enough"
     full.free_disk()
     return 1
 
@@ -99,6 +152,16 @@ def full_disk(scene: Scene) -> int:
 def database_away(scene: Scene) -> int:
     """All three machines are off for a while."""
     scene.cluster.kill_all()
+    assert not [machine for machine in scene.cluster.machines if machine.processes()]
+    time.sleep(AWAY_FOR_SEC)
+    scene.cluster.start_all()
+    return 1
+
+
+def power_cut(scene: Scene) -> int:
+    """All three lose their power at one moment: what no disk has synced is gone."""
+    scene.cluster.cut_power_of_all()
+    assert not [machine for machine in scene.cluster.machines if machine.processes()]
     time.sleep(AWAY_FOR_SEC)
     scene.cluster.start_all()
     return 1
@@ -107,10 +170,53 @@ def database_away(scene: Scene) -> int:
 def killed_host(scene: Scene) -> int:
     """A service host dies, and its service starts again."""
     dead = random.choice(scene.hosts)
+    processes = dead.members()
+    assert processes
     dead.close()
+    assert not [pid for pid in processes if is_alive(pid)]
     time.sleep(DEAD_HOST_FOR_SEC)
     start(dead)
     return 1
+
+
+def frozen_host(scene: Scene) -> int:
+    """A service host stands still while it has the turn to commit, until that is taken from it."""
+    host = random.choice(scene.hosts)
+    held = catch_with_the_turn(scene, host)
+    try:
+        bound_sec = BOUNDS["pg-host-frozen"].within_sec
+        freed = "the turn is taken from it"
+        wait_until(lambda: not held & scene.cluster.holders_of_the_turn(), bound_sec, freed)
+        # For a while the other one goes on alone.
+        time.sleep(DEAD_HOST_FOR_SEC)
+        assert {state_of(pid) for pid in host.members()} <= {*"TZ"}
+    finally:
+        signal_all(host, signal.SIGCONT)
+    return 1
+
+
+def catch_with_the_turn(scene: Scene, host: Service) -> set[int]:
+    """Stop all of this host while it holds the row of `log`; the server's processes that wait."""
+    for _ in range(CATCHES_MAX):
+        signal_all(host, signal.SIGSTOP)
+        wait_until(lambda: {state_of(pid) for pid in host.members()} <= {*"TZ"}, 10, "it is still")
+        if held := scene.cluster.holders_of_the_turn():
+            time.sleep(HELD_FOR_SEC)
+            if held := held & scene.cluster.holders_of_the_turn():
+                return held
+        signal_all(host, signal.SIGCONT)
+        time.sleep(random.uniform(0, 0.1))
+    raise AssertionError("the host was never stopped in a commit")
+
+
+def signal_all(host: Service, how: signal.Signals) -> None:
+    """Send a signal to all processes of the service."""
+    os.killpg(host.pid, how)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is still a process of this id that has not ended."""
+    return state_of(pid) not in "ZX"
 
 
 # By their names in the table of figures.
@@ -120,10 +226,12 @@ FAULTS: dict[str, Fault] = {
     "pg-commit-terminated": terminated_commits,
     "pg-leader-parted": parted_leader,
     "pg-wait-cancelled": cancelled_waits,
+    "pg-host-frozen": frozen_host,
     "pg-leader-frozen": frozen_leader,
     "pg-host-killed": killed_host,
     "pg-leader-unplugged": unplugged_leader,
     "pg-disk-full": full_disk,
+    "pg-power-cut": power_cut,
     "pg-leader-crashed": crashed_leader,
     "pg-database-away": database_away,
 }

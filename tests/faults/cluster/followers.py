@@ -34,16 +34,15 @@ class SqlFollower:
 
     def step(self) -> bool:
         """Read what is new; whether there was any."""
-        last = self.seen[-1][0] if self.seen else 0
         with self._engine.begin() as connection:
-            rows = connection.execute(self.QUERY, {"last": last}).fetchall()
+            rows = connection.execute(self.QUERY, {"last": self.last_id}).fetchall()
         self.seen += [(number, int(value)) for number, value in rows]
         return bool(rows)
 
     @property
-    def numbers(self) -> set[int]:
-        """Those of all readings that it has seen."""
-        return {number for _, number in self.seen}
+    def last_id(self) -> int:
+        """That of the last reading that it has seen."""
+        return self.seen[-1][0] if self.seen else 0
 
     def close(self) -> None:
         """End its connections."""
@@ -55,20 +54,21 @@ class HttpFollower:
 
     def __init__(self, hosts: Sequence[Service]) -> None:
         self._hosts = [*hosts]
-        self._last = 0
-        self.numbers: set[int] = set()
-        """Those of all readings that it has seen; they come without ids."""
+        self.last_id = 0
+        """Up to which id it has seen all."""
+        self.seen: list[int] = []
+        """The number of each reading, as they came: they have no ids here, doubles are kept."""
 
     def step(self) -> bool:
         """Read what is new; whether there was any."""
-        path = f"/history/json?endpoint={ENDPOINT}&since={self._last}&limit=1000"
+        path = f"/history/json?endpoint={ENDPOINT}&since={self.last_id}&limit=1000"
         answer = ask(self._hosts[0].port, "GET", path, timeout_sec=TIMEOUT_SEC)
         if answer.status != 200:
             self._hosts.reverse()
             raise OSError(answer.status)
         last = int(answer.headers["x-last-id"])
-        self.numbers.update(int(row["data"]["gas_res"]) for row in json.loads(answer.body))
-        moved, self._last = last > self._last, max(last, self._last)
+        self.seen += [int(row["data"]["gas_res"]) for row in json.loads(answer.body)]
+        moved, self.last_id = last > self.last_id, last
         return moved
 
     def close(self) -> None:

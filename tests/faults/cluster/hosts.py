@@ -9,21 +9,21 @@ from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
 
 NUMBER = 2
-READY_WITHIN_SEC = 300.0
+READY_WITHIN_SEC = 90.0
 # Beside this lie the locks and queues of a service on PostgreSQL; it is never made itself.
 FILE_NAME = "flask10x.postgresql"
 
 
 @contextmanager
-def service_hosts(folder: Path, url: str) -> Iterator[list[Service]]:
-    """Services that run, each of which acknowledges a reading after its commit."""
+def service_hosts(folder: Path, url: str, number: int = NUMBER) -> Iterator[list[Service]]:
+    """So many services that run, each of which acknowledges a reading after its commit."""
     with ExitStack() as stack:
         made = []
-        for number in range(1, NUMBER + 1):
-            make = stack.enter_context(make_services(folder / f"host{number}"))
+        for name in (f"host{n}" for n in range(1, number + 1)):
+            make = stack.enter_context(make_services(folder / name))
             settings = {"database_url": url, "ack": "committed"}
             if "host_name" in READERS:
-                settings["host_name"] = f"host{number}"
+                settings["host_name"] = name
             service = make(start=False, **settings)
             service.database = service.data_dir / FILE_NAME
             start(service)

@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.service import PROJECT, wait_until
-from tests.faults.cluster.network import Network, run
+from tests.faults.cluster.disk import Disk
+from tests.faults.cluster.network import Network
 
 DEPLOYED = PROJECT / "deploy" / "cluster"
 HOSTS = (11, 12, 13)
@@ -20,6 +20,8 @@ HOSTS = (11, 12, 13)
 EXAMPLE_NETWORK = "10.0.0."
 OWN = "# Its own."
 DISK_BYTES = 3 << 30
+# Of etcd, which keeps 64 MB for each of its logs.
+ETCD_DISK_BYTES = 1 << 30
 USER = "postgres"
 # What the deployed files have for real machines, and a test on one machine has not.
 SMALLER = {
@@ -43,28 +45,29 @@ class Machine:
         self.address = network.address(self.host)
         self._network = network
         self._folder = folder / self.name
-        self._disk = self._folder / "disk"
-        self._filler = self._disk / "filler"
-        self._mounted = False
+        self._disk = Disk(self._folder / "disk", DISK_BYTES)
+        self._etcd_disk = Disk(self._folder / "etcd-disk", ETCD_DISK_BYTES)
+        self._filler = self._disk.path / "filler"
         self._children: list[subprocess.Popen[bytes]] = []
 
     @property
     def data(self) -> Path:
         """PostgreSQL's folder."""
-        return self._disk / "data"
+        return self._disk.path / "data"
+
+    @property
+    def _etcd_data(self) -> Path:
+        return self._etcd_disk.path / "data"
 
     def prepare(self) -> None:
-        """Make its disk, a file system in a file, and write the settings."""
-        self._disk.mkdir(parents=True)
-        image = self._folder / "disk.img"
-        with image.open("wb") as file:
-            file.truncate(DISK_BYTES)
-        run("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
-        run("mount", "-o", "loop", str(image), str(self._disk))
-        self._mounted = True
-        (self._folder / "etcd-data").mkdir()
-        for place in (self._folder, self._disk, self._folder / "etcd-data"):
+        """Make its disks, and write the settings."""
+        for disk in (self._disk, self._etcd_disk):
+            disk.make()
+        self._etcd_data.mkdir(mode=0o700)
+        for place in (self._folder, self._disk.path, self._etcd_disk.path, self._etcd_data):
             shutil.chown(place, USER, USER)
+        for disk in (self._disk, self._etcd_disk):
+            disk.sync()
         settings = self._folder / "patroni.yml"
         settings.write_text(self._localized("patroni.yml"), encoding="utf-8")
         shutil.chown(settings, USER, USER)
@@ -77,7 +80,7 @@ class Machine:
             "/var/lib/postgresql/17/flask10x": str(self.data),
             "/var/lib/postgresql/.pgpass": str(self._folder / "pgpass"),
             "/var/run/postgresql": str(self._folder),
-            "/var/lib/etcd/flask10x": str(self._folder / "etcd-data"),
+            "/var/lib/etcd/flask10x": str(self._etcd_data),
         }
         for old, new in (places | SMALLER).items():
             text = text.replace(old, new)
@@ -95,8 +98,9 @@ class Machine:
         self._run("patroni", {"LC_ALL": "C.UTF-8"}, *patroni)
 
     def _run(self, name: str, environment: dict[str, str], *command: str) -> None:
+        # Not `ip netns exec`, which makes a mount namespace that holds the disks of all machines.
         # Shared memory of its own ends with its last process, also after a kill.
-        inside = ("ip", "netns", "exec", self._network.space(self.host), "unshare", "--ipc")
+        inside = ("nsenter", f"--net={self._network.file(self.host)}", "unshare", "--ipc")
         as_user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups")
         with (self._folder / f"{name}.log").open("ab") as log:
             self._children.append(
@@ -134,10 +138,28 @@ class Machine:
             child.wait()
         self._children.clear()
 
+    def cut_power(self) -> None:
+        """Its disks keep what was synced, and nothing else; `restore_power` comes before `start`.
+
+        At this moment all of it stands still; `kill` ends it.
+        """
+        self.signal(signal.SIGSTOP)
+        for disk in (self._disk, self._etcd_disk):
+            disk.cut_power()
+
+    def restore_power(self) -> None:
+        """Mount its disks again."""
+        for disk in (self._disk, self._etcd_disk):
+            disk.restore_power()
+
+    @property
+    def postmaster(self) -> int:
+        """The process id of its PostgreSQL."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
     def crash_postgres(self) -> None:
         """Only PostgreSQL is killed; Patroni sees it and has it started or replaced."""
-        pid_file = self.data / "postmaster.pid"
-        postmaster = int(pid_file.read_text().split()[0])
+        postmaster = self.postmaster
         for pid in self.processes():
             with suppress(ProcessLookupError, FileNotFoundError):
                 if pid == postmaster or _parent_of(pid) == postmaster:
@@ -150,9 +172,14 @@ class Machine:
         new leader among them, and the old one leads again. It is for the watchdog to end that.
         """
         for pid in self.processes():
-            with suppress(ProcessLookupError, FileNotFoundError):
-                if Path(f"/proc/{pid}/comm").read_text().strip() != "etcd":
+            if _name_of(pid) not in ("etcd", ""):
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
+
+    def is_frozen(self) -> bool:
+        """Whether all of it but etcd stands still."""
+        states = [state_of(pid) for pid in self.processes() if _name_of(pid) not in ("etcd", "")]
+        return bool(states) and {*states} <= {*"TZ"}
 
     def thaw(self) -> None:
         """Let them go on, as if nothing had been."""
@@ -188,6 +215,15 @@ class Machine:
         """Give the room back."""
         self._filler.unlink(missing_ok=True)
 
+    @property
+    def free_bytes(self) -> int:
+        """The room that PostgreSQL's disk has."""
+        return shutil.disk_usage(self._disk.path).free
+
+    def said(self, text: str) -> int:
+        """How often PostgreSQL or Patroni has said this so far."""
+        return (self._folder / "patroni.log").read_text(errors="replace").count(text)
+
     def logs(self) -> str:
         """The ends of what its processes have written."""
         return "\n".join(
@@ -196,15 +232,10 @@ class Machine:
         )
 
     def discard(self) -> None:
-        """End all, and unmount its disk."""
+        """End all, and take its disks away."""
         self.kill()
-        if self._mounted:
-            deadline = time.monotonic() + 10
-            while subprocess.run(["umount", str(self._disk)], check=False).returncode:
-                assert time.monotonic() < deadline, f"{self._disk} cannot be unmounted"
-                time.sleep(0.2)
-            self._mounted = False
-        (self._folder / "disk.img").unlink(missing_ok=True)
+        for disk in (self._disk, self._etcd_disk):
+            disk.discard()
 
 
 def own_lines(text: str, name: str, address: str) -> str:
@@ -219,6 +250,23 @@ def own_lines(text: str, name: str, address: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def state_of(pid: int) -> str:
+    """`T` when it stands still; `Z` when it has ended, or is no more."""
+    with suppress(ProcessLookupError, FileNotFoundError):
+        return _stat_of(pid)[0]
+    return "Z"
+
+
 def _parent_of(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return int(stat.rpartition(")")[2].split()[1])
+    return int(_stat_of(pid)[1])
+
+
+def _stat_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _name_of(pid: int) -> str:
+    """The program that it runs; empty when it is no more."""
+    with suppress(ProcessLookupError, FileNotFoundError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""

@@ -7,11 +7,14 @@ Packets that are cut vanish without an answer, as by a pulled cable.
 import os
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 # For measurements between networks (RFC 2544), so that no real machine has it.
 PREFIX = "198.18"
 NOWHERE = "02:00:00:00:00:fe"
 GATEWAY = 1
+# Where `ip netns add` puts them.
+NAMESPACES = Path("/var/run/netns")
 
 
 def run(*command: str) -> str:
@@ -56,6 +59,10 @@ class Network:
     def space(self, host: int) -> str:
         """The name of a machine's namespace."""
         return f"{self._name}-{host}"
+
+    def file(self, host: int) -> Path:
+        """Where `nsenter` finds it."""
+        return NAMESPACES / self.space(host)
 
     def _link(self, host: int) -> str:
         return f"{self._name}h{host}"

@@ -19,7 +19,13 @@ pytestmark = pytest.mark.skipif(
     bool(lacking()), reason=f"no cluster of databases here: {lacking()}"
 )
 
-QUICK = ("pg-commit-terminated", "pg-wait-cancelled", "pg-leader-killed", "pg-host-killed")
+QUICK = (
+    "pg-commit-terminated",
+    "pg-wait-cancelled",
+    "pg-leader-killed",
+    "pg-host-killed",
+    "pg-power-cut",
+)
 LONG_SEC = 30 * 60
 
 
@@ -30,10 +36,9 @@ def cluster() -> Iterator[DatabaseCluster]:
         made.start()
         made.wait_until_whole()
         yield made
-    except BaseException:
-        sys.stdout.write(made.logs())
-        raise
     finally:
+        # Shown of a test that has failed.
+        sys.stdout.write(made.logs())
         made.close()
 
 
@@ -47,6 +52,7 @@ def take_turn(run: Run, scene: Scene, fault: str) -> None:
     turn = run.take_turn(fault, lambda: FAULTS[fault](scene), lambda: mended(scene))
     sys.stdout.write(f"{time.strftime('%T')} {turn}\n")
     sys.stdout.flush()
+    turn.check()
 
 
 @pytest.mark.tools
