@@ -7,11 +7,10 @@ from gettext import gettext as _
 from typing import NoReturn
 
 import click
-from sqlalchemy import Table, inspect
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import existing
+from flask10x.database import existing, schema
 from flask10x.database.engine import Database
 from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
@@ -30,16 +29,23 @@ BRIEF_SEC = 60.0
 def opened(config: Settings) -> Iterator[Database]:
     """The database of these settings, closed when the block ends.
 
-    Raises Flask10xError when there is none or it lacks a station's column, and OSError when its
-    folder can't be written.
+    Raises Flask10xError when there is none, it is older than this program or it lacks a station's
+    column, and OSError when its folder can't be written.
     """
     existing.require(config)
     database = Database(config)
     try:
+        _require_newest(config, database)
         _require_columns(config, database)
         yield database
     finally:
         database.close()
+
+
+def _require_newest(config: Settings, database: Database) -> None:
+    """Raise SchemaError when it is older; one that can't be read now says so by itself."""
+    with suppress(DBAPIError), database.reader.begin() as connection:
+        schema.require_newest(config, connection)
 
 
 def _require_columns(config: Settings, database: Database) -> None:
@@ -90,14 +96,3 @@ def already_running(message: object) -> NoReturn:
     """Say it, and end with the status that means it."""
     click.echo(f"flask10x: {message}", err=True)
     sys.exit(ALREADY_RUNNING_STATUS)
-
-
-def has_table(database: Database, wanted: Table) -> bool:
-    """Whether the database was migrated so far; True for one that can't be read now.
-
-    Each action on such a database finds out by itself, and says what is wrong.
-    """
-    try:
-        return inspect(database.reader).has_table(wanted.name)
-    except DBAPIError:
-        return True

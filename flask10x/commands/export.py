@@ -9,13 +9,11 @@ from gettext import gettext as _
 import click
 
 from flask10x.commands import translated
-from flask10x.commands.database import has_table, opened_alone
+from flask10x.commands.database import opened_alone
 from flask10x.commands.options import check_names, only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.tables import exports
-from flask10x.errors import SchemaError
 from flask10x.export import owner
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
@@ -68,8 +66,6 @@ def run(
     chosen = _chosen(config, files)
     running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
-        if not has_table(database, exports):
-            raise SchemaError(_("the database is older than this program; run: flask10x migrate"))
         if moved:
             status = _take_over(config, database, chosen if action else ())
             if status or not action:

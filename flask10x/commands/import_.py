@@ -8,17 +8,14 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.commands.database import has_table, opened, opened_alone
+from flask10x.commands.database import opened, opened_alone
 from flask10x.commands.options import check_names, progress
 from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.paths import shown_name
-from flask10x.database.tables import imports
-from flask10x.database.tables import rollups as rollups_table
-from flask10x.errors import Flask10xError, SchemaError
+from flask10x.errors import Flask10xError
 from flask10x.export import owner
 from flask10x.history import days, rollups
 from flask10x.importing.importer import ImportOutcome, import_file
@@ -53,9 +50,6 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     # The lock of the export: it must not append to a file that is being read.
     running = _("an export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
-        if not has_table(database, imports):
-            older = _("the database {database} is an older one; run: flask10x migrate")
-            raise SchemaError(older.format(database=shown_name(config)))
         # On another host nothing would keep it from running beside an export.
         owner.claim(config, database)
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
@@ -93,8 +87,6 @@ def _catch_up(config: Settings) -> None:
     """Bring the roll-ups of the charts to the end of the log; what keeps them is said."""
     try:
         with opened(config) as database:
-            if not has_table(database, rollups_table):
-                return
             with database.reader.begin() as connection:
                 behind, made = rollups.behind(connection), days.made(connection)
             if behind or made is None or not made.are_all:

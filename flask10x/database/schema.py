@@ -154,6 +154,28 @@ def require_finished(settings: Settings, connection: Connection) -> None:
         raise SchemaError(text.format(database=url_of(settings), source=source))
 
 
+def require_newest(settings: Settings, connection: Connection) -> None:
+    """Raise SchemaError when the database has migrations before it, and the command for it.
+
+    Raises sqlalchemy.exc.DBAPIError when it can't be read now.
+    """
+    at, revisions = None, known()
+    try:
+        at = current(connection)
+    except DBAPIError as error:
+        if not is_wrong_sql(error):
+            raise
+    # What a newer program has made may still be read.
+    if at is not None and at not in revisions[:-1]:
+        return
+    text = _(
+        "{database} is at version {version}, and {newest} is needed: the database is older than"
+        " this program; run: flask10x migrate"
+    )
+    named = {"database": shown_name(settings), "version": at or _("none"), "newest": revisions[-1]}
+    raise SchemaError(text.format(**named))
+
+
 def is_wrong_sql(error: Exception) -> bool:
     """Whether a statement names what there is not, as a table of a database never migrated."""
     return code_of(error).startswith(WRONG_SQL) and code_of(error) != NOT_GRANTED

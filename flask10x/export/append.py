@@ -213,7 +213,7 @@ def _intended(target: Target, intent: Intent) -> bytes:
 def _resolve_rebuild(file: CsvFile | None, intent: Intent, position: Position | None) -> Resolution:
     """Either the rebuilt file has taken the name, or it is thrown away."""
     if file is None or file.size != intent.length or file.sha256() != intent.sha256:
-        return Resolution(position, note="an interrupted rebuild was given up")
+        return Resolution(position, note=_("an interrupted rebuild was given up"))
     rebuilt = Position(
         first_id=intent.from_id,
         last_id=intent.to_id,
@@ -221,7 +221,7 @@ def _resolve_rebuild(file: CsvFile | None, intent: Intent, position: Position | 
         begin_bytes=len(file.line(0)),
         mark=file.mark_up_to(intent.length),
     )
-    return Resolution(rebuilt, note="an interrupted rebuild was found to be complete")
+    return Resolution(rebuilt, note=_("an interrupted rebuild was found to be complete"))
 
 
 def _close_intent(

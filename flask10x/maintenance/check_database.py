@@ -97,8 +97,9 @@ class DatabaseCheck:
 
     def look_inside(self, connection: Connection) -> Iterator[Finding]:
         """What is the same on both engines."""
+        is_older = _is_older(connection)
         for name, check in self._checks().items():
-            yield from _checked(name, check, connection)
+            yield from _checked(name, check, connection, is_older=is_older)
 
     def _checks(self) -> dict[str, Callable[[Connection], list[Finding]]]:
         return {
@@ -137,7 +138,10 @@ class DatabaseCheck:
             text = _("{version}, the newest").format(version=at)
             return [Finding("ok", "schema", text, details)]
         if at in known:
-            text = _("{version}; {newest} is the newest: the next start of the service migrates it")
+            text = _(
+                "{version}; {newest} is the newest: the next start of the service migrates it,"
+                " or at once: flask10x migrate"
+            )
             text = text.format(version=at, newest=known[-1])
             return [Finding("WARN", "schema", text, details)]
         text = _("{version} is unknown to this version, which knows up to {newest}")
@@ -326,14 +330,30 @@ def _connect(engine: Engine) -> Connection:
 
 
 def _checked(
-    name: str, check: Callable[[Connection], list[Finding]], connection: Connection
+    name: str,
+    check: Callable[[Connection], list[Finding]],
+    connection: Connection,
+    *,
+    is_older: bool = False,
 ) -> list[Finding]:
     try:
         with dialects.of(connection).attempt(connection):
             return check(connection)
     except UNREADABLE as error:
+        # That the database is to be migrated is a finding already, with the command.
+        if is_older and schema.is_wrong_sql(error):
+            return []
         text = _("cannot be read: {reason}").format(reason=reason_of(error))
         return [Finding("FAIL", name, text)]
+
+
+def _is_older(connection: Connection) -> bool:
+    """Whether the database has migrations before it, so that it lacks tables and columns."""
+    try:
+        with dialects.of(connection).attempt(connection):
+            return schema.current(connection) in schema.known()[:-1]
+    except UNREADABLE:
+        return False
 
 
 def _has_column(connection: Connection, of: TableClause, name: str) -> bool:

@@ -1,11 +1,16 @@
-"""What commands say of columns that `stations.toml` names and the database lacks."""
+"""What commands say of a database that lacks a migration, or columns that `stations.toml` names."""
 
+import re
 from pathlib import Path
 
+import alembic.command
 import pytest
+from alembic.config import Config
 
 from flask10x.config import settings
-from flask10x.database.paths import shown_name
+from flask10x.config.settings import Settings
+from flask10x.database import schema
+from flask10x.database.paths import shown_name, url_of
 from tests.commands.test_main import run
 from tests.support import databases
 from tests.support.databases import environment_of
@@ -64,3 +69,95 @@ def test_columns_of_the_file_are_missed_and_added(
     capsys.readouterr()
     assert run("check", "--full") == 0
     assert "FAIL" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of the environment, whose database is that of the version before the last two."""
+    monkeypatch.setenv("FLASK10X_CSV_DIR", str(tmp_path / "csv"))
+    monkeypatch.setenv("FLASK10X_BACKUP_DIR", str(tmp_path / "backups"))
+    for name, value in environment_of(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    config = settings.load()
+    databases.lay_empty_database(tmp_path / databases.FILE_NAME)
+    schema.upgrade(config)
+    execute(
+        tmp_path / databases.FILE_NAME,
+        "INSERT INTO readings (endpoint, received_at) VALUES ('data', 0)",
+    )
+    migrations = Config(attributes={"settings": config})
+    migrations.set_main_option("script_location", str(schema.migrations()))
+    alembic.command.downgrade(migrations, schema.known()[-3])
+    return config
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "export",
+        "export --dry-run",
+        "export --verify",
+        "export --rebuild",
+        "export --take-over",
+        "import PicodataX.csv",
+        "rollups",
+        "rollups --verify",
+        "rollups --rebuild",
+        "rejected list",
+        "rejected show 1",
+        "rejected replay",
+        "rejected purge --all",
+        "stations add --from-refused balcony --yes",
+    ],
+)
+def test_an_older_database_is_named_with_the_command_that_migrates_it(
+    older: Settings, capsys: pytest.CaptureFixture[str], arguments: str
+) -> None:
+    at, newest = schema.known()[-3], schema.known()[-1]
+    assert run(*arguments.split()) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"flask10x: {shown_name(older)} is at version {at}, and {newest} is needed: the database"
+        " is older than this program; run: flask10x migrate\n"
+    )
+
+
+def test_a_copy_names_the_older_end(older: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    target = f"sqlite:///{older.data_dir}/copy.sqlite3"
+    assert run("copy", "--from", url_of(older), "--to", target) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"is at version {schema.known()[-3]}, and {schema.known()[-1]} is needed; run:" in line
+
+
+def test_a_check_of_an_older_database_says_the_same_once(
+    older: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check") == 0
+    said = capsys.readouterr().out
+    assert re.findall("WARN schema: .*", said) == [
+        f"WARN schema: {schema.known()[-3]}; {schema.known()[-1]} is the newest: the next start of"
+        " the service migrates it, or at once: flask10x migrate"
+    ]
+    assert "no such" not in said
+    assert "does not exist" not in said
+
+
+def test_an_older_database_is_migrated_without_a_loss(
+    older: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("migrate") == 0
+    assert run("rollups") == 0
+    assert run("export") == 0
+    assert "PicodataX.csv: 1 row appended" in capsys.readouterr().out
+
+
+@pytest.mark.sqlite_only("a backup of a server is written in this program's own tables")
+def test_a_backup_of_an_older_database_is_made_and_restored(
+    older: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("backup") == 0
+    (copy,) = older.backup_dir.glob("*.sqlite3")
+    assert run("restore", str(copy)) == 0
+    assert f"Its schema is {schema.known()[-3]};" in capsys.readouterr().out
+    assert run("migrate") == 0

@@ -193,7 +193,8 @@ def test_an_older_schema(
 ) -> None:
     monkeypatch.setattr(schema, "known", lambda: ["0001", NEWEST, "9999"])
     assert found(settings, "schema") == [
-        f"WARN schema: {NEWEST}; 9999 is the newest: the next start of the service migrates it"
+        f"WARN schema: {NEWEST}; 9999 is the newest: the next start of the service migrates it,"
+        " or at once: flask10x migrate"
     ]
     assert run(settings).exit_code == 0
 
