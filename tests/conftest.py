@@ -36,6 +36,10 @@ hypothesis.settings.load_profile("flask10x")
 # Commands speak the language of the developer's machine otherwise; tests/commands/test_japanese.py
 # asks for Japanese.
 os.environ["LANGUAGE"] = "en"
+# Nor do messages of alerts.
+os.environ["LANG"] = "C.UTF-8"
+for name in ("LC_ALL", "LC_MESSAGES"):
+    os.environ.pop(name, None)
 # Nor do tests, and what they start, take settings of the developer's shell, or read those of a
 # service that this machine has.
 for _name in [name for name in os.environ if name.startswith(environment_file.PREFIX)]:

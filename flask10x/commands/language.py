@@ -8,9 +8,10 @@ Japanese. The service never chooses, so its log and its answers stay English
 import gettext
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from flask10x.config.language import of_messages
 from flask10x.readings import japanese_reasons
 from flask10x.readings.reasons import Reason
 
@@ -25,11 +26,13 @@ SAMPLE = "日本語"
 def choose(environ: Mapping[str, str]) -> None:
     """Speak the language of the environment from now on, as far as the terminal can show it.
 
+    Japanese where that comes before English in LANGUAGE, LC_ALL, LC_MESSAGES or LANG.
+
     Also of click's own words, which come by way of gettext too. From here on no character that the
     terminal's encoding lacks ends a command: it is written as an escape.
     """
     streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
-    if wants_japanese(environ) and all(map(_shows_japanese, streams)):
+    if of_messages(environ) == "ja" and all(map(_shows_japanese, streams)):
         gettext.bindtextdomain(DOMAIN, CATALOGUES)
         gettext.textdomain(DOMAIN)
     else:
@@ -54,30 +57,6 @@ def in_words(reason: str) -> str:
     if isinstance(reason, Reason) and speaks_japanese():
         return japanese_reasons.text(reason)
     return reason
-
-
-def wants_japanese(environ: Mapping[str, str]) -> bool:
-    """Whether Japanese comes before English in LANGUAGE, LC_ALL, LC_MESSAGES or LANG.
-
-    The first of them that is set decides; LANGUAGE may list several languages, and does not count
-    in the locale `C`, as with the programs of GNU
-    (https://www.gnu.org/software/gettext/manual/html_node/The-LANGUAGE-variable.html).
-    """
-    locale = next(filter(None, map(environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    listed = "" if _is_c(locale) else environ.get("LANGUAGE", "")
-    return next(_known((listed or locale).split(":")), "en") == "ja"
-
-
-def _is_c(locale: str) -> bool:
-    return locale.partition(".")[0] in ("C", "POSIX")
-
-
-def _known(names: list[str]) -> Iterator[str]:
-    """The languages of these locales that there are messages in."""
-    for name in names:
-        language = name.partition(".")[0].partition("_")[0].lower()
-        if language in ("en", "ja"):
-            yield language
 
 
 def _shows_japanese(stream: io.TextIOWrapper) -> bool:

@@ -23,6 +23,7 @@ from tests.support.databases import environment_of
 from tests.support.speaking import speaking
 
 WAYS = """
+language = "ja"
 [ways.phone]
 kind = "webhook"
 url = "http://phone.example/hook"

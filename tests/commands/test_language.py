@@ -9,6 +9,7 @@ from gettext import gettext as _
 import pytest
 
 from flask10x.commands import language
+from flask10x.config.language import of_messages
 
 ENGLISH, JAPANESE = "Usage:", "使い方:"
 
@@ -57,7 +58,7 @@ def test_the_environment_chooses(
 
     language.choose(environ)
 
-    assert language.wants_japanese(environ) == japanese
+    assert of_messages(environ) == ("ja" if japanese else "en")
     assert _("Usage:") == (JAPANESE if japanese else ENGLISH)
 
 

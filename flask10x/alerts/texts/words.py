@@ -9,7 +9,7 @@ from flask10x.alerts import quiet
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.texts import english, japanese
 from flask10x.alerts.texts.text import Text, Wording, Words
-from flask10x.config.alerts.rules import Language
+from flask10x.config.language import Language
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flask10x.commands import translated
+from flask10x.commands import language, translated
 from flask10x.commands.alerts.warnings import warnings
 from flask10x.commands.alerts.words import other_lines, rule_line, way_line
 from flask10x.config import settings
@@ -26,7 +26,7 @@ def init_command() -> None:
     A file that is there already is never changed.
     """
     path = settings.alerts_path()
-    own_files.make(path, text.TEXT)
+    own_files.make(path, text.text_in("ja" if language.speaks_japanese() else "en"))
     click.echo(_("{path} was written").format(path=path))
 
 

@@ -8,6 +8,7 @@ from typing import get_args
 
 from flask10x.config.alerts import rules, values
 from flask10x.config.alerts.rules import Kind, Rule, Way
+from flask10x.config.language import Language
 from flask10x.config.toml.keys import Key
 from flask10x.config.toml.values import number, one_of, switch, whole
 
@@ -16,7 +17,7 @@ MAX_MIN = 31 * 24 * 60
 MAX_H = 31 * 24
 MAX_MESSAGES = 1000
 KINDS: list[str] = [*get_args(Kind)]
-LANGUAGES: list[str] = [*get_args(rules.Language)]
+LANGUAGES: list[str] = [*get_args(Language)]
 
 _LANGUAGE = Key(name="language", field="language", read=one_of(LANGUAGES))
 _DAILY_MAX = Key(name="daily_max", field="daily_max", read=whole(1, MAX_MESSAGES))

@@ -5,9 +5,12 @@ file. Lengths of time are seconds. What each key of the file may be is written i
 docs/en/reference/alerts-file.md.
 """
 
+import os
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Literal
+
+from flask10x.config.language import Language, of_locale
 
 Kind = Literal[
     "silence",
@@ -21,7 +24,6 @@ Kind = Literal[
     "export",
     "backup",
 ]
-Language = Literal["en", "ja"]
 
 HOUR_SEC = 3600
 DAY_SEC = 24 * HOUR_SEC
@@ -215,7 +217,8 @@ class Alerts:
     rules: tuple[Rule, ...] = (Silence(), Disk(), DatabaseTrouble(), BackupOverdue())
     """Those that are on: without a file these."""
     ways: tuple[Way, ...] = ()
-    language: Language = "ja"
+    language: Language = field(default_factory=lambda: of_locale(os.environ))
+    """That of the system, where the file says none."""
     base_url: str = ""
     """Where people find the pages, for the links in messages; empty: no links."""
     reminder_after_sec: int = DAY_SEC

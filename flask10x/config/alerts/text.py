@@ -1,9 +1,12 @@
 """The `alerts.toml` that `flask10x alerts init` writes: each key with what it is for.
 
-Each line of the example is a comment, so the file changes nothing until somebody edits it.
+Each line of the example is a comment, but for the language, so the file changes nothing until
+somebody edits it.
 """
 
-TEXT = """\
+from flask10x.config.language import Language
+
+_TEXT = """\
 # What Flask10X tells you of, and how. Each key: docs/en/reference/alerts-file.md
 # Flask10X が知らせることと、その方法。各キーの詳細は docs/ja/reference/alerts-file.md を参照。
 #
@@ -15,7 +18,7 @@ TEXT = """\
 #
 # The language of the messages: ja or en.
 # 通知の言語。ja または en。
-#language = "ja"
+language = "{language}"
 # How phones reach the pages; messages then link to the chart.
 # スマートフォンからページを開くときのアドレス。通知にグラフへのリンクが付く。
 #base_url = "http://raspberrypi.local:8888"
@@ -137,3 +140,8 @@ TEXT = """\
 #kind = "command"
 #command = ["/usr/local/bin/say", "--loud"]
 """
+
+
+def text_in(language: Language) -> str:
+    """The file for an installation whose messages are in this language."""
+    return _TEXT.replace("{language}", language, 1)

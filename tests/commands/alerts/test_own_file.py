@@ -12,6 +12,7 @@ from flask10x.config.alerts import text
 from flask10x.config.alerts.rules import DEFAULT
 from flask10x.errors import AlertsError
 from tests.support.databases import environment_of
+from tests.support.speaking import speaking
 
 STANDARD = [
     "rule silence: a station sends no more, for longer than it usually does (all stations); on by"
@@ -24,6 +25,7 @@ STANDARD = [
 REMINDER = "reminder: what lasts is said again after 24 h"
 NO_WAY = "warning: there is no way, so nobody is told: alerts are only shown on the page /alerts\n"
 OWN = """
+language = "ja"
 base_url = "http://raspberrypi.local:8888"
 [quiet_hours]
 from = "22:00"
@@ -83,10 +85,43 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments)
 
 
+@pytest.mark.parametrize(("name", "written"), [("ja", "ja"), ("en", "en"), ("de", "en")])
+def test_init_writes_the_language_of_the_terminal(file: Path, name: str, written: str) -> None:
+    with speaking(name):
+        run("init")
+    assert f'\nlanguage = "{written}"\n' in file.read_text(encoding="utf-8")
+    assert settings_module.load().alerts.language == written
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({"LANG": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "ja_JP.UTF-8"}, "ja"),
+        # The unit sets it, so that the journal is English; people still read Japanese.
+        ({"LANG": "ja_JP.UTF-8", "LANGUAGE": "en"}, "ja"),
+        ({"LANG": "en_GB.UTF-8", "LC_ALL": "ja_JP.UTF-8"}, "ja"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_without_a_language_messages_are_in_that_of_the_system(
+    file: Path, environ: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    file.write_text('[ways.house]\nkind = "command"\ncommand = ["/bin/true"]\n')
+    assert settings_module.load().alerts.language == language
+    file.write_text(f'language = "ja"\n{file.read_text()}')
+    assert settings_module.load().alerts.language == "ja"
+
+
 def test_init_writes_what_changes_nothing_and_never_over_a_file(file: Path) -> None:
     done = run("init")
     assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
-    assert file.read_text(encoding="utf-8") == text.TEXT
+    assert file.read_text(encoding="utf-8") == text.text_in("en")
     assert settings_module.load().alerts.rules == DEFAULT.rules
 
     file.write_text("# mine\n")

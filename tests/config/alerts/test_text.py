@@ -1,4 +1,4 @@
-"""What `flask10x alerts init` writes changes nothing, and each of its examples is right."""
+"""What `flask10x alerts init` writes changes no rule, and each of its examples is right."""
 
 import re
 import tomllib
@@ -25,12 +25,13 @@ ALTERNATIVES = {"rise"}
 
 def used() -> str:
     """The examples as lines that count; prose has a blank behind its #."""
-    return re.sub(r"^#(?=[^ \n])", "", text.TEXT, flags=re.MULTILINE)
+    return re.sub(r"^#(?=[^ \n])", "", text.text_in("ja"), flags=re.MULTILINE)
 
 
 def test_the_file_changes_nothing() -> None:
-    assert tomllib.loads(text.TEXT) == {}
-    assert alert_file.parse(text.TEXT.encode(), FILE, BUILT_IN).rules == DEFAULT.rules
+    written = text.text_in("en")
+    assert tomllib.loads(written) == {"language": "en"}
+    assert alert_file.parse(written.encode(), FILE, BUILT_IN).rules == DEFAULT.rules
 
 
 def test_the_examples_are_right_and_have_each_kind() -> None:
