@@ -24,6 +24,11 @@ class Rhythm:
 
     readings: int
     """How many there are; the newest READINGS_MAX at most."""
+    since_ms: int | None
+    """When the oldest of them was measured, where these are READINGS_MAX and so no whole day.
+
+    In UTC epoch milliseconds; None: all of the day.
+    """
     usual_sec: float | None
     """The median interval; None when there are too few."""
     low_sec: float | None
@@ -60,9 +65,11 @@ def rhythm_of(times: Sequence[tuple[int, int | None]]) -> Rhythm:
     intervals = sorted((late - early) / 1000 for (late, _), (early, _) in pairwise(times))
     lags = [(arrived - measured) / 1000 for measured, arrived in times if arrived is not None]
     lag_sec = min(lags, default=None)
+    since_ms = times[-1][0] if len(times) >= READINGS_MAX else None
     if len(intervals) < INTERVALS_MIN:
         return Rhythm(
             readings=len(times),
+            since_ms=since_ms,
             usual_sec=None,
             low_sec=None,
             high_sec=None,
@@ -74,6 +81,7 @@ def rhythm_of(times: Sequence[tuple[int, int | None]]) -> Rhythm:
     gaps = [interval for interval in intervals if interval > GAP_INTERVALS * usual_sec]
     return Rhythm(
         readings=len(times),
+        since_ms=since_ms,
         usual_sec=usual_sec,
         low_sec=_quantile(intervals, 0.1),
         high_sec=_quantile(intervals, 0.9),

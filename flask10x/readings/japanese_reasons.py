@@ -101,6 +101,7 @@ JAPANESE = {
     "number_needed": "25 や -0.5 のような数値を指定してください",
     "number_above_0_needed": "0より大きい数値を指定してください",
     "one_measurement_needed": "端末全体ではなく、測定項目を一つ選んでください",
+    "one_of_needed": "{known} のどれかを指定してください",
     "period_needed": "2025-08 のような年月、2025 のような年、または all を指定してください",
     "above_or_below": "above と below が両方指定されています。どちらか一方にしてください",
     "switch_needed": "1 か 0 を指定してください",

@@ -105,6 +105,7 @@ ENGLISH = {
     "number_needed": "a plain number such as 25 or -0.5 is needed",
     "number_above_0_needed": "a number above 0 is needed",
     "one_measurement_needed": "one measurement is needed, not all of a station",
+    "one_of_needed": "one of {known} is needed",
     "period_needed": "a month such as 2025-08, a year such as 2025, or all is needed",
     "above_or_below": "above and below are both given: choose one of them",
     "switch_needed": "1 or 0 is needed",

@@ -169,6 +169,8 @@ class Cell:
     exact: str | None
     """The value as it is stored, where that is not the same number."""
     missing: bool
+    beyond: bool = False
+    """Whether it is a derived value that is not computed of such readings: nothing is missing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +191,8 @@ class StationTable:
     name: str
     columns: list[Column]
     rows: list[TableRow]
+    limits: list[str]
+    """Of each derived value that some rows are beyond: what it is computed of, in a sentence."""
     fits: bool
     """Whether it is narrow enough for a tablet."""
     narrow: bool

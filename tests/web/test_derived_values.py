@@ -1,5 +1,7 @@
 """Derived values in rows and among the latest: by name, in JSON, files, the page."""
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -86,6 +88,35 @@ def test_the_page_has_it_in_the_table_and_in_its_links(client: FlaskClient) -> N
     assert (
         "/history.csv?endpoint=data2&amp;measurement=pressure&amp;measurement=dew_point"
         in page.text
+    )
+
+
+def test_the_page_says_of_which_readings_it_is_not_computed(
+    client: FlaskClient, database: Database
+) -> None:
+    """The readings of a cold room are whole: nothing is missing in them."""
+    asked = "/history?measurement=wbgt&measurement=dew_point&endpoint=data2"
+    assert "only computed" not in client.get(asked).text
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at, temperature, humidity)"
+        f" VALUES ('data2', {NINE + 2 * MINUTE}, 18.5, 60)",
+    )
+    page = client.get(asked).text
+    rows = re.findall(r'<tr role="row"><th role="rowheader".*', page)
+    assert [re.findall(r'class="number( \w+)?"', row) for row in rows] == [
+        ["", " beyond"],
+        [" missing", " missing"],
+        ["", ""],
+        ["", ""],
+    ]
+    assert re.findall(r'<p class="hint limits">(.*?)</p>', page) == [
+        "Estimated WBGT is only computed for: Temperature 20 to 40 °C, Humidity 20 to 100 %."
+    ]
+    japanese = client.get(asked, headers={"Accept-Language": "ja"}).text
+    assert (
+        "暑さ指数（WBGT）参考値は次の範囲でのみ計算します: 温度 20〜40 °C、湿度 20〜100 %"
+        in japanese
     )
 
 

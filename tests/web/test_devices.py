@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.readings.parse import Reading
+from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
@@ -21,6 +24,7 @@ from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from flask10x.web.devices.senders import KINDS
 from tests.conftest import MakeSettings
+from tests.support.rows import insert_readings
 
 GOOD = {"pressure": "1013.25hPa", "temperature": "25.1C"}
 
@@ -98,6 +102,28 @@ def test_a_station_that_was_added_is_unknown_no_more(
     assert "POST /shed2/" in shown
     assert "from 192.0.2.7" in shown
     assert "POST /shed<" not in shown and "POST /api/v1/readings<" not in shown
+
+
+def test_how_often_it_sends_is_said_of_what_was_looked_at(
+    client: FlaskClient, database: Database
+) -> None:
+    now_ms = clock.now_ms()
+    many = [Reading("data", now_ms - n * 30_000, (1000.0, 20.0)) for n in range(2500)]
+    few = [Reading("data3", now_ms - n * 60_000, (1.0, 2.0, 3.0, 4.0)) for n in range(100)]
+    jittery = [Reading("data4", now_ms - n * n * 500, (1.0,) * 6) for n in range(9)]
+    with database.commit() as connection:
+        insert_readings(connection, [*many, *few, *jittery])
+    # The 2,000th is 1,999 intervals old.
+    since = local_text(now_ms - 1999 * 30_000, ZoneInfo("Asia/Tokyo"))
+    shown, japanese = page(client), page(client, "ja")
+    assert f"<li>The newest 2000 readings, since {since}</li><li>Every 30 s, evenly</li>" in shown
+    assert "<li>Readings in the last 24 hours: 100</li><li>Every 60 s, evenly</li>" in shown
+    assert "<li>Usually every 4.5 s; eight of ten times 1.5 to 6.5 s</li>" in shown
+    assert "<li>No reading in the last 24 hours.</li>" in shown
+    assert (
+        f"<li>最新の測定値2000件（{since}以降）</li><li>30秒ごと（ばらつきなし）</li>" in japanese
+    )
+    assert "<li>直近24時間の測定値: 100件</li>" in japanese
 
 
 def test_refusals_are_in_the_readers_language(

@@ -65,14 +65,20 @@ class Derived:
     def of_inputs(self, inputs: list[float | None]) -> float | None:
         """The same from the values of its inputs, in their order."""
         given = [value for value in inputs if value is not None]
-        if self.kind.formula is None or len(given) < len(inputs):
-            return None
-        if not all(
-            low <= v <= high for v, (low, high) in zip(given, self.kind.limits, strict=True)
-        ):
+        if self.kind.formula is None or len(given) < len(inputs) or self._are_beyond(given):
             return None
         altitude = [self.altitude_m] if self.kind.needs_altitude else []
         return self.within(self.kind.formula(*given, *altitude, PYTHON))
+
+    def is_beyond(self, values: Mapping[str, float | None]) -> bool:
+        """Whether a reading has all that is needed, and lies outside the limits of the kind."""
+        given = [values.get(column) for column in self.inputs]
+        numbers = [value for value in given if value is not None]
+        return len(numbers) == len(given) and self._are_beyond(numbers)
+
+    def _are_beyond(self, inputs: list[float]) -> bool:
+        limits = zip(inputs, self.kind.limits, strict=True)
+        return not all(low <= value <= high for value, (low, high) in limits)
 
     def change(self, value: float | None, other: float | None) -> float | None:
         """How much greater the value is than the other one; None as in `of`.

@@ -16,6 +16,7 @@ from flask10x.alerts import mutes, shared_alerts
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError, nearest
+from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.log_lines import escape
@@ -91,7 +92,7 @@ def _duration(text: str) -> Duration:
     for one in DURATIONS:
         if one == text:
             return one
-    raise QueryError({"for": f"one of {', '.join(DURATIONS)} is needed"})
+    raise QueryError({"for": Reason("one_of_needed", known=", ".join(DURATIONS))})
 
 
 def _check(rule: str, subject: str, settings: Settings) -> None:

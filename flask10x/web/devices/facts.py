@@ -28,7 +28,7 @@ class Device:
     request: LastRequest | None
     """The last since the service started."""
     rhythm: Rhythm
-    """Of the last 24 hours."""
+    """Of the last 24 hours, or as far of them as the newest readings that are looked at reach."""
     warned: dict[str, int]
     """Path of a field to how many stored readings had a fault or nothing there."""
     refusals: tuple[Kept, ...]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, render_template, request
 
 from flask10x.errors import nearest
+from flask10x.history.rhythm import Rhythm
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
@@ -153,12 +154,17 @@ def _rhythm(device: Device, t: Texts) -> list[str]:
     rhythm = device.rhythm
     if not rhythm.readings:
         return [t("devices.no_readings")]
-    lines = [t("devices.readings", n=rhythm.readings)]
+    lines = [_looked_at(rhythm, t)]
     if rhythm.usual_sec is None or rhythm.low_sec is None or rhythm.high_sec is None:
         lines.append(t("devices.few"))
     else:
-        between = {"low": _seconds(rhythm.low_sec), "high": _seconds(rhythm.high_sec)}
-        lines.append(t("devices.usual", usual=_seconds(rhythm.usual_sec), **between))
+        usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
+        is_even = low == high
+        lines.append(
+            t("devices.every", usual=usual)
+            if is_even
+            else t("devices.usual", usual=usual, low=low, high=high)
+        )
         longest = t.lasting("span", round(rhythm.longest_gap_sec or 0))
         has_gaps = rhythm.gaps > 0
         lines.append(
@@ -166,6 +172,13 @@ def _rhythm(device: Device, t: Texts) -> list[str]:
         )
     lines.append(_clock(rhythm.lag_sec, t))
     return lines
+
+
+def _looked_at(rhythm: Rhythm, t: Texts) -> str:
+    if rhythm.since_ms is None:
+        return t("devices.readings", n=rhythm.readings)
+    since = local_text(rhythm.since_ms, context.store().settings.zone)
+    return t("devices.newest", n=rhythm.readings, since=since)
 
 
 def _clock(lag_sec: float | None, t: Texts) -> str:

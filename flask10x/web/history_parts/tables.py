@@ -19,6 +19,8 @@ TABLET_COLUMNS, PHONE_COLUMNS = 6, 2
 # A longer word makes its column wider than its share.
 LONGEST_WORD_CHARS = 14
 
+BEYOND = Cell(text=NO_VALUE, exact=None, missing=False, beyond=True)
+
 
 def station_tables(
     rows: Sequence[Row], query: Query, text_of: LocalText, t: Texts
@@ -43,12 +45,14 @@ def _table(
     chosen = query.chosen(station)
     derived = query.chosen_derived(station)
     columns = [column(name, query.known, t) for name in (*chosen, *(one.name for one in derived))]
+    beyond = [one for one in derived if any(one.is_beyond(_values(row, station)) for row in rows)]
     usual = all(len(w) <= LONGEST_WORD_CHARS for c in columns for w in c.label.split())
     return StationTable(
         endpoint=station.endpoint,
         name=t.station(station),
         columns=columns,
         rows=[_row(row, station, chosen, derived, text_of) for row in rows],
+        limits=[_limits(one, query, t) for one in beyond],
         fits=usual and len(columns) <= TABLET_COLUMNS,
         narrow=usual and len(columns) <= PHONE_COLUMNS,
     )
@@ -63,9 +67,26 @@ def _row(
 ) -> TableRow:
     pairs = zip(station.measurements, row.values, strict=True)
     cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
-    computed = derived_values(row, station, derived)
-    cells += [_cell(computed[one.name], one.kind.unit) for one in derived]
+    computed, values = derived_values(row, station, derived), _values(row, station)
+    cells += [
+        BEYOND if one.is_beyond(values) else _cell(computed[one.name], one.kind.unit)
+        for one in derived
+    ]
     return TableRow(time=text_of(row.received_at), cells=cells, is_hidden=row.hidden)
+
+
+def _values(row: Row, station: Station) -> dict[str, float | None]:
+    return dict(zip(station.columns, row.values, strict=True))
+
+
+def _limits(one: Derived, query: Query, t: Texts) -> str:
+    """`Estimated WBGT is only computed for: …`, with the limits of each of its inputs."""
+    inputs = []
+    for name, ends in zip(one.inputs, one.kind.limits, strict=True):
+        low, high = (f"{end:g}" for end in ends)
+        of = column(name, query.known, t)
+        inputs.append(t("limits.input", name=of.label, low=low, high=high, unit=of.unit))
+    return t("limits.of", name=t.column(one.measurement), inputs=t("caption.join").join(inputs))
 
 
 def _cell(value: float | None, unit: str) -> Cell:

@@ -13,6 +13,7 @@ from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ONE_OF_KINDS = Reason("one_of_needed", known=", ".join(KINDS))
 FIELDS = ("what", "about", "from", "to", "gain", "offset", "text")
 # A note is read beside the cursor of a chart.
 TEXT_CHARS = 300
@@ -60,7 +61,7 @@ class NotesForm:
         for one in KINDS:
             if self._fields["what"] == one:
                 return one
-        raise QueryError({"what": f"one of {', '.join(KINDS)} is needed"})
+        raise QueryError({"what": ONE_OF_KINDS})
 
     def _note(self, about: About, first_ms: int | None, last_ms: int | None) -> WrittenNote:
         text = self._text()

@@ -25,7 +25,7 @@ from flask10x.system import clock
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
-from flask10x.web.notes.form import FIELDS, KINDS, NotesForm
+from flask10x.web.notes.form import FIELDS, KINDS, ONE_OF_KINDS, NotesForm
 from flask10x.web.notes.model import NotesModel
 from flask10x.web.notes.objects import correction_object, csv_text, note_object
 from flask10x.web.notes.reader import NotesReader
@@ -40,7 +40,6 @@ read_errors.register(blueprint)
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
 # What a link to the page may fill in.
 PREFILLED = ("what", "about", "from", "to")
-ONE_OF_KINDS = f"one of {', '.join(KINDS)} is needed"
 
 
 @blueprint.get("/notes")

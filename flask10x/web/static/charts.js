@@ -185,7 +185,8 @@ function about(answer) {
   // Longer buckets are the same with or without readings.
   const isOfHours = answer.removed_ms !== null && answer.bucket_ms === HOUR_MS;
   const removed = isOfHours ? t("plot.removed", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
-  return [madeOf, removed, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says].join("");
+  const sentences = [madeOf, removed, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says];
+  return sentences.filter(Boolean).join(t("plot.sentences"));
 }
 
 /** How long a bucket is, in words; months and years differ in length. */

@@ -27,7 +27,7 @@ export function compareLayer(group, answer, { clock, styles }) {
     },
     told: (ms) => toldOf(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
     range: () => (values.length ? [least(values), greatest(values)] : null),
-    says: t("plot.compared", { what }) + (hasLeapDay ? t("plot.leap_day") : ""),
+    says: [t("plot.compared", { what }), ...(hasLeapDay ? [t("plot.leap_day")] : [])].join(t("plot.sentences")),
     summary: lines.map((line) => summaryOf(line, what, TIMES.includes(by))).join("; "),
   };
 }

@@ -98,5 +98,5 @@ TEXTS: dict[str, str] = {
     "cards.alert": "Alert since {time}:",
     "cards.alert_muted": "Alert since {time}, muted:",
     "plot.alert": "alert: {title} ({span})",
-    "plot.shaded": " Shaded: an alert was active.",
+    "plot.shaded": "Shaded: an alert was active.",
 }

@@ -356,3 +356,10 @@ def test_a_link_to_a_form_that_there_is_not_is_told(client: FlaskClient) -> None
     answer = client.get("/notes?what=hidee")
     assert answer.status_code == 400
     assert "one of note, hide, adjust is needed" in answer.text
+    wrong, japanese = NOTE | {"what": "hidee"}, {"Accept-Language": "ja"}
+    for refused in (
+        client.get("/notes?what=hidee", headers=japanese),
+        client.post("/notes/write", data=wrong, headers=japanese),
+    ):
+        assert refused.status_code == 400
+        assert "note, hide, adjust のどれかを指定してください" in refused.text

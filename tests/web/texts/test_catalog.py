@@ -95,6 +95,15 @@ def test_both_languages_take_the_same_values() -> None:
         assert names(ENGLISH_TEXTS[key]) == names(JAPANESE_TEXTS[key]), key
 
 
+def test_a_sentence_of_the_charts_leaves_the_space_before_it_to_their_join() -> None:
+    assert ENGLISH_TEXTS["plot.sentences"] == " "
+    assert JAPANESE_TEXTS["plot.sentences"] == ""
+    for texts in (ENGLISH_TEXTS, JAPANESE_TEXTS):
+        for key, text in texts.items():
+            if key.startswith("plot.") and key != "plot.sentences":
+                assert text == text.strip(), key
+
+
 def test_every_text_is_used() -> None:
     sources = [*PACKAGE.glob("templates/**/*"), *PACKAGE.glob("static/*.js")]
     sources += [p for p in PACKAGE.rglob("*.py") if not p.stem.endswith(("english", "japanese"))]

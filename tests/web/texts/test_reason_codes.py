@@ -1,12 +1,15 @@
 """Every code of a refusal: made where it should be, in both languages, word by word."""
 
+import ast
 import string
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+import flask10x
 from flask10x.database.engine import Database
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.errors import QueryError
@@ -26,6 +29,7 @@ from tests.support.both_engines import REFUSED, refuse
 from tests.support.rows import execute, pico
 from tests.web.texts.test_batch_reasons import ITEMS
 
+PACKAGE = Path(flask10x.__file__).parent
 # Values that are words of Python's; Japanese goes without them.
 LEFT_OUT = {
     "nan_in_json": {"what"},
@@ -331,7 +335,7 @@ OTHERS = (
     *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
     *("other_station", "took_too_long"),
     # In a form of the page of notes: tests/web/notes.
-    *("number_above_0_needed", "one_measurement_needed"),
+    *("number_above_0_needed", "one_measurement_needed", "one_of_needed"),
 )
 
 
@@ -360,6 +364,23 @@ def test_both_languages_take_the_same_values(code: str) -> None:
     left_out = placeholders(ENGLISH[code]) - placeholders(JAPANESE[code])
     assert left_out == LEFT_OUT.get(code, set())
     assert placeholders(JAPANESE[code]) <= placeholders(ENGLISH[code])
+
+
+def test_what_a_page_is_refused_for_has_a_code() -> None:
+    """No sentence stands in the place of a reason: a page in Japanese would show it in English."""
+    bare = []
+    for path in sorted(PACKAGE.glob("web/**/*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") == "QueryError"):
+                continue
+            values = [v for given in call.args for v in getattr(given, "values", [])]
+            texts = [v for v in values if isinstance(v, ast.Constant | ast.JoinedStr)]
+            bare += [f"{path.name}: {ast.unparse(text)}" for text in texts]
+    # Answered as JSON, whatever the reader's language.
+    assert bare == [
+        "muting.py: 'one value is needed'",
+        "page.py: 'the number of one of them is needed'",
+    ]
 
 
 def test_every_code_is_tried_here() -> None:

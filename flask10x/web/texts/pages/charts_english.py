@@ -1,11 +1,11 @@
 """What the charts say, in English; `charts_japanese.py` has the same keys."""
 
 TEXTS: dict[str, str] = {
-    "plot.spread": " Pale band: from the lowest to the highest value.",
-    "plot.pale": " Pale line: readings of only a part of that time.",
-    "plot.removed": " Readings up to {time} were removed, of them only hours are left.",
+    "plot.spread": "Pale band: from the lowest to the highest value.",
+    "plot.pale": "Pale line: readings of only a part of that time.",
+    "plot.removed": "Readings up to {time} were removed, of them only hours are left.",
     "plot.partial": "only a part of it",
-    "plot.cut": " ▲▼: far beyond the scale.",
+    "plot.cut": "▲▼: far beyond the scale.",
     "plot.beyond": "beyond the scale {value} at {time}",
     "plot.month": "1 month",
     "plot.year": "1 year",
