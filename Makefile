@@ -172,18 +172,22 @@ lock-check: $(VENV)/.develop ## has each locked package a wheel with a locked ha
 clean: ## remove what was installed and built; the data in instance/ stays
 	rm -rf $(VENV) dist build node_modules flask10x/web/static/vendor
 
-$(CHARTS): package-lock.json
-	@$(if $(HAS_NPM),,$(MAKE) --no-print-directory $(LENT)/.lent)
-	$(NPM) ci --omit=dev
-	mkdir -p $(@D)
-	cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css $(@D)
-	cp node_modules/uplot/LICENSE $(@D)/uPlot.LICENSE.txt
-	rm -rf $(LENT)
-	touch $@
-
-$(LENT)/.lent: $(CHARTS_LOCK) | $(BIN)/python
-	@echo "npm is not installed: its wheel is fetched for the moment (60 MB)"
-	$(BIN)/python -m pip install --quiet --retries 1 --require-hashes --target $(LENT) --requirement $(CHARTS_LOCK)
+# Whatever the outcome, what was lent goes. By sudo in a user's checkout, what root has made is the user's again: the
+# next `make` would not be allowed to change it.
+$(CHARTS): package-lock.json $(if $(HAS_NPM),,| $(BIN)/python)
+	@end() { status=$$?; rm -rf $(LENT); \
+	  [ $$status -eq 0 ] || echo "The chart library was not fetched; what was fetched on the way to it is removed."; \
+	  if [ "$$(id -u)" = 0 ] && [ "$$(stat -c %u Makefile)" != 0 ]; then \
+	    for made in build node_modules .venv $(@D); do [ ! -e $$made ] || chown -R --reference=Makefile $$made; done; \
+	    echo "make ran as root in the checkout of $$(stat -c %U Makefile): what it has made is theirs, next time without sudo"; \
+	  fi; exit $$status; }; \
+	trap end EXIT; trap 'exit 130' HUP INT TERM; set -e; \
+	$(if $(HAS_NPM),,echo "npm is not installed: its wheel is fetched for the moment (60 MB)"; \
+	  $(BIN)/python -m pip install --quiet --no-cache-dir --retries 1 --require-hashes --target $(LENT) --requirement $(CHARTS_LOCK);) \
+	$(NPM) ci --omit=dev; \
+	mkdir -p $(@D); \
+	cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css $(@D); \
+	cp node_modules/uplot/LICENSE $(@D)/uPlot.LICENSE.txt; \
 	touch $@
 
 node_modules/axe-core/axe.min.js: package-lock.json | $(CHARTS)

