@@ -21,7 +21,12 @@ from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.derived.registry import derived_names, measurement_of, names_of_readings
+from flask10x.readings.derived.registry import (
+    derived_by_station,
+    derived_names,
+    measurement_of,
+    names_of_readings,
+)
 from flask10x.readings.rounding import DIGITS, NO_VALUE
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
@@ -48,7 +53,7 @@ from flask10x.web.history_model import (
     WiderRange,
 )
 from flask10x.web.history_parts.chips import chips
-from flask10x.web.history_parts.columns import column
+from flask10x.web.history_parts.columns import column, limits_of
 from flask10x.web.history_parts.comparisons import comparisons
 from flask10x.web.history_parts.removed import removed_days
 from flask10x.web.history_parts.tables import station_tables
@@ -309,6 +314,12 @@ def _charts(t: Texts) -> ChartArea:
         "columns": {one.column: t.column(one) for one in shown},
         "quantities": t.quantities(shown),
         "digits": dict(DIGITS),
+        "limits": {
+            name: limits_of(one, t)
+            for own in derived_by_station(stations).values()
+            for name, one in own.items()
+            if one.is_of_reading
+        },
         "texts": t.named(*SCRIPT_TEXTS),
     }
     return ChartArea(

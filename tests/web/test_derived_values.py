@@ -1,5 +1,7 @@
 """Derived values in rows and among the latest: by name, in JSON, files, the page."""
 
+import html
+import json
 import re
 
 import pytest
@@ -96,7 +98,7 @@ def test_the_page_says_of_which_readings_it_is_not_computed(
 ) -> None:
     """The readings of a cold room are whole: nothing is missing in them."""
     asked = "/history?measurement=wbgt&measurement=dew_point&endpoint=data2"
-    assert "only computed" not in client.get(asked).text
+    assert "hint limits" not in client.get(asked).text
     execute(
         database.path,
         "INSERT INTO readings (endpoint, received_at, temperature, humidity)"
@@ -113,9 +115,15 @@ def test_the_page_says_of_which_readings_it_is_not_computed(
     assert re.findall(r'<p class="hint limits">(.*?)</p>', page) == [
         "Estimated WBGT is only computed for: Temperature 20 to 40 °C, Humidity 20 to 100 %."
     ]
+    # For the line above the charts.
+    texts = re.search(r'data-texts="([^"]*)"', page)
+    assert texts is not None
+    of_charts = json.loads(html.unescape(texts[1]))["limits"]
+    assert of_charts["wbgt"].endswith("Temperature 20 to 40 °C, Humidity 20 to 100 %.")
+    assert "pressure_trend" not in of_charts
     japanese = client.get(asked, headers={"Accept-Language": "ja"}).text
     assert (
-        "暑さ指数（WBGT）参考値は次の範囲でのみ計算します: 温度 20〜40 °C、湿度 20〜100 %"
+        "暑さ指数（WBGT）参考値は次の範囲でのみ計算します: 温度 20〜40 °C、湿度 20〜100 %。"
         in japanese
     )
 

@@ -57,7 +57,10 @@ def test_good_lines_are_a_204_without_a_body(
         ("balcony", NOW_MS - 11_000, NOW_MS, 25.1, 52.5),
         ("balcony", NOW_MS - 1_000, NOW_MS, 25.2, 53.0),
     ]
-    assert client.post(address, data=b"# nothing\n").status_code == 204
+    for nothing in (b"# nothing\n", b""):
+        assert client.post(address, data=nothing).status_code == 204
+        tried = client.post(f"{address}&dry_run=1", data=nothing)
+        assert (tried.status_code, tried.json["results"], tried.json["lines"]) == (200, [], [])
 
 
 @pytest.mark.parametrize("address", [V1, V2])

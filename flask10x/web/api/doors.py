@@ -22,7 +22,8 @@ from flask10x.web.api.operation import (
     schema,
 )
 from flask10x.web.api.sending import COUNTS, DRY_RUN, NO_ROOM, SEVERAL
-from flask10x.web.api.station_schemas import example_values
+from flask10x.web.api.station_schemas import NUMBER_WITH_UNIT, example_values, value_schema
+from flask10x.web.ingest.batch import ITEMS_MAX
 
 # Of a house that has no station for them.
 USUAL_CHANNEL, USUAL_FIELDS = "12345", {"d1": 25.1, "d2": 52}
@@ -66,43 +67,69 @@ SCHEMAS: dict[str, JsonObject] = {
             "maxLength": COUNT,
         },
     },
-    "AmbientReading": {
-        "type": "object",
-        "properties": {
-            "created": {"anyOf": [{"type": "number"}, TEXT_SCHEMA]},
-            "time": {
-                "type": ["integer", "string"],
-                "description": "1: `created` has seconds, not milliseconds.",
-            },
-            **{f"d{n}": {"type": ["number", "string"]} for n in range(1, 9)},
-        },
-    },
 }
+# What an entry says beside its values.
+AMBIENT_TIMES: JsonObject = {
+    "created": {
+        "description": "When it was measured: milliseconds since 1970, or a text.",
+        "type": ["number", "string", "null"],
+    },
+    "time": {"description": "1: `created` has seconds, not milliseconds."},
+}
+
+
+def schemas(settings: Settings) -> dict[str, JsonObject]:
+    """What a station of each channel is sent, by Ambient's names."""
+    return SCHEMAS | {
+        f"AmbientReading_{one.endpoint}": _ambient_reading(settings, one)
+        for one in settings.stations.all
+        if one.ambient_channel
+    }
+
+
+def _ambient_reading(settings: Settings, station: Station) -> JsonObject:
+    partial = station.endpoint in settings.partial_readings
+    named = {one.ambient: one for one in station.measurements if one.ambient}
+    values = {name: value_schema(one, partial=partial) for name, one in named.items()}
+    found: JsonObject = {"type": "object", "properties": AMBIENT_TIMES | values}
+    if partial:
+        usable = [(name, value_schema(one, partial=False)) for name, one in named.items()]
+        one_of = [{"required": [name], "properties": {name: value}} for name, value in usable]
+        return found | {"anyOf": one_of}
+    return found | {"required": list(named)}
 
 
 def operations(settings: Settings) -> Iterator[Operation]:
     """Ambient's addresses, and the two of line protocol."""
-    yield from _ambient(settings.stations.all)
+    yield from _ambient(settings)
     yield from _lines(settings.stations.all)
 
 
-def _ambient(stations: tuple[Station, ...]) -> Iterator[Operation]:
-    channels = [one.ambient_channel for one in stations if one.ambient_channel]
+def _ambient(settings: Settings) -> Iterator[Operation]:
+    stations = settings.stations.all
+    of_channels = [one for one in stations if one.ambient_channel]
+    channels = [one.ambient_channel for one in of_channels]
     known: JsonObject = {"type": "string"}
     known |= {"enum": channels} if channels else {"examples": ["12345"]}
     channel = in_path("channel", known, "`ambient_channel` of a station in `stations.toml`.")
-    key = {"writeKey": {"type": "string", "description": "A token of the station."}}
-    one = {"allOf": [schema("AmbientReading"), {"properties": key}]}
-    several = {
+    # Where none is needed nobody looks at it.
+    key = {"writeKey": {"description": "A token of the station, a text.", "examples": [KEY]}}
+    entry: JsonObject = {"anyOf": [schema(f"AmbientReading_{s.endpoint}") for s in of_channels]}
+    if not of_channels:
+        entry = {"type": "object"}
+    one = {"allOf": [entry, {"properties": key}]}
+    data = {"type": "array", "minItems": 1, "maxItems": ITEMS_MAX, "items": entry}
+    several = {"type": "object", "required": ["data"], "properties": {"data": data, **key}}
+    form = {
         "type": "object",
-        "required": ["data"],
-        "properties": {"data": {"type": "array", "items": schema("AmbientReading")}, **key},
+        "properties": key,
+        "additionalProperties": TEXT_SCHEMA,
+        "anyOf": [_first_entry(s) for s in of_channels] or [{}],
     }
-    form = {"type": "object", "properties": key, "additionalProperties": TEXT_SCHEMA}
     reading = _fields(stations)
-    entry = {"created": CREATED_MS, **reading}
-    as_form = {"writeKey": KEY, **{f"data[0][{name}]": f"{v}" for name, v in entry.items()}}
-    single, listed = {"writeKey": KEY, **reading}, {"writeKey": KEY, "data": [entry]}
+    shown = {"created": CREATED_MS, **reading}
+    as_form = {"writeKey": KEY, **{f"data[0][{name}]": f"{v}" for name, v in shown.items()}}
+    single, listed = {"writeKey": KEY, **reading}, {"writeKey": KEY, "data": [shown]}
     bodies: dict[str, tuple[JsonObject, JsonObject, str, str]] = {
         "data": (one, single, JSON, json.dumps(single)),
         "dataarray": (several, listed, JSON, json.dumps(listed)),
@@ -144,6 +171,13 @@ def _ambient(stations: tuple[Station, ...]) -> Iterator[Operation]:
         )
 
 
+def _first_entry(station: Station) -> JsonObject:
+    """A form's fields of its first reading, as qs writes `data[0].d1`."""
+    names = [f"data[0][{one.ambient}]" for one in station.measurements if one.ambient]
+    text = {"type": "string", "format": NUMBER_WITH_UNIT}
+    return {"required": names, "properties": dict.fromkeys(names, text)}
+
+
 def _fields(stations: tuple[Station, ...]) -> JsonObject:
     """What the sender of the first channel sends."""
     for one in stations:
@@ -160,12 +194,6 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
         {"type": "string", "enum": list(PRECISIONS_NS)},
         "The unit of the times; nanoseconds without it.",
     )
-    packed: JsonObject = {
-        "name": "Content-Encoding",
-        "in": "header",
-        "description": "Packed or not.",
-        "schema": {"type": "string", "enum": ["gzip", "identity"]},
-    }
     shapes = {"/write": schema("Error"), "/api/v2/write": schema("WriteError")}
     for path, shape in shapes.items():
         wrong = {"anyOf": [shape, schema("LinesTried"), schema("InvalidQuery"), schema("Error")]}
@@ -196,7 +224,9 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
             name="write_v1" if is_old else "write_v2",
             group="send",
             guard="write",
-            parameters=[precision, DRY_RUN, packed],
+            # No parameter: what it may be depends on the body.
+            description="The body may be packed: with the header `Content-Encoding: gzip`.",
+            parameters=[precision, DRY_RUN],
             body=posted(TEXT_SCHEMA, {"line": line}, TEXT),
             answers=with_refusals(answers, "write"),
             sample=Sample(query="dry_run=1", body=line, body_type=TEXT),

@@ -16,7 +16,7 @@ from flask10x.web.api.operation import (
     said,
     schema,
 )
-from flask10x.web.api.reading_back import page_or
+from flask10x.web.api.reading_back import TIME_TEXT, page_or
 from flask10x.web.notes.form import KINDS, TEXT_CHARS
 
 MAYBE_TIME: JsonObject = {"type": ["string", "null"], "format": "date-time"}
@@ -50,10 +50,11 @@ SCHEMAS: dict[str, JsonObject] = {
         **_ENDS,
     ),
 }
+MAYBE_TIME_TEXT = rf"{TIME_TEXT}|^\s*$"
 FIELDS = {
     "about": TEXT_SCHEMA,
-    "from": TEXT_SCHEMA,
-    "to": TEXT_SCHEMA,
+    "from": {"type": "string", "pattern": MAYBE_TIME_TEXT},
+    "to": {"type": "string", "pattern": MAYBE_TIME_TEXT},
     "gain": TEXT_SCHEMA,
     "offset": TEXT_SCHEMA,
     "text": {"type": "string", "maxLength": TEXT_CHARS},
@@ -73,8 +74,8 @@ def operations(_settings: Settings) -> Iterator[Operation]:
     prefilled = [
         query("what", WHAT, "Which form is open."),
         query("about", TEXT_SCHEMA, "What it is about: `data2`, `data2.co2`."),
-        reference("parameters", "from"),
-        reference("parameters", "to"),
+        query("from", TEXT_SCHEMA, "Its first moment, as the form shows it."),
+        query("to", TEXT_SCHEMA, "Its last moment, as the form shows it."),
     ]
     yield Operation(
         method="get",

@@ -1,6 +1,6 @@
 """The routes that give readings back, as the specification has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flask10x.config.settings import Settings
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
@@ -8,7 +8,11 @@ from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.parameters import MAX_LIMIT, ORDERS
 from flask10x.readings.bands import LEVELS
-from flask10x.readings.derived.registry import derived_names, measurement_of, names_of_readings
+from flask10x.readings.derived.registry import (
+    derived_names,
+    measurement_of,
+    names_of_readings,
+)
 from flask10x.readings.stations import Stations
 from flask10x.web.api.answers import COUNT, REASONS, TEXT_SCHEMA, with_refusals
 from flask10x.web.api.operation import (
@@ -23,14 +27,15 @@ from flask10x.web.api.operation import (
     said,
     schema,
 )
+from flask10x.web.api.station_schemas import CLOCK, DATE
 
 SWITCH: JsonObject = {"type": "string", "enum": ["1", "0", "true", "false"]}
 NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)$"
 # What all of the history's routes take, and what the rejected readings do.
-LINES = r"^[a-z0-9_]+\.[a-z0-9_]+(,[a-z0-9_]+\.[a-z0-9_]+)*$"
 COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor", "raw")
 OF_REJECTED = ("endpoint", "from", "to", "limit", "cursor")
 TIME = "A time (`2025-08-24`, `2025-08-24 09:00:12`), or one counted back from now: `-24h`, `now`."
+TIME_TEXT = rf"^\s*(now|-[0-9]{{1,9}}[smhdw]|{DATE}({CLOCK})?)\s*$"
 NUMBERS: JsonObject = {"type": "array", "items": {"type": ["number", "null"]}}
 WHOLE: JsonObject = {"type": ["integer", "null"]}
 
@@ -170,16 +175,11 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
             {"type": "array", "items": {"enum": list(stations.by_endpoint), "type": "string"}},
             "A station, or several; all of them without it.",
         ),
-        "measurement": query(
-            "measurement",
-            {
-                "type": "array",
-                "items": {"enum": [*stations.columns, *derived_names(stations)], "type": "string"},
-            },
-            "A measurement, or several; all of them without it.",
-        ),
-        "from": query("from", _pattern(r"\S"), f"The first moment. {TIME}", example="-24h"),
-        "to": query("to", _pattern(r"\S"), f"The last moment. {TIME}", example="now"),
+        "measurement": _measurement((*stations.columns, *names_of_readings(stations))),
+        # Those that need several readings are in charts only.
+        "measurement_of_charts": _measurement((*stations.columns, *derived_names(stations))),
+        "from": query("from", _pattern(TIME_TEXT), f"The first moment. {TIME}", example="-24h"),
+        "to": query("to", _pattern(TIME_TEXT), f"The last moment. {TIME}", example="now"),
         "incomplete": query(
             "incomplete", {"enum": ["1"], "type": "string"}, "Only those that lack something."
         ),
@@ -215,7 +215,9 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
             "Another time, or another station, beside it.",
         ),
         "off": query(
-            "off", _pattern(LINES), "Lines of the charts that are off: `data2.co2,data4.co2`."
+            "off",
+            _pattern(_lines(stations)),
+            "Lines of the charts that are off: `data2.co2,data4.co2`.",
         ),
     }
     computed = {name: measurement_of(stations, name) for name in names_of_readings(stations)}
@@ -229,6 +231,20 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
     return found
 
 
+def _lines(stations: Stations) -> str:
+    """A pattern: lines of these stations, in any order."""
+    derived = derived_names(stations)
+    line = "|".join(
+        rf"{one.endpoint}\.({'|'.join([*one.columns, *derived])})" for one in stations.all
+    )
+    return f"^({line})(,({line}))*$"
+
+
+def _measurement(names: Sequence[str]) -> JsonObject:
+    kinds = {"type": "array", "items": {"enum": list(names), "type": "string"}}
+    return query("measurement", kinds, "A measurement, or several; all of them without it.")
+
+
 def _pattern(pattern: str) -> JsonObject:
     return {"type": "string", "pattern": pattern, "minLength": 1}
 
@@ -240,8 +256,13 @@ def operations(settings: Settings) -> Iterator[Operation]:
     conditions = [f"{column}__{key}" for column in names for key in OPERATORS]
     every = [reference("parameters", name) for name in (*COMMON, *conditions)]
 
-    def with_own(*names: str) -> list[JsonObject]:
-        return [*every, *(reference("parameters", name) for name in names)]
+    def with_own(*names: str, in_charts: bool = False) -> list[JsonObject]:
+        own = [reference("parameters", name) for name in names]
+        if not in_charts:
+            return [*every, *own]
+        charts = reference("parameters", "measurement_of_charts")
+        of_rows = reference("parameters", "measurement")
+        return [*(charts if one == of_rows else one for one in every), *own]
 
     first = stations.all[0]
     reading = {
@@ -275,7 +296,7 @@ def operations(settings: Settings) -> Iterator[Operation]:
     yield _read(
         "/history/series",
         "series",
-        with_own("buckets", "compare"),
+        with_own("buckets", "compare", in_charts=True),
         said("Lines of a chart.", schema("Series")),
         "from=-24h&buckets=24",
     )
@@ -301,7 +322,7 @@ def operations(settings: Settings) -> Iterator[Operation]:
         "limit=10",
     )
     for path, name, wanted in (
-        ("/history", "history_page", with_own("compare", "off")),
+        ("/history", "history_page", with_own("compare", "off", in_charts=True)),
         ("/history/rejected", "rejected_page", of_rejected),
     ):
         page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)

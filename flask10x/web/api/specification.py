@@ -102,7 +102,7 @@ def specification(
             "schemas": {
                 **station_schemas.schemas(settings),
                 **sending.SCHEMAS,
-                **doors.SCHEMAS,
+                **doors.schemas(settings),
                 **reading_back.SCHEMAS,
                 **state.SCHEMAS,
                 **alerting.SCHEMAS,

@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask10x.config.settings import Settings
+from flask10x.readings.batches.items import KEY_MAX_BYTES
+from flask10x.readings.batches.measured_times import FIRST_MS
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.web.api.operation import JsonObject, schema
 from flask10x.web.devices.senders import likely_reading
@@ -26,6 +28,14 @@ REAL_BODIES: dict[str, JsonObject] = {
         "dht11": {"temperature": 25, "humidity": 52},
     },
 }
+NULL: JsonObject = {"type": "null"}
+# A date with a time of day, as `readings/times.py` reads it.
+DATE = r"(19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}"
+CLOCK = r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+MEASURED_AT_TEXT = rf"^\s*{DATE}{CLOCK}\s*$"
+OBJECT: JsonObject = {"type": "object"}
+# No regular language, so no pattern: what is nearly right would make a client refuse what is taken.
+NUMBER_WITH_UNIT = "number-with-unit"
 # Derived values by name: of readings only those that were asked for.
 COMPUTED: JsonObject = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
 
@@ -68,8 +78,8 @@ def schemas(settings: Settings) -> dict[str, JsonObject]:
         found[body_name(station)] = _body(station, partial=partial)
         found[values_name(station)] = _values(station)
         found[f"HistoryReading_{station.endpoint}"] = _history_reading(station)
-        found[f"Item_{station.endpoint}"] = _item(station, {"const": station.endpoint})
-        found[f"OwnItem_{station.endpoint}"] = _item(station, None)
+        found[f"Item_{station.endpoint}"] = _item(station, is_own=False)
+        found[f"OwnItem_{station.endpoint}"] = _item(station, is_own=True)
     # By reference: generators of clients give each class a name.
     for name in ("HistoryReading", "Item"):
         found[name] = {"oneOf": [schema(f"{name}_{one.endpoint}") for one in stations.all]}
@@ -91,26 +101,33 @@ def _body(station: Station, *, partial: bool) -> JsonObject:
     found: JsonObject = {"type": "object", "description": station.label or station.endpoint}
     either = []
     for one in station.measurements:
-        for path in (one.path, *one.aliases):
-            _put(found, path, _value(one, partial=partial))
+        paths = (one.path, *one.aliases)
+        for path in paths:
+            _put(found, path, value_schema(one, partial=partial), {} if partial else OBJECT)
         if partial:
             continue
         if one.aliases:
-            either.append({"anyOf": [_requirement(path) for path in (one.path, *one.aliases)]})
+            either.append({"anyOf": [_requirement(path, {}) for path in paths]})
         else:
             _require(found, one.path)
     if either:
         found["allOf"] = either
     if partial:
         found["description"] += ". One usable field is enough: what is missing or bad is warned of."
+        found["anyOf"] = [
+            _requirement(path, value_schema(one, partial=False)) | OBJECT
+            for one in station.measurements
+            for path in (one.path, *one.aliases)
+        ]
     return found
 
 
-def _put(found: JsonObject, path: str, value: JsonObject) -> None:
+def _put(found: JsonObject, path: str, value: JsonObject, within: JsonObject) -> None:
+    """`within` is what the objects on the way are."""
     *objects, key = path.split(".")
     for name in objects:
         properties = found.setdefault("properties", {})
-        found = properties.setdefault(name, {"type": "object"})
+        found = properties.setdefault(name, {**within})
     found.setdefault("properties", {})[key] = value
 
 
@@ -122,13 +139,18 @@ def _require(found: JsonObject, path: str) -> None:
         found = found["properties"][name]
 
 
-def _requirement(path: str) -> JsonObject:
+def _requirement(path: str, value: JsonObject) -> JsonObject:
+    """That the path is there; with a value also that it is one, in objects."""
     first, _, rest = path.partition(".")
     found: JsonObject = {"required": [first]}
-    return found | {"properties": {first: _requirement(rest)}} if rest else found
+    if rest:
+        inside = _requirement(rest, value)
+        return found | {"properties": {first: OBJECT | inside if value else inside}}
+    return found | {"properties": {first: value}} if value else found
 
 
-def _value(measurement: Measurement, *, partial: bool) -> JsonObject:
+def value_schema(measurement: Measurement, *, partial: bool) -> JsonObject:
+    """What may be sent of a measurement; with `partial` anything, but what is usable first."""
     number: JsonObject = {"type": "number"}
     if measurement.minimum is not None:
         number["minimum"] = measurement.minimum
@@ -136,11 +158,12 @@ def _value(measurement: Measurement, *, partial: bool) -> JsonObject:
         number["maximum"] = measurement.maximum
     text = {
         "type": "string",
+        "format": NUMBER_WITH_UNIT,
         "description": "One number, perhaps with a decimal comma and a unit, within the limits.",
     }
     kinds: list[JsonObject] = [number, text]
     if partial:
-        kinds.append({"type": "null"})
+        kinds.append({"description": "Anything else is warned of, and the reading stored."})
     unit = f" in {measurement.unit}" if measurement.unit else ""
     return {"description": f"{measurement.column}{unit}", "anyOf": kinds}
 
@@ -150,7 +173,8 @@ def _values(station: Station) -> JsonObject:
     found: JsonObject = {"type": "object", "additionalProperties": False}
     for one in station.measurements:
         unit = f" in {one.unit}" if one.unit else ""
-        _put(found, one.path, {"type": ["number", "null"], "description": f"{one.column}{unit}"})
+        value = {"type": ["number", "null"], "description": f"{one.column}{unit}"}
+        _put(found, one.path, value, OBJECT)
     return found
 
 
@@ -170,37 +194,48 @@ def _history_reading(station: Station) -> JsonObject:
     }
 
 
-def _item(station: Station, endpoint: JsonObject | None) -> JsonObject:
-    """Of any stations it names its own; at the path of the station it need not."""
-    own = {"enum": [station.endpoint, f"/{station.endpoint}"], "type": "string"}
+def _item(station: Station, *, is_own: bool) -> JsonObject:
+    """Of any stations it names its own; at the path of the station (`is_own`) it need not."""
+    names = [station.endpoint, f"/{station.endpoint}"]
     return {
         "type": "object",
-        "required": ["endpoint", "data"] if endpoint else ["data"],
+        "required": ["data"] if is_own else ["endpoint", "data"],
         "properties": {
-            "endpoint": endpoint or own,
+            "endpoint": {"enum": [*names, None] if is_own else names},
             "data": schema(body_name(station)),
             **_item_properties(),
         },
         "additionalProperties": False,
+        # One time is enough; null is none.
+        "anyOf": [{"properties": {name: NULL}} for name in ("age_s", "measured_at")],
     }
 
 
 def _item_properties() -> JsonObject:
-    """What may be said of a reading beside its data."""
-    seconds = {"type": "number", "description": "Seconds since 1970."}
+    """What may be said of a reading beside its data; null is the same as nothing."""
+    seconds = {
+        "type": "number",
+        "minimum": FIRST_MS // 1000,
+        "description": "Seconds since 1970, a day ahead of the service's clock at most.",
+    }
+    text = {
+        "type": "string",
+        "pattern": MEASURED_AT_TEXT,
+        "examples": ["2025-08-24T09:00:00+09:00"],
+    }
+    key = {"type": "string", "minLength": 1, "maxLength": KEY_MAX_BYTES}
     return {
         "measured_at": {
             "description": "When it was measured; a text without an offset is local time.",
-            "anyOf": [seconds, {"type": "string", "examples": ["2025-08-24T09:00:00+09:00"]}],
+            "anyOf": [seconds, text, NULL],
         },
         "age_s": {
-            "type": "number",
-            "minimum": 0,
+            "anyOf": [{"type": "number", "minimum": 0}, NULL],
             "description": "Instead: how many seconds ago it was measured.",
         },
         "id": {
-            "description": "By which a second try is known: 1 to 255 bytes.",
-            "anyOf": [{"type": "string", "minLength": 1, "maxLength": 255}, {"type": "integer"}],
+            "description": f"By which a second try is known: 1 to {KEY_MAX_BYTES} bytes.",
+            "anyOf": [key, {"type": "integer"}, NULL],
         },
     }
 

@@ -7,6 +7,8 @@ from flask10x.web.api.answers import TEXT_SCHEMA, with_refusals
 from flask10x.web.api.operation import CSV, HTML, JsonObject, Operation, Sample, query, said
 from flask10x.web.api.reading_back import NUMBER, page_or
 
+PERIOD = "^([0-9]{4}(-(0[1-9]|1[0-2]))?|all)$"
+
 
 def operations(settings: Settings) -> Iterator[Operation]:
     """The page `/records` and its rows as CSV."""
@@ -46,7 +48,7 @@ def _parameters(settings: Settings) -> list[JsonObject]:
         ),
         query(
             "period",
-            {"type": "string", "examples": ["2025-08", "2025", "all"]},
+            {"type": "string", "pattern": PERIOD, "examples": ["2025-08", "2025", "all"]},
             "A month, a year, or `all`; this month without it.",
         ),
         query("above", number, "Count the hours above this value."),

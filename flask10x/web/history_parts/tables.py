@@ -10,7 +10,7 @@ from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Station
 from flask10x.readings.times import LocalText
 from flask10x.web.history_model import Cell, StationTable, TableRow
-from flask10x.web.history_parts.columns import column
+from flask10x.web.history_parts.columns import column, limits_of
 from flask10x.web.texts.catalog import Texts
 
 # So many columns beside the time still fit a tablet, so many a phone (flask10x.css): a wider table
@@ -52,7 +52,7 @@ def _table(
         name=t.station(station),
         columns=columns,
         rows=[_row(row, station, chosen, derived, text_of) for row in rows],
-        limits=[_limits(one, query, t) for one in beyond],
+        limits=[limits_of(one, t) for one in beyond],
         fits=usual and len(columns) <= TABLET_COLUMNS,
         narrow=usual and len(columns) <= PHONE_COLUMNS,
     )
@@ -77,16 +77,6 @@ def _row(
 
 def _values(row: Row, station: Station) -> dict[str, float | None]:
     return dict(zip(station.columns, row.values, strict=True))
-
-
-def _limits(one: Derived, query: Query, t: Texts) -> str:
-    """`Estimated WBGT is only computed for: …`, with the limits of each of its inputs."""
-    inputs = []
-    for name, ends in zip(one.inputs, one.kind.limits, strict=True):
-        low, high = (f"{end:g}" for end in ends)
-        of = column(name, query.known, t)
-        inputs.append(t("limits.input", name=of.label, low=low, high=high, unit=of.unit))
-    return t("limits.of", name=t.column(one.measurement), inputs=t("caption.join").join(inputs))
 
 
 def _cell(value: float | None, unit: str) -> Cell:

@@ -78,7 +78,10 @@ def _receive(pace: Pace) -> Response:
         return _error(refusal.status, str(refusal))
     if wanted.dry_run:
         lines = [{"line": p.number, "error": p.why} for p in written.problems]
-        return answered(Outcome({**written.outcome.body, "lines": lines}, written.outcome.status))
+        # Without a line nothing is wrong, as in earnest.
+        is_empty = not lines and not written.outcome.body["results"]
+        status = 200 if is_empty else written.outcome.status
+        return answered(Outcome({**written.outcome.body, "lines": lines}, status))
     if written.outcome.asks_again:
         answer = _error(503, "readings cannot be taken now")
         answer.headers.extend(written.outcome.headers)

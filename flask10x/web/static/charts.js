@@ -5,7 +5,7 @@ import { stylesOf } from "./colours.js";
 import { layersOf } from "./layers.js";
 import { byQuantity } from "./lines.js";
 import { Plot } from "./plot.js";
-import { exactly, t } from "./texts.js";
+import { exactly, limitsOf, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zoom.js";
 
@@ -151,7 +151,7 @@ function redraw(answer) {
   box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
   jump();
-  say(plots.length ? about(answer) : t("plot.none"));
+  say(plots.length ? about(answer) : sentences([t("plot.none"), ...measurements().map(limitsOf)]));
 }
 
 /** The charts push the table down; who came for the table is taken along, once. */
@@ -185,8 +185,16 @@ function about(answer) {
   // Longer buckets are the same with or without readings.
   const isOfHours = answer.removed_ms !== null && answer.bucket_ms === HOUR_MS;
   const removed = isOfHours ? t("plot.removed", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
-  const sentences = [madeOf, removed, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says];
-  return sentences.filter(Boolean).join(t("plot.sentences"));
+  // Where a derived value has none, nothing need be missing.
+  const limits = plots.flatMap((plot) => plot.group.filter((_, place) => plot.gaps[place].length).map((one) => limitsOf(one.measurement)));
+  return sentences([madeOf, removed, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says, ...new Set(limits)]);
+}
+
+const sentences = (texts) => texts.filter(Boolean).join(t("plot.sentences"));
+
+/** The measurements and derived values that the query names. */
+function measurements() {
+  return new URL(document.getElementById("charts").dataset.series, location.href).searchParams.getAll("measurement");
 }
 
 /** How long a bucket is, in words; months and years differ in length. */

@@ -13,6 +13,8 @@ export const stationName = (endpoint) => told.stations?.[endpoint] ?? endpoint;
 export const columnName = (column) => told.columns?.[column] ?? column;
 /** How many digits behind the point a value in this unit has; undefined in a unit that an operator has named. */
 export const digitsOfUnit = (unit) => told.digits?.[unit];
+/** Of which readings a derived value is computed, as a sentence; empty of a measurement. */
+export const limitsOf = (name) => told.limits?.[name] ?? "";
 export const quantityName = (quantity) => told.quantities?.[quantity] ?? quantity;
 
 const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];

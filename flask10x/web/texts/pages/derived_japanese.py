@@ -1,7 +1,7 @@
 """Japanese texts of derived values."""
 
 TEXTS = {
-    "limits.of": "{name}は次の範囲でのみ計算します: {inputs}",
+    "limits.of": "{name}は次の範囲でのみ計算します: {inputs}。",
     "limits.input": "{name} {low}〜{high} {unit}",
     "filter.computed": "計算値",
     "filter.computed_note": (
