@@ -227,7 +227,8 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
             # No parameter: what it may be depends on the body.
             description="The body may be packed: with the header `Content-Encoding: gzip`.",
             parameters=[precision, DRY_RUN],
-            body=posted(TEXT_SCHEMA, {"line": line}, TEXT),
+            # Without a line there is nothing to do.
+            body=posted(TEXT_SCHEMA, {"line": line}, TEXT) | {"required": False},
             answers=with_refusals(answers, "write"),
             sample=Sample(query="dry_run=1", body=line, body_type=TEXT),
         )
