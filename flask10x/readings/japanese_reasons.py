@@ -27,6 +27,7 @@ JAPANESE = {
     "field_near": "{strange} という項目はありません（{near} の間違いでは？）",
     "item_alone": "`data` の中の測定値は、全体を [ と ] で囲み、配列にしてください",
     "too_large": "{n}バイトを超えています。本文は残していません",
+    "different_lines": "このヘッダーが異なる値（{values}）で重複しています。一つだけ送ってください",
     "database": "{words}",
     "no_such_station": "そのような端末はありません",
     "already_stored": "同じキーの測定値がすでに保存されています",

@@ -77,6 +77,8 @@ control_socket_disable = True
 # Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
 worker_connections = 500
 worker_class = Worker
+# The one that `server/request.py` is made for, also where the faster one is installed.
+http_parser = "python"
 # A connection is no socket that the kernel could send a file to.
 sendfile = False
 # By what a worker is stopped.

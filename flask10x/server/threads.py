@@ -17,6 +17,7 @@ from flask10x.system.priority import give_way
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.ways import Way
 from flask10x.web.limits import (
+    CONFLICTS,
     LARGE_BODIES_MAX,
     RECEIPT,
     RETRY_AFTER_SEC,
@@ -85,6 +86,8 @@ class Threads:
     def _answer(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        if conflicts := environ["gunicorn.socket"].request.conflicts:
+            environ[CONFLICTS] = conflicts
         way = self._way_of(environ, self._take_body(environ))
         if way == "at_once":
             environ[RECEIPT] = self.receipt

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from contextlib import nullcontext, suppress
+from errno import ECONNRESET, ENOTCONN, EPIPE
 from functools import partial
 from http import HTTPStatus
 from time import monotonic
@@ -21,6 +22,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from flask10x.server.answers import SHOWN_CHARS, Incomplete, answer, status_of
 from flask10x.server.connection import LINGER_SEC, Connection
+from flask10x.server.request import Requests
 from flask10x.system import limits
 from flask10x.system.logs import Pace
 
@@ -31,6 +33,7 @@ IDLE_MAX = 50
 # For the event loop, what wakes it, and what gunicorn opens before that.
 LOOP_FILES = 8
 LOOK_EVERY_SEC = 1.0
+CLIENT_GONE = (EPIPE, ECONNRESET, ENOTCONN)
 
 
 class Listener(StreamServer):  # type: ignore[misc]
@@ -145,8 +148,28 @@ class Worker(GeventWorker):  # type: ignore[misc]
     # Requests
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """All requests of one connection."""
-        super().handle(listener, Connection(client, self.waiting), addr)
+        """All requests of one connection.
+
+        Gunicorn's own makes its parser itself, and knows TLS and HTTP/2, which a proxy speaks here.
+        """
+        connection = Connection(client, self.waiting)
+        try:
+            # Asked once: a stop closes the listener while requests are in flight.
+            listener_name = listener.getsockname()
+            for request in Requests(self.cfg, connection, addr):
+                self.handle_request(listener_name, request, connection, addr)
+        except StopIteration:
+            # An answer was the last one.
+            pass
+        except OSError as error:
+            if error.errno not in CLIENT_GONE:
+                log.error("A connection failed", exc_info=error)
+        except BaseException as error:
+            with suppress(OSError):
+                self.handle_error(None, connection, addr, error)
+        finally:
+            with suppress(OSError):
+                connection.close()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request; raises StopIteration to end the connection."""

@@ -18,6 +18,7 @@ from werkzeug.sansio.utils import host_is_trusted
 from flask10x.config.settings import Settings
 from flask10x.config.tokens import ALL, Keyring, Tokens
 from flask10x.system.logs import Pace
+from flask10x.web.limits import CONFLICTS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -134,7 +135,7 @@ class Access:
             return UNKNOWN_HOST
         if request.method not in READ_ONLY_METHODS and is_from_another_origin():
             return OTHER_ORIGIN
-        return self._without_token()
+        return self._without_token() or _with_conflicts()
 
     def _without_token(self) -> Refusal | None:
         if request.endpoint is None or request.endpoint in OPEN:
@@ -223,6 +224,15 @@ def sender() -> str:
     except ValueError:
         return peer or "a local client"
     return f"{behind} through {peer or 'a socket file'}" if local else peer
+
+
+def _with_conflicts() -> Refusal | None:
+    """Why a request with lines of a header that differ is refused; that to a station is kept."""
+    names = ", ".join(request.environ.get(CONFLICTS, ()))
+    if not names or request.blueprint == WRITING:
+        return None
+    hint = f"{names}: send one line, or equal ones"
+    return Refusal(400, "repeated header", hint, f"lines of {names} that differ")
 
 
 def _unauthorized(token: str, challenges: tuple[Challenge, ...], hint: str = TOKEN_HINT) -> Refusal:

@@ -5,6 +5,8 @@ from flask10x.readings.json_body import BODY_MAX_BYTES
 # In a request's environ: what makes the receipt that the request waits for until its commit. The
 # server whose main thread answers puts there what lets that thread go on meanwhile.
 RECEIPT = "flask10x.receipt"
+# Likewise the headers of which there are lines that differ, by name; not there when there are none.
+CONFLICTS = "flask10x.conflicts"
 
 # How many downloads of a worker may be on their way at once. Each takes a
 # thread for one page of rows after the other; with many, each and every page would take long.

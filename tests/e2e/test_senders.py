@@ -1,7 +1,15 @@
 """What boards really put on the wire, byte for byte, and bodies made to do harm."""
 
+import html
 import json
+import re
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from http.client import parse_headers
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +74,7 @@ def padded(total_bytes: int) -> bytes:
     return body
 
 
+TYPE, LENGTH, PI = f"Content-Type: {JSON_TYPE}", f"Content-Length: {len(GOOD)}", "Host: pi:8888"
 WIRE = {
     "http 1.0 without host": request(
         GOOD,
@@ -90,6 +99,9 @@ WIRE = {
         f"Content-Type: {JSON_TYPE}; charset=UTF-8",
         f"Content-Length: {len(GOOD)}",
     ),
+    "two equal content types": request(GOOD, PI, TYPE, TYPE, LENGTH),
+    "every header twice": request(GOOD, PI, PI, TYPE, TYPE, LENGTH, LENGTH),
+    "transfer coding identity": request(GOOD, PI, TYPE, LENGTH, "Transfer-Encoding: identity"),
     "chunked body": request(
         chunked(GOOD, 7),
         "Host: pi:8888",
@@ -103,6 +115,36 @@ WIRE = {
 def test_a_good_reading_is_stored_however_it_is_sent(running: Service, wire: bytes) -> None:
     before = running.count()
     check_stored(running, exchange(running.port, wire), before, STORED)
+
+
+CONFLICTING = {
+    "Content-Type": (f"text/plain, {JSON_TYPE}", ("Content-Type: text/plain", TYPE, LENGTH), GOOD),
+    "Host": ("pi:8888, other", (PI, "Host: other", TYPE, LENGTH), GOOD),
+    # Nobody knows where its body ends, so it has none.
+    "Content-Length": (f"{len(GOOD)}, 5", (TYPE, LENGTH, "Content-Length: 5"), b""),
+}
+
+
+@pytest.mark.parametrize("name", CONFLICTING)
+def test_lines_that_differ_are_refused_and_shown(running: Service, name: str) -> None:
+    values, lines, body = CONFLICTING[name]
+    before = running.count()
+    with raw_connection(running.port) as sock:
+        sock.sendall(request(GOOD, *lines))
+        answer = read_answer(sock)
+        if name == "Content-Length":
+            assert sock.recv(100) == b"", "what follows could be a body to somebody else"
+    check_ingest_answer(answer)
+    reason = f"this header stands there with different values ({values}): send it once"
+    assert (answer.status, answer.json) == (
+        400,
+        {"error": "validation failed", "details": {name: reason}},
+    )
+    page = html.unescape(running.get("/devices").body.decode())
+    assert "answered 400" in page
+    assert body.decode() in page
+    assert name == "Host" or f"{name}: {values}" in page
+    assert running.count() == before
 
 
 def test_a_sender_may_wait_for_100_continue(running: Service) -> None:
@@ -244,6 +286,107 @@ def test_a_lone_surrogate_in_an_unknown_key_does_no_harm(running: Service) -> No
     body = b'{"pressure": 1000, "temperature": 26.5, "\\ud800": "\\udfff"}'
     check_stored(running, running.post("data", body), before, ("data", 1000.0, 26.5))
     assert running.get("/history/json").status == 200
+
+
+# What the old server (2025-08-24) answered under gunicorn 23.0.0 with two threads, recorded from
+# it: status and JSON of each answer until the connection ended, and how many readings it stored,
+# which are all 1013.25 and 25.1. `<70000 x>` stands for as many letters.
+OLD_SERVER = Path(__file__).parent / "old_server.jsonl"
+# Where ours answers otherwise: the statuses, and how many readings are stored. Each has its line in
+# docs/en/explanation/differences.md.
+OTHERWISE: dict[str, tuple[list[int], int]] = {
+    # Taken, or told what is wrong.
+    "an empty line before": ([200], 1),
+    "an empty line behind the body": ([200], 1),
+    "two requests together with an empty line between": ([200, 200], 2),
+    "two equal Content-Length": ([200], 1),
+    "no Content-Type": ([200], 1),
+    "Content-Type: ": ([200], 1),
+    "an object in an array": ([200], 1),
+    "an array of arrays": ([400], 0),
+    "a number": ([400], 0),
+    "LF for every line end": ([400], 0),
+    "LF for the empty line": ([400], 0),
+    "no Content-Length": ([400, 400], 0),
+    "too short a Content-Length": ([400, 400], 0),
+    "noise behind the body": ([200, 400], 1),
+    "identity without a length": ([400], 0),
+    "chunked with LF": ([400], 0),
+    "chunked with a size that is none": ([400], 0),
+    "chunked with a size of 0x2a": ([400], 0),
+    "chunked without its last chunk": ([400], 0),
+    "a request line of 5,000 bytes": ([414], 0),
+    "an asterisk": ([400], 0),
+    "Latin-1 in the path": ([400], 0),
+    # Stored by the old server, refused by ours.
+    "two different Host": ([400], 0),
+    "Content-Type twice, JSON last": ([400], 0),
+    "Content-Type twice, JSON first": ([400], 0),
+    "Content-Type twice, with and without charset": ([400], 0),
+    "too great a Content-Length": ([400], 0),
+    "gzip without chunked": ([400], 0),
+    "Expect: something": ([417], 0),
+    "no slash": ([400], 0),
+    "Latin-1 in the query": ([400], 0),
+    "a value with a control letter": ([400], 0),
+    "70,000 bytes": ([413], 0),
+}
+
+
+def answers_of(received: bytes, method: str) -> list[tuple[int, Any]]:
+    """The status of each answer, and its body where that is JSON; without interim ones."""
+    found, stream = [], BytesIO(received)
+    while line := stream.readline():
+        status, headers = int(line.split()[1]), parse_headers(stream)
+        if status == 100:
+            continue
+        body = b"" if method == "HEAD" else stream.read(int(headers.get("Content-Length", -1)))
+        is_json = headers.get_content_type() == JSON_TYPE
+        found.append((status, json.loads(body) if is_json and body else None))
+    return found
+
+
+def test_raw_requests_are_answered_as_by_the_old_server(running: Service) -> None:
+    cases = [json.loads(line) for line in OLD_SERVER.read_bytes().splitlines()]
+    assert len(cases) == 178
+    others, stored = {}, running.count()
+    ((newest_id,),) = running.rows("SELECT coalesce(max(id), 0) FROM readings")
+    for case in cases:
+        text = re.sub("<([0-9]+) x>", lambda match: "x" * int(match[1]), case["request"])
+        answers = answers_of(sent_and_ended(running.port, text.encode("latin-1")), text[:4])
+        rows = OTHERWISE.get(case["name"], ([], case["stored"]))[1]
+        running.wait_for_rows(stored + rows)
+        stored += rows
+        if not is_alike(answers, case["answers"]) or rows != case["stored"]:
+            others[case["name"]] = ([status for status, _ in answers], rows)
+    assert others == OTHERWISE
+    query = "SELECT DISTINCT pressure, temperature FROM readings WHERE id > ?"
+    assert running.rows(query, newest_id) == [(1013.25, 25.1)]
+
+
+def is_alike(ours: list[tuple[int, Any]], old: list[list[Any]]) -> bool:
+    """Whether the statuses are the same, and what is JSON, but for hints, which ours adds."""
+    if [status for status, _ in ours] != [status for status, *_ in old]:
+        return False
+    bodies = [
+        (body, old_body)
+        for (_, body), (_, *rest) in zip(ours, old, strict=True)
+        for old_body in rest
+    ]
+    return all(
+        {k: v for k, v in body.items() if k != "hint"} == old_body for body, old_body in bodies
+    )
+
+
+def sent_and_ended(port: int, data: bytes) -> bytes:
+    """All that comes for it, when the sender has closed its end behind it."""
+    received = b""
+    with raw_connection(port) as sock, suppress(ConnectionResetError, BrokenPipeError):
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        while piece := sock.recv(65536):
+            received += piece
+    return received
 
 
 def test_nothing_of_all_this_was_an_unexpected_failure(running: Service) -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from gevent.server import StreamServer
+from gunicorn import http
 from gunicorn.workers.ggevent import GeventWorker
 
 import flask10x.server
+from flask10x.server.request import Request, Requests
 from flask10x.server.worker import Listener, Worker
 
 FOLDER = Path(flask10x.server.__file__).parent
-MODULES = ("answers", "connection", "threads", "worker")
+MODULES = ("answers", "connection", "request", "threads", "worker")
 LIBRARIES = ("gunicorn", "gevent")
 # One that is new here is a thing that the next release of a library may change.
 IMPORTED = {
@@ -24,7 +26,9 @@ IMPORTED = {
     "gevent.socket.wait_read",
     "gevent.socket.wait_write",
     "gevent.threadpool.ThreadPool",
+    "gunicorn.http",
     "gunicorn.http.errors.InvalidChunkSize",
+    "gunicorn.http.errors.InvalidHeader",
     "gunicorn.http.errors.LimitRequestHeaders",
     "gunicorn.http.errors.ParseException",
     "gunicorn.workers.ggevent.GeventWorker",
@@ -35,14 +39,20 @@ OVERRIDDEN: dict[type, set[str]] = {
         *("notify", "patch", "run", "timeout_ctx"),
     },
     Listener: {"__init__", "do_read", "max_accept"},
+    Request: {"parse_headers", "set_body_reader"},
+    Requests: {"mesg_class"},
 }
 # What a worker, a listener and a request have from the libraries, and we use. Gunicorn has no
 # documentation of a request: REQUEST is what may change first.
 INHERITED: dict[type, set[str]] = {
     Worker: {"PIPE", "alive", "cfg", "ppid", "sockets", "tmp", "worker_connections"},
     Listener: {"socket"},
+    Request: {"force_close", "headers"},
+    Requests: set(),
 }
 REQUEST = {"force_close", "unreader"}
+# What ours has beside that.
+OWN = {"conflicts"}
 
 
 def tree(name: str) -> ast.Module:
@@ -79,14 +89,14 @@ def test_no_name_is_imported_that_is_not_listed() -> None:
     assert {name for module in MODULES for name in imported(tree(module))} == IMPORTED
 
 
-@pytest.mark.parametrize("ours", [Worker, Listener])
+@pytest.mark.parametrize("ours", [Worker, Listener, Request, Requests])
 def test_no_name_is_overridden_or_used_that_is_not_listed(ours: type) -> None:
     inherited = {name for base in ours.__mro__[1:-1] for name in vars(base)}
     plain = {"__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
     assert (vars(ours).keys() & inherited) - plain == OVERRIDDEN[ours]
     (body,) = [
         node
-        for node in tree("worker").body
+        for node in tree(ours.__module__.rpartition(".")[2]).body
         if isinstance(node, ast.ClassDef) and node.name == ours.__name__
     ]
     of_self = attributes(body, "self")
@@ -111,7 +121,7 @@ def test_no_more_is_asked_of_a_request(name: str) -> None:
         and isinstance(node.value, ast.Attribute)
         and node.value.attr == "request"
     }
-    assert asked <= REQUEST
+    assert asked <= REQUEST | OWN
 
 
 def attributes(tree: ast.AST, of: str) -> set[str]:
@@ -125,13 +135,21 @@ def attributes(tree: ast.AST, of: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [(Worker, GeventWorker), (Listener, StreamServer)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Worker, GeventWorker),
+        (Listener, StreamServer),
+        (Request, http.Request),
+        (Requests, http.RequestParser),
+    ],
+)
 def test_nothing_private_of_a_base_class_is_replaced_or_used(ours: type, theirs: type) -> None:
     inherited = {name for base in theirs.__mro__[:-1] for name in vars(base) if is_private(name)}
     assert not inherited & vars(ours).keys()
     used = {
         node.attr
-        for node in ast.walk(tree("worker"))
+        for node in ast.walk(tree(ours.__module__.rpartition(".")[2]))
         if isinstance(node, ast.Attribute) and is_private(node.attr)
     }
     assert not inherited & used

@@ -2,9 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +17,7 @@ from flask10x.server import threads as module
 from flask10x.server.threads import Threads
 from flask10x.system.priority import MAX_NICE, NICER_BY
 from flask10x.web.ingest.ways import Ways
-from flask10x.web.limits import BATCH_MAX_BYTES, LARGE_BODIES_MAX
+from flask10x.web.limits import BATCH_MAX_BYTES, CONFLICTS, LARGE_BODIES_MAX
 
 WAYS = Ways(settings.load({"FLASK10X_DATA_DIR": "/nowhere"}))
 MAIN = threading.get_ident()
@@ -29,6 +29,7 @@ class Request:
 
     is_here: bool = True
     closes: bool = False
+    conflicts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def request(self) -> "Request":
@@ -64,6 +65,16 @@ def asked(app: Any, number: int = 1, **kwargs: Any) -> bytes:
 
 def tells_thread(_environ: Any, _start: Any) -> Iterable[bytes]:
     return [b"main" if threading.get_ident() == MAIN else b"other"]
+
+
+@pytest.mark.parametrize("conflicts", [{}, {"Host": "a, b"}])
+def test_the_application_is_told_of_lines_that_differ(conflicts: dict[str, str]) -> None:
+    def tells(environ: Any, _start: Any) -> Iterable[bytes]:
+        return [str(environ.get(CONFLICTS)).encode()]
+
+    request = environ("/data", "POST") | {"gunicorn.socket": Request(conflicts=conflicts)}
+    expected = b"{'Host': 'a, b'}" if conflicts else b"None"
+    assert b"".join(threads(tells)(request, start)) == expected
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.web import access
 from flask10x.web.app import create_app
+from flask10x.web.limits import CONFLICTS
 from tests.conftest import MakeSettings
 from tests.support.rows import select
 
@@ -414,3 +415,25 @@ def test_null_is_nobodys_origin_also_without_a_host(client: FlaskClient) -> None
 def test_reading_is_no_ones_business_but_the_browsers(client: FlaskClient) -> None:
     headers = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
     assert client.get("/history/json", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/readings", "/healthz", "/", "/nothing"])
+def test_lines_of_a_header_that_differ_are_refused_everywhere(
+    client: FlaskClient, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = {CONFLICTS: {"Host": "pi, other", "Content-Type": "a, b"}}
+    method = "POST" if path.startswith("/api") else "GET"
+    answer = client.open(path, method=method, json=[], environ_overrides=environ)
+    assert (answer.status_code, answer.json) == (
+        400,
+        {"error": "repeated header", "hint": "Host, Content-Type: send one line, or equal ones"},
+    )
+    assert "refused: lines of Host, Content-Type that differ, from 127.0.0.1" in caplog.text
+
+
+def test_a_token_is_asked_for_before_such_a_body_is_kept(
+    locked: FlaskClient, database: Database
+) -> None:
+    environ = {CONFLICTS: {"Host": "pi, other"}}
+    assert locked.post("/data", data=b"{}", environ_overrides=environ).status_code == 401
+    assert select(database.path, "SELECT count(*) FROM rejected") == [(0,)]

@@ -23,8 +23,9 @@ from flask10x.system import clock
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from flask10x.web.devices.senders import KINDS
+from flask10x.web.limits import CONFLICTS
 from tests.conftest import MakeSettings
-from tests.support.rows import insert_readings
+from tests.support.rows import insert_readings, select
 
 GOOD = {"pressure": "1013.25hPa", "temperature": "25.1C"}
 
@@ -124,6 +125,32 @@ def test_how_often_it_sends_is_said_of_what_was_looked_at(
         f"<li>最新の測定値2000件（{since}以降）</li><li>30秒ごと（ばらつきなし）</li>" in japanese
     )
     assert "<li>直近24時間の測定値: 100件</li>" in japanese
+
+
+def test_a_request_with_lines_of_a_header_that_differ_is_shown_and_kept(
+    client: FlaskClient, store: Store
+) -> None:
+    """Nobody looks into the log for a board that sends two content types."""
+    environ = {CONFLICTS: {"Content-Type": "text/plain, application/json"}}
+    answer = client.post("/data", data=b'{"x": 1}', environ_overrides=environ)
+    assert answer.status_code == 400
+    store.writer.rejected_queue.finish()
+    shown = html.unescape(page(client))
+    assert "answered 400" in shown
+    assert "Content-Type: text/plain, application/json" in shown
+    assert '{"x": 1}' in shown
+    assert "Content-Type: this header stands there with different values" in shown
+    (row,) = select(store.database.path, "SELECT endpoint, body FROM rejected")
+    assert row == ("data", b'{"x": 1}')
+
+
+def test_a_trial_of_such_a_request_leaves_no_trace(client: FlaskClient, store: Store) -> None:
+    environ = {CONFLICTS: {"Host": "pi, other"}}
+    answer = client.post("/data?dry_run=1", data=b"{}", environ_overrides=environ)
+    assert answer.status_code == 400
+    store.writer.rejected_queue.finish()
+    assert "Nothing has come since the service started." in page(client)
+    assert select(store.database.path, "SELECT * FROM rejected") == []
 
 
 def test_refusals_are_in_the_readers_language(

@@ -15,7 +15,7 @@ from flask10x.runtime.store import Store
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.noted import note
 from flask10x.web.ingest.take import Outcome, repeat_window_ms, sent_of, take
-from flask10x.web.limits import RECEIPT
+from flask10x.web.limits import CONFLICTS, RECEIPT
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
 # Only browsers send them, and then the request may be one that they may not send.
 OF_BROWSERS = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
-# What asks for more than the usual: a key, a dry run.
-OUT_OF_THE_ORDINARY = (*OF_BROWSERS, "HTTP_IDEMPOTENCY_KEY")
+# What asks for more than the usual, a key say, or is to be refused.
+OUT_OF_THE_ORDINARY = (*OF_BROWSERS, "HTTP_IDEMPOTENCY_KEY", CONFLICTS)
 
 
 class ShortWay:

@@ -26,9 +26,12 @@ from flask10x.web.ingest.batch_items import Items
 from flask10x.web.ingest.dry_run import tried
 from flask10x.web.ingest.noted import note
 from flask10x.web.ingest.take import Outcome, Sent, invalid, refuse, repeat_window_ms, sent_of, take
-from flask10x.web.limits import RECEIPT
+from flask10x.web.limits import CONFLICTS, RECEIPT
 
 log = logging.getLogger(__name__)
+
+# An answer has to be short (contract, section 7); nobody needs the whole of two content types.
+SHOWN_VALUES_CHARS = 100
 
 
 def blueprint_of(stations: Stations) -> Blueprint:
@@ -58,6 +61,8 @@ def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
     raw = body_within(BODY_MAX_BYTES)
     if raw is None:
         return _too_large(store, station, dry_run=dry_run)
+    if conflicts := request.environ.get(CONFLICTS):
+        return _repeated(store, station, raw, conflicts, dry_run=dry_run)
     try:
         key, values = given_key(), _readings(raw)
     except InvalidReading as error:
@@ -100,6 +105,24 @@ def _readings(raw: bytes) -> list[object]:
     if len(value) > ITEMS_MAX:
         raise InvalidReading({"readings": Reason("array_needed", n=ITEMS_MAX)})
     return value
+
+
+def _repeated(
+    store: Store, station: Station, raw: bytes, conflicts: Mapping[str, str], *, dry_run: bool
+) -> Outcome:
+    """The answer to a request with lines of a header that differ; the page of devices shows it."""
+    details = {
+        name: Reason("different_lines", values=values[:SHOWN_VALUES_CHARS])
+        for name, values in conflicts.items()
+    }
+    outcome = _refuse(store, station, raw, details, dry_run=dry_run)
+    if not dry_run:
+        # Of the headers the environment has the first line only.
+        environ = request.environ | {
+            name.upper().replace("-", "_"): values for name, values in conflicts.items()
+        }
+        note(store, station.endpoint, environ, raw, outcome.status)
+    return outcome
 
 
 def _too_large(store: Store, station: Station, *, dry_run: bool) -> Outcome:

@@ -23,6 +23,7 @@ from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
+from flask10x.web.limits import CONFLICTS
 from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import reason_in
 from tests.support.both_engines import REFUSED, refuse
@@ -333,7 +334,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
 OTHERS = (
     *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
-    *("other_station", "took_too_long"),
+    *("different_lines", "other_station", "took_too_long"),
     # In a form of the page of notes: tests/web/notes.
     *("number_above_0_needed", "one_measurement_needed", "one_of_needed"),
 )
@@ -492,6 +493,18 @@ def test_a_body_that_is_too_large(client: FlaskClient, store: Store) -> None:
         "too_large",
         "over 65536 bytes; nothing of it is kept",
         "65536バイトを超えています。本文は残していません",
+    )
+
+
+def test_a_header_with_lines_that_differ(client: FlaskClient, store: Store) -> None:
+    environ = {CONFLICTS: {"Host": "pi, other"}}
+    assert client.post("/data", data=b"{}", environ_overrides=environ).status_code == 400
+    store.writer.rejected_queue.finish()
+    check(
+        newest(store.database).reasons["Host"],
+        "different_lines",
+        "this header stands there with different values (pi, other): send it once",
+        "このヘッダーが異なる値（pi, other）で重複しています。一つだけ送ってください",
     )
 
 
