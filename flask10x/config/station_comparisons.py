@@ -34,7 +34,7 @@ def station_mistakes(path: Path, found: Collection[Station]) -> Iterator[Mistake
     yield from _unit_mistakes(path, found)
 
 
-def _path_mistakes(path: Path, found: Iterable[Measurement]) -> Iterator[Mistake]:
+def _path_mistakes(path: Path, found: Collection[Measurement]) -> Iterator[Mistake]:
     """One number of a body is one measurement, and no path leads through a number."""
     owners: dict[str, str] = {}
     for measurement in found:
@@ -45,6 +45,8 @@ def _path_mistakes(path: Path, found: Iterable[Measurement]) -> Iterator[Mistake
                 yield Mistake((*path, measurement.column, key), text)
                 break
             owners[name] = measurement.column
+    aliases = (((m.column,), name) for m in found for name in m.partial_aliases)
+    yield from _repeated(path, "partial_aliases", aliases)
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -36,6 +36,7 @@ STATION_KEYS = (
 MEASUREMENT_KEYS = (
     Key(name="path", field="path", read=values.path, default=itself, fixed=True),
     Key(name="aliases", field="aliases", read=values.paths),
+    Key(name="partial_aliases", field="partial_aliases", read=values.paths),
     Key(name="quantity", field="quantity", read=values.quantity, default=itself, fixed=True),
     Key(name="label", field="label", read=values.label),
     Key(name="label_ja", field="label_ja", read=values.label),

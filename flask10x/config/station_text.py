@@ -73,6 +73,9 @@ HEAD = """\
 # 本文の中の場所。env.t はオブジェクト env の中の t。aliases は、無いときに順に探す別の場所。
 #path = "temperature"
 #aliases = ["temp", "env.t"]
+# Still others, tried after these where partial = "accept".
+# さらに別の場所。partial = "accept" のときだけ、aliases の後に探す。
+#partial_aliases = ["temperature_sht31"]
 # What it measures: those of one quantity share a chart. Without it: the column's name.
 # 何を測るか。同じものは一つのグラフに描く。省略すると列の名前になる。
 #quantity = "temperature"

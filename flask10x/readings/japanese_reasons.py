@@ -23,6 +23,7 @@ JAPANESE = {
     "fault_value_kept": (
         "{value} は {sensor} が測定できないときに示す値かもしれません。そのまま保存しました"
     ),
+    "read_at": "{place} の値を使いました",
     # Of a whole reading. What the database says is SQLite's English.
     "field_near": "{strange} という項目はありません（{near} の間違いでは？）",
     "item_alone": "`data` の中の測定値は、全体を [ と ] で囲み、配列にしてください",

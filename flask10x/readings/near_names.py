@@ -13,14 +13,18 @@ STRANGE_MAX = 20
 Path = tuple[str, ...]
 
 
-def near_names(station: Station, payload: Mapping[str, object]) -> Reason | Literal[""]:
+def near_names(
+    station: Station, payload: Mapping[str, object], *, partial: bool = False
+) -> Reason | Literal[""]:
     """A hint that names each strange field beside a missing one of nearly its name; else empty.
 
     Or one for an item of a batch that was sent alone, whose time would be lost. Other strange
-    fields are none of our business: senders add some (contract, section 1).
+    fields are none of our business: senders add some (contract, section 1). With `partial` partial
+    aliases are no strange fields.
     """
-    known = _objects(station.measurements)
-    wanted = _objects(m for m in station.measurements if not _is_there(m, payload))
+    paths = [[*_paths(m, partial=partial)] for m in station.measurements]
+    known = _objects(paths)
+    wanted = _objects(one for one in paths if not _is_there(one, payload))
     found = [
         pair for path, names in wanted.items() for pair in _near(path, names, known[path], payload)
     ]
@@ -31,26 +35,27 @@ def near_names(station: Station, payload: Mapping[str, object]) -> Reason | Lite
     return Reason("field_near", strange=strange, near=near)
 
 
-def _objects(measurements: Iterable[Measurement]) -> dict[Path, set[str]]:
+def _objects(measurements: Iterable[Iterable[Path]]) -> dict[Path, set[str]]:
     """Each object that holds one of them, as the path to it, with the names that they have there.
 
-    Under the names of their aliases too.
+    A measurement is its paths: under the names of its aliases too.
     """
     names: dict[Path, set[str]] = {}
-    for measurement in measurements:
-        for path in _paths(measurement):
+    for paths in measurements:
+        for path in paths:
             for depth, name in enumerate(path):
                 names.setdefault(path[:depth], set()).add(name)
     return names
 
 
-def _paths(measurement: Measurement) -> Iterator[Path]:
-    for path in (measurement.path, *measurement.aliases):
+def _paths(measurement: Measurement, *, partial: bool) -> Iterator[Path]:
+    more = measurement.partial_aliases if partial else ()
+    for path in (measurement.path, *measurement.aliases, *more):
         yield tuple(path.split("."))
 
 
-def _is_there(measurement: Measurement, payload: Mapping[str, object]) -> bool:
-    return any(_at(path, payload) is not None for path in _paths(measurement))
+def _is_there(paths: Iterable[Path], payload: Mapping[str, object]) -> bool:
+    return any(_at(path, payload) is not None for path in paths)
 
 
 def _at(path: Path, payload: Mapping[str, object]) -> object:

@@ -27,8 +27,15 @@ class Reading:
     """In the order of the station's measurements and in their units; None for an empty cell."""
     warnings: dict[str, str] = field(default_factory=dict, compare=False)
     """Path of a field, or of a missing object, to what is wrong with it although it is stored."""
+    elsewhere: dict[str, str] = field(default_factory=dict, compare=False, kw_only=True)
+    """Path of a field that stood at a partial alias, to where; nothing is wrong with its value."""
     arrived_at: int | None = field(default=None, kw_only=True)
     """When a late one arrived, in UTC epoch milliseconds; None for one that came when measured."""
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What its sender is told of it: the warnings, and what stood elsewhere."""
+        return {**self.warnings, **self.elsewhere}
 
 
 class InvalidReading(Flask10xError):
@@ -60,23 +67,29 @@ def parse(
     also where the payload holds it at an alias. Keys that the station
     does not know are ignored. With `partial` one usable field is enough: a bad field, and one
     with a known fault value, is None and among the warnings (docs/en/explanation/partial-readings).
+    Partial aliases are looked at then, too.
     """
     values: list[float | None] = []
     details: dict[str, Reason] = {}
     suspect: dict[str, Reason] = {}
+    elsewhere: dict[str, str] = {}
     for measurement in station.measurements:
         try:
-            value = _value(measurement, payload, refuse_faults=partial)
+            raw, place = _held(measurement, payload, partial=partial)
+            value = _value(measurement, raw, refuse_faults=partial)
         except _Refused as refused:
             details[refused.path] = refused.reason
             values.append(None)
         else:
             values.append(value)
+            if place:
+                elsewhere[measurement.path] = Reason("read_at", place=place)
             if fault := _fault(measurement, value):
                 suspect[measurement.path] = _reason_of(fault)
     if details and (not partial or all(value is None for value in values)):
         raise InvalidReading(details)
-    return Reading(station.endpoint, received_at, tuple(values), {**details, **suspect})
+    warnings: dict[str, str] = {**details, **suspect}
+    return Reading(station.endpoint, received_at, tuple(values), warnings, elsewhere=elsewhere)
 
 
 def warned_paths(station: Station, warnings: Mapping[str, str]) -> tuple[str, ...]:
@@ -114,13 +127,10 @@ def nested(
     return payload
 
 
-def _value(
-    measurement: Measurement, payload: Mapping[str, object], *, refuse_faults: bool
-) -> float:
+def _value(measurement: Measurement, raw: object, *, refuse_faults: bool) -> float:
     path = measurement.path
-    found = _held(measurement, payload)
     try:
-        value = plain(_number(found, measurement.unit))
+        value = plain(_number(raw, measurement.unit))
     except WrongValue as error:
         raise _Refused(path, error.reason) from None
     fault = _fault(measurement, value)
@@ -145,14 +155,22 @@ def _reason_of(fault: Fault) -> Reason:
     return Reason(fault.code, value=f"{fault.value:g}", sensor=fault.sensor)
 
 
-def _held(measurement: Measurement, payload: Mapping[str, object]) -> object:
-    """What the payload holds at the path or, when there is nothing, at the first alias with any."""
+def _held(
+    measurement: Measurement, payload: Mapping[str, object], *, partial: bool
+) -> tuple[object, str]:
+    """What the payload holds at the path or, when there is nothing, at the first alias with any.
+
+    And that alias, if it is one for partial readings; else an empty text.
+    """
     try:
-        return _found(measurement.path, payload)
+        return _found(measurement.path, payload), ""
     except _Refused:
         for alias in measurement.aliases:
             with suppress(_Refused):
-                return _found(alias, payload)
+                return _found(alias, payload), ""
+        for alias in measurement.partial_aliases if partial else ():
+            with suppress(_Refused):
+                return _found(alias, payload), alias
         raise
 
 

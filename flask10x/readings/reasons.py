@@ -35,6 +35,7 @@ ENGLISH = {
     "after_power_on": "{value} is what a {sensor} gives right after power-on: kept",
     "fault_value": "{value} is what {sensor} gives instead of a measurement: taken as missing",
     "fault_value_kept": "{value} may be what {sensor} gives instead of a measurement: kept",
+    "read_at": "read at {place}",
     # Of a whole reading.
     "field_near": "unknown field {strange}: did you mean {near}?",
     "item_alone": "a reading inside `data` stands in an array: put all of it between [ and ]",

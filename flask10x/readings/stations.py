@@ -5,8 +5,8 @@ service is `settings.stations`: the four built-in ones, adjusted and added to by
 `stations.toml` (`config/station_file.py`). Never an `if` for a station.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from flask10x.readings.bands import USUAL, Band
@@ -52,6 +52,9 @@ class Measurement:
     faults: tuple[Fault, ...] = ()
     aliases: tuple[str, ...] = ()
     """Other paths, looked at in this order when the payload has nothing at `path`."""
+    partial_aliases: tuple[str, ...] = ()
+    """Still others, looked at after these where incomplete readings are accepted, and told of. One
+    that another measurement of the station has as its path or alias is that one's."""
     label: str = ""
     """What pages call the column where they have no text of their own; empty: its own name."""
     label_ja: str = ""
@@ -101,6 +104,9 @@ class Station:
     csv_header: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        taken = {name for m in self.measurements for name in (m.path, *m.aliases)}
+        free = tuple(_without(taken, measurement) for measurement in self.measurements)
+        object.__setattr__(self, "measurements", free)
         object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
         headers = ("current_time", *(m.csv_header for m in self.measurements))
         object.__setattr__(self, "csv_header", headers)
@@ -114,6 +120,14 @@ class Station:
     def silent_after_sec(self, at_least_sec: int) -> int:
         """After so many seconds without a reading it is silent: three intervals, if it has one."""
         return max(at_least_sec, SILENT_INTERVALS * (self.interval_sec or 0))
+
+
+def _without(taken: Container[str], measurement: Measurement) -> Measurement:
+    """It without those of its partial aliases that are taken."""
+    free = tuple(name for name in measurement.partial_aliases if name not in taken)
+    if free == measurement.partial_aliases:
+        return measurement
+    return replace(measurement, partial_aliases=free)
 
 
 def columns_of(stations: Iterable[Station]) -> tuple[str, ...]:
@@ -284,6 +298,7 @@ BUILT_IN = Stations(
             measurements=(
                 Measurement(
                     path="mh_z19.co2",
+                    partial_aliases=("co2", "co2_ppm"),
                     column="co2",
                     quantity="co2",
                     csv_header="CO2",
@@ -294,6 +309,7 @@ BUILT_IN = Stations(
                 ),
                 Measurement(
                     path="mq_2.analog_value",
+                    partial_aliases=("analog_value", "mq2_analog"),
                     column="analog_value",
                     quantity="analog_value",
                     csv_header="AnalogValue",
@@ -302,6 +318,7 @@ BUILT_IN = Stations(
                 ),
                 Measurement(
                     path="mq_2.voltage",
+                    partial_aliases=("voltage", "mq2_voltage"),
                     column="voltage",
                     quantity="voltage",
                     csv_header="Voltage",
@@ -310,6 +327,7 @@ BUILT_IN = Stations(
                 ),
                 Measurement(
                     path="ds18b20.temperature",
+                    partial_aliases=("ds18b20_temperature", "temperature_ds18b20"),
                     column="temperature_ds18b20",
                     quantity="temperature",
                     csv_header="Temperature_DS18B20",
@@ -320,6 +338,7 @@ BUILT_IN = Stations(
                 ),
                 Measurement(
                     path="dht11.temperature",
+                    partial_aliases=("dht11_temperature", "temperature_dht11"),
                     column="temperature_dht11",
                     quantity="temperature",
                     csv_header="Temperature_DHT11",
@@ -329,6 +348,7 @@ BUILT_IN = Stations(
                 ),
                 Measurement(
                     path="dht11.humidity",
+                    partial_aliases=("dht11_humidity", "humidity_dht11"),
                     column="humidity_dht11",
                     quantity="humidity",
                     csv_header="Humidity_DHT11",

@@ -87,7 +87,7 @@ def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
 
 def _outcome(kept: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
     if isinstance(result, Reading):
-        return ReplayOutcome(kept.id, kept.endpoint, True, result.warnings)
+        return ReplayOutcome(kept.id, kept.endpoint, True, result.remarks)
     return ReplayOutcome(kept.id, kept.endpoint, False, result)
 
 

@@ -606,6 +606,10 @@ unit = ""
             {"a": "aliases = ['c']", "b": "aliases = ['c']"},
             "line 8: [stations.x.measurements.b] aliases: c is taken by a",
         ),
+        (
+            {"a": "partial_aliases = ['c']", "b": "partial_aliases = ['d', 'c']"},
+            "line 8: [stations.x.measurements.b] partial_aliases: a has the same",
+        ),
     ],
 )
 def test_what_two_must_not_have_alike(given: dict[str, str], said: str) -> None:

@@ -98,6 +98,7 @@ unit = ""
 minimum = {draw(NUMBERS)}
 label_ja = {quoted(label)}
 aliases = ["c", "d.e"]
+partial_aliases = ["f.g"]
 """
 
 

@@ -394,17 +394,17 @@ def test_each_command_of_a_group_is_documented(of: str, language: str) -> None:
 
 
 @in_both_languages
-def test_the_shown_answer_with_warnings_is_the_programs(
+def test_the_shown_answers_with_warnings_are_the_programs(
     make_settings: MakeSettings, database: Database, language: str
 ) -> None:
     text = read(file_of("explanation/partial-readings", language))
-    _, command = blocks(text, "sh")
-    (answer,) = blocks(text, "json")
+    _, *commands = blocks(text, "sh")
+    assert len(commands) == 2
     app = create_app(make_settings(PARTIAL_READINGS="accept"))
-    body = re.findall(r"-d '(.*)'", command)[0].encode()
-
-    posted = app.test_client().post("/data4", data=body, content_type="application/json")
-    assert posted.get_json() == json.loads(answer)
+    for command, answer in zip(commands, blocks(text, "json"), strict=True):
+        body = re.findall(r"-d '(.*)'", command)[0].encode()
+        posted = app.test_client().post("/data4", data=body, content_type="application/json")
+        assert posted.get_json() == json.loads(answer)
     app.extensions["flask10x"].close()
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from tests.e2e.conftest import MakeService
 from tests.e2e.senders import Answer, check_ingest_answer
 from tests.e2e.service import Service
-from tests.support.shared_data import recorded_requests
+from tests.support.shared_data import newest_requests, recorded_requests
 
 HEADERS = {
     "PicodataX.csv": "current_time,Pressure,Tempereture",
@@ -91,6 +91,30 @@ def test_the_recorded_requests_give_the_recorded_answers_and_csv_files(
     }
     assert masked == expected_files(cases)
     check_times(running, files)
+
+
+def test_the_newest_version_of_the_old_server_is_met_where_partial_readings_are_accepted(
+    service: MakeService,
+) -> None:
+    """It took incomplete readings of /data4, and flat ones, as ours does with that setting."""
+    cases = [json.loads(line) for line in newest_requests()]
+    assert len(cases) == 300
+    # One worker stores them in the order in which they came.
+    running = service(workers=1, partial_readings="data4=accept")
+    for case in cases:
+        answer = running.post(case["endpoint"], case["body"].encode(), case["content_type"])
+        check_ingest_answer(answer)
+        assert answer.status == case["status"] == 200, (case, answer)
+        # What is behind the warning stands in `details`, which the old server did not have.
+        said = {key: value for key, value in answer.json.items() if key != "details"}
+        assert said == case["answer"], (case, answer)
+        assert ("details" in answer.json) == (said["status"] == "accepted_with_warnings")
+    running.wait_for_rows(len(cases))
+    running.export()
+    content = (running.csv_dir / "LR_env.csv").read_bytes()
+    lines = [HEADERS["LR_env.csv"], *(",".join(["<time>", *case["row"]]) for case in cases), ""]
+    assert TIME_CELL.sub("<time>", content.decode()).encode() == "\r\n".join(lines).encode()
+    assert running.rows("SELECT count(*) FROM rejected") == [(0,)]
 
 
 def check_times(service: Service, files: dict[str, bytes]) -> None:

@@ -78,3 +78,11 @@ def test_a_name_is_near_to_an_alias_too_and_what_stands_at_one_is_not_missing() 
     assert near_names(balcony, {"temperture": 2}) != ""
     hint = "unknown field env.tmp: did you mean env.temp?"
     assert near_names(balcony, {"env": {"tmp": 1}}) == hint
+
+
+def test_flat_fields_are_strange_where_they_are_not_read() -> None:
+    payload = {"dht11_temperature": 25, "dht11_humidty": 50}
+    assert near_names(DATA4, payload, partial=True) == (
+        "unknown field dht11_humidty: did you mean dht11_humidity?"
+    )
+    assert near_names(DATA4, {"co2_ppm": 5}, partial=True) == ""

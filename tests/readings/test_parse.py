@@ -352,3 +352,66 @@ def test_a_measurement_is_found_at_the_first_alias_that_holds_something() -> Non
     assert details_of(station, {"pressure": 1000, "env": {"t": 151}}) == {
         "temperature": "above maximum 150"
     }
+
+
+FLAT = {
+    "co2_ppm": 650,
+    "mq2_analog": "1200",
+    "mq2_voltage": 0.97,
+    "ds18b20_temperature": "24.5C",
+    "temperature_dht11": 25,
+    "dht11_humidity": "50 %",
+}
+
+
+def test_flat_fields_are_read_where_partial_readings_are_accepted() -> None:
+    """As the newest version of the old server read them."""
+    reading = parse(DATA4, FLAT, RECEIVED_AT, partial=True)
+    assert reading.values == (650.0, 1200.0, 0.97, 24.5, 25.0, 50.0)
+    assert reading.warnings == {}
+    assert reading.remarks == {
+        "mh_z19.co2": "read at co2_ppm",
+        "mq_2.analog_value": "read at mq2_analog",
+        "mq_2.voltage": "read at mq2_voltage",
+        "ds18b20.temperature": "read at ds18b20_temperature",
+        "dht11.temperature": "read at temperature_dht11",
+        "dht11.humidity": "read at dht11_humidity",
+    }
+    assert details_of(DATA4, FLAT) == dict.fromkeys(
+        ["mh_z19", "mq_2", "ds18b20", "dht11"], "required field missing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flat", "value"),
+    [
+        ({"co2": 1, "co2_ppm": 2}, 1.0),
+        ({"co2": None, "co2_ppm": 2}, 2.0),
+        ({"mh_z19": {"co2": 3}, "co2": 1}, 3.0),
+        ({"mh_z19": {"co2": None}, "co2": 1}, 1.0),
+        ({"mh_z19": None, "co2": 1}, 1.0),
+        ({"mh_z19": 5, "co2": 1}, 1.0),
+        # A wrong value is no missing one.
+        ({"mh_z19": {"co2": "x"}, "co2": 1}, None),
+        ({"co2": "x", "co2_ppm": 1}, None),
+        ({"co2_ppm": -1}, None),
+    ],
+)
+def test_flat_fields_stand_behind_nested_ones(flat: dict[str, object], value: float | None) -> None:
+    payload = LIVING_ROOM | {"mh_z19": {}} | flat
+    reading = parse(DATA4, payload, RECEIVED_AT, partial=True)
+    assert reading.values == (value, 1200.0, 0.97, 24.5, 25.0, 52.0)
+    assert ("mh_z19.co2" in reading.remarks) == (flat.get("mh_z19") != {"co2": 3})
+    assert ("mh_z19.co2" in reading.warnings) == (value is None)
+
+
+def test_a_flat_field_that_is_another_measurement_by_now_is_only_that() -> None:
+    """Of a station to which somebody has added one."""
+    battery = Measurement(
+        path="voltage", column="battery", quantity="voltage", csv_header="battery", unit="V"
+    )
+    station = replace(DATA4, measurements=(*DATA4.measurements, battery))
+    reading = parse(station, {"voltage": 3.1, "mq2_voltage": 1}, RECEIVED_AT, partial=True)
+    assert reading.values == (None, None, 1.0, None, None, None, 3.1)
+    reading = parse(station, {"voltage": 3.1}, RECEIVED_AT, partial=True)
+    assert reading.values == (None, None, None, None, None, None, 3.1)

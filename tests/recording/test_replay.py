@@ -45,6 +45,25 @@ def replayed(settings: Settings, database: Database, **wanted: object) -> list[R
     return list(replay.replay(settings, database, selection))
 
 
+def test_flat_bodies_are_good_once_partial_readings_are_accepted(
+    make_settings: MakeSettings, database: Database, settings: Settings
+) -> None:
+    """Of a board whose server was the newest version of the old one."""
+    body = b'{"co2_ppm": 650, "mq2_voltage": "0.97", "temperature_dht11": null}'
+    reasons = {"mh_z19": "required field missing"}
+    with database.commit() as connection:
+        one = Refused("data4", AT, "application/json", body, reasons)
+        rejected.keep(connection, [one], settings)
+    (outcome,) = replayed(settings, database)
+    assert not outcome.good
+    (outcome,) = replayed(make_settings(PARTIAL_READINGS="data4=accept"), database)
+    assert outcome.good
+    assert outcome.reasons["mh_z19.co2"] == "read at co2_ppm"
+    assert outcome.reasons["dht11"] == "required field missing"
+    query = "SELECT received_at, co2, voltage, temperature_dht11 FROM readings"
+    assert select(database.path, query) == [(AT, 650.0, 0.97, None)]
+
+
 def test_nothing_is_good_before_the_settings_change(database: Database, settings: Settings) -> None:
     keep(database, settings, NO_PRESSURE, NOTHING)
     assert replayed(settings, database) == [

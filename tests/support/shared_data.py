@@ -32,3 +32,8 @@ def measured_bodies() -> list[bytes]:
 def recorded_requests() -> list[str]:
     """600 requests, the old server's answers and its CSV rows, a JSON object each."""
     return shared("golden/requests.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def newest_requests() -> list[str]:
+    """300 requests to `/data4` of the old server's newest version (2025-09-01), likewise."""
+    return shared("golden/data4_newest.jsonl").read_text(encoding="utf-8").splitlines()

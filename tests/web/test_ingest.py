@@ -1,6 +1,7 @@
 """The routes for sensors, seen through the test client; what only a real server shows is in e2e."""
 
 import logging
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -84,6 +85,69 @@ def test_a_field_of_nearly_the_right_name_is_told_of_a_partial_reading(
     )
     assert caplog.messages[-1].endswith(f" ({hint})")
     app.extensions["flask10x"].close()
+
+
+FLAT = {
+    "co2_ppm": 650,
+    "mq2_analog": 1200,
+    "mq2_voltage": "0.97V",
+    "ds18b20_temperature": 24.5,
+    "dht11_temperature": 25,
+    "dht11_humidity": 50,
+}
+READ_AT = {
+    "mh_z19.co2": "read at co2_ppm",
+    "mq_2.analog_value": "read at mq2_analog",
+    "mq_2.voltage": "read at mq2_voltage",
+    "ds18b20.temperature": "read at ds18b20_temperature",
+    "dht11.temperature": "read at dht11_temperature",
+    "dht11.humidity": "read at dht11_humidity",
+}
+
+
+def test_flat_fields_are_refused_as_ever_by_default(client: FlaskClient) -> None:
+    for answer in (client.post("/data4", json=FLAT), client.post("/data4?dry_run=1", json=FLAT)):
+        assert (answer.status_code, answer.json) == (
+            400,
+            {
+                "error": "validation failed",
+                "details": dict.fromkeys(
+                    ["mh_z19", "mq_2", "ds18b20", "dht11"], "required field missing"
+                ),
+            },
+        )
+
+
+def test_flat_fields_are_stored_on_every_route_where_partial_readings_are_accepted(
+    make_settings: MakeSettings, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(make_settings(PARTIAL_READINGS="data4=accept"))
+    client, store = app.test_client(), app.extensions["flask10x"]
+    accepted = {"status": "accepted_with_warnings", "details": READ_AT}
+
+    def said(path: str, body: object) -> Any:
+        return client.post(path, json=body).json
+
+    assert said("/data4", FLAT) == accepted
+    assert caplog.messages[-1] == f"/data4 accepted with warnings: {READ_AT}"
+    assert said("/data4", [FLAT])["results"] == [accepted]
+    batch = [{"endpoint": "data4", "data": FLAT, "age_s": 5}]
+    assert said("/api/v1/readings", batch)["results"] == [accepted]
+    trial = said("/data4?dry_run=1", FLAT)
+    assert (trial["would"], trial["details"]) == ("accepted_with_warnings", READ_AT)
+    assert trial["reading"]["mq_2"] == {"analog_value": 1200.0, "voltage": 0.97}
+
+    while store.writer.step():
+        pass
+    columns = "co2, analog_value, voltage, temperature_ds18b20, temperature_dht11, humidity_dht11"
+    assert (
+        select(database.path, f"SELECT {columns} FROM readings")
+        == [(650.0, 1200.0, 0.97, 24.5, 25.0, 50.0)] * 3
+    )
+    # No sensor has failed, so nothing is counted as missing.
+    details: Any = client.get("/metrics/details").json
+    assert details["warnings"]["data4"] == dict.fromkeys(READ_AT, 0)
+    store.close()
 
 
 def test_without_a_content_type_the_body_is_json(client: FlaskClient) -> None:

@@ -101,7 +101,7 @@ def _body(station: Station, *, partial: bool) -> JsonObject:
     found: JsonObject = {"type": "object", "description": station.label or station.endpoint}
     either = []
     for one in station.measurements:
-        paths = (one.path, *one.aliases)
+        paths = _paths(one, partial=partial)
         for path in paths:
             _put(found, path, value_schema(one, partial=partial), {} if partial else OBJECT)
         if partial:
@@ -117,9 +117,15 @@ def _body(station: Station, *, partial: bool) -> JsonObject:
         found["anyOf"] = [
             _requirement(path, value_schema(one, partial=False)) | OBJECT
             for one in station.measurements
-            for path in (one.path, *one.aliases)
+            for path in _paths(one, partial=True)
         ]
     return found
+
+
+def _paths(measurement: Measurement, *, partial: bool) -> tuple[str, ...]:
+    """Where its value may be."""
+    others = measurement.partial_aliases if partial else ()
+    return (measurement.path, *measurement.aliases, *others)
 
 
 def _put(found: JsonObject, path: str, value: JsonObject, within: JsonObject) -> None:

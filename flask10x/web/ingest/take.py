@@ -144,7 +144,7 @@ def read(store: Store, sent: Sent) -> tuple[Reading, str]:
     reading = parse.parse(sent.station, sent.payload, at, partial=partial)
     if sent.measured_at is not None:
         reading = replace(reading, arrived_at=sent.arrived_at)
-    return reading, near_names(sent.station, sent.payload) if partial else ""
+    return reading, near_names(sent.station, sent.payload, partial=True) if partial else ""
 
 
 def answer(store: Store, queued: Queued, timeout_sec: float, level: int = logging.ERROR) -> Outcome:
@@ -177,9 +177,9 @@ def accepts_partial(store: Store, station: Station) -> bool:
 
 def accepted(store: Store, station: Station, reading: Reading, hint: str) -> dict[str, object]:
     """What is said of an accepted reading beside its usual status; empty: nothing."""
-    if not reading.warnings or not accepts_partial(store, station):
+    if not reading.remarks or not accepts_partial(store, station):
         return {}
-    said: dict[str, object] = {"status": "accepted_with_warnings", "details": reading.warnings}
+    said: dict[str, object] = {"status": "accepted_with_warnings", "details": reading.remarks}
     return said | ({"hint": hint} if hint else {})
 
 
@@ -190,9 +190,9 @@ def _accepted(store: Store, queued: Queued) -> Outcome:
     if reading.arrived_at is not None:
         shown += f" measured_at={iso_text(reading.received_at, store.settings.zone)}"
     log.info("/%s OK %s %s queue_size=%d", station.endpoint, ack, shown, waiting)
-    if reading.warnings:
+    if remarks := reading.remarks:
         about = hint and f" ({hint})"
-        log.warning("/%s accepted with warnings: %s%s", station.endpoint, reading.warnings, about)
+        log.warning("/%s accepted with warnings: %s%s", station.endpoint, remarks, about)
         return Outcome({"status": ack} | accepted(store, station, reading, hint))
     return Outcome({"status": ack})
 

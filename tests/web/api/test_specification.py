@@ -99,6 +99,17 @@ def test_a_field_may_be_missing_where_partial_readings_are_accepted(settings: Se
     assert schemas["Reading_data2"]["required"][0] == "co2"
 
 
+def test_flat_fields_are_described_where_they_are_read(settings: Settings) -> None:
+    def fields(partial: set[str]) -> set[str]:
+        changed = replace(settings, partial_readings=frozenset(partial))
+        schemas = specification(changed)["components"]["schemas"]
+        return {*schemas["Reading_data4"]["properties"]}
+
+    nested = {"mh_z19", "mq_2", "ds18b20", "dht11"}
+    assert fields(set()) == nested
+    assert fields({"data4"}) > nested | {"co2", "co2_ppm", "mq2_analog", "humidity_dht11"}
+
+
 def test_a_field_may_stand_at_one_of_its_aliases(settings: Settings) -> None:
     first, *others = BALCONY.measurements
     aliased = replace(BALCONY, measurements=(replace(first, aliases=("env.t",)), *others))

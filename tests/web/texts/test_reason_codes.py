@@ -334,7 +334,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
 OTHERS = (
     *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
-    *("different_lines", "other_station", "took_too_long"),
+    *("different_lines", "other_station", "read_at", "took_too_long"),
     # In a form of the page of notes: tests/web/notes.
     *("number_above_0_needed", "one_measurement_needed", "one_of_needed"),
 )
@@ -408,6 +408,11 @@ def test_a_fault_value(code: str, path: str, value: object, english: str, japane
     reading = parse(BUILT_IN.by_endpoint["data4"], payload_with(path, value), 0, partial=True)
     assert reading.warnings.keys() == {path}
     check(reading.warnings[path], code, english, japanese)
+
+
+def test_a_flat_field() -> None:
+    reading = parse(BUILT_IN.by_endpoint["data4"], {"co2": 650}, 0, partial=True)
+    check(reading.elsewhere["mh_z19.co2"], "read_at", "read at co2", "co2 の値を使いました")
 
 
 @pytest.mark.parametrize(("code", "value", "english", "japanese"), OWN_FAULTS)
