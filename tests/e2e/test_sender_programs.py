@@ -78,6 +78,17 @@ try:
 finally:
     print("left", len(pico.waiting))
 """
+POSTS = f"""
+import MODULE
+url, headers = "http://{HOST}:NETWORK/data", {{"Content-Type": "application/json"}}
+for n in range(2):
+    body = {{"pressure": 1013.25, "temperature": "25.1C"}}
+    answer = MODULE.post(url, json=body, headers=headers) if n else MODULE.post(url, json=body)
+    print(answer.status_code, answer.json()["status"])
+    answer.close()
+"""
+# What `make .venv/.tools` has installed for boards: urequests of micropython-lib, January 2018.
+BOARDS = Path(sys.prefix) / "boards"
 COMPUTER = f"""
 import json
 import computer
@@ -100,8 +111,8 @@ def program(service: Service, endpoint: str, kind: str, folder: Path) -> Path:
     return path
 
 
-def run(command: list[str | Path], folder: Path) -> str:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+def run(command: list[str | Path], folder: Path, **more: str) -> str:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **more}
     done = subprocess.run(
         command,
         cwd=folder,
@@ -154,6 +165,25 @@ def test_no_step_that_fails_ends_the_program_of_the_pico(running: Service, tmp_p
     assert output.count("not connected: no module named 'network'") == READINGS
     assert output.count("not sent: memory allocation failed") == 8
     wait_for_numbers(running, "data4", READINGS, "analog_value")
+
+
+@pytest.mark.parametrize(("module", "lines"), [("urequests", 2), ("requests", 1)])
+def test_the_library_that_programs_for_boards_post_with(
+    running: Service, tmp_path: Path, module: str, lines: int
+) -> None:
+    """Of 2018, and the one that MicroPython has built in today."""
+    if module == "urequests" and not (BOARDS / "urequests.py").is_file():
+        pytest.skip("urequests is not installed: make .venv/.tools")
+    before = running.count()
+    with broken_network(running.port, ()) as network:
+        text = POSTS.replace("NETWORK", str(network.port)).replace("MODULE", module)
+        (tmp_path / "run.py").write_text(text, encoding="utf-8")
+        path = {"MICROPYPATH": f"{BOARDS}:.frozen"}
+        output = run([str(MICROPYTHON), "run.py"], tmp_path, **path)
+    assert output == "200 enqueued\n" * 2
+    content_type = b"\r\nContent-Type: application/json"
+    assert [request.count(content_type) for request in network.requests] == [1, lines]
+    running.wait_for_rows(before + 2)
 
 
 def test_the_program_of_a_computer(running: Service, tmp_path: Path) -> None:

@@ -99,9 +99,11 @@ WIRE = {
         f"Content-Type: {JSON_TYPE}; charset=UTF-8",
         f"Content-Length: {len(GOOD)}",
     ),
+    # MicroPython: urequests.post(url, json=..., headers={"Content-Type": "application/json"}).
+    "urequests of 2018": request(
+        GOOD, "Host: 192.168.0.10", TYPE, TYPE, LENGTH, line="POST /data HTTP/1.0"
+    ),
     "two equal content types": request(GOOD, PI, TYPE, TYPE, LENGTH),
-    "every header twice": request(GOOD, PI, PI, TYPE, TYPE, LENGTH, LENGTH),
-    "transfer coding identity": request(GOOD, PI, TYPE, LENGTH, "Transfer-Encoding: identity"),
     "chunked body": request(
         chunked(GOOD, 7),
         "Host: pi:8888",
@@ -111,7 +113,16 @@ WIRE = {
 }
 
 
-@pytest.mark.parametrize("wire", WIRE.values(), ids=WIRE.keys())
+# Nginx itself refuses these.
+WITHOUT_NGINX = {
+    "every header twice": request(GOOD, PI, PI, TYPE, TYPE, LENGTH, LENGTH),
+    "transfer coding identity": request(GOOD, PI, TYPE, LENGTH, "Transfer-Encoding: identity"),
+}
+
+
+@pytest.mark.parametrize(
+    "wire", [*WIRE.values(), *WITHOUT_NGINX.values()], ids=[*WIRE, *WITHOUT_NGINX]
+)
 def test_a_good_reading_is_stored_however_it_is_sent(running: Service, wire: bytes) -> None:
     before = running.count()
     check_stored(running, exchange(running.port, wire), before, STORED)
