@@ -12,6 +12,7 @@ from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -25,6 +26,14 @@ log = logging.getLogger(__name__)
 
 AT_LEAST_ONCE = 1
 KEEPALIVE_SEC = 60
+# How many the broker sends before it has an acknowledgement, if it speaks MQTT 5 (Receive Maximum).
+# Several posts of them: one that has come keeps its time, also while the service is away.
+UNACKNOWLEDGED_MAX = 1_000
+# The session is kept without an end, as one of MQTT 3.1.1 is.
+NEVER_EXPIRES_SEC = 0xFFFF_FFFF
+# The reason code of a broker that does not speak this version.
+UNSUPPORTED_VERSION = 0x84
+VERSIONS = {MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 # How soon a stop is noticed while nothing comes.
 LOOKED_EVERY_SEC = 0.5
 # Those of a backlog come within a millisecond of each other.
@@ -53,7 +62,10 @@ class Subscriber:
         self._deliveries = deliveries
         self._waiting: list[Message] = []
         self._to_broker, self._to_service = Pauses(), Pauses()
-        self._client = self._made(client_id)
+        self._client_id = client_id
+        self._client = self._made(MQTTProtocolVersion.MQTTv5)
+        # Whether the broker has not yet said if it takes this connection.
+        self._is_unanswered = False
 
     def run(self, stop: Event) -> None:
         """Take and hand over until `stop` is set; then disconnect, which ends no session."""
@@ -91,12 +103,13 @@ class Subscriber:
 
     # The broker
 
-    def _made(self, client_id: str) -> Client:
+    def _made(self, version: MQTTProtocolVersion) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=False,
-            protocol=MQTTProtocolVersion.MQTTv311,
+            client_id=self._client_id,
+            # By MQTT 5 each connection says it.
+            clean_session=None if version == MQTTProtocolVersion.MQTTv5 else False,
+            protocol=version,
             manual_ack=True,
         )
         address = self._broker.address
@@ -112,9 +125,19 @@ class Subscriber:
     def _connect(self) -> bool:
         if self._to_broker.left_sec():
             return False
+        address = self._broker.address
+        self._is_unanswered = True
         try:
-            address = self._broker.address
-            self._client.connect(address.host, address.port, KEEPALIVE_SEC)
+            if self._client.protocol == MQTTProtocolVersion.MQTTv5:
+                self._client.connect(
+                    address.host,
+                    address.port,
+                    KEEPALIVE_SEC,
+                    clean_start=False,
+                    properties=_session(),
+                )
+            else:
+                self._client.connect(address.host, address.port, KEEPALIVE_SEC)
         except (OSError, ValueError) as error:
             self._away(f"cannot be reached: {error}")
             return False
@@ -128,14 +151,18 @@ class Subscriber:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._is_unanswered = False
         if reason.is_failure:
             self._away(f"refuses: {reason}")
             client.disconnect()
+            if reason.value == UNSUPPORTED_VERSION:
+                self._change_version()
             return
         if not flags.session_present:
             self._deliveries.forget()
         self._to_broker.end()
-        log.info("Connected to the broker %s", self._broker)
+        version = VERSIONS.get(client.protocol, "3.1")
+        log.info("Connected to the broker %s by MQTT %s", self._broker, version)
         client.subscribe([(topic, AT_LEAST_ONCE) for topic in self._endpoints])
 
     def _subscribed(
@@ -156,6 +183,16 @@ class Subscriber:
         # Said already when it has refused.
         if not self._to_broker.left_sec():
             self._away(f"is lost: {error.name}")
+        # A broker may hang up at a version that it does not know, and say nothing.
+        if self._is_unanswered:
+            self._change_version()
+
+    def _change_version(self) -> None:
+        """Connect by the other version from now on; the session is the same by both."""
+        if self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            self._client = self._made(MQTTProtocolVersion.MQTTv311)
+        else:
+            self._client = self._made(MQTTProtocolVersion.MQTTv5)
 
     def _away(self, how: str) -> None:
         if self._to_broker.begin():
@@ -214,3 +251,10 @@ class Subscriber:
     def _put_off(self, why: str) -> None:
         if self._to_service.begin():
             log.warning("The service takes no readings, %d wait: %s", len(self._waiting), why)
+
+
+def _session() -> Properties:
+    session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    session.SessionExpiryInterval = NEVER_EXPIRES_SEC
+    session.ReceiveMaximum = UNACKNOWLEDGED_MAX
+    return session

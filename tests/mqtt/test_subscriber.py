@@ -1,13 +1,16 @@
 """What becomes of the messages that wait while the broker or the service is away."""
 
+import socket
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
-from paho.mqtt.client import MQTTMessage
+from paho.mqtt.client import ConnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from flask10x.config.mqtt_url import address_of
 from flask10x.mqtt.broker import Broker
@@ -35,8 +38,8 @@ class Service(Handover):
         return [Result(is_known, "" if is_known else "unknown station") for is_known in known]
 
 
-def subscriber(service: Service, deliveries: Deliveries) -> Subscriber:
-    broker = Broker(address_of("mqtt://127.0.0.1"), "")
+def subscriber(service: Service, deliveries: Deliveries, port: int = 1883) -> Subscriber:
+    broker = Broker(address_of(f"mqtt://127.0.0.1:{port}"), "")
     return Subscriber(broker, "test", ENDPOINTS, service, deliveries)
 
 
@@ -44,6 +47,12 @@ def come(made: Subscriber, number: int, payload: bytes, topic: str = "home/balco
     message = MQTTMessage(number, topic.encode())
     message.payload, message.qos = payload, 1
     made._came(made._client, None, message)
+
+
+def answer(made: Subscriber) -> None:
+    """As a broker that takes the connection."""
+    flags, reason = ConnectFlags(session_present=True), ReasonCode(PacketTypes.CONNACK)
+    made._connected(made._client, None, flags, reason, None)
 
 
 def test_what_a_killed_broker_has_lost_is_stored_all_the_same(tmp_path: Path) -> None:
@@ -92,7 +101,7 @@ def test_a_backlog_goes_in_whole_posts(
                 stop.set()
             return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-        monkeypatch.setattr(made._client, "connect", lambda *_where: None)
+        monkeypatch.setattr(made._client, "connect", lambda *_where, **_how: answer(made))
         monkeypatch.setattr(made._client, "loop", read_one)
         made.run(stop)
     assert service.posted == posted
@@ -116,9 +125,46 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
                 come(made, 1, b"first")
             return answer
 
-        monkeypatch.setattr(made._client, "connect", lambda *_where: None)
+        monkeypatch.setattr(made._client, "connect", lambda *_where, **_how: answer(made))
         monkeypatch.setattr(made._client, "loop", read_one)
         monkeypatch.setattr("flask10x.mqtt.pauses.FIRST_SEC", 0.0)
         made._to_broker = Pauses()
         made.run(stop)
     assert service.stored == [(0, b"first")]
+
+
+@pytest.mark.parametrize("answer_to_mqtt_5", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00", b""])
+def test_a_broker_without_mqtt_5_is_connected_to_by_mqtt_3_1_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer_to_mqtt_5: bytes
+) -> None:
+    """It refuses the version, in its own way or in that of MQTT 5, or hangs up."""
+    monkeypatch.setattr("flask10x.mqtt.pauses.FIRST_SEC", 0.0)
+    stop = Event()
+    versions: list[int] = []
+
+    def accept(listener: socket.socket) -> None:
+        # Lost once by the version that it takes, and connected to again.
+        while versions.count(4) < 2 and len(versions) < 4:
+            with listener.accept()[0] as connection:
+                # Behind the packet's type, its length and the name of the protocol.
+                versions.append(connection.recv(1024)[8])
+                if versions[-1] == 5:
+                    connection.sendall(answer_to_mqtt_5)
+                    continue
+                connection.sendall(b"\x20\x02\x01\x00")
+                subscription = connection.recv(1024)
+                connection.sendall(b"\x90\x04" + subscription[2:4] + b"\x01\x01")
+        stop.set()
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        closing(Deliveries(tmp_path / "deliveries")) as deliveries,
+    ):
+        listener.settimeout(10)
+        broker = Thread(target=accept, args=[listener])
+        broker.start()
+        made = subscriber(Service(), deliveries, listener.getsockname()[1])
+        made._to_broker = Pauses()
+        made.run(stop)
+        broker.join()
+    assert versions == [5, 4, 4]
