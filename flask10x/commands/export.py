@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from gettext import gettext as _
+from pathlib import Path
 
 import click
 
@@ -14,7 +15,8 @@ from flask10x.commands.options import check_names, only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import owner
+from flask10x.errors import ExportError
+from flask10x.export import archived, owner
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -32,9 +34,18 @@ Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 @translated.option("--rebuild", is_flag=True, help="Write the files afresh.")
 @translated.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
 @translated.option(
+    "--archived",
+    "place",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Say where an archived file is, so that its readings may be removed.",
+)
+@translated.option(
     "--take-over", "moved", is_flag=True, help="Of several hosts, have this one export from now on."
 )
-def command(files: tuple[str, ...], whole: bool, moved: bool, **actions: bool) -> None:
+def command(
+    files: tuple[str, ...], whole: bool, moved: bool, place: Path | None, **actions: bool
+) -> None:
     """Append each station's new readings to its CSV file, and say so in a line a file.
 
     FILES are names such as BedRoomEnv.csv; without any it is all of them.
@@ -47,6 +58,10 @@ def command(files: tuple[str, ...], whole: bool, moved: bool, **actions: bool) -
         raise click.UsageError(_("--whole goes with --rebuild only"))
     if moved and action != "rebuild" and (action or files):
         raise click.UsageError(_("--take-over stands alone, or with --rebuild"))
+    if place is not None:
+        if action or files or moved:
+            raise click.UsageError(_("--archived stands alone"))
+        sys.exit(_name_archived(place))
     sys.exit(run(files, action, whole=whole, moved=moved))
 
 
@@ -74,6 +89,24 @@ def run(
         require = owner.claim if action in (None, "rebuild") else owner.check
         require(config, database)
         return _say(_action(action, whole)(config, database, chosen))
+
+
+def _name_archived(path: Path) -> int:
+    """Keep where an archived file is; the exit status."""
+    config = replace(settings.load(), synchronous="FULL")
+    running = _("another export or an import is running; this one did nothing")
+    with opened_alone(config, lock="export", running=running) as database:
+        if not has_table(database, archived_files):
+            raise SchemaError(_("the database is older than this program; run: flask10x migrate"))
+        owner.check(config, database)
+        try:
+            file = archived.name(database, path)
+        except (ExportError, OSError) as error:
+            click.echo(f"flask10x: {path}: {getattr(error, 'strerror', None) or error}", err=True)
+            return 1
+    text = _("{path}: an archived file of /{endpoint}, which was {name}")
+    click.echo(text.format(path=path, endpoint=file.endpoint, name=file.name))
+    return 0
 
 
 def _take_over(config: Settings, database: Database, rewritten: Sequence[Station]) -> int:

@@ -100,6 +100,38 @@ exports = Table(
     # When the last of them was received, and how that is written. NULL when there is none.
     Column("last_received_at", WHOLE),
     Column("last_time", TEXT),
+    # The station whose rows these are, where the file lies, and its columns: `temperature=Temp`,
+    # each with its heading, commas between them. NULL until an export of this version has looked.
+    Column("endpoint", TEXT),
+    Column("path", TEXT),
+    Column("columns", TEXT),
+    sqlite_strict=True,
+)
+
+# CSV files that an export has written and that another one has followed: set aside by the export,
+# or moved away by somebody. A file is known by its station, size and checksum. The columns are
+# those of `exports`, and those of `export_floors` for the same.
+archived_files = Table(
+    "archived_files",
+    metadata,
+    Column("endpoint", TEXT, primary_key=True),
+    Column("size_bytes", WHOLE, primary_key=True, autoincrement=False),
+    Column("checksum", WHOLE, primary_key=True, autoincrement=False),
+    # What it was called while it was written.
+    Column("name", TEXT, nullable=False),
+    # NULL when somebody has moved it away, and not said where it is.
+    Column("path", TEXT),
+    Column("first_id", WHOLE, nullable=False),
+    Column("last_id", WHOLE, nullable=False),
+    Column("import_id", WHOLE, nullable=False),
+    Column("begin_bytes", WHOLE, nullable=False),
+    Column("inode", WHOLE, nullable=False),
+    Column("changed_ns", WHOLE, nullable=False),
+    Column("zone", TEXT),
+    Column("columns", TEXT),
+    Column("floor_id", WHOLE),
+    Column("floor_bytes", WHOLE),
+    Column("floor_checksum", WHOLE),
     sqlite_strict=True,
 )
 

@@ -15,17 +15,47 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import origin, refusals, zone
-from flask10x.export.checks import begun, check_old_bytes, resume_position
-from flask10x.export.earlier_columns import as_written, kept_path, set_aside
+from flask10x.database.error_codes import reason_of
+from flask10x.export import archived, origin, refusals, zone
+from flask10x.export.archived import ArchivedFile
+from flask10x.export.checks import (
+    begun,
+    check_old_bytes,
+    check_station,
+    find_old_bytes,
+    resume_position,
+)
+from flask10x.export.earlier_columns import (
+    as_written,
+    kept_path,
+    of_its_station,
+    set_aside,
+    station_of,
+)
 from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Intent, Position, State, load_state, save_state
-from flask10x.export.rows import Piece, Target
+from flask10x.export.position import (
+    Floor,
+    Intent,
+    Owner,
+    Position,
+    State,
+    endpoints_of,
+    load_state,
+    names_of,
+    noted,
+    owners_of,
+    rename,
+    save_state,
+)
+from flask10x.export.rows import FileRows, Piece, Target
 from flask10x.readings import minus_zero
 from flask10x.readings.csv_lines import time_of
 from flask10x.readings.stations import Station
@@ -57,7 +87,10 @@ def export(
     The database must have been opened with `synchronous=FULL`, and the caller holds the lock
     `export`.
     """
-    return for_each(settings, database, stations, _export_file)
+    outcomes = for_each(settings, database, stations, _export_file)
+    if stations is None or len(stations) == len(settings.stations.all):
+        outcomes += _of_former_stations(settings, database)
+    return outcomes
 
 
 def dry_run(
@@ -68,37 +101,51 @@ def dry_run(
 
 
 def _export_file(database: Database, target: Target) -> FileOutcome:
+    handed_over = _hand_over(database, target)
+    if handed_over:
+        # It begins behind the files that the station has had so far.
+        target = replace(target, rows=target.rows.of(target.station))
     state = known = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
         found = _resolve(as_written(target, file, state.position), file, state)
         if state.intent is not None:
             known = _close_intent(database, target, file, state, found)
         written = as_written(target, file, found.position)
-        position = _position(written, file, found.position)
+        position = _position(written, file, state.floor, found.position)
         history = origin.check(database, written, file, state.floor, position)
-        is_first = found.position is not None and found.position.zone is None
-        if (position.mark is not None and is_first) or history.is_new:
-            known = save_state(database, target, known, State(position))
+        gone = _gone(target, state, found.position, position)
+        if gone or history.is_new or _is_news(found.position, position):
+            known = save_state(
+                database, target, known, State(position), lambda c: archived.record(c, gone)
+            )
         anew = ""
         if written is not target:
+            kept = kept_path(target)
             anew = _("begun anew, as the station's columns have changed; the old file is {path}")
-            anew = anew.format(path=set_aside(target))
-            position = zone.noted(target, None, begun(target, position.last_id))
+            anew = anew.format(path=kept)
+            known = _set_aside(database, target, known, State(position, None, state.floor), kept)
+            position = noted(target, zone.noted(target, None, begun(target, position.last_id)))
         rows = _append_new_rows(database, target, None if anew else file, known, position)
     fresh_path(target.path).unlink(missing_ok=True)
     text = _text(_("{rows} appended"), rows, target, state, position, found, anew, history.note)
-    return FileOutcome(target.path, text, rows)
+    return FileOutcome(target.path, "; ".join(filter(None, (text, handed_over))), rows)
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
     state = load_state(database, target.name)
+    whose = of_its_station(target, state.position)
+    if whose is not target:
+        text = _("it would be ended, and begun anew for /{endpoint}")
+        done = _dry_run_file(database, whose)
+        text = f"{done.text}; {text.format(endpoint=target.station.endpoint)}"
+        return replace(done, text=text)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
         found = _resolve(as_written(target, file, state.position), file, state)
         written = as_written(target, file, found.position)
         position, anew = found.position, ""
         history = origin.SAME
         if position is None or found.cut_to is None:
-            position = _position(written, file, position)
+            position = _position(written, file, state.floor, position)
             history = origin.check(database, written, file, state.floor, position)
     if written is not target:
         anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
@@ -109,11 +156,107 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
     return FileOutcome(target.path, text, rows)
 
 
-def _position(target: Target, file: CsvFile | None, known: Position | None) -> Position:
+def _position(
+    target: Target, file: CsvFile | None, floor: Floor | None, known: Position | None
+) -> Position:
     """Where to go on, in a file that is as the last export left it and written in this zone."""
-    if file is not None and known is not None and known.mark not in (None, NOTHING):
+    is_begun = file is not None and known is not None and known.mark not in (None, NOTHING)
+    if is_begun:
         zone.check(target, known)
-    return zone.noted(target, file, resume_position(target, file, known))
+    position = zone.noted(target, file, resume_position(target, file, known))
+    if file is not None and is_begun and position.endpoint is None:
+        check_station(target, file, floor, position)
+    return noted(target, position)
+
+
+def _is_news(known: Position | None, position: Position) -> bool:
+    """Whether the position says more of the file than was noted; not that of a new file."""
+    if known is None or position.mark in (None, NOTHING):
+        return False
+    before, now = (
+        (one.zone is None, one.endpoint, one.path, one.columns) for one in (known, position)
+    )
+    return before != now
+
+
+def _gone(
+    target: Target, state: State, known: Position | None, position: Position
+) -> ArchivedFile | None:
+    """The file of the last export, where a new one takes its place: it may be moved away."""
+    if known is None or position.mark != NOTHING:
+        return None
+    return archived.archived(target, known, state.floor, archived.elsewhere(target, known))
+
+
+def _set_aside(database: Database, target: Target, known: State, state: State, kept: Path) -> State:
+    """Give the file this name, once it is kept what the file is."""
+    file = archived.archived(target, state.position, state.floor, kept)
+    before = State(state.position)
+    known = save_state(database, target, known, before, lambda c: archived.record(c, file))
+    set_aside(target, kept)
+    return known
+
+
+# A file of another station, or of another name: `stations.toml` was changed.
+
+
+def _hand_over(database: Database, target: Target) -> str:
+    """End the file that another station has under this name, and those of the station elsewhere.
+
+    What was done, for people. The other station's last rows are appended before.
+    """
+    state = load_state(database, target.name)
+    whose = of_its_station(target, state.position)
+    texts = [] if whose is target else [_end_file(database, target, whose)]
+    with database.reader.begin() as connection:
+        names = names_of(connection, target.station.endpoint)
+    for name in names:
+        if name != target.name:
+            texts.append(_leave_file(database, target, name))
+    return "; ".join(filter(None, texts))
+
+
+def _end_file(database: Database, target: Target, whose: Target) -> str:
+    """Append the last rows of the other station, and set its file aside."""
+    state = load_state(database, target.name)
+    if state.position is None or state.position.columns is None:
+        raise refusals.no_columns(target.path, whose.station.endpoint)
+    if not target.path.exists() and not whose.rows.count(whose.rows.new(state.position.last_id)):
+        place = archived.elsewhere(whose, state.position)
+        gone = archived.archived(whose, state.position, state.floor, place)
+        save_state(database, target, state, State(None), lambda c: archived.record(c, gone))
+        return ""
+    _export_file(database, whose)
+    state = load_state(database, target.name)
+    kept = kept_path(target)
+    known = _set_aside(database, whose, State(state.position), state, kept)
+    save_state(database, target, known, State(None))
+    text = _("begun anew, as it was the file of /{endpoint}; that one is {path}")
+    return text.format(endpoint=whose.station.endpoint, path=kept)
+
+
+def _leave_file(database: Database, target: Target, name: str) -> str:
+    """Go on from a file that the station had under another name before."""
+    left = replace(target, name=name, path=target.path.with_name(name))
+    state = load_state(database, name)
+    is_new = load_state(database, target.name).position is None
+    if is_new and _was_renamed(left, target, state):
+        database.commit_change(lambda c: rename(c, name, target.name))
+        return ""
+    with CsvFile.open(left.path, write=True) or nullcontext() as file:
+        found = _resolve(as_written(left, file, state.position), file, state)
+        if state.intent is not None:
+            _close_intent(database, left, file, state, found)
+    state = load_state(database, name)
+    known, kept = State(state.position), None
+    if left.path.exists():
+        kept = kept_path(left)
+        known = _set_aside(database, left, known, state, kept)
+    place = archived.elsewhere(left, state.position) if state.position else None
+    file_gone = archived.archived(left, state.position, state.floor, place)
+    save_state(database, left, known, State(None), lambda c: archived.record(c, file_gone))
+    text = _("it goes on after {name}, which the station had before; that one is {path}")
+    return text.format(name=name, path=kept or _("gone"))
 
 
 def _text(
@@ -141,6 +284,67 @@ def _minus_zeros(known: Position | None, position: Position) -> int:
     if before in (None, NOTHING) or position.mark in (None, NOTHING):
         return 0
     return position.mark.size_bytes - before.size_bytes
+
+
+def _was_renamed(left: Target, target: Target, state: State) -> bool:
+    """Whether somebody has given the file the station's new name."""
+    position = state.position
+    if left.path.exists() or position is None or position.mark in (None, NOTHING):
+        return False
+    with CsvFile.open(target.path, write=False) or nullcontext() as file:
+        return file is not None and find_old_bytes(file, position, position.mark) is not None
+
+
+def _of_former_stations(settings: Settings, database: Database) -> list[FileOutcome]:
+    """The last rows of stations that are no longer there, and readings that are in no file."""
+    try:
+        with database.reader.begin() as connection:
+            owners, endpoints = owners_of(connection), endpoints_of(connection)
+        names = {station.csv_name for station in settings.stations.all}
+        former = {name: owner for name, owner in owners.items() if name not in names}
+        return [
+            outcome
+            for endpoint in endpoints
+            if endpoint not in settings.stations.by_endpoint
+            for outcome in _of_former_station(settings, database, endpoint, former)
+        ]
+    except DBAPIError as error:
+        text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        return [FileOutcome(settings.csv_dir, text, failed=True)]
+
+
+def _of_former_station(
+    settings: Settings, database: Database, endpoint: str, former: dict[str, Owner]
+) -> list[FileOutcome]:
+    """Those of one of them; `former` are the files that no station has now. None is up to date."""
+    for name, owner in former.items():
+        if owner.endpoint == endpoint and owner.columns is not None:
+            station = station_of(endpoint, name, owner.columns)
+            position = load_state(database, name).position
+            if position is None or not _waiting(database, station, position.last_id):
+                return []
+            text = _("the station /{endpoint} is no longer in stations.toml")
+            (done,) = for_each(settings, database, [station], _export_file)
+            return [replace(done, text=f"{done.text}; {text.format(endpoint=endpoint)}")]
+    if any(owner.endpoint is None for owner in former.values()):
+        # A version before this one has written such a file, and nobody knows of which station.
+        return []
+    station = station_of(endpoint, f"{endpoint}.csv", "")
+    waiting = _waiting(database, station, FileRows(database, station).archived_to)
+    if not waiting:
+        return []
+    text = _(
+        "{readings} of /{endpoint} are in no CSV file, and no station of that name is in"
+        " stations.toml. Put its entry back, run flask10x export, and take it away again"
+    )
+    text = text.format(readings=amount(waiting, "reading"), endpoint=endpoint)
+    return [FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)]
+
+
+def _waiting(database: Database, station: Station, last_id: int) -> int:
+    """How many readings of the station come after this one and are in no file."""
+    rows = FileRows(database, station)
+    return rows.count(rows.new(last_id))
 
 
 # The open intent. It was committed before the file was touched, so the file has all, some or none
@@ -220,6 +424,7 @@ def _resolve_rebuild(file: CsvFile | None, intent: Intent, position: Position | 
         import_id=intent.import_id or 0,
         begin_bytes=len(file.line(0)),
         mark=file.mark_up_to(intent.length),
+        endpoint=position.endpoint if position else None,
     )
     return Resolution(rebuilt, note=_("an interrupted rebuild was found to be complete"))
 

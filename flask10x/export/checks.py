@@ -12,16 +12,18 @@ from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
 from flask10x.export.position import Floor, Position
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
+from flask10x.readings.csv_lines import Lines
 from flask10x.readings.minus_zero import plain_lines
 
 
 def resume_position(target: Target, file: CsvFile | None, position: Position | None) -> Position:
     """Where to go on in the file; its `mark` is None when there is nothing to append.
 
-    A file that is not there (new, or moved away for archiving) begins anew. Raises ExportError
-    when the file is not as the last export left it.
+    A file that is not there (new, or moved away for archiving) begins anew; so does one of a
+    station whose earlier file had another name. Raises ExportError when the file is not as the last
+    export left it.
     """
-    last_id = position.last_id if position else 0
+    last_id = position.last_id if position else target.rows.archived_to
     known = position.mark if position else None
     if file is None or (known in (None, NOTHING) and file.size == 0):
         return begun(target, last_id)
@@ -70,6 +72,22 @@ def find_old_bytes(file: CsvFile, position: Position, known: Mark) -> Mark | Non
         end, size = end + len(line), size + len(plain)
     same = (size, checksum) == (known.size_bytes, known.checksum)
     return file.mark_up_to(end) if same else None
+
+
+def check_station(target: Target, file: CsvFile, floor: Floor | None, position: Position) -> None:
+    """Raises ExportError when the last of our rows in the file is not one of the target's station.
+
+    For a file of which nobody has noted the station: a version before this one has written it.
+    """
+    end = position.mark.size_bytes if position.mark else 0
+    begin = max(position.begin_bytes, floor.size_bytes if floor else 0)
+    if target.unknown or end <= begin:
+        return
+    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+    last, line = target.rows.last(spans), file.line_before(end)
+    expected = Lines(target.zone).bytes([last]) if last else b""
+    if plain_lines(line) != expected:
+        raise refusals.other_station(target.path, target.station.endpoint, line, expected)
 
 
 def is_kept(file: CsvFile, floor: Floor) -> bool:

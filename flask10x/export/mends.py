@@ -15,6 +15,11 @@ def rebuild(path: Path) -> str:
     return f"flask10x export --rebuild {path.name}"
 
 
+def whole(path: Path) -> str:
+    """Write it afresh with all that the database has, also what an archived file has."""
+    return f"{rebuild(path)} --whole"
+
+
 def take_over(path: Path) -> str:
     """Have the files belong to this host, and write this one afresh here."""
     return f"flask10x export --take-over --rebuild {path.name}"

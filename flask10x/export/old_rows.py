@@ -9,6 +9,7 @@ from pathlib import Path
 from flask10x.export import refusals
 from flask10x.export.file import CountedLines, CsvFile
 from flask10x.export.other_zone_lines import OtherZoneLines
+from flask10x.export.position import Floor
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines, minus_zero
 from flask10x.readings.minus_zero import plain_lines
@@ -34,6 +35,8 @@ class NewFile:
     """The old file begins with that many of its bytes: whole lines, or all of the old file."""
     kept_bytes: int = 0
     """So many of these come from the old file itself; `rows` are those behind them."""
+    floor: Floor | None = None
+    """What it has as its floor, where readings of the station were removed."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from flask10x.database.engine import Database
 from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.position import Floor, Position
-from flask10x.export.rows import Target, after_row
+from flask10x.export.rows import Target, behind
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.minus_zero import plain_lines
 
@@ -76,7 +76,7 @@ def _compare_last(target: Target, file: CsvFile, floor: Floor | None, position: 
     spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
     begin, end = position.begin_bytes, position.mark.size_bytes
     if floor is not None:
-        begin, spans = floor.size_bytes, after_row(spans, floor.last_id)
+        begin, spans = floor.size_bytes, behind(spans, floor.last_id)
     rows = target.rows.newest(spans, LAST_ROWS)
     expected = (text.encode() for text in Lines(target.zone).texts(rows))
     nothing = repeat(b"") if len(rows) < LAST_ROWS else ()

@@ -5,19 +5,21 @@ say moves only from what the export knows: one that was stopped for long and the
 another host has taken the files over, changes nothing (docs/decisions/0085).
 """
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
 from gettext import gettext as _
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from flask10x.database.dialects import of
 from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
-from flask10x.database.tables import export_floors, export_intents, exports
+from flask10x.database.tables import export_floors, export_intents, exports, readings
 from flask10x.errors import ExportError
 from flask10x.export import owner
 from flask10x.export.file import Mark
 from flask10x.export.rows import Target
+from flask10x.readings.stations import Station
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,12 @@ class Position:
     """When the last of our rows was received; None when there is none, or nobody has noted it."""
     last_time: str | None = None
     """How that is written in the file."""
+    endpoint: str | None = None
+    """The station whose rows these are; None, as the next two, when nobody has noted it yet."""
+    path: str | None = None
+    """Where the file lies, links followed."""
+    columns: str | None = None
+    """Its columns and their headings (`columns_of`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,15 @@ class State:
     """Not saved by an export: who removes readings sets it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The station whose rows a file has; None where nobody has noted it."""
+
+    endpoint: str | None
+    columns: str | None
+    """As in its position."""
+
+
 def load_state(database: Database, name: str) -> State:
     """What the database knows of the file of this name."""
     with database.reader.begin() as connection:
@@ -86,6 +103,38 @@ def state_of(connection: Connection, name: str) -> State:
     position = _position(connection, name)
     floor = load_floor(connection, name, position)
     return State(position, _intent(connection, name), floor)
+
+
+def names_of(connection: Connection, endpoint: str) -> list[str]:
+    """The names of the files that the station is known to write."""
+    query = select(exports.c.name).where(exports.c.endpoint == endpoint)
+    return list(connection.execute(query.order_by(exports.c.name)).scalars())
+
+
+def owners_of(connection: Connection) -> dict[str, Owner]:
+    """Whose each file is, by its name."""
+    query = select(exports.c.name, exports.c.endpoint, exports.c.columns)
+    return {row.name: Owner(row.endpoint, row.columns) for row in connection.execute(query)}
+
+
+def endpoints_of(connection: Connection) -> list[str]:
+    """The endpoints that have readings, one look into the index for each."""
+    found: list[str] = []
+    endpoint = readings.c.endpoint
+    while (
+        next_one := connection.execute(
+            select(func.min(endpoint)).where(endpoint > (found[-1] if found else ""))
+        ).scalar_one()
+    ) is not None:
+        found.append(next_one)
+    return found
+
+
+def rename(connection: Connection, name: str, new_name: str) -> None:
+    """Have what is known of a file be known of it under another name."""
+    for table in (exports, export_intents, export_floors):
+        connection.execute(delete(table).where(table.c.name == new_name))
+        connection.execute(update(table).where(table.c.name == name).values(name=new_name))
 
 
 def load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
@@ -103,15 +152,43 @@ def save_floor(connection: Connection, name: str, floor: Floor) -> None:
     connection.execute(saved.values(name=name, **asdict(floor)))
 
 
-def save_state(database: Database, target: Target, known: State, state: State) -> State:
+def columns_of(station: Station) -> str:
+    """The columns of the station's file: `temperature=Temp`, commas between them.
+
+    A heading has no comma, and a column no equals sign.
+    """
+    return ",".join(f"{m.column}={m.csv_header}" for m in station.measurements)
+
+
+def noted(target: Target, position: Position) -> Position:
+    """The position with whose file it is, where it lies and which columns it has."""
+    return replace(
+        position,
+        endpoint=target.station.endpoint,
+        path=str(target.path.resolve()),
+        columns=position.columns if target.unknown else columns_of(target.station),
+    )
+
+
+def save_state(
+    database: Database,
+    target: Target,
+    known: State,
+    state: State,
+    also: Callable[[Connection], object] = lambda _: None,
+) -> State:
     """Make this all that the database knows of the file; on the disk when it returns.
 
     `known` is what it knew when it was looked at or saved last. The result is what it knows now.
+    `also` is done in the same transaction.
     The database must have been opened with `synchronous=FULL`. Raises ExportError when it knows
     something else by now, or the file belongs to another host, and LockTimeout or
     sqlalchemy.exc.DBAPIError when it could not be done for seconds; then nothing is changed.
     """
     name = target.name
+
+    def first_id(of: State) -> int | None:
+        return of.position.first_id if of.position else None
 
     def change(connection: Connection) -> None:
         owner.require(connection, target.host)
@@ -119,12 +196,17 @@ def save_state(database: Database, target: Target, known: State, state: State) -
         if now != State(known.position, known.intent):
             raise ExportError(_("something else has changed the position of the file meanwhile"))
         of(connection).note_origin(connection, name)
-        for table in (exports, export_intents):
+        tables = [exports, export_intents]
+        if first_id(known) != first_id(state):
+            # Another file: its rows were not compared.
+            tables.append(export_floors)
+        for table in tables:
             connection.execute(delete(table).where(table.c.name == name))
         if state.position is not None:
             connection.execute(insert(exports).values(name=name, **_columns(state.position)))
         if state.intent is not None:
             connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
+        also(connection)
 
     database.commit_change(change)
     return state
@@ -144,6 +226,9 @@ def _position(connection: Connection, name: str) -> Position | None:
         zone=row.zone,
         last_received_at=row.last_received_at,
         last_time=row.last_time,
+        endpoint=row.endpoint,
+        path=row.path,
+        columns=row.columns,
     )
 
 

@@ -7,7 +7,7 @@ done. And unless the new file only goes on where the old one ends, the old one i
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,19 +17,31 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from sqlalchemy import Connection
+
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
-from flask10x.export import refusals, zone
+from flask10x.export import mends, refusals, zone
 from flask10x.export.checks import is_kept
-from flask10x.export.earlier_columns import as_written
+from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.old_rows import NewFile, OldRows, check_old_rows
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Floor, Intent, Position, State, load_state, save_state
-from flask10x.export.rows import IdSpan, Piece, Target, after_row
-from flask10x.readings import minus_zero
+from flask10x.export.position import (
+    Floor,
+    Intent,
+    Position,
+    State,
+    load_state,
+    noted,
+    save_floor,
+    save_state,
+)
+from flask10x.export.rows import IdSpan, Piece, Target, behind
+from flask10x.readings import csv_lines, minus_zero
+from flask10x.readings.csv_lines import Lines
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
@@ -56,11 +68,13 @@ def rebuild(
 
 def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> FileOutcome:
     state = load_state(database, target.name)
+    # Until an export has ended it, the file is that of the station whose rows it has.
+    target = of_its_station(target, state.position)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         path = fresh_path(target.path)
         position = _new_position(target, None if whole else state.position)
         floor = _floor(target, old, state, position)
-        position, left_out = _without_lower(target, state, position, floor)
+        position, left_out = _without_lower(target, old, state, position, floor)
         spans = _spans(target, position, floor)
         make_folder(path.parent)
         try:
@@ -77,10 +91,11 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
             path.unlink(missing_ok=True)
             raise
         position = _with_last_row(target, state, position, new)
+        position = noted(target, position)
         result = _put_in_place(database, target, state, old, position, new)
     notes = (
-        _kept_beginning(floor),
-        _not_written(left_out),
+        _kept_beginning(target, floor),
+        _not_written(target, left_out),
         in_words(rows.other_zone),
         minus_zero.note(rows.minus_zeros),
         zone.changed(target, state.position),
@@ -102,15 +117,24 @@ def _new_position(target: Target, known: Position | None) -> Position:
 def _floor(target: Target, old: CsvFile | None, state: State, position: Position) -> Floor | None:
     """Up to where the old file is kept byte for byte, because its readings were removed.
 
-    Raises ExportError when there is no such file, or its bytes are not those that were there.
+    Where these stand in files that were archived before, that is its first line. Raises ExportError
+    when there is no such file, or its bytes are not those that were there.
     """
-    gone, floor = target.rows.removed, state.floor
+    gone, floor, known = target.rows.removed, state.floor, state.position
+    if gone.last_ms is not None and gone.last_id > position.first_id:
+        if known is None or known.first_id >= gone.last_id or (floor and not floor.last_id):
+            header = target.header
+            return Floor(
+                first_id=position.first_id,
+                last_id=0,
+                size_bytes=len(header),
+                checksum=zlib.crc32(header),
+            )
+        if floor is None or floor.first_id != position.first_id or old is None:
+            last_time = local_text(gone.last_ms, target.zone)
+            raise refusals.removed_rows(target.path, last_time, is_there=old is not None)
     if floor is None or floor.first_id != position.first_id:
-        if gone.last_id > position.first_id and gone.last_ms is not None:
-            raise refusals.removed_rows(target.path, local_text(gone.last_ms, target.zone))
         return None
-    if old is None and gone.last_ms is not None:
-        raise refusals.removed_rows(target.path, local_text(gone.last_ms, target.zone))
     if old is None or old.line(0) != target.header or not is_kept(old, floor):
         raise refusals.changed_below_floor(target.path, floor.size_bytes)
     return floor
@@ -119,38 +143,62 @@ def _floor(target: Target, old: CsvFile | None, state: State, position: Position
 def _spans(target: Target, position: Position, floor: Floor | None) -> list[IdSpan]:
     """The rows to be written."""
     spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
-    return after_row(spans, floor.last_id) if floor else spans
+    return behind(spans, floor.last_id) if floor else spans
 
 
 def _without_lower(
-    target: Target, state: State, position: Position, floor: Floor | None
+    target: Target, old: CsvFile | None, state: State, position: Position, floor: Floor | None
 ) -> tuple[Position, int]:
     """The position without imports that have their place below the floor, and their rows.
 
-    Other files have brought them, and below the floor there is no room: so this one has them not.
+    Below the floor there is no room for rows, so the file has only those that stand there already.
     """
     if floor is None or state.position is None:
         return position, 0
     known = state.position.import_id
-    new, above = target.rows.imported_elsewhere(known, target.path), _spans(target, position, floor)
-    lower = target.rows.count([span for span in new if span not in above])
-    if not lower:
+    new, above = target.rows.imported(known), _spans(target, position, floor)
+    lower = [span for span in new if span not in above]
+    if not target.rows.count(lower) or (old and _has_rows(target, old, floor, lower)):
         return position, 0
     return replace(position, import_id=known), target.rows.count(new)
 
 
-def _not_written(rows: int) -> str:
+def _has_rows(target: Target, old: CsvFile, floor: Floor, spans: list[IdSpan]) -> bool:
+    """Whether each of these rows has a line of its own below the floor, in this order."""
+    lines = old.lines(len(target.header), floor.size_bytes)
+    texts = Lines(target.zone)
+    return all(
+        any(csv_lines.says(target.station, line, target.zone, row, text) for line in lines)
+        for page in target.rows.pages(spans)
+        for row, text in zip(page, texts.texts(page), strict=True)
+    )
+
+
+def _not_written(target: Target, rows: int) -> str:
     text = ngettext(
         "{n} imported row is not in it, for it belongs before removed readings",
         "{n} imported rows are not in it, for they belong before removed readings",
         rows,
     )
-    return text.format(n=rows) if rows else ""
+    if not rows:
+        return ""
+    more = _("a new file has them: {move} && {export} && {whole}")
+    more = more.format(
+        move=mends.move_away(target.path),
+        export=mends.export(target.path),
+        whole=mends.whole(target.path),
+    )
+    return f"{text.format(n=rows)}; {more}"
 
 
-def _kept_beginning(floor: Floor | None) -> str:
-    text = _("its first {n} bytes are kept as they are, their readings were removed")
-    return text.format(n=floor.size_bytes) if floor else ""
+def _kept_beginning(target: Target, floor: Floor | None) -> str:
+    if floor is None:
+        return ""
+    if floor.last_id:
+        text = _("its first {n} bytes are kept as they are, their readings were removed")
+        return text.format(n=floor.size_bytes)
+    text = _("the readings up to {time} were removed and are in archived files only")
+    return text.format(time=local_text(target.rows.removed.last_ms or 0, target.zone))
 
 
 def _with_last_row(target: Target, state: State, position: Position, new: NewFile) -> Position:
@@ -187,7 +235,9 @@ def _write(
             _give_to_same_owner(file, old)
         else:
             disk.leave_to_owner(file.fileno(), path.parent)
-        begun = [target.header] if floor is None or old is None else old.blocks(0, floor.size_bytes)
+        begun: Iterable[bytes] = [target.header]
+        if old is not None and floor is not None and floor.last_id:
+            begun = old.blocks(0, floor.size_bytes)
         beginning = (Piece(data, 0, 0, None) for data in begun)
         for piece in chain(beginning, target.pieces(spans, advance)):
             data = piece.data
@@ -208,7 +258,8 @@ def _write(
         sha256=digest.hexdigest(),
         last_received_at=last_received_at,
         same_bytes=same,
-        kept_bytes=floor.size_bytes if floor else 0,
+        kept_bytes=floor.size_bytes if floor and floor.last_id else 0,
+        floor=floor,
     )
 
 
@@ -254,7 +305,12 @@ def _put_in_place(
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
-    save_state(database, target, state, State(replace(position, mark=mark)))
+
+    def keep_floor(connection: Connection) -> None:
+        if new.floor is not None:
+            save_floor(connection, target.name, new.floor)
+
+    save_state(database, target, state, State(replace(position, mark=mark)), keep_floor)
     return done
 
 

@@ -154,6 +154,32 @@ def other_row(path: Path, here: str, found: bytes, expected: bytes) -> ExportErr
     )
 
 
+def other_station(path: Path, endpoint: str, found: bytes, expected: bytes) -> ExportError:
+    """Nobody has noted whose rows the file has, and the last one is not this station's."""
+    return _refused(
+        _(
+            "the last exported row of the file is {line}, that of /{endpoint} is {expected}: it is"
+            " another station's file, or the reading was changed"
+        ).format(
+            line=_shown(found),
+            endpoint=endpoint,
+            expected=_shown(expected) if expected else _("nothing"),
+        ),
+        _("{move}, and {export}").format(move=mends.move_away(path), export=mends.export(path)),
+        mends.rebuild(path),
+    )
+
+
+def no_columns(path: Path, endpoint: str) -> ExportError:
+    """The file is another station's, and nobody has noted its columns."""
+    return _refused(
+        _("it is the file of /{endpoint}, and nobody knows its columns any more").format(
+            endpoint=endpoint
+        ),
+        _("{move}, and {export}").format(move=mends.move_away(path), export=mends.export(path)),
+    )
+
+
 def unknown_rows(
     path: Path, rows: CountedLines, other_zone: CountedLines, zone_before: str
 ) -> ExportError:
@@ -190,15 +216,21 @@ def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
     )
 
 
-def removed_rows(path: Path, last_time: str) -> ExportError:
-    """The new file would lack rows whose readings were removed, and no old one has them."""
+def removed_rows(path: Path, last_time: str, *, is_there: bool = False) -> ExportError:
+    """The new file would lack rows whose readings were removed, and no old one has them.
+
+    `is_there` says whether a file has its name, which has not all of these rows.
+    """
+    export = mends.export(path)
+    if is_there:
+        export = f"{mends.move_away(path)} && {export}"
     return _refused(
         _(
             "the readings up to {time} were removed from the database (RETENTION_DAYS): the file"
             " can't be written whole from it"
         ).format(time=last_time),
         _("put back a copy of the file, or begin a new one: {export}").format(
-            export=mends.export(path)
+            export=f"{export} && {mends.whole(path)}"
         ),
     )
 

@@ -1,19 +1,28 @@
-"""Before readings are removed: does their CSV file have them, byte for byte?
+"""Before readings are removed: does a CSV file have them, byte for byte?
 
-The rows are compared once more, and the file gets a floor: how far that is, and the checksum of all
-bytes up to there. What stands above the floor can't be made again from the database.
+Only bytes that were seen count. A reading has its row in the station's file, or in one that was
+archived (`archived.py`); where it is in neither, or the file can't be read, it stays. The rows are
+compared once more, and the file gets a floor: how far that is, and the checksum of all bytes up to
+there. What stands above the floor can't be made again from the database.
 """
 
 import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from gettext import gettext as _
+from pathlib import Path
 from typing import Literal
 
-from flask10x.export import zone
-from flask10x.export.file import NOTHING, CsvFile, Mark
-from flask10x.export.position import Floor, Position, State
-from flask10x.export.rows import IdSpan, Target, after_row
+from sqlalchemy import Connection
+
+from flask10x.export import archived, mends, zone
+from flask10x.export.archived import ArchivedFile
+from flask10x.export.earlier_columns import of_station, station_of, with_header
+from flask10x.export.file import CsvFile, Mark
+from flask10x.export.position import Floor, Position, State, save_floor
+from flask10x.export.rows import IdSpan, Target, behind
+from flask10x.readings import zones
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.minus_zero import plain_lines
 
@@ -25,12 +34,27 @@ Obstacle = Literal[
     "other_columns",
     "other_zone",
     "other_host",
+    "imported",
+    "in_no_known_file",
+    "archived_gone",
+    "archived_changed",
+    "archived_columns",
+    "archived_zone",
 ]
-"""Why the file proves nothing now; an export or a person has to do something first."""
+"""Why no file proves anything now; an export or a person has to do something first."""
 
 
 class Unproven(Exception):
     """A row of the file is not what the database has: nothing may be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingObstacle:
+    """An obstacle, and what it is about."""
+
+    obstacle: Obstacle
+    path: str = ""
+    """The archived file; empty for the station's own, and where nobody knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,57 +67,195 @@ class Proof:
     """Whether all of the readings lie above it; else there is more to compare before them."""
 
 
-def obstacle(target: Target, state: State) -> Obstacle | None:
-    """What keeps the file from proving anything; None when it is as the last export left it.
+@dataclass(frozen=True, slots=True)
+class ProvingFile:
+    """A file that an export has written for the station."""
 
-    Reads the file's first line. Raises OSError or ExportError when that can't be done.
+    target: Target
+    """It, with the station's rows as this file has them."""
+    position: Position
+    floor: Floor | None
+    archived: ArchivedFile | None = None
+    """None for the one that is written now."""
+
+    def __contains__(self, number: int) -> bool:
+        return any(number in span for span in self.spans)
+
+    @property
+    def spans(self) -> list[IdSpan]:
+        """The rows that an export has written into it, in its order."""
+        position = self.position
+        return self.target.rows.of_file(position.first_id, position.last_id, position.import_id)
+
+
+def not_ready(target: Target, state: State) -> ReadingObstacle | None:
+    """What an export has to do first, whichever reading it is about."""
+    position = state.position
+    if position is None or position.mark is None or position.zone is None:
+        return ReadingObstacle("never_exported")
+    if position.endpoint not in (None, target.station.endpoint):
+        return ReadingObstacle("never_exported")
+    return ReadingObstacle("interrupted") if state.intent is not None else None
+
+
+def files_of(target: Target, state: State, files: Sequence[ArchivedFile]) -> list[ProvingFile]:
+    """The station's file, and those that were archived."""
+    own = [ProvingFile(target, state.position, state.floor)] if state.position else []
+    return own + [
+        ProvingFile(_archived_target(target, file), file.position, file.floor, file)
+        for file in files
+    ]
+
+
+def file_for(files: Sequence[ProvingFile], number: int) -> ProvingFile | ReadingObstacle:
+    """The file that can prove the reading of this id, or what keeps it from that.
+
+    Reads first lines, and an archived file that was touched. Raises OSError or ExportError when
+    that can't be done.
     """
-    with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        return _obstacle(target, state, file)
+    found: ReadingObstacle | None = None
+    for file in files:
+        if number in file:
+            looked = _look(file)
+            if isinstance(looked, ProvingFile):
+                return looked
+            found = found or looked
+    if found is not None:
+        return found
+    was_imported = any(
+        taken.first_id <= number <= taken.last_id
+        for file in files
+        for taken in file.target.rows.imports
+    )
+    return ReadingObstacle("imported" if was_imported else "in_no_known_file")
 
 
-def prove(target: Target, state: State, ids: Sequence[int], rows_max: int) -> Proof:
+def hindrance(
+    target: Target, state: State, files: Sequence[ArchivedFile], number: int
+) -> ReadingObstacle | None:
+    """What keeps the reading of this id; None when a file can prove it. Raises as `file_for`."""
+    if found := not_ready(target, state):
+        return found
+    file = file_for(files_of(target, state, files), number)
+    return file if isinstance(file, ReadingObstacle) else None
+
+
+def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
     """Compare the file, from its floor on, up to the last of these readings in its order.
 
-    After that many rows, or a page more, it ends early. To be called under the lock of the export,
-    for a file without an obstacle. Raises Unproven at the first difference.
+    All of them are among its rows. After that many rows, or a page more, it ends early. To be
+    called under the lock of the export, for a file from `file_for`. Raises Unproven at the first
+    difference.
     """
-    position, floor = state.position, state.floor
-    if position is None or position.mark in (None, NOTHING):
-        # What was exported stands in files that were archived.
-        return Proof(floor, is_whole=True)
-    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+    spans, floor = file.spans, file.floor
     place = _last_in_order(spans, ids)
-    rest = after_row(spans, floor.last_id) if floor else spans
-    if place is None or not any(place in span for span in rest):
+    rest = behind(spans, floor.last_id) if floor else spans
+    if not any(place in span for span in rest):
+        # Compared before, and the file is as it was.
         return Proof(floor, is_whole=True)
-    with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        if file is None:
-            raise Unproven(f"{target.path} is gone")
-        begun = floor or _begun(file, position)
-        floor = _compared(target, file, begun, _up_to(rest, place), rows_max)
+    path = file.target.path
+    with CsvFile.open(path, write=False) or nullcontext() as opened:
+        if opened is None:
+            raise Unproven(f"{path} is gone")
+        begun = floor if floor and floor.last_id else _begun(opened, file.position)
+        floor = _compared(file.target, opened, begun, _up_to(rest, place), rows_max)
     return Proof(floor, is_whole=floor.last_id == place)
 
 
-def _obstacle(target: Target, state: State, file: CsvFile | None) -> Obstacle | None:
-    position = state.position
-    if position is None or position.mark is None or position.zone is None:
-        return "never_exported"
-    if state.intent is not None:
-        return "interrupted"
-    if position.mark == NOTHING:
-        return None
-    if file is None:
-        return "file_gone"
-    return _difference(target, file, position, position.mark)
+def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None:
+    """Keep the floor of the file, in the transaction that removes readings."""
+    if floor is None:
+        return
+    if file.archived is not None:
+        # Its mark too: touched, but with the same bytes, it need not be read once more.
+        archived.record(connection, replace(file.archived, floor=floor))
+    elif floor != file.floor:
+        save_floor(connection, file.target.name, floor)
 
 
-def _difference(target: Target, file: CsvFile, position: Position, mark: Mark) -> Obstacle | None:
-    if file.mark(mark.checksum) != mark:
-        return "file_changed"
-    if file.line(0) != target.header:
-        return "other_columns"
-    return "other_zone" if zone.difference(target, position) else None
+def in_words(found: ReadingObstacle) -> str:
+    """For people: why no file proves a reading now."""
+    texts: dict[Obstacle, str] = {
+        "never_exported": _("no export of this station has written its CSV file"),
+        "interrupted": _("an export was interrupted"),
+        "file_gone": _("the CSV file is gone"),
+        "file_changed": _("the CSV file was touched since the last export"),
+        "other_columns": _("the station's columns have changed"),
+        "other_zone": _("the CSV file is in another time zone"),
+        "other_host": _("another host has the CSV file"),
+        "imported": _("they were imported, and no export or rebuild has written them"),
+        "in_no_known_file": _("nobody knows the file that has them"),
+        "archived_gone": _("the archived file that has them is gone, or was moved away"),
+        "archived_changed": _("the archived file that has them is not what it was"),
+        "archived_columns": _("nobody knows the columns of the archived file any more"),
+        "archived_zone": _("the archived file is in a time zone that this system does not know"),
+    }
+    return f"{texts[found.obstacle]}: {found.path}" if found.path else texts[found.obstacle]
+
+
+def command(target: Target, found: ReadingObstacle) -> str:
+    """The command that clears it, or shows more."""
+    if found.obstacle in ("never_exported", "interrupted", "file_gone", "other_columns"):
+        return mends.export(target.path)
+    if found.obstacle == "imported":
+        return mends.rebuild(target.path)
+    if found.obstacle in ("in_no_known_file", "archived_gone", "archived_changed"):
+        return mends.whole(target.path)
+    return f"flask10x export --verify {target.name}"
+
+
+def _archived_target(target: Target, file: ArchivedFile) -> Target:
+    """The archived file as that of the station under the name of then."""
+    position = file.position
+    station = replace(target.station, csv_name=file.name)
+    if position.columns is not None:
+        station = replace(
+            station,
+            measurements=station_of(file.endpoint, file.name, position.columns).measurements,
+        )
+    path = Path(position.path) if position.path else target.path
+    return replace(of_station(target, station), name=file.name, path=path)
+
+
+def _look(file: ProvingFile) -> ProvingFile | ReadingObstacle:
+    """The file, if it is as the last export left it."""
+    if file.archived is not None:
+        return _look_at_archived(file, file.archived)
+    mark = file.position.mark
+    with CsvFile.open(file.target.path, write=False) or nullcontext() as opened:
+        if opened is None:
+            return ReadingObstacle("file_gone")
+        if mark is None or opened.mark(mark.checksum) != mark:
+            return ReadingObstacle("file_changed")
+        if opened.line(0) != file.target.header:
+            return ReadingObstacle("other_columns")
+    return ReadingObstacle("other_zone") if zone.difference(file.target, file.position) else file
+
+
+def _look_at_archived(file: ProvingFile, kept: ArchivedFile) -> ProvingFile | ReadingObstacle:
+    if kept.position.path is None:
+        return ReadingObstacle("archived_gone")
+    path, mark, target = kept.position.path, kept.mark, file.target
+    with CsvFile.open(target.path, write=False) or nullcontext() as opened:
+        if opened is None:
+            return ReadingObstacle("archived_gone", path)
+        now = opened.mark(mark.checksum)
+        if now != mark and not _is_same(opened, mark):
+            return ReadingObstacle("archived_changed", path)
+        target = with_header(target, opened.line(0), kept.position.columns)
+    if target.unknown:
+        return ReadingObstacle("archived_columns", path)
+    name = kept.position.zone
+    if name not in (None, target.zone_name):
+        other = zones.zone_of(name)
+        if other is None:
+            return ReadingObstacle("archived_zone", path)
+        target = replace(target, zone=other, zone_name=name)
+    return replace(file, target=target, archived=replace(kept, mark=now))
+
+
+def _is_same(file: CsvFile, mark: Mark) -> bool:
+    return file.size == mark.size_bytes and file.checksum(mark.size_bytes) == mark.checksum
 
 
 def _begun(file: CsvFile, position: Position) -> Floor:
@@ -104,12 +266,12 @@ def _begun(file: CsvFile, position: Position) -> Floor:
     )
 
 
-def _last_in_order(spans: list[IdSpan], ids: Sequence[int]) -> int | None:
-    """Which of the ids comes last in the order of the spans; None when they have none of them."""
+def _last_in_order(spans: list[IdSpan], ids: Sequence[int]) -> int:
+    """Which of the ids, all of them in the spans, comes last in their order."""
     for span in reversed(spans):
         if inside := [number for number in ids if number in span]:
             return max(inside)
-    return None
+    raise AssertionError("not in the file")
 
 
 def _up_to(spans: list[IdSpan], place: int) -> list[IdSpan]:

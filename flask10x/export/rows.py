@@ -15,14 +15,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.types import REAL
 
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.retention import removed
-from flask10x.database.tables import imports, measurement, readings
+from flask10x.database.tables import archived_files, exports, imports, measurement, readings
 from flask10x.readings import csv_names
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
@@ -93,6 +102,11 @@ def in_file_order(
     return [*spans, *live(done, last_id, ranges)]
 
 
+def behind(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
+    """What follows the row of a floor; all of them behind a floor that is the file's first line."""
+    return after_row(spans, last_id) if last_id else spans
+
+
 def after_row(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
     """What follows this row in the order of these spans; nothing when none of them has it."""
     for place, span in enumerate(spans):
@@ -113,6 +127,7 @@ class FileRows:
             query = select(imports).where(imports.c.endpoint == station.endpoint)
             found = connection.execute(query.order_by(imports.c.id)).all()
             self.removed = removed.of_station(connection, station.endpoint)
+            self.archived_to = _archived_to(connection, station)
         self.imports = [
             Import(row.id, row.first_id, row.last_id, row.after_id, row.file)
             for row in found
@@ -146,14 +161,6 @@ class FileRows:
             IdSpan(found.first_id - 1, found.last_id)
             for found in self.imports
             if found.id > after_import
-        ]
-
-    def imported_elsewhere(self, after_import: int, path: Path) -> list[IdSpan]:
-        """The same of those that came from other files than the one of this path."""
-        return [
-            IdSpan(found.first_id - 1, found.last_id)
-            for found in self.imports
-            if found.id > after_import and Path(found.file).resolve() != path.resolve()
         ]
 
     def pages(
@@ -289,6 +296,19 @@ class Target:
         for page in self.rows.pages(self.rows.new(last_id)):
             return Lines(self.zone).bytes(page[:1])
         return None
+
+
+def _archived_to(connection: Connection, station: Station) -> int:
+    """The last reading that a file of the station has which is not the one of its name now."""
+    ends = (
+        select(func.max(archived_files.c.last_id)).where(
+            archived_files.c.endpoint == station.endpoint
+        ),
+        select(func.max(exports.c.last_id)).where(
+            exports.c.endpoint == station.endpoint, exports.c.name != station.csv_name
+        ),
+    )
+    return max(connection.execute(end).scalar_one() or 0 for end in ends)
 
 
 def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:

@@ -15,14 +15,14 @@ from gettext import ngettext
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import mends, zone
+from flask10x.export import archived, mends, removable, zone
 from flask10x.export.checks import find_old_bytes, is_kept
-from flask10x.export.earlier_columns import as_written
+from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
 from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State, load_state
-from flask10x.export.rows import IdSpan, Target, after_row
+from flask10x.export.rows import IdSpan, Target, behind
 from flask10x.readings import csv_lines, minus_zero
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.minus_zero import plain_lines
@@ -83,12 +83,17 @@ def verify(
     An outcome is `failed` when the file differs, when it is gone though it was exported to, and
     when an export was interrupted in it. Each file has its bar.
     """
-    return for_each(settings, database, stations, partial(_verify, bar=bar))
+    look = partial(_verify, bar=bar, retention_days=settings.retention_days)
+    return for_each(settings, database, stations, look)
 
 
-def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
+def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int) -> FileOutcome:
     state, seen = load_state(database, target.name), Seen()
     differences: list[str] = []
+    own, target = target, of_its_station(target, state.position)
+    if target is not own:
+        text = _("it is the file of /{endpoint}: the next export begins a new one")
+        seen.notes.append(text.format(endpoint=target.station.endpoint))
     try:
         with (
             CsvFile.open(target.path, write=False) or nullcontext() as file,
@@ -101,6 +106,9 @@ def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
             _compare(written, file, state, seen, advance)
     except Difference as difference:
         differences.append(str(difference))
+    own_days = target.station.retention_days
+    if target is own and (retention_days if own_days is None else own_days):
+        seen.notes += _kept_by(database, target, state)
     if seen.other_zone.rows:
         ours = seen.rows - seen.before
         mend = mends.other_zone if seen.other_zone.rows == ours else mends.rebuild
@@ -113,6 +121,20 @@ def _verify(database: Database, target: Target, *, bar: Bar) -> FileOutcome:
         return FileOutcome(target.path, text, seen.rows, failed=True)
     equal = _("{rows}, equal").format(rows=seen)
     return FileOutcome(target.path, "; ".join((equal, *seen.notes)), seen.rows)
+
+
+def _kept_by(database: Database, target: Target, state: State) -> Iterator[str]:
+    """What keeps the reading that is removed next, in a file that is as it should be."""
+    rest = IdSpan(target.rows.removed.last_id, target.rows.head)
+    row = target.rows.first([rest])
+    if row is None:
+        return
+    with database.reader.begin() as connection:
+        files = archived.load(connection, target.station.endpoint)
+    if found := removable.hindrance(target, state, files, row[0]):
+        text = _("old readings stay in the database, for {why}; run: {command}")
+        why, command = removable.in_words(found), removable.command(target, found)
+        yield text.format(why=why, command=command)
 
 
 def _interrupted() -> Difference:
@@ -157,7 +179,7 @@ def _beginning(
     That is what stood there before Flask10X or, where readings were removed, all up to the floor.
     """
     spans, floor = _own_spans(target, position), state.floor
-    if floor is None:
+    if floor is None or not floor.last_id:
         _compare_before(target, file, position, position.begin_bytes, seen, advance)
         return position.begin_bytes, spans
     if not is_kept(file, floor):
@@ -177,7 +199,7 @@ def _beginning(
         rows,
     )
     seen.notes.append(text.format(n=rows))
-    return floor.size_bytes, after_row(spans, floor.last_id)
+    return floor.size_bytes, behind(spans, floor.last_id)
 
 
 def _note_unknown(target: Target, file: CsvFile, end: int, seen: Seen) -> None:

@@ -30,7 +30,7 @@ def check_zone(settings: Settings, database: Database, path: Path, station: Stat
     query = select(exports).where(exports.c.name == station.csv_name)
     with database.reader.begin() as connection:
         known = connection.execute(query).one_or_none()
-        if known is None:
+        if known is None or known.endpoint not in (None, station.endpoint):
             return
         if known.zone is None:
             what = _of_an_old_version(connection, settings, path, station, known)

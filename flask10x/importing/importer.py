@@ -15,14 +15,14 @@ from gettext import gettext as _
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, or_, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.retention import removed
-from flask10x.database.tables import exports
+from flask10x.database.tables import archived_files, exports
 from flask10x.errors import ImportRefused
 from flask10x.importing.exported_file import check_zone
 from flask10x.importing.imported_ranges import ImportedRanges
@@ -226,5 +226,12 @@ def _exported(connection: Connection, station: Station, name: str) -> int:
     if not csv_names.is_of(station, name):
         # The export knows no such file, so it needs to know nothing of rows that are there.
         return sys.maxsize
-    query = select(exports.c.last_id).where(exports.c.name == station.csv_name)
-    return connection.execute(query).scalar_one_or_none() or 0
+    # A position of which nobody has noted the station yet is that of who has the name.
+    own = or_(exports.c.endpoint.is_(None), exports.c.endpoint == station.endpoint)
+    found = [
+        select(exports.c.last_id).where(exports.c.name == station.csv_name, own),
+        select(func.max(archived_files.c.last_id)).where(
+            archived_files.c.endpoint == station.endpoint
+        ),
+    ]
+    return max(connection.execute(query).scalar_one_or_none() or 0 for query in found)

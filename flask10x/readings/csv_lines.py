@@ -83,6 +83,18 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
     return Written(*block.span(), tuple(values))
 
 
+def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: str) -> bool:
+    """Whether the line is that of the row, in whatever notation; `text` is it in ours."""
+    if plain_lines(line) == text.encode():
+        return True
+    written = read(station, line, zone)
+    if written is None:
+        return False
+    _, received_at, *values = row
+    is_then = written.earliest_ms <= received_at <= written.latest_ms
+    return is_then and written.values == tuple(values)
+
+
 def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
     """Whether the line has the values of the row, and its time in some zone of the world."""
     written = read(station, line, UTC)

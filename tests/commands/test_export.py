@@ -125,6 +125,26 @@ def test_the_command(settings: Settings, database: Database) -> None:
     assert (done.returncode, done.stdout) == (0, f"{path}: 1 row written\n")
 
 
+def test_an_archived_file_is_named(settings: Settings, database: Database) -> None:
+    csv_folder.store(settings, 0, 1)
+    assert flask10x(settings).returncode == 0
+    place = settings.data_dir / "2025.csv"
+    csv_file(settings).rename(place)
+    assert flask10x(settings).returncode == 0
+    done = flask10x(settings, "--archived", str(csv_file(settings)))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"flask10x: {csv_file(settings)}: it is no file that an export has written and that was"
+        " moved away later\n"
+    )
+    done = flask10x(settings, "--archived", str(place))
+    assert done.stdout == f"{place}: an archived file of /data, which was PicodataX.csv\n"
+    found = select(database_file(settings), "SELECT endpoint, path, last_id FROM archived_files")
+    assert found == [("data", str(place), 2)]
+    done = flask10x(settings, "--verify", "--archived", str(place))
+    assert "--archived stands alone" in done.stderr
+
+
 def test_wrong_arguments(settings: Settings, database: Database) -> None:
     for arguments in (
         ["--whole"],

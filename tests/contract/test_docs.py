@@ -461,6 +461,8 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.unknown_rows(path, CountedLines(1, 2, b"line"), CountedLines(), ""),
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.other_row(path, "UTC", b"line", b"other"),
+        refusals.other_station(path, "data", b"line", b"other"),
+        refusals.no_columns(path, "data"),
         refusals.older_rows(path, 1, 2),
         refusals.removed_rows(path, "2025-08-24 10:46:40"),
         refusals.changed_below_floor(path, 1),

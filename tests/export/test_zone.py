@@ -65,7 +65,9 @@ def export_in(
 
 
 def exports_row(settings: Settings) -> list[tuple[object, ...]]:
-    return select(database_file(settings), "SELECT * FROM exports WHERE name = 'PicodataX.csv'")
+    columns = "first_id, last_id, size_bytes, checksum, zone, last_received_at, last_time"
+    query = f"SELECT {columns} FROM exports WHERE name = 'PicodataX.csv'"
+    return select(database_file(settings), query)
 
 
 def left_by_an_old_version(

@@ -48,7 +48,8 @@ def export_lags(connection: Connection, stations: Stations) -> list[ExportLag]:
 def _lag(
     connection: Connection, station: Station, known: Row[tuple[object, ...]] | None
 ) -> ExportLag:
-    if known is None or not known.size_bytes:
+    is_other = known is not None and known.endpoint not in (None, station.endpoint)
+    if known is None or not known.size_bytes or is_other:
         return ExportLag(
             station=station, is_exported=False, changed_at=None, oldest_at=None, waiting=0
         )

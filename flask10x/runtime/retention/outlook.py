@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.expressions import unindexed
 from flask10x.database.retention import removed
 from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import readings
@@ -35,6 +36,10 @@ class Outlook:
     is none but the last one, which stays."""
     obstacle: "Obstacle | None"
     """What keeps readings that are due."""
+    path: str = ""
+    """The archived file that this is about; empty for the station's own."""
+    command: str = ""
+    """What clears it; empty where that is not known."""
 
     @property
     def goes_at(self) -> int | None:
@@ -86,12 +91,29 @@ def _outlook(
     if outlook.goes_at is None or outlook.goes_at > now_ms:
         return outlook
     # Only here: a worker that removes nothing does without.
-    from flask10x.export import owner, removable  # noqa: PLC0415
+    from flask10x.export import archived, owner, removable  # noqa: PLC0415
     from flask10x.export.outcome import target_of  # noqa: PLC0415
-    from flask10x.export.position import load_state  # noqa: PLC0415
+    from flask10x.export.position import state_of  # noqa: PLC0415
 
     if owner.is_elsewhere(settings, connection):
         return replace(outlook, obstacle="other_host")
     target = target_of(settings, database, station)
-    obstacle = removable.obstacle(target, load_state(database, target.name))
-    return replace(outlook, obstacle=obstacle)
+    kept_by = removable.hindrance(
+        target,
+        state_of(connection, target.name),
+        archived.load(connection, station.endpoint),
+        _next_id(connection, station.endpoint, gone),
+    )
+    if kept_by is None:
+        return outlook
+    command = removable.command(target, kept_by)
+    return replace(outlook, obstacle=kept_by.obstacle, path=kept_by.path, command=command)
+
+
+def _next_id(connection: Connection, endpoint: str, gone: Removed) -> int:
+    """The id of the reading that goes next; there is one."""
+    # By the index it would read all of the station's entries.
+    of_station = unindexed(readings.c.endpoint) == endpoint
+    query = select(readings.c.id).where(of_station, readings.c.id > gone.last_id)
+    number: int = connection.execute(query.order_by(readings.c.id).limit(1)).scalar_one()
+    return number

@@ -7,7 +7,8 @@ happened, or nothing.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
@@ -21,10 +22,12 @@ from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import readings
 from flask10x.database.tables import rollups as rollups_table
-from flask10x.export import owner, removable
+from flask10x.export import archived, owner, removable
+from flask10x.export.archived import ArchivedFile
 from flask10x.export.outcome import target_of
-from flask10x.export.position import State, load_state, save_floor, state_of
-from flask10x.export.removable import Obstacle, Proof, Unproven
+from flask10x.export.position import State, state_of
+from flask10x.export.removable import Obstacle, Proof, ProvingFile, ReadingObstacle, Unproven
+from flask10x.export.rows import Target
 from flask10x.history import days, rollups
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS
@@ -51,6 +54,10 @@ class Removal:
     """Whether the next step has something to do at once."""
     obstacle: Obstacle | None = None
     """Why nothing was removed that is old enough."""
+    path: str = ""
+    """The archived file that this is about; empty for the station's own."""
+    command: str = field(default="", compare=False)
+    """What clears the obstacle."""
     difference: str = ""
     """What the CSV file has instead of a reading; nothing was removed."""
 
@@ -75,6 +82,14 @@ class OldReadings:
             latest.append(self.before.last_ms)
         total = self.before.readings + len(self.rows)
         return Removed(self.rows[-1][0], max(latest), total)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFiles:
+    """What the database knows of the station's files."""
+
+    state: State
+    archived: Sequence[ArchivedFile]
 
 
 class StationRemoval:
@@ -114,18 +129,30 @@ class StationRemoval:
 
     def _step(self, kept_since_ms: int) -> Removal:
         target = target_of(self._settings, self._database, self._station)
-        state = load_state(self._database, target.name)
-        if found := removable.obstacle(target, state):
-            return Removal(obstacle=found)
-        piece, is_more = self._next(state, kept_since_ms)
+        known = self._known(target.name)
+        if found := removable.not_ready(target, known.state):
+            return _hindered(target, found)
+        piece, is_more = self._next(known.state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
+        file = removable.file_for(
+            removable.files_of(target, known.state, known.archived), piece.ids[0]
+        )
+        if isinstance(file, ReadingObstacle):
+            return _hindered(target, file)
+        rows = list(takewhile(lambda row: row[0] in file, piece.rows))
+        is_more = is_more or len(rows) < len(piece.rows)
+        piece = replace(piece, rows=rows)
         try:
-            proof = removable.prove(target, state, piece.ids, COMPARED_ROWS)
+            proof = removable.prove(file, piece.ids, COMPARED_ROWS)
         except Unproven as found_instead:
             return Removal(difference=str(found_instead))
-        self._commit(piece, state, proof)
+        self._commit(piece, known, file, proof)
         return Removal(len(piece.rows) if proof.is_whole else 0, is_more or not proof.is_whole)
+
+    def _known(self, name: str) -> KnownFiles:
+        with self._database.reader.begin() as connection:
+            return _known(connection, name, self._station.endpoint)
 
     def _next(self, state: State, kept_since_ms: int) -> tuple[OldReadings | None, bool]:
         """The next readings that may go, and whether there may be more behind them."""
@@ -148,21 +175,22 @@ class StationRemoval:
         is_more = until < last and len(rows) == len(found)
         return (OldReadings(rows, before) if rows else None), is_more
 
-    def _commit(self, piece: OldReadings, state: State, proof: Proof) -> None:
+    def _commit(
+        self, piece: OldReadings, known: KnownFiles, file: ProvingFile, proof: Proof
+    ) -> None:
         """Remove the piece if it is proven, else only note how far the file was compared."""
         with self._database.commit() as connection:
-            if not self._is_unchanged(connection, piece, state):
+            if not self._is_unchanged(connection, piece, known):
                 return
-            if proof.floor is not None and proof.floor != state.floor:
-                save_floor(connection, self._station.csv_name, proof.floor)
+            removable.keep(connection, file, proof.floor)
             if proof.is_whole:
                 self._remove(connection, piece)
 
-    def _is_unchanged(self, connection: Connection, piece: OldReadings, state: State) -> bool:
+    def _is_unchanged(self, connection: Connection, piece: OldReadings, known: KnownFiles) -> bool:
         """Whether nobody has begun the roll-ups anew, removed readings or exported, meanwhile."""
         return (
             not owner.is_elsewhere(self._settings, connection)
-            and state_of(connection, self._station.csv_name) == state
+            and _known(connection, self._station.csv_name, self._station.endpoint) == known
             and removed.of_station(connection, self._station.endpoint) == piece.before
             and rollups.position(connection) >= piece.after.last_id
             and self._is_rolled_up(connection)
@@ -221,6 +249,15 @@ class StationRemoval:
         rows = [row for row in found if row["measurement"] in known or row["count"]]
         removed_hours.keep(connection, [_with(kept, row) for row in rows])
         return int(found[0]["readings"])
+
+
+def _known(connection: Connection, name: str, endpoint: str) -> KnownFiles:
+    return KnownFiles(state_of(connection, name), archived.load(connection, endpoint))
+
+
+def _hindered(target: Target, found: ReadingObstacle) -> Removal:
+    command = removable.command(target, found)
+    return Removal(obstacle=found.obstacle, path=found.path, command=command)
 
 
 def _with(kept: dict[str, Sums], row: Sums) -> Sums:

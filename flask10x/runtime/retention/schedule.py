@@ -12,7 +12,7 @@ from flask10x.runtime.retention.slow_clock import SlowClock
 from flask10x.system import clock
 
 if TYPE_CHECKING:
-    from flask10x.runtime.retention.removal import StationRemoval
+    from flask10x.runtime.retention.removal import Removal, StationRemoval
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Retention:
             days, endpoint, station = next(self._turns)
             done = station.step(kept_since(days, now_ms))
             if done.obstacle:
-                self._say(endpoint, done.obstacle)
+                self._say(endpoint, _why(done))
             if done.difference:
                 self._say(endpoint, f"its CSV file differs: {done.difference}")
             if done.is_more or done.readings:
@@ -97,7 +97,14 @@ class Retention:
         said_ms = self._said_at_ms.get(place)
         if said_ms is None or now_ms - said_ms >= SAY_EVERY_MS:
             self._said_at_ms[place] = now_ms
-            log.warning("Old readings of %s stay: %s", endpoint, why.replace("_", " "))
+            log.warning("Old readings of %s stay: %s", endpoint, why)
+
+
+def _why(done: "Removal") -> str:
+    """What keeps readings, and what clears it."""
+    why = str(done.obstacle).replace("_", " ")
+    about = f": {done.path}" if done.path else ""
+    return f"{why}{about}; run: {done.command}"
 
 
 def _stations(settings: Settings, database: Database) -> list[tuple[int, str, "StationRemoval"]]:

@@ -107,5 +107,7 @@ def test_why_they_stay_is_said_once_a_day(
         for _ in range(5):
             duty.step()
             time.passes(LOOK_EVERY_MS)
-    assert caplog.messages == ["Old readings of data stay: file gone"]
+    assert caplog.messages == [
+        "Old readings of data stay: file gone; run: flask10x export PicodataX.csv"
+    ]
     assert readings(database) == 10

@@ -4,6 +4,8 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.export.append import export
+from flask10x.export.verify import verify
 from flask10x.runtime.retention.outlook import outlooks
 from flask10x.web.app import create_app
 from flask10x.web.status_page import keeping
@@ -11,7 +13,7 @@ from flask10x.web.status_page.answer import StatusAnswer
 from flask10x.web.status_page.known import Known
 from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
 from tests.conftest import MakeSettings
-from tests.support.csv_folder import FIRST_MS, store
+from tests.support.csv_folder import FIRST_MS, csv_file, store
 from tests.support.rows import execute
 
 DAY_MS = 86_400_000
@@ -52,6 +54,36 @@ def test_why_it_does_not_go(make_settings: MakeSettings, database: Database, tex
     (answer,) = answers(settings, database, late, texts)
     assert answer.mood == "warn"
     assert answer.text == f"{texts('kept.late')} {texts('kept_why.never_exported')}"
+
+
+@pytest.mark.parametrize("texts", [ENGLISH, JAPANESE])
+def test_what_no_file_proves_is_named_with_its_commands(
+    make_settings: MakeSettings, database: Database, texts: Texts
+) -> None:
+    settings = make_settings(RETENTION_DAYS=30)
+    pico = [settings.stations.by_endpoint["data"]]
+    store(settings, 0, 1)
+    export(settings, database, pico)
+    csv_file(settings).unlink()
+    store(settings, 2)
+    export(settings, database, pico)
+    (answer,) = answers(settings, database, FIRST_MS + 32 * DAY_MS, texts)
+    why = texts("kept_why.archived_gone", file="PicodataX.csv")
+    assert answer.details[0].endswith(why)
+    (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
+    assert answer.text == f"{texts('kept.late')} {why}"
+    assert [remedy.command.partition("flask10x export ")[2] for remedy in answer.remedies] == [
+        "--archived /.../PicodataX.csv",
+        "--rebuild PicodataX.csv --whole",
+        "--verify",
+    ]
+    verified = verify(settings, database, pico)[0]
+    assert not verified.failed
+    assert verified.text == (
+        "1 row, 2025-08-24 10:46:42 to 2025-08-24 10:46:42, equal; old readings stay in the"
+        " database, for the archived file that has them is gone, or was moved away; run: flask10x"
+        " export --rebuild PicodataX.csv --whole"
+    )
 
 
 def test_the_page_has_it(make_settings: MakeSettings, database: Database) -> None:

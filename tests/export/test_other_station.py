@@ -1,0 +1,251 @@
+"""A CSV file whose name another station has now: each row in its own station's file, once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export import append, earlier_columns, position
+from flask10x.export.append import dry_run, export
+from flask10x.export.outcome import FileOutcome
+from flask10x.export.position import State
+from flask10x.export.rebuild import rebuild
+from flask10x.export.verify import verify
+from flask10x.readings.stations import BUILT_IN, Station, Stations
+from tests.support.csv_folder import FIRST_MS
+from tests.support.rows import execute, select
+from tests.support.stations import BALCONY, add_columns
+
+HEADER = b"current_time,Temperature,Wet\r\n"
+BALCONY_1 = replace(BALCONY, endpoint="balcony")
+VERANDA = replace(BALCONY_1, endpoint="veranda")
+GARDEN = replace(BALCONY_1, endpoint="garden", csv_name="Garden.csv")
+NAME = "Balcony.csv"
+DAY = "2026-11-26"
+KEPT = f"Balcony-until-{DAY}.csv"
+With = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(earlier_columns, "now_ms", lambda: 1_795_622_400_000)
+
+
+@pytest.fixture
+def having(settings: Settings, database: Database) -> With:
+    """The settings with these stations besides the built-in ones."""
+    add_columns(database.path, "soil_wet")
+
+    def make(*stations: Station) -> Settings:
+        return replace(settings, stations=Stations((*BUILT_IN.all, *stations)))
+
+    return make
+
+
+def store(database: Database, endpoint: str, *numbers: int) -> None:
+    values = (f"('{endpoint}', {FIRST_MS + 1000 * n}, {n}.5, NULL)" for n in numbers)
+    columns = "(endpoint, received_at, temperature, soil_wet)"
+    execute(database.path, f"INSERT INTO readings {columns} VALUES {', '.join(values)}")
+
+
+def lines(*numbers: int) -> bytes:
+    return b"".join(f"2025-08-24 10:46:{40 + n},{n}.5,\r\n".encode() for n in numbers)
+
+
+def files(settings: Settings) -> dict[str, bytes]:
+    """Those of the stations that were added."""
+    built_in = {station.csv_name for station in BUILT_IN.all}
+    found = (path for path in settings.csv_dir.iterdir() if path.name not in built_in)
+    return {path.name: path.read_bytes() for path in found}
+
+
+def of(outcomes: list[FileOutcome], name: str) -> FileOutcome:
+    (found,) = (one for one in outcomes if one.path.name == name)
+    return found
+
+
+def test_a_station_that_gets_another_name_and_back(having: With, database: Database) -> None:
+    balcony, veranda = having(BALCONY_1), having(VERANDA)
+    store(database, "balcony", 0, 1)
+    export(balcony, database)
+    store(database, "balcony", 2)
+    store(database, "veranda", 3, 4)
+    looked = of(dry_run(veranda, database), NAME)
+    assert looked.text == "1 row would be appended; it would be ended, and begun anew for /veranda"
+    checked = of(verify(veranda, database), NAME)
+    assert "it is the file of /balcony: the next export begins a new one" in checked.text
+    assert not checked.failed
+    done = of(export(veranda, database), NAME)
+    kept = balcony.csv_dir / KEPT
+    assert (
+        done.text
+        == f"2 rows appended; begun anew, as it was the file of /balcony; that one is {kept}"
+    )
+    assert files(balcony) == {KEPT: HEADER + lines(0, 1, 2), NAME: HEADER + lines(3, 4)}
+    assert of(export(veranda, database), NAME).text == "0 rows appended"
+
+    store(database, "veranda", 5)
+    store(database, "balcony", 6)
+    second = f"Balcony-until-{DAY}-2.csv"
+    assert not of(export(balcony, database), NAME).failed
+    assert files(balcony) == {
+        KEPT: HEADER + lines(0, 1, 2),
+        second: HEADER + lines(3, 4, 5),
+        NAME: HEADER + lines(6),
+    }
+    assert of(verify(balcony, database), NAME).text.startswith("1 row, ")
+    assert not of(verify(balcony, database), NAME).failed
+
+
+def test_two_stations_that_change_their_files(having: With, database: Database) -> None:
+    store(database, "balcony", 0, 1)
+    store(database, "garden", 2, 3)
+    export(having(BALCONY_1, GARDEN), database)
+    store(database, "balcony", 4)
+    store(database, "garden", 5)
+    changed = having(
+        replace(BALCONY_1, csv_name="Garden.csv"), replace(GARDEN, csv_name="Balcony.csv")
+    )
+    assert not any(outcome.failed for outcome in export(changed, database))
+    assert files(changed) == {
+        KEPT: HEADER + lines(0, 1),
+        f"Garden-until-{DAY}.csv": HEADER + lines(2, 3, 5),
+        "Garden.csv": HEADER + lines(4),
+        "Balcony.csv": HEADER,
+    }
+    assert not any(outcome.failed for outcome in verify(changed, database))
+
+
+def test_a_station_whose_file_gets_another_name(having: With, database: Database) -> None:
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    renamed = having(replace(BALCONY_1, csv_name="Veranda.csv"))
+    done = of(export(renamed, database), "Veranda.csv")
+    kept = renamed.csv_dir / KEPT
+    assert done.text == (
+        "1 row appended; it goes on after Balcony.csv, which the station had before; that one is"
+        f" {kept}"
+    )
+    assert files(renamed) == {KEPT: HEADER + lines(0, 1), "Veranda.csv": HEADER + lines(2)}
+
+
+def test_a_file_that_was_renamed_with_its_station(having: With, database: Database) -> None:
+    """By who has changed `csv_file`, too: the export goes on in it."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    renamed = having(replace(BALCONY_1, csv_name="Veranda.csv"))
+    (renamed.csv_dir / NAME).rename(renamed.csv_dir / "Veranda.csv")
+    assert of(export(renamed, database), "Veranda.csv").text == "1 row appended"
+    assert files(renamed) == {"Veranda.csv": HEADER + lines(0, 1, 2)}
+    assert not of(verify(renamed, database), "Veranda.csv").failed
+
+
+def test_a_file_that_was_rebuilt_under_its_new_name(having: With, database: Database) -> None:
+    """It begins with the bytes of the old one, and is ahead of that."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    station = replace(BALCONY_1, csv_name="Veranda.csv")
+    renamed = having(station)
+    (renamed.csv_dir / NAME).unlink()
+    assert rebuild(renamed, database, [station])[0].rows == 3
+    store(database, "balcony", 3)
+    assert of(export(renamed, database), "Veranda.csv").text.startswith("1 row appended")
+    assert files(renamed) == {"Veranda.csv": HEADER + lines(0, 1, 2, 3)}
+
+
+def test_the_last_rows_of_a_station_that_is_gone(having: With, database: Database) -> None:
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    without = having()
+    done = of(export(without, database), NAME)
+    assert done.text == "1 row appended; the station /balcony is no longer in stations.toml"
+    assert files(without) == {NAME: HEADER + lines(0, 1, 2)}
+    assert NAME not in [outcome.path.name for outcome in export(without, database)]
+
+
+def test_readings_that_have_no_file_are_named(having: With, database: Database) -> None:
+    """A station that was renamed before any export."""
+    store(database, "balcony", 0, 1)
+    store(database, "veranda", 2)
+    outcomes = export(having(VERANDA), database)
+    (failed,) = (outcome for outcome in outcomes if outcome.failed)
+    assert failed.text == (
+        "2 readings of /balcony are in no CSV file, and no station of that name is in"
+        " stations.toml. Put its entry back, run flask10x export, and take it away again"
+    )
+    export(having(BALCONY_1), database)
+    assert files(having()) == {
+        f"Balcony-until-{DAY}.csv": HEADER + lines(2),
+        NAME: HEADER + lines(0, 1),
+    }
+    assert not any(outcome.failed for outcome in export(having(VERANDA), database))
+
+
+def test_a_file_that_cannot_be_ended_is_refused(having: With, database: Database) -> None:
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    store(database, "veranda", 3)
+    veranda = having(VERANDA)
+    path = veranda.csv_dir / NAME
+    edited = path.read_bytes().replace(b"1.5", b"9.5")
+    path.write_bytes(edited)
+    done = of(export(veranda, database), NAME)
+    assert done.failed
+    assert "flask10x export --rebuild Balcony.csv" in done.text
+    assert files(veranda) == {NAME: edited}
+    path.rename(path.with_name("edited.csv"))
+    assert not of(rebuild(veranda, database), NAME).failed
+    assert files(veranda)[NAME] == HEADER + lines(0, 1, 2)
+    assert not of(export(veranda, database), NAME).failed
+    assert files(veranda)[NAME] == HEADER + lines(3)
+
+
+def test_a_position_of_an_earlier_version_is_looked_at(having: With, database: Database) -> None:
+    """It does not say whose file it is; the last row does."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    execute(database.path, "UPDATE exports SET endpoint = NULL, path = NULL, columns = NULL")
+    store(database, "veranda", 2)
+    done = of(export(having(VERANDA), database), NAME)
+    assert done.failed
+    assert "it is another station's file" in done.text
+    assert files(having()) == {NAME: HEADER + lines(0, 1)}
+    assert of(export(having(BALCONY_1), database), NAME).text == "0 rows appended"
+
+
+@pytest.mark.parametrize("saved", range(6))
+def test_an_export_that_dies_while_a_file_is_handed_over(
+    having: With, database: Database, monkeypatch: pytest.MonkeyPatch, saved: int
+) -> None:
+    """Before each commit of it, and the next one goes on."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    store(database, "veranda", 3)
+    veranda, save, left = having(VERANDA), position.save_state, [saved]
+
+    def die(*given: Any, **named: Any) -> State:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return save(*given, **named)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(append, "save_state", die)
+        export(veranda, database, [VERANDA])
+    assert not of(export(veranda, database), NAME).failed
+    rows = b"".join(content.removeprefix(HEADER) for _, content in sorted(files(veranda).items()))
+    assert sorted(rows.splitlines()) == sorted(lines(0, 1, 2, 3).splitlines())
+    assert files(veranda)[NAME] == HEADER + lines(3)
+    last = "SELECT endpoint, last_id FROM archived_files"
+    assert select(database.path, last) == [("balcony", 3)]
+    paths = "SELECT path FROM archived_files"
+    assert select(database.path, paths) == [(str(veranda.csv_dir / KEPT),)]
