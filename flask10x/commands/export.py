@@ -96,8 +96,6 @@ def _name_archived(path: Path) -> int:
     config = replace(settings.load(), synchronous="FULL")
     running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
-        if not has_table(database, archived_files):
-            raise SchemaError(_("the database is older than this program; run: flask10x migrate"))
         owner.check(config, database)
         try:
             file = archived.name(database, path)
