@@ -81,6 +81,7 @@ class Files(RuleBasedStateMachine):
         self.copies = 0
         self.day_ms = LATER_MS
         self.kept: dict[Path, bytes] = {}
+        self.removed: list[Row] = []
         self.patches: list[Any] = [
             patch.object(removal, "PIECE_ROWS", 3),
             patch.object(earlier_columns, "now_ms", lambda: self.day_ms),
@@ -321,6 +322,7 @@ class Files(RuleBasedStateMachine):
             station.step(LATER_MS)
             left = self.readings()
             gone = [row for number, row in before.items() if number not in left]
+            self.removed += gone
             self.are_in_files(gone)
 
     def are_in_files(self, rows: list[Row]) -> None:
@@ -354,9 +356,12 @@ class Files(RuleBasedStateMachine):
         self.no_mixed_files()
 
     def no_mixed_files(self) -> None:
-        """No export has written rows of two stations into one file."""
+        """No export has written rows of two stations into one file.
+
+        One that was imported from another station's file is of both, also when one is removed.
+        """
         owners: dict[bytes, set[str]] = {}
-        for row in self.readings().values():
+        for row in (*self.readings().values(), *self.removed):
             for line in self.possible_lines(row):
                 owners.setdefault(line, set()).add(row[0])
         with self.database.reader.begin() as connection:
