@@ -23,12 +23,13 @@ RESERVED_ENDPOINTS = frozenset(
 RESERVED_COLUMNS = frozenset(
     {
         *("after_day", "after_endpoint", "after_id", "arrived_at", "at", "begin_bytes", "body"),
-        *("changed_ns", "checksum", "codes", "count", "day", "digest", "end_bytes", "endpoint"),
-        *("file", "first_id", "first_ms", "from_id", "gain", "generation", "hint", "hour", "id"),
+        *("changed_ns", "checksum", "codes", "columns", "count", "day", "digest", "end_bytes"),
+        *("endpoint", "file", "first_id", "first_ms", "floor_bytes", "floor_checksum", "floor_id"),
+        *("from_id", "gain", "generation", "hint", "hour", "id"),
         *("import_id", "imported_at", "inode", "kind", "last_id", "last_ms", "last_received_at"),
         *("last_time", "length", "maximum", "measured_at", "measurement", "media_type", "minimum"),
-        *("name", "offset", "oid", "reading_id", "readings", "reason", "reasons", "received_at"),
-        *("rowid", "sha256", "size_bytes", "start_offset", "text", "time", "timestamp", "to_id"),
-        *("total", "undone_at", "value", "written_at", "zone"),
+        *("name", "offset", "oid", "path", "reading_id", "readings", "reason", "reasons"),
+        *("received_at", "rowid", "sha256", "size_bytes", "start_offset", "text", "time"),
+        *("timestamp", "to_id", "total", "undone_at", "value", "written_at", "zone"),
     }
 )

@@ -111,6 +111,7 @@ class PostgresConnections:
         self.no_answer = ""
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
+        self._is_closed = False
         self._answering = driver.Answering(self._ask_nothing)
         self._explains = ContextVar("explains", default=True)
         for engine in (self.reader, self.writer):
@@ -178,6 +179,9 @@ class PostgresConnections:
     def _ask_nothing(self) -> None:
         with self.reader.begin():
             pass
+        if self._is_closed:
+            # The answer came after the others were closed.
+            self.reader.dispose()
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
@@ -257,6 +261,7 @@ class PostgresConnections:
 
     def close(self, *engines: Engine) -> None:
         """Close the connections of these engines."""
+        self._is_closed = self._is_closed or self.reader in engines
         for engine in engines:
             engine.dispose()
 
