@@ -82,4 +82,9 @@ def silent_after_sec(settings: Settings, station: Station, learned_sec: int | No
     rule = settings.alerts.silence_of(station.endpoint)
     if rule.after_sec is not None:
         return rule.after_sec
+    return learned_after_sec(settings, station, learned_sec)
+
+
+def learned_after_sec(settings: Settings, station: Station, learned_sec: int | None) -> int:
+    """The same where a rule sets no time: what was learned, and never less than the log waits."""
     return max(station.silent_after_sec(settings.inactivity_warn_sec), learned_sec or 0)

@@ -18,7 +18,7 @@ FAILED_PAUSE_MS = 60_000
 
 
 class SilenceLearning:
-    """A duty of one worker of each host; stations whose rule sets a time are not learned."""
+    """A duty of one worker of each host; learns the stations of which a rule sets no time."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class SilenceLearning:
         self._stations = [
             one
             for one in settings.stations.all
-            if alerts.silence_of(one.endpoint).after_sec is None
+            if any(rule.after_sec is None for rule in alerts.silences_of(one.endpoint))
         ]
         self._gauges = gauges
         self._learn = learn

@@ -90,6 +90,15 @@ def test_where_a_rule_sets_a_time_nothing_is_learned(settings: Settings) -> None
     assert house.asked == ["data", "data3", "data4"]
 
 
+def test_where_one_of_two_rules_sets_a_time_the_other_learns(settings: Settings) -> None:
+    names = ("data2",)
+    rules = (Silence(stations=names, after_sec=60), Silence(name="usual", stations=names))
+    house = House(replace(settings, alerts=Alerts(rules=rules)))
+    for _ in range(8):
+        house.after(1)
+    assert house.asked == ["data", "data2", "data3", "data4"]
+
+
 def test_a_failing_card_is_left_alone_for_a_minute(settings: Settings) -> None:
     house = House(settings)
     house.fault = LockTimeout("no")

@@ -230,13 +230,17 @@ class Alerts:
     by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)
 
     def silence_of(self, endpoint: str) -> Silence:
-        """The rule that watches this station: one that names it, else one for all, else the usual
-        one, by which it is told also where no rule is on.
+        """The rule by which pages say whether this station is silent: the first that watches it."""
+        return self.silences_of(endpoint)[0]
+
+    def silences_of(self, endpoint: str) -> tuple[Silence, ...]:
+        """The rules that watch this station: those that name it, else those for all, else the
+        usual one, by which pages go also where no rule is on.
         """
         rules = [rule for rule in self.rules if isinstance(rule, Silence)]
-        naming = (rule for rule in rules if endpoint in rule.stations)
-        of_all = (rule for rule in rules if not rule.stations)
-        return next(naming, None) or next(of_all, None) or Silence()
+        naming = tuple(rule for rule in rules if endpoint in rule.stations)
+        of_all = tuple(rule for rule in rules if not rule.stations)
+        return naming or of_all or (Silence(),)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {rule.name: rule for rule in self.rules})

@@ -13,5 +13,9 @@ def test_the_rule_of_silence_that_watches_the_station() -> None:
     of_all = Silence(name="all", after_sec=300)
     assert Alerts(rules=(of_all, bedroom)).silence_of("data4") is of_all
     assert Alerts(rules=(of_all, bedroom)).silence_of("data2") is bedroom
+    # The first decides what pages say, and each is watched.
+    weekly = Silence(name="weekly", stations=("data2",))
+    assert Alerts(rules=(of_all, bedroom, weekly)).silence_of("data2") is bedroom
+    assert Alerts(rules=(of_all, bedroom, weekly)).silences_of("data2") == (bedroom, weekly)
     # Where it is off its words still have to mean something.
     assert Alerts(rules=()).silence_of("data") == Silence()

@@ -19,7 +19,7 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.tables import measurement, readings
 from flask10x.history import pages
-from flask10x.history.silence import Signs, silence, silent_after_sec
+from flask10x.history.silence import Signs, learned_after_sec, silence
 from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.system.gauges import Gauges
@@ -163,7 +163,7 @@ class StoredStations:
     def learned_after_sec(self, station: Station) -> int | None:
         """What the duty has learned, and never less than the log waits."""
         learned_sec = self._gauges.learned_sec(station.endpoint)
-        return silent_after_sec(self._settings, station, learned_sec) if learned_sec else None
+        return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
 
 
 def _newest(connection: Connection, station: Station) -> Row[Any] | None:

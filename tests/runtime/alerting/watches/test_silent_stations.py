@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
-from flask10x.config.alerts.rules import Silence
+from flask10x.config.alerts.rules import Alerts, Silence
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import LockTimeout
@@ -232,6 +233,12 @@ def test_the_database_tells_when_and_what_came_last(
     assert source.learned_after_sec(station) == 120
     gauges.set_learned_sec("data3", 600)
     assert source.learned_after_sec(station) == 600
+    # Another rule that watches the station may set a time.
+    short = Silence(stations=("data3",), after_sec=60)
+    other = StoredStations(
+        replace(settings, alerts=Alerts(rules=(short, Silence(name="usual")))), database, gauges
+    )
+    assert other.learned_after_sec(station) == 600
 
 
 def test_a_late_reading_was_heard_when_it_came(
