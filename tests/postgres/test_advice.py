@@ -124,11 +124,18 @@ def test_a_lost_row_of_the_log_is_named_with_the_statement_that_puts_it_back(hos
     assert hosts.run("SELECT id, pressure FROM readings ORDER BY id") == [(1, 1.0), (3, 3.0)]
 
 
+TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
+
+
 @pytest.mark.parametrize(
-    "lock",
-    ["SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE", "LOCK TABLE log"],
+    ("lock", "shown"),
+    [
+        (TURN, ": SELECT"),
+        ("\n  lock TABLE log", ": lock"),
+        ("-- geheim\nLOCK TABLE log", ""),
+    ],
 )
-def test_who_holds_what_a_commit_needs_is_named(hosts: Hosts, lock: str) -> None:
+def test_who_holds_what_a_commit_needs_is_named(hosts: Hosts, lock: str, shown: str) -> None:
     with (
         postgres.shared().connect(hosts.name) as holder,
         holder.transaction(),
@@ -143,14 +150,39 @@ def test_who_holds_what_a_commit_needs_is_named(hosts: Hosts, lock: str) -> None
         assert writer.trouble.startswith(
             f"{reason}; held by flask10x other (process {pid}, 127.0.0.1, for "
         )
-        # A text of the statement may be a secret.
-        shown = lock.replace("readings", "…")
-        assert writer.trouble.endswith(f" s, idle in transaction): {shown}")
+        assert writer.trouble.endswith(f" s, idle in transaction){shown}")
         status, answer = readyz(hosts.settings("two"))
         assert status == 503
         (why,) = answer["reasons"]
         assert why.startswith("the database cannot be written: 55P03: ")
         assert f"; held by flask10x other (process {pid}, " in why
+
+
+@pytest.mark.parametrize(
+    ("statement", "keyword"),
+    [
+        ("ALTER ROLE plain PASSWORD $$geheim$$", "ALTER"),
+        ("ALTER/* geheim */ ROLE plain PASSWORD $x$geheim$x$", "ALTER"),
+        (r"SELECT E'it\'s', 'geheim'", "SELECT"),
+        ("COMMENT ON TABLE log IS U&'geheim' -- geheim", "COMMENT"),
+    ],
+)
+@pytest.mark.usefixtures("plain")
+def test_of_a_statement_only_its_keyword_is_shown(
+    hosts: Hosts, statement: str, keyword: str
+) -> None:
+    with (
+        postgres.shared().connect(hosts.name) as holder,
+        holder.transaction(),
+        writer_on(hosts.settings("one")) as writer,
+    ):
+        holder.execute(TURN.encode())
+        holder.execute(statement.encode())
+        writer.submit(pico(1))
+        assert writer.step() == 0
+        assert writer.trouble.endswith(f" s, idle in transaction): {keyword}")
+        _, answer = readyz(hosts.settings("two"))
+        assert "geheim" not in str(answer)
 
 
 def test_a_host_is_known_by_its_name_to_those_who_wait_for_it(hosts: Hosts) -> None:

@@ -22,11 +22,11 @@ BUSY = (
     if POSTGRES
     else "SQLITE_BUSY: database is locked"
 )
-# What follows then on PostgreSQL, of `write_lock`.
+# What `write_lock` takes on PostgreSQL, and what follows BUSY then: of the statement its keyword.
 _TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
 _HOLDER = re.compile(
     rf"; held by {postgres.USER} \(process \d+, 127\.0\.0\.1, for \d+ s, idle in transaction\): "
-    + re.escape(_TURN.replace("readings", "…"))
+    "SELECT"
 )
 # The type of a measurement.
 NUMBER = "double precision" if POSTGRES else "REAL"

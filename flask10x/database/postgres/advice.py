@@ -26,10 +26,9 @@ NO_TABLE, NO_SCHEMA = "42P01", "3F000"
 # The reason of a connection that is refused comes without a code, in the server's language; the
 # name of the right is in each of them.
 NO_CONNECT = "CONNECT"
-# Longer ones are cut: it is to be recognised, not to be read.
-STATEMENT_CHARS = 80
-# Texts in it may be anything, a password too, and a reason is read by whoever reaches `/readyz`.
-TEXT_OF_STATEMENT = re.compile(r"'[^']*'?")
+# All that is shown of another session's statement. The rest may hold a password, in a literal,
+# between dollars or in a comment, and everybody who reaches `/readyz` reads the reason.
+KEYWORD = re.compile(r"\s*([A-Za-z]+)")
 # Somebody may lock what the question reads.
 ASK_MS = 200
 
@@ -109,10 +108,8 @@ def _in_words(row: Any) -> str:
     words = _("held by {name} ({details})").format(
         name=row.application_name or row.usename, details=", ".join(details)
     )
-    if not row.state or not row.query:
-        return words
-    statement = TEXT_OF_STATEMENT.sub("'…'", " ".join(row.query.split()))
-    return f"{words}: {statement[:STATEMENT_CHARS]}"
+    keyword = KEYWORD.match(row.query or "") if row.state else None
+    return f"{words}: {keyword[1]}" if keyword else words
 
 
 def _why_read_only(connection: Connection) -> str:
