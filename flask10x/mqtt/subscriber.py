@@ -33,6 +33,9 @@ UNACKNOWLEDGED_MAX = 1_000
 NEVER_EXPIRES_SEC = 0xFFFF_FFFF
 # The reason code of a broker that does not speak this version.
 UNSUPPORTED_VERSION = 0x84
+# A broker that restarts, and a proxy without its broker, hang up as one does that does not know the
+# version. It is the version after so many connections in a row.
+HANG_UPS = 2
 VERSIONS = {MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 # How soon a stop is noticed while nothing comes.
 LOOKED_EVERY_SEC = 0.5
@@ -66,6 +69,10 @@ class Subscriber:
         self._client = self._made(MQTTProtocolVersion.MQTTv5)
         # Whether the broker has not yet said if it takes this connection.
         self._is_unanswered = False
+        # How many connections by this version the broker has ended in a row without an answer.
+        self._hung_up = 0
+        # Whether it has said that it does not speak MQTT 5.
+        self._is_5_refused = False
 
     def run(self, stop: Event) -> None:
         """Take and hand over until `stop` is set; then disconnect, which ends no session."""
@@ -139,6 +146,7 @@ class Subscriber:
             else:
                 self._client.connect(address.host, address.port, KEEPALIVE_SEC)
         except (OSError, ValueError) as error:
+            self._hung_up = 0
             self._away(f"cannot be reached: {error}")
             return False
         return True
@@ -151,11 +159,12 @@ class Subscriber:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._is_unanswered = False
+        self._is_unanswered, self._hung_up = False, 0
         if reason.is_failure:
             self._away(f"refuses: {reason}")
             client.disconnect()
             if reason.value == UNSUPPORTED_VERSION:
+                self._is_5_refused = client.protocol == MQTTProtocolVersion.MQTTv5
                 self._change_version()
             return
         if not flags.session_present:
@@ -183,12 +192,19 @@ class Subscriber:
         # Said already when it has refused.
         if not self._to_broker.left_sec():
             self._away(f"is lost: {error.name}")
-        # A broker may hang up at a version that it does not know, and say nothing.
+        is_5 = self._client.protocol == MQTTProtocolVersion.MQTTv5
         if self._is_unanswered:
+            # A broker may hang up at a version that it does not know, and say nothing.
+            self._hung_up += 1
+            if self._hung_up >= HANG_UPS:
+                self._change_version()
+        elif not is_5 and not self._is_5_refused:
+            # It may have hung up at MQTT 5 for another reason.
             self._change_version()
 
     def _change_version(self) -> None:
         """Connect by the other version from now on; the session is the same by both."""
+        self._hung_up = 0
         if self._client.protocol == MQTTProtocolVersion.MQTTv5:
             self._client = self._made(MQTTProtocolVersion.MQTTv311)
         else:

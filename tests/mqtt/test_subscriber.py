@@ -133,27 +133,48 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
     assert service.stored == [(0, b"first")]
 
 
-@pytest.mark.parametrize("answer_to_mqtt_5", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00", b""])
-def test_a_broker_without_mqtt_5_is_connected_to_by_mqtt_3_1_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer_to_mqtt_5: bytes
+TAKEN = {5: b"\x20\x03\x01\x00\x00", 4: b"\x20\x02\x01\x00"}
+REFUSED, REFUSED_BY_5 = b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"
+HANGS_UP = b""
+
+
+@pytest.mark.parametrize(
+    ("answers", "versions"),
+    [
+        # It refuses the version, in its own way or in that of MQTT 5; that is remembered.
+        ([REFUSED, TAKEN, TAKEN], [5, 4, 4]),
+        ([REFUSED_BY_5, TAKEN, TAKEN], [5, 4, 4]),
+        ([REFUSED, TAKEN, HANGS_UP, TAKEN, TAKEN], [5, 4, 4, 4, 4]),
+        # It hangs up at the version that it does not know.
+        ([HANGS_UP, HANGS_UP, TAKEN], [5, 5, 4]),
+        ([HANGS_UP, HANGS_UP, HANGS_UP, HANGS_UP, TAKEN], [5, 5, 4, 4, 5]),
+        # It restarts.
+        ([HANGS_UP, TAKEN], [5, 5]),
+        ([TAKEN, HANGS_UP, TAKEN, HANGS_UP, TAKEN], [5, 5, 5, 5, 5]),
+        ([HANGS_UP, HANGS_UP, TAKEN, TAKEN], [5, 5, 4, 5]),
+    ],
+)
+def test_by_which_version_a_broker_is_connected_to(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[bytes | dict[int, bytes]],
+    versions: list[int],
 ) -> None:
-    """It refuses the version, in its own way or in that of MQTT 5, or hangs up."""
     monkeypatch.setattr("flask10x.mqtt.pauses.FIRST_SEC", 0.0)
     stop = Event()
-    versions: list[int] = []
+    asked: list[int] = []
 
     def accept(listener: socket.socket) -> None:
-        # Lost once by the version that it takes, and connected to again.
-        while versions.count(4) < 2 and len(versions) < 4:
+        for answer_to in answers:
             with listener.accept()[0] as connection:
                 # Behind the packet's type, its length and the name of the protocol.
-                versions.append(connection.recv(1024)[8])
-                if versions[-1] == 5:
-                    connection.sendall(answer_to_mqtt_5)
+                asked.append(connection.recv(1024)[8])
+                if isinstance(answer_to, bytes):
+                    connection.sendall(answer_to)
                     continue
-                connection.sendall(b"\x20\x02\x01\x00")
-                subscription = connection.recv(1024)
-                connection.sendall(b"\x90\x04" + subscription[2:4] + b"\x01\x01")
+                # Taken, and lost when it has subscribed.
+                connection.sendall(answer_to[asked[-1]])
+                connection.recv(1024)
         stop.set()
 
     with (
@@ -167,4 +188,4 @@ def test_a_broker_without_mqtt_5_is_connected_to_by_mqtt_3_1_1(
         made._to_broker = Pauses()
         made.run(stop)
         broker.join()
-    assert versions == [5, 4, 4]
+    assert asked == versions
