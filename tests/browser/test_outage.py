@@ -112,6 +112,11 @@ def test_every_page_has_the_notice(reader: Browser, path: str) -> None:
     assert reader.script("return asked").count("/healthz") == 1
 
 
+PROBED = "import('/static/link.js').then(({ reachable }) => reachable()).catch(String)"
+WITHOUT_WORKER = "Object.defineProperty(navigator.serviceWorker, 'controller', { value: null })"
+TRIED_AGAIN = "import('/static/site.js').then(({ follow }) => follow('')).catch(String)"
+
+
 @pytest.mark.parametrize(("language", "said"), [("en", "does not answer"), ("ja", "応答しません")])
 def test_where_nothing_was_kept_the_worker_has_a_page_that_says_so(
     away: Service, tmp_path: Path, language: str, said: str
@@ -128,6 +133,11 @@ def test_where_nothing_was_kept_the_worker_has_a_page_that_says_so(
                 language == "en",
                 language == "ja",
             ]
+            assert browser.promise(PROBED) is False
+            # As "Try again now" does after a load past the worker.
+            browser.script(WITHOUT_WORKER)
+            assert browser.promise(TRIED_AGAIN) is False
+            assert [error for error in browser.errors() if "Uncaught" in error] == []
         finally:
             away.start()
         began = time.monotonic()

@@ -72,10 +72,9 @@ export function note(isAnswered, atOnce = false) {
 }
 
 function go() {
-  if (isAway && !notice.hidden) return;
   isAway = true;
-  // A copy that was kept says of when it is.
-  if (page.dataset.offline) return;
+  // A copy that was kept says of when it is, and the page that is shown where none was has no notice.
+  if (page.dataset.offline || !notice?.hidden) return;
   page.dataset.lost = "";
   notice.querySelector("[role=alert]").textContent = notice.dataset.text.replace("{time}", since());
   notice.hidden = false;

@@ -50,7 +50,7 @@ export async function follow(address) {
 /** Say so when the service can't be reached. */
 function tell(isReached) {
   note(isReached, true);
-  if (!isReached) document.getElementById("no-link").scrollIntoView({ block: "nearest" });
+  if (!isReached) document.getElementById("no-link")?.scrollIntoView({ block: "nearest" });
   return isReached;
 }
 
