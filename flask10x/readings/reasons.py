@@ -40,7 +40,7 @@ ENGLISH = {
     "field_near": "unknown field {strange}: did you mean {near}?",
     "item_alone": "a reading inside `data` stands in an array: put all of it between [ and ]",
     "too_large": "over {n} bytes; nothing of it is kept",
-    "different_lines": "this header stands there with different values ({values}): send it once",
+    "different_lines": "this header comes with different values ({values}): send it once",
     "database": "{words}",
     "no_such_station": "there is no such station",
     "already_stored": "a reading with its key is stored already",

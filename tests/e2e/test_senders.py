@@ -146,7 +146,7 @@ def test_lines_that_differ_are_refused_and_shown(running: Service, name: str) ->
         if name == "Content-Length":
             assert sock.recv(100) == b"", "what follows could be a body to somebody else"
     check_ingest_answer(answer)
-    reason = f"this header stands there with different values ({values}): send it once"
+    reason = f"this header comes with different values ({values}): send it once"
     assert (answer.status, answer.json) == (
         400,
         {"error": "validation failed", "details": {name: reason}},

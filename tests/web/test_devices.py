@@ -139,7 +139,7 @@ def test_a_request_with_lines_of_a_header_that_differ_is_shown_and_kept(
     assert "answered 400" in shown
     assert "Content-Type: text/plain, application/json" in shown
     assert '{"x": 1}' in shown
-    assert "Content-Type: this header stands there with different values" in shown
+    assert "Content-Type: this header comes with different values" in shown
     (row,) = select(store.database.path, "SELECT endpoint, body FROM rejected")
     assert row == ("data", b'{"x": 1}')
 

@@ -508,7 +508,7 @@ def test_a_header_with_lines_that_differ(client: FlaskClient, store: Store) -> N
     check(
         newest(store.database).reasons["Host"],
         "different_lines",
-        "this header stands there with different values (pi, other): send it once",
+        "this header comes with different values (pi, other): send it once",
         "このヘッダーが異なる値（pi, other）で重複しています。一つだけ送ってください",
     )
 
