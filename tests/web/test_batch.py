@@ -200,11 +200,14 @@ def test_a_wrong_question_stores_nothing(client: FlaskClient, writer: Writer, qu
             "DRY_RUN",
             "DRYRUN",
             "dryRun",
-            "dry",
             "dry_rn",
+            "drynun",
             "dri_run",
+            "dyrun",
+            "dry_runs",
         ),
-        *("isDryRun", "dry_run[]", "dry_run%20", "dry+run", "x-dry-run", "%EF%BD%84ry_run"),
+        *("dry_run[]", "dry_run%20", "dry+run", "%EF%BD%84ry_run"),
+        "%EF%BC%A4%EF%BC%B2%EF%BC%B9%EF%BC%BF%EF%BC%B2%EF%BC%B5%EF%BC%AE",
     ],
 )
 def test_a_misspelt_trial_is_not_stored(client: FlaskClient, writer: Writer, name: str) -> None:
@@ -219,7 +222,11 @@ def test_a_misspelt_trial_is_not_stored(client: FlaskClient, writer: Writer, nam
 
 
 @pytest.mark.parametrize(
-    "query", ["device=pico", "run=7", "duration=3", "ack=1", "t=1&x=2", "", "key=dry_run"]
+    "query",
+    [
+        *("device=pico", "run=7", "duration=3", "ack=1", "t=1&x=2", "", "key=dry_run"),
+        *("dry=1", "laundryrun=1", "dayrun=1", "isDryRun=0", "dry_runtime=5", "dr=1", "drun=1"),
+    ],
 )
 def test_other_parameters_are_ignored_as_ever(
     client: FlaskClient, writer: Writer, query: str

@@ -1,8 +1,9 @@
 """What a sender asks beside its readings, and how Flask answers it."""
 
-import difflib
 import unicodedata
 from dataclasses import dataclass
+from itertools import takewhile
+from operator import eq
 
 from flask import Response, jsonify, request
 
@@ -13,8 +14,7 @@ from flask10x.web.ingest.take import Outcome
 
 DRY_RUN, ACK, COMMITTED = "dry_run", "ack", "committed"
 SWITCH = {"1": True, "0": False}
-# One wrong letter of `dryrun`, or one that is missing, is above it, and half of the word below.
-NEAR_RATIO = 0.75
+TRIAL, TRIAL_BEGINS = "dryrun", "dr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,15 @@ def asked(*, ignores_others: bool, may_wait: bool) -> Asked:
 def means_dry_run(name: str) -> bool:
     """Whether a parameter of this name asks for a trial, in whatever spelling: `DRY_RUN`, `dryRun`.
 
-    Not what only shares some letters with it, such as `run`.
+    Also with one letter too many, missing or wrong; not what only contains it, as `laundryrun`.
     """
     plain = unicodedata.normalize("NFKC", name[:COMPARED_CHARS]).casefold()
     letters = "".join(char for char in plain if char.isalnum())
-    is_near = difflib.get_close_matches(letters, ["dryrun"], cutoff=NEAR_RATIO) != []
-    return letters == "dry" or "dryrun" in letters or is_near
+    same = sum(takewhile(bool, map(eq, letters, TRIAL)))
+    rest, expected = letters[same:], TRIAL[same:]
+    # Another letter at the beginning makes another word: `dayrun`.
+    has_wrong_letter = rest[1:] == expected[1:] and letters.startswith(TRIAL_BEGINS)
+    return rest == expected or rest[1:] == expected or rest == expected[1:] or has_wrong_letter
 
 
 def given_key() -> bytes:
