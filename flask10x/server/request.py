@@ -45,7 +45,7 @@ class Request(http.Request):  # type: ignore[misc]
         try:
             super().set_body_reader()
         except InvalidHeader:
-            if not self._has_one_length():
+            if not self._is_of_known_length():
                 raise
             # Somebody between the sender and us may have understood it otherwise.
             self.force_close()
@@ -69,20 +69,20 @@ class Request(http.Request):  # type: ignore[misc]
             elif value != first[name]:
                 self._note_conflict(name, (first[name], value))
 
-    def _has_one_length(self) -> bool:
-        """Whether the length is known when equal lines count as one; `headers` has one then.
+    def _is_of_known_length(self) -> bool:
+        """Whether the length is known when equal lines count as one; `headers` says it then.
 
-        `Transfer-Encoding: identity` says that the length is that of Content-Length (RFC 2616).
-        Where two lengths differ nothing is read as the body.
+        `Transfer-Encoding: identity` says that the length is that of Content-Length, and that there
+        is no body without one (RFC 2616). Where two lengths differ nothing is read as the body.
         """
         lengths = [value for name, value in self.headers if name == CONTENT_LENGTH]
         codings = {value.lower() for name, value in self.headers if name == TRANSFER_ENCODING}
-        if not lengths or not codings <= {IDENTITY}:
+        if not (lengths or codings) or not codings <= {IDENTITY}:
             return False
         rest = [one for one in self.headers if one[0] not in (CONTENT_LENGTH, TRANSFER_ENCODING)]
         if len({*lengths}) == 1:
             rest.append((CONTENT_LENGTH, lengths[0]))
-        else:
+        elif lengths:
             self._note_conflict(CONTENT_LENGTH, lengths)
         self.headers = rest
         return True

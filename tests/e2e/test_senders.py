@@ -321,7 +321,6 @@ OTHERWISE: dict[str, tuple[list[int], int]] = {
     "no Content-Length": ([400, 400], 0),
     "too short a Content-Length": ([400, 400], 0),
     "noise behind the body": ([200, 400], 1),
-    "identity without a length": ([400], 0),
     "chunked with LF": ([400], 0),
     "chunked with a size that is none": ([400], 0),
     "chunked with a size of 0x2a": ([400], 0),

@@ -89,6 +89,16 @@ def test_only_a_request_whose_length_was_said_once_is_not_the_last() -> None:
         assert parsed(*USUAL, line).should_close()
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_identity_without_a_length_is_a_request_without_a_body(version: bytes) -> None:
+    """What follows may be its body to somebody else, so it is no second request."""
+    for lines in ((HOST, IDENTITY), (HOST, IDENTITY, b"transfer-encoding: Identity")):
+        request = parsed(*lines, version=version)
+        assert request.body.read() == b""
+        assert (request.headers, request.conflicts) == ([("HOST", "pi:8888")], {})
+        assert request.should_close()
+
+
 DANGEROUS = {
     "a length and chunks": (*USUAL, CHUNKED),
     "chunks and a length": (HOST, JSON, CHUNKED, LENGTH),
@@ -99,7 +109,7 @@ DANGEROUS = {
     "chunks, then identity": (HOST, JSON, CHUNKED, IDENTITY),
     "a length, identity and chunks": (*USUAL, IDENTITY, CHUNKED),
     "a length, and chunks behind identity": (*USUAL, IDENTITY + b", chunked"),
-    "identity without a length": (HOST, JSON, IDENTITY),
+    "gzip behind identity": (HOST, JSON, IDENTITY, b"Transfer-Encoding: gzip"),
     "gzip": (*USUAL, b"Transfer-Encoding: gzip"),
     "an unknown coding": (*USUAL, b"Transfer-Encoding: xchunked"),
     "an empty coding": (*USUAL, b"Transfer-Encoding:"),
