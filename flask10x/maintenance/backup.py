@@ -10,6 +10,7 @@ that takes is in `_settle`.
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from gettext import gettext as _
@@ -25,12 +26,13 @@ from flask10x.database.sqlite import missing
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import backup_copy, copy_check
 from flask10x.system import checksum, disk
-from flask10x.system.backup_files import finished, sums_alone
+from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
 
 LOCK_NAME = ".flask10x-backup.lock"
+UNFINISHED_SUFFIX = ".tmp"
 UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm|\.sha256)?")
 DEFAULT_KEEP = 14
 # A commit of a full batch takes seconds on a bad card; longer than this is trouble, which the
@@ -116,12 +118,10 @@ def _check_room(settings: Settings, folder: Path) -> None:
 
 def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: Bar) -> Backup:
     """The backup itself, with the folder's lock held."""
-    # A sum gets its name before its backup, and loses it after: a kill leaves it alone in between.
-    for path in (*_unfinished(folder), *sums_alone(folder)):
-        path.unlink()
+    _remove_leftovers(folder)
     service = running(settings)
     unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
-    unfinished = folder / f".flask10x-backup-{os.getpid()}.tmp"
+    unfinished = _unfinished_path(folder)
     try:
         contents, digest = _copy(settings, unfinished, bar)
         disk.leave_to_owner(unfinished, folder)
@@ -133,6 +133,24 @@ def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: B
     warnings = (unsettled, *_prune(folder, path, keep))
     seconds = time.monotonic() - began_sec
     return Backup(path, contents.rows, disk.size(path), seconds, tuple(filter(None, warnings)))
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a backup that was killed has left.
+
+    A sum gets its name before its backup, and loses it after: a kill in between leaves it alone,
+    and the copy without its name. Other sums stay: their backups may lie elsewhere, and come back.
+    """
+    for path in _unfinished(folder):
+        # One that stays because the copy can't be read does no harm.
+        with suppress(OSError):
+            for noted in sums_of(path) if path.suffix == UNFINISHED_SUFFIX else ():
+                noted.unlink()
+        path.unlink()
+
+
+def _unfinished_path(folder: Path) -> Path:
+    return folder / f".flask10x-backup-{os.getpid()}{UNFINISHED_SUFFIX}"
 
 
 def _unfinished(folder: Path) -> list[Path]:
@@ -208,9 +226,13 @@ def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
     disk.sync(noted)
     disk.leave_to_owner(noted, folder)
     noted.rename(checksum.beside(path))
-    # Before the other name: no power cut leaves a backup whose sum is not on the disk.
-    disk.sync(folder)
-    unfinished.rename(path)
+    try:
+        # Before the other name: no power cut leaves a backup whose sum is not on the disk.
+        disk.sync(folder)
+        unfinished.rename(path)
+    except OSError:
+        checksum.beside(path).unlink(missing_ok=True)
+        raise
     disk.sync(folder)
     return path
 
@@ -229,8 +251,10 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
         old, warnings = _spare_last_good(old, kept)
     for path in old:
         try:
-            path.unlink()
+            # Without its name first: a kill now leaves what `_remove_leftovers` knows.
+            nameless = path.rename(_unfinished_path(folder))
             checksum.beside(path).unlink(missing_ok=True)
+            nameless.unlink()
         except OSError as error:
             text = _("the old backup {path} could not be removed: {reason}")
             warnings.append(text.format(path=path, reason=error.strerror))

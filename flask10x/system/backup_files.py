@@ -14,15 +14,21 @@ def finished(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
-def sums_alone(folder: Path) -> list[Path]:
-    """The sums in a folder whose backup is not there; raises OSError."""
-    sums = (path for path in folder.iterdir() if path.name.endswith(checksum.SUFFIX))
-    return [
-        path
-        for path in sums
-        if FINAL_NAME.fullmatch(path.name.removesuffix(checksum.SUFFIX))
-        and not path.with_suffix("").exists()
-    ]
+def sums_of(copy: Path) -> list[Path]:
+    """The sums beside a copy without a final name that were noted for it; raises OSError.
+
+    Not one whose backup is there, also under a longer name: it proves that of a compressed one.
+    """
+    names = [path.name for path in copy.parent.iterdir()]
+    sums = []
+    for name in names:
+        final = name.removesuffix(checksum.SUFFIX)
+        if final == name or not FINAL_NAME.fullmatch(final):
+            continue
+        if not any(other.startswith(final) and other != name for other in names):
+            sums.append(copy.with_name(final))
+    digest = checksum.digest_of(copy) if sums else ""
+    return [checksum.beside(path) for path in sums if checksum.noted(path) == digest]
 
 
 def newest_unchanged(folder: Path, other_than: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """Backups: complete and checked, or nothing under a final name."""
 
+import errno
 import hashlib
 import os
 import re
@@ -45,6 +46,11 @@ def is_as_noted(path: Path) -> bool:
     """What a person finds who knows nothing of Flask10X."""
     command = ["sha256sum", "--check", "--strict", "--quiet", f"{path.name}.sha256"]
     return subprocess.run(command, cwd=path.parent, check=False).returncode == 0
+
+
+def sum_of_x(name: str) -> str:
+    """What is noted of a backup of this name that holds an x."""
+    return f"{hashlib.sha256(b'x').hexdigest()}  {name}\n"
 
 
 def flip(path: Path, position: int, bit: int = 0) -> None:
@@ -147,7 +153,7 @@ def test_the_oldest_go_and_nothing_else(
     (folder / inner).mkdir()
     others += [link, inner]
     for name in old:
-        (folder / f"{name}.sha256").write_text(f"{hashlib.sha256(b'x').hexdigest()}  {name}\n")
+        (folder / f"{name}.sha256").write_text(sum_of_x(name))
     done = backup(settings, folder, keep=3)
     new = pair(done.path.name)
     assert names(folder) == sorted([*others, *pair(old[-2]), *pair(old[-1]), *new])
@@ -162,7 +168,7 @@ def test_the_last_good_one_stays_while_the_newer_ones_have_changed(
     old = [f"flask10x-2024010{day}-000000.sqlite3" for day in range(1, 6)]
     for name in old:
         (folder / name).write_text("x")
-        (folder / f"{name}.sha256").write_text(f"{hashlib.sha256(b'x').hexdigest()}  {name}\n")
+        (folder / f"{name}.sha256").write_text(sum_of_x(name))
     for name in old[2:]:
         (folder / name).write_text("y")
     done = backup(settings, folder, keep=3)
@@ -210,17 +216,18 @@ def test_what_cannot_be_removed_is_told(
     folder.mkdir()
     old = folder / "flask10x-20240101-000000.sqlite3"
     old.write_text("x")
-    unlink = Path.unlink
+    rename = Path.rename
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:
+    def refuse(path: Path, target: Path) -> Path:
         if path == old:
             raise PermissionError(13, "Permission denied")
-        unlink(path, missing_ok)
+        return rename(path, target)
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "rename", refuse)
     done = backup(settings, folder, keep=1)
     assert done.warnings == (f"the old backup {old} could not be removed: Permission denied",)
     assert done.path.exists()
+    assert old.exists()
 
 
 # Room
@@ -302,6 +309,7 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
     left += [".flask10x-backup-12.tmp.sha256", "flask10x-20240101-000000.sqlite3.sha256"]
     for name in [*left, ".flask10x-backup-x.tmp", "flask10x.tmp"]:
         (folder / name).write_text("x")
+    (folder / left[-1]).write_text(sum_of_x("flask10x-20240101-000000.sqlite3"))
     other = FileLock(folder / LOCK)
     assert other.try_acquire()
     with pytest.raises(BackupRunning, match=r"another backup into .*usb is running"):
@@ -314,6 +322,40 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
     done_at_last = backup(settings, folder)
     rest = [".flask10x-backup-x.tmp", *pair(done_at_last.path.name), "flask10x.tmp"]
     assert names(folder) == rest
+
+
+def test_a_sum_stays_when_its_backup_is_compressed_or_elsewhere(
+    settings: Settings, database: Database, folder: Path
+) -> None:
+    """Only it can prove, when the backup comes back, that its bytes are those of that night."""
+    folder.mkdir()
+    compressed, moved = "flask10x-20240101-000000.sqlite3", "flask10x-20240102-000000.sqlite3"
+    (folder / f"{compressed}.sha256").write_text(sum_of_x(compressed))
+    (folder / f"{compressed}.gz").write_text("as gzip makes it")
+    (folder / f"{moved}.sha256").write_text(f"{'0' * 64}  {moved}\n")
+    # Also beside what a killed backup has left, of the same bytes as the compressed one.
+    (folder / ".flask10x-backup-12.tmp").write_text("x")
+    kept = [f"{compressed}.gz", f"{compressed}.sha256", f"{moved}.sha256"]
+    done = backup(settings, folder)
+    assert names(folder) == [*kept, *pair(done.path.name)]
+    done = backup(settings, folder, keep=1)
+    assert names(folder) == [*kept, *pair(done.path.name)]
+
+
+def test_a_backup_that_gets_no_name_leaves_no_sum(
+    settings: Settings, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if FINAL.fullmatch(target.name):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(BackupError, match="Input/output error"):
+        backup(settings, folder)
+    assert names(folder) == []
 
 
 @pytest.mark.sqlite_only("the calls of VACUUM INTO")
