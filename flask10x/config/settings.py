@@ -270,7 +270,6 @@ def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
         if row.name not in given:
             default = row.metadata["default"]
             given[row.name] = default(given) if callable(default) else default
-    station_file.check_headings(given["stations"], given["csv_dir"])
     given["stations"] = at_altitude(given["stations"], given["altitude_m"])
     given["partial_readings"] = given["partial_readings"].endpoints(given["stations"])
     if not isinstance(given["alerts"], Alerts):

@@ -5,7 +5,6 @@ may be: `station_keys.py`, and docs/en/reference/stations-file.md.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,9 @@ from flask10x.config.toml import document
 from flask10x.config.toml.document import Document
 from flask10x.errors import SettingsError, StationsError
 from flask10x.readings.csv_lines import FORMULA_BEGINNINGS, is_formula
-from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from flask10x.readings.stations import BUILT_IN, Stations
 
 NAME = "stations.toml"
-# A time and 16 measurements, each of 64 characters that are 4 bytes.
-HEADER_MAX_BYTES = 5000
 
 
 def read(place: str, raw: Any) -> Stations:
@@ -48,39 +45,24 @@ def load(path: Path) -> Stations:
     return parse(document.read(path), path)
 
 
-def check_headings(stations: Stations, csv_dir: Path) -> None:
-    """Raise SettingsError for a heading that is a formula to a spreadsheet.
+def formula_headings(stations: Stations) -> list[str]:
+    """A line for each heading of these stations that a spreadsheet takes for a formula.
 
-    One that the station's CSV file has already goes on: a file's first line never changes
-    (contract, section 3), and a service that does not start loses readings.
+    No mistake of the file: earlier versions took them, and a service that does not start loses
+    readings.
     """
-    for station in stations.all:
-        formulas = [m for m in station.measurements if is_formula(m.csv_header)]
-        if not formulas:
-            continue
-        written = _headings(csv_dir / station.csv_name)
-        for one in formulas:
-            if one.csv_header not in written:
-                raise _formula(stations.file, station, one)
-
-
-def _headings(path: Path) -> list[str]:
-    """The headings in a CSV file; none where there is no file."""
-    with suppress(OSError), path.open("rb") as file:
-        return file.readline(HEADER_MAX_BYTES).decode(errors="replace").rstrip("\r\n").split(",")
-    return []
-
-
-def _formula(file: str, station: Station, measurement: Measurement) -> SettingsError:
     text = _(
         "{file}: stations.{station}.measurements.{column}: csv_header is {heading}, which a"
-        " spreadsheet takes for a formula; write {instead}"
+        " spreadsheet takes for a formula; {instead} is none"
     )
-    heading = measurement.csv_header
-    instead = heading.lstrip(FORMULA_BEGINNINGS).lstrip() or measurement.column
-    named = {"station": station.endpoint, "column": measurement.column}
-    shown = {"heading": repr(heading), "instead": repr(instead)}
-    return SettingsError(text.format(file=file, **named, **shown))
+    lines = []
+    for station, one in ((s, m) for s in stations.all for m in s.measurements):
+        if is_formula(one.csv_header):
+            instead = one.csv_header.lstrip(FORMULA_BEGINNINGS).lstrip() or one.column
+            named = {"file": stations.file, "station": station.endpoint, "column": one.column}
+            shown = {"heading": repr(one.csv_header), "instead": repr(instead)}
+            lines.append(text.format(**named, **shown))
+    return lines
 
 
 def parse(written: bytes, path: Path) -> Stations:

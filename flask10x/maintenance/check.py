@@ -10,7 +10,7 @@ from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
-from flask10x.config import environment_file
+from flask10x.config import environment_file, station_file
 from flask10x.config.settings import Settings
 from flask10x.database.owner import Running, naming_the_setting, running
 from flask10x.database.paths import WAL, beside, database_path
@@ -49,6 +49,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         found = [*inside.look(path), _wal(path)]
     return [
         _settings(),
+        *_headings(settings),
         *found,
         _leftovers(path),
         *([] if settings.on_postgres else [_rescued(path)]),
@@ -64,6 +65,11 @@ def _settings() -> Finding:
     file = environment_file.taken()
     text = _("from {path}") if file else _("no environment file")
     return Finding("ok", "settings", text.format(path=file), {"file": str(file) if file else None})
+
+
+def _headings(settings: Settings) -> list[Finding]:
+    lines = station_file.formula_headings(settings.stations)
+    return [Finding("WARN", "heading", line) for line in lines]
 
 
 def _wal(path: Path) -> Finding:

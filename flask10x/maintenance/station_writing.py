@@ -6,7 +6,7 @@ from pathlib import Path
 from flask10x.config import station_file, station_text
 from flask10x.errors import SettingsError
 from flask10x.maintenance import own_files
-from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.readings.stations import BUILT_IN, Station, Stations
 
 
 def make(path: Path) -> None:
@@ -20,9 +20,12 @@ def make(path: Path) -> None:
 def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
     """The file with one more station at its end, and the file as it is, None when there is none.
 
-    A new one begins like that of `make`. Raises StationsError when the file with
-    the station would have a mistake, and OSError when it can't be read.
+    A new one begins like that of `make`. Raises SettingsError when a spreadsheet would
+    take one of its headings for a formula, StationsError when the file with the station would have
+    a mistake, and OSError when it can't be read.
     """
+    if lines := station_file.formula_headings(Stations((station,), str(path))):
+        raise SettingsError("; ".join(lines))
     try:
         former = path.read_bytes()
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from types import FrameType
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
 from flask10x.commands.migrate import migrate
-from flask10x.config import settings
+from flask10x.config import settings, station_file
 from flask10x.config.settings import Settings
 from flask10x.database.owner import hold_database
 from flask10x.database.postgres import host_names
@@ -48,7 +48,8 @@ def main() -> None:
 
 def _serve(config: Settings, queue_file: QueueFile) -> None:
     host, port = _address(config.bind)
-    for warning in queue_file.warnings:
+    headings = station_file.formula_headings(config.stations)
+    for warning in (*queue_file.warnings, *headings):
         sys.stderr.write(f"flask10x: {warning}\n")
     app = create_app(config, queues=queue_file.queues)
     store: Store = app.extensions["flask10x"]

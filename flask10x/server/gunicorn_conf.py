@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.errors import HaltServer
 
+from flask10x.config import station_file
 from flask10x.database.damage import Damage
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
@@ -115,6 +116,7 @@ def on_reload(_server: Any) -> None:
         _tell(logging.WARNING, line)
     if changes.line:
         _tell(logging.WARNING if changes.gone else logging.INFO, changes.line)
+        _tell_of_headings()
     if line := in_force.alerts_line(former.settings.alerts, _in_force.settings.alerts):
         _tell(logging.INFO, line)
 
@@ -174,6 +176,7 @@ def on_starting(_server: Any) -> None:
             _tell_of_missing()
         else:
             _open_queues()
+        _tell_of_headings()
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(error.exit_status)
@@ -215,6 +218,11 @@ def _tell_of_missing() -> None:
 def _tell_of_migration(messages: str) -> None:
     for line in messages.splitlines():
         _tell(logging.WARNING, line.removeprefix("flask10x: "))
+
+
+def _tell_of_headings() -> None:
+    for line in station_file.formula_headings(_in_force.settings.stations):
+        _tell(logging.WARNING, line)
 
 
 def _take_when_there() -> None:

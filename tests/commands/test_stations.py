@@ -15,7 +15,7 @@ from flask10x.database.engine import Database
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
 from flask10x.maintenance import station_writing
-from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from tests.support import databases
@@ -340,6 +340,24 @@ def test_what_add_refuses(file: Path, arguments: list[str], body: bytes, said: s
     assert done.exit_code in (1, 2)
     assert said in done.stderr
     assert not file.exists()
+
+
+def test_no_station_is_added_with_a_heading_that_is_a_formula(file: Path) -> None:
+    volt = Measurement(path="v", column="v", quantity="v", csv_header="+5V rail", unit="V")
+    rail = Station(endpoint="rail", label="rail", csv_name="rail.csv", measurements=(volt,))
+    with pytest.raises(SettingsError) as refused:
+        station_writing.with_station(file, rail)
+    reason = "csv_header is '+5V rail', which a spreadsheet takes for a formula; '5V rail' is none"
+    assert str(refused.value) == f"{file}: stations.rail.measurements.v: {reason}"
+
+
+def test_add_goes_on_beside_an_old_heading_and_check_names_it(file: Path, example: Path) -> None:
+    entry = '[stations.rail.measurements.v]\nunit = "V"\ncsv_header = "@door"\n'
+    file.write_text(entry, encoding="utf-8")
+    assert run("add", "garden", "--from-json", str(example), "--yes").exit_code == 0
+    done = run("check")
+    assert done.exit_code == 0
+    assert f"{file}: stations.rail.measurements.v: csv_header is '@door', which" in done.stdout
 
 
 def test_add_asks_when_there_is_no_example(file: Path) -> None:

@@ -105,6 +105,17 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
     assert "integrity_check finds nothing" in run(settings, "--full").output
 
 
+def test_a_heading_that_is_a_formula_is_worth_a_look(settings: Settings, writer: Writer) -> None:
+    (m, *others) = (pico_station := BUILT_IN.all[0]).measurements
+    measurements = (replace(m, csv_header="=1+1"), *others)
+    stations = Stations((replace(pico_station, measurements=measurements),), "/etc/s.toml")
+    assert found(replace(settings, stations=stations), "heading") == [
+        f"WARN heading: /etc/s.toml: stations.data.measurements.{m.column}: csv_header is '=1+1',"
+        " which a spreadsheet takes for a formula; '1+1' is none"
+    ]
+    assert found(settings, "heading") == []
+
+
 @pytest.mark.sqlite_only("the file of the database")
 def test_nothing_is_written(settings: Settings, writer: Writer, path: Path) -> None:
     store(writer, pico(1))

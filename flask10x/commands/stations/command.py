@@ -51,7 +51,7 @@ def check_command(file: Path | None) -> None:
     added = len(stations.all) - len(BUILT_IN.all)
     text = _("{path}: no mistake; {stations}, {added} of them added")
     click.echo(text.format(path=path, stations=amount(len(stations.all), "station"), added=added))
-    for line in station_changes.changes(config):
+    for line in (*station_file.formula_headings(stations), *station_changes.changes(config)):
         click.echo(line)
 
 
