@@ -33,6 +33,7 @@ from flask10x.export.checks import (
     resume_position,
 )
 from flask10x.export.earlier_columns import (
+    as_noted,
     as_written,
     kept_path,
     of_its_station,
@@ -107,7 +108,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         target = replace(target, rows=target.rows.of(target.station))
     state = known = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
-        found = _resolve(as_written(target, file, state.position), file, state)
+        found = _resolve(as_noted(target, file, state.position), file, state)
         if state.intent is not None:
             known = _close_intent(database, target, file, state, found)
         written = as_written(target, file, found.position)
@@ -118,14 +119,17 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
             known = save_state(
                 database, target, known, State(position), lambda c: archived.record(c, gone)
             )
-        anew = ""
+        anew, ended = "", 0
         if written is not target:
+            ended, known = _append_dropped(database, target, file, known, position)
+            position = known.position if ended and known.position else position
             kept = kept_path(target)
             anew = _("begun anew, as the station's columns have changed; the old file is {path}")
             anew = anew.format(path=kept)
             known = _set_aside(database, target, known, State(position, None, state.floor), kept)
             position = noted(target, zone.noted(target, None, begun(target, position.last_id)))
-        rows = _append_new_rows(database, target, None if anew else file, known, position)
+        rows, _known = _append_new_rows(database, target, None if anew else file, known, position)
+        rows += ended
     fresh_path(target.path).unlink(missing_ok=True)
     text = _text(_("{rows} appended"), rows, target, state, position, found, anew, history.note)
     return FileOutcome(target.path, "; ".join(filter(None, (text, handed_over))), rows)
@@ -135,12 +139,12 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
     state = load_state(database, target.name)
     whose = of_its_station(target, state.position)
     if whose is not target:
-        text = _("it would be ended, and begun anew for /{endpoint}")
+        text = _("it would be ended, and a new one begun for /{endpoint}")
         done = _dry_run_file(database, whose)
         text = f"{done.text}; {text.format(endpoint=target.station.endpoint)}"
         return replace(done, text=text)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        found = _resolve(as_written(target, file, state.position), file, state)
+        found = _resolve(as_noted(target, file, state.position), file, state)
         written = as_written(target, file, found.position)
         position, anew = found.position, ""
         history = origin.SAME
@@ -197,6 +201,25 @@ def _set_aside(database: Database, target: Target, known: State, state: State, k
     return known
 
 
+def _append_dropped(
+    database: Database, target: Target, file: CsvFile | None, known: State, position: Position
+) -> tuple[int, State]:
+    """Append to the old file up to the last new row with a value that the new file has no room for.
+
+    That is one of a measurement that was taken out of `stations.toml` before the export. How many
+    rows that are, and what the database knows of the file then.
+    """
+    noted = as_noted(target, file, position)
+    dropped = set(noted.station.columns).difference(target.station.columns)
+    if noted is target or noted.unknown or not dropped:
+        return 0, known
+    last_id = noted.rows.last_with(noted.rows.new(position.last_id), dropped)
+    if last_id is None:
+        return 0, known
+    noted = replace(noted, rows=noted.rows.up_to(last_id))
+    return _append_new_rows(database, noted, file, known, position)
+
+
 # A file of another station, or of another name: `stations.toml` was changed.
 
 
@@ -231,7 +254,7 @@ def _end_file(database: Database, target: Target, whose: Target) -> str:
     kept = kept_path(target)
     known = _set_aside(database, whose, State(state.position), state, kept)
     save_state(database, target, known, State(None))
-    text = _("begun anew, as it was the file of /{endpoint}; that one is {path}")
+    text = _("a new file was begun, as this was the file of /{endpoint}; that one is {path}")
     return text.format(endpoint=whose.station.endpoint, path=kept)
 
 
@@ -244,9 +267,11 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
         database.commit_change(lambda c: rename(c, name, target.name))
         return ""
     with CsvFile.open(left.path, write=True) or nullcontext() as file:
-        found = _resolve(as_written(left, file, state.position), file, state)
+        found = _resolve(as_noted(left, file, state.position), file, state)
         if state.intent is not None:
             _close_intent(database, left, file, state, found)
+        state = load_state(database, name)
+        _append_dropped_as_left(database, left, file, state)
     state = load_state(database, name)
     known, kept = State(state.position), None
     if left.path.exists():
@@ -284,6 +309,18 @@ def _minus_zeros(known: Position | None, position: Position) -> int:
     if before in (None, NOTHING) or position.mark in (None, NOTHING):
         return 0
     return position.mark.size_bytes - before.size_bytes
+
+
+def _append_dropped_as_left(
+    database: Database, left: Target, file: CsvFile | None, state: State
+) -> None:
+    """The same for a file that the station goes on from, if it is what the last export left."""
+    position = state.position
+    if file is None or position is None or position.mark in (None, NOTHING):
+        return
+    is_ours = file.size == position.mark.size_bytes and not zone.difference(left, position)
+    if is_ours and find_old_bytes(file, position, position.mark) is not None:
+        _append_dropped(database, left, file, State(position), position)
 
 
 def _was_renamed(left: Target, target: Target, state: State) -> bool:
@@ -452,11 +489,11 @@ def _close_intent(
 
 def _append_new_rows(
     database: Database, target: Target, file: CsvFile | None, known: State, position: Position
-) -> int:
+) -> tuple[int, State]:
     """Append what is new, a piece at a time, to a file that is as `position` says.
 
-    `known` is what the database knows of it. The number of rows. The file is created with the first
-    piece if there is none.
+    `known` is what the database knows of it. The number of rows, and what it knows then. The file
+    is created with the first piece if there is none.
     """
     rows = 0
     with ExitStack() as created:
@@ -477,7 +514,7 @@ def _append_new_rows(
                 )
             known = save_state(database, target, known, State(position))
             rows += piece.rows
-    return rows
+    return rows, known
 
 
 def _pieces(target: Target, position: Position) -> Iterator[Piece]:

@@ -29,7 +29,7 @@ class ArchivedFile:
     name: str
     """What it was called while it was written."""
     position: Position
-    """Which readings it has, and what it was; without a path where nobody knows where it is."""
+    """Which readings it has, and what it was; without a path where its place is unknown."""
     mark: Mark
     floor: Floor | None = None
     """Up to where it was compared with its readings."""
@@ -45,7 +45,7 @@ def load(connection: Connection, endpoint: str) -> list[ArchivedFile]:
 def archived(
     target: Target, position: Position | None, floor: Floor | None, path: Path | None = None
 ) -> ArchivedFile | None:
-    """The file at this position as one that is archived at `path`, or nobody knows where.
+    """The file at this position as one that is archived at `path`, or at an unknown place.
 
     None when an export has written no row into it.
     """
@@ -100,7 +100,7 @@ def record(connection: Connection, file: ArchivedFile | None) -> None:
 
 
 def name(database: Database, path: Path) -> ArchivedFile:
-    """Keep that an archived file, whose place nobody knew, lies here; it with this place.
+    """Keep that an archived file, whose place was unknown, lies here; it with this place.
 
     Raises ExportError when the file is none of those that were archived, and OSError.
     """

@@ -62,6 +62,19 @@ def as_written(target: Target, file: CsvFile | None, position: Position | None) 
     return with_header(target, header, None)
 
 
+def as_noted(target: Target, file: CsvFile | None, position: Position | None) -> Target:
+    """As `as_written`; also columns that the station has no more are known, where they are noted.
+
+    So rows that have values in them can be made, as long as the database has these columns.
+    """
+    written = as_written(target, file, position)
+    if written is target or position is None or position.columns is None:
+        return written
+    noted = with_header(target, written.header, position.columns)
+    is_there = noted.rows.columns_in_table().issuperset(noted.station.columns)
+    return noted if is_there else written
+
+
 def with_header(target: Target, header: bytes, columns: str | None) -> Target:
     """The target with the columns of a file with this first line.
 

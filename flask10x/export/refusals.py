@@ -171,11 +171,9 @@ def other_station(path: Path, endpoint: str, found: bytes, expected: bytes) -> E
 
 
 def no_columns(path: Path, endpoint: str) -> ExportError:
-    """The file is another station's, and nobody has noted its columns."""
+    """The file is another station's, and its columns were not noted."""
     return _refused(
-        _("it is the file of /{endpoint}, and nobody knows its columns any more").format(
-            endpoint=endpoint
-        ),
+        _("it is the file of /{endpoint}, and its columns are unknown").format(endpoint=endpoint),
         _("{move}, and {export}").format(move=mends.move_away(path), export=mends.export(path)),
     )
 

@@ -36,6 +36,7 @@ Obstacle = Literal[
     "other_host",
     "imported",
     "in_no_known_file",
+    "values_in_no_file",
     "archived_gone",
     "archived_changed",
     "archived_columns",
@@ -54,7 +55,7 @@ class ReadingObstacle:
 
     obstacle: Obstacle
     path: str = ""
-    """The archived file; empty for the station's own, and where nobody knows it."""
+    """The archived file, or columns; empty for the station's own file, and for an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,17 @@ class ProvingFile:
         position = self.position
         return self.target.rows.of_file(position.first_id, position.last_id, position.import_id)
 
+    def provable(self, ids: Sequence[int]) -> list[int]:
+        """Which of these readings it can prove: those it has, with all of their values."""
+        missing = self.missing(ids)
+        return [number for number in ids if number in self and not missing[number]]
+
+    def missing(self, ids: Sequence[int]) -> dict[int, list[str]]:
+        """By the ids of these readings: the columns of values for which the file has no column."""
+        own = self.target.station.columns
+        values = self.target.rows.columns_with_values(ids)
+        return {n: [name for name in columns if name not in own] for n, columns in values.items()}
+
 
 def not_ready(target: Target, state: State) -> ReadingObstacle | None:
     """What an export has to do first, whichever reading it is about."""
@@ -118,7 +130,9 @@ def file_for(files: Sequence[ProvingFile], number: int) -> ProvingFile | Reading
         if number in file:
             looked = _look(file)
             if isinstance(looked, ProvingFile):
-                return looked
+                if not (columns := looked.missing([number])[number]):
+                    return looked
+                looked = ReadingObstacle("values_in_no_file", ", ".join(columns))
             found = found or looked
     if found is not None:
         return found
@@ -143,7 +157,7 @@ def hindrance(
 def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
     """Compare the file, from its floor on, up to the last of these readings in its order.
 
-    All of them are among its rows. After that many rows, or a page more, it ends early. To be
+    All of them are `provable`. After that many rows, or a page more, it ends early. To be
     called under the lock of the export, for a file from `file_for`. Raises Unproven at the first
     difference.
     """
@@ -184,10 +198,13 @@ def in_words(found: ReadingObstacle) -> str:
         "other_zone": _("the CSV file is in another time zone"),
         "other_host": _("another host has the CSV file"),
         "imported": _("they were imported, and no export or rebuild has written them"),
-        "in_no_known_file": _("nobody knows the file that has them"),
+        "in_no_known_file": _("the file that has them is unknown"),
+        "values_in_no_file": _(
+            "no CSV file has values of measurements that the station has no more"
+        ),
         "archived_gone": _("the archived file that has them is gone, or was moved away"),
         "archived_changed": _("the archived file that has them is not what it was"),
-        "archived_columns": _("nobody knows the columns of the archived file any more"),
+        "archived_columns": _("the columns of the archived file are unknown"),
         "archived_zone": _("the archived file is in a time zone that this system does not know"),
     }
     return f"{texts[found.obstacle]}: {found.path}" if found.path else texts[found.obstacle]
@@ -199,7 +216,12 @@ def command(target: Target, found: ReadingObstacle) -> str:
         return mends.export(target.path)
     if found.obstacle == "imported":
         return mends.rebuild(target.path)
-    if found.obstacle in ("in_no_known_file", "archived_gone", "archived_changed"):
+    if found.obstacle in (
+        "in_no_known_file",
+        "values_in_no_file",
+        "archived_gone",
+        "archived_changed",
+    ):
         return mends.whole(target.path)
     return f"flask10x export --verify {target.name}"
 

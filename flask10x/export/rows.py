@@ -8,7 +8,8 @@ A reading whose time is no date, which only damage or a hand can make, has no li
 reads the file could not tell what it means. It stops no other one, and each outcome names it.
 """
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
+    false,
     func,
     literal_column,
     or_,
@@ -30,6 +32,7 @@ from sqlalchemy.types import REAL
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
+from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.retention import removed
 from flask10x.database.tables import archived_files, exports, imports, measurement, readings
 from flask10x.readings import csv_names
@@ -202,6 +205,25 @@ class FileRows:
         """The last row of the spans: (id, received_at, values...)."""
         return next(iter(self.newest(spans, 1)), None)
 
+    def up_to(self, last_id: int) -> "FileRows":
+        """The same rows without those that came after this one."""
+        shorter = copy.copy(self)
+        shorter.head = last_id
+        return shorter
+
+    def last_with(self, spans: list[IdSpan], columns: Iterable[str]) -> int | None:
+        """The id of the last row of the spans that has a value in one of these columns."""
+        has_value = or_(false(), *(measurement(name).is_not(None) for name in columns))
+        query = _of_station(self.station, (readings.c.id,)).where(has_value)
+        last = query.order_by(readings.c.id.desc()).limit(1)
+        with self._database.reader.begin() as connection:
+            for span in reversed(spans):
+                between = {"after": span.after, "until": span.until}
+                number: int | None = connection.execute(last, between).scalar_one_or_none()
+                if number is not None:
+                    return number
+        return None
+
     def newest(self, spans: list[IdSpan], rows_max: int) -> list[LogRow]:
         """So many of the last rows of the spans, the last one first."""
         query, found = _last_of(self.station), list[LogRow]()
@@ -212,6 +234,22 @@ class FileRows:
                 between = {"after": span.after, "until": span.until, "rows": rows_max - len(found)}
                 found += map(tuple, connection.execute(query, between))
         return found
+
+    def columns_with_values(self, ids: Sequence[int]) -> dict[int, list[str]]:
+        """By the ids of these readings: the columns of which each has a value."""
+        with self._database.reader.begin() as connection:
+            columns = sorted(existing_columns(connection).difference(HEAD, (readings.c.id.name,)))
+            query = select(readings.c.id, *map(measurement, columns))
+            rows = connection.execute(query.where(readings.c.id.in_(ids))).all()
+        return {
+            number: [name for name, value in zip(columns, values, strict=True) if value is not None]
+            for number, *values in rows
+        }
+
+    def columns_in_table(self) -> set[str]:
+        """All columns that the table of readings has."""
+        with self._database.reader.begin() as connection:
+            return existing_columns(connection)
 
     def first_received(self) -> int | None:
         """When the station's first reading was received, by the clock of then."""

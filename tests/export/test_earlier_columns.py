@@ -11,7 +11,7 @@ from flask10x.export.append import dry_run, export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
-from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.readings.stations import BUILT_IN, Station, Stations
 from tests.support.csv_folder import FIRST_MS, HEADER, NAME, csv_file, line, lines, put, store
 from tests.support.rows import execute
 from tests.support.stations import BALCONY, add_columns, with_measurement
@@ -159,6 +159,55 @@ def test_an_interrupted_export_is_ended_with_the_columns_of_then(
         " 41 bytes of an interrupted export cut off"
     )
     assert files(wetter) == {KEPT: OLD, NAME: NEW}
+
+
+def wet(*numbers: int) -> bytes:
+    rows = (f"2025-08-24 10:46:{40 + n},{990 + n}.5,25.0,{n}.25\r\n" for n in numbers)
+    return "".join(rows).encode()
+
+
+def store_wet(database: Database, *numbers: int) -> None:
+    values = (f"('data', {FIRST_MS + 1000 * n}, {990 + n}.5, 25, {n}.25)" for n in numbers)
+    columns = "(endpoint, received_at, pressure, temperature, soil_wet)"
+    execute(database.path, f"INSERT INTO readings {columns} VALUES {', '.join(values)}")
+
+
+@pytest.mark.parametrize("left", [0, 60, 100])
+def test_the_last_values_of_a_measurement_that_is_taken_out(
+    wetter: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """They go into the old file, also when the export dies and leaves some or all bytes of them."""
+    export(wetter, database, pico(wetter))
+    store_wet(database, 5, 6)
+    store(wetter, 7)
+    back = replace(wetter, stations=BUILT_IN)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("flask10x.export.file.CsvFile.sync", die)
+        export(back, database, pico(back))
+    assert csv_file(back).read_bytes() == NEW + wet(5, 6)
+    csv_file(back).write_bytes(NEW + wet(5, 6)[:left])
+    assert not dry_run(back, database, pico(back))[0].failed
+    assert not export(back, database, pico(back))[0].failed
+    second = f"PicodataX-until-{DAY}-2.csv"
+    assert files(back) == {KEPT: OLD, second: NEW + wet(5, 6), NAME: HEADER + lines(7)}
+
+
+def test_the_last_values_of_a_file_that_gets_another_name(
+    wetter: Settings, database: Database
+) -> None:
+    """With the measurement taken out in the same change."""
+    export(wetter, database, pico(wetter))
+    store_wet(database, 5)
+    store(wetter, 7)
+    dry = replace(BUILT_IN.by_endpoint["data"], csv_name="Pico.csv")
+    renamed = replace(wetter, stations=Stations((dry,)))
+    assert not export(renamed, database, [dry])[0].failed
+    second = f"PicodataX-until-{DAY}-2.csv"
+    assert files(renamed) == {KEPT: OLD, second: NEW + wet(5), "Pico.csv": HEADER + lines(7)}
 
 
 def test_the_old_file_is_imported_by_its_name(wetter: Settings, database: Database) -> None:

@@ -74,7 +74,10 @@ def test_a_station_that_gets_another_name_and_back(having: With, database: Datab
     store(database, "balcony", 2)
     store(database, "veranda", 3, 4)
     looked = of(dry_run(veranda, database), NAME)
-    assert looked.text == "1 row would be appended; it would be ended, and begun anew for /veranda"
+    assert (
+        looked.text
+        == "1 row would be appended; it would be ended, and a new one begun for /veranda"
+    )
     checked = of(verify(veranda, database), NAME)
     assert "it is the file of /balcony: the next export begins a new one" in checked.text
     assert not checked.failed
@@ -82,7 +85,7 @@ def test_a_station_that_gets_another_name_and_back(having: With, database: Datab
     kept = balcony.csv_dir / KEPT
     assert (
         done.text
-        == f"2 rows appended; begun anew, as it was the file of /balcony; that one is {kept}"
+        == f"2 rows appended; a new file was begun, as this was the file of /balcony; that one is {kept}"
     )
     assert files(balcony) == {KEPT: HEADER + lines(0, 1, 2), NAME: HEADER + lines(3, 4)}
     assert of(export(veranda, database), NAME).text == "0 rows appended"

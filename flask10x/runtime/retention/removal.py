@@ -140,7 +140,8 @@ class StationRemoval:
         )
         if isinstance(file, ReadingObstacle):
             return _hindered(target, file)
-        rows = list(takewhile(lambda row: row[0] in file, piece.rows))
+        provable = set(file.provable(piece.ids))
+        rows = list(takewhile(lambda row: row[0] in provable, piece.rows))
         is_more = is_more or len(rows) < len(piece.rows)
         piece = replace(piece, rows=rows)
         try:

@@ -172,6 +172,64 @@ def test_a_file_that_was_set_aside_is_compared(
     assert not verify(wetter, database, [wetter.stations.by_endpoint["data"]])[0].failed
 
 
+WET = BALCONY.measurements[1]
+WET_HEADER = b"current_time,Pressure,Tempereture,Wet\r\n"
+
+
+def store_wet(database: Database, *numbers: int) -> None:
+    values = (f"('data', {FIRST_MS + 1000 * n}, {990 + n}.5, 25, {n}.25)" for n in numbers)
+    columns = "(endpoint, received_at, pressure, temperature, soil_wet)"
+    execute(database.path, f"INSERT INTO readings {columns} VALUES {', '.join(values)}")
+
+
+def wet_lines(*numbers: int) -> bytes:
+    rows = (f"2025-08-24 10:46:{40 + n},{990 + n}.5,25.0,{n}.25\r\n" for n in numbers)
+    return "".join(rows).encode()
+
+
+def test_a_measurement_that_is_taken_out_before_the_export(
+    settings: Settings, database: Database
+) -> None:
+    """Its last values are in the file that has its column, and go; what follows is in the new."""
+    wetter = replace(settings, stations=with_measurement(BUILT_IN, "data", WET))
+    finish(wetter, database)
+    store_wet(database, 0, 1)
+    exported(wetter, database)
+    store_wet(database, 5, 6, 7)
+    store(settings, 8, 9)
+    text = exported(settings, database)
+    assert text.startswith("5 rows appended; ")
+    kept = settings.csv_dir / KEPT
+    assert kept.read_bytes() == WET_HEADER + wet_lines(0, 1, 5, 6, 7)
+    assert csv_file(settings).read_bytes() == HEADER + lines(8, 9)
+    assert removed(settings, database) == 6
+    assert not verify(settings, database, [PICO])[0].failed
+
+
+def test_a_value_that_no_file_has_stays(settings: Settings, database: Database) -> None:
+    """It came after its measurement was taken out; a whole file with its column has it."""
+    wetter = replace(settings, stations=with_measurement(BUILT_IN, "data", WET))
+    finish(wetter, database)
+    store(settings, 0, 1)
+    exported(settings, database)
+    store_wet(database, 2)
+    store(settings, 3, 4)
+    exported(settings, database)
+    assert removed(settings, database) == 2
+    assert obstacle(settings, database) == (
+        "values_in_no_file",
+        "soil_wet",
+        "flask10x export --rebuild PicodataX.csv --whole",
+    )
+    assert ids(database) == [3, 4, 5]
+    exported(wetter, database)
+    assert not rebuild(wetter, database, wetter.stations.all[:1], whole=True)[0].failed
+    assert wet_lines(2) in csv_file(settings).read_bytes()
+    store(settings, 5)
+    exported(settings, database)
+    assert removed(settings, database) == 3
+
+
 def test_an_archived_file_is_named(settings: Settings, database: Database, tmp_path: Path) -> None:
     store(settings, *range(5))
     exported(settings, database)

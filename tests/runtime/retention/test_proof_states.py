@@ -146,7 +146,15 @@ class Files(RuleBasedStateMachine):
         _, *values = self.next_row()
         self._store(FIRST_MS - 1000 * self.number, *values)
 
-    def _store(self, at_ms: int, *values: float | None) -> None:
+    @rule()
+    def receive_late_measurement(self) -> None:
+        """One that waited while its measurement was taken out."""
+        self._insert(*self.next_row())
+
+    def _store(self, at_ms: int, temperature: float | None, soil_wet: float | None) -> None:
+        self._insert(at_ms, temperature, soil_wet if WET in self.station.measurements else None)
+
+    def _insert(self, at_ms: int, *values: float | None) -> None:
         texts = ", ".join("NULL" if value is None else str(value) for value in values)
         execute(
             self.database.path,
@@ -336,9 +344,10 @@ class Files(RuleBasedStateMachine):
         return path.read_bytes().splitlines(keepends=True)[1:]
 
     def possible_lines(self, row: Row) -> tuple[bytes, ...]:
-        """In a file with one column, and in one with both."""
-        _, at, *values = row
-        return self.line(at, values[0]), self.line(at, *values)
+        """Those that have all of its values, in a file with both columns and in one with one."""
+        _, at, temperature, soil_wet = row
+        both = self.line(at, temperature, soil_wet)
+        return (both,) if soil_wet is not None else (both, self.line(at, temperature))
 
     def after_export(self, *, failed: bool) -> None:
         """Each reading is in a file, or something says which is not."""
@@ -362,7 +371,7 @@ class Files(RuleBasedStateMachine):
         """
         owners: dict[bytes, set[str]] = {}
         for row in (*self.readings().values(), *self.removed):
-            for line in self.possible_lines(row):
+            for line in (*self.possible_lines(row), self.line(row[1], row[2])):
                 owners.setdefault(line, set()).add(row[0])
         with self.database.reader.begin() as connection:
             state = state_of(connection, self.station.csv_name)

@@ -20,6 +20,7 @@ TEXTS: dict[str, str] = {
     "kept_why.other_host": "CSVファイルは別のホストにあり、削除もそのホストが行います。残っている理由は、そのホストの状態のページに出ています。",
     "kept_why.imported": "取り込んだ測定値で、サービスが書き出したCSVファイルにはまだありません。",
     "kept_why.in_no_known_file": "以前に別の場所へ移されたCSVファイルにあり、どのファイルか分かりません。",
+    "kept_why.values_in_no_file": "stations.tomlから削除した測定項目の値が、どのCSVファイルにもありません：{file}。その項目を端末に戻して書き出し、そのあとファイル全体を作り直してください。",
     "kept_why.archived_gone": "測定値のあるCSVファイルの保管先に、ファイルがありません：{file}。",
     "kept_why.archived_changed": "測定値のある保管済みのCSVファイルが変更されています。元の内容に戻してください：{file}。",
     "kept_why.archived_columns": "保管済みのCSVファイルの列が、いまの端末の設定では分かりません：{file}。",
