@@ -98,7 +98,7 @@ def _name_archived(path: Path) -> int:
     with opened_alone(config, lock="export", running=running) as database:
         owner.check(config, database)
         try:
-            file = archived.name(database, path)
+            file = archived.name(config, database, path)
         except (ExportError, OSError) as error:
             click.echo(f"flask10x: {path}: {getattr(error, 'strerror', None) or error}", err=True)
             return 1

@@ -51,6 +51,9 @@ class Statements(Protocol):
     def note_origin(self, connection: Connection, name: str) -> None:
         """Note with the file of this name of which history the database is now."""
 
+    def rename_origin(self, connection: Connection, name: str, new_name: str) -> None:
+        """The same with the file under its new name; what was noted with that is forgotten."""
+
     def columns_of_readings(self, connection: Connection) -> set[str]:
         """The columns that the table has in this database."""
 

@@ -264,7 +264,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
     state = load_state(database, name)
     is_new = load_state(database, target.name).position is None
     if is_new and _was_renamed(left, target, state):
-        database.commit_change(lambda c: rename(c, name, target.name))
+        rename(database, left, state, target.name)
         return ""
     with CsvFile.open(left.path, write=True) or nullcontext() as file:
         found = _resolve(as_noted(left, file, state.position), file, state)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
+from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import archived_files as table
 from flask10x.errors import ExportError
+from flask10x.export import owner
 from flask10x.export.file import NOTHING, CsvFile, Mark
 from flask10x.export.position import Floor, Position
 from flask10x.export.rows import Target
@@ -99,30 +101,30 @@ def record(connection: Connection, file: ArchivedFile | None) -> None:
     )
 
 
-def name(database: Database, path: Path) -> ArchivedFile:
+def name(settings: Settings, database: Database, path: Path) -> ArchivedFile:
     """Keep that an archived file, whose place was unknown, lies here; it with this place.
 
-    Raises ExportError when the file is none of those that were archived, and OSError.
+    Raises ExportError when the file is none of those that were archived, or the files belong to
+    another host, and OSError.
     """
     path = path.resolve()
     with CsvFile.open(path, write=False) or _missing() as file:
         size = file.size
         mark = file.mark(file.checksum(size))
-    with database.reader.begin() as connection:
-        same = and_(table.c.size_bytes == mark.size_bytes, table.c.checksum == mark.checksum)
-        rows = connection.execute(select(table).where(same)).all()
-    if not rows:
-        text = _("it is no file that an export has written and that was moved away later")
-        raise ExportError(text)
-    found = [_of(row) for row in rows]
+    same = and_(table.c.size_bytes == mark.size_bytes, table.c.checksum == mark.checksum)
     values = {"path": str(path), "inode": mark.inode, "changed_ns": mark.changed_ns}
+    files: list[ArchivedFile] = []
 
     def change(connection: Connection) -> None:
-        for one in found:
-            connection.execute(update(table).where(_is(one)).values(values))
+        owner.require(connection, owner.host_of(settings))
+        connection.execute(update(table).where(same).values(values))
+        files[:] = map(_of, connection.execute(select(table).where(same)))
+        if not files:
+            text = _("it is no file that an export has written and that was moved away later")
+            raise ExportError(text)
 
     database.commit_change(change)
-    return replace(found[0], position=replace(found[0].position, path=str(path)), mark=mark)
+    return files[0]
 
 
 def _missing() -> CsvFile:

@@ -11,6 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
+from flask10x.export import owner
 from flask10x.export.rows import FileRows, Target
 from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
@@ -55,7 +56,7 @@ def target_of(settings: Settings, database: Database, station: Station) -> Targe
         zone_name=name_of(settings.zone),
         header=header(station),
         rows=FileRows(database, station),
-        host=settings.host_name if settings.on_postgres else None,
+        host=owner.host_of(settings),
     )
 
 

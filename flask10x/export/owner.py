@@ -18,6 +18,11 @@ from flask10x.errors import ExportElsewhere
 FILES = "csv"
 
 
+def host_of(settings: Settings) -> str | None:
+    """This host, where several may share the database; else None."""
+    return settings.host_name if settings.on_postgres else None
+
+
 def of_files(connection: Connection) -> str | None:
     """The name of the host that has the files; None before the first export, and on SQLite."""
     return of(connection).owner(connection, FILES)

@@ -130,13 +130,6 @@ def endpoints_of(connection: Connection) -> list[str]:
     return found
 
 
-def rename(connection: Connection, name: str, new_name: str) -> None:
-    """Have what is known of a file be known of it under another name."""
-    for table in (exports, export_intents, export_floors):
-        connection.execute(delete(table).where(table.c.name == new_name))
-        connection.execute(update(table).where(table.c.name == name).values(name=new_name))
-
-
 def load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
     """The floor of the file that stands at this position; None when it has none."""
     columns = [export_floors.c[field.name] for field in fields(Floor)]
@@ -194,7 +187,7 @@ def save_state(
         owner.require(connection, target.host)
         now = State(_position(connection, name), _intent(connection, name))
         if now != State(known.position, known.intent):
-            raise ExportError(_("something else has changed the position of the file meanwhile"))
+            raise _changed_meanwhile()
         of(connection).note_origin(connection, name)
         tables = [exports, export_intents]
         if first_id(known) != first_id(state):
@@ -210,6 +203,31 @@ def save_state(
 
     database.commit_change(change)
     return state
+
+
+def rename(database: Database, target: Target, known: State, new_name: str) -> None:
+    """Have what is known of the file be known of it under another name, which no file has.
+
+    Raises as `save_state` does.
+    """
+    name = target.name
+
+    def change(connection: Connection) -> None:
+        owner.require(connection, target.host)
+        now = State(_position(connection, name), _intent(connection, name))
+        is_free = _position(connection, new_name) is None
+        if now != State(known.position, known.intent) or not is_free:
+            raise _changed_meanwhile()
+        for table in (exports, export_intents, export_floors):
+            connection.execute(delete(table).where(table.c.name == new_name))
+            connection.execute(update(table).where(table.c.name == name).values(name=new_name))
+        of(connection).rename_origin(connection, name, new_name)
+
+    database.commit_change(change)
+
+
+def _changed_meanwhile() -> ExportError:
+    return ExportError(_("something else has changed the position of the file meanwhile"))
 
 
 def _position(connection: Connection, name: str) -> Position | None:

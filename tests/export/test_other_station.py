@@ -83,9 +83,9 @@ def test_a_station_that_gets_another_name_and_back(having: With, database: Datab
     assert not checked.failed
     done = of(export(veranda, database), NAME)
     kept = balcony.csv_dir / KEPT
-    assert (
-        done.text
-        == f"2 rows appended; a new file was begun, as this was the file of /balcony; that one is {kept}"
+    assert done.text == (
+        "2 rows appended; a new file was begun, as this was the file of /balcony; that one is"
+        f" {kept}"
     )
     assert files(balcony) == {KEPT: HEADER + lines(0, 1, 2), NAME: HEADER + lines(3, 4)}
     assert of(export(veranda, database), NAME).text == "0 rows appended"

@@ -2,20 +2,22 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
-from flask10x.export import owner
+from flask10x.export import append, archived, owner
 from flask10x.export.append import export
-from flask10x.export.file import CsvFile
+from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import load_state
 from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
-from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime.facts.export_lag import export_lags
 from flask10x.runtime.retention.outlook import outlooks
 from flask10x.runtime.retention.schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
@@ -202,6 +204,73 @@ def test_a_new_export_between_the_look_and_the_take_over_is_not_lost(
     with pytest.raises(ExportElsewhere, match="the host school-1 has exported"):
         take_over(*second)
     owner.check(*first)
+
+
+def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
+    hosts: CsvHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has got another name with its station, and meanwhile another host has it."""
+    hosts.store(0)
+    first, second = hosts.opened("school-1"), hosts.opened("school-2")
+    owner.claim(*first)
+    export(*first, PICO)
+    station = replace(PICO[0], csv_name="Pico.csv")
+    renamed = replace(first[0], stations=Stations((station,)))
+    hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
+    looks = append.find_old_bytes
+
+    def frozen(*given: Any) -> Mark | None:
+        monkeypatch.setattr(append, "find_old_bytes", looks)
+        with second[1].commit() as connection:
+            owner.give(connection, "school-2")
+        return looks(*given)
+
+    monkeypatch.setattr(append, "find_old_bytes", frozen)
+    (outcome,) = export(renamed, first[1], [station])
+    assert outcome.failed
+    assert "belong to the host school-2" in outcome.text
+    assert hosts.run("SELECT name FROM exports") == [(NAME,)]
+
+
+def test_a_file_that_is_renamed_keeps_the_history_it_is_of(hosts: CsvHosts) -> None:
+    hosts.store(0)
+    settings, database = hosts.opened("school-1")
+    owner.claim(settings, database)
+    export(settings, database, PICO)
+    hosts.run("UPDATE export_origins SET timeline = 77")
+    station = replace(PICO[0], csv_name="Pico.csv")
+    renamed = replace(settings, stations=Stations((station,)))
+    hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
+    hosts.store(1)
+    (outcome,) = export(renamed, database, [station])
+    assert not outcome.failed
+    assert "in which no row of the file is missing" in outcome.text
+    assert hosts.run("SELECT name FROM export_origins") == [("Pico.csv",)]
+
+
+def test_a_host_that_has_no_files_names_none(
+    hosts: CsvHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one takes them over while it reads the archived file."""
+    hosts.store(0)
+    first, second = hosts.opened("school-1"), hosts.opened("school-2")
+    owner.claim(*first)
+    export(*first, PICO)
+    place = hosts.file("school-1").with_name("2025.csv")
+    hosts.file("school-1").rename(place)
+    hosts.store(1)
+    export(*first, PICO)
+    checksum = CsvFile.checksum
+
+    def frozen(file: CsvFile, end: int) -> int:
+        with second[1].commit() as connection:
+            owner.give(connection, "school-2")
+        return checksum(file, end)
+
+    monkeypatch.setattr(CsvFile, "checksum", frozen)
+    with pytest.raises(ExportElsewhere, match="belong to the host school-2"):
+        archived.name(*first, place)
+    assert hosts.run("SELECT path FROM archived_files") == [(None,)]
 
 
 class Clocks:

@@ -133,6 +133,13 @@ def note_origin(connection: Connection, name: str) -> None:
     connection.execute(noted)
 
 
+def rename_origin(connection: Connection, name: str, new_name: str) -> None:
+    """The same with the file under its new name; what was noted with that is forgotten."""
+    names = export_origins.c.name
+    connection.execute(delete(export_origins).where(names == new_name))
+    connection.execute(update(export_origins).where(names == name).values(name=new_name))
+
+
 def columns_of_readings(connection: Connection) -> set[str]:
     """The columns that the table has in this database."""
     query = select(_columns.c.column_name).where(

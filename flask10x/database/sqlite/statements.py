@@ -78,6 +78,10 @@ def note_origin(_connection: Connection, _name: str) -> None:
     """Nothing can be noted."""
 
 
+def rename_origin(_connection: Connection, _name: str, _new_name: str) -> None:
+    """Nothing is noted."""
+
+
 def columns_of_readings(connection: Connection) -> set[str]:
     """The columns that the table has in this database."""
     found = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))

@@ -239,8 +239,8 @@ def test_an_archived_file_is_named(settings: Settings, database: Database, tmp_p
     exported(settings, database)
     assert removed(settings, database) == 0
     with pytest.raises(ExportError, match="no file that an export has written"):
-        archived.name(database, csv_file(settings))
-    assert archived.name(database, place).position.last_id == 5
+        archived.name(settings, database, csv_file(settings))
+    assert archived.name(settings, database, place).position.last_id == 5
     assert removed(settings, database) == 6
 
 

@@ -306,7 +306,7 @@ class Files(RuleBasedStateMachine):
     def name_archived(self) -> None:
         for path in self.files():
             with suppress(Flask10xError):
-                archived.name(self.database, path)
+                archived.name(self.settings, self.database, path)
 
     @rule(number=NUMBERS)
     def move_here(self, number: int) -> None:

@@ -384,7 +384,7 @@ def test_a_file_that_was_begun_anew_has_no_floor(
     assert csv_file(settings).read_bytes() == HEADER + lines(10, 11)
     # Four of them are in the archived file only, and that one has to be seen.
     assert finished.step(old(90)) == Removal(obstacle="archived_gone")
-    archived.name(database, settings.csv_dir / "2025.csv")
+    archived.name(settings, database, settings.csv_dir / "2025.csv")
     assert all_steps(finished, old(90)) == 5
     assert csv_file(settings).read_bytes() == HEADER + lines(10, 11)
     proven(settings, database)
