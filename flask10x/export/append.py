@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import Any
 
@@ -363,19 +364,30 @@ def _of_former_station(
             text = _("the station /{endpoint} is no longer in stations.toml")
             (done,) = for_each(settings, database, [station], _export_file)
             return [replace(done, text=f"{done.text}; {text.format(endpoint=endpoint)}")]
-    if any(owner.endpoint is None for owner in former.values()):
-        # A version before this one has written such a file, and nobody knows of which station.
-        return []
     station = station_of(endpoint, f"{endpoint}.csv", "")
-    waiting = _waiting(database, station, FileRows(database, station).archived_to)
+    rows = FileRows(database, station)
+    unknown = [name for name, owner in former.items() if owner.endpoint is None]
+    if any(_has_last_row(database, rows, name) for name in unknown):
+        # A version before this one has written its file, and has not noted whose it is.
+        return []
+    waiting = rows.count(rows.received(rows.archived_to))
     if not waiting:
         return []
-    text = _(
-        "{readings} of /{endpoint} are in no CSV file, and no station of that name is in"
-        " stations.toml. Put its entry back, run flask10x export, and take it away again"
+    text = ngettext(
+        "{n} reading of /{endpoint} is in no CSV file, and no station of that name is in"
+        " stations.toml. Put its entry back, run flask10x export, and take it away again",
+        "{n} readings of /{endpoint} are in no CSV file, and no station of that name is in"
+        " stations.toml. Put its entry back, run flask10x export, and take it away again",
+        waiting,
     )
-    text = text.format(readings=amount(waiting, "reading"), endpoint=endpoint)
+    text = text.format(n=waiting, endpoint=endpoint)
     return [FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)]
+
+
+def _has_last_row(database: Database, rows: FileRows, name: str) -> bool:
+    """Whether the last row of the file of this name is one of these."""
+    position = load_state(database, name).position
+    return position is not None and rows.has(position.last_id, position.last_received_at)
 
 
 def _waiting(database: Database, station: Station, last_id: int) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     bindparam,
     false,
     func,
@@ -131,10 +132,12 @@ class FileRows:
             found = connection.execute(query.order_by(imports.c.id)).all()
             self.removed = removed.of_station(connection, station.endpoint)
             self.archived_to = _archived_to(connection, station)
+        self.all_imports = [
+            Import(row.id, row.first_id, row.last_id, row.after_id, row.file) for row in found
+        ]
+        """Those of files of other names, too, whose readings are exported like any."""
         self.imports = [
-            Import(row.id, row.first_id, row.last_id, row.after_id, row.file)
-            for row in found
-            if csv_names.is_of(station, Path(row.file).name)
+            found for found in self.all_imports if csv_names.is_of(station, Path(found.file).name)
         ]
 
     @property
@@ -149,6 +152,10 @@ class FileRows:
     def new(self, last_id: int) -> list[IdSpan]:
         """What is to be appended to a file that has come to `last_id`."""
         return list(live(last_id, self.head, self.imports))
+
+    def received(self, last_id: int) -> list[IdSpan]:
+        """What came after this row and was not imported, from a file of whatever name."""
+        return list(live(last_id, self.head, self.all_imports))
 
     def between(self, from_id: int, to_id: int) -> list[IdSpan]:
         """What one append took."""
@@ -204,6 +211,18 @@ class FileRows:
     def last(self, spans: list[IdSpan]) -> LogRow | None:
         """The last row of the spans: (id, received_at, values...)."""
         return next(iter(self.newest(spans, 1)), None)
+
+    def has(self, last_id: int, received_at: int | None) -> bool:
+        """Whether a file that has come to `last_id` can have these as its last rows.
+
+        `received_at` is when its last row was received; without it that row has the last id.
+        """
+        last = readings.c.id == last_id
+        if received_at is not None:
+            last = and_(readings.c.id <= last_id, readings.c.received_at == received_at)
+        query = select(readings.c.id).where(readings.c.endpoint == self.station.endpoint, last)
+        with self._database.reader.begin() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def up_to(self, last_id: int) -> "FileRows":
         """The same rows without those that came after this one."""

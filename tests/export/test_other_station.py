@@ -14,6 +14,7 @@ from flask10x.export.outcome import FileOutcome
 from flask10x.export.position import State
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
+from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from tests.support.csv_folder import FIRST_MS
 from tests.support.rows import execute, select
@@ -189,6 +190,29 @@ def test_readings_that_have_no_file_are_named(having: With, database: Database) 
         NAME: HEADER + lines(0, 1),
     }
     assert not any(outcome.failed for outcome in export(having(VERANDA), database))
+
+
+def test_readings_that_were_only_imported_have_a_file(having: With, database: Database) -> None:
+    """Whatever its name: they came from it, and their station is no longer there."""
+    path = having().data_dir / NAME
+    path.write_bytes(HEADER + lines(0, 1))
+    assert import_file(having(BALCONY_1), database, path).stored == 2
+    assert not any(outcome.failed for outcome in export(having(), database))
+    store(database, "balcony", 2)
+    (failed,) = (outcome for outcome in export(having(), database) if outcome.failed)
+    assert failed.text.startswith("1 reading of /balcony is in no CSV file, and no station of that")
+
+
+def test_a_file_of_an_earlier_version_silences_only_its_own_station(
+    having: With, database: Database
+) -> None:
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    execute(database.path, "UPDATE exports SET endpoint = NULL, path = NULL, columns = NULL")
+    assert not any(outcome.failed for outcome in export(having(), database))
+    store(database, "veranda", 2)
+    (failed,) = (outcome for outcome in export(having(), database) if outcome.failed)
+    assert failed.text.startswith("1 reading of /veranda is in no CSV file, and no station of that")
 
 
 def test_a_file_that_cannot_be_ended_is_refused(having: With, database: Database) -> None:
