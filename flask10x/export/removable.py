@@ -7,7 +7,7 @@ there. What stands above the floor can't be made again from the database.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
@@ -22,7 +22,7 @@ from flask10x.export.earlier_columns import of_station, station_of, with_header
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import Floor, Position, State, save_floor
 from flask10x.export.rows import IdSpan, Target, behind
-from flask10x.readings import zones
+from flask10x.readings import csv_names, zones
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.minus_zero import plain_lines
 
@@ -43,6 +43,11 @@ Obstacle = Literal[
     "archived_zone",
 ]
 """Why no file proves anything now; an export or a person has to do something first."""
+
+
+# By the path of an archived file: what it should be, and what it was when other bytes were found in
+# it. As long as nothing touches it, it is not read again. That only ever keeps readings.
+_others: dict[Path, tuple[Mark, Mark]] = {}
 
 
 class Unproven(Exception):
@@ -110,23 +115,16 @@ def not_ready(target: Target, state: State) -> ReadingObstacle | None:
     return ReadingObstacle("interrupted") if state.intent is not None else None
 
 
-def files_of(target: Target, state: State, files: Sequence[ArchivedFile]) -> list[ProvingFile]:
-    """The station's file, and those that were archived."""
-    own = [ProvingFile(target, state.position, state.floor)] if state.position else []
-    return own + [
-        ProvingFile(_archived_target(target, file), file.position, file.floor, file)
-        for file in files
-    ]
-
-
-def file_for(files: Sequence[ProvingFile], number: int) -> ProvingFile | ReadingObstacle:
+def file_for(
+    target: Target, state: State, files: Sequence[ArchivedFile], number: int
+) -> ProvingFile | ReadingObstacle:
     """The file that can prove the reading of this id, or what keeps it from that.
 
     Reads first lines, and an archived file that was touched. Raises OSError or ExportError when
     that can't be done.
     """
     found: ReadingObstacle | None = None
-    for file in files:
+    for file in _files_with(target, state, files, number):
         if number in file:
             looked = _look(file)
             if isinstance(looked, ProvingFile):
@@ -136,11 +134,7 @@ def file_for(files: Sequence[ProvingFile], number: int) -> ProvingFile | Reading
             found = found or looked
     if found is not None:
         return found
-    was_imported = any(
-        taken.first_id <= number <= taken.last_id
-        for file in files
-        for taken in file.target.rows.imports
-    )
+    was_imported = _was_imported(target, files, number)
     return ReadingObstacle("imported" if was_imported else "in_no_known_file")
 
 
@@ -150,7 +144,7 @@ def hindrance(
     """What keeps the reading of this id; None when a file can prove it. Raises as `file_for`."""
     if found := not_ready(target, state):
         return found
-    file = file_for(files_of(target, state, files), number)
+    file = file_for(target, state, files, number)
     return file if isinstance(file, ReadingObstacle) else None
 
 
@@ -226,6 +220,33 @@ def command(target: Target, found: ReadingObstacle) -> str:
     return f"flask10x export --verify {target.name}"
 
 
+def _files_with(
+    target: Target, state: State, files: Sequence[ArchivedFile], number: int
+) -> Iterator[ProvingFile]:
+    """The station's file, and then those archived ones that may have this row.
+
+    One at a time: the rows of each are some queries.
+    """
+    if state.position:
+        yield ProvingFile(target, state.position, state.floor)
+    was_imported = any(number in taken for taken in target.rows.all_imports)
+    for file in files:
+        position = file.position
+        is_between = position.first_id < number <= position.last_id
+        if is_between or (position.import_id and was_imported):
+            yield ProvingFile(_archived_target(target, file), position, file.floor, file)
+
+
+def _was_imported(target: Target, files: Sequence[ArchivedFile], number: int) -> bool:
+    """Whether it came from a file of the station's name, now or when a file was archived."""
+    stations = [replace(target.station, csv_name=file.name) for file in files]
+    return any(
+        number in taken and csv_names.is_of(station, Path(taken.file).name)
+        for taken in target.rows.all_imports
+        for station in (target.station, *stations)
+    )
+
+
 def _archived_target(target: Target, file: ArchivedFile) -> Target:
     """The archived file as that of the station under the name of then."""
     position = file.position
@@ -262,7 +283,7 @@ def _look_at_archived(file: ProvingFile, kept: ArchivedFile) -> ProvingFile | Re
         if opened is None:
             return ReadingObstacle("archived_gone", path)
         now = opened.mark(mark.checksum)
-        if now != mark and not _is_same(opened, mark):
+        if now != mark and not _is_same(opened, mark, now):
             return ReadingObstacle("archived_changed", path)
         target = with_header(target, opened.line(0), kept.position.columns)
     if target.unknown:
@@ -276,8 +297,14 @@ def _look_at_archived(file: ProvingFile, kept: ArchivedFile) -> ProvingFile | Re
     return replace(file, target=target, archived=replace(kept, mark=now))
 
 
-def _is_same(file: CsvFile, mark: Mark) -> bool:
-    return file.size == mark.size_bytes and file.checksum(mark.size_bytes) == mark.checksum
+def _is_same(file: CsvFile, mark: Mark, now: Mark) -> bool:
+    """Whether the bytes are those of the mark, in a file that was touched since."""
+    if now.size_bytes != mark.size_bytes or _others.get(file.path) == (mark, now):
+        return False
+    if file.checksum(mark.size_bytes) == mark.checksum:
+        return True
+    _others[file.path] = (mark, now)
+    return False
 
 
 def _begun(file: CsvFile, position: Position) -> Floor:

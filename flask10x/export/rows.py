@@ -79,6 +79,9 @@ class Import:
     file: str = ""
     """The path of that file."""
 
+    def __contains__(self, number: int) -> bool:
+        return self.first_id <= number <= self.last_id
+
 
 def live(after: int, until: int, ranges: list[Import]) -> Iterator[IdSpan]:
     """The spans of live readings with `after < id <= until`."""

@@ -11,7 +11,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
-from flask10x.export import append, archived, owner
+from flask10x.export import append, archived, checks, owner
 from flask10x.export.append import export
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import load_state
@@ -217,7 +217,7 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     station = replace(PICO[0], csv_name="Pico.csv")
     renamed = replace(first[0], stations=Stations((station,)))
     hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
-    looks = append.find_old_bytes
+    looks = checks.find_old_bytes
 
     def frozen(*given: Any) -> Mark | None:
         monkeypatch.setattr(append, "find_old_bytes", looks)

@@ -135,9 +135,7 @@ class StationRemoval:
         piece, is_more = self._next(known.state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
-        file = removable.file_for(
-            removable.files_of(target, known.state, known.archived), piece.ids[0]
-        )
+        file = removable.file_for(target, known.state, known.archived, piece.ids[0])
         if isinstance(file, ReadingObstacle):
             return _hindered(target, file)
         provable = set(file.provable(piece.ids))

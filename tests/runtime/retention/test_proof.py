@@ -12,11 +12,13 @@ from flask10x.database.engine import Database
 from flask10x.errors import ExportError
 from flask10x.export import archived, earlier_columns
 from flask10x.export.append import export
+from flask10x.export.file import CsvFile
 from flask10x.export.rebuild import rebuild
+from flask10x.export.rows import FileRows
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
 from flask10x.importing.importer import import_file
-from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.runtime.retention import removal
 from flask10x.runtime.retention.outlook import outlooks
 from flask10x.runtime.retention.removal import Removal, StationRemoval
@@ -242,6 +244,44 @@ def test_an_archived_file_is_named(settings: Settings, database: Database, tmp_p
         archived.name(settings, database, csv_file(settings))
     assert archived.name(settings, database, place).position.last_id == 5
     assert removed(settings, database) == 6
+
+
+def test_a_changed_archive_is_read_once(
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until somebody touches it; and archived files of other readings are not asked for."""
+    places = []
+    for year in range(3):
+        store(settings, 3 * year, 3 * year + 1)
+        exported(settings, database)
+        places.append(tmp_path / f"{year}.csv")
+        csv_file(settings).rename(places[-1])
+        store(settings, 3 * year + 2)
+        exported(settings, database)
+        archived.name(settings, database, places[-1])
+    content = places[0].read_bytes()
+    places[0].write_bytes(content.replace(b"991.5", b"111.5"))
+    finish(settings, database)
+    reads, views = list[Path](), list[FileRows]()
+    checksum, of = CsvFile.checksum, FileRows.of
+
+    def checked(file: CsvFile, end: int) -> int:
+        reads.append(file.path)
+        return checksum(file, end)
+
+    def viewed(rows: FileRows, station: Station) -> FileRows:
+        views.append(rows)
+        return of(rows, station)
+
+    monkeypatch.setattr(CsvFile, "checksum", checked)
+    monkeypatch.setattr(FileRows, "of", viewed)
+    steps = StationRemoval(settings, database, PICO)
+    assert steps.step(ALL_MS).obstacle == "archived_changed"
+    assert (reads, len(views)) == ([places[0]], 1)
+    assert steps.step(ALL_MS).obstacle == "archived_changed"
+    assert reads == [places[0]]
+    places[0].write_bytes(content)
+    assert steps.step(ALL_MS).readings == 2
 
 
 def test_a_lost_archive_does_not_keep_the_rest_for_ever(

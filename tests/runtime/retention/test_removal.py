@@ -33,6 +33,7 @@ from tests.support.csv_folder import (
     store,
 )
 from tests.support.rows import execute, select
+from tests.support.stations import with_measurement
 
 ZONE = ZoneInfo("Asia/Tokyo")
 PICO = BUILT_IN.by_endpoint["data"]
@@ -112,12 +113,21 @@ def test_old_readings_go_a_piece_at_a_time(
     assert not [d for looked in rollup_check.verify(BUILT_IN, database) for d in looked.differences]
 
 
-def test_only_sums_of_measurements_are_kept(database: Database, finished: StationRemoval) -> None:
-    execute(database.path, "ALTER TABLE readings ADD COLUMN noise REAL")
-    execute(database.path, "ALTER TABLE readings ADD COLUMN dust REAL")
+def test_only_sums_of_measurements_are_kept(settings: Settings, database: Database) -> None:
+    """And those of former times, of which a file that was set aside has the values."""
+    stations = BUILT_IN
+    for name in ("noise", "dust"):
+        execute(database.path, f"ALTER TABLE readings ADD COLUMN {name} REAL")
+        measurement = replace(PICO.measurements[0], path=name, column=name, csv_header=name)
+        stations = with_measurement(stations, "data", measurement)
+    former = stations.by_endpoint["data"]
+    store(settings, *range(2, 10))
     execute(database.path, "UPDATE readings SET noise = 40 WHERE id = 2")
     execute(database.path, "UPDATE readings SET dust = 7 WHERE id = 4")
-    assert all_steps(finished, old(7)) == 5
+    export(replace(settings, stations=stations), database, [former])
+    export(settings, database, [PICO])
+    follow(database)
+    assert all_steps(StationRemoval(settings, database, PICO), old(7)) == 5
     kept = "SELECT measurement, readings, count FROM removed_hours ORDER BY 1"
     # What a column of former times has is kept, and what the station never had is not.
     found = [("dust", 5, 1), ("noise", 5, 1), ("pressure", 5, 5), ("temperature", 5, 5)]
