@@ -19,6 +19,7 @@ from gettext import ngettext
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -50,11 +51,13 @@ from flask10x.export.position import (
     Position,
     State,
     endpoints_of,
+    first_line_floor,
     load_state,
     names_of,
     noted,
     owners_of,
     rename,
+    save_floor,
     save_state,
 )
 from flask10x.export.rows import FileRows, Piece, Target
@@ -77,6 +80,7 @@ class Resolution:
     position: Position | None
     cut_to: int | None = None
     note: str = ""
+    floor: Floor | None = None
 
 
 def export(
@@ -113,9 +117,9 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         if state.intent is not None:
             known = _close_intent(database, target, file, state, found)
         written = as_written(target, file, found.position)
-        position = _position(written, file, state.floor, found.position)
-        history = origin.check(database, written, file, state.floor, position)
-        gone = _gone(target, state, found.position, position)
+        position = _position(written, file, found.floor, found.position)
+        history = origin.check(database, written, file, found.floor, position)
+        gone = _gone(target, found, position)
         if gone or history.is_new or _is_news(found.position, position):
             known = save_state(
                 database, target, known, State(position), lambda c: archived.record(c, gone)
@@ -127,8 +131,10 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
             kept = kept_path(target)
             anew = _("begun anew, as the station's columns have changed; the old file is {path}")
             anew = anew.format(path=kept)
-            known = _set_aside(database, target, known, State(position, None, state.floor), kept)
-            position = noted(target, zone.noted(target, None, begun(target, position.last_id)))
+            known = _set_aside(database, target, known, State(position, None, found.floor), kept)
+            position = noted(
+                target, zone.noted(target, None, None, begun(target, position.last_id))
+            )
         rows, _known = _append_new_rows(database, target, None if anew else file, known, position)
         rows += ended
     fresh_path(target.path).unlink(missing_ok=True)
@@ -150,8 +156,8 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         position, anew = found.position, ""
         history = origin.SAME
         if position is None or found.cut_to is None:
-            position = _position(written, file, state.floor, position)
-            history = origin.check(database, written, file, state.floor, position)
+            position = _position(written, file, found.floor, position)
+            history = origin.check(database, written, file, found.floor, position)
     if written is not target:
         anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
         anew = anew.format(path=kept_path(target))
@@ -168,7 +174,7 @@ def _position(
     is_begun = file is not None and known is not None and known.mark not in (None, NOTHING)
     if is_begun:
         zone.check(target, known)
-    position = zone.noted(target, file, resume_position(target, file, known))
+    position = zone.noted(target, file, floor, resume_position(target, file, known))
     if file is not None and is_begun and position.endpoint is None:
         check_station(target, file, floor, position)
     return noted(target, position)
@@ -179,18 +185,18 @@ def _is_news(known: Position | None, position: Position) -> bool:
     if known is None or position.mark in (None, NOTHING):
         return False
     before, now = (
-        (one.zone is None, one.endpoint, one.path, one.columns) for one in (known, position)
+        (one.mark, one.zone is None, one.endpoint, one.path, one.columns)
+        for one in (known, position)
     )
     return before != now
 
 
-def _gone(
-    target: Target, state: State, known: Position | None, position: Position
-) -> ArchivedFile | None:
+def _gone(target: Target, found: Resolution, position: Position) -> ArchivedFile | None:
     """The file of the last export, where a new one takes its place: it may be moved away."""
+    known = found.position
     if known is None or position.mark != NOTHING:
         return None
-    return archived.archived(target, known, state.floor, archived.elsewhere(target, known))
+    return archived.archived(target, known, found.floor, archived.elsewhere(target, known))
 
 
 def _set_aside(database: Database, target: Target, known: State, state: State, kept: Path) -> State:
@@ -408,10 +414,10 @@ def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
     """
     intent, position = state.intent, state.position
     if intent is None:
-        return Resolution(position)
+        return Resolution(position, floor=state.floor)
     if intent.import_id is not None or position is None:
-        return _resolve_rebuild(file, intent, position)
-    return _resolve_append(target, file, intent, position)
+        return _resolve_rebuild(target, file, intent, state)
+    return replace(_resolve_append(target, file, intent, position), floor=state.floor)
 
 
 def _resolve_append(
@@ -463,19 +469,43 @@ def _intended(target: Target, intent: Intent) -> bytes:
     return begin + b"".join(piece.data for piece in target.pieces(spans))
 
 
-def _resolve_rebuild(file: CsvFile | None, intent: Intent, position: Position | None) -> Resolution:
+def _resolve_rebuild(
+    target: Target, file: CsvFile | None, intent: Intent, state: State
+) -> Resolution:
     """Either the rebuilt file has taken the name, or it is thrown away."""
+    before = state.position
     if file is None or file.size != intent.length or file.sha256() != intent.sha256:
-        return Resolution(position, note=_("an interrupted rebuild was given up"))
+        note = _("an interrupted rebuild was given up")
+        return Resolution(before, note=note, floor=state.floor)
     rebuilt = Position(
         first_id=intent.from_id,
         last_id=intent.to_id,
         import_id=intent.import_id or 0,
         begin_bytes=len(file.line(0)),
         mark=file.mark_up_to(intent.length),
-        endpoint=position.endpoint if position else None,
+        endpoint=before.endpoint if before else None,
     )
-    return Resolution(rebuilt, note=_("an interrupted rebuild was found to be complete"))
+    floor = _floor_of_rebuilt(target, state, intent)
+    if before and floor and floor.last_id and file.size == floor.size_bytes:
+        # All of it was kept byte for byte: no row of the database tells in which zone it is.
+        rebuilt = replace(
+            rebuilt,
+            zone=before.zone,
+            last_received_at=before.last_received_at,
+            last_time=before.last_time,
+        )
+    note = _("an interrupted rebuild was found to be complete")
+    return Resolution(rebuilt, note=note, floor=floor)
+
+
+def _floor_of_rebuilt(target: Target, state: State, intent: Intent) -> Floor | None:
+    """The one that the rebuild kept, or its first line where archived files have what is above."""
+    floor = state.floor
+    if floor is not None and floor.first_id == intent.from_id:
+        return floor
+    if target.rows.removed.last_id > intent.from_id:
+        return first_line_floor(target, intent.from_id)
+    return None
 
 
 def _close_intent(
@@ -493,7 +523,12 @@ def _close_intent(
         disk.sync(path.parent)
         if intent is not None and intent.import_id is not None:
             forget_kept(path)
-    return save_state(database, target, state, State(found.position))
+
+    def keep_floor(connection: Connection) -> None:
+        if found.position is not None and found.floor is not None:
+            save_floor(connection, target.name, found.floor)
+
+    return save_state(database, target, state, State(found.position), keep_floor)
 
 
 # The new rows. Whatever dies in between, the intent says which bytes may stand in the file.

@@ -5,6 +5,7 @@ say moves only from what the export knows: one that was stopped for long and the
 another host has taken the files over, changes nothing (docs/decisions/0085).
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from gettext import gettext as _
@@ -80,7 +81,7 @@ class State:
     position: Position | None
     intent: Intent | None = None
     floor: Floor | None = None
-    """Not saved by an export: who removes readings sets it."""
+    """Who removes readings sets it; an export saves only that of a rebuilt file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,13 @@ def save_floor(connection: Connection, name: str, floor: Floor) -> None:
     """Set the floor of the file, in the transaction that removes readings."""
     saved = upsert(export_floors)
     connection.execute(saved.values(name=name, **asdict(floor)))
+
+
+def first_line_floor(target: Target, first_id: int) -> Floor:
+    """The floor of a file that has none of the removed readings, and begins after this one."""
+    header = target.header
+    checksum = zlib.crc32(header)
+    return Floor(first_id=first_id, last_id=0, size_bytes=len(header), checksum=checksum)
 
 
 def columns_of(station: Station) -> str:

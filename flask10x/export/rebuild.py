@@ -34,6 +34,7 @@ from flask10x.export.position import (
     Intent,
     Position,
     State,
+    first_line_floor,
     load_state,
     noted,
     save_floor,
@@ -123,13 +124,7 @@ def _floor(target: Target, old: CsvFile | None, state: State, position: Position
     gone, floor, known = target.rows.removed, state.floor, state.position
     if gone.last_ms is not None and gone.last_id > position.first_id:
         if known is None or known.first_id >= gone.last_id or (floor and not floor.last_id):
-            header = target.header
-            return Floor(
-                first_id=position.first_id,
-                last_id=0,
-                size_bytes=len(header),
-                checksum=zlib.crc32(header),
-            )
+            return first_line_floor(target, position.first_id)
         if floor is None or floor.first_id != position.first_id or old is None:
             last_time = local_text(gone.last_ms, target.zone)
             raise refusals.removed_rows(target.path, last_time, is_there=old is not None)
@@ -197,7 +192,10 @@ def _kept_beginning(target: Target, floor: Floor | None) -> str:
     if floor.last_id:
         text = _("its first {n} bytes are kept as they are, their readings were removed")
         return text.format(n=floor.size_bytes)
-    text = _("the readings up to {time} were removed and are in archived files only")
+    text = _(
+        "the readings up to {time} were removed and are not in it: only archived files can have"
+        " them"
+    )
     return text.format(time=local_text(target.rows.removed.last_ms or 0, target.zone))
 
 

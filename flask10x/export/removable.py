@@ -206,7 +206,14 @@ def in_words(found: ReadingObstacle) -> str:
 
 def command(target: Target, found: ReadingObstacle) -> str:
     """The command that clears it, or shows more."""
-    if found.obstacle in ("never_exported", "interrupted", "file_gone", "other_columns"):
+    if found.obstacle in (
+        "never_exported",
+        "interrupted",
+        "file_gone",
+        # One that was only touched is noted as it is now; of another one it says what to do.
+        "file_changed",
+        "other_columns",
+    ):
         return mends.export(target.path)
     if found.obstacle == "imported":
         return mends.rebuild(target.path)

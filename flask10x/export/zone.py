@@ -9,8 +9,8 @@ from gettext import gettext as _
 
 from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.position import Position
-from flask10x.export.rows import Target
+from flask10x.export.position import Floor, Position
+from flask10x.export.rows import Target, behind
 from flask10x.readings import zones
 from flask10x.readings.csv_lines import Lines, time_of
 from flask10x.readings.minus_zero import plain_lines
@@ -36,20 +36,25 @@ def check(target: Target, position: Position | None) -> None:
         raise refusals.other_zone(target.path, found)
 
 
-def noted(target: Target, file: CsvFile | None, position: Position) -> Position:
+def noted(
+    target: Target, file: CsvFile | None, floor: Floor | None, position: Position
+) -> Position:
     """The position with this command's zone, once it is certain that the file is written in it.
 
     Raises ExportError when nobody has noted the zone of the file, and the first or the last of our
-    rows in it is not what this command would write.
+    rows above its floor is not what this command would write.
     """
     if position.zone is not None or file is None or position.mark in (None, NOTHING):
         return replace(position, zone=target.zone_name)
     spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+    begin = position.begin_bytes
+    if floor is not None:
+        begin, spans = floor.size_bytes, behind(spans, floor.last_id)
     first, last = target.rows.first(spans), target.rows.last(spans)
     if first is None or last is None:
         return replace(position, zone=target.zone_name)
     expected = [Lines(target.zone).bytes([row]) for row in (first, last)]
-    found = [file.line(position.begin_bytes), file.line_before(position.mark.size_bytes)]
+    found = [file.line(begin), file.line_before(position.mark.size_bytes)]
     for line, ours in zip(found, expected, strict=True):
         if plain_lines(line) != ours:
             raise refusals.other_row(target.path, target.zone_name, line, ours)

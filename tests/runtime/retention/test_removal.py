@@ -370,6 +370,127 @@ def test_a_file_that_lost_its_beginning_is_not_rebuilt(
     assert not csv_file(settings).exists()
 
 
+class Died(BaseException):
+    """The process is gone: no error handler runs either."""
+
+
+@pytest.fixture
+def killed_rebuild(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """A rebuild that dies when its file has got the name, before the last commit."""
+
+    def run(*, whole: bool = False) -> None:
+        path = csv_file(settings)
+
+        def die(*_: object) -> None:
+            raise Died
+
+        with monkeypatch.context() as patch:
+            patch.setattr("flask10x.export.rebuild._mark", die)
+            with pytest.raises(Died):
+                rebuild(settings, database, [PICO], whole=whole)
+        assert not path.with_name(f".{path.name}.rebuilt").exists()
+
+    return run
+
+
+def goes_on(settings: Settings, database: Database, rows: int) -> None:
+    """An export takes the rebuilt file as its own, which is all that it can be, and goes on."""
+    outcome = export(settings, database, [PICO])[0]
+    assert not outcome.failed, outcome.text
+    assert outcome.rows == rows
+    assert "an interrupted rebuild was found to be complete" in outcome.text
+    proven(settings, database)
+    content = csv_file(settings).read_bytes()
+    assert "as before" in rebuild(settings, database, [PICO])[0].text
+    assert csv_file(settings).read_bytes() == content
+
+
+@pytest.mark.parametrize("kept_from", [6, 90])
+def test_a_rebuild_that_was_killed_above_a_floor(
+    settings: Settings,
+    database: Database,
+    finished: StationRemoval,
+    killed_rebuild: Callable[..., None],
+    kept_from: int,
+) -> None:
+    """The zone in which it was written is that of its rows above the floor."""
+    all_steps(finished, old(kept_from))
+    store(settings, 10, 11)
+    killed_rebuild()
+    store(settings, 12)
+    assert finished.step(old(90)) == Removal(obstacle="interrupted")
+    goes_on(settings, database, 1)
+    assert csv_file(settings).read_bytes() == HEADER + lines(*range(13))
+
+
+def test_a_rebuild_that_was_killed_and_has_no_row_above_its_floor(
+    settings: Settings,
+    database: Database,
+    finished: StationRemoval,
+    killed_rebuild: Callable[..., None],
+) -> None:
+    """Its zone is that of before: the newest reading, which stays, was imported and comes first."""
+    path = csv_file(settings)
+    other = settings.data_dir / path.name
+    other.write_bytes(HEADER + lines(15))
+    for file in (other, path):
+        import_file(settings, database, file)
+    content = HEADER + lines(15, *range(10))
+    assert not rebuild(settings, database, [PICO])[0].failed
+    assert path.read_bytes() == content
+    follow(database)
+    all_steps(finished, old(90))
+    assert select(database.path, "SELECT size_bytes FROM export_floors") == [(len(content),)]
+    path.write_bytes(content + b"torn")
+    killed_rebuild()
+    in_other_zone = export(replace(settings, timezone="UTC"), database, [PICO])[0]
+    assert in_other_zone.failed
+    assert "Asia/Tokyo" in in_other_zone.text
+    store(settings, 12)
+    assert export(settings, database, [PICO])[0].rows == 1
+    assert path.read_bytes() == content + lines(12)
+    proven(settings, database)
+
+
+def test_a_whole_rebuild_that_was_killed_has_its_floor(
+    settings: Settings,
+    database: Database,
+    finished: StationRemoval,
+    killed_rebuild: Callable[..., None],
+) -> None:
+    """The removed readings are in an archived file, and the file begins with its first line."""
+    all_steps(finished, old(6))
+    csv_file(settings).rename(settings.csv_dir / "2025.csv")
+    store(settings, 10, 11)
+    assert export(settings, database, [PICO])[0].rows == 2
+    killed_rebuild(whole=True)
+    store(settings, 12)
+    goes_on(settings, database, 1)
+    assert csv_file(settings).read_bytes() == HEADER + lines(6, 7, 8, 9, 10, 11, 12)
+
+
+def test_an_export_notes_that_the_same_file_was_touched(
+    settings: Settings, database: Database, finished: StationRemoval
+) -> None:
+    """Its rights were changed, or it came back from a copy; no new row comes."""
+    path = csv_file(settings)
+    path.chmod(0o640)
+    assert finished.step(old(5)) == Removal(obstacle="file_changed")
+    kept = verify(replace(settings, retention_days=1), database, [PICO])[0].text
+    assert kept.endswith("; run: flask10x export PicodataX.csv")
+    assert export(settings, database, [PICO])[0].text == "0 rows appended"
+    assert all_steps(finished, old(5)) == 3
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    assert finished.step(old(90)) == Removal(obstacle="file_changed")
+    assert export(settings, database, [PICO])[0].text == "0 rows appended"
+    assert all_steps(finished, old(90)) == 4
+    proven(settings, database)
+
+
 def test_an_import_brings_no_removed_reading_back(
     settings: Settings, database: Database, finished: StationRemoval
 ) -> None:
