@@ -1,7 +1,10 @@
 """SHA-256 of a file, in a file beside it, as `sha256sum -c` reads it."""
 
+import errno
 import os
 import re
+import stat
+from gettext import gettext as _
 from hashlib import sha256
 from pathlib import Path
 
@@ -40,9 +43,13 @@ def noted(path: Path) -> str | None:
     """The sum that is noted beside a file, None where none is; raises OSError.
 
     Empty where what is noted is no sum: a file that has it is no other than one that has changed.
+    Only a regular file is read: nothing may ever come from a pipe.
     """
     try:
-        with open(beside(path), "rb") as file:
+        with open(beside(path), "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                text = _("{path} is no regular file, so it has no sum")
+                raise OSError(errno.EINVAL, text.format(path=beside(path)))
             match = LINE.fullmatch(file.read(LINE_MAX_BYTES))
     except FileNotFoundError:
         return None
@@ -53,3 +60,8 @@ def is_unchanged(path: Path) -> bool | None:
     """Whether a file has the sum that is noted beside it; None where none is. Raises OSError."""
     expected = noted(path)
     return None if expected is None else digest_of(path) == expected
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open it, also a pipe into which nothing writes."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -558,6 +558,11 @@ def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:
     (line,) = found(settings, "backup")
     assert line.startswith(f"FAIL backup: {newest}, ")
     assert changed.format(newest) in line
+    noted = newest.with_name(f"{newest.name}.sha256")
+    noted.unlink()
+    os.mkfifo(noted)
+    text = f"cannot look into {settings.backup_dir}: {noted} is no regular file, so it has no sum"
+    assert found(settings, "backup") == [f"WARN backup: {text}"]
 
 
 def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path: Path) -> None:

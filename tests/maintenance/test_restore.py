@@ -347,6 +347,17 @@ def test_a_sum_that_is_none_proves_nothing(settings: Settings, copy: Path, noted
     assert str(caught.value).startswith(changed(copy))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.usefixtures("untouched")
+def test_a_pipe_is_no_sum(settings: Settings, copy: Path) -> None:
+    noted = checksum.beside(copy)
+    noted.unlink()
+    os.mkfifo(noted)
+    with pytest.raises(RestoreError) as caught:
+        restore(settings, copy)
+    assert str(caught.value).endswith(f"{noted} is no regular file, so it has no sum")
+
+
 @pytest.mark.parametrize("form", ["{}  another/name.sqlite3\n", "{} *name", "{}  a  b\n"])
 def test_a_sum_by_other_programs_is_understood(settings: Settings, copy: Path, form: str) -> None:
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
