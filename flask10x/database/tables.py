@@ -158,7 +158,8 @@ imports = Table(
     metadata,
     Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
-    # The absolute path as it was given. A file of the same name is the station's own.
+    # The absolute path as it was given. A file of the same name is the station's own; with the name
+    # of that one, when it is renamed, this name changes, too.
     Column("file", TEXT, nullable=False),
     Column("first_id", WHOLE, nullable=False),
     Column("last_id", WHOLE, nullable=False),

@@ -39,6 +39,7 @@ from flask10x.export.earlier_columns import (
     as_written,
     kept_path,
     of_its_station,
+    of_station,
     set_aside,
     station_of,
 )
@@ -139,7 +140,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         rows += ended
     fresh_path(target.path).unlink(missing_ok=True)
     text = _text(_("{rows} appended"), rows, target, state, position, found, anew, history.note)
-    return FileOutcome(target.path, "; ".join(filter(None, (text, handed_over))), rows)
+    return FileOutcome(target.path, "; ".join(filter(None, (text, *handed_over))), rows)
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
@@ -230,10 +231,11 @@ def _append_dropped(
 # A file of another station, or of another name: `stations.toml` was changed.
 
 
-def _hand_over(database: Database, target: Target) -> str:
+def _hand_over(database: Database, target: Target) -> list[str]:
     """End the file that another station has under this name, and those of the station elsewhere.
 
-    What was done, for people. The other station's last rows are appended before.
+    What was done, for people: a text, which may be empty, for each such file. The other station's
+    last rows are appended before.
     """
     state = load_state(database, target.name)
     whose = of_its_station(target, state.position)
@@ -243,7 +245,7 @@ def _hand_over(database: Database, target: Target) -> str:
     for name in names:
         if name != target.name:
             texts.append(_leave_file(database, target, name))
-    return "; ".join(filter(None, texts))
+    return texts
 
 
 def _end_file(database: Database, target: Target, whose: Target) -> str:
@@ -267,7 +269,8 @@ def _end_file(database: Database, target: Target, whose: Target) -> str:
 
 def _leave_file(database: Database, target: Target, name: str) -> str:
     """Go on from a file that the station had under another name before."""
-    left = replace(target, name=name, path=target.path.with_name(name))
+    left = of_station(target, replace(target.station, csv_name=name))
+    left = replace(left, name=name, path=target.path.with_name(name))
     state = load_state(database, name)
     is_new = load_state(database, target.name).position is None
     if is_new and _was_renamed(left, target, state):

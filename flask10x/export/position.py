@@ -9,17 +9,26 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from gettext import gettext as _
+from pathlib import PurePath
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from flask10x.database.dialects import of
 from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
-from flask10x.database.tables import export_floors, export_intents, exports, readings
+from flask10x.database.tables import (
+    archived_files,
+    export_floors,
+    export_intents,
+    exports,
+    imports,
+    readings,
+)
 from flask10x.errors import ExportError
 from flask10x.export import owner
 from flask10x.export.file import Mark
 from flask10x.export.rows import Target
+from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
 
 
@@ -216,6 +225,7 @@ def save_state(
 def rename(database: Database, target: Target, known: State, new_name: str) -> None:
     """Have what is known of the file be known of it under another name, which no file has.
 
+    `target` has the station under the file's name of before.
     Raises as `save_state` does.
     """
     name = target.name
@@ -230,8 +240,24 @@ def rename(database: Database, target: Target, known: State, new_name: str) -> N
             connection.execute(delete(table).where(table.c.name == new_name))
             connection.execute(update(table).where(table.c.name == name).values(name=new_name))
         of(connection).rename_origin(connection, name, new_name)
+        _rename_earlier(connection, target.station, new_name)
 
     database.commit_change(change)
+
+
+def _rename_earlier(connection: Connection, station: Station, new_name: str) -> None:
+    """Have imports and archived files of the station's name be those of its new name.
+
+    Else the imported rows would no longer have their place in the file that was renamed.
+    """
+    of_station = imports.c.endpoint == station.endpoint
+    for row in connection.execute(select(imports.c.id, imports.c.file).where(of_station)).all():
+        path = PurePath(row.file)
+        if csv_names.is_of(station, path.name):
+            file = str(path.with_name(csv_names.renamed(station, path.name, new_name)))
+            connection.execute(update(imports).where(imports.c.id == row.id).values(file=file))
+    names = archived_files.c.endpoint == station.endpoint, archived_files.c.name == station.csv_name
+    connection.execute(update(archived_files).where(*names).values(name=new_name))
 
 
 def _changed_meanwhile() -> ExportError:

@@ -23,3 +23,9 @@ def is_of(station: Station, name: str) -> bool:
     path = PurePath(station.csv_name)
     pattern = rf"{re.escape(path.stem)}(-until-\d{{4}}-\d\d-\d\d(-\d+)?)?{re.escape(path.suffix)}"
     return re.fullmatch(pattern, name) is not None
+
+
+def renamed(station: Station, name: str, new_name: str) -> str:
+    """What a file of the station is called when the one that is written is called `new_name`."""
+    end = name.removeprefix(PurePath(station.csv_name).stem)
+    return f"{PurePath(new_name).stem}{end}"

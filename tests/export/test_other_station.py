@@ -149,6 +149,44 @@ def test_a_file_that_was_renamed_with_its_station(having: With, database: Databa
     assert not of(verify(renamed, database), "Veranda.csv").failed
 
 
+def test_a_file_with_imported_rows_that_was_renamed(having: With, database: Database) -> None:
+    """The imported rows keep their place in it, before all others, though they came later."""
+    balcony = having(BALCONY_1)
+    path = balcony.data_dir / NAME
+    path.write_bytes(HEADER + lines(0, 1))
+    store(database, "balcony", 2)
+    export(balcony, database)
+    import_file(balcony, database, path)
+    rebuild(balcony, database, [BALCONY_1])
+    store(database, "balcony", 3)
+    station = replace(BALCONY_1, csv_name="Veranda.csv")
+    renamed = having(station)
+    (renamed.csv_dir / NAME).rename(renamed.csv_dir / "Veranda.csv")
+    assert of(export(renamed, database), "Veranda.csv").text == "1 row appended"
+    assert files(renamed)["Veranda.csv"] == HEADER + lines(0, 1, 2, 3)
+    assert of(verify(renamed, database), "Veranda.csv").text.startswith("4 rows, ")
+    assert not of(verify(renamed, database), "Veranda.csv").failed
+    assert of(rebuild(renamed, database), "Veranda.csv").text.startswith("4 rows as before")
+
+
+def test_an_import_after_the_export_in_a_file_that_was_renamed(
+    having: With, database: Database
+) -> None:
+    """Its rows came from the file, so they are not appended to it."""
+    balcony = having(BALCONY_1)
+    store(database, "balcony", 2)
+    export(balcony, database)
+    path = balcony.data_dir / f"Balcony-until-{DAY}.csv"
+    path.write_bytes(HEADER + lines(0, 1))
+    import_file(balcony, database, path)
+    renamed = having(replace(BALCONY_1, csv_name="Veranda.csv"))
+    (renamed.csv_dir / NAME).rename(renamed.csv_dir / "Veranda.csv")
+    assert of(export(renamed, database), "Veranda.csv").text == "0 rows appended"
+    assert select(database.path, "SELECT file FROM imports") == [
+        (str(balcony.data_dir / f"Veranda-until-{DAY}.csv"),)
+    ]
+
+
 def test_a_file_that_was_rebuilt_under_its_new_name(having: With, database: Database) -> None:
     """It begins with the bytes of the old one, and is ahead of that."""
     store(database, "balcony", 0, 1)
