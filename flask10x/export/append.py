@@ -42,6 +42,7 @@ from flask10x.export.earlier_columns import (
     of_station,
     set_aside,
     station_of,
+    was_renamed,
 )
 from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each
@@ -114,6 +115,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         target = replace(target, rows=target.rows.of(target.station))
     state = known = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
+        archived.check_owner(database, target, file, state.position)
         found = _resolve(as_noted(target, file, state.position), file, state)
         if state.intent is not None:
             known = _close_intent(database, target, file, state, found)
@@ -152,6 +154,7 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         text = f"{done.text}; {text.format(endpoint=target.station.endpoint)}"
         return replace(done, text=text)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
+        archived.check_owner(database, target, file, state.position)
         found = _resolve(as_noted(target, file, state.position), file, state)
         written = as_written(target, file, found.position)
         position, anew = found.position, ""
@@ -273,7 +276,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
     left = replace(left, name=name, path=target.path.with_name(name))
     state = load_state(database, name)
     is_new = load_state(database, target.name).position is None
-    if is_new and _was_renamed(left, target, state):
+    if is_new and was_renamed(left, target, state.position):
         rename(database, left, state, target.name)
         return ""
     with CsvFile.open(left.path, write=True) or nullcontext() as file:
@@ -331,15 +334,6 @@ def _append_dropped_as_left(
     is_ours = file.size == position.mark.size_bytes and not zone.difference(left, position)
     if is_ours and find_old_bytes(file, position, position.mark) is not None:
         _append_dropped(database, left, file, State(position), position)
-
-
-def _was_renamed(left: Target, target: Target, state: State) -> bool:
-    """Whether somebody has given the file the station's new name."""
-    position = state.position
-    if left.path.exists() or position is None or position.mark in (None, NOTHING):
-        return False
-    with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        return file is not None and find_old_bytes(file, position, position.mark) is not None
 
 
 def _of_former_stations(settings: Settings, database: Database) -> list[FileOutcome]:

@@ -17,9 +17,9 @@ from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import archived_files as table
 from flask10x.errors import ExportError
-from flask10x.export import owner
+from flask10x.export import owner, refusals
 from flask10x.export.file import NOTHING, CsvFile, Mark
-from flask10x.export.position import Floor, Position
+from flask10x.export.position import Floor, Position, positions_of_others
 from flask10x.export.rows import Target
 
 
@@ -42,6 +42,31 @@ def load(connection: Connection, endpoint: str) -> list[ArchivedFile]:
     query = select(table).where(table.c.endpoint == endpoint)
     newest = query.order_by(table.c.last_id.desc(), table.c.size_bytes, table.c.checksum)
     return [_of(row) for row in connection.execute(newest)]
+
+
+def check_owner(
+    database: Database, target: Target, file: CsvFile | None, known: Position | None
+) -> None:
+    """Raises ExportError when the file is another station's, by a link or because it was renamed.
+
+    `known` is its position. The bytes of a file tell only where nothing is known of it.
+    """
+    endpoint, others = target.station.endpoint, table.c.endpoint != target.station.endpoint
+    with database.reader.begin() as connection:
+        positions = positions_of_others(connection, endpoint)
+        files = [_of(row).position for row in connection.execute(select(table).where(others))]
+    path = str(target.path.resolve())
+    for name, position in positions.items():
+        if name != target.name and position.path == path:
+            raise refusals.of_other_station(target.path, str(position.endpoint), position.path)
+    if file is None or (known is not None and known.mark is not None):
+        return
+    header_bytes = len(file.line(0))
+    for position in (*positions.values(), *files):
+        size = position.mark.size_bytes if position.mark else 0
+        is_longer = header_bytes < size <= file.size
+        if is_longer and position.mark and file.checksum(size) == position.mark.checksum:
+            raise refusals.of_other_station(target.path, str(position.endpoint), position.path)
 
 
 def archived(

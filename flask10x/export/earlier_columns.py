@@ -8,6 +8,7 @@ kept (`archived.py`). Whoever dies after it leaves a name without a file, which 
 takes for a file that was archived; so it needs no intent.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -45,6 +46,14 @@ def of_station(target: Target, station: Station) -> Target:
     """The same file as that of this station."""
     rows = target.rows.of(station)
     return replace(target, station=station, header=csv_lines.header(station), rows=rows)
+
+
+def was_renamed(left: Target, target: Target, position: Position | None) -> bool:
+    """Whether somebody has given the file `left`, which is at this position, the target's name."""
+    if left.path.exists() or position is None or position.mark in (None, NOTHING):
+        return False
+    with CsvFile.open(target.path, write=False) or nullcontext() as file:
+        return file is not None and find_old_bytes(file, position, position.mark) is not None
 
 
 def as_written(target: Target, file: CsvFile | None, position: Position | None) -> Target:

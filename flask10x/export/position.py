@@ -127,6 +127,16 @@ def owners_of(connection: Connection) -> dict[str, Owner]:
     return {row.name: Owner(row.endpoint, row.columns) for row in connection.execute(query)}
 
 
+def positions_of_others(connection: Connection, endpoint: str) -> dict[str, Position]:
+    """Where the files of the other stations stand, by their names."""
+    return {
+        name: position
+        for name, owner in owners_of(connection).items()
+        if owner.endpoint not in (None, endpoint)
+        and (position := _position(connection, name)) is not None
+    }
+
+
 def endpoints_of(connection: Connection) -> list[str]:
     """The endpoints that have readings, one look into the index for each."""
     found: list[str] = []

@@ -22,9 +22,9 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
-from flask10x.export import mends, refusals, zone
+from flask10x.export import archived, mends, refusals, zone
 from flask10x.export.checks import is_kept
-from flask10x.export.earlier_columns import as_written, of_its_station
+from flask10x.export.earlier_columns import as_written, of_its_station, was_renamed
 from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.old_rows import NewFile, OldRows, check_old_rows
 from flask10x.export.other_zone_lines import in_words
@@ -36,6 +36,7 @@ from flask10x.export.position import (
     State,
     first_line_floor,
     load_state,
+    names_of,
     noted,
     save_floor,
     save_state,
@@ -71,9 +72,11 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
     state = load_state(database, target.name)
     # Until an export has ended it, the file is that of the station whose rows it has.
     target = of_its_station(target, state.position)
+    first_id = 0 if whole else _first_id(database, target, state.position)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
+        archived.check_owner(database, target, old, state.position)
         path = fresh_path(target.path)
-        position = _new_position(target, None if whole else state.position)
+        position = _new_position(target, first_id)
         floor = _floor(target, old, state, position)
         position, left_out = _without_lower(target, old, state, position, floor)
         spans = _spans(target, position, floor)
@@ -104,10 +107,27 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
     return FileOutcome(target.path, "; ".join(filter(None, (result, *notes))), new.rows)
 
 
-def _new_position(target: Target, known: Position | None) -> Position:
+def _first_id(database: Database, target: Target, known: Position | None) -> int:
+    """After which reading the new file begins: behind the files that the station had before.
+
+    Raises ExportError when the next export has to end one of these first.
+    """
+    if known is not None:
+        return known.first_id if known.mark else 0
+    with database.reader.begin() as connection:
+        names = names_of(connection, target.station.endpoint)
+        files = archived.load(connection, target.station.endpoint)
+    for name in names:
+        left = replace(target, name=name, path=target.path.with_name(name))
+        if left.path.exists() or was_renamed(left, target, load_state(database, name).position):
+            raise refusals.not_handed_over(target.path, name)
+    return files[0].position.last_id if files else 0
+
+
+def _new_position(target: Target, first_id: int) -> Position:
     """Where the new file will stand."""
     return Position(
-        first_id=known.first_id if known and known.mark else 0,
+        first_id=first_id,
         last_id=target.rows.head,
         import_id=target.rows.import_id,
         begin_bytes=len(target.header),

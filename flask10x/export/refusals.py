@@ -170,6 +170,25 @@ def other_station(path: Path, endpoint: str, found: bytes, expected: bytes) -> E
     )
 
 
+def of_other_station(path: Path, endpoint: str, place: str | None) -> ExportError:
+    """It is the file of another station; `place` is where the last export left it."""
+    export = "flask10x export"
+    if path.is_symlink():
+        command = f"rm {shlex.quote(str(path))} && {export}"
+    elif place is not None and not Path(place).exists():
+        command = f"mv {shlex.quote(str(path))} {shlex.quote(place)} && {export}"
+    else:
+        command = f"{mends.move_away(path)} && {export}"
+    what = _("it is the file of /{endpoint}, whose rows it has").format(endpoint=endpoint)
+    return _refused(what, command)
+
+
+def not_handed_over(path: Path, name: str) -> ExportError:
+    """The station has had its file under another name, and no export has ended that one."""
+    text = _("{name} is the name that the file had before, and no export has gone on from it yet")
+    return _refused(text.format(name=name), mends.export(path))
+
+
 def no_columns(path: Path, endpoint: str) -> ExportError:
     """The file is another station's, and its columns were not noted."""
     return _refused(

@@ -462,6 +462,8 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.other_row(path, "UTC", b"line", b"other"),
         refusals.other_station(path, "data", b"line", b"other"),
+        refusals.of_other_station(path, "data", None),
+        refusals.not_handed_over(path, "Other.csv"),
         refusals.no_columns(path, "data"),
         refusals.older_rows(path, 1, 2),
         refusals.removed_rows(path, "2025-08-24 10:46:40"),

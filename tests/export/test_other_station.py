@@ -201,6 +201,46 @@ def test_a_file_that_was_rebuilt_under_its_new_name(having: With, database: Data
     assert files(renamed) == {"Veranda.csv": HEADER + lines(0, 1, 2, 3)}
 
 
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_rebuild_before_the_export_under_a_new_name(
+    having: With, database: Database, is_renamed: bool
+) -> None:
+    """It is refused, or the rows of the old file would be in two files."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    station = replace(BALCONY_1, csv_name="Veranda.csv")
+    renamed = having(station)
+    path = renamed.csv_dir / "Veranda.csv"
+    if is_renamed:
+        (renamed.csv_dir / NAME).rename(path)
+    failed = of(rebuild(renamed, database), "Veranda.csv")
+    assert failed.failed
+    assert failed.text == (
+        "Balcony.csv is the name that the file had before, and no export has gone on from it yet;"
+        " nothing was written. Mend it: flask10x export Veranda.csv"
+    )
+    assert not of(export(renamed, database, [station]), "Veranda.csv").failed
+    rows = of(rebuild(renamed, database), "Veranda.csv").rows
+    assert rows == (3 if is_renamed else 1)
+    assert path.read_bytes() == HEADER + (lines(0, 1, 2) if is_renamed else lines(2))
+
+
+def test_a_rebuild_after_an_export_that_was_refused_under_a_new_name(
+    having: With, database: Database
+) -> None:
+    """It begins behind the file that was set aside."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 2)
+    renamed = having(replace(BALCONY_1, csv_name="Veranda.csv"))
+    path = renamed.csv_dir / "Veranda.csv"
+    path.write_bytes(HEADER + lines(2))
+    assert "is already in the file" in of(export(renamed, database), "Veranda.csv").text
+    assert of(rebuild(renamed, database), "Veranda.csv").rows == 1
+    assert files(renamed) == {KEPT: HEADER + lines(0, 1), "Veranda.csv": HEADER + lines(2)}
+
+
 def test_the_last_rows_of_a_station_that_is_gone(having: With, database: Database) -> None:
     store(database, "balcony", 0, 1)
     export(having(BALCONY_1), database)
@@ -271,6 +311,68 @@ def test_a_file_that_cannot_be_ended_is_refused(having: With, database: Database
     assert files(veranda)[NAME] == HEADER + lines(0, 1, 2)
     assert not of(export(veranda, database), NAME).failed
     assert files(veranda)[NAME] == HEADER + lines(3)
+
+
+@pytest.mark.parametrize("do", [export, dry_run, rebuild])
+def test_the_file_of_another_station_is_not_taken_in(
+    having: With, database: Database, do: Callable[[Settings, Database], list[FileOutcome]]
+) -> None:
+    """Somebody has given it the name of a new station's file."""
+    store(database, "balcony", 0, 1)
+    export(having(BALCONY_1), database)
+    store(database, "veranda", 2)
+    veranda = having(replace(VERANDA, csv_name="Veranda.csv"))
+    path = veranda.csv_dir / "Veranda.csv"
+    (veranda.csv_dir / NAME).rename(path)
+    failed = of(do(veranda, database), "Veranda.csv")
+    assert failed.failed
+    assert failed.text == (
+        "it is the file of /balcony, whose rows it has; nothing was written. Mend it:"
+        f" mv {path} {veranda.csv_dir / NAME} && flask10x export"
+    )
+    assert files(veranda) == {"Veranda.csv": HEADER + lines(0, 1)}
+    path.rename(veranda.csv_dir / NAME)
+    assert not any(outcome.failed for outcome in export(veranda, database))
+    assert files(veranda) == {NAME: HEADER + lines(0, 1), "Veranda.csv": HEADER + lines(2)}
+
+
+def test_a_copy_of_an_archived_file_of_another_station(having: With, database: Database) -> None:
+    store(database, "balcony", 0)
+    store(database, "veranda", 1)
+    export(having(BALCONY_1), database)
+    export(having(VERANDA), database)
+    store(database, "garden", 2)
+    garden = having(VERANDA, GARDEN)
+    path = garden.csv_dir / "Garden.csv"
+    path.write_bytes((garden.csv_dir / KEPT).read_bytes())
+    failed = of(export(garden, database), "Garden.csv")
+    assert failed.text == (
+        "it is the file of /balcony, whose rows it has; nothing was written. Mend it:"
+        f" mv --backup=numbered {path} {path}.old && flask10x export"
+    )
+    path.write_bytes(HEADER)
+    assert of(export(garden, database), "Garden.csv").text == "1 row appended"
+
+
+@pytest.mark.parametrize("do", [export, rebuild])
+def test_a_link_to_the_file_of_another_station(
+    having: With, database: Database, do: Callable[[Settings, Database], list[FileOutcome]]
+) -> None:
+    store(database, "balcony", 0)
+    store(database, "garden", 1)
+    both = having(BALCONY_1, GARDEN)
+    path = both.csv_dir / "Garden.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(NAME)
+    export(both, database, [BALCONY_1])
+    failed = of(do(both, database), "Garden.csv")
+    assert failed.text == (
+        "it is the file of /balcony, whose rows it has; nothing was written. Mend it:"
+        f" rm {path} && flask10x export"
+    )
+    assert (both.csv_dir / NAME).read_bytes() == HEADER + lines(0)
+    path.unlink()
+    assert of(export(both, database), "Garden.csv").text == "1 row appended"
 
 
 def test_a_position_of_an_earlier_version_is_looked_at(having: With, database: Database) -> None:
