@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.export import archived, origin, refusals, zone
+from flask10x.export import archived, mends, origin, refusals, zone
 from flask10x.export.archived import ArchivedFile
 from flask10x.export.checks import (
     begun,
@@ -45,7 +45,7 @@ from flask10x.export.earlier_columns import (
     was_renamed,
 )
 from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
-from flask10x.export.outcome import FileOutcome, for_each
+from flask10x.export.outcome import FileOutcome, for_each, target_of
 from flask10x.export.position import (
     Floor,
     Intent,
@@ -142,7 +142,8 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         rows += ended
     fresh_path(target.path).unlink(missing_ok=True)
     text = _text(_("{rows} appended"), rows, target, state, position, found, anew, history.note)
-    return FileOutcome(target.path, "; ".join(filter(None, (text, *handed_over))), rows)
+    texts = filter(None, (text, *(one.text for one in handed_over)))
+    return FileOutcome(target.path, "; ".join(texts), rows, any(one.failed for one in handed_over))
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
@@ -234,24 +235,25 @@ def _append_dropped(
 # A file of another station, or of another name: `stations.toml` was changed.
 
 
-def _hand_over(database: Database, target: Target) -> list[str]:
+def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
     """End the file that another station has under this name, and those of the station elsewhere.
 
-    What was done, for people: a text, which may be empty, for each such file. The other station's
-    last rows are appended before.
+    What became of each such file; the text may be empty. The other station's last rows are
+    appended before.
     """
     state = load_state(database, target.name)
     whose = of_its_station(target, state.position)
-    texts = [] if whose is target else [_end_file(database, target, whose)]
+    outcomes = [] if whose is target else [_end_file(database, target, whose)]
     with database.reader.begin() as connection:
         names = names_of(connection, target.station.endpoint)
     for name in names:
         if name != target.name:
-            texts.append(_leave_file(database, target, name))
-    return texts
+            text = _leave_file(database, target, name)
+            outcomes.append(FileOutcome(target.path.with_name(name), text))
+    return outcomes
 
 
-def _end_file(database: Database, target: Target, whose: Target) -> str:
+def _end_file(database: Database, target: Target, whose: Target) -> FileOutcome:
     """Append the last rows of the other station, and set its file aside."""
     state = load_state(database, target.name)
     if state.position is None or state.position.columns is None:
@@ -260,14 +262,36 @@ def _end_file(database: Database, target: Target, whose: Target) -> str:
         place = archived.elsewhere(whose, state.position)
         gone = archived.archived(whose, state.position, state.floor, place)
         save_state(database, target, state, State(None), lambda c: archived.record(c, gone))
-        return ""
+        return FileOutcome(whose.path, "")
+    missing = _in_no_file(whose, state.position)
     _export_file(database, whose)
-    state = load_state(database, target.name)
-    kept = kept_path(target)
+    state, kept = load_state(database, target.name), kept_path(target)
     known = _set_aside(database, whose, State(state.position), state, kept)
     save_state(database, target, known, State(None))
     text = _("a new file was begun, as this was the file of /{endpoint}; that one is {path}")
-    return text.format(endpoint=whose.station.endpoint, path=kept)
+    text = text.format(endpoint=whose.station.endpoint, path=kept)
+    return FileOutcome(kept, "; ".join(filter(None, (text, missing))), failed=bool(missing))
+
+
+def _in_no_file(whose: Target, position: Position) -> str:
+    """Values of a former station's last rows that its file has no column for; empty for none."""
+    spans = whose.rows.new(position.last_id)
+    readings, columns = whose.rows.values_elsewhere(spans)
+    if not readings:
+        return ""
+    text = ngettext(
+        "{n} reading of /{endpoint} has values that are in no CSV file ({columns}): measurements"
+        " that were added after the last export. Put the station's entry back and run: {command}",
+        "{n} readings of /{endpoint} have values that are in no CSV file ({columns}): measurements"
+        " that were added after the last export. Put the station's entry back and run: {command}",
+        readings,
+    )
+    return text.format(
+        n=readings,
+        endpoint=whose.station.endpoint,
+        columns=", ".join(columns),
+        command=f"flask10x export && {mends.whole(whose.path)}",
+    )
 
 
 def _leave_file(database: Database, target: Target, name: str) -> str:
@@ -365,8 +389,11 @@ def _of_former_station(
             if position is None or not _waiting(database, station, position.last_id):
                 return []
             text = _("the station /{endpoint} is no longer in stations.toml")
+            text = text.format(endpoint=endpoint)
+            missing = _in_no_file(target_of(settings, database, station), position)
             (done,) = for_each(settings, database, [station], _export_file)
-            return [replace(done, text=f"{done.text}; {text.format(endpoint=endpoint)}")]
+            text = "; ".join(filter(None, (done.text, text, missing)))
+            return [replace(done, text=text, failed=done.failed or bool(missing))]
     station = station_of(endpoint, f"{endpoint}.csv", "")
     rows = FileRows(database, station)
     unknown = [name for name, owner in former.items() if owner.endpoint is None]

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     false,
     func,
     literal_column,
@@ -245,6 +246,26 @@ class FileRows:
                 if number is not None:
                     return number
         return None
+
+    def values_elsewhere(self, spans: list[IdSpan]) -> tuple[int, list[str]]:
+        """How many rows of the spans have values in columns of no measurement of the station.
+
+        And which columns these are.
+        """
+        with self._database.reader.begin() as connection:
+            own = {readings.c.id.name, *HEAD, *self.station.columns}
+            columns = sorted(existing_columns(connection).difference(own))
+            if not columns:
+                return 0, []
+            values = [measurement(name).is_not(None) for name in columns]
+            counts = (func.count(case((value, 1))) for value in (or_(*values), *values))
+            query, rows, with_values = _of_station(self.station, tuple(counts)), 0, set[str]()
+            for span in spans:
+                between = {"after": span.after, "until": span.until}
+                number, *numbers = connection.execute(query, between).one()
+                rows += number
+                with_values.update(name for name, n in zip(columns, numbers, strict=True) if n)
+        return rows, sorted(with_values)
 
     def newest(self, spans: list[IdSpan], rows_max: int) -> list[LogRow]:
         """So many of the last rows of the spans, the last one first."""

@@ -15,7 +15,7 @@ from flask10x.export.position import State
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
-from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from tests.support.csv_folder import FIRST_MS
 from tests.support.rows import execute, select
 from tests.support.stations import BALCONY, add_columns
@@ -250,6 +250,34 @@ def test_the_last_rows_of_a_station_that_is_gone(having: With, database: Databas
     assert done.text == "1 row appended; the station /balcony is no longer in stations.toml"
     assert files(without) == {NAME: HEADER + lines(0, 1, 2)}
     assert NAME not in [outcome.path.name for outcome in export(without, database)]
+
+
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_values_of_a_former_station_that_are_in_no_file_are_named(
+    having: With, database: Database, is_renamed: bool
+) -> None:
+    """A measurement was added, and the entry renamed or taken away before the next export."""
+    add_columns(database.path, "lux")
+    store(database, "balcony", 0)
+    export(having(BALCONY_1), database)
+    store(database, "balcony", 1, 2)
+    execute(database.path, "UPDATE readings SET lux = 7 WHERE temperature = 2.5")
+    changed = having(VERANDA) if is_renamed else having()
+    failed = of(export(changed, database), NAME)
+    assert failed.failed
+    assert failed.text.endswith(
+        "; 1 reading of /balcony has values that are in no CSV file (lux): measurements that were"
+        " added after the last export. Put the station's entry back and run: flask10x export &&"
+        " flask10x export --rebuild Balcony.csv --whole"
+    )
+    old = KEPT if is_renamed else NAME
+    assert files(changed)[old] == HEADER + lines(0, 1, 2)
+
+    lux = Measurement(path="lux", column="lux", quantity="lux", csv_header="Lux", unit="lx")
+    back = having(replace(BALCONY_1, measurements=(*BALCONY_1.measurements, lux)))
+    assert not any(outcome.failed for outcome in export(back, database))
+    assert not of(rebuild(back, database, whole=True), NAME).failed
+    assert files(back)[NAME].endswith(b"2025-08-24 10:46:42,2.5,,7.0\r\n")
 
 
 def test_readings_that_have_no_file_are_named(having: With, database: Database) -> None:
