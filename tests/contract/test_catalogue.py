@@ -117,7 +117,7 @@ def test_what_users_of_the_command_line_read_is_a_message(path: Path) -> None:
 # Layers that make sentences for the command line, and what begins a command for the shell or a
 # table of TOML.
 SPEAKING = ("commands", "config", "export", "importing", "maintenance")
-SHELL = ("flask10x ", "mv ", "sudo systemctl ", "{ ")
+SHELL = ("flask10x ", "mv ", "rm ", "sudo systemctl ", "{ ")
 
 
 def _texts(value: ast.expr | None) -> Iterator[str]:
