@@ -11,7 +11,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
-from flask10x.export import append, archived, checks, owner
+from flask10x.export import archived, checks, earlier_columns, owner
 from flask10x.export.append import export
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import load_state
@@ -220,12 +220,12 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     looks = checks.find_old_bytes
 
     def frozen(*given: Any) -> Mark | None:
-        monkeypatch.setattr(append, "find_old_bytes", looks)
+        monkeypatch.setattr(earlier_columns, "find_old_bytes", looks)
         with second[1].commit() as connection:
             owner.give(connection, "school-2")
         return looks(*given)
 
-    monkeypatch.setattr(append, "find_old_bytes", frozen)
+    monkeypatch.setattr(earlier_columns, "find_old_bytes", frozen)
     (outcome,) = export(renamed, first[1], [station])
     assert outcome.failed
     assert "belong to the host school-2" in outcome.text
