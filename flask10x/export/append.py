@@ -221,15 +221,27 @@ def _append_dropped(
     That is one of a measurement that was taken out of `stations.toml` before the export. How many
     rows that are, and what the database knows of the file then.
     """
-    noted = as_noted(target, file, position)
-    dropped = set(noted.station.columns).difference(target.station.columns)
-    if noted is target or noted.unknown or not dropped:
+    old = as_noted(target, file, position)
+    dropped = set(old.station.columns).difference(target.station.columns)
+    if old is target or old.unknown or not dropped:
         return 0, known
-    last_id = noted.rows.last_with(noted.rows.new(position.last_id), dropped)
+    last_id = old.rows.last_with(old.rows.new(position.last_id), dropped)
     if last_id is None:
         return 0, known
-    noted = replace(noted, rows=noted.rows.up_to(last_id))
-    return _append_new_rows(database, noted, file, known, position)
+    old = replace(old, rows=old.rows.up_to(last_id))
+    return _append_new_rows(database, old, file, known, position)
+
+
+def _append_dropped_as_left(
+    database: Database, left: Target, file: CsvFile | None, state: State
+) -> None:
+    """The same for a file that the station goes on from, if it is what the last export left."""
+    position = state.position
+    if file is None or position is None or position.mark in (None, NOTHING):
+        return
+    is_ours = file.size == position.mark.size_bytes and not zone.difference(left, position)
+    if is_ours and find_old_bytes(file, position, position.mark) is not None:
+        _append_dropped(database, left, file, State(position), position)
 
 
 # A file of another station, or of another name: `stations.toml` was changed.
@@ -346,18 +358,6 @@ def _minus_zeros(known: Position | None, position: Position) -> int:
     if before in (None, NOTHING) or position.mark in (None, NOTHING):
         return 0
     return position.mark.size_bytes - before.size_bytes
-
-
-def _append_dropped_as_left(
-    database: Database, left: Target, file: CsvFile | None, state: State
-) -> None:
-    """The same for a file that the station goes on from, if it is what the last export left."""
-    position = state.position
-    if file is None or position is None or position.mark in (None, NOTHING):
-        return
-    is_ours = file.size == position.mark.size_bytes and not zone.difference(left, position)
-    if is_ours and find_old_bytes(file, position, position.mark) is not None:
-        _append_dropped(database, left, file, State(position), position)
 
 
 def _of_former_stations(settings: Settings, database: Database) -> list[FileOutcome]:
