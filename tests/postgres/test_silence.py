@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,24 @@ def freeze(server: PostgresServer, _connection: Connection) -> None:
 
 def stored(server: PostgresServer) -> list[tuple[Any, ...]]:
     return rows(server, "SELECT id, pressure FROM readings ORDER BY id")
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_ctrl_c_while_a_connection_is_tried_is_ctrl_c(
+    database: Database, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    with database.reader.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    clock = chain([1.0] * (calls - 1), interrupted(), repeat(1.0))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(driver, "monotonic", clock.__next__)
+        for _ in range(10):
+            with database.reader.begin() as connection:
+                connection.execute(text("SELECT 1"))
+    with database.reader.begin() as connection:
+        assert connection.execute(text("SELECT 2")).scalar_one() == 2
+
+
+def interrupted() -> Iterator[float]:
+    raise KeyboardInterrupt
+    yield

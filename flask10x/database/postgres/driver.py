@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
@@ -76,7 +77,16 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         """All that psycopg waits for goes through this; raises NoAnswer."""
-        return super().wait(self._limited(gen), *args, **kwargs)
+        try:
+            return super().wait(self._limited(gen), *args, **kwargs)
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl+C that came while `_limited` ran has ended it, so psycopg could not read the end
+            # of the statement that it cancels.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
 
     def _limited(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         heard_sec = monotonic()
