@@ -9,7 +9,7 @@ which nobody can set; when that has changed, every time that was written since t
 from sqlalchemy import Column, ColumnElement, Connection, delete, insert, select, update
 
 from flask10x.alerts import tables
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 from flask10x.system import clock
 
 # The system steps its clock by less than that every now and then; nobody sees it in a time.

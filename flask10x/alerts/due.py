@@ -6,12 +6,12 @@ that seems longer than the longest one is over.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from sqlalchemy import Connection, func, select
 
-from flask10x.alerts import quiet, tables
-from flask10x.config.alerts.rules import Alerts
+from flask10x.alerts import tables
+from flask10x.config.alerts.rules import Alerts, QuietHours
 
 SECOND_MS = 1000
 # Before the second try, the third and so on; from the last one on always as long. A router that
@@ -52,7 +52,7 @@ class Head:
 
 def day_start_ms(now_ms: int, zone: tzinfo | None) -> int:
     """When the day of this moment began in this zone."""
-    midnight = datetime.combine(quiet.local(now_ms, zone).date(), time(), zone)
+    midnight = datetime.combine(local(now_ms, zone).date(), time(), zone)
     return int(midnight.timestamp() * SECOND_MS)
 
 
@@ -120,7 +120,7 @@ def next_due_ms(
 
 
 def _held_until(alerts: Alerts, rule: str, now_ms: int, zone: tzinfo | None) -> int | None:
-    due_ms = quiet.due_ms(now_ms, rule, alerts.quiet_hours, zone)
+    due_ms = after_quiet_hours_ms(now_ms, rule, alerts.quiet_hours, zone)
     return due_ms if due_ms > now_ms else None
 
 
@@ -129,3 +129,35 @@ def _due_ms(message: WaitingMessage, now_ms: int) -> int:
     if not message.tries or message.due_ms - now_ms > LONGEST_PAUSE_MS:
         return min(message.due_ms, now_ms)
     return message.due_ms
+
+
+def after_quiet_hours_ms(
+    now_ms: int, rule: str, quiet: QuietHours | None, zone: tzinfo | None
+) -> int:
+    """When a message of this rule may go out at the earliest; UTC epoch milliseconds.
+
+    Now, or the end of the quiet hours in this zone (None: the system's). Quiet hours whose end is
+    their start are none.
+    """
+    if quiet is None or rule in quiet.urgent:
+        return now_ms
+    # A time of the clock, without a date: what is asked is where it lies between two others.
+    now = local(now_ms, zone)
+    if not _is_within(now.time(), quiet):
+        return now_ms
+    day = now.date() if now.time() < quiet.end else now.date() + timedelta(days=1)
+    end = datetime.combine(day, quiet.end)
+    # Without a zone of its own it is the system's, in which `astimezone` takes it.
+    end = end.replace(tzinfo=zone) if zone else end.astimezone()
+    return max(now_ms, int(end.timestamp() * 1000))
+
+
+def local(ms: int, zone: tzinfo | None) -> datetime:
+    """The moment in this zone, None being the system's."""
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+
+
+def _is_within(now: time, quiet: QuietHours) -> bool:
+    if quiet.start <= quiet.end:
+        return quiet.start <= now < quiet.end
+    return now >= quiet.start or now < quiet.end

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, func, insert, select, tuple_, update
 
-from flask10x.alerts import current, mutes, tables, transitions
+from flask10x.alerts import stored_alerts, tables, transitions
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.current import Mute
 from flask10x.alerts.shared_alerts import KINDS, Key, SharedAlert
+from flask10x.alerts.stored_alerts import Mute
 from flask10x.alerts.transitions import Telling
 
 _alerts, _messages = tables.alerts.c, tables.messages.c
@@ -54,13 +54,13 @@ def take_over(
 
 def follow_mutes(connection: Connection, shared: Iterable[Mute], now_ms: int) -> bool:
     """Mute here what is muted on all hosts, and nothing else; whether anything has changed."""
-    own = {(one.rule, one.subject): one.until_ms for one in current.muted(connection, now_ms)}
+    own = {(one.rule, one.subject): one.until_ms for one in stored_alerts.muted(connection, now_ms)}
     wanted = {(one.rule, one.subject): one.until_ms for one in shared}
     for key, until_ms in wanted.items():
         if own.get(key) != until_ms:
-            mutes.mute(connection, *key, until_ms)
+            stored_alerts.mute(connection, *key, until_ms)
     for key in own.keys() - wanted.keys():
-        mutes.unmute(connection, *key)
+        stored_alerts.unmute(connection, *key)
     return own != wanted
 
 
@@ -78,7 +78,7 @@ def told(connection: Connection, alert: SharedAlert) -> set[str] | None:
 
 
 def _local(connection: Connection, now_ms: int) -> dict[Key, Alert]:
-    active = current.active(connection, now_ms)
+    active = stored_alerts.active(connection, now_ms)
     return {(one.rule, one.subject): one for one in active if one.kind in KINDS}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from flask10x.alerts.current import Mute
+from flask10x.alerts.stored_alerts import Mute
 from flask10x.alerts.transitions import Changes
 from flask10x.config.alerts.rules import Kind
 from flask10x.database.expressions import upsert

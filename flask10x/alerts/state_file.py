@@ -5,6 +5,7 @@ It is small and may be deleted, also under a running service: then every alert t
 told once more. What only SQLite knows of it stands here.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from flask10x.alerts import tables
 from flask10x.config.settings import Settings
+from flask10x.database.error_codes import reason_of
+from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite import driver
 from flask10x.system import disk
 
@@ -143,3 +146,23 @@ def _prepare(connection: driver.Driver, _record: object) -> None:
     # A message that was sent and is forgotten in a power cut would be sent again.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+log = logging.getLogger(__name__)
+
+
+def put_aside(file: StateFile, error: BaseException, moment: str) -> Path:
+    """Rename a broken state file, with what SQLite keeps beside it; where it is now.
+
+    Alerts that are active will be told once more. Raises OSError when it can't be renamed.
+    """
+    file.close()
+    aside = file.path.with_name(f"{file.path.name}.damaged-{moment}")
+    # The file last: as long as it is there by its name, the next try does the rest.
+    for suffix in (JOURNAL, WAL):
+        if beside(file.path, suffix).exists():
+            beside(file.path, suffix).rename(beside(aside, suffix))
+    beside(file.path, SHARED_MEMORY).unlink(missing_ok=True)
+    file.path.rename(aside)
+    log.error("The state of alerts was broken (%s): it is now %s", reason_of(error), aside)
+    return aside

@@ -13,11 +13,9 @@ from datetime import tzinfo
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from flask10x.alerts import mutes, tables
-from flask10x.alerts.alert import Alert, Ended
-from flask10x.alerts.message import MessageState, Occasion
-from flask10x.alerts.quiet import due_ms
-from flask10x.alerts.verdict import Active, Verdict
+from flask10x.alerts import stored_alerts, tables
+from flask10x.alerts.alert import Active, Alert, Ended, MessageState, Occasion, Verdict
+from flask10x.alerts.due import after_quiet_hours_ms
 from flask10x.config.alerts.rules import Alerts, Rate, Rule, Threshold
 from flask10x.readings.stations import Stations
 
@@ -61,7 +59,7 @@ class Telling:
 
     def due_ms(self, now_ms: int, rule: str) -> int:
         """When a message of this rule may go out at the earliest."""
-        return due_ms(now_ms, rule, self.alerts.quiet_hours, self.zone)
+        return after_quiet_hours_ms(now_ms, rule, self.alerts.quiet_hours, self.zone)
 
 
 def changes(
@@ -152,7 +150,7 @@ def write(connection: Connection, found: Changes, telling: Telling, now_ms: int)
 
 def tell_again(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
     """Tell those ways of its entry for which there is no message that was sent, or is to be."""
-    muted = mutes.is_muted(connection, alert.rule, alert.subject, now_ms)
+    muted = stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     known = _ways(connection, alert.id, ("waiting", "sent"))
     for way in telling.ways(alert.rule):
@@ -175,7 +173,7 @@ def _enter(connection: Connection, verdict: Verdict, telling: Telling, now_ms: i
     alert_id = made.scalar_one_or_none()
     if alert_id is None:
         return
-    muted = mutes.is_muted(connection, verdict.rule, verdict.subject, now_ms)
+    muted = stored_alerts.is_muted(connection, verdict.rule, verdict.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     for way in telling.ways(verdict.rule):
         _tell(connection, alert_id, verdict.rule, "entry", way, state, telling, now_ms)
@@ -206,7 +204,7 @@ def _end(
     if ended == "unwatched":
         _drop_waiting(connection, alert_id, now_ms)
         return
-    muted = mutes.is_muted(connection, alert.rule, alert.subject, now_ms)
+    muted = stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms)
     state: MessageState = "muted" if muted else "waiting"
     # Who was never told that something is wrong is not told that it is over; who was is, whatever
     # ways the rule names since.
@@ -219,7 +217,7 @@ def _end(
 def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
     reminded = update(tables.alerts).where(*_is_active(alert)).values(reminded_ms=now_ms)
     alert_id = connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
-    if alert_id is None or mutes.is_muted(connection, alert.rule, alert.subject, now_ms):
+    if alert_id is None or stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms):
         return
     unsent: tuple[MessageState, ...] = ("waiting",)
     waiting = _ways(connection, alert_id, unsent)

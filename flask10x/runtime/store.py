@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.alerts.alert import Watch
 from flask10x.alerts.shared_alerts import KINDS
 from flask10x.alerts.transitions import Telling
-from flask10x.alerts.verdict import Watch
 from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.damage import Damage

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from flask10x.alerts.opening import put_aside
-from flask10x.alerts.state_file import StateFile
+from flask10x.alerts.state_file import StateFile, put_aside
 from flask10x.database.paths import SHARED_MEMORY, WAL, beside
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.alerts.quiet import due_ms
+from flask10x.alerts.due import after_quiet_hours_ms
 from flask10x.config.alerts.rules import QuietHours
 
 TOKYO, BERLIN = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
@@ -33,17 +33,17 @@ def at(text: str, zone: ZoneInfo = TOKYO) -> int:
 def test_messages_of_the_night_wait_for_the_morning(
     now: str, quiet: QuietHours | None, expected: str
 ) -> None:
-    assert due_ms(at(now), "silence", quiet, TOKYO) == at(expected)
+    assert after_quiet_hours_ms(at(now), "silence", quiet, TOKYO) == at(expected)
 
 
 def test_what_is_urgent_does_not_wait() -> None:
     now_ms = at("2025-08-25 00:30")
-    assert due_ms(now_ms, "database", NIGHT, TOKYO) == now_ms
+    assert after_quiet_hours_ms(now_ms, "database", NIGHT, TOKYO) == now_ms
 
 
 @pytest.mark.parametrize("evening", ["2025-03-29 23:00", "2025-10-25 23:00"])
 def test_the_morning_after_a_change_of_the_clocks(evening: str) -> None:
     morning = datetime.fromtimestamp(
-        due_ms(at(evening, BERLIN), "silence", NIGHT, BERLIN) / 1000, BERLIN
+        after_quiet_hours_ms(at(evening, BERLIN), "silence", NIGHT, BERLIN) / 1000, BERLIN
     )
     assert morning.time() == time(7)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.alerts import current, mutes, tables
+from flask10x.alerts import stored_alerts, tables
 from flask10x.alerts.state_file import StateFile
 
 
@@ -22,7 +22,7 @@ def test_it_is_private_with_all_that_is_beside_it(file: StateFile) -> None:
     before = os.umask(0)
     try:
         with file.writing() as connection:
-            mutes.mute(connection, "silence", "data2", 5)
+            stored_alerts.mute(connection, "silence", "data2", 5)
         modes = {one.name: one.stat().st_mode & 0o777 for one in file.path.parent.iterdir()}
     finally:
         os.umask(before)
@@ -32,12 +32,12 @@ def test_it_is_private_with_all_that_is_beside_it(file: StateFile) -> None:
 
 def test_opening_it_again_writes_nothing(file: StateFile) -> None:
     with file.writing() as connection:
-        mutes.mute(connection, "silence", "data2", 5)
+        stored_alerts.mute(connection, "silence", "data2", 5)
     wal = file.path.with_name("alerts.sqlite3-wal")
     before = wal.stat().st_size
     other = StateFile(file.path)
     with other.reading() as connection:
-        assert len(current.muted(connection, 0)) == 1
+        assert len(stored_alerts.muted(connection, 0)) == 1
     assert wal.stat().st_size == before
     other.close()
 
@@ -45,9 +45,9 @@ def test_opening_it_again_writes_nothing(file: StateFile) -> None:
 def test_many_threads_may_use_it_at_once(file: StateFile) -> None:
     def use(number: int) -> int:
         with file.writing() as connection:
-            mutes.mute(connection, "silence", f"station{number}", 5)
+            stored_alerts.mute(connection, "silence", f"station{number}", 5)
         with file.reading() as connection:
-            return len(current.muted(connection, 0))
+            return len(stored_alerts.muted(connection, 0))
 
     with ThreadPoolExecutor(12) as threads:
         found = list(threads.map(use, range(24)))
@@ -57,7 +57,7 @@ def test_many_threads_may_use_it_at_once(file: StateFile) -> None:
 def test_what_fails_leaves_nothing(file: StateFile) -> None:
     def write_and_fail() -> None:
         with file.writing() as connection:
-            mutes.mute(connection, "silence", "data2", 5)
+            stored_alerts.mute(connection, "silence", "data2", 5)
             raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
@@ -69,7 +69,7 @@ def test_what_fails_leaves_nothing(file: StateFile) -> None:
 def test_it_says_when_it_is_another_one(file: StateFile) -> None:
     assert not file.is_replaced(), "nothing is open"
     with file.reading() as connection:
-        assert current.muted(connection, 0) == []
+        assert stored_alerts.muted(connection, 0) == []
     assert not file.is_replaced()
     file.path.rename(file.path.with_name("elsewhere"))
     assert file.is_replaced()

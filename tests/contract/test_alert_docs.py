@@ -13,9 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from flask10x.alerts.delivery import webhook
-from flask10x.alerts.delivery.jobs import Envelope, jobs_of
-from flask10x.alerts.delivery.tries import Try
+from flask10x.alerts.delivery import attempt
+from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
 from flask10x.alerts.due import PAUSES_SEC
 from flask10x.alerts.texts import troubles
 from flask10x.alerts.texts.text import Text
@@ -109,11 +108,11 @@ def test_the_shown_receiver_checks_the_signature_and_does_nothing_twice(
     now = int(time.time())
     job: dict[str, Any] = {"url": url, "body": '{"id": "7", "title": "Bedroom", "body": "x"}'}
     job |= {"key": "7", "limit_sec": 10, "timestamp": now, "secret": SECRET}
-    assert webhook.post(job) == ""
-    assert webhook.post(job) == ""
-    assert webhook.post(job | {"secret": "another"}) == "status:403"
-    assert webhook.post(job | {"secret": ""}) == "status:403"
-    assert webhook.post(job | {"timestamp": now - 3600}) == "status:403"
+    assert attempt.post(job) == ""
+    assert attempt.post(job) == ""
+    assert attempt.post(job | {"secret": "another"}) == "status:403"
+    assert attempt.post(job | {"secret": ""}) == "status:403"
+    assert attempt.post(job | {"timestamp": now - 3600}) == "status:403"
     # Whoever knows the address, and nothing of signatures.
     with pytest.raises(HTTPError) as refused:
         urlopen(url, b"{}", timeout=10)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 from flask10x.config.alerts.rules import Silence
 from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.readings.parse import Reading

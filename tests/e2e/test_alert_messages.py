@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.alerts.delivery import webhook
+from flask10x.alerts.delivery import attempt
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import PROJECT, Service, wait_until
 from tests.e2e.test_alert_kills import HOOK, rows
@@ -109,7 +109,7 @@ def test_a_sender_that_is_killed_before_the_answer_is_known_sends_it_again(
     first, second = phone.received
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
     signed = second.headers["X-Flask10X-Timestamp"]
-    expected = webhook.signature(SECRET, signed, second.body)
+    expected = attempt.signature(SECRET, signed, second.body)
     assert second.headers["X-Flask10X-Signature"] == expected
     sent = ("phone", "entry", "sent")
     wait_until(lambda: sent in rows(home, STATES), WITHIN_SEC, "it is noted as sent")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from flask10x.alerts import current, shared_alerts, tables
+from flask10x.alerts import shared_alerts, stored_alerts, tables
+from flask10x.alerts.alert import Active, Moment, Verdict, Watch
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Telling
-from flask10x.alerts.verdict import Active, Moment, Verdict, Watch
 from flask10x.config.alerts.rules import Alerts, Disk, Silence, Webhook
 from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
 from flask10x.runtime.alerting.start_delivery import Delivery
@@ -94,7 +94,7 @@ class Telephone:
 
     def active(self) -> list[str]:
         with self.file.reading() as state:
-            return sorted(one.rule for one in current.active(state, 0))
+            return sorted(one.rule for one in stored_alerts.active(state, 0))
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
     other.step()
     for phone in (one, other):
         with phone.file.reading() as state:
-            assert [mute.until_ms for mute in current.muted(state, 0)] == [until_ms]
+            assert [mute.until_ms for mute in stored_alerts.muted(state, 0)] == [until_ms]
     world.is_silent = True
     one.step(2)
     assert (one.active(), one.sent()) == (["silence"], [])
@@ -245,4 +245,4 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
         shared_alerts.unmute(connection, "silence", "data")
     other.step()
     with other.file.reading() as state:
-        assert current.muted(state, 0) == []
+        assert stored_alerts.muted(state, 0) == []

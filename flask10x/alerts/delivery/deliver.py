@@ -7,23 +7,22 @@ at a time, so a way that hangs holds up nobody but itself.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from typing import Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import due
+from flask10x.alerts import due, stored_alerts, tables
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.delivery import choosing, records
-from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, jobs_of
-from flask10x.alerts.delivery.tries import Try
+from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, Try, jobs_of
 from flask10x.alerts.due import WaitingMessage
 from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.texts.text import Text
 from flask10x.alerts.texts.troubles import in_words
 from flask10x.alerts.texts.words import Speaker
+from flask10x.config.alerts.rules import Way
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.system import clock
@@ -36,6 +35,16 @@ IDLE_SEC = 0.5
 # For so long the results of tries are kept when the state file can't be written.
 UNWRITTEN_MS = 600_000
 Say = Callable[[int, str], None]
+NeverSent = Literal["given_up", "muted", "over_limit", "dropped"]
+_m = tables.messages.c
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Why a message is not sent: its new state, and a code of `TROUBLES` or nothing."""
+
+    state: NeverSent
+    trouble: str = ""
 
 
 @dataclass(slots=True)
@@ -126,15 +135,15 @@ class MessageDelivery:
         trouble, received_by = ended.outcome()
         tries = message.tries + 1
         if not trouble:
-            records.settle_sent(connection, message.id, now_ms)
+            _settle(connection, message.id, "sent", now_ms)
             if message.tries:
                 return [(logging.INFO, f"{_called(message)} was sent, at try {tries}")]
             return []
         if due.is_given_up(message, now_ms):
-            records.settle_unsent(connection, message.id, "given_up", trouble, now_ms)
+            _settle(connection, message.id, "given_up", now_ms, trouble)
             text = f"{_called(message)} was given up after {tries} tries: "
             return [(logging.ERROR, text + in_words(trouble, "en"))]
-        records.fail(connection, message.id, trouble, received_by)
+        _note_failure(connection, message.id, trouble, received_by)
         if message.tries:
             return []
         text = f"{_called(message)} could not be sent, and is tried again: "
@@ -160,13 +169,13 @@ class MessageDelivery:
                     heads[way] = found.due_ms
         ready = [way for way, due_ms in heads.items() if due_ms <= now_ms]
         for way in ready:
-            self._begin_next(way, now_ms, zone)
+            self._begin_next(way, now_ms)
         return min(heads.values(), default=None)
 
-    def _begin_next(self, way: str, now_ms: int, zone: tzinfo | None) -> None:
+    def _begin_next(self, way: str, now_ms: int) -> None:
         with self.state.writing() as connection:
-            chosen = choosing.begin_next(connection, self.settings.alerts, way, now_ms, zone)
-            has_it = records.received_by(connection, chosen[0].id) if chosen else set()
+            chosen = self._next_message(connection, way, now_ms)
+            has_it = _received_by(connection, chosen[0].id) if chosen else set()
         if chosen is None:
             return
         message, alert = chosen
@@ -185,18 +194,60 @@ class MessageDelivery:
         self._under_way[way] = UnderWay(message, tries)
 
     def _jobs(self, message: WaitingMessage, alert: Alert | None) -> Sequence[Job]:
-        ways = {way.name: way for way in self.settings.alerts.ways}
-        way = ways.get(message.way)
+        way = self._way(message.way)
         if way is None:
             raise NotSendable("no_way")
         speaker = Speaker(self.settings, way.language or self.settings.alerts.language)
         if alert is not None:
             text = speaker.alert(alert, message.occasion)
         else:
-            most = way.daily_max or self.settings.alerts.daily_max
-            text = speaker.limit(message.created_ms, most)
-        envelope = enveloped(self.settings, message, alert, text)
-        return jobs_of(way, envelope, self.now_ms())
+            text = speaker.limit(message.created_ms, self._daily_max(way))
+        return jobs_of(way, enveloped(self.settings, message, alert, text), self.now_ms())
+
+    def _next_message(
+        self, connection: Connection, way: str, now_ms: int
+    ) -> tuple[WaitingMessage, Alert | None] | None:
+        """The message that is to be tried now, noted as tried, with its alert; None for none.
+
+        Settles those before it that are not to be sent.
+        """
+        alerts, zone = self.settings.alerts, self.settings.zone
+        while True:
+            head = due.head(due.waiting_of(connection, way), alerts, now_ms, zone)
+            if head is None or head.due_ms > now_ms:
+                return None
+            message, number = head.message, head.message.alert_id
+            alert = (
+                None if number is None else stored_alerts.by_id(connection, [number]).get(number)
+            )
+            unsent = _unsent(connection, message, alert, now_ms)
+            if unsent is None and not message.tries:
+                unsent = self._over_limit(connection, message, now_ms)
+            if unsent is None:
+                return (message, alert) if _note_try(connection, message, now_ms) else None
+            _settle(connection, message.id, unsent.state, now_ms, unsent.trouble)
+
+    def _over_limit(
+        self, connection: Connection, message: WaitingMessage, now_ms: int
+    ) -> Unsent | None:
+        """The last message of a day says that it is the last one; what it replaces is not sent."""
+        way = self._way(message.way)
+        if way is None or message.occasion in ("limit", "test"):
+            return None
+        start_ms = due.day_start_ms(now_ms, self.settings.zone)
+        is_said = _is_limit_said(connection, way.name, start_ms)
+        most = self._daily_max(way)
+        if not is_said and _sent_since(connection, way.name, start_ms) < most - 1:
+            return None
+        if not is_said:
+            _say_limit(connection, way.name, now_ms)
+        return Unsent("over_limit")
+
+    def _way(self, name: str) -> Way | None:
+        return next((way for way in self.settings.alerts.ways if way.name == name), None)
+
+    def _daily_max(self, way: Way) -> int:
+        return way.daily_max or self.settings.alerts.daily_max
 
 
 def enveloped(
@@ -226,3 +277,125 @@ def enveloped(
 def _called(message: WaitingMessage) -> str:
     of = f" of the rule {message.rule}" if message.rule else ""
     return f"Message {message.id} ({message.occasion}{of}) to {message.way}"
+
+
+def _unsent(
+    connection: Connection, message: WaitingMessage, alert: Alert | None, now_ms: int
+) -> Unsent | None:
+    if message.alert_id is None:
+        return None
+    if alert is None:
+        return Unsent("dropped")
+    if stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms):
+        return Unsent("muted")
+    if message.occasion == "reminder" and _has_newer(connection, message):
+        # After days without a network one reminder is enough, and none of what is over.
+        return Unsent("dropped", "outdated")
+    if message.occasion == "recovery":
+        return _without_entry(_states_of_others(connection, message))
+    return None
+
+
+def _without_entry(others: dict[str, set[str]]) -> Unsent | None:
+    """A way that was not told of the beginning is not told of the end."""
+    states = others.get("entry", set()) | others.get("reminder", set())
+    if "sent" in states:
+        return None
+    reasons: tuple[NeverSent, ...] = ("muted", "over_limit", "given_up")
+    return Unsent(next((state for state in reasons if state in states), "dropped"))
+
+
+# The messages of the state file
+
+
+def _note_try(connection: Connection, message: WaitingMessage, now_ms: int) -> bool:
+    """Note that it is tried now, before it is: a try that is killed counts.
+
+    False when it waits no more.
+    """
+    tries = message.tries + 1
+    changed = connection.execute(
+        update(tables.messages)
+        .where(_m.id == message.id, _m.state == "waiting", _m.tries == message.tries)
+        .values(tries=tries, due_ms=now_ms + due.pause_ms(tries))
+    )
+    return changed.rowcount == 1
+
+
+def _note_failure(
+    connection: Connection, number: int, trouble: str, received_by: Collection[str]
+) -> None:
+    """A try failed with this code, although these receivers have taken the message."""
+    connection.execute(
+        update(tables.messages)
+        .where(_m.id == number, _m.state == "waiting")
+        .values(trouble=trouble)
+    )
+    for receiver in received_by:
+        row = insert(tables.taken).prefix_with("OR IGNORE")
+        connection.execute(row.values(message_id=number, receiver=receiver))
+
+
+def _settle(
+    connection: Connection,
+    number: int,
+    state: Literal["sent"] | NeverSent,
+    now_ms: int,
+    trouble: str = "",
+) -> None:
+    values: dict[str, str | int] = {"state": state, "settled_ms": now_ms}
+    # What is never sent keeps why the tries failed, where nothing newer is to be said.
+    if trouble or state == "sent":
+        values["trouble"] = trouble
+    connection.execute(delete(tables.taken).where(tables.taken.c.message_id == number))
+    connection.execute(update(tables.messages).where(_m.id == number).values(values))
+
+
+def _received_by(connection: Connection, number: int) -> set[str]:
+    """Which receivers of its way have it from an earlier try."""
+    query = select(tables.taken.c.receiver).where(tables.taken.c.message_id == number)
+    return set(connection.execute(query).scalars())
+
+
+def _states_of_others(connection: Connection, message: WaitingMessage) -> dict[str, set[str]]:
+    """Of the same alert and way: occasion -> the states of its other messages."""
+    query = select(_m.occasion, _m.state).where(
+        _m.alert_id == message.alert_id, _m.way == message.way, _m.id != message.id
+    )
+    states: dict[str, set[str]] = {}
+    for occasion, state in connection.execute(query):
+        states.setdefault(occasion, set()).add(state)
+    return states
+
+
+def _has_newer(connection: Connection, message: WaitingMessage) -> bool:
+    """Whether another message of the same alert and way was made after it."""
+    query = select(func.count()).where(
+        _m.alert_id == message.alert_id, _m.way == message.way, _m.id > message.id
+    )
+    return bool(connection.execute(query).scalar_one())
+
+
+def _sent_since(connection: Connection, way: str, start_ms: int) -> int:
+    """How many messages of alerts the way has had since then; tests do not count."""
+    query = select(func.count()).where(
+        _m.way == way, _m.state == "sent", _m.settled_ms >= start_ms, _m.occasion != "test"
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _is_limit_said(connection: Connection, way: str, start_ms: int) -> bool:
+    """Whether there is a message since then that the limit of the way is reached."""
+    query = select(func.count()).where(
+        _m.way == way, _m.occasion == "limit", _m.created_ms >= start_ms
+    )
+    return bool(connection.execute(query).scalar_one())
+
+
+def _say_limit(connection: Connection, way: str, now_ms: int) -> None:
+    """Make the message that says so."""
+    connection.execute(
+        insert(tables.messages).values(
+            occasion="limit", way=way, created_ms=now_ms, due_ms=now_ms, state="waiting"
+        )
+    )

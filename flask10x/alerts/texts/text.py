@@ -18,7 +18,7 @@ class Text:
 class Wording:
     """How one kind of alert is told. A line that lacks a fact in its braces is left out.
 
-    `{name}` is what it is about; the facts are those of `alerts/facts.py`, with their units.
+    `{name}` is what it is about; the facts are those of `alerts/alert.py`, with their units.
     """
 
     title: str

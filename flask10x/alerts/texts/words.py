@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flask10x.alerts import quiet
+from flask10x.alerts import due
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.texts import english, japanese
 from flask10x.alerts.texts.text import Text, Wording, Words
@@ -162,7 +162,7 @@ class Speaker:
         return self._frame("time", **self._parts(ms)) if is_date(ms) else f"{ms} ms"
 
     def _parts(self, ms: int) -> dict[str, Any]:
-        local = quiet.local(ms, self._settings.zone)
+        local = due.local(ms, self._settings.zone)
         return {
             "weekday": self._words.weekdays.split()[local.weekday()],
             "month": self._words.months.split()[local.month - 1],

@@ -1,9 +1,33 @@
 """`flask10x alerts`: what people want to be told of, and by which ways."""
 
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from gettext import gettext as _
+from importlib.util import find_spec
+from pathlib import Path
+
 import click
 
-from flask10x.commands import translated
-from flask10x.commands.alerts import deliver, own_file, send_test
+from flask10x.alerts.delivery.jobs import Envelope, NotSendable, Try, jobs_of
+from flask10x.alerts.texts.troubles import in_words
+from flask10x.alerts.texts.words import Speaker
+from flask10x.commands import language, translated
+from flask10x.commands.alerts import deliver
+from flask10x.commands.alerts.words import other_lines, rule_line, way_line
+from flask10x.commands.options import check_names
+from flask10x.config import secret_files, settings
+from flask10x.config.alerts import file as alert_file
+from flask10x.config.alerts.keys import KINDS
+from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Command, Way, Webhook
+from flask10x.config.settings import Settings
+from flask10x.errors import AlertsError, SettingsError
+from flask10x.maintenance import own_files
+from flask10x.readings.stations import Stations
+from flask10x.system import clock
+
+POLL_SEC = 0.02
 
 
 @click.group(cls=translated.TranslatedGroup)
@@ -14,8 +38,154 @@ def command() -> None:
     """
 
 
-command.add_command(own_file.init_command)
-command.add_command(own_file.check_command)
-command.add_command(own_file.list_command)
-command.add_command(send_test.command)
+@translated.command("init")
+def init_command() -> None:
+    """Write the file, with what each key is for; until it is edited it changes nothing.
+
+    A file that is there already is never changed.
+    """
+    path = settings.alerts_path()
+    own_files.make(path, alert_file.example_in("ja" if language.speaks_japanese() else "en"))
+    click.echo(_("{path} was written").format(path=path))
+
+
+@translated.command("check")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def check_command(file: Path | None) -> None:
+    """Look the file over, and say what is on; FILE stands for the one in use.
+
+    What is no mistake in the file, such as a secret that can't be read, is a warning.
+
+    Exit status: 1 when there is a mistake in it, which is said with its line.
+    """
+    path = file.absolute() if file else settings.alerts_path()
+    stations = settings.load(alerts=DEFAULT).stations
+    try:
+        alerts = _alerts_of(path, stations, needed=file is not None)
+    except AlertsError as error:
+        click.echo("\n".join(error.mistakes), err=True)
+        sys.exit(1)
+    if alerts.file:
+        said = _("{path}: no mistake; rules: {rules}, ways: {ways}")
+    else:
+        said = _("{path}: there is no such file, which is no mistake; rules: {rules}, ways: {ways}")
+    click.echo(said.format(path=path, rules=len(alerts.rules), ways=len(alerts.ways)))
+    _show(alerts, stations)
+    if off := [kind for kind in KINDS if kind not in {rule.kind for rule in alerts.rules}]:
+        click.echo(_("not on: {kinds}").format(kinds=", ".join(off)))
+    for line in other_lines(alerts):
+        click.echo(line)
+    for warning in _warnings(alerts):
+        click.echo(_("warning: {text}").format(text=warning), err=True)
+
+
+def _alerts_of(path: Path, stations: Stations, *, needed: bool) -> Alerts:
+    try:
+        return alert_file.load(path, stations)
+    except (FileNotFoundError, NotADirectoryError):
+        if needed:
+            raise SettingsError(_("there is no file {path}").format(path=path)) from None
+        return DEFAULT
+
+
+@translated.command("list")
+def list_command() -> None:
+    """Show each rule that is on and each way, a line each in plain words."""
+    config = settings.load()
+    _show(config.alerts, config.stations)
+
+
+def _show(alerts: Alerts, stations: Stations) -> None:
+    for rule in alerts.rules:
+        click.echo(_("rule {line}").format(line=rule_line(rule, stations)))
+    for way in alerts.ways:
+        click.echo(_("way {line}").format(line=way_line(way, alerts)))
+
+
+@translated.command("test")
+@translated.option("--way", "names", multiple=True, metavar="NAME", help="Only this way.")
+def test_command(names: tuple[str, ...]) -> None:
+    """Send a test message by each way of alerts.toml, at once, and say what became of it.
+
+    Quiet hours, the daily limit and what waits do not count. Exit status: 1 when one was not taken.
+    """
+    config = settings.load()
+    ways = {way.name: way for way in config.alerts.ways}
+    if not ways:
+        raise click.ClickException(_("alerts.toml has no way by which messages could go"))
+    check_names("--way", names, ways)
+    chosen = [way for name, way in ways.items() if name in (names or ways)]
+    started = [(way, *_start(config, way)) for way in chosen]
+    troubles = [_report(*one) for one in started]
+    sys.exit(1 if any(troubles) else 0)
+
+
+def _start(config: Settings, way: Way) -> tuple[Sequence[Try], str]:
+    """The tries that are under way, or why there are none."""
+    now_ms = clock.now_ms()
+    text = Speaker(config, way.language or config.alerts.language).test(way.name)
+    envelope = Envelope(key=f"test-{now_ms}", occasion="test", text=text, facts={"way": way.name})
+    try:
+        return [Try(job) for job in jobs_of(way, envelope, now_ms)], ""
+    except NotSendable as error:
+        return [], error.trouble
+
+
+def _report(way: Way, tries: Sequence[Try], trouble: str) -> bool:
+    """Wait for the tries and say how they ended; whether one of them has failed."""
+    # Each one has to be looked at, for that ends it in time.
+    while len(tries) > sum(one.look() for one in tries):
+        time.sleep(POLL_SEC)
+    troubles = [one.trouble for one in tries if one.trouble] + ([trouble] if trouble else [])
+    if not troubles:
+        click.echo(_("{way}: sent").format(way=way.name))
+        return False
+    spoken = in_words(troubles[0], "ja" if language.speaks_japanese() else "en")
+    text = _("{way}: not sent: {reason}")
+    if len(tries) > 1:
+        text = _("{way}: not sent to {n} of {all}: {reason}")
+    shown = text.format(way=way.name, n=len(troubles), all=len(tries), reason=spoken)
+    click.echo(shown, err=True)
+    return True
+
+
+def _warnings(alerts: Alerts) -> Iterator[str]:
+    """What is no mistake in the file and yet keeps messages away, for the user who runs this."""
+    for way in alerts.ways:
+        for reason in _warnings_of(way):
+            yield f"[ways.{way.name}] {reason}"
+    if not alerts.ways:
+        yield _("there is no way, so nobody is told: alerts are only shown on the page /alerts")
+    elif not alerts.base_url:
+        yield _("there is no base_url, so messages have no link to the chart")
+
+
+def _warnings_of(way: Way) -> Iterator[str]:
+    match way:
+        case Webhook():
+            if way.secret_file:
+                yield from _unreadable("secret_file", way.secret_file)
+        case Command():
+            program = way.arguments[0]
+            if not Path(program).is_file():
+                yield _("command: there is no program {path}").format(path=program)
+            elif not os.access(program, os.X_OK):
+                yield _("command: {path} can't be run").format(path=program)
+        case Apprise():
+            yield from _unreadable("urls_file", way.urls_file)
+            if find_spec("apprise") is None:
+                yield _("kind: Apprise is not installed: docs/en/howto/alerts.md says how")
+
+
+def _unreadable(key: str, named: str) -> Iterator[str]:
+    try:
+        secret_files.read(f"{key} {named}", named)
+    except SettingsError as error:
+        yield str(error)
+
+
+command.add_command(init_command)
+command.add_command(check_command)
+command.add_command(list_command)
+command.add_command(test_command)
 command.add_command(deliver.command)

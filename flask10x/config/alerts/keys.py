@@ -1,16 +1,147 @@
-"""The keys of `alerts.toml`: what each may be, and what it becomes.
+"""The keys of `alerts.toml`: what each may be, alone and together with others, and what it becomes.
+
+A reader of a value takes what `tomllib` gives, and raises WrongEntry that says what is wrong.
 
 Without a key a rule or a way has its class's own value (`rules.py`).
 """
 
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import time
 from gettext import gettext as _
-from typing import get_args
+from pathlib import PurePosixPath
+from typing import Any, get_args
+from urllib.parse import SplitResult, urlsplit
 
-from flask10x.config.alerts import rules, values
-from flask10x.config.alerts.rules import Kind, Rule, Way
+from flask10x.config import secret_places
+from flask10x.config.alerts import rules
+from flask10x.config.alerts.rules import FailedSensor, Kind, RefusedSender, Rule, Silence, Way
 from flask10x.config.language import Language
 from flask10x.config.toml.keys import Key
-from flask10x.config.toml.values import number, one_of, switch, whole
+from flask10x.config.toml.values import nearly, number, one_of, switch, whole, wrong
+from flask10x.readings.stations import Measurement, Station, Stations
+
+URL_CHARS = 2000
+MAX_NAMES = 200
+MAX_ARGUMENTS = 32
+MINUTE_SEC = 60
+HOUR_SEC = 3600
+NAMES_EXAMPLE = '["data", "data2"]'
+COMMAND_EXAMPLE = '["/usr/local/bin/say", "--loud"]'
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def between(low: float, high: float) -> Callable[[Any], float]:
+    """A number within these limits, both included."""
+
+    def read(raw: Any) -> float:
+        value = number(raw)
+        if not low <= value <= high:
+            wanted = _("a number from {low} to {high} is needed")
+            raise wrong(raw, wanted.format(low=low, high=high))
+        return value
+
+    return read
+
+
+def minutes(low: float, high: float) -> Callable[[Any], int]:
+    """Minutes within these limits, both included, as whole seconds."""
+    return lambda raw: round(between(low, high)(raw) * MINUTE_SEC)
+
+
+def hours(low: float, high: float) -> Callable[[Any], int]:
+    """Hours within these limits, both included, as whole seconds."""
+    return lambda raw: round(between(low, high)(raw) * HOUR_SEC)
+
+
+def change(raw: Any) -> float:
+    """By how much something rises or falls."""
+    if (value := number(raw)) <= 0:
+        raise wrong(raw, _("a number above 0 is needed"))
+    return value
+
+
+def text(raw: Any) -> str:
+    """A name that is compared with those that there are."""
+    if not isinstance(raw, str):
+        raise wrong(raw, _("a text is needed"))
+    return raw
+
+
+def names(raw: Any) -> tuple[str, ...]:
+    """Several of them, each once, at least one: nothing stands for all of them but no key."""
+    are_texts = isinstance(raw, list) and all(isinstance(name, str) for name in raw)
+    if not are_texts or len(raw) > MAX_NAMES:
+        raise wrong(raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE))
+    if not raw:
+        raise wrong(raw, _("name one at least; without the key it is all of them"))
+    if len(set(raw)) < len(raw):
+        raise wrong(raw, _("a name is there twice"))
+    return tuple(raw)
+
+
+def rule_names(raw: Any) -> tuple[str, ...]:
+    """The names of rules, none too."""
+    return () if raw == [] else names(raw)
+
+
+def clock(raw: Any) -> time:
+    """A time of the day: `"22:00"`, or a time of TOML's own, `22:00:00`."""
+    if isinstance(raw, time):
+        return raw.replace(microsecond=0)
+    found = _CLOCK.fullmatch(raw) if isinstance(raw, str) else None
+    if not found:
+        raise wrong(raw, _('a time from "00:00" to "23:59" is needed'))
+    return time(int(found[1]), int(found[2]))
+
+
+def base_url(raw: Any) -> str:
+    """The address of the pages, without the slash at its end."""
+    address = _address(raw, _("an address such as http://raspberrypi.local:8888 is needed"))
+    if address.query:
+        raise wrong(raw, _("an address without ? is needed"))
+    return str(raw).rstrip("/")
+
+
+def webhook_url(raw: Any) -> str:
+    """The address that a message is posted to."""
+    _address(raw, _("an address such as https://example.org/hook is needed"))
+    return str(raw)
+
+
+def _address(raw: Any, wanted: str) -> SplitResult:
+    plain = isinstance(raw, str) and len(raw) <= URL_CHARS and re.fullmatch(r"[!-~]+", raw)
+    try:
+        address = urlsplit(raw if plain else "")
+        host, _port = address.hostname, address.port
+    except ValueError:
+        raise wrong(raw, wanted) from None
+    if address.scheme not in ("http", "https") or not host or "#" in raw:
+        raise wrong(raw, wanted)
+    if "@" in address.netloc:
+        raise wrong(raw, _("an address without a user and a password is needed"))
+    return address
+
+
+def secret_file(raw: Any) -> str:
+    """Where a secret file is; it is not looked at here."""
+    if not isinstance(raw, str) or not secret_places.is_place(raw):
+        raise wrong(raw, secret_places.wanted())
+    return raw
+
+
+def arguments(raw: Any) -> tuple[str, ...]:
+    """A program, by its whole path, and what it is given."""
+    are_texts = isinstance(raw, list) and all(isinstance(each, str) for each in raw)
+    if not are_texts or not 1 <= len(raw) <= MAX_ARGUMENTS or any("\0" in each for each in raw):
+        raise wrong(raw, _("a list such as {example} is needed").format(example=COMMAND_EXAMPLE))
+    if not PurePosixPath(raw[0]).is_absolute():
+        raise wrong(raw[0], _("the whole path of the program is needed, such as /usr/bin/logger"))
+    return tuple(raw)
+
+
+# The keys
 
 # A month; beyond it a length is a mistake rather than a wish.
 MAX_MIN = 31 * 24 * 60
@@ -21,35 +152,35 @@ LANGUAGES: list[str] = [*get_args(Language)]
 
 _LANGUAGE = Key(name="language", field="language", read=one_of(LANGUAGES))
 _DAILY_MAX = Key(name="daily_max", field="daily_max", read=whole(1, MAX_MESSAGES))
-_STATIONS = Key(name="stations", field="stations", read=values.names)
-_STATION = Key(name="station", field="station", read=values.text, needed=True)
-_MEASUREMENT = Key(name="measurement", field="column", read=values.text, needed=True)
-_FOR = Key(name="for_min", field="for_sec", read=values.minutes(0, MAX_MIN))
+_STATIONS = Key(name="stations", field="stations", read=names)
+_STATION = Key(name="station", field="station", read=text, needed=True)
+_MEASUREMENT = Key(name="measurement", field="column", read=text, needed=True)
+_FOR = Key(name="for_min", field="for_sec", read=minutes(0, MAX_MIN))
 _READINGS = Key(name="readings", field="readings", read=whole(1, 100_000))
 
 TOP_KEYS = (
     _LANGUAGE,
-    Key(name="base_url", field="base_url", read=values.base_url),
-    Key(name="reminder_after_h", field="reminder_after_sec", read=values.hours(1, MAX_H)),
+    Key(name="base_url", field="base_url", read=base_url),
+    Key(name="reminder_after_h", field="reminder_after_sec", read=hours(1, MAX_H)),
     _DAILY_MAX,
 )
 QUIET_HOURS_KEYS = (
-    Key(name="from", field="start", read=values.clock, needed=True),
-    Key(name="to", field="end", read=values.clock, needed=True),
-    Key(name="urgent", field="urgent", read=values.rule_names),
+    Key(name="from", field="start", read=clock, needed=True),
+    Key(name="to", field="end", read=clock, needed=True),
+    Key(name="urgent", field="urgent", read=rule_names),
 )
 # What each rule may have, whatever its kind. The first two are read before its kind is known.
 RULE_KEYS = (
     Key(name="kind", field="kind", read=one_of(KINDS)),
     Key(name="on", field="on", read=switch),
-    Key(name="ways", field="ways", read=values.names),
+    Key(name="ways", field="ways", read=names),
 )
 RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
     "silence": (
         rules.Silence,
         (
             _STATIONS,
-            Key(name="after_min", field="after_sec", read=values.minutes(0.5, MAX_MIN)),
+            Key(name="after_min", field="after_sec", read=minutes(0.5, MAX_MIN)),
         ),
     ),
     "threshold": (
@@ -77,12 +208,12 @@ RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
         (
             _STATION,
             _MEASUREMENT,
-            Key(name="rise", field="rise", read=values.change),
-            Key(name="fall", field="fall", read=values.change),
+            Key(name="rise", field="rise", read=change),
+            Key(name="fall", field="fall", read=change),
             Key(
                 name="within_min",
                 field="within_sec",
-                read=values.minutes(0.5, 24 * 60),
+                read=minutes(0.5, 24 * 60),
                 needed=True,
             ),
         ),
@@ -93,31 +224,150 @@ RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
         (
             _STATIONS,
             _READINGS,
-            Key(name="within_min", field="within_sec", read=values.minutes(1, 24 * 60)),
+            Key(name="within_min", field="within_sec", read=minutes(1, 24 * 60)),
         ),
     ),
     "queue": (rules.Queue, (_FOR,)),
     "disk": (
         rules.Disk,
-        (Key(name="free_percent", field="free_percent", read=values.between(0.1, 90)),),
+        (Key(name="free_percent", field="free_percent", read=between(0.1, 90)),),
     ),
     "database": (rules.DatabaseTrouble, (_FOR,)),
     "export": (
         rules.ExportOverdue,
-        (Key(name="after_h", field="after_sec", read=values.hours(1, MAX_H)),),
+        (Key(name="after_h", field="after_sec", read=hours(1, MAX_H)),),
     ),
     "backup": (
         rules.BackupOverdue,
-        (Key(name="after_h", field="after_sec", read=values.hours(1, MAX_H)),),
+        (Key(name="after_h", field="after_sec", read=hours(1, MAX_H)),),
     ),
 }
-_WEBHOOK = Key(name="url", field="url", read=values.webhook_url, needed=True)
-_SECRET = Key(name="secret_file", field="secret_file", read=values.secret_file)
-_COMMAND = Key(name="command", field="arguments", read=values.arguments, needed=True)
-_URLS = Key(name="urls_file", field="urls_file", read=values.secret_file, needed=True)
+_WEBHOOK = Key(name="url", field="url", read=webhook_url, needed=True)
+_SECRET = Key(name="secret_file", field="secret_file", read=secret_file)
+_COMMAND = Key(name="command", field="arguments", read=arguments, needed=True)
+_URLS = Key(name="urls_file", field="urls_file", read=secret_file, needed=True)
 WAY_KEYS = (_LANGUAGE, _DAILY_MAX)
 WAYS: dict[str, tuple[type[Way], tuple[Key, ...]]] = {
     "webhook": (rules.Webhook, (_WEBHOOK, _SECRET)),
     "command": (rules.Command, (_COMMAND,)),
     "apprise": (rules.Apprise, (_URLS,)),
 }
+
+
+# What the keys of one rule say together, and what they say of stations
+
+# A key of the file and what is wrong with it.
+Mistake = tuple[str, str]
+
+
+def mistakes_of(
+    kind: str, values: Mapping[str, Any], stations: Stations | None
+) -> Iterator[Mistake]:
+    """Of the fields of one rule, each of which is right by itself.
+
+    Without stations it does not matter which there are.
+    """
+    if kind == "threshold":
+        yield from _only_one(values, "above", "below")
+        yield from _clear_mistakes(values)
+    elif kind == "rate":
+        yield from _only_one(values, "rise", "fall")
+    if stations is None:
+        return
+    for endpoint in values.get("stations", ()):
+        yield from _unknown_station("stations", endpoint, stations)
+    if "station" in values:
+        yield from _measurement_mistakes(values, stations)
+
+
+def _only_one(values: Mapping[str, Any], one: str, other: str) -> Iterator[Mistake]:
+    text = (
+        _("{one} or {other} is needed, not both") if one in values else _("is missing, or {other}")
+    )
+    if (one in values) == (other in values):
+        yield (other if one in values else one), text.format(one=one, other=other)
+
+
+def _clear_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
+    clear = values["clear"]
+    if "below" not in values and clear > values.get("above", clear):
+        text = _("is {value}, above the limit: at most above = {limit} is needed")
+        yield "clear", text.format(value=clear, limit=values["above"])
+    if "above" not in values and clear < values.get("below", clear):
+        text = _("is {value}, below the limit: at least below = {limit} is needed")
+        yield "clear", text.format(value=clear, limit=values["below"])
+
+
+def _unknown_station(key: str, endpoint: str, stations: Stations) -> Iterator[Mistake]:
+    known = [*stations.by_endpoint]
+    if endpoint not in known:
+        text = nearly(_("there is no station {name}").format(name=endpoint), endpoint, known)
+        yield key, text
+
+
+def _measurement_mistakes(values: Mapping[str, Any], stations: Stations) -> Iterator[Mistake]:
+    station = stations.by_endpoint.get(values["station"])
+    if station is None:
+        yield from _unknown_station("station", values["station"], stations)
+        return
+    named = values["column"]
+    for measurement in station.measurements:
+        if measurement.column == named:
+            yield from _limit_mistakes(values, measurement)
+            return
+    text = _("the station {station} has no measurement {name}")
+    text = text.format(station=station.endpoint, name=named)
+    yield "measurement", _nearest_of(station, text, named)
+
+
+def _nearest_of(station: Station, text: str, named: str) -> str:
+    """The text, with the measurement meant: by a field of the body or by its column."""
+    columns = {name: m.column for m in station.measurements for name in (m.path, *m.aliases)}
+    if named in columns:
+        return text + _(" (did you mean {name}?)").format(name=columns[named])
+    return nearly(text, named, [*station.columns])
+
+
+def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iterator[Mistake]:
+    """What no reading comes to, as those beyond the range of the measurement are refused."""
+    clear = values.get("clear", 0)
+    if (low := measurement.minimum) is not None:
+        text = _("is {value}, and no reading has less than {limit}: it would never be an alert")
+        if "below" in values and values["below"] <= low:
+            yield "below", text.format(value=values["below"], limit=low)
+        text = _("is {value}, and no reading has less than {limit}: the alert would never end")
+        if "above" in values and clear < low:
+            yield "clear", text.format(value=clear, limit=low)
+    if (high := measurement.maximum) is not None:
+        text = _("is {value}, and no reading has more than {limit}: it would never be an alert")
+        if "above" in values and values["above"] >= high:
+            yield "above", text.format(value=values["above"], limit=high)
+        text = _("is {value}, and no reading has more than {limit}: the alert would never end")
+        if "below" in values and clear > high:
+            yield "clear", text.format(value=clear, limit=high)
+    if low is not None and high is not None:
+        text = _("is {value}, and readings are from {low} to {high}: it would never be an alert")
+        for key in ("rise", "fall"):
+            if values.get(key, 0) > high - low:
+                yield key, text.format(value=values[key], low=low, high=high)
+
+
+def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
+    """The rules; one for all stations leaves out those that another one of its kind names."""
+    found: list[Rule] = []
+    for rule in rules:
+        if isinstance(rule, Silence | FailedSensor | RefusedSender) and not rule.stations:
+            named = {
+                endpoint
+                for other in rules
+                if other.kind == rule.kind
+                for endpoint in getattr(other, "stations", ())
+            }
+            rest = tuple(e for e in stations.by_endpoint if e not in named)
+            if not rest:
+                continue
+            if named:
+                found.append(replace(rule, stations=rest))
+                continue
+        found.append(rule)
+    return tuple(found)

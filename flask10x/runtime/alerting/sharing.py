@@ -10,10 +10,10 @@ from dataclasses import replace
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.alerts import following, shared_alerts
+from flask10x.alerts.alert import Active, Moment, Verdict, Watch
 from flask10x.alerts.shared_alerts import KINDS, Key, SharedAlert
 from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.transitions import Changes, Telling
-from flask10x.alerts.verdict import Active, Moment, Verdict, Watch
 from flask10x.database.engine import Database
 from flask10x.database.postgres.leases import Lease
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
-from flask10x.alerts.verdict import Watch
+from flask10x.alerts.alert import Watch
 from flask10x.config.alerts.rules import (
     BackupOverdue,
     DatabaseTrouble,

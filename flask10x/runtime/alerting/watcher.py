@@ -11,12 +11,11 @@ from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import current, due, opening, transitions
-from flask10x.alerts.alert import Alert
+from flask10x.alerts import due, state_file, stored_alerts, transitions
+from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict, Watch
 from flask10x.alerts.clock_jumps import WallClock, moment
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Changes, Telling
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict, Watch
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.runtime.alerting import given_settings
@@ -83,7 +82,7 @@ class AlertWatcher:
         except DBAPIError as error:
             if not code_of(error).startswith(DAMAGE_ERRORS):
                 raise
-            opening.put_aside(self._file, error, disk.moment(self._settings.zone))
+            state_file.put_aside(self._file, error, disk.moment(self._settings.zone))
             self._begin_anew()
         finally:
             self._deliver()
@@ -143,7 +142,7 @@ class AlertWatcher:
 
     def _read(self, now: Moment) -> dict[tuple[str, str], Alert]:
         with self._file.reading() as connection:
-            alerts = current.active(connection, now.wall_ms)
+            alerts = stored_alerts.active(connection, now.wall_ms)
         self._look_at_ms = 0
         return {(alert.rule, alert.subject): alert for alert in alerts}
 

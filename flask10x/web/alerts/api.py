@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.message import AlertMessage
+from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.web import context, preferences

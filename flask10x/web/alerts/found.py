@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from flask10x.alerts import current
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.current import Mute
-from flask10x.alerts.message import AlertMessage
+from flask10x.alerts import stored_alerts
+from flask10x.alerts.alert import Alert, AlertMessage
+from flask10x.alerts.stored_alerts import Mute
 from flask10x.system import clock
 from flask10x.web.alerts.asked import AskedAlerts
 from flask10x.web.alerts.state import state
@@ -37,20 +36,22 @@ def find(question: AskedAlerts) -> FoundAlerts:
 
 def _read(connection: Connection, question: AskedAlerts) -> FoundAlerts:
     now_ms = clock.now_ms()
-    active = current.active(connection, now_ms)
-    past = current.past(connection, question.before, question.limit + 1)
+    active = stored_alerts.active(connection, now_ms)
+    past = stored_alerts.past(connection, question.before, question.limit + 1)
     shown = past[: question.limit]
     return FoundAlerts(
         active=active,
         past=shown,
         has_older=len(past) > len(shown),
-        muted=current.muted(connection, now_ms),
-        messages=current.messages_of(connection, [one.id for one in (*active, *shown)]),
+        muted=stored_alerts.muted(connection, now_ms),
+        messages=stored_alerts.messages_of(connection, [one.id for one in (*active, *shown)]),
         troubled=_troubled(connection),
     )
 
 
 def _troubled(connection: Connection) -> list[tuple[AlertMessage, Alert | None]]:
-    found = current.troubled(connection)
-    alerts = current.by_id(connection, {one.alert_id for one in found if one.alert_id is not None})
+    found = stored_alerts.troubled(connection)
+    alerts = stored_alerts.by_id(
+        connection, {one.alert_id for one in found if one.alert_id is not None}
+    )
     return [(one, alerts.get(one.alert_id or 0)) for one in found]

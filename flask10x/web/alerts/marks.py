@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import current
+from flask10x.alerts import stored_alerts
 from flask10x.alerts.alert import Alert
 from flask10x.config.settings import Settings
 from flask10x.history.charts import Chart
@@ -57,7 +57,7 @@ def _active_within(first_ms: int, last_ms: int) -> list[Alert]:
     """The newest first; none when the state file can't be read."""
     try:
         with state().reading() as connection:
-            return current.between(connection, first_ms, last_ms + 1) if connection else []
+            return stored_alerts.between(connection, first_ms, last_ms + 1) if connection else []
     except DBAPIError:
         return []
 

@@ -12,7 +12,7 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from flask10x.alerts import mutes, shared_alerts
+from flask10x.alerts import shared_alerts, stored_alerts
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError, nearest
@@ -48,7 +48,7 @@ def mute() -> Response:
     until = until_ms(duration, clock.now_ms(), settings)
     _on_all_hosts(lambda connection: shared_alerts.mute(connection, rule, subject, until))
     with _writing(settings) as connection:
-        mutes.mute(connection, rule, subject, until)
+        stored_alerts.mute(connection, rule, subject, until)
     _note(rule, subject, f"muted ({duration})")
     return _to_page()
 
@@ -61,7 +61,7 @@ def unmute() -> Response:
     rule, subject = _field("rule"), _field("subject")
     _on_all_hosts(lambda connection: shared_alerts.unmute(connection, rule, subject))
     with _writing(context.store_or_waiting().settings) as connection:
-        mutes.unmute(connection, rule, subject)
+        stored_alerts.unmute(connection, rule, subject)
     _note(rule, subject, "not muted any more")
     return _to_page()
 

@@ -6,9 +6,8 @@ from urllib.parse import urlencode
 
 from flask import url_for
 
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.current import Mute
-from flask10x.alerts.message import AlertMessage
+from flask10x.alerts.alert import Alert, AlertMessage
+from flask10x.alerts.stored_alerts import Mute
 from flask10x.alerts.texts.troubles import in_words
 from flask10x.config.settings import Settings
 from flask10x.readings.times import HOUR_MS, is_date, iso_text, local_text

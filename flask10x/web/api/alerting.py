@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import get_args
 
-from flask10x.alerts.message import MessageState, Occasion
+from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.config.alerts.rules import Kind
 from flask10x.config.settings import Settings
 from flask10x.web.alerts.asked import MAX_ID, MAX_LIMIT

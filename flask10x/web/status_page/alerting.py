@@ -3,9 +3,8 @@
 from flask import url_for
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import current
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.message import AlertMessage
+from flask10x.alerts import stored_alerts
+from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
@@ -52,7 +51,7 @@ def _failing(alerts: AlertState) -> tuple[AlertMessage | None, str]:
     """The newest message that does not arrive; or why that can't be told."""
     try:
         with alerts.reading() as connection:
-            found = current.troubled(connection, 1) if connection else []
+            found = stored_alerts.troubled(connection, 1) if connection else []
     except DBAPIError as error:
         return None, reason_of(error)
     # One that was given up is told of by its alert.

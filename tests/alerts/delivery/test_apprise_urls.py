@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from flask10x.alerts.delivery import apprise_urls
-from flask10x.alerts.delivery.jobs import Envelope, jobs_of
-from flask10x.alerts.delivery.tries import Try
+from flask10x.alerts.delivery import attempt
+from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
 from flask10x.alerts.texts.text import Text
 from flask10x.config.alerts.rules import Apprise
 from tests.e2e.service import wait_until
@@ -94,11 +93,11 @@ def test_it_writes_neither_files_nor_secrets(tmp_path: Path, url: str) -> None:
     """With a network that leads nowhere: by a proxy that refuses."""
     code = f"""
 import json, os, socket
-from flask10x.alerts.delivery import apprise_urls
+from flask10x.alerts.delivery import attempt
 def refuse(*_): raise OSError("no network")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
-print(apprise_urls.notify({{"url": {url!r}, "title": "t", "body": "b", "type": "info"}}))
+print(attempt.notify({{"url": {url!r}, "title": "t", "body": "b", "type": "info"}}))
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -115,4 +114,4 @@ print(apprise_urls.notify({{"url": {url!r}, "title": "t", "body": "b", "type": "
 def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     job: dict[str, Any] = {"url": "json://x", "title": "", "body": "", "type": "info"}
-    assert apprise_urls.notify(job) == "no_apprise"
+    assert attempt.notify(job) == "no_apprise"

@@ -16,8 +16,8 @@ from flask10x.alerts import tables
 from flask10x.alerts.delivery.deliver import MessageDelivery
 from flask10x.alerts.delivery.jobs import Job
 from flask10x.alerts.due import GIVEN_UP_AFTER_MS
-from flask10x.alerts.mutes import mute
 from flask10x.alerts.state_file import StateFile
+from flask10x.alerts.stored_alerts import mute
 from flask10x.config.alerts.rules import Alerts, Apprise, QuietHours, Webhook
 from flask10x.config.settings import Settings
 from tests.support.html import NINE

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.alerts.delivery.jobs import Job
-from flask10x.alerts.delivery.tries import ATTEMPT, Try
+from flask10x.alerts.delivery.jobs import ATTEMPT, Job, Try
 from tests.e2e.service import wait_until
 from tests.support.receiver import Behave, Receiver, answering, drip, hang, receiving
 

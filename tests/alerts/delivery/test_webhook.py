@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.alerts.delivery import webhook
+from flask10x.alerts.delivery import attempt
 from tests.support.receiver import OK, Receiver, answering, receiving
 
 
@@ -41,7 +41,7 @@ def job(url: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_the_receiver_can_check_who_has_sent_it_and_when(receiver: Receiver) -> None:
-    assert webhook.post(job(f"{receiver.url}?a=1&b=2")) == ""
+    assert attempt.post(job(f"{receiver.url}?a=1&b=2")) == ""
     (request,) = receiver.received
     assert request.target == "/hook?a=1&b=2"
     assert request.json() == {"title": "寝室"}
@@ -53,7 +53,7 @@ def test_the_receiver_can_check_who_has_sent_it_and_when(receiver: Receiver) -> 
 
 
 def test_without_a_secret_there_is_no_signature(receiver: Receiver) -> None:
-    assert webhook.post(job(receiver.url, secret="")) == ""
+    assert attempt.post(job(receiver.url, secret="")) == ""
     assert "X-Flask10X-Signature" not in receiver.received[0].headers
 
 
@@ -62,20 +62,20 @@ def test_proxies_of_the_environment_are_not_asked(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert webhook.post(job(receiver.url)) == ""
+    assert attempt.post(job(receiver.url)) == ""
 
 
 @pytest.mark.parametrize("status", [201, 204, 299])
 def test_any_success_is_one(receiver: Receiver, status: int) -> None:
     receiver.answers = [answering(status)]
-    assert webhook.post(job(receiver.url)) == ""
+    assert attempt.post(job(receiver.url)) == ""
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 404, 429, 500, 503])
 def test_anything_else_is_none_and_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
     other = b"HTTP/1.1 %d X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"
     receiver.answers = [other % (status, receiver.url.encode())]
-    assert webhook.post(job(receiver.url)) == f"status:{status}"
+    assert attempt.post(job(receiver.url)) == f"status:{status}"
     assert len(receiver.received) == 1
 
 
@@ -93,22 +93,22 @@ def test_anything_else_is_none_and_no_redirect_is_followed(receiver: Receiver, s
 )
 def test_strange_answers(receiver: Receiver, answer: bytes, trouble: str) -> None:
     receiver.answers = [answer]
-    assert webhook.post(job(receiver.url)) == trouble
+    assert attempt.post(job(receiver.url)) == trouble
 
 
 def test_a_port_that_nobody_listens_on() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        assert webhook.post(job(f"http://127.0.0.1:{sock.getsockname()[1]}/")) == "refused"
+        assert attempt.post(job(f"http://127.0.0.1:{sock.getsockname()[1]}/")) == "refused"
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "http://127.0.0.1:99999/", ""])
 def test_what_is_no_url_of_http(url: str) -> None:
-    assert webhook.post(job(url)) == "bad_url"
+    assert attempt.post(job(url)) == "bad_url"
 
 
 def test_a_path_that_would_split_the_request(receiver: Receiver) -> None:
-    assert webhook.post(job(f"{receiver.url} HTTP/1.1")) == "bad_url"
+    assert attempt.post(job(f"{receiver.url} HTTP/1.1")) == "bad_url"
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_what_the_network_says(
     def fail(*_arguments: object) -> int:
         raise error
 
-    monkeypatch.setattr(webhook, "_status", fail)
-    assert webhook.post(job("http://127.0.0.1/")) == trouble
+    monkeypatch.setattr(attempt, "_status", fail)
+    assert attempt.post(job("http://127.0.0.1/")) == trouble
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def post_with_tls(certificate: Path, host: str) -> str:
     context.load_cert_chain(certificate)
     with receiving() as receiver:
         receiver.tls = context
-        return webhook.post(job(f"https://{host}:{receiver.port}/"))
+        return attempt.post(job(f"https://{host}:{receiver.port}/"))
 
 
 def test_the_certificate_is_checked(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_ipv6() -> None:
         pytest.skip("this machine has no IPv6")
     try:
         with receiving("::1") as receiver:
-            assert webhook.post(job(receiver.url)) == ""
+            assert attempt.post(job(receiver.url)) == ""
             assert receiver.received[0].headers["Host"] == f"[::1]:{receiver.port}"
     except OSError:
         pytest.skip("this machine has no address ::1")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flask10x.commands.alerts import warnings
+from flask10x.commands.alerts import command as alert_commands
 from flask10x.commands.alerts.command import command
 from flask10x.config import settings as settings_module
-from flask10x.config.alerts import text
+from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import DEFAULT
 from flask10x.errors import AlertsError
 from tests.support.databases import environment_of
@@ -121,7 +121,7 @@ def test_without_a_language_messages_are_in_that_of_the_system(
 def test_init_writes_what_changes_nothing_and_never_over_a_file(file: Path) -> None:
     done = run("init")
     assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
-    assert file.read_text(encoding="utf-8") == text.text_in("en")
+    assert file.read_text(encoding="utf-8") == alert_file.example_in("en")
     assert settings_module.load().alerts.rules == DEFAULT.rules
 
     file.write_text("# mine\n")
@@ -193,7 +193,7 @@ def test_check_names_each_mistake_and_takes_another_file(file: Path, tmp_path: P
 def test_check_warns_of_what_keeps_messages_away(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warnings, "find_spec", lambda _name: None)
+    monkeypatch.setattr(alert_commands, "find_spec", lambda _name: None)
     open_to_all = tmp_path / "secret"
     open_to_all.write_text("s")
     open_to_all.chmod(0o604)

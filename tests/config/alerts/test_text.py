@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.alerts import text
 from flask10x.config.alerts.keys import (
     KINDS,
     QUIET_HOURS_KEYS,
@@ -25,11 +24,11 @@ ALTERNATIVES = {"rise"}
 
 def used() -> str:
     """The examples as lines that count; prose has a blank behind its #."""
-    return re.sub(r"^#(?=[^ \n])", "", text.text_in("ja"), flags=re.MULTILINE)
+    return re.sub(r"^#(?=[^ \n])", "", alert_file.example_in("ja"), flags=re.MULTILINE)
 
 
 def test_the_file_changes_nothing() -> None:
-    written = text.text_in("en")
+    written = alert_file.example_in("en")
     assert tomllib.loads(written) == {"language": "en"}
     assert alert_file.parse(written.encode(), FILE, BUILT_IN).rules == DEFAULT.rules
 

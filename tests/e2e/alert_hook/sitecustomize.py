@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 if _path := os.environ.get("FIRING"):
-    from flask10x.alerts.verdict import Active, Moment, Verdict, Watch
+    from flask10x.alerts.alert import Active, Moment, Verdict, Watch
     from flask10x.runtime.store import Store
 
     class WrittenWatch:

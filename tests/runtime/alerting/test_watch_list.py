@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 from flask10x.config.alerts.rules import (
     Alerts,
     BackupOverdue,

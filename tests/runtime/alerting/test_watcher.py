@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import current
-from flask10x.alerts.alert import Alert
+from flask10x.alerts import stored_alerts
+from flask10x.alerts.alert import Active, Alert, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
-from flask10x.alerts.verdict import Active, Moment, Verdict
 from flask10x.config.alerts.rules import Alerts, Disk, Webhook
 from flask10x.config.settings import Settings
 from flask10x.runtime.alerting import watcher as alert_watcher
@@ -72,7 +71,7 @@ def alerts(settings: Settings) -> tuple[list[Alert], list[Alert]]:
     """Those that are active, and those that are past."""
     file = StateFile(path_of(settings))
     with file.reading() as connection:
-        found = current.active(connection, 0), current.past(connection)
+        found = stored_alerts.active(connection, 0), stored_alerts.past(connection)
     file.close()
     return found
 

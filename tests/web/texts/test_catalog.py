@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from flask10x.alerts.message import MessageState, Occasion
+from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.config import settings
 from flask10x.export.removable import Obstacle
 from flask10x.history.comparing.moves import MOVES

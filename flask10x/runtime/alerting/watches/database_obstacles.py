@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.config.alerts.rules import DatabaseTrouble
 from flask10x.database.damage import Damage
 from flask10x.runtime.alerting.watches.lasting import Lasting

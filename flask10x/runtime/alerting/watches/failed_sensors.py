@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import FailedSensor
 from flask10x.database.engine import Database
 from flask10x.database.tables import measurement, readings, rollups

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Disk
 from flask10x.runtime.alerting.watches.slow_watch import SlowWatch
 from flask10x.runtime.duties import DATABASE_ERRORS

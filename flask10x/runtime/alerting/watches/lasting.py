@@ -1,6 +1,6 @@
 """What has to last before it is an alert, and to be away as long before the alert is over."""
 
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 
 
 class Lasting:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.config.alerts.rules import Queue
 from flask10x.config.settings import Settings
 from flask10x.recording.shared_queue import SharedQueues

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, Select, select
 
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.tables import rejected

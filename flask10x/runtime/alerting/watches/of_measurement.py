@@ -3,8 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Rate, Threshold
 from flask10x.readings.stations import Measurement
 from flask10x.runtime.alerting.watches.new_readings import NewReading, NewReadings

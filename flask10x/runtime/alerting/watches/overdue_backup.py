@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.config.alerts.rules import BackupOverdue
 from flask10x.runtime.alerting.watches.slow_watch import SlowWatch, is_clock_behind
 from flask10x.runtime.facts.backups import NewestBackup

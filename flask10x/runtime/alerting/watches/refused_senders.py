@@ -3,8 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator
 
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.alerts.alert import Active, Alert, Moment, Verdict
 from flask10x.config.alerts.rules import RefusedSender
 from flask10x.readings import japanese_reasons
 from flask10x.readings.reasons import Reason

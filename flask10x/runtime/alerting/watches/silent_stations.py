@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
 
-from flask10x.alerts.verdict import Active, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database

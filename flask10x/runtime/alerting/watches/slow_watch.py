@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flask10x.alerts.verdict import Active, Moment, Verdict
+from flask10x.alerts.alert import Active, Moment, Verdict
 
 LOOK_EVERY_MS = 60_000
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 
-from flask10x.alerts.verdict import Moment
+from flask10x.alerts.alert import Moment
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.verdict import Moment, Verdict, Watch
+from flask10x.alerts.alert import Alert, Moment, Verdict, Watch
 from flask10x.config.alerts.rules import Kind
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
 
 from flask10x.alerts import tables
-from flask10x.alerts.alert import Alert
-from flask10x.alerts.message import AlertMessage
+from flask10x.alerts.alert import Alert, AlertMessage
+from flask10x.system import clock
 
 _muting = and_(
     tables.mutes.c.rule == tables.alerts.c.rule, tables.mutes.c.subject == tables.alerts.c.subject
@@ -125,3 +126,34 @@ def _facts(text: str) -> dict[str, Any]:
 
 def _messages(rows: Iterable[Row[Any]]) -> Iterable[AlertMessage]:
     return (AlertMessage(**row._mapping) for row in rows)
+
+
+def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
+    """Send nothing of them until then (UTC epoch milliseconds); a former mute of them is over.
+
+    What waits of them is not sent any more; one that is being sent at this moment still may arrive.
+    """
+    now_ms = clock.now_ms()
+    values = {"until_ms": until_ms, "created_ms": now_ms}
+    statement = insert(tables.mutes).values(rule=rule, subject=subject, **values)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["rule", "subject"], set_=values)
+    )
+    alert, message = tables.alerts.c, tables.messages.c
+    theirs = select(alert.id).where(alert.rule == rule, alert.subject == subject)
+    waiting = message.state == "waiting", message.alert_id.in_(theirs)
+    settled = update(tables.messages).where(*waiting)
+    connection.execute(settled.values(state="muted", settled_ms=now_ms))
+
+
+def unmute(connection: Connection, rule: str, subject: str) -> None:
+    """Send messages of them again, from the next occasion on."""
+    c = tables.mutes.c
+    connection.execute(delete(tables.mutes).where(c.rule == rule, c.subject == subject))
+
+
+def is_muted(connection: Connection, rule: str, subject: str, now_ms: int) -> bool:
+    """Whether nothing is sent of them at this time."""
+    c = tables.mutes.c
+    query = select(c.until_ms).where(c.rule == rule, c.subject == subject, c.until_ms > now_ms)
+    return connection.execute(query).first() is not None
