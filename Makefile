@@ -118,7 +118,7 @@ bench-engines: $(VENV)/.bench ## the same comparison for 10 million readings, as
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)
 	$(BIN)/python -m benchmarks.bench --only growth $(BENCH)
 
-messages: $(VENV)/.develop ## bring the Japanese messages of the commands up to the code, and compile them
+messages: $(VENV)/.develop ## bring the Japanese catalogue up to the texts in the code, and compile it
 	$(BIN)/python -m tests.support.messages
 
 docs: $(VENV)/.docs ## build the documents into build/docs, in both languages; warnings and lost links are errors

@@ -9,14 +9,11 @@ import gettext
 import io
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from flask10x.config.language import of_messages
 from flask10x.readings import japanese_reasons
 from flask10x.readings.reasons import Reason
+from flask10x.translation import CATALOGUES, DOMAIN, of_messages
 
-DOMAIN = "flask10x"
-CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
 # What gettext looks into when nobody has chosen: this domain has no catalogue.
 NO_DOMAIN = "messages"
 # Any Japanese text; an encoding that has no word for it can't show a message either.

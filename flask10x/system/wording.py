@@ -10,7 +10,8 @@ SHOWN_NUMBERS = 5
 
 def amount(number: int, thing: str) -> str:
     """`1 row`, `2 rows`, `0 rows`; the catalogue has each `thing` that is counted."""
-    return ngettext(f"{{n}} {thing}", f"{{n}} {thing}s", number).format(n=number)
+    singular, plural = f"{{n}} {thing}", f"{{n}} {thing}s"
+    return ngettext(singular, plural, number).format(n=number)
 
 
 def megabytes(count: int) -> str:

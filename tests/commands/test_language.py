@@ -9,7 +9,7 @@ from gettext import gettext as _
 import pytest
 
 from flask10x.commands import language
-from flask10x.config.language import of_messages
+from flask10x.translation import of_messages
 
 ENGLISH, JAPANESE = "Usage:", "使い方:"
 

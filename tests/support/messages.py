@@ -1,16 +1,23 @@
 """The messages of the code and of click, and the catalogue that has them in Japanese.
 
-`make messages` brings `flask10x.po` up to what the code says and compiles it to `flask10x.mo`.
+`make messages` brings `flask10x.po` up to what the code says and compiles it to `flask10x.mo`, both
+with Babel. What Babel does not know of Python and Jinja is read here.
 """
 
 import ast
 import inspect
-import struct
+import io
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import jinja2
+from babel.messages import Catalog, Message
+from babel.messages.extract import extract_from_dir, extract_from_file
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
 
 PACKAGE = Path(__file__).resolve().parents[2] / "flask10x"
 CATALOGUE = PACKAGE / "locale" / "ja" / "LC_MESSAGES" / "flask10x.po"
@@ -45,58 +52,77 @@ NOT_SEEN = {
     "{value!r} is not a valid UUID.",
     "{value!r} is not a valid boolean. Recognized values: {states}",
 }
-HEAD = (
-    "Language: ja\n"
-    "MIME-Version: 1.0\n"
-    "Content-Type: text/plain; charset=UTF-8\n"
-    "Content-Transfer-Encoding: 8bit\n"
-    "Plural-Forms: nplurals=1; plural=0;\n"
-)
+HEAD = [
+    ("Language", "ja"),
+    ("MIME-Version", "1.0"),
+    ("Content-Type", "text/plain; charset=UTF-8"),
+    ("Content-Transfer-Encoding", "8bit"),
+    ("Plural-Forms", "nplurals=1; plural=0;"),
+]
+# Which arguments of which call are a text: `translation.py` has those that are not gettext's own.
+GETTEXT: dict[str, Any] = {"_": None, "ngettext": (1, 2)}
+KEYWORDS = GETTEXT | {"N_": None, "t": None, "plural": (1, 2), "context": ((1, "c"), 2)}
+
+Found = tuple[int, str | None, Any, list[str]]
+Id = str | tuple[str, ...]
+Key = tuple[str | None, Id]
+"""A text by its context and its English, or its two English forms."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Message:
-    """What the code says in English; `plural` is empty when it does not count."""
+class Japanese(Catalog):
+    """A catalogue whose head has no dates and no version: it changes with its texts only."""
 
-    english: str
-    plural: str = ""
+    def __init__(self) -> None:
+        super().__init__(locale="ja", fuzzy=False, header_comment="# Made by `make messages`.")
+
+    mime_headers = HEAD  # type: ignore[override]
 
 
-def said_in(path: Path) -> Iterator[Message]:
-    """The messages of one source file: `_("…")`, `ngettext`, `amount(n, "row")`, and helps."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+# What Babel calls, each for the files of one kind
+
+
+def python(
+    file: BinaryIO, keywords: Collection[str], tags: object, options: object
+) -> Iterator[Found]:
+    """Calls, also in f-strings, `amount(n, "row")`, `help=`, and docstrings of commands.
+
+    Babel's own reader goes by tokens: it omits calls in f-strings before Python 3.12.
+    """
+    for node in ast.walk(ast.parse(file.read())):
         if isinstance(node, ast.Call):
-            yield from _of_call(node)
+            yield from _of_call(node, keywords)
         elif isinstance(node, ast.FunctionDef) and _is_command(node):
             documented = ast.get_docstring(node, clean=False)
-            assert documented, f"{path}: {node.name} has no help"
-            yield Message(inspect.cleandoc(documented))
+            assert documented, f"{node.name} has no help"
+            yield node.lineno, None, inspect.cleandoc(documented), []
 
 
-def said() -> set[Message]:
-    """All messages of this package."""
-    return {message for path in PACKAGE.rglob("*.py") for message in said_in(path)}
+def jinja(
+    file: BinaryIO, keywords: Collection[str], tags: object, options: object
+) -> Iterator[Found]:
+    """Calls in templates, of names and of attributes (`t.plural`), which jinja2's own omits."""
+    for call in jinja2.Environment().parse(file.read().decode()).find_all(jinja2.nodes.Call):
+        name = getattr(call.node, "name", getattr(call.node, "attr", ""))
+        if name in keywords:
+            yield call.lineno, name, _texts(call.args, jinja2.nodes.Const), []
 
 
-def said_by_click() -> set[Message]:
-    """All messages of the installed click that its commands, options and errors can show."""
-    files = (Path(str(import_module(f"click.{name}").__file__)) for name in CLICK)
-    found = {message for file in files for message in said_in(file)}
-    return {message for message in found if message.english not in NOT_SEEN}
-
-
-def _of_call(call: ast.Call) -> Iterator[Message]:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if name == "_" and len(texts) == 1:
-        yield Message(texts[0])
-    elif name == "ngettext" and len(texts) == 2:
-        yield Message(texts[0], texts[1])
-    elif name == "amount" and len(texts) == 1:
-        yield Message(f"{{n}} {texts[0]}", f"{{n}} {texts[0]}s")
+def _of_call(call: ast.Call, keywords: Collection[str]) -> Iterator[Found]:
+    name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    texts = _texts(call.args, ast.Constant)
+    if name in keywords:
+        yield call.lineno, name, texts, []
+    elif name == "amount" and texts[1:] != (None,):
+        yield call.lineno, "ngettext", (f"{{n}} {texts[1]}", f"{{n}} {texts[1]}s"), []
     for keyword in call.keywords:
         if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
-            yield Message(inspect.cleandoc(str(keyword.value.value)))
+            yield call.lineno, None, inspect.cleandoc(str(keyword.value.value)), []
+
+
+def _texts(arguments: Sequence[Any], constant: type) -> tuple[str | None, ...]:
+    """Each argument by position, None where it is no text in the source."""
+    values = [getattr(a, "value", None) if isinstance(a, constant) else None for a in arguments]
+    return tuple(v if isinstance(v, str) else None for v in values) or (None,)
 
 
 def _is_command(function: ast.FunctionDef) -> bool:
@@ -105,80 +131,90 @@ def _is_command(function: ast.FunctionDef) -> bool:
     return bool(names & {"command", "group"})
 
 
+# Which files are read by what. Texts of pages have keys until they are in the catalogue.
+METHODS: list[tuple[str, Any]] = [
+    ("web/**", "ignore"),
+    ("**.py", python),
+    ("**.html", jinja),
+    ("**.txt", jinja),
+    ("**.js", "javascript"),
+]
+
+
+def said() -> set[Key]:
+    """All texts of this package."""
+    found = extract_from_dir(PACKAGE, METHODS, keywords=KEYWORDS)
+    return {(context, _id(text)) for _name, _line, text, _comments, context in found}
+
+
+def said_by_click() -> set[Key]:
+    """All texts of the installed click that its commands, options and errors can show."""
+    files = (str(import_module(f"click.{name}").__file__) for name in CLICK)
+    method: Any = python
+    found = (row for file in files for row in extract_from_file(method, file, GETTEXT))
+    texts = {(None, _id(text)) for _line, text, _comments, _context in found}
+    return {text for text in texts if english(text) not in NOT_SEEN}
+
+
+def english(text: Key) -> str:
+    """Its English, the singular of what is counted."""
+    return text[1] if isinstance(text[1], str) else text[1][0]
+
+
+def _id(text: Any) -> Id:
+    return tuple(text) if isinstance(text, list | tuple) else str(text)
+
+
 # The catalogue
 
 
-def parse(text: str) -> dict[Message, str]:
-    """The entries of a PO file and their translations, as far as `written` writes them."""
-    entries: dict[Message, str] = {}
-    for block in text.split("\n\n"):
-        fields = {"msgid": "", "msgid_plural": "", "msgstr": ""}
-        name = ""
-        for line in block.splitlines():
-            if line.startswith("#"):
-                continue
-            head, _, rest = line.partition('"')
-            name = head.strip().removesuffix("[0]") or name
-            fields[name] += ast.literal_eval(f'"{rest}')
-        entries[Message(fields["msgid"], fields["msgid_plural"])] = fields["msgstr"]
-    entries.pop(Message(""), None)
-    return entries
+def texts_of(catalogue: Catalog) -> set[Key]:
+    """The texts that a catalogue has."""
+    return {(message.context, _id(message.id)) for message in catalogue if message.id}
 
 
-def written(entries: dict[Message, str]) -> str:
-    """The PO file of these entries, in the order of their English."""
-    blocks = [f'msgid ""\nmsgstr ""\n{_quoted(HEAD)}']
-    for message, japanese in sorted(entries.items()):
-        block = f"msgid {_quoted(message.english)}\n"
-        if message.plural:
-            block += f"msgid_plural {_quoted(message.plural)}\nmsgstr[0] {_quoted(japanese)}"
-        else:
-            block += f"msgstr {_quoted(japanese)}"
-        blocks.append(block)
-    return "\n\n".join(blocks) + "\n"
+def form(message: Message | None) -> str:
+    """Its Japanese; "" where there is none."""
+    japanese = (message and message.string) or ""
+    return japanese if isinstance(japanese, str) else japanese[0]
 
 
-def compiled(entries: dict[Message, str]) -> bytes:
-    """The MO file (https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html)."""
-    texts = {"": HEAD} | {
-        f"{message.english}\0{message.plural}" if message.plural else message.english: japanese
-        for message, japanese in entries.items()
-        if japanese
-    }
-    pairs = sorted((key.encode(), value.encode()) for key, value in texts.items())
-    head_bytes, row_bytes = 28, 8
-    at = head_bytes + 2 * row_bytes * len(pairs)
-    tables: list[bytes] = []
-    body = b""
-    for column in (0, 1):
-        for pair in pairs:
-            tables.append(struct.pack("<2I", len(pair[column]), at + len(body)))
-            body += pair[column] + b"\0"
-    first, second = head_bytes, head_bytes + row_bytes * len(pairs)
-    head = struct.pack("<7I", 0x950412DE, 0, len(pairs), first, second, 0, at)
-    return head + b"".join(tables) + body
+def read(text: bytes) -> Catalog:
+    """The catalogue of a PO file."""
+    return read_po(io.BytesIO(text), locale="ja")
 
 
-def _quoted(text: str) -> str:
-    """A text as PO has it: each of its lines on a line of its own."""
-    lines = text.splitlines(keepends=True) or [""]
-    shown = [
-        '"{}"'.format(
-            line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        )
-        for line in lines
-    ]
-    return shown[0] if len(shown) == 1 else "\n".join(['""', *shown])
+def catalogue_of(texts: Collection[Key], translated: Catalog) -> Catalog:
+    """These texts with their translations, those without one empty."""
+    catalogue = Japanese()
+    for text in sorted(texts, key=lambda text: (english(text), text[0] or "")):
+        japanese = form(translated.get(english(text), text[0]))
+        string = japanese if isinstance(text[1], str) else (japanese,)
+        catalogue.add(text[1], string, context=text[0]).flags.clear()
+    return catalogue
+
+
+def written(catalogue: Catalog) -> bytes:
+    """The PO file, in the order of its English."""
+    file = io.BytesIO()
+    write_po(file, catalogue, width=0, no_location=True, sort_output=True)
+    return file.getvalue().rstrip() + b"\n"
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """The MO file."""
+    file = io.BytesIO()
+    write_mo(file, catalogue)
+    return file.getvalue()
 
 
 def main() -> None:
-    """Add new messages without a translation, drop those that are said no more, compile."""
-    known = parse(CATALOGUE.read_text(encoding="utf-8")) if CATALOGUE.exists() else {}
-    entries = {message: known.get(message, "") for message in said() | said_by_click()}
-    CATALOGUE.write_text(written(entries), encoding="utf-8")
-    CATALOGUE.with_suffix(".mo").write_bytes(compiled(entries))
-    missing = sorted(message.english for message, japanese in entries.items() if not japanese)
-    sys.stdout.write("".join(f"not translated: {english!r}\n" for english in missing))
+    """Add new texts without a translation, drop those that are said no more, compile."""
+    catalogue = catalogue_of(said() | said_by_click(), read(CATALOGUE.read_bytes()))
+    CATALOGUE.write_bytes(written(catalogue))
+    CATALOGUE.with_suffix(".mo").write_bytes(compiled(catalogue))
+    missing = [message.id for message in catalogue if message.id and not form(message)]
+    sys.stdout.write("".join(f"not translated: {text!r}\n" for text in missing))
 
 
 if __name__ == "__main__":

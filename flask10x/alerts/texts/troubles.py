@@ -4,7 +4,7 @@ A code is a word, some with a value after a colon, so that neither a URL nor a s
 the file, the log or a page.
 """
 
-from flask10x.config.language import Language
+from flask10x.translation import Language
 
 ENGLISH = {
     "no_answer": "no answer came in time",

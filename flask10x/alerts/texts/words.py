@@ -9,11 +9,11 @@ from flask10x.alerts import due
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.texts import english, japanese
 from flask10x.alerts.texts.text import Text, Wording, Words
-from flask10x.config.language import Language
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
 from flask10x.system.log_lines import escape
+from flask10x.translation import Language
 
 WORDS: dict[Language, Words] = {"en": english.WORDS, "ja": japanese.WORDS}
 # A chart shows as much of the time before, so that one sees what is usual.

@@ -18,7 +18,6 @@ from flask10x.config.alerts.keys import (
     shared_out,
 )
 from flask10x.config.alerts.rules import DEFAULT, Alerts, QuietHours, Rule, Way
-from flask10x.config.language import Language
 from flask10x.config.station_values import ENDPOINT, endpoint_wanted
 from flask10x.config.toml import document
 from flask10x.config.toml.document import Document
@@ -27,6 +26,7 @@ from flask10x.config.toml.tables import Tables
 from flask10x.config.toml.values import WrongEntry, nearly, nearly_right, one_of, switch
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.readings.stations import Stations
+from flask10x.translation import Language
 
 NAME = "alerts.toml"
 

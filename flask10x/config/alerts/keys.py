@@ -17,10 +17,10 @@ from urllib.parse import SplitResult, urlsplit
 from flask10x.config import secret_places
 from flask10x.config.alerts import rules
 from flask10x.config.alerts.rules import FailedSensor, Kind, RefusedSender, Rule, Silence, Way
-from flask10x.config.language import Language
 from flask10x.config.toml.keys import Key
 from flask10x.config.toml.values import nearly, number, one_of, switch, whole, wrong
 from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.translation import Language
 
 URL_CHARS = 2000
 MAX_NAMES = 200

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Literal
 
-from flask10x.config.language import Language, of_locale
+from flask10x.translation import Language, of_locale
 
 Kind = Literal[
     "silence",

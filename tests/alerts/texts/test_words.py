@@ -11,8 +11,8 @@ from flask10x.alerts.alert import Alert
 from flask10x.alerts.texts import english, japanese, troubles, words
 from flask10x.alerts.texts.words import Speaker
 from flask10x.config.alerts.rules import Alerts, Kind
-from flask10x.config.language import Language
 from flask10x.config.settings import Settings
+from flask10x.translation import Language
 from flask10x.web.texts.catalog import DICTIONARIES
 from tests.support.html import NINE
 
