@@ -107,7 +107,8 @@ soak: $(VENV)/.develop ## the long variants (over an hour: a database is away fo
 figures: $(VENV)/.develop
 	$(BIN)/python -m tests.faults.table
 
-# `make bench BENCH="--only kept --rounds 9"`; `--help` shows what else.
+# `make bench BENCH="--only kept --rounds 9"`; `--help` shows what else. `make bench BENCH="--against main"` compares
+# this checkout with another commit in one run, and writes nothing (some 5 minutes).
 bench: $(VENV)/.bench ## measure against the aims, renew explanation/performance.md, compare both engines (20 minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 	@[ -n "$(BENCH)" ] || $(BIN)/python -m benchmarks.engines build/bench/engines --rows 1000000

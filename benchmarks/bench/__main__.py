@@ -5,7 +5,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks.bench import beside, growth, ingest, plots, report, results, slow_sync, wrk
+from benchmarks.bench import against, beside, growth, ingest, plots, report, results, slow_sync, wrk
 from benchmarks.bench.rows import Bench, Row
 
 FOLDER = results.PROJECT / "build" / "bench"
@@ -15,12 +15,15 @@ GROWTH = "growth"
 def main() -> int:
     """0 when all was measured; 1 when something lacks, with what to install on stderr."""
     given = _arguments()
+    bench = Bench(FOLDER, given.rounds, given.seconds)
+    if given.against:
+        print("\n".join(against.compare(given.against, bench)))
+        return 0
     if not given.render:
         lacking = [text for text in (wrk.missing(), slow_sync.missing()) if text]
         if lacking:
             print("\n".join(lacking), file=sys.stderr)
             return 1
-        bench = Bench(FOLDER, given.rounds, given.seconds)
         rows = ingest.rows(given.seconds) | beside.rows()
         rows[GROWTH] = partial(growth.growth, sizes=tuple(given.sizes))
         unknown = set(given.only or ()) - rows.keys()
@@ -57,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each side (default 5)")
     parser.add_argument("--seconds", type=int, default=4, help="of a run at full load (default 4)")
     parser.add_argument("--sizes", type=int, nargs="+", default=growth.SIZES, help="of growth")
+    parser.add_argument("--against", metavar="COMMIT", help="only compare with another commit")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page")
     return parser.parse_args()
 

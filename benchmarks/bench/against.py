@@ -1,0 +1,271 @@
+"""This checkout against another commit: `make bench BENCH="--against <commit>"`.
+
+Both run side by side on databases of the same readings, and take turns in short pieces, so that
+whatever else the machine does meets both. What counts is the ratio within a round.
+"""
+
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+
+from benchmarks.bench import filled, pace, report
+from benchmarks.bench.results import PROJECT, Spread, spread
+from benchmarks.bench.rows import Bench
+from benchmarks.memory import memory_of
+from tests.e2e.service import Service, reserved_port, wait_until
+
+# Four stations, each every 20 s, for 35 days: the chart of a month leaves some out.
+ROWS = 600_000
+MONTH = timedelta(days=30)
+CORRECTIONS = 300
+PAGES = ("/", "/history", "/history/series?from={month}", "/status", "/records")
+# Those that show readings, once more with that many corrections.
+CORRECTED_PAGES = PAGES[:3]
+PIECES = 6
+REQUESTS_OF_A_PIECE = 5
+READINGS_PER_SEC = 400
+STARTS = 3
+READY_WITHIN_SEC = 120.0
+FILLED_WITHIN_SEC = 600.0
+# Then the thread that commits has written what was accepted.
+COMMITTED_AFTER_SEC = 0.3
+# A service whose processes take less than that of a second has done what follows its start.
+IDLE_SHARE, IDLE_LOOK_SEC, IDLE_WITHIN_SEC = 0.03, 0.5, 120.0
+LIMIT = 1.03
+READING, START, START_CPU, MEMORY = (
+    "a reading, kept connection, µs",
+    "start until ready, s",
+    "start until ready, processor s",
+    "memory, MB",
+)
+CORRECT = (
+    "INSERT INTO corrections (endpoint, measurement, first_ms, last_ms, kind, 'offset', reason,"
+    " written_at) VALUES ('data2', 'co2', ?, ?, 'adjust', 1.0, 'bench', ?)"
+)
+
+Measured = dict[str, dict[str, list[float]]]
+"""By what was measured and by side: a value for each round."""
+
+
+@dataclass(slots=True)
+class Side:
+    """One of the two that are compared: the service of a source tree."""
+
+    name: str
+    service: Service
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """What this round has measured so far."""
+
+    def start(self) -> None:
+        """Start it anew; what that takes is noted."""
+        started_sec = time.perf_counter()
+        self.service.launch()
+        wait_until(self._is_ready, READY_WITHIN_SEC, f"{self.name} is ready")
+        self.spent[START] += (time.perf_counter() - started_sec) / STARTS
+        self.service.wait_for_workers()
+        self.spent[START_CPU] += self.cpu_sec() / STARTS
+
+    def _is_ready(self) -> bool:
+        assert self.service.process.poll() is None, self.service.output()
+        try:
+            return self.service.get("/readyz").status == 200
+        except OSError:
+            return False
+
+    def cpu_sec(self) -> float:
+        """Processor time of the master and its workers so far, user and system."""
+        return sum(map(_cpu_sec, (self.service.pid, *self.service.workers())))
+
+    def wait_until_idle(self) -> None:
+        """Return when what it does by itself after a start is done."""
+
+        def is_idle() -> bool:
+            before_sec = self.cpu_sec()
+            time.sleep(IDLE_LOOK_SEC)
+            return self.cpu_sec() - before_sec < IDLE_SHARE * IDLE_LOOK_SEC
+
+        wait_until(is_idle, IDLE_WITHIN_SEC, f"{self.name} is idle")
+
+    def fill(self, begin_ms: int) -> None:
+        """Lay a database of its own form, with `ROWS` readings and their roll-ups."""
+        self.start()
+        self.service.stop()
+        filled.fill(self.service.database, ROWS, begin_ms)
+        self.start()
+        wait_until(self._has_rollups, FILLED_WITHIN_SEC, f"{self.name} has made the roll-ups")
+        self.service.stop()
+        self.spent.clear()
+
+    def _has_rollups(self) -> bool:
+        with closing(sqlite3.connect(self.service.database)) as connection:
+            return bool(
+                connection.execute(
+                    "SELECT last_id >= (SELECT max(id) FROM readings) FROM followers"
+                    " WHERE name = 'rollups'"
+                ).fetchone()
+                == (1,)
+            )
+
+    def correct(self, begin_ms: int) -> None:
+        """Write the corrections, an hour each."""
+        hours = [begin_ms + number * 3_600_000 for number in range(CORRECTIONS)]
+        with closing(sqlite3.connect(self.service.database, timeout=10)) as connection, connection:
+            connection.executemany(CORRECT, [(hour, hour + 3_599_999, hour) for hour in hours])
+
+    def remove_corrections(self) -> None:
+        """Remove them."""
+        with closing(sqlite3.connect(self.service.database, timeout=10)) as connection, connection:
+            connection.execute("DELETE FROM corrections")
+
+    def measure(self, what: str, scale: float, action: Callable[[], object]) -> None:
+        """Add the processor time of that, times a number, to what the round says of it."""
+        before_sec = self.cpu_sec()
+        action()
+        self.spent[what] += (self.cpu_sec() - before_sec) * scale
+
+
+def _cpu_sec(pid: int) -> float:
+    # As clock_getcpuclockid(3) makes it: of all threads, also those that have ended.
+    return time.clock_gettime(((~pid) << 3) | 2)
+
+
+def compare(commit: str, bench: Bench) -> list[str]:
+    """Measure both, and return the lines of a table; raises ValueError for an unknown commit."""
+    begin_ms = time.time_ns() // 1_000_000 - ROWS * filled.STEP_MS
+    measured: Measured = defaultdict(lambda: defaultdict(list))
+    with _sides(commit, bench) as sides:
+        for side in sides:
+            side.fill(begin_ms)
+        for number in range(bench.rounds):
+            # Who begins changes.
+            _round(sides if number % 2 == 0 else sides[::-1], begin_ms, bench.seconds)
+            for side in sides:
+                for what, value in side.spent.items():
+                    measured[what][side.name].append(value)
+                side.spent.clear()
+            print(f"round {number + 1} of {bench.rounds}", flush=True)
+        return table(measured, [side.name for side in sides])
+
+
+@contextmanager
+def _sides(commit: str, bench: Bench) -> Iterator[list[Side]]:
+    name = _git("rev-parse", "--short", "--verify", f"{commit}^{{commit}}").strip()
+    if not name:
+        raise ValueError(f"there is no commit {commit}")
+    with bench.place() as place, ExitStack() as stack:
+        sides = []
+        for side, tree in ((name, _tree(place, name)), ("this checkout", PROJECT)):
+            port = stack.enter_context(reserved_port())
+            service = Service(place / side.replace(" ", "-"), port, {})
+            service.environment["PYTHONPATH"] = str(tree)
+            service.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+            stack.callback(service.discard)
+            sides.append(Side(side, service))
+        yield sides
+
+
+def _tree(place: Path, commit: str) -> Path:
+    """The files of that commit, with the chart library of this checkout."""
+    tree = place / f"tree-{commit}"
+    tree.mkdir()
+    packed = tree / "files.tar"
+    _git("archive", f"--output={packed}", commit)
+    shutil.unpack_archive(packed, tree, filter="data")
+    for vendor in PROJECT.glob("flask10x/**/vendor"):
+        shutil.copytree(vendor, tree / vendor.relative_to(PROJECT), dirs_exist_ok=True)
+    return tree
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def _round(sides: Sequence[Side], begin_ms: int, seconds: int) -> None:
+    for number in range(STARTS):
+        for side in sides:
+            if number:
+                side.service.stop()
+            side.start()
+    for side in sides:
+        side.wait_until_idle()
+    month = f"{datetime.now(UTC) - MONTH:%Y-%m-%dT%H:%M:%SZ}"
+    _pages(sides, {path: path.format(month=month) for path in PAGES})
+    for side in sides:
+        side.correct(begin_ms)
+    _pages(
+        sides,
+        {
+            f"{path}, {CORRECTIONS} corrections": path.format(month=month)
+            for path in CORRECTED_PAGES
+        },
+    )
+    for side in sides:
+        side.remove_corrections()
+    for _ in range(seconds):
+        for side in sides:
+            side.measure(READING, 1e6 / (READINGS_PER_SEC * seconds), partial(_post, side))
+    for side in sides:
+        side.spent[MEMORY] = memory_of(side.service.pid).together
+        side.service.stop()
+
+
+def _pages(sides: Sequence[Side], paths: Mapping[str, str]) -> None:
+    for what, path in paths.items():
+        label = f"{what}, ms".replace("{month}", "a month")
+        for side in sides:
+            # What is read for the first time does not count.
+            _ask(side, path)
+        for _ in range(PIECES):
+            for side in sides:
+                scale = 1000 / (PIECES * REQUESTS_OF_A_PIECE)
+                side.measure(label, scale, partial(_ask, side, path))
+
+
+def _ask(side: Side, path: str) -> None:
+    with closing(HTTPConnection("127.0.0.1", side.service.port, timeout=60)) as connection:
+        for _ in range(REQUESTS_OF_A_PIECE):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, f"{side.name} answers {path} with {answer.status}"
+
+
+def _post(side: Side) -> None:
+    account = pace.paced(side.service.port, READINGS_PER_SEC, 1, keep_alive=True)
+    assert account["accepted"] == READINGS_PER_SEC, f"{side.name}: {account}"
+    time.sleep(COMMITTED_AFTER_SEC)
+
+
+def table(measured: Mapping[str, Mapping[str, list[float]]], names: Sequence[str]) -> list[str]:
+    """A line for each thing: both medians, the median of the ratios, and whether it is met."""
+    heading = ("processor time, or what else it says", *names, "ratio", f"at most {LIMIT}")
+    lines = [f"| {' | '.join(heading)} |", "|---|---:|---:|---:|---|"]
+    for what, values in measured.items():
+        before, after = (values[name] for name in names)
+        ratio = spread([b / a for a, b in zip(before, after, strict=True)])
+        cells = [report.with_spread(spread(before)), report.with_spread(spread(after))]
+        lines.append(f"| {what} | {' | '.join(cells)} | {_ratio(ratio)} | {_verdict(ratio)} |")
+    return lines
+
+
+def _ratio(ratio: Spread) -> str:
+    return f"{ratio.median:.3f} ({ratio.low:.3f}–{ratio.high:.3f})"
+
+
+def _verdict(ratio: Spread) -> str:
+    if ratio.median <= LIMIT:
+        return "met"
+    # The limit within the quartiles: the rounds contradict each other.
+    return "unclear" if ratio.low <= LIMIT else "missed"
