@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from flask10x.config.settings import Settings
 
 PACKAGE = Path(__file__).parents[1] / "flask10x"
@@ -48,15 +46,16 @@ def without_comments(path: Path) -> str:
     return re.sub(r"(^|\s)#.*", "", text)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=own)
-def test_only_the_folder_of_an_engine_speaks_its_words(path: Path) -> None:
-    text = without_comments(path)
-    if not own(path).startswith(("database/sqlite/", *ABOUT_FILES)):
-        found = SQLITE.search(text)
-        assert not found, f"SQLite's {found[0]!r}"
-    if not own(path).startswith("database/postgres/"):
-        found = POSTGRESQL.search(text)
-        assert not found, f"PostgreSQL's {found[0]!r}"
+def test_only_the_folder_of_an_engine_speaks_its_words() -> None:
+    wrong = []
+    for path in MODULES:
+        text = without_comments(path)
+        if not own(path).startswith(("database/sqlite/", *ABOUT_FILES)):
+            wrong += [f"{own(path)} has SQLite's {word[0]!r}" for word in SQLITE.finditer(text)]
+        if not own(path).startswith("database/postgres/"):
+            words = POSTGRESQL.finditer(text)
+            wrong += [f"{own(path)} has PostgreSQL's {word[0]!r}" for word in words]
+    assert wrong == []
 
 
 def test_a_service_on_sqlite_loads_no_driver_of_postgresql(settings: Settings) -> None:

@@ -6,8 +6,6 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.support.messages import (
     CATALOGUE,
     KEYWORDS,
@@ -75,18 +73,32 @@ def test_a_message_is_a_plain_text() -> None:
 
     `t` may look up a text that a table has marked by `N_`.
     """
-    for path in MODULES:
-        if path.is_relative_to(PACKAGE / "web"):
-            continue
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            nodes = list(ast.walk(function))
-            calls = [n for n in nodes if isinstance(n, ast.Call) and _name(n) in KEYWORDS]
-            for call in calls:
-                allowed = ast.Constant if _name(call) in ("_", "N_") else NOT_PUT_TOGETHER
-                assert all(isinstance(a, allowed) for a in call.args), f"{path}:{call.lineno}"
-            if isinstance(function, ast.FunctionDef) and any(_name(call) == "_" for call in calls):
-                names = [n for n in nodes if isinstance(n, ast.Name) and n.id == "_"]
-                assert not any(isinstance(n.ctx, ast.Store) for n in names), function.name
+    paths = [path for path in MODULES if not path.is_relative_to(PACKAGE / "web")]
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        for path in paths
+        for call in calls(ast.parse(path.read_text(encoding="utf-8")))
+        if _name(call) in KEYWORDS
+        for argument in call.args
+        if not isinstance(argument, ALLOWED.get(_name(call), NOT_PUT_TOGETHER))
+    ]
+    for path, function in functions(paths):
+        names = [n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == "_"]
+        is_stored = any(isinstance(name.ctx, ast.Store) for name in names)
+        if is_stored and any(_name(call) == "_" for call in calls(function)):
+            wrong.append(f"{path.relative_to(PACKAGE)}: {function.name}")
+    assert wrong == []
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def functions(paths: list[Path]) -> Iterator[tuple[Path, ast.FunctionDef]]:
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                yield path, node
 
 
 def _name(call: ast.Call) -> str:
@@ -94,6 +106,7 @@ def _name(call: ast.Call) -> str:
 
 
 NOT_PUT_TOGETHER = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Call)
+ALLOWED = {"_": (ast.Constant,), "N_": (ast.Constant,)}
 
 
 # What a user of the command line gets to read -> which argument of the call it is.
@@ -113,21 +126,26 @@ READ = {
 OF_COMMANDS = [p for p in MODULES if p.relative_to(PACKAGE).parts[0] not in ("server", "web")]
 
 
-@pytest.mark.parametrize("path", OF_COMMANDS, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_what_users_of_the_command_line_read_is_a_message(path: Path) -> None:
+def test_what_users_of_the_command_line_read_is_a_message() -> None:
     """No sentence is written where it is raised or shown, past the catalogue."""
     bare = []
-    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(call, ast.Call):
-            continue
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else _name(call)
-        if name in READ and len(call.args) > READ[name]:
-            shown = call.args[READ[name]]
-            texts = [shown] if isinstance(shown, ast.Constant) else []
-            texts = [t for t in getattr(shown, "values", texts) if isinstance(t, ast.Constant)]
-            words = "".join(str(text.value) for text in texts).replace("flask10x", "")
-            bare += [(call.lineno, words)] if any(map(str.isalpha, words)) else []
+    for path in OF_COMMANDS:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else _name(call)
+            if name in READ and len(call.args) > READ[name]:
+                words = _words(call.args[READ[name]])
+                if any(map(str.isalpha, words)):
+                    bare.append(f"{path.relative_to(PACKAGE)}:{call.lineno}: {words}")
     assert bare == []
+
+
+def _words(shown: ast.expr) -> str:
+    """What is written in a text or an f-string itself, without the name of the program."""
+    texts = [shown] if isinstance(shown, ast.Constant) else getattr(shown, "values", [])
+    texts = [text for text in texts if isinstance(text, ast.Constant)]
+    return "".join(str(text.value) for text in texts).replace("flask10x", "")
 
 
 # Layers that make sentences for the command line, and what begins a command for the shell or a
@@ -151,13 +169,11 @@ def _texts(value: ast.expr | None) -> Iterator[str]:
         yield "".join(map(str, parts))
 
 
-@pytest.mark.parametrize("folder", SPEAKING)
-def test_no_sentence_is_put_together_past_the_catalogue(folder: str) -> None:
+def test_no_sentence_is_put_together_past_the_catalogue() -> None:
+    paths = [path for folder in SPEAKING for path in (PACKAGE / folder).rglob("*.py")]
     said_bare = [
-        f"{path.name}: {text}"
-        for path in (PACKAGE / folder).rglob("*.py")
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(function, ast.FunctionDef)
+        f"{path.relative_to(PACKAGE)}: {text}"
+        for path, function in functions(paths)
         for node in ast.walk(function)
         if isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.Yield | ast.keyword)
         # The help of an option is translated where it is shown.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from gettext import gettext as _
 from gettext import ngettext
+from itertools import product, zip_longest
 from pathlib import Path
 
 import click
@@ -144,81 +145,95 @@ def on_sqlite(page: str, language: str) -> str:
     return read(file_of(page, language)).replace(on_postgres(page, language), "")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_both_languages_show_the_same_commands(page: str) -> None:
-    kinds = r"(?!text)\w+" if page in ANSWERED else r"\w+"
-    english, japanese = (blocks(read(file_of(page, language)), kinds) for language in LANGUAGES)
-
-    assert japanese == english
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_shell_understands_the_commands(page: str) -> None:
-    for script in blocks(read(file_of(page, "en")), "sh"):
-        subprocess.run(["/bin/sh", "-n", "-c", script], check=True)
+def test_both_languages_show_the_same_commands() -> None:
+    different = []
+    for page in PAGES:
+        kinds = r"(?!text)\w+" if page in ANSWERED else r"\w+"
+        english, japanese = (blocks(read(file_of(page, language)), kinds) for language in LANGUAGES)
+        pairs = zip_longest(english, japanese)
+        different += [(page, *pair) for pair in pairs if pair[0] != pair[1]]
+    assert different == []
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_each_link_leads_to_a_file(name: str) -> None:
-    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", read(name))
-
-    missing = [target for target in targets if not (ROOT / name).parent.joinpath(target).is_file()]
-    assert not missing
-
-
-@in_both_languages
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_leads_to_pages_of_its_own_language(page: str, language: str) -> None:
-    name = file_of(page, language)
-    links = re.findall(r"\]\(([^)#]+\.md)[^)]*\)", read(name))
-    targets = {(ROOT / name).parent.joinpath(link).resolve() for link in links}
-    pages = {target.relative_to(ROOT).as_posix() for target in targets}
-    others = {p for p in pages if language_of(p) != language}
-
-    # The same page in the other language, and what there is in English only.
-    itself = {file_of(page, other) for other in LANGUAGES}
-    allowed = {p for p in others if {p, Path(p).parent.as_posix()} & ENGLISH_ONLY}
-    assert others <= itself | allowed
+def test_the_shell_understands_the_commands() -> None:
+    wrong = []
+    for page in PAGES:
+        for script in blocks(read(file_of(page, "en")), "sh"):
+            command = ["/bin/sh", "-n", "-c", script]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                wrong.append((page, script, done.stderr))
+    assert wrong == []
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_host_but_the_examples_is_named(name: str) -> None:
-    assert set(re.findall(r"https?://([^/:\s`)]+)", read(name))) <= HOSTS
+def test_each_link_leads_to_a_file() -> None:
+    missing = [
+        (name, target)
+        for name in FILES
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", read(name))
+        if not (ROOT / name).parent.joinpath(target).is_file()
+    ]
+    assert missing == []
+
+
+def test_a_page_leads_to_pages_of_its_own_language() -> None:
+    wrong = []
+    for page, language in product(PAGES, LANGUAGES):
+        name = file_of(page, language)
+        # The same page in the other language, and what there is in English only.
+        allowed = {file_of(page, other) for other in LANGUAGES} | ENGLISH_ONLY
+        for link in re.findall(r"\]\(([^)#]+\.md)[^)]*\)", read(name)):
+            path = (ROOT / name).parent.joinpath(link).resolve().relative_to(ROOT)
+            is_other = language_of(path.as_posix()) != language
+            if is_other and not {path.as_posix(), path.parent.as_posix()} & allowed:
+                wrong.append((name, link))
+    assert wrong == []
+
+
+def test_no_host_but_the_examples_is_named() -> None:
+    hosts = [(name, h) for name in FILES for h in re.findall(r"https?://([^/:\s`)]+)", read(name))]
+    assert [(name, host) for name, host in hosts if host not in HOSTS] == []
 
 
 # Settings
 
 
-@in_both_languages
-@pytest.mark.parametrize("name", READERS)
-def test_each_setting_is_documented_with_its_default(name: str, language: str) -> None:
-    variable = f"FLASK10X_{name.upper()}"
-    page = file_of("reference/settings", language)
-    rows = table(read(page))
-    assert f"`{variable}`" in rows, f"{page} has no row for {variable}"
-    row = rows[f"`{variable}`"]
+def test_each_setting_is_documented_with_its_default() -> None:
     # test_deploy.py holds this file against the program.
-    (default,) = re.findall(f"^#{variable}=(.*)$", read("deploy/flask10x.env"), re.MULTILINE)
+    environment = dict(re.findall("^#(\\w+)=(.*)$", read("deploy/flask10x.env"), re.MULTILINE))
+    wrong = []
+    for name, language in product(READERS, LANGUAGES):
+        variable = f"FLASK10X_{name.upper()}"
+        row = table(read(file_of("reference/settings", language))).get(f"`{variable}`", [""])
+        default = environment[variable].replace("/var/lib/flask10x/", "<DATA_DIR>/")
+        if not all(row) or (name not in UNSET and f"`{default}`" not in row[0]):
+            wrong.append((language, variable, default, row))
+    assert wrong == []
 
-    assert all(row)
-    if name not in UNSET:
-        assert f"`{default.replace('/var/lib/flask10x/', '<DATA_DIR>/')}`" in row[0]
+
+def test_the_documented_limits_are_the_programs() -> None:
+    wrong = []
+    for name, language in product(READERS, LANGUAGES):
+        rows = table(read(file_of("reference/settings", language)))
+        values = rows[f"`FLASK10X_{name.upper()}`"][1]
+        if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
+            low, high = map(float, limits.groups())
+            inside = [value_of(name, text) for text in limits.groups()]
+            beyond = [value_of(name, f"{number:.12g}") for number in (low - 1, high + 1)]
+            if (inside, beyond) != ([low, high], [None, None]):
+                wrong.append((language, name, values))
+        elif re.fullmatch(r"`\w+`(, `\w+`)+", values):
+            choices = re.findall(r"\w+", values)
+            wrong += [(language, name, c) for c in choices if value_of(name, c) is None]
+    assert wrong == []
 
 
-@in_both_languages
-@pytest.mark.parametrize("name", READERS)
-def test_the_documented_limits_are_the_programs(name: str, language: str) -> None:
-    values = table(read(file_of("reference/settings", language)))[f"`FLASK10X_{name.upper()}`"][1]
-    if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
-        low, high = limits.groups()
-        assert READERS[name](name, low) == float(low)
-        assert READERS[name](name, high) == float(high)
-        for beyond in (float(low) - 1, float(high) + 1):
-            with pytest.raises(SettingsError):
-                READERS[name](name, f"{beyond:g}" if beyond % 1 else f"{beyond:.0f}")
-    elif re.fullmatch(r"`\w+`(, `\w+`)+", values):
-        for choice in re.findall(r"\w+", values):
-            READERS[name](name, choice)
+def value_of(name: str, text: str) -> object:
+    """What a setting becomes of a text, or None if it is refused."""
+    try:
+        return READERS[name](name, text)
+    except SettingsError:
+        return None
 
 
 def test_each_environment_variable_of_the_program_is_documented() -> None:
@@ -230,15 +245,17 @@ def test_each_environment_variable_of_the_program_is_documented() -> None:
         assert named <= set(VARIABLE.findall(read(file_of("reference/settings", language))))
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
-    text = read(name)
-    prefixed = set(VARIABLE.findall(text)) - MISTYPED
-    bare = {n for n in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text) if "FLASK10X" not in n}
-
-    known = {reader.upper() for reader in READERS}
-    assert {n.removeprefix("FLASK10X_") for n in prefixed} <= known | {"CONFIG", "ENV_FILE"}
-    assert {n for n in bare if not n.startswith("SQLITE_")} <= known | LOCALE
+def test_no_page_names_a_setting_that_does_not_exist() -> None:
+    settings = {reader.upper() for reader in READERS}
+    wrong = []
+    for name in FILES:
+        text = read(name)
+        prefixed = {n.removeprefix("FLASK10X_") for n in set(VARIABLE.findall(text)) - MISTYPED}
+        bare = {n for n in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text) if "FLASK10X" not in n}
+        bare = {n for n in bare if not n.startswith("SQLITE_")}
+        names = (prefixed - settings - {"CONFIG", "ENV_FILE"}) | (bare - settings - LOCALE)
+        wrong += [(name, unknown) for unknown in sorted(names)]
+    assert wrong == []
 
 
 @in_both_languages
@@ -360,37 +377,25 @@ def test_the_shown_latest_values_are_the_programs(
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
+    """Each command and each of a group, by its words."""
     context = click.Context(main.group)
     for name in main.group.list_commands(context):
         command = main.group.get_command(context, name)
         assert command is not None
         yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", each) for inner, each in command.commands.items())
 
 
 @in_both_languages
 def test_each_command_and_option_is_documented(language: str) -> None:
     rows = table(read(file_of("reference/commands", language)))
-
+    names = []
     for name, command in commands():
-        assert f"`flask10x {name}`" in rows
-        options = (p for p in command.params if isinstance(p, click.Option))
-        for option in (name for parameter in options for name in parameter.opts):
-            assert f"`flask10x {name} {option}`" in rows
-
-
-@in_both_languages
-@pytest.mark.parametrize("of", ["alerts", "rejected", "stations"])
-def test_each_command_of_a_group_is_documented(of: str, language: str) -> None:
-    rows = table(read(file_of("reference/commands", language)))
-    group = main.group.get_command(click.Context(main.group), of)
-    assert isinstance(group, click.Group)
-
-    for name, command in group.commands.items():
-        assert f"`flask10x {of} {name}`" in rows
         # A hidden one is what the service gives a command that it starts itself.
-        options = (p for p in command.params if isinstance(p, click.Option) and not p.hidden)
-        for option in (option for parameter in options for option in parameter.opts):
-            assert f"`flask10x {of} {name} {option}`" in rows
+        options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+        names += [name, *(f"{name} {option}" for each in options for option in each.opts)]
+    assert [name for name in names if f"`flask10x {name}`" not in rows] == []
 
 
 @in_both_languages
@@ -528,24 +533,23 @@ INNER = {"`measurements`", "`faults`", "`bands`"}
 
 
 @in_both_languages
-@pytest.mark.parametrize("heading", KEYS_OF_STATIONS)
-def test_each_key_of_the_file_of_stations_is_documented(heading: str, language: str) -> None:
-    text = section(read(file_of("reference/stations-file", language)), f"`{heading}`")
-    rows = {name: row for name, row in table(text).items() if len(row) == 3}
+def test_each_key_of_the_file_of_stations_is_documented(language: str) -> None:
+    page = read(file_of("reference/stations-file", language))
     fixed = {"en": "Fixed", "ja": "固定"}[language]
-
-    keys = {f"`{key.name}`": key for key in KEYS_OF_STATIONS[heading]}
-    assert {name for name in rows if name.startswith("`")} - INNER == keys.keys()
-    for name, key in keys.items():
-        without, values, meaning = rows[name]
-        assert (fixed in meaning) == key.fixed, name
-        assert (without in ("needed", "必須")) == key.needed, name
-        if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
-            low, high = map(int, limits.groups())
-            assert (key.read(low), key.read(high)) == (low, high)
-            for beyond in (low - 1, high + 1):
-                with pytest.raises(WrongEntry):
-                    key.read(beyond)
+    wrong: list[object] = []
+    for heading, own in KEYS_OF_STATIONS.items():
+        rows = {n: row for n, row in table(section(page, f"`{heading}`")).items() if len(row) == 3}
+        keys = {f"`{key.name}`": key for key in own}
+        names = {name for name in rows if name.startswith("`")} - INNER
+        wrong += [(heading, name) for name in names ^ keys.keys()]
+        for name in names & keys.keys():
+            key, (without, values, meaning) = keys[name], rows[name]
+            limits, readings = limits_of_key(key, values)
+            is_right = readings == [*limits, None, None][: len(readings)]
+            documented = (fixed in meaning, without in ("needed", "必須"))
+            if not is_right or documented != (key.fixed, key.needed):
+                wrong.append((heading, name, without, values, meaning))
+    assert wrong == []
 
 
 @in_both_languages
@@ -585,36 +589,54 @@ TOP_HEADING = {"en": "At the top", "ja": "先頭のキー"}
 
 
 @in_both_languages
-@pytest.mark.parametrize("heading", KEYS_OF_ALERTS)
-def test_each_key_of_the_file_of_alerts_is_documented(heading: str, language: str) -> None:
+def test_each_key_of_the_file_of_alerts_is_documented(language: str) -> None:
     page = read(file_of("reference/alerts-file", language))
-    rows = table(section(page, heading or TOP_HEADING[language]))
+    wrong: list[object] = []
+    for heading, own in KEYS_OF_ALERTS.items():
+        rows = table(section(page, heading or TOP_HEADING[language]))
+        keys = {f"`{key.name}`": key for key in own}
+        names = {name for name in rows if name.startswith("`")} - ({*INNER_OF_ALERTS} - {*keys})
+        wrong += [(heading, name) for name in names ^ keys.keys()]
+        for name in names & keys.keys():
+            key, (without, values, _meaning) = keys[name], rows[name]
+            _, readings = limits_of_key(key, values)
+            is_right = None not in readings[:2] and {*readings[2:]} <= {None}
+            if not is_right or (without in ("needed", "必須")) != key.needed:
+                wrong.append((heading, name, without, values))
+    assert wrong == []
 
-    keys = {f"`{key.name}`": key for key in KEYS_OF_ALERTS[heading]}
-    assert {name for name in rows if name.startswith("`")} - (
-        {*INNER_OF_ALERTS} - {*keys}
-    ) == keys.keys()
-    for name, key in keys.items():
-        without, values, _meaning = rows[name]
-        assert (without in ("needed", "必須")) == key.needed, name
-        if limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values):
-            low, high = (float(n) if "." in n else int(n) for n in limits.groups())
-            assert key.read(low) <= key.read(high)
-            for beyond in (low - 0.5 if isinstance(low, float) else low - 1, high + 1):
-                with pytest.raises(WrongEntry):
-                    key.read(beyond)
+
+def limits_of_key(key: Key, values: str) -> tuple[list[float], list[object]]:
+    """The documented limits, if there are any, and what the key makes of them and what is beyond.
+
+    What the key refuses is None.
+    """
+    if not (limits := re.fullmatch(r"`([\d.]+)`–`([\d.]+)`", values)):
+        return [], []
+    low, high = (float(n) if "." in n else int(n) for n in limits.groups())
+    below = low - 0.5 if isinstance(low, float) else low - 1
+    return [low, high], [read_by(key, number) for number in (low, high, below, high + 1)]
+
+
+def read_by(key: Key, number: float) -> object:
+    try:
+        return key.read(number)
+    except WrongEntry:
+        return None
 
 
 @in_both_languages
-@pytest.mark.parametrize("kind", alert_keys.RULES)
-def test_what_a_rule_is_without_a_key_is_documented(kind: str, language: str) -> None:
-    made, keys = alert_keys.RULES[kind]
-    rows = table(section(read(file_of("reference/alerts-file", language)), f"`{kind}`"))
-    own = {field.name: field.default for field in fields(made)}
-
-    for key in keys:
-        if number := re.fullmatch(r"`([\d.]+)`", rows[f"`{key.name}`"][0]):
-            assert key.read(int(number[1])) == own[key.field], key.name
+def test_what_a_rule_is_without_a_key_is_documented(language: str) -> None:
+    page = read(file_of("reference/alerts-file", language))
+    wrong = []
+    for kind, (made, keys) in alert_keys.RULES.items():
+        rows = table(section(page, f"`{kind}`"))
+        defaults = {field.name: field.default for field in fields(made)}
+        for key in keys:
+            number = re.fullmatch(r"`([\d.]+)`", rows[f"`{key.name}`"][0])
+            if number and key.read(int(number[1])) != defaults[key.field]:
+                wrong.append((kind, key.name, number[1], defaults[key.field]))
+    assert wrong == []
 
 
 def files_of_alerts() -> list[tuple[str, str]]:
