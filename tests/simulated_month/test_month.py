@@ -22,8 +22,8 @@ import pytest
 from flask10x.alerts.state_file import NAME
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
-from tests.home.receiver import Receiver
-from tests.home.simulated_clock import SimulatedClock
+from tests.simulated_month.receiver import Receiver
+from tests.simulated_month.simulated_clock import SimulatedClock
 
 DAY_MIN = 24 * 60
 # One may be under way when a reading is stored; the next one finds it.
