@@ -123,6 +123,14 @@ def blocks(text: str, kind: str = r"\w+") -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+def example(page: str, language: str, label: str, kind: str = "json") -> str:
+    """The fenced block of a kind that follows `<!-- example: LABEL -->`."""
+    comment = rf"^<!-- example: {re.escape(label)} -->\n"
+    text = read(file_of(page, language))
+    (block,) = re.findall(rf"{comment}```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
 def table(text: str) -> dict[str, list[str]]:
     """The rows of all tables of a page, by their first cell."""
     lines = (line for line in text.splitlines() if line.startswith("| "))
@@ -324,12 +332,22 @@ def test_the_shown_answer_of_verify_is_made_of_the_programs_messages(language: s
     ]
 
 
+def test_each_json_block_is_json() -> None:
+    shown = [(name, block) for name in FILES for block in blocks(read(name), "json")]
+    wrong = []
+    for name, block in shown:
+        try:
+            json.loads(block)
+        except ValueError as error:
+            wrong.append((name, str(error), block))
+    assert wrong == []
+
+
 @in_both_languages
 def test_the_shown_chart_is_the_programs(
     client: FlaskClient, writer: Writer, language: str
 ) -> None:
-    page = read(file_of("reference/http-api", language))
-    (answer,) = blocks(section(page, "`GET /history/series`"), "json")
+    answer = example("reference/http-api", language, "chart")
     at = 1_755_993_600_000
     for minute, co2 in ((0, 600.0), (1, 620.0), (2, 610.0), (6, 500.0)):
         writer.submit(Reading("data2", at + minute * 60_000, (co2, None, None, None, None)))
@@ -343,8 +361,11 @@ def test_the_shown_chart_is_the_programs(
 def test_the_shown_answers_are_the_programs(
     client: FlaskClient, writer: Writer, language: str
 ) -> None:
-    shown = blocks(read(file_of("reference/http-api", language)), "json")
-    broken_body, _latest, reading, wrong_parameter, _chart, _notes = map(json.loads, shown)
+    page = "reference/http-api"
+    labels = ("broken body", "reading", "wrong parameter")
+    broken_body, reading, wrong_parameter = (
+        json.loads(example(page, language, label)) for label in labels
+    )
     values = (700.0, 1200.0, 0.97, 24.5, 25.0, None)
     writer.submit(Reading("data4", 1_755_993_612_000, values))
     writer.step()
@@ -359,8 +380,7 @@ def test_the_shown_answers_are_the_programs(
 def test_the_shown_latest_values_are_the_programs(
     client: FlaskClient, database: Database, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = read(file_of("reference/http-api", language))
-    (answer,) = blocks(section(page, "`GET /api/v1/latest`"), "json")
+    answer = example("reference/http-api", language, "latest")
     at_ms = 1_755_993_612_345
     values = "650, 26.5, 48, 996.5"
     execute(
@@ -402,14 +422,13 @@ def test_each_command_and_option_is_documented(language: str) -> None:
 def test_the_shown_answers_with_warnings_are_the_programs(
     make_settings: MakeSettings, database: Database, language: str
 ) -> None:
-    text = read(file_of("explanation/partial-readings", language))
-    _, *commands = blocks(text, "sh")
-    assert len(commands) == 2
+    page = "explanation/partial-readings"
     app = create_app(make_settings(PARTIAL_READINGS="accept"))
-    for command, answer in zip(commands, blocks(text, "json"), strict=True):
+    for label in ("warnings", "flat fields"):
+        command = example(page, language, label, "sh")
         body = re.findall(r"-d '(.*)'", command)[0].encode()
         posted = app.test_client().post("/data4", data=body, content_type="application/json")
-        assert posted.get_json() == json.loads(answer)
+        assert posted.get_json() == json.loads(example(page, language, label))
     app.extensions["flask10x"].close()
 
 

@@ -12,10 +12,9 @@ import pytest
 from flask10x.database.engine import Database
 from flask10x.readings.stations import BUILT_IN, Station
 from tests.contract.test_docs import (
-    blocks,
+    example,
     file_of,
     in_both_languages,
-    on_sqlite,
     read,
     table,
 )
@@ -47,7 +46,11 @@ PER_DAY = [("2025-08-25", 0, 2, 0, 0), ("2025-08-24", 0, 5, 0, 1), ("2025-08-23"
 # On the 24th 1 and 2 minutes until the next reading, and 3 of the 1490 that follow 09:10.
 STUFFY = [("2025-08-24", 1300.0, 6.0), ("2025-08-25", 1050.0, 3.0)]
 FAST_HOURS = [("08:00", 1, 900.0), ("09:00", 4, 1100.0)]
-ANSWERS: list[list[Any]] = [LATEST, HOURS, GAPS, PER_DAY, STUFFY, FAST_HOURS]
+# By the label of the query in the documents.
+ANSWERS: dict[str, list[Any]] = {
+    **{"latest": LATEST, "hours": HOURS, "gaps": GAPS, "per day": PER_DAY},
+    **{"stuffy": STUFFY, "fast hours": FAST_HOURS},
+}
 
 
 pytestmark = pytest.mark.sqlite_only("queries for the sqlite3 shell")
@@ -84,12 +87,20 @@ def shell(database: Database, tokyo: None) -> Iterator[sqlite3.Connection]:
     shell.close()
 
 
-@pytest.mark.parametrize("number", range(len(ANSWERS)))
-def test_each_query_gives_its_answer(shell: sqlite3.Connection, number: int) -> None:
-    queries = blocks(on_sqlite("reference/database", "en"), "sql")
+@pytest.mark.parametrize("label", ANSWERS)
+def test_each_query_gives_its_answer(shell: sqlite3.Connection, label: str) -> None:
+    query = example("reference/database", "en", label, "sql")
 
-    assert len(queries) == len(ANSWERS)
-    assert shell.execute(queries[number]).fetchall() == ANSWERS[number]
+    assert shell.execute(query).fetchall() == ANSWERS[label]
+
+
+@in_both_languages
+def test_each_query_has_a_label(language: str) -> None:
+    text = read(file_of("reference/database", language))
+    labels = re.findall(r"^(?:<!-- example: (.+) -->)?\n```sql$", text, re.MULTILINE)
+    on_postgres = {f"{label} on PostgreSQL" for label in ("role", *ANSWERS)}
+
+    assert sorted(labels) == sorted({*ANSWERS} | on_postgres)
 
 
 @in_both_languages

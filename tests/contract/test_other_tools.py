@@ -22,7 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.maintenance import datasette
 from flask10x.readings.parse import Reading
-from tests.contract.test_docs import blocks, in_both_languages, on_sqlite
+from tests.contract.test_docs import blocks, example, in_both_languages, on_sqlite
 from tests.e2e.service import reserved_port, wait_until
 from tests.support.databases import environment_of
 from tests.support.rows import insert_readings
@@ -66,16 +66,16 @@ def bedroom(at: int, co2: float, temperature: float) -> Reading:
     return Reading("data2", at, (co2, temperature, 52.0, 1013.25, 8500.0))
 
 
-def grafana(number: int, language: str) -> str:
+def grafana(label: str, language: str) -> str:
     """A query of the page as the plugin sends it."""
-    query = blocks(on_sqlite(PAGE, language), "text")[number]
+    query = example(PAGE, language, label, "text")
     return query.replace("$__from", str(FROM_MS)).replace("$__to", str(TO_MS))
 
 
 @of_the_file
 @in_both_languages
 def test_grafana_gets_seconds_and_the_query_finds_the_index(path: Path, language: str) -> None:
-    query = grafana(0, language)
+    query = grafana("Grafana", language)
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as other:
         assert other.execute(query).fetchall() == [
             (MIDNIGHT_MS // 1000 + 3600, 800.0),
@@ -89,7 +89,9 @@ def test_grafana_gets_seconds_and_the_query_finds_the_index(path: Path, language
 @in_both_languages
 def test_grafana_gets_hours_from_the_roll_ups(path: Path, language: str) -> None:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as other:
-        assert other.execute(grafana(1, language)).fetchall() == [(FROM_MS // 1000, 750.0)]
+        assert other.execute(grafana("Grafana by hours", language)).fetchall() == [
+            (FROM_MS // 1000, 750.0)
+        ]
 
 
 @of_the_file

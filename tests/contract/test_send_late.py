@@ -1,13 +1,12 @@
 """The examples of the page on late readings give the answers that it shows, in both languages."""
 
 import json
-import re
 import shlex
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.contract.test_docs import LANGUAGES, blocks, file_of, read
+from tests.contract.test_docs import LANGUAGES, example
 
 PAGE = "howto/send-late"
 ORIGIN = "http://localhost:8888"
@@ -29,8 +28,7 @@ def answer_to(client: FlaskClient, command: str) -> object:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_shown_answers_are_the_programs(client: FlaskClient, language: str) -> None:
-    text = read(file_of(PAGE, language))
-    commands = re.findall(r"^curl .*$", "".join(blocks(text, "sh")), re.MULTILINE)
-    shown = [json.loads(block) for block in blocks(text, "json")]
+    for label in ("trial", "many", "own route", "first time", "again"):
+        command = example(PAGE, language, label, "sh").splitlines()[-1]
 
-    assert [answer_to(client, command) for command in commands] == shown
+        assert answer_to(client, command) == json.loads(example(PAGE, language, label)), label

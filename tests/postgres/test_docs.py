@@ -19,7 +19,14 @@ from flask10x.config import settings as settings_module
 from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.database.postgres.tables import only_postgres
-from tests.contract.test_docs import blocks, file_of, in_both_languages, on_postgres, on_sqlite
+from tests.contract.test_docs import (
+    blocks,
+    example,
+    file_of,
+    in_both_languages,
+    on_postgres,
+    on_sqlite,
+)
 from tests.contract.test_docs import read as text_of
 from tests.contract.test_docs import table as rows_of_tables
 from tests.contract.test_docs_sql import ANSWERS, rows_to_insert
@@ -108,11 +115,6 @@ def rows(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...
     return [tuple(map(plain, row)) for row in found]
 
 
-def statements(language: str) -> list[str]:
-    """The SQL of the section: what opens the tables to the role, and the queries."""
-    return blocks(on_postgres(DATABASE, language), "sql")
-
-
 def test_both_pages_make_the_same_database(server: PostgresServer) -> None:
     made = [
         set(AS_POSTGRES.findall(text_of(file_of(page, "en"))))
@@ -125,25 +127,25 @@ def test_both_pages_make_the_same_database(server: PostgresServer) -> None:
 
 
 @in_both_languages
-@pytest.mark.parametrize("number", range(len(ANSWERS)))
+@pytest.mark.parametrize("label", ANSWERS)
 def test_each_query_gives_the_answer_of_sqlite(
-    reader: psycopg.Connection[Any], number: int, language: str
+    reader: psycopg.Connection[Any], label: str, language: str
 ) -> None:
-    _, *queries = statements(language)
-    assert len(queries) == len(ANSWERS)
-    assert rows(reader, queries[number]) == ANSWERS[number]
+    query = example(DATABASE, language, f"{label} on PostgreSQL", "sql")
+    assert rows(reader, query) == ANSWERS[label]
 
 
-@pytest.mark.parametrize("number", range(len(ANSWERS)))
-def test_none_of_those_for_sqlite_runs(reader: psycopg.Connection[Any], number: int) -> None:
-    query = blocks(on_sqlite(DATABASE, "en"), "sql")[number]
+@pytest.mark.parametrize("label", ANSWERS)
+def test_none_of_those_for_sqlite_runs(reader: psycopg.Connection[Any], label: str) -> None:
+    query = example(DATABASE, "en", label, "sql")
     with pytest.raises((psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)):
         rows(reader, query)
 
 
 def test_the_query_that_is_not_slow_finds_the_index(reader: psycopg.Connection[Any]) -> None:
     reader.execute("SET enable_seqscan = off")
-    plan = "\n".join(row[0] for row in rows(reader, f"EXPLAIN {statements('en')[-1]}"))
+    query = example(DATABASE, "en", "fast hours on PostgreSQL", "sql")
+    plan = "\n".join(row[0] for row in rows(reader, f"EXPLAIN {query}"))
     assert re.search(r"Index Cond: .*endpoint = .*received_at >= .*received_at < ", plan)
 
 
@@ -164,7 +166,8 @@ def test_the_role_of_the_service_may_be_kept_from_writing(server: PostgresServer
 def test_a_narrower_role_reads_what_comes_later_too(server: PostgresServer) -> None:
     with server.connect(NAME) as connection:
         connection.execute("CREATE ROLE narrow LOGIN")
-        connection.execute(statements("en")[0].replace("reader", "narrow").encode())
+        role = example(DATABASE, "en", "role on PostgreSQL", "sql")
+        connection.execute(role.replace("reader", "narrow").encode())
     with connected(server, NAME) as service:
         service.execute("CREATE VIEW later AS SELECT count(*) FROM v_data2")
     with connected(server, "narrow") as narrow:
@@ -223,7 +226,9 @@ def test_grafana_may_ask_as_it_asks_sqlite(
         )
     asked = [
         query.replace("$__from", str(FROM_SEC * 1000)).replace("$__to", str(TO_SEC * 1000))
-        for query in blocks(on_sqlite(TOOLS, language), "text")
+        for query in (
+            example(TOOLS, language, label, "text") for label in ("Grafana", "Grafana by hours")
+        )
     ]
     found = [(FROM_SEC, 1100.0), (FROM_SEC + 60, 1200.0), (FROM_SEC + 180, 800.0)]
     assert rows(reader, asked[0]) == found

@@ -5,7 +5,13 @@ import time
 from pathlib import Path
 
 from tests.e2e.service import PROJECT
-from tests.simulated_month.clock.sitecustomize import FORMAT, STEPS, ahead_of, shared_by_all, steps_of
+from tests.simulated_month.clock.sitecustomize import (
+    FORMAT,
+    STEPS,
+    ahead_of,
+    shared_by_all,
+    steps_of,
+)
 
 HOOKS = Path(__file__).with_name("clock")
 
