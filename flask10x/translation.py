@@ -5,7 +5,7 @@ is translated (docs/decisions/0029-one-catalogue-for-all-texts.md).
 """
 
 import gettext
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,13 @@ UNITS = (
     (3600, N_("{n} h")),
     (60, N_("{n} min")),
     (1, N_("{n} s")),
+)
+
+UNITS_IN_FULL = (
+    (N_("1 day"), N_("{n} days")),
+    (N_("1 hour"), N_("{n} hours")),
+    (N_("1 minute"), N_("{n} minutes")),
+    (N_("1 second"), N_("{n} seconds")),
 )
 
 
@@ -69,11 +76,30 @@ class Translation:
         length, text = next(fits, UNITS[-1])
         return self(text, n=seconds // length)
 
+    def in_two_units(self, seconds: int) -> str:
+        """`2 days 3 hours`, `10 minutes`: the two longest units in full, rounded down."""
+        counts = (seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
+        units = zip(counts, UNITS_IN_FULL, strict=True)
+        texts = [self(one) if n == 1 else self(many, n=n) for n, (one, many) in units]
+        first = next((place for place, n in enumerate(counts) if n), len(counts) - 1)
+        if not any(counts[first + 1 : first + 2]):
+            return texts[first]
+        return self(N_("{longer} {shorter}"), longer=texts[first], shorter=texts[first + 1])
+
+    def listed(self, texts: Iterable[str]) -> str:
+        """`Bedroom, Outside`."""
+        return self.context("list", ", ").join(texts)
+
 
 @cache
 def translation(language: Language) -> Translation:
     """The texts of a language, read once."""
     return Translation(language)
+
+
+def chosen() -> Translation:
+    """The texts of the language in which this process speaks, by `commands/language.py`."""
+    return translation("ja" if gettext.textdomain() == DOMAIN else "en")
 
 
 def of_locale(environ: Mapping[str, str]) -> Language:

@@ -46,3 +46,25 @@ def test_a_length_of_time_is_said_in_its_handiest_unit(
 ) -> None:
     assert EN.duration(seconds) == rounded
     assert EN.exactly(seconds) == exact
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "japanese"),
+    [
+        (0, "0 seconds", "0秒"),
+        (61, "1 minute 1 second", "1分1秒"),
+        (7200, "2 hours", "2時間"),
+        (7205, "2 hours", "2時間"),
+        (183_900, "2 days 3 hours", "2日3時間"),
+    ],
+)
+def test_a_length_of_time_is_said_in_full_in_messages(
+    seconds: int, text: str, japanese: str
+) -> None:
+    assert EN.in_two_units(seconds) == text
+    assert JA.in_two_units(seconds) == japanese
+
+
+def test_a_list_has_the_comma_of_its_language() -> None:
+    assert EN.listed(["a", "b"]) == "a, b"
+    assert JA.listed(["a", "b"]) == "a、b"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from flask10x.translation import N_
+
 Level = Literal["notice", "warning"]
 LEVELS: tuple[Level, ...] = ("notice", "warning")
 """The milder one first."""
@@ -24,7 +26,7 @@ class Band:
     label: str
     """What pages call it: colour is never the only sign."""
     label_ja: str = ""
-    """The label of Japanese pages; empty: the same as `label`."""
+    """The label of Japanese pages, where it was set."""
 
     def holds(self, value: float) -> bool:
         """Whether the value lies in it."""
@@ -55,16 +57,16 @@ def _rank(band: Band) -> tuple[int, float]:
 USUAL: Mapping[tuple[str, str], tuple[Band, ...]] = MappingProxyType(
     {
         ("co2", "ppm"): (
-            Band(above=1000, label="Air the room", label_ja="換気の目安"),
-            Band(above=1500, level="warning", label="Air the room now", label_ja="すぐに換気"),
+            Band(above=1000, label=N_("Air the room")),
+            Band(above=1500, level="warning", label=N_("Air the room now")),
         ),
         ("temperature", "°C"): (
-            Band(above=28, label="Hot", label_ja="暑い"),
-            Band(above=31, level="warning", label="Very hot", label_ja="厳重警戒の暑さ"),
+            Band(above=28, label=N_("Hot")),
+            Band(above=31, level="warning", label=N_("Very hot")),
         ),
         ("humidity", "%"): (
-            Band(below=40, label="Dry", label_ja="乾燥"),
-            Band(below=30, level="warning", label="Very dry", label_ja="強い乾燥"),
+            Band(below=40, label=N_("Dry")),
+            Band(below=30, level="warning", label=N_("Very dry")),
         ),
     }
 )

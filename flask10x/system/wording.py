@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
 
+from flask10x.translation import chosen
+
 # A line for people: enough to begin with.
 SHOWN_NUMBERS = 5
 
@@ -21,17 +23,7 @@ def megabytes(count: int) -> str:
 
 def span(seconds: int) -> str:
     """`119 s`, `119 min`, `47 h`, `2 days`: rounded down."""
-    units = ((86_400, _("{n} days")), (3600, _("{n} h")), (60, _("{n} min")), (0, _("{n} s")))
-    length, text = next(unit for unit in units if seconds >= 2 * unit[0])
-    return text.format(n=seconds // max(length, 1))
-
-
-def exactly(seconds: int) -> str:
-    """As `span`, but in the largest of its units that leaves no rest: `90 min`, `3 days`."""
-    units = ((86_400, _("{n} days")), (3600, _("{n} h")), (60, _("{n} min")), (1, _("{n} s")))
-    fits = (unit for unit in units if seconds >= 2 * unit[0] and seconds % unit[0] == 0)
-    length, text = next(fits, units[-1])
-    return text.format(n=seconds // length)
+    return chosen().duration(seconds)
 
 
 def some(numbers: Sequence[int]) -> str:

@@ -16,11 +16,11 @@ import pytest
 from flask10x.alerts.delivery import attempt
 from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
 from flask10x.alerts.due import PAUSES_SEC
-from flask10x.alerts.texts import troubles
-from flask10x.alerts.texts.text import Text
+from flask10x.alerts.messages import TROUBLES, Text
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Command
 from flask10x.readings.stations import BUILT_IN
+from flask10x.translation import translation
 from tests.e2e.service import wait_until
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -162,7 +162,8 @@ def test_the_shown_troubles_are_those_that_are_said() -> None:
         )
     )
     rows = re.findall(r"^\| ([^|]+) \|", english, re.M)[1:]
-    assert [row for row in rows if not is_said(row, troubles.ENGLISH.values())] == []
+    assert [row for row in rows if not is_said(row, TROUBLES.values())] == []
     rows_ja = re.findall(r"^\| [^|]+（([^|]+)） \|", japanese, re.M)
-    assert [row for row in rows_ja if not is_said(row, troubles.JAPANESE.values())] == []
+    texts_ja = [translation("ja")(text) for text in TROUBLES.values()]
+    assert [row for row in rows_ja if not is_said(row, texts_ja)] == []
     assert len(rows) == len(rows_ja)

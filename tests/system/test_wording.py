@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask10x.system.wording import amount, exactly, megabytes, span
+from flask10x.system.wording import amount, megabytes, span
 
 
 def test_only_one_is_singular() -> None:
@@ -20,12 +20,3 @@ def test_bytes() -> None:
 )  # fmt: skip
 def test_spans(seconds: int, text: str) -> None:
     assert span(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (1, "1 s"), (60, "60 s"), (90, "90 s"), (600, "10 min"), (5400, "90 min"),
-     (7260, "121 min"), (86_400, "24 h"), (259_200, "3 days")],
-)  # fmt: skip
-def test_spans_without_a_rest(seconds: int, text: str) -> None:
-    assert exactly(seconds) == text

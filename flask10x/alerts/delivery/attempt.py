@@ -2,7 +2,7 @@
 
 It alone has the URL and the secret in hand, so whatever happens in it (a name server that hangs, a
 receiver that drips a byte a second or sends without end) is over when it is killed. It says no more
-than a code of `troubles.py`, or nothing when the message was taken. It loads neither SQLAlchemy nor
+than a code of `TROUBLES`, or nothing when the message was taken. It loads neither SQLAlchemy nor
 the settings.
 
 A webhook is posted by the standard library alone. Proxies of the environment are not asked,

@@ -18,10 +18,8 @@ from flask10x.alerts import due, stored_alerts, tables
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, Try, jobs_of
 from flask10x.alerts.due import WaitingMessage
+from flask10x.alerts.messages import Speaker, Text, trouble_in
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.texts.text import Text
-from flask10x.alerts.texts.troubles import in_words
-from flask10x.alerts.texts.words import Speaker
 from flask10x.config.alerts.rules import Way
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
@@ -142,12 +140,12 @@ class MessageDelivery:
         if due.is_given_up(message, now_ms):
             _settle(connection, message.id, "given_up", now_ms, trouble)
             text = f"{_called(message)} was given up after {tries} tries: "
-            return [(logging.ERROR, text + in_words(trouble, "en"))]
+            return [(logging.ERROR, text + trouble_in("en", trouble))]
         _note_failure(connection, message.id, trouble, received_by)
         if message.tries:
             return []
         text = f"{_called(message)} could not be sent, and is tried again: "
-        return [(logging.WARNING, text + in_words(trouble, "en"))]
+        return [(logging.WARNING, text + trouble_in("en", trouble))]
 
     def _begin_all(self) -> int | None:
         """As `_begin`; when the state file can't be used now, what is under way still counts."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
-from flask10x.alerts.texts.text import Text
+from flask10x.alerts.messages import Text
 from flask10x.config import secret_files
 from flask10x.config.alerts.rules import Apprise, Command, Way, Webhook
 from flask10x.errors import SettingsError

@@ -11,21 +11,22 @@ from pathlib import Path
 import click
 
 from flask10x.alerts.delivery.jobs import Envelope, NotSendable, Try, jobs_of
-from flask10x.alerts.texts.troubles import in_words
-from flask10x.alerts.texts.words import Speaker
-from flask10x.commands import language, translated
+from flask10x.alerts.messages import Speaker, trouble_in
+from flask10x.alerts.subjects import sentence
+from flask10x.commands import translated
 from flask10x.commands.alerts import deliver
-from flask10x.commands.alerts.words import other_lines, rule_line, way_line
 from flask10x.commands.options import check_names
 from flask10x.config import secret_files, settings
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.keys import KINDS
-from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Command, Way, Webhook
+from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Command, Rule, Way, Webhook
 from flask10x.config.settings import Settings
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.maintenance import own_files
 from flask10x.readings.stations import Stations
 from flask10x.system import clock
+from flask10x.system.log_lines import escape
+from flask10x.translation import chosen
 
 POLL_SEC = 0.02
 
@@ -45,7 +46,7 @@ def init_command() -> None:
     A file that is there already is never changed.
     """
     path = settings.alerts_path()
-    own_files.make(path, alert_file.example_in("ja" if language.speaks_japanese() else "en"))
+    own_files.make(path, alert_file.example_in(chosen().language))
     click.echo(_("{path} was written").format(path=path))
 
 
@@ -73,7 +74,7 @@ def check_command(file: Path | None) -> None:
     _show(alerts, stations)
     if off := [kind for kind in KINDS if kind not in {rule.kind for rule in alerts.rules}]:
         click.echo(_("not on: {kinds}").format(kinds=", ".join(off)))
-    for line in other_lines(alerts):
+    for line in _other_lines(alerts):
         click.echo(line)
     for warning in _warnings(alerts):
         click.echo(_("warning: {text}").format(text=warning), err=True)
@@ -97,9 +98,52 @@ def list_command() -> None:
 
 def _show(alerts: Alerts, stations: Stations) -> None:
     for rule in alerts.rules:
-        click.echo(_("rule {line}").format(line=rule_line(rule, stations)))
+        click.echo(_("rule {line}").format(line=_rule_line(rule, stations)))
     for way in alerts.ways:
-        click.echo(_("way {line}").format(line=way_line(way, alerts)))
+        click.echo(_("way {line}").format(line=_way_line(way, alerts)))
+
+
+def _rule_line(rule: Rule, stations: Stations) -> str:
+    """`stuffy: Bedroom CO₂ above 1500 ppm; ends at 1200 ppm; sent by phone only`."""
+    parts = [sentence(rule, stations, chosen())]
+    if rule.ways:
+        parts.append(_("sent by {ways} only").format(ways=", ".join(rule.ways)))
+    if rule in DEFAULT.rules:
+        parts.append(_("on by default"))
+    return f"{rule.name}: {'; '.join(parts)}"
+
+
+def _way_line(way: Way, alerts: Alerts) -> str:
+    """`phone: by Apprise, its URLs in /etc/flask10x/alerts-urls; in Japanese; 20 a day at most`."""
+    daily = _("{n} a day at most").format(n=way.daily_max or alerts.daily_max)
+    languages = {"ja": _("in Japanese"), "en": _("in English")}
+    return f"{way.name}: {_way(way)}; {languages[way.language or alerts.language]}; {daily}"
+
+
+def _way(way: Way) -> str:
+    match way:
+        case Webhook(secret_file=""):
+            return _("JSON to {url}, not signed").format(url=way.url)
+        case Webhook():
+            text = _("JSON to {url}, signed with the secret in {file}")
+            return text.format(url=way.url, file=way.secret_file)
+        case Command():
+            return _("the program {command}").format(command=escape(" ".join(way.arguments)))
+        case Apprise():
+            return _("by Apprise, its URLs in {file}").format(file=way.urls_file)
+
+
+def _other_lines(alerts: Alerts) -> list[str]:
+    """When nothing is sent, and when a reminder is."""
+    text = _("reminder: while an alert lasts, after {span}")
+    lines = [text.format(span=chosen().exactly(alerts.reminder_after_sec))]
+    if hours := alerts.quiet_hours:
+        text = _("quiet hours: {start} to {end}, but not for {rules}")
+        if not hours.urgent:
+            text = _("quiet hours: {start} to {end}")
+        start, end = (f"{at:%H:%M}" for at in (hours.start, hours.end))
+        lines.append(text.format(start=start, end=end, rules=", ".join(hours.urgent)))
+    return lines
 
 
 @translated.command("test")
@@ -140,7 +184,7 @@ def _report(way: Way, tries: Sequence[Try], trouble: str) -> bool:
     if not troubles:
         click.echo(_("{way}: sent").format(way=way.name))
         return False
-    spoken = in_words(troubles[0], "ja" if language.speaks_japanese() else "en")
+    spoken = trouble_in(chosen().language, troubles[0])
     text = _("{way}: not sent: {reason}")
     if len(tries) > 1:
         text = _("{way}: not sent to {n} of {all}: {reason}")
@@ -155,7 +199,7 @@ def _warnings(alerts: Alerts) -> Iterator[str]:
         for reason in _warnings_of(way):
             yield f"[ways.{way.name}] {reason}"
     if not alerts.ways:
-        yield _("there is no way, so nobody is told: alerts are only shown on the page /alerts")
+        yield _("there is no way, so no message is sent: alerts are only shown on the page /alerts")
     elif not alerts.base_url:
         yield _("there is no base_url, so messages have no link to the chart")
 

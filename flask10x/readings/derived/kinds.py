@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from flask10x.readings.bands import Band
 from flask10x.readings.derived import formulas
+from flask10x.translation import N_
 
 Source = Literal["reading", "earlier", "outside"]
 """What it is computed from: values of one reading; the station's earlier ones too; or those of the
@@ -29,7 +30,7 @@ class Kind:
     quantity: str
     unit: str
     label: str
-    label_ja: str
+    """Its name; the catalogue has the Japanese one."""
     inputs: tuple[str, ...]
     """The quantities it needs, in the order of the formula's arguments."""
     limits: tuple[Limits, ...]
@@ -55,8 +56,7 @@ _ALL = (
         name="dew_point",
         quantity="temperature",
         unit="°C",
-        label="Dew point",
-        label_ja="露点温度",
+        label=N_("Dew point"),
         inputs=("temperature", "humidity"),
         limits=_MAGNUS,
         result=(-45, 60),
@@ -66,8 +66,7 @@ _ALL = (
         name="absolute_humidity",
         quantity="absolute_humidity",
         unit="g/m³",
-        label="Absolute humidity",
-        label_ja="絶対湿度",
+        label=N_("Absolute humidity"),
         inputs=("temperature", "humidity"),
         limits=_MAGNUS,
         result=(0, 200),
@@ -79,8 +78,7 @@ _ALL = (
         name="discomfort_index",
         quantity="discomfort_index",
         unit="",
-        label="Discomfort index",
-        label_ja="不快指数",
+        label=N_("Discomfort index"),
         inputs=("temperature", "humidity"),
         limits=((0, 45), (1, 100)),
         result=(0, 120),
@@ -91,17 +89,16 @@ _ALL = (
         name="wbgt",
         quantity="wbgt",
         unit="°C",
-        label="Estimated WBGT",
-        label_ja="暑さ指数（WBGT）参考値",
+        label=N_("Estimated WBGT"),
         inputs=("temperature", "humidity"),
         limits=((20, 40), (20, 100)),
         result=(0, 60),
         formula=formulas.wbgt,
         # 日本生気象学会「日常生活における熱中症予防指針」Ver.4 (2022): from these values on.
         bands=(
-            Band(above=25, label="Caution", label_ja="警戒"),
-            Band(above=28, level="warning", label="Severe caution", label_ja="厳重警戒"),
-            Band(above=31, level="warning", label="Danger", label_ja="危険"),
+            Band(above=25, label=N_("Caution")),
+            Band(above=28, level="warning", label=N_("Severe caution")),
+            Band(above=31, level="warning", label=N_("Danger")),
         ),
     ),
     # What weather charts show. Further out a sensor is broken, or not where ALTITUDE_M says.
@@ -109,8 +106,7 @@ _ALL = (
         name="sea_level_pressure",
         quantity="sea_level_pressure",
         unit="hPa",
-        label="Sea-level pressure",
-        label_ja="海面気圧",
+        label=N_("Sea-level pressure"),
         inputs=("pressure", "temperature"),
         limits=((800, 1150), (-50, 50)),
         result=(850, 1100),
@@ -121,8 +117,7 @@ _ALL = (
         name="pressure_trend",
         quantity="pressure_trend",
         unit="hPa",
-        label=f"{TREND_HOURS}-hour pressure trend",
-        label_ja=f"{TREND_HOURS}時間の気圧変化",
+        label=N_("3-hour pressure trend"),
         inputs=("pressure",),
         limits=((300, 1150),),
         result=(-100, 100),
@@ -132,8 +127,7 @@ _ALL = (
         name="outdoor_difference",
         quantity="temperature_difference",
         unit="°C",
-        label="Indoor minus outdoor",
-        label_ja="室内と屋外の温度差",
+        label=N_("Indoor minus outdoor"),
         inputs=("temperature",),
         limits=((-50, 150),),
         result=(-200, 200),

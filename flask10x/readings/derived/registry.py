@@ -14,6 +14,7 @@ from math import isfinite
 from flask10x.readings.derived.functions import PYTHON
 from flask10x.readings.derived.kinds import KINDS, UNITS, Kind
 from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.translation import translation
 
 Pair = tuple[Measurement, ...]
 # More than any sensor and any of the formulas can tell.
@@ -50,7 +51,7 @@ class Derived:
             csv_header=self.name,
             unit=self.kind.unit,
             label=self.kind.label + _in_brackets(self, " (", ")"),
-            label_ja=self.kind.label_ja + _in_brackets(self, "（", "）"),
+            label_ja=translation("ja")(self.kind.label) + _in_brackets(self, "（", "）"),
             bands=self.kind.bands,
         )
 

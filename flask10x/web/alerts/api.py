@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from flask10x.alerts.alert import Alert, AlertMessage
+from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.web import context, preferences
 from flask10x.web.alerts.asked import AskedAlerts, asked
 from flask10x.web.alerts.found import find
-from flask10x.web.alerts.subjects import column_of, station_of
 from flask10x.web.alerts.words import AlertWords
 from flask10x.web.texts.catalog import Texts
 

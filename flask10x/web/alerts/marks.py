@@ -6,11 +6,11 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import stored_alerts
 from flask10x.alerts.alert import Alert
+from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.history.charts import Chart
 from flask10x.web.alerts.shown import AlertReader
 from flask10x.web.alerts.state import state
-from flask10x.web.alerts.subjects import column_of, station_of
 from flask10x.web.alerts.words import AlertWords
 from flask10x.web.texts.catalog import Texts
 

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from flask10x.alerts import shared_alerts, stored_alerts
 from flask10x.alerts.state_file import StateFile, path_of
+from flask10x.alerts.subjects import watched_by
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError, nearest
 from flask10x.readings.reasons import Reason
@@ -23,7 +24,6 @@ from flask10x.system.log_lines import escape
 from flask10x.web import access, context
 from flask10x.web.alerts.durations import DURATIONS, Duration, until_ms
 from flask10x.web.alerts.state import state
-from flask10x.web.alerts.subjects import watched_by
 
 log = logging.getLogger(__name__)
 

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.alerts.subjects import name_of, sentence, watched_by
 from flask10x.config.alerts.rules import Alerts, Rule
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError
 from flask10x.system import clock
 from flask10x.system.log_lines import escape
+from flask10x.translation import translation
 from flask10x.web import context, preferences
-from flask10x.web.alerts import api, muting, rule_words
+from flask10x.web.alerts import api, muting
 from flask10x.web.alerts.asked import AskedAlerts, asked
 from flask10x.web.alerts.durations import DURATIONS, until_ms
 from flask10x.web.alerts.found import FoundAlerts, find
 from flask10x.web.alerts.model import AlertsModel, PastPage, WatchedRule, WatchedSubject
 from flask10x.web.alerts.shown import AlertReader
-from flask10x.web.alerts.subjects import name_of, watched_by
 from flask10x.web.alerts.values import newest_values
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.status_page import shell
@@ -112,6 +113,7 @@ def _past(found: FoundAlerts, question: AskedAlerts, reader: AlertReader) -> Pas
 
 def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
     settings, t = reader.settings, reader.t
+    words = translation(t.language)
     wrong = [one.subject for one in found.active if one.rule == rule.name]
     muted = [one.subject for one in found.muted if one.rule == rule.name]
     states = [
@@ -120,12 +122,12 @@ def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
     states += [_state(t("alerts.quiet"), "alerts.quiet_of", muted, reader)] if muted else []
     return WatchedRule(
         name=rule.name,
-        sentence=rule_words.sentence(rule, settings.stations, t),
+        sentence=sentence(rule, settings.stations, words),
         ways=t("caption.join").join(map(escape, rule.ways)),
         state=t("caption.join").join(states),
         is_wrong=bool(wrong),
         subjects=[
-            WatchedSubject(subject=one, name=name_of(one, settings.stations, t))
+            WatchedSubject(subject=one, name=name_of(one, settings.stations, words))
             for one in watched_by(rule, settings.stations)
         ],
     )
@@ -134,7 +136,8 @@ def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
 def _state(alone: str, key: str, subjects: Sequence[str], reader: AlertReader) -> str:
     """A state and what has it; the service as a whole needs no name."""
     t, stations = reader.t, reader.settings.stations
-    names = t("caption.join").join(name_of(one, stations, t) for one in subjects if one)
+    words = translation(t.language)
+    names = t("caption.join").join(name_of(one, stations, words) for one in subjects if one)
     return t(key, names=names) if names else alone
 
 

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from flask import url_for
 
 from flask10x.alerts.alert import Alert, AlertMessage
+from flask10x.alerts.messages import trouble_in
 from flask10x.alerts.stored_alerts import Mute
-from flask10x.alerts.texts.troubles import in_words
+from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.readings.times import HOUR_MS, is_date, iso_text, local_text
 from flask10x.system.log_lines import escape
 from flask10x.web.alerts.model import ShownAlert, ShownMute, ShownTime, ToldMessage
-from flask10x.web.alerts.subjects import column_of, station_of
 from flask10x.web.alerts.values import OF_VALUES, NewestValue
 from flask10x.web.alerts.words import AlertWords
 from flask10x.web.texts.catalog import Texts
@@ -112,7 +112,7 @@ class AlertReader:
         return t("message.sending", **values)
 
     def _why(self, trouble: str) -> str:
-        return escape(in_words(trouble, self.t.language))
+        return escape(trouble_in(self.t.language, trouble))
 
     def _muted(self, alert: Alert) -> ShownTime | None:
         until = alert.muted_until_ms

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.alerts.alert import Alert
+from flask10x.alerts.subjects import column_of, station_of
 from flask10x.errors import QueryError
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
-from flask10x.web.alerts.subjects import column_of, station_of
 from flask10x.web.latest.newest import Latest, latest
 
 # Alerts of a number that goes on changing.

@@ -1,7 +1,7 @@
 """An alert in words: those of its messages, for what a phone says and a page says is the same."""
 
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.texts.words import Speaker
+from flask10x.alerts.messages import Speaker
 from flask10x.config.alerts.rules import Rate, Rule
 from flask10x.config.settings import Settings
 from flask10x.readings.times import is_date, local_text

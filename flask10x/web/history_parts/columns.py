@@ -19,6 +19,6 @@ def limits_of(one: Derived, t: Texts) -> str:
     inputs = []
     for quantity, ends in zip(one.kind.inputs, one.kind.limits, strict=True):
         low, high = (f"{end:g}" for end in ends)
-        name, unit = t(f"column.{quantity}"), UNITS[quantity]
+        name, unit = t.quantity(quantity), UNITS[quantity]
         inputs.append(t("limits.input", name=name, low=low, high=high, unit=unit))
     return t("limits.of", name=t.column(one.measurement), inputs=t("caption.join").join(inputs))

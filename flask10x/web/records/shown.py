@@ -87,7 +87,7 @@ def _usual_limits(question: AskedRecords, t: Texts) -> list[RecordsChoice]:
         }
         name = t(
             "records.band",
-            label=(t.language == "ja" and band.label_ja) or band.label,
+            label=t.band(band),
             limit=_passed(limit, measurement, t),
         )
         choices.append(RecordsChoice(name=name, url=_url(sides), chosen=limit == given))

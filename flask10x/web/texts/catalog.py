@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from flask10x.readings import labels
 from flask10x.readings.bands import Band
-from flask10x.readings.stations import BUILT_IN, Measurement, Station
+from flask10x.readings.stations import Measurement, Station
+from flask10x.translation import translation
 from flask10x.web.texts import (
     alerts_english,
     alerts_japanese,
@@ -93,21 +95,20 @@ class Texts:
         return {key: text for key, text in self._texts.items() if key.startswith(beginnings)}
 
     def station(self, station: Station) -> str:
-        """A station's name: that of the built-in ones unless they were given another label."""
-        label = self._label(station)
-        built_in = BUILT_IN.by_endpoint.get(station.endpoint)
-        if built_in is None or label == self._label(built_in):
-            label = self._texts.get(f"station.{station.endpoint}", label)
-        return label or station.endpoint
+        """A station's name."""
+        return labels.station_name(station, translation(self.language))
 
     def column(self, measurement: Measurement) -> str:
-        """The name of its column, which may be other stations' too: a text, label or the column."""
-        own = self._texts.get(f"column.{measurement.column}")
-        return own or self._label(measurement) or measurement.column
+        """The name of a measurement's column."""
+        return labels.column_name(measurement, translation(self.language))
+
+    def quantity(self, quantity: str) -> str:
+        """The name of a quantity that has a column of its own name: `temperature`."""
+        return translation(self.language)(labels.COLUMNS[quantity])
 
     def band(self, band: Band) -> str:
         """What a band is called."""
-        return self._label(band)
+        return labels.band_name(band, translation(self.language))
 
     def quantities(self, measurements: Iterable[Measurement]) -> dict[str, str]:
         """The name of each quantity: that of the column called so.
@@ -122,9 +123,6 @@ class Texts:
             else:
                 found.setdefault(one.quantity, _SENSOR.sub("", name))
         return found
-
-    def _label(self, named: Station | Measurement | Band) -> str:
-        return (self.language == "ja" and named.label_ja) or named.label
 
     def lasting(self, kind: str, seconds: int) -> str:
         """A time of so many seconds in its handiest unit; `kind` is age or silent."""

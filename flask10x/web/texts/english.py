@@ -285,18 +285,4 @@ TEXTS: dict[str, str] = {
     "sender.folder": "Readings that wait survive a restart, a file each.",
     "sender.cron": "Run it by cron: * * * * * /home/pi/{name}",
     # Names
-    "station.data": "Pico",
-    "station.data2": "Bedroom",
-    "station.data3": "Outside",
-    "station.data4": "Living room",
-    "column.co2": "CO₂",
-    "column.temperature": "Temperature",
-    "column.humidity": "Humidity",
-    "column.pressure": "Pressure",
-    "column.gas_resistance": "Gas resistance",
-    "column.analog_value": "Gas (raw)",
-    "column.voltage": "Voltage",
-    "column.temperature_ds18b20": "Temperature (DS18B20)",
-    "column.temperature_dht11": "Temperature (DHT11)",
-    "column.humidity_dht11": "Humidity (DHT11)",
 }

@@ -285,18 +285,4 @@ TEXTS: dict[str, str] = {
     "sender.folder": "待っている測定値は1件ずつファイルにするので、再起動しても残ります。",
     "sender.cron": "cronで実行します: * * * * * /home/pi/{name}",
     # 名前
-    "station.data": "Pico",
-    "station.data2": "寝室",
-    "station.data3": "屋外",
-    "station.data4": "居間",
-    "column.co2": "CO₂",
-    "column.temperature": "温度",
-    "column.humidity": "湿度",
-    "column.pressure": "気圧",
-    "column.gas_resistance": "ガス抵抗",
-    "column.analog_value": "ガス（生値）",
-    "column.voltage": "電圧",
-    "column.temperature_ds18b20": "温度（DS18B20）",
-    "column.temperature_dht11": "温度（DHT11）",
-    "column.humidity_dht11": "湿度（DHT11）",
 }

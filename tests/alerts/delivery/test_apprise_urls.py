@@ -10,7 +10,7 @@ import pytest
 
 from flask10x.alerts.delivery import attempt
 from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
-from flask10x.alerts.texts.text import Text
+from flask10x.alerts.messages import Text
 from flask10x.config.alerts.rules import Apprise
 from tests.e2e.service import wait_until
 from tests.support.receiver import Receiver, answering, hang, receiving

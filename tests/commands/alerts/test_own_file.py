@@ -15,15 +15,16 @@ from tests.support.databases import environment_of
 from tests.support.speaking import speaking
 
 STANDARD = [
-    "rule silence: a station sends no more, for longer than it usually does (all stations); on by"
-    " default",
-    "rule disk: less than 5 % of the database's disk free; on by default",
-    "rule database: the database damaged or missing, or nothing could be stored for 60 s; on by"
-    " default",
-    "rule backup: no backup for 3 days; on by default",
+    "rule silence: No data from a station for longer than usual: all stations; on by default",
+    "rule disk: Less than 5 % of the disk is free; on by default",
+    "rule database: The database is damaged or missing, or readings cannot be stored for 60 s;"
+    " on by default",
+    "rule backup: The newest backup is older than 3 days; on by default",
 ]
-REMINDER = "reminder: what lasts is said again after 24 h"
-NO_WAY = "warning: there is no way, so nobody is told: alerts are only shown on the page /alerts\n"
+REMINDER = "reminder: while an alert lasts, after 24 h"
+NO_WAY = (
+    "warning: there is no way, so no message is sent: alerts are only shown on the page /alerts\n"
+)
 OWN = """
 language = "ja"
 base_url = "http://raspberrypi.local:8888"
@@ -150,16 +151,16 @@ def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
     file.write_text(OWN)
     done = run("check")
     lines = [
-        "rule silence: a station has sent nothing for 10 min (data, data2)",
+        "rule silence: No data from a station for 10 min: Pico, Bedroom",
         *STANDARD[1:3],
-        "rule queue: many readings have been waiting to be stored for 60 s",
-        "rule refused: 10 readings of a sender refused within 60 min (all stations)",
-        "rule failed_sensor: a measurement missing or a fault value, 10 readings in a row (all"
-        " stations); tells speaker, house only",
-        "rule export: readings that have been in no CSV file for 2 days",
-        "rule stuffy: co2 of data2 above 1500 ppm; for 10 min at least; ends at 1200 ppm",
-        "rule frost: temperature of data3 below 2 °C; ends at 2.5 °C",
-        "rule smoke: analog_value of data4 rises by 100 within 60 s",
+        "rule queue: Many readings waiting to be stored for 60 s",
+        "rule refused: 10 readings rejected within 60 min: all stations",
+        "rule failed_sensor: A sensor gives no value or a fault value 10 times in a row: all"
+        " stations; sent by speaker, house only",
+        "rule export: Readings in no CSV file for 2 days",
+        "rule stuffy: Bedroom CO₂ above 1500 ppm for 10 min; ends at 1200 ppm",
+        "rule frost: Outside Temperature below 2 °C; ends at 2.5 °C",
+        "rule smoke: Living room Gas (raw) rises by 100 within 60 s",
         "way house: JSON to https://example.org/hook, not signed; in English; 20 a day at most",
         "way speaker: the program /bin/sh -c cat; in Japanese; 3 a day at most",
     ]

@@ -35,8 +35,6 @@ FAMILIES: dict[str, set[str]] = {
     "notes_hint": {*NOTE_KINDS},
     "notes_to": {"note", "adjust"},
     "notes_field": {*FIELDS, "reason", "id"},
-    "column": set(BUILT_IN.columns),
-    "station": {station.endpoint for station in BUILT_IN.all},
     "operator": set(OPERATORS),
     "range": set(QUICK) | {"title", "earlier", "later"},
     "theme": {"auto", "light", "dark"},
@@ -55,11 +53,6 @@ FAMILIES: dict[str, set[str]] = {
     "message": {
         *({*get_args(MessageState)} - {"waiting"}),
         *("sending", "later", "failed", "why"),
-    },
-    "rule": {
-        *("silence", "silence_learned", "above", "below", "above_once", "below_once", "rise"),
-        *("fall", "failed_sensor", "refused", "queue", "disk", "database", "export", "backup"),
-        *("all_stations", "service"),
     },
     "occasion": {*get_args(Occasion)},
     "whole": {"good", "unknown", "warn", "wrong"},

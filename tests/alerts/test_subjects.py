@@ -2,6 +2,7 @@
 
 import pytest
 
+from flask10x.alerts.subjects import name_of, sentence, watched_by
 from flask10x.config.alerts.rules import (
     BackupOverdue,
     DatabaseTrouble,
@@ -16,10 +17,9 @@ from flask10x.config.alerts.rules import (
     Threshold,
 )
 from flask10x.readings.stations import BUILT_IN
-from flask10x.web.alerts.rule_words import sentence
-from flask10x.web.alerts.subjects import name_of, watched_by
-from flask10x.web.texts.catalog import ENGLISH, JAPANESE
+from flask10x.translation import translation
 
+ENGLISH, JAPANESE = translation("en"), translation("ja")
 STUFFY = Threshold(
     name="stuffy", station="data2", column="co2", above=1500, clear=1200, for_sec=600
 )
@@ -32,52 +32,56 @@ BURST = Rate(name="burst", station="data", column="pressure", fall=5, within_sec
     [
         (
             Silence(),
-            "A station sends nothing for longer than it usually does: all stations",
+            "No data from a station for longer than usual: all stations",
             "端末から普段より長く受信がない（すべての端末）",
         ),
         (
             Silence(stations=("data3", "data2"), after_sec=600),
-            "A station sends nothing for 10 min: Bedroom, Outside",
+            "No data from a station for 10 min: Bedroom, Outside",
             "端末から10分以上受信がない（寝室、屋外）",
         ),
         (
             STUFFY,
-            "Bedroom CO₂ above 1500 ppm for 10 min; over at 1200 ppm",
-            "寝室 CO₂が10分以上 1500 ppm を上回る（1200 ppm で解除）",
+            "Bedroom CO₂ above 1500 ppm for 10 min; ends at 1200 ppm",
+            "寝室のCO₂が10分以上 1500 ppm を上回る（1200 ppm で解除）",
         ),
         (
             FROST,
-            "Outside Temperature below 0 °C; over at 1.5 °C",
-            "屋外 温度が 0 °C を下回る（1.5 °C で解除）",
+            "Outside Temperature below 0 °C; ends at 1.5 °C",
+            "屋外の温度が 0 °C を下回る（1.5 °C で解除）",
         ),
-        (BURST, "Pico Pressure falls by 5 hPa within 2 h", "Pico 気圧が2時間以内に 5 hPa 下がる"),
+        (BURST, "Pico Pressure falls by 5 hPa within 2 h", "Picoの気圧が2時間以内に 5 hPa 下がる"),
         (
             FailedSensor(stations=("data4",)),
-            "A sensor gives nothing, or a fault value, 10 times in a row: Living room",
-            "センサの値が10回続けて欠測または故障値になる（居間）",
+            "A sensor gives no value or a fault value 10 times in a row: Living room",
+            "センサーの値が10回続けて欠測または故障値になる（居間）",
         ),
         (
             RefusedSender(),
-            "10 readings refused within 60 min: all stations",
+            "10 readings rejected within 60 min: all stations",
             "60分以内に測定値を10件拒否する（すべての端末）",
         ),
         (
             Queue(),
-            "Many readings wait to be stored for 60 s",
+            "Many readings waiting to be stored for 60 s",
             "保存待ちの測定値が多い状態が60秒続く",
         ),
         (Disk(), "Less than 5 % of the disk is free", "ディスクの空きが 5 % を下回る"),
         (
             DatabaseTrouble(),
-            "The database is damaged or gone, or readings cannot be stored for 60 s",
+            "The database is damaged or missing, or readings cannot be stored for 60 s",
             "データベースが壊れているか見つからない、または60秒以上保存できない",
         ),
         (
             ExportOverdue(),
-            "Readings are in no CSV file for 2 d",
+            "Readings in no CSV file for 2 days",
             "CSVファイルに書き出していない測定値が2日以上ある",
         ),
-        (BackupOverdue(), "The newest backup is older than 3 d", "最新のバックアップが3日より古い"),
+        (
+            BackupOverdue(),
+            "The newest backup is older than 3 days",
+            "最新のバックアップが3日より古い",
+        ),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -103,8 +107,8 @@ def test_what_a_rule_can_have_an_alert_of() -> None:
         ("data2", "Bedroom"),
         ("data2.co2", "Bedroom CO₂"),
         ("data2.radon", "Bedroom radon"),
-        ("shed", "shed"),
-        ("shed.co2\u202e", "shed.co2\\u202e"),
+        ("shed", "/shed"),
+        ("shed.co2\u202e", "/shed co2\\u202e"),
     ],
 )
 def test_names_of_subjects(subject: str, name: str) -> None:

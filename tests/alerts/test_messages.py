@@ -1,19 +1,16 @@
 """What a family member reads."""
 
 import re
-import string
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.texts import english, japanese, troubles, words
-from flask10x.alerts.texts.words import Speaker
+from flask10x.alerts.messages import Speaker, trouble_in
 from flask10x.config.alerts.rules import Alerts, Kind
 from flask10x.config.settings import Settings
 from flask10x.translation import Language
-from flask10x.web.texts.catalog import DICTIONARIES
 from tests.support.html import NINE
 
 MINUTE = 60_000
@@ -66,8 +63,8 @@ def test_an_entry_says_what_since_when_the_last_value_what_to_do_and_where(home:
     assert text.body.splitlines() == [
         "No data has come from Bedroom since Sun 24 Aug, 09:00.",
         "The last values: CO₂ 650 ppm, 25.1 °C",
-        "What to do: See whether the sensor has power and whether the Wi-Fi works."
-        " If so, unplug the sensor for 10 seconds.",
+        "What to do: Check that the sensor has power and that the Wi-Fi works. If both are fine,"
+        " unplug the sensor and plug it in again after 10 seconds.",
     ]
     assert text.url == f"{BASE}/history?endpoint=data2&from=2025-08-24T03%3A00%2B09%3A00"
 
@@ -110,9 +107,9 @@ def test_a_recovery_says_how_long_it_was_and_what_it_is_now(home: Settings) -> N
         end_facts={"value": 800.26},
     )
     text = Speaker(home, "en").alert(ended, "recovery")
-    assert text.title == "Over: Bedroom CO₂ too high"
+    assert text.title == "Resolved: Bedroom CO₂ too high"
     assert text.body.splitlines() == [
-        "Bedroom CO₂ is as it should be again.",
+        "Bedroom CO₂ is back to normal.",
         "It began on Sun 24 Aug, 09:00 and was over on Sun 24 Aug, 10:15, after 1 hour 15 minutes.",
         "The value then: 800.26 ppm",
     ]
@@ -180,37 +177,11 @@ def test_what_others_have_written_breaks_no_line(home: Settings) -> None:
     assert len(body) < 1000
 
 
-def test_stations_and_columns_are_called_as_on_the_pages() -> None:
-    for language in LANGUAGES:
-        page, told = DICTIONARIES[language], words.WORDS[language]
-        shown = {f"station.{name}": text for name, text in told.stations.items()}
-        shown |= {f"column.{name}": text for name, text in told.columns.items()}
-        names = {key: text for key, text in page.items() if key in shown}
-        assert names == shown
-        columns = {key for key in page if key.startswith("column.")}
-        assert columns == {f"column.{name}" for name in told.columns}
-
-
-def braces(text: str) -> set[str | None]:
-    return {name for _text, name, _spec, _conversion in string.Formatter().parse(text)} - {None}
-
-
-def test_both_languages_have_the_same_words_and_facts() -> None:
-    one, other = english.WORDS, japanese.WORDS
-    assert one.wordings.keys() == other.wordings.keys()
-    assert one.frame.keys() == other.frame.keys()
-    for key, wording in one.wordings.items():
-        for name in ("what", "known"):
-            ours, theirs = getattr(wording, name), getattr(other.wordings[key], name)
-            assert [braces(line) for line in ours] == [braces(line) for line in theirs], key
-    assert troubles.ENGLISH.keys() == troubles.JAPANESE.keys()
-
-
 def test_troubles_are_told_and_unknown_ones_shown() -> None:
-    assert troubles.in_words("status:503", "en") == "it answered 503"
-    assert troubles.in_words("no_answer", "ja") == "時間内に応答がありません"
-    assert troubles.in_words("of_tomorrow:1", "en") == "of_tomorrow:1"
-    assert troubles.in_words("", "en") == ""
+    assert trouble_in("en", "status:503") == "it answered 503"
+    assert trouble_in("ja", "no_answer") == "時間内に応答がありません"
+    assert trouble_in("en", "of_tomorrow:1") == "of_tomorrow:1"
+    assert trouble_in("en", "") == ""
 
 
 @pytest.mark.parametrize(

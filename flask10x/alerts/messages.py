@@ -1,0 +1,428 @@
+"""An alert as a message says it: what, since when, the last value, what to do, and a link.
+
+Messages are for people who have never seen a log. They are in the language of their way, whatever
+that of the process is.
+"""
+
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from flask10x.alerts import due, subjects
+from flask10x.alerts.alert import Alert
+from flask10x.config.settings import Settings
+from flask10x.readings.stations import Measurement
+from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
+from flask10x.system.log_lines import escape
+from flask10x.translation import N_, Language, translation
+
+# A chart shows as much of the time before, so that one sees what is usual.
+SHOWN_BEFORE_MS = 6 * HOUR_MS
+# Kinds whose link shows the readings of their station; that of the others is the page of the state.
+OF_READINGS = {"silence", "threshold", "rate", "failed_sensor"}
+# Facts in the unit of the measurement.
+VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
+DAY_SEC = 86_400
+# A fact that is a text has a second name for the Japanese one, where there is one.
+JAPANESE = "_ja"
+# What a sensor or a database says may be long; this is a line on a phone.
+MAX_FACT_CHARS = 200
+BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+MONTHS = (
+    *(N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun")),
+    *(N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a person reads."""
+
+    title: str
+    body: str
+    """Lines, each a sentence or two."""
+    url: str = ""
+    """Where to see more; empty where `base_url` is not set."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wording:
+    """The sentences of one kind of alert. A line that lacks a fact in its braces is left out.
+
+    `{name}` is what it is about; the facts are those of `alerts/alert.py`, with their units.
+    """
+
+    title: str
+    later: str = ""
+    """The title of later messages, without the values of the beginning; empty: the same."""
+    what: tuple[str, ...]
+    """The first one that can be filled in."""
+    more: tuple[str, ...] = ()
+    """Further lines."""
+    do: str
+    """What a person at home can do."""
+    over: str
+    """That it is over."""
+
+
+WORDINGS = {
+    "silence": Wording(
+        title=N_("{name}: no data"),
+        what=(N_("No data has come from {name} since {since}."),),
+        more=(N_("The last values: {values}"),),
+        do=N_(
+            "Check that the sensor has power and that the Wi-Fi works. If both are fine, unplug the"
+            " sensor and plug it in again after 10 seconds."
+        ),
+        over=N_("Data comes from {name} again."),
+    ),
+    "threshold.above": Wording(
+        title=N_("{name} too high: {value}"),
+        later=N_("{name} too high"),
+        what=(
+            N_(
+                "{name} has been above {limit} since {since}; it was {value} when this was noticed."
+            ),
+            N_("{name} has been too high since {since}."),
+        ),
+        do=N_(
+            "Check what it is like there. In a room it may help to open a window or to turn the"
+            " heating down."
+        ),
+        over=N_("{name} is back to normal."),
+    ),
+    "threshold.below": Wording(
+        title=N_("{name} too low: {value}"),
+        later=N_("{name} too low"),
+        what=(
+            N_(
+                "{name} has been below {limit} since {since}; it was {value} when this was noticed."
+            ),
+            N_("{name} has been too low since {since}."),
+        ),
+        do=N_(
+            "Check what it is like there. In a room it may help to close a window or to turn the"
+            " heating up."
+        ),
+        over=N_("{name} is back to normal."),
+    ),
+    "rate.rise": Wording(
+        title=N_("{name} is rising fast"),
+        what=(
+            N_("{name} has risen from {before} to {value} within {within_sec} ({since})."),
+            N_("{name} has been rising fast since {since}."),
+        ),
+        do=N_("Check what it is like there."),
+        over=N_("{name} is no longer rising fast."),
+    ),
+    "rate.fall": Wording(
+        title=N_("{name} is falling fast"),
+        what=(
+            N_("{name} has fallen from {before} to {value} within {within_sec} ({since})."),
+            N_("{name} has been falling fast since {since}."),
+        ),
+        do=N_("Check what it is like there: is a window open, or a heater off?"),
+        over=N_("{name} is no longer falling fast."),
+    ),
+    "failed_sensor": Wording(
+        title=N_("{name}: the sensor does not measure"),
+        what=(N_("{name} has not been measured since {since}; its board is still sending."),),
+        more=(N_("The last value: {last_value} ({last_value_at})"),),
+        do=N_(
+            "Check the sensor: is it plugged in, is a cable loose? If all is fine, unplug the board"
+            " and plug it in again after 10 seconds."
+        ),
+        over=N_("{name} is measured again."),
+    ),
+    "refused": Wording(
+        title=N_("{name}: data cannot be used"),
+        what=(
+            N_("{readings} readings from {name} could not be used since {since}."),
+            N_("Readings from {name} cannot be used since {since}."),
+        ),
+        more=(N_("The reason: {field}: {reason}"),),
+        do=N_("They are kept, nothing is lost. Tell the person who looks after the sensor."),
+        over=N_("Readings from {name} can be used again."),
+    ),
+    "queue": Wording(
+        title=N_("Data is stored too slowly"),
+        what=(
+            N_(
+                "Data has been waiting to be stored since {since}: {waiting} readings when this was"
+                " noticed."
+            ),
+            N_("Data has been waiting to be stored since {since}."),
+        ),
+        do=N_(
+            "If this does not end by itself, the memory card may be failing. Tell the person who"
+            " looks after the server."
+        ),
+        over=N_("Data is stored in time again."),
+    ),
+    "disk": Wording(
+        title=N_("The server's disk is nearly full"),
+        what=(
+            N_(
+                "The server's disk has been nearly full since {since}: {free_percent} %"
+                " ({free_bytes}) was free when this was noticed."
+            ),
+            N_("The server's disk has been nearly full since {since}."),
+        ),
+        more=(N_("At that rate it will be full in about {full_in_days}."),),
+        do=N_(
+            "Delete what is not needed, or use a larger card. Once it is full, no data can be"
+            " stored."
+        ),
+        over=N_("The server's disk has enough space again."),
+    ),
+    "database": Wording(
+        title=N_("Data cannot be stored"),
+        what=(N_("The server has not been able to store data properly since {since}."),),
+        more=(N_("It says: {reason}"),),
+        do=N_(
+            "Check that the disk is plugged in. Do not switch the server off; tell the person who"
+            " looks after it."
+        ),
+        over=N_("Data is stored again."),
+    ),
+    "export": Wording(
+        title=N_("The CSV files are not up to date"),
+        what=(
+            N_("Data since {oldest_at} is in no CSV file."),
+            N_("No new data has been written to the CSV files for a long time."),
+        ),
+        do=N_("This is not urgent. Tell the person who looks after the server."),
+        over=N_("The CSV files are up to date again."),
+    ),
+    "backup": Wording(
+        title=N_("No new backup"),
+        what=(N_("The newest backup is of {newest_at}."), N_("No backup can be found.")),
+        do=N_(
+            "If the backups are on a disk or a USB stick of their own, check that it is plugged in."
+            " If it is, tell the person who looks after the server."
+        ),
+        over=N_("There is a new backup."),
+    ),
+}
+# Why a message could not be sent, by the code that the state file keeps. A code is a word, some
+# with a value after a colon, so that neither a URL nor a secret can get into the file, the log or
+# a page.
+TROUBLES = {
+    "no_answer": N_("no answer came in time"),
+    "no_such_host": N_("no such host, or no network"),
+    "refused": N_("the connection was refused"),
+    "unreachable": N_("the connection broke, or the host cannot be reached"),
+    "certificate": N_("the certificate of the host is not valid"),
+    "tls": N_("TLS failed"),
+    "no_http": N_("what answered speaks no HTTP"),
+    "bad_url": N_("the URL is not one that can be used"),
+    "status": N_("it answered {value}"),
+    "not_taken": N_("the service did not take it"),
+    "no_apprise": N_("the package apprise is missing: pip install 'flask10x[alerts]'"),
+    "no_urls": N_("the file of URLs is empty"),
+    "many_urls": N_("the file of URLs has more than {value}"),
+    "secret_file": N_("the file with the secret can't be read: flask10x alerts check says why"),
+    "secret_text": N_("the file with the secret is no UTF-8 text"),
+    "no_text": N_("its text could not be made: the log says why"),
+    "no_way": N_("alerts.toml has no way of this name any more"),
+    "exit": N_("the program ended with {value}"),
+    "killed": N_("the program was ended by signal {value}"),
+    "no_program": N_("the program can't be started"),
+    "failed": N_("the try ended early"),
+    "outdated": N_("a newer message is sent instead"),
+}
+
+
+def trouble_in(language: Language, trouble: str) -> str:
+    """The trouble as people read it; a code of another version as it is, "" for none."""
+    code, _colon, value = trouble.partition(":")
+    if code not in TROUBLES:
+        return trouble
+    return translation(language)(TROUBLES[code], value=value)
+
+
+class Speaker:
+    """Words alerts in one language, for the stations, the zone and the pages of these settings."""
+
+    def __init__(self, settings: Settings, language: Language) -> None:
+        self._settings = settings
+        self.t = translation(language)
+
+    def alert(self, alert: Alert, occasion: str) -> Text:
+        """What is said when it begins and ends, or as a reminder.
+
+        The same at every call: nothing in it depends on when it is said.
+        """
+        t, wording, values = self.t, WORDINGS[_key(alert)], self._values(alert)
+        title = self._title(wording, values, occasion)
+        url = self._url(alert)
+        if occasion == "recovery":
+            lines = [self._fill(wording.over, values), self._lasted(alert), self._now(alert)]
+            return Text(t("Resolved: {title}", title=title), _joined(lines), url)
+        first = next(filter(None, (self._fill(line, values) for line in wording.what)), "")
+        more = [self._fill(line, values) for line in wording.more]
+        more.append(t("What to do: {do}", do=t(wording.do)))
+        if occasion == "reminder":
+            since = self._time(alert.since_ms)
+            lasts = t("It began on {since} and is not over yet.", since=since)
+            return Text(t("Still: {title}", title=title), _joined([first, lasts, *more]), url)
+        return Text(title, _joined([first, *more]), url)
+
+    def limit(self, made_ms: int, n: int) -> Text:
+        """That a way has had as many messages as a day may have."""
+        body = self.t(
+            "On {day} as many messages as are allowed ({n}) have come this way. For what else"
+            " happens that day, see the alerts page.",
+            day=self.t("{weekday} {day} {month}", **self._parts(made_ms)),
+            n=n,
+        )
+        return Text(self.t("No more messages today"), body, self._page("/alerts"))
+
+    def test(self, way: str) -> Text:
+        """A message that tries a way."""
+        body = self.t(
+            "This is a test of the way {way}. Messages of alerts will come here.", way=way
+        )
+        return Text(self.t("Flask10X: a test"), body, self._page("/alerts"))
+
+    def name(self, subject: str) -> str:
+        """What an alert is about: a station, a measurement of it, or the service."""
+        return _short(subjects.name_of(subject, self._settings.stations, self.t))
+
+    def _title(self, wording: Wording, values: Mapping[str, str], occasion: str) -> str:
+        """Without the value where it is not known."""
+        later = wording.later if occasion != "entry" else ""
+        return self._fill(later or wording.title, values) or values["name"]
+
+    def _values(self, alert: Alert) -> dict[str, str]:
+        texts = {name: self._fact(alert, name, fact) for name, fact in alert.facts.items()}
+        values = {name: text for name, text in texts.items() if text}
+        if self.t.language == "ja":
+            own = {name: text for name, text in values.items() if name.endswith(JAPANESE)}
+            values |= {name.removesuffix(JAPANESE): text for name, text in own.items()}
+        return values | {"name": self.name(alert.subject), "since": self._time(alert.since_ms)}
+
+    def _fact(self, alert: Alert, name: str, fact: Any) -> str:
+        """A fact as people read it; "" when there is none, or when it is not what it should be."""
+        if isinstance(fact, str):
+            return _plain(fact)
+        if fact is None or isinstance(fact, bool):
+            return ""
+        kind = "value" if name in VALUES else name.rpartition("_")[2]
+        texts: dict[str, Callable[[float], str]] = {
+            "value": lambda value: f"{_number(value)} {self._unit(alert)}".rstrip(),
+            "at": lambda ms: self._time(int(ms)),
+            "sec": lambda seconds: self.t.in_two_units(int(seconds)),
+            "bytes": _bytes,
+            "days": lambda days: self.t.in_two_units(max(1, int(days)) * DAY_SEC),
+        }
+        return texts.get(kind, _number)(fact)
+
+    def _unit(self, alert: Alert) -> str:
+        measurement = self._measurement(alert.subject)
+        own = alert.facts.get("unit", alert.end_facts.get("unit"))
+        return _plain(str(own)) if own else measurement.unit if measurement else ""
+
+    def _measurement(self, subject: str) -> Measurement | None:
+        station = self._settings.stations.by_endpoint.get(subjects.station_of(subject))
+        measurements = station.measurements if station else ()
+        return next((m for m in measurements if m.column == subjects.column_of(subject)), None)
+
+    def _lasted(self, alert: Alert) -> str:
+        if alert.ended_ms is None:
+            return ""
+        seconds = max(0, alert.ended_ms - alert.since_ms) // SECOND_MS
+        return self.t(
+            "It began on {since} and was over on {until}, after {span}.",
+            since=self._time(alert.since_ms),
+            until=self._time(alert.ended_ms),
+            span=self.t.in_two_units(seconds),
+        )
+
+    def _now(self, alert: Alert) -> str:
+        for name in ("value", "last_value", "values"):
+            if value := self._fact(alert, name, alert.end_facts.get(name)):
+                return self.t("The value then: {value}", value=value)
+        return ""
+
+    def _url(self, alert: Alert) -> str:
+        endpoint, column = subjects.station_of(alert.subject), subjects.column_of(alert.subject)
+        if alert.kind == "refused":
+            return self._page("/history/rejected", endpoint=endpoint)
+        if alert.kind not in OF_READINGS:
+            return self._page("/status")
+        shown: dict[str, str] = {"endpoint": endpoint} | ({"measurement": column} if column else {})
+        start_ms = max(0, alert.since_ms - SHOWN_BEFORE_MS)
+        if alert.ended_ms is not None:
+            shown["to"] = self._bound(alert.ended_ms + SHOWN_BEFORE_MS)
+        return self._page("/history", **shown, **{"from": self._bound(start_ms)})
+
+    def _bound(self, ms: int) -> str:
+        """To the minute: a link is shorter then."""
+        minute_ms = 60 * SECOND_MS
+        return iso_text(ms // minute_ms * minute_ms, self._settings.zone).replace(":00.000", "")
+
+    def _page(self, path: str, **parameters: str) -> str:
+        base = self._settings.alerts.base_url.rstrip("/")
+        if not base:
+            return ""
+        return f"{base}{path}?{urlencode(parameters)}" if parameters else f"{base}{path}"
+
+    def _time(self, ms: int) -> str:
+        if not is_date(ms):
+            return f"{ms} ms"
+        return self.t("{weekday} {day} {month}, {clock}", **self._parts(ms))
+
+    def _parts(self, ms: int) -> dict[str, Any]:
+        local = due.local(ms, self._settings.zone)
+        return {
+            "weekday": self.t(WEEKDAYS[local.weekday()]),
+            "month": self.t(MONTHS[local.month - 1]),
+            "day": local.day,
+            "clock": f"{local:%H:%M}",
+        }
+
+    def _fill(self, english: str, values: Mapping[str, str]) -> str:
+        """The sentence with its braces filled in; "" when one of them is not known."""
+        template = self.t(english)
+        parsed = string.Formatter().parse(template)
+        names = {name for _text, name, _spec, _conversion in parsed if name}
+        if not names <= set(values):
+            return ""
+        return template.format(**{name: values[name] for name in names})
+
+
+def _key(alert: Alert) -> str:
+    if alert.kind == "threshold":
+        return "threshold.above" if alert.facts.get("above", 1) else "threshold.below"
+    if alert.kind == "rate":
+        return "rate.rise" if alert.facts.get("rise", 1) else "rate.fall"
+    return alert.kind
+
+
+def _joined(lines: list[str]) -> str:
+    return "\n".join(line for line in lines if line)
+
+
+def _plain(text: str) -> str:
+    r"""One line without tricks: what a sensor or an operator has written may have any character."""
+    return _short(escape(text))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_FACT_CHARS else text[: MAX_FACT_CHARS - 1] + "…"
+
+
+def _number(value: float) -> str:
+    """`650`, `25.1`, `0.0012`: as many digits as a person wants."""
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{value:.0f}" if abs(value) < 1e15 else f"{value:g}"  # noqa: PLR2004
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
+
+
+def _bytes(count: float) -> str:
+    unit, size = next(((u, s) for u, s in BYTES if count >= s), ("B", 1.0))
+    return f"{_number(round(count / size, 1))} {unit}"

@@ -1,0 +1,59 @@
+"""What people call stations, measurements and bands, in their language.
+
+A label of `stations.toml` is shown as it was written there, `label_ja` in Japanese. The names that
+the program gives are in the catalogue.
+"""
+
+from flask10x.readings.bands import USUAL, Band
+from flask10x.readings.derived.kinds import KINDS
+from flask10x.readings.stations import BUILT_IN, Measurement, Station
+from flask10x.translation import N_, Translation
+
+STATIONS = {
+    "data": N_("Pico"),
+    "data2": N_("Bedroom"),
+    "data3": N_("Outside"),
+    "data4": N_("Living room"),
+}
+"""The built-in stations, shorter than their labels, which name the sensors too."""
+COLUMNS = {
+    "co2": N_("CO₂"),
+    "temperature": N_("Temperature"),
+    "humidity": N_("Humidity"),
+    "pressure": N_("Pressure"),
+    "gas_resistance": N_("Gas resistance"),
+    "analog_value": N_("Gas (raw)"),
+    "voltage": N_("Voltage"),
+    "temperature_ds18b20": N_("Temperature (DS18B20)"),
+    "temperature_dht11": N_("Temperature (DHT11)"),
+    "humidity_dht11": N_("Humidity (DHT11)"),
+}
+"""The columns of the built-in stations, which others may have too."""
+_OWN_BANDS = frozenset(
+    band for bands in (*USUAL.values(), *(kind.bands for kind in KINDS.values())) for band in bands
+)
+
+
+def station_name(station: Station, t: Translation) -> str:
+    """A station's name: a short one of the built-in ones, unless they were given a label."""
+    label, built_in = label_of(station, t), BUILT_IN.by_endpoint.get(station.endpoint)
+    if built_in is not None and label == label_of(built_in, t):
+        return t(STATIONS[station.endpoint])
+    return label or station.endpoint
+
+
+def column_name(measurement: Measurement, t: Translation) -> str:
+    """The name of a measurement: that of its column, its label, or the column itself."""
+    if measurement.column in COLUMNS:
+        return t(COLUMNS[measurement.column])
+    return label_of(measurement, t) or measurement.column
+
+
+def band_name(band: Band, t: Translation) -> str:
+    """What a band is called."""
+    return t(band.label) if band in _OWN_BANDS else label_of(band, t)
+
+
+def label_of(named: Station | Measurement | Band, t: Translation) -> str:
+    """The label that was written for it in this language; "" where there is none."""
+    return (t.language == "ja" and named.label_ja) or named.label
