@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 4
 # Those of the tools wait for more.
 tools tools-postgres: PROCESSES := 6
-# What users run, with hashes (docs/decisions/0045-what-runs-is-locked.md).
+# What users run, with hashes (docs/decisions/0027-dependencies-and-lock.md).
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
 MQTT_LOCK := requirements-mqtt.lock
@@ -14,7 +14,7 @@ MQTT_LOCK := requirements-mqtt.lock
 ALERTS_LOCK := requirements-alerts.lock
 # What readings in PostgreSQL need beside it.
 POSTGRES_LOCK := requirements-postgres.lock
-# What lends npm where there is none (docs/decisions/0076-the-history-page-for-a-family.md).
+# What lends npm where there is none (docs/decisions/0018-charts.md).
 CHARTS_LOCK := requirements-charts.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28

@@ -1,4 +1,4 @@
-"""Measure what it costs a lone commit to note how far its queue is settled (docs/decisions/0047).
+"""Measure what it costs a lone commit to note how far its queue is settled (docs/decisions/0009).
 
 Run it from the checkout; it takes some seconds, and a busy machine changes nothing:
 

@@ -1,7 +1,7 @@
 """Texts in English and Japanese, by the catalogue in `locale/`, and which of the two is chosen.
 
 The English sentence in the source is the key; `make messages` puts it into the catalogue, where it
-is translated (docs/decisions/0029-one-catalogue-for-all-texts.md).
+is translated (docs/decisions/0028-documents-and-translation.md).
 """
 
 import gettext

@@ -1,4 +1,4 @@
-"""What only one database engine knows stands in that engine's folder (docs/decisions/0082)."""
+"""What only one database engine knows stands in that engine's folder (docs/decisions/0031)."""
 
 import os
 import re

@@ -139,7 +139,7 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def _prepare(connection: driver.Driver, _record: object) -> None:
-    # As of the database: a lone commit writes whole pages, to a card (docs/decisions/0007). It only
+    # As of the database: a lone commit writes whole pages, to a card (docs/decisions/0006). It only
     # takes effect when the file is made.
     connection.execute("PRAGMA page_size = 512")
     connection.execute("PRAGMA journal_mode = WAL")

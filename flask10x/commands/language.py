@@ -2,7 +2,7 @@
 
 Modules of all layers say `_("…")`, which is `gettext.gettext`: English until `choose` has found
 Japanese. The service never chooses, so its log and its answers stay English
-(docs/decisions/0052-japanese-on-the-command-line.md).
+(docs/decisions/0028-documents-and-translation.md).
 """
 
 import gettext

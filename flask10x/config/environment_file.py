@@ -2,7 +2,7 @@
 
 systemd gives the units what stands there. A command that does not see it would write the times of
 another zone into the CSV files, and judge readings by other rules than the service
-(docs/decisions/0051-commands-read-the-environment-file.md).
+(docs/decisions/0026-settings.md).
 """
 
 import os

@@ -31,7 +31,7 @@ from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, St
 
 MAX_STATIONS = 200
 MAX_MEASUREMENTS = 16
-# Each is a byte of every reading and a row of the filter form (docs/decisions/0059). Stations share
+# Each is a byte of every reading and a row of the filter form (docs/decisions/0004). Stations share
 # the columns of what they both measure.
 MAX_COLUMNS = 200
 MAX_FAULTS = 8

@@ -1,6 +1,6 @@
 """Where the database lies, and what SQLite keeps beside it.
 
-Without SQLAlchemy: the master of one worker looks here, and does not load it (decision 57).
+Without SQLAlchemy: the master of one worker looks here, and does not load it (decision 35).
 """
 
 from pathlib import Path

@@ -67,7 +67,7 @@ def fits(connection: Connection, stations: Stations) -> bool:
 def add_missing(database: Database, stations: Stations) -> list[str]:
     """Add the columns that `readings` lacks; their names. To be called while a service runs, too.
 
-    SQLite reads the whole table for each of them (docs/decisions/0059). So each is a transaction of
+    SQLite reads the whole table for each of them (docs/decisions/0004). So each is a transaction of
     its own: other commits come in between. Raises LockTimeout or sqlalchemy.exc.DBAPIError; what
     was added before stays.
     """

@@ -16,7 +16,7 @@ _VIEWS = {
     # As in the first migration: in the zone of whoever looks.
     "v_": "SELECT id, {local_time} AS time, ",
     # For Grafana and others that want seconds. A condition on `received_at` finds the index, one on
-    # `time` does not (docs/decisions/0071).
+    # `time` does not (docs/decisions/0030).
     "epoch_": "SELECT id, received_at / 1000 AS time, received_at, ",
 }
 

@@ -46,7 +46,7 @@ readings = Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
-# The only index: a lone commit pays a page for each one (docs/decisions/0009).
+# The only index: a lone commit pays a page for each one (docs/decisions/0006).
 # On PostgreSQL the id is its last column, as it is by itself in each index of SQLite.
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
 

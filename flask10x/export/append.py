@@ -1,7 +1,7 @@
 """Each station's new rows appended to its CSV file exactly once, whatever dies meanwhile.
 
 The files of the contract (section 3), one after the other, each in these steps
-(docs/decisions/0035):
+(docs/decisions/0023):
 
 1. an open intent is resolved: an export that was interrupted left all, some or none of its bytes;
 2. the file must be what the last export left, or nothing is written (`checks`);

@@ -2,7 +2,7 @@
 
 The tables `exports` and `export_intents`; what the columns mean is said in `tables.py`. What they
 say moves only from what the export knows: one that was stopped for long and then goes on, while
-another host has taken the files over, changes nothing (docs/decisions/0085).
+another host has taken the files over, changes nothing (docs/decisions/0034).
 """
 
 import zlib

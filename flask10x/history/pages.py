@@ -2,7 +2,7 @@
 
 A page of several stations is one UNION ALL with a branch per station. Each branch walks the index
 (endpoint, received_at), whose entries end in the rowid, and SQLite merges them as it goes; so a
-page costs its own rows, however deep it lies (docs/decisions/0024). With a filter the page is put
+page costs its own rows, however deep it lies (docs/decisions/0016). With a filter the page is put
 together from the hours that can hold matching rows (`search.py`).
 """
 

@@ -63,7 +63,7 @@ def add_columns(settings: Settings) -> Iterator[str]:
     """Add the columns that these stations lack, while the service goes on; a line that says so.
 
     A start or a reload finds nothing to do then, and need not wait until SQLite has read the whole
-    table for each of them (docs/decisions/0059). Where it cannot be done now, they do it.
+    table for each of them (docs/decisions/0004). Where it cannot be done now, they do it.
     """
     if not settings.on_postgres and not _is_own(database_path(settings)):
         return

@@ -10,7 +10,7 @@ from flask10x.readings.stations import Stations
 # Two look-ups in the database.
 LOOK_EVERY_SEC = 60.0
 # What is not rolled up is read by each chart of a long range: an hour of four stations takes a
-# millisecond. Each time costs the card some pages (docs/decisions/0034).
+# millisecond. Each time costs the card some pages (docs/decisions/0017).
 EVERY_SEC = 3600.0
 
 

@@ -1,7 +1,7 @@
 """What a worker runs: the application, and what it needs to be one.
 
 Most of the service's memory: Flask, SQLAlchemy and nearly all of our own modules. So the master
-loads it where more than one worker shares it, and does without it where there is one (decision 57).
+loads it where more than one worker shares it, and does without it where there is one (decision 35).
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""How long the steps of a stop may take (decision 18)."""
+"""How long the steps of a stop may take (decision 9)."""
 
 # Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
 GRACEFUL_TIMEOUT_SEC = 30

@@ -1,4 +1,4 @@
-"""A service with one worker, which alone loads the application (decision 57)."""
+"""A service with one worker, which alone loads the application (decision 35)."""
 
 from pathlib import Path
 

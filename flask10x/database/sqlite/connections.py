@@ -31,7 +31,7 @@ from flask10x.database.sqlite.driver import Driver
 log = logging.getLogger(__name__)
 
 # A lone commit writes whole pages, so small pages spare the card; the figures are in
-# docs/decisions/0007. It only takes effect when the database is made.
+# docs/decisions/0006. It only takes effect when the database is made.
 PAGE_BYTES = 512
 # A checkpoint copies each changed page once however often it changed, so a longer WAL means
 # fewer bytes; 4 MB is also the most that the WAL file keeps after a burst.

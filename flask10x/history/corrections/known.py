@@ -1,7 +1,7 @@
 """The corrections that count, read from their table and freed from overlaps.
 
 What is hidden stays hidden, whatever else is written of its time; of several offsets and gains
-the one that was written last counts, alone (docs/decisions/0079).
+the one that was written last counts, alone (docs/decisions/0021).
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """A range of time in pieces in each of which a measurement is corrected in one way.
 
 Rows and roll-ups hold what was sent; a correction is applied when they are read, so it can be
-undone at once and the raw value is always there (docs/decisions/0079).
+undone at once and the raw value is always there (docs/decisions/0021).
 """
 
 from bisect import bisect_left, bisect_right

@@ -15,7 +15,7 @@ from flask10x.history.corrections.known import FIRST_MS, LAST_MS
 Kind = Literal["note", "hide", "adjust"]
 
 # A conditional page looks into each hour in which one begins or ends: a page that took 22 ms took
-# 64 with 500 of them (docs/decisions/0079). And whoever may write to an open service should not
+# 64 with 500 of them (docs/decisions/0021). And whoever may write to an open service should not
 # fill its card.
 MOST_CORRECTIONS = 500
 MOST_NOTES = 10_000

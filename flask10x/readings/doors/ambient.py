@@ -1,7 +1,7 @@
 """Ambient: what the clients of the service ambidata.io send, turned into items of a batch.
 
 The forms are those of its libraries for Arduino, Python, MicroPython and Node.js, and of its pages
-about sending many readings at once (docs/decisions/0062-doors-of-other-services.md).
+about sending many readings at once (docs/decisions/0015-other-protocols.md).
 """
 
 import re

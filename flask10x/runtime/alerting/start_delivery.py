@@ -1,4 +1,4 @@
-"""Messages are sent by a process of its own, which ends when nothing is due (decision 67)."""
+"""Messages are sent by a process of its own, which ends when nothing is due (decision 29)."""
 
 import logging
 import os
