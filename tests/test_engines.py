@@ -30,7 +30,7 @@ ABOUT_FILES = (
     "maintenance/restore.py",
     "runtime/inspection.py",
     "runtime/rescue.py",
-    "web/alerts/state.py",
+    "web/alert_state.py",
 )
 
 

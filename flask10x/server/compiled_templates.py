@@ -29,5 +29,5 @@ COMPILED = CompiledTemplates()
 
 def compile_all(environment: Environment) -> None:
     """Compile every template, whether it will be shown or not."""
-    for name in environment.list_templates():
+    for name in environment.list_templates(extensions=("html", "txt")):
         environment.get_template(name)

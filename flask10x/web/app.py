@@ -1,8 +1,9 @@
 """The application factory."""
 
 import logging
+from pathlib import Path
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, current_app, jsonify, send_file
 from werkzeug.exceptions import HTTPException
 
 from flask10x.config import settings, tokens
@@ -12,36 +13,37 @@ from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
-from flask10x.web import (
-    board_time,
-    compression,
-    headers,
-    history_api,
-    history_page,
-    preferences,
-    rejected_page,
-    status,
-)
+from flask10x.web import compression, headers, no_such_page, offline, preferences
+from flask10x.web import navigation as page_links
+from flask10x.web import probes as status
 from flask10x.web.access import Access
-from flask10x.web.alerts import navigation
-from flask10x.web.alerts import page as alerts_page
-from flask10x.web.api import page as api_page
-from flask10x.web.devices import page as devices_page
-from flask10x.web.home import navigation as page_links
-from flask10x.web.home import no_such_page, offline
-from flask10x.web.home import page as home_page
-from flask10x.web.ingest import ambient_routes, batch_routes, influx_routes, station_routes
+from flask10x.web.api import batch as batch_routes
+from flask10x.web.api import history as history_api
+from flask10x.web.api import latest as latest_routes
+from flask10x.web.api import time as board_time
+from flask10x.web.ingest import ambient_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
-from flask10x.web.latest import routes as latest_routes
 from flask10x.web.missing import MissingDatabase
-from flask10x.web.notes import page as notes_page
+from flask10x.web.pages.alerts import navigation
+from flask10x.web.pages.alerts import view as alerts_page
+from flask10x.web.pages.api import view as api_page
+from flask10x.web.pages.devices import view as devices_page
+from flask10x.web.pages.history import view as history_page
+from flask10x.web.pages.home import view as home_page
+from flask10x.web.pages.notes import view as notes_page
+from flask10x.web.pages.records import view as records_page
+from flask10x.web.pages.rejected import view as rejected_page
+from flask10x.web.pages.status import view as status_page
 from flask10x.web.prometheus import routes as prometheus_routes
-from flask10x.web.records import page as records_page
-from flask10x.web.status_page import page as status_page
 
 log = logging.getLogger(__name__)
+
+# Beside its view a page has its script and its style; under /static they are called like the page.
+FOLDER = Path(__file__).with_name("pages")
+FILES_OF_PAGES = {f"{path.parent.name}.js": path for path in FOLDER.glob("*/script.js")}
+FILES_OF_PAGES |= {f"{path.parent.name}.css": path for path in FOLDER.glob("*/style.css")}
 
 
 def create_app(
@@ -59,7 +61,8 @@ def create_app(
     Raises SettingsError when they or the settings of the environment are wrong.
     """
     config = config or settings.load()
-    app = Flask(__name__)
+    app = Flask(__name__, template_folder=FOLDER.name)
+    app.view_functions["static"] = _file
     app.json = JsonProvider(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     access = Access(config, keyring or tokens.load(config))
@@ -101,6 +104,12 @@ def create_app(
     if access.lets_any_sensor_in and not missing:
         app.wsgi_app = ShortWay(app)  # type: ignore[method-assign]
     return app
+
+
+def _file(filename: str) -> Response:
+    """A file under /static: one that pages share, or the script or the style of a page."""
+    path = FILES_OF_PAGES.get(filename)
+    return send_file(path) if path else current_app.send_static_file(filename)
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -11,7 +11,7 @@ from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.runtime.store import Store
-from flask10x.web.latest.newest import Latest, latest
+from flask10x.web.newest import Latest, latest
 
 # The sign of a degree and of a percentage stands closer to its number than a unit of letters.
 CLOSE_UNITS = ("°C", "%")

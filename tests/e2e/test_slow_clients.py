@@ -167,8 +167,10 @@ def test_a_reader_at_its_own_pace_gets_all_of_it(running: Service) -> None:
 
 def test_a_file_is_served_whole(running: Service) -> None:
     """Files are sent another way than answers made by the program."""
-    for name in ("icon.svg", "history.js"):
-        file = PROJECT / "flask10x" / "web" / "static" / name
+    web = PROJECT / "flask10x" / "web"
+    files = {"icon.svg": web / "static" / "icon.svg"}
+    files["history.js"] = web / "pages" / "history" / "script.js"
+    for name, file in files.items():
         assert running.get(f"/static/{name}").body == file.read_bytes()
 
 

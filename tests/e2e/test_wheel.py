@@ -53,7 +53,8 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
         "flask10x/migrations/env.py",
         "flask10x/migrations/versions/0001_readings.py",
         "flask10x/locale/ja/LC_MESSAGES/flask10x.mo",
-        "flask10x/web/templates/history.html",
+        "flask10x/web/pages/history/template.html",
+        "flask10x/web/pages/history/script.js",
         "flask10x/web/static/flask10x.css",
         "flask10x/py.typed",
     } <= names
@@ -102,7 +103,8 @@ def test_it_serves(installed: Path, tmp_path: Path) -> None:
             assert where.stdout.startswith(str(installed))
             assert service.post("data", {"pressure": 1013.25, "temperature": 25.1}).status == 200
             assert service.get("/history").status == 200
-            assert service.get("/static/flask10x.css").status == 200
+            for name in ("flask10x.css", "history.js"):
+                assert service.get(f"/static/{name}").status == 200
             service.stop()
             service.export()
             assert (service.csv_dir / "PicodataX.csv").read_bytes().count(b"\r\n") == 2

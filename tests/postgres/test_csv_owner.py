@@ -21,8 +21,8 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime.facts.export_lag import export_lags
 from flask10x.runtime.retention.outlook import outlooks
 from flask10x.runtime.retention.schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
-from flask10x.web.status_page import following
-from flask10x.web.status_page.known import Known
+from flask10x.web.pages.status import following
+from flask10x.web.pages.status.known import Known
 from flask10x.web.texts.catalog import ENGLISH
 from tests.postgres.csv_hosts import FIRST_MS, NAME, CsvHosts, csv_hosts
 from tests.support.commands import in_words, run_command

@@ -1,1 +1,1 @@
-"""The specification of all routes (OpenAPI 3.1), for programs and as a page for people."""
+"""The API: history, newest readings, batches, alerts and the time, for programs and scripts."""

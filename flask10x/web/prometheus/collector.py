@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from flask10x.errors import DatabaseUnreachable, QueryError
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
-from flask10x.web.alerts.state import state
+from flask10x.web.alert_state import state
 from flask10x.web.prometheus import (
     alert_families,
     file_families,

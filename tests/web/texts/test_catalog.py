@@ -14,15 +14,15 @@ from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.facts.server import NOTICES
-from flask10x.web.alerts.durations import DURATIONS
-from flask10x.web.api.operation import GROUPS
-from flask10x.web.api.specification import operations
-from flask10x.web.devices.senders import KINDS
-from flask10x.web.notes.form import FIELDS
-from flask10x.web.notes.form import KINDS as NOTE_KINDS
+from flask10x.web.pages.alerts.durations import DURATIONS
+from flask10x.web.pages.devices.senders import KINDS
+from flask10x.web.pages.notes.form import FIELDS
+from flask10x.web.pages.notes.form import KINDS as NOTE_KINDS
+from flask10x.web.pages.status.answer import MOODS
+from flask10x.web.pages.status.storing import Kind
 from flask10x.web.ranges import QUICK
-from flask10x.web.status_page.answer import MOODS
-from flask10x.web.status_page.storing import Kind
+from flask10x.web.specification.document import operations
+from flask10x.web.specification.operation import GROUPS
 from flask10x.web.texts import catalog
 from flask10x.web.texts.catalog import DICTIONARIES, ENGLISH, JAPANESE, Texts
 from tests.support.stations import GARDEN, HOUSE, LIGHT
@@ -98,9 +98,9 @@ def test_a_sentence_of_the_charts_leaves_the_space_before_it_to_their_join() -> 
 
 
 def test_every_text_is_used() -> None:
-    sources = [*PACKAGE.glob("templates/**/*"), *PACKAGE.glob("static/*.js")]
+    sources = [p for p in PACKAGE.rglob("*") if p.suffix in (".html", ".js", ".txt")]
     sources += [p for p in PACKAGE.rglob("*.py") if not p.stem.endswith(("english", "japanese"))]
-    code = "\n".join(path.read_text() for path in sources if path.is_file())
+    code = "\n".join(path.read_text() for path in sources)
     for key in ENGLISH_TEXTS:
         family, _, end = key.partition(".")
         if family in FAMILIES:

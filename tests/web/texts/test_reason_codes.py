@@ -335,7 +335,7 @@ OTHERS = (
     *("already_stored", "array_needed", "committed_needed", "key_needed", "two_times"),
     *("database", "field_near", "item_alone", "no_such_station", "other_type", "too_large"),
     *("different_lines", "other_station", "read_at", "took_too_long"),
-    # In a form of the page of notes: tests/web/notes.
+    # In a form of the page of notes: tests/web/pages/test_notes.py.
     *("number_above_0_needed", "one_measurement_needed", "one_of_needed"),
 )
 
@@ -380,7 +380,7 @@ def test_what_a_page_is_refused_for_has_a_code() -> None:
     # Answered as JSON, whatever the reader's language.
     assert bare == [
         "muting.py: 'one value is needed'",
-        "page.py: 'the number of one of them is needed'",
+        "view.py: 'the number of one of them is needed'",
     ]
 
 

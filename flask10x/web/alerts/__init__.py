@@ -1,1 +1,0 @@
-"""The page `/alerts`, the same as JSON, and the marks of alerts on the other pages."""

@@ -1,0 +1,72 @@
+"""`POST /api/v1/readings`: readings of any stations, also late ones, in one request."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from flask import Blueprint, Response, current_app, request
+
+from flask10x.errors import QueryError
+from flask10x.readings import json_body
+from flask10x.readings.json_body import InvalidBody
+from flask10x.readings.parse import InvalidReading
+from flask10x.readings.reasons import Reason
+from flask10x.runtime.store import Store
+from flask10x.system import clock
+from flask10x.web import context
+from flask10x.web.access import EXTENSION, Access, given_token
+from flask10x.web.ingest.asked import Asked, answered, asked, body_within, given_key, wrong_query
+from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
+from flask10x.web.ingest.batch_items import Items
+from flask10x.web.ingest.take import Outcome, invalid
+from flask10x.web.limits import BATCH_MAX_BYTES
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("doors", __name__)
+
+READINGS = "readings"
+
+
+@blueprint.post("/api/v1/readings")
+def readings() -> Response:
+    """A result for each reading; the good ones are stored whatever the others are."""
+    try:
+        wanted = asked(ignores_others=False, may_wait=True)
+    except QueryError as error:
+        return answered(wrong_query(error))
+    outcome = _outcome(context.store(), wanted)
+    if not outcome.is_good and "results" not in outcome.body:
+        level = logging.DEBUG if wanted.dry_run else logging.ERROR
+        log.log(level, "%s refused: %s", request.path, dict(outcome.body))
+    return answered(outcome)
+
+
+def _outcome(store: Store, wanted: Asked) -> Outcome:
+    raw = body_within(BATCH_MAX_BYTES)
+    if raw is None:
+        return Outcome({"error": "body too large", "limit_bytes": BATCH_MAX_BYTES}, 413)
+    try:
+        values = _values(raw)
+        items = Items(store, clock.now_ms(), given_key(), _opens())
+    except InvalidReading as error:
+        return invalid(error.details)
+    except InvalidBody as error:
+        return invalid({READINGS: Reason("array_needed", n=ITEMS_MAX)}, error.hint)
+    commits = wanted.commits or store.settings.ack == "committed"
+    known = items.of_any(values)
+    return outcome_of(store, known, request.environ, commits=commits, dry_run=wanted.dry_run)
+
+
+def _opens() -> Callable[[str], bool]:
+    """Whether the token of the request at hand is one for a station."""
+    access: Access = current_app.extensions[EXTENSION]
+    return partial(access.opens, given_token())
+
+
+def _values(raw: bytes) -> list[object]:
+    value = json_body.value_of(raw, request.mimetype)
+    if isinstance(value, dict) and value.keys() == {READINGS}:
+        value = value[READINGS]
+    if not isinstance(value, list) or not 1 <= len(value) <= ITEMS_MAX:
+        raise InvalidReading({READINGS: Reason("array_needed", n=ITEMS_MAX)})
+    return value

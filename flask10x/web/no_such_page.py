@@ -1,0 +1,49 @@
+"""What a browser shows of an address that there is not; programs get their JSON."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, render_template, request
+
+from flask10x.errors import nearest
+from flask10x.web.access import POSTED
+from flask10x.web.navigation import MAIN, MORE, PageLink
+from flask10x.web.preferences import HTML_TYPE, prefers_page
+
+NOT_FOUND, NOT_ALLOWED = 404, 405
+
+
+def init_app(app: Flask) -> None:
+    """Answer those who ask for a page with one; call it last, for the page needs its headers."""
+    app.after_request(_as_page)
+
+
+def _as_page(answer: Response) -> Response:
+    is_of_nothing = request.endpoint is None and answer.status_code in (NOT_FOUND, NOT_ALLOWED)
+    if not is_of_nothing or request.method not in ("GET", "HEAD"):
+        return answer
+    answer.vary.add("Accept")
+    if not prefers_page():
+        return answer
+    poster = _poster() if answer.status_code == NOT_ALLOWED else ""
+    near, takes_readings = _near(poster), poster in POSTED
+    page = render_template("no_such_page.html", near=near, takes_readings=takes_readings)
+    answer.set_data(page)
+    answer.content_type = f"{HTML_TYPE}; charset=utf-8"
+    return answer
+
+
+def _poster() -> str:
+    """The blueprint of what can be posted to this address."""
+    routes = current_app.create_url_adapter(request)
+    endpoint, _ = routes.match(method="POST") if routes else ("", {})
+    return endpoint.rpartition(".")[0]
+
+
+def _near(poster: str) -> PageLink | None:
+    """The page that was probably meant; that of a form, if it is the address of one."""
+    of_form = [page for page in (*MAIN, *MORE) if page.endpoint == f"{poster}.as_page"]
+    if of_form:
+        return of_form[0]
+    pages = {urlsplit(page.url).path: page for page in (*MAIN, *MORE)}
+    near = nearest(request.path.lower().rstrip("/"), [path for path in pages if path != "/"])
+    return pages[near] if near else None

@@ -1,0 +1,1 @@
+"""The page `/alerts`, and the marks of alerts on the other pages."""

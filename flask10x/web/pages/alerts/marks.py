@@ -1,0 +1,87 @@
+"""Alerts on the history page: on the card of their station, and as spans of the charts."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.alerts import stored_alerts
+from flask10x.alerts.alert import Alert
+from flask10x.alerts.subjects import column_of, station_of
+from flask10x.config.settings import Settings
+from flask10x.history.charts import Chart
+from flask10x.web.alert_state import state
+from flask10x.web.pages.alerts.shown import AlertReader
+from flask10x.web.pages.alerts.words import AlertWords
+from flask10x.web.texts.catalog import Texts
+
+# A chart that is shaded all over tells nothing.
+MOST_SPANS = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CardMark:
+    """An active alert on the card of its station."""
+
+    id: int
+    title: str
+    since: str
+    """Local, to the minute."""
+    is_muted: bool
+
+
+def of_stations(settings: Settings, t: Texts, now_ms: int) -> dict[str, list[CardMark]]:
+    """The marks of each endpoint that has any, in the order of their entry."""
+    found: dict[str, list[CardMark]] = {}
+    reader = AlertReader(settings, t, now_ms)
+    for alert in state().known().active:
+        if station_of(alert.subject) in settings.stations.by_endpoint:
+            found.setdefault(station_of(alert.subject), []).append(_mark(alert, reader))
+    return found
+
+
+def of_chart(chart: Chart, settings: Settings, t: Texts) -> list[dict[str, object]]:
+    """The alerts of the lines of a chart, as `/history/series` has them; the oldest first.
+
+    Without those when the state file can't be read: the lines are there all the same.
+    """
+    if chart.window is None:
+        return []
+    shown = {(line.station.endpoint, line.measurement.column) for line in chart.lines}
+    endpoints = {endpoint for endpoint, _ in shown}
+    found = _active_within(chart.window.first_ms, chart.window.last_ms)
+    mine = [one for one in found if _is_shown(one, shown, endpoints)][:MOST_SPANS]
+    return [_span(one, settings, t) for one in reversed(mine)]
+
+
+def _active_within(first_ms: int, last_ms: int) -> list[Alert]:
+    """The newest first; none when the state file can't be read."""
+    try:
+        with state().reading() as connection:
+            return stored_alerts.between(connection, first_ms, last_ms + 1) if connection else []
+    except DBAPIError:
+        return []
+
+
+def _mark(alert: Alert, reader: AlertReader) -> CardMark:
+    return CardMark(
+        id=alert.id,
+        title=reader.words.title(alert),
+        since=reader.instant(alert.since_ms).text,
+        is_muted=(alert.muted_until_ms or 0) > reader.now_ms,
+    )
+
+
+def _is_shown(alert: Alert, shown: set[tuple[str, str]], endpoints: set[str]) -> bool:
+    endpoint, column = station_of(alert.subject), column_of(alert.subject)
+    return (endpoint, column) in shown if column else endpoint in endpoints
+
+
+def _span(alert: Alert, settings: Settings, t: Texts) -> dict[str, object]:
+    return {
+        "id": alert.id,
+        "endpoint": station_of(alert.subject),
+        "measurement": column_of(alert.subject) or None,
+        "from_ms": alert.since_ms,
+        "to_ms": alert.ended_ms,
+        "title": AlertWords(settings, t).title(alert),
+    }

@@ -1,0 +1,1 @@
+"""The page `/api`: the specification for people, and `/openapi.json`."""

@@ -1,0 +1,84 @@
+"""Programs for a station's board, ready to paste: they keep readings while the network is away.
+
+Each sends what waits as a batch, with the age or the time of every reading and a key, so that it
+can be sent again and is stored once (docs/en/howto/send-late.md).
+"""
+
+import json
+from typing import Literal, get_args
+
+from flask import render_template
+
+from flask10x.readings.parse import nested
+from flask10x.readings.stations import Measurement, Station
+from flask10x.web.texts.catalog import Texts
+
+Kind = Literal["pico.py", "esp32.ino", "computer.py", "shell.sh"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# Of a station whose interval nobody has named: the slowest of the boards that are known.
+EVERY_SEC = 60
+# Some 150 bytes each: 30 KB of the 200 KB that MicroPython leaves free on a Pico W.
+KEPT_MAX = 200
+# A month of a reading a minute, 10 MB.
+KEPT_MAX_ON_DISK = 43_200
+HOUR_SEC = 3600
+# MicroPython's ticks tell two times apart for 6.2 days at most (2**29 ms).
+TICKS_HOURS = 140
+# What a sensor of this unit shows in a room, so that the example is a likely one.
+TYPICAL = {"°C": 21.5, "%": 45.0, "hPa": 1013.2, "ppm": 650.0, "Ω": 50_000.0, "V": 1.2}
+ELSE = 1.0
+
+
+def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str:
+    """The text of the program, with comments in the reader's language.
+
+    `host` is where boards find the service; it comes from the address bar, so it must be checked
+    before (`web/access.py`).
+    """
+    every_sec = station.interval_sec or EVERY_SEC
+    kept_max = min(KEPT_MAX, TICKS_HOURS * HOUR_SEC // every_sec)
+    sample = likely_reading(station)
+    text = render_template(
+        f"devices/programs/{kind}.txt",
+        t=t,
+        station=t.station(station),
+        endpoint=station.endpoint,
+        host=host,
+        port=port,
+        every_sec=every_sec,
+        sample=repr(sample),
+        sample_json=_quotable(sample),
+        kept_max=kept_max,
+        kept_hours=_hours(kept_max, every_sec),
+        kept_max_on_disk=KEPT_MAX_ON_DISK,
+        kept_hours_on_disk=_hours(KEPT_MAX_ON_DISK, every_sec),
+    )
+    return f"{text}\n"
+
+
+def trial(station: Station, host: str, port: int) -> str:
+    """A command that asks what would become of a reading like the sample, and stores nothing."""
+    body = _quotable(likely_reading(station))
+    url = f"http://{host}:{port}/{station.endpoint}?dry_run=1"
+    return f"curl -H 'Content-Type: application/json' -d '{body}' '{url}'"
+
+
+def _quotable(sample: dict[str, object]) -> str:
+    """As JSON that may stand between the single quotes of a shell, whatever its fields' names."""
+    return json.dumps(sample).replace("'", "\\u0027")
+
+
+def likely_reading(station: Station) -> dict[str, object]:
+    """A likely reading of the station, in the shape of what it sends."""
+    return nested(station, map(_typical, station.measurements))
+
+
+def _typical(measurement: Measurement) -> float:
+    value = TYPICAL.get(measurement.unit, ELSE)
+    if measurement.minimum is not None:
+        value = max(measurement.minimum, value)
+    return value if measurement.maximum is None else min(value, measurement.maximum)
+
+
+def _hours(readings: int, every_sec: int) -> str:
+    return f"{readings * every_sec / HOUR_SEC:.3g}"

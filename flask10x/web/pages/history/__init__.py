@@ -1,0 +1,1 @@
+"""The page `/history`: cards, a filter, charts and a table for each station."""

@@ -1,0 +1,207 @@
+"""The page `/notes`, its forms, and the same as JSON and CSV.
+
+Who may read may write, unless there are tokens for notes (`web/access.py`). The forms need no
+JavaScript; a page of another origin can't send them, as with every POST.
+"""
+
+import logging
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as AnyResponse
+
+from flask10x.errors import (
+    CommitNotReplicated,
+    DatabaseDamaged,
+    DatabaseSuspected,
+    LockTimeout,
+    QueryError,
+    nearest,
+)
+from flask10x.history.corrections import written
+from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.readings.reasons import Reason
+from flask10x.system import clock
+from flask10x.web import access, context, preferences, read_errors
+from flask10x.web.json_text import readable
+from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.pages.notes.form import FIELDS, KINDS, ONE_OF_KINDS, NotesForm
+from flask10x.web.pages.notes.model import NotesModel
+from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
+from flask10x.web.pages.notes.reader import NotesReader
+from flask10x.web.texts.captions import problems
+from flask10x.web.texts.catalog import Texts
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("notes", __name__)
+read_errors.register(blueprint)
+
+# Another process writes for too long, or nothing may be written any more.
+UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
+# What a link to the page may fill in.
+PREFILLED = ("what", "about", "from", "to")
+
+
+@blueprint.get("/notes")
+def as_page() -> tuple[str, int]:
+    """The forms and all that is written; 400 when the query is wrong."""
+    unknown = [name for name in request.args if name not in PREFILLED]
+    errors: dict[str, str] = {name: _unknown(name) for name in unknown}
+    if request.args.get("what") and request.args["what"] not in KINDS:
+        errors["what"] = ONE_OF_KINDS
+    return _rendered({name: request.args.get(name, "") for name in FIELDS}, errors)
+
+
+@blueprint.post("/notes/write")
+def add() -> AnyResponse | tuple[str, int]:
+    """Write the note or the correction of a form; then the page, by GET.
+
+    What was written last is not written again. 400 with the form as it was sent when something is
+    wrong with it. Raises what writing raises.
+    """
+    store, now_ms = context.store(), clock.now_ms()
+    try:
+        found = NotesForm(request.form, store.settings, now_ms).read()
+        with store.database.commit() as connection:
+            is_new = written.last_same(connection, found) is None
+            number = _add(connection, found) if is_new else 0
+    except QueryError as error:
+        return _rendered(_sent(), error.details)
+    if is_new:
+        log.info("%s %d written, by %s", _WORDS[_kind(found)], number, access.sender())
+    return redirect(url_for("notes.as_page", _anchor="written"), 303)
+
+
+@blueprint.post("/notes/undo")
+def undo() -> AnyResponse:
+    """Take back `what` of the number `id`; then the page, by GET, also if it counts no more.
+
+    Raises QueryError, and what writing raises.
+    """
+    what, number = request.form.get("what", ""), request.form.get("id", "")
+    if what not in KINDS:
+        raise QueryError({"what": ONE_OF_KINDS})
+    if not (number.isascii() and number.isdecimal() and len(number) <= 18):  # noqa: PLR2004
+        raise QueryError({"id": "the number of one of them is needed"})
+    with context.store().database.commit() as connection:
+        found = written.undo(connection, what, int(number), clock.now_ms())
+    if found:
+        log.info("%s %s taken back, by %s", _WORDS[what], number, access.sender())
+    return redirect(url_for("notes.as_page", _anchor="written"), 303)
+
+
+@blueprint.get("/api/v1/notes")
+def as_json() -> Response:
+    """All that is written, also what was taken back."""
+    _no_parameters()
+    return Response(_json(), mimetype="application/json")
+
+
+@blueprint.get("/notes.json")
+def as_json_file() -> Response:
+    """The same as a file to keep."""
+    _no_parameters()
+    return _file(_json(), "application/json", "notes.json")
+
+
+@blueprint.get("/notes.csv")
+def as_csv() -> Response:
+    """The same as a table."""
+    _no_parameters()
+    notes, corrections = _all()
+    text = csv_text(notes, corrections, context.store().settings.zone)
+    return _file(text, "text/csv; charset=utf-8", "notes.csv")
+
+
+@blueprint.errorhandler(LockTimeout)
+@blueprint.errorhandler(DatabaseDamaged)
+@blueprint.errorhandler(DatabaseSuspected)
+def unwritable(error: Exception) -> Response:
+    """Nothing can be written now: 503, with the form as it was sent if the page can be read."""
+    log.error("A note cannot be written: %s", error)
+    fields = _sent() if request.endpoint == "notes.add" else dict.fromkeys(FIELDS, "")
+    try:
+        page, _ = _rendered(fields, {"what": preferences.texts()("notes.unwritten")})
+    except (*read_errors.UNREADABLE, *UNWRITABLE):
+        page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
+    answer = current_app.make_response((page, 503))
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return answer
+
+
+@blueprint.errorhandler(CommitNotReplicated)
+def on_one_machine(error: Exception) -> tuple[str, int]:
+    """It is written, and will be on the second machine, too, as soon as that is back: the page."""
+    log.warning("What was written is on one machine only: %s", error)
+    return _rendered(dict.fromkeys(FIELDS, ""), {}, said=preferences.texts()("notes.one_machine"))
+
+
+_WORDS = {"note": "Note", "hide": "Correction", "adjust": "Correction"}
+
+
+def _kind(found: WrittenNote | Correction) -> written.Kind:
+    return "note" if isinstance(found, WrittenNote) else found.kind
+
+
+def _add(connection: Connection, found: WrittenNote | Correction) -> int:
+    if not written.has_room(connection, _kind(found)):
+        raise QueryError({"what": preferences.texts()("notes.full")})
+    return written.add(connection, found)
+
+
+def _sent() -> dict[str, str]:
+    return {name: request.form.get(name, "") for name in FIELDS}
+
+
+def _unknown(name: str) -> Reason:
+    near = nearest(name, PREFILLED)
+    return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")
+
+
+def _no_parameters() -> None:
+    if request.args:
+        raise QueryError({name: Reason("unknown_parameter") for name in request.args})
+
+
+def _all() -> tuple[list[WrittenNote], list[Correction]]:
+    with context.store().database.query() as connection:
+        return written.all_notes(connection), written.all_corrections(connection)
+
+
+def _json() -> str:
+    zone, (notes, corrections) = context.store().settings.zone, _all()
+    found: dict[str, object] = {
+        "notes": [note_object(one, zone) for one in notes],
+        "corrections": [correction_object(one, zone) for one in corrections],
+    }
+    return readable(found) + "\n"
+
+
+def _file(text: str, content_type: str, name: str) -> Response:
+    answer = Response(text, content_type=content_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _rendered(fields: dict[str, str], errors: dict[str, str], said: str = "") -> tuple[str, int]:
+    settings, t = context.store().settings, preferences.texts()
+    reader, (notes, corrections) = NotesReader(settings, t), _all()
+    lines = [reader.note(one) for one in notes]
+    corrected = [reader.correction(one) for one in corrections]
+    what = fields["what"] if fields["what"] in KINDS else "note"
+    model = NotesModel(
+        said=said,
+        problems=_problems(errors, t),
+        fields=fields,
+        what=what if any(fields.values()) else "",
+        choices=reader.choices(),
+        notes=[line for line in lines if not line.undone],
+        corrections=[line for line in corrected if not line.undone],
+        undone=[line for line in (*lines, *corrected) if line.undone],
+    )
+    return render_template("notes/template.html", model=model), 400 if errors else 200
+
+
+def _problems(errors: dict[str, str], t: Texts) -> dict[str, dict[str, str | None]]:
+    found = problems(errors, context.store().settings.stations, t)
+    return {name: one | {"label": t.get(f"notes_field.{name}")} for name, one in found.items()}

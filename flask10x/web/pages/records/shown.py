@@ -1,0 +1,301 @@
+"""The page `/records` in the reader's language: choices, cells and addresses."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from math import inf
+from urllib.parse import urlencode
+
+from flask import request, url_for
+
+from flask10x.history.periods import calendar
+from flask10x.history.periods.calendar import ALL
+from flask10x.history.periods.records import RecordList
+from flask10x.history.periods.rows import Limit, PeriodRow
+from flask10x.history.periods.values import FoundPeriod
+from flask10x.readings.rounding import rounded
+from flask10x.readings.stations import Measurement
+from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
+from flask10x.web import context
+from flask10x.web.pages.records.asked import NAMES, AskedRecords
+from flask10x.web.pages.records.model import (
+    Bar,
+    RecordsChoice,
+    RecordsForm,
+    RecordsList,
+    RecordsRow,
+    RecordsTable,
+    Told,
+)
+from flask10x.web.texts.captions import problems
+from flask10x.web.texts.catalog import Texts
+
+THOUSANDTHS = 1000
+SATURDAY, SUNDAY = 5, 6
+DAY_CHARS, MONTH_CHARS = len("2025-08-24"), len("2025-08")
+
+
+def form(question: AskedRecords, t: Texts, now_ms: int) -> RecordsForm:
+    """What can be chosen beside this table."""
+    zone, known = context.store().settings.zone, context.store().settings.stations
+    month = calendar.month_of(now_ms, zone)
+    period = question.period if question.period != ALL else month
+    earlier, later = calendar.neighbours(question.period)
+    limit = question.limit
+    return RecordsForm(
+        stations=[
+            _choice(t.station(s), s is question.station, endpoint=s.endpoint, measurement=None)
+            for s in known.all
+        ],
+        measurements=[
+            _choice(t.column(m), m is question.measurement, measurement=m.column)
+            for m in question.station.measurements
+        ],
+        periods=[
+            _choice(
+                t("records.month"),
+                len(question.period) == MONTH_CHARS,
+                period=period if len(period) == MONTH_CHARS else f"{period}-{month[5:]}",
+            ),
+            _choice(t("records.year"), question.period.isdigit(), period=period[:4]),
+            _choice(t("records.all"), question.period == ALL, period=ALL),
+        ],
+        earlier=earlier and _url({"period": earlier}),
+        # Nothing was received after now.
+        later=_url({"period": later}) if later and later <= month[: len(later)] else None,
+        args=_kept(without=("above", "below")),
+        problems={},
+        period="" if question.period == ALL else _named(question.period, t),
+        limit="" if limit is None else f"{limit.value:.15g}",
+        is_below=limit is not None and not limit.above,
+        unit=question.measurement.unit,
+        usual_limits=_usual_limits(question, t),
+    )
+
+
+def _usual_limits(question: AskedRecords, t: Texts) -> list[RecordsChoice]:
+    measurement, given = question.measurement, question.limit
+    choices = []
+    for band in question.station.bands_of(measurement):
+        above, value = band.above is not None, band.below if band.above is None else band.above
+        if value is None:
+            continue
+        limit, text = Limit(value=value, above=above), f"{value:.15g}"
+        sides: dict[str, str | None] = {
+            "above": text if above else None,
+            "below": None if above else text,
+        }
+        name = t(
+            "records.band",
+            label=t.band(band),
+            limit=_passed(limit, measurement, t),
+        )
+        choices.append(RecordsChoice(name=name, url=_url(sides), chosen=limit == given))
+    if choices and given:
+        choices.append(_choice(t("records.no_limit"), chosen=False, above=None, below=None))
+    return choices
+
+
+def refused_form(details: dict[str, str], t: Texts) -> RecordsForm:
+    """The stations to begin anew with, and what was wrong."""
+    known = context.store().settings.stations
+    path = url_for("records.as_page")
+    return RecordsForm(
+        stations=[
+            RecordsChoice(name=t.station(s), url=f"{path}?endpoint={s.endpoint}", chosen=False)
+            for s in known.all
+        ],
+        measurements=[],
+        periods=[],
+        earlier=None,
+        later=None,
+        args={},
+        problems=problems(details, known, t),
+        period="",
+        limit="",
+        is_below=False,
+        unit="",
+        usual_limits=[],
+    )
+
+
+def table(question: AskedRecords, found: FoundPeriod, t: Texts) -> RecordsTable:
+    """The table of a period."""
+    measurement, whole = question.measurement, found.whole
+    return RecordsTable(
+        title=t.station(question.station),
+        caption=t(
+            "records.caption",
+            station=t.station(question.station),
+            name=t.column(measurement),
+            period=_named(question.period, t),
+        ),
+        first_column=t(f"row_of.{_kind(found.rows)}"),
+        passed_column=_passed_column(question.limit, measurement, t),
+        is_estimated=found.is_estimated and question.limit is not None,
+        rows=[_row(row, question, whole, t) for row in found.rows],
+        whole=_row(whole, question, whole, t) if whole.bucket.count else None,
+        lists=[_list(one, question, t) for one in found.records],
+        csv=_url({}, "records.as_csv"),
+        chart=_chart(question, whole.span.first_ms, whole.span.last_ms),
+        unit=measurement.unit,
+        corrected=found.is_corrected,
+        raw=_raw(question, found, t),
+    )
+
+
+def _raw(question: AskedRecords, found: FoundPeriod, t: Texts) -> RecordsChoice | None:
+    if question.is_raw:
+        return _choice(t("records.with_corrections"), chosen=False, raw=None)
+    return _choice(t("records.raw"), chosen=False, raw="1") if found.is_corrected else None
+
+
+# --- Addresses -------------------------------------------------------------------------------
+
+
+def _kept(without: Sequence[str] = ()) -> dict[str, str]:
+    return {
+        name: text
+        for name, text in request.args.items()
+        if name in NAMES and name not in without and text.strip()
+    }
+
+
+def _url(changed: dict[str, str | None], endpoint: str = "records.as_page") -> str:
+    """This table with a change; None leaves a parameter out."""
+    pairs = {k: v for k, v in (_kept() | changed).items() if v is not None}
+    path = url_for(endpoint)
+    return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
+
+
+def _choice(name: str, chosen: bool, **changed: str | None) -> RecordsChoice:
+    """A limit is one of a measurement: with another one it is left out."""
+    if "measurement" in changed:
+        changed = {"above": None, "below": None, **changed}
+    return RecordsChoice(name=name, url=_url(changed), chosen=chosen)
+
+
+def _chart(question: AskedRecords, first_ms: int, last_ms: int) -> str:
+    zone = context.store().settings.zone
+    pairs = [
+        ("endpoint", question.station.endpoint),
+        ("measurement", question.measurement.column),
+        ("from", local_text(first_ms, zone)),
+        ("to", local_text(last_ms, zone)),
+    ]
+    pairs += [("raw", "1")] if question.is_raw else []
+    return f"{url_for('history_page.as_page')}?{urlencode(pairs, safe=':')}"
+
+
+# --- Cells -----------------------------------------------------------------------------------
+
+
+def _kind(rows: Sequence[PeriodRow]) -> str:
+    """What a row is: `day`, `month` or `year`."""
+    length = len(rows[0].span.name) if rows else 0
+    return {DAY_CHARS: "day", MONTH_CHARS: "month"}.get(length, "year")
+
+
+def _named(name: str, t: Texts) -> str:
+    """A day, a month, a year as people write it."""
+    if name == ALL:
+        return t("records.all")
+    parts = name.split("-")
+    if len(parts) == 1:
+        return t("records.named_year", year=name)
+    month = t(f"month.{int(parts[1])}")
+    return t("records.named_month", year=parts[0], month=month)
+
+
+def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Texts) -> RecordsRow:
+    name, unit = row.span.name, question.measurement.unit
+    is_day = len(name) == DAY_CHARS
+    return RecordsRow(
+        name=_day(name, t) if is_day else _named(name, t),
+        url=_chart(question, row.span.first_ms, row.span.last_ms)
+        if is_day
+        else _url({"period": name}),
+        kind=_weekday(name) if is_day else "",
+        lowest=_told(row.bucket.minimum, row.lowest_at, row, question, t),
+        mean="" if row.mean is None else rounded(row.mean, unit),
+        mean_exact="" if row.mean is None else str(row.mean),
+        highest=_told(row.bucket.maximum, row.highest_at, row, question, t),
+        passed="" if row.passed_hours is None else f"{row.passed_hours:.1f}",
+        bar=_bar(row, whole),
+    )
+
+
+def _told(
+    value: float | None, at: int | None, row: PeriodRow, question: AskedRecords, t: Texts
+) -> Told | None:
+    """A value with its hour in a table of days, else with its day."""
+    if value is None or at is None:
+        return None
+    zone = context.store().settings.zone
+    text = local_text(at, zone)
+    hourly = len(question.period) == MONTH_CHARS
+    at_text = t("records.hour", hour=text[11:13]) if hourly else _day(text[:DAY_CHARS], t)
+    if hourly and len(row.span.name) != DAY_CHARS:
+        at_text = t("records.day_and_hour", day=_day(text[:DAY_CHARS], t), hour=at_text)
+    if row.span.name == ALL:
+        at_text = t("records.full_day", day=at_text, year=text[:4])
+    return Told(
+        text=rounded(value, question.measurement.unit),
+        exact=str(value),
+        at=at_text,
+        url=_chart(question, at, at + (HOUR_MS if hourly else DAY_MS) - 1),
+    )
+
+
+def _day(name: str, t: Texts) -> str:
+    """`8月24日 (日)`, `Sun 24 Aug`."""
+    day = date.fromisoformat(name)
+    month = t(f"month.{day.month}")
+    weekday = t(f"weekday.{day.weekday()}")
+    return t("records.named_day", month=month, day=day.day, weekday=weekday, year=day.year)
+
+
+def _weekday(name: str) -> str:
+    return {SATURDAY: "saturday", SUNDAY: "sunday"}.get(
+        date.fromisoformat(name).weekday(), "weekday"
+    )
+
+
+def _bar(row: PeriodRow, whole: PeriodRow) -> Bar | None:
+    low, high = whole.bucket.minimum, whole.bucket.maximum
+    lowest, highest, mean = row.bucket.minimum, row.bucket.maximum, row.mean
+    if low is None or high is None or lowest is None or highest is None or mean is None:
+        return None
+    if not 0 < (width := high - low) < inf:
+        return None
+    left, middle, right = (round(THOUSANDTHS * (v - low) / width) for v in (lowest, mean, highest))
+    return Bar(left=left, width=right - left, mean=middle)
+
+
+def _passed_column(limit: Limit | None, measurement: Measurement, t: Texts) -> str:
+    if limit is None:
+        return ""
+    return t("records.hours", limit=_passed(limit, measurement, t))
+
+
+def _passed(limit: Limit, measurement: Measurement, t: Texts) -> str:
+    """`above 1000 ppm`."""
+    value = f"{limit.value:.15g} {measurement.unit}".rstrip()
+    return t("records.above" if limit.above else "records.below", value=value)
+
+
+def _list(one: RecordList, question: AskedRecords, t: Texts) -> RecordsList:
+    zone, unit = context.store().settings.zone, question.measurement.unit
+    days = []
+    for record in one.days:
+        name = local_text(record.at_ms, zone)[:DAY_CHARS]
+        span = calendar.span_of(name, zone)
+        days.append(
+            Told(
+                text=rounded(record.value, unit),
+                exact=json.dumps(record.value),
+                at=t("records.full_day", day=_day(name, t), year=name[:4]),
+                url=_chart(question, span.first_ms, span.last_ms),
+            )
+        )
+    return RecordsList(title=t(f"record.{one.kind}"), days=days)

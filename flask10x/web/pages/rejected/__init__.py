@@ -1,0 +1,1 @@
+"""The page `/history/rejected`: what was rejected, and why."""

@@ -1,0 +1,144 @@
+"""Rejected readings as a page and as JSON (docs/en/explanation/rejected-readings.md)."""
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from flask10x.database.cursors import Cursor
+from flask10x.errors import QueryError
+from flask10x.history.parameters import View, parse_query
+from flask10x.history.query import Query
+from flask10x.readings.reasons import Reason
+from flask10x.readings.times import local_text
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Kept, RejectedPage, Selection
+from flask10x.system import clock
+from flask10x.system.logs import escape
+from flask10x.web import context, preferences, read_errors
+from flask10x.web.json_text import readable
+from flask10x.web.texts.captions import caption, problems
+from flask10x.web.texts.catalog import Texts
+from flask10x.web.texts.reasons import reason_in
+
+blueprint = Blueprint("rejected", __name__)
+read_errors.register(blueprint)
+
+JSON = View(order="desc")
+HTML = View(order="desc", blank_is_absent=True)
+DEFAULT_LIMIT = 100
+NEWEST_FIRST = Reason("newest_first_only")
+NO_MEASUREMENTS = Reason("no_measurements")
+
+
+@blueprint.get("/history/rejected/json")
+def as_json() -> Response:
+    """An array, the newest first; the neighbouring pages are in the Link header."""
+    query = _query(JSON)
+    page = _page(query)
+    body = readable([_as_object(kept) for kept in page.rows])
+    answer = Response(body + "\n", mimetype="application/json")
+    ends = (("next", page.older), ("prev", page.newer))
+    links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]
+    if links:
+        answer.headers["Link"] = ", ".join(links)
+    return answer
+
+
+@blueprint.get("/history/rejected")
+def as_page() -> tuple[str, int]:
+    """The same as a table for people."""
+    try:
+        query = _query(HTML)
+        page = _page(query)
+    except QueryError as error:
+        return render_template("rejected/template.html", **_form(error.details)), 400
+    urls = {
+        "older": page.older and _url("as_page", query, page.older),
+        "newer": page.newer and _url("as_page", query, page.newer),
+        "json": _url("as_json", query, query.cursor),
+    }
+    t = preferences.texts()
+    rows = [_as_cells(kept, t) for kept in page.rows]
+    shown = {"query": query, "caption": caption(query, t), "rows": rows}
+    return render_template("rejected/template.html", **_form({}), **shown, urls=urls), 200
+
+
+def _query(view: View) -> Query:
+    pairs = list(request.args.items(multi=True))
+    query = parse_query(pairs, context.store().settings, clock.now_ms(), view)
+    errors = {one.name: NO_MEASUREMENTS for one in query.filters}
+    errors |= {"measurement": NO_MEASUREMENTS} if query.narrowed else {}
+    errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
+    if query.order != "desc":
+        errors["order"] = NEWEST_FIRST
+    if errors:
+        raise QueryError(errors)
+    return query
+
+
+def _page(query: Query) -> RejectedPage:
+    selection = Selection(
+        endpoints=query.endpoints,
+        since_ms=query.since.ms if query.since else None,
+        until_ms=query.until.ms if query.until else None,
+    )
+    with context.store().database.query() as connection:
+        return rejected.page(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
+
+
+def _url(view: str, query: Query, cursor: Cursor | None) -> str:
+    path, text = url_for(f"{blueprint.name}.{view}"), query.query_string(cursor)
+    return f"{path}?{text}" if text else path
+
+
+def _as_object(kept: Kept) -> dict[str, object]:
+    return {
+        "id": kept.id,
+        "endpoint": kept.endpoint,
+        "timestamp": local_text(kept.received_at, context.store().settings.zone),
+        "measured_at": _measured(kept),
+        "reasons": kept.reasons,
+        "hint": kept.hint,
+        "content_type": kept.media_type,
+        "body": kept.body.decode("utf-8", "backslashreplace"),
+        "body_bytes": kept.body_bytes,
+        "reading_id": kept.reading_id,
+    }
+
+
+def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
+    """What the table shows, each text in a form that can play no tricks on a screen."""
+    station = context.store().settings.stations.by_endpoint.get(kept.endpoint)
+    names = {m.path: t.column(m) for m in station.measurements} if station else {}
+    return {
+        "id": kept.id,
+        "time": local_text(kept.received_at, context.store().settings.zone),
+        "measured_at": _measured(kept),
+        "endpoint": escape(kept.endpoint),
+        "station": station and t.station(station),
+        "reasons": [
+            {"name": names.get(path), "path": escape(path), **_in_language(why, t)}
+            for path, why in kept.reasons.items()
+        ],
+        "hint": kept.hint and _in_language(kept.hint, t),
+        "body": rejected.text_of(kept.body),
+        "more_bytes": kept.body_bytes - len(kept.body),
+        "reading_id": kept.reading_id,
+    }
+
+
+def _measured(kept: Kept) -> str | None:
+    """When a late one was measured, local time; None for one that has not said so."""
+    if kept.measured_at is None:
+        return None
+    return local_text(kept.measured_at, context.store().settings.zone)
+
+
+def _in_language(reason: str, t: Texts) -> dict[str, str]:
+    """A reason in the reader's language; one that has no translation stays English."""
+    text = reason_in(t.language, reason)
+    return {"text": escape(text), "lang": "en" if text == reason else t.language}
+
+
+def _form(errors: dict[str, str]) -> dict[str, object]:
+    stations = context.store().settings.stations
+    wrong = problems(errors, stations, preferences.texts())
+    return {"args": request.args, "problems": wrong, "stations": stations.all}

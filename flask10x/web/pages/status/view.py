@@ -1,0 +1,49 @@
+"""The page `/status`: one question after the other, answered from what the service knows.
+
+It is for the moments in which something is wrong, so it needs no database, waits for nothing for
+long, and is always a 200: what it cannot tell it says so.
+"""
+
+from flask import Blueprint, render_template, request
+
+from flask10x.readings.times import local_text
+from flask10x.system import clock
+from flask10x.web import context, preferences
+from flask10x.web.alert_state import state
+from flask10x.web.pages.devices.view import address
+from flask10x.web.pages.status import alerting, following, keeping, receiving, storing
+from flask10x.web.pages.status.answer import MOODS, Mood, StatusAnswer
+from flask10x.web.pages.status.known import known
+
+blueprint = Blueprint("status_page", __name__)
+
+
+@blueprint.get("/status")
+def as_page() -> str:
+    """The answers, in the order in which a reading goes."""
+    store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
+    settings, found = store.settings, known(store, now_ms)
+    host, port = address(request.host)
+    answers = (
+        receiving.answer(store, found, t, host, port),
+        storing.answer(store, found, t),
+        following.exported(settings, found, t, now_ms),
+        following.backed_up(settings, found, t, now_ms, host),
+        following.card(settings, found, t, now_ms),
+        *keeping.answers(settings, found, t, now_ms),
+        alerting.answer(settings, state(), found, t, now_ms),
+    )
+    whole = _whole(answers)
+    return render_template(
+        "status/template.html",
+        answers=answers,
+        whole=whole,
+        named=[one for one in answers if one.mood == whole] if whole != "good" else [],
+        time=local_text(now_ms, settings.zone),
+    )
+
+
+def _whole(answers: tuple[StatusAnswer, ...]) -> Mood:
+    """The worst of them; what nobody uses is no worry."""
+    worst = max((one.mood for one in answers), key=MOODS.index)
+    return "good" if worst == "off" else worst

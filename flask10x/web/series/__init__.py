@@ -1,1 +1,0 @@
-"""What `/history/series` tells beside the lines: bands, nights, compared lines."""

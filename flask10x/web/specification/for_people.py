@@ -1,0 +1,103 @@
+"""Pages, programs for boards and this specification itself, as the specification has them."""
+
+from collections.abc import Iterator
+
+from flask10x.config.settings import Settings
+from flask10x.web.pages.devices.senders import KINDS
+from flask10x.web.specification.answers import RESPONSES, TEXT_SCHEMA, with_refusals
+from flask10x.web.specification.operation import (
+    HTML,
+    TEXT,
+    Guard,
+    JsonObject,
+    Operation,
+    in_path,
+    media,
+    reference,
+    said,
+)
+
+
+def operations(settings: Settings) -> Iterator[Operation]:
+    """All of them but those of the history."""
+    yield _page("/", "home", guard="open")
+    yield _page("/devices", "devices", reads=True)
+    yield _program(list(settings.stations.by_endpoint))
+    yield _page("/status", "status_page")
+    yield _page("/api", "api_page")
+    yield Operation(
+        method="get",
+        path="/openapi.json",
+        name="specification",
+        group="state",
+        answers=with_refusals(
+            {
+                "200": said("OpenAPI 3.1.", {"type": "object"}, None, ["ETag"]),
+                "304": {"description": "It is still the one of `If-None-Match`."},
+            },
+            "read",
+        ),
+    )
+    yield _static()
+
+
+def _page(path: str, name: str, *, guard: Guard = "read", reads: bool = False) -> Operation:
+    answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
+    return Operation(
+        method="get",
+        path=path,
+        name=name,
+        group="people",
+        guard=guard,
+        answers=with_refusals({"200": answer} | (_unavailable() if reads else {}), guard),
+    )
+
+
+def _unavailable() -> dict[str, JsonObject]:
+    """While the database cannot be read a page is one, too."""
+    found: JsonObject = {**RESPONSES["Unavailable"]}
+    found["content"] = {**found["content"], HTML: media(TEXT_SCHEMA)}
+    return {"503": found}
+
+
+def _program(endpoints: list[str]) -> Operation:
+    answers = {
+        "200": said("The program.", TEXT_SCHEMA, None, ["Content-Disposition"], TEXT),
+        "404": reference("responses", "NotFound"),
+        "503": reference("responses", "Unavailable"),
+    }
+    return Operation(
+        method="get",
+        path="/devices/{name}/{kind}",
+        name="program",
+        group="people",
+        parameters=[
+            in_path("name", {"type": "string", "enum": endpoints}, "A station."),
+            in_path("kind", {"type": "string", "enum": list(KINDS)}, "Which board it is for."),
+        ],
+        answers=with_refusals(answers, "read"),
+    )
+
+
+def _static() -> Operation:
+    anything = {"description": "The file.", "content": {"*/*": {}}}
+    return Operation(
+        method="get",
+        path="/static/{filename}",
+        name="static",
+        group="people",
+        guard="open",
+        parameters=[
+            in_path("filename", {"type": "string", "examples": ["flask10x.css"]}, "Its path.")
+        ],
+        answers=with_refusals(
+            {
+                "200": anything,
+                "206": anything,
+                "304": {"description": "It is still the same."},
+                "404": reference("responses", "NotFound"),
+                "416": {"description": "There is no such range of it."},
+            },
+            "open",
+        ),
+    )

@@ -1,0 +1,362 @@
+"""The routes that give readings back, as the specification has them."""
+
+from collections.abc import Iterator, Sequence
+
+from flask10x.config.settings import Settings
+from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
+from flask10x.history.comparing.moves import MOVES
+from flask10x.history.operators import IS_NULL, OPERATORS
+from flask10x.history.parameters import MAX_LIMIT, ORDERS
+from flask10x.readings.bands import LEVELS
+from flask10x.readings.derived.registry import (
+    derived_names,
+    measurement_of,
+    names_of_readings,
+)
+from flask10x.readings.stations import Stations
+from flask10x.web.specification.answers import COUNT, REASONS, TEXT_SCHEMA, with_refusals
+from flask10x.web.specification.operation import (
+    CSV,
+    HTML,
+    JsonObject,
+    Operation,
+    Sample,
+    media,
+    query,
+    reference,
+    said,
+    schema,
+)
+from flask10x.web.specification.station_schemas import CLOCK, DATE
+
+SWITCH: JsonObject = {"type": "string", "enum": ["1", "0", "true", "false"]}
+NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)$"
+# What all of the history's routes take, and what the rejected readings do.
+COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor", "raw")
+OF_REJECTED = ("endpoint", "from", "to", "limit", "cursor")
+TIME = "A time (`2025-08-24`, `2025-08-24 09:00:12`), or one counted back from now: `-24h`, `now`."
+TIME_TEXT = rf"^\s*(now|-[0-9]{{1,9}}[smhdw]|{DATE}({CLOCK})?)\s*$"
+NUMBERS: JsonObject = {"type": "array", "items": {"type": ["number", "null"]}}
+WHOLE: JsonObject = {"type": ["integer", "null"]}
+
+SCHEMAS: dict[str, JsonObject] = {
+    "Series": {
+        "type": "object",
+        "required": [
+            *("from", "to", "from_ms", "to_ms", "bucket_ms", "step", "starts_ms", "zone", "source"),
+            *(
+                "readings",
+                "first_ms",
+                "removed_ms",
+                "series",
+                "alerts",
+                "bands",
+                "nights",
+                "derived_step",
+            ),
+            *("compared", "notes", "corrections"),
+        ],
+        "properties": {
+            "from": {"type": ["string", "null"]},
+            "to": {"type": ["string", "null"]},
+            "from_ms": WHOLE,
+            "to_ms": WHOLE,
+            "bucket_ms": WHOLE,
+            "step": {"type": ["string", "null"]},
+            "starts_ms": {"type": ["array", "null"], "items": {"type": "integer"}},
+            "zone": TEXT_SCHEMA,
+            "source": {"enum": ["readings", "rollups"]},
+            "readings": COUNT,
+            "first_ms": WHOLE,
+            "removed_ms": WHOLE,
+            "series": {"type": "array", "items": schema("Line")},
+            "alerts": {"type": "array", "items": schema("ShadedAlert")},
+            "bands": {"type": "array", "items": schema("ShownBand")},
+            "compared": schema("Compared"),
+            "nights": {
+                "type": ["array", "null"],
+                "items": {"type": "array", "items": {"type": "integer"}},
+            },
+            "derived_step": {"type": ["string", "null"]},
+            "notes": {"type": "array", "items": schema("Note")},
+            "corrections": {"type": "array", "items": schema("Correction")},
+        },
+    },
+    "Compared": {
+        "type": ["object", "null"],
+        "required": ["by", "bucket_ms", "has_leap_day", "series"],
+        "properties": {
+            "by": TEXT_SCHEMA,
+            "bucket_ms": WHOLE,
+            "has_leap_day": {"type": "boolean"},
+            "series": {"type": "array", "items": schema("ComparedLine")},
+        },
+    },
+    "ComparedLine": {
+        "type": "object",
+        "required": ["endpoint", "measurement", "times_ms", "own_ms", "avg"],
+        "properties": {
+            "endpoint": TEXT_SCHEMA,
+            "measurement": TEXT_SCHEMA,
+            "quantity": TEXT_SCHEMA,
+            "unit": TEXT_SCHEMA,
+            "gap_ms": WHOLE,
+            "times_ms": {"type": "array", "items": {"type": "integer"}},
+            "own_ms": {"type": "array", "items": {"type": "integer"}},
+            "avg": NUMBERS,
+        },
+    },
+    "ShownBand": {
+        "type": "object",
+        "required": ["endpoint", "measurement", "above", "below", "level", "label"],
+        "properties": {
+            "endpoint": TEXT_SCHEMA,
+            "measurement": TEXT_SCHEMA,
+            "above": {"type": ["number", "null"]},
+            "below": {"type": ["number", "null"]},
+            "level": {"enum": list(LEVELS)},
+            "label": TEXT_SCHEMA,
+        },
+    },
+    "ShadedAlert": {
+        "type": "object",
+        "required": ["id", "endpoint", "measurement", "from_ms", "to_ms", "title"],
+        "properties": {
+            "id": COUNT,
+            "endpoint": TEXT_SCHEMA,
+            "measurement": {"type": ["string", "null"]},
+            "from_ms": {"type": "integer"},
+            "to_ms": WHOLE,
+            "title": TEXT_SCHEMA,
+        },
+    },
+    "Line": {
+        "type": "object",
+        "required": ["endpoint", "measurement", "unit", "times_ms", "min", "avg", "max", "count"],
+        "properties": {
+            "endpoint": TEXT_SCHEMA,
+            "measurement": TEXT_SCHEMA,
+            "quantity": TEXT_SCHEMA,
+            "unit": TEXT_SCHEMA,
+            "interval_ms": WHOLE,
+            "gap_ms": WHOLE,
+            "times_ms": {"type": "array", "items": {"type": "integer"}},
+            "min": NUMBERS,
+            "avg": NUMBERS,
+            "max": NUMBERS,
+            "count": {"type": "array", "items": COUNT},
+            "partial": {"type": "array", "items": COUNT},
+        },
+    },
+    "RejectedReading": {
+        "type": "object",
+        "required": ["id", "endpoint", "timestamp", "reasons", "body", "body_bytes"],
+        "properties": {
+            "id": COUNT,
+            "endpoint": TEXT_SCHEMA,
+            "timestamp": TEXT_SCHEMA,
+            "measured_at": {"type": ["string", "null"]},
+            "reasons": REASONS,
+            "hint": TEXT_SCHEMA,
+            "content_type": TEXT_SCHEMA,
+            "body": TEXT_SCHEMA,
+            "body_bytes": COUNT,
+            "reading_id": WHOLE,
+        },
+    },
+}
+
+
+def parameters(stations: Stations) -> dict[str, JsonObject]:
+    """Those of the query string, by the names of their components."""
+    found = {
+        "endpoint": query(
+            "endpoint",
+            {"type": "array", "items": {"enum": list(stations.by_endpoint), "type": "string"}},
+            "A station, or several; all of them without it.",
+        ),
+        "measurement": _measurement((*stations.columns, *names_of_readings(stations))),
+        # Those that need several readings are in charts only.
+        "measurement_of_charts": _measurement((*stations.columns, *derived_names(stations))),
+        "from": query("from", _pattern(TIME_TEXT), f"The first moment. {TIME}", example="-24h"),
+        "to": query("to", _pattern(TIME_TEXT), f"The last moment. {TIME}", example="now"),
+        "incomplete": query(
+            "incomplete", {"enum": ["1"], "type": "string"}, "Only those that lack something."
+        ),
+        "order": query(
+            "order", {"enum": list(ORDERS), "type": "string"}, "Oldest or newest first."
+        ),
+        "limit": query(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+            "How many rows at most.",
+            example=10,
+        ),
+        "cursor": query(
+            "cursor",
+            _pattern(r"^(before|after):-?[0-9]{1,18}:[0-9]{1,18}$"),
+            "Where a page begins, from a `Link` header.",
+        ),
+        "since": query(
+            "since",
+            {"type": "integer", "minimum": 0, "maximum": 10**18},
+            "What was stored after this id: the last `X-Last-Id`. Not with `order` or `cursor`.",
+        ),
+        "raw": query("raw", {"enum": ["1"], "type": "string"}, "As stored, without corrections."),
+        "bom": query("bom", {"enum": ["1"], "type": "string"}, "With a mark for Excel."),
+        "buckets": query(
+            "buckets",
+            {"type": "integer", "minimum": MIN_BUCKETS, "maximum": MAX_BUCKETS},
+            "How many buckets at most.",
+        ),
+        "compare": query(
+            "compare",
+            {"enum": [*MOVES, *stations.by_endpoint], "type": "string"},
+            "Another time, or another station, beside it.",
+        ),
+        "off": query(
+            "off",
+            _pattern(_lines(stations)),
+            "Lines of the charts that are off: `data2.co2,data4.co2`.",
+        ),
+    }
+    computed = {name: measurement_of(stations, name) for name in names_of_readings(stations)}
+    for column, one in {**stations.by_column, **computed}.items():
+        for key, operator in OPERATORS.items():
+            is_switch = operator is IS_NULL
+            kind = SWITCH if is_switch else _pattern(NUMBER)
+            unit = f" {one.unit}" if one.unit and not is_switch else ""
+            name = f"{column}__{key}"
+            found[name] = query(name, kind, f"`{column}` {operator.label}{unit}")
+    return found
+
+
+def _lines(stations: Stations) -> str:
+    """A pattern: lines of these stations, in any order."""
+    derived = derived_names(stations)
+    line = "|".join(
+        rf"{one.endpoint}\.({'|'.join([*one.columns, *derived])})" for one in stations.all
+    )
+    return f"^({line})(,({line}))*$"
+
+
+def _measurement(names: Sequence[str]) -> JsonObject:
+    kinds = {"type": "array", "items": {"enum": list(names), "type": "string"}}
+    return query("measurement", kinds, "A measurement, or several; all of them without it.")
+
+
+def _pattern(pattern: str) -> JsonObject:
+    return {"type": "string", "pattern": pattern, "minLength": 1}
+
+
+def operations(settings: Settings) -> Iterator[Operation]:
+    """Of the history and of rejected readings."""
+    stations = settings.stations
+    names = (*stations.columns, *names_of_readings(stations))
+    conditions = [f"{column}__{key}" for column in names for key in OPERATORS]
+    every = [reference("parameters", name) for name in (*COMMON, *conditions)]
+
+    def with_own(*names: str, in_charts: bool = False) -> list[JsonObject]:
+        own = [reference("parameters", name) for name in names]
+        if not in_charts:
+            return [*every, *own]
+        charts = reference("parameters", "measurement_of_charts")
+        of_rows = reference("parameters", "measurement")
+        return [*(charts if one == of_rows else one for one in every), *own]
+
+    first = stations.all[0]
+    reading = {
+        "endpoint": first.endpoint,
+        "timestamp": "2025-08-24 09:00:12",
+        "data": {"pressure": 1013.25, "temperature": 25.1} if first.endpoint == "data" else {},
+    }
+    readings = {"type": "array", "items": schema("HistoryReading")}
+    page = ("Link", "X-Last-Id", "X-Searched-To")
+    yield _read(
+        "/history/json",
+        "history",
+        with_own("since"),
+        said("Readings.", readings, {"one": [reading]}, page),
+        f"endpoint={first.endpoint}&from=-24h&limit=10",
+    )
+    yield _read(
+        "/history.csv",
+        "history_csv",
+        with_own("bom"),
+        said("A file, streamed.", TEXT_SCHEMA, None, ["Content-Disposition"], CSV),
+        "from=-24h",
+    )
+    yield _read(
+        "/history.json",
+        "history_file",
+        every,
+        said("A file, streamed.", readings, {"one": [reading]}, ["Content-Disposition"]),
+        "from=-24h",
+    )
+    yield _read(
+        "/history/series",
+        "series",
+        with_own("buckets", "compare", in_charts=True),
+        said("Lines of a chart.", schema("Series")),
+        "from=-24h&buckets=24",
+    )
+    of_rejected = [reference("parameters", name) for name in OF_REJECTED]
+    kept = {
+        "id": 7,
+        "endpoint": first.endpoint,
+        "timestamp": "2025-08-24 09:00:12",
+        "measured_at": None,
+        "reasons": {first.measurements[0].path: "required field missing"},
+        "hint": "",
+        "content_type": "application/json",
+        "body": "{}",
+        "body_bytes": 2,
+        "reading_id": None,
+    }
+    rejected = {"type": "array", "items": schema("RejectedReading")}
+    yield _read(
+        "/history/rejected/json",
+        "rejected",
+        of_rejected,
+        said("Rejected readings, the newest first.", rejected, {"one": [kept]}, ["Link"]),
+        "limit=10",
+    )
+    for path, name, wanted in (
+        ("/history", "history_page", with_own("compare", "off", in_charts=True)),
+        ("/history/rejected", "rejected_page", of_rejected),
+    ):
+        page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
+        # These two say as pages what is wrong; other refusals are JSON.
+        more = {
+            status: page_or(status, description)
+            for status, description in (("400", "A parameter is wrong."), ("503", "Not now."))
+        }
+        yield Operation(
+            method="get",
+            path=path,
+            name=name,
+            group="people",
+            parameters=wanted,
+            answers=with_refusals({"200": page_answer, **more}, "read", asks=True, reads=True),
+        )
+
+
+def page_or(status: str, description: str) -> JsonObject:
+    """A refusal that a page says as a page, and other routes as JSON."""
+    found = said(description, schema("Error"), None, ["Retry-After"] if status == "503" else ())
+    found["content"][HTML] = media(TEXT_SCHEMA)
+    return found
+
+
+def _read(
+    path: str, name: str, wanted: list[JsonObject], answer: JsonObject, sample: str
+) -> Operation:
+    return Operation(
+        method="get",
+        path=path,
+        name=name,
+        group="read",
+        parameters=wanted,
+        answers=with_refusals({"200": answer}, "read", asks=True, reads=True),
+        sample=Sample(query=sample),
+    )

@@ -1,0 +1,225 @@
+"""The routes that say how things are now: values, numbers of the service, the time."""
+
+from collections.abc import Iterator
+
+from flask10x.config.settings import Settings
+from flask10x.runtime import duties
+from flask10x.web.prometheus import formats
+from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
+from flask10x.web.specification.operation import (
+    JsonObject,
+    Operation,
+    Sample,
+    media,
+    query,
+    said,
+    schema,
+)
+
+TEXT_OR_NULL: JsonObject = {"type": ["string", "null"]}
+WHOLE_OR_NULL: JsonObject = {"type": ["integer", "null"]}
+SECONDS = WHOLE_OR_NULL
+TIME_EXAMPLE = {
+    "time": "2025-08-24T00:00:12Z",
+    "epoch_s": 1755993612,
+    "epoch_ms": 1755993612345,
+    "local": "2025-08-24 09:00:12",
+    "utc_offset_s": 32400,
+}
+
+FOR_PROMETHEUS: JsonObject = {
+    name: media(TEXT_SCHEMA) for name in sorted(formats.MEDIA_TYPES.values(), reverse=True)
+}
+
+
+def _object(**properties: JsonObject) -> JsonObject:
+    """All of whose keys are always there."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _with(required: JsonObject, **optional: JsonObject) -> JsonObject:
+    """The same, with what there only is where several hosts may share a database."""
+    return required | {"properties": required["properties"] | optional}
+
+
+def _by_name(value: JsonObject) -> JsonObject:
+    return {"type": "object", "additionalProperties": value}
+
+
+SCHEMAS: dict[str, JsonObject] = {
+    "Time": _object(
+        time=TEXT_SCHEMA,
+        epoch_s={"type": "integer"},
+        epoch_ms={"type": "integer"},
+        local=TEXT_SCHEMA,
+        utc_offset_s={"type": "integer"},
+    ),
+    "Readiness": {
+        "type": "object",
+        "required": ["status", "queue_oldest_seconds"],
+        "properties": {
+            "status": {"enum": ["ready", "not ready"]},
+            "reasons": {"type": "array", "items": TEXT_SCHEMA},
+            "queue_oldest_seconds": {"type": ["number", "null"]},
+            "failing": {"type": "array", "items": {"enum": list(duties.NAMES)}},
+            "database": schema("Server"),
+            "warnings": {"type": "array", "items": TEXT_SCHEMA},
+        },
+    },
+    "Server": {
+        "type": "object",
+        "required": ["engine"],
+        "properties": {
+            "engine": {"enum": ["postgresql"]},
+            "reason": TEXT_SCHEMA,
+            "host": TEXT_OR_NULL,
+            "port": WHOLE_OR_NULL,
+            "version": TEXT_SCHEMA,
+            "synchronous_standbys": WHOLE_OR_NULL,
+            "standbys": {"type": "array", "items": schema("Standby")},
+        },
+    },
+    "Standby": _object(
+        name=TEXT_OR_NULL,
+        state=TEXT_OR_NULL,
+        sync=TEXT_OR_NULL,
+        lag_seconds={"type": ["number", "null"]},
+        lag_bytes=WHOLE_OR_NULL,
+    ),
+    "Metrics": _with(
+        _object(
+            queue_length=COUNT,
+            queue_warn_threshold=COUNT,
+            write_success_total=COUNT,
+            write_error_total=COUNT,
+            last_received=_by_name({"type": ["string", "null"]}),
+            inactivity_seconds=_by_name(SECONDS),
+            inactivity_warn_threshold_sec=COUNT,
+        ),
+        host=TEXT_SCHEMA,
+    ),
+    "Details": _with(
+        _object(
+            ack={"enum": ["enqueued", "committed"]},
+            failing_seconds=_by_name(SECONDS),
+            rejected=_object(kept_total=COUNT, evicted_total=COUNT, dropped_total=COUNT),
+            rollups=_object(done=COUNT, of=COUNT),
+            warnings=_by_name(_by_name(COUNT)),
+        ),
+        host=TEXT_SCHEMA,
+        leases=_by_name(TEXT_SCHEMA),
+    ),
+}
+
+
+def operations(settings: Settings) -> Iterator[Operation]:
+    """All of them; those of the health are open."""
+    endpoints = list(settings.stations.by_endpoint)
+    yield _latest(endpoints)
+    yield _open("/api/v1/time", "time", schema("Time"), TIME_EXAMPLE)
+    yield _open("/healthz", "healthz", _object(status={"enum": ["ok"]}), {"status": "ok"})
+    ready = {"status": "ready", "queue_oldest_seconds": None}
+    not_ready = {
+        "status": "not ready",
+        "reasons": ["the queue is full: 5000 readings wait"],
+        "queue_oldest_seconds": 7.123,
+    }
+    yield Operation(
+        method="get",
+        path="/readyz",
+        name="readyz",
+        group="state",
+        guard="open",
+        answers=with_refusals(
+            {
+                "200": said("Readings can be stored.", schema("Readiness"), {"ready": ready}),
+                "503": said("They cannot; each reason.", schema("Readiness"), {"full": not_ready}),
+            },
+            "open",
+        ),
+    )
+    yield _numbers("/metrics", "metrics", "Metrics", _metrics(endpoints), FOR_PROMETHEUS)
+    yield _prometheus()
+    yield _numbers("/metrics/details", "metrics_details", "Details", None)
+
+
+def _latest(endpoints: list[str]) -> Operation:
+    every = _object(stations=_by_name(schema("Latest")))
+    known = ", ".join(endpoints)
+    hint = f"unknown station (known: {known})"
+    answers = {
+        "200": said(
+            "The object of the station; without `station` all of them by their names.",
+            {"anyOf": [schema("Latest"), every]},
+        ),
+        "404": said(
+            "There is no such station.",
+            schema("Error"),
+            {"name": {"error": "not found", "hint": hint}},
+        ),
+    }
+    station = query("station", {"type": "string", "enum": endpoints}, "Only this one.")
+    raw = query("raw", {"enum": ["1"], "type": "string"}, "As stored, without corrections.")
+    return Operation(
+        method="get",
+        path="/api/v1/latest",
+        name="latest",
+        group="read",
+        parameters=[station, raw],
+        answers=with_refusals(answers, "read", asks=True, reads=True),
+        sample=Sample(query=f"station={endpoints[0]}"),
+    )
+
+
+def _open(path: str, name: str, content: JsonObject, example: JsonObject) -> Operation:
+    return Operation(
+        method="get",
+        path=path,
+        name=name,
+        group="state",
+        guard="open",
+        answers=with_refusals({"200": said("Always.", content, {"one": example})}, "open"),
+    )
+
+
+def _prometheus() -> Operation:
+    """Always 200: what can't be read is left out."""
+    answer = {"description": "The numbers.", "content": FOR_PROMETHEUS}
+    return Operation(
+        method="get",
+        path="/metrics/prometheus",
+        name="metrics_prometheus",
+        group="state",
+        answers=with_refusals({"200": answer}, "read"),
+    )
+
+
+def _numbers(
+    path: str,
+    name: str,
+    content: str,
+    example: JsonObject | None,
+    others: JsonObject | None = None,
+) -> Operation:
+    """`others` is what it may be besides JSON, by `Accept`."""
+    answer = said("The numbers.", schema(content), {"one": example} if example else None)
+    answer["content"] |= others or {}
+    return Operation(
+        method="get",
+        path=path,
+        name=name,
+        group="state",
+        answers=with_refusals({"200": answer}, "read", reads=True),
+    )
+
+
+def _metrics(endpoints: list[str]) -> JsonObject:
+    return {
+        "queue_length": 0,
+        "queue_warn_threshold": 4000,
+        "write_success_total": 20_000,
+        "write_error_total": 0,
+        "last_received": dict.fromkeys(endpoints, "2025-08-24 09:00:12"),
+        "inactivity_seconds": dict.fromkeys(endpoints, 12),
+        "inactivity_warn_threshold_sec": 120,
+    }

@@ -1,0 +1,94 @@
+"""The status page says what is removed next, and why what is due is not."""
+
+import pytest
+
+from flask10x.config.settings import Settings
+from flask10x.database.engine import Database
+from flask10x.export.append import export
+from flask10x.export.verify import verify
+from flask10x.runtime.retention.outlook import outlooks
+from flask10x.web.app import create_app
+from flask10x.web.pages.status import keeping
+from flask10x.web.pages.status.answer import StatusAnswer
+from flask10x.web.pages.status.known import Known
+from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
+from tests.conftest import MakeSettings
+from tests.support.csv_folder import FIRST_MS, csv_file, store
+from tests.support.rows import execute
+
+DAY_MS = 86_400_000
+
+
+def answers(
+    settings: Settings, database: Database, now_ms: int, texts: Texts = ENGLISH
+) -> tuple[StatusAnswer, ...]:
+    with database.reader.begin() as connection:
+        known = Known(kept=outlooks(settings, database, connection, now_ms))
+    return keeping.answers(settings, known, texts, now_ms)
+
+
+def test_nothing_is_said_where_nothing_is_removed(settings: Settings, database: Database) -> None:
+    assert answers(settings, database, FIRST_MS) == ()
+
+
+def test_what_goes_next_and_when(make_settings: MakeSettings, database: Database) -> None:
+    settings = make_settings(RETENTION_DAYS=30)
+    store(settings, 0, 1)
+    execute(database.path, f"INSERT INTO removed VALUES ('data', 0, {FIRST_MS - 60_000}, 1234)")
+    (answer,) = answers(settings, database, FIRST_MS)
+    assert answer.mood == "good"
+    assert answer.details[0] == (
+        "Pico: kept for 30 days. 1,234 are removed, up to 2025-08-24 10:45:40."
+        " Next is that of 2025-08-24 10:46:40, on 2025-09-23 11:00:00."
+    )
+    assert answer.details[1].endswith("There is none to remove yet.")
+
+
+@pytest.mark.parametrize("texts", [ENGLISH, JAPANESE])
+def test_why_it_does_not_go(make_settings: MakeSettings, database: Database, texts: Texts) -> None:
+    settings = make_settings(RETENTION_DAYS=30)
+    store(settings, 0, 1)
+    late = FIRST_MS + 38 * DAY_MS
+    (answer,) = answers(settings, database, late - DAY_MS, texts)
+    assert answer.mood == "good"
+    (answer,) = answers(settings, database, late, texts)
+    assert answer.mood == "warn"
+    assert answer.text == f"{texts('kept.late')} {texts('kept_why.never_exported')}"
+
+
+@pytest.mark.parametrize("texts", [ENGLISH, JAPANESE])
+def test_what_no_file_proves_is_named_with_its_commands(
+    make_settings: MakeSettings, database: Database, texts: Texts
+) -> None:
+    settings = make_settings(RETENTION_DAYS=30)
+    pico = [settings.stations.by_endpoint["data"]]
+    store(settings, 0, 1)
+    export(settings, database, pico)
+    csv_file(settings).unlink()
+    store(settings, 2)
+    export(settings, database, pico)
+    (answer,) = answers(settings, database, FIRST_MS + 32 * DAY_MS, texts)
+    why = texts("kept_why.archived_gone", file="PicodataX.csv")
+    assert answer.details[0].endswith(why)
+    (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
+    assert answer.text == f"{texts('kept.late')} {why}"
+    assert [remedy.command.partition("flask10x export ")[2] for remedy in answer.remedies] == [
+        "--archived /.../PicodataX.csv",
+        "--rebuild PicodataX.csv --whole",
+        "--verify",
+    ]
+    verified = verify(settings, database, pico)[0]
+    assert not verified.failed
+    assert verified.text == (
+        "1 row, 2025-08-24 10:46:42 to 2025-08-24 10:46:42, equal; old readings stay in the"
+        " database, for the archived file that has them is gone, or was moved away; run: flask10x"
+        " export --rebuild PicodataX.csv --whole"
+    )
+
+
+def test_the_page_has_it(make_settings: MakeSettings, database: Database) -> None:
+    app = create_app(make_settings(RETENTION_DAYS=30))
+    try:
+        assert "How long are readings kept?" in app.test_client().get("/status").text
+    finally:
+        app.extensions["flask10x"].close()

