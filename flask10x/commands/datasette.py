@@ -5,7 +5,7 @@ from gettext import gettext as _
 
 import click
 
-from flask10x.commands import language, translated
+from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.errors import SettingsError
 from flask10x.maintenance import datasette
@@ -18,5 +18,5 @@ def command() -> None:
     if config.on_postgres:
         text = _("Datasette opens a file of SQLite: let it open a backup (flask10x backup)")
         raise SettingsError(text)
-    found = datasette.metadata(config, japanese=language.speaks_japanese())
+    found = datasette.metadata(config)
     click.echo(json.dumps(found, ensure_ascii=False, indent=2))

@@ -10,8 +10,6 @@ import io
 import sys
 from collections.abc import Mapping
 
-from flask10x.readings import japanese_reasons
-from flask10x.readings.reasons import Reason
 from flask10x.translation import CATALOGUES, DOMAIN, of_messages
 
 # What gettext looks into when nobody has chosen: this domain has no catalogue.
@@ -42,18 +40,6 @@ def choose(environ: Mapping[str, str]) -> None:
 def speak_english() -> None:
     """English from now on, for what programs and the journal read."""
     gettext.textdomain(NO_DOMAIN)
-
-
-def speaks_japanese() -> bool:
-    """Whether Japanese was chosen, for texts that are kept in a table of their own."""
-    return gettext.textdomain() == DOMAIN
-
-
-def in_words(reason: str) -> str:
-    """A reason in the language chosen; those without a code are English."""
-    if isinstance(reason, Reason) and speaks_japanese():
-        return japanese_reasons.text(reason)
-    return reason
 
 
 def _shows_japanese(stream: io.TextIOWrapper) -> bool:

@@ -10,7 +10,7 @@ from gettext import gettext as _
 import click
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.commands import language, translated
+from flask10x.commands import translated
 from flask10x.commands.database import opened
 from flask10x.commands.options import check_names
 from flask10x.commands.wrapping import columns
@@ -18,13 +18,14 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.readings.reasons import WrongValue
+from flask10x.readings.reasons import WrongValue, in_language
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.replay import ReplayOutcome, replay
 from flask10x.system.clock import now_ms
 from flask10x.system.logs import escape
+from flask10x.translation import chosen
 
 LISTED_ROWS = 20
 # A list shows one line for each reading; `show` has the rest.
@@ -193,7 +194,7 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
     try:
         return parse_bound(text, config.zone, now_ms(), end=end)
     except WrongValue as error:
-        raise click.BadParameter(language.in_words(error.reason), param_hint=name) from None
+        raise click.BadParameter(in_language(error.reason, chosen()), param_hint=name) from None
 
 
 def _missing(database: Database, numbers: set[int]) -> list[int]:
@@ -213,7 +214,7 @@ def _remark(text: str) -> None:
 
 def _line(config: Settings, kept: Kept) -> str:
     reasons = "; ".join(
-        f"{path}: {language.in_words(reason)}" for path, reason in kept.reasons.items()
+        f"{path}: {in_language(reason, chosen())}" for path, reason in kept.reasons.items()
     )
     text = escape(f"/{kept.endpoint} {reasons}")
     if kept.reading_id:
@@ -233,9 +234,9 @@ def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
     yield _("stored as:"), stored
     yield _("content type:"), escape(kept.media_type) or _("none")
     for path, reason in kept.reasons.items():
-        yield _("reason:"), escape(f"{path}: {language.in_words(reason)}")
+        yield _("reason:"), escape(f"{path}: {in_language(reason, chosen())}")
     if kept.hint:
-        yield _("hint:"), escape(language.in_words(kept.hint))
+        yield _("hint:"), escape(in_language(kept.hint, chosen()))
     yield _("body:"), _("{n} bytes").format(n=kept.body_bytes)
     yield "", rejected.text_of(kept.body)
 
@@ -249,7 +250,7 @@ def _report(outcomes: list[ReplayOutcome], dry_run: bool) -> None:
     )
     click.echo(text.format(good=good, bad=len(outcomes) - good))
     reasons = Counter(
-        f"/{outcome.endpoint} {path}: {language.in_words(reason)}"
+        f"/{outcome.endpoint} {path}: {in_language(reason, chosen())}"
         for outcome in outcomes
         if not outcome.good
         for path, reason in outcome.reasons.items()

@@ -10,20 +10,19 @@ from typing import Any
 from flask10x.config.settings import Settings
 from flask10x.database import tables
 from flask10x.database.paths import database_path
+from flask10x.readings.labels import label_of
 from flask10x.readings.stations import Measurement, Station
+from flask10x.translation import chosen
 
 Table = dict[str, Any]
 
 
-def metadata(settings: Settings, *, japanese: bool) -> dict[str, Any]:
-    """A file for `datasette --metadata`, in the language chosen for messages.
-
-    `japanese` says which of a station's two labels is taken.
-    """
+def metadata(settings: Settings) -> dict[str, Any]:
+    """A file for `datasette --metadata`, in the language chosen for messages."""
     stations = settings.stations
-    described: dict[str, Table] = {"readings": _readings(settings, japanese)}
+    described: dict[str, Table] = {"readings": _readings(settings)}
     for station in stations.all:
-        described[f"v_{station.endpoint}"] = _view(station, japanese)
+        described[f"v_{station.endpoint}"] = _view(station)
         described[f"epoch_{station.endpoint}"] = {"hidden": True}
     others = {*tables.metadata.tables, "alembic_version", "sqlite_sequence"} - {"readings"}
     described |= {name: {"hidden": True} for name in sorted(others)}
@@ -32,7 +31,7 @@ def metadata(settings: Settings, *, japanese: bool) -> dict[str, Any]:
     return {"title": "Flask10X", "databases": {database_path(settings).stem: database}}
 
 
-def _readings(settings: Settings, japanese: bool) -> Table:
+def _readings(settings: Settings) -> Table:
     measured = settings.stations.by_column.items()
     return {
         "description": _("A row for each reading, in the order of storing"),
@@ -44,24 +43,23 @@ def _readings(settings: Settings, japanese: bool) -> Table:
             "endpoint": _("the station's path"),
             "received_at": _("when it came, or was measured: ms since 1970, UTC"),
             "arrived_at": _("when a late one came: ms since 1970, UTC"),
-            **{name: _described(measurement, japanese) for name, measurement in measured},
+            **{name: _described(measurement) for name, measurement in measured},
         },
     }
 
 
-def _view(station: Station, japanese: bool) -> Table:
-    label = (japanese and station.label_ja) or station.label
+def _view(station: Station) -> Table:
     return {
-        "description": label,
+        "description": label_of(station, chosen()),
         "sort_desc": "id",
         "columns": {
             "id": _("grows in the order of storing"),
             "time": _("local time of whoever looks"),
-            **{m.path: _described(m, japanese) for m in station.measurements},
+            **{m.path: _described(m) for m in station.measurements},
         },
     }
 
 
-def _described(measurement: Measurement, japanese: bool) -> str:
-    label = (japanese and measurement.label_ja) or measurement.label or measurement.column
+def _described(measurement: Measurement) -> str:
+    label = label_of(measurement, chosen()) or measurement.column
     return f"{label} [{measurement.unit}]" if measurement.unit else label

@@ -1,130 +1,132 @@
 """Why a reading or a query is refused: a code with values, and the English text they make.
 
-The text is what answers, log lines and commands say (contract, section 2). A page, and
-a command in a Japanese terminal, looks its own language up by the code (`japanese_reasons.py`).
+The text is what answers and log lines say (contract, section 2). A page, and a command in a
+Japanese terminal, has the Japanese of it from the catalogue.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Self
 
-_COUNTED_IN_CHARACTERS = (
-    "; the text is not plain ASCII, so Content-Length was probably counted in characters instead"
-    " of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
-)
+from flask10x.translation import N_, Translation
+
 # Rows of the table `rejected` hold codes with their values, and a text alone where it has no values
-# (`recording/reason_codes.py`). So what a code means and the names of its values may not change;
-# the former wording of a text without values goes to `web/texts/old_reasons.py`.
+# (`recording/reason_codes.py`). So what a code means, the names of its values, and the wording of a
+# text without values may not change.
 ENGLISH = {
     # Of a field of a reading.
-    "missing": "required field missing",
-    "not_an_object": "must be an object",
-    "below_minimum": "below minimum {limit}",
-    "above_maximum": "above maximum {limit}",
-    "unsupported_type": "unsupported type: {type}",
-    "not_finite": "not a finite number",
-    "too_long": "longer than {n} characters: {text}",
-    "no_digits": "invalid numeric string: {text}",
-    "not_a_number": "could not convert string to float: {text}",
-    "unknown_unit": "unknown unit {unit} (known: {known})",
-    "takes_no_unit": "unknown unit {unit} (known: none)",
-    "sensor_silent": "{value} is what a {sensor} that does not answer gives: taken as missing",
-    "program_silent": (
+    "missing": N_("required field missing"),
+    "not_an_object": N_("must be an object"),
+    "below_minimum": N_("below minimum {limit}"),
+    "above_maximum": N_("above maximum {limit}"),
+    "unsupported_type": N_("unsupported type: {type}"),
+    "not_finite": N_("not a finite number"),
+    "too_long": N_("longer than {n} characters: {text}"),
+    "no_digits": N_("invalid numeric string: {text}"),
+    "not_a_number": N_("could not convert string to float: {text}"),
+    "unknown_unit": N_("unknown unit {unit} (known: {known})"),
+    "takes_no_unit": N_("unknown unit {unit} (known: none)"),
+    "sensor_silent": N_("{value} is what a {sensor} that does not answer gives: taken as missing"),
+    "program_silent": N_(
         "{value} is what the program of an {sensor} that does not answer gives: taken as missing"
     ),
-    "after_power_on": "{value} is what a {sensor} gives right after power-on: kept",
-    "fault_value": "{value} is what {sensor} gives instead of a measurement: taken as missing",
-    "fault_value_kept": "{value} may be what {sensor} gives instead of a measurement: kept",
-    "read_at": "read at {place}",
+    "after_power_on": N_("{value} is what a {sensor} gives right after power-on: kept"),
+    "fault_value": N_("{value} is what {sensor} gives instead of a measurement: taken as missing"),
+    "fault_value_kept": N_("{value} may be what {sensor} gives instead of a measurement: kept"),
+    "read_at": N_("read at {place}"),
     # Of a whole reading.
-    "field_near": "unknown field {strange}: did you mean {near}?",
-    "item_alone": "a reading inside `data` stands in an array: put all of it between [ and ]",
-    "too_large": "over {n} bytes; nothing of it is kept",
-    "different_lines": "this header comes with different values ({values}): send it once",
-    "database": "{words}",
-    "no_such_station": "there is no such station",
-    "already_stored": "a reading with its key is stored already",
+    "field_near": N_("unknown field {strange}: did you mean {near}?"),
+    "item_alone": N_("a reading inside `data` stands in an array: put all of it between [ and ]"),
+    "too_large": N_("over {n} bytes; nothing of it is kept"),
+    "different_lines": N_("this header comes with different values ({values}): send it once"),
+    "database": N_("{words}"),
+    "no_such_station": N_("there is no such station"),
+    "already_stored": N_("a reading with its key is stored already"),
     # Of an item of a batch, and of what is said of a reading beside its fields.
-    "unknown_key": "unknown key: an item has {known}",
-    "unknown_key_near": "unknown key (did you mean {near}?)",
-    "other_station": "this is the route of {own}: send other stations to /api/v1/readings",
-    "item_id_needed": "a text of 1 to {n} bytes, or a whole number, is needed",
-    "key_needed": "1 to {n} bytes are needed",
-    "two_times": "measured_at and age_s are both given: send one of them",
-    "instant_needed": (
+    "unknown_key": N_("unknown key: an item has {known}"),
+    "unknown_key_near": N_("unknown key (did you mean {near}?)"),
+    "other_station": N_("this is the route of {own}: send other stations to /api/v1/readings"),
+    "item_id_needed": N_("a text of 1 to {n} bytes, or a whole number, is needed"),
+    "key_needed": N_("1 to {n} bytes are needed"),
+    "two_times": N_("measured_at and age_s are both given: send one of them"),
+    "instant_needed": N_(
         "seconds since 1970 are needed, or a text like 2025-08-24T09:00:00+09:00"
         " or 2025-08-24T00:00:00Z"
     ),
-    "age_needed": "a number of seconds, 0 or more, is needed",
-    "milliseconds_given": "these are milliseconds: send seconds since 1970",
-    "since_2000_given": (
+    "age_needed": N_("a number of seconds, 0 or more, is needed"),
+    "milliseconds_given": N_("these are milliseconds: send seconds since 1970"),
+    "since_2000_given": N_(
         "these are seconds since 2000, as MicroPython counts them on some boards: add 946684800"
     ),
-    "too_old": "before 2020: set the sender's clock, from GET /api/v1/time say",
-    "too_far_ahead": "more than a day ahead of the clock of this service, which says {now}",
+    "too_old": N_("before 2020: set the sender's clock, from GET /api/v1/time say"),
+    "too_far_ahead": N_("more than a day ahead of the clock of this service, which says {now}"),
     # Of a body that should bring several readings.
-    "array_needed": (
+    "array_needed": N_(
         "an array of 1 to {n} readings is needed, or an object with nothing but `readings`"
     ),
-    "committed_needed": "committed is needed, or nothing at all",
+    "committed_needed": N_("committed is needed, or nothing at all"),
     # Of a body that is no JSON object, as a hint for the sender's author.
-    "empty_body": "the body is empty: send one JSON object",
-    "other_type": "Content-Type is {type}: send application/json",
-    "other_encoding": "the body is not {encoding}: byte {byte} at offset {offset} ({why})",
-    "cut_in_character": (
-        "the body ends inside a character: byte {byte} at offset {offset}" + _COUNTED_IN_CHARACTERS
+    "empty_body": N_("the body is empty: send one JSON object"),
+    "other_type": N_("Content-Type is {type}: send application/json"),
+    "other_encoding": N_("the body is not {encoding}: byte {byte} at offset {offset} ({why})"),
+    "cut_in_character": N_(
+        "the body ends inside a character: byte {byte} at offset {offset}"
+        "; the text is not plain ASCII, so Content-Length was probably counted in characters"
+        " instead of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
     ),
-    "cut_json": "JSON ends early: {what} at line {line} column {column}",
-    "cut_json_not_ascii": (
-        "JSON ends early: {what} at line {line} column {column}" + _COUNTED_IN_CHARACTERS
+    "cut_json": N_("JSON ends early: {what} at line {line} column {column}"),
+    "cut_json_not_ascii": N_(
+        "JSON ends early: {what} at line {line} column {column}"
+        "; the text is not plain ASCII, so Content-Length was probably counted in characters"
+        " instead of bytes (MicroPython does): send bytes, e.g. data=ujson.dumps(d).encode()"
     ),
-    "invalid_json": "invalid JSON: {what} at line {line} column {column}",
+    "invalid_json": N_("invalid JSON: {what} at line {line} column {column}"),
     # Null is refused too, as every bad value refuses its reading; but the rest stays readable.
-    "nan_in_json": (
+    "nan_in_json": N_(
         "invalid JSON: {what} at line {line} column {column}; JSON has no nan or inf: send null,"
         " or leave the reading out (it is refused either way, but with null the answer names this"
         " field only)"
     ),
-    "nested_too_deeply": "JSON is nested too deeply: send one JSON object",
-    "no_json_object": "JSON {kind} instead of an object: send one JSON object",
+    "nested_too_deeply": N_("JSON is nested too deeply: send one JSON object"),
+    "no_json_object": N_("JSON {kind} instead of an object: send one JSON object"),
     # Of a parameter of a query of the history.
-    "unknown_parameter": "unknown parameter",
-    "unknown_parameter_near": "unknown parameter (did you mean {near}?)",
-    "unknown_station": "unknown station (known: {known})",
-    "unknown_station_near": "unknown station (did you mean {near}? known: {known})",
-    "unknown_measurement": "unknown measurement (known: {known})",
-    "unknown_measurement_near": "unknown measurement (did you mean {near}? known: {known})",
-    "unknown_comparison": "unknown comparison (known: {known})",
-    "unknown_comparison_near": "unknown comparison (did you mean {near}? known: {known})",
-    "other_route": "only {path} understands it",
-    "given_times": "given {n} times",
-    "too_many_parameters": "more than {n} parameters",
-    "blank": "is empty: leave the parameter out",
-    "from_after_to": "is later than `to`",
-    "not_with_since": "does not go with `since`, which has an order of its own",
-    "order_needed": "asc or desc is needed",
-    "whole_number_needed": "a whole number from {low} to {high} is needed",
-    "number_needed": "a plain number such as 25 or -0.5 is needed",
-    "number_above_0_needed": "a number above 0 is needed",
-    "one_measurement_needed": "one measurement is needed, not all of a station",
-    "one_of_needed": "one of {known} is needed",
-    "period_needed": "a month such as 2025-08, a year such as 2025, or all is needed",
-    "above_or_below": "above and below are both given: choose one of them",
-    "switch_needed": "1 or 0 is needed",
-    "yes_needed": "1 is needed, or nothing at all",
-    "id_needed": "the id of a reading is needed: take it from the header X-Last-Id",
-    "not_a_cursor": "not a cursor: take it from a `next` or `prev` link",
-    "not_a_time": (
+    "unknown_parameter": N_("unknown parameter"),
+    "unknown_parameter_near": N_("unknown parameter (did you mean {near}?)"),
+    "unknown_station": N_("unknown station (known: {known})"),
+    "unknown_station_near": N_("unknown station (did you mean {near}? known: {known})"),
+    "unknown_measurement": N_("unknown measurement (known: {known})"),
+    "unknown_measurement_near": N_("unknown measurement (did you mean {near}? known: {known})"),
+    "unknown_comparison": N_("unknown comparison (known: {known})"),
+    "unknown_comparison_near": N_("unknown comparison (did you mean {near}? known: {known})"),
+    "other_route": N_("only {path} understands it"),
+    "given_times": N_("given {n} times"),
+    "too_many_parameters": N_("more than {n} parameters"),
+    "blank": N_("is empty: leave the parameter out"),
+    "from_after_to": N_("is later than `to`"),
+    "not_with_since": N_("does not go with `since`, which has an order of its own"),
+    "order_needed": N_("asc or desc is needed"),
+    "whole_number_needed": N_("a whole number from {low} to {high} is needed"),
+    "number_needed": N_("a plain number such as 25 or -0.5 is needed"),
+    "number_above_0_needed": N_("a number above 0 is needed"),
+    "one_measurement_needed": N_("one measurement is needed, not all of a station"),
+    "one_of_needed": N_("one of {known} is needed"),
+    "period_needed": N_("a month such as 2025-08, a year such as 2025, or all is needed"),
+    "above_or_below": N_("above and below are both given: choose one of them"),
+    "switch_needed": N_("1 or 0 is needed"),
+    "yes_needed": N_("1 is needed, or nothing at all"),
+    "id_needed": N_("the id of a reading is needed: take it from the header X-Last-Id"),
+    "not_a_cursor": N_("not a cursor: take it from a `next` or `prev` link"),
+    "not_a_time": N_(
         "not a time: write 2025-08-24, 2025-08-24 09:00, 2025-08-24T09:00:00+09:00, -24h or now"
     ),
-    "no_such_time": "no such time: {why}",
-    "no_such_offset": "no such offset: {offset}",
-    "plus_became_space": "a '+' in a URL stands for a space: write the offset as %2B09:00",
-    "before_year": "reaches back beyond the year {year}",
-    "outside_years": "only the years {first} to {last} can be asked for",
-    "newest_first_only": "there is one order only, the newest first",
-    "no_measurements": "rejected readings have no measurements to filter by",
-    "took_too_long": "took longer than {sec} s: narrow it with from, to or endpoint",
+    "no_such_time": N_("no such time: {why}"),
+    "no_such_offset": N_("no such offset: {offset}"),
+    "plus_became_space": N_("a '+' in a URL stands for a space: write the offset as %2B09:00"),
+    "before_year": N_("reaches back beyond the year {year}"),
+    "outside_years": N_("only the years {first} to {last} can be asked for"),
+    "newest_first_only": N_("there is one order only, the newest first"),
+    "no_measurements": N_("rejected readings have no measurements to filter by"),
+    "took_too_long": N_("took longer than {sec} s: narrow it with from, to or endpoint"),
 }
 
 
@@ -155,6 +157,13 @@ class Reason(str):
         reason.code = code
         reason.values = MappingProxyType({**values})
         return reason
+
+
+def in_language(reason: str, t: Translation) -> str:
+    """A reason or a hint in this language; a text without a code stays as it is."""
+    if t.language == "en" or not isinstance(reason, Reason):
+        return reason
+    return t(ENGLISH[reason.code], **reason.values)
 
 
 class WrongValue(ValueError):

@@ -6,6 +6,7 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
+from flask10x.readings.reasons import ENGLISH as REASONS
 from tests.support.messages import (
     CATALOGUE,
     KEYWORDS,
@@ -24,6 +25,12 @@ from tests.support.messages import (
 TEXT = CATALOGUE.read_bytes()
 ENTRIES = read(TEXT)
 MODULES = sorted(PACKAGE.rglob("*.py"))
+# Values that are words of Python's; Japanese goes without them.
+LEFT_OUT = {
+    REASONS["nan_in_json"]: {"what"},
+    REASONS["no_such_time"]: {"why"},
+    REASONS["other_encoding"]: {"why"},
+}
 
 
 def placeholders(text: str) -> set[tuple[str, str, str]]:
@@ -50,7 +57,9 @@ def test_each_message_is_translated() -> None:
         assert japanese.strip(), message.id
         # What is written before or after a value stays before or after it.
         assert japanese.endswith("\n") == english.endswith("\n"), message.id
-        assert placeholders(japanese) == placeholders(english), message.id
+        left_out = {name for name, *_ in placeholders(english) - placeholders(japanese)}
+        assert left_out == LEFT_OUT.get(english, set()), message.id
+        assert placeholders(japanese) <= placeholders(english), message.id
 
 
 def test_nothing_waits_for_a_second_look() -> None:

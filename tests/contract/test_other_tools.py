@@ -26,6 +26,7 @@ from tests.contract.test_docs import blocks, example, in_both_languages, on_sqli
 from tests.e2e.service import reserved_port, wait_until
 from tests.support.databases import environment_of
 from tests.support.rows import insert_readings
+from tests.support.speaking import speaking
 from tests.support.stations import WITH_BALCONY
 
 PAGE = "howto/other-tools"
@@ -131,7 +132,7 @@ def test_duckdb_reads_the_file(path: Path, language: str) -> None:
 
 @pytest.fixture
 def metadata(settings: Settings) -> dict[str, Any]:
-    return datasette.metadata(settings, japanese=False)
+    return datasette.metadata(settings)
 
 
 def test_datasette_is_told_of_units_and_of_what_is_the_programs_own(
@@ -193,7 +194,8 @@ def test_datasette_shows_units_and_what_is_stored_meanwhile(
 
 
 def test_added_stations_are_described_too(settings: Settings) -> None:
-    found = datasette.metadata(replace(settings, stations=WITH_BALCONY), japanese=True)
+    with speaking("ja"):
+        found = datasette.metadata(replace(settings, stations=WITH_BALCONY))
     tables = found["databases"]["flask10x"]["tables"]
     assert set(tables["v_balcony-1"]["columns"]) > {"id", "time", "soil.wet"}
     assert tables["epoch_balcony-1"] == {"hidden": True}

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.commands import language, translated
+from flask10x.commands import translated
 from flask10x.commands.stations import questions
 from flask10x.config import settings, station_file, station_text
 from flask10x.config.reserved_names import RESERVED_ENDPOINTS
@@ -23,10 +23,12 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
 from flask10x.maintenance import station_changes, station_writing
 from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody, decode
+from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording import latest_refused, rejected
 from flask10x.recording.rejected import Kept
 from flask10x.system.logs import escape
+from flask10x.translation import chosen
 
 # Longer bodies make no line for the shell that anybody reads.
 SHOWN_BODY_CHARS = 500
@@ -128,7 +130,7 @@ def _object(raw: bytes) -> Mapping[str, object]:
     try:
         body = decode(raw)
     except InvalidBody as error:
-        reason = _("the example: {reason}").format(reason=language.in_words(error.hint))
+        reason = _("the example: {reason}").format(reason=in_language(error.hint, chosen()))
         raise click.ClickException(reason) from None
     inside = body.get("data")
     return inside if isinstance(inside, dict) and {"measured_at", "age_s"} & body.keys() else body

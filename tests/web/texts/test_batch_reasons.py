@@ -60,7 +60,7 @@ ITEMS: list[tuple[str, str, object, str, str]] = [
         *("too_far_ahead", "measured_at", "2025-08-25T02:00:13Z"),
         "more than a day ahead of the clock of this service,"
         " which says 2025-08-24T02:00:12.345+00:00",
-        "サーバの時計（2025-08-24T02:00:12.345+00:00）より1日以上先の日時です",
+        "サーバーの時計（2025-08-24T02:00:12.345+00:00）より1日以上先の日時です",
     ),
 ]
 

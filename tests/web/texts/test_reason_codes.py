@@ -1,7 +1,6 @@
 """Every code of a refusal: made where it should be, in both languages, word by word."""
 
 import ast
-import string
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import flask10x
 from flask10x.database.engine import Database
 from flask10x.database.query_limit import QueryTooLong
 from flask10x.errors import QueryError
-from flask10x.readings.japanese_reasons import JAPANESE
 from flask10x.readings.json_body import payload_of
 from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import InvalidReading, parse
@@ -24,20 +22,12 @@ from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.limits import CONFLICTS
-from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import reason_in
 from tests.support.both_engines import REFUSED, refuse
 from tests.support.rows import execute, pico
 from tests.web.texts.test_batch_reasons import ITEMS
 
 PACKAGE = Path(flask10x.__file__).parent
-# Values that are words of Python's; Japanese goes without them.
-LEFT_OUT = {
-    "nan_in_json": {"what"},
-    "no_such_time": {"why"},
-    "other_encoding": {"why"},
-}
-
 GOOD: dict[str, Any] = {
     "mh_z19": {"co2": 650},
     "mq_2": {"analog_value": 1200, "voltage": 0.97},
@@ -340,31 +330,10 @@ OTHERS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def no_old_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes are all that Japanese is made from here."""
-    monkeypatch.setattr(old_reasons, "PATTERNS", [])
-
-
 def check(reason: str, code: str, english: str, japanese: str) -> None:
     assert isinstance(reason, Reason)
     assert (reason.code, str(reason), reason_in("ja", reason)) == (code, english, japanese)
     assert reason_in("en", reason) == english
-
-
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
-
-
-def test_both_languages_have_the_same_codes_in_the_same_order() -> None:
-    assert list(JAPANESE) == list(ENGLISH)
-
-
-@pytest.mark.parametrize("code", ENGLISH)
-def test_both_languages_take_the_same_values(code: str) -> None:
-    left_out = placeholders(ENGLISH[code]) - placeholders(JAPANESE[code])
-    assert left_out == LEFT_OUT.get(code, set())
-    assert placeholders(JAPANESE[code]) <= placeholders(ENGLISH[code])
 
 
 def test_what_a_page_is_refused_for_has_a_code() -> None:

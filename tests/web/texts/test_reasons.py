@@ -7,13 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.query_limit import QueryTooLong
-from flask10x.database.tables import rejected as rejected_table
 from flask10x.errors import QueryError
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
-from flask10x.web.texts import old_reasons
 from flask10x.web.texts.reasons import reason_in
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
@@ -96,49 +94,6 @@ def test_why_a_reading_was_refused_is_japanese_on_the_page_and_english_in_json(
         assert not JAPANESE.search(reason)
 
 
-def japanese_rows(client: FlaskClient) -> str:
-    page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
-    return page.split("<tbody")[1].split("</tbody>")[0]
-
-
-def test_a_row_says_in_japanese_what_it_says_by_the_old_table(
-    client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for body in BODIES:
-        client.post("/data2", data=body, content_type="application/json")
-    client.post("/data4", json={"mh_z19": 5, "mq_2": {"analog_value": "5 V"}})
-    client.post("/data", data="{}", content_type="text/plain")
-    store.writer.rejected_queue.finish()
-    with monkeypatch.context() as patched:
-        patched.setattr(old_reasons, "PATTERNS", [])
-        by_code = japanese_rows(client)
-        assert 'lang="en">' not in by_code
-    with store.database.commit() as connection:
-        connection.exec_driver_sql("UPDATE rejected SET codes = NULL")
-    assert japanese_rows(client) == by_code
-
-
-def test_a_row_of_before_the_codes_is_japanese_by_its_wording(
-    client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    row = {
-        "endpoint": "data",
-        "received_at": 1,
-        "end_bytes": 1,
-        "media_type": "",
-        "reasons": '{"pressure": "below minimum 0"}',
-        "hint": "invalid JSON: x at line 1 column 2",
-        "body": b"",
-    }
-    with store.database.commit() as connection:
-        connection.execute(rejected_table.insert().values(row))
-    rows = japanese_rows(client)
-    assert '<span lang="ja">下限の 0 を下回っています</span>' in rows
-    assert '<small lang="ja">JSONとして読めません（1行2文字目、x）</small>' in rows
-    monkeypatch.setattr(old_reasons, "PATTERNS", [])
-    assert '<span lang="en">below minimum 0</span>' in japanese_rows(client)
-
-
 def test_other_reasons_of_readings(client: FlaskClient, store: Store) -> None:
     client.post("/data4", json={"mh_z19": 5, "mq_2": {"analog_value": "5 V"}})
     client.post("/data", data="{}", content_type="text/plain")
@@ -146,8 +101,6 @@ def test_other_reasons_of_readings(client: FlaskClient, store: Store) -> None:
     page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
     assert "オブジェクトではありません" in page and "単位のない値です" in page
     assert "Content-Type が text/plain です" in page
-    fault = "-127 is what a DS18B20 that does not answer gives: taken as missing"
-    assert reason_in("ja", fault) == "-127 は応答しない DS18B20 の値なので、欠測とみなしました"
 
 
 def test_what_sqlite_says_stays_and_is_marked_as_english(client: FlaskClient, store: Store) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 from flask10x.alerts.alert import Active, Alert, Moment, Verdict
 from flask10x.config.alerts.rules import RefusedSender
-from flask10x.readings import japanese_reasons
-from flask10x.readings.reasons import Reason
+from flask10x.readings.reasons import in_language
 from flask10x.runtime.alerting.watches.new_readings import AHEAD_MS
 from flask10x.runtime.alerting.watches.new_refusals import NewRefusals, RefusedReading
+from flask10x.translation import translation
 
 # It is over when fewer than this share of the limit were refused within the time.
 CLEAR_SHARE = 0.5
@@ -62,12 +62,7 @@ class RefusedSenders:
                 "readings": len(times),
                 "within_sec": self._rule.within_sec,
                 "reason": str(reason) or None,
-                "reason_ja": _japanese(reason) or None,
+                "reason_ja": in_language(reason, translation("ja")) or None,
                 "field": field or None,
             },
         )
-
-
-def _japanese(reason: str) -> str:
-    """The reason in Japanese; one without a code is English."""
-    return japanese_reasons.text(reason) if isinstance(reason, Reason) else reason
