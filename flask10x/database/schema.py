@@ -76,6 +76,8 @@ def _upgrade(settings: Settings, copying: bool) -> list[str]:
     if fits:
         return []
     if found is not None and found not in revisions:
+        if old := too_old(found, shown_name(settings)):
+            raise SchemaError(old)
         text = _(
             "{path} is at version {version}, made by a newer Flask10X; this one knows {newest}"
         )
@@ -165,6 +167,8 @@ def require_newest(settings: Settings, connection: Connection) -> None:
     except DBAPIError as error:
         if not is_wrong_sql(error):
             raise
+    if at is not None and (old := too_old(at, shown_name(settings))):
+        raise SchemaError(old)
     # What a newer program has made may still be read.
     if at is not None and at not in revisions[:-1]:
         return
@@ -174,6 +178,18 @@ def require_newest(settings: Settings, connection: Connection) -> None:
     )
     named = {"database": shown_name(settings), "version": at or _("none"), "newest": revisions[-1]}
     raise SchemaError(text.format(**named))
+
+
+def too_old(version: str, database: str) -> str:
+    """Why this program cannot migrate a database of that version; empty if it can."""
+    first = known()[0]
+    if version >= first:
+        return ""
+    text = _(
+        "{database} is at version {version}, and this program can migrate databases from version"
+        ' {first} on; see docs/en/howto/update.md, "Coming from a database older than 0012"'
+    )
+    return text.format(database=database, version=version, first=first)
 
 
 def is_wrong_sql(error: Exception) -> bool:

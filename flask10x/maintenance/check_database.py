@@ -9,35 +9,21 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Row,
-    Table,
-    TableClause,
-    column,
-    func,
-    inspect,
-    or_,
-    select,
-    table,
-)
+from sqlalchemy import Connection, Engine, Row, Table, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
-from flask10x.database import dialects, schema, tables
+from flask10x.database import dialects, schema
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
-from flask10x.database.insert import existing_columns
-from flask10x.database.paths import JOURNAL, WAL, beside
+from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.retention import removed
 from flask10x.database.retention.removed import Removed
 from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
-from flask10x.database.tables import followers, readings, rejected, rollup_zone
+from flask10x.database.tables import exports, followers, imports, readings, rejected
 from flask10x.history import days, pages, rollups
 from flask10x.history.silence import Signs, silence, silent_after_sec
 from flask10x.history.usual_silence import usual_silence
@@ -59,14 +45,9 @@ UNREADABLE = (DBAPIError, ValueError, TypeError, OverflowError)
 # What SQLite says when it may read the file but write nothing beside it.
 NOTHING_BESIDE = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
 
-# Made by the second migration. Databases that have not seen it are checked too, so they are asked
-# for by name.
-_exports = table("exports", column("name"), column("last_id"))
-# Since the seventh migration.
-_zones = table(
-    "exports", column("name"), column("zone"), column("last_received_at"), column("last_time")
-)
-_imports = table("imports", column("file"), column("first_id"), column("last_id"))
+# When a reading came in.
+_ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
+_ZONES = select(exports.c.name, exports.c.zone, exports.c.last_received_at, exports.c.last_time)
 
 
 class DatabaseCheck:
@@ -97,7 +78,13 @@ class DatabaseCheck:
 
     def look_inside(self, connection: Connection) -> Iterator[Finding]:
         """What is the same on both engines."""
-        is_older = _is_older(connection)
+        version = _version(connection)
+        if version is not None and (text := schema.too_old(version, shown_name(self._settings))):
+            yield Finding(
+                "FAIL", "schema", text, {"revision": version, "newest": schema.known()[-1]}
+            )
+            return
+        is_older = version in schema.known()[:-1]
         for name, check in self._checks().items():
             yield from _checked(name, check, connection, is_older=is_older)
 
@@ -180,11 +167,8 @@ class DatabaseCheck:
     def _zones(self, connection: Connection) -> list[Finding]:
         """One for each CSV file that is written in another zone than this command's."""
         here = name_of(self._settings.zone)
-        noted = _has_column(connection, _zones, "zone")
-        query = select(_zones).order_by(_zones.c.name)
-        rows = connection.execute(query).all() if noted else []
         findings = []
-        for row in rows:
+        for row in connection.execute(_ZONES.order_by(exports.c.name)).all():
             station = next((s for s in self._settings.stations.all if s.csv_name == row.name), None)
             # Nothing more is written to the file of a station that is no more.
             if station is None or not row.zone:
@@ -197,7 +181,7 @@ class DatabaseCheck:
         return findings or [Finding("ok", "zone", here, {"here": here})]
 
     def _other_zone(
-        self, connection: Connection, row: Row[Any], station: Station
+        self, connection: Connection, row: Row[Any, Any, Any, Any], station: Station
     ) -> OtherZone | None:
         first = select(func.min(readings.c.received_at)).where(
             readings.c.endpoint == station.endpoint
@@ -208,8 +192,7 @@ class DatabaseCheck:
 
     def _rollups(self, connection: Connection) -> list[Finding]:
         at, behind = rollups.position(connection), rollups.behind(connection)
-        has_days = inspect(connection).has_table(rollup_zone.name)
-        made = days.made(connection) if has_days else None
+        made = days.made(connection)
         details = {
             "last_id": at,
             "rows_behind": behind,
@@ -233,8 +216,6 @@ class DatabaseCheck:
 
     def _removed(self, connection: Connection) -> list[Finding]:
         """One for each station whose old readings were removed (RETENTION_DAYS)."""
-        if not inspect(connection).has_table(tables.removed.name):
-            return []
         return [
             self._removed_of(endpoint, gone)
             for endpoint, gone in sorted(removed.load(connection).items())
@@ -250,14 +231,10 @@ class DatabaseCheck:
 
     def _stations(self, connection: Connection) -> list[Finding]:
         stations = self._settings.stations
-        takes_late = _takes_late(connection)
-        last = pages.last_received if takes_late else pages.newest_of
-        received = last(stations, connection)
+        received = pages.last_received(stations, connection)
         return [
             self._station(
-                one,
-                received[one.endpoint],
-                usual_silence(connection, one).missed_after_sec if takes_late else None,
+                one, received[one.endpoint], usual_silence(connection, one).missed_after_sec
             )
             for one in stations.all
         ]
@@ -347,40 +324,27 @@ def _checked(
         return [Finding("FAIL", name, text)]
 
 
-def _is_older(connection: Connection) -> bool:
-    """Whether the database has migrations before it, so that it lacks tables and columns."""
+def _version(connection: Connection) -> str | None:
+    """The version of the database, or None if it has none or cannot be read."""
     try:
         with dialects.of(connection).attempt(connection):
-            return schema.current(connection) in schema.known()[:-1]
+            return schema.current(connection)
     except UNREADABLE:
-        return False
-
-
-def _has_column(connection: Connection, of: TableClause, name: str) -> bool:
-    """Whether the database has seen the migration that made it."""
-    try:
-        with dialects.of(connection).attempt(connection):
-            connection.execute(select(of.c[name]).limit(0))
-    except DBAPIError:
-        return False
-    return True
+        return None
 
 
 def _positions(connection: Connection) -> dict[str, int]:
     """The last id that each follower has finished; a CSV file goes by its name."""
-    found = dict(connection.execute(select(followers.c.name, followers.c.last_id)).all())
-    positions = {name.removeprefix("csv:"): at for name, at in found.items()}
+    positions = dict(connection.execute(select(followers.c.name, followers.c.last_id)).all())
     # The roll-ups have a line of their own.
     positions.pop(rollups.NAME, None)
-    if _exports.name in inspect(connection).get_table_names():
-        positions |= dict(connection.execute(select(_exports.c.name, _exports.c.last_id)).all())
-    return positions
+    return positions | dict(connection.execute(select(exports.c.name, exports.c.last_id)).all())
 
 
 def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
     """How many rows a follower has before it, and when the oldest of them came in."""
     received_at = readings.c.received_at
-    query = select(func.count(), func.min(_arrival(connection)))
+    query = select(func.count(), func.min(_ARRIVAL))
     if station is not None:
         # What no export takes is not behind, either.
         query = query.where(unindexed(received_at).between(FIRST_DATE_MS, LAST_DATE_MS))
@@ -393,22 +357,8 @@ def _behind(connection: Connection, at: int, station: Station | None) -> tuple[i
     return sum(count for count, _ in tails), min((ms for count, ms in tails if count), default=0)
 
 
-def _arrival(connection: Connection) -> ColumnElement[int]:
-    """When a reading came in."""
-    if not _takes_late(connection):
-        return readings.c.received_at
-    return func.coalesce(readings.c.arrived_at, readings.c.received_at)
-
-
-def _takes_late(connection: Connection) -> bool:
-    """Whether the database has seen the eighth migration, since which late readings are told."""
-    return readings.c.arrived_at.name in existing_columns(connection)
-
-
 def _undated(connection: Connection, of: Table) -> list[int]:
     """The ids of the rows whose time lies outside the calendar, by damage or by hand."""
-    if of.name not in inspect(connection).get_table_names():
-        return []
     at = of.c.received_at
     beyond = select(of.c.id).where(or_(at < FIRST_DATE_MS, at > LAST_DATE_MS))
     return list(connection.execute(beyond.order_by(of.c.id)).scalars())
@@ -416,9 +366,10 @@ def _undated(connection: Connection, of: Table) -> list[int]:
 
 def _imported(connection: Connection, station: Station | None) -> list[tuple[int, int]]:
     """The ids of rows that came from the station's own file, which are not appended to it again."""
-    if station is None or _imports.name not in inspect(connection).get_table_names():
+    if station is None:
         return []
-    rows = connection.execute(select(_imports).order_by(_imports.c.first_id))
+    columns = (imports.c.file, imports.c.first_id, imports.c.last_id)
+    rows = connection.execute(select(*columns).order_by(imports.c.first_id))
     own = (row for row in rows if csv_names.is_of(station, Path(row.file).name))
     return [(row.first_id, row.last_id) for row in own]
 

@@ -141,6 +141,8 @@ def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
         text = _("{path} is no database of Flask10X's: it has no table of readings")
         raise CopyError(text.format(path=path))
     revision = schema.current(connection)
+    if revision is not None and (old := schema.too_old(revision, str(path))):
+        raise CopyError(old)
     if revision not in schema.known():
         text = _(
             "{path} has the schema {schema}, which this version of Flask10X does not know;"

@@ -29,6 +29,7 @@ from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
+from flask10x.system.fair_lock import FairLock
 from flask10x.system.locks import FileLock, lock_path
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import megabytes
@@ -98,8 +99,11 @@ def _nobody_else(settings: Settings, path: Path) -> Iterator[None]:
         )
         raise RestoreError(text.format(pid=service.pid or _("unknown"), path=path))
     with ExitStack() as stack:
-        for name in ("service", "export", "commit"):
-            lock = FileLock(lock_path(path, name))
+        for lock in (
+            FileLock(lock_path(path, "service")),
+            FileLock(lock_path(path, "export")),
+            FairLock(lock_path(path, "commit")),
+        ):
             stack.callback(lock.close)
             lock.acquire(LOCK_TIMEOUT_SEC)
         yield

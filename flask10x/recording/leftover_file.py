@@ -1,13 +1,12 @@
 """The file of leftovers: which entries of which queue a stop could not store, as lines of JSON.
 
 The first line names the queue; each other one holds an entry with its number in that queue, in the
-order of the numbers (`database/settled.py` says what they are for). Files of older versions have no
-first line of that kind and no numbers: there the name of the file stands for the queue, and the
-number of the line for that of the entry.
+order of the numbers (`database/settled.py` says what they are for).
 """
 
 import json
 from collections.abc import Generator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +46,19 @@ def line_of(number: int, entry: Entry, **more: int | str) -> str:
     return _ENCODER.encode(line) + "\n"
 
 
-def entry_in(line: str, place: int = 0) -> Entry:
-    """The entry of a line; its number is that of the line, if it has none.
-
-    Raises ValueError, TypeError or LookupError when it is none.
-    """
+def entry_in(line: str) -> Entry:
+    """The entry of a line; raises ValueError, TypeError or LookupError when it is none."""
     found = json.loads(line)
     # Its other columns may be those of a station that is no more.
     row = found["row"]
     beginning = warnings_of(str(row["endpoint"]))
     if "received_at" not in row:
         raise KeyError("received_at")
-    number, arrived_ms = int(found.get("number", place)), int(found.get("arrived_ms", 0))
     return Entry(
         row,
-        # Those of older versions are whole.
-        tuple([beginning + name.removeprefix(beginning) for name in found["warned"]]),
-        number,
-        arrived_ms,
+        tuple([beginning + name for name in found["warned"]]),
+        int(found["number"]),
+        int(found.get("arrived_ms", 0)),
         str(found.get("key", "")),
         int(found.get("repeat_window_ms", 0)),
     )
@@ -73,10 +67,10 @@ def entry_in(line: str, place: int = 0) -> Entry:
 def queue_of(path: Path) -> str:
     """The queue whose entries the file holds.
 
-    Raises OSError, or ValueError when the first line is no JSON.
+    Raises OSError, or ValueError when the first line names none.
     """
     with path.open(encoding="utf-8") as file:
-        return _queue_in(file.readline()) or path.name
+        return _queue_in(file.readline())
 
 
 def entries_of(path: Path) -> Generator[Entry, None, None]:
@@ -86,11 +80,10 @@ def entries_of(path: Path) -> Generator[Entry, None, None]:
     """
     with path.open(encoding="utf-8") as file:
         latest = 0
-        for place, line in enumerate(file, start=1):
-            if place == 1 and _queue_in(line):
-                continue
+        # The first line names the queue.
+        for place, line in enumerate(islice(file, 1, None), start=2):
             try:
-                entry = entry_in(line, place)
+                entry = entry_in(line)
                 if entry.number <= latest:
                     raise ValueError(f"entry {entry.number} comes after entry {latest}")
             except (ValueError, TypeError, LookupError) as error:
@@ -99,6 +92,8 @@ def entries_of(path: Path) -> Generator[Entry, None, None]:
             yield entry
 
 
-def _queue_in(line: str) -> str | None:
-    found: Any = json.loads(line or "{}")
-    return found.get("queue") if isinstance(found, dict) else None
+def _queue_in(line: str) -> str:
+    content: Any = json.loads(line or "{}")
+    if not isinstance(content, dict) or not (queue := content.get("queue")):
+        raise ValueError("line 1 names no queue")
+    return str(queue)

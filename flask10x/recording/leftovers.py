@@ -24,7 +24,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, settled
+from flask10x.database import settled
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
@@ -88,10 +88,10 @@ class Leftovers:
         if self.save(queue.id, entries[0].number - 1, entries, trouble):
             queue.settle(last)
 
-    def save_rest(self, queues: SharedQueues, trouble: str = "no worker is left") -> None:
+    def save_rest(self, queues: SharedQueues) -> None:
         """When all workers have ended: save what none of them could, for it was killed, say."""
         for number in queues.not_empty():
-            self.save_queue(queues[number], trouble)
+            self.save_queue(queues[number], "no worker is left")
 
     def save(self, queue: str, last: int, entries: Sequence[Entry], trouble: str) -> bool:
         """Write what follows entry `last` of the queue to a new file and log it.
@@ -241,8 +241,7 @@ class Leftovers:
                 raise FileNotFoundError(path)
             done = settled.up_to(connection, queue)
             entries = [entry for entry in piece if entry.number > done]
-            # Older versions noted the name of a file once all of it was stored.
-            if not entries or counters.value_of(connection, path.name):
+            if not entries:
                 return 0
             found = batch.insert_each(connection, entries, self._settings)
             settled.note(connection, queue, piece[-1].number)

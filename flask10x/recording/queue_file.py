@@ -2,15 +2,14 @@
 
 The service makes it at its start and removes it at its end when nothing waits. One that is there
 already is of a service that was killed, and the new one goes on with it: what waits in its queues
-is stored by the new workers as their own. From one of the version before it is put into files of
-leftovers, which they store too. Only the holder of the service lock may call this.
+is stored by the new workers as their own. Only the holder of the service lock may call this.
 """
 
 import fcntl
 import os
 import stat
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.errors import ServiceRunning
-from flask10x.recording.shared_queue import MAGIC, OLDER_MAGIC, SharedQueues, prepare
+from flask10x.recording.shared_queue import MAGIC, SharedQueues, prepare
 
 # RAM under a name (man 7 shm_overview); every user may make files there.
 FOLDER = Path("/dev/shm")  # noqa: S108
@@ -46,7 +45,6 @@ class QueueFile:
         self.found = 0
         """How many readings waited in a file that was there already."""
         places = settings.write_queue_maxsize
-        self._settings = settings
         self._has_name = True
         try:
             self.queues = self._open(places)
@@ -95,9 +93,6 @@ class QueueFile:
             # Who held it has ended in an orderly way meanwhile.
             os.close(fd)
             return self._open(places)
-        if begun == OLDER_MAGIC and self._put_into_files(fd):
-            self.path.unlink()
-            return self._make(places)
         if begun != MAGIC:
             os.close(fd)
             self._set_aside(begun)
@@ -139,27 +134,6 @@ class QueueFile:
                 time.sleep(POLL_SEC)
             else:
                 return
-
-    def _put_into_files(self, fd: int) -> bool:
-        """Whether all that waits in a file of the version before could be put into others.
-
-        Each entry keeps its number, so what that version's last commit has stored stays once.
-        """
-        # A service is seldom killed before an update, and its master does without SQLAlchemy.
-        from flask10x.database.engine import Database  # noqa: PLC0415
-        from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
-
-        # The queues close theirs when they are gone.
-        queues = SharedQueues(os.dup(fd))
-        found = queues.length()
-        with closing(Database(self._settings)) as database:
-            leftovers = Leftovers(self._settings, database, time.monotonic)
-            leftovers.save_rest(queues, "the version before has left them in memory")
-        if queues.length():
-            return False
-        os.close(fd)
-        self.found = found
-        return True
 
     def _set_aside(self, begun: bytes) -> None:
         """Take the name from a file that begins like this; in one that nobody has filled is none.

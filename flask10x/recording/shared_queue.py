@@ -31,14 +31,15 @@ from flask10x.recording.entry import Entry
 from flask10x.recording.leftover_file import KEYED, entry_in, line_of
 from flask10x.system.gauges import SLOTS
 
-# What a file has to begin with, and what one of the version before, which is only read.
-MAGIC, OLDER_MAGIC = b"Flask10X queue 2", b"Flask10X queue 1"
+# What a file has to begin with; one of another layout begins with another number.
+MAGIC = b"Flask10X queue 2"
 # 16 hexadecimal digits.
 ID_BYTES = 16
 # The longest line that a station may have (`readings/longest_line.py`), so that a place has 2 KiB.
-LINE_BYTES, OLDER_LINE_BYTES = 1664, 640
+LINE_BYTES = 1664
 # The reason of a refusal, cut to this; an answer shows 200 characters of it.
 REASON_BYTES = 384
+PLACE_BYTES = LINE_BYTES + REASON_BYTES
 
 
 class Marks(Structure):
@@ -122,9 +123,7 @@ class SharedQueue:
         self._header = header
         self._number = number
         self._places = header.places
-        self._line_bytes = LINE_BYTES if header.magic == MAGIC else OLDER_LINE_BYTES
-        self._place_bytes = self._line_bytes + REASON_BYTES
-        self._start = HEADER_BYTES + number * self._places * self._place_bytes
+        self._start = HEADER_BYTES + number * self._places * PLACE_BYTES
         self.marks = header.marks[number]
         self._released = 0
 
@@ -184,7 +183,7 @@ class SharedQueue:
         elif self.held >= self._places:
             raise QueueFull(f"queue full, {self.held} wait")
         line = line_of(number, entry, arrived_ms=entry.arrived_ms).encode()
-        if len(line) > self._line_bytes:
+        if len(line) > LINE_BYTES:
             raise ValueError(f"a line of {len(line)} bytes has no room in the queue")
         self._write(line, self._offset(number, marks.base))
         if marks.settled == marks.appended:
@@ -271,7 +270,7 @@ class SharedQueue:
         if self.marks.refused < first:
             return {}
         reasons = {
-            number: _reason_in(number, place[self._line_bytes :])
+            number: _reason_in(number, place[LINE_BYTES:])
             for number, place in self._read(first, last)
         }
         return {number: reason for number, reason in reasons.items() if reason != ""}
@@ -279,18 +278,18 @@ class SharedQueue:
     def _write_reason(self, number: int, reason: str | None) -> None:
         while len(line := _reason_line(number, reason)) > REASON_BYTES:
             reason = reason and reason[: len(reason) * 3 // 4]
-        self._write(line, self._offset(number, self.marks.base) + self._line_bytes)
+        self._write(line, self._offset(number, self.marks.base) + LINE_BYTES)
 
     def _write(self, data: bytes, offset: int) -> None:
         if os.pwrite(self._fd, data, offset) != len(data):
             raise OSError(ENOSPC, os.strerror(ENOSPC))
 
     def _offset(self, number: int, base: int) -> int:
-        return self._start + (number - base - 1) % self._places * self._place_bytes
+        return self._start + (number - base - 1) % self._places * PLACE_BYTES
 
     def _read(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
         """The number of each entry between these two and what its place holds."""
-        base, each = self.marks.base, self._place_bytes
+        base, each = self.marks.base, PLACE_BYTES
         while first <= last:
             place = (first - base - 1) % self._places
             count = min(last - first + 1, self._places - place)
@@ -300,9 +299,9 @@ class SharedQueue:
             first += count
 
     def _entry(self, number: int, place: bytes) -> Entry:
-        line, end, _ = place[: self._line_bytes].partition(b"\n")
+        line, end, _ = place[:LINE_BYTES].partition(b"\n")
         try:
-            entry = entry_in(line.decode(), 0)
+            entry = entry_in(line.decode())
         except (ValueError, TypeError, LookupError) as error:
             raise QueueUnreadable(f"entry {number} of queue {self.id}: {error!r}") from error
         if not end or entry.number != number:

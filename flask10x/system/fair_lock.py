@@ -6,9 +6,6 @@ takes a ticket. A ticket is the first byte after every locked one, locked for wr
 one asks for a read lock on all bytes from the first ticket to its own; the kernel grants it in the
 instant in which all earlier tickets are gone, by release or by the death of their process.
 Requests that wait are no locks yet, so they are in nobody's way.
-
-A program older than this lock holds a `flock` on the same file. Whoever has its turn takes that
-too, so that both exclude each other while a service is updated.
 """
 
 import fcntl
@@ -101,7 +98,7 @@ class FairLock:
         if not self._done(SHUT_GATE):
             return False
         self._take_ticket()
-        return self._ticket == FIRST_TICKET and self._flocked_at_once()
+        return self._ticket == FIRST_TICKET
 
     def _take_ticket(self) -> None:
         """Lock the first byte after every locked one, and open the gate; the gate is ours."""
@@ -126,24 +123,14 @@ class FairLock:
         if before := self._ticket - FIRST_TICKET:
             all_before = _of(fcntl.F_RDLCK, FIRST_TICKET, before)
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, all_before)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def _give_back(self) -> None:
-        # The ticket last, so that the next one finds the other lock free.
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
         fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, NOTHING)
         self._ticket = 0
 
     def _done(self, request: bytes) -> bool:
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, request)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _flocked_at_once(self) -> bool:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

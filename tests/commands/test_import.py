@@ -24,6 +24,7 @@ from flask10x.errors import LockTimeout
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.rollup_schedule import Follower
+from flask10x.system.fair_lock import FairLock
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import wait_until
 from tests.support import databases
@@ -47,7 +48,7 @@ def interrupted_charts(path: Path) -> Iterator[Callable[[int], None]]:
             holder.execute("LOCK TABLE rollups IN EXCLUSIVE MODE")
             yield lambda pid: os.kill(pid, signal.SIGINT)
         return
-    with closing(FileLock(lock_path(path, "commit"))) as lock:
+    with closing(FairLock(lock_path(path, "commit"))) as lock:
 
         def interrupt(pid: int) -> None:
             # It waits for this lock, or for its next piece.
@@ -308,10 +309,10 @@ def test_without_a_database(settings: Settings, tmp_path: Path) -> None:
 def test_a_database_of_an_older_program(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    execute(database.path, "UPDATE alembic_version SET version_num = '0002'")
+    execute(database.path, "UPDATE alembic_version SET version_num = '0012'")
     done = run_import(settings, write(tmp_path / NAME, ROW))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"flask10x: {shown_name(settings)} is at version 0002, and ")
+    assert done.stderr.startswith(f"flask10x: {shown_name(settings)} is at version 0012, and ")
     assert done.stderr.endswith("is older than this program; run: flask10x migrate\n")
 
 

@@ -1,12 +1,15 @@
 """The way to the database: who waits for whom."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.engine import Database
-from flask10x.system.locks import FileLock, lock_path
+from flask10x.errors import LockTimeout
+from flask10x.system.fair_lock import FairLock
+from flask10x.system.locks import lock_path
 from tests.support.both_engines import POSTGRES, write_lock
 
 
@@ -22,9 +25,10 @@ def test_a_probe_that_waits_holds_up_no_commit(database: Database) -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        lock, taken = FileLock(lock_path(database.path, "commit")), 0
+        lock, taken = FairLock(lock_path(database.path, "commit")), 0
         while asking.is_alive():
-            if lock.try_acquire():
+            with suppress(LockTimeout):
+                lock.acquire(0)
                 taken += 1
                 lock.release()
             asking.join(0.01)

@@ -1,7 +1,4 @@
-"""Migrating: a database that can't be written now, wrong migrations, refused readings of before.
-
-What the migrations of the roll-ups do with old databases is tested in `test_rollups.py`.
-"""
+"""Migrating: a filled database goes on, one that is too old or can't be written now is refused."""
 
 import sqlite3
 from contextlib import closing
@@ -15,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema
+from flask10x.database.paths import shown_name
 from flask10x.errors import DatabaseDamaged, SchemaError
 from tests.support import databases
 from tests.support.both_engines import BUSY, write_lock
@@ -65,39 +63,56 @@ def test_wrong_sql_keeps_its_traceback(settings: Settings, path: Path) -> None:
         schema.upgrade(settings)
 
 
-REJECTED = "id, endpoint, received_at, end_bytes, reading_id, media_type, reasons, hint, body"
-
-
-def downgrade(settings: Settings, revision: str) -> None:
-    config = Config()
+def configuration(settings: Settings) -> Config:
+    config = Config(attributes={"settings": settings})
     config.set_main_option("script_location", str(schema.migrations()))
-    config.attributes["settings"] = settings
-    alembic.command.downgrade(config, revision)
+    return config
 
 
-@pytest.mark.sqlite_only("databases on PostgreSQL begin with version 0012")
-def test_a_database_of_before_the_codes_keeps_its_rejected_readings(
-    settings: Settings, path: Path
+BODY = "'{}'" if databases.ON_POSTGRES else "x'7b7d'"
+ROWS = {
+    "readings (id, endpoint, received_at, arrived_at, pressure)": "7, 'data', 5, 9, 1.5",
+    "counters (name, value)": "'write_errors', 3",
+    "followers (name, last_id)": "'rollups', 7",
+    "exports (name, first_id, last_id, import_id, size_bytes)": "'PicodataX.csv', 1, 5, 2, 259",
+    "rejected (id, endpoint, received_at, end_bytes, media_type, reasons, hint, body)": (
+        f"7, 'data', 5, 512, '', '{{}}', '', {BODY}"
+    ),
+    "notes (id, first_ms, last_ms, text, written_at)": "2, 0, 1, 'window', 5",
+    "rollups (endpoint, measurement, hour, readings, count)": "'data', 'pressure', 0, 1, 1",
+}
+
+
+def test_a_filled_database_of_the_first_version_goes_on(settings: Settings, path: Path) -> None:
+    def stored() -> list[object]:
+        return [select(path, f"SELECT * FROM {table.partition(' ')[0]}")[0][:4] for table in ROWS]
+
+    alembic.command.upgrade(configuration(settings), "0012")
+    for table, values in ROWS.items():
+        execute(path, f"INSERT INTO {table} VALUES ({values})")
+    before = stored()
+    schema.upgrade(settings)
+    assert select(path, "SELECT version_num FROM alembic_version") == [(schema.known()[-1],)]
+    assert stored() == before
+    assert select(path, "SELECT size_bytes, endpoint FROM exports") == [(259, None)]
+    assert select(path, "SELECT count(*) FROM archived_files") == [(0,)]
+    alembic.command.check(configuration(settings))
+
+
+@pytest.mark.parametrize("version", ["0001", "0011"])
+def test_a_database_of_before_the_first_version_stays_as_it_is(
+    settings: Settings, path: Path, version: str
 ) -> None:
     schema.upgrade(settings)
-    downgrade(settings, "0005")
-    bodies = "x'7b7d'), (9, 'data2', 6, 1024, 3, 'text/plain', '{}', 'hint', zeroblob(60000))"
-    execute(
-        path,
-        f"INSERT INTO rejected ({REJECTED}) VALUES"
-        f" (7, 'data', 5, 512, NULL, '', '{{\"co2\": \"missing\"}}', '', {bodies}",
+    execute(path, f"UPDATE alembic_version SET version_num = '{version}'")
+    with pytest.raises(SchemaError) as caught:
+        schema.upgrade(settings)
+    assert str(caught.value) == (
+        f"{shown_name(settings)} is at version {version}, and this program can migrate databases"
+        ' from version 0012 on; see docs/en/howto/update.md, "Coming from a database older than'
+        ' 0012"'
     )
-    before = select(path, f"SELECT {REJECTED} FROM rejected")
-    assert "codes" not in {row[1] for row in select(path, "PRAGMA table_info(rejected)")}
-    schema.upgrade(settings)
-    assert select(path, f"SELECT {REJECTED} FROM rejected") == before
-    assert select(path, "SELECT id, codes FROM rejected") == [(7, None), (9, None)]
-    execute(path, "UPDATE rejected SET codes = '[null]'")
-    downgrade(settings, "0005")
-    assert select(path, f"SELECT {REJECTED} FROM rejected") == before
-    # An id is never given twice, also after this.
-    execute(path, "DELETE FROM rejected")
-    assert select(path, "SELECT seq FROM sqlite_sequence WHERE name = 'rejected'") == [(9,)]
+    assert select(path, "SELECT version_num FROM alembic_version") == [(version,)]
 
 
 @pytest.mark.sqlite_only("a disk below a file")
@@ -123,47 +138,3 @@ def test_a_disk_that_fails_for_a_moment_does_not_end_the_start(
         return
     with pytest.raises((DatabaseDamaged, SchemaError), match=f"{code}: a test"):
         schema.upgrade(settings)
-
-
-@pytest.mark.sqlite_only("databases on PostgreSQL begin with version 0012")
-def test_a_database_of_before_the_zones_keeps_its_exports(settings: Settings, path: Path) -> None:
-    schema.upgrade(settings)
-    downgrade(settings, "0006")
-    columns = "name, first_id, last_id, import_id, begin_bytes, size_bytes, checksum, inode"
-    known = ("PicodataX.csv", 1, 5, 2, 35, 259, 4_000_000_000, 7)
-    execute(path, f"INSERT INTO exports ({columns}) VALUES {known}")
-    execute(path, "INSERT INTO exports (name, first_id, last_id, import_id) VALUES ('x', 0, 0, 0)")
-    names = [row[1] for row in select(path, "PRAGMA table_info(exports)")]
-    assert names == [*columns.split(", "), "changed_ns"]
-    schema.upgrade(settings)
-    assert select(path, f"SELECT {columns} FROM exports WHERE last_id = 5") == [known]
-    zones = "SELECT zone, last_received_at, last_time FROM exports"
-    assert select(path, zones) == [(None, None, None)] * 2
-    execute(path, "UPDATE exports SET zone = 'UTC', last_received_at = 1, last_time = 'x'")
-    downgrade(settings, "0006")
-    assert select(path, f"SELECT {columns} FROM exports WHERE last_id = 5") == [known]
-
-
-@pytest.mark.sqlite_only("databases on PostgreSQL begin with version 0012")
-def test_a_database_of_before_the_late_readings_keeps_its_rows(
-    settings: Settings, path: Path
-) -> None:
-    """And those that came late stay at their times when it goes back."""
-    schema.upgrade(settings)
-    downgrade(settings, "0007")
-    execute(path, "INSERT INTO readings (endpoint, received_at, pressure) VALUES ('data', 5, 1.5)")
-    bodies = "(7, 'data', 5, 512, NULL, '', '{}', '', x'7b7d')"
-    execute(path, f"INSERT INTO rejected ({REJECTED}) VALUES {bodies}")
-    schema.upgrade(settings)
-    readings = "SELECT id, received_at, arrived_at, pressure FROM readings"
-    assert select(path, readings) == [(1, 5, None, 1.5)]
-    assert select(path, "SELECT id, measured_at, digest FROM rejected") == [(7, None, None)]
-    execute(path, "INSERT INTO readings (endpoint, received_at, arrived_at) VALUES ('data', 6, 9)")
-    execute(path, "INSERT INTO accepted_keys VALUES (0, x'00', 9)")
-    execute(path, "INSERT INTO sqlite_sequence (name, seq) VALUES ('accepted keys', 1)")
-    downgrade(settings, "0007")
-    assert select(path, "SELECT id, received_at FROM readings") == [(1, 5), (2, 6)]
-    assert select(path, "SELECT name FROM sqlite_sequence ORDER BY 1") == [
-        ("readings",),
-        ("rejected",),
-    ]

@@ -17,7 +17,7 @@ def test_the_chain_is_alembics() -> None:
     config.set_main_option("script_location", str(schema.migrations()))
     scripts = list(ScriptDirectory.from_config(config).walk_revisions())
     assert schema.known() == [script.revision for script in reversed(scripts)]
-    assert schema.known()[0] == "0001"
+    assert schema.known()[0] == "0012"
 
 
 def test_a_migrated_database_is_at_the_newest(database: Database) -> None:

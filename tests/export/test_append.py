@@ -1,22 +1,20 @@
 """The exporter: the contract's bytes, appended once, and files that are not ours left alone."""
 
 import os
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 
-import alembic.command
 import pytest
-from alembic.config import Config
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
-from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.fair_lock import FairLock
+from flask10x.system.locks import lock_path
 from tests.support import csv_folder
 from tests.support.rows import execute, pico, select
 
@@ -240,8 +238,8 @@ def test_the_database_is_locked(
     monkeypatch.setattr("flask10x.database.engine.COMMIT_TRIES", 2)
     monkeypatch.setattr("flask10x.database.engine.WRITE_BUSY_TIMEOUT_MS", 10)
     store(writer, pico(1, AT))
-    other = FileLock(lock_path(database.path, "commit"))
-    assert other.try_acquire()
+    other = FairLock(lock_path(database.path, "commit"))
+    other.acquire(0)
     outcome = export(settings, database)[0]
     assert outcome.failed
     assert outcome.text == "flask10x.commit.lock was held elsewhere for 0.01 s"
@@ -267,22 +265,3 @@ def test_a_backlog_is_exported_while_readings_come_in(
     assert export(settings, database, BUILT_IN.all[:1])[0].rows == 4
     monkeypatch.undo()
     assert export(settings, database)[0].rows == 2
-
-
-@pytest.mark.sqlite_only("a database of before there was another engine")
-def test_the_followers_of_the_version_before_are_taken_over(settings: Settings) -> None:
-    """Migrated from 0001, the export goes on where it was, with nothing twice."""
-    config = Config()
-    config.set_main_option("script_location", str(schema.migrations()))
-    config.attributes["settings"] = settings
-    alembic.command.upgrade(config, "0001")
-    csv_folder.store(settings, 0, 1, 2)
-    execute(
-        csv_folder.database_file(settings), "INSERT INTO followers VALUES ('csv:PicodataX.csv', 2)"
-    )
-    path = csv_folder.put(settings, csv_folder.HEADER + csv_folder.lines(0, 1))
-    schema.upgrade(settings)
-    assert select(csv_folder.database_file(settings), "SELECT * FROM followers") == []
-    with closing(Database(settings)) as database:
-        assert export(settings, database)[0].rows == 1
-    assert path.read_bytes() == csv_folder.HEADER + csv_folder.lines(0, 1, 2)

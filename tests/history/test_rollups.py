@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import alembic.command
 import pytest
-from alembic.config import Config
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,15 +26,15 @@ from flask10x.database import schema
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import is_busy
 from flask10x.database.paths import database_path
-from flask10x.history import charts, pages, rollup_check, rollups
+from flask10x.history import charts, rollup_check, rollups
 from flask10x.history.charts import Chart
-from flask10x.history.parameters import JSON, SERIES, parse_query
+from flask10x.history.parameters import SERIES, parse_query
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import iso_text
-from tests.support.both_engines import objects, refuse, write_lock
+from tests.support.both_engines import refuse, write_lock
 from tests.support.databases import drop_below, environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.old_files import run as run_import
@@ -203,46 +201,6 @@ def test_a_restored_backup_goes_on_from_its_own_position(
         assert behind(restored) == 1
         follow_all(restored)
         assert differences(restored) == []
-
-
-def downgrade(settings: Settings, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(schema.migrations()))
-    config.attributes["settings"] = settings
-    alembic.command.downgrade(config, revision)
-
-
-def test_a_downgrade_takes_them_away_and_an_upgrade_begins_anew(
-    database: Database, settings: Settings
-) -> None:
-    store(database, pico(1, NINE))
-    follow_all(database)
-    downgrade(settings, "0003")
-    assert select(database.path, "SELECT * FROM followers") == []
-    schema.upgrade(settings)
-    assert behind(database) == 1
-
-
-def test_a_former_database_keeps_its_rollups_and_finds_what_is_missing(
-    database: Database, settings: Settings
-) -> None:
-    store(
-        database,
-        Reading("data", NINE, (1000.0, 25.0)),
-        Reading("data", NINE + HOUR, (1001.0, None)),
-        Reading("data", NINE + 2 * HOUR, (None, 24.0)),
-    )
-    follow_all(database)
-    downgrade(settings, "0004")
-    before = table(database)
-    index = ("index", "ix_rollups_missing")
-    assert index not in [row[:2] for row in objects(database.path)]
-    schema.upgrade(settings)
-    assert (table(database), behind(database)) == (before, 0)
-    assert index in [row[:2] for row in objects(database.path)]
-    query = parse_query([("incomplete", "1")], settings, NINE, JSON)
-    with database.reader.begin() as connection:
-        assert [row.id for row in pages.page(connection, query).rows] == [2, 3]
 
 
 # --- Rebuild and verify ----------------------------------------------------------------------

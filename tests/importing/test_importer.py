@@ -14,7 +14,7 @@ from flask10x.importing import importer, old_file
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.locks import lock_path
 from tests.conftest import MakeSettings
 from tests.support.old_files import NAME, imported_ranges, local_rows, run, stored, write
 from tests.support.rows import execute, pico, select
@@ -311,8 +311,8 @@ def test_another_process_may_hold_the_lock(
 ) -> None:
     monkeypatch.setattr("flask10x.database.engine.WRITE_BUSY_TIMEOUT_MS", 1)
     write(path, "2025-08-24 10:46:40,1.0,2.0")
-    lock = FileLock(lock_path(database.path, "commit"))
-    assert lock.try_acquire()
+    lock = FairLock(lock_path(database.path, "commit"))
+    lock.acquire(0)
     with pytest.raises(LockTimeout):
         run(settings, database, path)
     assert stored(database) == []

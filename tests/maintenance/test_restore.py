@@ -493,6 +493,16 @@ def test_a_restore_killed_at_every_call(
     assert left_over(path) == []
 
 
+def test_a_copy_that_no_migration_goes_on_from_is_refused(
+    settings: Settings, path: Path, copy: Path
+) -> None:
+    copy.with_name(f"{copy.name}.sha256").unlink()
+    execute(copy, "UPDATE alembic_version SET version_num = '0011'")
+    with pytest.raises(CopyError, match=r"is at version 0011, .* from version 0012 on"):
+        restore(settings, copy)
+    assert kept_of(path) == []
+
+
 # The command
 
 

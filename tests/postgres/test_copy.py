@@ -305,8 +305,8 @@ def test_an_older_database_in_the_place_of_the_source_is_refused(
 
 def test_a_source_of_another_version_is_refused(source: Settings, target: Settings) -> None:
     with closing(Database(source)) as database, database.commit() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    with pytest.raises(DatabaseCopyError, match=r"is at version 0001, .* flask10x migrate"):
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0012'")
+    with pytest.raises(DatabaseCopyError, match=r"is at version 0012, .* flask10x migrate"):
         copy(source, target)
 
 

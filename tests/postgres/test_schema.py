@@ -133,22 +133,6 @@ def test_models_and_migrations_agree(settings: Settings, other: Any) -> None:
     alembic.command.check(config)
 
 
-def test_what_was_stored_is_noted_in_the_log(settings: Settings, other: Any) -> None:
-    schema.upgrade(settings)
-    config = Config()
-    config.set_main_option("script_location", str(schema.migrations()))
-    config.attributes["settings"] = settings
-    alembic.command.downgrade(config, "0011")
-    other.execute("INSERT INTO readings (id, endpoint, received_at) VALUES (7, 'data', 1)")
-    other.execute(
-        "INSERT INTO rejected (id, endpoint, received_at, end_bytes, media_type, reasons, hint,"
-        " body) VALUES (5, 'data', 1, 1, '', '{}', '', '')"
-    )
-    schema.upgrade(settings)
-    log = other.execute("SELECT name, last_id FROM log ORDER BY name").fetchall()
-    assert log == [("readings", 7), ("rejected", 5)]
-
-
 def test_a_right_that_is_not_granted_is_said(settings: Settings, other: Any) -> None:
     """Who operates the database grants it; the service goes on by itself then."""
     role = databases.name_of(settings.data_dir)

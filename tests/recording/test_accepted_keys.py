@@ -21,7 +21,6 @@ from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
-from tests.database.test_schema import downgrade
 from tests.recording.test_group_commit import Workers, in_child, stored
 from tests.recording.test_rejected_queue import Clock
 from tests.recording.test_writer import commits_in_doubt
@@ -241,7 +240,7 @@ def test_a_reading_without_a_key_costs_one_byte(
     submit(workers.first, 1.5, "")
     workers.first.step()
     with_arrival = payload_bytes(database)
-    downgrade(settings, "0007")
+    execute(database.path, "ALTER TABLE readings DROP COLUMN arrived_at")
     assert payload_bytes(database) == with_arrival - 1
 
 

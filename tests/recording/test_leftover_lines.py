@@ -1,7 +1,5 @@
 """The line of an entry: all of it comes back, and no line is longer than is said."""
 
-import json
-
 import pytest
 
 from flask10x.readings.longest_line import longest_line_bytes
@@ -29,16 +27,6 @@ def test_the_longest_line_of_a_station_comes_back_whole(station: Station) -> Non
     assert (back.row, back.warned, back.key) == (entry.row, entry.warned, entry.key)
     assert (back.number, back.arrived_ms, back.repeat_window_ms) == (MOST, MOST, MOST)
     assert back.row["arrived_at"] == MOST
-
-
-def test_a_line_of_an_older_version() -> None:
-    """Without a key, and with the whole names of the counters."""
-    row = {"endpoint": "data", "received_at": 5, "pressure": 1.5}
-    line = json.dumps({"number": 3, "row": row, "warned": ["warnings.data.temperature"]})
-    entry = entry_in(line)
-    assert (entry.key, entry.repeat_window_ms) == ("", 0)
-    assert entry.warned == ("warnings.data.temperature",)
-    assert entry.row == row
 
 
 def test_no_two_stations_and_no_body_share_a_key() -> None:

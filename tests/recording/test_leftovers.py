@@ -296,26 +296,6 @@ def test_whoever_comes_late_to_a_file_stores_nothing(
     assert stored(database) == [1, 2]
 
 
-def test_a_file_of_an_older_version_is_stored(
-    in_pairs: Settings, database: Database, clock: Clock
-) -> None:
-    lines = [
-        {"row": {"endpoint": "data", "received_at": 7, "pressure": one.values[0]}, "warned": []}
-        for one in FIVE
-    ]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    for name in ("1234abcd", "stored"):
-        (in_pairs.data_dir / f"leftover-20250824-090000-{name}.jsonl").write_text(text)
-    name = "leftover-20250824-090000-stored.jsonl"
-    execute(database.path, f"INSERT INTO counters VALUES ('{name}', 5)")
-    leftovers = Leftovers(in_pairs, database, clock)
-    leftovers.step()
-    leftovers.close()
-    store_all(leftovers, clock)
-    assert files(in_pairs) == []
-    assert stored(database) == [1, 2, 3, 4, 5]
-
-
 STEP = """
 import itertools
 from flask10x.config import settings
@@ -448,7 +428,8 @@ def test_what_a_station_that_is_no_more_has_sent_is_stored_or_kept(
         {"number": 4, "row": {"endpoint": "barn", "received_at": 7, "arrived_at": 9, "hay": 5.0}},
     ]
     file = settings.data_dir / "leftover-20250824-090000-1a2b3c4d.jsonl"
-    file.write_text("".join(json.dumps({**line, "warned": []}) + "\n" for line in lines))
+    written = [{"queue": "1a2b3c4d"}, *({**line, "warned": []} for line in lines)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in written))
     leftovers.step()
     assert select(database.path, "SELECT endpoint, received_at, pressure, wind FROM readings") == [
         ("data", 5, 1.0, 2.0),
@@ -473,8 +454,14 @@ STORED_LINE = '{"number": 4, "row": {"endpoint": "data", "received_at": 1}, "war
     ("text", "said"),
     [
         ("{", "Expecting property name"),
-        ('{"row": {"wind": 3}, "warned": []}\n', "line 1: KeyError('endpoint')"),
-        ("[]", "line 1: TypeError("),
+        (STORED_LINE, "line 1 names no queue"),
+        ("[]", "line 1 names no queue"),
+        ("", "line 1 names no queue"),
+        ('{"queue": "a"}\n[]\n', "line 2: TypeError("),
+        (
+            '{"queue": "a"}\n{"row": {"wind": 3}, "warned": []}\n',
+            "line 2: KeyError('endpoint')",
+        ),
         (
             '{"queue": "a"}\n{"row": {"endpoint": "data"}, "warned": []}\n',
             "line 2: KeyError('received_at')",

@@ -4,7 +4,6 @@ import errno
 import os
 import signal
 import stat
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,18 +12,13 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database import settled
-from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.errors import ServiceRunning
 from flask10x.recording import queue_file, shared_queue
-from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
 from flask10x.recording.queue_file import QueueFile, path_of
 from flask10x.recording.shared_queue import MAGIC
 from tests.conftest import MakeSettings
-from tests.recording.test_rejected_queue import Clock
 from tests.recording.test_shared_queue import entry, fill, pressures
-from tests.support.rows import select
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +173,7 @@ def put_other_version(path: Path, text: bytes) -> None:
 
 
 def test_files_of_other_versions_are_all_kept_for_them(settings: Settings, path: Path) -> None:
-    texts = [b"Flask10X queue %d and whatever it has" % number for number in (3, 4, 5)]
+    texts = [b"Flask10X queue %d and whatever it has" % number for number in (1, 3, 4)]
     for text in texts:
         put_other_version(path, text)
         warnings = QueueFile(settings).warnings
@@ -301,60 +295,3 @@ def test_a_file_that_was_removed_while_it_was_waited_for_is_made_again(
     monkeypatch.setattr(time, "sleep", stop)
     made = QueueFile(settings)
     assert (made.warnings, made.lasts) == ([], True)
-
-
-def older_file(*queues: list[bytes]) -> bytes:
-    """A file as the version before left it, by its layout: the first entry of each is stored."""
-    header, places = struct.pack("=16sqq", b"Flask10X queue 1", 3, len(queues)), b""
-    for number in range(64):
-        lines = queues[number] if number < len(queues) else []
-        name, settled = (b"%016x" % number, 1) if lines else (b"", 0)
-        header += struct.pack("=16s8q", name, 0, len(lines), settled, len(lines), 0, 0, 0, 0)
-        places += b"".join(line.ljust(1024) for line in lines).ljust(3 * 1024) if lines else b""
-    return header.ljust(8192, b"\0") + places
-
-
-def older_line(number: int, pressure: int) -> bytes:
-    row = f'{{"endpoint":"data","received_at":5,"pressure":{pressure}.0,"temperature":25.1}}'
-    return b'{"number":%d,"row":%b,"warned":["warnings.data.temperature"],"arrived_ms":7}\n' % (
-        *(number, row.encode()),
-    )
-
-
-def test_what_the_version_before_has_left_is_stored_once(
-    settings: Settings, path: Path, database: Database
-) -> None:
-    """Its last commit is in doubt: of the second queue one more is stored than it says."""
-    path.write_bytes(
-        older_file(
-            [older_line(number, number) for number in (1, 2, 3)],
-            [older_line(number, 10 * number) for number in (1, 2, 3)],
-        )
-    )
-    path.chmod(0o600)
-    with database.commit() as connection:
-        settled.note(connection, f"{1:016x}", 2)
-    made = QueueFile(settings)
-    assert (made.found, made.warnings, made.queues.length()) == (4, [], 0)
-    assert path.read_bytes().startswith(MAGIC)
-    assert made.queues[0].append(entry(7)) == 1
-    clock = Clock()
-    leftovers = Leftovers(settings, database, clock)
-    for _ in range(4):
-        leftovers.step()
-        clock.now_sec += LOOK_EVERY_SEC
-    leftovers.close()
-    assert select(database.path, "SELECT pressure FROM readings ORDER BY id") == [(2,), (3,), (30,)]
-    assert select(database.path, "SELECT value FROM counters WHERE name LIKE 'warnings%'") == [(3,)]
-
-
-def test_what_the_version_before_has_left_is_set_aside_when_it_cannot_be_read(
-    settings: Settings, path: Path, database: Database
-) -> None:
-    content = older_file([older_line(1, 1), older_line(5, 2), older_line(3, 3)])
-    put_other_version(path, content)
-    made = QueueFile(settings)
-    (warning,) = made.warnings
-    assert warning.startswith(f"{path.with_suffix('.other')} is of another version")
-    assert path.with_suffix(".other").read_bytes() == content
-    assert (made.found, made.queues.length()) == (0, 0)

@@ -32,8 +32,6 @@ NUMBERED = ("readings", "rejected")
 NUMBER_ROWS = """
 CREATE OR REPLACE FUNCTION number_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Before that table was made there was nobody to give ids.
-    IF to_regclass('log') IS NULL THEN RETURN NEW; END IF;
     INSERT INTO log VALUES ('{table}', coalesce(NEW.id, 1))
     ON CONFLICT (name) DO UPDATE
     SET last_id = greatest(log.last_id, coalesce(NEW.id, log.last_id + 1))
@@ -148,7 +146,7 @@ def number_rows(connection: "psycopg.Connection[Any]") -> None:
     """
     connection.execute("SELECT set_config('tests.numbers_rows', 'yes', false)")
     for table in NUMBERED:
-        missing = "SELECT to_regclass(%s) IS NOT NULL AND to_regclass('log') IS NOT NULL"
+        missing = "SELECT to_regclass(%s) IS NOT NULL"
         there = "NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = %s)"
         names = (table, f"number_{table}")
         if connection.execute(f"{missing} AND {there}", names).fetchone() == (True,):
