@@ -43,7 +43,8 @@ def readyz() -> tuple[Response, int]:
     more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
     if failing := duties.failing(store.gauges):
         more["failing"] = failing
-    reasons = obstacles(store.database, store.writer, store.gauges)
+    found = obstacles(store.database, store.writer, store.gauges)
+    reasons = [obstacle.text for obstacle in found]
     if store.settings.on_postgres:
         state = server_state(store.settings, store.database)
         more["database"] = state.as_json()

@@ -103,8 +103,7 @@ class _Sources:
             case Disk():
                 return FullDisk(rule, self._database.path.parent, self._full_in_days)
             case DatabaseTrouble():
-                known = partial(obstacles.known, self._database, self._writer, self._gauges)
-                return DatabaseObstacles(rule, self._database.damage, known)
+                return DatabaseObstacles(rule, self._database.damage, self._obstacles)
             case ExportOverdue():
                 return OverdueExport(rule, self._export_lags)
             case BackupOverdue():
@@ -117,6 +116,10 @@ class _Sources:
 
     def _chosen(self, endpoints: Sequence[str]) -> list[Station]:
         return chosen(self._settings.stations, endpoints)
+
+    def _obstacles(self) -> list[str]:
+        known = obstacles.known(self._database, self._writer, self._gauges)
+        return [obstacle.text for obstacle in known]
 
     def _full_in_days(self, now_ms: int) -> float | None:
         with self._database.query() as connection:

@@ -1,4 +1,7 @@
-"""Why readings can't be stored now, in words: what `/readyz` says."""
+"""Why readings can't be stored now: what `/readyz`, the rule `database` and `/status` say."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
@@ -8,8 +11,21 @@ from flask10x.errors import LockTimeout
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 
+Kind = Literal["damaged", "suspected", "dead", "full", "trouble", "elsewhere", "unwritable"]
 
-def obstacles(database: Database, writer: Writer, gauges: Gauges) -> list[str]:
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that keeps readings from being stored."""
+
+    kind: Kind
+    text: str
+    """In English, for programs and messages."""
+    reason: str = ""
+    """What the database or the disk has said, where it is that; else empty."""
+
+
+def obstacles(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
     """All that are known; when there are none, whether the database takes a write lock now.
 
     That may wait for as long as a commit does; nothing is written. Empty when readings are stored.
@@ -17,26 +33,32 @@ def obstacles(database: Database, writer: Writer, gauges: Gauges) -> list[str]:
     return known(database, writer, gauges) or _unwritable(database)
 
 
-def known(database: Database, writer: Writer, gauges: Gauges) -> list[str]:
+def known(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
     """Those that some worker has met already: a look into memory only."""
-    if obstacle := database.damage.obstacle:
-        return [obstacle]
-    reasons = []
+    damage = database.damage
+    if obstacle := damage.obstacle:
+        if damage.known:
+            return [Obstacle("damaged", obstacle, damage.reason)]
+        return [Obstacle("suspected", obstacle, damage.suspicion)]
+    found = []
     if writer.dead:
-        reasons.append("the writer thread has died")
+        found.append(Obstacle("dead", "the writer thread has died"))
     if writer.full:
-        reasons.append(f"the queue is full: {writer.depth} readings wait")
+        text = f"the queue is full: {writer.depth} readings wait"
+        found.append(Obstacle("full", text))
     if writer.trouble and not writer.dead:
-        reasons.append(f"readings cannot be stored: {writer.trouble}")
-    if not reasons and gauges.trouble():
-        reasons.append("another worker cannot store readings")
-    return reasons
+        text = f"readings cannot be stored: {writer.trouble}"
+        found.append(Obstacle("trouble", text, writer.trouble))
+    if not found and gauges.trouble():
+        found.append(Obstacle("elsewhere", "another worker cannot store readings"))
+    return found
 
 
-def _unwritable(database: Database) -> list[str]:
+def _unwritable(database: Database) -> list[Obstacle]:
     try:
         with database.promptly():
             database.probe()
     except (DBAPIError, TimeoutError, LockTimeout) as error:
-        return [f"the database cannot be written: {reason_of(error)}"]
+        reason = reason_of(error)
+        return [Obstacle("unwritable", f"the database cannot be written: {reason}", reason)]
     return []

@@ -13,11 +13,11 @@ def test_what_is_known_is_told_without_a_look_at_the_file(store: Store) -> None:
     store.gauges.slot(7).trouble = 1
     store.database.path.unlink()
     found = obstacles.known(store.database, store.writer, store.gauges)
-    assert found == ["another worker cannot store readings"]
+    assert [obstacle.text for obstacle in found] == ["another worker cannot store readings"]
 
 
 def test_damage_is_the_only_reason(store: Store) -> None:
     store.writer.dead = True
     store.gauges.damage = "page 5 is no page"
     found = obstacles.obstacles(store.database, store.writer, store.gauges)
-    assert found == ["the database is damaged: page 5 is no page"]
+    assert [obstacle.text for obstacle in found] == ["the database is damaged: page 5 is no page"]

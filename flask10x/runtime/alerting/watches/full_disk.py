@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from flask10x.alerts.alert import Active, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.config.alerts.rules import Disk
+from flask10x.runtime.alerting import verdicts
 from flask10x.runtime.alerting.watches.slow_watch import SlowWatch
 from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.runtime.facts.disk import Room, room
 
-# So much more than the limit must be free before it is over, or a log that is rotated would end it.
-CLEAR_POINTS = 1
-
 
 class FullDisk(SlowWatch):
-    """Is firing while less than `free_percent` is free; over at CLEAR_POINTS more."""
+    """Says what `verdicts.of_disk` says of the disk, and in how many days it is full."""
 
     def __init__(
         self,
@@ -33,31 +32,15 @@ class FullDisk(SlowWatch):
         self._since_ms: int | None = None
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
-        found = self._room(self._folder)
         alert = active.get((self._rule.name, ""))
-        limit = self._rule.free_percent
-        is_firing = found.free_percent < (limit if alert is None else limit + CLEAR_POINTS)
-        if not is_firing:
+        verdict = verdicts.of_disk(self._rule, self._room(self._folder), now.wall_ms, alert)
+        if not verdict.is_firing:
             self._since_ms = None
-        elif self._since_ms is None:
-            self._since_ms = alert.since_ms if alert else now.wall_ms
-        facts: dict[str, Fact] = {
-            "free_bytes": found.free,
-            "free_percent": round(found.free_percent, 1),
-            "total_bytes": found.total,
-        }
-        if is_firing:
-            facts["full_in_days"] = self._days(now)
-        return [
-            Verdict(
-                rule=self._rule.name,
-                kind="disk",
-                subject="",
-                is_firing=is_firing,
-                since_ms=now.wall_ms if self._since_ms is None else self._since_ms,
-                facts=facts,
-            )
-        ]
+            return [replace(verdict, since_ms=now.wall_ms)]
+        # An alert that could not be noted yet keeps its beginning.
+        self._since_ms = verdict.since_ms if self._since_ms is None else self._since_ms
+        facts = {**verdict.facts, "full_in_days": self._days(now)}
+        return [replace(verdict, since_ms=self._since_ms, facts=facts)]
 
     def _days(self, now: Moment) -> int | None:
         # A full disk can be why the database can't be read.

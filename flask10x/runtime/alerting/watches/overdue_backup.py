@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.config.alerts.rules import BackupOverdue
-from flask10x.runtime.alerting.watches.slow_watch import SlowWatch, is_clock_behind
+from flask10x.runtime.alerting import verdicts
+from flask10x.runtime.alerting.watches.slow_watch import SlowWatch
 from flask10x.runtime.facts.backups import NewestBackup
 
 # Backups may lie on another machine that has gone away; whoever looks then waits for ever, and the
@@ -40,20 +42,13 @@ class OverdueBackup(SlowWatch):
         self._failure: OSError | None = None
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
-        is_known = self._see(now.wall_ms)
-        if self._seen is not None:
-            base_ms: int | None = self._seen.made_at
-        elif is_known:
-            base_ms = self._began_at()
-        else:
-            return [self._verdict(None, now.wall_ms)]
-        if base_ms is None:
-            return [self._verdict(False, now.wall_ms)]
-        due_ms = base_ms + self._rule.after_sec * 1000
-        if now.wall_ms > due_ms:
-            return [self._verdict(True, due_ms)]
-        is_behind = is_clock_behind(now, active, self._rule.name)
-        return [self._verdict(None if is_behind else False, now.wall_ms)]
+        has_answered = self._see(now.wall_ms)
+        began_at = self._began_at() if has_answered and self._seen is None else None
+        alert = active.get((self._rule.name, ""))
+        verdict = verdicts.of_backup(self._rule, self._seen, began_at, now.wall_ms, alert)
+        if self._seen is None and not has_answered:
+            return [replace(verdict, is_firing=None)]
+        return [verdict]
 
     def _see(self, now_ms: int) -> bool:
         """Look at the folder; whether it has answered. Raises OSError."""
@@ -79,16 +74,3 @@ class OverdueBackup(SlowWatch):
             self._failure = error
             return
         self._seen = found or self._seen
-
-    def _verdict(self, is_firing: bool | None, since_ms: int) -> Verdict:
-        return Verdict(
-            rule=self._rule.name,
-            kind="backup",
-            subject="",
-            is_firing=is_firing,
-            since_ms=since_ms,
-            facts={
-                "newest_at": self._seen.made_at if self._seen else None,
-                "after_sec": self._rule.after_sec,
-            },
-        )

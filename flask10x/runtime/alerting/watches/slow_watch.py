@@ -31,12 +31,3 @@ class SlowWatch:
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
         raise NotImplementedError
-
-
-def is_clock_behind(now: Moment, active: Active, rule: str) -> bool:
-    """Whether the wall clock stands before the rule's alert: then it is wrong, as after a boot.
-
-    Nothing that counts days can be told until it is set.
-    """
-    alert = active.get((rule, ""))
-    return alert is not None and now.wall_ms < alert.entered_ms

@@ -7,13 +7,13 @@ from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.readings.times import DAY_MS, local_text
+from flask10x.runtime.alerting.verdicts import of_backup, of_disk, of_export, rules_of, worst
 from flask10x.runtime.facts.backups import NewestBackup
 from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.export_lag import ExportLag
 from flask10x.web.pages.status import shell
 from flask10x.web.pages.status.answer import Mood, Remedy, StatusAnswer
 from flask10x.web.pages.status.known import Known
-from flask10x.web.pages.status.limits import rule_of
 from flask10x.web.texts.catalog import Texts
 
 # A month to find another card in.
@@ -34,14 +34,19 @@ def exported(settings: Settings, known: Known, t: Texts, now_ms: int) -> StatusA
         start = Remedy(text=t("exported.start"), command=shell.run_timer(shell.EXPORT))
         text = t("exported.off")
         return StatusAnswer(question="exported", mood="off", text=text, remedies=(start,))
-    after_ms = rule_of(settings, ExportOverdue()).after_sec * 1000
-    waits = [one.oldest_at for one in lags if one.oldest_at is not None]
-    if waits and now_ms - min(waits) > after_ms:
+    verdict = worst(
+        of_export(rule, lags, now_ms, known.alert_of(rule.name))
+        for rule in rules_of(settings.alerts, ExportOverdue())
+    )
+    if verdict.is_firing:
         again = Remedy(text=t("exported.again"), command=shell.run_timer(shell.EXPORT))
         return StatusAnswer(
             question="exported",
             mood="warn",
-            text=t("exported.late", time=local_text(min(waits), settings.zone)),
+            text=t(
+                "exported.late",
+                time=local_text(int(verdict.facts["oldest_at"] or 0), settings.zone),
+            ),
             details=_waiting(lags, t),
             remedies=_there(settings, known, t) or (again,),
         )
@@ -72,25 +77,25 @@ def backed_up(settings: Settings, known: Known, t: Texts, now_ms: int, host: str
         return cannot_tell("backed_up", known, t, "backup")
     start = Remedy(text=t("backed_up.start"), command=shell.run_timer(shell.BACKUP))
     backup = known.backup
+    is_overdue = worst(
+        of_backup(rule, backup, known.began_at, now_ms, known.alert_of(rule.name))
+        for rule in rules_of(settings.alerts, BackupOverdue())
+    ).is_firing
     if backup is None:
         text = t("backed_up.none", folder=settings.backup_dir)
-        # As the rule `backup` has it: nobody is blamed on the first day.
-        due_sec, began_at = rule_of(settings, BackupOverdue()).after_sec, known.began_at
-        is_due = began_at is not None and now_ms - began_at > due_sec * 1000
-        mood: Mood = "warn" if is_due or known.stored is None else "off"
+        mood: Mood = "warn" if is_overdue or known.stored is None else "off"
         return StatusAnswer(question="backed_up", mood=mood, text=text, remedies=(start,))
     values = {"time": local_text(backup.made_at, settings.zone), "size": size(backup.bytes)}
-    old = backup.age_sec(now_ms) > rule_of(settings, BackupOverdue()).after_sec
-    if old:
+    if is_overdue:
         values["age"] = t.lasting("span", backup.age_sec(now_ms))
     copy = Remedy(text=t("backed_up.copy"), command=shell.copy_away(settings.backup_dir, host))
     beside = _is_on_same_disk(backup, database_path(settings))
     return StatusAnswer(
         question="backed_up",
-        mood="warn" if old else "good",
-        text=t("backed_up.old" if old else "backed_up.good", **values),
+        mood="warn" if is_overdue else "good",
+        text=t("backed_up.old" if is_overdue else "backed_up.good", **values),
         details=(t("backed_up.same_disk"),) if beside else (),
-        remedies=(*((start,) if old else ()), *((copy,) if beside else ())),
+        remedies=(*((start,) if is_overdue else ()), *((copy,) if beside else ())),
     )
 
 
@@ -100,7 +105,10 @@ def card(settings: Settings, known: Known, t: Texts, now_ms: int) -> StatusAnswe
     if found is None:
         return cannot_tell("card", known, t, "card")
     room, days = found.room, found.full_in_days
-    low = room.free_percent < rule_of(settings, Disk()).free_percent
+    low = worst(
+        of_disk(rule, room, now_ms, known.alert_of(rule.name))
+        for rule in rules_of(settings.alerts, Disk())
+    ).is_firing
     soon = days is not None and days < SOON_DAYS
     values = {
         "free": size(room.free),

@@ -1,13 +1,14 @@
 """What is asked of the service for the page; each part by itself, and none for long."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from flask10x.alerts.alert import Alert
 from flask10x.database import dialects
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
@@ -25,6 +26,7 @@ from flask10x.runtime.facts.server import ServerState, server_state
 from flask10x.runtime.retention.outlook import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
+from flask10x.web.alert_state import state
 from flask10x.web.newest import Latest, latest
 
 log = logging.getLogger(__name__)
@@ -57,16 +59,22 @@ class Known:
     """None when there is none, too."""
     server: ServerState | None = None
     """Of a database on PostgreSQL."""
+    alerts: Sequence[Alert] = ()
+    """Those that are active."""
     is_there: bool = False
     """Whether there is a database, sound or not: without one its disk may be away, and with that
     the backups."""
     reasons: dict[str, str] = field(default_factory=dict)
     """By the name of the part."""
 
+    def alert_of(self, rule: str) -> Alert | None:
+        """The active alert of this rule on the service as a whole."""
+        return next((one for one in self.alerts if (one.rule, one.subject) == (rule, "")), None)
+
 
 def known(store: Store | Waiting, now_ms: int) -> Known:
     """All that can be told now; raises nothing."""
-    found = Known(is_there=isinstance(store, Store))
+    found = Known(is_there=isinstance(store, Store), alerts=state().known().active)
     with _part(found, "backup"):
         found.backup = backups.newest(store.settings.backup_dir, store.settings.zone, now_ms)
     if isinstance(store, Store):

@@ -8,6 +8,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.postgres.replication import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.runtime import duties
+from flask10x.runtime.facts import obstacles
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web.pages.status import shell
@@ -89,6 +90,15 @@ def _good(store: Store | Waiting, known: Known, t: Texts) -> StatusAnswer:
             details=details,
             remedies=(Remedy(text=t("status.see_log"), command=shell.JOURNAL),),
         )
+    if isinstance(store, Store) and any(alert.kind == "queue" for alert in known.alerts):
+        # By its rule, which waits for some time, and then for the queue to be short again.
+        return StatusAnswer(
+            question=QUESTION,
+            mood="warn",
+            text=t("stored.waiting", n=f"{store.queues.length():,}"),
+            details=details,
+            remedies=(Remedy(text=t("status.see_log"), command=shell.JOURNAL),),
+        )
     text = t("stored.good")
     if (server := known.server) and (server.obstacles or server.warnings):
         worse = bool(server.obstacles) or store.settings.ack == "committed"
@@ -144,18 +154,22 @@ def _missing(store: Waiting) -> Hindrance:
 
 def _hindrance(store: Store) -> Hindrance | None:
     """The greatest one that is known; nothing is tried for it, so it takes no time."""
-    writer, damage = store.writer, store.database.damage
-    if damage.known:
-        return Hindrance(name=_damage(store), reason=damage.reason)
-    if damage.halted:
-        return Hindrance(name="suspected", mood="warn", reason=damage.suspicion)
-    if writer.dead:
-        return Hindrance(name="dead")
-    if writer.trouble:
-        return Hindrance(name=kind_of(writer.trouble), reason=writer.trouble)
-    if writer.full:
-        return Hindrance(name="queue", values={"n": f"{writer.depth:,}"})
-    return Hindrance(name="elsewhere") if store.gauges.trouble() else None
+    known = obstacles.known(store.database, store.writer, store.gauges)
+    # What fills the queue is worth more than that it is full.
+    first = min(known, key=lambda obstacle: obstacle.kind == "full", default=None)
+    if first is None:
+        return None
+    match first.kind:
+        case "damaged":
+            return Hindrance(name=_damage(store), reason=first.reason)
+        case "suspected":
+            return Hindrance(name="suspected", mood="warn", reason=first.reason)
+        case "full":
+            return Hindrance(name="queue", values={"n": f"{store.writer.depth:,}"})
+        case "dead" | "elsewhere":
+            return Hindrance(name=first.kind)
+        case _:
+            return Hindrance(name=kind_of(first.reason), reason=first.reason)
 
 
 def _unfit_server(known: Known) -> Hindrance | None:
