@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +46,10 @@ for name in ("LC_ALL", "LC_MESSAGES"):
 for _name in [name for name in os.environ if name.startswith(environment_file.PREFIX)]:
     del os.environ[_name]
 os.environ[environment_file.VARIABLE] = ""
+# Nor do they inherit that SIGINT is ignored, as it is for what a shell or `nohup` starts in the
+# background: the program rightly leaves it so, and a test that presses Ctrl+C would wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 postgres.announce()
 databases.check_engine()
 

@@ -27,15 +27,13 @@ WAITING = (
 
 # Runs the command, whose statement STATEMENT of SQLite stands still at its first look around.
 STANDING = """
-import signal, sys, time
+import sys, time
 from flask10x.commands.main import main
 from flask10x.database.sqlite import file
 from flask10x.database.sqlite.driver import Driver
 
 wanted, file.STEPS_BETWEEN_SIGNALS = sys.argv[1], 20
 begun = set()
-# Who runs the tests in the background may have let it be ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 usual = Driver.set_progress_handler
 
 def set_progress_handler(driver, look, steps):
