@@ -1,8 +1,8 @@
-"""From verdicts to alerts: an entry, a recovery and reminders, each once, with their messages.
+"""From verdicts to alerts: each fires, is resolved and reminded of once, with its messages.
 
 What changes is written in one transaction of the state file: the alert together with a message for
-each way. So whoever is killed in between has either told nothing or will tell it all, and whoever
-comes next goes on from what is written.
+each way. So a process that is killed in between has notified of nothing or will notify of all, and
+the next one goes on from what is written.
 """
 
 import json
@@ -31,17 +31,17 @@ REMINDERS_KEPT_MS = 30 * 24 * 3_600_000
 class Changes:
     """What is to be written now."""
 
-    entries: tuple[Verdict, ...] = ()
-    ends: tuple[tuple[Alert, Ended, Verdict | None], ...] = ()
+    firing: tuple[Verdict, ...] = ()
+    ended: tuple[tuple[Alert, Ended, Verdict | None], ...] = ()
     reminders: tuple[Alert, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.ends or self.reminders)
+        return bool(self.firing or self.ended or self.reminders)
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """To whom messages go, and when."""
+class Routing:
+    """By which ways messages go, and when."""
 
     alerts: Alerts
     zone: tzinfo | None
@@ -74,17 +74,17 @@ def changes(
     for verdict in verdicts:
         newest.setdefault((verdict.rule, verdict.subject), verdict)
     unwatched = {(alert.rule, alert.subject): alert for alert in gone}
-    ends: list[tuple[Alert, Ended, Verdict | None]] = []
-    ends += [(alert, "unwatched", None) for alert in unwatched.values()]
-    entries = []
+    ended: list[tuple[Alert, Ended, Verdict | None]] = []
+    ended += [(alert, "unwatched", None) for alert in unwatched.values()]
+    firing = []
     for key, verdict in newest.items():
         alert = active.get(key)
         if verdict.is_firing and alert is None:
-            entries.append(verdict)
+            firing.append(verdict)
         elif verdict.is_firing is False and alert is not None and key not in unwatched:
-            ends.append((alert, "recovered", verdict))
-    ended = {alert.id for alert, _, _ in ends}
-    return Changes(tuple(entries), tuple(ends), tuple(a for a in due if a.id not in ended))
+            ended.append((alert, "recovered", verdict))
+    over = {alert.id for alert, _, _ in ended}
+    return Changes(tuple(firing), tuple(ended), tuple(a for a in due if a.id not in over))
 
 
 def is_watched(alert: Alert, alerts: Alerts, stations: Stations) -> bool:
@@ -111,11 +111,11 @@ def _is_of(rule: Rule, endpoint: str, column: str) -> bool:
 def after(active: Active, found: Changes, now_ms: int) -> dict[tuple[str, str], Alert]:
     """What is active after these changes, also where they can't be written now (with id 0)."""
     left = dict(active)
-    for alert, _, _ in found.ends:
+    for alert, _, _ in found.ended:
         del left[alert.rule, alert.subject]
     for alert in found.reminders:
         left[alert.rule, alert.subject] = replace(alert, reminded_ms=now_ms)
-    for verdict in found.entries:
+    for verdict in found.firing:
         left[verdict.rule, verdict.subject] = Alert(
             id=0,
             rule=verdict.rule,
@@ -133,99 +133,112 @@ def after(active: Active, found: Changes, now_ms: int) -> dict[tuple[str, str], 
     return left
 
 
-def write(connection: Connection, found: Changes, telling: Telling, now_ms: int) -> None:
+def write(connection: Connection, found: Changes, routing: Routing, now_ms: int) -> None:
     """Write them; the caller's transaction makes it one step.
 
-    What another process has written meanwhile stays, and is told once.
+    What another process has written meanwhile stays, and is notified of once.
     """
-    for alert, ended, verdict in found.ends:
-        _end(connection, alert, ended, verdict, telling, now_ms)
-    for verdict in found.entries:
-        _enter(connection, verdict, telling, now_ms)
+    step = _Step(connection, routing, now_ms)
+    for alert, ended, verdict in found.ended:
+        step.end(alert, ended, verdict)
+    for verdict in found.firing:
+        step.fire(verdict)
     for alert in found.reminders:
-        _remind(connection, alert, telling, now_ms)
-    if found.entries:
+        step.remind(alert)
+    if found.firing:
         _forget_oldest(connection)
 
 
-def tell_again(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
-    """Tell those ways of its entry for which there is no message that was sent, or is to be."""
-    muted = stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms)
-    state: MessageState = "muted" if muted else "waiting"
-    known = _ways(connection, alert.id, ("waiting", "sent"))
-    for way in telling.ways(alert.rule):
-        if way not in known:
-            _tell(connection, alert.id, alert.rule, "entry", way, state, telling, now_ms)
+def notify_again(connection: Connection, alert: Alert, routing: Routing, now_ms: int) -> None:
+    """Make messages that it fires by those ways for which none was sent, or is to be."""
+    step = _Step(connection, routing, now_ms)
+    others = _ways(connection, alert.id, ("waiting", "sent"))
+    step.notify(alert.id, alert, "entry", [w for w in routing.ways(alert.rule) if w not in others])
 
 
-def _enter(connection: Connection, verdict: Verdict, telling: Telling, now_ms: int) -> None:
-    entry = insert_or(tables.alerts).values(
-        rule=verdict.rule,
-        kind=verdict.kind,
-        subject=verdict.subject,
-        # A clock that was set back meanwhile must not let it begin after its entry.
-        since_ms=min(verdict.since_ms, now_ms),
-        entered_ms=now_ms,
-        facts=json.dumps(dict(verdict.facts), ensure_ascii=False),
-        reminded_ms=now_ms,
-    )
-    made = connection.execute(entry.on_conflict_do_nothing().returning(_alerts.id))
-    alert_id = made.scalar_one_or_none()
-    if alert_id is None:
-        return
-    muted = stored_alerts.is_muted(connection, verdict.rule, verdict.subject, now_ms)
-    state: MessageState = "muted" if muted else "waiting"
-    for way in telling.ways(verdict.rule):
-        _tell(connection, alert_id, verdict.rule, "entry", way, state, telling, now_ms)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One transaction: the alerts that fire, end and last, each with its messages."""
 
+    connection: Connection
+    routing: Routing
+    now_ms: int
 
-def _end(
-    connection: Connection,
-    alert: Alert,
-    ended: Ended,
-    verdict: Verdict | None,
-    telling: Telling,
-    now_ms: int,
-) -> None:
-    facts = dict(verdict.facts) if verdict else {}
-    ending = (
-        update(tables.alerts)
-        .where(*_is_active(alert))
-        .values(
-            ended_ms=func.max(now_ms, _alerts.entered_ms),
-            ended=ended,
-            end_facts=json.dumps(facts, ensure_ascii=False),
+    def fire(self, verdict: Verdict) -> None:
+        """Begin an alert, unless another process has begun it."""
+        row = insert_or(tables.alerts).values(
+            rule=verdict.rule,
+            kind=verdict.kind,
+            subject=verdict.subject,
+            # A clock that was set back meanwhile must not let it begin after it fires.
+            since_ms=min(verdict.since_ms, self.now_ms),
+            entered_ms=self.now_ms,
+            facts=json.dumps(dict(verdict.facts), ensure_ascii=False),
+            reminded_ms=self.now_ms,
         )
-        .returning(_alerts.id)
-    )
-    alert_id = connection.execute(ending).scalar_one_or_none()
-    if alert_id is None:
-        return
-    if ended == "unwatched":
-        _drop_waiting(connection, alert_id, now_ms)
-        return
-    muted = stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms)
-    state: MessageState = "muted" if muted else "waiting"
-    # Who was never told that something is wrong is not told that it is over; who was is, whatever
-    # ways the rule names since.
-    told = _ways(connection, alert_id, ("waiting", "sent"))
-    for way in telling.all_ways:
-        if way in told:
-            _tell(connection, alert_id, alert.rule, "recovery", way, state, telling, now_ms)
+        made = self.connection.execute(row.on_conflict_do_nothing().returning(_alerts.id))
+        alert_id = made.scalar_one_or_none()
+        if alert_id is not None:
+            self.notify(alert_id, verdict, "entry", self.routing.ways(verdict.rule))
 
+    def end(self, alert: Alert, ended: Ended, verdict: Verdict | None) -> None:
+        """End an alert, unless another process has ended it."""
+        facts = dict(verdict.facts) if verdict else {}
+        ending = (
+            update(tables.alerts)
+            .where(*_is_active(alert))
+            .values(
+                ended_ms=func.max(self.now_ms, _alerts.entered_ms),
+                ended=ended,
+                end_facts=json.dumps(facts, ensure_ascii=False),
+            )
+            .returning(_alerts.id)
+        )
+        alert_id = self.connection.execute(ending).scalar_one_or_none()
+        if alert_id is None:
+            return
+        if ended == "unwatched":
+            _drop_waiting(self.connection, alert_id, self.now_ms)
+            return
+        # A way that was not notified that it fires is not notified of its end; one that was is,
+        # whatever ways the rule names since.
+        notified = _ways(self.connection, alert_id, ("waiting", "sent"))
+        ways = [way for way in self.routing.all_ways if way in notified]
+        self.notify(alert_id, alert, "recovery", ways)
 
-def _remind(connection: Connection, alert: Alert, telling: Telling, now_ms: int) -> None:
-    reminded = update(tables.alerts).where(*_is_active(alert)).values(reminded_ms=now_ms)
-    alert_id = connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
-    if alert_id is None or stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms):
-        return
-    unsent: tuple[MessageState, ...] = ("waiting",)
-    waiting = _ways(connection, alert_id, unsent)
-    for way in telling.ways(alert.rule):
+    def remind(self, alert: Alert) -> None:
+        """Note a reminder, with its messages unless it is muted."""
+        reminded = update(tables.alerts).where(*_is_active(alert)).values(reminded_ms=self.now_ms)
+        alert_id = self.connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
+        if alert_id is None or self._is_muted(alert):
+            return
         # Where the network is away the message that waits says the same.
-        if way not in waiting:
-            _tell(connection, alert_id, alert.rule, "reminder", way, "waiting", telling, now_ms)
-    _forget_reminders(connection, alert_id, now_ms)
+        unsent: tuple[MessageState, ...] = ("waiting",)
+        waiting = _ways(self.connection, alert_id, unsent)
+        ways = [way for way in self.routing.ways(alert.rule) if way not in waiting]
+        self.notify(alert_id, alert, "reminder", ways)
+        _forget_reminders(self.connection, alert_id, self.now_ms)
+
+    def notify(
+        self, alert_id: int, about: Alert | Verdict, occasion: Occasion, ways: Iterable[str]
+    ) -> None:
+        """Make a message by each of these ways; of what is muted it is not sent."""
+        state: MessageState = "muted" if self._is_muted(about) else "waiting"
+        for way in ways:
+            self.connection.execute(
+                insert(tables.messages).values(
+                    alert_id=alert_id,
+                    occasion=occasion,
+                    way=way,
+                    created_ms=self.now_ms,
+                    due_ms=self.routing.due_ms(self.now_ms, about.rule),
+                    state=state,
+                    settled_ms=None if state == "waiting" else self.now_ms,
+                )
+            )
+
+    def _is_muted(self, about: Alert | Verdict) -> bool:
+        return stored_alerts.is_muted(self.connection, about.rule, about.subject, self.now_ms)
 
 
 def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
@@ -235,29 +248,6 @@ def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
         _alerts.subject == alert.subject,
         _alerts.ended_ms.is_(None),
         _alerts.reminded_ms == alert.reminded_ms,
-    )
-
-
-def _tell(
-    connection: Connection,
-    alert_id: int,
-    rule: str,
-    occasion: Occasion,
-    way: str,
-    state: MessageState,
-    telling: Telling,
-    now_ms: int,
-) -> None:
-    connection.execute(
-        insert(tables.messages).values(
-            alert_id=alert_id,
-            occasion=occasion,
-            way=way,
-            created_ms=now_ms,
-            due_ms=telling.due_ms(now_ms, rule),
-            state=state,
-            settled_ms=None if state == "waiting" else now_ms,
-        )
     )
 
 

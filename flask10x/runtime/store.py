@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.alert import Watch
 from flask10x.alerts.shared_alerts import KINDS
-from flask10x.alerts.transitions import Telling
+from flask10x.alerts.transitions import Routing
 from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.damage import Damage
@@ -91,8 +91,8 @@ class Store:
         alert_lease = self._lease("alerts", self._alert_lock)
         sharing = None
         if alert_lease is not None:
-            telling = Telling(settings.alerts, settings.zone)
-            sharing = AlertSharing(self.database, alert_lease, telling)
+            routing = Routing(settings.alerts, settings.zone)
+            sharing = AlertSharing(self.database, alert_lease, routing)
         self._alerts = AlertWatcher(settings, self._watches(sharing), sharing=sharing)
         # A monitor of its own: roll-ups may take minutes.
         self._alert_monitor = Monitor(

@@ -10,13 +10,13 @@ from flask10x.alerts import stored_alerts, tables
 from flask10x.alerts.alert import Moment, Verdict
 from flask10x.alerts.clock_jumps import JUMP_MS, WallClock, moment
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.transitions import Telling, changes, write
+from flask10x.alerts.transitions import Routing, changes, write
 from flask10x.config.alerts.rules import Alerts, Silence, Webhook
 from flask10x.system import clock
 
 DAY_MS = 86_400_000
 SHUTDOWN_MS = 1_756_004_400_000
-TELLING = Telling(Alerts(rules=(Silence(),), ways=(Webhook(name="phone", url="http://p"),)), None)
+ROUTING = Routing(Alerts(rules=(Silence(),), ways=(Webhook(name="phone", url="http://p"),)), None)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def enter(connection: Connection, subject: str, now_ms: int) -> None:
     verdict = Verdict(
         rule="silence", kind="silence", subject=subject, is_firing=True, since_ms=now_ms - 5000
     )
-    write(connection, changes({}, [verdict], [], []), TELLING, now_ms)
+    write(connection, changes({}, [verdict], [], []), ROUTING, now_ms)
 
 
 def times(connection: Connection) -> dict[str, tuple[int, int, int]]:

@@ -14,7 +14,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from flask10x.alerts import stored_alerts, tables, transitions
 from flask10x.alerts.alert import Alert, AlertMessage, Verdict
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.transitions import Changes, Telling, after, changes, is_watched, write
+from flask10x.alerts.transitions import Changes, Routing, after, changes, is_watched, write
 from flask10x.config.alerts.rules import Alerts, Disk, QuietHours, Silence, Threshold, Webhook
 from flask10x.readings.stations import BUILT_IN
 from tests.support.new_alerts import threshold_of
@@ -51,7 +51,7 @@ class Home:
             with self.file.writing() as connection:
                 if killed_at is not None:
                     Killer(connection, killed_at)
-                write(connection, found, Telling(self.alerts, None), self.now_ms)
+                write(connection, found, Routing(self.alerts, None), self.now_ms)
                 if killed_at is not None:
                     raise _Killed
 
@@ -259,11 +259,11 @@ def test_of_one_end_two_processes_tell_once(home: Home) -> None:
     home.see(home.silent(False))
     home.now_ms += 1
     with home.file.writing() as connection:
-        write(connection, late, Telling(ALERTS, None), home.now_ms)
+        write(connection, late, Routing(ALERTS, None), home.now_ms)
     assert home.told() == ["entry", "recovery"]
     home.see(home.silent(True))
     with home.file.writing() as connection:
-        write(connection, late, Telling(ALERTS, None), home.now_ms)
+        write(connection, late, Routing(ALERTS, None), home.now_ms)
     assert home.told() == ["entry", "recovery", "entry"], "that is another alert"
     assert len(home.active()) == 1
 
@@ -272,7 +272,7 @@ def test_of_one_entry_two_processes_tell_once(home: Home) -> None:
     late = changes({}, [home.silent(True)], [], [])
     home.see(home.silent(True))
     with home.file.writing() as connection:
-        write(connection, late, Telling(ALERTS, None), home.now_ms)
+        write(connection, late, Routing(ALERTS, None), home.now_ms)
     assert home.told() == ["entry"]
     assert len(home.active()) == 1
 
@@ -285,8 +285,8 @@ def test_what_could_not_be_written_yet_is_active_all_the_same(home: Home) -> Non
     over = changes(active, [home.silent(False)], [], [])
     assert after(active, over, NOON_MS + 1) == {("silence", "data3"): active["silence", "data3"]}
     with home.file.writing() as connection:
-        write(connection, found, Telling(ALERTS, None), NOON_MS)
-        write(connection, over, Telling(ALERTS, None), NOON_MS + 1)
+        write(connection, found, Routing(ALERTS, None), NOON_MS)
+        write(connection, over, Routing(ALERTS, None), NOON_MS + 1)
     assert [alert.subject for alert in home.active()] == ["data3"]
     assert home.told() == ["entry", "entry", "recovery"]
 

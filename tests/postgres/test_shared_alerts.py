@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from flask10x.alerts import shared_alerts, stored_alerts, tables
 from flask10x.alerts.alert import Active, Moment, Verdict, Watch
 from flask10x.alerts.state_file import StateFile, path_of
-from flask10x.alerts.transitions import Telling
+from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.rules import Alerts, Disk, Silence, Webhook
 from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
 from flask10x.runtime.alerting.start_delivery import Delivery
@@ -67,7 +67,7 @@ class Telephone:
         settings = hosts.settings(host)
         object.__setattr__(settings, "alerts", ALERTS)
         sharing = AlertSharing(
-            self.lease.database, self.lease.lease, Telling(ALERTS, None), self.lease.clock
+            self.lease.database, self.lease.lease, Routing(ALERTS, None), self.lease.clock
         )
         watches: list[Watch] = [WhileOurs(Says(world, host, "silence"), sharing)]
         watches.append(Says(world, host, "disk"))

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.alerts import following, shared_alerts
+from flask10x.alerts import shared_alerts
 from flask10x.alerts.alert import Active, Moment, Verdict, Watch
 from flask10x.alerts.shared_alerts import KINDS, Key, SharedAlert
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.transitions import Changes, Telling
+from flask10x.alerts.transitions import Changes, Routing
 from flask10x.database.engine import Database
 from flask10x.database.postgres.leases import Lease
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
@@ -31,13 +31,13 @@ class AlertSharing:
         self,
         database: Database,
         lease: Lease,
-        telling: Telling,
+        routing: Routing,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Asks for nothing yet."""
         self._database = database
         self._lease = lease
-        self._telling = telling
+        self._routing = routing
         self._monotonic = monotonic
         self._has_taken_over = False
         self._look_at_sec = 0.0
@@ -72,11 +72,11 @@ class AlertSharing:
         except NO_ANSWER:
             return False
         with file.writing() as state:
-            changed = following.follow_mutes(state, muted, now_ms)
+            changed = shared_alerts.follow_mutes(state, muted, now_ms)
             if not self._has_taken_over:
-                changed |= following.follow(state, shared, now_ms, takes_over=takes_over)
+                changed |= shared_alerts.follow(state, shared, now_ms, takes_over=takes_over)
             if takes_over:
-                following.take_over(state, shared, self._telling, now_ms)
+                shared_alerts.take_over(state, shared, self._routing, now_ms)
         self._has_taken_over |= takes_over
         if self.is_ours:
             self._settle(file, shared)
@@ -105,7 +105,7 @@ class AlertSharing:
         if not waiting:
             return
         with file.reading() as state:
-            told = [(one, following.told(state, one)) for one in waiting]
+            told = [(one, shared_alerts.notified_ways(state, one)) for one in waiting]
         settled = [(one, ways) for one, ways in told if ways is not None]
         if not settled:
             return
@@ -133,7 +133,7 @@ class WhileOurs:
 def _those(found: Changes, is_meant: Callable[[str], bool]) -> Changes:
     return replace(
         found,
-        entries=tuple(one for one in found.entries if is_meant(one.kind)),
-        ends=tuple(one for one in found.ends if is_meant(one[0].kind)),
+        firing=tuple(one for one in found.firing if is_meant(one.kind)),
+        ended=tuple(one for one in found.ended if is_meant(one[0].kind)),
         reminders=tuple(one for one in found.reminders if is_meant(one.kind)),
     )

@@ -15,7 +15,7 @@ from flask10x.alerts import due, state_file, stored_alerts, transitions
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict, Watch
 from flask10x.alerts.clock_jumps import WallClock, moment
 from flask10x.alerts.state_file import StateFile, path_of
-from flask10x.alerts.transitions import Changes, Telling
+from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.runtime.alerting import given_settings
@@ -49,7 +49,7 @@ class AlertWatcher:
         """
         self._settings = settings
         self._sharing = sharing
-        self._telling = Telling(settings.alerts, settings.zone)
+        self._routing = Routing(settings.alerts, settings.zone)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
         given = given_settings.packed(settings)
@@ -136,7 +136,7 @@ class AlertWatcher:
     def _write(self, now: Moment) -> None:
         with self._file.writing() as connection:
             for found, at_ms in self._unwritten:
-                transitions.write(connection, found, self._telling, at_ms)
+                transitions.write(connection, found, self._routing, at_ms)
         self._unwritten = []
         self._active = self._read(now)
 
@@ -203,9 +203,9 @@ class _Guarded:
 
 def _lines(found: Changes) -> Iterator[str]:
     """What the log says of them."""
-    for verdict in found.entries:
+    for verdict in found.firing:
         yield f"Alert: {_named(verdict)} {_shown(verdict.facts)}".rstrip()
-    for alert, ended, last in found.ends:
+    for alert, ended, last in found.ended:
         facts = _shown(last.facts) if last else ""
         yield f"Alert over ({ended}): {_named(alert)} {facts}".rstrip()
 
