@@ -22,8 +22,8 @@ from flask10x.database.damage import Damage
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.postgres.answering import takes_writes
 from flask10x.database.sqlite.missing import holds_nothing
+from flask10x.runtime.alerting.service_watches import DatabaseObstacles
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.alerting.watches.database_obstacles import DatabaseObstacles
 from flask10x.runtime.duties import Guard
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges

@@ -16,7 +16,7 @@ from flask10x.commands.alerts import command as alert_commands
 from flask10x.commands.alerts.command import command
 from flask10x.config import settings
 from flask10x.runtime.alerting import start_delivery
-from flask10x.runtime.alerting.given_settings import packed
+from flask10x.runtime.alerting.start_delivery import packed
 from flask10x.system import clock
 from flask10x.system.locks import FileLock
 from tests.support.databases import environment_of

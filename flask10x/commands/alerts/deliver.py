@@ -17,7 +17,7 @@ from flask10x.commands import language, translated
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
-from flask10x.runtime.alerting import given_settings
+from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import lock_path
 from flask10x.system import logs, memory, priority
 from flask10x.system.locks import FileLock
@@ -35,7 +35,7 @@ def command(settings_given: bool) -> None:
     # Readings come first, whatever a message costs.
     priority.give_way()
     memory.go_first()
-    given = given_settings.unpacked(sys.stdin.buffer) if settings_given else None
+    given = start_delivery.unpacked(sys.stdin.buffer) if settings_given else None
     config = given or settings.load()
     path = path_of(config)
     if not path.exists():

@@ -1,14 +1,21 @@
-"""Messages are sent by a process of its own, which ends when nothing is due (decision 29)."""
+"""Messages are sent by a process of its own, which ends when nothing is due (decision 29).
+
+The worker gives it its settings: what is in the files may have a mistake by now which a reload has
+refused, or may be more than the service has taken over; messages go by what the service works by.
+"""
 
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+import flask10x
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.system import clock
@@ -116,3 +123,20 @@ class Delivery:
                 log.warning("What sends the messages of alerts has ended with status %d", status)
         self._failed = status != 0
         return True
+
+
+def packed(settings: Settings) -> bytes:
+    """What `unpacked` reads in the other process, of this user."""
+    return pickle.dumps((flask10x.__version__, settings))
+
+
+def unpacked(given: IO[bytes]) -> Settings | None:
+    """The settings; None when the program was renewed under the running service."""
+    try:
+        # From our own worker.
+        version, settings = pickle.load(given)  # noqa: S301
+    except Exception:
+        # Whatever a class that has changed makes of it.
+        return None
+    is_ours = version == flask10x.__version__ and isinstance(settings, Settings)
+    return settings if is_ours else None

@@ -23,21 +23,21 @@ from flask10x.database.engine import Database
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
-from flask10x.runtime.alerting.watches.database_obstacles import DatabaseObstacles
-from flask10x.runtime.alerting.watches.failed_sensors import FailedSensors, last_value_in
-from flask10x.runtime.alerting.watches.fast_change import FastChange
-from flask10x.runtime.alerting.watches.full_disk import FullDisk
-from flask10x.runtime.alerting.watches.limit_passed import LimitPassed
-from flask10x.runtime.alerting.watches.long_queue import LongQueue
-from flask10x.runtime.alerting.watches.new_readings import NewReadings
-from flask10x.runtime.alerting.watches.new_refusals import NewRefusals
-from flask10x.runtime.alerting.watches.overdue_backup import OverdueBackup
-from flask10x.runtime.alerting.watches.overdue_export import OverdueExport
-from flask10x.runtime.alerting.watches.refused_senders import RefusedSenders
-from flask10x.runtime.alerting.watches.silent_stations import (
-    SilentStations,
-    StoredStations,
+from flask10x.runtime.alerting.measurement_watches import FastChange, LimitPassed, NewReadings
+from flask10x.runtime.alerting.refusal_watches import (
+    FailedSensors,
+    NewRefusals,
+    RefusedSenders,
+    last_value_in,
 )
+from flask10x.runtime.alerting.service_watches import (
+    DatabaseObstacles,
+    FullDisk,
+    LongQueue,
+    OverdueBackup,
+    OverdueExport,
+)
+from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
 from flask10x.runtime.facts import backups, card, export_lag, obstacles
 from flask10x.runtime.facts.beginning import began_at
 from flask10x.system.gauges import Gauges

@@ -18,7 +18,7 @@ from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.runtime.alerting import given_settings
+from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
 from flask10x.runtime.duties import DATABASE_ERRORS
@@ -52,7 +52,7 @@ class AlertWatcher:
         self._routing = Routing(settings.alerts, settings.zone)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
-        given = given_settings.packed(settings)
+        given = start_delivery.packed(settings)
         lock = lock_path(settings)
         self._delivery = delivery or Delivery(self._next_due_ms, lock, given=given)
         self._clock = WallClock(clock.boot_id() if boot is None else boot)

@@ -11,8 +11,8 @@ from flask10x.readings.parse import Reading
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.alerting.watches.new_readings import NewReadings
-from flask10x.runtime.alerting.watches.new_refusals import NewRefusals
+from flask10x.runtime.alerting.measurement_watches import NewReadings
+from flask10x.runtime.alerting.refusal_watches import NewRefusals
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import Clock, Noted
 from tests.support.rows import insert_readings

@@ -2,7 +2,7 @@
 
 from flask10x.config.alerts.rules import DatabaseTrouble
 from flask10x.database.damage import Damage
-from flask10x.runtime.alerting.watches.database_obstacles import DatabaseObstacles
+from flask10x.runtime.alerting.service_watches import DatabaseObstacles
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import Clock, Noted
 

@@ -10,11 +10,7 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.recording.rejected import Refused
-from flask10x.runtime.alerting.watches.failed_sensors import (
-    FailedSensors,
-    LastValue,
-    last_value_in,
-)
+from flask10x.runtime.alerting.refusal_watches import FailedSensors, LastValue, last_value_in
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS, Noted
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from flask10x.config.alerts.rules import Rate
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.watches.fast_change import FastChange
-from flask10x.runtime.alerting.watches.new_readings import NewReading
+from flask10x.runtime.alerting.measurement_watches import FastChange, NewReading
 from tests.runtime.alerting.watches.home import MINUTE_MS, NINE_MS, Clock, Noted
 from tests.runtime.alerting.watches.test_limit_passed import Given
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from flask10x.config.alerts.rules import Threshold
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.watches.limit_passed import LimitPassed
-from flask10x.runtime.alerting.watches.new_readings import NewReading
+from flask10x.runtime.alerting.measurement_watches import LimitPassed, NewReading
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import (
     DAY_MS,

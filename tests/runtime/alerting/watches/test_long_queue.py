@@ -3,7 +3,7 @@
 from flask10x.config.alerts.rules import Queue
 from flask10x.config.settings import Settings
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.alerting.watches.long_queue import LongQueue
+from flask10x.runtime.alerting.service_watches import LongQueue
 from tests.runtime.alerting.watches.home import Clock, Noted
 
 

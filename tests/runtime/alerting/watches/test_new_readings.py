@@ -8,8 +8,8 @@ from sqlalchemy import Connection, event
 
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import DS18B20_FAULTS, Measurement
-from flask10x.runtime.alerting.watches import new_readings
-from flask10x.runtime.alerting.watches.new_readings import NewReading, measured
+from flask10x.runtime.alerting import measurement_watches
+from flask10x.runtime.alerting.measurement_watches import NewReading, measured
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import DAY_MS, HOUR_MS, MINUTE_MS, NINE_MS
 from tests.support.rows import execute
@@ -123,7 +123,7 @@ def test_what_comes_from_a_file_is_none(log: Log) -> None:
 
 
 def test_much_comes_in_pieces(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_readings, "SPAN_ROWS", 4)
+    monkeypatch.setattr(measurement_watches, "SPAN_ROWS", 4)
     found = log.readings_of(COLUMNS)
     found.of(log.moment())
     log.store(*(pico(NINE_MS + n) for n in range(10)))

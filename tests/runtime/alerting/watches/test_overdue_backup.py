@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.alerts.rules import BackupOverdue
-from flask10x.runtime.alerting.watches import overdue_backup
-from flask10x.runtime.alerting.watches.overdue_backup import OverdueBackup
+from flask10x.runtime.alerting import service_watches
+from flask10x.runtime.alerting.service_watches import OverdueBackup
 from flask10x.runtime.facts.backups import NewestBackup
 from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, said
 
@@ -78,7 +78,7 @@ def test_a_stick_that_was_pulled_out_takes_no_backup_back(folder: Folder) -> Non
 def test_a_folder_that_never_answers_holds_up_nothing(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overdue_backup, "PATIENCE_SEC", 0)
+    monkeypatch.setattr(service_watches, "PATIENCE_SEC", 0)
     clock = Clock()
     watch = folder.watch()
     folder.answers.clear()
@@ -86,7 +86,7 @@ def test_a_folder_that_never_answers_holds_up_nothing(
         assert said(watch.step(clock.moment(after_sec=60), {})) == [None]
     folder.made_at = NINE_MS
     folder.answers.set()
-    monkeypatch.setattr(overdue_backup, "PATIENCE_SEC", 10)
+    monkeypatch.setattr(service_watches, "PATIENCE_SEC", 10)
     assert said(watch.step(clock.moment(after_sec=60), {})) == [False]
 
 

@@ -3,7 +3,7 @@
 from flask10x.config.alerts.rules import RefusedSender
 from flask10x.readings.reasons import Reason
 from flask10x.recording.rejected import Refused
-from flask10x.runtime.alerting.watches.refused_senders import RefusedSenders
+from flask10x.runtime.alerting.refusal_watches import RefusedSenders
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import DAY_MS
 

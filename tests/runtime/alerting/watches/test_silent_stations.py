@@ -12,10 +12,7 @@ from flask10x.database.engine import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station
-from flask10x.runtime.alerting.watches.silent_stations import (
-    SilentStations,
-    StoredStations,
-)
+from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import (
     DAY_MS,

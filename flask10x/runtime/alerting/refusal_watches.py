@@ -1,25 +1,30 @@
-"""Rule `failed_sensor`: a measurement that was missing, or a fault value, reading after reading.
+"""The rules on what is refused or missing: `refused`, a sender, and `failed_sensor`, a measurement.
 
-A station that takes incomplete readings has them stored, with nothing in the column. Of another one
-the whole reading is refused; then it counts which fields were named as the reason, and the others
-were right. A body that could not be read says nothing of any sensor.
+Both share one look at the readings that were refused since the last step. A station that takes
+incomplete readings has them stored, with nothing in the column. Of another one the whole reading is
+refused; then it counts which fields were named as the reason, and the others were right. A body
+that could not be read says nothing of any sensor.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
-from flask10x.config.alerts.rules import FailedSensor
+from flask10x.config.alerts.rules import FailedSensor, RefusedSender
+from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
-from flask10x.database.tables import measurement, readings, rollups
+from flask10x.database.tables import measurement, readings, rejected, rollups
 from flask10x.readings.parse import warned_paths
-from flask10x.readings.reasons import Reason
+from flask10x.readings.reasons import Reason, in_language
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import HOUR_MS
-from flask10x.runtime.alerting.watches.new_readings import (
+from flask10x.recording import reason_codes
+from flask10x.runtime.alerting.measurement_watches import (
     AHEAD_MS,
     LATE_MS,
     STALE_MS,
@@ -27,7 +32,176 @@ from flask10x.runtime.alerting.watches.new_readings import (
     NewReadings,
     measured,
 )
-from flask10x.runtime.alerting.watches.new_refusals import NewRefusals, RefusedReading
+from flask10x.system.gauges import Gauges
+from flask10x.translation import translation
+
+# They are stored at most every 5 s (`recording/rejected_queue.py`).
+LOOK_PAUSE_MS = 5000
+# Also when no worker has counted any: a killed one may have.
+LOOK_EVERY_MS = 60_000
+# How many ids one step looks through, and how many of the newest are given at the first step.
+SPAN_ROWS = 500
+REPLAYED_ROWS = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedReading:
+    """One refused reading of a station."""
+
+    endpoint: str
+    received_at: int
+    """When it came, in UTC epoch milliseconds."""
+    measured_at: int
+    """When it was measured; the same for one that has not said so."""
+    reasons: Mapping[str, str]
+    """As `recording.rejected.Kept`."""
+    hint: str
+
+
+class NewRefusals:
+    """What some rules look at; make one for all of them."""
+
+    def __init__(self, database: Database, gauges: Gauges, endpoints: Collection[str]) -> None:
+        """Of these stations. Refused readings that no station has are none of them."""
+        self._database = database
+        self._gauges = gauges
+        self._endpoints = tuple(endpoints)
+        self._moment: Moment | None = None
+        self._found: Sequence[RefusedReading] = ()
+        self._error: Exception | None = None
+        self._last_id: int | None = None
+        self._counted = -1
+        self._look_at_ms = 0
+        self._soon_ms = 0
+        self._has_more = False
+
+    def of(self, now: Moment) -> Sequence[RefusedReading]:
+        """What is new at this step, oldest first; the same for whoever asks at it.
+
+        Raises as a query does.
+        """
+        if now is not self._moment:
+            self._moment = now
+            self._found, self._error = (), None
+            try:
+                self._found = self._look() if self._is_time(now) else ()
+            except Exception as error:
+                self._error = error
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return self._found
+
+    def _is_time(self, now: Moment) -> bool:
+        if self._last_id is None:
+            return True
+        if now.monotonic_ms < self._soon_ms:
+            return False
+        self._soon_ms = now.monotonic_ms + LOOK_PAUSE_MS
+        counted = sum(self._gauges.station_totals(name).refused for name in self._endpoints)
+        is_time = self._has_more or now.monotonic_ms >= self._look_at_ms
+        if counted != self._counted:
+            # What was counted may be stored only after the next look.
+            is_time = self._has_more = True
+        else:
+            self._has_more = False
+        self._counted = counted
+        if is_time:
+            self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
+        return is_time
+
+    def _look(self) -> list[RefusedReading]:
+        with self._database.query() as connection:
+            head = last_id(connection, "rejected")
+            if self._last_id is None:
+                after, until = head - REPLAYED_ROWS, head
+            else:
+                after, until = self._last_id, min(head, self._last_id + SPAN_ROWS)
+            found = [_refusal(row) for row in connection.execute(self._between(after, until))]
+        self._last_id = until
+        self._has_more = self._has_more or until < head
+        return found
+
+    def _between(self, after: int, until: int) -> Select[tuple[str, int, int, str, str, str]]:
+        columns = rejected.c
+        return (
+            select(
+                *(columns.endpoint, columns.received_at, columns.measured_at),
+                *(columns.reasons, columns.hint, columns.codes),
+            )
+            .where(columns.id > after, columns.id <= until)
+            .where(columns.endpoint.in_(self._endpoints))
+            .order_by(columns.id)
+        )
+
+
+def _refusal(row: Row[tuple[str, int, int, str, str, str]]) -> RefusedReading:
+    reasons, hint = reason_codes.with_codes(json.loads(row.reasons), row.hint, row.codes)
+    return RefusedReading(
+        endpoint=row.endpoint,
+        received_at=row.received_at,
+        measured_at=row.received_at if row.measured_at is None else row.measured_at,
+        reasons=reasons,
+        hint=hint,
+    )
+
+
+# It is over when fewer than this share of the limit were refused within the time.
+CLEAR_SHARE = 0.5
+# So many times are kept of each sender; the number of a message is no higher.
+TIMES_MAX = 10_000
+
+
+class RefusedSenders:
+    """Is firing for each station of which `readings` were refused within `within_sec`."""
+
+    def __init__(
+        self, rule: RefusedSender, endpoints: Collection[str], refusals: NewRefusals
+    ) -> None:
+        """`refusals` must have these endpoints."""
+        self._rule = rule
+        self._endpoints = tuple(endpoints)
+        self._refusals = refusals
+        # When each came, by the clock that nobody can set; before the service started by the other.
+        self._times: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=TIMES_MAX))
+        self._newest: dict[str, RefusedReading] = {}
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        """As `Watch`; of stations of which none was refused it says nothing."""
+        for refusal in self._refusals.of(now):
+            # By a clock that was not set yet since the boot nobody can tell how long ago it came.
+            is_known = refusal.received_at <= now.wall_ms + AHEAD_MS
+            if refusal.endpoint in self._endpoints and is_known:
+                ago_ms = max(0, now.wall_ms - refusal.received_at)
+                self._times[refusal.endpoint].append(now.monotonic_ms - ago_ms)
+                self._newest[refusal.endpoint] = refusal
+        for endpoint in self._endpoints:
+            alert = active.get((self._rule.name, endpoint))
+            if alert is not None or endpoint in self._times:
+                yield from self._verdicts(endpoint, now, alert)
+
+    def _verdicts(self, endpoint: str, now: Moment, alert: Alert | None) -> Iterator[Verdict]:
+        times = self._times[endpoint]
+        while times and times[0] <= now.monotonic_ms - self._rule.within_sec * 1000:
+            times.popleft()
+        share = 1 if alert is None else CLEAR_SHARE
+        is_firing = bool(times) and len(times) >= self._rule.readings * share
+        newest = self._newest.get(endpoint)
+        field, reason = next(iter(newest.reasons.items()), ("", "")) if newest else ("", "")
+        yield Verdict(
+            rule=self._rule.name,
+            kind="refused",
+            subject=endpoint,
+            is_firing=is_firing,
+            since_ms=now.wall_ms - (now.monotonic_ms - times[0] if is_firing else 0),
+            facts={
+                "readings": len(times),
+                "within_sec": self._rule.within_sec,
+                "reason": str(reason) or None,
+                "reason_ja": in_language(reason, translation("ja")) or None,
+                "field": field or None,
+            },
+        )
+
 
 # A sensor that was never there fails in each reading. Whether there was one is asked again so late,
 # for the roll-ups may not be made yet.

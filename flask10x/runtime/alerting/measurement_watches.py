@@ -1,19 +1,24 @@
-"""The readings that have come since the last step: one look for all rules that go by values.
+"""The rules on values: `threshold`, one beyond a limit, and `rate`, one that changes fast.
 
+All rules that go by values share one look at the readings that have come since the last step.
 Nothing is asked while nothing comes. Each station's readings are given in the order in which they
 were measured; one that is older than another of its station was known before its rules looked, and
 is left out. At the first step the newest ones are given once more, so that what was under way when
 the service or the worker ended goes on.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from flask10x.alerts.alert import Moment
+from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
+from flask10x.config.alerts.rules import Rate, Threshold
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
@@ -205,3 +210,185 @@ def _imported(connection: Connection, after: int) -> list[range]:
     """The ids behind this one that came from files."""
     query = select(imports.c.first_id, imports.c.last_id).where(imports.c.last_id > after)
     return [range(row.first_id, row.last_id + 1) for row in connection.execute(query)]
+
+
+class OfMeasurement(ABC):
+    """Looks after one measurement of one station."""
+
+    def __init__(self, rule: Rate | Threshold, of: Measurement, readings: NewReadings) -> None:
+        """`readings` must have the column of the rule."""
+        self._of = of
+        self._kind, self._name, self._station = rule.kind, rule.name, rule.station
+        self._readings = readings
+        self._subject = f"{rule.station}.{rule.column}"
+        # None: no reading has told yet.
+        self._is_firing: bool | None = None
+        self._last_ms = 0
+        self._changed_ms = 0
+        self._facts: dict[str, Fact] = {}
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        """As `Watch`."""
+        alert = active.get((self._name, self._subject))
+        if self._is_firing is None and alert is not None:
+            self._go_on(alert)
+        for sample in self._readings.of(now):
+            if sample.endpoint == self._station:
+                self._take(sample)
+        if self._is_firing is None:
+            return
+        yield Verdict(
+            rule=self._name,
+            kind=self._kind,
+            subject=self._subject,
+            is_firing=self._is_firing,
+            since_ms=self._changed_ms,
+            facts=self._facts,
+        )
+
+    def _go_on(self, alert: Alert) -> None:
+        """Another process has begun this alert."""
+        self._is_firing, self._changed_ms = True, alert.since_ms
+
+    @abstractmethod
+    def _take(self, sample: NewReading) -> None:
+        """A reading of the station, which may lack the measurement."""
+
+
+# After a longer pause nobody can say that it has lasted: the time begins anew. Shorter than any
+# jump of a clock that was not set yet, longer than a night.
+PAUSE_MAX_MS = 24 * 3_600_000
+
+
+class LimitPassed(OfMeasurement):
+    """Looks after one measurement of one station.
+
+    The time is that of the readings: when they were measured. It begins with the first value beyond
+    the limit and goes on until one has come back to `clear`; what lies between the two neither
+    begins nor ends anything, so a value that hovers round the limit makes one alert. A missing
+    value says nothing.
+    """
+
+    def __init__(self, rule: Threshold, of: Measurement, readings: NewReadings) -> None:
+        """`readings` must have the column of the rule."""
+        super().__init__(rule, of, readings)
+        self._rule = rule
+        # Since when it is beyond the limit and has not come back.
+        self._beyond_ms: int | None = None
+
+    def _go_on(self, alert: Alert) -> None:
+        super()._go_on(alert)
+        self._beyond_ms = alert.since_ms
+
+    def _take(self, sample: NewReading) -> None:
+        value = measured(self._of, sample.values[self._rule.column])
+        if value is None:
+            return
+        is_beyond, is_back = self._compared(value)
+        if sample.at_ms - self._last_ms > PAUSE_MAX_MS and not self._is_firing:
+            self._beyond_ms = None
+        self._last_ms = sample.at_ms
+        if is_back:
+            self._beyond_ms = None
+        elif is_beyond and (self._beyond_ms is None or self._beyond_ms > sample.at_ms):
+            self._beyond_ms = sample.at_ms
+        if not sample.is_late:
+            self._decide(value, is_beyond, sample.at_ms)
+
+    def _decide(self, value: float, is_beyond: bool, at_ms: int) -> None:
+        beyond_ms = self._beyond_ms
+        if beyond_ms is None:
+            is_firing = False
+        elif self._is_firing:
+            is_firing = True
+        else:
+            is_firing = is_beyond and at_ms - beyond_ms >= self._rule.for_sec * 1000
+        if is_firing and beyond_ms is not None and not self._is_firing:
+            self._changed_ms = beyond_ms
+        elif not is_firing:
+            self._changed_ms = at_ms
+        self._is_firing = is_firing
+        above = self._rule.above
+        self._facts = {
+            "value": value,
+            "unit": self._of.unit,
+            "limit": above if above is not None else self._rule.below,
+            "clear": self._rule.clear,
+            "above": 1 if above is not None else 0,
+            "for_sec": self._rule.for_sec,
+            "measured_at": at_ms,
+        }
+
+    def _compared(self, value: float) -> tuple[bool, bool]:
+        """Whether it is beyond the limit, and whether it is back."""
+        if self._rule.above is not None:
+            return value > self._rule.above, value <= self._rule.clear
+        if self._rule.below is not None:
+            return value < self._rule.below, value >= self._rule.clear
+        return False, True
+
+
+MEDIAN_OF = 3
+# It is over when the change within the time is less than this share of the limit.
+CLEAR_SHARE = 0.5
+
+
+class FastChange(OfMeasurement):
+    """Looks after one measurement of one station.
+
+    One wild value says nothing, whether a sensor gives it or a cable: what is compared are medians
+    of three readings in a row. So a change is seen at its second reading.
+    """
+
+    def __init__(self, rule: Rate, of: Measurement, readings: NewReadings) -> None:
+        """`readings` must have the column of the rule."""
+        super().__init__(rule, of, readings)
+        self._rule = rule
+        self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
+        self._values: deque[float] = deque(maxlen=MEDIAN_OF)
+        # When, and the median then: of those within the time each that none after it goes beyond,
+        # so the first is what to compare with and the last the newest. All of a day, looked through
+        # at each reading of two that are replayed, would keep a Pi busy for a minute.
+        self._extremes: deque[tuple[int, float]] = deque()
+
+    def _take(self, sample: NewReading) -> None:
+        value = measured(self._of, sample.values[self._rule.column])
+        if value is None:
+            return
+        at_ms, within_ms = sample.at_ms, self._rule.within_sec * 1000
+        if not 0 <= at_ms - self._last_ms <= within_ms:
+            # What was before the pause tells nothing of how fast it has changed.
+            self._values.clear()
+            self._extremes.clear()
+        self._last_ms = at_ms
+        self._values.append(value)
+        if len(self._values) < MEDIAN_OF:
+            return
+        newest = median(self._values)
+        while self._extremes and self._sign * (newest - self._extremes[-1][1]) < 0:
+            self._extremes.pop()
+        self._extremes.append((at_ms, newest))
+        while self._extremes[0][0] < at_ms - within_ms:
+            self._extremes.popleft()
+        if not sample.is_late:
+            self._decide(at_ms)
+
+    def _decide(self, at_ms: int) -> None:
+        value = self._extremes[-1][1]
+        began_ms, before = self._extremes[0]
+        change = self._sign * (value - before)
+        is_firing = change >= (self._limit * CLEAR_SHARE if self._is_firing else self._limit)
+        if is_firing and not self._is_firing:
+            self._changed_ms = began_ms
+        elif not is_firing:
+            self._changed_ms = at_ms
+        self._is_firing = is_firing
+        self._facts = {
+            "value": value,
+            "before": before,
+            "unit": self._of.unit,
+            "change": change,
+            "rise": 1 if self._sign > 0 else 0,
+            "within_sec": self._rule.within_sec,
+            "measured_at": at_ms,
+        }

@@ -1,1 +1,0 @@
-"""The watches: each kind of rule is a class that looks at readings, gauges or files."""
