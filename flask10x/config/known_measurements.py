@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from flask10x.translation import N_
+
 
 @dataclass(frozen=True, slots=True)
 class KnownMeasurement:
@@ -16,7 +18,7 @@ class KnownMeasurement:
     names: frozenset[str]
     """What boards call it, in small letters and digits only."""
     label: str
-    label_ja: str
+    """Its English name; the catalogue has the Japanese one."""
 
     def holds(self, value: float) -> bool:
         """Whether the value is within the range."""
@@ -25,60 +27,51 @@ class KnownMeasurement:
 
 
 def _known(
-    column: str,
-    unit: str,
-    limits: tuple[float | None, float | None],
-    names: str,
-    labels: tuple[str, str],
+    column: str, unit: str, limits: tuple[float | None, float | None], names: str, label: str
 ) -> KnownMeasurement:
-    return KnownMeasurement(column, unit, *limits, frozenset(names.split()), *labels)
+    return KnownMeasurement(column, unit, *limits, frozenset(names.split()), label)
 
 
 # In this order: of two with one name the first whose range holds the value is meant.
 KNOWN = (
     _known(
-        *(
-            "temperature",
-            "°C",
-            (-50, 150),
-            "temperature temp tmp t tempc tempcelsius airtemp 温度 気温",
-        ),
-        ("Temperature", "温度"),
+        "temperature",
+        "°C",
+        (-50, 150),
+        "temperature temp tmp t tempc tempcelsius airtemp 温度 気温",
+        N_("Temperature"),
     ),
     _known(
-        *("humidity", "%", (0, 100), "humidity hum humid h rh relativehumidity 湿度"),
-        ("Humidity", "湿度"),
+        "humidity", "%", (0, 100), "humidity hum humid h rh relativehumidity 湿度", N_("Humidity")
     ),
     _known(
-        *("pressure", "hPa", (0, 2000), "pressure press pres p baro barometer airpressure 気圧"),
-        ("Pressure", "気圧"),
+        "pressure",
+        "hPa",
+        (0, 2000),
+        "pressure press pres p baro barometer airpressure 気圧",
+        N_("Pressure"),
     ),
     # As sensor.community's firmware and many libraries give it.
     _known(
-        *("pressure_pa", "Pa", (30_000, 120_000), "pressure press pres p baro airpressure"),
-        ("Pressure", "気圧"),
+        "pressure_pa",
+        "Pa",
+        (30_000, 120_000),
+        "pressure press pres p baro airpressure",
+        N_("Pressure"),
     ),
+    _known("co2", "ppm", (0, 200_000), "co2 carbondioxide co2ppm 二酸化炭素", N_("CO2")),
+    _known("voltage", "V", (0, None), "voltage volt volts v vcc vin 電圧", N_("Voltage")),
     _known(
-        *("co2", "ppm", (0, 200_000), "co2 carbondioxide co2ppm 二酸化炭素"),
-        ("CO2", "CO2 濃度"),
+        "battery_voltage", "V", (0, None), "battv vbat batteryvoltage batvoltage", N_("Battery")
     ),
-    _known(*("voltage", "V", (0, None), "voltage volt volts v vcc vin 電圧"), ("Voltage", "電圧")),
+    _known("gas_resistance", "Ω", (0, None), "gasresistance gasres gas", N_("Gas resistance")),
     _known(
-        *("battery_voltage", "V", (0, None), "battv vbat batteryvoltage batvoltage"),
-        ("Battery", "電池電圧"),
+        "illuminance", "lx", (0, None), "illuminance lux light brightness 照度", N_("Illuminance")
     ),
-    _known(
-        *("gas_resistance", "Ω", (0, None), "gasresistance gasres gas"),
-        ("Gas resistance", "ガス抵抗"),
-    ),
-    _known(
-        *("illuminance", "lx", (0, None), "illuminance lux light brightness 照度"),
-        ("Illuminance", "照度"),
-    ),
-    _known(*("pm1", "µg/m³", (0, None), "pm1 pm01"), ("PM1", "PM1")),
-    _known(*("pm25", "µg/m³", (0, None), "pm25 sdsp2 p2"), ("PM2.5", "PM2.5")),
-    _known(*("pm10", "µg/m³", (0, None), "pm10 sdsp1 p1"), ("PM10", "PM10")),
-    _known(*("rssi", "dBm", (None, None), "rssi wifirssi signal"), ("Signal", "電波強度")),
+    _known("pm1", "µg/m³", (0, None), "pm1 pm01", N_("PM1")),
+    _known("pm25", "µg/m³", (0, None), "pm25 sdsp2 p2", N_("PM2.5")),
+    _known("pm10", "µg/m³", (0, None), "pm10 sdsp1 p1", N_("PM10")),
+    _known("rssi", "dBm", (None, None), "rssi wifirssi signal", N_("Signal")),
 )
 # What tells when or by whom, and is no measurement.
 NOT_MEASURED = frozenset(

@@ -26,6 +26,7 @@ from flask10x.config.station_values import (
 from flask10x.config.toml.values import WrongEntry
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.units import KNOWN, parse_number
+from flask10x.translation import translation
 
 # What a text with a unit measures, whatever it is called.
 QUANTITIES = {"°C": "temperature", "hPa": "pressure", "V": "voltage"}
@@ -217,7 +218,7 @@ def _measurement(field: _Field, column: str, quantity: str) -> Measurement:
     if known is None:
         return found
     if column == known.column:
-        found = replace(found, label=known.label, label_ja=known.label_ja)
+        found = replace(found, label=known.label, label_ja=translation("ja")(known.label))
     if field.value is None or known.holds(field.value):
         found = replace(found, minimum=known.minimum, maximum=known.maximum)
     return found

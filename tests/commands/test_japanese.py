@@ -161,7 +161,8 @@ def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     done = run_anew(tmp_path, "migrate")
 
     database = shown_name(load(environment_of(tmp_path)))
-    assert re.fullmatch(rf"{re.escape(database)} の形式の版は \d{{4}} です\n", done.stdout.decode())
+    text = rf"{re.escape(database)} の形式のバージョンは \d{{4}} です\n"
+    assert re.fullmatch(text, done.stdout.decode())
 
 
 @pytest.mark.parametrize(
