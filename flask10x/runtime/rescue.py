@@ -1,30 +1,87 @@
 """Rescue: when a file of the database is taken away under the service, what it held is copied.
 
-Each worker has its own open files, so each looks at them, every second. A connection that is held
-open since the start still reads everything, for as long as the process lives; the first worker to
-get the lock makes a copy by it, at once.
+Each worker has its own open files, so each looks at them, every second, and compares them with what
+the names lead to. A connection goes on with the files that it has opened, also when they are
+renamed or deleted; what it writes there is missed by everybody who opens the names, and gone with
+the last process that has them open. A connection that is held open since the start still reads
+everything, for as long as the process lives; the first worker to get the lock makes a copy by it,
+at once. No file is opened only to look: closing it would free the locks that SQLite holds in this
+process (https://www.sqlite.org/howtocorrupt.html).
 """
 
 import logging
+import os
 import shlex
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.paths import SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.driver import Driver, connect
 from flask10x.errors import CopyError, LockTimeout
-from flask10x.runtime.open_files import OpenFiles
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
+
+FileId = tuple[int, int]
+"""Device and inode."""
+DESCRIPTORS = Path("/proc/self/fd")
+# What the kernel adds to the name of a file that has none any more.
+DELETED = " (deleted)"
+
+
+class OpenFiles:
+    """The database's file, its WAL and its shared memory, as this process has them open."""
+
+    def __init__(self, database: Path) -> None:
+        self._names = {str(path): path for path in _files_of(database)}
+        self._held: dict[FileId, Path] = {}
+
+    def lost(self) -> str:
+        """Which of them its name leads to no more; empty while all are in place.
+
+        A file that was renamed is known again if it was seen before under its name.
+        """
+        held = dict(self._descriptors())
+        self._held = held
+        for file_id, path in held.items():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                return f"{path} was deleted or moved away while in use"
+            except OSError:
+                # The disk doesn't answer: no reason to believe that the file is another one.
+                continue
+            if (status.st_dev, status.st_ino) != file_id:
+                return f"{path} was replaced by another file while in use"
+        return ""
+
+    def _descriptors(self) -> Iterator[tuple[FileId, Path]]:
+        """What each descriptor of this process leads to, of these files."""
+        with suppress(OSError):
+            for descriptor in DESCRIPTORS.iterdir():
+                # Others are opened and closed meanwhile.
+                with suppress(OSError):
+                    target = descriptor.readlink()
+                    status = os.fstat(int(descriptor.name))
+                    file_id = status.st_dev, status.st_ino
+                    path = self._names.get(str(target).removesuffix(DELETED))
+                    if path := path or self._held.get(file_id):
+                        yield file_id, path
+
+
+def _files_of(database: Path) -> list[Path]:
+    return [database, beside(database, WAL), beside(database, SHARED_MEMORY)]
+
 
 # It waits for nobody who writes, only while the first connection after a crash recovers the WAL.
 BUSY_TIMEOUT_SEC = 1.0

@@ -1,9 +1,9 @@
-"""Silence: a station that has sent before and sends no more (contract, 4 and 6.5).
+"""Silence: for how long a station has sent nothing, and what the log says (contract, 4 and 6.5).
 
-When a station sent last is in the gauges, by a clock that nobody can set. Silence counts at the
-earliest from the start of the service, or from the reload that added the station: before that
-nothing could reach it. The database is only asked which stations have ever sent; one that never did
-is not missed.
+When a station sent last is in the gauges, by a clock that nobody can set. For the log silence
+counts at the earliest from the start of the service, or from the reload that added the station:
+before that nothing could reach it. The database is only asked which stations have ever sent; one
+that never did is not missed.
 """
 
 import logging
@@ -11,11 +11,56 @@ from collections.abc import Callable, Mapping
 
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
+from flask10x.history.silence import Signs, SilenceVerdict, silence, silent_after_sec
 from flask10x.readings.stations import Station
+from flask10x.readings.times import SECOND_MS
 from flask10x.runtime.duties import DATABASE_ERRORS
+from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
+
+
+def inactive_sec(last_ms: int, received_at: int | None) -> int | None:
+    """Whole seconds since a station sent; None when it never did.
+
+    `last_ms` is of CLOCK_MONOTONIC, 0 when it has sent nothing since the service started; then
+    `received_at` counts, the wall clock's epoch milliseconds of its newest reading.
+    """
+    age_ms = _age_ms(last_ms, received_at)
+    return None if age_ms is None else max(0, age_ms) // SECOND_MS
+
+
+def silence_of(
+    station: Station,
+    received_at: int | None,
+    settings: Settings,
+    gauges: Gauges,
+    *,
+    is_alerted: bool,
+) -> SilenceVerdict:
+    """The verdict on the station now.
+
+    `received_at` is when the database has heard of it last, in epoch milliseconds; `is_alerted`
+    whether there is an alert of its silence.
+    """
+    endpoint, last_ms = station.endpoint, gauges.last_received_ms(station.endpoint)
+    awaited_ms = None if last_ms else monotonic_ms() - gauges.awaited_since_ms(endpoint)
+    signs = Signs(
+        age_ms=_age_ms(last_ms, received_at),
+        awaited_ms=awaited_ms,
+        after_sec=silent_after_sec(settings, station, gauges.learned_sec(endpoint)),
+        is_alerted=is_alerted,
+    )
+    return silence(signs)
+
+
+def _age_ms(last_ms: int, received_at: int | None) -> int | None:
+    """Below 0 where the wall clock stands before the reading."""
+    if last_ms:
+        return monotonic_ms() - last_ms
+    return None if received_at is None else now_ms() - received_at
+
 
 # How soon a database that could not be read is asked again: soon enough for a threshold of
 # minutes, rare enough to leave a failing card alone.

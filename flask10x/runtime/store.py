@@ -29,12 +29,11 @@ from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.other_hosts import OtherHosts
-from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.silence_learning import SilenceLearning, learn_from
 from flask10x.runtime.station_watch import StationWatch
-from flask10x.runtime.worker_watch import WorkerWatch
+from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import clock, logs, memory
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path

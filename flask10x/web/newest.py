@@ -13,7 +13,7 @@ from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.history.silence import SilenceVerdict
 from flask10x.readings.stations import Station
-from flask10x.runtime.inactivity import silence_of
+from flask10x.runtime.station_watch import silence_of
 from flask10x.runtime.store import Store
 from flask10x.web.alert_state import state
 

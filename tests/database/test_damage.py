@@ -23,7 +23,7 @@ from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import inspection as inspection_module
 from flask10x.runtime.inspection import Inspection
-from flask10x.runtime.open_files import DESCRIPTORS
+from flask10x.runtime.rescue import DESCRIPTORS
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until

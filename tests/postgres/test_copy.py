@@ -23,7 +23,7 @@ from flask10x.database.tables import metadata, notes, readings
 from flask10x.database.tables import rollups as summed
 from flask10x.errors import DatabaseCopyError, SchemaError
 from flask10x.history import days, rollup_check, rollups
-from flask10x.maintenance.copying import fill, kept
+from flask10x.maintenance.copying import fill
 from flask10x.maintenance.copying.run import copy
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
@@ -47,8 +47,8 @@ INDIA = ZoneInfo("Asia/Kolkata")
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "PIECE_ROWS", 3)
-    monkeypatch.setattr(kept, "PIECE_ROWS_OF_BODIES", 2)
+    monkeypatch.setattr(fill, "PIECE_ROWS", 3)
+    monkeypatch.setattr(fill, "PIECE_ROWS_OF_BODIES", 2)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
 def test_the_sums_of_one_engine_are_right_on_the_other(
     settings: Settings, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "PIECE_ROWS", 5000)
+    monkeypatch.setattr(fill, "PIECE_ROWS", 5000)
     first, back = (in_file(settings, tmp_path / f"{name}.sqlite3") for name in ("first", "back"))
     lay_new_file(tmp_path / "first.sqlite3")
     with closing(Database(first)) as database:
@@ -188,7 +188,7 @@ def test_numbers_of_all_hosts_and_of_none_are_copied(
 
 
 def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
-    copied = {"readings", *(table.name for table in kept.others())}
+    copied = {"readings", *(table.name for table in fill.others())}
     assert copied == set(metadata.tables)
     # What a process, a host or a server has for itself; `log` goes as numbers.
     not_copied = {"log", "leases", "owners", "export_origins", "active_alerts", "alert_mutes"}
@@ -338,7 +338,7 @@ def test_a_killed_copy_goes_on_where_it_was(
 def copy_and_kill(source: Settings, target: Settings) -> None:
     before = copied_to(target)
     command = (
-        "from flask10x.maintenance.copying import kept; kept.PIECE_ROWS = 2;"
+        "from flask10x.maintenance.copying import fill; fill.PIECE_ROWS = 2;"
         "from flask10x.commands.main import main; main()"
     )
     ends = ("copy", "--from", source.database_url, "--to", target.database_url)

@@ -17,13 +17,12 @@ from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.other_hosts import OtherHosts
-from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.silence_learning import SilenceLearning
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.store import Store
-from flask10x.runtime.worker_watch import WorkerWatch
+from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system.gauges import DUTIES_MAX, Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until

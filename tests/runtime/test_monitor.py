@@ -16,9 +16,8 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.duties import Duty, failing
 from flask10x.runtime.monitor import Monitor
-from flask10x.runtime.queue_watch import QueueWatch
 from flask10x.runtime.station_watch import StationWatch
-from flask10x.runtime.worker_watch import WorkerWatch
+from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock

@@ -15,8 +15,7 @@ from flask10x.database.engine import Database
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.errors import DatabaseDamaged
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.open_files import OpenFiles
-from flask10x.runtime.rescue import FIRST_PAUSE_SEC, Rescue
+from flask10x.runtime.rescue import FIRST_PAUSE_SEC, OpenFiles, Rescue
 from flask10x.system import disk
 from flask10x.system.gauges import Gauges
 from tests.support.rows import execute, select

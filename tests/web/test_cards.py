@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.recording.writer import Writer
-from flask10x.runtime import inactivity
+from flask10x.runtime import station_watch
 from flask10x.system import clock
 
 BODY = {"temperature": 31, "humidity": 29, "pressure": 1000, "gas_res": 5000}
@@ -30,5 +30,5 @@ def test_a_value_in_a_band_has_its_word(
     assert bands(client) == ["Hot", "Very dry"]
     # What a silent station measured last says nothing of now.
     later_ms = clock.monotonic_ms() + 3_600_000
-    monkeypatch.setattr(inactivity, "monotonic_ms", lambda: later_ms)
+    monkeypatch.setattr(station_watch, "monotonic_ms", lambda: later_ms)
     assert bands(client) == []

@@ -26,7 +26,7 @@ from flask10x.database.tables import (
 )
 from flask10x.database.tables import removed_hours as removed_hours_table
 from flask10x.errors import DatabaseCopyError
-from flask10x.maintenance.copying.kept import others, piece, readings_of, sequences
+from flask10x.maintenance.copying.fill import others, piece, readings_of, sequences
 
 # Tables that only change together with a number of a row, a position or a number of removed rows.
 FOLLOWING = (readings, rejected, accepted_keys, rollups, rollup_days, removed_hours_table)

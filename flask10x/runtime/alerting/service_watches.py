@@ -20,7 +20,7 @@ from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.runtime.facts.backups import NewestBackup
 from flask10x.runtime.facts.disk import Room, room
 from flask10x.runtime.facts.export_lag import ExportLag
-from flask10x.runtime.queue_watch import CALM_SHARE
+from flask10x.runtime.worker_watch import CALM_SHARE
 
 
 class Lasting:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.metrics_core import Metric
 
-from flask10x.runtime.inactivity import inactive_sec, silence_of
+from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
 from flask10x.web.alert_state import state
 from flask10x.web.prometheus.families import counter, gauge, gauge_of_each, gauges

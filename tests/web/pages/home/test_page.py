@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
-from flask10x.runtime import inactivity
+from flask10x.runtime import station_watch
 from flask10x.system import clock
 from tests.conftest import MakeApp
 from tests.support.html import MINUTE, NINE, Outline, words
@@ -18,7 +18,7 @@ Store = Callable[..., None]
 
 @pytest.fixture
 def at_nine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (clock, inactivity):
+    for module in (clock, station_watch):
         monkeypatch.setattr(module, "now_ms", lambda: NINE)
 
 
