@@ -41,7 +41,7 @@ NO_ENGINE := tests/test_layers.py tests/test_engines.py \
   $(addprefix tests/browser/test_,docs_site.py axe.py readers.py pictures.py visitors.py first_screen.py) \
   $(addprefix tests/browser/test_,bands.py fingers.py scale.py tooltip.py zoom.py) \
   $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py) \
-  $(addprefix tests/e2e/test_,nginx.py slow_clients.py) tests/alerts/delivery/test_apprise_urls.py
+  $(addprefix tests/e2e/test_,nginx.py slow_clients.py) tests/alerts/delivery/test_attempt.py
 ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres \
   $(addprefix --ignore=,$(NO_ENGINE))
 

@@ -3,7 +3,7 @@
 A Pi has no battery for its clock. It boots with the time of its last shutdown, or with 1970, and is
 set right once the network is there. An alert of that first minute would be days old at once, and a
 mute of an hour would be over. So the file says how far the wall clock was ahead of CLOCK_MONOTONIC,
-which nobody can set; when that has changed, every time that was written since the boot goes along.
+which cannot be set; when that has changed, every time that was written since the boot goes along.
 """
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, insert, select, update
@@ -12,7 +12,7 @@ from flask10x.alerts import tables
 from flask10x.alerts.alert import Moment
 from flask10x.system import clock
 
-# The system steps its clock by less than that every now and then; nobody sees it in a time.
+# The system steps its clock by less than that every now and then; no shown time changes by it.
 JUMP_MS = 10_000
 # Between two looks at one clock; a process that stood still meanwhile looks again.
 LOOK_MS = 1000

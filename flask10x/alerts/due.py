@@ -20,7 +20,7 @@ PAUSES_SEC = (10, 30, 60, 120, 300, 900, 1800)
 LONGEST_PAUSE_MS = PAUSES_SEC[-1] * SECOND_MS
 # Who is away for a fortnight does not want to read of the first days.
 GIVEN_UP_AFTER_MS = 7 * 24 * 3600 * SECOND_MS
-# So many tries take seven hours: a clock that jumps by a week makes nobody give up.
+# So many tries take seven hours: a message is not given up because the clock jumps by a week.
 GIVEN_UP_AFTER_TRIES = 20
 # Of each way, so that those of one that is gone hide no other's.
 LOOKED_AT = 1000
@@ -125,7 +125,7 @@ def _held_until(alerts: Alerts, rule: str, now_ms: int, zone: tzinfo | None) -> 
 
 
 def _due_ms(message: WaitingMessage, now_ms: int) -> int:
-    """Quiet hours are looked at anew each time, so before the first try nothing else counts."""
+    """Quiet hours are looked at each time, so before the first try nothing else counts."""
     if not message.tries or message.due_ms - now_ms > LONGEST_PAUSE_MS:
         return min(message.due_ms, now_ms)
     return message.due_ms

@@ -1,8 +1,8 @@
 """The state file of alerts: an SQLite file of its own, so that it never waits for a reading's
-commit, and no reading for it; and so that it can tell of a database that is damaged.
+commit, and no reading waits for it; and so that it can be used while the database is damaged.
 
-It is small and may be deleted, also under a running service: then every alert that is active is
-told once more. What only SQLite knows of it stands here.
+It is small and may be deleted, also under a running service: then each alert that is active is
+notified of once more.
 """
 
 import logging
@@ -154,7 +154,7 @@ log = logging.getLogger(__name__)
 def put_aside(file: StateFile, error: BaseException, moment: str) -> Path:
     """Rename a broken state file, with what SQLite keeps beside it; where it is now.
 
-    Alerts that are active will be told once more. Raises OSError when it can't be renamed.
+    Alerts that are active are notified of once more. Raises OSError when it can't be renamed.
     """
     file.close()
     aside = file.path.with_name(f"{file.path.name}.damaged-{moment}")

@@ -116,7 +116,7 @@ def _alert(row: Row[Any], now_ms: int | None = None) -> Alert:
 
 
 def _facts(text: str) -> dict[str, Any]:
-    """None where a card has changed a byte, which SQLite does not notice; the rest is told."""
+    """The facts; none where a card has changed a byte, which SQLite does not notice."""
     with suppress(ValueError):
         found = json.loads(text)
         if isinstance(found, dict):

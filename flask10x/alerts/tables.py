@@ -28,7 +28,7 @@ alerts = Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
-# Of one rule and subject only one can be active: an entry is made once, whoever makes it.
+# Of one rule and subject only one can be active: of two processes one makes it.
 Index(
     "ux_alerts_active",
     alerts.c.rule,

@@ -1,6 +1,6 @@
 """Bands: from which value on a measurement deserves a look, and what it is called there.
 
-They colour pages and tell nobody anything; who wants a message writes a rule of the alerts.
+They colour pages and send no messages; an alert rule does that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,4 +70,4 @@ USUAL: Mapping[tuple[str, str], tuple[Band, ...]] = MappingProxyType(
         ),
     }
 )
-"""The bands of a room where nobody has set others, by quantity and unit."""
+"""The bands of a room where no others were set, by quantity and unit."""

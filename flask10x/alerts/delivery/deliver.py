@@ -2,7 +2,7 @@
 
 Exactly once as far as that can be: a try is noted before it begins and its result after it. Who is
 killed in between sends the message again, with the same key. Of each way one message is under way
-at a time, so a way that hangs holds up nobody but itself.
+at a time, so a way that hangs holds up no other.
 """
 
 import logging
@@ -264,7 +264,7 @@ def enveloped(
             "end_facts": dict(alert.end_facts),
         }
     return Envelope(
-        # A state file that was begun anew counts from 1 again.
+        # A new state file counts from 1 again.
         key=f"{message.created_ms}-{message.id}",
         occasion=message.occasion,
         text=text,
@@ -295,7 +295,7 @@ def _unsent(
 
 
 def _without_entry(others: dict[str, set[str]]) -> Unsent | None:
-    """A way that was not told of the beginning is not told of the end."""
+    """A way that has no message of the beginning gets none of the end."""
     states = others.get("entry", set()) | others.get("reminder", set())
     if "sent" in states:
         return None

@@ -25,7 +25,7 @@ COMMAND_LIMIT_SEC = 30.0
 APPRISE_LIMIT_SEC = 45.0
 # A household; each one is a process of 50 MB for some seconds.
 MAX_URLS = 10
-# Enough to tell ten URLs apart, and nothing of what stands in them.
+# Enough to distinguish ten URLs, and nothing of what is in them.
 RECEIVER_DIGITS = 12
 
 NotifyType = Literal["info", "success", "warning", "failure"]
@@ -154,7 +154,7 @@ def _secret(name: str, named: str) -> str:
 
 
 def _without_settings() -> dict[str, str]:
-    """A program of somebody's gets the environment, but neither settings nor systemd's sockets."""
+    """The environment of a program: neither settings nor systemd's sockets are in it."""
     ours = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
@@ -163,7 +163,7 @@ def _without_settings() -> dict[str, str]:
 ATTEMPT = (sys.executable, "-P", "-m", "flask10x.alerts.delivery.attempt")
 # Beside the limit that the process has set itself: Python has to start first, on a busy Pi.
 GRACE_SEC = 15.0
-# A code is shorter; whoever writes more is not asked what.
+# A code is shorter; the rest is not read.
 MAX_ANSWER_BYTES = 200
 
 
@@ -209,7 +209,7 @@ class Try:
         if self.trouble is not None or self._process is None:
             return True
         pid = self._process.pid
-        # Not reaped yet, so its number is nobody else's when its group is killed.
+        # Not reaped yet, so no other process has its number when its group is killed.
         has_ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         if not has_ended and self._monotonic_ms() < self._deadline_ms:
             return False
@@ -233,5 +233,5 @@ class Try:
 
 
 def _file(name: str) -> IO[bytes]:
-    """In memory, for a secret belongs on no card; a pipe would wait for whoever reads it."""
+    """In memory, for a secret belongs on no card; a pipe would wait for its reader."""
     return os.fdopen(os.memfd_create(name), "w+b")

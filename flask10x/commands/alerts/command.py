@@ -1,4 +1,4 @@
-"""`flask10x alerts`: what people want to be told of, and by which ways."""
+"""`flask10x alerts`: the file of alerts, made and checked, and test messages."""
 
 import os
 import sys

@@ -212,9 +212,9 @@ class AlertTables(Tables):
 
 
 # What `flask10x alerts init` writes. Each line is a comment, but for the language, so
-# the file changes nothing until somebody edits it.
+# the file changes nothing until it is edited.
 _TEXT = """\
-# What Flask10X tells you of, and how. Each key: docs/en/reference/alerts-file.md
+# What Flask10X notifies you of, and how. Each key: docs/en/reference/alerts-file.md
 # Flask10X が知らせることと、その方法。各キーの詳細は docs/ja/reference/alerts-file.md を参照。
 #
 # The # of a line that is used goes, also that of the line in [ ] above it.
@@ -229,14 +229,14 @@ language = "{language}"
 # How phones reach the pages; messages then link to the chart.
 # スマートフォンからページを開くときのアドレス。通知にグラフへのリンクが付く。
 #base_url = "http://raspberrypi.local:8888"
-# What lasts is said again after so many hours.
+# A reminder is sent after so many hours while an alert lasts.
 # 続いている異常は、この時間（時）ごとに再び知らせる。
 #reminder_after_h = 24
-# How many messages a way gets in a day; the last one says that there are no more.
+# How many messages a way gets in a day; the last one says that no more will come.
 # 通知先ごとの 1 日の上限。最後の 1 通で、以後は送らないことを知らせる。
 #daily_max = 20
 #
-# No message goes out then; what has happened is told afterwards. urgent: rules that do not wait.
+# No message goes out then; those of that time go out afterwards. urgent: rules that do not wait.
 # この時間帯は通知を控え、終わってから知らせる。urgent のルールは待たずに送信する。
 #[quiet_hours]
 #from = "22:00"
@@ -257,7 +257,7 @@ language = "{language}"
 #[rules.disk]
 #free_percent = 5
 # The database is damaged or gone, or readings can't be stored for so many minutes.
-# データベースが壊れた、無くなった、またはこの時間（分）保存できない。
+# データベースが壊れた、なくなった、またはこの時間（分）保存できない。
 #[rules.database]
 #for_min = 1
 # The newest backup is so many hours old.

@@ -207,7 +207,7 @@ class QuietHours:
     start: time
     end: time
     urgent: tuple[str, ...] = ("database", "disk")
-    """The names of the rules whose messages go out all the same."""
+    """The names of the rules whose messages go out nevertheless."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,1 +1,1 @@
-"""Values that are computed from others when somebody reads them, and are stored nowhere."""
+"""Values that are computed from others when they are read, and are not stored."""

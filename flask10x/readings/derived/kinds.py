@@ -44,7 +44,7 @@ class Kind:
     bands: tuple[Band, ...] = ()
 
 
-# The range of the Magnus formula; below 1 % no sensor of a house tells anything.
+# The range of the Magnus formula; below 1 % no sensor of a house is right.
 _MAGNUS: tuple[Limits, ...] = ((-45, 60), (1, 100))
 UNITS: Mapping[str, str] = MappingProxyType(
     {"temperature": "°C", "humidity": "%", "pressure": "hPa"}

@@ -17,7 +17,7 @@ from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import translation
 
 Pair = tuple[Measurement, ...]
-# More than any sensor and any of the formulas can tell.
+# More than any sensor or formula is exact to.
 RESULT_DIGITS = 3
 
 
@@ -202,6 +202,6 @@ def _measuring(station: Station, quantity: str) -> list[Measurement]:
 
 
 def _ending(pair: Pair, number: int) -> str:
-    """What tells a second pair's values from the first one's: `_dht11`."""
+    """The ending of the names of a second pair's values: `_dht11`."""
     endings = (m.column.removeprefix(m.quantity) for m in pair if m.column != m.quantity)
     return next((e for e in endings if e.startswith("_")), f"_{number}")
