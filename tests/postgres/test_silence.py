@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -138,6 +139,25 @@ def test_who_asks_how_it_is_waits_no_longer_when_the_server_stops_at_that_moment
             finally:
                 server.thaw()
         assert time.monotonic() - began < STATUS_WITHIN_SEC
+
+
+def test_a_server_that_answers_after_the_close_leaves_no_connection_open(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PROMPT_SEC", 0.1)
+    closed, sessions = Event(), []
+    with closing(Database(settings_on(server, tmp_path))) as database:
+
+        @event.listens_for(database.reader, "commit")
+        def wait(connection: Connection) -> None:
+            sessions.append(connection.connection.driver_connection)
+            closed.wait(10)
+
+        with pytest.raises(DBAPIError), database.promptly():
+            pass
+        wait_until(lambda: bool(sessions), 10, "the server is asked")
+    closed.set()
+    wait_until(lambda: sessions[0].closed, 10, "the connection is closed")
 
 
 STATUS_PATHS = ("/readyz", "/metrics", "/metrics/details", "/metrics/prometheus", "/status")

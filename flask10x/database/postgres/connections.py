@@ -177,10 +177,13 @@ class PostgresConnections:
             yield
 
     def _ask_nothing(self) -> None:
+        pool = self.reader.pool
         with self.reader.begin():
             pass
         if self._is_closed:
-            # The answer came after the others were closed.
+            # The answer came after the other connections were closed. A connection goes back to the
+            # pool that it came from, and closing has given the engine another pool.
+            pool.dispose()
             self.reader.dispose()
 
     @contextmanager
