@@ -14,8 +14,7 @@ from sqlalchemy.types import DOUBLE_PRECISION, REAL
 from flask10x.config import settings as settings_module
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
-from flask10x.database.postgres.tables import only_postgres
-from flask10x.database.tables import NUMBER, metadata, readings
+from flask10x.database.tables import NUMBER, metadata, readings, shared_metadata
 from flask10x.readings.stations import Stations
 from flask10x.system import disk
 
@@ -42,7 +41,7 @@ def expected(stations: Stations, dialect: str) -> MetaData:
     """The tables of the code, with the columns of these stations."""
     all_tables = [*metadata.sorted_tables]
     if dialect == "postgresql":
-        all_tables += only_postgres.sorted_tables
+        all_tables += shared_metadata.sorted_tables
     with_stations = MetaData()
     for table in all_tables:
         table.to_metadata(with_stations)

@@ -58,11 +58,31 @@ def test_only_the_folder_of_an_engine_speaks_its_words() -> None:
     assert wrong == []
 
 
-def test_a_service_on_sqlite_loads_no_driver_of_postgresql(settings: Settings) -> None:
+def test_only_what_chooses_an_engine_imports_the_folder_of_postgresql() -> None:
+    importing = re.compile(r"^\s*(from|import) flask10x\.database(\.| import )postgres\b", re.M)
+    found = {own(path) for path in MODULES if importing.search(without_comments(path))}
+    assert {name for name in found if not name.startswith("database/postgres/")} == {
+        "database/engines.py"
+    }
+
+
+def test_an_engine_imports_only_what_is_below_both() -> None:
+    """Not the other engine, and not what chooses one of them or is built upon that."""
+    below = {"damage", "error_codes", "expressions", "hosts", "paths", "server", "tables"}
+    importing = re.compile(r"^\s*from flask10x\.database(?:\.(\w+)\S* import| import (\w+))", re.M)
+    for engine in ("sqlite", "postgres"):
+        for path in (PACKAGE / "database" / engine).glob("*.py"):
+            names = importing.findall(without_comments(path))
+            modules = {name or imported for name, imported in names}
+            assert modules <= {engine, *below}, own(path)
+
+
+def test_a_service_on_sqlite_loads_nothing_of_postgresql(settings: Settings) -> None:
     program = (
         "import sys; from flask10x.config import settings; from flask10x.web.app import create_app;"
         " create_app(settings.load()).extensions['flask10x'].close();"
-        " print([name for name in sys.modules if name.startswith('psycopg')])"
+        " print([name for name in sys.modules if 'postgres' in name and 'flask10x' in name"
+        " or name.startswith('psycopg')])"
     )
     environment = {**os.environ, "FLASK10X_DATA_DIR": str(settings.data_dir)}
     done = subprocess.run(

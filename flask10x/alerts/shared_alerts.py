@@ -17,7 +17,7 @@ from flask10x.alerts.stored_alerts import Mute
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.alerts.rules import Kind
 from flask10x.database.expressions import upsert
-from flask10x.database.postgres.tables import active_alerts, alert_mutes
+from flask10x.database.tables import active_alerts, alert_mutes
 from flask10x.system import clock
 
 # What is true of the database, and not of one host.

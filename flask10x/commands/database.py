@@ -10,7 +10,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import existing, schema
+from flask10x.database import engines, schema
 from flask10x.database.engine import Database
 from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
@@ -32,7 +32,7 @@ def opened(config: Settings) -> Iterator[Database]:
     Raises Flask10xError when there is none, it is older than this program or it lacks a station's
     column, and OSError when its folder can't be written.
     """
-    existing.require(config)
+    engines.of(config).require()
     database = Database(config)
     try:
         _require_newest(config, database)
@@ -72,7 +72,7 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
     Else `running` is said, and the process ends with ALREADY_RUNNING_STATUS. Raises what `opened`
     does.
     """
-    held = FileLock(lock_path(existing.require(config), lock))
+    held = FileLock(lock_path(engines.of(config).require(), lock))
     if not (held.try_acquire() or _after_removal(held)):
         already_running(running)
     try:

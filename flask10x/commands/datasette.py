@@ -7,6 +7,7 @@ import click
 
 from flask10x.commands import translated
 from flask10x.config import settings
+from flask10x.database import engines
 from flask10x.errors import SettingsError
 from flask10x.maintenance import datasette
 
@@ -15,7 +16,7 @@ from flask10x.maintenance import datasette
 def command() -> None:
     """Write a metadata file for Datasette: names and units of columns, and what to hide."""
     config = settings.load()
-    if config.on_postgres:
+    if not engines.of(config).is_file:
         text = _("Datasette opens a file of SQLite: let it open a backup (flask10x backup)")
         raise SettingsError(text)
     found = datasette.metadata(config)

@@ -8,10 +8,9 @@ import click
 from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import engines, schema
 from flask10x.database.owner import DAMAGED_STATUS, naming_the_setting
 from flask10x.database.paths import shown_name
-from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseDamaged
 
 
@@ -45,7 +44,7 @@ def migrate(config: Settings, *, new: bool = False) -> list[str]:
         text = _("the database is damaged: {reason}").format(reason=error)
         click.echo(f"flask10x: {text}", err=True)
         sys.exit(DAMAGED_STATUS)
-    if not missing.remember(config):
+    if not engines.of(config).remember():
         text = _(
             "nothing outside the data notes that there is a database, so a disk that is not mounted"
             " would look like a first start: renew the unit, or set XDG_STATE_HOME to a folder on"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.tables import counters
 
 WRITE_ERRORS = "write_errors"
@@ -66,8 +67,8 @@ def values_like(connection: Connection, prefix: str) -> dict[str, int]:
 
 def write_errors_name(settings: Settings) -> str:
     """The name under which this host saves its total of errors."""
-    of_host = f"{_OF_HOST}{settings.host_name}" if settings.on_postgres else ""
-    return f"{WRITE_ERRORS}{of_host}"
+    host = engines.of(settings).hosts.name
+    return WRITE_ERRORS if host is None else f"{WRITE_ERRORS}{_OF_HOST}{host}"
 
 
 def write_errors(connection: Connection, settings: Settings, counted: int) -> int:

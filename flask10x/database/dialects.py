@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from flask10x.database.postgres import statements as on_postgres
-from flask10x.database.postgres.origin import Origin
-from flask10x.database.sqlite import statements as on_sqlite
+from flask10x.database import engines
+from flask10x.database.server import Origin
 
 
 class Statements(Protocol):
@@ -122,7 +121,7 @@ class Statements(Protocol):
 
 def of(connection: Connection) -> Statements:
     """Those of the engine that this connection leads to."""
-    return on_sqlite if connection.dialect.name == "sqlite" else on_postgres
+    return engines.statements_of(connection.dialect.name)
 
 
 def last_id(connection: Connection, table: str = "readings") -> int:

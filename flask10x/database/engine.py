@@ -7,14 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.damage import Damage
-from flask10x.database.error_codes import is_busy
+from flask10x.database.error_codes import WRITE_BUSY_TIMEOUT_MS, is_busy
 from flask10x.database.paths import database_path
 from flask10x.errors import LockTimeout
 from flask10x.system.fair_lock import FairLock
@@ -22,9 +22,6 @@ from flask10x.system.locks import lock_path
 
 log = logging.getLogger(__name__)
 
-# How long a commit waits for another process (a person in the sqlite3 shell, an import) before
-# the writer counts a failure and backs off; ingest goes on meanwhile, it only queues.
-WRITE_BUSY_TIMEOUT_MS = 1000
 # A checkpoint on a slow card can hold the commit lock for longer than one wait; a whole night's
 # export is too much to lose to it.
 COMMIT_TRIES = 10
@@ -35,48 +32,6 @@ NO_PROMISE = (
     "A commit ended only after the damage was known: it counts as not made, though the file may"
     " have what it stored"
 )
-
-
-class Connections(Protocol):
-    """What an engine's module gives: its connections, and what is done with them."""
-
-    reader: Engine
-    writer: Engine
-    no_answer: str
-    """Why the server did not answer when it was asked last; empty when it did."""
-
-    def limit(self, connection: Connection, timeout_sec: float) -> AbstractContextManager[None]:
-        """Break off what the block runs on the connection once the time is over.
-
-        Raises QueryTooLong then.
-        """
-
-    def promptly(self) -> AbstractContextManager[None]:
-        """In the block no server is waited for longer than a program that asks does.
-
-        Raises sqlalchemy.exc.DBAPIError or TimeoutError when it does not answer.
-        """
-
-    def explain(self, error: DBAPIError) -> None:
-        """Add to the error what else can be found out now, and what helps."""
-
-    def migration(self) -> AbstractContextManager[Connection]:
-        """A write transaction beside which nobody commits or migrates; the commit lock is held."""
-
-    def probe(self) -> None:
-        """Take what a commit needs and give it back, without waiting for it."""
-
-    def check_commit(self) -> None:
-        """Raise CommitNotReplicated when the commit that has just ended is on one machine only."""
-
-    def break_off(self) -> None:
-        """End within a second what waits for a server, and so from now on."""
-
-    def close(self, *engines: Engine) -> None:
-        """Close the connections of these engines; the commit lock is held."""
-
-    def leave(self) -> None:
-        """Close all without the commit lock."""
 
 
 class Database:
@@ -90,7 +45,9 @@ class Database:
         """Raises OSError when the folder of the database can't be written."""
         self.path = database_path(settings)
         self.damage = damage or Damage()
-        self._connections = _connections(settings, self.damage)
+        engine = engines.of(settings)
+        self.hosts, self.server = engine.hosts, engine.server
+        self._connections = engine.connections(self.damage, WRITE_BUSY_TIMEOUT_MS)
         self.reader, self.writer = self._connections.reader, self._connections.writer
         self._query_timeout_sec = settings.query_timeout_sec
         self._lock = FairLock(lock_path(self.path, "commit")) if settings.commit_lock else None
@@ -253,14 +210,3 @@ class Database:
             yield
         finally:
             self._lock.release()
-
-
-def _connections(settings: Settings, damage: Damage) -> Connections:
-    # Only here, and only one of them: a home has no use for the other's driver in its memory.
-    if settings.on_postgres:
-        from flask10x.database.postgres.connections import PostgresConnections  # noqa: PLC0415
-
-        return PostgresConnections(settings, WRITE_BUSY_TIMEOUT_MS)
-    from flask10x.database.sqlite.connections import SqliteConnections  # noqa: PLC0415
-
-    return SqliteConnections(settings, damage, WRITE_BUSY_TIMEOUT_MS)

@@ -1,4 +1,4 @@
-"""What the codes of an engine's errors mean for a commit.
+"""What the errors of a database mean: the codes of an engine, for a commit, and its time limit.
 
 SQLite's are names (https://www.sqlite.org/rescode.html), PostgreSQL's are five characters, the
 first two of which are a class (https://www.postgresql.org/docs/17/errcodes-appendix.html).
@@ -8,7 +8,12 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from flask10x.errors import LockTimeout, UnknownColumn
+from flask10x.errors import LockTimeout, QueryError, UnknownColumn
+from flask10x.readings.reasons import Reason
+
+# How long a commit waits for another process (a person in the sqlite3 shell, an import) before
+# the writer counts a failure and backs off; ingest goes on meanwhile, it only queues.
+WRITE_BUSY_TIMEOUT_MS = 1000
 
 # Codes that speak of one row; every other code speaks of the store, and the batch is kept.
 # Of PostgreSQL: data exceptions and violated constraints, among them those that a trigger raises,
@@ -27,6 +32,13 @@ DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 # deadlock, two transactions of which one has to be made again; and a transaction that the server
 # has ended because this host stood still in it.
 BUSY_ERRORS = ("SQLITE_BUSY", "55P03", "40P01", "40001", "25P03")
+
+
+class QueryTooLong(QueryError):
+    """A query looked at more rows than it could in the time that a page gets."""
+
+    def __init__(self, timeout_sec: float) -> None:
+        super().__init__({"query": Reason("took_too_long", sec=f"{timeout_sec:g}")})
 
 
 def kind_of(error: BaseException) -> Literal["row", "store"]:

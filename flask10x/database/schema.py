@@ -5,6 +5,7 @@ What the stations need beyond that is in `station_columns`. Only a migration loa
 
 import re
 import time
+from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
@@ -12,15 +13,13 @@ from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
-from flask10x.database import counters, existing, station_columns
+from flask10x.database import counters, engines, station_columns
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.database.paths import database_path, shown_name, url_of
-from flask10x.database.sqlite import missing
+from flask10x.database.paths import beside, database_path, shown_name, url_of
 from flask10x.errors import (
     CommitNotReplicated,
     DatabaseDamaged,
-    DatabaseUnreachable,
     Flask10xError,
     SchemaError,
 )
@@ -29,6 +28,9 @@ from flask10x.system import disk
 # The codes of wrong SQL, and one of PostgreSQL's that is none of it: a right that is not granted.
 WRONG_SQL = ("SQLITE_ERROR", "42")
 NOT_GRANTED = "42501"
+
+# What the note has in its name that says for what the database was fit when it answered last.
+FIT = ".fits"
 
 # A disk that fails for a moment looks like damage to SQLite, so it is looked again.
 LOOKS = 3
@@ -54,10 +56,7 @@ def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> 
     what Alembic and SQLAlchemy raise when a migration is wrong. Nothing is left half done.
     """
     path = database_path(settings)
-    if not new:
-        missing.require(settings)
-    elif missing.holds_nothing(path):
-        missing.set_aside_rest(path, disk.moment(settings.zone))
+    engines.of(settings).prepare_upgrade(new=new)
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in reversed(range(LOOKS)):
         try:
@@ -131,10 +130,11 @@ def _look(settings: Settings, newest: str, copying: bool) -> tuple[str | None, b
 
     The version is None when there is no database or it was never migrated.
     """
-    if not existing.may_be_there(settings):
+    database = engines.of(settings)
+    if not database.may_be_there():
         return None, False
     try:
-        with existing.reader(settings) as engine, engine.connect() as connection:
+        with database.reader() as engine, engine.connect() as connection:
             found = current(connection)
             if found == newest and not copying:
                 require_finished(settings, connection)
@@ -220,4 +220,37 @@ def _described(text: str, settings: Settings, error: Exception) -> Flask10xError
     if code_of(error).startswith(DAMAGE_ERRORS):
         return DatabaseDamaged(reason_of(error))
     described = text.format(path=shown_name(settings), reason=reason_of(error))
-    return DatabaseUnreachable(described) if settings.on_postgres else SchemaError(described)
+    return engines.of(settings).unreadable(described)
+
+
+def remember_fit(settings: Settings) -> None:
+    """Note that a database on a server is fit for this program and these stations.
+
+    By it a service that starts while the server does not answer takes readings: they wait until it
+    does. Without the note it might store them into tables that another version has made.
+    """
+    if engines.of(settings).is_file or was_fit(settings):
+        return
+    # Without it the next such start only waits.
+    with (
+        suppress(OSError),
+        open(_fit_note(settings), "w", encoding="utf-8", opener=disk.private) as file,
+    ):
+        file.write(_fit_text(settings))
+
+
+def was_fit(settings: Settings) -> bool:
+    """Whether that was noted, for this database."""
+    try:
+        return _fit_note(settings).read_text(encoding="utf-8") == _fit_text(settings)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _fit_note(settings: Settings) -> Path:
+    return beside(database_path(settings), FIT)
+
+
+def _fit_text(settings: Settings) -> str:
+    stations = station_columns.mark(settings.stations)
+    return f"{shown_name(settings)} {known()[-1]} {stations}\n"

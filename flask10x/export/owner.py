@@ -10,6 +10,7 @@ from gettext import gettext as _
 from sqlalchemy import Connection
 
 from flask10x.config.settings import PREFIX, Settings
+from flask10x.database import engines
 from flask10x.database.dialects import of
 from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
@@ -20,7 +21,7 @@ FILES = "csv"
 
 def host_of(settings: Settings) -> str | None:
     """This host, where several may share the database; else None."""
-    return settings.host_name if settings.on_postgres else None
+    return engines.of(settings).hosts.name
 
 
 def of_files(connection: Connection) -> str | None:
@@ -40,18 +41,26 @@ def require(connection: Connection, host: str | None) -> None:
         raise _elsewhere(str(owner), host)
 
 
+def are_elsewhere(settings: Settings, database: Database) -> bool:
+    """The same, by a transaction of its own where there may be another host."""
+    if host_of(settings) is None:
+        return False
+    with database.reader.begin() as connection:
+        return is_elsewhere(settings, connection)
+
+
 def check(settings: Settings, database: Database) -> None:
     """Raise ExportElsewhere when another host has the files."""
-    if settings.on_postgres:
+    if (host := host_of(settings)) is not None:
         with database.reader.begin() as connection:
-            require(connection, settings.host_name)
+            require(connection, host)
 
 
 def claim(settings: Settings, database: Database) -> None:
     """The same; this host has the files from now on when none had them."""
-    if not settings.on_postgres:
+    host = host_of(settings)
+    if host is None:
         return
-    host = settings.host_name
 
     def change(connection: Connection) -> None:
         require(connection, host)

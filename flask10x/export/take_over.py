@@ -32,7 +32,8 @@ def take_over(
     the lock `export`, and rewrites the former afterwards. Raises ExportElsewhere where there is
     nothing to take over, or another host was faster.
     """
-    if not settings.on_postgres:
+    host = database.hosts.name
+    if host is None:
         raise ExportElsewhere(_("the database is a file of this host: the CSV files are its own"))
     others = [station for station in settings.stations.all if station not in rewritten]
     with database.reader.begin() as connection:
@@ -45,7 +46,7 @@ def take_over(
         if _known(connection, others) != before:
             text = _("the host {owner} has exported, or taken the files over, just now")
             raise ExportElsewhere(text.format(owner=owner.of_files(connection)))
-        owner.give(connection, settings.host_name)
+        owner.give(connection, host)
 
     database.commit_change(change)
     return outcomes

@@ -19,10 +19,10 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.owner import Running, running
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
-from flask10x.database.sqlite import missing
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import backup_copy, copy_check
 from flask10x.system import checksum, disk
@@ -70,7 +70,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
     """
     began_sec = time.monotonic()
     folder = folder.absolute()
-    missing.require(settings)
+    engines.of(settings).require_not_missing()
     try:
         _check_room(settings, folder)
         lock = FileLock(folder / LOCK_NAME)

@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import existing, schema
+from flask10x.database import engines, schema
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import WAL, beside, database_path, shown_name
-from flask10x.database.postgres import server
+from flask10x.database.server import Server
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file
 from flask10x.errors import BackupError
@@ -38,8 +38,8 @@ class SourceSizes:
 def sizes(settings: Settings) -> SourceSizes:
     """How large the database is; raises BackupError when there is none, or it does not answer."""
     path = database_path(settings)
-    if settings.on_postgres:
-        return SourceSizes(_bytes_on_server(settings), 0)
+    if server := engines.of(settings).server:
+        return SourceSizes(_bytes_on(server, settings), 0)
     if not path.exists():
         text = _("there is no database {path}").format(path=path)
         raise BackupError(text + rescued.instead_of(path))
@@ -56,10 +56,10 @@ def write(settings: Settings, target: Path, bar: Bar = unseen) -> None:
 
     Raises OSError, Flask10xError or sqlalchemy.exc.DBAPIError; then the file is worthless.
     """
-    if settings.on_postgres:
-        _write_from_server(settings, target, bar)
-    else:
+    if engines.of(settings).is_file:
         copy_into(database_path(settings), target, bar)
+    else:
+        _write_from_server(settings, target, bar)
 
 
 def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
@@ -77,10 +77,10 @@ def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
     make_single_file(target)
 
 
-def _bytes_on_server(settings: Settings) -> int:
+def _bytes_on(server: Server, settings: Settings) -> int:
     try:
-        with existing.reader(settings) as engine, engine.connect() as connection:
-            return server.size_bytes(connection)
+        with engines.of(settings).reader() as engine, engine.connect() as connection:
+            return server.primary(connection).database_bytes
     except DBAPIError as error:
         text = _("{path} cannot be read: {reason}")
         reason = " ".join(reason_of(error).split())

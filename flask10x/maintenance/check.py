@@ -12,9 +12,10 @@ from pathlib import Path
 
 from flask10x.config import environment_file, station_file
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.owner import Running, naming_the_setting, running
 from flask10x.database.paths import WAL, beside, database_path
-from flask10x.database.sqlite import missing, rescue_copy, rescued
+from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup_copy
@@ -43,8 +44,9 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         path.stat()
     service = _service(settings)
     inside = DatabaseCheck(settings, full=full, served=service.details["running"])
-    if settings.on_postgres:
-        found = list(look_at_server(settings, inside))
+    server = engines.of(settings).server
+    if server:
+        found = list(look_at_server(server, settings, inside))
     else:
         found = [*inside.look(path), _wal(path)]
     return [
@@ -52,10 +54,10 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         *_headings(settings),
         *found,
         _leftovers(path),
-        *([] if settings.on_postgres else [_rescued(path)]),
+        *([] if server else [_rescued(path)]),
         _space(settings, path, found),
         check_modes(settings),
-        *([] if settings.on_postgres else [_version(settings)]),
+        *([] if server else [_version(settings)]),
         service,
         _backups(settings, full=full),
     ]
@@ -124,7 +126,7 @@ def _space(settings: Settings, path: Path, found: Sequence[Finding]) -> Finding:
 
 def _needed_bytes(settings: Settings, path: Path, found: Sequence[Finding]) -> int:
     """What a backup needs; a server that did not answer is not asked again."""
-    if not settings.on_postgres:
+    if engines.of(settings).is_file:
         return backup_copy.sizes_of_file(path).needed
     there = (finding.details for finding in found if finding.name == "database")
     size: int = next(there).get("bytes", 0)
@@ -145,7 +147,7 @@ def _version(settings: Settings) -> Finding:
 
 
 def _service(settings: Settings) -> Finding:
-    if missing.reason(settings):
+    if engines.of(settings).missing():
         return _service_without_database(settings)
     try:
         service = running(settings)

@@ -13,14 +13,13 @@ from sqlalchemy import Connection, Engine, Row, Table, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
-from flask10x.database import dialects, schema
+from flask10x.database import dialects, engines, schema
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
 from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.retention import removed
 from flask10x.database.retention.removed import Removed
-from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import exports, followers, imports, readings, rejected
@@ -60,7 +59,7 @@ class DatabaseCheck:
         self._now_ms = now_ms()
 
     def look(self, path: Path) -> Iterator[Finding]:
-        why = missing.reason(self._settings)
+        why = engines.of(self._settings).missing()
         if why or not path.exists():
             text = why or _("there is none at {path}").format(path=path)
             yield Finding("FAIL", "database", text)

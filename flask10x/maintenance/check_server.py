@@ -7,26 +7,27 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import existing
+from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
-from flask10x.database.postgres import server
+from flask10x.database.server import Primary, Server
 from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.maintenance.findings import Finding
 from flask10x.system.wording import megabytes
 
 
-def look_at_server(settings: Settings, inside: DatabaseCheck) -> Iterator[Finding]:
+def look_at_server(server: Server, settings: Settings, inside: DatabaseCheck) -> Iterator[Finding]:
     """The server, and what its database shows; a server that does not answer is a finding."""
     name = shown_name(settings)
     try:
-        with existing.reader(settings) as engine, engine.begin() as connection:
-            size = server.size_bytes(connection)
+        with engines.of(settings).reader() as engine, engine.begin() as connection:
+            primary = server.primary(connection)
+            size = primary.database_bytes
             text = _("{database}, {size}").format(database=name, size=megabytes(size))
             yield Finding("ok", "database", text, {"bytes": size})
-            yield _version(connection)
-            yield _encoding(connection)
-            yield _standbys(connection)
+            yield _version(server, connection)
+            yield _encoding(server, connection)
+            yield _standbys(primary)
             yield from inside.look_inside(connection)
     except DBAPIError as error:
         text = _("{path} cannot be opened: {reason}")
@@ -34,7 +35,7 @@ def look_at_server(settings: Settings, inside: DatabaseCheck) -> Iterator[Findin
         yield Finding("FAIL", "database", text.format(path=name, reason=reason))
 
 
-def _version(connection: Connection) -> Finding:
+def _version(server: Server, connection: Connection) -> Finding:
     shown, number = server.version(connection)
     first, last = server.VERSIONS
     details = {"version": shown}
@@ -46,7 +47,7 @@ def _version(connection: Connection) -> Finding:
     )
 
 
-def _encoding(connection: Connection) -> Finding:
+def _encoding(server: Server, connection: Connection) -> Finding:
     found = server.encoding(connection)
     details = {"encoding": found}
     if found == server.ENCODING:
@@ -55,16 +56,15 @@ def _encoding(connection: Connection) -> Finding:
     return Finding("FAIL", "encoding", text.format(encoding=found, wanted=server.ENCODING), details)
 
 
-def _standbys(connection: Connection) -> Finding:
-    found = server.standbys(connection)
-    details = {"synchronous": found.synchronous, "asked_for": found.are_asked_for}
-    if not found.are_asked_for:
+def _standbys(primary: Primary) -> Finding:
+    details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
+    if not primary.waits_for:
         text = _("none is asked for: what is stored may be on one machine only")
         return Finding("WARN", "standby", text, details)
-    if found.synchronous:
-        text = _("{n} with each commit").format(n=found.synchronous)
+    if primary.synchronous:
+        text = _("{n} with each commit").format(n=primary.synchronous)
         return Finding("ok", "standby", text, details)
-    if found.hidden:
+    if primary.hidden:
         text = _("this user may not see whether one is there: GRANT pg_monitor TO it")
         return Finding("WARN", "standby", text, details)
     text = _("none is there: commits wait for one")

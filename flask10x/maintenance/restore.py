@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import is_busy
 from flask10x.database.owner import running
@@ -66,7 +67,7 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
     its place.
     """
     path = database_path(settings)
-    if settings.on_postgres:
+    if not engines.of(settings).is_file:
         text = _(
             "the readings are in {database}, and a backup is a file of SQLite; into an empty"
             " database of the server: flask10x copy --from sqlite:///{file} --to"

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import existing
+from flask10x.database import engines
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, shown_name
@@ -48,10 +48,11 @@ def _needed_from_now(settings: Settings, station: Station, first: bytes) -> Iter
 
 
 def _new_columns(settings: Settings) -> Iterator[str]:
-    if not existing.may_be_there(settings):
+    engine = engines.of(settings)
+    if not engine.may_be_there():
         return
     try:
-        with existing.reader(settings) as engine, engine.connect() as connection:
+        with engine.reader() as reader, reader.connect() as connection:
             new = missing_columns(connection, settings.stations)
     except DBAPIError as error:
         yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
@@ -65,7 +66,7 @@ def add_columns(settings: Settings) -> Iterator[str]:
     A start or a reload finds nothing to do then, and need not wait until SQLite has read the whole
     table for each of them (docs/decisions/0004). Where it cannot be done now, they do it.
     """
-    if not settings.on_postgres and not _is_own(database_path(settings)):
+    if engines.of(settings).is_file and not _is_own(database_path(settings)):
         return
     database = Database(settings)
     try:

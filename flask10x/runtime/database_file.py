@@ -11,6 +11,36 @@ from flask10x.system.gauges import Gauges
 
 
 class DatabaseFile:
+    """What a worker does for a file; here nothing, as for a database on a server."""
+
+    def begin(self) -> None:
+        """Before anything is written: note which file it is, and hold it."""
+
+    def inspect(self) -> None:
+        """Look through it in the background."""
+
+    def duties(self) -> list[Duty]:
+        """What the elected worker does each second."""
+        return []
+
+    def step(self) -> None:
+        """What each worker does each second."""
+
+    def end_inspection(self) -> None:
+        """Break it off and wait for its end."""
+
+    def close(self) -> None:
+        """Copy what is taken away now, and let it go."""
+
+
+def of(settings: Settings, database: Database, gauges: Gauges) -> DatabaseFile:
+    """What a worker does for the database of these settings."""
+    if database.server is not None:
+        return DatabaseFile()
+    return WatchedFile(settings, database, gauges)
+
+
+class WatchedFile(DatabaseFile):
     """The watch over the file, its inspection, and the rescue of what it held."""
 
     def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:

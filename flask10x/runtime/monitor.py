@@ -10,23 +10,13 @@ that has the lease, too; the others only ask for it.
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from flask10x.database.hosts import Lease
 from flask10x.runtime.duties import Duty, Guard
 from flask10x.system.locks import FileLock
 
 # A queue of 5000 fills in seconds when the disk stalls, and a look at the gauges costs nothing.
 TICK_SEC = 1.0
-
-
-class HostLease(Protocol):
-    """What one of several hosts has at a time."""
-
-    def hold(self) -> bool:
-        """Take or renew it, and whether this host has it; raises nothing that a database does."""
-
-    def give_back(self) -> None:
-        """Let another host take it at once."""
 
 
 class Monitor:
@@ -37,7 +27,7 @@ class Monitor:
         lock: FileLock,
         duties: Sequence[Duty],
         everywhere: Callable[[], object] | None = None,
-        lease: HostLease | None = None,
+        lease: Lease | None = None,
         of_one_host: Sequence[Duty] = (),
     ) -> None:
         """`everywhere` is done by each process, elected or not.

@@ -15,17 +15,16 @@ from flask10x.database import counters
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
+from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import shown_name
-from flask10x.database.postgres.host_names import LOCK, HostName
-from flask10x.database.postgres.leases import Lease
 from flask10x.history import pages
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
+from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.monitor import Monitor
 from flask10x.runtime.other_hosts import OtherHosts
@@ -70,26 +69,24 @@ class Store:
         self.repeats = Repeats(self.database, self.queues)
         self._closed = False
         self._stop = threading.Event()
-        self._monitor_lock = FileLock(lock_path(self.database.path, LOCK))
-        self._file = None
-        if not settings.on_postgres:
-            self._file = DatabaseFile(settings, self.database, gauges)
+        self._monitor_lock = FileLock(lock_path(self.database.path, MONITOR))
+        self._file = database_file.of(settings, self.database, gauges)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
         self._monitor = Monitor(
             self._monitor_lock,
             self._duties(),
             self._each_second,
-            self._lease("monitor", self._monitor_lock),
+            self.database.hosts.lease(self.database, MONITOR, self._monitor_lock),
             self._duties_of_one_host(),
         )
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
         )
         self._alert_lock = FileLock(lock_path(self.database.path, "alerts"))
-        alert_lease = self._lease("alerts", self._alert_lock)
+        alert_lease = self.database.hosts.lease(self.database, "alerts", self._alert_lock)
         sharing = None
-        if alert_lease is not None:
+        if self._has_other_hosts:
             routing = Routing(settings.alerts, settings.zone)
             sharing = AlertSharing(self.database, alert_lease, routing)
         self._alerts = AlertWatcher(settings, self._watches(sharing), sharing=sharing)
@@ -107,8 +104,7 @@ class Store:
         """Configure the log and start the writer and the monitor."""
         logs.configure(self.settings)
         log.info("Worker starts: database %s", shown_name(self.settings))
-        if self._file is not None:
-            self._file.begin()
+        self._file.begin()
         if self.database.damage.known:
             log.critical("The database is damaged: %s", self.database.damage.reason)
         self._load_totals()
@@ -116,8 +112,7 @@ class Store:
         self._watch.start()
         self._alerts.begin()
         self._alert_thread.start()
-        if self._file is not None:
-            self._file.inspect()
+        self._file.inspect()
 
     def close(self) -> int:
         """Store what was accepted and close; the number of readings that could not be stored.
@@ -144,15 +139,13 @@ class Store:
             closing.callback(log.info, "Worker stops: %d readings not stored", left)
             closing.callback(self._slot.release)
             closing.callback(self.database.close)
-            if self._file is not None:
-                closing.callback(self._file.close)
+            closing.callback(self._file.close)
             closing.callback(self._monitor_lock.close)
             closing.callback(self._end, self._watch)
             closing.callback(self._alert_lock.close)
             closing.callback(self._alerts.close)
             closing.callback(self._end, self._alert_thread, ALERTS_END_WITHIN_SEC)
-            if self._file is not None:
-                closing.callback(self._file.end_inspection)
+            closing.callback(self._file.end_inspection)
             # What waits for a server would outlast the time that a stop may take.
             closing.callback(self.database.break_off)
             closing.callback(self._stop.set)
@@ -163,35 +156,35 @@ class Store:
 
     def _each_second(self) -> None:
         memory.give_back()
-        if self._file is not None:
-            self._file.step()
+        self._file.step()
 
-    def _lease(self, name: str, lock: FileLock) -> Lease | None:
-        """What stands behind a lock of this host where there may be other hosts."""
-        if not self.settings.on_postgres:
-            return None
-        return Lease(self.database, name, self.settings.host_name, lock)
+    @property
+    def _has_other_hosts(self) -> bool:
+        """Whether other hosts may store into the same database."""
+        return self.database.hosts.name is not None
 
     def _duties(self) -> list[Duty]:
         """What the elected worker of each host does each second."""
         gauges = self.gauges
         return [
-            *(self._file.duties() if self._file is not None else ()),
+            *self._file.duties(),
             Duty("killed workers", WorkerWatch(gauges).step, gauges),
             Duty("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
-            *(self._duties_beside_others() if self.settings.on_postgres else ()),
+            *self._duties_beside_others(),
+            # It goes by the CSV files, which are on one host, whichever has the lease.
+            self._removing(),
         ]
 
     def _duties_beside_others(self) -> list[Duty]:
         """What else each host does where there may be several."""
-        name = HostName(self.database, self.settings.host_name, self._monitor_lock)
+        name = self.database.hosts.hold_name(self.database, self._monitor_lock)
+        if name is None:
+            return []
         others = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
         trouble = "Cannot read what came to other hosts"
         return [
             Duty("host name", name.step, self.gauges, "This host needs another name"),
             Duty("other hosts", others.step, self.gauges, trouble),
-            # It goes by the CSV files, which are on one host, whoever has the lease.
-            self._removing(),
         ]
 
     def _duties_of_one_host(self) -> list[Duty]:
@@ -201,7 +194,6 @@ class Store:
         behind = "Roll-ups cannot be brought up to date"
         return [
             Duty("silent stations", stations.step, gauges),
-            *([] if self.settings.on_postgres else [self._removing()]),
             Duty("roll-ups", self._follower.step, gauges, behind),
         ]
 

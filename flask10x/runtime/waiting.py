@@ -18,10 +18,9 @@ from collections.abc import Callable
 from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import DatabaseTrouble
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.damage import Damage
-from flask10x.database.paths import database_path, shown_name
-from flask10x.database.postgres.answering import takes_writes
-from flask10x.database.sqlite.missing import holds_nothing
+from flask10x.database.paths import shown_name
 from flask10x.runtime.alerting.service_watches import DatabaseObstacles
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.duties import Guard
@@ -31,8 +30,6 @@ from flask10x.system.gauges import Gauges
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_SEC = 1.0
-# A copy that is still being written grows; one that stays the same for so many looks is whole.
-EQUAL_LOOKS = 3
 
 # The state of alerts may be on a disk that does not answer; it may be broken off anywhere.
 END_WITHIN_SEC = 2.0
@@ -51,21 +48,20 @@ class Waiting:
     ) -> None:
         """`reason` says what is missing; `end_worker` is called once when it has come."""
         self.settings, self.gauges = settings, gauges
-        self._path = database_path(settings)
+        self.is_file = engines.of(settings).is_file
+        self._is_there = engines.of(settings).arrival()
         self._slot = gauges.slot(slot_number)
         self._end_worker = end_worker
         self.reason = reason
         self._alerts: AlertWatcher | None = None
-        self._seen: list[tuple[int, ...]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="waiting", daemon=True)
 
     def open(self) -> None:
         """Configure the log, where it has a folder, and look from now on."""
-        # What stands beside a database on a server is on no disk of that database.
-        on_postgres = self.settings.on_postgres
-        logs.configure(self.settings, make_folder=on_postgres)
-        if on_postgres or path_of(self.settings).exists():
+        # What lies beside a database on a server is on no disk of that database.
+        logs.configure(self.settings, make_folder=not self.is_file)
+        if not self.is_file or path_of(self.settings).exists():
             self._alerts = AlertWatcher(self.settings, self._watches())
         self._thread.start()
 
@@ -80,16 +76,8 @@ class Waiting:
         logs.shutdown()
 
     def step(self) -> bool:
-        """Look once; whether the database is there and was the same for some looks."""
-        if self.settings.on_postgres:
-            return takes_writes(self.settings)
-        if holds_nothing(self._path):
-            self._seen.clear()
-            return False
-        status = self._path.stat()
-        self._seen.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
-        del self._seen[:-EQUAL_LOOKS]
-        return len(self._seen) == EQUAL_LOOKS and len(set(self._seen)) == 1
+        """Look once; whether the database is there and can be used."""
+        return self._is_there()
 
     def _run(self) -> None:
         guard = Guard(self._end_when_there, "Cannot look for the database and goes on trying")

@@ -9,9 +9,8 @@ from werkzeug.serving import WSGIRequestHandler, run_simple
 from flask10x.commands.migrate import migrate
 from flask10x.config import settings, station_file
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.owner import hold_database
-from flask10x.database.postgres import host_names
-from flask10x.database.sqlite import missing
 from flask10x.errors import Flask10xError
 from flask10x.recording.queue_file import QueueFile
 from flask10x.runtime.store import Store
@@ -31,12 +30,12 @@ def main() -> None:
     """Serve until Ctrl+C or SIGTERM; then store what was accepted."""
     try:
         config = settings.load()
-        missing.require(config)
+        engine = engines.of(config)
+        engine.require_not_missing()
         lock = hold_database(config)
         address.require_free(config)
         migrate(config)
-        if config.on_postgres:
-            host_names.check(config)
+        engine.hosts.check_name()
         queue_file = QueueFile(config)
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.errors import HaltServer
 
 from flask10x.config import station_file
+from flask10x.database import engines
 from flask10x.database.damage import Damage
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
-from flask10x.database.sqlite import missing
 from flask10x.errors import Flask10xError, HostNameTaken, SchemaError
 from flask10x.recording.queue_file import QueueFile
 from flask10x.server import in_force, migration
@@ -50,13 +50,14 @@ log = logging.getLogger(__name__)
 
 _in_force = in_force.read()
 _settings = _in_force.settings
+_engine = engines.of(_settings)
 _gauges = Gauges(_settings.stations.by_endpoint)
 _held: list[object] = []
 # What the workers share and inherit; None while there is no database.
 _queue_file: QueueFile | None = None
 # Why there is no database; empty while there is one.
 _missing = ""
-# Whether a worker that waits for the server of the database has ended, mostly because it answers.
+# Whether a worker that waits for the database has ended, mostly because it is there.
 _looks_again = False
 _slot_number = 0
 _replacing: Replacing | None = None
@@ -143,7 +144,7 @@ def _tell(level: int, line: str) -> None:
     The log is closed again at once: its thread and its lock would not survive the next fork.
     """
     try:
-        logs.configure(_in_force.settings, make_folder=_settings.on_postgres or not _missing)
+        logs.configure(_in_force.settings, make_folder=not (_engine.is_file and _missing))
         log.log(level, "%s", line)
         logs.shutdown()
     except Exception:
@@ -161,7 +162,7 @@ def on_starting(_server: Any) -> None:
     """
     global _missing  # noqa: PLW0603
     try:
-        _missing = missing.reason(_settings)
+        _missing = _engine.missing()
         # Even the lock's file would lie on the wrong disk.
         if not _missing:
             _held.append(hold_database(_settings))
@@ -189,7 +190,7 @@ def _prepare() -> None:
     """
     global _missing  # noqa: PLW0603
     path = database_path(_settings)
-    is_first = not _settings.on_postgres and missing.holds_nothing(path)
+    is_first = _engine.is_new()
     status, messages = migration.run(_in_force.settings, starts=True)
     if status == DAMAGED_STATUS:
         sys.stderr.write(messages)
@@ -210,9 +211,7 @@ def _prepare() -> None:
 
 
 def _tell_of_missing() -> None:
-    # A server may be away, or refuse what the service needs; nobody has to look for a file.
-    what = "cannot be used" if _settings.on_postgres else "is missing"
-    _tell(logging.CRITICAL, f"The database {what}, nothing is stored: {_missing}")
+    _tell(logging.CRITICAL, f"The database {_engine.lack}, nothing is stored: {_missing}")
 
 
 def _tell_of_migration(messages: str) -> None:
@@ -228,9 +227,7 @@ def _tell_of_headings() -> None:
 def _take_when_there() -> None:
     """Begin with the database that was missing, if it is there; raises Flask10xError."""
     global _missing, _looks_again
-    if not _missing or missing.reason(_settings):
-        return
-    if _settings.on_postgres and not _looks_again:
+    if not _missing or not _looks_again or _engine.missing():
         return
     former, _missing, _looks_again = _missing, "", False
     if not _held:

@@ -46,19 +46,18 @@ def last_of(messages: str) -> str:
 def _migrate(settings: Settings, starts: bool) -> None:
     # Only here: neither the master nor a worker needs what a migration needs.
     from flask10x.commands.migrate import migrate  # noqa: PLC0415
-    from flask10x.database.postgres import host_names, last_fit  # noqa: PLC0415
+    from flask10x.database import engines, schema  # noqa: PLC0415
 
     # What the log would get belongs to the master; nobody is to write it on stderr instead.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
         migrate(settings)
-        if settings.on_postgres:
-            last_fit.remember(settings)
-        if settings.on_postgres and starts:
-            host_names.check(settings)
+        schema.remember_fit(settings)
+        if starts:
+            engines.of(settings).hosts.check_name()
     except DatabaseUnreachable as error:
         sys.stderr.write(f"flask10x: {error}\n")
-        if not last_fit.holds(settings):
+        if not schema.was_fit(settings):
             sys.exit(UNREACHABLE_STATUS)
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")

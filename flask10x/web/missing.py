@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, render_template, request
 
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
 from flask10x.system.logs import Pace
@@ -32,7 +33,7 @@ class MissingDatabase:
     def __init__(self, settings: Settings, reason: str) -> None:
         """`reason` says what is missing and what helps, in one line."""
         self._path, self._alerts = database_path(settings), path_of(settings)
-        self._on_postgres = settings.on_postgres
+        self._engine = engines.of(settings)
         self._reason = reason
         self._pace = Pace()
 
@@ -44,7 +45,7 @@ class MissingDatabase:
         if request.endpoint is None or request.endpoint in WITHOUT_STORE:
             return None
         # A file that is made now would lie below the mount point of the disk that is missing.
-        if request.endpoint in MUTING and (self._on_postgres or self._alerts.exists()):
+        if request.endpoint in MUTING and (not self._engine.is_file or self._alerts.exists()):
             return None
         if request.endpoint == METRICS and formats.wanted(request.accept_mimetypes) != "json":
             return None
@@ -60,7 +61,7 @@ class MissingDatabase:
             self._log(endpoint.rpartition(".")[2])
             return jsonify(status="queued_failed", detail=self._reason)
         if endpoint.endswith(".as_page"):
-            if self._on_postgres:
+            if not self._engine.is_file:
                 return Response(render_template("unreachable.html", reason=self._reason))
             copy = rescued.newest(self._path)
             return Response(render_template("missing.html", path=self._path, copy=copy))
@@ -69,5 +70,4 @@ class MissingDatabase:
     def _log(self, station: str) -> None:
         more = self._pace.turn(station)
         if more is not None:
-            what = "cannot be used" if self._on_postgres else "is missing"
-            log.error("/%s refused: the database %s%s", station, what, more)
+            log.error("/%s refused: the database %s%s", station, self._engine.lack, more)

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, jsonify, request
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.database.postgres import leases
 from flask10x.history import pages, rollups
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
@@ -45,8 +44,7 @@ def readyz() -> tuple[Response, int]:
         more["failing"] = failing
     found = obstacles(store.database, store.writer, store.gauges)
     reasons = [obstacle.text for obstacle in found]
-    if store.settings.on_postgres:
-        state = server_state(store.settings, store.database)
+    if state := server_state(store.settings, store.database):
         more["database"] = state.as_json()
         reasons += map(str, state.obstacles)
         if state.warnings:
@@ -115,8 +113,8 @@ def details() -> tuple[Response, int]:
                     store.settings.stations, counters.values_like(connection, entry.WARNINGS)
                 ),
             }
-            if store.settings.on_postgres:
-                answer["leases"] = leases.holders(connection)
+            if store.database.hosts.name is not None:
+                answer["leases"] = store.database.hosts.holders(connection)
     except UNREADABLE as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
     return jsonify(_of_host(store) | answer), 200
@@ -124,7 +122,8 @@ def details() -> tuple[Response, int]:
 
 def _of_host(store: Store) -> dict[str, Any]:
     """Which host says so, where there may be several: what waits and fails is that of one."""
-    return {"host": store.settings.host_name} if store.settings.on_postgres else {}
+    host = store.database.hosts.name
+    return {} if host is None else {"host": host}
 
 
 def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong
 from flask10x.history import charts, pages, rollups, search
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

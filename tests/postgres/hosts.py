@@ -8,7 +8,7 @@ from pathlib import Path
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.postgres.leases import Lease
+from flask10x.database.postgres.hosts import TimedLease
 from flask10x.system.locks import FileLock, lock_path
 from tests.support import databases, postgres
 
@@ -67,7 +67,7 @@ class LeaseOfHost:
         self.clock = HostClock()
         self.database = hosts.database(host)
         self.lock = FileLock(lock_path(self.database.path, name))
-        self.lease = Lease(self.database, name, host, self.lock, self.clock)
+        self.lease = TimedLease(self.database, name, host, self.lock, self.clock)
 
     def hold(self, after_sec: float = 60.0) -> bool:
         """Ask again when it is time."""

@@ -16,10 +16,9 @@ from sqlalchemy import delete, func, select
 from flask10x.config.settings import Settings
 from flask10x.database import counters, dialects, schema, settled
 from flask10x.database.engine import Database
-from flask10x.database.postgres.tables import only_postgres
 from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed import Removed
-from flask10x.database.tables import metadata, notes, readings
+from flask10x.database.tables import metadata, notes, readings, shared_metadata
 from flask10x.database.tables import rollups as summed
 from flask10x.errors import DatabaseCopyError, SchemaError
 from flask10x.history import days, rollup_check, rollups
@@ -192,7 +191,7 @@ def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
     assert copied == set(metadata.tables)
     # What a process, a host or a server has for itself; `log` goes as numbers.
     not_copied = {"log", "leases", "owners", "export_origins", "active_alerts", "alert_mutes"}
-    assert set(only_postgres.tables) == not_copied
+    assert set(shared_metadata.tables) == not_copied
 
 
 @pytest.mark.tools

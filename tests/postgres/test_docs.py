@@ -18,7 +18,7 @@ import pytest
 from flask10x.config import settings as settings_module
 from flask10x.database import schema
 from flask10x.database.engine import Database
-from flask10x.database.postgres.tables import only_postgres
+from flask10x.database.tables import shared_metadata
 from tests.contract.test_docs import (
     blocks,
     example,
@@ -195,7 +195,7 @@ def test_the_result_is_a_file(server: PostgresServer, tmp_path: Path) -> None:
 def test_each_table_that_only_postgresql_has_is_documented(language: str) -> None:
     documented = rows_of_tables(on_postgres(DATABASE, language))
     assert {name.strip("`") for name in documented} - {"table", "テーブル", "---"} == {
-        *only_postgres.tables
+        *shared_metadata.tables
     }
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import database_path
-from flask10x.database.postgres import host_names, leases
-from flask10x.database.postgres.host_names import LOCK, LOOK_EVERY_SEC, HostName
-from flask10x.database.postgres.leases import LEASE_SEC
+from flask10x.database.postgres import hosts as host_names
+from flask10x.database.postgres.hosts import CHECK_EVERY_SEC, LEASE_SEC, LeasedName
 from flask10x.errors import HostNameTaken
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import Service, reserved_port, wait_until
@@ -32,8 +32,8 @@ class Named:
     def __init__(self, hosts: Hosts, folder: str) -> None:
         self.settings = settings_in(hosts, folder)
         self.database = Database(self.settings)
-        self._lock = FileLock(lock_path(database_path(self.settings), LOCK))
-        self.duty = HostName(self.database, NAME, self._lock)
+        self._lock = FileLock(lock_path(database_path(self.settings), MONITOR))
+        self.duty = LeasedName(self.database, NAME, self._lock)
 
     def close(self) -> None:
         self.database.close()
@@ -75,7 +75,7 @@ def test_a_second_one_of_the_name_does_not_start(hosts: Hosts, first: Named) -> 
         check(settings_in(hosts, "second"), lambda: looks.append(None))
     assert str(caught.value) == TAKEN
     # One that was killed a moment ago would have lost its lease by then.
-    assert len(looks) * LOOK_EVERY_SEC > LEASE_SEC
+    assert len(looks) * CHECK_EVERY_SEC > LEASE_SEC
     hosts.run(EXPIRE)
     assert check(settings_in(hosts, "second")) == 0
 
@@ -84,15 +84,15 @@ def test_a_clone_of_its_card_is_another_host(
     hosts: Hosts, first: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check(first.settings) == 0
-    monkeypatch.setattr(leases, "boot_id", lambda: "that of another machine")
+    monkeypatch.setattr(host_names, "boot_id", lambda: "that of another machine")
     with pytest.raises(HostNameTaken):
         check(first.settings)
-    assert check(first.settings, lambda: hosts.run(EXPIRE)) == LOOK_EVERY_SEC
+    assert check(first.settings, lambda: hosts.run(EXPIRE)) == CHECK_EVERY_SEC
 
 
 @pytest.mark.usefixtures("first")
 def test_one_that_was_killed_is_waited_for(hosts: Hosts) -> None:
-    assert check(settings_in(hosts, "second"), lambda: hosts.run(EXPIRE)) == LOOK_EVERY_SEC
+    assert check(settings_in(hosts, "second"), lambda: hosts.run(EXPIRE)) == CHECK_EVERY_SEC
 
 
 def test_a_running_one_says_so_until_the_name_is_its_own(hosts: Hosts, first: Named) -> None:
@@ -116,7 +116,7 @@ def test_a_database_that_does_not_answer_says_nothing_of_names(hosts: Hosts) -> 
 @pytest.mark.usefixtures("first")
 def test_a_name_is_no_lease_that_people_are_told_of(hosts: Hosts) -> None:
     with hosts.database("any").reader.begin() as connection:
-        assert leases.holders(connection) == {}
+        assert host_names.holders(connection) == {}
 
 
 @pytest.mark.tools

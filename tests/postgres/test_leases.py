@@ -2,8 +2,8 @@
 
 import pytest
 
-from flask10x.database.postgres import leases
-from flask10x.database.postgres.leases import TRUSTED_SEC
+from flask10x.database.postgres import hosts as leases
+from flask10x.database.postgres.hosts import TRUSTED_SEC
 from flask10x.errors import LeaseLost
 from tests.postgres.hosts import Hosts, LeaseOfHost
 

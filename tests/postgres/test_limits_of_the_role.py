@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import pytest
 from sqlalchemy import Connection, text
 
-from flask10x.database import existing
+from flask10x.database import engines
 from flask10x.database.engine import Database
 from tests.postgres.hosts import Hosts
 from tests.support import postgres
@@ -35,7 +35,7 @@ def take_long(transaction: AbstractContextManager[Connection]) -> None:
 @pytest.mark.parametrize("kind", ["read", "commit", "migration", "command"])
 def test_what_takes_long_goes_on(hosts: Hosts, database: Database, kind: str) -> None:
     if kind == "command":
-        with existing.reader(hosts.settings("one")) as engine:
+        with engines.of(hosts.settings("one")).reader() as engine:
             take_long(engine.begin())
     else:
         ways = {"read": database.reader.begin, "commit": database.commit}

@@ -17,8 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import code_of, is_busy, kind_of
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong, code_of, is_busy, kind_of
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueues

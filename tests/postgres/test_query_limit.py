@@ -9,7 +9,7 @@ from sqlalchemy import Connection, event
 
 from flask10x.config import settings as settings_module
 from flask10x.database.engine import Database
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong
 from tests.support import postgres
 
 SET = "SET LOCAL statement_timeout"

@@ -13,7 +13,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.postgres.replication import wanted
+from flask10x.database.postgres.server import wanted
 from flask10x.runtime.facts.server import NOTICES, server_state
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
@@ -161,6 +161,7 @@ def test_commits_that_would_wait_for_ever_are_a_reason(
     wanted = NOTICES["commits_wait"].format(found=1, wanted=2)
     with closing(Database(settings)) as database:
         state = server_state(settings, database)
+        assert state is not None
         assert [str(one) for one in state.obstacles] == [wanted]
     status, found = readyz(settings)
     assert (status, found["reasons"]) == (503, [wanted])
@@ -181,6 +182,7 @@ def test_of_several_hosts_the_one_that_is_written_to_is_taken(
     url = f"postgresql+psycopg://postgres@/{NAME}?{hosts}"
     with closing(Database(replace(settings, database_url=url))) as database:
         state = server_state(settings, database)
+        assert state is not None
         assert state.primary is not None
         assert state.primary.port == server.port
         with database.commit():

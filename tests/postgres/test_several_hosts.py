@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.database import counters
 from flask10x.database.engine import Database
-from flask10x.database.postgres.leases import Lease
+from flask10x.database.postgres.hosts import TimedLease
 from flask10x.history import rollups
 from flask10x.readings.parse import Reading
 from flask10x.runtime.other_hosts import LOOK_EVERY_MS, OtherHosts
@@ -45,14 +45,14 @@ def running(hosts: Hosts) -> Iterator[RunningHosts]:
 
 def step(store: Store) -> None:
     """The second of one host has passed."""
-    assert isinstance(store._monitor._lease, Lease)
+    assert isinstance(store._monitor._lease, TimedLease)
     store._monitor._lease._ask_at_sec = 0
     store._monitor.step()
 
 
 def has_lease(store: Store) -> bool:
     lease = store._monitor._lease
-    assert isinstance(lease, Lease)
+    assert isinstance(lease, TimedLease)
     return lease.is_held
 
 

@@ -15,9 +15,8 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import code_of
+from flask10x.database.error_codes import QueryTooLong, code_of
 from flask10x.database.postgres import connections, driver
-from flask10x.database.query_limit import QueryTooLong
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.service import rows, settings_on, writer_on
@@ -145,7 +144,8 @@ def test_a_server_that_answers_after_the_close_leaves_no_connection_open(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "PROMPT_SEC", 0.1)
-    closed, sessions = Event(), []
+    closed = Event()
+    sessions: list[Any] = []
     with closing(Database(settings_on(server, tmp_path))) as database:
 
         @event.listens_for(database.reader, "commit")

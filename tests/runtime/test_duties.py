@@ -8,11 +8,12 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.postgres.host_names import HostName
+from flask10x.database.postgres.hosts import LeasedName
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import duties
 from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.database_file import WatchedFile
 from flask10x.runtime.duties import Duty
 from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
@@ -41,7 +42,7 @@ WORK: dict[str, tuple[type, str]] = {
     "alerts": (AlertWatcher, "step"),
     "retention": (Retention, "step"),
     "other hosts": (OtherHosts, "step"),
-    "host name": (HostName, "step"),
+    "host name": (LeasedName, "step"),
     "usual pauses": (SilenceLearning, "step"),
 }
 # On PostgreSQL there is no file to look after; its duties are never done.
@@ -84,7 +85,7 @@ def store(
     caplog.set_level(logging.INFO, logger="flask10x")
     app = create_app(settings)
     store: Store = app.extensions["flask10x"]
-    if store._file is not None:
+    if isinstance(store._file, WatchedFile):
         store._file.watch.begin()
     store._follower._look_at_sec = 0
     yield store
@@ -104,7 +105,7 @@ def clients(store: Store, settings: Settings) -> Iterator[list[FlaskClient]]:
 def step(store: Store) -> None:
     """What the threads of a worker do each second."""
     store._monitor.step()
-    if store._file is not None:
+    if isinstance(store._file, WatchedFile):
         store._file.inspection.step()
     store._alert_monitor.step()
 
@@ -232,7 +233,7 @@ def test_the_gauges_have_room_for_every_duty() -> None:
 def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert store._file is not None
+    assert isinstance(store._file, WatchedFile)
     inspection = store._file.inspection
     inspection._pause_sec = 0.001
     faults = [OSError("no locks"), OSError("no locks")]

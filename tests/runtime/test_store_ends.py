@@ -12,6 +12,7 @@ from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.leftover_file import entries_of, waiting
+from flask10x.runtime.database_file import WatchedFile
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.support import databases
@@ -131,7 +132,7 @@ def test_what_fails_while_a_store_closes_keeps_nothing_open(
         raise OSError("the test")
 
     monkeypatch.setattr(store._follower, "close", fail)
-    if store._file is not None:
+    if isinstance(store._file, WatchedFile):
         monkeypatch.setattr(store._file.inspection, "close", fail)
     with pytest.raises(OSError, match="the test"):
         store.close()

@@ -10,10 +10,11 @@ from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.alerts.rules import Alerts, DatabaseTrouble
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite.engine import Arrival
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import waiting
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.waiting import EQUAL_LOOKS, Waiting
+from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until
 from tests.support.new_database import lay_new_database
@@ -30,7 +31,8 @@ def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
         path.write_bytes(whole[:end])
         assert not worker.step()
     path.write_bytes(whole)
-    assert [worker.step() for _ in range(EQUAL_LOOKS)] == [False] * (EQUAL_LOOKS - 1) + [True]
+    looks = Arrival.EQUAL_LOOKS
+    assert [worker.step() for _ in range(looks)] == [False] * (looks - 1) + [True]
     path.unlink()
     assert not worker.step()
 

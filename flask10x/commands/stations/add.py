@@ -18,7 +18,7 @@ from flask10x.config.reserved_names import RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.config.station_proposal import Proposal, propose
 from flask10x.config.station_values import ENDPOINT, endpoint_wanted
-from flask10x.database import existing, schema
+from flask10x.database import engines, schema
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
 from flask10x.maintenance import station_changes, station_writing
@@ -112,10 +112,10 @@ def _refused(
 
 
 def _newest(config: Settings, endpoint: str | None) -> Kept | None:
-    if not existing.may_be_there(config):
+    if not engines.of(config).may_be_there():
         return None
     try:
-        with existing.reader(config) as engine, engine.connect() as connection:
+        with engines.of(config).reader() as engine, engine.connect() as connection:
             schema.require_newest(config, connection)
             if endpoint:
                 return rejected.latest(connection, endpoint)

@@ -24,14 +24,17 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
-from flask10x.database.error_codes import code_of, reason_of
+from flask10x.database.error_codes import (
+    WRITE_BUSY_TIMEOUT_MS,
+    QueryTooLong,
+    code_of,
+    reason_of,
+)
 from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, server
 from flask10x.database.postgres.advice import Question, advice
-from flask10x.database.postgres.compiled import READS_CATALOG
-from flask10x.database.postgres.statements import HOST
-from flask10x.database.postgres.tables import log
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.postgres.statements import HOST, READS_CATALOG
+from flask10x.database.tables import log
 from flask10x.errors import CommitNotReplicated, SchemaError
 
 Mode = Literal["read", "write"]
@@ -102,7 +105,7 @@ PROMPT_SEC = 1.5
 class PostgresConnections:
     """The connections of one process to PostgreSQL: an engine to read and one to write."""
 
-    def __init__(self, settings: Settings, busy_timeout_ms: int) -> None:
+    def __init__(self, settings: Settings, busy_timeout_ms: int = WRITE_BUSY_TIMEOUT_MS) -> None:
         """Opens none yet. A commit waits so long for another host."""
         self._settings = settings
         self._warnings: list[str] = []

@@ -1,52 +1,62 @@
-"""What a server says of itself: its version, how it keeps texts, who has what it has committed."""
+"""What a server says of itself, as far as the role may see it; see `database.server.Server`.
 
-from dataclasses import dataclass
+Of the standbys a role without `pg_monitor` sees only that they are there
+(https://www.postgresql.org/docs/17/monitoring-stats.html).
+"""
 
-from sqlalchemy import Connection
+import re
 
-# The first and the last version that this program was run on.
+from sqlalchemy import Connection, text
+
+from flask10x.database.server import Primary, Standby
+
 VERSIONS = (15, 17)
 ENCODING = "UTF8"
 _VERSION = "SELECT current_setting('server_version'), current_setting('server_version_num')::bigint"
-# Columns of others' connections are NULL for whoever may not see them: `pg_monitor` may
-# (https://www.postgresql.org/docs/17/monitoring-stats.html).
-_STANDBYS = """
-    SELECT current_setting('synchronous_standby_names') <> '',
-           count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),
-           count(*) FILTER (WHERE sync_state IS NULL)
-    FROM pg_stat_replication
-"""
+# As `synchronous_standby_names` says how many have to have a commit; without a number one has to.
+_NUMBER = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)
+_PRIMARY = text("""
+SELECT host(inet_server_addr()), inet_server_port(), current_setting('server_version'),
+       current_setting('synchronous_standby_names'), pg_database_size(current_database()),
+       pg_is_in_recovery()
+""")
+# What is not yet on the standby's disk: after that a synchronous COMMIT returns.
+_STANDBYS = text("""
+SELECT application_name, state, sync_state, extract(epoch FROM flush_lag)::float8,
+       (CASE WHEN pg_is_in_recovery() THEN NULL
+             ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) END)::bigint
+FROM pg_stat_replication ORDER BY application_name, pid
+""")
 
 
-@dataclass(frozen=True, slots=True)
-class Standbys:
-    """Whether a commit waits for another machine."""
+def primary(connection: Connection) -> Primary:
+    """What is known now; raises what reading raises."""
+    host, port, version, names, size, is_standby = connection.execute(_PRIMARY).one()
+    return Primary(
+        host=host,
+        port=port,
+        version=version,
+        database_bytes=size,
+        waits_for=wanted(names),
+        standbys=tuple(Standby(*row) for row in connection.execute(_STANDBYS)),
+        is_standby=is_standby,
+    )
 
-    are_asked_for: bool
-    """Whether the server has to have one for a commit (`synchronous_standby_names`)."""
-    synchronous: int
-    """How many follow now for which a commit waits."""
-    hidden: int
-    """How many follow of which this user may not see that."""
+
+def wanted(names: str) -> int:
+    """How many standbys have to have a commit where `synchronous_standby_names` is this."""
+    if not names.strip():
+        return 0
+    number = _NUMBER.match(names)
+    return int(number[1]) if number else 1
 
 
 def version(connection: Connection) -> tuple[str, int]:
     """The version as the server writes it, and its first number."""
-    text, number = connection.exec_driver_sql(_VERSION).one()
-    return str(text), int(number) // 10_000
+    shown, number = connection.exec_driver_sql(_VERSION).one()
+    return str(shown), int(number) // 10_000
 
 
 def encoding(connection: Connection) -> str:
     """How the database keeps texts; ENCODING is the only one that has all."""
     return str(connection.exec_driver_sql("SHOW server_encoding").scalar_one())
-
-
-def standbys(connection: Connection) -> Standbys:
-    """Who follows the server for the sake of its commits."""
-    return Standbys(*connection.exec_driver_sql(_STANDBYS).one())
-
-
-def size_bytes(connection: Connection) -> int:
-    """How much the database takes on the server's disk."""
-    size = "SELECT pg_database_size(current_database())"
-    return int(connection.exec_driver_sql(size).scalar_one())

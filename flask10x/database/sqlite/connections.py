@@ -23,10 +23,15 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
+from flask10x.database.error_codes import (
+    DAMAGE_ERRORS,
+    QueryTooLong,
+    code_of,
+    reason_of,
+)
 from flask10x.database.paths import database_path
-from flask10x.database.query_limit import QueryTooLong
 from flask10x.database.sqlite.driver import Driver
+from flask10x.database.sqlite.statements import SQLITE
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +184,7 @@ def _engine(
     timeout_ms: int,
 ) -> Engine:
     engine = create_engine(
-        URL.create("sqlite", database=database_path(settings).as_uri(), query=ONLY_EXISTING),
+        URL.create(SQLITE, database=database_path(settings).as_uri(), query=ONLY_EXISTING),
         connect_args={"timeout": timeout_ms / 1000, "factory": Driver},
         # One connection writes; the others would only wait for it. The monitor, the inspection and
         # the watches of alerts read too, and two threads ask for senders' keys, which no page may

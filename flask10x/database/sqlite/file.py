@@ -9,16 +9,21 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import WRITE_BUSY_TIMEOUT_MS
-from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
+from flask10x.database.error_codes import (
+    DAMAGE_ERRORS,
+    WRITE_BUSY_TIMEOUT_MS,
+    code_of,
+    reason_of,
+)
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import missing, rescued
 from flask10x.database.sqlite.connections import READ_BUSY_TIMEOUT_MS
 from flask10x.database.sqlite.driver import Driver, connect, replace_undecodable
+from flask10x.database.sqlite.statements import SQLITE
 from flask10x.errors import SchemaError
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
@@ -48,11 +53,12 @@ def existing_database(settings: Settings) -> Path:
     return path
 
 
-def open_read_only(path: Path, *, immutable: bool = False) -> Engine:
+def open_read_only(path: Path, *, immutable: bool = False, snapshots: bool = False) -> Engine:
     """An engine whose connections can change nothing: closing one never checkpoints the WAL.
 
     `immutable` is for a file that nobody else has open and that has no WAL: nothing is locked and
-    nothing written beside it.
+    nothing written beside it. With `snapshots` each transaction sees the file as it was when it
+    began to read; without, each statement does.
     """
     query = f"mode=ro{'&immutable=1' if immutable else ''}"
 
@@ -61,7 +67,14 @@ def open_read_only(path: Path, *, immutable: bool = False) -> Engine:
         driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
         return driver
 
-    return create_engine("sqlite://", creator=opened, poolclass=NullPool)
+    engine = create_engine(f"{SQLITE}://", creator=opened, poolclass=NullPool)
+    if snapshots:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN")
+
+    return engine
 
 
 def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:

@@ -49,12 +49,7 @@ def reason(settings: Settings) -> str:
     none.
     """
     path = database_path(settings)
-    # What is on a server has no file whose disk could be away.
-    if (
-        settings.on_postgres
-        or not holds_nothing(path)
-        or not any(map(_is_there, _markers(settings)))
-    ):
+    if not holds_nothing(path) or not any(map(_is_there, _markers(settings))):
         return ""
     text = _(
         "there was a database at {path} and there is none now; mount its disk, restore a backup,"
@@ -83,8 +78,6 @@ def holds_nothing(path: Path) -> bool:
 
 def remember(settings: Settings) -> bool:
     """Renew the markers of a database that is there; whether it has one outside, or needs none."""
-    if settings.on_postgres:
-        return True
     path = database_path(settings)
     text = TEXT.format(path=path)
     with suppress(OSError):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database.dialects import last_id
 from flask10x.database.paths import JOURNAL, beside
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.driver import Driver
 from flask10x.database.sqlite.file import damages, open_read_only
+from flask10x.database.sqlite.statements import sequence
+from flask10x.database.tables import readings
 from flask10x.errors import CopyError
 from flask10x.system import disk
 from flask10x.system.wording import megabytes
@@ -94,12 +95,12 @@ def _check(copy: Path) -> int:
         if found := damages(connection, full=False):
             text = _("what is still read is damaged: {finding}")
             raise CopyError(text.format(finding=found[0]))
-        return last_id(connection)
+        return sequence(connection, readings.name)
 
 
 def _last_id(path: Path, *, immutable: bool) -> int | None:
     """The last id, None when the file can't be read."""
     engine = open_read_only(path, immutable=immutable)
     with suppress(DBAPIError), engine.connect() as connection:
-        return last_id(connection)
+        return sequence(connection, readings.name)
     return None

@@ -5,12 +5,12 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from gettext import gettext as _
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.readers.database_url import database_url
 from flask10x.config.settings import Settings
-from flask10x.database import existing, schema
+from flask10x.database import engines, schema
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import url_of
@@ -22,7 +22,7 @@ def settings_of(settings: Settings, place: str, url: str) -> Settings:
     end = replace(settings, database_url=database_url(place, url))
     # In a folder of data the locks of both engines have the same names: a service that goes on with
     # its file of SQLite is not to wait for what is written into PostgreSQL, which has its own lock.
-    return replace(end, commit_lock=False) if end.on_postgres else end
+    return end if engines.of(end).is_file else replace(end, commit_lock=False)
 
 
 @contextmanager
@@ -31,14 +31,9 @@ def snapshots(settings: Settings) -> Iterator[Engine]:
 
     Raises DatabaseCopyError when it is none that this program can copy, or SchemaError.
     """
-    existing.require(settings)
-    with existing.reader(settings) as engine:
-        if not settings.on_postgres:
-
-            @event.listens_for(engine, "begin")
-            def begin(connection: Connection) -> None:
-                connection.exec_driver_sql("BEGIN")
-
+    database = engines.of(settings)
+    database.require()
+    with database.reader() as engine:
         _require_newest(settings, engine)
         yield engine
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, select
 
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.counters import copy_note
 from flask10x.database.dialects import last_id
 from flask10x.database.owner import running
@@ -40,7 +41,7 @@ def check_ends(source: Settings, target: Settings) -> None:
         text = _("{database} can't be copied into itself")
         raise DatabaseCopyError(text.format(database=url_of(source)))
     # A service on this machine that has a file of SQLite; on PostgreSQL its readings tell.
-    if not target.on_postgres and (service := running(target)):
+    if engines.of(target).is_file and (service := running(target)):
         text = _("the service (process {pid}) uses {database}; stop it first")
         pid = service.pid or _("unknown")
         raise DatabaseCopyError(text.format(pid=pid, database=url_of(target)))

@@ -13,13 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import existing, schema
+from flask10x.database import engines, schema
 from flask10x.database.counters import CopyNote, copy_note, write_copy_note
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
-from flask10x.database.sqlite import missing
 from flask10x.errors import DatabaseCopyError
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.copying import fill, refusals
@@ -48,7 +47,7 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
     has to be as it was made, else CopyError is raised.
     """
     refusals.check_ends(source, target)
-    if not source.on_postgres:
+    if engines.of(source).is_file:
         copy_check.check_unchanged(path := database_path(source), path)
     try:
         with snapshots(source) as there:
@@ -82,8 +81,7 @@ def _copy(
             fill.fill_sequences(snapshot, connection)
             state = refusals.state_of(connection)
             write_copy_note(connection, CopyNote(url_of(source), state))
-    if not target.on_postgres:
-        missing.remember(target)
+    engines.of(target).remember()
     with there.begin() as snapshot:
         newer = last_id(snapshot) - at
     return CopyOutcome(at, newer, _leftovers(source))
@@ -91,10 +89,10 @@ def _copy(
 
 def _migrate(target: Settings) -> None:
     """Make the tables; a copy that was begun with them stays as it is."""
-    if not existing.may_be_there(target):
+    if not engines.of(target).may_be_there():
         schema.upgrade(target, copying=True)
         return
-    with existing.reader(target) as engine:
+    with engines.of(target).reader() as engine:
         at = revision_of(target, engine)
         if at == schema.known()[-1]:
             with engine.begin() as connection:

@@ -15,7 +15,7 @@ from flask10x.alerts.shared_alerts import KINDS, Key, SharedAlert
 from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.database.engine import Database
-from flask10x.database.postgres.leases import Lease
+from flask10x.database.hosts import Lease
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
 from flask10x.system import clock
 

@@ -13,6 +13,7 @@ from flask10x.database.expressions import greatest
 from flask10x.database.paths import database_path
 from flask10x.database.retention import removed
 from flask10x.database.tables import exports, imports, readings, rejected
+from flask10x.export.owner import is_elsewhere
 from flask10x.readings.stations import Stations
 from flask10x.runtime.facts.beginning import first_sent
 from flask10x.runtime.facts.disk import Room, room
@@ -109,8 +110,8 @@ def _bytes_a_row(connection: Connection, settings: Settings, path: Path) -> floa
         return None
     backups = _backups_beside(settings.backup_dir, path.parent)
     stored = _bytes_in_file(connection, path) / rows
-    # Of a database on a server the backups are files of SQLite all the same.
-    copied = _newest_bytes(backups) / rows if settings.on_postgres else stored
+    # Of a database on a server the backups are files, too.
+    copied = stored or _newest_bytes(backups) / rows
     csv_bytes = _csv_bytes_a_row(connection, settings, path.parent)
     return stored + len(backups) * copied + csv_bytes
 
@@ -154,12 +155,8 @@ def _newest_bytes(backups: list[Path]) -> int:
 
 def _csv_bytes_a_row(connection: Connection, settings: Settings, data: Path) -> float:
     """What an exported reading takes in its CSV file; 0 when none is on the disk of the data."""
-    if settings.on_postgres:
-        # Only there it is a question, and SQLite needs none of it in memory.
-        from flask10x.export.owner import is_elsewhere  # noqa: PLC0415
-
-        if is_elsewhere(settings, connection):
-            return 0.0
+    if is_elsewhere(settings, connection):
+        return 0.0
     with suppress(OSError):
         if _is_on_same_disk(settings.csv_dir, data):
             query = select(

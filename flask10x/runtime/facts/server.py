@@ -7,9 +7,8 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import reason_of
-from flask10x.database.postgres.replication import Primary, primary
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong, reason_of
+from flask10x.database.server import Primary
 
 NOTICES = {
     "one_machine": (
@@ -96,13 +95,18 @@ class ServerState:
         }
 
 
-def server_state(settings: Settings, database: Database) -> ServerState:
-    """What can be told now; it asks no server of which it is known that it does not answer."""
+def server_state(settings: Settings, database: Database) -> ServerState | None:
+    """What can be said now; it asks no server of which it is known that it does not answer.
+
+    None for a database that is a file.
+    """
+    if database.server is None:
+        return None
     if reason := database.no_answer:
         return ServerState(reason=reason)
     try:
         with database.promptly(), database.query() as connection:
-            found = primary(connection)
+            found = database.server.primary(connection)
     except (DBAPIError, TimeoutError, QueryTooLong) as error:
         return ServerState(reason=reason_of(error))
     return ServerState(primary=found, is_synchronous=settings.commits_synchronously)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.export import owner
 from flask10x.runtime.retention.rule import days_of, kept_since
 from flask10x.runtime.retention.slow_clock import SlowClock
 from flask10x.system import clock
@@ -69,7 +70,8 @@ class Retention:
 
     def _remove(self) -> bool:
         """Remove a piece of the next station that has one; whether there is more to do."""
-        if self._are_files_elsewhere():
+        # Only the host that has the CSV files can prove what they hold.
+        if owner.are_elsewhere(self._settings, self._database):
             return False
         now_ms = self._clock.read()
         for _ in self._stations:
@@ -82,15 +84,6 @@ class Retention:
             if done.is_more or done.readings:
                 return True
         return False
-
-    def _are_files_elsewhere(self) -> bool:
-        """Whether another host has the CSV files: only that one can prove what they hold."""
-        if not self._settings.on_postgres:
-            return False
-        from flask10x.export import owner  # noqa: PLC0415
-
-        with self._database.reader.begin() as connection:
-            return owner.is_elsewhere(self._settings, connection)
 
     def _say(self, endpoint: str, why: str) -> None:
         now_ms, place = self._monotonic_ms(), (endpoint, why)

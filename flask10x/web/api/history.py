@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 
 from flask10x.database.cursors import Cursor
 from flask10x.database.dialects import last_id
-from flask10x.database.error_codes import reason_of
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages
 from flask10x.history.charts import Chart

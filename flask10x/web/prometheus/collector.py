@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from flask10x.database import engines
 from flask10x.errors import DatabaseUnreachable, QueryError
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -44,14 +45,14 @@ class ScrapedNumbers(Collector):
     def collect(self) -> Iterator[Metric]:
         """Each family once; raises nothing that a database or a disk raises."""
         store = self._store
-        host = store.settings.host_name if store.settings.on_postgres else ""
+        host = engines.of(store.settings).hosts.name or ""
         yield from of_host(host, memory_families.service(store.settings, store.gauges))
         if isinstance(store, Store):
             yield from of_host(host, memory_families.queue(store))
             stored = self._part("database", lambda: _stored(store))
             yield from stored or stored_families.stations(store, {})
             yield from self._part("disk", lambda: file_families.database(store.settings))
-            if store.settings.on_postgres:
+            if store.database.server is not None:
                 yield from self._part("server", lambda: server_families.server(store))
             yield from self._part("backups", lambda: _backup(store))
         else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 
 from flask10x.config.settings import Settings
+from flask10x.database import engines
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.runtime.facts import backups
 from flask10x.runtime.facts.disk import room
@@ -20,7 +21,7 @@ def database(settings: Settings) -> Iterator[Metric]:
     """Sizes of the database's files and the room of their disk; raises OSError."""
     path: Path = database_path(settings)
     free = room(path.parent)
-    if not settings.on_postgres:
+    if engines.of(settings).is_file:
         text = "The size of the database, its WAL not included."
         yield gauge("database_size_bytes", text, disk.size(path))
         text = "The size of the file in which commits wait to be copied into the database."

@@ -13,6 +13,8 @@ from flask10x.web.prometheus.families import gauge, gauge_of_each
 def server(store: Store) -> Iterator[Metric]:
     """The size of the database, and how far its standbys are; raises DatabaseUnreachable."""
     state = server_state(store.settings, store.database)
+    if state is None:
+        return
     known = state.primary
     if known is None:
         raise DatabaseUnreachable(state.reason)

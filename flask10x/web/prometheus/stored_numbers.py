@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
-from flask10x.database.postgres import leases
 from flask10x.history import pages, rollups
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
@@ -49,7 +48,7 @@ def stored_numbers(store: Store) -> StoredNumbers:
             rejected_dropped=counters.value_of(connection, rejected.DROPPED),
             rollups_behind=rollups.behind(connection),
             last_received=pages.last_received(stations, connection),
-            leases=leases.holders(connection) if store.settings.on_postgres else {},
+            leases=store.database.hosts.holders(connection),
             newest={one.endpoint: _newest(connection, stations, one) for one in stations.all},
         )
 

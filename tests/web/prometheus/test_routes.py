@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong
 from flask10x.history import rollups
 from flask10x.recording.writer import Writer
 from flask10x.runtime.facts import backups

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import flask10x
 from flask10x.database.engine import Database
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.json_body import payload_of
 from flask10x.readings.near_names import near_names

@@ -6,7 +6,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected

@@ -69,7 +69,7 @@ def unmute() -> Response:
 def _on_all_hosts(change: Callable[[Connection], None]) -> None:
     """Where there may be several: the state file of each follows the database."""
     store = context.store_or_waiting()
-    if store.settings.on_postgres and isinstance(store, Store):
+    if isinstance(store, Store) and store.database.hosts.name is not None:
         with store.database.commit() as connection:
             change(connection)
 

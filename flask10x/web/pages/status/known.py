@@ -12,8 +12,8 @@ from flask10x.alerts.alert import Alert
 from flask10x.database import dialects
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
-from flask10x.database.error_codes import reason_of
-from flask10x.database.query_limit import QueryTooLong
+from flask10x.database.error_codes import QueryTooLong, reason_of
+from flask10x.export import owner
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.facts import backups, card, export_lag
@@ -80,9 +80,8 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
     if isinstance(store, Store):
         with _part(found, "database"), _patient(store.database) as connection:
             _of_database(found, store, connection, now_ms)
-        if store.settings.on_postgres:
-            # After that, by which it is known whether the server answers.
-            found.server = server_state(store.settings, store.database)
+        # After that, by which it is known whether the server answers.
+        found.server = server_state(store.settings, store.database)
         if found.card is None:
             with _part(found, "card"):
                 found.card = _room_only(store)
@@ -101,11 +100,7 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
     with _part(found, "exports"):
         found.exports = export_lag.export_lags(connection, stations)
-        if store.settings.on_postgres:
-            # Only there it is a question, and no page of SQLite needs it in memory.
-            from flask10x.export import owner  # noqa: PLC0415
-
-            found.csv_host = owner.of_files(connection)
+        found.csv_host = owner.of_files(connection)
     with _part(found, "kept"):
         found.kept = outlooks(store.settings, store.database, connection, now_ms)
     with _part(found, "card"):

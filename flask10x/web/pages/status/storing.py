@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flask10x.database.paths import database_path
-from flask10x.database.postgres.replication import Primary
+from flask10x.database.server import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.runtime import duties
 from flask10x.runtime.facts import obstacles
@@ -147,7 +147,7 @@ def _servers(primary: Primary, t: Texts) -> Iterator[str]:
 
 
 def _missing(store: Waiting) -> Hindrance:
-    if store.settings.on_postgres:
+    if not store.is_file:
         return Hindrance(name="unreachable", reason=store.reason)
     return Hindrance(name="missing", values={"path": database_path(store.settings)})
 

@@ -1,5 +1,11 @@
 """Leases: what one of several hosts does for all of them, until it ends or is not heard any more.
 
+Each host has a name that no other one has (HOST_NAME). By it a host knows which notes of queues and
+which CSV files are its own: two of one name would forget what the other one has noted, and each
+would write its part of the readings into files of its own. So a host holds a lease of its name
+while it runs, and another one of that name does not start. It keeps it over a stop until it
+expires: another host that waits for it would have it at each restart.
+
 A lease is a row of the table `leases` that expires by the database's clock; one that lies further
 ahead than a lease can last is expired, for the clock has gone back since. It is taken and renewed
 in a commit, and commits are made one after the other, whichever host makes them: so a transaction
@@ -15,15 +21,19 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.database.engine import Database
-from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.database.error_codes import QueryTooLong
+from flask10x.database.hosts import MONITOR, Transactions
+from flask10x.database.paths import database_path
+from flask10x.database.postgres.connections import PostgresConnections
+from flask10x.errors import CommitNotReplicated, HostNameTaken, LeaseLost, LockTimeout
 from flask10x.system.clock import boot_id
-from flask10x.system.locks import FileLock
+from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +50,10 @@ TRUSTED_SEC = 12.0
 # takes over, may differ by that. What ends later was made before the clock went back.
 CLOCKS_DIFFER_SEC = 5.0
 TOKEN_BYTES = 8
-# How the lease of a host's name begins, which no other host may have (`host_names.py`).
+# How the lease of a host's name begins, which no other host may have.
 HOST = "host "
+# How often a host that starts looks whether its name is free.
+CHECK_EVERY_SEC = 1.0
 # All connections may be in use, too.
 _NO_ANSWER = (DBAPIError, TimeoutError, LockTimeout, CommitNotReplicated)
 
@@ -76,12 +88,12 @@ def token_of(lock: FileLock) -> str:
     return f"{noted} {boot_id()}" if noted else ""
 
 
-class Lease:
-    """One host's way to a lease; one thread uses it, but any may ask `is_held`."""
+class TimedLease:
+    """A lease as one host has it, for some seconds each time; see `database.hosts.Lease`."""
 
     def __init__(
         self,
-        database: Database,
+        database: Transactions,
         name: str,
         host: str,
         lock: FileLock,
@@ -176,3 +188,57 @@ def holders(connection: Connection) -> dict[str, str]:
     """By the name of each lease that any host may have the name of the one that has it."""
     rows = connection.execute(_HOLDERS)
     return {row.name: row.host for row in rows if not row.name.startswith(HOST)}
+
+
+class LeasedName:
+    """The name of this host: a duty of one of its workers."""
+
+    def __init__(self, database: Transactions, name: str, lock: FileLock) -> None:
+        """`lock` is the one of this host that its elected worker holds."""
+        self._name = name
+        self._lease = TimedLease(database, HOST + name, name, lock)
+
+    def step(self) -> None:
+        """Hold the name; raises HostNameTaken while another host has it."""
+        if not self._lease.hold() and self._lease.is_taken:
+            raise _taken(self._name)
+
+
+def check(
+    settings: Settings,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Raise HostNameTaken when another host of this name serves the database.
+
+    One that was killed is waited for, until its lease has expired. A database that does not answer
+    says nothing: the duty asks it again.
+    """
+    name = settings.host_name
+    deadline_sec = monotonic() + LEASE_SEC + CHECK_EVERY_SEC
+    with closing(FileLock(lock_path(database_path(settings), MONITOR))) as lock:
+        while not _is_free(settings, name, token_of(lock)):
+            if monotonic() >= deadline_sec:
+                raise _taken(name)
+            sleep(CHECK_EVERY_SEC)
+
+
+def _is_free(settings: Settings, name: str, token: str) -> bool:
+    connections = PostgresConnections(settings)
+    try:
+        with (
+            connections.reader.begin() as connection,
+            connections.limit(connection, settings.query_timeout_sec),
+        ):
+            return is_free(connection, HOST + name, name, token)
+    except (DBAPIError, TimeoutError, QueryTooLong):
+        return True
+    finally:
+        connections.leave()
+
+
+def _taken(name: str) -> HostNameTaken:
+    return HostNameTaken(
+        f"another host that is called {name!r} serves this database: give each a name of its own"
+        f" ({PREFIX}HOST_NAME)"
+    )

@@ -1,0 +1,152 @@
+"""A database on a server of PostgreSQL, as `engines.DatabaseEngine` describes it.
+
+psycopg and SQLAlchemy are loaded only by what asks the server.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask10x.config.settings import Settings
+from flask10x.database.damage import Damage
+from flask10x.database.hosts import HostName, Hosts, Lease, Transactions
+from flask10x.database.paths import database_path, shown_name
+from flask10x.database.server import Server
+from flask10x.errors import DatabaseUnreachable, SchemaError
+from flask10x.system.locks import FileLock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from flask10x.database.postgres.connections import PostgresConnections
+
+
+class SeveralHosts:
+    """This host among those that may share the database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.name: str | None = settings.host_name
+
+    def lease(self, database: Transactions, name: str, lock: FileLock) -> Lease:
+        """What one host at a time has under this name."""
+        from flask10x.database.postgres import hosts  # noqa: PLC0415
+
+        return hosts.TimedLease(database, name, self._settings.host_name, lock)
+
+    def hold_name(self, database: Transactions, lock: FileLock) -> HostName:
+        """The name, held by the process that holds the lock."""
+        from flask10x.database.postgres import hosts  # noqa: PLC0415
+
+        return hosts.LeasedName(database, self._settings.host_name, lock)
+
+    def check_name(self) -> None:
+        """Raise HostNameTaken when another host of this name serves the database."""
+        from flask10x.database.postgres import hosts  # noqa: PLC0415
+
+        hosts.check(self._settings)
+
+    def holders(self, connection: "Connection") -> dict[str, str]:
+        """By the name of each lease that a host has the name of that host."""
+        from flask10x.database.postgres import hosts  # noqa: PLC0415
+
+        return hosts.holders(connection)
+
+
+class PostgresEngine:
+    """The database of these settings, on its server."""
+
+    is_file = False
+    # A server may be away, or refuse what the service needs; it makes no sense to look for a file.
+    lack = "cannot be used"
+    unreadable: type[SchemaError] = DatabaseUnreachable
+
+    def __init__(self, settings: Settings) -> None:
+        """Asks nothing yet."""
+        self._settings = settings
+        self.hosts: Hosts = SeveralHosts(settings)
+
+    @property
+    def server(self) -> Server:
+        """What the server says of itself."""
+        from flask10x.database.postgres import server  # noqa: PLC0415
+
+        return server
+
+    def missing(self) -> str:
+        """Nothing: there is no file whose disk could be away."""
+        return ""
+
+    def require_not_missing(self) -> None:
+        """Only the server can tell."""
+
+    def is_new(self) -> bool:
+        """Only the server can tell."""
+        return False
+
+    def remember(self) -> bool:
+        """There is no disk that could be away."""
+        return True
+
+    def arrival(self) -> Callable[[], bool]:
+        """What asks whether the server answers and is no standby."""
+        return self._takes_writes
+
+    def _takes_writes(self) -> bool:
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+        server = self.server
+        try:
+            with self.reader() as engine, engine.connect() as connection:
+                return not server.primary(connection).is_standby
+        except DBAPIError:
+            return False
+
+    def may_be_there(self) -> bool:
+        """Who asks the server learns it."""
+        return True
+
+    def require(self) -> Path:
+        """The path beside which this host has its locks.
+
+        Raises SchemaError or DatabaseUnreachable when the database was never migrated.
+        """
+        from sqlalchemy import inspect  # noqa: PLC0415
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+        from flask10x.database.error_codes import reason_of  # noqa: PLC0415
+        from flask10x.database.tables import readings  # noqa: PLC0415
+
+        name = shown_name(self._settings)
+        try:
+            with self.reader() as engine:
+                is_migrated = inspect(engine).has_table(readings.name)
+        except DBAPIError as error:
+            text = _("{path} cannot be read: {reason}")
+            raise DatabaseUnreachable(text.format(path=name, reason=reason_of(error))) from error
+        if not is_migrated:
+            text = _("there is no database {path}; start the service, or run: flask10x migrate")
+            raise SchemaError(text.format(path=name))
+        return database_path(self._settings)
+
+    def prepare_upgrade(self, *, new: bool) -> None:
+        """Nothing lies beside it that could be in the way."""
+
+    @contextmanager
+    def reader(self) -> "Iterator[Engine]":
+        """An engine to read it; not by a `Database`, which has locks on the disk."""
+        from flask10x.database.postgres.connections import PostgresConnections  # noqa: PLC0415
+
+        engine = PostgresConnections(self._settings).reader
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    def connections(self, _damage: Damage, busy_timeout_ms: int) -> "PostgresConnections":
+        """The connections of this process to the server."""
+        from flask10x.database.postgres.connections import PostgresConnections  # noqa: PLC0415
+
+        return PostgresConnections(self._settings, busy_timeout_ms)

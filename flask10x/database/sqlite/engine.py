@@ -1,0 +1,150 @@
+"""A database that is a file of SQLite, as `engines.DatabaseEngine` describes it.
+
+It has one host. SQLAlchemy is loaded only by what opens the file.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask10x.config.settings import Settings
+from flask10x.database.damage import Damage
+from flask10x.database.hosts import Hosts, Transactions
+from flask10x.database.paths import database_path
+from flask10x.database.server import Server
+from flask10x.database.sqlite import missing
+from flask10x.errors import SchemaError
+from flask10x.system import disk
+from flask10x.system.locks import FileLock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from flask10x.database.sqlite.connections import SqliteConnections
+
+
+class OwnLease:
+    """What one host at a time has, where there is no other."""
+
+    is_held = True
+
+    def hold(self) -> bool:
+        """Whether this host has it: always."""
+        return True
+
+    def check(self, _connection: "Connection") -> None:
+        """No other host can have it."""
+
+    def give_back(self) -> None:
+        """No other host wants it."""
+
+
+class OneHost:
+    """A file has one host, which has all that several would share."""
+
+    name: str | None = None
+
+    def lease(self, _database: Transactions, _name: str, _lock: FileLock) -> OwnLease:
+        """This host has it."""
+        return OwnLease()
+
+    def hold_name(self, _database: Transactions, _lock: FileLock) -> None:
+        """It has no use for a name."""
+
+    def check_name(self) -> None:
+        """No other host can have it."""
+
+    def holders(self, _connection: "Connection") -> dict[str, str]:
+        """No host needs a lease."""
+        return {}
+
+
+class Arrival:
+    """Looks whether a file that was missing is there, and whole."""
+
+    # A copy that is still being written grows; one that stays the same for so many looks is whole.
+    EQUAL_LOOKS = 3
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: list[tuple[int, ...]] = []
+
+    def __call__(self) -> bool:
+        """Look once; whether it is there and was the same for some looks."""
+        if missing.holds_nothing(self._path):
+            self._seen.clear()
+            return False
+        status = self._path.stat()
+        self._seen.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        del self._seen[: -self.EQUAL_LOOKS]
+        return len(self._seen) == self.EQUAL_LOOKS and len(set(self._seen)) == 1
+
+
+class SqliteEngine:
+    """The file of these settings."""
+
+    is_file = True
+    lack = "is missing"
+    unreadable: type[SchemaError] = SchemaError
+    hosts: Hosts = OneHost()
+    server: Server | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        """Looks at nothing yet."""
+        self._settings = settings
+
+    def missing(self) -> str:
+        """What is missing and what helps, when there was a database and there is none now."""
+        return missing.reason(self._settings)
+
+    def require_not_missing(self) -> None:
+        """Raise DatabaseMissing when there was a database and is none now."""
+        missing.require(self._settings)
+
+    def is_new(self) -> bool:
+        """Whether there is no file, an empty one, or one in which no table was ever made."""
+        return missing.holds_nothing(database_path(self._settings))
+
+    def remember(self) -> bool:
+        """Renew the markers of a database that is there; whether one can be outside its disk."""
+        return missing.remember(self._settings)
+
+    def arrival(self) -> Callable[[], bool]:
+        """What looks whether the file is there and whole."""
+        return Arrival(database_path(self._settings))
+
+    def may_be_there(self) -> bool:
+        """Whether there is a file."""
+        return database_path(self._settings).exists()
+
+    def require(self) -> Path:
+        """The file; raises DatabaseMissing or SchemaError when there is none."""
+        from flask10x.database.sqlite.file import existing_database  # noqa: PLC0415
+
+        return existing_database(self._settings)
+
+    def prepare_upgrade(self, *, new: bool) -> None:
+        """Set aside the WAL of a file that is gone; without `new` raise DatabaseMissing then."""
+        path = database_path(self._settings)
+        if not new:
+            missing.require(self._settings)
+        elif missing.holds_nothing(path):
+            missing.set_aside_rest(path, disk.moment(self._settings.zone))
+
+    @contextmanager
+    def reader(self) -> "Iterator[Engine]":
+        """An engine that can change nothing of the file."""
+        from flask10x.database.sqlite.file import open_read_only  # noqa: PLC0415
+
+        engine = open_read_only(database_path(self._settings), snapshots=True)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    def connections(self, damage: Damage, busy_timeout_ms: int) -> "SqliteConnections":
+        """The connections of this process to the file."""
+        from flask10x.database.sqlite.connections import SqliteConnections  # noqa: PLC0415
+
+        return SqliteConnections(self._settings, damage, busy_timeout_ms)
