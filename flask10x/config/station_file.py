@@ -48,8 +48,7 @@ def load(path: Path) -> Stations:
 def formula_headings(stations: Stations) -> list[str]:
     """A line for each heading of these stations that a spreadsheet takes for a formula.
 
-    No mistake of the file: earlier versions took them, and a service that does not start loses
-    readings.
+    No mistake of the file: a service that does not start loses readings.
     """
     text = _(
         "{file}: stations.{station}.measurements.{column}: csv_header is {heading}, which a"

@@ -1,7 +1,7 @@
 """Can everybody on this machine read what a token should be asked for?
 
-New files are private (`system/disk.PRIVATE_MODE`); those of an older version, and copies that
-somebody made, keep the mode that they have. CSV files are meant to be read by others' scripts.
+New files are private (`system/disk.PRIVATE_MODE`); copies, and files whose mode somebody has
+changed, keep the mode that they have. CSV files are meant to be read by others' scripts.
 """
 
 import shlex
