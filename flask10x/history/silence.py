@@ -1,4 +1,4 @@
-"""Whether a station is silent: the one verdict of pages, programs, Prometheus and alerts.
+"""Whether a station is silent: the one verdict of pages, programs, Prometheus, alerts and log.
 
 | state | when |
 |---|---|
@@ -8,7 +8,8 @@
 | `silent` | nothing came for longer than its limit |
 
 The limit is that of the rule `silence` that watches the station; without one, what was learned of
-the station (`usual_silence.py`), and never less than the log waits (INACTIVITY_WARN_SEC).
+the station (`usual_silence.py`), and never less than the log waits (INACTIVITY_WARN_SEC). The log
+has that limit alone (contract, section 4).
 """
 
 from dataclasses import dataclass

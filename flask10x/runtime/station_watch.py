@@ -132,7 +132,16 @@ class StationWatch:
             return
         last_ms = last_ms or self._gauges.awaited_since_ms(endpoint)
         inactive_sec = (self._now_ms() - last_ms) // 1000
-        if inactive_sec > threshold_sec:
+        verdict = silence(
+            Signs(
+                # In whole seconds, as the line has them.
+                age_ms=inactive_sec * SECOND_MS,
+                awaited_ms=None,
+                after_sec=threshold_sec,
+                is_alerted=False,
+            )
+        )
+        if verdict.is_missed:
             self._gauges.set_silent_since(endpoint, last_ms)
             log.warning(
                 "Endpoint '%s' inactive for %ds (threshold %ds)",
