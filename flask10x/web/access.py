@@ -19,6 +19,7 @@ from flask10x.config.settings import Settings
 from flask10x.config.tokens import ALL, Keyring, Tokens
 from flask10x.system.logs import Pace
 from flask10x.web.limits import CONFLICTS
+from flask10x.web.page import OPEN, POSTING, Guard, guard_of_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXTENSION = "flask10x.access"
-# Views that show no reading. healthz always answers (contract, section 2); readyz is asked by the
-# backup and by monitors; the index names stations and pages; boards that only write set their clock
-# by the time; the static files are public anyway.
-# Every other view needs a token where there are any, also one that is added tomorrow.
-HEALTH = "status.healthz"
-OPEN = {HEALTH, "status.readyz", "home.as_page", "time.now", "static"}
-# The blueprint whose views post, each to the station that it is named like.
-WRITING = "ingest"
-# Those of views whose readings name their stations: any token for posting lets a request in, and
-# then each reading is asked for whether the token `opens` its station.
-LINES = "influx"
-DOORS = frozenset({"doors", LINES})
-# That of views whose senders have the token in the body, so the view asks for it.
-CHANNELS = "ambient"
-POSTED = {WRITING, *DOORS, CHANNELS}
-# Views that post and are for people: a browser asks them for the token of its pages.
-MUTING = frozenset({"alerts.mute", "alerts.unmute"})
-NOTING = frozenset({"notes.add", "notes.undo"})
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
@@ -130,43 +113,41 @@ class Access:
 
     def refusal(self) -> Refusal | None:
         """Why the request at hand is refused; None when its view may answer. The head decides."""
-        known = not self._hosts or is_allowed_host(request.headers.get("Host", ""), self._hosts)
-        if not known and request.endpoint != HEALTH:
+        guard = guard_of_request()
+        is_served = not self._hosts or is_allowed_host(request.headers.get("Host", ""), self._hosts)
+        if not is_served and guard != "always":
             return UNKNOWN_HOST
         if request.method not in READ_ONLY_METHODS and is_from_another_origin():
             return OTHER_ORIGIN
-        return self._without_token() or _with_conflicts()
+        return self._without_token(guard) or _with_conflicts(guard)
 
-    def _without_token(self) -> Refusal | None:
-        if request.endpoint is None or request.endpoint in OPEN:
+    def _without_token(self, guard: Guard | None) -> Refusal | None:
+        if guard is None or guard in OPEN or (guard == "key" and request.method == "POST"):
             return None
-        if request.blueprint == CHANNELS and request.method == "POST":
-            return None
-        writes = request.blueprint in POSTED
-        tokens, token = self._tokens(writes), given_token()
+        tokens, token = self._tokens(guard), given_token()
         if tokens is None:
             return None
-        if request.blueprint in DOORS and tokens.knows(token):
+        if guard in ("stations", "lines") and tokens.knows(token):
             return None
-        station = request.endpoint.rpartition(".")[2] if request.blueprint == WRITING else ALL
+        station = str(request.endpoint).rpartition(".")[2] if guard == "station" else ALL
         reads = tokens is self._keyring.read
         if tokens.open_for(token, station) or (reads and self._opens_pages(token)):
             return None
         # Browsers ask people for a name and a password when they see Basic; pages are for people.
-        return _unauthorized(token, ("Bearer",) if writes else ("Basic", "Bearer"))
+        return _unauthorized(token, ("Bearer",) if guard in POSTING else ("Basic", "Bearer"))
 
-    def _tokens(self, writes: bool) -> Tokens | None:
+    def _tokens(self, guard: Guard) -> Tokens | None:
         """Those of which the request at hand needs one; None when it needs none.
 
         To mute takes what it takes to see the alerts; but where only posting takes a token, nobody
         without one may keep a message from being sent. So with notes, if they have no tokens.
         """
         write, read = self._keyring.write, self._keyring.read
-        if writes:
+        if guard in POSTING:
             return write
-        if request.endpoint in NOTING:
+        if guard == "notes":
             return self._keyring.notes or read or write
-        return read or write if request.endpoint in MUTING else read
+        return read or write if guard == "mute" else read
 
     def refusal_of_key(self, key: str, station: str) -> Refusal | None:
         """Why a request with this key in its body is refused, or its header; None when it is not.
@@ -226,10 +207,10 @@ def sender() -> str:
     return f"{behind} through {peer or 'a socket file'}" if local else peer
 
 
-def _with_conflicts() -> Refusal | None:
+def _with_conflicts(guard: Guard | None) -> Refusal | None:
     """Why a request with lines of a header that differ is refused; that to a station is kept."""
     names = ", ".join(request.environ.get(CONFLICTS, ()))
-    if not names or request.blueprint == WRITING:
+    if not names or guard == "station":
         return None
     hint = f"{names}: send one line, or equal ones"
     return Refusal(400, "repeated header", hint, f"lines of {names} that differ")
@@ -252,7 +233,7 @@ def given_token() -> str:
         # Werkzeug raises it for Basic with a letter that is not ASCII.
         return ""
     if given is None:
-        return request.args.get("p", "") if request.blueprint == LINES else ""
+        return request.args.get("p", "") if guard_of_request() == "lines" else ""
     if given.type == "basic":
         return given.password or ""
     token = given.token or ""

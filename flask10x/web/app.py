@@ -13,20 +13,23 @@ from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
-from flask10x.web import compression, headers, no_such_page, offline, preferences
-from flask10x.web import navigation as page_links
-from flask10x.web import probes as status
+from flask10x.web import (
+    compression,
+    headers,
+    navigation,
+    no_such_page,
+    offline,
+    preferences,
+    probes,
+)
 from flask10x.web.access import Access
-from flask10x.web.api import batch as batch_routes
-from flask10x.web.api import history as history_api
-from flask10x.web.api import latest as latest_routes
-from flask10x.web.api import time as board_time
+from flask10x.web.api import batch, history, latest, time
 from flask10x.web.ingest import ambient_routes, influx_routes, station_routes
 from flask10x.web.ingest.short_way import ShortWay
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
-from flask10x.web.pages.alerts import navigation
+from flask10x.web.page import Page, Routes
 from flask10x.web.pages.alerts import view as alerts_page
 from flask10x.web.pages.api import view as api_page
 from flask10x.web.pages.devices import view as devices_page
@@ -36,7 +39,7 @@ from flask10x.web.pages.notes import view as notes_page
 from flask10x.web.pages.records import view as records_page
 from flask10x.web.pages.rejected import view as rejected_page
 from flask10x.web.pages.status import view as status_page
-from flask10x.web.prometheus import routes as prometheus_routes
+from flask10x.web.prometheus import routes as prometheus
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,30 @@ log = logging.getLogger(__name__)
 FOLDER = Path(__file__).with_name("pages")
 FILES_OF_PAGES = {f"{path.parent.name}.js": path for path in FOLDER.glob("*/script.js")}
 FILES_OF_PAGES |= {f"{path.parent.name}.css": path for path in FOLDER.glob("*/style.css")}
+
+# In the order of the navigation; a phone has room for five short names beside "More".
+PAGES: tuple[Page, ...] = (
+    home_page.blueprint,
+    history_page.blueprint,
+    records_page.blueprint,
+    alerts_page.blueprint,
+    notes_page.blueprint,
+    rejected_page.blueprint,
+    devices_page.blueprint,
+    status_page.blueprint,
+    api_page.blueprint,
+)
+
+
+def declared(config: Settings) -> tuple[Routes, ...]:
+    """All that the application answers but the files under /static; each says who may ask."""
+    return (
+        station_routes.routes(config.stations),
+        *(batch.blueprint, ambient_routes.blueprint, influx_routes.routes()),
+        *(history.blueprint, latest.blueprint, time.blueprint),
+        *PAGES,
+        *(probes.blueprint, prometheus.blueprint),
+    )
 
 
 def create_app(
@@ -74,26 +101,11 @@ def create_app(
         store = Store(config, gauges, slot_number, queues)
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
-    app.register_blueprint(station_routes.blueprint_of(config.stations))
-    pages = (
-        home_page,
-        history_page,
-        rejected_page,
-        records_page,
-        devices_page,
-        alerts_page,
-        status_page,
-        notes_page,
-    )
-    routes = (history_api, status, *pages)
-    for module in (*routes, batch_routes, ambient_routes, board_time, latest_routes, api_page):
-        app.register_blueprint(module.blueprint)
-    app.register_blueprint(influx_routes.blueprint_of())
-    app.register_blueprint(prometheus_routes.blueprint)
+    for routes in declared(config):
+        app.register_blueprint(routes)
     headers.init_app(app)
     preferences.init_app(app)
     navigation.init_app(app, config, access)
-    page_links.init_app(app)
     if missing:
         MissingDatabase(config, missing).init_app(app)
     offline.init_app(app, access)

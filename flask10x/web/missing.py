@@ -13,17 +13,13 @@ from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
 from flask10x.system.logs import Pace
-from flask10x.web.access import MUTING, POSTED
 from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.page import POSTING, guard_of_request, routes_of_request
 from flask10x.web.prometheus import formats
 
 log = logging.getLogger(__name__)
 
-# Views that answer without a store; those of alerts read a file of their own.
-WITHOUT_STORE = {"status.healthz", "home.as_page", "time.now", "static"}
-WITHOUT_STORE |= {"alerts.as_page", "alerts.as_json", "status_page.as_page"}
-WITHOUT_STORE |= {"api.as_json", "api.as_page", "prometheus.numbers"}
-# This one does when a format of Prometheus is wanted.
+# This view answers without a store when a format of Prometheus is wanted.
 METRICS = "status.metrics"
 
 
@@ -42,10 +38,11 @@ class MissingDatabase:
         app.before_request(self._answer)
 
     def _answer(self) -> Response | None:
-        if request.endpoint is None or request.endpoint in WITHOUT_STORE:
+        routes = routes_of_request()
+        if request.endpoint is None or routes is None or request.endpoint in routes.without_store:
             return None
         # A file that is made now would lie below the mount point of the disk that is missing.
-        if request.endpoint in MUTING and (not self._engine.is_file or self._alerts.exists()):
+        if guard_of_request() == "mute" and (not self._engine.is_file or self._alerts.exists()):
             return None
         if request.endpoint == METRICS and formats.wanted(request.accept_mimetypes) != "json":
             return None
@@ -57,7 +54,7 @@ class MissingDatabase:
     def _for(self, endpoint: str) -> Response:
         if endpoint == "status.readyz":
             return jsonify(status="not ready", reasons=[self._reason], queue_oldest_seconds=None)
-        if request.blueprint in POSTED:
+        if guard_of_request() in POSTING:
             self._log(endpoint.rpartition(".")[2])
             return jsonify(status="queued_failed", detail=self._reason)
         if endpoint.endswith(".as_page"):

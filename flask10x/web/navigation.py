@@ -1,49 +1,26 @@
-"""The links at the top of every page: the few that a family opens, and the others behind "More"."""
+"""The links at the top of every page: the few that a family opens, the others behind "More"."""
 
-from dataclasses import dataclass
+from flask import Flask
 
-from flask import Flask, request, url_for
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PageLink:
-    """A page of the navigation."""
-
-    endpoint: str
-    text: str
-    """The key of its name."""
-    since: str = ""
-    """The beginning of the range it opens with, where it is a page of readings."""
-
-    @property
-    def url(self) -> str:
-        """Where it leads; only within a request."""
-        return (
-            f"{url_for(self.endpoint)}?from={self.since}" if self.since else url_for(self.endpoint)
-        )
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it is the page that is shown."""
-        return request.endpoint == self.endpoint
+from flask10x.alerts.state_file import path_of
+from flask10x.config.settings import Settings
+from flask10x.web.access import Access
+from flask10x.web.alert_state import EXTENSION, AlertState, state
+from flask10x.web.page import pages_of
 
 
-# A phone has room for five short names beside "More".
-MAIN = (
-    PageLink(endpoint="home.as_page", text="nav.home"),
-    PageLink(endpoint="history_page.as_page", text="nav.history", since="-24h"),
-    PageLink(endpoint="records.as_page", text="nav.records"),
-    PageLink(endpoint="alerts.as_page", text="nav.alerts"),
-)
-MORE = (
-    PageLink(endpoint="notes.as_page", text="nav.notes"),
-    PageLink(endpoint="rejected.as_page", text="nav.rejected"),
-    PageLink(endpoint="devices.as_page", text="nav.devices"),
-    PageLink(endpoint="status_page.as_page", text="nav.status"),
-    PageLink(endpoint="api.as_page", text="nav.api"),
-)
+def init_app(app: Flask, settings: Settings, access: Access) -> None:
+    """Let each page have the links, and beside that of the alerts how many are active."""
+    app.extensions[EXTENSION] = AlertState(path_of(settings))
 
+    def count() -> int:
+        # The page `/` is open to all.
+        return len(state().known().active) if access.lets_read() else 0
 
-def init_app(app: Flask) -> None:
-    """Let each page have its links."""
-    app.context_processor(lambda: {"main_pages": MAIN, "more_pages": MORE})
+    app.context_processor(
+        lambda: {
+            "main_pages": pages_of("main"),
+            "more_pages": pages_of("more"),
+            "active_alerts": count,
+        }
+    )

@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, render_template, request
 
 from flask10x.errors import nearest
-from flask10x.web.access import POSTED
-from flask10x.web.navigation import MAIN, MORE, PageLink
+from flask10x.web.page import POSTING, Page, Routes, pages_of
 from flask10x.web.preferences import HTML_TYPE, prefers_page
 
 NOT_FOUND, NOT_ALLOWED = 404, 405
@@ -25,7 +24,9 @@ def _as_page(answer: Response) -> Response:
     if not prefers_page():
         return answer
     poster = _poster() if answer.status_code == NOT_ALLOWED else ""
-    near, takes_readings = _near(poster), poster in POSTED
+    routes = current_app.blueprints.get(poster)
+    near = _near(routes)
+    takes_readings = isinstance(routes, Routes) and POSTING.issuperset(routes.guards.values())
     page = render_template("no_such_page.html", near=near, takes_readings=takes_readings)
     answer.set_data(page)
     answer.content_type = f"{HTML_TYPE}; charset=utf-8"
@@ -39,11 +40,10 @@ def _poster() -> str:
     return endpoint.rpartition(".")[0]
 
 
-def _near(poster: str) -> PageLink | None:
+def _near(poster: object) -> Page | None:
     """The page that was probably meant; that of a form, if it is the address of one."""
-    of_form = [page for page in (*MAIN, *MORE) if page.endpoint == f"{poster}.as_page"]
-    if of_form:
-        return of_form[0]
-    pages = {urlsplit(page.url).path: page for page in (*MAIN, *MORE)}
+    if isinstance(poster, Page):
+        return poster
+    pages = {urlsplit(page.url).path: page for page in (*pages_of("main"), *pages_of("more"))}
     near = nearest(request.path.lower().rstrip("/"), [path for path in pages if path != "/"])
     return pages[near] if near else None

@@ -10,7 +10,8 @@ from flask import Flask, Response, request
 from flask10x.readings.times import local_text, zone_name
 from flask10x.system import clock
 from flask10x.web import context
-from flask10x.web.access import OPEN, Access
+from flask10x.web.access import Access
+from flask10x.web.page import OPEN, guard_of_request
 
 # A worker may look after the pages above its own folder only when its answer says so.
 WORKER = "service_worker.js"
@@ -36,7 +37,7 @@ def _has_readings(answer: Response) -> bool:
     """Whether it is a page, or what scripts and downloads get; boards need no header for it."""
     if answer.mimetype == "text/html":
         return True
-    return request.method in ("GET", "HEAD") and request.endpoint not in {None, *OPEN}
+    return request.method in ("GET", "HEAD") and guard_of_request() not in {None, *OPEN}
 
 
 def _zone() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Response, jsonify, request
 
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
@@ -18,19 +18,21 @@ from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
 from flask10x.web import context
+from flask10x.web.page import Routes
 from flask10x.web.prometheus import formats, routes
 from flask10x.web.read_errors import UNREADABLE
+from flask10x.web.specification import state as specified
 
-blueprint = Blueprint("status", __name__)
+blueprint = Routes("status", __name__, operations=specified.probes)
 
 
-@blueprint.get("/healthz")
+@blueprint.get("/healthz", guard="always", without_store=True)
 def healthz() -> Response:
     """Always 200: the process answers. `readyz` says whether it can store."""
     return jsonify(status="ok")
 
 
-@blueprint.get("/readyz")
+@blueprint.get("/readyz", guard="open")
 def readyz() -> tuple[Response, int]:
     """200 when readings can be stored, else 503 with every reason.
 

@@ -1,13 +1,19 @@
 """Every route there is, written by hand: one more is one more way in (explanation/security.md)."""
 
+import re
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.config.settings import Settings
 from flask10x.history.parameters import MAX_PARAMETERS
-from flask10x.web.access import MUTING, NOTING, OPEN
-from flask10x.web.access import POSTED as WRITES
+from flask10x.web.app import declared
+from flask10x.web.page import OPEN, POSTING, STATIC, Guard
+from flask10x.web.specification.document import operations
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = {"GET", "HEAD", "OPTIONS"}
 POSTED = {"POST", "OPTIONS"}
 ROUTES = {
@@ -64,12 +70,65 @@ def test_the_routes_are_these(app: Flask) -> None:
     assert len(rules) == len(ROUTES)
 
 
-def test_only_these_are_open_and_only_readings_mutes_and_notes_are_posted(app: Flask) -> None:
-    rules = list(app.url_map.iter_rules())
-    assert {rule.rule for rule in rules if rule.endpoint in OPEN} == WITHOUT_READINGS
-    posted = {rule.rule for rule in rules if rule.endpoint.partition(".")[0] in WRITES}
-    posted |= {rule.rule for rule in rules if rule.endpoint in MUTING | NOTING}
+def guards_of(settings: Settings) -> dict[str, Guard]:
+    """By endpoint."""
+    guards: dict[str, Guard] = {STATIC: "open"}
+    for routes in declared(settings):
+        guards |= routes.guards
+    return guards
+
+
+def test_only_these_are_open_and_only_readings_mutes_and_notes_are_posted(
+    app: Flask, settings: Settings
+) -> None:
+    guards, rules = guards_of(settings), list(app.url_map.iter_rules())
+    assert guards.keys() == {rule.endpoint for rule in rules}
+    assert {rule.rule for rule in rules if guards[rule.endpoint] in OPEN} == WITHOUT_READINGS
+    posted = {rule.rule for rule in rules if guards[rule.endpoint] in {*POSTING, "mute", "notes"}}
     assert posted == {rule for rule, methods in ROUTES.items() if methods == POSTED}
+
+
+# In the order of the table in explanation/security.md.
+ROWS: tuple[set[Guard], ...] = (
+    {"always", "open"},
+    {"read"},
+    {"station"},
+    {"stations", "lines"},
+    {"key"},
+    {"mute"},
+    {"notes"},
+)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_who_may_ask_for_what_is_in_the_documents(
+    app: Flask, settings: Settings, language: str
+) -> None:
+    guards, rules = guards_of(settings), list(app.url_map.iter_rules())
+    rows = [
+        sorted(rule.rule.replace("<path:", "<") for rule in rules if guards[rule.endpoint] in row)
+        for row in ROWS
+    ]
+    text = (ROOT / "docs" / language / "explanation" / "security.md").read_text(encoding="utf-8")
+    tables = text.split("\n\n")
+    assert [
+        [re.findall("`(/[^`]*)`", line) for line in table.splitlines()[2:]]
+        for table in tables
+        if "`/healthz`" in table and table.startswith("|")
+    ] == [rows]
+
+
+def test_the_specification_wants_what_the_access_check_wants(
+    app: Flask, settings: Settings
+) -> None:
+    guards = guards_of(settings)
+    of_rules = {
+        (re.sub("<(?:path:)?([a-z]+)>", r"{\1}", rule.rule), method): guards[rule.endpoint]
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = operations(settings, declared(settings))
+    assert {(one.path, one.method.upper()): one.guard for one in described} == of_rules
 
 
 LISTS = ["/history", "/history/json", "/history.json", "/history.csv"]

@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 50
 
 def register(blueprint: Blueprint) -> None:
     """Add the route."""
-    blueprint.get("/api/v1/alerts")(as_json)
+    blueprint.get("/api/v1/alerts", without_store=True)(as_json)
 
 
 def as_json() -> Response:

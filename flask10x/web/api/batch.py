@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 
 from flask10x.errors import QueryError
 from flask10x.readings import json_body
@@ -20,14 +20,16 @@ from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
 from flask10x.web.ingest.batch_items import Items
 from flask10x.web.ingest.take import Outcome, invalid
 from flask10x.web.limits import BATCH_MAX_BYTES
+from flask10x.web.page import Routes
+from flask10x.web.specification import sending as specified
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("doors", __name__)
+blueprint = Routes("doors", __name__, operations=specified.batch)
 
 READINGS = "readings"
 
 
-@blueprint.post("/api/v1/readings")
+@blueprint.post("/api/v1/readings", guard="stations")
 def readings() -> Response:
     """A result for each reading; the good ones are stored whatever the others are."""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import chain
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Response, jsonify, request, url_for
 from sqlalchemy import Connection
 
 from flask10x.database.cursors import Cursor
@@ -33,11 +33,13 @@ from flask10x.web.api import bands
 from flask10x.web.api.compared import of_comparison
 from flask10x.web.api.nights import nights
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
+from flask10x.web.page import Routes
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.notes.beside import beside_chart
+from flask10x.web.specification import reading_back as specified
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("history", __name__)
+blueprint = Routes("history", __name__, operations=specified.history)
 read_errors.register(blueprint)
 
 _pace = Pace()

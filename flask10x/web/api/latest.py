@@ -7,7 +7,7 @@ Made for programs that ask again and again and keep nothing: Home Assistant, dis
 from collections.abc import Mapping
 from math import isfinite
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Response, jsonify, request
 
 from flask10x.errors import QueryError, nearest
 from flask10x.readings.derived.registry import derived_by_station
@@ -18,9 +18,11 @@ from flask10x.readings.times import iso_text
 from flask10x.web import context, read_errors
 from flask10x.web.json_text import readable
 from flask10x.web.newest import Latest, latest
+from flask10x.web.page import Routes
+from flask10x.web.specification import state as specified
 from flask10x.web.texts.catalog import ENGLISH, JAPANESE
 
-blueprint = Blueprint("latest", __name__)
+blueprint = Routes("latest", __name__, operations=specified.latest)
 read_errors.register(blueprint)
 
 STATION, RAW = "station", "raw"

@@ -2,16 +2,18 @@
 
 from datetime import UTC
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
 
 from flask10x.readings.times import local_text, utc_offset
 from flask10x.system import clock
 from flask10x.web import context
+from flask10x.web.page import Routes
+from flask10x.web.specification import state as specified
 
-blueprint = Blueprint("time", __name__)
+blueprint = Routes("time", __name__, operations=specified.time)
 
 
-@blueprint.get("/api/v1/time")
+@blueprint.get("/api/v1/time", guard="open", without_store=True)
 def now() -> Response:
     """Now, in UTC and in the zone of the house; in whole seconds for boards that have no others."""
     now_ms, zone = clock.now_ms(), context.store().settings.zone

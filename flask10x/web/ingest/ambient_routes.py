@@ -3,7 +3,7 @@
 import logging
 from http import HTTPStatus
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 
 from flask10x.errors import QueryError
 from flask10x.readings.doors import ambient
@@ -12,34 +12,41 @@ from flask10x.readings.stations import Station
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
-from flask10x.web.access import CHANNELS, EXTENSION, Access
+from flask10x.web.access import EXTENSION, Access
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
 from flask10x.web.ingest.batch import ITEMS_MAX, Known, outcome_of
 from flask10x.web.ingest.batch_items import JSON_TYPE, Items
 from flask10x.web.ingest.take import Outcome, sent_of
 from flask10x.web.limits import BATCH_MAX_BYTES
+from flask10x.web.page import Routes
+from flask10x.web.specification import doors as specified
 
 log = logging.getLogger(__name__)
 # A path is as long as its sender likes.
 SHOWN_CHARS = 60
 # Of a form: d1 to d8, a time, a place and more of each reading. A MiB of empty ones takes 50 MiB.
 FORM_FIELDS_MAX = 20 * ITEMS_MAX
-blueprint = Blueprint(CHANNELS, __name__, url_prefix="/api/v2/channels/<channel>")
+blueprint = Routes(
+    "ambient",
+    __name__,
+    operations=specified.ambient,
+    url_prefix="/api/v2/channels/<channel>",
+)
 
 
-@blueprint.post("/data")
+@blueprint.post("/data", guard="key")
 def one(channel: str) -> Response:
     """The reading of a JSON object: `{"writeKey": "...", "d1": 25.1}`."""
     return _receive(channel, many=False)
 
 
-@blueprint.post("/dataarray")
+@blueprint.post("/dataarray", guard="key")
 def several(channel: str) -> Response:
     """Those of a JSON object: `{"writeKey": "...", "data": [{"created": "...", "d1": 25.1}]}`."""
     return _receive(channel, many=True)
 
 
-@blueprint.post("/urldataarray")
+@blueprint.post("/urldataarray", guard="key")
 def of_a_form(channel: str) -> Response:
     """The same as a form, which Node.js's client sends."""
     return _receive(channel, many=True, is_form=True)

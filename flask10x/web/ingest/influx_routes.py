@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 
 from flask10x.errors import QueryError
 from flask10x.readings.doors import line_protocol
@@ -15,12 +15,14 @@ from flask10x.readings.doors.line_protocol import PRECISIONS_NS, LineProblem
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context
-from flask10x.web.access import EXTENSION, LINES, Access, given_token
+from flask10x.web.access import EXTENSION, Access, given_token
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
 from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
 from flask10x.web.ingest.batch_items import Items
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
+from flask10x.web.page import Routes
+from flask10x.web.specification import doors as specified
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +57,18 @@ class LinesTaken:
     """The lines that are no readings, and the readings that are refused, by their first lines."""
 
 
-def blueprint_of() -> Blueprint:
+def routes() -> Routes:
     """Both routes; what writers keep sending in vain is said once a minute."""
-    blueprint, pace = Blueprint(LINES, __name__), Pace()
+    blueprint = Routes("influx", __name__, operations=specified.line_protocol)
+    pace = Pace()
     for path in (V1, V2):
         view = partial(_receive, pace)
         blueprint.add_url_rule(
-            path, endpoint=path[1:].replace("/", "_"), view_func=view, methods=["POST"]
+            path,
+            endpoint=path[1:].replace("/", "_"),
+            view_func=view,
+            methods=["POST"],
+            guard="lines",
         )
     return blueprint
 

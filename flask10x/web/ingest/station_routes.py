@@ -6,7 +6,7 @@ Most requests take a short way past Flask to the same function (`short_way`).
 import logging
 from collections.abc import Mapping
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from flask10x.errors import QueryError
 from flask10x.readings import json_body
@@ -27,6 +27,8 @@ from flask10x.web.ingest.dry_run import tried
 from flask10x.web.ingest.noted import note
 from flask10x.web.ingest.take import Outcome, Sent, invalid, refuse, repeat_window_ms, sent_of, take
 from flask10x.web.limits import CONFLICTS, RECEIPT
+from flask10x.web.page import Routes
+from flask10x.web.specification import sending as specified
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +36,16 @@ log = logging.getLogger(__name__)
 SHOWN_VALUES_CHARS = 100
 
 
-def blueprint_of(stations: Stations) -> Blueprint:
+def routes(stations: Stations) -> Routes:
     """The routes of these stations; each view is named like its station's endpoint."""
-    blueprint = Blueprint("ingest", __name__)
+    blueprint = Routes("ingest", __name__, operations=specified.of_stations)
     for station in stations.all:
         blueprint.add_url_rule(
             f"/{station.endpoint}",
             endpoint=station.endpoint,
             view_func=_receive,
             methods=["POST"],
+            guard="station",
             defaults={"station": station},
         )
     return blueprint

@@ -1,13 +1,15 @@
 """`/metrics/prometheus`, and the answer of `/metrics` to a program that wants such a format."""
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 
+from flask10x.web.page import Routes
 from flask10x.web.prometheus import formats
+from flask10x.web.specification import state as specified
 
-blueprint = Blueprint("prometheus", __name__)
+blueprint = Routes("prometheus", __name__, operations=specified.prometheus)
 
 
-@blueprint.get("/metrics/prometheus")
+@blueprint.get("/metrics/prometheus", without_store=True)
 def numbers() -> Response:
     """Text, or OpenMetrics where it is wanted as much; always 200, whatever can't be read."""
     found = answer(formats.text_format(request.accept_mimetypes))

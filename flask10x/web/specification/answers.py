@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from flask10x.web.access import OTHER_ORIGIN, TOKEN_HINT, UNKNOWN_HOST
 from flask10x.web.limits import RETRY_AFTER_SEC
-from flask10x.web.specification.operation import JSON, Guard, JsonObject, reference, said, schema
+from flask10x.web.page import OPEN, POSTING, Guard
+from flask10x.web.specification.operation import JSON, JsonObject, reference, said, schema
 
 TEXT_SCHEMA: JsonObject = {"type": "string"}
 REASONS: JsonObject = {
@@ -151,9 +152,9 @@ def with_refusals(
     `asks`: its query string is checked. `reads`: it reads the database.
     """
     common = {"400": "InvalidQuery" if asks else "UnknownHost", "500": "Unexpected"}
-    if guard != "open":
+    if guard not in OPEN:
         common["401"] = "Unauthorized"
-    if guard in ("write", "key"):
+    if guard in POSTING:
         common |= {"403": "Forbidden", "408": "NotWhole", "413": "TooLarge", "503": "QueuedFailed"}
     elif reads:
         common["503"] = "Unavailable"

@@ -1,9 +1,10 @@
 """The specification of a service, OpenAPI 3.1: made of its settings and of what each route says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import flask10x
 from flask10x.config.settings import Settings
+from flask10x.web.page import OPEN, POSTING, Guard, Routes
 from flask10x.web.specification import (
     alerting,
     answers,
@@ -14,9 +15,8 @@ from flask10x.web.specification import (
     sending,
     state,
     station_schemas,
-    tables,
 )
-from flask10x.web.specification.operation import GROUPS, Guard, JsonObject, Operation
+from flask10x.web.specification.operation import GROUPS, JsonObject, Operation
 from flask10x.web.texts.catalog import ENGLISH
 
 OPENAPI = "3.1.0"
@@ -55,21 +55,15 @@ SCHEMES: dict[str, JsonObject] = {
 }
 
 
-def operations(settings: Settings) -> list[Operation]:
-    """What there is, in the order of the page."""
-    return sorted(_all(settings), key=lambda one: GROUPS.index(one.group))
-
-
-def _all(settings: Settings) -> Iterator[Operation]:
-    for module in (
-        *(sending, doors, reading_back, tables, state, alerting, noting),
-        for_people,
-    ):
-        yield from module.operations(settings)
+def operations(settings: Settings, declared: Iterable[Routes]) -> list[Operation]:
+    """What these routes and pages declare, in the order of the page."""
+    every = [one for routes in declared for one in routes.operations(settings)]
+    return sorted([*every, for_people.static()], key=lambda one: GROUPS.index(one.group))
 
 
 def specification(
     settings: Settings,
+    declared: Iterable[Routes],
     root: str = "/",
     *,
     write_token: bool = False,
@@ -83,7 +77,7 @@ def specification(
     path of its own.
     """
     paths: dict[str, JsonObject] = {}
-    for one in operations(settings):
+    for one in operations(settings, declared):
         paths.setdefault(one.path, {})[one.method] = _operation(
             one, write_token=write_token, read_token=read_token, notes_token=notes_token
         )
@@ -144,11 +138,10 @@ def _security(
     """Any one of them will do; an empty object: none is needed."""
     if guard == "notes" and notes_token:
         return [{"notes": []}, {"notesPassword": []}]
-    if guard in ("mute", "notes"):
-        guard = "write" if write_token and not read_token else "read"
-    if guard == "read":
-        return ([] if read_token else [{}]) + [{"read": []}, {"readPassword": []}]
-    if guard == "write":
-        return ([] if write_token else [{}]) + [{"write": []}]
+    posts = guard in POSTING or (guard in ("mute", "notes") and write_token and not read_token)
     # The key in a body is no scheme that OpenAPI knows.
-    return [{}]
+    if guard in OPEN or guard == "key":
+        return [{}]
+    if posts:
+        return ([] if write_token else [{}]) + [{"write": []}]
+    return ([] if read_token else [{}]) + [{"read": []}, {"readPassword": []}]

@@ -103,13 +103,12 @@ def _ambient_reading(settings: Settings, station: Station) -> JsonObject:
     return found | {"required": list(named)}
 
 
-def operations(settings: Settings) -> Iterator[Operation]:
-    """Ambient's addresses, and the two of line protocol."""
-    yield from _ambient(settings)
+def line_protocol(settings: Settings) -> Iterator[Operation]:
+    """The two addresses of InfluxDB."""
     yield from _lines(settings.stations.all)
 
 
-def _ambient(settings: Settings) -> Iterator[Operation]:
+def ambient(settings: Settings) -> Iterator[Operation]:
     stations = settings.stations.all
     of_channels = [one for one in stations if one.ambient_channel]
     channels = [one.ambient_channel for one in of_channels]
@@ -227,13 +226,13 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
             path=path,
             name="write_v1" if is_old else "write_v2",
             group="send",
-            guard="write",
+            guard="lines",
             # No parameter: what it may be depends on the body.
             description="The body may be packed: with the header `Content-Encoding: gzip`.",
             parameters=[precision, DRY_RUN],
             # Without a line there is nothing to do.
             body=posted(TEXT_SCHEMA, {"line": line}, TEXT) | {"required": False},
-            answers=with_refusals(answers, "write"),
+            answers=with_refusals(answers, "lines"),
             sample=Sample(query="dry_run=1", body=line, body_type=TEXT),
         )
 

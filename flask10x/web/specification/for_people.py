@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
+from flask10x.web.page import Guard
 from flask10x.web.pages.devices.senders import KINDS
 from flask10x.web.specification.answers import RESPONSES, TEXT_SCHEMA, with_refusals
 from flask10x.web.specification.operation import (
     HTML,
     TEXT,
-    Guard,
     JsonObject,
     Operation,
     in_path,
@@ -18,13 +18,25 @@ from flask10x.web.specification.operation import (
 )
 
 
-def operations(settings: Settings) -> Iterator[Operation]:
-    """All of them but those of the history."""
-    yield _page("/", "home", guard="open")
-    yield _page("/devices", "devices", reads=True)
+def home(_settings: Settings) -> Iterator[Operation]:
+    """The home of the house."""
+    yield page("/", "home", guard="open")
+
+
+def devices(settings: Settings) -> Iterator[Operation]:
+    """The page of the boards, and the programs for them."""
+    yield page("/devices", "devices", reads=True)
     yield _program(list(settings.stations.by_endpoint))
-    yield _page("/status", "status_page")
-    yield _page("/api", "api_page")
+
+
+def status(_settings: Settings) -> Iterator[Operation]:
+    """How it is going."""
+    yield page("/status", "status_page")
+
+
+def api(_settings: Settings) -> Iterator[Operation]:
+    """The specification itself."""
+    yield page("/api", "api_page")
     yield Operation(
         method="get",
         path="/openapi.json",
@@ -38,10 +50,10 @@ def operations(settings: Settings) -> Iterator[Operation]:
             "read",
         ),
     )
-    yield _static()
 
 
-def _page(path: str, name: str, *, guard: Guard = "read", reads: bool = False) -> Operation:
+def page(path: str, name: str, *, guard: Guard = "read", reads: bool = False) -> Operation:
+    """A page for people that asks no parameters."""
     answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
     return Operation(
         method="get",
@@ -79,7 +91,8 @@ def _program(endpoints: list[str]) -> Operation:
     )
 
 
-def _static() -> Operation:
+def static() -> Operation:
+    """Styles, scripts and images."""
     anything = {"description": "The file.", "content": {"*/*": {}}}
     return Operation(
         method="get",

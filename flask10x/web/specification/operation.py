@@ -5,16 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from flask10x.readings.stations import Station
+from flask10x.web.page import Guard
 from flask10x.web.texts.catalog import Texts
 
 JsonObject = dict[str, Any]
 
 Group = Literal["send", "read", "state", "people"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-Guard = Literal["open", "read", "write", "key", "mute", "notes"]
-"""Which token a request needs where there are any; `key` is one in the body, `mute` the one for
-reading or, where there is none, the one for posting to all stations; `notes` the one for notes or,
-where there is none, that for muting."""
 
 JSON, HTML, TEXT, CSV = "application/json", "text/html", "text/plain", "text/csv"
 FORM = "application/x-www-form-urlencoded"

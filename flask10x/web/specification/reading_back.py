@@ -249,21 +249,22 @@ def _pattern(pattern: str) -> JsonObject:
     return {"type": "string", "pattern": pattern, "minLength": 1}
 
 
-def operations(settings: Settings) -> Iterator[Operation]:
-    """Of the history and of rejected readings."""
-    stations = settings.stations
-    names = (*stations.columns, *names_of_readings(stations))
-    conditions = [f"{column}__{key}" for column in names for key in OPERATORS]
+def _parameters(stations: Stations, *names: str, in_charts: bool = False) -> list[JsonObject]:
+    """Those of every view of the history, and these."""
+    columns = (*stations.columns, *names_of_readings(stations))
+    conditions = [f"{column}__{key}" for column in columns for key in OPERATORS]
     every = [reference("parameters", name) for name in (*COMMON, *conditions)]
+    more = [reference("parameters", name) for name in names]
+    if not in_charts:
+        return [*every, *more]
+    charts = reference("parameters", "measurement_of_charts")
+    of_rows = reference("parameters", "measurement")
+    return [*(charts if one == of_rows else one for one in every), *more]
 
-    def with_own(*names: str, in_charts: bool = False) -> list[JsonObject]:
-        own = [reference("parameters", name) for name in names]
-        if not in_charts:
-            return [*every, *own]
-        charts = reference("parameters", "measurement_of_charts")
-        of_rows = reference("parameters", "measurement")
-        return [*(charts if one == of_rows else one for one in every), *own]
 
+def history(settings: Settings) -> Iterator[Operation]:
+    """The readings as JSON, as files and as lines of a chart."""
+    stations = settings.stations
     first = stations.all[0]
     reading = {
         "endpoint": first.endpoint,
@@ -275,32 +276,37 @@ def operations(settings: Settings) -> Iterator[Operation]:
     yield _read(
         "/history/json",
         "history",
-        with_own("since"),
+        _parameters(stations, "since"),
         said("Readings.", readings, {"one": [reading]}, page),
         f"endpoint={first.endpoint}&from=-24h&limit=10",
     )
     yield _read(
         "/history.csv",
         "history_csv",
-        with_own("bom"),
+        _parameters(stations, "bom"),
         said("A file, streamed.", TEXT_SCHEMA, None, ["Content-Disposition"], CSV),
         "from=-24h",
     )
     yield _read(
         "/history.json",
         "history_file",
-        every,
+        _parameters(stations),
         said("A file, streamed.", readings, {"one": [reading]}, ["Content-Disposition"]),
         "from=-24h",
     )
     yield _read(
         "/history/series",
         "series",
-        with_own("buckets", "compare", in_charts=True),
+        _parameters(stations, "buckets", "compare", in_charts=True),
         said("Lines of a chart.", schema("Series")),
         "from=-24h&buckets=24",
     )
+
+
+def rejected(settings: Settings) -> Iterator[Operation]:
+    """The page of rejected readings, and the same as JSON."""
     of_rejected = [reference("parameters", name) for name in OF_REJECTED]
+    first = settings.stations.all[0]
     kept = {
         "id": 7,
         "endpoint": first.endpoint,
@@ -313,32 +319,38 @@ def operations(settings: Settings) -> Iterator[Operation]:
         "body_bytes": 2,
         "reading_id": None,
     }
-    rejected = {"type": "array", "items": schema("RejectedReading")}
+    readings = {"type": "array", "items": schema("RejectedReading")}
     yield _read(
         "/history/rejected/json",
         "rejected",
         of_rejected,
-        said("Rejected readings, the newest first.", rejected, {"one": [kept]}, ["Link"]),
+        said("Rejected readings, the newest first.", readings, {"one": [kept]}, ["Link"]),
         "limit=10",
     )
-    for path, name, wanted in (
-        ("/history", "history_page", with_own("compare", "off", in_charts=True)),
-        ("/history/rejected", "rejected_page", of_rejected),
-    ):
-        page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
-        # These two say as pages what is wrong; other refusals are JSON.
-        more = {
-            status: page_or(status, description)
-            for status, description in (("400", "A parameter is wrong."), ("503", "Not now."))
-        }
-        yield Operation(
-            method="get",
-            path=path,
-            name=name,
-            group="people",
-            parameters=wanted,
-            answers=with_refusals({"200": page_answer, **more}, "read", asks=True, reads=True),
-        )
+    yield _page("/history/rejected", "rejected_page", of_rejected)
+
+
+def history_page(settings: Settings) -> Iterator[Operation]:
+    """The readings for people."""
+    wanted = _parameters(settings.stations, "compare", "off", in_charts=True)
+    yield _page("/history", "history_page", wanted)
+
+
+def _page(path: str, name: str, parameters: list[JsonObject]) -> Operation:
+    """A page that says as a page what is wrong; other refusals are JSON."""
+    page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
+    more = {
+        status: page_or(status, description)
+        for status, description in (("400", "A parameter is wrong."), ("503", "Not now."))
+    }
+    return Operation(
+        method="get",
+        path=path,
+        name=name,
+        group="people",
+        parameters=parameters,
+        answers=with_refusals({"200": page_answer, **more}, "read", asks=True, reads=True),
+    )
 
 
 def page_or(status: str, description: str) -> JsonObject:

@@ -87,12 +87,14 @@ NO_ROOM: JsonObject = said(
 )
 
 
-def operations(settings: Settings) -> Iterator[Operation]:
-    """Of every station, and those of many readings."""
-    stations = settings.stations.all
-    for station in stations:
-        yield _of_station(station)
-    yield _batch(stations)
+def of_stations(settings: Settings) -> Iterator[Operation]:
+    """A reading of each station."""
+    yield from map(_of_station, settings.stations.all)
+
+
+def batch(settings: Settings) -> Iterator[Operation]:
+    """Many readings of any stations."""
+    yield _batch(settings.stations.all)
 
 
 def _of_station(station: Station) -> Operation:
@@ -132,14 +134,14 @@ def _of_station(station: Station) -> Operation:
         text="send_station",
         station=station,
         group="send",
-        guard="write",
+        guard="station",
         description=_measured(station),
         parameters=[DRY_RUN, KEY],
         body=posted(
             {"oneOf": [schema(body_name(station)), array]},
             {"one": example, "late": [{"data": example, "age_s": 600, "id": "boot 7, reading 41"}]},
         ),
-        answers=with_refusals(answers, "write"),
+        answers=with_refusals(answers, "station"),
         sample=Sample(query="dry_run=1", body=json.dumps(example, ensure_ascii=False)),
     )
 
@@ -196,10 +198,10 @@ def _batch(stations: tuple[Station, ...]) -> Operation:
         path="/api/v1/readings",
         name="send_many",
         group="send",
-        guard="write",
+        guard="stations",
         parameters=[DRY_RUN, ack, KEY],
         body=posted({"oneOf": [items, whole]}, {"two": example}),
-        answers=with_refusals(answers, "write"),
+        answers=with_refusals(answers, "stations"),
         sample=Sample(query="dry_run=1", body=json.dumps(example, ensure_ascii=False)),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
 from flask10x.runtime import duties
+from flask10x.web.page import Guard
 from flask10x.web.prometheus import formats
 from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
 from flask10x.web.specification.operation import (
@@ -112,12 +113,21 @@ SCHEMAS: dict[str, JsonObject] = {
 }
 
 
-def operations(settings: Settings) -> Iterator[Operation]:
-    """All of them; those of the health are open."""
-    endpoints = list(settings.stations.by_endpoint)
-    yield _latest(endpoints)
+def latest(settings: Settings) -> Iterator[Operation]:
+    """The newest readings."""
+    yield _latest(list(settings.stations.by_endpoint))
+
+
+def time(_settings: Settings) -> Iterator[Operation]:
+    """The time, for a board's clock."""
     yield _open("/api/v1/time", "time", schema("Time"), TIME_EXAMPLE)
-    yield _open("/healthz", "healthz", _object(status={"enum": ["ok"]}), {"status": "ok"})
+
+
+def probes(settings: Settings) -> Iterator[Operation]:
+    """Whether it answers, whether it can store, and its numbers."""
+    endpoints = list(settings.stations.by_endpoint)
+    health = _object(status={"enum": ["ok"]})
+    yield _open("/healthz", "healthz", health, {"status": "ok"}, guard="always")
     ready = {"status": "ready", "queue_oldest_seconds": None}
     not_ready = {
         "status": "not ready",
@@ -139,7 +149,6 @@ def operations(settings: Settings) -> Iterator[Operation]:
         ),
     )
     yield _numbers("/metrics", "metrics", "Metrics", _metrics(endpoints), FOR_PROMETHEUS)
-    yield _prometheus()
     yield _numbers("/metrics/details", "metrics_details", "Details", None)
 
 
@@ -171,21 +180,23 @@ def _latest(endpoints: list[str]) -> Operation:
     )
 
 
-def _open(path: str, name: str, content: JsonObject, example: JsonObject) -> Operation:
+def _open(
+    path: str, name: str, content: JsonObject, example: JsonObject, guard: Guard = "open"
+) -> Operation:
     return Operation(
         method="get",
         path=path,
         name=name,
         group="state",
-        guard="open",
+        guard=guard,
         answers=with_refusals({"200": said("Always.", content, {"one": example})}, "open"),
     )
 
 
-def _prometheus() -> Operation:
+def prometheus(_settings: Settings) -> Iterator[Operation]:
     """Always 200: what can't be read is left out."""
     answer = {"description": "The numbers.", "content": FOR_PROMETHEUS}
-    return Operation(
+    yield Operation(
         method="get",
         path="/metrics/prometheus",
         name="metrics_prometheus",

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.web.app import create_app
+from flask10x.web.app import create_app, declared
 from flask10x.web.specification.document import operations, specification
 from flask10x.web.texts.api_described_japanese import DESCRIBED
 from tests.conftest import MakeSettings
@@ -32,7 +32,7 @@ def test_programs_get_the_specification_once(client: FlaskClient, settings: Sett
     answer = client.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.mimetype == "application/json"
-    assert answer.json == specification(settings)
+    assert answer.json == specification(settings, declared(settings))
     tag = answer.headers["ETag"]
     again = client.get("/openapi.json", headers={"If-None-Match": tag})
     assert (again.status_code, again.data) == (304, b"")
@@ -53,7 +53,7 @@ def test_the_page_has_every_operation(
     client: FlaskClient, settings: Settings, language: str
 ) -> None:
     text = page(client, language)
-    for one in operations(settings):
+    for one in operations(settings, declared(settings)):
         assert f"<code>{one.method.upper()} {one.path}</code>" in text
     # What all pages have, and nothing that this one needs.
     assert re.findall(r'<script[^>]*src="([^"]*)', text) == ["/static/site.js"]
@@ -67,7 +67,7 @@ def test_the_page_is_in_the_readers_language(client: FlaskClient) -> None:
 def test_what_the_specification_says_is_said_in_japanese(
     client: FlaskClient, settings: Settings
 ) -> None:
-    document = specification(settings)
+    document = specification(settings, declared(settings))
     said = {found["description"] for found in document["components"]["responses"].values()}
     for methods in document["paths"].values():
         for one in methods.values():

@@ -10,10 +10,9 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.web.app import create_app
-from flask10x.web.specification.document import operations, specification
 from flask10x.web.specification.operation import Operation
 from tests.conftest import MakeSettings
-from tests.web.specification.test_specification import asked
+from tests.web.specification.test_specification import asked, operations, specification
 
 jsonschema = pytest.importorskip("jsonschema", reason="the extra `tools` is missing: make tools")
 pytestmark = pytest.mark.tools

@@ -13,15 +13,24 @@ from werkzeug.test import TestResponse
 
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import BUILT_IN, Stations
-from flask10x.web.app import create_app
-from flask10x.web.specification.document import operations, specification
-from flask10x.web.specification.operation import FORM, GROUPS, Operation
+from flask10x.web.app import create_app, declared
+from flask10x.web.page import OPEN
+from flask10x.web.specification import document as made
+from flask10x.web.specification.operation import FORM, GROUPS, JsonObject, Operation
 from flask10x.web.specification.station_schemas import REAL_BODIES, example_body
 from tests.conftest import MakeSettings
 from tests.support.stations import BALCONY, HOUSE, WITH_BALCONY
 
 NOT_DESCRIBED = {"HEAD", "OPTIONS"}
 """Flask answers them by itself."""
+
+
+def operations(settings: Settings) -> list[Operation]:
+    return made.operations(settings, declared(settings))
+
+
+def specification(settings: Settings, **tokens: bool) -> JsonObject:
+    return made.specification(settings, declared(settings), "/", **tokens)
 
 
 def routes_of(app: Flask) -> set[tuple[str, str]]:
@@ -181,7 +190,7 @@ def test_what_is_answered_without_a_token_is_described(
     for one in operations(settings):
         status = asked(app.test_client(), one).status_code
         # Ambient's clients have the token in the body, which is looked at later.
-        assert (status == 401) is (one.guard in ("read", "write", "mute", "notes")), one.path
+        assert (status == 401) is (one.guard not in {*OPEN, "key"}), one.path
     app.extensions["flask10x"].close()
 
 

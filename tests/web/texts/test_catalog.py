@@ -14,6 +14,7 @@ from flask10x.history.comparing.moves import MOVES
 from flask10x.history.operators import OPERATORS
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.facts.server import NOTICES
+from flask10x.web.app import declared
 from flask10x.web.pages.alerts.durations import DURATIONS
 from flask10x.web.pages.devices.senders import KINDS
 from flask10x.web.pages.notes.form import FIELDS
@@ -69,7 +70,9 @@ FAMILIES: dict[str, set[str]] = {
     "weekday": {str(day) for day in range(7)},
     "row_of": {"day", "month", "year"},
     "record": {"highest", "lowest", "highest_mean", "lowest_mean", "widest"},
-    "operation": {one.text or one.name for one in operations(settings.load({}))},
+    "operation": {
+        one.text or one.name for one in operations(settings.load({}), declared(settings.load({})))
+    },
 }
 UNITS_OF_TIME = {"seconds", "minutes", "hours", "days"}
 for family in ("age", "awaited", "no_data", "silent", "lost", "span"):

@@ -33,8 +33,8 @@ WAITS_SEC = 1.0
 
 def register(blueprint: Blueprint) -> None:
     """Add the two routes that the forms post to."""
-    blueprint.post("/alerts/mute")(mute)
-    blueprint.post("/alerts/unmute")(unmute)
+    blueprint.post("/alerts/mute", guard="mute")(mute)
+    blueprint.post("/alerts/unmute", guard="mute")(unmute)
 
 
 def mute() -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
+from flask import Response, jsonify, make_response, render_template, request, url_for
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.subjects import name_of, sentence, watched_by
@@ -15,6 +15,7 @@ from flask10x.translation import translation
 from flask10x.web import context, preferences
 from flask10x.web.api import alerts as api
 from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.page import Page
 from flask10x.web.pages.alerts import muting
 from flask10x.web.pages.alerts.asked import AskedAlerts, asked
 from flask10x.web.pages.alerts.durations import DURATIONS, until_ms
@@ -23,17 +24,20 @@ from flask10x.web.pages.alerts.model import AlertsModel, PastPage, WatchedRule, 
 from flask10x.web.pages.alerts.shown import AlertReader
 from flask10x.web.pages.alerts.values import newest_values
 from flask10x.web.pages.status import shell
+from flask10x.web.specification import alerting as specified
 from flask10x.web.texts.captions import problems
 from flask10x.web.texts.catalog import Texts
 
-blueprint = Blueprint("alerts", __name__)
+blueprint = Page(
+    "alerts", __name__, text="nav.alerts", group="main", operations=specified.operations
+)
 api.register(blueprint)
 muting.register(blueprint)
 
 PAGE_ALERTS = 20
 
 
-@blueprint.get("/alerts")
+@blueprint.get("/alerts", without_store=True)
 def as_page() -> tuple[str, int]:
     """All of it; a state file that can't be read is said on the page, which answers all the same.
 

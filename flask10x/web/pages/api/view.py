@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Response, current_app, render_template, request
 
 from flask10x.config.settings import Settings
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.json_text import readable
+from flask10x.web.page import Page, Routes, declared
+from flask10x.web.specification import for_people as specified
 from flask10x.web.specification.document import operations, specification
 from flask10x.web.specification.operation import FORM, GROUPS, JSON, Group, JsonObject, Operation
 from flask10x.web.texts.api_described_japanese import DESCRIBED
 from flask10x.web.texts.catalog import Texts
 
-blueprint = Blueprint("api", __name__)
+blueprint = Page("api", __name__, text="nav.api", group="more", operations=specified.api)
 
 # What of a query string has more rows than anybody reads: those of each measurement.
 CONDITION = "__"
@@ -50,12 +52,13 @@ class ShownOperation:
     answers: tuple[ShownAnswer, ...]
 
 
-@blueprint.get("/openapi.json")
+@blueprint.get("/openapi.json", without_store=True)
 def as_json() -> Response:
     """The specification; it changes with the stations only, so that clients keep it by its ETag."""
     access: Access = current_app.extensions[EXTENSION]
     body = _document(
         context.store_or_waiting().settings,
+        declared(),
         request.script_root or "/",
         write_token=access.wants_token_to_post,
         read_token=access.wants_token_to_read,
@@ -68,15 +71,16 @@ def as_json() -> Response:
     return answer
 
 
-@blueprint.get("/api")
+@blueprint.get("/api", without_store=True)
 def as_page() -> str:
     """All routes, with commands that can be pasted."""
     t = preferences.texts()
     access: Access = current_app.extensions[EXTENSION]
     settings = context.store_or_waiting().settings
-    wanted = {"write": access.wants_token_to_post, "read": access.wants_token_to_read}
+    posts, reads = access.wants_token_to_post, access.wants_token_to_read
+    wanted = {"read": reads, "station": posts, "stations": posts, "lines": posts}
     groups: dict[Group, list[ShownOperation]] = {group: [] for group in GROUPS}
-    for one in operations(settings):
+    for one in operations(settings, declared()):
         shown = _shown(one, settings, t, with_token=wanted.get(one.guard, False))
         groups[one.group].append(shown)
     return render_template(
@@ -84,13 +88,13 @@ def as_page() -> str:
         groups=groups,
         base=_base(),
         with_token=any(wanted.values()),
-        fetch=_curl("/openapi.json", [], with_token=wanted["read"], more=["-o", "openapi.json"]),
+        fetch=_curl("/openapi.json", [], with_token=reads, more=["-o", "openapi.json"]),
     )
 
 
 @lru_cache(maxsize=4)
-def _document(settings: Settings, root: str, **tokens: bool) -> str:
-    found = specification(settings, root, **tokens)
+def _document(settings: Settings, routes: tuple[Routes, ...], root: str, **tokens: bool) -> str:
+    found = specification(settings, routes, root, **tokens)
     return readable(found) + "\n"
 
 
@@ -117,7 +121,7 @@ def _shown(one: Operation, settings: Settings, t: Texts, *, with_token: bool) ->
 
 @lru_cache(maxsize=4)
 def _components(settings: Settings) -> JsonObject:
-    components: JsonObject = specification(settings)["components"]
+    components: JsonObject = specification(settings, declared())["components"]
     return components
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Response, abort, render_template, request
 
 from flask10x.errors import nearest
 from flask10x.history.rhythm import Rhythm
@@ -14,13 +14,17 @@ from flask10x.system import clock
 from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.page import Page
 from flask10x.web.pages.devices import senders
 from flask10x.web.pages.devices.facts import REFUSALS_LOOKED_AT, Device, devices, unknown_names
 from flask10x.web.pages.devices.senders import KINDS, Kind
+from flask10x.web.specification import for_people as specified
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
 
-blueprint = Blueprint("devices", __name__)
+blueprint = Page(
+    "devices", __name__, text="nav.devices", group="more", operations=specified.devices
+)
 read_errors.register(blueprint)
 
 # A name or an address, and a port: what may stand in the text of a program.

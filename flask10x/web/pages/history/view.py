@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, request, url_for
+from flask import render_template, request, url_for
 
 from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
@@ -33,6 +33,7 @@ from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, loc
 from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.cards import AGE_KINDS, Card, cards
+from flask10x.web.page import Page
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
 from flask10x.web.pages.history.chips import chips
@@ -58,10 +59,18 @@ from flask10x.web.pages.history.model import (
 from flask10x.web.pages.history.removed import removed_days
 from flask10x.web.pages.history.tables import station_tables
 from flask10x.web.ranges import QUICK, is_future, name_of_length, neighbours, quick_name, wider
+from flask10x.web.specification import reading_back as specified
 from flask10x.web.texts.captions import caption, problems
 from flask10x.web.texts.catalog import Texts
 
-blueprint = Blueprint("history_page", __name__)
+blueprint = Page(
+    "history_page",
+    __name__,
+    text="nav.history",
+    group="main",
+    since="-24h",
+    operations=specified.history_page,
+)
 read_errors.register(blueprint)
 
 # `make static` puts it there; a wheel brings it along, or is not built.

@@ -4,7 +4,7 @@ import json
 import logging
 import shlex
 
-from flask import Blueprint, current_app, render_template, request
+from flask import current_app, render_template, request
 
 from flask10x.database.error_codes import reason_of
 from flask10x.readings.times import local_text, zone_name
@@ -12,14 +12,16 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
+from flask10x.web.page import Page
 from flask10x.web.pages.home import dates
 from flask10x.web.pages.home.model import Home, HomeModel
 from flask10x.web.pages.home.tiles import CLOCK, home
 from flask10x.web.read_errors import UNREADABLE
+from flask10x.web.specification import for_people as specified
 from flask10x.web.texts.catalog import Texts
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("home", __name__)
+blueprint = Page("home", __name__, text="nav.home", group="main", operations=specified.home)
 
 # What the script of the page says.
 SCRIPT_TEXTS = ("age.", "awaited.", "silent.", "no_data.", "state.no_data")
@@ -30,7 +32,7 @@ TRIAL = (
 )
 
 
-@blueprint.get("/")
+@blueprint.get("/", guard="open", without_store=True)
 def as_page() -> str:
     """A tile for each station; with `kiosk=1` for a tablet on the wall.
 

@@ -6,7 +6,7 @@ JavaScript; a page of another origin can't send them, as with every POST.
 
 import logging
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Response, current_app, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -25,15 +25,17 @@ from flask10x.system import clock
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.page import Page
 from flask10x.web.pages.notes.form import FIELDS, KINDS, ONE_OF_KINDS, NotesForm
 from flask10x.web.pages.notes.model import NotesModel
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
 from flask10x.web.pages.notes.reader import NotesReader
+from flask10x.web.specification import noting as specified
 from flask10x.web.texts.captions import problems
 from flask10x.web.texts.catalog import Texts
 
 log = logging.getLogger(__name__)
-blueprint = Blueprint("notes", __name__)
+blueprint = Page("notes", __name__, text="nav.notes", group="more", operations=specified.operations)
 read_errors.register(blueprint)
 
 # Another process writes for too long, or nothing may be written any more.
@@ -52,7 +54,7 @@ def as_page() -> tuple[str, int]:
     return _rendered({name: request.args.get(name, "") for name in FIELDS}, errors)
 
 
-@blueprint.post("/notes/write")
+@blueprint.post("/notes/write", guard="notes")
 def add() -> AnyResponse | tuple[str, int]:
     """Write the note or the correction of a form; then the page, by GET.
 
@@ -72,7 +74,7 @@ def add() -> AnyResponse | tuple[str, int]:
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
 
 
-@blueprint.post("/notes/undo")
+@blueprint.post("/notes/undo", guard="notes")
 def undo() -> AnyResponse:
     """Take back `what` of the number `id`; then the page, by GET, also if it counts no more.
 

@@ -1,6 +1,6 @@
 """`/records` as a page and as CSV: a month by its days, a year by its months, all years."""
 
-from flask import Blueprint, Response, render_template, request
+from flask import Response, render_template, request
 
 from flask10x.errors import QueryError
 from flask10x.history import pages
@@ -8,11 +8,15 @@ from flask10x.history.periods import calendar, values
 from flask10x.readings.stations import Station
 from flask10x.system import clock
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.page import Page
 from flask10x.web.pages.records import csv_text, shown
 from flask10x.web.pages.records.asked import AskedRecords, asked
 from flask10x.web.pages.records.model import RecordsModel
+from flask10x.web.specification import tables as specified
 
-blueprint = Blueprint("records", __name__)
+blueprint = Page(
+    "records", __name__, text="nav.records", group="main", operations=specified.operations
+)
 read_errors.register(blueprint)
 
 

@@ -1,6 +1,6 @@
 """Rejected readings as a page and as JSON (docs/en/explanation/rejected-readings.md)."""
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
@@ -14,11 +14,15 @@ from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.json_text import readable
+from flask10x.web.page import Page
+from flask10x.web.specification import reading_back as specified
 from flask10x.web.texts.captions import caption, problems
 from flask10x.web.texts.catalog import Texts
 from flask10x.web.texts.reasons import reason_in
 
-blueprint = Blueprint("rejected", __name__)
+blueprint = Page(
+    "rejected", __name__, text="nav.rejected", group="more", operations=specified.rejected
+)
 read_errors.register(blueprint)
 
 JSON = View(order="desc")

@@ -4,21 +4,25 @@ It is for the moments in which something is wrong, so it needs no database, wait
 long, and is always a 200: what it cannot tell it says so.
 """
 
-from flask import Blueprint, render_template, request
+from flask import render_template, request
 
 from flask10x.readings.times import local_text
 from flask10x.system import clock
 from flask10x.web import context, preferences
 from flask10x.web.alert_state import state
+from flask10x.web.page import Page
 from flask10x.web.pages.devices.view import address
 from flask10x.web.pages.status import alerting, following, keeping, receiving, storing
 from flask10x.web.pages.status.answer import MOODS, Mood, StatusAnswer
 from flask10x.web.pages.status.known import known
+from flask10x.web.specification import for_people as specified
 
-blueprint = Blueprint("status_page", __name__)
+blueprint = Page(
+    "status_page", __name__, text="nav.status", group="more", operations=specified.status
+)
 
 
-@blueprint.get("/status")
+@blueprint.get("/status", without_store=True)
 def as_page() -> str:
     """The answers, in the order in which a reading goes."""
     store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
