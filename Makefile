@@ -109,15 +109,15 @@ figures: $(VENV)/.develop
 
 # `make bench BENCH="--only kept --rounds 9"`; `--help` shows what else. `make bench BENCH="--against main"` compares
 # this checkout with another commit in one run, and writes nothing (some 5 minutes).
-bench: $(VENV)/.bench ## measure against the aims, renew explanation/performance.md, compare both engines (20 minutes; needs wrk)
-	$(BIN)/python -m benchmarks.bench $(BENCH)
-	@[ -n "$(BENCH)" ] || $(BIN)/python -m benchmarks.engines build/bench/engines --rows 1000000
+bench: $(VENV)/.bench ## measure against the aims, renew explanation/performance.md, compare both engines (20 minutes; needs gcc)
+	$(BIN)/python -m benchmarks $(BENCH)
+	@[ -n "$(BENCH)" ] || $(BIN)/python -m benchmarks --only engines --rows 1000000
 
 bench-engines: $(VENV)/.bench ## the same comparison for 10 million readings, as the page has it (20 minutes)
-	$(BIN)/python -m benchmarks.engines build/bench/engines
+	$(BIN)/python -m benchmarks --only engines $(BENCH)
 
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)
-	$(BIN)/python -m benchmarks.bench --only growth $(BENCH)
+	$(BIN)/python -m benchmarks --only growth $(BENCH)
 
 messages: $(VENV)/.develop ## bring the Japanese catalogue up to the texts in the code, and compile it
 	$(BIN)/python -m tests.support.messages

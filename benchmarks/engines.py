@@ -1,317 +1,174 @@
-"""Compare SQLite and PostgreSQL on the same work, and count what further service processes bring.
+"""Both engines at the same work: `make bench-engines`.
 
-Run it from the checkout, on an idle machine, with the folder on a real disk (no tmpfs):
-
-    .venv/bin/python -m benchmarks.engines /folder                  # 10 million, 20 minutes
-    .venv/bin/python -m benchmarks.engines /folder --rows 1000000   # a first look
-    .venv/bin/python -m benchmarks.engines /folder --parts slope    # a part of it
-
-PostgreSQL is a server of its own in that folder, with fsync and its defaults but for
+PostgreSQL is a server of its own in the folder, with fsync and its defaults but for
 `shared_buffers`; both have the same readings, made once by SQL and brought over by `flask10x copy`.
-What is answered over HTTP is asked over one connection that is kept, and the table has the median
-of its milliseconds. Rates are of wrk, in turn. The second table has one to four services, each of
-one worker and with a folder of its own, on one database of PostgreSQL.
+What is answered over HTTP is asked in turn, each time over a connection of its own.
 """
 
-import argparse
-import json
-import re
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
-from http.client import HTTPConnection
-from itertools import chain
 from pathlib import Path
-from statistics import median
 
-from benchmarks.bench import servers, wrk
-from benchmarks.bench.filled import STEP_MS, database_of
-from benchmarks.bench.wrk import Load
+from benchmarks import servers
+from benchmarks.filled import STEP_MS
+from benchmarks.results import Run
+from benchmarks.servers import Bench, Row
 from flask10x.readings.stations import BUILT_IN
 from tests.e2e.service import PROJECT, Service
 from tests.support.postgres import PostgresServer, obstacle
 
-ENGINES = ("SQLite", "PostgreSQL")
+SQLITE, POSTGRES = ENGINES = ("SQLite", "PostgreSQL")
+ROWS_STORED = 10_000_000
 # What a server for some million rows is given; all else is as Debian delivers it.
-OPTIONS = {
-    "fsync": "on",
-    "full_page_writes": "on",
-    "autovacuum": "on",
-    "shared_buffers": "512MB",
-    "jit": "on",
-}
-ROUNDS, SECONDS = 3, 5
+ON = dict.fromkeys(("fsync", "full_page_writes", "autovacuum", "jit"), "on")
+OPTIONS = ON | {"shared_buffers": "512MB"}
 TIMES = 40
-PAGE_ROWS = 50
-CHARTS = (
-    ("a day of a station", "from=-24h&endpoint=data2"),
-    ("a year of a measurement", "from=-365d&endpoint=data2&measurement=co2"),
-    ("a year of a station", "from=-365d&endpoint=data2"),
-    ("a year of everything", "from=-365d"),
-)
-SERVICES = (1, 2, 3, 4)
+DEPTHS = {"page_newest_ms": 0.0, "page_middle_ms": 0.5, "page_deep_ms": 0.98}
+CHARTS = {
+    "chart_day_ms": "from=-24h&endpoint=data2",
+    "chart_measurement_ms": "from=-365d&endpoint=data2&measurement=co2",
+    "chart_station_ms": "from=-365d&endpoint=data2",
+    "chart_all_ms": "from=-365d",
+}
+CONNECTIONS = {"enqueued": 4, "committed": 16}
 
 
 class Both:
     """The same readings in a file of SQLite and in PostgreSQL."""
 
-    def __init__(self, folder: Path, rows: int) -> None:
-        self.folder, self.rows = folder, rows
-        self.server = PostgresServer(folder / "postgres", OPTIONS)
+    def __init__(self, place: Path, server: PostgresServer) -> None:
+        self.place, self._server = place, server
 
-    def full(self, engine: str) -> dict[str, object]:
-        """The settings of a service whose database has them all."""
-        if engine == ENGINES[0]:
+    def data(self, engine: str) -> Path:
+        """The DATA_DIR of the service on that engine."""
+        return self.place / engine / "data"
+
+    def settings(self, engine: str, name: str, *, is_new: bool = False) -> dict[str, object]:
+        """Those of a service on the database of that name; on SQLite none are needed."""
+        if engine == SQLITE:
             return {}
-        return {"database_url": self.server.url("full")}
+        if is_new:
+            self._server.drop(name)
+            self._server.create(name)
+        return {"database_url": self._server.url(name)}
 
-    def empty(self, engine: str, name: str) -> dict[str, object]:
-        """Those of a service with a new database."""
-        if engine == ENGINES[0]:
-            return {}
-        self.server.drop(name)
-        self.server.create(name)
-        return {"database_url": self.server.url(name)}
-
-    def prepare(self) -> None:
-        """Make what is missing; says what bringing the readings over has taken."""
-        file = database_of(self.folder, self.rows)
-        place = self.folder / "full" / "SQLite" / "data"
-        shutil.rmtree(place.parent, ignore_errors=True)
-        place.mkdir(parents=True)
-        shutil.copyfile(file, place / "flask10x.sqlite3")
-        self.server.drop("full")
-        self.server.create("full")
-        begin = time.perf_counter()
-        source = f"sqlite:///{place / 'flask10x.sqlite3'}"
-        run(place, "copy", "--from", source, "--to", self.server.url("full"))
-        print(
-            f"`flask10x copy`: {self.rows / (time.perf_counter() - begin):,.0f} readings a second"
-        )
-        with self.server.connect("full") as connection:
+    def fill(self, bench: Bench) -> float:
+        """Lay the readings on both; how many a second `flask10x copy` brings over."""
+        file = bench.lay_database(self.place / SQLITE, ROWS_STORED)
+        url = str(self.settings(POSTGRES, "full", is_new=True)["database_url"])
+        copy_sec = _run(file.parent, "copy", "--from", f"sqlite:///{file}", "--to", url)
+        with self._server.connect("full") as connection:
             connection.execute("VACUUM ANALYZE")
         for engine in ENGINES:
-            data = self.folder / "full" / engine / "data"
-            data.mkdir(parents=True, exist_ok=True)
-            run(data, "migrate", **self.full(engine))
+            self.data(engine).mkdir(parents=True, exist_ok=True)
+            _run(self.data(engine), "migrate", **self.settings(engine, "full"))
+        return (bench.rows or ROWS_STORED) / copy_sec
 
 
-def run(data: Path, *arguments: str, **settings: object) -> str:
-    """Run a command with this DATA_DIR; its output."""
-    service = Service(data.parent, 1, settings)
+def _run(data: Path, *arguments: str, **settings: object) -> float:
+    """Run a command with this DATA_DIR; the seconds that it took."""
+    begin_sec = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "flask10x", *arguments],
-        cwd=PROJECT,
-        env=service.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        cwd=PROJECT, env=Service(data.parent, 1, settings).environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def ingest(both: Both) -> Iterator[str]:
-    """Readings a second, and how long an answer takes, in both modes."""
-    loads = {"enqueued": Load(4, SECONDS), "committed": Load(16, SECONDS)}
-    for ack, load in loads.items():
-        found: dict[str, list[dict[str, float]]] = {engine: [] for engine in ENGINES}
-        with ExitStack() as running:
-            services = {}
-            for engine in ENGINES:
-                place = both.folder / f"ingest-{ack}" / engine
-                shutil.rmtree(place, ignore_errors=True)
-                settings = both.empty(engine, f"ingest_{ack}")
-                services[engine] = running.enter_context(
-                    servers.ours(place, None, ack=ack, **settings)
-                )
-                wrk.warm_up(services[engine], load)
-            for _ in range(ROUNDS):
-                for engine, service in services.items():
-                    found[engine].append(wrk.measured(service, load))
-        for key, name in (
-            ("per_sec", "readings a second"),
-            ("p99_ms", "99 % are answered within, ms"),
-            ("cpu_s_per_1000", "processor, s for 1,000 (services alone)"),
-        ):
-            yield row(f"ACK={ack}: {name}", *(median(r[key] for r in found[e]) for e in ENGINES))
-
-
-def pages(both: Both) -> Iterator[str]:
-    """Pages of 50 readings from three places, and charts."""
-    with ExitStack() as running:
-        ports = {}
-        for engine in ENGINES:
-            place = both.folder / "full" / engine
-            service = running.enter_context(servers.ours(place, None, **both.full(engine)))
-            ports[engine] = service.port
-        newest_ms = newest(both)
-        for share in (0.0, 0.5, 0.98):
-            before = newest_ms - int(share * both.rows * STEP_MS)
-            query = f"/history/json?order=desc&limit={PAGE_ROWS}&cursor=before:{before}:{10**12}"
-            yield row(f"page at {share:.0%} of the depth, ms", *asked(ports, query))
-        for name, query in CHARTS:
-            yield row(f"chart: {name}, ms", *asked(ports, f"/history/series?{query}"))
-
-
-def newest(both: Both) -> int:
-    """When the newest reading was received."""
-    file = both.folder / "full" / ENGINES[0] / "data" / "flask10x.sqlite3"
-    with closing(sqlite3.connect(file)) as connection:
-        (found,) = connection.execute("SELECT max(received_at) FROM readings").fetchone()
-    return int(found)
-
-
-def asked(ports: dict[str, int], query: str) -> list[float]:
-    """The median milliseconds of each engine, asked in turn."""
-    times: dict[str, list[float]] = {engine: [] for engine in ports}
-    connections = {e: HTTPConnection("127.0.0.1", port, timeout=120) for e, port in ports.items()}
-    for number in range(TIMES + 4):
-        for engine, connection in connections.items():
-            begin = time.perf_counter()
-            connection.request("GET", query)
-            answer = connection.getresponse()
-            body = answer.read()
-            assert answer.status == 200, body
-            if number >= 4:
-                times[engine].append((time.perf_counter() - begin) * 1000)
-    for connection in connections.values():
-        connection.close()
-    return [median(found) for found in times.values()]
-
-
-def csv_files(both: Both) -> Iterator[str]:
-    """The export of all readings, and the import of one station's file into a new database."""
-    took: dict[str, list[float]] = {"export": [], "import": []}
-    counts: list[float] = []
-    for engine in ENGINES:
-        data = both.folder / "full" / engine / "data"
-        shutil.rmtree(data / "csv", ignore_errors=True)
-        took["export"].append(timed(partial(run, data, "export", **both.full(engine))))
-    name = BUILT_IN.by_endpoint["data2"].csv_name
-    files = [both.folder / "full" / engine / "data" / "csv" / name for engine in ENGINES]
-    assert files[0].read_bytes() == files[1].read_bytes(), "the files differ"
-    counts = [float(files[0].read_bytes().count(b"\n") - 1)] * 2
-    for engine, file in zip(ENGINES, files, strict=True):
-        data = both.folder / "import" / engine / "data"
-        shutil.rmtree(data.parent, ignore_errors=True)
-        data.mkdir(parents=True)
-        settings = both.empty(engine, "imported")
-        # An earlier run had one there.
-        run(data, "migrate", "--new", **settings)
-        arguments = ("import", str(file), "--endpoint", "data2")
-        took["import"].append(timed(partial(run, data, *arguments, **settings)))
-    yield row("export of all, readings a second", *(both.rows / sec for sec in took["export"]))
-    rates = (n / sec for n, sec in zip(counts, took["import"], strict=True))
-    yield row("import of a file, readings a second", *rates)
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds."""
-    begin = time.perf_counter()
-    action()
-    return time.perf_counter() - begin
-
-
-def slope(both: Both) -> Iterator[str]:
-    """Readings a second of one to four services on one database, and who used the processor."""
-    for ack, load in (("enqueued", Load(4, SECONDS)), ("committed", Load(16, SECONDS))):
-        first = 0.0
-        for number in SERVICES:
-            url = both.empty(ENGINES[1], "slope")["database_url"]
-            with ExitStack() as running:
-                started = [
-                    running.enter_context(one_worker(both.folder / f"slope-{n}", ack, url))
-                    for n in range(number)
-                ]
-                for service in started:
-                    wrk.warm_up(service, load)
-                before = postgres_sec(both.server)
-                measure = partial(wrk.measured, load=load)
-                with ThreadPoolExecutor(number) as together:
-                    found = list(together.map(measure, started))
-                used = (postgres_sec(both.server) - before) / SECONDS
-            rate = sum(run["per_sec"] for run in found)
-            first = first or rate
-            services = sum(r["cpu_s_per_1000"] * r["per_sec"] / 1000 for r in found)
-            yield (
-                f"| {ack} | {number} | {rate:,.0f} | {rate / first:.2f} |"
-                f" {median(r['p99_ms'] for r in found):.1f} | {services:.2f} | {used:.2f} |"
-            )
+    return time.perf_counter() - begin_sec
 
 
 @contextmanager
-def one_worker(place: Path, ack: str, url: object) -> Iterator[Service]:
-    """A service with one worker, of a host of its own."""
-    shutil.rmtree(place, ignore_errors=True)
-    settings = {"ack": ack, "workers": 1, "database_url": url, "host_name": place.name}
-    with servers.ours(place, None, **settings) as service:
-        yield service
+def _both(bench: Bench) -> Iterator[tuple[Path, PostgresServer]]:
+    """A folder, and a server of PostgreSQL in it that ends with the block."""
+    with bench.place() as place:
+        # As root the server runs as another user.
+        place.chmod(0o755)
+        server = PostgresServer(place / "postgres", OPTIONS)
+        server.start()
+        try:
+            yield place, server
+        finally:
+            server.close()
 
 
-def postgres_sec(server: PostgresServer) -> float:
-    """The processor time of its processes so far."""
-    return sum(servers.cpu_sec(server.processes()))
-
-
-def row(name: str, sqlite: float, postgres: float) -> str:
-    """A line of the first table."""
-    digits = 1 if max(sqlite, postgres) < 1000 else 0
-    shown = (f"{value:,.{digits if value >= 0.1 else 3}f}" for value in (sqlite, postgres))
-    return f"| {name} | {' | '.join(shown)} | {postgres / sqlite:.2f} |"
-
-
-def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--parts", nargs="+", choices=["prepare", *PARTS, "slope"])
-    given = parser.parse_args()
-    parts = given.parts or ["prepare", *PARTS, "slope"]
+def engines(bench: Bench) -> Iterator[Run]:
+    """Taking readings, pages, charts, export, import and copy on both, in turn."""
     if reason := obstacle():
         print(f"The engines are not compared: {reason}")
         return
-    given.folder.mkdir(parents=True, exist_ok=True)
-    both = Both(given.folder.resolve(), given.rows)
-    with running(both.server):
-        with both.server.connect() as connection:
-            (version,) = connection.execute("SHOW server_version").fetchone() or ("",)
-        number = re.sub(r" .*", "", version)
-        print(f"{given.rows:,} readings; SQLite {sqlite3.sqlite_version}, PostgreSQL {number}")
-        print(json.dumps({"options": OPTIONS}))
-        if "prepare" in parts:
-            both.prepare()
-        print("\n| the same work | SQLite | PostgreSQL | ratio |\n|---|---:|---:|---:|")
-        for line in chain.from_iterable(PARTS[name](both) for name in PARTS if name in parts):
-            print(line, flush=True)
-        if "slope" in parts:
-            print(SLOPE_HEAD)
-            for line in slope(both):
-                print(line, flush=True)
+    with _both(bench) as (place, server):
+        both = Both(place, server)
+        yield from _ingest(both, bench)
+        yield Run("engines", POSTGRES, 0, {"copy_per_sec": both.fill(bench)})
+        yield from _pages(both, bench)
+        yield from _csv_files(both, bench)
 
 
-@contextmanager
-def running(server: PostgresServer) -> Iterator[None]:
-    """Start it, and end it with the block."""
-    server.start()
-    try:
-        yield
-    finally:
-        server.close()
+def _ingest(both: Both, bench: Bench) -> Iterator[Run]:
+    for ack, connections in CONNECTIONS.items():
+        with ExitStack() as running:
+            services = {}
+            for engine in ENGINES:
+                settings = both.settings(engine, f"ingest_{ack}", is_new=True)
+                folder = both.place / f"ingest-{ack}" / engine
+                services[engine] = running.enter_context(
+                    servers.ours(folder, None, ack=ack, **settings)
+                )
+            for number in range(bench.rounds):
+                for engine, service in services.items():
+                    values = servers.full_load(service, connections, bench.seconds)
+                    shown = {n: values[n] for n in ("per_sec", "p99_ms", "cpu_s_per_1000")}
+                    measured = {f"{ack}_{name}": value for name, value in shown.items()}
+                    yield Run("engines", engine, number, measured)
 
 
-PARTS = {"ingest": ingest, "pages": pages, "csv": csv_files}
-SLOPE_HEAD = """
-| ACK | services | readings/s | slope | p99 ms | their CPUs | PostgreSQL's CPUs |
-|---|---:|---:|---:|---:|---:|---:|"""
+def _pages(both: Both, bench: Bench) -> Iterator[Run]:
+    with closing(sqlite3.connect(both.data(SQLITE) / "flask10x.sqlite3")) as connection:
+        (newest_ms,) = connection.execute("SELECT max(received_at) FROM readings").fetchone()
+    span_ms = (bench.rows or ROWS_STORED) * STEP_MS
+    paths = {
+        name: f"/history/json?order=desc&limit=50&cursor=before:{at_ms}:{10**12}"
+        for name, at_ms in ((n, newest_ms - int(d * span_ms)) for n, d in DEPTHS.items())
+    } | {name: f"/history/series?{query}" for name, query in CHARTS.items()}
+    with ExitStack() as running:
+        ports = {
+            engine: running.enter_context(
+                servers.ours(both.data(engine).parent, None, **both.settings(engine, "full"))
+            ).port
+            for engine in ENGINES
+        }
+        measured: dict[str, dict[str, float]] = {engine: {} for engine in ENGINES}
+        for name, path in paths.items():
+            for engine, port in ports.items():
+                measured[engine][name] = servers.asked_ms(port, path, TIMES)
+    for engine, values in measured.items():
+        yield Run("engines", engine, 0, values)
 
 
-if __name__ == "__main__":
-    main()
+def _csv_files(both: Both, bench: Bench) -> Iterator[Run]:
+    """The export of all readings, and the import of one station's file into a new database."""
+    name = BUILT_IN.by_endpoint["data2"].csv_name
+    contents = []
+    for engine in ENGINES:
+        data = both.data(engine)
+        export_sec = _run(data, "export", **both.settings(engine, "full"))
+        file = data / "csv" / name
+        contents.append(file.read_bytes())
+        new = both.place / "import" / engine / "data"
+        new.mkdir(parents=True)
+        settings = both.settings(engine, "imported", is_new=True)
+        _run(new, "migrate", "--new", **settings)
+        import_sec = _run(new, "import", str(file), "--endpoint", "data2", **settings)
+        rates = {
+            "export_per_sec": (bench.rows or ROWS_STORED) / export_sec,
+            "import_per_sec": (contents[-1].count(b"\n") - 1) / import_sec,
+        }
+        yield Run("engines", engine, 0, rates)
+    assert contents[0] == contents[1], "the files differ"
+
+
+ROWS: dict[str, Row] = {"engines": engines}

@@ -1,7 +1,7 @@
 """The templates as Jinja has compiled them, once for this process and what it forks.
 
 A compiler that runs in each worker changes pages of memory that were shared: 2 MB a worker
-(benchmarks/memory.md).
+(docs/decisions/0035).
 """
 
 from jinja2 import BytecodeCache, Environment

@@ -2,7 +2,7 @@
 
 A chart of a long range lets SQLite sort in memory, 10 to 20 MB of it. glibc keeps what is freed
 below something that is in use, for the next chart: with two workers that was 32 MB for ever
-(benchmarks/memory.md).
+(docs/decisions/0035).
 """
 
 import ctypes

@@ -1,5 +1,6 @@
 """Rows about readings that come while others ask for much: charts, downloads, commands."""
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -8,19 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from benchmarks.bench import filled, pace, servers
-from benchmarks.bench.people import loading
-from benchmarks.bench.results import Run
-from benchmarks.bench.rows import Bench, Row
+from benchmarks import filled, load, servers
+from benchmarks.results import Run
+from benchmarks.servers import Bench, Row
 from tests.e2e.service import Service
 
 # A reading of each of 1,600 stations a minute is 27 a second; this is three times that.
 PER_SEC = 80
 MANY_ROWS = 11_000_000
-ROWS = 1_000_000
+FEWER_ROWS = 1_000_000
 SECONDS_ALONE = 3
 # Beside people and commands longer, so that p99 has some hundred readings behind it.
 SECONDS = 6
@@ -29,6 +28,9 @@ BEGINS_SEC = 1.0
 IMPORT_ROWS = 300_000
 FILTER = "/history/series?co2__gte=1000"
 CHART = "/history/series"
+
+# Of the commands, over all rounds.
+NUMBERS = itertools.count()
 
 Activity = Callable[[Service], AbstractContextManager[object]]
 
@@ -42,43 +44,48 @@ def people(row: str, path: str, how_many: int, behind: bool, bench: Bench) -> It
                 filled.let_rollups_lag(database)
             with servers.ours(place) as ours:
                 if not behind:
-                    yield Run(row, "alone", number, pace.paced(ours.port, PER_SEC, SECONDS_ALONE))
-                with loading(ours.port, path, how_many) as account:
+                    yield Run(row, "alone", number, _paced(ours, SECONDS_ALONE))
+                with load.people(ours.port, path, how_many) as account:
                     time.sleep(BEGINS_SEC)
-                    values = pace.paced(ours.port, PER_SEC, SECONDS)
-                yield Run(row, "ours", number, values | account)
+                    values = _paced(ours, SECONDS)
+                yield Run(
+                    row, "ours", number, values | {f"page_{k}": v for k, v in account.items()}
+                )
+
+
+def _paced(service: Service, seconds: float) -> dict[str, float]:
+    return load.paced(service.port, PER_SEC, seconds, keep_alive=False)
 
 
 def commands(bench: Bench) -> Iterator[Run]:
     """Alone and beside a download, an export, a backup and an import, over a million readings."""
     activities: dict[str, Activity] = {
         "alone": lambda _: nullcontext(),
-        "download": downloading,
-        "export": partial(running, arguments=lambda _: ["export", "--rebuild"]),
-        "backup": partial(running, arguments=lambda n: ["backup", f"backups-{n}"]),
-        "import": importing,
+        "download": lambda service: load.people(service.port, "/history.csv", 1),
+        "export": partial(running, arguments=lambda *_: ["export", "--rebuild"]),
+        "backup": partial(running, arguments=lambda _, n: ["backup", f"backups-{n}"]),
+        "import": partial(running, arguments=_import),
     }
     with bench.place() as place:
-        bench.lay_database(place, ROWS)
+        bench.lay_database(place, FEWER_ROWS)
         with servers.ours(place) as ours:
             for number in range(bench.rounds):
                 for name, activity in activities.items():
                     with activity(ours):
                         time.sleep(BEGINS_SEC)
-                        values = pace.paced(ours.port, PER_SEC, SECONDS)
+                        values = _paced(ours, SECONDS)
                     yield Run("commands", name, number, values)
 
 
 @contextmanager
-def running(service: Service, arguments: Callable[[int], list[str]]) -> Iterator[None]:
+def running(service: Service, arguments: Callable[[Service, int], list[str]]) -> Iterator[None]:
     """A command of ours over and over while the block runs; raises when one fails."""
     stop, failed = threading.Event(), []
     current: list[subprocess.Popen[bytes]] = []
 
     def loop() -> None:
-        number = 0
         while not stop.is_set():
-            command = [sys.executable, "-m", "flask10x", *arguments(number)]
+            command = [sys.executable, "-m", "flask10x", *arguments(service, next(NUMBERS))]
             process = subprocess.Popen(
                 command, cwd=service.folder, env=service.environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -88,7 +95,6 @@ def running(service: Service, arguments: Callable[[int], list[str]]) -> Iterator
             if process.returncode and not stop.is_set():
                 failed.append(output.decode(errors="replace"))
                 return
-            number += 1
 
     thread = threading.Thread(target=loop)
     thread.start()
@@ -97,33 +103,20 @@ def running(service: Service, arguments: Callable[[int], list[str]]) -> Iterator
     finally:
         stop.set()
         if current:
-            # The next one goes on where it stopped, or begins anew.
+            # The next one continues where it stopped, or begins again.
             current[0].terminate()
         thread.join()
     if failed:
         raise RuntimeError(f"beside the readings: {failed[0]}")
 
 
-@contextmanager
-def importing(service: Service) -> Iterator[None]:
-    """`flask10x import` of files that the database does not have yet."""
-    made = iter(range(1_000_000))
-
-    def arguments(_: int) -> list[str]:
-        path = service.folder / f"old-{next(made)}" / "BedRoomEnv.csv"
-        path.parent.mkdir(exist_ok=True)
-        write_old_file(path, IMPORT_ROWS, since=_unused_day(service))
-        return ["import", str(path)]
-
-    with running(service, arguments):
-        yield
-
-
-def _unused_day(service: Service) -> datetime:
-    """A year that no file imported so far is about."""
-    files = len(list(service.folder.glob("years-*")))
-    (service.folder / f"years-{files}").touch()
-    return datetime(1980, 1, 1, tzinfo=UTC) + timedelta(days=366 * files)
+def _import(service: Service, _number: int) -> list[str]:
+    """`flask10x import` of a file about a year that no file imported so far is about."""
+    number = len(list(service.folder.glob("old-*")))
+    path = service.folder / f"old-{number}" / "BedRoomEnv.csv"
+    path.parent.mkdir()
+    write_old_file(path, IMPORT_ROWS, datetime(1980, 1, 1, tzinfo=UTC) + timedelta(366 * number))
+    return ["import", str(path)]
 
 
 def write_old_file(path: Path, rows: int, since: datetime) -> None:
@@ -138,38 +131,9 @@ def write_old_file(path: Path, rows: int, since: datetime) -> None:
             )
 
 
-@contextmanager
-def downloading(service: Service) -> Iterator[None]:
-    """Somebody downloads the whole history again and again, as fast as it comes."""
-    stop = threading.Event()
-
-    def loop() -> None:
-        while not stop.is_set():
-            connection = HTTPConnection("127.0.0.1", service.port, timeout=60)
-            try:
-                connection.request("GET", "/history.csv")
-                answer = connection.getresponse()
-                while not stop.is_set() and answer.read(65536):
-                    pass
-            except (OSError, HTTPException):
-                stop.wait(0.1)
-            finally:
-                connection.close()
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def rows() -> dict[str, Row]:
-    """The rows of this module, by name."""
-    return {
-        "filter-4": partial(people, "filter-4", FILTER, 4, False),
-        "charts-8": partial(people, "charts-8", CHART, 8, False),
-        "charts-8-behind": partial(people, "charts-8-behind", CHART, 8, True),
-        "commands": commands,
-    }
+ROWS: dict[str, Row] = {
+    "filter-4": partial(people, "filter-4", FILTER, 4, False),
+    "charts-8": partial(people, "charts-8", CHART, 8, False),
+    "charts-8-behind": partial(people, "charts-8-behind", CHART, 8, True),
+    "commands": commands,
+}

@@ -52,7 +52,7 @@ def fill(database: Path, rows: int, begin_ms: int, first: int = 0) -> None:
 def database_of(folder: Path, rows: int) -> Path:
     """The file of a database of so many readings with current roll-ups; made where it lacks.
 
-    It is kept in the folder, and whoever measures works on a copy. The last reading is of the
+    It is kept in the folder; what is measured is a copy. The last reading is of the
     moment at which it was made.
     """
     file = folder / f"readings-{rows}.sqlite3"
@@ -76,7 +76,7 @@ def database_of(folder: Path, rows: int) -> Path:
 
 
 def let_rollups_lag(database: Path) -> None:
-    """Throw the roll-ups away: as after an update, before the service has made them anew."""
+    """Throw the roll-ups away: as after an update, before the service has made them."""
     with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
         connection.execute("DELETE FROM rollups")
         connection.execute("UPDATE followers SET last_id = 0 WHERE name = 'rollups'")

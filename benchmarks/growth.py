@@ -1,80 +1,42 @@
 """How cost grows with the number of readings: `make bench-growth`.
 
 A database of each size is made by SQL and kept. A real service is started on it and asked one
-thing at a time, by one client, so these are times without anybody beside.
+thing at a time, by one client, so these are times without other load.
 """
 
-import math
 import os
 import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from statistics import median
 
-from benchmarks.bench import filled, servers
-from benchmarks.bench.results import Run, percentile
-from benchmarks.bench.rows import Bench
-from benchmarks.memory import memory_of
+from benchmarks import filled, load, servers
+from benchmarks.memory import memory_mb
+from benchmarks.results import Run
+from benchmarks.servers import Bench
 from flask10x.database.paths import WAL, beside
-from tests.e2e.senders import Client, ask
-from tests.e2e.service import Service
 
 SIZES = (1_000_000, 10_000_000, 100_000_000)
-COMMITS = 300
+COMMIT_SECONDS = 2
 ASKED = 5
 # Long enough that a slow query is timed and not broken off; the default is 2 s.
 QUERY_TIMEOUT_SEC = 60
-ANSWER_WITHIN_SEC = 600.0
 INSPECTED_WITHIN_SEC = 3600.0
 # As many readings as fill a WAL of 4 MB a few times, each a commit of its own.
 WAL_ROWS = 2_000
-BODY = b'{"co2": 650, "temperature": 25.1, "humidity": 52, "pressure": 1013.2, "gas_res": 12561247}'
 STORE = (
     "INSERT INTO readings (endpoint, received_at, co2, temperature, humidity, pressure,"
     " gas_resistance) VALUES ('data2', ?, 650.0, 25.1, 52.0, 1013.2, 12561247.0)"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A value of a run of this row."""
-
-    value: str
-    texts: tuple[str, str]
-
-
-MEASURES = (
-    Measure("file_mb", ("database, MB", "データベース、MB")),
-    Measure("bytes_per_reading", ("bytes a reading", "1 件あたりのバイト数")),
-    Measure("start_sec", ("start until it answers, s", "起動から応答まで、秒")),
-    Measure(
-        "inspected_sec", ("until the whole file is looked through, s", "全体の検査完了まで、秒")
-    ),
-    Measure("memory_mb", ("memory after all of this, MB", "すべて終えた後のメモリ、MB")),
-    Measure("commit_p50_ms", ("one reading committed, p50, ms", "1 件のコミット、p50、ms")),
-    Measure("commit_p99_ms", ("p99, ms", "同、p99、ms")),
-    Measure("checkpoint_ms", ("checkpoint of 4 MB, ms", "4 MB のチェックポイント、ms")),
-    Measure("page_ms", ("newest page, ms", "最新のページ、ms")),
-    Measure("deep_page_ms", ("page from the middle, ms", "中ほどのページ、ms")),
-    Measure("rare_page_ms", ("page of a rare filter, ms", "まれな条件のページ、ms")),
-    Measure("no_match_ms", ("page of a filter nothing matches, ms", "一致なしの条件のページ、ms")),
-    Measure("day_chart_ms", ("chart of a day, one station, ms", "1 日のグラフ、1 台、ms")),
-    Measure("all_chart_ms", ("chart of all, one station, ms", "全期間のグラフ、1 台、ms")),
-    Measure("whole_chart_ms", ("chart of all, all stations, ms", "全期間のグラフ、全台、ms")),
-    Measure("filter_chart_ms", ("chart of all with a filter, ms", "全期間、条件付き、ms")),
-    Measure("count_ms", ("counting all rows in SQL, ms", "SQL で全行を数える、ms")),
-    Measure("backup_sec", ("backup, s", "バックアップ、秒")),
-)
-
-
-def growth(bench: Bench, sizes: tuple[int, ...] = SIZES) -> Iterator[Run]:
+def growth(bench: Bench) -> Iterator[Run]:
     """One run for each size, the smallest first; its side is the number of readings."""
-    for size in sizes:
+    for size in (bench.rows,) if bench.rows else SIZES:
         made = filled.database_of(bench.folder, size)
         with bench.place() as place:
             database = place / "data" / "flask10x.sqlite3"
@@ -93,13 +55,16 @@ def _measured(place: Path, database: Path) -> dict[str, float]:
         # After each start it reads the whole file in the background, beside which nothing is asked.
         service.wait_for_line("Looked through the database", INSPECTED_WITHIN_SEC)
         values["inspected_sec"] = time.perf_counter() - started_sec
-        commits_ms = _commits_ms(service)
-        values["commit_p50_ms"] = percentile(commits_ms, 50)
-        values["commit_p99_ms"] = percentile(commits_ms, 99)
+        # A board that posts one reading after another, each answered after its commit.
+        commits = load.full(service.port, 1, COMMIT_SECONDS, keep_alive=True)
+        values |= {f"commit_{name}": commits[name] for name in ("p50_ms", "p99_ms")}
         for name, path in _paths(database).items():
-            values[name] = _asked_ms(service, path)
-        values["memory_mb"] = memory_of(service.pid).together
-        values["backup_sec"] = _timed_ms(lambda: _back_up(service)) / 1000
+            values[name] = servers.asked_ms(service.port, path, ASKED)
+        values["memory_mb"] = memory_mb(service.pid)
+        # `Service.run` waits for a minute only.
+        command = [service.python, "-m", "flask10x", "backup", str(place / "backups")]
+        back_up = partial(subprocess.run, command, env=service.environment, check=True)
+        values["backup_sec"] = _timed_ms(back_up) / 1000
     return values
 
 
@@ -124,19 +89,6 @@ def _directly(database: Path) -> dict[str, float]:
     }
 
 
-def _commits_ms(service: Service) -> list[float]:
-    """A board that posts one reading after another, each answered after its commit."""
-    client, found = Client(service.port, keep_alive=True), []
-    try:
-        for _ in range(COMMITS):
-            started_sec = time.perf_counter()
-            assert client.post("data2", BODY).status == 200
-            found.append((time.perf_counter() - started_sec) * 1000)
-    finally:
-        client.close()
-    return found
-
-
 def _paths(database: Path) -> dict[str, str]:
     """What is asked for, by the name of the value."""
     with closing(sqlite3.connect(database)) as connection:
@@ -155,30 +107,6 @@ def _paths(database: Path) -> dict[str, str]:
         "whole_chart_ms": "/history/series",
         "filter_chart_ms": "/history/series?endpoint=data2&co2__gte=1000",
     }
-
-
-def _asked_ms(service: Service, path: str) -> float:
-    """The median of some answers after the first; NaN when there is no 200."""
-    found = []
-    for number in range(ASKED):
-        started_sec = time.perf_counter()
-        answer = ask(service.port, "GET", path, timeout_sec=ANSWER_WITHIN_SEC)
-        if answer.status != 200:
-            return math.nan
-        taken_sec = time.perf_counter() - started_sec
-        found.append(taken_sec * 1000)
-        # Of what takes so long, one is enough.
-        if number == 1 and taken_sec > 5:
-            break
-    return median(found[1:])
-
-
-def _back_up(service: Service) -> None:
-    # `Service.run` waits for a minute only.
-    command = [service.python, "-m", "flask10x", "backup", "backups"]
-    subprocess.run(
-        command, cwd=service.folder, env=service.environment, check=True, stdout=subprocess.DEVNULL
-    )
 
 
 def _timed_ms(action: Callable[[], object]) -> float:

@@ -6,7 +6,6 @@ whatever else the machine does meets both. What counts is the ratio within a rou
 
 import shutil
 import sqlite3
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +16,10 @@ from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
-from benchmarks.bench import filled, pace, report
-from benchmarks.bench.results import PROJECT, Spread, spread
-from benchmarks.bench.rows import Bench
-from benchmarks.memory import memory_of
+from benchmarks import filled, load, report
+from benchmarks.memory import memory_mb
+from benchmarks.results import PROJECT, Spread, git, spread
+from benchmarks.servers import Bench, cpu_sec
 from tests.e2e.service import Service, reserved_port, wait_until
 
 # Four stations, each every 20 s, for 35 days: the chart of a month leaves some out.
@@ -47,13 +46,13 @@ READING, START, START_CPU, MEMORY = (
     "start until ready, processor s",
     "memory, MB",
 )
+HAS_ROLLUPS = (
+    "SELECT last_id >= (SELECT max(id) FROM readings) FROM followers WHERE name = 'rollups'"
+)
 CORRECT = (
     "INSERT INTO corrections (endpoint, measurement, first_ms, last_ms, kind, 'offset', reason,"
     " written_at) VALUES ('data2', 'co2', ?, ?, 'adjust', 1.0, 'bench', ?)"
 )
-
-Measured = dict[str, dict[str, list[float]]]
-"""By what was measured and by side: a value for each round."""
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ class Side:
     """What this round has measured so far."""
 
     def start(self) -> None:
-        """Start it anew; what that takes is noted."""
+        """Start it; what that takes is noted."""
         started_sec = time.perf_counter()
         self.service.launch()
         wait_until(self._is_ready, READY_WITHIN_SEC, f"{self.name} is ready")
@@ -83,7 +82,7 @@ class Side:
 
     def cpu_sec(self) -> float:
         """Processor time of the master and its workers so far, user and system."""
-        return sum(map(_cpu_sec, (self.service.pid, *self.service.workers())))
+        return sum(map(cpu_sec, (self.service.pid, *self.service.workers())))
 
     def wait_until_idle(self) -> None:
         """Return when what it does by itself after a start is done."""
@@ -106,25 +105,14 @@ class Side:
         self.spent.clear()
 
     def _has_rollups(self) -> bool:
-        with closing(sqlite3.connect(self.service.database)) as connection:
-            return bool(
-                connection.execute(
-                    "SELECT last_id >= (SELECT max(id) FROM readings) FROM followers"
-                    " WHERE name = 'rollups'"
-                ).fetchone()
-                == (1,)
-            )
+        return self.service.rows(HAS_ROLLUPS) == [(1,)]
 
-    def correct(self, begin_ms: int) -> None:
-        """Write the corrections, an hour each."""
-        hours = [begin_ms + number * 3_600_000 for number in range(CORRECTIONS)]
-        with closing(sqlite3.connect(self.service.database, timeout=10)) as connection, connection:
-            connection.executemany(CORRECT, [(hour, hour + 3_599_999, hour) for hour in hours])
-
-    def remove_corrections(self) -> None:
-        """Remove them."""
+    def correct(self, begin_ms: int, how_many: int) -> None:
+        """Write the corrections, an hour each, in the place of those there are."""
+        hours = [begin_ms + number * 3_600_000 for number in range(how_many)]
         with closing(sqlite3.connect(self.service.database, timeout=10)) as connection, connection:
             connection.execute("DELETE FROM corrections")
+            connection.executemany(CORRECT, [(hour, hour + 3_599_999, hour) for hour in hours])
 
     def measure(self, what: str, scale: float, action: Callable[[], object]) -> None:
         """Add the processor time of that, times a number, to what the round says of it."""
@@ -133,15 +121,10 @@ class Side:
         self.spent[what] += (self.cpu_sec() - before_sec) * scale
 
 
-def _cpu_sec(pid: int) -> float:
-    # As clock_getcpuclockid(3) makes it: of all threads, also those that have ended.
-    return time.clock_gettime(((~pid) << 3) | 2)
-
-
 def compare(commit: str, bench: Bench) -> list[str]:
     """Measure both, and return the lines of a table; raises ValueError for an unknown commit."""
     begin_ms = time.time_ns() // 1_000_000 - ROWS * filled.STEP_MS
-    measured: Measured = defaultdict(lambda: defaultdict(list))
+    measured: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with _sides(commit, bench) as sides:
         for side in sides:
             side.fill(begin_ms)
@@ -158,7 +141,7 @@ def compare(commit: str, bench: Bench) -> list[str]:
 
 @contextmanager
 def _sides(commit: str, bench: Bench) -> Iterator[list[Side]]:
-    name = _git("rev-parse", "--short", "--verify", f"{commit}^{{commit}}").strip()
+    name = git("rev-parse", "--short", "--verify", f"{commit}^{{commit}}")
     if not name:
         raise ValueError(f"there is no commit {commit}")
     with bench.place() as place, ExitStack() as stack:
@@ -178,18 +161,11 @@ def _tree(place: Path, commit: str) -> Path:
     tree = place / f"tree-{commit}"
     tree.mkdir()
     packed = tree / "files.tar"
-    _git("archive", f"--output={packed}", commit)
+    git("archive", f"--output={packed}", commit)
     shutil.unpack_archive(packed, tree, filter="data")
     for vendor in PROJECT.glob("flask10x/**/vendor"):
         shutil.copytree(vendor, tree / vendor.relative_to(PROJECT), dirs_exist_ok=True)
     return tree
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    return done.stdout
 
 
 def _round(sides: Sequence[Side], begin_ms: int, seconds: int) -> None:
@@ -200,37 +176,36 @@ def _round(sides: Sequence[Side], begin_ms: int, seconds: int) -> None:
             side.start()
     for side in sides:
         side.wait_until_idle()
-    month = f"{datetime.now(UTC) - MONTH:%Y-%m-%dT%H:%M:%SZ}"
-    _pages(sides, {path: path.format(month=month) for path in PAGES})
-    for side in sides:
-        side.correct(begin_ms)
-    _pages(
-        sides,
-        {
-            f"{path}, {CORRECTIONS} corrections": path.format(month=month)
-            for path in CORRECTED_PAGES
-        },
-    )
-    for side in sides:
-        side.remove_corrections()
+        # The first ones do not count.
+        _post(side)
+    _pages(sides, begin_ms)
     for _ in range(seconds):
         for side in sides:
             side.measure(READING, 1e6 / (READINGS_PER_SEC * seconds), partial(_post, side))
     for side in sides:
-        side.spent[MEMORY] = memory_of(side.service.pid).together
+        side.spent[MEMORY] = memory_mb(side.service.pid)
         side.service.stop()
 
 
-def _pages(sides: Sequence[Side], paths: Mapping[str, str]) -> None:
-    for what, path in paths.items():
-        label = f"{what}, ms".replace("{month}", "a month")
+def _pages(sides: Sequence[Side], begin_ms: int) -> None:
+    month = f"{datetime.now(UTC) - MONTH:%Y-%m-%dT%H:%M:%SZ}"
+    for corrections, paths in ((0, PAGES), (CORRECTIONS, CORRECTED_PAGES), (0, ())):
         for side in sides:
-            # What is read for the first time does not count.
-            _ask(side, path)
-        for _ in range(PIECES):
-            for side in sides:
-                scale = 1000 / (PIECES * REQUESTS_OF_A_PIECE)
-                side.measure(label, scale, partial(_ask, side, path))
+            side.correct(begin_ms, corrections)
+        suffix = f", {corrections} corrections, ms" if corrections else ", ms"
+        for path in paths:
+            label = path.format(month="a month") + suffix
+            _measure_page(sides, path.format(month=month), label)
+
+
+def _measure_page(sides: Sequence[Side], path: str, label: str) -> None:
+    for side in sides:
+        # What is read for the first time does not count.
+        _ask(side, path)
+    for _ in range(PIECES):
+        for side in sides:
+            scale = 1000 / (PIECES * REQUESTS_OF_A_PIECE)
+            side.measure(label, scale, partial(_ask, side, path))
 
 
 def _ask(side: Side, path: str) -> None:
@@ -243,7 +218,7 @@ def _ask(side: Side, path: str) -> None:
 
 
 def _post(side: Side) -> None:
-    account = pace.paced(side.service.port, READINGS_PER_SEC, 1, keep_alive=True)
+    account = load.paced(side.service.port, READINGS_PER_SEC, 1, keep_alive=True)
     assert account["accepted"] == READINGS_PER_SEC, f"{side.name}: {account}"
     time.sleep(COMMITTED_AFTER_SEC)
 
@@ -256,16 +231,12 @@ def table(measured: Mapping[str, Mapping[str, list[float]]], names: Sequence[str
         before, after = (values[name] for name in names)
         ratio = spread([b / a for a, b in zip(before, after, strict=True)])
         cells = [report.with_spread(spread(before)), report.with_spread(spread(after))]
-        lines.append(f"| {what} | {' | '.join(cells)} | {_ratio(ratio)} | {_verdict(ratio)} |")
+        lines.append(f"| {what} | {' | '.join(cells)} | {_verdict(ratio)} |")
     return lines
 
 
-def _ratio(ratio: Spread) -> str:
-    return f"{ratio.median:.3f} ({ratio.low:.3f}–{ratio.high:.3f})"
-
-
 def _verdict(ratio: Spread) -> str:
-    if ratio.median <= LIMIT:
-        return "met"
-    # The limit within the quartiles: the rounds contradict each other.
-    return "unclear" if ratio.low <= LIMIT else "missed"
+    # With the limit within the quartiles the rounds contradict each other.
+    missed = "unclear" if ratio.low <= LIMIT else "missed"
+    text = "met" if ratio.median <= LIMIT else missed
+    return f"{ratio.median:.3f} ({ratio.low:.3f}–{ratio.high:.3f}) | {text}"

@@ -1,15 +1,15 @@
 """The pictures of docs/{en,ja}/explanation/performance.md, in English only, as SVG."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from benchmarks.bench import results
-from benchmarks.bench.report import BESIDE
-from benchmarks.bench.results import Run, spread
+from benchmarks import results
+from benchmarks.aims import TABLES
+from benchmarks.results import Run, spread
 
 FOLDER = results.PROJECT / "docs" / "pictures" / "performance"
 SIZE_INCHES = (8.0, 3.6)
@@ -36,13 +36,8 @@ NO_DATE = {"Date": None}
 def write(runs: Sequence[Run], folder: Path = FOLDER) -> list[Path]:
     """Draw what there are figures for; the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn: dict[str, Callable[[Sequence[Run], Any], bool]] = {
-        "cost": _cost,
-        "beside": _beside,
-        "growth": _growth,
-    }
     written = []
-    for name, draw in drawn.items():
+    for name, draw in (("cost", _cost), ("beside", _beside), ("growth", _growth)):
         with rc_context(STEADY):
             figure = Figure(figsize=SIZE_INCHES, layout="constrained")
             if draw(runs, figure.subplots()):
@@ -76,22 +71,21 @@ def _cost(runs: Sequence[Run], axes: Any) -> bool:
 def _beside(runs: Sequence[Run], axes: Any) -> bool:
     """Each activity a line of three dots: p50, p99, slowest."""
     labels: list[str] = []
-    for (row, side), (english, _) in BESIDE.items():
-        found = {v: _values(runs, row, side, v) for v in ("p50_ms", "p99_ms", "max_ms")}
+    for line in TABLES["beside"]:
+        found = {
+            v: _values(runs, line["row"], line["side"], v) for v in ("p50_ms", "p99_ms", "max_ms")
+        }
         if not found["p50_ms"]:
             continue
         place = -len(labels)
-        dots = (
-            spread(found["p50_ms"]).median,
-            spread(found["p99_ms"]).median,
-            max(found["max_ms"]),
-        )
+        middles = [spread(found[name]).median for name in ("p50_ms", "p99_ms")]
+        dots = (*middles, max(found["max_ms"]))
         axes.plot(dots, [place] * 3, "-", color=GREY, linewidth=1)
         for dot, colour, label in zip(
             dots, (GREY, BLUE, ORANGE), ("p50", "p99", "slowest of all runs"), strict=True
         ):
             axes.plot(dot, place, "o", color=colour, label=label if place == 0 else None)
-        labels.append(english.replace("`", ""))
+        labels.append(line["en"].replace("`", ""))
     axes.set_yticks([-place for place in range(len(labels))], labels)
     axes.set_xscale("log")
     axes.set_xlabel("ms until a reading is answered (80 a second)")

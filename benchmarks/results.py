@@ -1,7 +1,7 @@
 """What was measured: a line of JSON for each run, and the statistics over them.
 
 A run is one side (`floor`, `ours`, ...) of one row in one round; its values have the names that
-`aims.py` compares.
+`tables.toml` compares.
 """
 
 import json
@@ -17,8 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-FILE = Path(__file__).parents[1] / "performance.jsonl"
-PROJECT = Path(__file__).parents[2]
+FILE = Path(__file__).with_name("results.jsonl")
+PROJECT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ def latencies(values_ms: Sequence[float]) -> dict[str, float]:
 
 def taken() -> dict[str, str]:
     """When, on which commit, and on what this is measured."""
-    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
-    # What was measured before stands in files that are changed by it.
-    if _git("status", "--porcelain", "flask10x", "migrations"):
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    # What was measured before is in files that are changed by it.
+    if git("status", "--porcelain", "flask10x", "migrations"):
         commit += " with changes"
     versions = ", ".join(f"{name} {version(name)}" for name in ("gunicorn", "gevent", "flask"))
     python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}"
@@ -92,7 +92,8 @@ def taken() -> dict[str, str]:
     }
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """What git prints in this checkout; empty when it fails."""
     command = ["git", *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     return done.stdout.strip()

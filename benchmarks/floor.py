@@ -6,13 +6,14 @@ app = Flask(__name__)
 
 
 @app.post("/data2")
-def data2() -> Response:
+@app.post("/<_endpoint>")
+def post(_endpoint: str = "data2") -> Response:
     """What the old server answered, with nothing checked and nothing kept."""
     request.get_json()
     return jsonify(status="enqueued")
 
 
-@app.get("/healthz")
-def healthz() -> Response:
-    """So that whoever starts it knows when it is there."""
+@app.get("/<path:_path>")
+def get(_path: str) -> Response:
+    """The same for every page."""
     return jsonify(status="ok")

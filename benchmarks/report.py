@@ -1,0 +1,201 @@
+"""The tables of docs/{en,ja}/explanation/performance.md, from results.jsonl and tables.toml."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import results
+from benchmarks.aims import LINES, TABLES, Line, Outcome, outcome
+from benchmarks.results import Run, Spread, spread
+
+LANGUAGES = ("en", "ja")
+PAGES = tuple(results.PROJECT / f"docs/{name}/explanation/performance.md" for name in LANGUAGES)
+MET = ("met", "達成")
+NOT_MEASURED = ("not measured", "未測定")
+COMMITS = ("commits", "コミット")
+TIMES_FLOOR = ("{} × floor", "下限の {} 倍")
+MISSED = {
+    "at most": ("missed by {}", "未達（{} 超過）"),
+    "at least": ("missed by {}", "未達（{} 不足）"),
+}
+TAKEN = (
+    "Measured on {on} at commit {commit} with {versions} ({machine}; load average before: {load}).",
+    "測定: {on}、コミット {commit}、{versions}（{machine}、開始前の負荷平均 {load}）。",
+)
+
+
+def number(value: float) -> str:
+    """With about three digits: `1,690`, `61.3`, `0.47`."""
+    if math.isnan(value):
+        return "–"
+    if value == round(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def with_spread(of: Spread) -> str:
+    """The median, and the quartiles where they differ."""
+    low, high = number(of.low), number(of.high)
+    return number(of.median) + ("" if low == high else f" ({low}–{high})")
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _heading(table: str, language: int) -> str:
+    heading: str = TABLES["headings"][0][f"{table}_{LANGUAGES[language]}"]
+    return heading
+
+
+def _rule(columns: int) -> str:
+    return "|---" + "|---:" * columns + "|"
+
+
+def _aim_text(line: Line, language: int) -> str:
+    """`≤ 1.1 × floor`."""
+    sign = "≤" if line.kind == "at most" else "≥"
+    limit = f"{line.limit:g}"
+    if line.of_floor:
+        return f"{sign} " + TIMES_FLOOR[language].format(limit)
+    return f"{sign} {limit} {COMMITS[language]}" if line.of_value else f"{sign} {limit}"
+
+
+def _result_text(line: Line, measured: Outcome, language: int) -> str:
+    """`met`, or by how much it is missed."""
+    if not measured.missed_by:
+        return MET[language]
+    by = f"{measured.missed_by:,.0f}"
+    if line.limit:
+        part = measured.missed_by * 100
+        by = f"{part:,.0f} %" if part >= 1 else f"{part:.1g} %"
+    return MISSED[line.kind][language].format(by)
+
+
+def aims_table(runs: Sequence[Run], language: int) -> list[str]:
+    """Each aim, and whether it is met."""
+    rule = "|---|---:|---:|---:|---:|---:|---|"
+    return [_heading("aims", language), rule, *(_aim_row(line, runs, language) for line in LINES)]
+
+
+def _aim_row(line: Line, runs: Sequence[Run], language: int) -> str:
+    measured = outcome(line, runs)
+    text = (line.en, line.ja)[language]
+    if measured is None:
+        cells = ["–", "–", "–", _aim_text(line, language), NOT_MEASURED[language]]
+    else:
+        ours = number(measured.ours.most) if line.worst else with_spread(measured.ours)
+        if line.of_value:
+            ours += f" = {number(measured.compared)} {COMMITS[language]}"
+        cells = [
+            with_spread(measured.floor) if measured.floor else "–",
+            ours,
+            number(measured.compared) if line.of_floor else "–",
+            _aim_text(line, language),
+            _result_text(line, measured, language),
+        ]
+    return _row(text, line.old_server or "–", *cells)
+
+
+def beside_table(runs: Sequence[Run], language: int) -> list[str]:
+    """How long readings wait while others ask for much."""
+    lines = [_heading("beside", language), _rule(5)]
+    for line in TABLES["beside"]:
+        of = [run.values for run in runs if (run.row, run.side) == (line["row"], line["side"])]
+        if of:
+            p50, p99 = (spread([values[name] for values in of]) for name in ("p50_ms", "p99_ms"))
+            slowest = max(values["max_ms"] for values in of)
+            refused = sum(values["refused"] + values["broken"] for values in of)
+            cells = [with_spread(p50), with_spread(p99), number(slowest), number(refused)]
+            lines.append(_row(line[LANGUAGES[language]], *cells, len(of)))
+    return lines
+
+
+def growth_table(runs: Sequence[Run], language: int) -> list[str]:
+    """How the cost of each thing grows with the number of readings."""
+    of = {run.side: run.values for run in runs if run.row == "growth"}
+    sizes = sorted(of, key=int)
+    heading = _heading("growth", language)
+    return [_row(heading, *(f"{int(size):,}" for size in sizes)), _rule(len(sizes))] + [
+        _row(
+            line[LANGUAGES[language]],
+            *(number(of[size].get(line["value"], math.nan)) for size in sizes),
+        )
+        for line in TABLES["growth"]
+    ]
+
+
+def engines_table(runs: Sequence[Run], language: int) -> list[str]:
+    """The same work on both engines."""
+    lines = [_heading("engines", language), _rule(3)]
+    for line in TABLES["engines"]:
+        sqlite, postgres = (_medians(runs, "engines", s, line) for s in ("SQLite", "PostgreSQL"))
+        ratio = "" if math.isnan(sqlite) else f"{postgres / sqlite:.2f}"
+        lines.append(_row(line[LANGUAGES[language]], number(sqlite), number(postgres), ratio))
+    return lines
+
+
+def _medians(runs: Sequence[Run], row: str, side: str, line: Mapping[str, Any]) -> float:
+    of = [run.values for run in runs if (run.row, run.side) == (row, side)]
+    values = [values[line["value"]] for values in of if line["value"] in values]
+    return median(values) if values else math.nan
+
+
+def taken_text(
+    on: Mapping[str, Mapping[str, str]], rows: Sequence[str], language: int
+) -> list[str]:
+    """When and on what these rows were measured; a line for each commit, day or machine."""
+    loads: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    for row in rows:
+        if row in on:
+            same = tuple((name, text) for name, text in on[row].items() if name != "load")
+            loads.setdefault(same, []).append(float(on[row].get("load", math.nan)))
+    return [
+        TAKEN[language].format(**dict(same), load=_from_to(values))
+        for same, values in loads.items()
+    ]
+
+
+def _from_to(values: Sequence[float]) -> str:
+    ends = (f"{min(values):g}", f"{max(values):g}")
+    return "–".join(dict.fromkeys(ends)).replace("nan", "–")
+
+
+def parts(
+    on: Mapping[str, Mapping[str, str]], runs: Sequence[Run], language: int
+) -> dict[str, str]:
+    """What is between `<!-- NAME -->` and `<!-- end of NAME -->`, by name."""
+    beside = list(dict.fromkeys(line["row"] for line in TABLES["beside"]))
+    others = list(dict.fromkeys(line.row for line in LINES))
+    made = {
+        "aims": (aims_table(runs, language), others),
+        "beside": (beside_table(runs, language), beside),
+        "growth": (growth_table(runs, language), ["growth"]),
+        "engines": (engines_table(runs, language), ["engines"]),
+    }
+    return {
+        name: "\n".join([*lines, "", *taken_text(on, rows, language)]).strip()
+        for name, (lines, rows) in made.items()
+    }
+
+
+def put_into(text: str, name: str, made: str) -> str:
+    """The page with this part instead of its own; raises ValueError when it has no such part."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, mark, rest = text.partition(begin)
+    _, end_mark, after = rest.partition(end)
+    if not mark or not end_mark:
+        raise ValueError(f"there is no {begin} with its {end}")
+    return f"{before}{begin}\n{made}\n{end}{after}"
+
+
+def write(pages: Sequence[Path] = PAGES) -> None:
+    """Put what was measured into the pages of both languages."""
+    on, runs = results.read()
+    for language, page in enumerate(pages):
+        text = page.read_text(encoding="utf-8")
+        for name, made in parts(on, runs, language).items():
+            text = put_into(text, name, made)
+        page.write_text(text, encoding="utf-8")
