@@ -1,1 +1,1 @@
-"""The one SQLite file: engine, tables, schema, damage, owner."""
+"""The database: transactions, tables, schema, damage; its two engines behind one object."""

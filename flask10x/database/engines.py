@@ -75,8 +75,10 @@ class DatabaseEngine(Protocol):
     """What is wrong where there is none, as the end of a sentence: `is missing`."""
     unreadable: type[SchemaError]
     """The error of a database that can't be read or written now."""
-    hosts: Hosts
-    """What is shared with other hosts."""
+
+    @property
+    def hosts(self) -> Hosts:
+        """What is shared with other hosts."""
 
     @property
     def server(self) -> Server | None:

@@ -1,7 +1,9 @@
 """What the stations of an installation need in its database: columns, views, roll-ups that fit.
 
-A column is only ever added: what a former station has sent stays, and its view with it. Nothing
-here is written when nothing is missing, so a start only looks.
+A column is only ever added: what a former station has sent stays, and its views with it. Each
+station has two views, for people at a shell and for Grafana and the like; a view of that name that
+somebody else has made stays. Nothing here is written when nothing is missing, so a start only
+looks.
 """
 
 from collections import defaultdict
@@ -24,7 +26,8 @@ from sqlalchemy import (
 )
 
 from flask10x.database import counters as totals
-from flask10x.database import dialects, station_views
+from flask10x.database import dialects
+from flask10x.database.dialects import Statements
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed, upsert
 from flask10x.database.insert import existing_columns
@@ -39,7 +42,7 @@ from flask10x.database.tables import (
     rollup_zone,
     rollups,
 )
-from flask10x.readings.stations import BUILT_IN, Stations
+from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 
 # The counter that holds for which stations the roll-ups are; a database without it was never used
 # with others than the built-in ones.
@@ -47,6 +50,15 @@ ROLLED_UP = "rollups.stations"
 
 # The roll-ups of hours and those of days.
 _KEPT = (rollups, rollup_days)
+
+# The views of each station, by what their names begin with; the measurements follow.
+_VIEWS = {
+    # As in the first migration: in the zone of whoever looks.
+    "v_": "SELECT id, {local_time} AS time, ",
+    # For Grafana and others that want seconds. A condition on `received_at` finds the index, one on
+    # `time` does not (docs/decisions/0030).
+    "epoch_": "SELECT id, received_at / 1000 AS time, received_at, ",
+}
 
 
 def missing_columns(connection: Connection, stations: Stations) -> list[str]:
@@ -59,7 +71,7 @@ def fits(connection: Connection, stations: Stations) -> bool:
     """Whether the database has all that these stations need."""
     return (
         not missing_columns(connection, stations)
-        and not station_views.stale(connection, stations)
+        and not stale_views(connection, stations)
         and rollups_fit(connection, stations)
     )
 
@@ -113,7 +125,7 @@ def _add(connection: Connection, name: str) -> None:
 
 
 def _fit(connection: Connection, stations: Stations) -> None:
-    station_views.renew(connection, stations)
+    _renew_views(connection, stations)
     if not rollups_fit(connection, stations):
         _fit_rollups(connection, stations)
         noted = upsert(counters)
@@ -214,3 +226,43 @@ def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
         )
         there = empty.where(kept.c.endpoint == endpoint, kept.c.measurement == like)
         connection.execute(insert(kept).from_select(kept.c.keys(), there))
+
+
+def stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[str, str]]:
+    """The views that are to be made: by name what is there now, and what is to be there."""
+    engine = dialects.of(connection)
+    there = engine.views(connection)
+    found = {}
+    for station, (prefix, selected) in product(stations.all, _VIEWS.items()):
+        name = f"{prefix}{station.endpoint}"
+        old, ours = there.get(name), _view_start(engine, name, selected)
+        new = ours + _view_rest(engine, station)
+        if old != new and (old is None or old.startswith(ours)):
+            found[name] = old or "", new
+    return found
+
+
+def _renew_views(connection: Connection, stations: Stations) -> None:
+    """Make those views, in place of what is there."""
+    engine = dialects.of(connection)
+    for name, (old, new) in stale_views(connection, stations).items():
+        engine.make_view(connection, name, new, replaces=bool(old))
+
+
+def _view_start(engine: Statements, name: str, selected: str) -> str:
+    """What its statement begins with; one that begins otherwise is somebody else's."""
+    return f"CREATE VIEW {engine.quote(name)} AS {selected.format(local_time=engine.LOCAL_TIME)}"
+
+
+def _view_rest(engine: Statements, station: Station) -> str:
+    names = ", ".join(_view_column(engine, measurement) for measurement in station.measurements)
+    return f"{names} FROM readings WHERE endpoint = '{station.endpoint}'"
+
+
+def _view_column(engine: Statements, measurement: Measurement) -> str:
+    """Named by its path; by its column where that is too long for a name."""
+    path, column = measurement.path, measurement.column
+    longest = engine.NAME_BYTES
+    if path == column or (longest is not None and len(path.encode()) > longest):
+        return engine.quote(column)
+    return f"{engine.quote(column)} AS {engine.quote(path)}"

@@ -8,7 +8,7 @@ The table is bounded: keys belong to generations, and those of the newest two ar
 newest one has IDEMPOTENCY_MAX_ROWS the next one begins, and what is older than two goes a piece at
 a time with the commits that follow, twice as fast as new ones come. How many the newest one has is
 kept where the engine keeps the last id of a table, a page that each INSERT of a reading changes
-anyway (`database/settled.py`).
+anyway (`database/queue_notes.py`).
 """
 
 from collections.abc import Collection, Iterable, Iterator

@@ -5,8 +5,8 @@ one that was killed. While a commit reaches the disk, all that arrive form the n
 
 A commit that fails may have stored its batch all the same, and whoever makes one may be killed
 before it has said so. So each commit notes how far it leaves each queue settled
-(`database/settled.py`), and marks the queues before it begins: what was tried before is looked up
-there, by whoever comes next, and not stored again.
+(`database/queue_notes.py`), and marks the queues before it begins: what was tried before is looked
+up there, by whoever comes next, and not stored again.
 """
 
 import time
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, settled
+from flask10x.database import counters, queue_notes
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of
 from flask10x.errors import QueueUnreadable
@@ -138,7 +138,7 @@ class GroupCommit:
             for portion, entries in zip(portions, new, strict=True):
                 if entries:
                     portion.queue.note_not_stored(entries, _reasons(entries, found))
-                    settled.note(connection, portion.id, portion.last)
+                    queue_notes.note(connection, portion.id, portion.last)
             errors = self._note_others(connection)
         self._has_forgotten, self._saved_errors = True, errors
         return found.refused + [
@@ -160,7 +160,7 @@ class GroupCommit:
 def _done(connection: Connection, portion: Portion) -> int:
     """Up to which entry a queue is settled, by whatever commit."""
     queue = portion.queue
-    return settled.up_to(connection, portion.id) if queue.in_doubt else queue.marks.settled
+    return queue_notes.up_to(connection, portion.id) if queue.in_doubt else queue.marks.settled
 
 
 def _reasons(entries: Iterable[Entry], found: NotStored) -> dict[int, str | None]:

@@ -1,7 +1,7 @@
 """The file of leftovers: which entries of which queue a stop could not store, as lines of JSON.
 
 The first line names the queue; each other one holds an entry with its number in that queue, in the
-order of the numbers (`database/settled.py` says what they are for).
+order of the numbers (`database/queue_notes.py` says what they are for).
 """
 
 import json

@@ -5,10 +5,11 @@ What was accepted is then written to a file beside it, whole and synced, and whi
 next stores it as soon as that is possible. A full disk has room for it too: the reserve.
 
 Each entry is stored once. It keeps the number that it had in its queue, and the transaction that
-stores some of them notes how far that queue is settled (`database/settled.py`): who begins with the
-file anew, after a death or beside another worker, passes over what was stored. The same note tells
-what a commit that has failed because the disk would not sync has written to the WAL all the same:
-nobody sees it while the service runs, but the next start recovers the rows and the note with them.
+stores some of them notes how far that queue is settled (`database/queue_notes.py`): who begins with
+the file anew, after a death or beside another worker, passes over what was stored. The same note
+tells what a commit that has failed because the disk would not sync has written to the WAL all the
+same: nobody sees it while the service runs, but the next start recovers the rows and the note with
+them.
 
 A file may hold many thousands, so it is stored in pieces, and the commit lock is free in between.
 """
@@ -24,7 +25,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import settled
+from flask10x.database import queue_notes
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
@@ -156,10 +157,10 @@ class Leftovers:
         with suppress(OSError):
             # In this order: whoever stops writes its file before it is no longer alive.
             needed = {*living, *self._queues_in_files()}
-            if gone := settled.noted(connection) - needed:
+            if gone := queue_notes.noted(connection) - needed:
                 # A file that was removed might be back after a power cut.
                 disk.sync(self._folder)
-                settled.forget(connection, gone)
+                queue_notes.forget(connection, gone)
 
     def _queues_in_files(self) -> Iterator[str]:
         for path in waiting(self._folder):
@@ -239,12 +240,12 @@ class Leftovers:
             if not path.exists():
                 # All of it is settled, and that may have been forgotten.
                 raise FileNotFoundError(path)
-            done = settled.up_to(connection, queue)
+            done = queue_notes.up_to(connection, queue)
             entries = [entry for entry in piece if entry.number > done]
             if not entries:
                 return 0
             found = batch.insert_each(connection, entries, self._settings)
-            settled.note(connection, queue, piece[-1].number)
+            queue_notes.note(connection, queue, piece[-1].number)
         batch.log_refusals(found.refused)
         return len(entries) - len(found.duplicates)
 

@@ -59,7 +59,7 @@ class Marks(Structure):
     __slots__ = ()
 
     id: bytes
-    """Which queue it is, for `database/settled.py`; empty before the slot was first used."""
+    """Which queue it is, for `database/queue_notes.py`; empty before the slot was first used."""
     base: int
     """The entry after this one is at the first place."""
     appended: int
@@ -144,7 +144,7 @@ class SharedQueue:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether entries that wait may be settled all the same: `settled.up_to` knows."""
+        """Whether entries that wait may be settled all the same: `queue_notes.up_to` knows."""
         return max(self.marks.tried, self.marks.saved) > self.marks.settled
 
     def use(self) -> None:

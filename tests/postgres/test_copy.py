@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, dialects, schema, settled
+from flask10x.database import counters, dialects, queue_notes, schema
 from flask10x.database.engine import Database
 from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed import Removed
@@ -173,17 +173,17 @@ def test_numbers_of_all_hosts_and_of_none_are_copied(
     add_reading(target, 700)
     elsewhere = replace(target, host_name="cellar")
     with closing(Database(elsewhere)) as database, database.commit() as connection:
-        settled.note(connection, "17", 9)
+        queue_notes.note(connection, "17", 9)
     with on_postgres(settings) as second:
         for other in (back, second):
             copy(target, other)
             assert differences(target, other) == []
             with closing(Database(other)) as database, database.reader.begin() as connection:
                 assert dialects.last_id(connection) == 1
-                assert settled.up_to(connection, "17") == 9
+                assert queue_notes.up_to(connection, "17") == 9
         # That host has it, so that no other one forgets it.
         with closing(Database(second)) as database, database.reader.begin() as connection:
-            assert settled.noted(connection) == set()
+            assert queue_notes.noted(connection) == set()
 
 
 def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:

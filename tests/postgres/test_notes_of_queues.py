@@ -1,4 +1,4 @@
-"""The notes of what is settled (`database/settled.py`) belong to the host whose queue it is."""
+"""The notes of what is settled (`database/queue_notes.py`) belong to the host whose queue it is."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config import settings as settings_module
-from flask10x.database import schema, settled
+from flask10x.database import queue_notes, schema
 from flask10x.database.engine import Database
 from tests.support import postgres
 
@@ -37,10 +37,10 @@ def hosts(tmp_path: Path) -> Iterator[dict[str, Database]]:
 def test_a_host_forgets_none_of_another_one(hosts: dict[str, Database]) -> None:
     for host, number in (("kitchen", 3), ("cellar", 5)):
         with hosts[host].commit() as connection:
-            settled.note(connection, f"of the {host}", number)
+            queue_notes.note(connection, f"of the {host}", number)
     with hosts["kitchen"].commit() as connection:
-        assert settled.noted(connection) == {"of the kitchen"}
-        settled.forget(connection, settled.noted(connection))
+        assert queue_notes.noted(connection) == {"of the kitchen"}
+        queue_notes.forget(connection, queue_notes.noted(connection))
     with hosts["cellar"].commit() as connection:
-        assert settled.up_to(connection, "of the kitchen") == 0
-        assert settled.up_to(connection, "of the cellar") == 5
+        assert queue_notes.up_to(connection, "of the kitchen") == 0
+        assert queue_notes.up_to(connection, "of the cellar") == 5

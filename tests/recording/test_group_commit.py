@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
-from flask10x.database import settled
+from flask10x.database import queue_notes
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
@@ -248,9 +248,9 @@ def test_what_is_noted_of_queues_in_another_file_is_kept(
 ) -> None:
     """Of another version, say: what it has tried is looked up there once it is back."""
     with database.commit() as connection:
-        settled.note(connection, "of another file", 3)
+        queue_notes.note(connection, "of another file", 3)
     workers.queues.others_exist = others_exist
     workers.first.submit(pico(1))
     assert workers.first.step() == 1
     with database.commit() as connection:
-        assert ("of another file" in settled.noted(connection)) == others_exist
+        assert ("of another file" in queue_notes.noted(connection)) == others_exist

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema, settled
+from flask10x.database import queue_notes, schema
 from flask10x.database.damage import Damage
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
@@ -291,7 +291,7 @@ def test_whoever_comes_late_to_a_file_stores_nothing(
     late.step()
     file.unlink()
     with database.commit() as connection:
-        settled.forget(connection, settled.noted(connection))
+        queue_notes.forget(connection, queue_notes.noted(connection))
     store_all(late, clock)
     assert stored(database) == [1, 2]
 
@@ -342,7 +342,7 @@ def test_whoever_dies_while_storing_it_is_stored_once(
 def noted(database: Database) -> set[str]:
     """The queues whose notes are in the database."""
     with database.reader.begin() as connection:
-        return settled.noted(connection)
+        return queue_notes.noted(connection)
 
 
 def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
@@ -354,7 +354,7 @@ def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
     queues[7].marks.id = b"beside"
     with database.commit() as connection:
         for queue in ("gone", "gone too", "beside", queue_of(file)):
-            settled.note(connection, queue, 1)
+            queue_notes.note(connection, queue, 1)
     (settings.data_dir / "leftover-00000000-000000-strange.jsonl").write_text("{")
     with closing(Database(settings)) as own:
         writer = Writer(
@@ -374,7 +374,7 @@ def test_notes_stay_while_the_folder_does_not_say_what_is_needed(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with database.commit() as connection:
-        settled.note(connection, "gone", 1)
+        queue_notes.note(connection, "gone", 1)
     for module, name in ((leftovers_module, "waiting"), (disk, "sync")):
         with monkeypatch.context() as patch, database.commit() as connection:
             patch.setattr(module, name, failing)

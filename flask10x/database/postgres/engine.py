@@ -11,48 +11,15 @@ from typing import TYPE_CHECKING
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.hosts import HostName, Hosts, Lease, Transactions
+from flask10x.database.hosts import Hosts
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.server import Server
 from flask10x.errors import DatabaseUnreachable, SchemaError
-from flask10x.system.locks import FileLock
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from flask10x.database.postgres.connections import PostgresConnections
-
-
-class SeveralHosts:
-    """This host among those that may share the database."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.name: str | None = settings.host_name
-
-    def lease(self, database: Transactions, name: str, lock: FileLock) -> Lease:
-        """What one host at a time has under this name."""
-        from flask10x.database.postgres import hosts  # noqa: PLC0415
-
-        return hosts.TimedLease(database, name, self._settings.host_name, lock)
-
-    def hold_name(self, database: Transactions, lock: FileLock) -> HostName:
-        """The name, held by the process that holds the lock."""
-        from flask10x.database.postgres import hosts  # noqa: PLC0415
-
-        return hosts.LeasedName(database, self._settings.host_name, lock)
-
-    def check_name(self) -> None:
-        """Raise HostNameTaken when another host of this name serves the database."""
-        from flask10x.database.postgres import hosts  # noqa: PLC0415
-
-        hosts.check(self._settings)
-
-    def holders(self, connection: "Connection") -> dict[str, str]:
-        """By the name of each lease that a host has the name of that host."""
-        from flask10x.database.postgres import hosts  # noqa: PLC0415
-
-        return hosts.holders(connection)
 
 
 class PostgresEngine:
@@ -66,7 +33,13 @@ class PostgresEngine:
     def __init__(self, settings: Settings) -> None:
         """Asks nothing yet."""
         self._settings = settings
-        self.hosts: Hosts = SeveralHosts(settings)
+
+    @property
+    def hosts(self) -> Hosts:
+        """This host among those that may share the database."""
+        from flask10x.database.postgres.hosts import SeveralHosts  # noqa: PLC0415
+
+        return SeveralHosts(self._settings)
 
     @property
     def server(self) -> Server:

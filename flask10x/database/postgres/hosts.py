@@ -204,6 +204,31 @@ class LeasedName:
             raise _taken(self._name)
 
 
+class SeveralHosts:
+    """This host among those that may share the database; see `database.hosts.Hosts`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._name = settings.host_name
+        self.name: str | None = self._name
+
+    def lease(self, database: Transactions, name: str, lock: FileLock) -> TimedLease:
+        """What one host at a time has under this name."""
+        return TimedLease(database, name, self._name, lock)
+
+    def hold_name(self, database: Transactions, lock: FileLock) -> LeasedName:
+        """The name, held by the process that holds the lock."""
+        return LeasedName(database, self._name, lock)
+
+    def check_name(self) -> None:
+        """Raise HostNameTaken when another host of this name serves the database."""
+        check(self._settings)
+
+    def holders(self, connection: Connection) -> dict[str, str]:
+        """By the name of each lease that a host has the name of that host."""
+        return holders(connection)
+
+
 def check(
     settings: Settings,
     monotonic: Callable[[], float] = time.monotonic,

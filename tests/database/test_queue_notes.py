@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import settled
+from flask10x.database import queue_notes
 from flask10x.database.engine import Database
 from flask10x.database.paths import WAL, beside
 from flask10x.readings.stations import BUILT_IN
@@ -27,21 +27,21 @@ def insert(connection: Connection) -> None:
 
 def test_a_note_is_as_old_as_its_transaction(database: Database) -> None:
     with database.commit() as connection:
-        assert settled.up_to(connection, "a") == 0
-        assert settled.noted(connection) == set()
-        settled.note(connection, "a", 3)
-        settled.note(connection, "b", 1)
+        assert queue_notes.up_to(connection, "a") == 0
+        assert queue_notes.noted(connection) == set()
+        queue_notes.note(connection, "a", 3)
+        queue_notes.note(connection, "b", 1)
     with pytest.raises(ZeroDivisionError), database.commit() as connection:
-        settled.note(connection, "a", 4)
-        assert settled.up_to(connection, "a") == 4
+        queue_notes.note(connection, "a", 4)
+        assert queue_notes.up_to(connection, "a") == 4
         raise ZeroDivisionError
     with database.reader.begin() as connection:
-        assert settled.up_to(connection, "a") == 3
-        assert settled.noted(connection) == {"a", "b"}
+        assert queue_notes.up_to(connection, "a") == 3
+        assert queue_notes.noted(connection) == {"a", "b"}
     with database.commit() as connection:
-        settled.forget(connection, {"a", "never noted"})
-        assert settled.noted(connection) == {"b"}
-        assert settled.up_to(connection, "a") == 0
+        queue_notes.forget(connection, {"a", "never noted"})
+        assert queue_notes.noted(connection) == {"b"}
+        assert queue_notes.up_to(connection, "a") == 0
 
 
 def vacuumed(path: Path) -> Path:
@@ -74,7 +74,7 @@ def test_it_outlives_what_people_do_and_ids_go_on(
 ) -> None:
     with database.commit() as connection:
         insert(connection)
-        settled.note(connection, "a", 41)
+        queue_notes.note(connection, "a", 41)
     path = change(database.path)
     assert select(path, SEQUENCES) == [("queue a", 41), ("readings", 1)]
     assert select(path, "PRAGMA integrity_check") == [("ok",)]
