@@ -191,7 +191,7 @@ WORDINGS = {
     "export": Wording(
         title=N_("The CSV files are not up to date"),
         what=(
-            N_("Data since {oldest_at} is in no CSV file."),
+            N_("Data since {oldest_at} is not in the CSV files yet."),
             N_("No new data has been written to the CSV files for a long time."),
         ),
         do=N_("This is not urgent. Tell the person who looks after the server."),
@@ -199,9 +199,9 @@ WORDINGS = {
     ),
     "backup": Wording(
         title=N_("No new backup"),
-        what=(N_("The newest backup is of {newest_at}."), N_("No backup can be found.")),
+        what=(N_("The newest backup is from {newest_at}."), N_("No backup can be found.")),
         do=N_(
-            "If the backups are on a disk or a USB stick of their own, check that it is plugged in."
+            "If the backups are on their own disk or USB stick, check that it is plugged in."
             " If it is, tell the person who looks after the server."
         ),
         over=N_("There is a new backup."),
@@ -274,8 +274,8 @@ class Speaker:
     def limit(self, made_ms: int, n: int) -> Text:
         """That a way has had as many messages as a day may have."""
         body = self.t(
-            "On {day} as many messages as are allowed ({n}) have come this way. For what else"
-            " happens that day, see the alerts page.",
+            "On {day} this way has reached its daily limit of {n} messages. For later alerts of"
+            " that day, see the alerts page.",
             day=self.t("{weekday} {day} {month}", **self._parts(made_ms)),
             n=n,
         )
@@ -283,10 +283,8 @@ class Speaker:
 
     def test(self, way: str) -> Text:
         """A message that tries a way."""
-        body = self.t(
-            "This is a test of the way {way}. Messages of alerts will come here.", way=way
-        )
-        return Text(self.t("Flask10X: a test"), body, self._page("/alerts"))
+        body = self.t("This is a test of the way {way}. Alert messages will arrive here.", way=way)
+        return Text(self.t("Flask10X test message"), body, self._page("/alerts"))
 
     def name(self, subject: str) -> str:
         """What an alert is about: a station, a measurement of it, or the service."""
@@ -336,7 +334,7 @@ class Speaker:
             return ""
         seconds = max(0, alert.ended_ms - alert.since_ms) // SECOND_MS
         return self.t(
-            "It began on {since} and was over on {until}, after {span}.",
+            "It began on {since} and ended on {until}, after {span}.",
             since=self._time(alert.since_ms),
             until=self._time(alert.ended_ms),
             span=self.t.in_two_units(seconds),

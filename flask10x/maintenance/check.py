@@ -26,7 +26,8 @@ from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftover_file
 from flask10x.system import backup_files, checksum, disk
-from flask10x.system.wording import megabytes, span
+from flask10x.system.wording import megabytes
+from flask10x.translation import chosen
 
 # Two nights without a backup; one missed is made up at the next boot.
 BACKUP_LATE_SEC = 48 * 3600
@@ -190,7 +191,7 @@ def _trouble(service: Running) -> str:
     if not waited_sec:
         return reasons
     text = _("{reasons}; readings have waited for {span}")
-    return text.format(reasons=reasons, span=span(int(waited_sec)))
+    return text.format(reasons=reasons, span=chosen().duration(int(waited_sec)))
 
 
 def _backups(settings: Settings, *, full: bool) -> Finding:
@@ -216,7 +217,7 @@ def _backups(settings: Settings, *, full: bool) -> Finding:
         "without_sum": without,
     }
     level: Level = "WARN" if seconds[0] > BACKUP_LATE_SEC else "ok"
-    text = _("{path}, {span} old").format(path=newest, span=span(seconds[0]))
+    text = _("{path}, {span} old").format(path=newest, span=chosen().duration(seconds[0]))
     if without:
         text += "; " + _("without a SHA-256: {files}").format(files=", ".join(without))
     if changed:

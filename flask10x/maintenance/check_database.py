@@ -33,7 +33,8 @@ from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, local_text
 from flask10x.readings.zones import OtherZone, name_of, other_zone
 from flask10x.system import disk
 from flask10x.system.clock import now_ms
-from flask10x.system.wording import amount, megabytes, some, span
+from flask10x.system.wording import amount, megabytes, some
+from flask10x.translation import chosen
 
 SHOWN_DAMAGES = 5
 HIGHEST_ID = 2**63 - 1
@@ -260,7 +261,7 @@ class DatabaseCheck:
         silent = self._served and verdict.is_missed
         details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
         text = _("/{station} sent last {time}, {span} ago")
-        text = text.format(station=endpoint, time=last, span=span(seconds))
+        text = text.format(station=endpoint, time=last, span=chosen().duration(seconds))
         return Finding("WARN" if silent else "ok", "station", text, details)
 
     def _times(self, connection: Connection) -> list[Finding]:

@@ -1,10 +1,8 @@
-"""Numbers in the words of the command line: of things, bytes and seconds."""
+"""Numbers in the words of the command line: of things and bytes."""
 
 from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
-
-from flask10x.translation import chosen
 
 # A line for people: enough to begin with.
 SHOWN_NUMBERS = 5
@@ -19,11 +17,6 @@ def amount(number: int, thing: str) -> str:
 def megabytes(count: int) -> str:
     """`12.3 MB`, a megabyte being a million bytes."""
     return f"{count / 1e6:,.1f} MB"
-
-
-def span(seconds: int) -> str:
-    """`119 s`, `119 min`, `47 h`, `2 days`: rounded down."""
-    return chosen().duration(seconds)
 
 
 def some(numbers: Sequence[int]) -> str:

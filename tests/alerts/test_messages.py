@@ -110,7 +110,7 @@ def test_a_recovery_says_how_long_it_was_and_what_it_is_now(home: Settings) -> N
     assert text.title == "Resolved: Bedroom CO₂ too high"
     assert text.body.splitlines() == [
         "Bedroom CO₂ is back to normal.",
-        "It began on Sun 24 Aug, 09:00 and was over on Sun 24 Aug, 10:15, after 1 hour 15 minutes.",
+        "It began on Sun 24 Aug, 09:00 and ended on Sun 24 Aug, 10:15, after 1 hour 15 minutes.",
         "The value then: 800.26 ppm",
     ]
     assert "&to=2025-08-24T16%3A15" in text.url

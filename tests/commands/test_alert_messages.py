@@ -69,7 +69,10 @@ def run(*arguments: str) -> Result:
 def test_a_test_goes_by_each_way_in_its_language() -> None:
     done = run("test")
     assert (done.exit_code, done.stdout) == (0, "phone: sent\nmail: sent\n")
-    assert [body["title"] for body in FakeTry.given] == ["Flask10Xのテスト通知", "Flask10X: a test"]
+    assert [body["title"] for body in FakeTry.given] == [
+        "Flask10Xのテスト通知",
+        "Flask10X test message",
+    ]
     assert {body["occasion"] for body in FakeTry.given} == {"test"}
 
 
