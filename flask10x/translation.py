@@ -21,6 +21,12 @@ def N_(english: str) -> str:
     return english
 
 
+# How days and months are abbreviated.
+WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+MONTHS = (
+    *(N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun")),
+    *(N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec")),
+)
 # A length of time is said in the longest unit of which it has two: 119 s, then 2 min.
 UNITS = (
     (86_400, N_("{n} days")),

@@ -16,7 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
 from flask10x.system.log_lines import escape
-from flask10x.translation import N_, Language, translation
+from flask10x.translation import MONTHS, N_, WEEKDAYS, Language, translation
 
 # A chart shows as much of the time before, so that one sees what is usual.
 SHOWN_BEFORE_MS = 6 * HOUR_MS
@@ -30,11 +30,6 @@ JAPANESE = "_ja"
 # What a sensor or a database says may be long; this is a line on a phone.
 MAX_FACT_CHARS = 200
 BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
-MONTHS = (
-    *(N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun")),
-    *(N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec")),
-)
 
 
 @dataclass(frozen=True, slots=True)

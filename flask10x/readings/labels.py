@@ -37,8 +37,9 @@ _OWN_BANDS = frozenset(
 def station_name(station: Station, t: Translation) -> str:
     """A station's name: a short one of the built-in ones, unless they were given a label."""
     label, built_in = label_of(station, t), BUILT_IN.by_endpoint.get(station.endpoint)
-    if built_in is not None and label == label_of(built_in, t):
-        return t(STATIONS[station.endpoint])
+    name = STATIONS.get(station.endpoint)
+    if name and built_in is not None and label == label_of(built_in, t):
+        return t(name)
     return label or station.endpoint
 
 

@@ -1,7 +1,6 @@
 """The application factory."""
 
 import logging
-from pathlib import Path
 
 from flask import Flask, Response, current_app, jsonify, send_file
 from werkzeug.exceptions import HTTPException
@@ -15,6 +14,7 @@ from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
 from flask10x.web import (
     compression,
+    files,
     headers,
     navigation,
     no_such_page,
@@ -42,11 +42,6 @@ from flask10x.web.pages.status import view as status_page
 from flask10x.web.prometheus import routes as prometheus
 
 log = logging.getLogger(__name__)
-
-# Beside its view a page has its script and its style; under /static they are called like the page.
-FOLDER = Path(__file__).with_name("pages")
-FILES_OF_PAGES = {f"{path.parent.name}.js": path for path in FOLDER.glob("*/script.js")}
-FILES_OF_PAGES |= {f"{path.parent.name}.css": path for path in FOLDER.glob("*/style.css")}
 
 # In the order of the navigation; a phone has room for five short names beside "More".
 PAGES: tuple[Page, ...] = (
@@ -88,7 +83,7 @@ def create_app(
     Raises SettingsError when they or the settings of the environment are wrong.
     """
     config = config or settings.load()
-    app = Flask(__name__, template_folder=FOLDER.name)
+    app = Flask(__name__, template_folder=files.PAGES.name)
     app.view_functions["static"] = _file
     app.json = JsonProvider(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -120,7 +115,7 @@ def create_app(
 
 def _file(filename: str) -> Response:
     """A file under /static: one that pages share, or the script or the style of a page."""
-    path = FILES_OF_PAGES.get(filename)
+    path = files.OF_PAGES.get(filename)
     return send_file(path) if path else current_app.send_static_file(filename)
 
 

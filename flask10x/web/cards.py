@@ -11,6 +11,7 @@ from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.runtime.store import Store
+from flask10x.translation import Translation
 from flask10x.web.newest import Latest, latest
 
 # The sign of a degree and of a percentage stands closer to its number than a unit of letters.
@@ -23,6 +24,19 @@ AGE_KINDS: Mapping[State, str] = {
     "silent": "silent",
     "never": "age",
 }
+
+
+def age_text(kind: str, seconds: int, t: Translation) -> str:
+    """How long ago a station has sent, or a value was measured; scripts go on with it each second.
+
+    `kind` is `age`, `awaited` or `silent`.
+    """
+    duration = t.duration(seconds)
+    if kind == "awaited":
+        return t("awaited; last {duration} ago", duration=duration)
+    if kind == "silent":
+        return t("no data for {duration}", duration=duration)
+    return t("{duration} ago", duration=duration)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -87,7 +87,7 @@ class Page(Routes):
         since: str = "",
         operations: Operations = _no_operations,
     ) -> None:
-        """`text` is the key of its name in the navigation, `group` its place there.
+        """`text` is its name in the navigation, in English, `group` its place there.
 
         `since` is the beginning of the range with which it opens, where it is a page of readings.
         """

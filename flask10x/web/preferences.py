@@ -5,12 +5,18 @@ the address stays the view and nothing else: what one person shares does not cha
 person sees.
 """
 
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, redirect, request, url_for
 
-from flask10x.web.texts.catalog import BY_LANGUAGE, DEFAULT, LANGUAGES, Language, Texts
+from flask10x.readings.labels import band_name, station_name
+from flask10x.translation import Language, Translation, translation
+from flask10x.web.files import words_of
 
+LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
+"""Each language by what it calls itself."""
+DEFAULT: Language = "en"
 THEMES = ("auto", "light", "dark")
 CHOICES: dict[str, tuple[str, ...]] = {"lang": tuple(LANGUAGES), "theme": THEMES}
 COOKIE_SEC = 365 * 86_400
@@ -32,9 +38,9 @@ def language() -> Language:
     return next(known, DEFAULT)
 
 
-def texts() -> Texts:
-    """The texts in that language."""
-    return BY_LANGUAGE[language()]
+def texts() -> Translation:
+    """The translation into that language."""
+    return translation(language())
 
 
 def theme() -> str:
@@ -89,12 +95,16 @@ def _vary(answer: Response) -> Response:
 
 
 def _for_templates() -> dict[str, object]:
+    t = texts()
     return {
-        "t": texts(),
+        "t": t,
         "languages": LANGUAGES,
         "themes": THEMES,
         "theme": theme(),
         "switch": _switch_url,
+        "station_name": partial(station_name, t=t),
+        "band_name": partial(band_name, t=t),
+        "words_of": partial(words_of, language=t.language),
     }
 
 

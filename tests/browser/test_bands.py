@@ -113,7 +113,7 @@ def test_another_day_is_chosen_drawn_and_told_with_its_date(page: Browser) -> No
     Select(page.one("#compare select")).select_by_visible_text("Beside the day before")
     page.wait(lambda: "compare=day" in page.path, "the address")
     about = page.one("#charts-about")
-    page.wait(lambda: "Broad and pale: the day before." in about.text, "the legend")
+    page.wait(lambda: "Wide and faint: the day before." in about.text, "the legend")
     assert "2024-12-31 12:15 – 12:20: Bedroom 900 ppm" in told_at(page, 12.3)
     assert "the day before Bedroom: lowest 900 ppm" in page.attribute(".plot", "aria-label")
     page.driver.back()
@@ -132,7 +132,7 @@ def test_another_station_is_drawn_beside_one(page: Browser) -> None:
     one = DAY.replace("&endpoint=data4", "")
     page.resize(360, 740)
     page.open(f"{one}&lang=en&compare=data4", charts=1)
-    assert "Broad and pale: Living room." in page.one("#charts-about").text
+    assert "Wide and faint: Living room." in page.one("#charts-about").text
     assert page.script("return document.documentElement.scrollWidth") == 360
     page.resize(1280, 900)
     page.open(f"{one}&lang=en&compare=data4", charts=1)

@@ -108,7 +108,7 @@ def test_what_lies_beyond_is_marked_and_told(browser: Browser) -> None:
     assert written.count("85.0°C") == 1
     assert "beyond the scale 85.0°C at 1970-01-11" in summary
     # The last day has not ended.
-    assert "only a part of it" in told and "24.0°C" in told
+    assert "incomplete" in told and "24.0°C" in told
 
 
 def test_a_bucket_that_is_not_whole_has_a_line_of_its_own(browser: Browser) -> None:

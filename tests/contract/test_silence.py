@@ -85,7 +85,7 @@ def test_all_give_the_same_verdict(
     )
     silent = 'flask10x_station_silent{station="data3"} 1.0'
     missed = {
-        "/status": "Nothing comes from: Outside." in status,
+        "/status": "No data from: Outside." in status,
         "/metrics/prometheus": silent in client.get("/metrics/prometheus").text,
         "alerts": is_alerted(store, state),
     }

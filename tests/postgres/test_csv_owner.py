@@ -21,9 +21,9 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime.facts.export_lag import export_lags
 from flask10x.runtime.retention.outlook import outlooks
 from flask10x.runtime.retention.schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
+from flask10x.translation import translation
 from flask10x.web.pages.status import following
 from flask10x.web.pages.status.known import Known
-from flask10x.web.texts.catalog import ENGLISH
 from tests.postgres.csv_hosts import FIRST_MS, NAME, CsvHosts, csv_hosts
 from tests.support.commands import in_words, run_command
 
@@ -327,11 +327,11 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
                 exports=export_lags(connection, settings.stations),
                 csv_host=owner.of_files(connection),
             )
-        answer = following.exported(settings, known, ENGLISH, FIRST_MS + 9 * DAY_MS)
+        answer = following.exported(settings, known, translation("en"), FIRST_MS + 9 * DAY_MS)
         assert answer.mood == "warn"
         (told[settings.host_name],) = answer.remedies
     assert "systemctl" in told["school-1"].command
     assert (told["school-2"].command, told["school-2"].text) == (
         "",
-        "The host school-1 has the CSV files: look there what its export says.",
+        "The host school-1 has the CSV files: look there at what its export says.",
     )

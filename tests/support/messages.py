@@ -131,9 +131,9 @@ def _is_command(function: ast.FunctionDef) -> bool:
     return bool(names & {"command", "group"})
 
 
-# Which files are read by what. Texts of pages have keys until they are in the catalogue.
+# Which files are read by what.
 METHODS: list[tuple[str, Any]] = [
-    ("web/**", "ignore"),
+    ("web/static/vendor/**", "ignore"),
     ("**.py", python),
     ("**.html", jinja),
     ("**.txt", jinja),

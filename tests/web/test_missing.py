@@ -113,7 +113,7 @@ def test_what_people_are_told_of_can_be_muted(make_settings: MakeSettings, tmp_p
     rows = AlertRows(settings.data_dir)
     rows.alert("database")
     assert client.post("/alerts/mute", data=form | {"for": "1h"}).status_code == 303
-    assert "Nothing is muted." not in client.get("/alerts").text
+    assert "None muted." not in client.get("/alerts").text
     assert client.post("/alerts/unmute", data=form).status_code == 303
-    assert "Nothing is muted." in client.get("/alerts").text
+    assert "None muted." in client.get("/alerts").text
     app.extensions["flask10x"].close()

@@ -8,11 +8,11 @@ from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
+from flask10x.translation import Translation
 from flask10x.web import context, preferences
 from flask10x.web.pages.alerts.asked import AskedAlerts, asked
 from flask10x.web.pages.alerts.found import find
 from flask10x.web.pages.alerts.words import AlertWords
-from flask10x.web.texts.catalog import Texts
 
 DEFAULT_LIMIT = 50
 
@@ -61,7 +61,7 @@ def _url(question: AskedAlerts, before: int) -> str:
 
 
 def _alert(
-    alert: Alert, messages: Sequence[AlertMessage], settings: Settings, t: Texts
+    alert: Alert, messages: Sequence[AlertMessage], settings: Settings, t: Translation
 ) -> dict[str, object]:
     return {
         "id": alert.id,

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from flask10x.history.lines import Line
-from flask10x.web.texts.catalog import Texts
+from flask10x.readings.labels import band_name
+from flask10x.translation import Translation
 
 
-def of_lines(lines: Iterable[Line], t: Texts) -> list[dict[str, object]]:
+def of_lines(lines: Iterable[Line], t: Translation) -> list[dict[str, object]]:
     """Each band with the line that it is of; labels in the reader's language."""
     return [
         {
@@ -15,7 +16,7 @@ def of_lines(lines: Iterable[Line], t: Texts) -> list[dict[str, object]]:
             "above": band.above,
             "below": band.below,
             "level": band.level,
-            "label": t.band(band),
+            "label": band_name(band, t),
         }
         for line in lines
         for band in line.station.bands_of(line.measurement)

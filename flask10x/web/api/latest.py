@@ -11,16 +11,17 @@ from flask import Response, jsonify, request
 
 from flask10x.errors import QueryError, nearest
 from flask10x.readings.derived.registry import derived_by_station
+from flask10x.readings.labels import station_name
 from flask10x.readings.parse import nested
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
+from flask10x.translation import translation
 from flask10x.web import context, read_errors
 from flask10x.web.json_text import readable
 from flask10x.web.newest import Latest, latest
 from flask10x.web.page import Routes
 from flask10x.web.specification import state as specified
-from flask10x.web.texts.catalog import ENGLISH, JAPANESE
 
 blueprint = Routes("latest", __name__, operations=specified.latest)
 read_errors.register(blueprint)
@@ -86,8 +87,8 @@ def _object(one: Latest) -> dict[str, object]:
     zone, own = settings.zone, derived_by_station(settings.stations)[station.endpoint]
     return {
         "endpoint": station.endpoint,
-        "label": ENGLISH.station(station),
-        "label_ja": JAPANESE.station(station),
+        "label": station_name(station, translation("en")),
+        "label_ja": station_name(station, translation("ja")),
         "state": one.silence.state,
         "age_s": one.silence.age_sec,
         "received_at": iso_text(row.received_at, zone) if row else None,

@@ -6,6 +6,7 @@ from typing import get_args
 from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.config.alerts.rules import Kind
 from flask10x.config.settings import Settings
+from flask10x.translation import N_
 from flask10x.web.pages.alerts.asked import MAX_ID, MAX_LIMIT
 from flask10x.web.pages.alerts.durations import DURATIONS
 from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, posted, with_refusals
@@ -76,22 +77,29 @@ SCHEMAS: dict[str, JsonObject] = {
 }
 UNREADABLE = {"error": "alerts unavailable", "reason": "database disk image is malformed"}
 PARAMETERS = [
-    query("before", {"type": "integer", "minimum": 1, "maximum": MAX_ID}, "The id of an alert."),
-    query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "How many past ones."),
+    query(
+        "before", {"type": "integer", "minimum": 1, "maximum": MAX_ID}, N_("The id of an alert.")
+    ),
+    query(
+        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, N_("How many past ones.")
+    ),
 ]
 
 
 def operations(_settings: Settings) -> Iterator[Operation]:
     """The page, its forms, and the same for programs."""
     unavailable = said(
-        "The state of the alerts cannot be read.",
+        N_("The state of the alerts cannot be read."),
         schema("Error"),
         {"file": UNREADABLE},
         ["Retry-After"],
     )
     none: JsonObject = {"active": [], "past": [], "next": None, "muted": []}
     answer = said(
-        "Active ones, a page of past ones, and mutes.", schema("Alerts"), {"none": none}, ["Link"]
+        N_("Active ones, a page of past ones, and mutes."),
+        schema("Alerts"),
+        {"none": none},
+        ["Link"],
     )
     yield Operation(
         method="get",
@@ -102,8 +110,8 @@ def operations(_settings: Settings) -> Iterator[Operation]:
         answers=with_refusals({"200": answer, "503": unavailable}, "read", asks=True),
         sample=Sample(query="limit=10"),
     )
-    page = said("A page.", TEXT_SCHEMA, media_type=HTML)
-    wrong = said("A parameter is wrong.", schema("Error"))
+    page = said(N_("A page."), TEXT_SCHEMA, media_type=HTML)
+    wrong = said(N_("A parameter is wrong."), schema("Error"))
     wrong["content"][HTML] = media(TEXT_SCHEMA)
     yield Operation(
         method="get",
@@ -121,11 +129,11 @@ def operations(_settings: Settings) -> Iterator[Operation]:
 def _form(name: str, content: JsonObject) -> Operation:
     """A form of the page; the answer leads back to it."""
     unavailable = said(
-        "The state of the alerts cannot be written.", schema("Error"), None, ["Retry-After"]
+        N_("The state of the alerts cannot be written."), schema("Error"), None, ["Retry-After"]
     )
     unavailable["content"][HTML] = media(TEXT_SCHEMA)
     answers = {
-        "303": {"description": "It is done; the page of alerts shows it."},
+        "303": {"description": N_("It is done; the page of alerts shows it.")},
         "403": reference("responses", "Forbidden"),
         "503": unavailable,
     }

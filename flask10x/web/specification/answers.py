@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from flask10x.translation import N_
 from flask10x.web.access import OTHER_ORIGIN, TOKEN_HINT, UNKNOWN_HOST
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import OPEN, POSTING, Guard
@@ -88,29 +89,34 @@ WRONG_QUERY = {
 }
 RESPONSES: dict[str, JsonObject] = {
     "UnknownHost": said(
-        "The name in the address is none that is served.", schema("Error"), {"host": HOST_REFUSED}
+        N_("The name in the address is none that is served."),
+        schema("Error"),
+        {"host": HOST_REFUSED},
     ),
     "InvalidQuery": said(
-        "A parameter is wrong (each is named), or the name in the address is none that is served.",
+        N_(
+            "A parameter is wrong (each is named), or the name in the address is none "
+            "that is served."
+        ),
         {"anyOf": [schema("InvalidQuery"), schema("Error")]},
         {"parameter": WRONG_QUERY, "host": HOST_REFUSED},
     ),
     "Unauthorized": said(
-        "The token is missing or wrong.",
+        N_("The token is missing or wrong."),
         schema("Error"),
         {"token": TOKEN_REFUSED},
         ["WWW-Authenticate"],
     ),
     "Forbidden": said(
-        "A page of another origin posted.",
+        N_("A page of another origin posted."),
         schema("Error"),
         {"origin": ORIGIN_REFUSED},
     ),
     "NotFound": said(
-        "There is none of this name.", schema("Error"), {"name": {"error": "not found"}}
+        N_("There is none of this name."), schema("Error"), {"name": {"error": "not found"}}
     ),
     "NotWhole": said(
-        "The request did not become whole in time; nothing of it is kept.",
+        N_("The request did not become whole in time; nothing of it is kept."),
         schema("Error"),
         {
             "late": {
@@ -120,23 +126,23 @@ RESPONSES: dict[str, JsonObject] = {
         },
     ),
     "TooLarge": said(
-        "The body is too large; the limit is named.",
+        N_("The body is too large; the limit is named."),
         schema("TooLarge"),
         {"bytes": {"error": "body too large", "limit_bytes": 65_536}},
     ),
     "Unexpected": said(
-        "A fault of the program; its log has more.",
+        N_("A fault of the program; its log has more."),
         schema("Error"),
         {"fault": {"error": "internal server error"}},
     ),
     "QueuedFailed": said(
-        "There is no room now: send it again, with the same key.",
+        N_("There is no room now: send it again, with the same key."),
         schema("QueuedFailed"),
         {"full": {"status": "queued_failed"}},
         ["Retry-After"],
     ),
     "Unavailable": said(
-        "The database cannot be read now: ask again.",
+        N_("The database cannot be read now: ask again."),
         schema("Unavailable"),
         {"database": {"error": "database unavailable"}},
         ["Retry-After"],

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import flask10x
 from flask10x.config.settings import Settings
+from flask10x.translation import translation
 from flask10x.web.page import OPEN, POSTING, Guard, Routes
 from flask10x.web.specification import (
     alerting,
@@ -16,8 +17,7 @@ from flask10x.web.specification import (
     state,
     station_schemas,
 )
-from flask10x.web.specification.operation import GROUPS, JsonObject, Operation
-from flask10x.web.texts.catalog import ENGLISH
+from flask10x.web.specification.operation import GROUPS, TITLES, JsonObject, Operation
 
 OPENAPI = "3.1.0"
 DESCRIPTION = (
@@ -90,7 +90,7 @@ def specification(
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": root}],
-        "tags": [{"name": name, "description": ENGLISH(f"group.{name}")} for name in GROUPS],
+        "tags": [{"name": name, "description": TITLES[name]} for name in GROUPS],
         "paths": paths,
         "components": {
             "schemas": {
@@ -117,7 +117,7 @@ def _operation(
     found: JsonObject = {
         "operationId": one.name,
         "tags": [one.group],
-        "summary": one.summary(ENGLISH),
+        "summary": one.summary(translation("en")),
     }
     if one.description:
         found["description"] = one.description

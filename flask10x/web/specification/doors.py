@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask10x.config.settings import Settings
 from flask10x.readings.doors.line_protocol import PRECISIONS_NS
 from flask10x.readings.stations import Measurement, Station
+from flask10x.translation import N_
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, posted, with_refusals
 from flask10x.web.specification.operation import (
@@ -114,7 +115,7 @@ def ambient(settings: Settings) -> Iterator[Operation]:
     channels = [one.ambient_channel for one in of_channels]
     known: JsonObject = {"type": "string"}
     known |= {"enum": channels} if channels else {"examples": ["12345"]}
-    channel = in_path("channel", known, "`ambient_channel` of a station in `stations.toml`.")
+    channel = in_path("channel", known, N_("`ambient_channel` of a station in `stations.toml`."))
     # Where none is needed nobody looks at it.
     key = {"writeKey": {"description": "A token of the station, a text.", "examples": [KEY]}}
     entry: JsonObject = {"anyOf": [schema(f"AmbientReading_{s.endpoint}") for s in of_channels]}
@@ -140,16 +141,16 @@ def ambient(settings: Settings) -> Iterator[Operation]:
     }
     answers = {
         "200": said(
-            "At least one is taken; with wrong ones among them each has a result.",
+            N_("At least one is taken; with wrong ones among them each has a result."),
             {"anyOf": [schema("Results"), schema("Counts")]},
             {"taken": SEVERAL},
         ),
         "400": said(
-            "None is taken, or a parameter is wrong.",
+            N_("None is taken, or a parameter is wrong."),
             {"anyOf": [schema(name) for name in ("Results", "InvalidQuery", "Error")]},
         ),
         "404": said(
-            "No station has this channel.",
+            N_("No station has this channel."),
             schema("Error"),
             {
                 "channel": {
@@ -195,7 +196,7 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
     precision = query(
         "precision",
         {"type": "string", "enum": list(PRECISIONS_NS)},
-        "The unit of the times; nanoseconds without it.",
+        N_("The unit of the times; nanoseconds without it."),
     )
     shapes = {"/write": schema("Error"), "/api/v2/write": schema("WriteError")}
     for path, shape in shapes.items():
@@ -204,18 +205,18 @@ def _lines(stations: tuple[Station, ...]) -> Iterator[Operation]:
         why = "line 1: no station has this measurement"
         example = {"error": why} if is_old else {"code": "invalid", "message": why, "line": 1}
         answers = {
-            "200": said("Only with `dry_run=1`: what would be stored.", schema("LinesTried")),
-            "204": {"description": "All are taken; there is no body."},
+            "200": said(N_("Only with `dry_run=1`: what would be stored."), schema("LinesTried")),
+            "204": {"description": N_("All are taken; there is no body.")},
             "400": said(
-                "Some lines are no readings of a station; the good ones are stored.",
+                N_("Some lines are no readings of a station; the good ones are stored."),
                 wrong,
                 {"line": example},
             ),
-            "401": said("The token is missing, or for none of the stations.", wrong),
-            "404": said("Only with `dry_run=1`: of no station.", wrong),
-            "413": said("Too much at once.", wrong),
+            "401": said(N_("The token is missing, or for none of the stations."), wrong),
+            "404": said(N_("Only with `dry_run=1`: of no station."), wrong),
+            "413": said(N_("Too much at once."), wrong),
             "503": said(
-                "There is no room now: send all of it again.",
+                N_("There is no room now: send all of it again."),
                 {"anyOf": [shape, schema("QueuedFailed"), schema("LinesTried")]},
                 None,
                 ["Retry-After"],

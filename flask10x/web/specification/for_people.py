@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
+from flask10x.translation import N_
 from flask10x.web.page import Guard
 from flask10x.web.pages.devices.senders import KINDS
 from flask10x.web.specification.answers import RESPONSES, TEXT_SCHEMA, with_refusals
@@ -44,8 +45,8 @@ def api(_settings: Settings) -> Iterator[Operation]:
         group="state",
         answers=with_refusals(
             {
-                "200": said("OpenAPI 3.1.", {"type": "object"}, None, ["ETag"]),
-                "304": {"description": "It is still the one of `If-None-Match`."},
+                "200": said(N_("OpenAPI 3.1."), {"type": "object"}, None, ["ETag"]),
+                "304": {"description": N_("It is still the one of `If-None-Match`.")},
             },
             "read",
         ),
@@ -54,7 +55,7 @@ def api(_settings: Settings) -> Iterator[Operation]:
 
 def page(path: str, name: str, *, guard: Guard = "read", reads: bool = False) -> Operation:
     """A page for people that asks no parameters."""
-    answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
+    answer = said(N_("A page."), TEXT_SCHEMA, media_type=HTML)
     return Operation(
         method="get",
         path=path,
@@ -74,7 +75,7 @@ def _unavailable() -> dict[str, JsonObject]:
 
 def _program(endpoints: list[str]) -> Operation:
     answers = {
-        "200": said("The program.", TEXT_SCHEMA, None, ["Content-Disposition"], TEXT),
+        "200": said(N_("The program."), TEXT_SCHEMA, None, ["Content-Disposition"], TEXT),
         "404": reference("responses", "NotFound"),
         "503": reference("responses", "Unavailable"),
     }
@@ -84,8 +85,8 @@ def _program(endpoints: list[str]) -> Operation:
         name="program",
         group="people",
         parameters=[
-            in_path("name", {"type": "string", "enum": endpoints}, "A station."),
-            in_path("kind", {"type": "string", "enum": list(KINDS)}, "Which board it is for."),
+            in_path("name", {"type": "string", "enum": endpoints}, N_("A station.")),
+            in_path("kind", {"type": "string", "enum": list(KINDS)}, N_("Which board it is for.")),
         ],
         answers=with_refusals(answers, "read"),
     )
@@ -93,7 +94,7 @@ def _program(endpoints: list[str]) -> Operation:
 
 def static() -> Operation:
     """Styles, scripts and images."""
-    anything = {"description": "The file.", "content": {"*/*": {}}}
+    anything = {"description": N_("The file."), "content": {"*/*": {}}}
     return Operation(
         method="get",
         path="/static/{filename}",
@@ -101,15 +102,15 @@ def static() -> Operation:
         group="people",
         guard="open",
         parameters=[
-            in_path("filename", {"type": "string", "examples": ["flask10x.css"]}, "Its path.")
+            in_path("filename", {"type": "string", "examples": ["flask10x.css"]}, N_("Its path."))
         ],
         answers=with_refusals(
             {
                 "200": anything,
                 "206": anything,
-                "304": {"description": "It is still the same."},
+                "304": {"description": N_("It is still the same.")},
                 "404": reference("responses", "NotFound"),
-                "416": {"description": "There is no such range of it."},
+                "416": {"description": N_("There is no such range of it.")},
             },
             "open",
         ),

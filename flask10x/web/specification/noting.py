@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
+from flask10x.translation import N_
 from flask10x.web.pages.notes.form import KINDS, TEXT_CHARS
 from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, posted, with_refusals
 from flask10x.web.specification.operation import (
@@ -64,18 +65,18 @@ FIELDS = {
 def operations(_settings: Settings) -> Iterator[Operation]:
     """The page, its forms, and the same for programs."""
     for path, name in (("/api/v1/notes", "notes"), ("/notes.json", "notes_json_file")):
-        yield _read(path, name, said("All that is written.", schema("Notes")))
+        yield _read(path, name, said(N_("All that is written."), schema("Notes")))
     yield _read(
-        "/notes.csv", "notes_csv", said("All that is written.", TEXT_SCHEMA, media_type=CSV)
+        "/notes.csv", "notes_csv", said(N_("All that is written."), TEXT_SCHEMA, media_type=CSV)
     )
-    wrong = said("A parameter is wrong.", schema("Error"))
+    wrong = said(N_("A parameter is wrong."), schema("Error"))
     wrong["content"][HTML] = media(TEXT_SCHEMA)
-    page = said("A page.", TEXT_SCHEMA, media_type=HTML)
+    page = said(N_("A page."), TEXT_SCHEMA, media_type=HTML)
     prefilled = [
-        query("what", WHAT, "Which form is open."),
-        query("about", TEXT_SCHEMA, "What it is about: `data2`, `data2.co2`."),
-        query("from", TEXT_SCHEMA, "Its first moment, as the form shows it."),
-        query("to", TEXT_SCHEMA, "Its last moment, as the form shows it."),
+        query("what", WHAT, N_("Which form is open.")),
+        query("about", TEXT_SCHEMA, N_("What it is about: `data2`, `data2.co2`.")),
+        query("from", TEXT_SCHEMA, N_("Its first moment, as the form shows it.")),
+        query("to", TEXT_SCHEMA, N_("Its last moment, as the form shows it.")),
     ]
     yield Operation(
         method="get",
@@ -84,7 +85,7 @@ def operations(_settings: Settings) -> Iterator[Operation]:
         group="people",
         parameters=prefilled,
         answers=with_refusals(
-            {"200": page, "400": wrong, "503": page_or("503", "Not now.")}, "read", reads=True
+            {"200": page, "400": wrong, "503": page_or("503", N_("Not now."))}, "read", reads=True
         ),
     )
     form: JsonObject = {
@@ -112,10 +113,10 @@ def _form(
     path: str, name: str, content: JsonObject, example: JsonObject, wrong: JsonObject | None
 ) -> Operation:
     """A form of the page; the answer leads back to it."""
-    unavailable = said("Nothing can be written now.", schema("Error"), None, ["Retry-After"])
+    unavailable = said(N_("Nothing can be written now."), schema("Error"), None, ["Retry-After"])
     unavailable["content"][HTML] = media(TEXT_SCHEMA)
     answers: dict[str, JsonObject] = {
-        "303": {"description": "It is done; the page shows it."},
+        "303": {"description": N_("It is done; the page shows it.")},
         "403": reference("responses", "Forbidden"),
         "503": unavailable,
     }

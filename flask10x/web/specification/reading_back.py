@@ -14,6 +14,7 @@ from flask10x.readings.derived.registry import (
     names_of_readings,
 )
 from flask10x.readings.stations import Stations
+from flask10x.translation import N_
 from flask10x.web.specification.answers import COUNT, REASONS, TEXT_SCHEMA, with_refusals
 from flask10x.web.specification.operation import (
     CSV,
@@ -34,7 +35,14 @@ NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)$"
 # What all of the history's routes take, and what the rejected readings do.
 COMMON = ("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor", "raw")
 OF_REJECTED = ("endpoint", "from", "to", "limit", "cursor")
-TIME = "A time (`2025-08-24`, `2025-08-24 09:00:12`), or one counted back from now: `-24h`, `now`."
+FIRST = N_(
+    "The first moment. A time (`2025-08-24`, `2025-08-24 09:00:12`), or one "
+    "counted back from now: `-24h`, `now`."
+)
+LAST = N_(
+    "The last moment. A time (`2025-08-24`, `2025-08-24 09:00:12`), or one "
+    "counted back from now: `-24h`, `now`."
+)
 TIME_TEXT = rf"^\s*(now|-[0-9]{{1,9}}[smhdw]|{DATE}({CLOCK})?)\s*$"
 NUMBERS: JsonObject = {"type": "array", "items": {"type": ["number", "null"]}}
 WHOLE: JsonObject = {"type": ["integer", "null"]}
@@ -173,51 +181,55 @@ def parameters(stations: Stations) -> dict[str, JsonObject]:
         "endpoint": query(
             "endpoint",
             {"type": "array", "items": {"enum": list(stations.by_endpoint), "type": "string"}},
-            "A station, or several; all of them without it.",
+            N_("A station, or several; all of them without it."),
         ),
         "measurement": _measurement((*stations.columns, *names_of_readings(stations))),
         # Those that need several readings are in charts only.
         "measurement_of_charts": _measurement((*stations.columns, *derived_names(stations))),
-        "from": query("from", _pattern(TIME_TEXT), f"The first moment. {TIME}", example="-24h"),
-        "to": query("to", _pattern(TIME_TEXT), f"The last moment. {TIME}", example="now"),
+        "from": query("from", _pattern(TIME_TEXT), FIRST, example="-24h"),
+        "to": query("to", _pattern(TIME_TEXT), LAST, example="now"),
         "incomplete": query(
-            "incomplete", {"enum": ["1"], "type": "string"}, "Only those that lack something."
+            "incomplete", {"enum": ["1"], "type": "string"}, N_("Only those that lack something.")
         ),
         "order": query(
-            "order", {"enum": list(ORDERS), "type": "string"}, "Oldest or newest first."
+            "order", {"enum": list(ORDERS), "type": "string"}, N_("Oldest or newest first.")
         ),
         "limit": query(
             "limit",
             {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-            "How many rows at most.",
+            N_("How many rows at most."),
             example=10,
         ),
         "cursor": query(
             "cursor",
             _pattern(r"^(before|after):-?[0-9]{1,18}:[0-9]{1,18}$"),
-            "Where a page begins, from a `Link` header.",
+            N_("Where a page begins, from a `Link` header."),
         ),
         "since": query(
             "since",
             {"type": "integer", "minimum": 0, "maximum": 10**18},
-            "What was stored after this id: the last `X-Last-Id`. Not with `order` or `cursor`.",
+            N_(
+                "What was stored after this id: the last `X-Last-Id`. Not with `order` or `cursor`."
+            ),
         ),
-        "raw": query("raw", {"enum": ["1"], "type": "string"}, "As stored, without corrections."),
-        "bom": query("bom", {"enum": ["1"], "type": "string"}, "With a mark for Excel."),
+        "raw": query(
+            "raw", {"enum": ["1"], "type": "string"}, N_("As stored, without corrections.")
+        ),
+        "bom": query("bom", {"enum": ["1"], "type": "string"}, N_("With a mark for Excel.")),
         "buckets": query(
             "buckets",
             {"type": "integer", "minimum": MIN_BUCKETS, "maximum": MAX_BUCKETS},
-            "How many buckets at most.",
+            N_("How many buckets at most."),
         ),
         "compare": query(
             "compare",
             {"enum": [*MOVES, *stations.by_endpoint], "type": "string"},
-            "Another time, or another station, beside it.",
+            N_("Another time, or another station, beside it."),
         ),
         "off": query(
             "off",
             _pattern(_lines(stations)),
-            "Lines of the charts that are off: `data2.co2,data4.co2`.",
+            N_("Lines of the charts that are off: `data2.co2,data4.co2`."),
         ),
     }
     computed = {name: measurement_of(stations, name) for name in names_of_readings(stations)}
@@ -242,7 +254,7 @@ def _lines(stations: Stations) -> str:
 
 def _measurement(names: Sequence[str]) -> JsonObject:
     kinds = {"type": "array", "items": {"enum": list(names), "type": "string"}}
-    return query("measurement", kinds, "A measurement, or several; all of them without it.")
+    return query("measurement", kinds, N_("A measurement, or several; all of them without it."))
 
 
 def _pattern(pattern: str) -> JsonObject:
@@ -277,28 +289,28 @@ def history(settings: Settings) -> Iterator[Operation]:
         "/history/json",
         "history",
         _parameters(stations, "since"),
-        said("Readings.", readings, {"one": [reading]}, page),
+        said(N_("Readings."), readings, {"one": [reading]}, page),
         f"endpoint={first.endpoint}&from=-24h&limit=10",
     )
     yield _read(
         "/history.csv",
         "history_csv",
         _parameters(stations, "bom"),
-        said("A file, streamed.", TEXT_SCHEMA, None, ["Content-Disposition"], CSV),
+        said(N_("A file, streamed."), TEXT_SCHEMA, None, ["Content-Disposition"], CSV),
         "from=-24h",
     )
     yield _read(
         "/history.json",
         "history_file",
         _parameters(stations),
-        said("A file, streamed.", readings, {"one": [reading]}, ["Content-Disposition"]),
+        said(N_("A file, streamed."), readings, {"one": [reading]}, ["Content-Disposition"]),
         "from=-24h",
     )
     yield _read(
         "/history/series",
         "series",
         _parameters(stations, "buckets", "compare", in_charts=True),
-        said("Lines of a chart.", schema("Series")),
+        said(N_("Lines of a chart."), schema("Series")),
         "from=-24h&buckets=24",
     )
 
@@ -324,7 +336,7 @@ def rejected(settings: Settings) -> Iterator[Operation]:
         "/history/rejected/json",
         "rejected",
         of_rejected,
-        said("Rejected readings, the newest first.", readings, {"one": [kept]}, ["Link"]),
+        said(N_("Rejected readings, the newest first."), readings, {"one": [kept]}, ["Link"]),
         "limit=10",
     )
     yield _page("/history/rejected", "rejected_page", of_rejected)
@@ -338,10 +350,10 @@ def history_page(settings: Settings) -> Iterator[Operation]:
 
 def _page(path: str, name: str, parameters: list[JsonObject]) -> Operation:
     """A page that says as a page what is wrong; other refusals are JSON."""
-    page_answer = said("A page.", TEXT_SCHEMA, media_type=HTML)
+    page_answer = said(N_("A page."), TEXT_SCHEMA, media_type=HTML)
     more = {
         status: page_or(status, description)
-        for status, description in (("400", "A parameter is wrong."), ("503", "Not now."))
+        for status, description in (("400", N_("A parameter is wrong.")), ("503", N_("Not now.")))
     }
     return Operation(
         method="get",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from flask10x.config.settings import Settings
 from flask10x.readings.batches.items import KEY_HEADER, KEY_MAX_BYTES
 from flask10x.readings.stations import Station
+from flask10x.translation import N_
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.specification.answers import COUNT, REASONS, TEXT_SCHEMA, posted, with_refusals
 from flask10x.web.specification.operation import (
@@ -25,12 +26,14 @@ PARAMETERS: dict[str, JsonObject] = {
     "dry_run": query(
         "dry_run",
         {"type": "string", "enum": ["0", "1"]},
-        "`1`: the answer says what would be stored, and nothing is.",
+        N_("`1`: the answer says what would be stored, and nothing is."),
     ),
     "idempotency_key": {
         "name": KEY_HEADER,
         "in": "header",
-        "description": "By which a second try is known; for an array, of each item with its place.",
+        "description": N_(
+            "By which a second try is known; for an array, of each item with its place."
+        ),
         "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX_BYTES},
         "example": "boot 7, reading 43",
     },
@@ -80,7 +83,7 @@ MISSING = {
 SEVERAL = {"accepted": 2, "duplicate": 0, "refused": 0}
 TWO_RESULTS = SEVERAL | {"results": [{"status": "enqueued"}, {"status": "enqueued"}]}
 NO_ROOM: JsonObject = said(
-    "There is no room for all now: send it again, with the same keys.",
+    N_("There is no room for all now: send it again, with the same keys."),
     {"anyOf": [schema("Results"), schema("QueuedFailed")]},
     {"full": {"status": "queued_failed"}},
     ["Retry-After"],
@@ -111,12 +114,12 @@ def _of_station(station: Station) -> Operation:
     wrong = {"error": "validation failed", "details": {first: "required field missing"}}
     answers = {
         "200": said(
-            "It is taken; an array has a result for each of its readings.",
+            N_("It is taken; an array has a result for each of its readings."),
             {"anyOf": [schema("Accepted"), tried, schema("Results")]},
             {"taken": {"status": "enqueued"}, "again": {"status": "duplicate"}},
         ),
         "400": said(
-            "It is wrong and kept among the rejected ones; sending it again does not help.",
+            N_("It is wrong and kept among the rejected ones; sending it again does not help."),
             {
                 "anyOf": [
                     schema(name)
@@ -174,12 +177,12 @@ def _batch(stations: tuple[Station, ...]) -> Operation:
     ]
     answers = {
         "200": said(
-            "At least one is taken, and none has to come again.",
+            N_("At least one is taken, and none has to come again."),
             schema("Results"),
             {"taken": TWO_RESULTS},
         ),
         "400": said(
-            "None is taken; or the body is no such array, or a parameter is wrong.",
+            N_("None is taken; or the body is no such array, or a parameter is wrong."),
             {
                 "anyOf": [
                     schema(name)
@@ -188,11 +191,11 @@ def _batch(stations: tuple[Station, ...]) -> Operation:
             },
             {"wrong": {"accepted": 0, "duplicate": 0, "refused": 1, "results": [MISSING]}},
         ),
-        "401": _results_or_error("No token is for any of the stations, or there is none."),
-        "404": _results_or_error("None of their stations is there."),
+        "401": _results_or_error(N_("No token is for any of the stations, or there is none.")),
+        "404": _results_or_error(N_("None of their stations is there.")),
         "503": NO_ROOM,
     }
-    ack = query("ack", {"type": "string", "enum": ["committed"]}, "Answer once all are stored.")
+    ack = query("ack", {"type": "string", "enum": ["committed"]}, N_("Answer once all are stored."))
     return Operation(
         method="post",
         path="/api/v1/readings",

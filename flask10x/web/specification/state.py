@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
 from flask10x.runtime import duties
+from flask10x.translation import N_
 from flask10x.web.page import Guard
 from flask10x.web.prometheus import formats
 from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
@@ -142,8 +143,10 @@ def probes(settings: Settings) -> Iterator[Operation]:
         guard="open",
         answers=with_refusals(
             {
-                "200": said("Readings can be stored.", schema("Readiness"), {"ready": ready}),
-                "503": said("They cannot; each reason.", schema("Readiness"), {"full": not_ready}),
+                "200": said(N_("Readings can be stored."), schema("Readiness"), {"ready": ready}),
+                "503": said(
+                    N_("They cannot; each reason."), schema("Readiness"), {"full": not_ready}
+                ),
             },
             "open",
         ),
@@ -158,17 +161,17 @@ def _latest(endpoints: list[str]) -> Operation:
     hint = f"unknown station (known: {known})"
     answers = {
         "200": said(
-            "The object of the station; without `station` all of them by their names.",
+            N_("The object of the station; without `station` all of them by their names."),
             {"anyOf": [schema("Latest"), every]},
         ),
         "404": said(
-            "There is no such station.",
+            N_("There is no such station."),
             schema("Error"),
             {"name": {"error": "not found", "hint": hint}},
         ),
     }
-    station = query("station", {"type": "string", "enum": endpoints}, "Only this one.")
-    raw = query("raw", {"enum": ["1"], "type": "string"}, "As stored, without corrections.")
+    station = query("station", {"type": "string", "enum": endpoints}, N_("Only this one."))
+    raw = query("raw", {"enum": ["1"], "type": "string"}, N_("As stored, without corrections."))
     return Operation(
         method="get",
         path="/api/v1/latest",
@@ -189,13 +192,13 @@ def _open(
         name=name,
         group="state",
         guard=guard,
-        answers=with_refusals({"200": said("Always.", content, {"one": example})}, "open"),
+        answers=with_refusals({"200": said(N_("Always."), content, {"one": example})}, "open"),
     )
 
 
 def prometheus(_settings: Settings) -> Iterator[Operation]:
     """Always 200: what can't be read is left out."""
-    answer = {"description": "The numbers.", "content": FOR_PROMETHEUS}
+    answer = {"description": N_("The numbers."), "content": FOR_PROMETHEUS}
     yield Operation(
         method="get",
         path="/metrics/prometheus",
@@ -213,7 +216,7 @@ def _numbers(
     others: JsonObject | None = None,
 ) -> Operation:
     """`others` is what it may be besides JSON, by `Accept`."""
-    answer = said("The numbers.", schema(content), {"one": example} if example else None)
+    answer = said(N_("The numbers."), schema(content), {"one": example} if example else None)
     answer["content"] |= others or {}
     return Operation(
         method="get",

@@ -11,7 +11,7 @@ const MOST_TOLD = 3;
 export function alertsLayer(group, answer, { clock, nowMs }) {
   const alerts = alertsOf(group, answer, nowMs);
   if (!alerts.length) return null;
-  const said = ({ title, from_ms: from, to_ms: to }) => t("plot.alert", { title, span: clock.span(from, to) });
+  const said = ({ title, from_ms: from, to_ms: to }) => t("alert: {title} ({span})", { title, span: clock.span(from, to) });
   const colour = colourOf("--warn");
   return {
     under: (chart) => shade(chart, alerts, colour),
@@ -19,7 +19,7 @@ export function alertsLayer(group, answer, { clock, nowMs }) {
       const alert = alertAt(alerts, ms);
       return alert ? said(alert) : "";
     },
-    says: t("plot.shaded"),
+    says: t("Shaded: an alert was active."),
     summary: alerts.slice(-MOST_TOLD).map(said).join("; "),
   };
 }

@@ -29,7 +29,7 @@ export function bandsLayer(group, answer) {
     under: (chart) => zones.forEach((zone) => shade(chart, zone)),
     over: (chart) => zones.forEach((zone) => write(chart, zone, card)),
     told: (ms) => said(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
-    says: zones.length ? t("plot.bands") : "",
+    says: zones.length ? t("Tinted: outside the comfortable range.") : "",
     summary: said(group.map((series, place) => worstOf(own[place], series.avg))).join("; "),
   };
 }
@@ -38,7 +38,7 @@ export function bandsLayer(group, answer) {
 function saidOf(found, unit, lineNames) {
   const texts = found.map((band) => band && textOfBand(band, unit));
   const different = [...new Set(texts)].filter(Boolean);
-  return different.map((text) => t("plot.band", { text, names: names.format(lineNames.filter((_, place) => texts[place] === text)) }));
+  return different.map((text) => `${text}: ${names.format(lineNames.filter((_, place) => texts[place] === text))}`);
 }
 
 const isOf = (band, series) => band.endpoint === series.endpoint && band.measurement === series.measurement;
@@ -70,7 +70,7 @@ function valueAt(series, ms, answer) {
 /** `Air the room, above 1000 ppm`; the limit as it was set. */
 function textOfBand({ above, below, label }, unit) {
   const limit = textOf(above ?? below, unit).replace(/\.0+(?=\D*$)/, "");
-  return above === null ? t("plot.below", { label, limit }) : t("plot.above", { label, limit });
+  return above === null ? t("{label}, below {limit}", { label, limit }) : t("{label}, above {limit}", { label, limit });
 }
 
 /** Where a zone lies on the canvas: from its limit to the edge of the chart; null where that is out of sight. */

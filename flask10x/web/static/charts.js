@@ -5,7 +5,7 @@ import { stylesOf } from "./colours.js";
 import { layersOf } from "./layers.js";
 import { byQuantity } from "./lines.js";
 import { Plot } from "./plot.js";
-import { exactly, limitsOf, t } from "./texts.js";
+import { BETWEEN_SENTENCES, exactly, limitsOf, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zoom.js";
 
@@ -102,7 +102,7 @@ async function draw() {
     redraw(values);
   } catch {
     if (number !== asked) return;
-    say(t("plot.failed"));
+    say(t("The values could not be fetched. The table below has them."));
     if (preparing) askLater();
   } finally {
     if (number === asked) box.ariaBusy = "false";
@@ -111,7 +111,7 @@ async function draw() {
 
 /** The server is still preparing what it draws from: say how far it is, and ask again. */
 function prepare({ done, of }) {
-  say(t("plot.preparing", { percent: Math.floor((100 * done) / of) }));
+  say(t("The charts are being prepared: {percent} %. They will appear here.", { percent: Math.floor((100 * done) / of) }));
   askLater();
 }
 
@@ -151,7 +151,7 @@ function redraw(answer) {
   box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
   jump();
-  say(plots.length ? about(answer) : sentences([t("plot.none"), ...measurements().map(limitsOf)]));
+  say(plots.length ? about(answer) : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
 }
 
 /** The charts push the table down; who came for the table is taken along, once. */
@@ -173,24 +173,25 @@ function isFiltered() {
 }
 
 function about(answer) {
-  const madeOf = t("plot.made_of", { readings: answer.readings, span: stepOf(answer), zone: answer.zone || t("plot.local") });
+  const zone = answer.zone || t("the server");
+  const madeOf = t("Readings: {readings}; one point is {span}; times of {zone}.", { readings: answer.readings, span: stepOf(answer), zone });
   const series = plots.flatMap((plot) => plot.group);
   const said = [
-    [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), "plot.spread"],
-    [series.some(({ partial }) => partial?.length), "plot.pale"],
-    [plots.some((plot) => plot.isCut), "plot.cut"],
-    [plots.some((plot) => plot.gaps.flat().length), "plot.hatched"],
+    [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), t("Pale band: from the lowest to the highest value.")],
+    [series.some(({ partial }) => partial?.length), t("Faint: incomplete interval.")],
+    [plots.some((plot) => plot.isCut), t("▲▼: far beyond the scale.")],
+    [plots.some((plot) => plot.gaps.flat().length), t("Hatched: no data.")],
   ];
   const says = new Set(plots.flatMap((plot) => plot.layers.map((layer) => layer.says ?? "")));
   // Longer buckets are the same with or without readings.
   const isOfHours = answer.removed_ms !== null && answer.bucket_ms === HOUR_MS;
-  const removed = isOfHours ? t("plot.removed", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
+  const removed = isOfHours ? t("Readings up to {time} were removed; their hours remain.", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
   // Where a derived value has none, nothing need be missing.
   const limits = plots.flatMap((plot) => plot.group.filter((_, place) => plot.gaps[place].length).map((one) => limitsOf(one.measurement)));
-  return sentences([madeOf, removed, ...said.filter(([holds]) => holds).map(([, key]) => t(key)), ...says, ...new Set(limits)]);
+  return sentences([madeOf, removed, ...said.filter(([holds]) => holds).map(([, text]) => text), ...says, ...new Set(limits)]);
 }
 
-const sentences = (texts) => texts.filter(Boolean).join(t("plot.sentences"));
+const sentences = (texts) => texts.filter(Boolean).join(BETWEEN_SENTENCES);
 
 /** The measurements and derived values that the query names. */
 function measurements() {
@@ -199,8 +200,8 @@ function measurements() {
 
 /** How long a bucket is, in words; months and years differ in length. */
 function stepOf({ step, bucket_ms: bucketMs }) {
-  const named = { month: t("plot.month"), year: t("plot.year") };
-  return named[step] ?? exactly("span", Math.max(1, Math.round(bucketMs / 1000)));
+  const named = { month: t("1 month"), year: t("1 year") };
+  return named[step] ?? exactly(Math.max(1, Math.round(bucketMs / 1000)));
 }
 
 function say(text) {

@@ -5,7 +5,7 @@ import { isShown } from "./lines.js";
 import { textOf } from "./numbers.js";
 import { nameOf } from "./plot.js";
 import { greatest, known, least } from "./scale.js";
-import { stationName, t } from "./texts.js";
+import { BETWEEN_SENTENCES, stationName, t } from "./texts.js";
 
 const WIDTH_PIXELS = 4;
 const ALPHA = 0.35;
@@ -17,7 +17,7 @@ export function compareLayer(group, answer, { clock, styles }) {
   const mine = series.filter((one) => one.quantity === group[0].quantity && one.avg.length);
   if (!mine.length) return null;
   const lines = mine.map((one) => lineOf(one, bucketMs, { group, answer, styles }));
-  const what = TIMES.includes(by) ? t(`compare.${by}`) : stationName(by);
+  const what = TIMES.includes(by) ? {day: t("previous day"), week: t("previous week"), year: t("previous year")}[by] : stationName(by);
   const values = known(lines.flatMap(({ avg }) => avg));
   let seen = null;
   return {
@@ -27,7 +27,7 @@ export function compareLayer(group, answer, { clock, styles }) {
     },
     told: (ms) => toldOf(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
     range: () => (values.length ? [least(values), greatest(values)] : null),
-    says: [t("plot.compared", { what }), ...(hasLeapDay ? [t("plot.leap_day")] : [])].join(t("plot.sentences")),
+    says: [t("Wide and faint: {what}.", { what }), ...(hasLeapDay ? [t("29 February has no counterpart.")] : [])].join(BETWEEN_SENTENCES),
     summary: lines.map((line) => summaryOf(line, what, TIMES.includes(by))).join("; "),
   };
 }
@@ -72,7 +72,8 @@ function toldOf(lines, ms, timeOf) {
     const time = timeOf(line.own_ms[near]);
     told.set(time, [...(told.get(time) ?? []), `${nameOf(line)} ${textOf(line.avg[near], line.unit)}`]);
   }
-  return [...told].map(([time, values]) => t("plot.then", { time, values: values.join(t("compare.join")) })).join("\n");
+  const comma = t(", ");
+  return [...told].map(([time, values]) => `${time}: ${values.join(comma)}`).join("\n");
 }
 
 /** The bucket nearest to a time, but no further away than a gap; -1 for none. */
@@ -85,5 +86,6 @@ function nearest({ places, avg, reach }, ms) {
 function summaryOf(line, what, isTime) {
   const values = known(line.avg);
   const [low, high, last] = [least(values), greatest(values), values.at(-1)].map((value) => textOf(value, line.unit));
-  return t("plot.summary", { name: isTime ? `${what} ${nameOf(line)}` : nameOf(line), low, high, last });
+  const name = isTime ? `${what} ${nameOf(line)}` : nameOf(line);
+  return t("{name}: lowest {low}, highest {high}, last {last}", { name, low, high, last });
 }

@@ -1,6 +1,7 @@
 // Does the service answer? One notice on every page, and what makes the page go on by itself.
 
 import { Clock } from "./clock.js";
+import { duration, t } from "./texts.js";
 
 const ROOT = new URL("../", import.meta.url);
 const PROBE = new URL("healthz", ROOT);
@@ -13,7 +14,6 @@ const RETRY_MS = 5000;
 const PATIENCE_MS = 8000;
 // What a web server in front answers by itself.
 const OF_FRONT = [502, 504];
-const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
 
 const page = document.documentElement;
 const notice = document.getElementById("no-link");
@@ -76,7 +76,7 @@ function go() {
   // A copy that was kept says of when it is, and the page that is shown where none was has no notice.
   if (page.dataset.offline || !notice?.hidden) return;
   page.dataset.lost = "";
-  notice.querySelector("[role=alert]").textContent = notice.dataset.text.replace("{time}", since());
+  notice.querySelector("[role=alert]").textContent = t("The service has not answered since {time}; what is shown is from then. The page continues by itself.", { time: since() });
   notice.hidden = false;
   count();
 }
@@ -98,9 +98,7 @@ function since() {
 
 /** For how long, beside the time: it changes each second, so nobody has it read to them. */
 function count() {
-  const seconds = (Date.now() - answeredAt) / 1000;
-  const [unit, length] = UNITS.find(([, one]) => one === 1 || seconds >= 2 * one);
-  const text = notice.dataset[unit].replace("{n}", Math.floor(seconds / length));
+  const text = `(${duration((Date.now() - answeredAt) / 1000)})`;
   const shown = notice.querySelector(".for");
   if (shown.textContent !== text) shown.textContent = text;
 }

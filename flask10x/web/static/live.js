@@ -2,7 +2,7 @@
 
 import { grow } from "./ages.js";
 import * as link from "./link.js";
-import { t } from "./texts.js";
+import { plural, t } from "./texts.js";
 import { onChange, show } from "./view.js";
 
 const EVERY_MS = 10_000;
@@ -64,15 +64,15 @@ async function ask() {
     lastId = answer.headers.get("X-Last-Id") ?? lastId;
     tell(readings.length);
   } catch {
-    announce(t("live.stopped"), true);
+    announce(t("No answer from the server; trying again"), true);
   }
 }
 
 function tell(number) {
   found += number;
   if (number) show(location.href, ["cards"]).catch(() => {});
-  if (found > MOST) announce(t("live.more", { n: MOST }));
-  else if (found) announce(found === 1 ? t("live.one") : t("live.new", { n: found }));
+  if (found > MOST) announce(t("Show more than {n} new readings", { n: MOST }));
+  else if (found) announce(plural("Show {n} new reading", "Show {n} new readings", found));
   else announce("");
 }
 
@@ -87,7 +87,7 @@ function press(event) {
   if (event.target.closest("#new")) {
     show(location.href).then(
       () => table().querySelector(".scroll")?.focus({ preventScroll: true }),
-      () => announce(t("live.stopped"), true),
+      () => announce(t("No answer from the server; trying again"), true),
     );
   }
   if (event.target.closest("#pause")) {
@@ -99,5 +99,5 @@ function press(event) {
 function showState() {
   const pause = document.getElementById("pause");
   if (!pause) return;
-  pause.textContent = t(paused ? "live.resume" : "live.pause");
+  pause.textContent = paused ? t("Resume updates") : t("Pause updates");
 }

@@ -8,7 +8,7 @@ export function nightsLayer(_, answer) {
   const nights = answer.nights ?? [];
   if (!nights.length) return null;
   const colour = colourOf("--night");
-  return { under: (chart) => darken(chart, nights, colour), says: t("plot.nights") };
+  return { under: (chart) => darken(chart, nights, colour), says: t("Darker: night.") };
 }
 
 function darken(chart, nights, colour) {

@@ -26,7 +26,7 @@ export function notesLayer(group, answer, { clock }) {
       ]
         .slice(0, MOST_TOLD)
         .join("\n"),
-    says: notes.length ? t("plot.notes_said") : "",
+    says: notes.length ? t("A line with a dot is a note.") : "",
     summary: notes.slice(-MOST_TOLD).map(noteText).join("; "),
   };
 }
@@ -38,8 +38,11 @@ export function correctionsOf(group, answer) {
   return answer.corrections.filter(isMine).map((one) => ({ ...one, from_ms: one.from_ms ?? answer.from_ms, to_ms: one.to_ms ?? answer.to_ms }));
 }
 
-const noteText = ({ text }) => t("plot.note", { text });
-const correctionText = ({ change, text }) => t("plot.corrected", { change: text ? `${change} (${text})` : change });
+const noteText = ({ text }) => t("Note: {text}", { text });
+const correctionText = ({ change, text }) => {
+  const said = text ? `${change} (${text})` : change;
+  return t("Corrected: {change}", { change: said });
+};
 
 /** A line with a dot at each note, a pale strip where it lasts; a bar at the foot of what is corrected. */
 function draw(chart, notes, corrections, colours) {

@@ -90,12 +90,12 @@ export class Plot {
 
   get title() {
     const name = quantityName(this.group[0].quantity);
-    return this.unit ? t("plot.title", { name, unit: this.unit }) : name;
+    return this.unit ? t("{name} ({unit})", { name, unit: this.unit }) : name;
   }
 
   /** A line of the legend, which is also the switch of its series. */
   #key(series, place) {
-    const button = make("button", { type: "button", ariaPressed: String(!isOff(series)), title: t("plot.hide", { name: nameOf(series) }) });
+    const button = make("button", { type: "button", ariaPressed: String(!isOff(series)), title: t("Hide or show {name}", { name: nameOf(series) }) });
     button.append(signOf(this.styles[place], SIGN_WIDTH), make("span", { textContent: nameOf(series) }));
     button.addEventListener("click", () => {
       const shown = button.ariaPressed !== "true";
@@ -126,16 +126,16 @@ export class Plot {
     const lines = this.group.map((series, place) => {
       const last = series.avg.at(-1);
       const [low, high] = [least(series.min), greatest(series.max)];
-      const values = t("plot.summary", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
+      const values = t("{name}: lowest {low}, highest {high}, last {last}", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
       const spikes = beyond(series, this.values).sort((one, other) => Math.abs(other.value - last) - Math.abs(one.value - last));
-      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("plot.beyond", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
+      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("beyond the scale {value} at {time}", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
       return [values, ...cut, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
     return `${this.title}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
   }
 
   #gap([from, to]) {
-    return t("plot.gap", { span: this.clock.span(from, to) });
+    return t("no data {span}", { span: this.clock.span(from, to) });
   }
 
   #options(width, height) {
@@ -253,7 +253,7 @@ export class Plot {
   #bucketOf(place, i) {
     const series = this.group[place];
     const [low, high] = [series.min[i], series.max[i]].map((one) => numberOf(one, this.unit));
-    const about = [low === high ? "" : `${low}\u00a0–\u00a0${high}`, series.partial?.includes(i) ? t("plot.partial") : ""];
+    const about = [low === high ? "" : `${low}\u00a0–\u00a0${high}`, series.partial?.includes(i) ? t("incomplete") : ""];
     return { value: textOf(series.avg[i], this.unit), range: Plot.read === this ? about.filter(Boolean).join(" · ") : "" };
   }
 

@@ -12,7 +12,7 @@ const MARK = "<html ";
 // What is shown where no copy is, with the files that it needs.
 const STATIC = `${ROOT}static/`;
 const ALONE = `${STATIC}offline.html`;
-const FILES = [ALONE, ...["flask10x.css", "site.js", "link.js", "clock.js", "icon.svg"].map((name) => `${STATIC}${name}`)];
+const FILES = [ALONE, ...["flask10x.css", "site.js", "link.js", "clock.js", "texts.js", "icon.svg"].map((name) => `${STATIC}${name}`)];
 const BESIDE = '"./';
 // What a web server in front answers while there is no service.
 const OF_FRONT = [502, 504];

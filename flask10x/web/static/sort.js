@@ -27,7 +27,7 @@ function prepare() {
 
 function buttonFor(head) {
   const name = head.firstElementChild.textContent;
-  return Object.assign(document.createElement("button"), { type: "button", className: "sort", textContent: name, title: t("table.sort", { name }) });
+  return Object.assign(document.createElement("button"), { type: "button", className: "sort", textContent: name, title: t("Sort by {name}", { name }) });
 }
 
 function press(event) {

@@ -1,12 +1,18 @@
-// What the scripts say: the page brings its texts along, in the reader's language.
+// What the scripts say, in the reader's language. A Japanese page brings along the words of its scripts, and the history
+// the names of its stations and columns.
 
+const words = JSON.parse(document.body.dataset.words ?? "{}");
 const told = JSON.parse(document.querySelector("[data-texts]")?.dataset.texts ?? "{}");
 
-/** The text of a key, its {names} replaced; the key itself when the page has no such text. */
-export function t(key, values = {}) {
-  const text = told.texts?.[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+/** An English sentence in the language of the page, its {names} replaced. */
+export const t = (english, values = {}) => filled(words[english] ?? english, values);
+
+/** The form of that number, which is `n` in it; Japanese has one form. */
+export function plural(singular, many, n) {
+  return filled(words[singular] ?? (n === 1 ? singular : many), { n });
 }
+
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 /** Names of stations and of columns, as the table calls them, and of what columns measure. */
 export const stationName = (endpoint) => told.stations?.[endpoint] ?? endpoint;
@@ -17,16 +23,24 @@ export const digitsOfUnit = (unit) => told.digits?.[unit];
 export const limitsOf = (name) => told.limits?.[name] ?? "";
 export const quantityName = (quantity) => told.quantities?.[quantity] ?? quantity;
 
-const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
+/** What stands between two sentences. */
+export const BETWEEN_SENTENCES = document.documentElement.lang === "ja" ? "" : " ";
 
-/** An age of so many seconds in its handiest unit, as `catalog.py` says it. */
-export function lasting(kind, seconds) {
-  const [unit, length] = UNITS.find(([, one]) => one === 1 || seconds >= 2 * one);
-  return t(`${kind}.${unit}`, { n: Math.floor(seconds / length) });
+const UNITS = [
+  [86400, (n) => (n === 1 ? t("1 day") : t("{n} days", { n }))],
+  [3600, (n) => t("{n} h", { n })],
+  [60, (n) => t("{n} min", { n })],
+  [1, (n) => t("{n} s", { n })],
+];
+
+/** So many seconds in their handiest unit, rounded down, as `translation.py` says it. */
+export function duration(seconds) {
+  const [length, text] = UNITS.find(([unit]) => unit === 1 || seconds >= 2 * unit);
+  return text(Math.floor(seconds / length));
 }
 
 /** The same without rounding: the greatest unit of which it is a whole number. */
-export function exactly(kind, seconds) {
-  const [unit, length] = UNITS.find(([, one]) => seconds % one === 0);
-  return t(`${kind}.${unit}`, { n: seconds / length });
+export function exactly(seconds) {
+  const [length, text] = UNITS.find(([unit]) => seconds % unit === 0);
+  return text(seconds / length);
 }

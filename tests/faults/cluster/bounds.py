@@ -47,7 +47,7 @@ BOUNDS: dict[str, Bound] = {
     # Whoever waits for its answer does not know: the other leads before the commit is given up.
     "pg-leader-frozen": Bound(TAKE_OVER_SEC + COMMIT_SILENCE_SEC - TTL_SEC, from_end=False),
     "pg-leader-unplugged": Bound(TAKE_OVER_SEC + COMMIT_SILENCE_SEC - TTL_SEC, from_end=False),
-    # Its clients hear it all the time, and the third node may have to be taken back first.
+    # Its clients hear it all the time, and the third node may have to be undone first.
     "pg-leader-parted": Bound(TAKE_OVER_SEC + COMMIT_SILENCE_SEC, from_end=False),
     # Patroni may be about to look, and then boards notice nothing of it either.
     "pg-standby-killed": Bound(

@@ -1,4 +1,4 @@
-"""What a sender may say of a reading beside its fields; what it may not is in tests/web/texts."""
+"""What a sender may say of a reading beside its fields; what it may not is in tests/web."""
 
 from dataclasses import replace
 from datetime import UTC, tzinfo

@@ -42,7 +42,7 @@ def page(client: FlaskClient, language: str = "en") -> str:
 
 
 def test_the_last_request_is_shown_without_its_token(client: FlaskClient) -> None:
-    assert "Nothing has come since the service started." in page(client)
+    assert "Nothing has arrived since the service started." in page(client)
     assert post(client, GOOD | {"device": "<script>"}) == 200
     shown = page(client)
     assert "answered 200" in shown
@@ -149,7 +149,7 @@ def test_a_trial_of_such_a_request_leaves_no_trace(client: FlaskClient, store: S
     answer = client.post("/data?dry_run=1", data=b"{}", environ_overrides=environ)
     assert answer.status_code == 400
     store.writer.rejected_queue.finish()
-    assert "Nothing has come since the service started." in page(client)
+    assert "Nothing has arrived since the service started." in page(client)
     assert select(store.database.path, "SELECT * FROM rejected") == []
 
 

@@ -17,13 +17,13 @@ from markupsafe import escape
 
 from flask10x.config import settings
 from flask10x.database.engine import Database
+from flask10x.readings import labels
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from flask10x.web.pages.history import view as history_page
-from flask10x.web.texts import catalog
 from tests.support.html import MINUTE, NINE, Outline, body_rows, table_names, words
 from tests.support.rows import insert_readings, pico
 
@@ -126,11 +126,11 @@ def test_a_card_shows_latest_values_age_state_and_what_is_missing(
     ):
         gauges.note_received(endpoint, heard_ms)
     cards = [words(part) for part in client.get("/history").text.split("<article")[1:]]
-    assert "Pico data receiving, 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
-    assert "receiving, 2 min ago CO₂ 650 ppm" in cards[1]
-    assert "silent for 2 min Temperature 30.2 °C" in cards[2]
+    assert "Pico data 12 s ago Pressure 1013.2 hPa Temperature 25.1 °C" in cards[0]
+    assert "2 min ago CO₂ 650 ppm" in cards[1]
+    assert "no data for 2 min Temperature 30.2 °C" in cards[2]
     assert "Pressure 994.5 hPa Gas resistance – ▲ missing" in cards[2]
-    assert "silent for 8 min" in cards[3]
+    assert "no data for 8 min" in cards[3]
     assert "Voltage 0.000 V Temperature (DS18B20) – ▲ missing Temperature (DHT11)" in cards[3]
 
 
@@ -192,7 +192,7 @@ def test_a_station_that_was_never_heard_says_so(client: FlaskClient) -> None:
     cards = client.get("/history").text.split("<article")[1:]
     assert len(cards) == 4
     for card in cards:
-        assert "never heard" in card and "No value yet" in card and "data-age" not in card
+        assert "no data yet" in card and "No value yet" in card and "data-age" not in card
 
 
 def test_a_card_goes_by_the_arrival_of_a_late_reading(
@@ -204,7 +204,7 @@ def test_a_card_goes_by_the_arrival_of_a_late_reading(
     with database.commit() as connection:
         insert_readings(connection, [late])
     card = words(client.get("/history").text.split("<article")[1])
-    assert "Pico data receiving, 3" in card
+    assert "Pico data 3" in card
 
 
 @pytest.mark.usefixtures("four")
@@ -395,7 +395,7 @@ def test_an_empty_result_says_so_and_offers_a_wider_one(client: FlaskClient) -> 
     assert "Pico: 2025-08-24 09:00:00" in empty
     assert "Bedroom: 2025-08-24 09:01:00" in empty
     assert "Outside:" not in empty
-    assert "Look wider: All" in empty
+    assert "Wider range: All" in empty
     assert "Without the conditions" not in empty
     narrow = client.get("/history?endpoint=data&temperature__gt=100&limit=9").text
     assert "Look wider" not in narrow
@@ -460,14 +460,16 @@ def test_the_page_says_how_to_get_the_charts(
     assert charts["data-series"] == "/history/series?from=-6h"
     told = json.loads(str(charts["data-texts"]))
     assert told["stations"]["data2"] == "Bedroom"
-    assert told["texts"]["age.seconds"] == "{n} s ago"
+    assert "data-words" not in text
+    japanese = client.get("/history", headers={"Accept-Language": "ja"}).text
+    words = json.loads(str(Outline(japanese).all("body")[0]["data-words"]))
+    assert words["{duration} ago"] == "{duration}前"
 
 
 def test_a_station_without_a_text_is_called_by_its_label(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, writer: Writer
 ) -> None:
-    others = {k: text for k, text in catalog.ENGLISH._texts.items() if k != "station.data2"}
-    monkeypatch.setattr(catalog.ENGLISH, "_texts", others)
+    monkeypatch.delitem(labels.STATIONS, "data2")
     writer.submit(Reading("data2", NINE, (650.0, 26.5, 48.0, 996.5, 5419.0)))
     writer.step()
     assert table_names(client.get("/history").text) == ["Bedroom (MH-Z19, BME680)"]
@@ -499,7 +501,7 @@ def test_a_sound_database_has_no_notice(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     ("language", "title"),
-    [("en", "Nothing is stored now"), ("ja", "測定値を保存していません")],
+    [("en", "Readings are not being stored"), ("ja", "測定値を保存していません")],
 )
 def test_a_damaged_database_is_told_at_the_top(
     client: FlaskClient, store: Store, language: str, title: str
@@ -535,5 +537,5 @@ def test_the_notice_says_to_wait_for_the_copy(client: FlaskClient, store: Store)
 def test_a_suspicion_is_told_as_one(client: FlaskClient, store: Store) -> None:
     store.database.damage.suspect("malformed")
     notice = section(client.get("/history").text, "halt")
-    assert "storing goes on by itself" in notice and "malformed" in notice
+    assert "storing resumes by itself" in notice and "malformed" in notice
     assert "flask10x restore" not in notice

@@ -36,4 +36,4 @@ def test_the_end_of_the_table(page: FlaskClient, query: str, is_there: bool) -> 
     assert answer.status_code == 200
     assert (HINT in answer.text) == is_there
     if is_there:
-        assert "Older readings were removed. Their hours" in answer.text
+        assert "Older readings were removed. Their hourly" in answer.text

@@ -65,7 +65,7 @@ def test_what_is_sent_again_is_written_once(client: FlaskClient) -> None:
             assert client.post("/notes/write", data=form).status_code == 303
     found = written_down(client)
     assert len(found["notes"]) == 1 and len(found["corrections"]) == 2
-    # What was taken back may be said anew.
+    # What was undone may be said anew.
     client.post("/notes/undo", data={"what": "note", "id": str(found["notes"][0]["id"])})
     client.post("/notes/write", data=NOTE)
     assert len(written_down(client)["notes"]) == 2
@@ -120,7 +120,7 @@ def test_what_cannot_be_written_now_stays_in_its_form(
     monkeypatch.setattr(written, "undo", busy)
     answer = client.post(path, data=NOTE | {"id": "1"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "nothing was written" in answer.text
+    assert "nothing was saved" in answer.text
     assert ("opened a window" in answer.text) == (path == "/notes/write")
 
 

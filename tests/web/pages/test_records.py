@@ -193,7 +193,7 @@ def test_without_parameters_it_is_this_month_of_the_first_station_that_has_sent(
 ) -> None:
     page = client.get("/records").text
     assert "Bedroom, CO₂" in page
-    assert "Nothing was received in this period." in page
+    assert "No data in this period." in page
 
 
 @pytest.mark.parametrize(
@@ -227,5 +227,5 @@ def test_an_empty_house(client: FlaskClient, database: Database) -> None:
     for period in ("2025-08", "2025"):
         page = client.get(f"/records?endpoint=data3&period={period}")
         assert page.status_code == 200
-        assert "Nothing was received" in page.text
+        assert "No data in this period" in page.text
     assert client.get("/records?endpoint=data3&period=all").status_code == 200

@@ -135,7 +135,7 @@ def test_a_bad_query_is_refused(client: FlaskClient, query: str, details: dict[s
         assert answer.json["details"][name].startswith(reason)
     page = client.get(f"/history/rejected?{query}")
     assert page.status_code == 400
-    assert "Nothing was looked up" in page.text
+    assert "Please correct this" in page.text
 
 
 def test_the_page_shows_them_and_nothing_is_markup(

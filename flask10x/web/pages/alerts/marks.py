@@ -9,10 +9,10 @@ from flask10x.alerts.alert import Alert
 from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.history.charts import Chart
+from flask10x.translation import Translation
 from flask10x.web.alert_state import state
 from flask10x.web.pages.alerts.shown import AlertReader
 from flask10x.web.pages.alerts.words import AlertWords
-from flask10x.web.texts.catalog import Texts
 
 # A chart that is shaded all over tells nothing.
 MOST_SPANS = 200
@@ -29,7 +29,7 @@ class CardMark:
     is_muted: bool
 
 
-def of_stations(settings: Settings, t: Texts, now_ms: int) -> dict[str, list[CardMark]]:
+def of_stations(settings: Settings, t: Translation, now_ms: int) -> dict[str, list[CardMark]]:
     """The marks of each endpoint that has any, in the order of their entry."""
     found: dict[str, list[CardMark]] = {}
     reader = AlertReader(settings, t, now_ms)
@@ -39,7 +39,7 @@ def of_stations(settings: Settings, t: Texts, now_ms: int) -> dict[str, list[Car
     return found
 
 
-def of_chart(chart: Chart, settings: Settings, t: Texts) -> list[dict[str, object]]:
+def of_chart(chart: Chart, settings: Settings, t: Translation) -> list[dict[str, object]]:
     """The alerts of the lines of a chart, as `/history/series` has them; the oldest first.
 
     Without those when the state file can't be read: the lines are there all the same.
@@ -76,7 +76,7 @@ def _is_shown(alert: Alert, shown: set[tuple[str, str]], endpoints: set[str]) ->
     return (endpoint, column) in shown if column else endpoint in endpoints
 
 
-def _span(alert: Alert, settings: Settings, t: Texts) -> dict[str, object]:
+def _span(alert: Alert, settings: Settings, t: Translation) -> dict[str, object]:
     return {
         "id": alert.id,
         "endpoint": station_of(alert.subject),

@@ -13,16 +13,29 @@ from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.readings.times import HOUR_MS, is_date, iso_text, local_text
 from flask10x.system.log_lines import escape
+from flask10x.translation import N_, Translation
 from flask10x.web.pages.alerts.model import ShownAlert, ShownMute, ShownTime, ToldMessage
 from flask10x.web.pages.alerts.values import OF_VALUES, NewestValue
 from flask10x.web.pages.alerts.words import AlertWords
-from flask10x.web.texts.catalog import Texts
 
 # What a chart shows on both sides of an alert.
 AROUND_MS = HOUR_MS
 MS_PER_SEC = 1000
 # More than a sensor has tell nothing.
 DIGITS = 6
+OCCASIONS = {
+    "entry": N_("Alert"),
+    "recovery": N_("Recovery"),
+    "reminder": N_("Reminder"),
+    "limit": N_("Note that the day's limit is reached"),
+    "test": N_("Test"),
+}
+UNSENT = {
+    "muted": N_("{occasion} by {way}: not sent, because it was muted"),
+    "over_limit": N_("{occasion} by {way}: not sent, because the day's limit was reached"),
+    "dropped": N_("{occasion} by {way}: not sent, because it is no longer watched"),
+}
+"""Why a message was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class AlertReader:
     """Who looks, and when."""
 
     settings: Settings
-    t: Texts
+    t: Translation
     now_ms: int
     values: Mapping[str, NewestValue] = field(default_factory=dict)
     """The newest ones, by the subject of an alert."""
@@ -57,11 +70,11 @@ class AlertReader:
             lines=self._lines(alert) if ended is None else (),
             since=self.instant(alert.since_ms),
             ended=None if ended is None else self.instant(ended),
-            lasting=self.t.lasting("span", max(0, last_ms - alert.since_ms) // MS_PER_SEC),
+            lasting=self.t.duration(max(0, last_ms - alert.since_ms) // MS_PER_SEC),
             is_recovered=alert.ended == "recovered",
             muted_until=self._muted(alert),
             told=[self.told(one) for one in messages],
-            ways=self.t("caption.join").join(map(escape, sent)),
+            ways=self.t.listed(map(escape, sent)),
             next_reminder=self._next(alert, messages),
             see_url=see_url,
             see=see,
@@ -92,24 +105,38 @@ class AlertReader:
         if newest is None or alert.kind not in OF_VALUES:
             return lines
         value, at = f"{newest.value:.{DIGITS}g} {newest.unit}".rstrip(), newest.received_at
-        text = self.t("alerts.value", value=value, time=self.instant(at).text)
+        text = self.t("Last value: {value} ({time})", value=value, time=self.instant(at).text)
         return [*lines[:1], text, *lines[1:]]
 
     def _told(self, one: AlertMessage) -> str:
-        t, occasion = self.t, self.t(f"occasion.{one.occasion}")
+        t, occasion = self.t, self.t(OCCASIONS[one.occasion])
         values = {"way": escape(one.way), "occasion": occasion}
         settled = "" if one.settled_ms is None else self.instant(one.settled_ms).text
         if one.state == "sent":
-            return t("message.sent", time=settled, **values)
+            return t("{time}: {occasion} sent by {way}", time=settled, **values)
         if one.state == "given_up":
-            return t("message.given_up", time=settled, n=one.tries, **values)
+            return t(
+                "{occasion} by {way}: given up at {time} (tries: {n})",
+                time=settled,
+                n=one.tries,
+                **values,
+            )
         if one.state != "waiting":
-            return t(f"message.{one.state}", **values)
+            return t(UNSENT[one.state], **values)
         if one.trouble:
-            return t("message.failed", n=one.tries, time=self.instant(one.due_ms).text, **values)
+            return t(
+                "{occasion} by {way}: failed (tries: {n}), tried again at {time}",
+                n=one.tries,
+                time=self.instant(one.due_ms).text,
+                **values,
+            )
         if one.due_ms > self.now_ms:
-            return t("message.later", time=self.instant(one.due_ms).text, **values)
-        return t("message.sending", **values)
+            return t(
+                "{occasion} by {way}: not before {time}",
+                time=self.instant(one.due_ms).text,
+                **values,
+            )
+        return t("{occasion} by {way}: about to be sent", **values)
 
     def _why(self, trouble: str) -> str:
         return escape(trouble_in(self.t.language, trouble))
@@ -132,14 +159,14 @@ class AlertReader:
         """Where to see more of it, and what that is called."""
         station = self.settings.stations.by_endpoint.get(station_of(alert.subject))
         if station is None:
-            return url_for("status_page.as_page"), self.t("alerts.status")
+            return url_for("status_page.as_page"), self.t("Status")
         column = column_of(alert.subject)
         asked = {"endpoint": station.endpoint}
         asked |= {"measurement": column} if column in station.columns else {}
         asked |= self._around(alert)
         if alert.kind == "refused":
-            return _address("rejected.as_page", asked), self.t("alerts.rejected")
-        return _address("history_page.as_page", asked), self.t("alerts.chart")
+            return _address("rejected.as_page", asked), self.t("Rejected readings")
+        return _address("history_page.as_page", asked), self.t("Chart")
 
     def _around(self, alert: Alert) -> dict[str, str]:
         """The time of it, with some before and after."""

@@ -11,25 +11,24 @@ from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError
 from flask10x.system import clock
 from flask10x.system.log_lines import escape
-from flask10x.translation import translation
+from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.api import alerts as api
+from flask10x.web.captions import problems
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts import muting
 from flask10x.web.pages.alerts.asked import AskedAlerts, asked
-from flask10x.web.pages.alerts.durations import DURATIONS, until_ms
+from flask10x.web.pages.alerts.durations import until_ms
 from flask10x.web.pages.alerts.found import FoundAlerts, find
 from flask10x.web.pages.alerts.model import AlertsModel, PastPage, WatchedRule, WatchedSubject
 from flask10x.web.pages.alerts.shown import AlertReader
 from flask10x.web.pages.alerts.values import newest_values
 from flask10x.web.pages.status import shell
 from flask10x.web.specification import alerting as specified
-from flask10x.web.texts.captions import problems
-from flask10x.web.texts.catalog import Texts
 
 blueprint = Page(
-    "alerts", __name__, text="nav.alerts", group="main", operations=specified.operations
+    "alerts", __name__, text=N_("Alerts"), group="main", operations=specified.operations
 )
 api.register(blueprint)
 muting.register(blueprint)
@@ -85,6 +84,7 @@ def _rendered(
     settings = store.settings
     reader = AlertReader(settings, t, now_ms, newest_values(store, found.active))
     here = {one.id for one in found.active}
+    morning = reader.instant(until_ms("morning", now_ms, settings)).text
     model = AlertsModel(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
@@ -98,8 +98,10 @@ def _rendered(
         past=_past(found, question, reader),
         rules=[_rule(rule, found, reader) for rule in settings.alerts.rules],
         durations={
-            one: t(f"duration.{one}", time=reader.instant(until_ms(one, now_ms, settings)).text)
-            for one in DURATIONS
+            "1h": t("1 hour"),
+            "morning": t("until the morning ({time})", time=morning),
+            "1d": t("1 day"),
+            "1w": t("1 week"),
         },
         json_url=url_for("alerts.as_json"),
     )
@@ -118,33 +120,31 @@ def _past(found: FoundAlerts, question: AskedAlerts, reader: AlertReader) -> Pas
 
 def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
     settings, t = reader.settings, reader.t
-    words = translation(t.language)
     wrong = [one.subject for one in found.active if one.rule == rule.name]
     muted = [one.subject for one in found.muted if one.rule == rule.name]
     states = [
-        _state(t("alerts.wrong"), "alerts.wrong_of", wrong, reader) if wrong else t("alerts.fine")
+        _state(t("active"), N_("active: {names}"), wrong, reader) if wrong else t("all clear")
     ]
-    states += [_state(t("alerts.quiet"), "alerts.quiet_of", muted, reader)] if muted else []
+    states += [_state(t("muted"), N_("muted: {names}"), muted, reader)] if muted else []
     return WatchedRule(
         name=rule.name,
-        sentence=sentence(rule, settings.stations, words),
-        ways=t("caption.join").join(map(escape, rule.ways)),
-        state=t("caption.join").join(states),
+        sentence=sentence(rule, settings.stations, t),
+        ways=t.listed(map(escape, rule.ways)),
+        state=t.listed(states),
         is_wrong=bool(wrong),
         subjects=[
-            WatchedSubject(subject=one, name=name_of(one, settings.stations, words))
+            WatchedSubject(subject=one, name=name_of(one, settings.stations, t))
             for one in watched_by(rule, settings.stations)
         ],
     )
 
 
-def _state(alone: str, key: str, subjects: Sequence[str], reader: AlertReader) -> str:
+def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader) -> str:
     """A state and what has it; the service as a whole needs no name."""
     t, stations = reader.t, reader.settings.stations
-    words = translation(t.language)
-    names = t("caption.join").join(name_of(one, stations, words) for one in subjects if one)
-    return t(key, names=names) if names else alone
+    names = t.listed(name_of(one, stations, t) for one in subjects if one)
+    return t(named, names=names) if names else alone
 
 
-def _names(alerts: Alerts, t: Texts) -> str:
-    return t("caption.join").join(escape(way.name) for way in alerts.ways)
+def _names(alerts: Alerts, t: Translation) -> str:
+    return t.listed(escape(way.name) for way in alerts.ways)

@@ -6,7 +6,7 @@ from flask10x.config.alerts.rules import Rate, Rule
 from flask10x.config.settings import Settings
 from flask10x.readings.times import is_date, local_text
 from flask10x.system.log_lines import escape
-from flask10x.web.texts.catalog import Texts
+from flask10x.translation import Translation
 
 # `2025-08-24 09:00`: nobody reads seconds here.
 TO_THE_MINUTE = 16
@@ -15,7 +15,7 @@ TO_THE_MINUTE = 16
 class AlertWords:
     """Alerts in one language, for the stations of these settings."""
 
-    def __init__(self, settings: Settings, t: Texts) -> None:
+    def __init__(self, settings: Settings, t: Translation) -> None:
         self._settings = settings
         self._speaker = Speaker(settings, t.language)
 

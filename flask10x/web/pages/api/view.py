@@ -9,17 +9,24 @@ from functools import lru_cache
 from flask import Response, current_app, render_template, request
 
 from flask10x.config.settings import Settings
+from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page, Routes, declared
 from flask10x.web.specification import for_people as specified
 from flask10x.web.specification.document import operations, specification
-from flask10x.web.specification.operation import FORM, GROUPS, JSON, Group, JsonObject, Operation
-from flask10x.web.texts.api_described_japanese import DESCRIBED
-from flask10x.web.texts.catalog import Texts
+from flask10x.web.specification.operation import (
+    FORM,
+    GROUPS,
+    JSON,
+    TITLES,
+    Group,
+    JsonObject,
+    Operation,
+)
 
-blueprint = Page("api", __name__, text="nav.api", group="more", operations=specified.api)
+blueprint = Page("api", __name__, text=N_("API"), group="more", operations=specified.api)
 
 # What of a query string has more rows than anybody reads: those of each measurement.
 CONDITION = "__"
@@ -86,6 +93,7 @@ def as_page() -> str:
     return render_template(
         "api/template.html",
         groups=groups,
+        titles=TITLES,
         base=_base(),
         with_token=any(wanted.values()),
         fetch=_curl("/openapi.json", [], with_token=reads, more=["-o", "openapi.json"]),
@@ -98,7 +106,9 @@ def _document(settings: Settings, routes: tuple[Routes, ...], root: str, **token
     return readable(found) + "\n"
 
 
-def _shown(one: Operation, settings: Settings, t: Texts, *, with_token: bool) -> ShownOperation:
+def _shown(
+    one: Operation, settings: Settings, t: Translation, *, with_token: bool
+) -> ShownOperation:
     components = _components(settings)
     known = [_resolved(parameter, components) for parameter in one.parameters]
     measurements = one.station.measurements if one.station else ()
@@ -133,7 +143,7 @@ def _resolved(found: JsonObject, components: JsonObject) -> JsonObject:
     return resolved
 
 
-def _answers(one: Operation, components: JsonObject, t: Texts) -> Iterable[ShownAnswer]:
+def _answers(one: Operation, components: JsonObject, t: Translation) -> Iterable[ShownAnswer]:
     for status, given in one.answers.items():
         found = _resolved(given, components)
         yield ShownAnswer(
@@ -143,9 +153,9 @@ def _answers(one: Operation, components: JsonObject, t: Texts) -> Iterable[Shown
         )
 
 
-def _in_language(text: str, t: Texts) -> str:
+def _in_language(text: str, t: Translation) -> str:
     """What the specification says, in the reader's language; English if there is no other."""
-    return DESCRIBED.get(text, text) if t.language == "ja" else text
+    return t(text)
 
 
 def _first_example(answer: JsonObject) -> str:

@@ -9,9 +9,10 @@ from typing import Literal, get_args
 
 from flask import render_template
 
+from flask10x.readings.labels import station_name
 from flask10x.readings.parse import nested
 from flask10x.readings.stations import Measurement, Station
-from flask10x.web.texts.catalog import Texts
+from flask10x.translation import Translation
 
 Kind = Literal["pico.py", "esp32.ino", "computer.py", "shell.sh"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -29,7 +30,7 @@ TYPICAL = {"°C": 21.5, "%": 45.0, "hPa": 1013.2, "ppm": 650.0, "Ω": 50_000.0, 
 ELSE = 1.0
 
 
-def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str:
+def program(kind: Kind, station: Station, host: str, port: int, t: Translation) -> str:
     """The text of the program, with comments in the reader's language.
 
     `host` is where boards find the service; it comes from the address bar, so it must be checked
@@ -41,7 +42,7 @@ def program(kind: Kind, station: Station, host: str, port: int, t: Texts) -> str
     text = render_template(
         f"devices/programs/{kind}.txt",
         t=t,
-        station=t.station(station),
+        station=station_name(station, t),
         endpoint=station.endpoint,
         host=host,
         port=port,

@@ -7,23 +7,24 @@ from flask import Response, abort, render_template, request
 
 from flask10x.errors import nearest
 from flask10x.history.rhythm import Rhythm
+from flask10x.readings.labels import station_name
+from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.system import clock
 from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
+from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.devices import senders
 from flask10x.web.pages.devices.facts import REFUSALS_LOOKED_AT, Device, devices, unknown_names
 from flask10x.web.pages.devices.senders import KINDS, Kind
 from flask10x.web.specification import for_people as specified
-from flask10x.web.texts.catalog import Texts
-from flask10x.web.texts.reasons import reason_in
 
 blueprint = Page(
-    "devices", __name__, text="nav.devices", group="more", operations=specified.devices
+    "devices", __name__, text=N_("Devices"), group="more", operations=specified.devices
 )
 read_errors.register(blueprint)
 
@@ -103,7 +104,7 @@ def as_program(name: str, kind: str) -> Response:
     return answer
 
 
-def _program(kind: Kind, station: Station, t: Texts) -> str:
+def _program(kind: Kind, station: Station, t: Translation) -> str:
     host, port = address(request.host)
     return senders.program(kind, station, host, port, t)
 
@@ -132,11 +133,11 @@ def _unknown(one: UnknownName) -> ShownUnknown:
     )
 
 
-def _shown(device: Device, t: Texts) -> Shown:
+def _shown(device: Device, t: Translation) -> Shown:
     sent, zone = device.request, context.store().settings.zone
     return Shown(
         station=device.station,
-        name=t.station(device.station),
+        name=station_name(device.station, t),
         came=local_text(sent.at_ms, zone) if sent else "",
         request_line=escape(f"POST {sent.path} {sent.protocol}") if sent else "",
         status=sent.status if sent else 0,
@@ -154,52 +155,67 @@ def _shown(device: Device, t: Texts) -> Shown:
     )
 
 
-def _rhythm(device: Device, t: Texts) -> list[str]:
+def _rhythm(device: Device, t: Translation) -> list[str]:
     rhythm = device.rhythm
     if not rhythm.readings:
-        return [t("devices.no_readings")]
+        return [t("No reading in the last 24 hours.")]
     lines = [_looked_at(rhythm, t)]
     if rhythm.usual_sec is None or rhythm.low_sec is None or rhythm.high_sec is None:
-        lines.append(t("devices.few"))
+        lines.append(t("Too few to tell how often it sends."))
     else:
         usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
         is_even = low == high
         lines.append(
-            t("devices.every", usual=usual)
+            t("Every {usual} s, evenly", usual=usual)
             if is_even
-            else t("devices.usual", usual=usual, low=low, high=high)
+            else t(
+                "Usually every {usual} s; eight of ten times {low} to {high} s",
+                usual=usual,
+                low=low,
+                high=high,
+            )
         )
-        longest = t.lasting("span", round(rhythm.longest_gap_sec or 0))
+        longest = t.duration(round(rhythm.longest_gap_sec or 0))
         has_gaps = rhythm.gaps > 0
         lines.append(
-            t("devices.gaps", n=rhythm.gaps, longest=longest) if has_gaps else t("devices.even")
+            t("Gaps: {n}, the longest {longest}", n=rhythm.gaps, longest=longest)
+            if has_gaps
+            else t("No gap")
         )
     lines.append(_clock(rhythm.lag_sec, t))
     return lines
 
 
-def _looked_at(rhythm: Rhythm, t: Texts) -> str:
+def _looked_at(rhythm: Rhythm, t: Translation) -> str:
     if rhythm.since_ms is None:
-        return t("devices.readings", n=rhythm.readings)
+        return t("Readings in the last 24 hours: {n}", n=rhythm.readings)
     since = local_text(rhythm.since_ms, context.store().settings.zone)
-    return t("devices.newest", n=rhythm.readings, since=since)
+    return t("The newest {n} readings, since {since}", n=rhythm.readings, since=since)
 
 
-def _clock(lag_sec: float | None, t: Texts) -> str:
+def _clock(lag_sec: float | None, t: Translation) -> str:
     if lag_sec is None:
-        return t("devices.no_times")
+        return t("It sends no times of its own; the time of arrival counts.")
     if abs(lag_sec) < CLOCK_AGREES_SEC:
-        return t("devices.clock_agrees")
-    ahead = "devices.clock_ahead" if lag_sec < 0 else "devices.clock_behind"
-    return t(ahead, lag=t.lasting("span", round(abs(lag_sec))))
+        return t("Its clock agrees with ours.")
+    lag = t.duration(round(abs(lag_sec)))
+    return (
+        t("Its clock is {lag} ahead of ours.", lag=lag)
+        if lag_sec < 0
+        else t(
+            "Its readings are at least {lag} old when they arrive: its clock is behind, "
+            "or it always sends late.",
+            lag=lag,
+        )
+    )
 
 
 def _seconds(value: float) -> str:
     return f"{value:.1f}" if value < TENTHS_BELOW_SEC else f"{value:.0f}"
 
 
-def _why(reasons: dict[str, str], hint: str, t: Texts) -> str:
+def _why(reasons: dict[str, str], hint: str, t: Translation) -> str:
     """All reasons in one line, in the reader's language where they are known in it."""
-    parts = [f"{path}: {reason_in(t.language, why)}" for path, why in reasons.items()]
-    parts += [reason_in(t.language, hint)] if hint else []
+    parts = [f"{path}: {in_language(why, t)}" for path, why in reasons.items()]
+    parts += [in_language(hint, t)] if hint else []
     return escape("; ".join(parts))

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Sequence
 
 from flask10x.history.query import Query
+from flask10x.readings.labels import station_name
+from flask10x.translation import Translation
+from flask10x.web.captions import condition
 from flask10x.web.pages.history.columns import column
 from flask10x.web.pages.history.model import Chip
-from flask10x.web.texts.captions import condition
-from flask10x.web.texts.catalog import Texts
 
 Pairs = list[tuple[str, str]]
 
 
 def chips(
-    query: Query, given: Sequence[tuple[str, str]], address: Callable[[Pairs], str], t: Texts
+    query: Query, given: Sequence[tuple[str, str]], address: Callable[[Pairs], str], t: Translation
 ) -> list[Chip]:
     """A chip of each parameter that narrows the query or changes its page, in the order given.
 
@@ -27,15 +28,15 @@ def chips(
     return found
 
 
-def _text(query: Query, name: str, value: str, t: Texts) -> str | None:
+def _text(query: Query, name: str, value: str, t: Translation) -> str | None:
     if name == "endpoint":
-        return t.station(query.known.by_endpoint[value])
+        return station_name(query.known.by_endpoint[value], t)
     if name == "measurement":
         return column(value, query.known, t).label
     if name == "limit":
-        return t("filter.rows", n=value)
+        return t("{n} rows a page", n=value)
     if name == "incomplete":
-        return t("caption.incomplete")
+        return t("incomplete only")
     if name == "order" and value == "asc":
-        return t("order.asc")
+        return t("oldest first")
     return next((condition(one, query.known, t) for one in query.filters if one.name == name), None)

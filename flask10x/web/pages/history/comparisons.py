@@ -2,25 +2,25 @@
 
 from collections.abc import Collection
 
-from flask10x.history.comparing.moves import MOVES
+from flask10x.readings.labels import station_name
 from flask10x.readings.stations import Stations
+from flask10x.translation import Translation
 from flask10x.web.pages.history.model import Choice
-from flask10x.web.texts.catalog import Texts
 
 
 def comparisons(
-    chosen: str, endpoints: Collection[str], stations: Stations, t: Texts
+    chosen: str, endpoints: Collection[str], stations: Stations, t: Translation
 ) -> list[Choice]:
     """The choices: nothing, another time, or a station while the charts have only others.
 
     `endpoints` are the stations that the charts have; none of them means all.
     """
-    names = {name: t(f"compare.{name}") for name in MOVES}
+    names = {"day": t("previous day"), "week": t("previous week"), "year": t("previous year")}
     for station in stations.all if endpoints else ():
         if station.endpoint not in endpoints:
-            names.setdefault(station.endpoint, t.station(station))
-    labels = {name: t("compare.with", name=label) for name, label in names.items()}
-    none = Choice(value="", label=t("compare.none"), chosen=False)
+            names.setdefault(station.endpoint, station_name(station, t))
+    labels = {name: t("Compare with {name}", name=label) for name, label in names.items()}
+    none = Choice(value="", label=t("Compare with …"), chosen=False)
     return [
         none,
         *(Choice(value=v, label=label, chosen=v == chosen) for v, label in labels.items()),

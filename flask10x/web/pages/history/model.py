@@ -17,7 +17,7 @@ class Age:
     """How long ago a station sent."""
 
     kind: str
-    """Which texts say it: `age`, `awaited` or `silent`."""
+    """What it is of: `age`, `awaited` or `silent`."""
     seconds: int
     text: str
     iso: str | None
@@ -125,6 +125,7 @@ class Form:
     computed_of_reading: list[Column]
     """Those of them that conditions can compare."""
     operators: list[Operator]
+    operator_names: Mapping[str, str]
     page_rows: int
     """How many rows a page has without `limit`."""
     conditions: int
@@ -152,7 +153,7 @@ class ChartArea:
     """What brings it where it is not: in a checkout another thing than in a package."""
     url: str
     texts: str
-    """Names and texts of the scripts, as JSON."""
+    """Names that the scripts show, as JSON."""
     raw: bool
     """Whether values are shown as they were stored."""
     turned_url: str | None

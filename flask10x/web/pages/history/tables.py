@@ -6,12 +6,13 @@ from flask10x.history.derived.rows import derived_values
 from flask10x.history.pages import Row
 from flask10x.history.query import Query
 from flask10x.readings.derived.registry import Derived
+from flask10x.readings.labels import station_name
 from flask10x.readings.rounding import NO_VALUE, rounded
 from flask10x.readings.stations import Station
 from flask10x.readings.times import LocalText
+from flask10x.translation import Translation
 from flask10x.web.pages.history.columns import column, limits_of
 from flask10x.web.pages.history.model import Cell, StationTable, TableRow
-from flask10x.web.texts.catalog import Texts
 
 # So many columns beside the time still fit a tablet, so many a phone (flask10x.css): a wider table
 # moves sideways there, and on a phone each of its readings is a block.
@@ -23,7 +24,7 @@ BEYOND = Cell(text=NO_VALUE, exact=None, missing=False, beyond=True)
 
 
 def station_tables(
-    rows: Sequence[Row], query: Query, text_of: LocalText, t: Texts
+    rows: Sequence[Row], query: Query, text_of: LocalText, t: Translation
 ) -> list[StationTable]:
     """A table of each station that has rows among these, in the order of the stations.
 
@@ -40,7 +41,7 @@ def station_tables(
 
 
 def _table(
-    station: Station, rows: list[Row], query: Query, text_of: LocalText, t: Texts
+    station: Station, rows: list[Row], query: Query, text_of: LocalText, t: Translation
 ) -> StationTable:
     chosen = query.chosen(station)
     derived = query.chosen_derived(station)
@@ -49,7 +50,7 @@ def _table(
     usual = all(len(w) <= LONGEST_WORD_CHARS for c in columns for w in c.label.split())
     return StationTable(
         endpoint=station.endpoint,
-        name=t.station(station),
+        name=station_name(station, t),
         columns=columns,
         rows=[_row(row, station, chosen, derived, text_of) for row in rows],
         limits=[limits_of(one, t) for one in beyond],

@@ -1,8 +1,10 @@
 """The history as a page; the same query string as JSON and CSV (docs/en/reference/http-api.md)."""
 
 import json
+import re
 import shlex
 from collections import Counter
+from collections.abc import Iterable
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
@@ -27,12 +29,16 @@ from flask10x.readings.derived.registry import (
     measurement_of,
     names_of_readings,
 )
+from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.rounding import DIGITS, NO_VALUE
-from flask10x.readings.stations import Stations
+from flask10x.readings.stations import Measurement, Stations
 from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
+from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
-from flask10x.web.cards import AGE_KINDS, Card, cards
+from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
+from flask10x.web.captions import caption, problems
+from flask10x.web.cards import AGE_KINDS, Card, age_text, cards
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
@@ -60,13 +66,11 @@ from flask10x.web.pages.history.removed import removed_days
 from flask10x.web.pages.history.tables import station_tables
 from flask10x.web.ranges import QUICK, is_future, name_of_length, neighbours, quick_name, wider
 from flask10x.web.specification import reading_back as specified
-from flask10x.web.texts.captions import caption, problems
-from flask10x.web.texts.catalog import Texts
 
 blueprint = Page(
     "history_page",
     __name__,
-    text="nav.history",
+    text=N_("History"),
     group="main",
     since="-24h",
     operations=specified.history_page,
@@ -76,17 +80,8 @@ read_errors.register(blueprint)
 # `make static` puts it there; a wheel brings it along, or is not built.
 CHARTS = Path(__file__).parents[2] / "static" / "vendor" / "uPlot.iife.min.js"
 # What the scripts of the page say.
-SCRIPT_TEXTS = (
-    "age.",
-    "awaited.",
-    "silent.",
-    *("no_data.", "state.no_data"),
-    "span.",
-    "plot.",
-    "live.",
-    "table.sort",
-    "compare.",
-)
+# A sensor in brackets at the end of a name.
+_SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "
@@ -119,14 +114,14 @@ def as_page() -> tuple[str, int]:
     return _rendered(found, _form(query, {}, t, now_ms), table, t), 200
 
 
-def _refused(error: QueryError, t: Texts, now_ms: int) -> str:
+def _refused(error: QueryError, t: Translation, now_ms: int) -> str:
     store = context.store()
     with store.database.query() as connection:
         found = cards(connection, store)
     return _rendered(found, _form(None, error.details, t, now_ms), None, t)
 
 
-def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Texts) -> str:
+def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Translation) -> str:
     marked = marks.of_stations(context.store().settings, t, clock.now_ms())
     model = HistoryModel(
         halt=_halt(),
@@ -201,7 +196,7 @@ def _absolute(path: str) -> str:
 # --- Cards -----------------------------------------------------------------------------------
 
 
-def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
+def _card(card: Card, alerts: list[CardMark], t: Translation) -> StationCard:
     endpoint = card.station.endpoint
     chosen = request.args.getlist("endpoint") == [endpoint]
     kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
@@ -209,7 +204,7 @@ def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
     kind = AGE_KINDS[silence.state]
     return StationCard(
         station=card.station,
-        name=t.station(card.station),
+        name=station_name(card.station, t),
         url=_address(_OWN, kept + [("endpoint", endpoint)] * (not chosen)),
         chosen=chosen,
         state=silence.state,
@@ -220,7 +215,7 @@ def _card(card: Card, alerts: list[CardMark], t: Texts) -> StationCard:
     )
 
 
-def _card_values(card: Card, t: Texts) -> list[CardValue]:
+def _card_values(card: Card, t: Translation) -> list[CardValue]:
     units, now_ms = Counter(value.unit for value in card.values), clock.now_ms()
     return [
         CardValue(
@@ -239,12 +234,12 @@ def _card_values(card: Card, t: Texts) -> list[CardValue]:
     ]
 
 
-def _age(kind: str, seconds: int, at: int | None, t: Texts) -> Age:
+def _age(kind: str, seconds: int, at: int | None, t: Translation) -> Age:
     zone = context.store().settings.zone
     return Age(
         kind=kind,
         seconds=seconds,
-        text=t.lasting(kind, seconds),
+        text=age_text(kind, seconds, t),
         iso=iso_text(at, zone) if at is not None and is_date(at) else None,
         time=None if at is None else local_text(at, zone),
     )
@@ -253,7 +248,7 @@ def _age(kind: str, seconds: int, at: int | None, t: Texts) -> Age:
 # --- Filters and charts ----------------------------------------------------------------------
 
 
-def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -> Form:
+def _form(query: Query | None, details: dict[str, str], t: Translation, now_ms: int) -> Form:
     """The filters of a query, or of one that is wrong (None), with what is wrong with it."""
     given = [name for name, value in request.args.items() if value.strip()]
     conditions = sum("__" in name for name in given)
@@ -266,6 +261,7 @@ def _form(query: Query | None, details: dict[str, str], t: Texts, now_ms: int) -
         computed_of_reading=[column(name, stations, t) for name in names_of_readings(stations)],
         computed=[column(name, stations, t) for name in derived_names(stations)],
         operators=list(OPERATORS.values()),
+        operator_names={key: t(text) for key, text in OPERATOR_NAMES.items()},
         page_rows=PAGE_ROWS,
         conditions=conditions,
         open=bool(details),
@@ -305,16 +301,16 @@ def _dates(query: Query, zone: tzinfo | None) -> str:
     return f"{since or ''} – {until or ''}".strip()
 
 
-def _charts(t: Texts) -> ChartArea:
+def _charts(t: Translation) -> ChartArea:
     raw = "raw" in request.args
     turned = _kept("raw", "cursor") + [("raw", "1")] * (not raw)
     stations = _stations()
     computed = [measurement_of(stations, name) for name in derived_names(stations)]
     shown = [*stations.by_column.values(), *computed]
     names = {
-        "stations": {s.endpoint: t.station(s) for s in _stations().all},
-        "columns": {one.column: t.column(one) for one in shown},
-        "quantities": t.quantities(shown),
+        "stations": {s.endpoint: station_name(s, t) for s in _stations().all},
+        "columns": {one.column: column_name(one, t) for one in shown},
+        "quantities": quantity_names(shown, t),
         "digits": dict(DIGITS),
         "limits": {
             name: limits_of(one, t)
@@ -322,11 +318,18 @@ def _charts(t: Texts) -> ChartArea:
             for name, one in own.items()
             if one.is_of_reading
         },
-        "texts": t.named(*SCRIPT_TEXTS),
     }
     return ChartArea(
         made=CHARTS.is_file(),
-        remedy=t("chart.not_made") if is_checkout() else t("chart.not_installed"),
+        remedy=t(
+            "The charts are not installed: make static fetches them (needs a network). "
+            "Everything else works."
+        )
+        if is_checkout()
+        else t(
+            "This installation lacks a file, the chart library: install Flask10X again. "
+            "Everything else works."
+        ),
         url=_address(
             "history.as_series", _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
         ),
@@ -351,7 +354,7 @@ def _table(
     newest: Newest,
     newest_id: int,
     days: int | None,
-    t: Texts,
+    t: Translation,
     now_ms: int,
 ) -> ReadingsTable:
     text_of, of_readings = LocalText(context.store().settings.zone), query.of_readings()
@@ -395,7 +398,7 @@ def _updates(query: Query, newest_id: int) -> Updates | None:
     return Updates(url=url, last_id=newest_id)
 
 
-def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
+def _no_rows(query: Query, newest: Newest, t: Translation, now_ms: int) -> NoRows:
     zone = context.store().settings.zone
     times = {s: newest[s.endpoint] for s in query.stations}
     known = [at for at in times.values() if at is not None]
@@ -406,7 +409,9 @@ def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
     return NoRows(
         future=is_future(query, now_ms),
         last=[
-            LastReading(station=t.station(s), time=None if at is None else local_text(at, zone))
+            LastReading(
+                station=station_name(s, t), time=None if at is None else local_text(at, zone)
+            )
             for s, at in times.items()
         ],
         wider=WiderRange(name=name, url=_ranged(QUICK[name])) if name else None,
@@ -415,3 +420,18 @@ def _no_rows(query: Query, newest: Newest, t: Texts, now_ms: int) -> NoRows:
         if any(at is not None for at in newest.values())
         else f"{TRIAL} {shlex.quote(_absolute('/data'))}",
     )
+
+
+def quantity_names(measurements: Iterable[Measurement], t: Translation) -> dict[str, str]:
+    """The name of each quantity: that of the column called so.
+
+    Where there is none it is another column's, without the sensor in brackets at its end.
+    """
+    names: dict[str, str] = {}
+    for measurement in measurements:
+        name = column_name(measurement, t)
+        if measurement.column == measurement.quantity:
+            names[measurement.quantity] = name
+        else:
+            names.setdefault(measurement.quantity, _SENSOR.sub("", name))
+    return names

@@ -55,7 +55,7 @@ class TileAge:
     """How long ago a station sent, or a value came in."""
 
     kind: str
-    """Which texts say it: `age`, `awaited` or `silent`."""
+    """What it is of: `age`, `awaited` or `silent`."""
     seconds: int
     text: str
     time: str
@@ -127,5 +127,3 @@ class HomeModel:
     """None where the reader may not see readings, or they can't be read."""
     obstacle: str
     """Why there are no tiles: `token`, `missing` or `unreadable`; empty when there are."""
-    texts: str
-    """What the script says, as JSON."""

@@ -7,12 +7,14 @@ from flask import url_for
 from sqlalchemy import Connection
 
 from flask10x.history.corrections import known as corrections
+from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.rounding import rounded
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import SECOND_MS, is_date, local_text
 from flask10x.runtime.store import Store
+from flask10x.translation import Translation
 from flask10x.web.alert_state import state
-from flask10x.web.cards import AGE_KINDS, Card, Value, cards
+from flask10x.web.cards import AGE_KINDS, Card, Value, age_text, cards
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
 from flask10x.web.pages.home.day import DayOfValues, DayPart, DayView, day_of
@@ -27,7 +29,6 @@ from flask10x.web.pages.home.model import (
 )
 from flask10x.web.pages.home.sparkline import sparkline
 from flask10x.web.pages.home.trends import trend
-from flask10x.web.texts.catalog import Texts
 
 # What people ask of a room first; of a station without any of them it is its first measurement.
 ASKED_FIRST = ("temperature", "co2", "humidity")
@@ -37,7 +38,7 @@ COMPUTED = ("dew_point", "discomfort_index")
 CLOCK = slice(11, 16)
 
 
-def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str) -> Home:
+def home(connection: Connection, store: Store, t: Translation, now_ms: int, trial: str) -> Home:
     """A tile of each station that has ever sent; raises what reading raises.
 
     `trial` is the command that sends a first reading; it is shown where there is none.
@@ -50,7 +51,7 @@ def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str
     tiles = [builder.tile(one, marked.get(one.station.endpoint, [])) for one in heard]
     return Home(
         tiles=tiles,
-        unheard=[t.station(one.station) for one in found if one.silence.state == "never"],
+        unheard=[station_name(one.station, t) for one in found if one.silence.state == "never"],
         is_well=not state().known().active and all(_is_well(one) for one in heard),
         trial="" if heard else trial,
     )
@@ -59,7 +60,7 @@ def home(connection: Connection, store: Store, t: Texts, now_ms: int, trial: str
 class _Builder:
     """What the tiles of one answer have in common."""
 
-    def __init__(self, connection: Connection, store: Store, t: Texts, view: DayView) -> None:
+    def __init__(self, connection: Connection, store: Store, t: Translation, view: DayView) -> None:
         self._connection, self._known = connection, store.settings.stations
         self._t, self._view, self._zone = t, view, view.zone
 
@@ -71,7 +72,7 @@ class _Builder:
         link = {"endpoint": station.endpoint, "from": "-24h"}
         return Tile(
             endpoint=station.endpoint,
-            name=self._t.station(station),
+            name=station_name(station, self._t),
             url=f"{url_for('history_page.as_page')}?{urlencode(link)}",
             state=card.silence.state,
             after_sec=card.silence.after_sec,
@@ -102,10 +103,10 @@ class _Builder:
 
     def _age(self, kind: str, seconds: int, at: int | None) -> TileAge:
         time = local_text(at, self._zone) if at is not None else ""
-        return TileAge(kind=kind, seconds=seconds, text=self._t.lasting(kind, seconds), time=time)
+        return TileAge(kind=kind, seconds=seconds, text=age_text(kind, seconds, self._t), time=time)
 
     def _value(self, one: Measurement, value: Value) -> TileValue:
-        return TileValue(name=self._t.column(one), value=value, age=self._age_of_value(value))
+        return TileValue(name=column_name(one, self._t), value=value, age=self._age_of_value(value))
 
     def _age_of_value(self, value: Value) -> TileAge | None:
         at = value.received_at
@@ -117,7 +118,7 @@ class _Builder:
         day = day_of(self._connection, self._known, card.station, one.column, self._view)
         is_current = card.silence.state == "receiving" and not value.missing
         return MainValue(
-            name=self._t.column(one),
+            name=column_name(one, self._t),
             value=value,
             age=self._age_of_value(value),
             trend=trend(day.hourly_change, one.unit, self._t) if day and is_current else None,
@@ -131,7 +132,12 @@ class _Builder:
         if not values:
             return None
         low, high = (f"{rounded(end(values), one.unit)} {one.unit}" for end in (min, max))
-        said = self._t("home.line", name=self._t.column(one), low=low, high=high)
+        said = self._t(
+            "{name} of the last 24 hours, from {low} to {high}",
+            name=column_name(one, self._t),
+            low=low,
+            high=high,
+        )
         return sparkline(day, one.unit, self._zone, said)
 
     def _extreme(self, step: DayPart | None, unit: str, end: str) -> Extreme | None:

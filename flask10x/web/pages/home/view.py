@@ -1,6 +1,5 @@
 """`GET /`: the home of the house. It answers 200 whatever happens (contract, section 2)."""
 
-import json
 import logging
 import shlex
 
@@ -10,6 +9,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.readings.times import local_text, zone_name
 from flask10x.runtime.store import Store
 from flask10x.system import clock
+from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.page import Page
@@ -18,13 +18,11 @@ from flask10x.web.pages.home.model import Home, HomeModel
 from flask10x.web.pages.home.tiles import CLOCK, home
 from flask10x.web.read_errors import UNREADABLE
 from flask10x.web.specification import for_people as specified
-from flask10x.web.texts.catalog import Texts
 
 log = logging.getLogger(__name__)
-blueprint = Page("home", __name__, text="nav.home", group="main", operations=specified.home)
+blueprint = Page("home", __name__, text=N_("Home"), group="main", operations=specified.home)
 
 # What the script of the page says.
-SCRIPT_TEXTS = ("age.", "awaited.", "silent.", "no_data.", "state.no_data")
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "
@@ -49,12 +47,11 @@ def as_page() -> str:
         is_kiosk=request.args.get("kiosk", "") not in ("", "0"),
         home=found,
         obstacle=obstacle,
-        texts=json.dumps({"texts": t.named(*SCRIPT_TEXTS)}, ensure_ascii=False),
     )
     return render_template("home/template.html", model=model, stations=store.settings.stations.all)
 
 
-def _found(t: Texts, now_ms: int) -> tuple[Home | None, str]:
+def _found(t: Translation, now_ms: int) -> tuple[Home | None, str]:
     """What the reader may see, or why there is nothing."""
     store = context.store_or_waiting()
     access: Access = current_app.extensions[EXTENSION]

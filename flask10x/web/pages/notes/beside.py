@@ -5,17 +5,17 @@ from sqlalchemy import Connection
 from flask10x.history.charts import Chart
 from flask10x.history.corrections import written
 from flask10x.history.query import Query
+from flask10x.translation import Translation
 from flask10x.web import context
 from flask10x.web.pages.notes.objects import correction_object, note_object
 from flask10x.web.pages.notes.reader import NotesReader
-from flask10x.web.texts.catalog import Texts
 
 # More marks than that can't be told apart.
 MOST_MARKS = 200
 
 
 def beside_chart(
-    connection: Connection, query: Query, chart: Chart, t: Texts
+    connection: Connection, query: Query, chart: Chart, t: Translation
 ) -> dict[str, list[dict[str, object]]]:
     """The keys `notes` and `corrections`: those that count within the window, MOST_MARKS at most.
 

@@ -7,9 +7,10 @@ from flask import url_for
 
 from flask10x.config.settings import Settings
 from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.times import iso_text, local_text
+from flask10x.translation import Translation
 from flask10x.web.pages.notes.model import NotedStation, WrittenLine
-from flask10x.web.texts.catalog import Texts
 
 # So much is shown around a single moment.
 AROUND_MS = 3 * 3_600_000
@@ -18,7 +19,7 @@ AROUND_MS = 3 * 3_600_000
 class NotesReader:
     """Says what is written; a station or measurement that is no more goes by its own name."""
 
-    def __init__(self, settings: Settings, t: Texts) -> None:
+    def __init__(self, settings: Settings, t: Translation) -> None:
         self._stations = settings.stations
         self._zone: tzinfo | None = settings.zone
         self._t = t
@@ -28,9 +29,10 @@ class NotesReader:
         return [
             NotedStation(
                 endpoint=station.endpoint,
-                name=self._t.station(station),
+                name=station_name(station, self._t),
                 columns={
-                    m.column: f"{self._t.column(m)} {m.unit}".rstrip() for m in station.measurements
+                    m.column: f"{column_name(m, self._t)} {m.unit}".rstrip()
+                    for m in station.measurements
                 },
             )
             for station in self._stations.all
@@ -42,7 +44,7 @@ class NotesReader:
             kind="note",
             id=one.id,
             when=self._when(one.first_ms, one.last_ms),
-            about=self._station(one.endpoint) if one.endpoint else self._t("notes.house"),
+            about=self._station(one.endpoint) if one.endpoint else self._t("the whole house"),
             text=one.text,
             change="",
             written=local_text(one.written_at, self._zone),
@@ -69,13 +71,13 @@ class NotesReader:
         if column is None:
             return self._station(endpoint)
         known = self._stations.by_column.get(column)
-        name = self._t.column(known) if known else column
-        return self._t("notes.of", station=self._station(endpoint), name=name)
+        name = column_name(known, self._t) if known else column
+        return self._t("{station}: {name}", station=self._station(endpoint), name=name)
 
     def change(self, one: Correction) -> str:
         """`hidden`, `× 1.02 − 0.5 °C`."""
         if one.kind == "hide":
-            return self._t("notes.hidden")
+            return self._t("hidden")
         known = self._stations.by_column.get(one.measurement or "")
         gain, offset = 1.0 if one.gain is None else one.gain, one.offset or 0.0
         parts = [f"× {gain:g}"] if gain != 1 else []
@@ -87,17 +89,17 @@ class NotesReader:
 
     def _station(self, endpoint: str) -> str:
         known = self._stations.by_endpoint.get(endpoint)
-        return self._t.station(known) if known else endpoint
+        return station_name(known, self._t) if known else endpoint
 
     def _when(self, first_ms: int | None, last_ms: int | None) -> str:
         first = "" if first_ms is None else local_text(first_ms, self._zone)
         last = "" if last_ms is None else local_text(last_ms, self._zone)
         if first == last:
-            return first or self._t("notes.always")
+            return first or self._t("always")
         if not last:
-            return self._t("caption.from", time=first)
+            return self._t("from {time}", time=first)
         if not first:
-            return self._t("caption.to", time=last)
+            return self._t("to {time}", time=last)
         return f"{first} – {last}"
 
     def _undone(self, ms: int | None) -> str:

@@ -22,7 +22,9 @@ from flask10x.history.corrections import written
 from flask10x.history.corrections.written import Correction, WrittenNote
 from flask10x.readings.reasons import Reason
 from flask10x.system import clock
+from flask10x.translation import N_, Translation
 from flask10x.web import access, context, preferences, read_errors
+from flask10x.web.captions import problems
 from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import Page
@@ -31,11 +33,9 @@ from flask10x.web.pages.notes.model import NotesModel
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
 from flask10x.web.pages.notes.reader import NotesReader
 from flask10x.web.specification import noting as specified
-from flask10x.web.texts.captions import problems
-from flask10x.web.texts.catalog import Texts
 
 log = logging.getLogger(__name__)
-blueprint = Page("notes", __name__, text="nav.notes", group="more", operations=specified.operations)
+blueprint = Page("notes", __name__, text=N_("Notes"), group="more", operations=specified.operations)
 read_errors.register(blueprint)
 
 # Another process writes for too long, or nothing may be written any more.
@@ -123,7 +123,15 @@ def unwritable(error: Exception) -> Response:
     log.error("A note cannot be written: %s", error)
     fields = _sent() if request.endpoint == "notes.add" else dict.fromkeys(FIELDS, "")
     try:
-        page, _ = _rendered(fields, {"what": preferences.texts()("notes.unwritten")})
+        page, _ = _rendered(
+            fields,
+            {
+                "what": preferences.texts()(
+                    "nothing was saved: the database takes nothing at the moment. Send it "
+                    "again in a few seconds"
+                )
+            },
+        )
     except (*read_errors.UNREADABLE, *UNWRITABLE):
         page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
     answer = current_app.make_response((page, 503))
@@ -135,10 +143,29 @@ def unwritable(error: Exception) -> Response:
 def on_one_machine(error: Exception) -> tuple[str, int]:
     """It is written, and will be on the second machine, too, as soon as that is back: the page."""
     log.warning("What was written is on one machine only: %s", error)
-    return _rendered(dict.fromkeys(FIELDS, ""), {}, said=preferences.texts()("notes.one_machine"))
+    return _rendered(
+        dict.fromkeys(FIELDS, ""),
+        {},
+        said=preferences.texts()(
+            "It is saved, but on one machine only: the second server of the database "
+            "is away and gets it as soon as it is back. Nothing needs to be done."
+        ),
+    )
 
 
 _WORDS = {"note": "Note", "hide": "Correction", "adjust": "Correction"}
+LABELS = {
+    "what": N_("Form"),
+    "about": N_("Applies to"),
+    "from": N_("From"),
+    "to": N_("To"),
+    "offset": N_("Offset (added)"),
+    "gain": N_("Gain (multiplied)"),
+    "text": N_("Text"),
+    "reason": N_("Why (optional)"),
+    "id": N_("Number"),
+}
+"""What the forms call their fields."""
 
 
 def _kind(found: WrittenNote | Correction) -> written.Kind:
@@ -147,7 +174,13 @@ def _kind(found: WrittenNote | Correction) -> written.Kind:
 
 def _add(connection: Connection, found: WrittenNote | Correction) -> int:
     if not written.has_room(connection, _kind(found)):
-        raise QueryError({"what": preferences.texts()("notes.full")})
+        raise QueryError(
+            {
+                "what": preferences.texts()(
+                    "there are too many: undo some, or hide a range instead of single readings"
+                )
+            }
+        )
     return written.add(connection, found)
 
 
@@ -204,6 +237,9 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], said: str = "") ->
     return render_template("notes/template.html", model=model), 400 if errors else 200
 
 
-def _problems(errors: dict[str, str], t: Texts) -> dict[str, dict[str, str | None]]:
+def _problems(errors: dict[str, str], t: Translation) -> dict[str, dict[str, str | None]]:
     found = problems(errors, context.store().settings.stations, t)
-    return {name: one | {"label": t.get(f"notes_field.{name}")} for name, one in found.items()}
+    return {
+        name: one | {"label": t(LABELS[name]) if name in LABELS else None}
+        for name, one in found.items()
+    }

@@ -13,10 +13,13 @@ from flask10x.history.periods.calendar import ALL
 from flask10x.history.periods.records import RecordList
 from flask10x.history.periods.rows import Limit, PeriodRow
 from flask10x.history.periods.values import FoundPeriod
+from flask10x.readings.labels import band_name, column_name, station_name
 from flask10x.readings.rounding import rounded
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
+from flask10x.translation import MONTHS, N_, WEEKDAYS, Translation
 from flask10x.web import context
+from flask10x.web.captions import problems
 from flask10x.web.pages.records.asked import NAMES, AskedRecords
 from flask10x.web.pages.records.model import (
     Bar,
@@ -27,15 +30,20 @@ from flask10x.web.pages.records.model import (
     RecordsTable,
     Told,
 )
-from flask10x.web.texts.captions import problems
-from flask10x.web.texts.catalog import Texts
 
 THOUSANDTHS = 1000
 SATURDAY, SUNDAY = 5, 6
 DAY_CHARS, MONTH_CHARS = len("2025-08-24"), len("2025-08")
+KINDS = {
+    "highest": N_("Highest of all"),
+    "lowest": N_("Lowest of all"),
+    "highest_mean": N_("Days with the highest mean"),
+    "lowest_mean": N_("Days with the lowest mean"),
+    "widest": N_("Days with the widest range"),
+}
 
 
-def form(question: AskedRecords, t: Texts, now_ms: int) -> RecordsForm:
+def form(question: AskedRecords, t: Translation, now_ms: int) -> RecordsForm:
     """What can be chosen beside this table."""
     zone, known = context.store().settings.zone, context.store().settings.stations
     month = calendar.month_of(now_ms, zone)
@@ -44,21 +52,23 @@ def form(question: AskedRecords, t: Texts, now_ms: int) -> RecordsForm:
     limit = question.limit
     return RecordsForm(
         stations=[
-            _choice(t.station(s), s is question.station, endpoint=s.endpoint, measurement=None)
+            _choice(
+                station_name(s, t), s is question.station, endpoint=s.endpoint, measurement=None
+            )
             for s in known.all
         ],
         measurements=[
-            _choice(t.column(m), m is question.measurement, measurement=m.column)
+            _choice(column_name(m, t), m is question.measurement, measurement=m.column)
             for m in question.station.measurements
         ],
         periods=[
             _choice(
-                t("records.month"),
+                t("Month"),
                 len(question.period) == MONTH_CHARS,
                 period=period if len(period) == MONTH_CHARS else f"{period}-{month[5:]}",
             ),
-            _choice(t("records.year"), question.period.isdigit(), period=period[:4]),
-            _choice(t("records.all"), question.period == ALL, period=ALL),
+            _choice(t("Year"), question.period.isdigit(), period=period[:4]),
+            _choice(t("All years"), question.period == ALL, period=ALL),
         ],
         earlier=earlier and _url({"period": earlier}),
         # Nothing was received after now.
@@ -73,7 +83,7 @@ def form(question: AskedRecords, t: Texts, now_ms: int) -> RecordsForm:
     )
 
 
-def _usual_limits(question: AskedRecords, t: Texts) -> list[RecordsChoice]:
+def _usual_limits(question: AskedRecords, t: Translation) -> list[RecordsChoice]:
     measurement, given = question.measurement, question.limit
     choices = []
     for band in question.station.bands_of(measurement):
@@ -86,23 +96,25 @@ def _usual_limits(question: AskedRecords, t: Texts) -> list[RecordsChoice]:
             "below": None if above else text,
         }
         name = t(
-            "records.band",
-            label=t.band(band),
+            "{label}: {limit}",
+            label=band_name(band, t),
             limit=_passed(limit, measurement, t),
         )
         choices.append(RecordsChoice(name=name, url=_url(sides), chosen=limit == given))
     if choices and given:
-        choices.append(_choice(t("records.no_limit"), chosen=False, above=None, below=None))
+        choices.append(_choice(t("no limit"), chosen=False, above=None, below=None))
     return choices
 
 
-def refused_form(details: dict[str, str], t: Texts) -> RecordsForm:
+def refused_form(details: dict[str, str], t: Translation) -> RecordsForm:
     """The stations to begin anew with, and what was wrong."""
     known = context.store().settings.stations
     path = url_for("records.as_page")
     return RecordsForm(
         stations=[
-            RecordsChoice(name=t.station(s), url=f"{path}?endpoint={s.endpoint}", chosen=False)
+            RecordsChoice(
+                name=station_name(s, t), url=f"{path}?endpoint={s.endpoint}", chosen=False
+            )
             for s in known.all
         ],
         measurements=[],
@@ -119,18 +131,18 @@ def refused_form(details: dict[str, str], t: Texts) -> RecordsForm:
     )
 
 
-def table(question: AskedRecords, found: FoundPeriod, t: Texts) -> RecordsTable:
+def table(question: AskedRecords, found: FoundPeriod, t: Translation) -> RecordsTable:
     """The table of a period."""
     measurement, whole = question.measurement, found.whole
     return RecordsTable(
-        title=t.station(question.station),
+        title=station_name(question.station, t),
         caption=t(
-            "records.caption",
-            station=t.station(question.station),
-            name=t.column(measurement),
+            "{station}, {name}: {period}",
+            station=station_name(question.station, t),
+            name=column_name(measurement, t),
             period=_named(question.period, t),
         ),
-        first_column=t(f"row_of.{_kind(found.rows)}"),
+        first_column={"day": t("Day"), "month": t("Month"), "year": t("Year")}[_kind(found.rows)],
         passed_column=_passed_column(question.limit, measurement, t),
         is_estimated=found.is_estimated and question.limit is not None,
         rows=[_row(row, question, whole, t) for row in found.rows],
@@ -144,10 +156,12 @@ def table(question: AskedRecords, found: FoundPeriod, t: Texts) -> RecordsTable:
     )
 
 
-def _raw(question: AskedRecords, found: FoundPeriod, t: Texts) -> RecordsChoice | None:
+def _raw(question: AskedRecords, found: FoundPeriod, t: Translation) -> RecordsChoice | None:
     if question.is_raw:
-        return _choice(t("records.with_corrections"), chosen=False, raw=None)
-    return _choice(t("records.raw"), chosen=False, raw="1") if found.is_corrected else None
+        return _choice(t("Show corrected values"), chosen=False, raw=None)
+    return (
+        _choice(t("Show values as stored"), chosen=False, raw="1") if found.is_corrected else None
+    )
 
 
 # --- Addresses -------------------------------------------------------------------------------
@@ -196,18 +210,18 @@ def _kind(rows: Sequence[PeriodRow]) -> str:
     return {DAY_CHARS: "day", MONTH_CHARS: "month"}.get(length, "year")
 
 
-def _named(name: str, t: Texts) -> str:
+def _named(name: str, t: Translation) -> str:
     """A day, a month, a year as people write it."""
     if name == ALL:
-        return t("records.all")
+        return t("All years")
     parts = name.split("-")
     if len(parts) == 1:
-        return t("records.named_year", year=name)
-    month = t(f"month.{int(parts[1])}")
-    return t("records.named_month", year=parts[0], month=month)
+        return t("{year}", year=name)
+    month = t(MONTHS[int(parts[1]) - 1])
+    return t("{month} {year}", year=parts[0], month=month)
 
 
-def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Texts) -> RecordsRow:
+def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Translation) -> RecordsRow:
     name, unit = row.span.name, question.measurement.unit
     is_day = len(name) == DAY_CHARS
     return RecordsRow(
@@ -226,7 +240,7 @@ def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Texts) -> 
 
 
 def _told(
-    value: float | None, at: int | None, row: PeriodRow, question: AskedRecords, t: Texts
+    value: float | None, at: int | None, row: PeriodRow, question: AskedRecords, t: Translation
 ) -> Told | None:
     """A value with its hour in a table of days, else with its day."""
     if value is None or at is None:
@@ -234,11 +248,11 @@ def _told(
     zone = context.store().settings.zone
     text = local_text(at, zone)
     hourly = len(question.period) == MONTH_CHARS
-    at_text = t("records.hour", hour=text[11:13]) if hourly else _day(text[:DAY_CHARS], t)
+    at_text = t("{hour}:00–{hour}:59", hour=text[11:13]) if hourly else _day(text[:DAY_CHARS], t)
     if hourly and len(row.span.name) != DAY_CHARS:
-        at_text = t("records.day_and_hour", day=_day(text[:DAY_CHARS], t), hour=at_text)
+        at_text = t("{day}, {hour}", day=_day(text[:DAY_CHARS], t), hour=at_text)
     if row.span.name == ALL:
-        at_text = t("records.full_day", day=at_text, year=text[:4])
+        at_text = t("{day} {year}", day=at_text, year=text[:4])
     return Told(
         text=rounded(value, question.measurement.unit),
         exact=str(value),
@@ -247,12 +261,12 @@ def _told(
     )
 
 
-def _day(name: str, t: Texts) -> str:
+def _day(name: str, t: Translation) -> str:
     """`8月24日 (日)`, `Sun 24 Aug`."""
     day = date.fromisoformat(name)
-    month = t(f"month.{day.month}")
-    weekday = t(f"weekday.{day.weekday()}")
-    return t("records.named_day", month=month, day=day.day, weekday=weekday, year=day.year)
+    month = t(MONTHS[day.month - 1])
+    weekday = t(WEEKDAYS[day.weekday()])
+    return t("{weekday} {day} {month}", month=month, day=day.day, weekday=weekday, year=day.year)
 
 
 def _weekday(name: str) -> str:
@@ -272,19 +286,19 @@ def _bar(row: PeriodRow, whole: PeriodRow) -> Bar | None:
     return Bar(left=left, width=right - left, mean=middle)
 
 
-def _passed_column(limit: Limit | None, measurement: Measurement, t: Texts) -> str:
+def _passed_column(limit: Limit | None, measurement: Measurement, t: Translation) -> str:
     if limit is None:
         return ""
-    return t("records.hours", limit=_passed(limit, measurement, t))
+    return t("Hours {limit}", limit=_passed(limit, measurement, t))
 
 
-def _passed(limit: Limit, measurement: Measurement, t: Texts) -> str:
+def _passed(limit: Limit, measurement: Measurement, t: Translation) -> str:
     """`above 1000 ppm`."""
     value = f"{limit.value:.15g} {measurement.unit}".rstrip()
-    return t("records.above" if limit.above else "records.below", value=value)
+    return t("above {value}", value=value) if limit.above else t("below {value}", value=value)
 
 
-def _list(one: RecordList, question: AskedRecords, t: Texts) -> RecordsList:
+def _list(one: RecordList, question: AskedRecords, t: Translation) -> RecordsList:
     zone, unit = context.store().settings.zone, question.measurement.unit
     days = []
     for record in one.days:
@@ -294,8 +308,8 @@ def _list(one: RecordList, question: AskedRecords, t: Texts) -> RecordsList:
             Told(
                 text=rounded(record.value, unit),
                 exact=json.dumps(record.value),
-                at=t("records.full_day", day=_day(name, t), year=name[:4]),
+                at=t("{day} {year}", day=_day(name, t), year=name[:4]),
                 url=_chart(question, span.first_ms, span.last_ms),
             )
         )
-    return RecordsList(title=t(f"record.{one.kind}"), days=days)
+    return RecordsList(title=t(KINDS[one.kind]), days=days)

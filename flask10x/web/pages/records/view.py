@@ -7,6 +7,7 @@ from flask10x.history import pages
 from flask10x.history.periods import calendar, values
 from flask10x.readings.stations import Station
 from flask10x.system import clock
+from flask10x.translation import N_
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.records import csv_text, shown
@@ -15,7 +16,7 @@ from flask10x.web.pages.records.model import RecordsModel
 from flask10x.web.specification import tables as specified
 
 blueprint = Page(
-    "records", __name__, text="nav.records", group="main", operations=specified.operations
+    "records", __name__, text=N_("Records"), group="main", operations=specified.operations
 )
 read_errors.register(blueprint)
 

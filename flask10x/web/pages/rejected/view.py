@@ -6,22 +6,22 @@ from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.history.parameters import View, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.reasons import Reason
+from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.reasons import Reason, in_language
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, RejectedPage, Selection
 from flask10x.system import clock
 from flask10x.system.logs import escape
+from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.captions import caption, problems
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page
 from flask10x.web.specification import reading_back as specified
-from flask10x.web.texts.captions import caption, problems
-from flask10x.web.texts.catalog import Texts
-from flask10x.web.texts.reasons import reason_in
 
 blueprint = Page(
-    "rejected", __name__, text="nav.rejected", group="more", operations=specified.rejected
+    "rejected", __name__, text=N_("Rejected readings"), group="more", operations=specified.rejected
 )
 read_errors.register(blueprint)
 
@@ -108,16 +108,16 @@ def _as_object(kept: Kept) -> dict[str, object]:
     }
 
 
-def _as_cells(kept: Kept, t: Texts) -> dict[str, object]:
+def _as_cells(kept: Kept, t: Translation) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
     station = context.store().settings.stations.by_endpoint.get(kept.endpoint)
-    names = {m.path: t.column(m) for m in station.measurements} if station else {}
+    names = {m.path: column_name(m, t) for m in station.measurements} if station else {}
     return {
         "id": kept.id,
         "time": local_text(kept.received_at, context.store().settings.zone),
         "measured_at": _measured(kept),
         "endpoint": escape(kept.endpoint),
-        "station": station and t.station(station),
+        "station": station and station_name(station, t),
         "reasons": [
             {"name": names.get(path), "path": escape(path), **_in_language(why, t)}
             for path, why in kept.reasons.items()
@@ -136,9 +136,9 @@ def _measured(kept: Kept) -> str | None:
     return local_text(kept.measured_at, context.store().settings.zone)
 
 
-def _in_language(reason: str, t: Texts) -> dict[str, str]:
+def _in_language(reason: str, t: Translation) -> dict[str, str]:
     """A reason in the reader's language; one that has no translation stays English."""
-    text = reason_in(t.language, reason)
+    text = in_language(reason, t)
     return {"text": escape(text), "lang": "en" if text == reason else t.language}
 
 

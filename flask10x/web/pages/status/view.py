@@ -8,6 +8,7 @@ from flask import render_template, request
 
 from flask10x.readings.times import local_text
 from flask10x.system import clock
+from flask10x.translation import N_
 from flask10x.web import context, preferences
 from flask10x.web.alert_state import state
 from flask10x.web.page import Page
@@ -18,7 +19,7 @@ from flask10x.web.pages.status.known import known
 from flask10x.web.specification import for_people as specified
 
 blueprint = Page(
-    "status_page", __name__, text="nav.status", group="more", operations=specified.status
+    "status_page", __name__, text=N_("Status"), group="more", operations=specified.status
 )
 
 

@@ -121,7 +121,7 @@ def test_a_wrong_query(client: FlaskClient, query: str, details: dict[str, str])
     assert answer.get_json() == {"error": "invalid query", "details": details}
     page = client.get(f"/alerts?{query}")
     assert page.status_code == 400
-    assert "Nothing was looked up" in page.text
+    assert "Please correct this" in page.text
 
 
 def test_a_file_that_cannot_be_read_is_a_503(client: FlaskClient, rows: AlertRows) -> None:

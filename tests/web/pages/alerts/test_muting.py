@@ -39,7 +39,7 @@ def test_a_mute_is_stored_and_leads_back_to_the_page(client: FlaskClient, rows: 
     answer = client.post("/alerts/unmute", data={"rule": "silence", "subject": "data2"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/alerts#muted")
     assert muted(rows) == []
-    assert "Nothing is muted." in client.get("/alerts").text
+    assert "None muted." in client.get("/alerts").text
 
 
 def test_a_later_mute_takes_the_place_of_the_one_before(

@@ -37,7 +37,7 @@ def pico(minutes_ago: float, temperature: float | None) -> Reading:
 
 def test_an_empty_house_says_how_to_send_a_first_reading(client: FlaskClient) -> None:
     text = words(client.get("/").text)
-    assert "No reading has come in yet." in text
+    assert "No reading has arrived yet." in text
     assert "http://localhost/data" in text
     assert "/data4" in text and "gas_res" in text
 
@@ -57,7 +57,7 @@ def test_a_tile_says_the_value_its_trend_and_todays_ends(
     assert "Low 18.2 at 04:00" in text and "High 24.7 at 08:55" in text
     assert "1013.0" in text.replace("\u00a0", " ")
     assert len(Outline(page).all("svg")) == 1
-    assert "Not heard of yet: Bedroom, Outside, Living room." in text
+    assert "No data yet: Bedroom, Outside, Living room" in text
     japanese = words(client.get("/", headers={"Accept-Language": "ja"}).text)
     assert "8月24日（日）" in japanese and "1時間で+0.6" in japanese
 

@@ -7,20 +7,22 @@ from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.export.verify import verify
 from flask10x.runtime.retention.outlook import outlooks
+from flask10x.translation import Translation, translation
 from flask10x.web.app import create_app
 from flask10x.web.pages.status import keeping
 from flask10x.web.pages.status.answer import StatusAnswer
 from flask10x.web.pages.status.known import Known
-from flask10x.web.texts.catalog import ENGLISH, JAPANESE, Texts
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import FIRST_MS, csv_file, store
 from tests.support.rows import execute
 
 DAY_MS = 86_400_000
 
+ENGLISH = translation("en")
+
 
 def answers(
-    settings: Settings, database: Database, now_ms: int, texts: Texts = ENGLISH
+    settings: Settings, database: Database, now_ms: int, texts: Translation = ENGLISH
 ) -> tuple[StatusAnswer, ...]:
     with database.reader.begin() as connection:
         known = Known(kept=outlooks(settings, database, connection, now_ms))
@@ -39,13 +41,15 @@ def test_what_goes_next_and_when(make_settings: MakeSettings, database: Database
     assert answer.mood == "good"
     assert answer.details[0] == (
         "Pico: kept for 30 days. 1,234 are removed, up to 2025-08-24 10:45:40."
-        " Next is that of 2025-08-24 10:46:40, on 2025-09-23 11:00:00."
+        " Next: that of 2025-08-24 10:46:40, on 2025-09-23 11:00:00."
     )
     assert answer.details[1].endswith("There is none to remove yet.")
 
 
-@pytest.mark.parametrize("texts", [ENGLISH, JAPANESE])
-def test_why_it_does_not_go(make_settings: MakeSettings, database: Database, texts: Texts) -> None:
+@pytest.mark.parametrize("texts", [ENGLISH, translation("ja")])
+def test_why_it_does_not_go(
+    make_settings: MakeSettings, database: Database, texts: Translation
+) -> None:
     settings = make_settings(RETENTION_DAYS=30)
     store(settings, 0, 1)
     late = FIRST_MS + 38 * DAY_MS
@@ -53,12 +57,13 @@ def test_why_it_does_not_go(make_settings: MakeSettings, database: Database, tex
     assert answer.mood == "good"
     (answer,) = answers(settings, database, late, texts)
     assert answer.mood == "warn"
-    assert answer.text == f"{texts('kept.late')} {texts('kept_why.never_exported')}"
+    answer_late = texts("Some readings should have been removed a week ago or earlier.")
+    assert answer.text == f"{answer_late} {texts('No export has ever written their CSV file.')}"
 
 
-@pytest.mark.parametrize("texts", [ENGLISH, JAPANESE])
+@pytest.mark.parametrize("texts", [ENGLISH, translation("ja")])
 def test_what_no_file_proves_is_named_with_its_commands(
-    make_settings: MakeSettings, database: Database, texts: Texts
+    make_settings: MakeSettings, database: Database, texts: Translation
 ) -> None:
     settings = make_settings(RETENTION_DAYS=30)
     pico = [settings.stations.by_endpoint["data"]]
@@ -68,10 +73,11 @@ def test_what_no_file_proves_is_named_with_its_commands(
     store(settings, 2)
     export(settings, database, pico)
     (answer,) = answers(settings, database, FIRST_MS + 32 * DAY_MS, texts)
-    why = texts("kept_why.archived_gone", file="PicodataX.csv")
+    why = texts("The archived CSV file that has them is not there: {file}.", file="PicodataX.csv")
     assert answer.details[0].endswith(why)
     (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
-    assert answer.text == f"{texts('kept.late')} {why}"
+    late = texts("Some readings should have been removed a week ago or earlier.")
+    assert answer.text == f"{late} {why}"
     assert [remedy.command.partition("flask10x export ")[2] for remedy in answer.remedies] == [
         "--archived /.../PicodataX.csv",
         "--rebuild PicodataX.csv --whole",

@@ -15,17 +15,17 @@ from flask10x.errors import QueryError
 from flask10x.readings.json_body import payload_of
 from flask10x.readings.near_names import near_names
 from flask10x.readings.parse import InvalidReading, parse
-from flask10x.readings.reasons import ENGLISH, Reason
+from flask10x.readings.reasons import ENGLISH, Reason, in_language
 from flask10x.readings.stations import BUILT_IN, Fault
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
+from flask10x.translation import translation
 from flask10x.web.limits import CONFLICTS
-from flask10x.web.texts.reasons import reason_in
 from tests.support.both_engines import REFUSED, refuse
 from tests.support.rows import execute, pico
-from tests.web.texts.test_batch_reasons import ITEMS
+from tests.web.test_batch_reasons import ITEMS
 
 PACKAGE = Path(flask10x.__file__).parent
 GOOD: dict[str, Any] = {
@@ -332,8 +332,12 @@ OTHERS = (
 
 def check(reason: str, code: str, english: str, japanese: str) -> None:
     assert isinstance(reason, Reason)
-    assert (reason.code, str(reason), reason_in("ja", reason)) == (code, english, japanese)
-    assert reason_in("en", reason) == english
+    assert (reason.code, str(reason), in_language(reason, translation("ja"))) == (
+        code,
+        english,
+        japanese,
+    )
+    assert in_language(reason, translation("en")) == english
 
 
 def test_what_a_page_is_refused_for_has_a_code() -> None:

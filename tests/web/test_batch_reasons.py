@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 
 from flask10x.readings.batches.items import item_of, key_of_header
 from flask10x.readings.parse import InvalidReading
-from flask10x.readings.reasons import Reason
-from flask10x.web.texts.reasons import reason_in
+from flask10x.readings.reasons import Reason, in_language
+from flask10x.translation import translation
 
 # 2025-08-24 02:00:12 UTC.
 NOW_MS = 1_756_000_812_345
@@ -67,7 +67,11 @@ ITEMS: list[tuple[str, str, object, str, str]] = [
 
 def check(reason: str, code: str, english: str, japanese: str) -> None:
     assert isinstance(reason, Reason)
-    assert (reason.code, str(reason), reason_in("ja", reason)) == (code, english, japanese)
+    assert (reason.code, str(reason), in_language(reason, translation("ja"))) == (
+        code,
+        english,
+        japanese,
+    )
 
 
 @pytest.mark.parametrize(("code", "key", "value", "english", "japanese"), ITEMS)

@@ -8,11 +8,11 @@ from flask.testing import FlaskClient
 
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import QueryError
-from flask10x.readings.reasons import Reason
+from flask10x.readings.reasons import Reason, in_language
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
-from flask10x.web.texts.reasons import reason_in
+from flask10x.translation import translation
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
 WRONG = [
@@ -53,17 +53,22 @@ def test_reasons_of_other_routes_are_known_too(client: FlaskClient, query: str) 
     details = details_of(client, f"{path}?{query}")
     assert answer.get_json()["details"] == details
     for reason in details.values():
-        assert JAPANESE.search(reason_in("ja", reason)), reason
+        assert JAPANESE.search(in_language(reason, translation("ja"))), reason
 
 
 def test_a_suggestion_stays_and_the_unknown_is_shown_as_it_is() -> None:
     near = Reason("unknown_parameter_near", near="limit")
     assert near == "unknown parameter (did you mean limit?)"
-    assert reason_in("ja", near) == "そのような項目はありません（limit の間違いでは？）"
+    assert (
+        in_language(near, translation("ja")) == "そのような項目はありません（limit の間違いでは？）"
+    )
     (slow,) = QueryTooLong(2.0).details.values()
-    assert reason_in("ja", slow) == "検索に2秒以上かかりました。期間や端末を絞ってください"
-    assert reason_in("ja", "something new") == "something new"
-    assert reason_in("en", "1 or 0 is needed") == "1 or 0 is needed"
+    assert (
+        in_language(slow, translation("ja"))
+        == "検索に2秒以上かかりました。期間や端末を絞ってください"
+    )
+    assert in_language("something new", translation("ja")) == "something new"
+    assert in_language("1 or 0 is needed", translation("en")) == "1 or 0 is needed"
 
 
 # What `/data2` refuses, in every way that it can.

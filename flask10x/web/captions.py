@@ -1,0 +1,83 @@
+"""A query of the history as a phrase in the reader's language."""
+
+from flask10x.history.operators import IS_NULL, Filter
+from flask10x.history.query import Query
+from flask10x.readings.derived.registry import measurement_of, names_of_readings
+from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.reasons import in_language
+from flask10x.readings.stations import Stations
+from flask10x.translation import N_, Translation
+
+OPERATORS = {
+    "gt": N_("above"),
+    "gte": N_("at least"),
+    "lt": N_("below"),
+    "lte": N_("at most"),
+    "eq": N_("exactly"),
+    "isnull": N_("missing"),
+}
+"""What the form calls the conditions on values."""
+FIELDS = {
+    "endpoint": N_("Stations"),
+    "measurement": N_("Measurements"),
+    "from": N_("From"),
+    "to": N_("To"),
+    "order": N_("Order"),
+    "limit": N_("Rows a page"),
+    "cursor": N_("Place of the page"),
+    "since": N_("Since"),
+    "incomplete": N_("Only incomplete readings"),
+    "bom": N_("For Excel"),
+    "query": N_("Query"),
+    "buckets": N_("Buckets"),
+    "compare": N_("Compare with"),
+    "off": N_("Lines switched off"),
+    "raw": N_("Values as stored"),
+}
+"""What the forms call their parameters."""
+
+
+def caption(query: Query, t: Translation) -> str:
+    """`Bedroom, from 2025-08-24, CO₂ ≥ 1000 ppm, newest first`."""
+    known = query.known
+    names = [station_name(known.by_endpoint[endpoint], t) for endpoint in query.endpoints]
+    parts = names or [t("all stations")]
+    parts += [
+        column_name(measurement_of(known, name), t)
+        for name in (*query.measurements, *query.derived)
+    ]
+    parts += [t("from {time}", time=query.since.phrase)] if query.since else []
+    parts += [t("to {time}", time=query.until.phrase)] if query.until else []
+    parts += [condition(one, known, t) for one in query.filters]
+    parts += [t("incomplete only")] if query.incomplete else []
+    parts += [t("as stored, without corrections")] if query.raw else []
+    parts.append(t("newest first") if query.order == "desc" else t("oldest first"))
+    return t.listed(parts)
+
+
+def label(name: str, stations: Stations, t: Translation) -> str | None:
+    """What the form calls a parameter: `CO₂ at least`; None for one that it does not have."""
+    column, _, key = name.rpartition("__")
+    if column in stations.by_column or column in names_of_readings(stations):
+        measurement, condition = measurement_of(stations, column), OPERATORS.get(key)
+        return f"{column_name(measurement, t)} {t(condition) if condition else key}"
+    return t(FIELDS[name]) if name in FIELDS else None
+
+
+def problems(
+    details: dict[str, str], stations: Stations, t: Translation
+) -> dict[str, dict[str, str | None]]:
+    """What a QueryError says of each parameter: the form's name for it, and the reason."""
+    return {
+        name: {"label": label(name, stations, t), "reason": in_language(reason, t)}
+        for name, reason in details.items()
+    }
+
+
+def condition(one: Filter, known: Stations, t: Translation) -> str:
+    """`CO₂ ≥ 1000 ppm`."""
+    name = column_name(measurement_of(known, one.column), t)
+    if one.operator is IS_NULL:
+        return t("{name} missing", name=name) if one.value else t("{name} present", name=name)
+    value = f"{one.text} {one.unit}".rstrip()
+    return f"{name} {one.operator.label} {value}"

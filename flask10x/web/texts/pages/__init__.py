@@ -1,1 +1,0 @@
-"""The texts of one page a module, in both languages (`<page>_english.py`, `<page>_japanese.py`)."""
