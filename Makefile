@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Many tests wait for real processes, so twice the cores is not too many; with three times `make test` takes longer.
 PROCESSES ?= 4
 # Those of the tools wait for more.
-tools tools-postgres: PROCESSES := 6
+tools tools-once tools-postgres test-python: PROCESSES := 6
 # What users run, with hashes (docs/decisions/0027-dependencies-and-lock.md).
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
@@ -35,21 +35,26 @@ BOARDS := $(VENV)/boards
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
-# Of no engine: documents, how pages look and what a browser does with an answer, what happens before a reading is
-# taken and after a message is made.
-NO_ENGINE := tests/test_layers.py tests/test_engines.py \
-  $(addprefix tests/browser/test_,docs_site.py axe.py readers.py pictures.py visitors.py first_screen.py) \
-  $(addprefix tests/browser/test_,bands.py fingers.py scale.py tooltip.py zoom.py) \
-  $(addprefix tests/contract/test_,docs.py developer_docs.py docs_site.py lock.py) \
-  $(addprefix tests/e2e/test_,nginx.py slow_clients.py) tests/alerts/delivery/test_attempt.py
-ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/postgres \
+# A test runs again, on another engine or another Python, only where it can end otherwise there.
+# The same wherever they run: documents and lists, imports between folders, what a browser makes of a page, the wheel, and
+# what has a server of PostgreSQL by itself.
+ONCE := tests/browser tests/postgres tests/faults/cluster tests/e2e/test_wheel.py $(wildcard tests/test_*.py) \
+  $(addprefix tests/contract/test_,alert_docs.py catalogue.py cluster_files.py developer_docs.py docs.py docs_site.py) \
+  $(addprefix tests/contract/test_,home_assistant.py lists.py lock.py prometheus_names.py routes.py tutorial.py)
+# Besides these on PostgreSQL: what happens before a reading is stored and after one was read. Of the running service
+# what stores and starts; tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
+STORING := added_stations backup batches closing committed crashes golden import one_worker real_data rejected starting \
+  status stopping
+NO_ENGINE := $(ONCE) $(addprefix tests/,alerts config mqtt readings server simulated_month system) tests/contract/test_deploy.py \
+  $(filter-out $(STORING:%=tests/e2e/test_%.py),$(wildcard tests/e2e/test_*.py))
+ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal \
   $(addprefix --ignore=,$(NO_ENGINE))
 
 # Tests start the program some hundred times: it shall not be compiled each time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-postgres tools tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -81,21 +86,30 @@ pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (need
 
 # pytest compiles the tests in a way of its own and keeps that. After a clone each of the processes
 # would do it for all of them, at the same time: twice the time in which two do it for half each.
-compiled: $(VENV)/.develop
+compiled: $(VENV)/.compiled
+$(VENV)/.compiled: $(VENV)/.develop
 	@$(BIN)/python -m pytest --collect-only -qq tests/[a-d]* >/dev/null & \
 	$(BIN)/python -m pytest --collect-only -qq tests/[e-z]* >/dev/null; wait
+	@touch $@
 
-test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (under 6 minutes on two cores)
+test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (4 minutes on two cores)
 	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(TESTS)
 
-# On a server of the tests' own. What is about the file of SQLite says so and is left out;
-# tests/postgres, which has its server in any run, was run before.
+# What another interpreter, with its SQLite, may answer otherwise, and all tools on the way:
+# `make test-python PYTHON=/usr/bin/python3 VENV=.venv-system`.
+test-python: $(VENV)/.tools charts $(AXE) compiled ## the tests that can differ by the interpreter and its SQLite, with those of `make tools`
+	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal $(addprefix --ignore=,$(ONCE)) $(TESTS)
+
+# On a server of the tests' own. What is about the file of SQLite says so and is skipped.
 # `make test-postgres TESTS="tests/database tests/export"`; all of them where none are named.
 test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL (needs Debian's postgresql-17)
 	$(ON_POSTGRES) -m "$(MARKED)" $(TESTS)
 
-tools-postgres: $(VENV)/.tools charts $(AXE) ## and those of `make tools`
-	$(ON_POSTGRES) -m "tools and not long" $(TESTS)
+tools-postgres: $(VENV)/.tools charts ## and of `make tools` what a kill or a fault leaves in the database
+	$(ON_POSTGRES) -m "tools and not long" tests/faults tests/export
+
+tools-once: $(VENV)/.tools charts $(AXE) ## of `make tools` those that `make test-python` leaves out
+	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal $(ONCE)
 
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
 	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
@@ -62,10 +63,11 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def markers_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def markers_apart() -> Iterator[None]:
     """No test, nor any process of one, leaves a marker of its database in this user's home."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STATE_DIRECTORY", str(tmp_path_factory.mktemp("markers")))
+    # Not by a fixture for folders: on PostgreSQL only tests that have one are run.
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATE_DIRECTORY", folder)
         yield
 
 
@@ -173,9 +175,9 @@ def four(writer: Writer) -> None:
     writer.step()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not of the engine of this run."""
-    databases.skip_what_is_of_sqlite(items)
+    databases.keep_what_is_of_the_engine(config, items)
 
 
 def pytest_collection_finish() -> None:

@@ -17,7 +17,7 @@ from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.transitions import Changes, Routing, after, changes, is_watched, write
 from flask10x.config.alerts.rules import Alerts, Disk, QuietHours, Silence, Threshold, Webhook
 from flask10x.readings.stations import BUILT_IN
-from tests.support.new_alerts import threshold_of
+from tests.support.alert_rows import threshold_of
 
 NOON_MS = 1_756_004_400_000  # 2025-08-24, 12:00 in Tokyo
 HOUR_MS = 3_600_000

@@ -30,10 +30,11 @@ PICTURES = {
 }
 
 
-# One of each kind in the normal run, and both languages.
+# One of each kind where others than `make pictures` take them, and both languages.
 SHOWN = ("home", "desktop", "dark", "phone.ja")
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "name",
     [*SHOWN, *(pytest.param(one, marks=pytest.mark.long) for one in PICTURES if one not in SHOWN)],

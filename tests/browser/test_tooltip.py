@@ -26,9 +26,6 @@ const box = show(chart.querySelector(".tooltip"));
 return [show(chart.querySelector(".u-cursor-x")).left, box.left, box.right, box.top, box.bottom,
         innerWidth, innerHeight, document.documentElement.scrollWidth]
 """  # noqa: E501
-FRAMES = """(async () => {
-  for (let i = 0; i < 5; i += 1) await new Promise(requestAnimationFrame);
-})()"""
 
 
 def check_places(browser: Browser, before: list[str]) -> None:

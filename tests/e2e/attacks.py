@@ -1,7 +1,6 @@
 """Attacks: clients that send or read slowly, by accident or on purpose, and hold on."""
 
 import json
-import select
 import socket
 import threading
 import time
@@ -180,14 +179,6 @@ def healthy(port: int) -> bool:
         return ask(port, "GET", "/healthz", timeout_sec=PROBE_GIVES_UP_SEC).status == 200
     except (OSError, HTTPException):
         return False
-
-
-def closed_by_server(socks: Socks) -> int:
-    """How many connections the other side has ended, or answered."""
-    poller = select.poll()
-    for sock in socks:
-        poller.register(sock, select.POLLIN)
-    return len(poller.poll(0))
 
 
 def fill(database: Path, rows: int) -> None:

@@ -113,6 +113,7 @@ def csv_of_the_database(service: Service) -> bytes:
     return b"".join(lines)
 
 
+@pytest.mark.tools
 def test_each_reading_is_exactly_once_in_database_history_and_csv(service: MakeService) -> None:
     bodies = measured_bodies()
     sent = Counter(map(values_of, bodies))

@@ -18,6 +18,9 @@ from tests.e2e.service import PROJECT, Service, reserved_port
 VENDOR = PROJECT / "flask10x" / "web" / "static" / "vendor"
 CHARTS = "uPlot.iife.min.js"
 
+# They build and install for seconds.
+pytestmark = pytest.mark.tools
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,4 +1,4 @@
-"""Rows of the state file of alerts, as the watches and the delivery write them."""
+"""Rows of the state file of alerts, as the watches and the delivery write them, and a rule."""
 
 import json
 from contextlib import closing
@@ -9,6 +9,7 @@ from sqlalchemy import Table
 
 from flask10x.alerts import tables
 from flask10x.alerts.state_file import NAME, StateFile
+from flask10x.config.alerts.rules import Threshold
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
 NINE_MS = 1_755_993_600_000
@@ -63,3 +64,8 @@ class AlertRows:
         with closing(StateFile(self.path)) as file, file.writing() as connection:
             key = connection.execute(table.insert().values(values)).inserted_primary_key
             return key and key[0]
+
+
+def threshold_of(name: str = "stuffy") -> Threshold:
+    """Stale air in the bedroom."""
+    return Threshold(name=name, station="data2", column="co2", above=1500, clear=1200, for_sec=600)

@@ -28,6 +28,8 @@ os.environ.setdefault(VARIABLE, os.environ.pop(ASKED, ENGINES[0]))
 ON_POSTGRES = os.environ[VARIABLE] == "postgres"
 FILE_NAME = "flask10x.postgresql" if ON_POSTGRES else "flask10x.sqlite3"
 TEMPLATE = "flask10x_template"
+# Each database of a test is named by a path in a folder of one of these fixtures.
+FOLDERS = {"tmp_path", "tmp_path_factory"}
 NUMBERED = ("readings", "rejected")
 NUMBER_ROWS = """
 CREATE OR REPLACE FUNCTION number_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -162,10 +164,17 @@ def check_engine() -> None:
         raise pytest.UsageError(f"{ASKED} is postgres: {reason}")
 
 
-def skip_what_is_of_sqlite(items: list[pytest.Item]) -> None:
-    """Skip on PostgreSQL what is marked as speaking of the SQLite file, with its reason."""
+def keep_what_is_of_the_engine(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL leave out the tests that reach no database: those without a folder.
+
+    What is marked as speaking of the SQLite file is skipped there, with its reason.
+    """
     if not ON_POSTGRES:
         return
+    without = [item for item in items if FOLDERS.isdisjoint(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=without)
+    left_out = set(without)
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
         if marker := item.get_closest_marker("sqlite_only"):
             (reason,) = marker.args

@@ -84,4 +84,3 @@ GARDEN = Station(
 WITH_LIGHT = with_measurement(BUILT_IN, "data", LIGHT)
 HOUSE = Stations((*WITH_LIGHT.all, GARDEN))
 """A built-in station measures more, and a fifth one has a column of theirs and two of its own."""
-NEW_COLUMNS = tuple(column for column in HOUSE.columns if column not in BUILT_IN.columns)

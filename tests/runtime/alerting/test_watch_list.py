@@ -22,7 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from tests.support.new_alerts import threshold_of
+from tests.support.alert_rows import threshold_of
 from tests.support.rows import pico
 
 EVERY_RULE = (

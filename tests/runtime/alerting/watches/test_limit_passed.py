@@ -20,7 +20,7 @@ from tests.runtime.alerting.watches.home import (
     Noted,
     active_alert,
 )
-from tests.support.new_alerts import threshold_of
+from tests.support.alert_rows import threshold_of
 
 CO2 = BUILT_IN.by_endpoint["data2"].measurements[0]
 KEY = ("stuffy", "data2.co2")
