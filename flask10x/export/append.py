@@ -85,6 +85,33 @@ class Resolution:
     floor: Floor | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an export has found and done in a file, or would do, for people."""
+
+    target: Target
+    state: State
+    """As it was noted before."""
+    resolution: Resolution
+    position: Position
+    """Where new rows are appended."""
+    anew: str
+    """Why the file was begun anew; empty where it was not, or where it was gone."""
+    history: str
+    """What is to be said of the history of the database."""
+
+    def in_words(self, result: str, rows: int) -> str:
+        """The text; `result` says what was done with so many `{rows}`."""
+        done, anew, before = result.format(rows=amount(rows, "row")), self.anew, self.state.position
+        exported = before is not None and before.mark not in (None, NOTHING)
+        if exported and self.position.mark == NOTHING and not anew:
+            anew = _("begun anew, as the last export's file is gone")
+        renamed = zone.changed(self.target, before)
+        zeros = minus_zero.note(_minus_zeros(self.resolution.position, self.position))
+        parts = (done, anew, renamed, zeros, self.resolution.note, self.history)
+        return "; ".join(filter(None, parts))
+
+
 def export(
     settings: Settings, database: Database, stations: Sequence[Station] | None = None
 ) -> list[FileOutcome]:
@@ -141,7 +168,8 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         rows, _known = _append_new_rows(database, target, None if anew else file, known, position)
         rows += ended
     fresh_path(target.path).unlink(missing_ok=True)
-    text = _text(_("{rows} appended"), rows, target, state, position, found, anew, history.note)
+    summary = Summary(target, state, found, position, anew, history.note)
+    text = summary.in_words(_("{rows} appended"), rows)
     texts = filter(None, (text, *(one.text for one in handed_over)))
     return FileOutcome(target.path, "; ".join(texts), rows, any(one.failed for one in handed_over))
 
@@ -167,8 +195,8 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
         anew = anew.format(path=kept_path(target))
     rows = target.rows.count(target.rows.new(position.last_id))
-    note = history.note
-    text = _text(_("{rows} would be appended"), rows, target, state, position, found, anew, note)
+    summary = Summary(target, state, found, position, anew, history.note)
+    text = summary.in_words(_("{rows} would be appended"), rows)
     return FileOutcome(target.path, text, rows)
 
 
@@ -331,25 +359,6 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
     save_state(database, left, known, State(None), lambda c: archived.record(c, file_gone))
     text = _("it goes on after {name}, which the station had before; that one is {path}")
     return text.format(name=name, path=kept or _("gone"))
-
-
-def _text(
-    result: str,
-    rows: int,
-    target: Target,
-    state: State,
-    position: Position,
-    found: Resolution,
-    anew: str,
-    history: str,
-) -> str:
-    done = result.format(rows=amount(rows, "row"))
-    exported = state.position is not None and state.position.mark not in (None, NOTHING)
-    if exported and position.mark == NOTHING and not anew:
-        anew = _("begun anew, as the last export's file is gone")
-    renamed = zone.changed(target, state.position)
-    zeros = minus_zero.note(_minus_zeros(found.position, position))
-    return "; ".join(part for part in (done, anew, renamed, zeros, found.note, history) if part)
 
 
 def _minus_zeros(known: Position | None, position: Position) -> int:

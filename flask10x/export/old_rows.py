@@ -27,6 +27,8 @@ class NewFile:
     path: Path
     size: int
     rows: int
+    spans: list[IdSpan]
+    """The readings whose rows these are."""
     checksum: int
     sha256: str
     last_received_at: int | None
@@ -35,6 +37,8 @@ class NewFile:
     """The old file begins with that many of its bytes: whole lines, or all of the old file."""
     kept_bytes: int = 0
     """So many of these come from the old file itself; `rows` are those behind them."""
+    old: CsvFile | None = None
+    """The file whose place it takes; None where there is none."""
     floor: Floor | None = None
     """What it has as its floor, where readings of the station were removed."""
 
@@ -75,21 +79,15 @@ class RecentLines:
 
 
 def check_old_rows(
-    target: Target,
-    old: CsvFile,
-    spans: list[IdSpan],
-    new: NewFile,
-    zone_before: str,
-    advance: Advance,
+    target: Target, old: CsvFile, new: NewFile, zone_before: str, advance: Advance
 ) -> OldRows:
     """The rows of the old file.
 
     Raises ExportError when any of them would not be in the new one as often, be it in the right
-    time zone. `zone_before`
-    is the noted zone of the old file where that is not this command's, else empty; `advance` is
-    called with the bytes of each line.
+    time zone. `zone_before` is the noted zone of the old file where that is not this command's,
+    else empty; `advance` is called with the bytes of each line.
     """
-    rows = _old_rows(target, old, spans, new, advance)
+    rows = _old_rows(target, old, new, advance)
     if rows.known + rows.other_zone.rows > new.rows:
         # More lines than rows: equal values at a like time, but readings of their own.
         rows.unknown.take(rows.other_zone)
@@ -101,10 +99,8 @@ def check_old_rows(
     return rows
 
 
-def _old_rows(
-    target: Target, old: CsvFile, spans: list[IdSpan], new: NewFile, advance: Advance
-) -> OldRows:
-    rows, recent, others = OldRows(), RecentLines(), OtherZoneLines(target, spans)
+def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> OldRows:
+    rows, recent, others = OldRows(), RecentLines(), OtherZoneLines(target, new.spans)
     for number, line, differs in _lines(old, new):
         advance(len(line))
         # Two rows of a second may differ in nothing but the sign of a zero.
@@ -114,7 +110,7 @@ def _old_rows(
         if differs or times > 1:
             written = csv_lines.read(target.station, line, target.zone)
             ids = target.rows.find(written) if written else []
-            if sum(any(found in span for span in spans) for found in ids) < times:
+            if sum(any(found in span for span in new.spans) for found in ids) < times:
                 if len(ids) >= times:
                     rows.older.add(number, line)
                 elif others.is_row(line):

@@ -83,20 +83,20 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         make_folder(path.parent)
         try:
             with bar(target.name, sum(span.length for span in spans)) as advance:
-                new = _write(target, old, spans, path, floor, advance)
+                new = _write(target, old, spans, floor, advance)
             rows = OldRows()
             written = as_written(target, old, state.position)
             # What an export has written with columns that are no more can't be looked up.
             if old is not None and new.same_bytes < old.size and not written.unknown:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
                     zone_before = _zone_before(target, state)
-                    rows = check_old_rows(written, old, spans, new, zone_before, advance)
+                    rows = check_old_rows(written, old, new, zone_before, advance)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
         position = _with_last_row(target, state, position, new)
         position = noted(target, position)
-        result = _put_in_place(database, target, state, old, position, new)
+        result = _put_in_place(database, target, state, position, new)
     notes = (
         _kept_beginning(target, floor),
         _not_written(target, left_out),
@@ -240,11 +240,11 @@ def _write(
     target: Target,
     old: CsvFile | None,
     spans: list[IdSpan],
-    path: Path,
     floor: Floor | None,
     advance: Advance,
 ) -> NewFile:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
+    path = fresh_path(target.path)
     digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
     last_received_at: int | None = None
     path.unlink(missing_ok=True)
@@ -272,11 +272,13 @@ def _write(
         path=path,
         size=size,
         rows=rows,
+        spans=spans,
         checksum=checksum,
         sha256=digest.hexdigest(),
         last_received_at=last_received_at,
         same_bytes=same,
         kept_bytes=floor.size_bytes if floor and floor.last_id else 0,
+        old=old,
         floor=floor,
     )
 
@@ -304,12 +306,11 @@ def _put_in_place(
     database: Database,
     target: Target,
     state: State,
-    old: CsvFile | None,
     position: Position,
     new: NewFile,
 ) -> str:
     """Give the new file its name; what was done, for people."""
-    path, rows = target.path.resolve(), amount(new.rows, "row")
+    old, path, rows = new.old, target.path.resolve(), amount(new.rows, "row")
     if old is not None and old.size == new.size == new.same_bytes:
         new.path.unlink()
         done, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)

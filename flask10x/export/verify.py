@@ -70,6 +70,22 @@ class Seen:
         return text.format(rows=amount(self.rows, "row"), first=first, last=last)
 
 
+@dataclass(frozen=True, slots=True)
+class FileComparison:
+    """A file that is compared, with what was read of it so far."""
+
+    target: Target
+    file: CsvFile
+    seen: Seen
+    advance: Advance
+    """Called with the bytes that were compared."""
+
+    def differs(self, line: str, expected: str) -> Difference:
+        """That the next line is not the one that the database has."""
+        text = _("line {number}: the file has {line}, the database {expected}")
+        return Difference(text.format(number=self.seen.next_number, line=line, expected=expected))
+
+
 def verify(
     settings: Settings,
     database: Database,
@@ -151,36 +167,45 @@ def _compare(
     if file is None or file.size == 0:
         if mark != NOTHING:
             raise Difference(_("the file of the last export is gone; the next one begins anew"))
-    elif mark == NOTHING:
-        _compare_before(target, file, position, file.size, seen, advance)
     else:
-        if found := zone.difference(target, position):
-            text = _("{what}. Mend it: {commands}")
-            raise Difference(text.format(what=found, commands=mends.other_zone(target.path)))
-        old = find_old_bytes(file, position, mark)
-        end = (old or mark).size_bytes
-        if target.unknown:
-            _note_unknown(target, file, end, seen)
-        else:
-            start, spans = _beginning(target, file, state, position, seen, advance)
-            _compare_own(target, file, start, end, spans, seen, advance)
-        _compare_end(file, state, end, old, seen)
+        _compare_file(FileComparison(target, file, seen, advance), state, position)
     if seen.minus_zeros:
         seen.notes.append(minus_zero.note(seen.minus_zeros))
     if waiting := target.rows.count(target.rows.new(position.last_id)):
         seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
 
 
+def _compare_file(comparison: FileComparison, state: State, position: Position) -> None:
+    """Raise Difference at the first place where the file, which has bytes, is not as it should."""
+    target, file = comparison.target, comparison.file
+    mark = position.mark or NOTHING
+    if mark == NOTHING:
+        _compare_before(comparison, position, file.size)
+        return
+    if found := zone.difference(target, position):
+        text = _("{what}. Mend it: {commands}")
+        raise Difference(text.format(what=found, commands=mends.other_zone(target.path)))
+    old = find_old_bytes(file, position, mark)
+    end = (old or mark).size_bytes
+    if target.unknown:
+        _note_unknown(target, file, end, comparison.seen)
+    else:
+        start, spans = _beginning(comparison, state, position)
+        _compare_own(comparison, start, end, spans)
+    _compare_end(file, state, end, old, comparison.seen)
+
+
 def _beginning(
-    target: Target, file: CsvFile, state: State, position: Position, seen: Seen, advance: Advance
+    comparison: FileComparison, state: State, position: Position
 ) -> tuple[int, list[IdSpan]]:
     """Compare what no reading of ours can give; where our rows begin, and which they are.
 
     That is what stood there before Flask10X or, where readings were removed, all up to the floor.
     """
-    spans, floor = _own_spans(target, position), state.floor
+    file, seen = comparison.file, comparison.seen
+    spans, floor = _own_spans(comparison.target, position), state.floor
     if floor is None or not floor.last_id:
-        _compare_before(target, file, position, position.begin_bytes, seen, advance)
+        _compare_before(comparison, position, position.begin_bytes)
         return position.begin_bytes, spans
     if not is_kept(file, floor):
         text = _(
@@ -192,7 +217,7 @@ def _beginning(
     rows = file.count_lines(start, floor.size_bytes)
     seen.add(file.line(start), file.line_before(floor.size_bytes), rows)
     seen.before = seen.rows
-    advance(floor.size_bytes)
+    comparison.advance(floor.size_bytes)
     text = ngettext(
         "{n} row of removed readings has its checksum",
         "{n} rows of removed readings have their checksum",
@@ -212,10 +237,9 @@ def _note_unknown(target: Target, file: CsvFile, end: int, seen: Seen) -> None:
     seen.notes.append(text.format(columns=", ".join(target.unknown)))
 
 
-def _compare_before(
-    target: Target, file: CsvFile, position: Position, end: int, seen: Seen, advance: Advance
-) -> None:
+def _compare_before(comparison: FileComparison, position: Position, end: int) -> None:
     """What stood in the file before Flask10X: the header, and rows that may be imported."""
+    target, file, seen = comparison.target, comparison.file, comparison.seen
     if (first := file.line(0)) != target.header:
         text = _("line 1: {line} instead of {header}")
         raise Difference(text.format(line=repr(first), header=repr(target.header)))
@@ -227,7 +251,7 @@ def _compare_before(
         if imported.look_up(line):
             seen.minus_zeros += minus_zero.cells(line)
         seen.add(line, line, 1)
-        advance(len(line))
+        comparison.advance(len(line))
     seen.before = seen.rows
     if unknown := seen.rows - imported.found:
         text = ngettext(
@@ -280,16 +304,9 @@ class _ImportedRows:
                 yield row[0], text.encode()
 
 
-def _compare_own(
-    target: Target,
-    file: CsvFile,
-    offset: int,
-    end: int,
-    spans: list[IdSpan],
-    seen: Seen,
-    advance: Advance,
-) -> None:
+def _compare_own(comparison: FileComparison, offset: int, end: int, spans: list[IdSpan]) -> None:
     """What Flask10X wrote, from `offset` to `end`: exactly the rows of the database."""
+    target, file, seen = comparison.target, comparison.file, comparison.seen
     lines = Lines(target.zone)
     for page in target.rows.pages(spans):
         texts = lines.texts(page)
@@ -299,11 +316,11 @@ def _compare_own(
             offset += len(expected)
         else:
             rows = zip(page, texts, strict=True)
-            offset = _compare_lines(target, file, offset, end, rows, seen)
-        advance(len(expected))
+            offset = _compare_lines(comparison, offset, end, rows)
+        comparison.advance(len(expected))
     if offset < end:
         line = file.line(offset)
-        raise _differs(seen, repr(line), _("nothing"))
+        raise comparison.differs(repr(line), _("nothing"))
 
 
 def _own_spans(target: Target, position: Position) -> list[IdSpan]:
@@ -311,30 +328,22 @@ def _own_spans(target: Target, position: Position) -> list[IdSpan]:
 
 
 def _compare_lines(
-    target: Target,
-    file: CsvFile,
-    offset: int,
-    end: int,
-    rows: Iterable[tuple[LogRow, str]],
-    seen: Seen,
+    comparison: FileComparison, offset: int, end: int, rows: Iterable[tuple[LogRow, str]]
 ) -> int:
     """Compare one line after the other, from `offset` on; where they end."""
+    target, file, seen = comparison.target, comparison.file, comparison.seen
     for row, text in rows:
         expected = text.encode()
         line = file.line(offset) if offset < end else b""
         seen.minus_zeros += minus_zero.cells(line)
         if plain_lines(line) != expected:
             if not csv_lines.in_other_zone(target.station, line, row):
-                raise _differs(seen, repr(line) if line else _("nothing"), repr(expected))
+                shown = repr(line) if line else _("nothing")
+                raise comparison.differs(shown, repr(expected))
             seen.other_zone.add(seen.next_number, line)
         seen.add(line, line, 1)
         offset += len(line)
     return offset
-
-
-def _differs(seen: Seen, has: str, expected: str) -> Difference:
-    text = _("line {number}: the file has {line}, the database {expected}")
-    return Difference(text.format(number=seen.next_number, line=has, expected=expected))
 
 
 def _compare_end(file: CsvFile, state: State, end: int, old: Mark | None, seen: Seen) -> None:
