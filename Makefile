@@ -106,7 +106,7 @@ test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL
 	$(ON_POSTGRES) -m "$(MARKED)" $(TESTS)
 
 tools-postgres: $(VENV)/.tools charts ## and of `make tools` what a kill or a fault leaves in the database
-	$(ON_POSTGRES) -m "tools and not long" tests/faults tests/export
+	$(ON_POSTGRES) -m "tools and not long" tests/faults
 
 tools-once: $(VENV)/.tools charts $(AXE) ## of `make tools` those that `make test-python` leaves out
 	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal $(ONCE)

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 from .chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
+
+# Where CI has just built it.
+BUILT = os.environ.get("DOCS_SITE", "")
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(900)]
 
@@ -69,6 +73,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no browser: apt install chromium chromium-driver")
     if importlib.util.find_spec("sphinx") is None:
         pytest.skip("there is no Sphinx: make docs")
+    if BUILT:
+        return Path(BUILT)
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, str(ROOT / "docs" / "site" / "make_site.py"), "--out", str(out)]
     done = subprocess.run(
