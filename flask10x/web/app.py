@@ -21,6 +21,7 @@ from flask10x.web import (
     offline,
     preferences,
     probes,
+    prometheus,
 )
 from flask10x.web.access import Access
 from flask10x.web.api import batch, history, latest, time
@@ -39,7 +40,6 @@ from flask10x.web.pages.notes import view as notes_page
 from flask10x.web.pages.records import view as records_page
 from flask10x.web.pages.rejected import view as rejected_page
 from flask10x.web.pages.status import view as status_page
-from flask10x.web.prometheus import routes as prometheus
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
 from flask10x.system.logs import Pace
+from flask10x.web import prometheus
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import POSTING, guard_of_request, routes_of_request
-from flask10x.web.prometheus import formats
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class MissingDatabase:
         # A file that is made now would lie below the mount point of the disk that is missing.
         if guard_of_request() == "mute" and (not self._engine.is_file or self._alerts.exists()):
             return None
-        if request.endpoint == METRICS and formats.wanted(request.accept_mimetypes) != "json":
+        if request.endpoint == METRICS and prometheus.wanted(request.accept_mimetypes) != "json":
             return None
         answer = self._for(request.endpoint)
         answer.status_code = 503

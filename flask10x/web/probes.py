@@ -17,9 +17,8 @@ from flask10x.runtime.facts.server import server_state
 from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms
-from flask10x.web import context
+from flask10x.web import context, prometheus
 from flask10x.web.page import Routes
-from flask10x.web.prometheus import formats, routes
 from flask10x.web.read_errors import UNREADABLE
 from flask10x.web.specification import state as specified
 
@@ -62,8 +61,8 @@ def metrics() -> tuple[Response, int]:
 
     JSON, unless a format of Prometheus is wanted more.
     """
-    wanted = formats.wanted(request.accept_mimetypes)
-    found, status = _as_json() if wanted == "json" else (routes.answer(wanted), 200)
+    wanted = prometheus.wanted(request.accept_mimetypes)
+    found, status = _as_json() if wanted == "json" else (prometheus.answer(wanted), 200)
     found.vary.add("Accept")
     return found, status
 

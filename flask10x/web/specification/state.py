@@ -1,12 +1,12 @@
 """The routes that say how things are now: values, numbers of the service, the time."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from flask10x.config.settings import Settings
 from flask10x.runtime import duties
 from flask10x.translation import N_
 from flask10x.web.page import Guard
-from flask10x.web.prometheus import formats
 from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
 from flask10x.web.specification.operation import (
     JsonObject,
@@ -18,6 +18,13 @@ from flask10x.web.specification.operation import (
     schema,
 )
 
+TextFormat = Literal["text", "openmetrics"]
+# https://prometheus.io/docs/instrumenting/content_negotiation/. Without a version in what is asked
+# prometheus_client writes 0.0.4 of the one, 1.0.0 of the other: those that every scraper reads.
+MEDIA_TYPES: dict[TextFormat, str] = {
+    "text": "text/plain",
+    "openmetrics": "application/openmetrics-text",
+}
 TEXT_OR_NULL: JsonObject = {"type": ["string", "null"]}
 WHOLE_OR_NULL: JsonObject = {"type": ["integer", "null"]}
 SECONDS = WHOLE_OR_NULL
@@ -30,7 +37,7 @@ TIME_EXAMPLE = {
 }
 
 FOR_PROMETHEUS: JsonObject = {
-    name: media(TEXT_SCHEMA) for name in sorted(formats.MEDIA_TYPES.values(), reverse=True)
+    name: media(TEXT_SCHEMA) for name in sorted(MEDIA_TYPES.values(), reverse=True)
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from flask10x.web.prometheus.formats import text_format, wanted
+from flask10x.web.prometheus import text_format, wanted
 
 OPENMETRICS = "application/openmetrics-text"
 # What programs send: Prometheus 2.53 and 3, VictoriaMetrics' vmagent, Firefox, axios, curl.

@@ -1,0 +1,61 @@
+"""`/metrics/prometheus`, and the answer of `/metrics` to a program that wants such a format.
+
+The format is negotiated (RFC 9110, 12.5.1). Whoever names no format of Prometheus gets JSON
+(contract, section 2): so do `*/*`, browsers, and the `application/json, text/plain, */*` of many
+JavaScript programs.
+"""
+
+from typing import Literal
+
+from flask import Response, current_app, request
+from werkzeug.datastructures import MIMEAccept
+
+from flask10x.web.page import Routes
+from flask10x.web.specification import state as specified
+from flask10x.web.specification.state import MEDIA_TYPES, TextFormat
+
+Format = Literal["json", "text", "openmetrics"]
+_JSON = ("application/json", "application/*", "*/*")
+
+
+def wanted(accept: MIMEAccept) -> Format:
+    """What `/metrics` answers: JSON unless a format of Prometheus is wanted more."""
+    best = text_format(accept)
+    quality = _quality(accept, (MEDIA_TYPES[best],))
+    return best if quality > _quality(accept, _JSON) else "json"
+
+
+def text_format(accept: MIMEAccept) -> TextFormat:
+    """What `/metrics/prometheus` answers: text unless OpenMetrics is wanted as much."""
+    quality = _quality(accept, (MEDIA_TYPES["openmetrics"],))
+    least = _quality(accept, (MEDIA_TYPES["text"],))
+    return "openmetrics" if quality and quality >= least else "text"
+
+
+def _quality(accept: MIMEAccept, names: tuple[str, ...]) -> float:
+    """The highest that the header gives to one of these; 0 when it names none."""
+    given = ((value.partition(";")[0].strip().lower(), quality) for value, quality in accept)
+    return max((quality for name, quality in given if name in names), default=0)
+
+
+blueprint = Routes("prometheus", __name__, operations=specified.prometheus)
+
+
+@blueprint.get("/metrics/prometheus", without_store=True)
+def numbers() -> Response:
+    """Text, or OpenMetrics where it is wanted as much; always 200, whatever can't be read."""
+    found = answer(text_format(request.accept_mimetypes))
+    found.vary.add("Accept")
+    return found
+
+
+def answer(kind: TextFormat) -> Response:
+    """All numbers in this format."""
+    # Most services are never scraped, and a Pi does without some megabytes gladly.
+    from prometheus_client import exposition  # noqa: PLC0415
+
+    from flask10x.web.prometheus_families import ScrapedNumbers  # noqa: PLC0415
+
+    scraped = ScrapedNumbers(current_app.extensions["flask10x"])
+    encode, content_type = exposition.choose_encoder(MEDIA_TYPES[kind])
+    return Response(encode(scraped), content_type=content_type)

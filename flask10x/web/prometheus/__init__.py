@@ -1,1 +1,0 @@
-"""The service's numbers for Prometheus: as text, or as OpenMetrics."""

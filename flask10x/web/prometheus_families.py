@@ -1,0 +1,427 @@
+"""All numbers of one scrape for Prometheus; what can't be found out is left out, and said to be.
+
+Each part is looked at by itself: when the database can't be read, or the folder of backups, the
+rest is answered all the same. Names and units are as https://prometheus.io/docs/practices/naming/
+has them. This is loaded with the first scrape: prometheus_client takes some megabytes.
+"""
+
+import logging
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+import flask10x
+from flask10x.alerts.alert import Alert
+from flask10x.config.alerts.rules import Alerts
+from flask10x.config.settings import Settings
+from flask10x.database import counters, engines
+from flask10x.database.dialects import last_id
+from flask10x.database.paths import WAL, beside, database_path
+from flask10x.database.sqlite import connections
+from flask10x.errors import DatabaseUnreachable, QueryError
+from flask10x.history import pages, rollups
+from flask10x.history.pages import Row
+from flask10x.history.query import Query
+from flask10x.readings.stations import Station, Stations
+from flask10x.recording import rejected
+from flask10x.runtime import duties
+from flask10x.runtime.facts import backups
+from flask10x.runtime.facts.disk import room
+from flask10x.runtime.facts.server import server_state
+from flask10x.runtime.station_watch import inactive_sec, silence_of
+from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
+from flask10x.system import disk
+from flask10x.system.clock import monotonic_ms, now_ms
+from flask10x.system.counting.shared_histogram import Histogram
+from flask10x.system.gauges import Gauges
+from flask10x.web.alert_state import state
+from flask10x.web.read_errors import UNREADABLE
+
+log = logging.getLogger(__name__)
+
+# The folder of backups may be on a computer that is gone; then one thread may wait for it, not all.
+_looks_at_backups = threading.Lock()
+BACKUPS_WITHIN_SEC = 1.0
+
+
+class ScrapedNumbers(Collector):
+    """One scrape of one worker; any other gives the same numbers at the same time."""
+
+    def __init__(self, store: Store | Waiting) -> None:
+        """Looks at nothing yet."""
+        self._store = store
+        self._parts: dict[str, float] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Each family once; raises nothing that a database or a disk raises."""
+        store = self._store
+        host = engines.of(store.settings).hosts.name or ""
+        yield from of_host(host, service(store.settings, store.gauges))
+        if isinstance(store, Store):
+            yield from of_host(host, queue(store))
+            stored = self._part("database", lambda: _stored(store))
+            yield from stored or stations(store, {})
+            yield from self._part("disk", lambda: database(store.settings))
+            if store.database.server is not None:
+                yield from self._part("server", lambda: server(store))
+            yield from self._part("backups", lambda: _backup(store))
+        else:
+            # The folder may be below the mount point of the disk that is missing.
+            self._parts["database"] = 0
+        yield from self._alerts()
+        text = "1 for each part of this answer that could be found out, else 0."
+        yield gauge_of_each("scrape_part_success", text, "part", self._parts)
+
+    def _alerts(self) -> Iterator[Metric]:
+        known = state().known()
+        self._parts["alerts"] = int(not known.trouble)
+        if not known.trouble:
+            yield from alerts(self._store.settings.alerts, known.active)
+
+    def _part(self, name: str, look: Callable[[], Iterable[Metric]]) -> list[Metric]:
+        """What it finds; nothing when it can't be found out."""
+        try:
+            found = list(look())
+        except (*UNREADABLE, DatabaseUnreachable, QueryError, OSError) as error:
+            log.debug("/metrics: no numbers of %s: %s", name, error)
+            found = []
+            self._parts[name] = 0
+        else:
+            self._parts[name] = 1
+        return found
+
+
+def _stored(store: Store) -> Iterator[Metric]:
+    stored = stored_numbers(store)
+    yield from totals(stored)
+    yield from stations(store, stored.last_received)
+    yield from values(store, stored)
+
+
+def _backup(store: Store) -> Iterator[Metric]:
+    if not _looks_at_backups.acquire(timeout=BACKUPS_WITHIN_SEC):
+        raise TimeoutError("another scrape still waits for the folder of backups")
+    try:
+        yield from backup(store.settings)
+    finally:
+        _looks_at_backups.release()
+
+
+PREFIX = "flask10x_"
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    """One number that rises and falls."""
+    return GaugeMetricFamily(PREFIX + name, text, value=value)
+
+
+def gauge_of_each(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """One for each value of a label."""
+    return gauges(name, text, (label,), {(given,): value for given, value in values.items()})
+
+
+def gauges(
+    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
+) -> Metric:
+    """One for each set of values of several labels, in the order of their names."""
+    family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
+    for given, value in values.items():
+        family.add_metric(given, value)
+    return family
+
+
+def counter(name: str, text: str, value: float) -> Metric:
+    """One number that never falls while the service runs; its name gets `_total` at its end."""
+    return CounterMetricFamily(PREFIX + name, text, value=value)
+
+
+def counter_of_each(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """One for each value of a label."""
+    family = CounterMetricFamily(PREFIX + name, text, labels=[label])
+    for given, value in values.items():
+        family.add_metric([given], value)
+    return family
+
+
+def histogram(name: str, text: str, counted: Histogram, unit: int = 1) -> Metric:
+    """Bounds and sum are divided by `unit`."""
+    bounds = [str(bound / unit) for bound in counted.bounds]
+    buckets = [*zip([*bounds, "+Inf"], map(float, counted.at_most), strict=True)]
+    return HistogramMetricFamily(PREFIX + name, text, buckets=buckets, sum_value=counted.sum / unit)
+
+
+def of_host(host: str, families: Iterable[Metric]) -> Iterator[Metric]:
+    """The same, with the host as a label of each number where there may be several hosts."""
+    for family in families:
+        if host:
+            family.samples = [
+                sample._replace(labels={**sample.labels, "host": host}) for sample in family.samples
+            ]
+        yield family
+
+
+MS_A_SECOND = 1000
+US_A_SECOND = 1_000_000
+
+
+def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
+    """What the service is, how it is, and what its workers have counted since it started."""
+    versions = (flask10x.__version__, platform.python_version(), connections.version())
+    text = "The versions that run, as labels; always 1."
+    yield gauges("build_info", text, ("version", "python", "sqlite"), {versions: 1})
+    labels: dict[tuple[str, ...], float] = {}
+    labels |= {(one.endpoint, one.label): 1 for one in settings.stations.all}
+    text = "The label of each station; always 1."
+    yield gauges("station_info", text, ("station", "label"), labels)
+    yield gauge(
+        "workers", "Worker processes that run.", sum(slot.pid != 0 for slot in shared.slots)
+    )
+    text = "Workers that died since the service started."
+    yield counter("workers_killed", text, shared.killed)
+    text = "1 while nothing is written because the database is damaged."
+    yield gauge("database_damaged", text, int(shared.is_damaged()))
+    text = "1 while a worker cannot store readings and tries again."
+    yield gauge("storing_failing", text, int(shared.trouble()))
+    text = "For how long each duty of the service has been failing; 0 while it works."
+    failing = {name: sec or 0 for name, sec in duties.failing_sec(shared).items()}
+    yield gauge_of_each("duty_failing_seconds", text, "duty", failing)
+    yield from _readings(settings, shared)
+    yield from _commits(shared)
+
+
+def _readings(settings: Settings, shared: Gauges) -> Iterator[Metric]:
+    totals = {name: shared.station_totals(name) for name in settings.stations.by_endpoint}
+    text = "Readings taken into the queue since the service started; repeats may be among them."
+    accepted = {name: one.accepted for name, one in totals.items()}
+    yield counter_of_each("readings_accepted", text, "station", accepted)
+    text = "Readings with something wrong in them since the service started."
+    refused = {name: one.refused for name, one in totals.items()}
+    yield counter_of_each("readings_refused", text, "station", refused)
+    text = "Readings answered with 503 since the service started, for the sender to try again."
+    turned_away = {name: one.turned_away for name, one in totals.items()}
+    yield counter_of_each("readings_turned_away", text, "station", turned_away)
+
+
+def _commits(shared: Gauges) -> Iterator[Metric]:
+    text = "How many readings each commit has settled."
+    yield histogram("commit_readings", text, shared.counts.batch_rows.read())
+    text = "How long each commit of readings took."
+    took = shared.counts.commit_us.read()
+    yield histogram("commit_duration_seconds", text, took, US_A_SECOND)
+
+
+def queue(store: Store) -> Iterator[Metric]:
+    """What waits to be stored, in the queues of all workers."""
+    yield gauge("queue_length", "Readings that wait to be stored.", store.queues.length())
+    oldest_ms = store.queues.oldest_ms()
+    waited_ms = 0 if oldest_ms is None else max(0, monotonic_ms() - oldest_ms)
+    text = "For how long the first of them has waited; 0 when none waits."
+    yield gauge("queue_oldest_seconds", text, waited_ms / MS_A_SECOND)
+    text = "The length of one worker's queue from which the log warns."
+    yield gauge("queue_warn_threshold", text, store.settings.queue_warn_threshold)
+    text = "How many readings the queue of one worker holds."
+    yield gauge("queue_capacity", text, store.settings.write_queue_maxsize)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredNumbers:
+    """One state of the database; times are UTC epoch milliseconds."""
+
+    stored: int
+    """Readings ever stored."""
+    write_errors: int
+    rejected_kept: int
+    rejected_evicted: int
+    rejected_dropped: int
+    rollups_behind: int
+    """Readings that are in no roll-up yet."""
+    last_received: dict[str, int | None]
+    """When each station was heard last; None when it has no reading."""
+    leases: dict[str, str]
+    """Which host has each lease, where there may be several hosts."""
+    newest: dict[str, Row | None]
+    """Each station's newest reading by the time it was measured, as it was stored."""
+
+
+def stored_numbers(store: Store) -> StoredNumbers:
+    """Raises QueryTooLong, or what reading raises: `read_errors.UNREADABLE`."""
+    stations = store.settings.stations
+    with store.database.promptly(), store.database.query() as connection:
+        return StoredNumbers(
+            stored=last_id(connection),
+            write_errors=counters.write_errors(
+                connection, store.settings, store.gauges.errors_total()
+            ),
+            rejected_kept=last_id(connection, "rejected"),
+            rejected_evicted=counters.value_of(connection, rejected.EVICTED),
+            rejected_dropped=counters.value_of(connection, rejected.DROPPED),
+            rollups_behind=rollups.behind(connection),
+            last_received=pages.last_received(stations, connection),
+            leases=store.database.hosts.holders(connection),
+            newest={one.endpoint: _newest(connection, stations, one) for one in stations.all},
+        )
+
+
+def _newest(connection: Connection, stations: Stations, station: Station) -> Row | None:
+    query = Query(known=stations, endpoints=(station.endpoint,), order="desc", limit=1, raw=True)
+    return next(iter(pages.page(connection, query).rows), None)
+
+
+MS_A_SECOND = 1000
+# The last value of a station that has ended would be a straight line in every graph, and an alert
+# on it would never end. Slow stations send every quarter of an hour or so.
+VALUE_FOR_SEC = 3600
+
+
+def totals(stored: StoredNumbers) -> Iterator[Metric]:
+    """What the database has counted; these outlive a restart of the service."""
+    yield counter("readings_stored", "Readings ever stored.", stored.stored)
+    text = "Failed commits, and readings that the database has refused."
+    yield counter("write_errors", text, stored.write_errors)
+    text = "Refused readings that were kept among the rejected ones."
+    yield counter("rejected_kept", text, stored.rejected_kept)
+    text = "Kept refused readings that had to go for newer ones."
+    yield counter("rejected_evicted", text, stored.rejected_evicted)
+    text = "Refused readings that were not kept because they came too fast."
+    yield counter("rejected_dropped", text, stored.rejected_dropped)
+    text = "Stored readings that are in no hourly roll-up yet."
+    yield gauge("rollups_pending_readings", text, stored.rollups_behind)
+    if stored.leases:
+        text = "Which host does what is done once for a database; always 1."
+        holders: dict[tuple[str, ...], float] = dict.fromkeys(stored.leases.items(), 1)
+        yield gauges("lease_holder", text, ("lease", "host"), holders)
+
+
+def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
+    """When each station was heard.
+
+    `last` is what the database knows of it, and may be empty: what came since the service started
+    is known without.
+    """
+    known = store.settings.stations.all
+    silence = _silence(store, last)
+    text = "When the last stored reading of the station came; not there before the first."
+    heard = {name: at / MS_A_SECOND for name, at in last.items() if at is not None}
+    yield gauge_of_each("station_last_received_timestamp_seconds", text, "station", heard)
+    text = "For how long the station has sent nothing, whatever the wall clock says."
+    yield gauge_of_each("station_inactivity_seconds", text, "station", silence)
+    alerted = state().known().silent
+    silent = {}
+    for one in known:
+        verdict = silence_of(
+            one,
+            last.get(one.endpoint),
+            store.settings,
+            store.gauges,
+            is_alerted=one.endpoint in alerted,
+        )
+        if verdict.state != "never":
+            silent[one.endpoint] = int(verdict.is_missed)
+    text = "1 while a station that has sent before is missed: silent for longer than its limit."
+    yield gauge_of_each("station_silent", text, "station", silent)
+
+
+def values(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
+    """The newest reading of each station that was heard in the last hour."""
+    found: dict[tuple[str, ...], float] = {}
+    times: dict[str, float] = {}
+    silence = _silence(store, stored.last_received)
+    for station in store.settings.stations.all:
+        name, row = station.endpoint, stored.newest[station.endpoint]
+        if row is None or silence.get(name, 0) > VALUE_FOR_SEC:
+            continue
+        times[name] = row.received_at / MS_A_SECOND
+        for measurement, value in zip(station.measurements, row.values, strict=True):
+            if value is not None:
+                found[name, measurement.column, measurement.unit] = value
+    text = "The newest value of each measurement; not there when its station is silent for an hour."
+    yield gauges("measurement_value", text, ("station", "measurement", "unit"), found)
+    text = "When the newest values of each station were measured."
+    yield gauge_of_each("measurement_timestamp_seconds", text, "station", times)
+
+
+def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, int]:
+    """For how many seconds each station has sent nothing; without those that never did."""
+    found = {
+        name: inactive_sec(store.gauges.last_received_ms(name), last.get(name))
+        for name in store.settings.stations.by_endpoint
+    }
+    return {name: sec for name, sec in found.items() if sec is not None}
+
+
+MS_A_SECOND = 1000
+
+
+def database(settings: Settings) -> Iterator[Metric]:
+    """Sizes of the database's files and the room of their disk; raises OSError."""
+    path: Path = database_path(settings)
+    free = room(path.parent)
+    if engines.of(settings).is_file:
+        text = "The size of the database, its WAL not included."
+        yield gauge("database_size_bytes", text, disk.size(path))
+        text = "The size of the file in which commits wait to be copied into the database."
+        yield gauge("database_wal_size_bytes", text, disk.size(beside(path, WAL)))
+    text = "What the service may still write on the disk of the database."
+    yield gauge("disk_free_bytes", text, free.free)
+    yield gauge("disk_size_bytes", "The size of the disk of the database.", free.total)
+
+
+def backup(settings: Settings) -> Iterator[Metric]:
+    """The newest backup, if there is one; raises OSError."""
+    newest = backups.newest(settings.backup_dir, settings.zone, now_ms())
+    if newest is None:
+        return
+    made_at = newest.made_at / MS_A_SECOND
+    yield gauge("backup_last_timestamp_seconds", "When the newest backup was begun.", made_at)
+    yield gauge("backup_last_size_bytes", "The size of the newest backup.", newest.bytes)
+
+
+def server(store: Store) -> Iterator[Metric]:
+    """The size of the database, and how far its standbys are; raises DatabaseUnreachable."""
+    state = server_state(store.settings, store.database)
+    if state is None:
+        return
+    known = state.primary
+    if known is None:
+        raise DatabaseUnreachable(state.reason)
+    yield gauge("database_size_bytes", "The size of the database.", known.database_bytes)
+    text = "Standbys that the server knows of."
+    yield gauge("database_standbys", text, len(known.standbys))
+    if known.hidden:
+        return
+    text = "Standbys that have what is committed synchronously."
+    yield gauge("database_synchronous_standbys", text, known.synchronous)
+    text = "What is not yet on the disk of each standby."
+    lags = {one.name: one.lag_bytes for one in known.standbys if one.lag_bytes is not None}
+    if lags:
+        yield gauge_of_each("database_standby_lag_bytes", text, "standby", lags)
+
+
+MS_A_SECOND = 1000
+
+
+def alerts(rules: Alerts, active: Sequence[Alert]) -> Iterator[Metric]:
+    """How many each rule has, also where that is none; and since when each is."""
+    number: dict[tuple[str, ...], float] = {(rule.name, rule.kind): 0 for rule in rules.rules}
+    since: dict[tuple[str, ...], float] = {}
+    for alert in active:
+        # A reload may have taken the rule away; its alerts end a moment later.
+        rule = alert.rule, alert.kind
+        number[rule] = number.get(rule, 0) + 1
+        since[*rule, alert.subject] = alert.since_ms / MS_A_SECOND
+    text = "Alerts of each rule of alerts.toml that are active."
+    yield gauges("alerts_active", text, ("rule", "kind"), number)
+    text = "Since when it is wrong, for each active alert; not there once it has ended."
+    yield gauges("alert_since_timestamp_seconds", text, ("rule", "kind", "subject"), since)
