@@ -15,7 +15,7 @@ RESERVED_ENDPOINTS = frozenset(
             "openapi",
             "readyz",
         ),
-        *("ping", "query", "records", "static", "status", "write"),
+        *("ping", "query", "records", "setup", "static", "status", "uptime", "write"),
     }
 )
 # Columns that tables and downloads have for themselves, and SQLite's own names of a row's number.

@@ -45,7 +45,8 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert TITLES.keys() == {*GROUPS}
     config = settings.load({})
     names = {one.text or one.name for one in operations(config, declared(config))}
-    assert SUMMARIES.keys() == names
+    # A sentence is said where the operation is declared.
+    assert SUMMARIES.keys() == {name for name in names if " " not in name}
 
 
 def test_a_page_hands_over_what_its_scripts_say_and_nothing_else() -> None:

@@ -92,7 +92,7 @@ class Operation:
     """By status: OpenAPI's response objects, or references to them."""
     guard: Guard = "read"
     text: str = ""
-    """Its summary in `SUMMARIES`; empty: the name."""
+    """Its summary in English, or its key in `SUMMARIES`; empty: the name is the key."""
     station: Station | None = None
     """Whose readings it takes, if those of one."""
     description: str = ""
@@ -104,7 +104,8 @@ class Operation:
 
     def summary(self, t: Translation) -> str:
         """What it is for, in one line."""
-        text = t(SUMMARIES[self.text or self.name])
+        key = self.text or self.name
+        text = t(SUMMARIES.get(key, key))
         return f"{text}: {station_name(self.station, t)}" if self.station else text
 
 
