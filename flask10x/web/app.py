@@ -40,6 +40,7 @@ from flask10x.web.pages.notes import view as notes_page
 from flask10x.web.pages.records import view as records_page
 from flask10x.web.pages.rejected import view as rejected_page
 from flask10x.web.pages.status import view as status_page
+from flask10x.web.pages.uptime import view as uptime_page
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ PAGES: tuple[Page, ...] = (
     alerts_page.blueprint,
     notes_page.blueprint,
     rejected_page.blueprint,
+    uptime_page.blueprint,
     devices_page.blueprint,
     status_page.blueprint,
     api_page.blueprint,

@@ -27,6 +27,7 @@ ROUTES = {
     "/api/v1/notes": PAGE,
     "/api/v1/readings": POSTED,
     "/api/v1/time": PAGE,
+    "/api/v1/uptime": PAGE,
     "/api/v2/channels/<channel>/data": POSTED,
     "/api/v2/channels/<channel>/dataarray": POSTED,
     "/api/v2/channels/<channel>/urldataarray": POSTED,
@@ -59,6 +60,7 @@ ROUTES = {
     "/records": PAGE,
     "/records.csv": PAGE,
     "/status": PAGE,
+    "/uptime": PAGE,
     "/write": POSTED,
 }
 WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", "/static/<path:filename>"}

@@ -1,0 +1,1 @@
+"""The page `/uptime`: which share of the expected readings each station has sent."""

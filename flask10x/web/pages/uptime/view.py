@@ -1,0 +1,156 @@
+"""`/uptime` as a page and as JSON: the share of the expected readings that each station sent."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from flask import Response, jsonify, render_template
+
+from flask10x.config.settings import Settings
+from flask10x.history.uptime import Gap, Share, StationUptime, Uptime, uptime
+from flask10x.readings.labels import station_name
+from flask10x.readings.times import iso_text, local_text
+from flask10x.system import clock
+from flask10x.translation import N_, Translation
+from flask10x.web import context, preferences, read_errors
+from flask10x.web.page import Page
+from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
+from flask10x.web.specification.for_people import page
+from flask10x.web.specification.operation import JsonObject, Operation, said
+
+# `2025-08-24 09:00` of a local time.
+MINUTE_CHARS = 16
+
+
+def operations(_settings: Settings) -> Iterator[Operation]:
+    """The page, and the same for programs."""
+    share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    number = {"type": ["number", "null"]}
+    spans = _array(_object(name=TEXT_SCHEMA, readings=COUNT, expected=number, share=share))
+    gaps = _array(_object(**{"from": TEXT_SCHEMA}, to=TEXT_SCHEMA, seconds=COUNT))
+    station = _object(
+        first=TEXT_SCHEMA, usual_interval_seconds=number, days=spans, months=spans, gaps=gaps
+    )
+    stations: JsonObject = {"type": "object", "additionalProperties": station}
+    answer = said(
+        N_("The shares of each station."),
+        _object(until=TEXT_SCHEMA, prepared={"type": "boolean"}, stations=stations),
+    )
+    whole = N_("The share of the expected readings that each station sent")
+    yield replace(page("/uptime", "uptime_page", reads=True), text=whole)
+    yield Operation(
+        method="get",
+        path="/api/v1/uptime",
+        name="uptime",
+        text=whole,
+        group="read",
+        answers=with_refusals({"200": answer}, "read", reads=True),
+    )
+
+
+def _object(**properties: JsonObject) -> JsonObject:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _array(items: JsonObject) -> JsonObject:
+    return {"type": "array", "items": items}
+
+
+blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more", operations=operations)
+read_errors.register(blueprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A day or a month of all stations."""
+
+    name: str
+    shares: tuple[Share, ...]
+
+
+@blueprint.get("/uptime")
+def as_page() -> str:
+    """Tables of the days and of the months, a column a station, and the longest gaps."""
+    model, settings, t = _uptime(), context.store().settings, preferences.texts()
+    return render_template(
+        "uptime/template.html",
+        model=model,
+        names=[station_name(one.station, t) for one in model.stations],
+        tables=(
+            (t("The last 30 days"), t("Day"), _rows([one.days for one in model.stations])),
+            (t("The last 12 months"), t("Month"), _rows([one.months for one in model.stations])),
+        ),
+        gaps=[_gaps(one, settings, t) for one in model.stations],
+        until=local_text(model.until_ms, settings.zone)[:MINUTE_CHARS],
+        percent=_percent,
+    )
+
+
+@blueprint.get("/api/v1/uptime")
+def as_json() -> Response:
+    """The same for programs; times are local with their offset."""
+    model, zone = _uptime(), context.store().settings.zone
+    stations = {one.station.endpoint: one for one in model.stations}
+    return jsonify(
+        until=iso_text(model.until_ms, zone),
+        prepared=model.is_prepared,
+        stations={
+            endpoint: {
+                "first": iso_text(one.first_ms, zone),
+                "usual_interval_seconds": one.usual_sec,
+                "days": [_share_object(each) for each in one.days],
+                "months": [_share_object(each) for each in one.months],
+                "gaps": [
+                    {
+                        "from": iso_text(gap.first_ms, zone),
+                        "to": iso_text(gap.end_ms, zone),
+                        "seconds": _seconds(gap),
+                    }
+                    for gap in one.gaps
+                ],
+            }
+            for endpoint, one in stations.items()
+        },
+    )
+
+
+def _uptime() -> Uptime:
+    store = context.store()
+    settings = store.settings
+    with store.database.query() as connection:
+        return uptime(connection, settings.stations.all, settings.zone, clock.now_ms())
+
+
+def _rows(columns: Sequence[Sequence[Share]]) -> list[Row]:
+    """The rows of these columns, without those before the first reading of all."""
+    rows = [Row(shares[0].name, shares) for shares in zip(*columns, strict=True)]
+    return [row for row in rows if any(one.readings or one.expected for one in row.shares)]
+
+
+def _percent(share: Share) -> str:
+    """Rounded down, so that 100 % is all of them; a dash before the first reading."""
+    return "–" if share.share is None else f"{int(share.share * 1000) / 10:g} %"
+
+
+def _gaps(one: StationUptime, settings: Settings, t: Translation) -> list[str]:
+    return [
+        t(
+            "{first} to {end} ({duration})",
+            first=local_text(gap.first_ms, settings.zone)[:MINUTE_CHARS],
+            end=local_text(gap.end_ms, settings.zone)[:MINUTE_CHARS],
+            duration=t.duration(_seconds(gap)),
+        )
+        for gap in one.gaps
+    ]
+
+
+def _seconds(gap: Gap) -> int:
+    return (gap.end_ms - gap.first_ms) // 1000
+
+
+def _share_object(share: Share) -> dict[str, object]:
+    return {
+        "name": share.name,
+        "readings": share.readings,
+        "expected": share.expected,
+        "share": share.share,
+    }
