@@ -1,6 +1,6 @@
 """Backups: whole copies of the database, made while the service writes.
 
-On either engine a backup is a file of SQLite (`backup_copy.py`).
+On either engine a backup is a file of SQLite.
 
 A backup gets its final name only when it is complete, checked and on the disk, as is the SHA-256 of
 its bytes beside it. It holds every reading that was answered with 200 before the backup began; what
@@ -10,8 +10,8 @@ that takes is in `_settle`.
 import os
 import re
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from gettext import gettext as _
 from pathlib import Path
@@ -19,17 +19,89 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import engines
+from flask10x.database import engines, schema
+from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.owner import Running, running
-from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
+from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, shown_name
+from flask10x.database.server import Server
+from flask10x.database.sqlite import rescued
+from flask10x.database.sqlite.file import copy_into, make_single_file
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
-from flask10x.maintenance import backup_copy, copy_check
+from flask10x.maintenance import copy_check
+from flask10x.maintenance.copying.fill import fill_sequences, fill_whole
+from flask10x.maintenance.copying.run import snapshots
 from flask10x.system import checksum, disk
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSizes:
+    """The bytes of the database that is copied."""
+
+    database: int
+    wal: int
+
+    @property
+    def needed(self) -> int:
+        """The room that a backup needs: a copy is never larger than the database with its WAL."""
+        return self.database + self.wal + disk.SPARE_BYTES
+
+
+def source_sizes(settings: Settings) -> SourceSizes:
+    """How large the database is; raises BackupError when there is none, or it does not answer."""
+    path = database_path(settings)
+    if server := engines.of(settings).server:
+        return SourceSizes(_bytes_on(server, settings), 0)
+    if not path.exists():
+        text = _("there is no database {path}").format(path=path)
+        raise BackupError(text + rescued.instead_of(path))
+    return sizes_of_file(path)
+
+
+def sizes_of_file(path: Path) -> SourceSizes:
+    """Those of a file of SQLite, 0 of one that there is not."""
+    return SourceSizes(disk.size(path), disk.size(beside(path, WAL)))
+
+
+def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
+    """Write all that is stored at one moment into a new file, which is not yet on the disk.
+
+    Raises OSError, Flask10xError or sqlalchemy.exc.DBAPIError; then the file is worthless.
+    """
+    if engines.of(settings).is_file:
+        copy_into(database_path(settings), target, bar)
+    else:
+        _write_from_server(settings, target, bar)
+
+
+def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
+    """Of one REPEATABLE READ transaction, while others commit."""
+    # What a power cut may take of it is written anew: only a whole file gets its final name.
+    own = replace(
+        settings, database_url=f"sqlite:///{target}", commit_lock=False, synchronous="NORMAL"
+    )
+    with snapshots(settings) as there, there.begin() as snapshot:
+        schema.upgrade(own)
+        with closing(Database(own)) as database:
+            fill_whole(snapshot, database, bar)
+            with database.commit() as connection:
+                fill_sequences(snapshot, connection)
+    make_single_file(target)
+
+
+def _bytes_on(server: Server, settings: Settings) -> int:
+    try:
+        with engines.of(settings).reader() as engine, engine.connect() as connection:
+            return server.primary(connection).database_bytes
+    except DBAPIError as error:
+        text = _("{path} cannot be read: {reason}")
+        reason = " ".join(reason_of(error).split())
+        raise BackupError(text.format(path=shown_name(settings), reason=reason)) from error
+
 
 LOCK_NAME = ".flask10x-backup.lock"
 UNFINISHED_SUFFIX = ".tmp"
@@ -87,7 +159,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
 
 
 def _check_room(settings: Settings, folder: Path) -> None:
-    sizes = backup_copy.sizes(settings)
+    sizes = source_sizes(settings)
     # Not its parents: they may be what a USB stick that is not mounted should have brought.
     if not folder.parent.exists():
         text = _(
@@ -192,7 +264,7 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
 def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Contents, str]:
     """Write the copy and check it; what it holds, and the sum of the bytes that were checked."""
     try:
-        backup_copy.write(settings, unfinished, bar)
+        write_copy(settings, unfinished, bar)
         disk.sync(unfinished)
         before = checksum.digest_of(unfinished)
         contents = copy_check.verify(unfinished, bar)

@@ -2,32 +2,83 @@
 
 Only looks: nothing is written, migrated or mended, and whatever cannot be looked at is itself a
 finding. It works beside the running service, without it, and on a database that is damaged.
+
+Can everybody on this machine read what a token should be asked for? New files are private
+(`system/disk.PRIVATE_MODE`); copies, and files whose mode somebody has changed, keep the mode that
+they have. CSV files are meant to be read by others' scripts.
 """
 
+import shlex
+import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.config import environment_file, station_file
-from flask10x.config.settings import Settings
+from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.owner import Running, naming_the_setting, running
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
-from flask10x.maintenance import backup_copy
+from flask10x.maintenance import backup
 from flask10x.maintenance.check_database import DatabaseCheck
-from flask10x.maintenance.check_modes import check_modes
 from flask10x.maintenance.check_server import look_at_server
 from flask10x.maintenance.findings import Finding, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import leftover_file
+from flask10x.recording.leftover_file import FILES as LEFTOVER_FILES
 from flask10x.system import backup_files, checksum, disk
-from flask10x.system.wording import megabytes
+from flask10x.system.logs import FILE_NAME as LOG_NAME
+from flask10x.system.wording import amount, megabytes
 from flask10x.translation import chosen
+
+NAME = "modes"
+
+
+def check_modes(settings: Settings) -> Finding:
+    """Whether database, leftovers, log and backups are private, where reading needs a token."""
+    if not settings.read_tokens_file:
+        return Finding("ok", NAME, _("reading needs no token"), {"files": []})
+    try:
+        files = [path for path in sorted(_kept(settings)) if _read_by_everybody(path)]
+    except OSError as error:
+        text = _("cannot look at the files: {reason}").format(reason=error)
+        return Finding("WARN", NAME, text, {"files": []})
+    if not files:
+        return Finding("ok", NAME, _("nobody reads past the tokens"), {"files": []})
+    names = [str(path) for path in files]
+    text = _(
+        "{setting} is set, and everybody on this machine may read {files}; run: chmod o= {names}"
+    )
+    shown = text.format(
+        setting=f"{PREFIX}READ_TOKENS_FILE",
+        files=amount(len(files), "file"),
+        names=shlex.join(names),
+    )
+    return Finding("WARN", NAME, shown, {"files": names})
+
+
+def _kept(settings: Settings) -> Iterator[Path]:
+    database = database_path(settings)
+    # With its -wal and -shm, and the copies that a restore keeps.
+    yield from database.parent.glob(f"{database.name}*")
+    yield from database.parent.glob(LEFTOVER_FILES)
+    yield from settings.log_dir.glob(f"{LOG_NAME}*")
+    if settings.backup_dir.is_dir():
+        yield from backup_files.finished(settings.backup_dir)
+
+
+def _read_by_everybody(path: Path) -> bool:
+    """Whether the file's mode, and that of every folder above it, lets others in."""
+    folders = path.resolve().parents
+    return bool(path.stat().st_mode & stat.S_IROTH) and all(
+        folder.stat().st_mode & stat.S_IXOTH for folder in folders
+    )
+
 
 # Two nights without a backup; one missed is made up at the next boot.
 BACKUP_LATE_SEC = 48 * 3600
@@ -128,10 +179,10 @@ def _space(settings: Settings, path: Path, found: Sequence[Finding]) -> Finding:
 def _needed_bytes(settings: Settings, path: Path, found: Sequence[Finding]) -> int:
     """What a backup needs; a server that did not answer is not asked again."""
     if engines.of(settings).is_file:
-        return backup_copy.sizes_of_file(path).needed
+        return backup.sizes_of_file(path).needed
     there = (finding.details for finding in found if finding.name == "database")
     size: int = next(there).get("bytes", 0)
-    return backup_copy.SourceSizes(size, 0).needed
+    return backup.SourceSizes(size, 0).needed
 
 
 def _free(folder: Path) -> int:

@@ -25,8 +25,7 @@ from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.duties import Duty
-from flask10x.runtime.monitor import Monitor
+from flask10x.runtime.duties import Duty, Monitor
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.retention.schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower

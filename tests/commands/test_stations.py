@@ -14,7 +14,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
-from flask10x.maintenance import station_writing
+from flask10x.maintenance import station_changes
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
@@ -249,7 +249,7 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
     station = BUILT_IN.all[0]
     file.write_text("# 1\n")
     with pytest.raises(StationsError):
-        station_writing.with_station(
+        station_changes.with_station(
             file,
             station.__class__(
                 endpoint="a b", label="x", csv_name="x.csv", measurements=station.measurements
@@ -258,10 +258,10 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
     written, former = b"# 2\n", file.read_bytes()
     file.write_text("# 3\n")
     with pytest.raises(SettingsError, match="was changed meanwhile"):
-        station_writing.replace(file, written, former)
+        station_changes.replace_file(file, written, former)
     file.unlink()
     with pytest.raises(SettingsError, match="was changed meanwhile"):
-        station_writing.replace(file, written, former)
+        station_changes.replace_file(file, written, former)
     assert files_in(file.parent) == []
 
 
@@ -346,7 +346,7 @@ def test_no_station_is_added_with_a_heading_that_is_a_formula(file: Path) -> Non
     volt = Measurement(path="v", column="v", quantity="v", csv_header="+5V rail", unit="V")
     rail = Station(endpoint="rail", label="rail", csv_name="rail.csv", measurements=(volt,))
     with pytest.raises(SettingsError) as refused:
-        station_writing.with_station(file, rail)
+        station_changes.with_station(file, rail)
     reason = "csv_header is '+5V rail', which a spreadsheet takes for a formula; '5V rail' is none"
     assert str(refused.value) == f"{file}: stations.rail.measurements.v: {reason}"
 

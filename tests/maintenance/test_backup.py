@@ -16,7 +16,7 @@ from flask10x.database.engine import Database
 from flask10x.database.owner import Running, hold_database
 from flask10x.errors import BackupError, BackupRunning
 from flask10x.maintenance import backup as backup_module
-from flask10x.maintenance import backup_copy, copy_check
+from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import Backup, backup
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
@@ -261,7 +261,7 @@ def test_what_a_killed_backup_left_takes_no_room(
     folder.mkdir()
     left = folder / ".flask10x-backup-12.tmp"
     left.write_bytes(b"x" * 1000)
-    free = backup_copy.sizes(settings).needed - 1001
+    free = backup_module.source_sizes(settings).needed - 1001
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: free)
     with pytest.raises(BackupError, match="not enough space"):
         backup(settings, folder)
@@ -285,7 +285,7 @@ def test_a_disk_that_fills_meanwhile_leaves_nothing_behind(
 ) -> None:
     for _ in range(20):
         store(writer, *range(500))
-    monkeypatch.setattr(backup_copy.SourceSizes, "needed", 0)
+    monkeypatch.setattr(backup_module.SourceSizes, "needed", 0)
     with small_disk(folder, "200k"):
         (folder / "flask10x-20240101-000000.sqlite3").write_text("x")
         with pytest.raises(BackupError, match="cannot be copied: SQLITE_FULL"):

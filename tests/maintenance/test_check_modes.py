@@ -11,7 +11,7 @@ import pytest
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.maintenance.check_modes import check_modes
+from flask10x.maintenance.check import check_modes
 from tests.support.databases import environment_of
 
 FILES = (

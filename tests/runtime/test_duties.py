@@ -13,9 +13,8 @@ from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import duties
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.database_file import WatchedFile
+from flask10x.runtime.database_file import FileWatch, WatchedFile
 from flask10x.runtime.duties import Duty
-from flask10x.runtime.file_watch import FileWatch
 from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.retention.schedule import Retention

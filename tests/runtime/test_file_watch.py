@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.database.damage import Damage
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.file_watch import FileWatch
+from flask10x.runtime.database_file import FileWatch
 from flask10x.system.gauges import Gauges
 from tests.runtime.conftest import Said
 

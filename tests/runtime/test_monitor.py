@@ -14,8 +14,7 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.duties import Duty, failing
-from flask10x.runtime.monitor import Monitor
+from flask10x.runtime.duties import Duty, Monitor, failing
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import logs
@@ -487,7 +486,7 @@ def test_a_station_that_came_back_while_nobody_watched(house: House, said: Said)
 def test_a_failed_step_is_said_once_and_ends_nothing(
     house: House, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask10x.runtime.monitor.TICK_SEC", 0.001)
+    monkeypatch.setattr("flask10x.runtime.duties.TICK_SEC", 0.001)
     monitor = house.monitor()
     stop, tried = threading.Event(), threading.Event()
     faults = [OSError("no locks"), SystemExit("no locks")]
@@ -509,7 +508,7 @@ def test_a_failed_step_is_said_once_and_ends_nothing(
 
 
 def test_the_thread_gives_the_lock_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask10x.runtime.monitor.TICK_SEC", 0.001)
+    monkeypatch.setattr("flask10x.runtime.duties.TICK_SEC", 0.001)
     stop, asked = threading.Event(), threading.Event()
 
     def last_received() -> dict[str, int | None]:

@@ -21,7 +21,7 @@ from flask10x.config.station_values import ENDPOINT, endpoint_wanted
 from flask10x.database import engines, schema
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
-from flask10x.maintenance import station_changes, station_writing
+from flask10x.maintenance import station_changes
 from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import BUILT_IN, Stations
@@ -152,7 +152,7 @@ def _check(endpoint: str, stations: Stations) -> None:
 
 def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool) -> None:
     """Show the entry and put it into the file, if that is wanted."""
-    written, former = station_writing.with_station(path, proposal.station)
+    written, former = station_changes.with_station(path, proposal.station)
     click.echo(station_text.entry(proposal.station))
     for name, reason in proposal.left_out:
         text = _("left out: {name}: {reason}").format(name=escape(name), reason=reason)
@@ -161,7 +161,7 @@ def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool
         raise click.ClickException(_("nothing was added; to add this, give --yes too"))
     if is_asked and not click.confirm(_("Add it to {path}?").format(path=path), default=True):
         raise click.ClickException(_("nothing was added"))
-    station_writing.replace(path, written, former)
+    station_changes.replace_file(path, written, former)
     click.echo(_("{path}: added").format(path=path))
 
 

@@ -10,7 +10,7 @@ from flask10x.commands import translated
 from flask10x.commands.stations import add
 from flask10x.config import settings, station_file
 from flask10x.errors import SettingsError, StationsError
-from flask10x.maintenance import station_changes, station_writing
+from flask10x.maintenance import station_changes
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.system.wording import amount
 
@@ -30,7 +30,7 @@ def init_command() -> None:
     A file that is there already is never changed.
     """
     path = settings.stations_path()
-    station_writing.make(path)
+    station_changes.make_file(path)
     click.echo(_("{path} was written").format(path=path))
 
 

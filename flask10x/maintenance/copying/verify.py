@@ -11,8 +11,8 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import url_of
 from flask10x.errors import DatabaseCopyError
 from flask10x.maintenance.copying import fill
-from flask10x.maintenance.copying.ends import snapshots
 from flask10x.maintenance.copying.fill import Compared, RowDifference, differences
+from flask10x.maintenance.copying.run import snapshots
 from flask10x.system.progress import Bar, unseen
 
 # Of a body or a long text.

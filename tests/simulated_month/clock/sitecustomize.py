@@ -66,6 +66,6 @@ def count_steps(path: str) -> None:
 if _path := os.environ.get("SIMULATED_CLOCK"):
     set_clocks(_path)
     count_steps(_path)
-    from flask10x.runtime import monitor
+    from flask10x.runtime import duties
 
-    monitor.TICK_SEC = TICK_SEC
+    duties.TICK_SEC = TICK_SEC
