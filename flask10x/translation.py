@@ -6,7 +6,7 @@ is translated (docs/decisions/0028-documents-and-translation.md).
 
 import gettext
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,8 @@ Language = Literal["en", "ja"]
 
 DOMAIN = "flask10x"
 CATALOGUES = Path(__file__).resolve().parent / "locale"
+# More than the catalogue has.
+TEXTS_MAX = 4096
 
 
 def N_(english: str) -> str:
@@ -57,9 +59,11 @@ class Translation:
             if language == "en"
             else gettext.translation(DOMAIN, CATALOGUES, [language])
         )
+        # A page says some hundred texts; a look-up in the catalogue is two calls of Python.
+        self._text_of = lru_cache(maxsize=TEXTS_MAX)(self._catalogue.gettext)
 
     def __call__(self, english: str, **values: object) -> str:
-        text = self._catalogue.gettext(english)
+        text = self._text_of(english)
         return text.format(**values) if values else text
 
     def plural(self, singular: str, plural: str, n: int, **values: object) -> str:

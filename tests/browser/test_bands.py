@@ -110,14 +110,14 @@ def yesterday(housed: Service) -> None:
 @pytest.mark.usefixtures("yesterday")
 def test_another_day_is_chosen_drawn_and_told_with_its_date(page: Browser) -> None:
     page.open(f"{DAY}&lang=en", charts=1)
-    Select(page.one("#compare select")).select_by_visible_text("Beside the day before")
+    Select(page.one("#compare select")).select_by_visible_text("Compare with previous day")
     page.wait(lambda: "compare=day" in page.path, "the address")
     about = page.one("#charts-about")
-    page.wait(lambda: "Wide and faint: the day before." in about.text, "the legend")
+    page.wait(lambda: "Wide and faint: previous day." in about.text, "the legend")
     assert "2024-12-31 12:15 – 12:20: Bedroom 900 ppm" in told_at(page, 12.3)
-    assert "the day before Bedroom: lowest 900 ppm" in page.attribute(".plot", "aria-label")
+    assert "previous day Bedroom: lowest 900 ppm" in page.attribute(".plot", "aria-label")
     page.driver.back()
-    page.wait(lambda: "Broad and pale" not in about.text, "the way back")
+    page.wait(lambda: "Wide and faint" not in about.text, "the way back")
     assert Select(page.one("#compare select")).first_selected_option.text == "Compare with …"
     # 2024 had a 29 February, but not in this range.
     page.open(f"{DAY}&lang=ja&compare=year", charts=1)

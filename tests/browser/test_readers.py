@@ -45,7 +45,7 @@ def test_the_language_is_switched_and_stays(browser: Browser) -> None:
     browser.wait(lambda: "温度（°C）" in browser.texts(".chart strong"), "the charts' names")
     assert "寝室" in browser.texts(".card h2 a")
     browser.open("/history/rejected")
-    assert browser.one("h1").text == "拒否した測定値"
+    assert browser.one("h1").text == "受け付けなかった測定値"
     browser.link("English").click()
     browser.wait(lambda: browser.one("h1").text == "Rejected readings", "English")
 
