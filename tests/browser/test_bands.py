@@ -64,7 +64,7 @@ def told_at(browser: Browser, hour: float) -> str:
 
 def test_a_band_is_told_where_a_value_lies_in_it(page: Browser) -> None:
     page.open(f"{DAY}&lang=en", charts=1)
-    assert "Coloured zone: " in page.one("#charts-about").text
+    assert "Tinted: " in page.one("#charts-about").text
     assert "Air the room now, above 1500 ppm: Bedroom" in page.attribute(".plot", "aria-label")
     assert "Living room" not in page.attribute(".plot", "aria-label").partition("Air the")[2]
     assert "Air the room" not in told_at(page, 6.3)
