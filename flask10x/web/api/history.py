@@ -29,9 +29,7 @@ from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context, preferences, read_errors
-from flask10x.web.api import bands
-from flask10x.web.api.compared import of_comparison
-from flask10x.web.api.nights import nights
+from flask10x.web.api.series import bands, compared_lines, nights
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
 from flask10x.web.page import Routes
 from flask10x.web.pages.alerts import marks
@@ -111,10 +109,10 @@ def as_series() -> Response:
         "first_ms": first_ms,
         "removed_ms": removed_ms,
         "alerts": marks.of_chart(chart, store.settings, t),
-        "bands": bands.of_lines(chart.lines, t),
+        "bands": bands(chart.lines, t),
         "nights": _nights(query, chart),
         "derived_step": _derived_step(query, chart),
-        "compared": of_comparison(comparison),
+        "compared": compared_lines(comparison),
         **noted,
     }
     lines = formats.chart_object(chart, store.settings.zone, query.now_ms)

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.readers.place import Place
 from flask10x.readings.times import DAY_MS, FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
-from flask10x.web.api.nights import LONGEST_MS, nights
+from flask10x.web.api.series import LONGEST_MS, nights
 from tests.conftest import MakeApp
 
 TOKYO = Place(35.6581, 139.7414)

@@ -42,9 +42,6 @@ from flask10x.web.cards import AGE_KINDS, Card, age_text, cards
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
-from flask10x.web.pages.history.chips import chips
-from flask10x.web.pages.history.columns import column, limits_of
-from flask10x.web.pages.history.comparisons import comparisons
 from flask10x.web.pages.history.model import (
     Age,
     CardValue,
@@ -62,8 +59,14 @@ from flask10x.web.pages.history.model import (
     Updates,
     WiderRange,
 )
-from flask10x.web.pages.history.removed import removed_days
-from flask10x.web.pages.history.tables import station_tables
+from flask10x.web.pages.history.parts import (
+    chips,
+    column,
+    comparisons,
+    limits_of,
+    removed_days,
+    station_tables,
+)
 from flask10x.web.ranges import QUICK, is_future, name_of_length, neighbours, quick_name, wider
 from flask10x.web.specification import reading_back as specified
 

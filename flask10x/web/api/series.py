@@ -1,15 +1,58 @@
-"""When it was night at a place, for the shading of a chart.
+"""What `/history/series` says beside the lines of a chart: bands, compared lines, nights."""
 
-A night lasts from sunset to sunrise, as almanacs have them: the upper edge of the sun at the
-horizon, seen through the refraction of the air.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from flask10x.config.readers.place import Place
+from flask10x.history.comparing.compared import ComparedLine, Comparison
+from flask10x.history.lines import Line
+from flask10x.readings.labels import band_name
 from flask10x.readings.times import DAY_MS, SECOND_MS, is_date
+from flask10x.translation import Translation
+
+
+def bands(lines: Iterable[Line], t: Translation) -> list[dict[str, object]]:
+    """Each band with the line that it is of; labels in the reader's language."""
+    return [
+        {
+            "endpoint": line.station.endpoint,
+            "measurement": line.measurement.column,
+            "above": band.above,
+            "below": band.below,
+            "level": band.level,
+            "label": band_name(band, t),
+        }
+        for line in lines
+        for band in line.station.bands_of(line.measurement)
+    ]
+
+
+def compared_lines(comparison: Comparison | None) -> dict[str, object] | None:
+    """None where nothing is compared."""
+    if comparison is None:
+        return None
+    return {
+        "by": comparison.by,
+        "bucket_ms": comparison.bucket_ms,
+        "has_leap_day": comparison.has_leap_day,
+        "series": [_compared_line(one) for one in comparison.lines],
+    }
+
+
+def _compared_line(compared: ComparedLine) -> dict[str, object]:
+    line = compared.line
+    return {
+        "endpoint": line.station.endpoint,
+        "measurement": line.measurement.column,
+        "quantity": line.measurement.quantity,
+        "unit": line.measurement.unit,
+        "gap_ms": line.gap_ms,
+        "times_ms": compared.times_ms,
+        "own_ms": compared.own_ms,
+        "avg": compared.averages,
+    }
+
 
 # Beyond two weeks a night is a few pixels wide, and the shading hides more than it tells.
 LONGEST_MS = 15 * DAY_MS
