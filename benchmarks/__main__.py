@@ -18,7 +18,7 @@ def main() -> int:
     given = _arguments()
     bench = Bench(FOLDER, given.rounds, given.seconds, given.rows)
     if given.against:
-        print("\n".join(against.compare(given.against, bench)))
+        against.compare(given.against, bench)
         return 0
     if not given.render:
         if not servers.compiler():

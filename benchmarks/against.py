@@ -121,8 +121,8 @@ class Side:
         self.spent[what] += (self.cpu_sec() - before_sec) * scale
 
 
-def compare(commit: str, bench: Bench) -> list[str]:
-    """Measure both, and return the lines of a table; raises ValueError for an unknown commit."""
+def compare(commit: str, bench: Bench) -> None:
+    """Measure both, and print a table after each round; raises ValueError for an unknown commit."""
     begin_ms = time.time_ns() // 1_000_000 - ROWS * filled.STEP_MS
     measured: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with _sides(commit, bench) as sides:
@@ -135,8 +135,8 @@ def compare(commit: str, bench: Bench) -> list[str]:
                 for what, value in side.spent.items():
                     measured[what][side.name].append(value)
                 side.spent.clear()
-            print(f"round {number + 1} of {bench.rounds}", flush=True)
-        return table(measured, [side.name for side in sides])
+            print(f"\nround {number + 1} of {bench.rounds}")
+            print("\n".join(table(measured, [side.name for side in sides])), flush=True)
 
 
 @contextmanager
