@@ -92,7 +92,7 @@ def test_a_chart_without_bands_says_nothing_of_them(page: Browser, housed: Servi
         f" VALUES ('data', {DAY_MS}, 1010), ('data', {DAY_MS + HOUR_MS}, 1011)",
     )
     page.open("/history?from=2025-01-01&to=2025-01-01&endpoint=data&lang=en", charts=1)
-    assert "Coloured zone" not in page.one("#charts-about").text
+    assert "Tinted" not in page.one("#charts-about").text
     assert page.errors() == []
 
 
