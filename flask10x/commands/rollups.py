@@ -20,7 +20,7 @@ from flask10x.database.station_columns import rollups_fit
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import days as days_rolled_up
 from flask10x.history import rollup_check, rollups
-from flask10x.history.local.steps import date_of
+from flask10x.history.local_time import date_of
 from flask10x.history.rollup_check import DayDifference, RollupDifference
 from flask10x.readings.times import HOUR_MS, local_text
 from flask10x.system.wording import amount

@@ -28,6 +28,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.functions import FunctionElement
 
+# The columns of a table of spans, in the order in which a span lists them.
+SPAN_TEXTS = ("endpoint", "measurement")
+SPAN_NUMBERS = ("first", "second", "third")
+# Any number, NULL where a span has none.
+SPAN_VALUE = "value"
+
 
 def upsert(table: Table) -> Insert:
     """An INSERT into this table, in which a row takes the place of the one with its primary key.
@@ -118,14 +124,21 @@ def in_order(
 
 
 def spans(name: str) -> CTE:
-    """The lists of three whole numbers in a JSON list, the parameter of this name.
+    """The spans of a JSON list, the parameter of this name.
 
-    With the columns `place` (in the list, 0 for the first), `first`, `second` and `third`. A table
-    that is joined to it by an outer join is looked into once for each of them.
+    A span is a list of two texts, three whole numbers and, where it has one, any number: the
+    columns `endpoint`, `measurement`, `first`, `second`, `third` and `value`, beside `place` (in
+    the list, 0 for the first). A table that is joined to them by an outer join is looked into once
+    for each of them.
     """
-    found = JsonSpans(bindparam(name)).table_valued("place", "first", "second", "third")
+    rows = JsonSpans(bindparam(name)).table_valued("place", *SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE)
     # Else the JSON would be taken apart for each row.
-    return select(*found.c).cte("span").prefix_with("MATERIALIZED")
+    return select(*rows.c).cte(name).prefix_with("MATERIALIZED")
+
+
+def last_id_of(table: Table) -> ColumnElement[int]:
+    """The highest id that a row of this table ever had; NULL before the first."""
+    return LastId(literal_column(f"'{table.name}'"))
 
 
 class Unindexed(FunctionElement[Any]):
@@ -195,9 +208,17 @@ class JsonNumbers(FunctionElement[Any]):
 
 
 class JsonSpans(FunctionElement[Any]):
-    """The table of the lists of three whole numbers in a JSON list; see `spans`."""
+    """The table of the spans in a JSON list; see `spans`."""
 
     name = "json_spans"
+    inherit_cache = True
+
+
+class LastId(FunctionElement[int]):
+    """The highest id that a table ever had; see `last_id_of`."""
+
+    type = Integer()
+    name = "last_id"
     inherit_cache = True
 
 

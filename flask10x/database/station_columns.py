@@ -113,7 +113,12 @@ def rollups_fit(connection: Connection, stations: Stations) -> bool:
 
     While they are not, whoever works with these stations neither follows nor reads them.
     """
-    return (totals.value_of(connection, ROLLED_UP) or mark(BUILT_IN)) == mark(stations)
+    return is_mark_of(totals.value_of(connection, ROLLED_UP), stations)
+
+
+def is_mark_of(value: int, stations: Stations) -> bool:
+    """The same by the value of the counter ROLLED_UP, 0 where there is none."""
+    return (value or mark(BUILT_IN)) == mark(stations)
 
 
 def _add(connection: Connection, name: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnClause,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -51,11 +52,11 @@ readings = Table(
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
 
 
-def measurement(name: str) -> ColumnClause[float]:
-    """The column of `readings` with this name, also one that only this installation has."""
+def measurement(name: str, of: FromClause | None = None) -> ColumnClause[float]:
+    """The column of `readings`, or of an alias of it, also one that only this installation has."""
     found: ColumnClause[float] = column(name, NUMBER)
     # `readings.name`: SQLite would take a name alone, in quotes, for a text if there is no column.
-    found.table = readings
+    found.table = readings if of is None else of
     return found
 
 

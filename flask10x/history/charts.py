@@ -4,29 +4,27 @@ SQLite computes the buckets, from readings, or from roll-ups and what they lack.
 looks like is in docs/en/reference/http-api.md.
 """
 
-from collections import defaultdict
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, String, cast, func, select
 
-from flask10x.database import tables
-from flask10x.database.retention import removed
-from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import readings
-from flask10x.history import days, pages, rollups
-from flask10x.history.buckets import MAX_BUCKETS, Window, window_for
-from flask10x.history.corrections import known
-from flask10x.history.corrections.segments import Corrections
-from flask10x.history.line_sums import Filler, LineRequest, RolledUp, ShownLine
-from flask10x.history.lines import Line
-from flask10x.history.local.steps import HOUR
+from flask10x.database.expressions import spans
+from flask10x.database.tables import readings, rollups
+from flask10x.history import search
+from flask10x.history.bucket_sums import RolledUp, SumsRequest, add_sums
+from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
+from flask10x.history.local_time import HOUR
 from flask10x.history.query import Bound, Query
-from flask10x.history.rollups import RollupProgress
 from flask10x.history.statements import statement_key
+from flask10x.history.view import Extent, RollupProgress, View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
+from flask10x.readings.zones import name_of
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
@@ -47,179 +45,276 @@ class Chart:
 
 
 def chart(
-    connection: Connection,
-    query: Query,
-    corrections: Corrections | None = None,
-    window: Window | None = None,
+    view: View, query: Query, window: Window | None = None, *, has_gaps: bool = True
 ) -> Chart:
     """The lines of every chosen measurement that has a value, in the registry's order.
 
     They show all readings that the filters let through; order, limit and cursor mean nothing here.
-    Values are shown as the corrections say, by default those that count for the query (`raw`). A
-    window stands for the query's own range and buckets.
+    Values are shown as the corrections say that count for the query (`raw`). A window stands for
+    the query's own range and buckets. Without `has_gaps` the lines don't say how often a reading
+    comes.
     """
-    if corrections is None:
-        corrections = known.of_query(connection, query)
-    window = window or _window(connection, query)
+    window = window or window_of(view, query)
     if window is None:
         return Chart(None, "readings", 0, [])
-    kept = rolled_up(connection, query, window)
-    branches, filters, values = statement_key(query, corrections)
-    count, lines = 0, []
-    for branch in branches:
-        request = LineRequest(branch, filters, values)
-        own = _lines(connection, query, query.known.by_endpoint[branch.endpoint], window)
-        if not own:
-            # Only derived values were asked for (`derived/lines.py`).
-            continue
-        shown = [ShownLine(line, ()) for line in own]
-        count += _fill(Filler(connection, request, window, kept, shown), corrections)
-        lines += [line for line in own if line.buckets]
-    return Chart(window, "readings" if kept is None else "rollups", count, lines)
+    return charts(view, [query], window, has_gaps=has_gaps)[0]
 
 
-def waits_for_rollups(connection: Connection, query: Query) -> RollupProgress | None:
+def charts(
+    view: View, queries: Sequence[Query], window: Window, *, has_gaps: bool = True
+) -> list[Chart]:
+    """The charts of several queries in one window, read together.
+
+    The queries have the same filters, and stations of their own.
+    """
+    if not queries:
+        return []
+    query, corrections = queries[0], view.corrections_of(queries[0])
+    source = rolled_up(view, query, window)
+    keys = [statement_key(one, corrections) for one in queries]
+    branches = {branch.endpoint: branch for key in keys for branch in key[0]}
+    stations = [view.stations.by_endpoint[endpoint] for endpoint in branches]
+    usual_ms = intervals(view, stations, window) if has_gaps else {}
+    lines_of = [
+        [
+            Line(station, measurement, usual_ms.get(station.endpoint))
+            for station in (view.stations.by_endpoint[branch.endpoint] for branch in key[0])
+            for measurement in station.measurements
+            if measurement.column in one.chosen(station)
+        ]
+        for one, key in zip(queries, keys, strict=True)
+    ]
+    request = SumsRequest(
+        window=window,
+        branches=branches,
+        filters=keys[0][1],
+        values=keys[0][2],
+        corrections=corrections,
+        rolled_up=source,
+        extents=extents(view, stations, raw=query.raw),
+    )
+    counts = add_sums(view, request, [line for lines in lines_of for line in lines])
+    return [
+        Chart(
+            window,
+            "readings" if source is None else "rollups",
+            sum(counts.get(endpoint, 0) for endpoint in {line.station.endpoint for line in lines}),
+            [line for line in lines if line.buckets],
+        )
+        for lines in lines_of
+    ]
+
+
+def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
     """How far the roll-ups are when the chart is to be made of them, but they are far behind.
 
     Else None: the chart takes no longer now than later.
     """
-    window = _window(connection, query)
+    window = window_of(view, query)
     if window is None or not _is_of_hours(query, window):
         return None
-    at = rollups.progress(connection)
+    at = view.rollups.progress
     return at if at.behind > MOST_ROWS_BEHIND else None
 
 
-def uses_rollups(connection: Connection, query: Query, window: Window) -> bool:
-    """Whether a chart of this window is made of roll-ups."""
-    return rolled_up(connection, query, window) is not None
-
-
-def rolled_up(connection: Connection, query: Query, window: Window) -> RolledUp | None:
+def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
     """What can stand for the readings; None when the roll-ups can't be used."""
-    if not (_is_of_hours(query, window) and rollups_fit(connection, query.known)):
+    if not _is_of_hours(query, window):
         return None
-    at = rollups.progress(connection)
-    if at.behind > MOST_ROWS_BEHIND:
+    state = view.rollups
+    if not state.fits or state.progress.behind > MOST_ROWS_BEHIND:
         return None
-    return RolledUp(at.done, at.behind == 0, days.are_of(connection, query.zone))
+    has_days = state.zone_of_days == name_of(query.zone)
+    return RolledUp(has_later=state.progress.behind != 0, has_days=has_days)
 
 
 def _is_of_hours(query: Query, window: Window) -> bool:
     return window.step.is_of_hours and not (query.filters or query.incomplete)
 
 
-def _window(connection: Connection, query: Query) -> Window | None:
+def window_of(view: View, query: Query) -> Window | None:
     """From bound to bound; where there is none, as far as there are readings that have a date.
 
     One whose time is none has no place on the axis, and would leave no room for the others.
     """
-    ends = held(connection, query)
+    ends = held(view, query)
     if ends is None:
         return None
     first, last = ends
-    is_of_all = not (query.filters or query.incomplete)
     window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
-    if not is_of_all or window.step.is_of_hours or removed_ms(connection, query, window) is None:
+    if not _is_of_all(query) or window.step.is_of_hours or removed_ms(view, query, window) is None:
         return window
     # Hours are the finest that is left, and only whole ones are.
     first, last = first // HOUR_MS * HOUR_MS, (last // HOUR_MS + 1) * HOUR_MS - 1
     return replace(window, first_ms=first, last_ms=last, step=HOUR)
 
 
-def held(connection: Connection, query: Query) -> tuple[int, int] | None:
+def _is_of_all(query: Query) -> bool:
+    return not (query.filters or query.incomplete)
+
+
+def held(view: View, query: Query) -> tuple[int, int] | None:
     """The query's range; where a bound lacks, as far as there is anything that has a date.
 
     Of removed readings there are hours and days, which only conditions don't see. None where
     nothing is there. Both ends, UTC epoch milliseconds, are inclusive.
     """
-    dated = replace(query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE)
-    first = query.since.ms if query.since else pages.end_of(connection, dated, newest=False)
-    last = query.until.ms if query.until else pages.end_of(connection, dated, newest=True)
-    is_of_all = not (query.filters or query.incomplete)
-    if query.since is None and is_of_all and _removed_ms(connection, query) is not None:
-        first = first_ms(connection, query)
+    first = query.since.ms if query.since else _end_of(view, query, newest=False)
+    last = query.until.ms if query.until else _end_of(view, query, newest=True)
+    if query.since is None and _is_of_all(query) and _removed_ms(view, query) is not None:
+        first = first_ms(view, query)
     return None if first is None or last is None or first > last else (first, last)
 
 
-def removed_ms(connection: Connection, query: Query, window: Window | None) -> int | None:
+def _end_of(view: View, query: Query, *, newest: bool) -> int | None:
+    """When the newest or the oldest reading of the query's range that has a date was received."""
+    if not _is_of_all(query):
+        dated = replace(
+            query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE, cursor=None
+        )
+        return search.end_of(view, dated, newest=newest)
+    own = extents(view, _named(query), raw=query.raw)
+    ends = [own[station.endpoint] for station in query.stations]
+    if newest:
+        return max((one.last_ms for one in ends if one.last_ms is not None), default=None)
+    return min((one.first_ms for one in ends if one.first_ms is not None), default=None)
+
+
+def removed_ms(view: View, query: Query, window: Window | None) -> int | None:
     """Up to when readings of the window were removed, so that only their hours and days are there.
 
     None where none of the query's stations has lost any in it. UTC epoch milliseconds.
     """
-    last_ms = _removed_ms(connection, query)
+    last_ms = _removed_ms(view, query)
     return last_ms if window and last_ms is not None and last_ms >= window.first_ms else None
 
 
-def _removed_ms(connection: Connection, query: Query) -> int | None:
-    gone = removed.load(connection)
+def _removed_ms(view: View, query: Query) -> int | None:
+    gone = view.removed
     ends = (gone[s.endpoint].last_ms for s in query.stations if s.endpoint in gone)
     return max((ms for ms in ends if ms is not None), default=None)
 
 
-def first_ms(connection: Connection, query: Query) -> int | None:
+def first_ms(view: View, query: Query) -> int | None:
     """Since when there is anything of the query's stations, whatever its range and conditions.
 
     Hours and days are kept longer than readings may be. In UTC epoch milliseconds; None where
     nothing is there.
     """
-    dated = Query(
-        known=query.known, endpoints=query.endpoints, since=FIRST_DATE, until=LAST_DATE, order="asc"
-    )
-    first = pages.end_of(connection, dated, newest=False)
-    for station in dated.stations:
-        for column in station.columns:
-            chosen = {"endpoint": station.endpoint, "measurement": column}
-            hour = connection.execute(_FIRST_HOUR, chosen).scalar()
-            if hour is not None and (first is None or hour < first // HOUR_MS):
-                first = hour * HOUR_MS
+    ends = extents(view, _named(query)).values()
+    first = min((one.first_ms for one in ends if one.first_ms is not None), default=None)
+    hour = min((one.first_hour_ms for one in ends if one.first_hour_ms is not None), default=None)
+    if hour is not None and (first is None or hour < first // HOUR_MS * HOUR_MS):
+        return hour
     return first
 
 
-def _lines(connection: Connection, query: Query, station: Station, window: Window) -> list[Line]:
-    chosen, usual_ms = query.chosen(station), interval_ms(connection, station, window)
-    return [Line(station, m, usual_ms) for m in station.measurements if m.column in chosen]
+def _named(query: Query) -> list[Station]:
+    """The stations that the query names, also those without a chosen measurement."""
+    return [s for s in query.known.all if not query.endpoints or s.endpoint in query.endpoints]
 
 
-def interval_ms(connection: Connection, station: Station, window: Window) -> int | None:
-    """The median of the last intervals of the range or, where it is shorter, just before it."""
-    parameters = {"endpoint": station.endpoint, "last": window.last_ms, "rows": INTERVAL_ROWS}
-    times = connection.execute(_LAST_TIMES, parameters).scalars().all()
-    intervals = [later - earlier for later, earlier in pairwise(times)]
-    longer = [interval for interval in intervals if interval > 0]
+def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
+    """How far readings and hours of each station reach; with `raw` also what is hidden."""
+    raw = raw or not view.corrections.whole
+    own = list(stations)
+    lacking = [station for station in own if (station.endpoint, raw) not in view.extents]
+    if lacking:
+        listed = [span for station in lacking for span in _spans_of(view, station, raw=raw)]
+        rows = view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)})
+        of_endpoint: dict[str, list[Any]] = {station.endpoint: [] for station in lacking}
+        for endpoint, *ends in rows:
+            of_endpoint[endpoint].append(ends)
+        view.extents |= {
+            (endpoint, raw): _extent_of(ends) for endpoint, ends in of_endpoint.items()
+        }
+    return {station.endpoint: view.extents[station.endpoint, raw] for station in own}
+
+
+def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
+    """What the ends of pieces of readings and of hours come to."""
+    times = [[ms for ms in own if ms is not None] for own in zip(*ends, strict=True)]
+    first, first_hour = (min(times[place], default=None) for place in (0, 2))
+    last, last_hour = (max(times[place], default=None) for place in (1, 3))
+    return Extent(
+        first,
+        last,
+        None if first_hour is None else first_hour * HOUR_MS,
+        None if last_hour is None else (last_hour + 1) * HOUR_MS - 1,
+    )
+
+
+def _spans_of(
+    view: View, station: Station, *, raw: bool
+) -> Iterator[tuple[str, str | None, int, int, int]]:
+    """Where readings of the station are looked for, and the hours of its measurements."""
+    endpoint = station.endpoint
+    for segment in view.corrections.of_whole(endpoint, FIRST_DATE_MS, LAST_DATE_MS):
+        if raw or not segment.hidden:
+            yield endpoint, None, segment.first_ms, segment.last_ms, 0
+    for column in station.columns:
+        # Of a damaged clock there may be hours that are no date.
+        yield endpoint, column, FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS, 0
+
+
+def intervals(view: View, stations: Sequence[Station], window: Window) -> Mapping[str, int | None]:
+    """The median of the last intervals of the range or, where it is shorter, just before it.
+
+    In milliseconds, of each station; None where there are too few readings.
+    """
+    last_ms = window.last_ms
+    lacking = [s.endpoint for s in stations if (s.endpoint, last_ms) not in view.intervals]
+    if lacking:
+        listed = [(endpoint, None, 0, last_ms, 0) for endpoint in lacking]
+        rows = view.connection.execute(_LAST_TIMES, {"ends": json.dumps(listed)})
+        view.intervals |= {(endpoint, last_ms): _median(times) for endpoint, times in rows}
+    return {s.endpoint: view.intervals[s.endpoint, last_ms] for s in stations}
+
+
+def _median(times: str | None) -> int | None:
+    received = sorted(map(int, times.split(","))) if times else []
+    longer = [later - earlier for earlier, later in pairwise(received) if later > earlier]
     return round(median(longer)) if longer else None
 
 
-def _fill(filler: Filler, corrections: Corrections) -> int:
-    """Add the window to the lines, each as it is shown; how many readings they are made of.
-
-    Where lines of a station are corrected differently, the number is that of the fullest.
-    """
-    first_ms, last_ms = filler.held()
-    if first_ms > last_ms:
-        return 0
-    alike: defaultdict[tuple[tuple[int, int], ...], list[ShownLine]] = defaultdict(list)
-    for line, _ in filler.lines:
-        column = line.measurement.column
-        found = corrections.segments(line.station.endpoint, column, first_ms, last_ms)
-        shown = [segment for segment in found if not segment.hidden]
-        pieces = tuple((segment.first_ms, segment.last_ms) for segment in shown)
-        alike[pieces].append(ShownLine(line, shown))
-    return max(replace(filler, lines=own).fill(pieces) for pieces, own in alike.items())
-
-
-_FIRST_HOUR = select(func.min(tables.rollups.c.hour)).where(
-    tables.rollups.c.endpoint == bindparam("endpoint"),
-    tables.rollups.c.measurement == bindparam("measurement"),
-    # Of a damaged clock there may be hours that are no date.
-    tables.rollups.c.hour >= FIRST_DATE_MS // HOUR_MS,
-)
-
-_LAST_TIMES = (
-    select(readings.c.received_at)
-    .where(
-        readings.c.endpoint == bindparam("endpoint"), readings.c.received_at <= bindparam("last")
+def _last_times() -> Select[Any]:
+    ends = spans("ends")
+    last = (
+        select(readings.c.received_at)
+        .where(readings.c.endpoint == ends.c.endpoint, readings.c.received_at <= ends.c.second)
+        .order_by(readings.c.received_at.desc())
+        .limit(INTERVAL_ROWS)
+        .correlate(ends)
+        .subquery()
     )
-    .order_by(readings.c.received_at.desc())
-    .limit(bindparam("rows"))
-)
+    times = select(func.aggregate_strings(cast(last.c.received_at, String), ","))
+    return select(ends.c.endpoint, times.correlate(ends).scalar_subquery())
+
+
+def _extents() -> Select[Any]:
+    """Each a step in an index."""
+    ends = spans("ends")
+
+    def end(of: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Any:
+        within = of >= ends.c.first, of <= ends.c.second, *conditions
+        return [
+            select(choose(of)).where(*within).correlate(ends).scalar_subquery()
+            for choose in (func.min, func.max)
+        ]
+
+    return select(
+        ends.c.endpoint,
+        *end(
+            readings.c.received_at,
+            readings.c.endpoint == ends.c.endpoint,
+            ends.c.measurement.is_(None),
+        ),
+        *end(
+            rollups.c.hour,
+            rollups.c.endpoint == ends.c.endpoint,
+            rollups.c.measurement == ends.c.measurement,
+        ),
+    )
+
+
+_LAST_TIMES, _EXTENTS = _last_times(), _extents()

@@ -24,7 +24,7 @@ from flask10x.database.expressions import upsert
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, rollup_days, rollup_zone, rollups
 from flask10x.history import sums
-from flask10x.history.local.offsets import day_of, day_start
+from flask10x.history.local_time import day_of, day_start
 from flask10x.history.sums import Four
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS

@@ -6,11 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 
-from flask10x.history.buckets import Bucket, Window
+from flask10x.history.buckets import Bucket, Line, Window, partial_places
 from flask10x.history.charts import Chart
-from flask10x.history.derived.rows import derived_values
-from flask10x.history.lines import Line, partial_places
-from flask10x.history.pages import Row
+from flask10x.history.pages import Row, derived_values
 from flask10x.history.query import Query
 from flask10x.readings.derived.registry import Derived
 from flask10x.readings.parse import nested

@@ -6,44 +6,39 @@ page costs its own rows, however deep it lies (docs/decisions/0016). With a filt
 together from the hours that can hold matching rows (`search.py`).
 """
 
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Select, case, select
 
 from flask10x.config.settings import Settings
-from flask10x.database.cursors import Cursor, Side
-from flask10x.database.dialects import last_id
+from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
 from flask10x.database.engine import Database
-from flask10x.database.expressions import unindexed
-from flask10x.database.tables import readings
+from flask10x.database.expressions import spans
+from flask10x.database.tables import measurement, readings
 from flask10x.history import search
-from flask10x.history.corrections import known
-from flask10x.history.corrections.segments import NONE, Corrections
+from flask10x.history.corrections import Corrections
 from flask10x.history.query import Query
-from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
     columns_of,
-    high_end,
     kind_of_end,
-    low_end,
     newer_statement,
     parameters_of,
     statement_key,
 )
-from flask10x.readings.stations import Stations
+from flask10x.history.view import View
+from flask10x.readings.derived.registry import Derived
+from flask10x.readings.stations import Station
 
 # How many stored readings one answer to `since` looks through: milliseconds, whatever it filters.
 NEWER_SPAN_ROWS = 10_000
-# How far back a late reading that is not its station's newest is looked for: a hundred pages of the
-# file, a third of a millisecond on a PC.
-LATE_SPAN_ROWS = 1000
 # A page of a download: a few milliseconds of reading, some hundred kilobytes of memory.
 DOWNLOAD_PAGE_ROWS = 2000
 # A page of a download whose filter hardly ever holds walks much of the table. People wait for a
@@ -69,6 +64,14 @@ class Row:
     """The columns that are shown otherwise than they were stored, whatever was asked for."""
     hidden: bool = False
     """Whether the reading is one that is not shown, which only a query for raw values has."""
+
+
+def derived_values(
+    row: Row, station: Station, chosen: Sequence[Derived]
+) -> dict[str, float | None]:
+    """Each of these by its name, from the values of the row of the station as they are shown."""
+    values = dict(zip(station.columns, row.values, strict=True))
+    return {one.name: one.of(values) for one in chosen}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def patience_sec(settings: Settings) -> float:
     return min(SEARCH_SEC, settings.query_timeout_sec / 2)
 
 
-def page(connection: Connection, query: Query, search_sec: float = math.inf) -> HistoryPage:
+def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
     """The page that the query asks for; `query.rows` must not be None.
 
     Rows that arrive later never shift or repeat a row of another page. A search that takes longer
@@ -111,11 +114,9 @@ def page(connection: Connection, query: Query, search_sec: float = math.inf) -> 
     forward: Side = "after" if query.order == "asc" else "before"
     side = query.cursor.side if query.cursor else forward
     cursors = [query.cursor] if query.cursor else []
-    corrections = known.load(connection)
     found, reached = _fetch(
-        connection,
+        view,
         query,
-        corrections,
         cursors,
         query.rows + 1,
         newest_first=side == "before",
@@ -123,11 +124,7 @@ def page(connection: Connection, query: Query, search_sec: float = math.inf) -> 
     )
     rows = found[: query.rows]
     onward = _at(side, rows[-1]) if len(found) > len(rows) else reached
-    back = (
-        _back(connection, query, corrections, query.cursor, rows, until_sec)
-        if query.cursor
-        else None
-    )
+    back = _back(view, query, query.cursor, rows, until_sec) if query.cursor else None
     if (side == "before") != (query.order == "desc"):
         rows.reverse()
     ends = (onward, back) if side == forward else (back, onward)
@@ -147,7 +144,7 @@ def rows_in_pages(
     """
     if query.rows is not None:
         with database.query(DOWNLOAD_TIMES) as connection:
-            rows = page(connection, query).rows
+            rows = page(View(connection, query.known), query).rows
         yield rows
         return
     side: Side = "before" if query.order == "desc" else "after"
@@ -156,9 +153,8 @@ def rows_in_pages(
         until_sec = time.monotonic() + SEARCH_SEC
         with database.query(DOWNLOAD_TIMES) as connection:
             rows, cursor = _fetch(
-                connection,
+                View(connection, query.known),
                 query,
-                known.load(connection),
                 list(cursors.values()),
                 page_rows,
                 newest_first=side == "before",
@@ -173,7 +169,7 @@ def rows_in_pages(
         cursors[side] = cursor
 
 
-def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
+def newer(view: View, query: Query, newer_than: int) -> Newer:
     """At most `query.rows` readings stored after the id, late ones too; raises as `page` does.
 
     One answer looks through the ids up to `newer_than` plus NEWER_SPAN_ROWS, so it can be empty
@@ -182,57 +178,90 @@ def newer(connection: Connection, query: Query, newer_than: int) -> Newer:
     """
     if query.rows is None:
         raise ValueError("a page needs a limit")
-    last = min(last_id(connection), newer_than + NEWER_SPAN_ROWS)
-    corrections = known.load(connection)
-    branches, filters, values = statement_key(query, NONE if query.raw else corrections)
+    last = min(view.last_id, newer_than + NEWER_SPAN_ROWS)
+    branches, filters, values = statement_key(query, view.corrections_of(query))
     if last <= newer_than or not branches:
         return Newer([], last)
     low, high = kind_of_end(query.since), kind_of_end(query.until)
     values |= parameters_of("low", query.since) | parameters_of("high", query.until)
     values |= {"after_id": newer_than, "last_id": last, "rows": query.rows}
-    records = connection.execute(newer_statement(branches, filters, low, high), values).all()
-    rows = _rows(records, branches, query, corrections)
+    statement = newer_statement(branches, filters, low, high)
+    records = view.connection.execute(statement, values).all()
+    rows = _rows(records, branches, view.corrections, raw=query.raw)
     return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
 
 
-def end_of(connection: Connection, query: Query, *, newest: bool) -> int | None:
-    """When the newest or the oldest reading of the query was received; None when there is none."""
-    rows, _ = _fetch(connection, query, known.load(connection), [], 1, newest_first=newest)
-    return rows[0].received_at if rows else None
+class EndOfRange(NamedTuple):
+    """The newest reading of a station in a range of time that is shown, or the oldest one."""
+
+    endpoint: str
+    first_ms: int = MIN_CURSOR_MS
+    last_ms: int = MAX_CURSOR_MS
+    """UTC epoch milliseconds, both ends inclusive."""
+    newest: bool = True
 
 
-def newest_of(stations: Stations, connection: Connection) -> dict[str, int | None]:
-    """Each station with its newest `received_at`; None when it has no reading."""
-    return _by_station(stations, connection, arrived=False)
+def end_rows(view: View, ends: Sequence[EndOfRange], *, raw: bool = False) -> list[Row | None]:
+    """The row of each end, None where the range has none; one statement for all of them.
 
-
-def last_received(stations: Stations, connection: Connection) -> dict[str, int | None]:
-    """When each station was heard last, in UTC epoch milliseconds; None when it has no reading.
-
-    A late reading counts when it arrived. One that is older than another of its station is only
-    found among the last LATE_SPAN_ROWS of all stations.
+    With `raw` readings are as they were stored, also those that are hidden.
     """
-    found = _by_station(stations, connection, arrived=True)
-    recent = connection.execute(
-        _RECENT_ARRIVALS, {"after_id": last_id(connection) - LATE_SPAN_ROWS}
+    if not ends:
+        return []
+    branches = tuple(
+        Branch(station.endpoint, station.columns, ())
+        for station in view.stations.all
+        if any(end.endpoint == station.endpoint for end in ends)
     )
-    for endpoint, arrived_at in recent:
-        if endpoint in found:
-            found[endpoint] = max(arrived_at, found[endpoint] or arrived_at)
+    parts = [
+        (place, end, *part)
+        for place, end in enumerate(ends)
+        for part in _shown_parts(view, end, raw=raw)
+    ]
+    listed = [
+        (end.endpoint, None, first_ms, last_ms, int(end.newest))
+        for _, end, first_ms, last_ms in parts
+    ]
+    found: list[Row | None] = [None] * len(ends)
+    records = view.connection.execute(_end_rows(columns_of(branches)), {"ends": json.dumps(listed)})
+    for number, *record in sorted(records):
+        place, end, *_ = parts[number]
+        if found[place] is None or end.newest:
+            found[place] = _rows([record], branches, view.corrections, raw=raw)[0]
     return found
 
 
-def _by_station(
-    stations: Stations, connection: Connection, *, arrived: bool
-) -> dict[str, int | None]:
-    endpoints = tuple(stations.by_endpoint)
-    return dict(zip(endpoints, connection.execute(_newest(endpoints, arrived)).one(), strict=True))
+def _shown_parts(view: View, end: EndOfRange, *, raw: bool) -> Iterator[tuple[int, int]]:
+    """The range in pieces between what is hidden of the station, in the order of time."""
+    if raw or end.endpoint not in view.corrections.whole:
+        yield end.first_ms, end.last_ms
+        return
+    for segment in view.corrections.of_whole(end.endpoint, end.first_ms, end.last_ms):
+        if not segment.hidden:
+            yield segment.first_ms, segment.last_ms
+
+
+@lru_cache(maxsize=STATEMENTS)
+def _end_rows(columns: tuple[str, ...]) -> Select[Any]:
+    ranges, of_range = spans("ends"), readings.alias()
+    at, number = of_range.c.received_at, of_range.c.id
+    within = (
+        select(number)
+        .where(of_range.c.endpoint == ranges.c.endpoint)
+        .where(at >= ranges.c.first, at <= ranges.c.second)
+        .limit(1)
+    )
+    newest = within.order_by(at.desc(), number.desc()).scalar_subquery()
+    oldest = within.order_by(at, number).scalar_subquery()
+    row = readings.c
+    return select(
+        *(ranges.c.place, row.id, row.endpoint, row.received_at), *map(measurement, columns)
+    ).join_from(ranges, readings, row.id == case((ranges.c.third == 1, newest), else_=oldest))
 
 
 def _back(
-    connection: Connection,
+    view: View,
     query: Query,
-    corrections: Corrections,
     cursor: Cursor,
     rows: list[Row],
     until_sec: float,
@@ -244,9 +273,8 @@ def _back(
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
         found, reached = _fetch(
-            connection,
+            view,
             query,
-            corrections,
             cursors,
             1,
             newest_first=start.side == "before",
@@ -262,9 +290,8 @@ def _at(side: Side, row: Row) -> Cursor:
 
 
 def _fetch(
-    connection: Connection,
+    view: View,
     query: Query,
-    corrections: Corrections,
     cursors: Sequence[Cursor],
     rows: int,
     *,
@@ -276,26 +303,15 @@ def _fetch(
 
     And where a search that ended early has to go on.
     """
-    branches, filters, values = statement_key(query, NONE if query.raw else corrections)
-    if not branches:
+    request = search.row_request(view, query, cursors, rows, newest_first=newest_first)
+    if request is None:
         return [], None
-    of_side = {cursor.side: cursor for cursor in cursors}
-    request = RowRequest(
-        stations=query.known,
-        branches=branches,
-        filters=filters,
-        values=values,
-        low=low_end(query.since, of_side.get("after")),
-        high=high_end(query.until, of_side.get("before")),
-        rows=rows,
-        newest_first=newest_first,
-    )
-    found = search.find(connection, request, until_sec)
-    return _rows(found.records, branches, query, corrections), found.reached
+    found = search.find(view, request, until_sec)
+    return _rows(found.records, request.branches, view.corrections, raw=query.raw), found.reached
 
 
 def _rows(
-    records: Sequence[Any], branches: tuple[Branch, ...], query: Query, corrections: Corrections
+    records: Sequence[Any], branches: tuple[Branch, ...], corrections: Corrections, *, raw: bool
 ) -> list[Row]:
     cells = _cells(branches)
     rows = [
@@ -306,12 +322,12 @@ def _rows(
     if not touched:
         return rows
     return [
-        _shown(row, touched[row.endpoint], query, corrections) if row.endpoint in touched else row
+        _shown(row, touched[row.endpoint], corrections, raw=raw) if row.endpoint in touched else row
         for row in rows
     ]
 
 
-def _shown(row: Row, columns: tuple[str, ...], query: Query, corrections: Corrections) -> Row:
+def _shown(row: Row, columns: tuple[str, ...], corrections: Corrections, *, raw: bool) -> Row:
     endpoint, at = row.endpoint, row.received_at
     pairs = zip(columns, row.values, strict=True)
     shown = tuple(corrections.shown(endpoint, column, at, value) for column, value in pairs)
@@ -321,7 +337,7 @@ def _shown(row: Row, columns: tuple[str, ...], query: Query, corrections: Correc
     changed = zip(columns, row.values, shown, strict=True)
     return replace(
         row,
-        values=row.values if query.raw else shown,
+        values=row.values if raw else shown,
         corrected=tuple(column for column, stored, now in changed if stored != now),
         hidden=hidden,
     )
@@ -332,30 +348,3 @@ def _cells(branches: tuple[Branch, ...]) -> dict[str, list[int]]:
     """Where each station's values lie among the columns of them all."""
     columns = columns_of(branches)
     return {b.endpoint: [columns.index(column) for column in b.columns] for b in branches}
-
-
-@lru_cache
-def _newest(endpoints: tuple[str, ...], arrived: bool) -> Select[Any]:
-    """When each station's newest reading was measured, or has arrived; a step into the index."""
-    time = readings.c.received_at
-    value = _ARRIVAL if arrived else time
-    return select(
-        *(
-            select(value)
-            .where(readings.c.endpoint == endpoint)
-            .order_by(time.desc())
-            .limit(1)
-            .scalar_subquery()
-            for endpoint in endpoints
-        )
-    )
-
-
-_ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
-# In the order of the index it would read all of it.
-_ENDPOINT = unindexed(readings.c.endpoint)
-_RECENT_ARRIVALS = (
-    select(_ENDPOINT, func.max(_ARRIVAL))
-    .where(readings.c.id > bindparam("after_id"))
-    .group_by(_ENDPOINT)
-)

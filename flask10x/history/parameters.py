@@ -16,9 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_ID, parse_cursor
 from flask10x.errors import QueryError, nearest
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
-from flask10x.history.comparing.moves import MOVES
-from flask10x.history.operators import OPERATORS, Filter
-from flask10x.history.query import Bound, Order, Query
+from flask10x.history.query import MOVES, OPERATORS, Bound, Filter, Order, Query
 from flask10x.readings.derived.registry import (
     derived_by_station,
     derived_names,
@@ -40,7 +38,7 @@ MAX_COMPARED = 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class View:
+class QueryDefaults:
     """How one route reads a query string that leaves something out."""
 
     order: Order
@@ -64,13 +62,15 @@ ONLY = {
     "compare": "/history/series",
     "off": "/history",
 }
-JSON = View(order="latest", own=frozenset({"since"}))
-CSV = View(order="latest", whole=True, own=frozenset({"bom"}))
-SERIES = View(order="latest", whole=True, has_charts=True, own=frozenset({"buckets", "compare"}))
-JSON_FILE = View(order="latest", whole=True)
+JSON = QueryDefaults(order="latest", own=frozenset({"since"}))
+CSV = QueryDefaults(order="latest", whole=True, own=frozenset({"bom"}))
+SERIES = QueryDefaults(
+    order="latest", whole=True, has_charts=True, own=frozenset({"buckets", "compare"})
+)
+JSON_FILE = QueryDefaults(order="latest", whole=True)
 # What a phone loads and a person looks through at a time.
 PAGE_ROWS = 50
-HTML = View(
+HTML = QueryDefaults(
     order="desc",
     blank_is_absent=True,
     rows=PAGE_ROWS,
@@ -80,7 +80,7 @@ HTML = View(
 
 
 def parse_query(
-    pairs: Sequence[tuple[str, str]], settings: Settings, now_ms: int, view: View
+    pairs: Sequence[tuple[str, str]], settings: Settings, now_ms: int, view: QueryDefaults
 ) -> Query:
     """The query that the decoded parameters make, in any order; relative times from `now_ms`.
 
@@ -127,7 +127,7 @@ def parse_query(
     return query
 
 
-def _default_limit(view: View, settings: Settings) -> int | None:
+def _default_limit(view: QueryDefaults, settings: Settings) -> int | None:
     if view.whole:
         return None
     return min(view.rows or settings.history_max, settings.history_max)
@@ -170,7 +170,7 @@ class _Reader:
         derived = derived_names(self._stations)
         return self._choice("measurement", "unknown_measurement", known, derived)
 
-    def derived(self, view: View) -> tuple[str, ...]:
+    def derived(self, view: QueryDefaults) -> tuple[str, ...]:
         names = derived_names(self._stations)
         given = [value for key, value in self._pairs if key == "measurement"]
         found = tuple(name for name in names if name in given)
@@ -268,7 +268,7 @@ def _known_names(stations: Stations) -> dict[str, None]:
 
 
 def _wrong_names(
-    pairs: Sequence[tuple[str, str]], view: View, names: dict[str, None]
+    pairs: Sequence[tuple[str, str]], view: QueryDefaults, names: dict[str, None]
 ) -> dict[str, Reason]:
     """Parameters that are unknown, another view's, or given twice where once is meant."""
     counted = Counter(name for name, _ in pairs)

@@ -23,6 +23,7 @@ from flask10x.database.tables import readings, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
+from flask10x.history.sums import ends_of
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
 from flask10x.readings.zones import zone_of
@@ -189,7 +190,7 @@ def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:
     at = readings.c.received_at
     if after == MAX_CURSOR_MS // HOUR_MS:
         return []
-    first, _ = rollups.ends_of(after + 1)
+    first, _ = ends_of(after + 1)
     of_readings, of_rollups = readings.c.endpoint == endpoint, table.c.endpoint == endpoint
     oldest_ms = connection.scalar(select(func.min(at)).where(of_readings, at >= first))
     hour = connection.scalar(select(func.min(table.c.hour)).where(of_rollups, table.c.hour > after))
@@ -198,7 +199,7 @@ def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:
     if not starts:
         return []
     low, last = min(starts), min(starts) + PIECE_HOURS - 1
-    low_ms, high_ms = rollups.ends_of(low)[0], rollups.ends_of(last)[1]
+    low_ms, high_ms = ends_of(low)[0], ends_of(last)[1]
     hours = select(floor_div(at, HOUR_MS)).where(of_readings, at >= low_ms, at <= high_ms)
     kept = select(table.c.hour).where(of_rollups, table.c.hour >= low, table.c.hour <= last)
     found = connection.execute(hours.union(kept)).scalars()

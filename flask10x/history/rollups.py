@@ -7,12 +7,10 @@ case, and doing it twice does no harm. The new sums, those of the local days tha
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import tzinfo
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import floor_div, upsert
@@ -21,6 +19,8 @@ from flask10x.database.retention.removed_hours import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, readings, rollup_days, rollup_zone, rollups
 from flask10x.history import days, sums
+from flask10x.history.sums import ends_of
+from flask10x.history.view import RollupProgress
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS
 from flask10x.readings.zones import name_of, zone_of
@@ -35,19 +35,6 @@ Hour = tuple[str, int]
 """A station's endpoint and an hour of UTC since 1970."""
 Change = Callable[[Connection], None]
 Save = Callable[[Database, Change], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RollupProgress:
-    """How far the roll-ups are: up to the id `done`, of the `of` that there are."""
-
-    done: int
-    of: int
-
-    @property
-    def behind(self) -> int:
-        """How many ids the follower has before it."""
-        return self.of - self.done
 
 
 def save_at_once(database: Database, change: Change) -> None:
@@ -138,14 +125,6 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
     # Hours that were there before any day.
     while known is not None and days.follow(stations, database, known, Database.commit_change):
         pass
-
-
-def ends_of(hour: int) -> tuple[int, int]:
-    """The first and the last millisecond of an hour; the first and last hours are cut short.
-
-    So they stay within what a column holds, and SQLite takes them.
-    """
-    return max(hour * HOUR_MS, MIN_CURSOR_MS), min((hour + 1) * HOUR_MS - 1, MAX_CURSOR_MS)
 
 
 def forget(connection: Connection) -> None:

@@ -1,8 +1,11 @@
 """Finding the rows of a page, a number of hours at a time, so that it can end early and say so.
 
-Roll-ups hold the readings up to the follower's position (`hour_statements.py`). The later ones are
-the last few rows of the table and are looked through as they are; what comes out is the order of
-both.
+Roll-ups hold the readings up to the follower's position and say which hours hold none of the rows,
+and are not read: an hour of which the greatest value is 900 has no reading above 1000. One
+statement walks the hours in the order of a key and says which can hold rows; another one reads
+these, each a range of the index. So nothing is sorted, and nothing read beyond the last row. The
+later readings are the last few rows of the table and are looked through as they are; what comes out
+is the order of both.
 """
 
 import json
@@ -14,13 +17,13 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, or_, select
 
-from flask10x.database.cursors import MAX_CURSOR_ID, Cursor
-from flask10x.database.dialects import last_id
-from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import readings
-from flask10x.history import hour_statements, rollups
+from flask10x.database.cursors import MAX_CURSOR_ID, MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor
+from flask10x.database.expressions import listed, unindexed
+from flask10x.database.tables import readings, rollups
+from flask10x.history.corrections import Segment
+from flask10x.history.query import OPERATORS, Query
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
@@ -28,16 +31,167 @@ from flask10x.history.statements import (
     FilterShape,
     PageShape,
     Statement,
+    conditions_of,
+    filter_clauses,
+    high_end,
+    hour_values,
     kind_of_end,
+    limits,
+    low_end,
+    merged,
     ms_of,
+    off_index,
     page_statement,
     parameters_of,
+    select_branch,
+    select_rows,
+    statement_key,
+    touched_hours,
+    with_values,
+    within,
 )
-from flask10x.readings.stations import Stations
+from flask10x.history.sums import ends_of
+from flask10x.history.view import View
 from flask10x.readings.times import HOUR_MS
 
-# The follower takes a longer log at once (an import, an update); until then pages go without.
-MOST_ROWS_BEHIND = rollups.PIECE_ROWS
+# The ends of an hour; those of the first and the last one are where numbers of the column end
+# (`ends_of`), for PostgreSQL has none beyond.
+_HOUR = rollups.c.hour
+_FIRST_MS = case((_HOUR <= MIN_CURSOR_MS // HOUR_MS, MIN_CURSOR_MS), else_=_HOUR * HOUR_MS)
+_LAST_MS = case((_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=(_HOUR + 1) * HOUR_MS - 1)
+
+
+def can_narrow(shape: PageShape) -> bool:
+    """Whether each station has a condition that roll-ups know something of."""
+    return all(
+        branch.missing
+        or branch.derived
+        or any(column in branch.columns for column, *_ in shape.filters)
+        for branch in shape.branches
+    )
+
+
+@lru_cache(maxsize=STATEMENTS)
+def hours_statement(shape: PageShape) -> Statement:
+    """At most `:most` pairs of endpoint and hour, from `:first` to `:last`, that can hold rows.
+
+    By the roll-ups, in the order of hours; a pair may come several times. Only where `can_narrow`.
+    """
+    selects = [
+        select(rollups.c.endpoint, rollups.c.hour).where(
+            rollups.c.endpoint == branch.endpoint,
+            rollups.c.hour >= bindparam("first"),
+            rollups.c.hour <= bindparam("last"),
+            *conditions,
+        )
+        for branch in shape.branches
+        for conditions in _possible(branch, shape.filters)
+    ]
+    return merged(selects, ("hour",), shape.newest_first, "most")
+
+
+def hours_name(endpoint: str) -> str:
+    """The name of the value of `rows_statement` that lists the station's hours, as JSON."""
+    return f"hours_{endpoint}"
+
+
+@lru_cache(maxsize=STATEMENTS)
+def rows_statement(shape: PageShape) -> Statement:
+    """At most `:rows` rows with an id up to `:position`, of each station's hours (`hours_name`)."""
+    at = readings.c.received_at
+    conditions = [
+        unindexed(readings.c.id) <= bindparam("position"),
+        *limits(shape.low, shape.high, unindexed(at)),
+    ]
+    selects = [
+        select_branch(shape.branches)
+        .add_columns(rollups.c.hour)
+        # A list could not be read in its order, but a key that it picks from can.
+        .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
+        .where(rollups.c.hour.in_(listed(hours_name(branch.endpoint))))
+        .where(readings.c.endpoint == branch.endpoint, at >= _FIRST_MS, at <= _LAST_MS)
+        .where(*conditions, *conditions_of(branch, shape.filters))
+        for branch in shape.branches
+    ]
+    names = ("hour", "received_at", "id")
+    found = merged(selects, names, shape.newest_first, "rows")
+    return with_values(found, shape)
+
+
+@lru_cache(maxsize=STATEMENTS)
+def later_statement(shape: PageShape) -> Statement:
+    """At most `:rows` rows with an id above `:position`, from the same end of the window."""
+    later = (
+        select_rows(shape.branches)
+        .where(readings.c.id > bindparam("position"), off_index(shape.branches))
+        .where(*limits(shape.low, shape.high, unindexed(readings.c.received_at)))
+        .where(*filter_clauses(shape.filters, shape.branches))
+    )
+    return merged([later], ("received_at", "id"), shape.newest_first, "rows")
+
+
+def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:
+    """Conditions on a row of `rollups`: whoever fulfils all of one list is a possible hour."""
+    missing = branch.missing
+    # A measurement that the station does not have is missing in each reading.
+    own = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
+    if branch.derived and not own:
+        # Each reading has a row of its first measurement: all hours, looked through piece by piece.
+        own = {branch.columns[0]: None}
+    if not own:
+        # By the index that holds no other hours, in their order; so not by the measurement.
+        lacking = rollups.c.count < rollups.c.readings
+        stored = [lacking, unindexed(rollups.c.measurement).in_(missing)]
+        return [stored, *_hidden(branch)]
+    base, *others = own
+    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, branch, filters)]
+    for column in others:
+        other = rollups.alias()
+        values = _of_values(other, column, branch, filters)
+        conditions.append(_same_hour(other, other.c.measurement == column, *values))
+    if missing:
+        other = rollups.alias()
+        lacking = other.c.count < other.c.readings
+        some = _same_hour(other, other.c.measurement.in_(missing), lacking)
+        touched = _hidden_hours(branch)
+        conditions.append(or_(some, within(rollups.c.hour, touched)) if touched else some)
+    return [conditions]
+
+
+def _hidden(branch: Branch) -> list[list[ColumnElement[bool]]]:
+    """The same for hours in which a value is hidden, which that index does not know."""
+    touched = _hidden_hours(branch)
+    # Each reading has a row of its first measurement, also one without a value.
+    first = rollups.c.measurement == branch.columns[0]
+    return [[first, within(rollups.c.hour, touched)]] if touched else []
+
+
+def _hidden_hours(branch: Branch) -> list[Segment]:
+    segments = (s for column in branch.missing for s in branch.corrected.of(column))
+    return touched_hours(s for s in segments if s.hidden)
+
+
+def _of_values(
+    table: Any, column: str, branch: Branch, filters: tuple[FilterShape, ...]
+) -> list[ColumnElement[bool]]:
+    values, unknown = hour_values(table.c, branch.corrected.of(column))
+    conditions = [
+        OPERATORS[key].hour(values, bindparam(f"filter{place}") if wanted is None else wanted)
+        for place, (name, key, wanted) in enumerate(filters)
+        if name == column
+    ]
+    return conditions if unknown is None else [or_(one, unknown) for one in conditions]
+
+
+def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        other.c.endpoint == rollups.c.endpoint, other.c.hour == rollups.c.hour, *conditions
+    )
+
+
+# The follower takes as many at once (`rollups.PIECE_ROWS`). While there are more, as after an
+# import or an update, pages go without.
+MOST_ROWS_BEHIND = 20_000
 # So many hours that can hold rows are read before the next look at the clock: about 15 ms on a PC.
 # A page of the rarest filter needs half of them.
 PIECE_HOURS = 100
@@ -53,8 +207,6 @@ _PLACE = itemgetter(2, 0)
 class RowRequest:
     """Rows from one end of a window: its newest ones when `newest_first`, else its oldest."""
 
-    stations: Stations
-    """All of the installation: with the roll-ups of others it is not looked for hours."""
     branches: tuple[Branch, ...]
     filters: tuple[FilterShape, ...]
     values: dict[str, float]
@@ -81,6 +233,32 @@ class RowRequest:
         return self.values | ends | {"rows": self.rows}
 
 
+def row_request(
+    view: View, query: Query, cursors: Sequence[Cursor], rows: int, *, newest_first: bool
+) -> RowRequest | None:
+    """The request for rows of a query between these cursors; None where no station can match."""
+    branches, filters, values = statement_key(query, view.corrections_of(query))
+    if not branches:
+        return None
+    of_side = {cursor.side: cursor for cursor in cursors}
+    return RowRequest(
+        branches=branches,
+        filters=filters,
+        values=values,
+        low=low_end(query.since, of_side.get("after")),
+        high=high_end(query.until, of_side.get("before")),
+        rows=rows,
+        newest_first=newest_first,
+    )
+
+
+def end_of(view: View, query: Query, *, newest: bool) -> int | None:
+    """When the newest or the oldest reading of the query was received; None when there is none."""
+    request = row_request(view, query, [], 1, newest_first=newest)
+    records = find(view, request).records if request else []
+    return _PLACE(records[0])[0] if records else None
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Records of id, endpoint, received_at and values, in the order of the page."""
@@ -90,25 +268,26 @@ class Found:
     """From where the search has to go on when it ended early; None when nothing is left out."""
 
 
-def find(connection: Connection, request: RowRequest, until_sec: float = math.inf) -> Found:
-    """The rows of the request, all from one snapshot if `connection` has one.
+def find(view: View, request: RowRequest, until_sec: float = math.inf) -> Found:
+    """The rows of the request.
 
     Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
     looked through each time.
     """
     shape = request.shape
-    if _is_short(request) or not hour_statements.can_narrow(shape):
-        return Found(_records(connection, page_statement(shape), request), None)
-    end, position = last_id(connection), rollups.position(connection)
-    if end - position > MOST_ROWS_BEHIND or not rollups_fit(connection, request.stations):
-        return Found(_records(connection, page_statement(shape), request), None)
-    request = replace(request, values=request.values | {"position": position})
+    if _is_short(request) or not can_narrow(shape):
+        return Found(_records(view, page_statement(shape), request), None)
+    behind = view.rollups.progress.behind
+    if behind > MOST_ROWS_BEHIND or not view.rollups.fits:
+        return Found(_records(view, page_statement(shape), request), None)
+    position = {"position": view.rollups.progress.done}
+    request = replace(request, values=request.values | position)
     later: list[Any] = []
-    if end > position:
-        later = _records(connection, hour_statements.later_statement(shape), request)
+    if behind:
+        later = _records(view, later_statement(shape), request)
     if len(later) == request.rows:
         request = _up_to(request, later[-1])
-    rolled_up, reached = _of_hours(connection, request, until_sec)
+    rolled_up, reached = _of_hours(view, request, until_sec)
     both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=request.newest_first)
     return Found(both[: request.rows], reached if len(both) < request.rows else None)
 
@@ -119,8 +298,8 @@ def _is_short(request: RowRequest) -> bool:
     return first is not None and last is not None and last - first < HOUR_MS // 2
 
 
-def _records(connection: Connection, statement: Statement, request: RowRequest) -> list[Any]:
-    return list(connection.execute(statement, request.bound))
+def _records(view: View, statement: Statement, request: RowRequest) -> list[Any]:
+    return list(view.connection.execute(statement, request.bound))
 
 
 def _up_to(request: RowRequest, record: Any) -> RowRequest:
@@ -139,28 +318,25 @@ def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
     return [record for record in records if (_PLACE(record) > start) == newest_first]
 
 
-def _of_hours(
-    connection: Connection, request: RowRequest, until_sec: float
-) -> tuple[list[Any], Cursor | None]:
+def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[Any], Cursor | None]:
     """The rows of rolled-up hours, and how far it got when it did not get to the end."""
     shape, bound = request.shape, request.bound
-    hours_statement = hour_statements.hours_statement(shape)
-    rows_statement = hour_statements.rows_statement(shape)
-    hours = _hours(connection, request)
+    of_hours, of_rows = hours_statement(shape), rows_statement(shape)
+    hours = _hours(view, request)
     found: list[Any] = []
     size = FIRST_LOOK_HOURS
     while hours:
         piece = hours[:size]
         first, last = sorted((piece[0], piece[-1]))
         ends = {"first": first, "last": last, "most": PIECE_HOURS}
-        possible = connection.execute(hours_statement, bound | ends).all()
+        possible = view.connection.execute(of_hours, bound | ends).all()
         if len(possible) == PIECE_HOURS:
             piece = hours[: hours.index(possible[-1].hour) + 1]
         else:
             size *= LOOK_FACTOR
         if possible:
             rest = {"rows": request.rows - len(found)}
-            found += connection.execute(rows_statement, bound | _listed(request, possible) | rest)
+            found += view.connection.execute(of_rows, bound | _listed(request, possible) | rest)
         hours = hours[len(piece) :]
         if len(found) == request.rows:
             break
@@ -170,31 +346,28 @@ def _of_hours(
 
 
 def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
-    """The hours that `hour_statements.rows_statement` reads of each station.
+    """The hours that `rows_statement` reads of each station.
 
     The last hour is every station's, for it may have been cut off before the pair of another one.
     """
     hours = {branch.endpoint: {possible[-1].hour} for branch in request.branches}
     for endpoint, hour in possible:
         hours[endpoint].add(hour)
-    return {
-        hour_statements.hours_name(endpoint): json.dumps([*listed])
-        for endpoint, listed in hours.items()
-    }
+    return {hours_name(endpoint): json.dumps([*listed]) for endpoint, listed in hours.items()}
 
 
 def _start_of(hours: range) -> Cursor:
     """The cursor from which these hours are read, in their order."""
-    first_ms, last_ms = rollups.ends_of(hours[0])
+    first_ms, last_ms = ends_of(hours[0])
     if hours.step > 0:
         return Cursor("after", first_ms, 0)
     # Not the beginning of the hour above, which would be looked at again and lead here again.
     return Cursor("before", last_ms, MAX_CURSOR_ID)
 
 
-def _hours(connection: Connection, request: RowRequest) -> range:
+def _hours(view: View, request: RowRequest) -> range:
     """The hours of the window that the stations have readings in or between, as the page goes."""
-    times = [ms for ms in connection.execute(_ends(request.branches)).one() if ms is not None]
+    times = [ms for ms in view.connection.execute(_ends(request.branches)).one() if ms is not None]
     if not times:
         return range(0)
     low_ms, high_ms = ms_of(request.low), ms_of(request.high)

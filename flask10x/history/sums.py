@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.expressions import sums_of, unindexed
 from flask10x.database.tables import measurement, readings
+from flask10x.readings.times import HOUR_MS
 
 Four = tuple[int, float | None, float | None, float | None]
 """Count, total, least and greatest of the values."""
@@ -32,6 +33,14 @@ def between(
     ids = {"after_id": after, "last_id": last}
     count, *found = connection.execute(_statement(columns), bound | ids).one()
     return count, [*fours(found)]
+
+
+def ends_of(hour: int) -> tuple[int, int]:
+    """The first and the last millisecond of an hour; the first and last hours are cut short.
+
+    So they stay within what a column holds, and SQLite takes them.
+    """
+    return max(hour * HOUR_MS, MIN_CURSOR_MS), min((hour + 1) * HOUR_MS - 1, MAX_CURSOR_MS)
 
 
 def fours(sums: list[Any]) -> Iterator[Four]:

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or
 
 from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.history import days
-from flask10x.history.local.offsets import day_of, day_start
-from flask10x.history.periods.calendar import Span, neighbours, parts_of
+from flask10x.history.local_time import day_of, day_start
+from flask10x.history.periods import Span, neighbours, parts_of
 from flask10x.history.rhythm import rhythm_of
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text

@@ -23,9 +23,9 @@ from flask10x.database.retention.removed import Removed
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import exports, followers, imports, readings, rejected
-from flask10x.history import days, pages, rollups
-from flask10x.history.silence import Signs, silence, silent_after_sec
-from flask10x.history.usual_silence import usual_silence
+from flask10x.history import days, rollups
+from flask10x.history.silence import Signs, silence, silent_after_sec, usual_silence
+from flask10x.history.view import View
 from flask10x.maintenance.findings import Finding
 from flask10x.readings import csv_names
 from flask10x.readings.stations import Station
@@ -231,7 +231,7 @@ class DatabaseCheck:
 
     def _stations(self, connection: Connection) -> list[Finding]:
         stations = self._settings.stations
-        received = pages.last_received(stations, connection)
+        received = View(connection, stations).last_received
         return [
             self._station(
                 one, received[one.endpoint], usual_silence(connection, one).missed_after_sec

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.history.usual_silence import has_sent, usual_silence, usual_silence_of
+from flask10x.history.silence import has_sent, usual_silence, usual_silence_of
 from flask10x.readings.stations import Station
 from flask10x.system.gauges import Gauges
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import shown_name
-from flask10x.history import pages
+from flask10x.history.view import View
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
@@ -216,9 +217,9 @@ class Store:
             for rule, watch in zip(settings.alerts.rules, found, strict=True)
         ]
 
-    def _last_received(self) -> dict[str, int | None]:
+    def _last_received(self) -> Mapping[str, int | None]:
         with self.database.reader.begin() as connection:
-            return pages.last_received(self.settings.stations, connection)
+            return View(connection, self.settings.stations).last_received
 
     def _load_totals(self) -> None:
         try:

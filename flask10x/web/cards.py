@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from flask10x.history.silence import SilenceVerdict, State
+from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.rounding import NO_VALUE, rounded
@@ -72,10 +71,10 @@ class Card:
     """What is computed from the newest reading; what can't be is left out."""
 
 
-def cards(connection: Connection, store: Store) -> list[Card]:
+def cards(view: View, store: Store) -> list[Card]:
     """A card of each station, from its newest reading."""
     stations = store.settings.stations
-    return [_card(one, stations) for one in latest(connection, store, stations.all)]
+    return [_card(one, stations) for one in latest(view, store, stations.all)]
 
 
 def _card(one: Latest, stations: Stations) -> Card:

@@ -1,9 +1,15 @@
-"""What a request needs to know of the service: its store."""
+"""What a request needs to know of the service: its store, and its view of the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import current_app
+from sqlalchemy import Connection
 
+from flask10x.history.view import View
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
+from flask10x.system import clock
 
 
 def store() -> Store:
@@ -16,3 +22,19 @@ def store_or_waiting() -> Store | Waiting:
     """The same for a view that answers while the database is missing, too."""
     found: Store | Waiting = current_app.extensions["flask10x"]
     return found
+
+
+@contextmanager
+def view() -> Iterator[View]:
+    """The view of the database for this request: one snapshot, read within QUERY_TIMEOUT_SEC.
+
+    Raises QueryTooLong, or what reading raises: `read_errors.UNREADABLE`.
+    """
+    with store().database.query() as connection:
+        yield view_of(connection)
+
+
+def view_of(connection: Connection) -> View:
+    """The view of a connection that is waited for in another way."""
+    settings = store().settings
+    return View(connection, settings.stations, settings.zone, clock.now_ms())

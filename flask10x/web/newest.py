@@ -1,17 +1,13 @@
 """What is known of each station now: its newest reading, how old it is, whether the station is
 silent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
-from flask10x.history import pages
-from flask10x.history.derived.newest import newest_derived
-from flask10x.history.last_values import OlderValue, last_values
+from flask10x.history.newest import OlderValue, missing_columns, newest_readings
 from flask10x.history.pages import Row
-from flask10x.history.query import Query
 from flask10x.history.silence import SilenceVerdict
+from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.runtime.station_watch import silence_of
 from flask10x.runtime.store import Store
@@ -38,36 +34,27 @@ class Latest:
         return missing_columns(self.station, self.row)
 
 
-def missing_columns(station: Station, row: Row | None) -> tuple[str, ...]:
-    """The columns of the station that its reading lacks; none for no reading."""
-    pairs = zip(station.columns, row.values, strict=True) if row else ()
-    return tuple(column for column, value in pairs if value is None)
-
-
 def latest(
-    connection: Connection, store: Store, stations: Iterable[Station], *, raw: bool = False
+    view: View, store: Store, stations: Sequence[Station], *, raw: bool = False
 ) -> list[Latest]:
     """What is known of these stations, in their order; raises what reading raises.
 
     With `raw` the newest reading is as it was stored, also one that is hidden.
     """
-    last = pages.last_received(store.settings.stations, connection)
-    return [_latest(connection, store, one, last[one.endpoint], raw) for one in stations]
-
-
-def _latest(
-    connection: Connection, store: Store, station: Station, last: int | None, raw: bool
-) -> Latest:
-    """`last` is when the database has heard of it last, in epoch milliseconds."""
-    known = store.settings.stations
-    newest = Query(known=known, endpoints=(station.endpoint,), order="desc", limit=1, raw=raw)
-    row = next(iter(pages.page(connection, newest).rows), None)
-    missing = missing_columns(station, row)
-    is_alerted = station.endpoint in state().known().silent
-    return Latest(
-        station=station,
-        silence=silence_of(station, last, store.settings, store.gauges, is_alerted=is_alerted),
-        row=row,
-        older=last_values(connection, known, row, missing) if row else {},
-        derived=newest_derived(connection, known, row),
-    )
+    silent = state().known().silent
+    return [
+        Latest(
+            station=station,
+            silence=silence_of(
+                station,
+                view.last_received[station.endpoint],
+                store.settings,
+                store.gauges,
+                is_alerted=station.endpoint in silent,
+            ),
+            row=newest.row,
+            older=newest.older,
+            derived=newest.derived,
+        )
+        for station, newest in zip(stations, newest_readings(view, stations, raw=raw), strict=True)
+    ]

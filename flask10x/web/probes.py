@@ -1,5 +1,6 @@
 """Is it up, can it store, how is it doing (contract, section 2)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -7,7 +8,6 @@ from flask import Response, jsonify, request
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
-from flask10x.history import pages, rollups
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
@@ -71,8 +71,8 @@ def _as_json() -> tuple[Response, int]:
     store = context.store()
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
-            last = pages.last_received(store.settings.stations, connection)
-            stored = last_id(connection)
+            view = context.view_of(connection)
+            last, stored = view.last_received, view.last_id
             errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
     except UNREADABLE as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
@@ -100,7 +100,7 @@ def details() -> tuple[Response, int]:
     store = context.store()
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
-            rolled_up = rollups.progress(connection)
+            rolled_up = context.view_of(connection).rollups.progress
             answer: dict[str, Any] = {
                 "ack": store.settings.ack,
                 "failing_seconds": duties.failing_sec(store.gauges),
@@ -138,7 +138,7 @@ def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str
     }
 
 
-def _silence(store: Store, last: dict[str, int | None]) -> dict[str, dict[str, Any]]:
+def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, dict[str, Any]]:
     zone = store.settings.zone
     return {
         "last_received": {

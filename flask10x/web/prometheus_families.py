@@ -19,7 +19,6 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection
 
 import flask10x
 from flask10x.alerts.alert import Alert
@@ -30,10 +29,7 @@ from flask10x.database.dialects import last_id
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import connections
 from flask10x.errors import DatabaseUnreachable, QueryError
-from flask10x.history import pages, rollups
-from flask10x.history.pages import Row
-from flask10x.history.query import Query
-from flask10x.readings.stations import Station, Stations
+from flask10x.history.pages import EndOfRange, Row, end_rows
 from flask10x.recording import rejected
 from flask10x.runtime import duties
 from flask10x.runtime.facts import backups
@@ -46,6 +42,7 @@ from flask10x.system import disk
 from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.counting.shared_histogram import Histogram
 from flask10x.system.gauges import Gauges
+from flask10x.web import context
 from flask10x.web.alert_state import state
 from flask10x.web.read_errors import UNREADABLE
 
@@ -247,7 +244,7 @@ class StoredNumbers:
     rejected_dropped: int
     rollups_behind: int
     """Readings that are in no roll-up yet."""
-    last_received: dict[str, int | None]
+    last_received: Mapping[str, int | None]
     """When each station was heard last; None when it has no reading."""
     leases: dict[str, str]
     """Which host has each lease, where there may be several hosts."""
@@ -259,24 +256,22 @@ def stored_numbers(store: Store) -> StoredNumbers:
     """Raises QueryTooLong, or what reading raises: `read_errors.UNREADABLE`."""
     stations = store.settings.stations
     with store.database.promptly(), store.database.query() as connection:
+        view = context.view_of(connection)
+        ends = [EndOfRange(endpoint) for endpoint in stations.by_endpoint]
+        rows = end_rows(view, ends, raw=True)
         return StoredNumbers(
-            stored=last_id(connection),
+            stored=view.last_id,
             write_errors=counters.write_errors(
                 connection, store.settings, store.gauges.errors_total()
             ),
             rejected_kept=last_id(connection, "rejected"),
             rejected_evicted=counters.value_of(connection, rejected.EVICTED),
             rejected_dropped=counters.value_of(connection, rejected.DROPPED),
-            rollups_behind=rollups.behind(connection),
-            last_received=pages.last_received(stations, connection),
+            rollups_behind=view.rollups.progress.behind,
+            last_received=view.last_received,
             leases=store.database.hosts.holders(connection),
-            newest={one.endpoint: _newest(connection, stations, one) for one in stations.all},
+            newest=dict(zip(stations.by_endpoint, rows, strict=True)),
         )
-
-
-def _newest(connection: Connection, stations: Stations, station: Station) -> Row | None:
-    query = Query(known=stations, endpoints=(station.endpoint,), order="desc", limit=1, raw=True)
-    return next(iter(pages.page(connection, query).rows), None)
 
 
 MS_A_SECOND = 1000

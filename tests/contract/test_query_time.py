@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.history import charts, pages, rollups, search
+from flask10x.history import charts, pages, rollups, search, view
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
@@ -23,6 +23,9 @@ NOTHING = "pressure__gt=5000"
 REASON = "took longer than 2 s: narrow it with from, to or endpoint"
 
 
+ROWS = 1600
+
+
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
     """With the limit that a home has; other tests have a longer one."""
@@ -31,13 +34,15 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> SlowQueries:
-    """A database in which a scan of 400 rows lasts for minutes."""
-    for number in range(400):
+    """A database in which a scan of them lasts for minutes."""
+    for number in range(ROWS):
         writer.submit(pico(number))
-    writer.step()
+    while writer.step():
+        pass
     # What the cards look through is as little beside the table here as it is in a house.
-    monkeypatch.setattr(pages, "LATE_SPAN_ROWS", 4)
-    return SlowQueries(monkeypatch)
+    monkeypatch.setattr(view, "LATE_SPAN_ROWS", 4)
+    # All cards are read by the same few statements.
+    return SlowQueries(monkeypatch, steps=400)
 
 
 @pytest.mark.sqlite_only("tests/postgres/test_log.py has the same of a server")
@@ -119,7 +124,7 @@ def test_readings_are_stored_as_before(
     assert client.get(f"/history/json?{NOTHING}").status_code == 400
     assert client.post("/data", json={"pressure": 1, "temperature": 2}).status_code == 200
     assert writer.step() == 1
-    assert select(database.path, "SELECT count(*) FROM readings") == [(401,)]
+    assert select(database.path, "SELECT count(*) FROM readings") == [(ROWS + 1,)]
 
 
 def test_an_ordinary_page_is_none_of_this(client: FlaskClient, slow: SlowQueries) -> None:
@@ -137,17 +142,17 @@ def test_a_chart_that_waits_for_the_rollups_blames_no_query(
 ) -> None:
     # As after a large import.
     monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", 100)
-    monkeypatch.setattr(rollups, "PIECE_ROWS", 100)
-    for done in (0, 100, 200):
+    monkeypatch.setattr(rollups, "PIECE_ROWS", ROWS // 4)
+    for done in (0, ROWS // 4, ROWS // 2):
         answer = client.get(f"/history/series?{LONG}")
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "5"
         assert answer.get_json() == {
             "error": "the charts are being prepared",
-            "rollups_behind": {"done": done, "of": 400},
+            "rollups_behind": {"done": done, "of": ROWS},
         }
         found = client.get("/metrics/details").get_json()
-        assert found["rollups"] == {"done": done, "of": 400}
+        assert found["rollups"] == {"done": done, "of": ROWS}
         rollups.follow(BUILT_IN, database)
     assert list(rollups.catch_up(BUILT_IN, database)) == [0]
     slow.end()

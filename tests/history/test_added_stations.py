@@ -12,9 +12,9 @@ from flask10x.database.engine import Database
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages, rollup_check, rollups
-from flask10x.history.operators import OPERATORS
 from flask10x.history.parameters import HTML, JSON, SERIES, parse_query
-from flask10x.history.query import Query
+from flask10x.history.query import OPERATORS, Query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from tests.support.rows import select
@@ -76,8 +76,8 @@ def test_who_has_the_stations_of_before_reads_no_roll_ups_of_others(
     for stations in (HOUSE, BUILT_IN):
         station_columns.fit(database, stations)
         with database.reader.begin() as connection:
-            chart = charts.chart(connection, hours)
-            rows = pages.page(connection, replace(bright, limit=10)).rows
+            chart = charts.chart(View(connection, hours.known), hours)
+            rows = pages.page(View(connection, bright.known), replace(bright, limit=10)).rows
         sources.append((chart.source, chart.readings, len(chart.lines), len(rows)))
     assert sources == [("rollups", 9, 3, 2), ("readings", 9, 3, 2)]
 
@@ -106,7 +106,7 @@ def test_roll_ups_of_an_added_station_are_what_its_readings_give(
 
     query = ask(settings, HOUSE, "endpoint=garden-2&buckets=2&from=2025-08-24&to=2025-08-30")
     with database.reader.begin() as connection:
-        found = charts.chart(connection, query)
+        found = charts.chart(View(connection, query.known), query)
     (light,) = [x for x in found.lines if x.measurement.column == "light_bh1750"]
     (bucket,) = light.buckets.values()
     assert (found.source, found.readings, bucket.count) == ("rollups", 8, 6)
@@ -129,7 +129,9 @@ def test_no_name_of_a_measurement_is_taken_for_something_else(
 
     def found(text: str) -> list[tuple[int, str]]:
         with database.reader.begin() as connection:
-            rows = pages.page(connection, ask(settings, AWKWARD, text)).rows
+            rows = pages.page(
+                View(connection, settings.stations), ask(settings, AWKWARD, text)
+            ).rows
         return [((row.received_at - NINE) // HOUR, row.endpoint) for row in rows]
 
     assert found("number__gte=5") == [(2, "a-b"), (3, "a-b")]
@@ -142,7 +144,7 @@ def test_no_name_of_a_measurement_is_taken_for_something_else(
 
     with database.reader.begin() as connection:
         query = ask(settings, AWKWARD, "buckets=2&from=2025-08-24&to=2025-08-30")
-        drawn = charts.chart(connection, query)
+        drawn = charts.chart(View(connection, query.known), query)
     counts = {
         (line.station.endpoint, line.measurement.column): sum(
             bucket.count for bucket in line.buckets.values()

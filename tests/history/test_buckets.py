@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.history.buckets import Bucket, Window, window_for
-from flask10x.history.local.steps import BY_NAME
+from flask10x.history.local_time import BY_NAME
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 DAY = 24 * HOUR

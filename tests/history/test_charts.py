@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import charts
+from flask10x.history.bucket_sums import PIECE_MS
 from flask10x.history.charts import Chart
-from flask10x.history.line_sums import PIECE_MS
 from flask10x.history.parameters import SERIES, parse_query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from tests.support.reference import (
@@ -37,7 +38,7 @@ MINUTE = 60_000
 def chart(settings: Settings, database: Database, text: str) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(connection, query)
+        return charts.chart(View(connection, query.known), query)
 
 
 def store(writer: Writer, *readings: Reading) -> None:
@@ -263,7 +264,7 @@ def test_a_chart_is_the_reference(
 ) -> None:
     query = question(reference, parameters, SERIES, buckets=buckets)
     with reference.database.reader.begin() as connection:
-        found = charts.chart(connection, query)
+        found = charts.chart(View(connection, query.known), query)
     rows = matching(reference.stored, parameters)
     assert found.readings == len(rows)
     if found.window is None:

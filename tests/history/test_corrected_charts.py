@@ -14,12 +14,12 @@ from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups
 from flask10x.history.charts import Chart
-from flask10x.history.corrections.known import load
-from flask10x.history.corrections.segments import NONE, Corrections, Segment
+from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.parameters import SERIES, parse_query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from tests.support.corrections import correct
+from tests.support.corrections import correct, corrected_view
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
@@ -83,12 +83,12 @@ def chart(of: Corrected, text: str, corrections: Corrections | None = None) -> C
     pairs = [(name, value) for name, _, value in (p.partition("=") for p in text.split("&"))]
     query = parse_query(pairs, settings, MIDNIGHT, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(connection, query, corrections)
+        return charts.chart(corrected_view(connection, query.known, corrections), query)
 
 
 def known(database: Database) -> Corrections:
     with database.reader.begin() as connection:
-        return load(connection)
+        return View(connection, BUILT_IN).corrections
 
 
 def assert_shown(readings: list[Reading], found: Chart, corrections: Corrections) -> None:
@@ -146,7 +146,7 @@ def test_a_chart_of_days_is_made_of_the_days(corrected: Corrected) -> None:
     query = parse_query([("endpoint", "data")], settings, MIDNIGHT, SERIES)
     with database.writer.connect() as connection, connection.begin() as nothing:
         connection.exec_driver_sql("UPDATE rollup_days SET maximum = 1e6")
-        found = charts.chart(connection, query)
+        found = charts.chart(View(connection, query.known), query)
         nothing.rollback()
     with pytest.raises(AssertionError):
         assert_shown(readings, found, known(database))

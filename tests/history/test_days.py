@@ -16,6 +16,7 @@ from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import SERIES, parse_query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.zones import name_of
@@ -166,8 +167,9 @@ def test_another_zone_makes_them_anew_in_pieces(
     assert make_days(database, ZoneInfo("America/New_York")) > 5
     assert stored_days(database) != in_tokyo
     with database.reader.begin() as connection:
-        assert days.are_of(connection, ZoneInfo("America/New_York"))
-        assert not days.are_of(connection, ZoneInfo("Asia/Tokyo"))
+        made = days.made(connection)
+        assert made is not None
+        assert (made.are_all, made.zone) == (True, "America/New_York")
     make_days(database, ZoneInfo("Asia/Tokyo"))
     assert stored_days(database) == in_tokyo
 
@@ -252,7 +254,7 @@ def charted(
         def chart(text: str) -> Chart:
             query = parse_query(parse_qsl(text), settings, first, SERIES)
             with database.reader.begin() as connection:
-                return charts.chart(connection, query)
+                return charts.chart(View(connection, query.known), query)
 
         of_hours = [chart(text) for text in RANGES]
         make_days(database, ZoneInfo(request.param))

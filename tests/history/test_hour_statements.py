@@ -20,6 +20,7 @@ from flask10x.database.engine import Database
 from flask10x.history import pages, rollups, search
 from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.query import Bound, Query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support.reference import (
@@ -45,7 +46,7 @@ COUNT, PACE_MS, TIMES = 300, 25 * 60_000, 60
 
 def page(database: Database, query: Query, search_sec: float = math.inf) -> pages.HistoryPage:
     with database.reader.begin() as connection:
-        return pages.page(connection, query, search_sec)
+        return pages.page(View(connection, query.known), query, search_sec)
 
 
 def ids(database: Database, settings: Settings, text: str) -> list[int]:

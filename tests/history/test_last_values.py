@@ -1,12 +1,14 @@
 """The newest value of what a station's newest reading lacks."""
 
 import pytest
+from sqlalchemy import Connection
 
 from flask10x.database.engine import Database
-from flask10x.history import last_values as under_test
+from flask10x.history import newest as under_test
 from flask10x.history import rollups
-from flask10x.history.last_values import HOURS_BACK, OlderValue, last_values
+from flask10x.history.newest import HOURS_BACK, OlderValue, older_values
 from flask10x.history.pages import Row
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support.corrections import correct
@@ -14,6 +16,12 @@ from tests.support.rows import insert_readings
 
 NOW = 1_756_000_000_000
 MINUTE, HOUR = 60_000, 3_600_000
+
+
+def older_pressure(connection: Connection, row: Row) -> dict[str, OlderValue]:
+    """What is found for the pressure that this row of `data` lacks."""
+    found = older_values(View(connection, BUILT_IN), {("data", "pressure"): row})
+    return {column: value for (_, column), value in found.items()}
 
 
 def newest(database: Database, *, follow: bool, hours_before: int) -> dict[str, OlderValue]:
@@ -26,7 +34,7 @@ def newest(database: Database, *, follow: bool, hours_before: int) -> dict[str, 
         pass
     row = Row(len(readings), "data", NOW, (None, 25.0))
     with database.query() as connection:
-        return last_values(connection, BUILT_IN, row, ["pressure"])
+        return older_pressure(connection, row)
 
 
 @pytest.mark.parametrize("follow", [True, False])
@@ -41,9 +49,9 @@ def test_further_back_the_roll_ups_know_its_hour(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(under_test, "RECENT_ROWS", 3)
-    under_test._among_recent.cache_clear()
+    under_test._newest_values.cache_clear()
     found = newest(database, follow=True, hours_before=700)
-    under_test._among_recent.cache_clear()
+    under_test._newest_values.cache_clear()
     assert found == {"pressure": OlderValue(1000.5, NOW - 700 * HOUR)}
 
 
@@ -52,9 +60,9 @@ def test_what_is_too_far_back_or_not_rolled_up_is_not_looked_for(
     database: Database, monkeypatch: pytest.MonkeyPatch, follow: bool, hours_before: int
 ) -> None:
     monkeypatch.setattr(under_test, "RECENT_ROWS", 3)
-    under_test._among_recent.cache_clear()
+    under_test._newest_values.cache_clear()
     found = newest(database, follow=follow, hours_before=hours_before)
-    under_test._among_recent.cache_clear()
+    under_test._newest_values.cache_clear()
     assert found == {}
 
 
@@ -63,9 +71,7 @@ def test_of_two_at_one_instant_the_later_stored_counts(database: Database) -> No
     with database.commit() as connection:
         insert_readings(connection, [*readings, Reading("data", NOW + 1, (None, 1.0))])
         row = Row(3, "data", NOW + 1, (None, 1.0))
-        assert last_values(connection, BUILT_IN, row, ["pressure"]) == {
-            "pressure": OlderValue(8.0, NOW)
-        }
+        assert older_pressure(connection, row) == {"pressure": OlderValue(8.0, NOW)}
 
 
 def test_a_hidden_value_is_not_told_and_a_corrected_one_as_it_is_shown(database: Database) -> None:
@@ -74,8 +80,6 @@ def test_a_hidden_value_is_not_told_and_a_corrected_one_as_it_is_shown(database:
         insert_readings(connection, [Reading("data", NOW, (7.0, None))])
         insert_readings(connection, [Reading("data", NOW + 1, (None, 1.0))])
         correct(connection, "data", "pressure", None, None, gain=1.0, offset=-2.0)
-        assert last_values(connection, BUILT_IN, row, ["pressure"]) == {
-            "pressure": OlderValue(5.0, NOW)
-        }
+        assert older_pressure(connection, row) == {"pressure": OlderValue(5.0, NOW)}
         correct(connection, "data", None, NOW, NOW)
-        assert last_values(connection, BUILT_IN, row, ["pressure"]) == {}
+        assert older_pressure(connection, row) == {}

@@ -4,9 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.history.buckets import Bucket, Window
-from flask10x.history.lines import Line, partial_places
-from flask10x.history.local.steps import BY_NAME
+from flask10x.history.buckets import Bucket, Line, Window, partial_places
+from flask10x.history.local_time import BY_NAME
 from flask10x.readings.stations import BUILT_IN
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

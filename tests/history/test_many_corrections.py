@@ -16,14 +16,13 @@ from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups
 from flask10x.history.buckets import Bucket
-from flask10x.history.corrections import known
-from flask10x.history.corrections.known import WrittenCorrection
-from flask10x.history.corrections.segments import NONE, Corrections, Segment
+from flask10x.history.corrections import NONE, Corrections, Segment, WrittenCorrection, resolved
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
+from tests.support.corrections import corrected_view
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
@@ -81,7 +80,7 @@ def some_corrections(chance: random.Random, start: int, readings: list[Reading])
             (chance.uniform(0.5, 2), chance.uniform(-5, 5)) if kind == "adjust" else (None, None)
         )
         written.append(WrittenCorrection(number, "data", column, low, high, kind, gain, offset))
-    return known.resolved(tuple(written))
+    return resolved(tuple(written))
 
 
 def query_of(settings: Settings, start: int, text: str) -> Query:
@@ -101,7 +100,7 @@ def one_by_one(database: Database, query: Query, corrections: Corrections) -> Su
     """Each piece a chart of its own, corrected then: slow, and plain."""
     added: dict[tuple[str, int], Bucket] = {}
     with database.reader.begin() as connection:
-        window = charts.chart(connection, query, NONE).window
+        window = charts.chart(corrected_view(connection, query.known, NONE), query).window
         assert window is not None
         for column in ("pressure", "temperature"):
             chosen = replace(query, measurements=(column,))
@@ -109,7 +108,10 @@ def one_by_one(database: Database, query: Query, corrections: Corrections) -> Su
                 if not piece.hidden:
                     own = replace(window, first_ms=piece.first_ms, last_ms=piece.last_ms)
                     add_chart(
-                        added, charts.chart(connection, chosen, NONE, own), piece, window.place
+                        added,
+                        charts.chart(corrected_view(connection, chosen.known, NONE), chosen, own),
+                        piece,
+                        window.place,
                     )
     return {key: (b.count, b.total, b.minimum, b.maximum) for key, b in added.items()}
 
@@ -140,7 +142,7 @@ def test_all_pieces_together_give_what_each_gives(stored: Stored, text: str) -> 
         # The same readings by another way: no roll-ups.
         corrections = Corrections(corrections.by_measurement)
     with database.reader.begin() as connection:
-        found = sums_of(charts.chart(connection, query, corrections))
+        found = sums_of(charts.chart(corrected_view(connection, query.known, corrections), query))
     wanted = one_by_one(database, query, corrections)
     assert found.keys() == wanted.keys()
     for key, (count, *rest) in wanted.items():
@@ -159,6 +161,8 @@ def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
         pieces = tuple(Segment(ms, ms, hidden=True) for ms in dict.fromkeys(hidden))
         statements.clear()
         with database.reader.begin() as connection:
-            charts.chart(connection, query, Corrections({}, {"data": pieces}))
+            charts.chart(
+                corrected_view(connection, query.known, Corrections({}, {"data": pieces})), query
+            )
         taken.append(len(statements))
     assert max(taken) < 30

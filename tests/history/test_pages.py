@@ -14,10 +14,11 @@ from sqlalchemy import event
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
-from flask10x.history import pages, search
+from flask10x.history import pages, search, view
 from flask10x.history.pages import HistoryPage, Row
-from flask10x.history.parameters import CSV, JSON, View, parse_query
+from flask10x.history.parameters import CSV, JSON, QueryDefaults, parse_query
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
@@ -25,13 +26,13 @@ from tests.support.reference import ORDERS, PARAMETERS, Reference, T, matching, 
 from tests.support.rows import insert_readings, pico
 
 
-def ask(settings: Settings, text: str, view: View = JSON) -> Query:
+def ask(settings: Settings, text: str, view: QueryDefaults = JSON) -> Query:
     return parse_query(parse_qsl(text, keep_blank_values=True), settings, T, view)
 
 
 def page(database: Database, query: Query) -> HistoryPage:
     with database.reader.begin() as connection:
-        return pages.page(connection, query)
+        return pages.page(View(connection, query.known), query)
 
 
 def ids(rows: list[Row]) -> list[int]:
@@ -162,7 +163,7 @@ def test_a_page_beyond_the_end_leads_back(
 def newer(database: Database, query: Query) -> tuple[list[int], int]:
     assert query.newer_than is not None
     with database.reader.begin() as connection:
-        found = pages.newer(connection, query, query.newer_than)
+        found = pages.newer(View(connection, query.known), query, query.newer_than)
     return ids(found.rows), found.last_id
 
 
@@ -211,15 +212,17 @@ def test_what_is_new_without_a_limit_is_a_mistake(database: Database, settings: 
         pytest.raises(ValueError, match="a page needs a limit"),
         database.reader.begin() as connection,
     ):
-        pages.newer(connection, ask(settings, "", CSV), 0)
+        pages.newer(View(connection, settings.stations), ask(settings, "", CSV), 0)
 
 
 def test_last_received(database: Database, writer: Writer) -> None:
     store(writer, pico(1, T + 5), pico(2, T), Reading("data3", T + 1, (1.0, 2.0, 3.0, 4.0)))
     found = {"data": T + 5, "data2": None, "data3": T + 1, "data4": None}
     with database.reader.begin() as connection:
-        assert pages.last_received(BUILT_IN, connection) == found
-        assert pages.newest_of(BUILT_IN, connection) == found
+        assert View(connection, BUILT_IN).last_received == found
+        assert {
+            name: times.received_at for name, times in View(connection, BUILT_IN).newest.items()
+        } == found
 
 
 def test_a_late_reading_was_received_when_it_arrived(
@@ -233,12 +236,12 @@ def test_a_late_reading_was_received_when_it_arrived(
     store(writer, pico(1, T), early, ahead, bedroom, Reading("data3", T + 5, (1.0, 2.0, 3.0, 4.0)))
     found = {"data": T + 2, "data2": T + 9, "data3": T + 5, "data4": None}
     with database.reader.begin() as connection:
-        assert pages.last_received(BUILT_IN, connection) == found
-        assert pages.newest_of(BUILT_IN, connection)["data3"] == T + day_ms
+        assert View(connection, BUILT_IN).last_received == found
+        assert View(connection, BUILT_IN).newest["data3"].received_at == T + day_ms
         # Of what has come long ago, only the one that was measured last.
-        monkeypatch.setattr(pages, "LATE_SPAN_ROWS", 0)
+        monkeypatch.setattr(view, "LATE_SPAN_ROWS", 0)
         found = {"data": T, "data2": T + 9, "data3": T + 1, "data4": None}
-        assert pages.last_received(BUILT_IN, connection) == found
+        assert View(connection, BUILT_IN).last_received == found
 
 
 # --- Downloads -------------------------------------------------------------------------------
@@ -412,12 +415,10 @@ def test_last_received_takes_one_step_into_the_index_for_each_station(
     database: Database, plans: list[list[str]]
 ) -> None:
     with database.reader.begin() as connection:
-        pages.newest_of(BUILT_IN, connection)
-        pages.last_received(BUILT_IN, connection)
-    measured, arrived, recent = filter(None, [[s for s in p if "readings" in s] for p in plans])
+        assert View(connection, BUILT_IN).last_received
+    times, recent = filter(None, [[s for s in p if "readings" in s] for p in plans])
     covering = INDEX.replace("USING INDEX", "USING COVERING INDEX")
-    assert measured == [f"{covering} (endpoint=?)"] * 4
-    assert arrived == [f"{INDEX} (endpoint=?)"] * 4
+    assert times == [f"{covering} (endpoint=?)", f"{INDEX} (endpoint=?)"] * 4
     assert recent == ["SEARCH readings USING INTEGER PRIMARY KEY (rowid>?)"]
 
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor, parse_cursor
 from flask10x.errors import QueryError
-from flask10x.history.operators import OPERATORS
-from flask10x.history.parameters import CSV, HTML, JSON, JSON_FILE, View, parse_query
-from flask10x.history.query import Query
+from flask10x.history.parameters import CSV, HTML, JSON, JSON_FILE, QueryDefaults, parse_query
+from flask10x.history.query import OPERATORS, Query
 from flask10x.readings.stations import BUILT_IN
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
@@ -24,11 +23,11 @@ COLUMNS = [
 ]
 
 
-def ask(settings: Settings, text: str, view: View = JSON) -> Query:
+def ask(settings: Settings, text: str, view: QueryDefaults = JSON) -> Query:
     return parse_query(parse_qsl(text, keep_blank_values=True), settings, NOW, view)
 
 
-def refused(settings: Settings, text: str, view: View = JSON) -> dict[str, str]:
+def refused(settings: Settings, text: str, view: QueryDefaults = JSON) -> dict[str, str]:
     with pytest.raises(QueryError) as caught:
         ask(settings, text, view)
     return caught.value.details

@@ -12,8 +12,9 @@ from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import readings
 from flask10x.history import charts, days, rollups
 from flask10x.history.buckets import Window
-from flask10x.history.local.steps import DAY
+from flask10x.history.local_time import DAY
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import insert_readings, pico
 
@@ -104,5 +105,5 @@ def test_the_first_hour_of_all_may_begin_a_day_before_its_readings(database: Dat
     query = Query(known=BUILT_IN, zone=nepal, measurements=("pressure",))
     window = Window(NINE - 9 * 24 * HOUR, NINE + 9 * 24 * HOUR, DAY, nepal)
     with database.reader.begin() as connection:
-        (line,) = charts.chart(connection, query, window=window).lines
+        (line,) = charts.chart(View(connection, query.known), query, window=window).lines
     assert [bucket.count for _, bucket in sorted(line.buckets.items())] == [2, 3]

@@ -29,6 +29,7 @@ from flask10x.database.paths import database_path
 from flask10x.history import charts, rollup_check, rollups
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import SERIES, parse_query
+from flask10x.history.view import View
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
@@ -353,7 +354,7 @@ def test_the_command_without_a_database(
 def chart(database: Database, settings: Settings, text: str) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(connection, query)
+        return charts.chart(View(connection, query.known), query)
 
 
 def of_readings(database: Database, settings: Settings, text: str) -> Chart:

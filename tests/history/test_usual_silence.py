@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from flask10x.database.engine import Database
-from flask10x.history.usual_silence import UsualSilence, usual_silence
+from flask10x.history.silence import UsualSilence, usual_silence
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import insert_readings

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from flask10x.database.cursors import Cursor
-from flask10x.history import hour_statements, pages, rollups, search, statements
+from flask10x.history import pages, rollups, search, statements
 from flask10x.history.parameters import JSON
+from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.support.reference import (
     ORDERS,
@@ -23,7 +24,7 @@ from tests.support.reference import (
     store,
 )
 
-CACHED = (statements.page_statement, hour_statements.rows_statement)
+CACHED = (statements.page_statement, search.rows_statement)
 COUNT, ROLLED_UP = 300, 250
 PACE_MS, TIMES = 600_000, 60
 
@@ -67,7 +68,7 @@ def test_all_pages_together_are_the_reference(
         while cursor or not found:
             query = question(reference, parameters, JSON, order=order, limit=limit, cursor=cursor)
             with reference.database.reader.begin() as connection:
-                page = pages.page(connection, query)
+                page = pages.page(View(connection, query.known), query)
             found += page.rows if order else page.rows[::-1]
             if not (cursor := page.next):
                 break
@@ -87,8 +88,10 @@ def test_values_are_read_by_the_primary_key_and_nothing_is_walked(reference: Ref
     event.listen(reference.database.reader, "before_cursor_execute", explain)
     try:
         with reference.database.reader.begin() as connection:
-            pages.page(connection, question(reference, {}, JSON))
-            pages.page(connection, question(reference, {"temperature__gt": "1"}, JSON))
+            pages.page(View(connection, BUILT_IN), question(reference, {}, JSON))
+            pages.page(
+                View(connection, BUILT_IN), question(reference, {"temperature__gt": "1"}, JSON)
+            )
     finally:
         event.remove(reference.database.reader, "before_cursor_execute", explain)
     of_all, of_hours = plans

@@ -20,8 +20,8 @@ from flask10x.database.engine import Database
 from flask10x.database.owner import hold_database
 from flask10x.database.paths import database_path
 from flask10x.errors import CopyError, RestoreError
-from flask10x.history.corrections import written
-from flask10x.history.corrections.written import WrittenNote
+from flask10x.history import annotations
+from flask10x.history.annotations import WrittenNote
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.copying.run import copy as copy_database
 from flask10x.maintenance.restore import restore
@@ -531,11 +531,11 @@ def test_notes_and_corrections_come_back(settings: Settings, path: Path, tmp_pat
     with database.commit() as connection:
         correct(connection, "data", "pressure", None, None, offset=2.0)
         note = WrittenNote(endpoint=None, first_ms=0, last_ms=0, text="窓", written_at=0)
-        written.add(connection, note)
+        annotations.add(connection, note)
     made = backup(settings, tmp_path / "backups").path
     with database.commit() as connection:
-        written.undo(connection, "adjust", 1, 5)
-        written.undo(connection, "note", 1, 5)
+        annotations.undo(connection, "adjust", 1, 5)
+        annotations.undo(connection, "note", 1, 5)
     database.close()
     restore(settings, made)
     assert select(path, 'SELECT "offset", undone_at FROM corrections') == [(2.0, None)]

@@ -17,6 +17,7 @@ from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import load_state
 from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
+from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime.facts.export_lag import export_lags
 from flask10x.runtime.retention.outlook import outlooks
@@ -310,7 +311,11 @@ def test_the_page_of_another_host_says_who_removes_them(hosts: CsvHosts) -> None
     export(*first)
     for (settings, database), expected in ((first, None), (second, "other_host")):
         with database.reader.begin() as connection:
-            (found, *_others) = outlooks(settings, database, connection, FIRST_MS + 60 * DAY_MS)
+            (found, *_others) = outlooks(
+                settings,
+                database,
+                View(connection, settings.stations, settings.zone, FIRST_MS + 60 * DAY_MS),
+            )
         assert found.obstacle == expected
 
 

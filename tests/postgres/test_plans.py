@@ -15,13 +15,14 @@ from sqlalchemy import event
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.history import charts, pages, rollups, search
-from flask10x.history.corrections.segments import NONE
-from flask10x.history.derived import lines as derived
+from flask10x.history import charts, derived_lines, pages, rollups, search
+from flask10x.history.corrections import NONE
 from flask10x.history.parameters import JSON, SERIES, parse_query
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.support import databases, postgres
+from tests.support.corrections import corrected_view
 
 FIRST_MS, STEP_MS, ROWS = 1_756_000_000_000, 25_000, 20_000
 MIDDLE_MS, LAST_MS = FIRST_MS + ROWS // 2 * STEP_MS, FIRST_MS + ROWS * STEP_MS
@@ -118,7 +119,9 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
 ) -> None:
     monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
     with plans_of(database) as plans, database.reader.begin() as connection:
-        assert pages.page(connection, ask(settings, f"limit=20&{text}")).rows
+        assert pages.page(
+            View(connection, settings.stations), ask(settings, f"limit=20&{text}")
+        ).rows
     plan = plans[0]
     assert sorts(plan) == []
     found = scans(plan)
@@ -145,7 +148,9 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
     try:
         for text in ("", f"&cursor=before:{MIDDLE}", f"&cursor=before:{FIRST_MS + 10**6}:40"):
             with database.reader.begin() as connection:
-                assert pages.page(connection, ask(settings, f"limit=20{text}")).rows
+                assert pages.page(
+                    View(connection, settings.stations), ask(settings, f"limit=20{text}")
+                ).rows
     finally:
         event.remove(database.reader, "before_cursor_execute", explain)
     first, *_others = found
@@ -157,7 +162,11 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
 @pytest.mark.parametrize("text", ["", "&endpoint=data", "&incomplete=1&co2__gt=5"])
 def test_what_is_new_is_a_range_of_ids(database: Database, settings: Settings, text: str) -> None:
     with plans_of(database) as plans, database.reader.begin() as connection:
-        pages.newer(connection, ask(settings, f"since={ROWS - 50}{text}"), ROWS - 50)
+        pages.newer(
+            View(connection, settings.stations),
+            ask(settings, f"since={ROWS - 50}{text}"),
+            ROWS - 50,
+        )
     (found,) = scans(plans[-1])
     assert found == "Index Scan using readings_pkey on readings"
     assert sorts(plans[-1]) == []
@@ -167,11 +176,10 @@ def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
     database: Database,
 ) -> None:
     with plans_of(database) as plans, database.reader.begin() as connection:
-        pages.newest_of(BUILT_IN, connection)
-        pages.last_received(BUILT_IN, connection)
-    measured, arrived, recent = map(scans, plans)
-    assert all(f"using {PLACE} on readings" in scan for scan in (*measured, *arrived))
-    assert [len(measured), len(arrived)] == [4, 4]
+        assert View(connection, BUILT_IN).last_received
+    times, recent = (found for found in map(scans, plans) if found)
+    assert all(f"using {PLACE} on readings" in scan for scan in times)
+    assert len(times) == 8
     assert recent == ["Index Scan using readings_pkey on readings"]
 
 
@@ -184,7 +192,9 @@ def test_a_search_walks_keys_and_reads_the_hours_that_it_needs(
     database: Database, settings: Settings, text: str, order: str
 ) -> None:
     with plans_of(database) as plans, database.reader.begin() as connection:
-        pages.page(connection, ask(settings, f"limit=20&order={order}&{text}"))
+        pages.page(
+            View(connection, settings.stations), ask(settings, f"limit=20&order={order}&{text}")
+        )
     walked = {scan for plan in plans for scan in scans(plan) if scan.startswith("Seq Scan")}
     assert walked == set()
 
@@ -204,9 +214,9 @@ def test_a_chart_looks_through_no_readings_but_its_own(
     database: Database, settings: Settings, text: str
 ) -> None:
     query = parse_query(parse_qsl(text), settings, LAST_MS, SERIES)
-    with plans_of(database) as plans, database.reader.begin() as connection:
-        charts.first_ms(connection, query)
-        assert derived.chart(connection, query, NONE).lines
+    with plans_of(database) as plans, database.query() as connection:
+        charts.first_ms(View(connection, query.known), query)
+        assert derived_lines.chart(corrected_view(connection, query.known, NONE), query).lines
     found = [scan for plan in plans for scan in scans(plan) if " on readings" in scan]
     assert found
     assert not [scan for scan in found if scan.startswith("Seq Scan")]

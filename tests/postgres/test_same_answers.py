@@ -19,9 +19,8 @@ from flask10x.database.engine import Database
 from flask10x.database.retention import removed, removed_hours
 from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import readings as table
-from flask10x.history import days, rollup_check, rollups
-from flask10x.history.corrections import written
-from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.history import annotations, days, rollup_check, rollups
+from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
@@ -144,7 +143,7 @@ def _fill(settings: Settings, database: Database) -> None:
     with database.commit() as connection:
         insert_readings(connection, every[-LATER:])
         for one in _written():
-            written.add(connection, one)
+            annotations.add(connection, one)
 
 
 def _remove_first_hours(database: Database) -> None:

@@ -1,8 +1,11 @@
-"""Rows of the table of corrections, as the page writes them."""
+"""Rows of the table of corrections, as the page writes them, and views with given corrections."""
 
 from sqlalchemy import Connection, insert
 
 from flask10x.database.tables import corrections
+from flask10x.history.corrections import Corrections
+from flask10x.history.view import View
+from flask10x.readings.stations import Stations
 
 
 def correct(
@@ -24,3 +27,11 @@ def correct(
         "written_at": 0,
     }
     connection.execute(insert(corrections), [row | given])
+
+
+def corrected_view(connection: Connection, stations: Stations, own: Corrections | None) -> View:
+    """A view in which these corrections count instead of those of the table, if there are any."""
+    view = View(connection, stations)
+    if own is not None:
+        view.corrections = own
+    return view

@@ -14,7 +14,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
-from flask10x.history.parameters import View, parse_query
+from flask10x.history.parameters import QueryDefaults, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.parse import Reading
 from tests.support import rows
@@ -187,6 +187,8 @@ PARAMETERS = OPTIONS.filter(no_later_than)
 ORDERS = st.sampled_from([None, "asc", "desc"])
 
 
-def question(reference: Reference, parameters: dict[str, Any], view: View, **more: object) -> Query:
+def question(
+    reference: Reference, parameters: dict[str, Any], view: QueryDefaults, **more: object
+) -> Query:
     extra = [(name, str(value)) for name, value in more.items() if value is not None]
     return parse_query(pairs_of(parameters) + extra, reference.settings, T, view)

@@ -30,7 +30,8 @@ class Clock:
 class SlowQueries:
     """From when it is made until `end`, or until the test ends."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, steps: int = 100) -> None:
+        """On SQLite each look at the clock comes after so many steps of a statement."""
         self.clock = Clock()
         self._patch = patch
         self._ended = False
@@ -38,7 +39,7 @@ class SlowQueries:
             self._hinder()
         else:
             patch.setattr(of_sqlite, "time", self.clock)
-            patch.setattr(of_sqlite, "STEPS_BETWEEN_LOOKS", 100)
+            patch.setattr(of_sqlite, "STEPS_BETWEEN_LOOKS", steps)
 
     def end(self) -> None:
         """From here on a query is as fast as it is."""

@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_file
 from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.config import settings
 from flask10x.export.removable import Obstacle
-from flask10x.history.operators import OPERATORS
+from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.facts.server import NOTICES

@@ -35,11 +35,15 @@ from sqlalchemy.sql.compiler import SQLCompiler, TypeCompiler
 
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import (
+    SPAN_NUMBERS,
+    SPAN_TEXTS,
+    SPAN_VALUE,
     Adjusted,
     Greatest,
     InOrder,
     JsonNumbers,
     JsonSpans,
+    LastId,
     Least,
     Quotient,
     Rounded,
@@ -446,12 +450,21 @@ def _numbers(element: JsonNumbers, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(JsonSpans, POSTGRESQL)
 def _spans(element: JsonSpans, compiler: SQLCompiler, **kw: Any) -> str:
     inner = _inner(element, compiler, **kw)
-    parts = (
+    parts = [f"each ->> {place} AS {part}" for place, part in enumerate(SPAN_TEXTS)]
+    parts += [
         f"CAST(each -> {place} AS BIGINT) AS {part}"
-        for place, part in enumerate(("first", "second", "third"))
-    )
+        for place, part in enumerate(SPAN_NUMBERS, len(SPAN_TEXTS))
+    ]
+    last = len(SPAN_TEXTS) + len(SPAN_NUMBERS)
+    parts.append(f"CAST(each -> {last} AS DOUBLE PRECISION) AS {SPAN_VALUE}")
     each = f"jsonb_array_elements(CAST({inner} AS JSONB)) WITH ORDINALITY AS one (each, number)"
     return f"(SELECT number - 1 AS place, {', '.join(parts)} FROM {each})"  # noqa: S608
+
+
+@compiles(LastId, POSTGRESQL)
+def _last_id(element: LastId, compiler: SQLCompiler, **kw: Any) -> str:
+    name = _inner(element, compiler, **kw)
+    return f"(SELECT last_id FROM log WHERE log.name = {name})"  # noqa: S608
 
 
 @compiles(InOrder, POSTGRESQL)

@@ -15,10 +15,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from flask10x.database.expressions import (
+    SPAN_NUMBERS,
+    SPAN_TEXTS,
+    SPAN_VALUE,
     Adjusted,
     Greatest,
     JsonNumbers,
     JsonSpans,
+    LastId,
     Least,
     Quotient,
     Rounded,
@@ -167,11 +171,9 @@ def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
 
 def file_bytes(connection: Connection, path: Path) -> int:
     """What the file has in use; removed readings have left the rest in it for new ones to take."""
-    pages, page_bytes = (
-        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-        for name in ("freelist_count", "page_size")
-    )
-    return disk.size(path) - int(pages * page_bytes)
+    # https://www.sqlite.org/pragma.html#pragfunc
+    query = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size"
+    return disk.size(path) - int(connection.exec_driver_sql(query).scalar_one())
 
 
 @contextmanager
@@ -249,10 +251,17 @@ def _numbers(element: JsonNumbers, compiler: SQLCompiler, **kw: Any) -> str:
 def _spans(element: JsonSpans, compiler: SQLCompiler, **kw: Any) -> str:
     parts = (
         f"json_extract(value, '$[{place}]') AS {part}"
-        for place, part in enumerate(("first", "second", "third"))
+        for place, part in enumerate((*SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE))
     )
     each = f"json_each({_inner(element, compiler, **kw)})"
     return f"(SELECT key AS place, {', '.join(parts)} FROM {each})"  # noqa: S608
+
+
+@compiles(LastId, SQLITE)
+def _last_id(element: LastId, compiler: SQLCompiler, **kw: Any) -> str:
+    # https://www.sqlite.org/autoinc.html
+    name = _inner(element, compiler, **kw)
+    return f"(SELECT seq FROM sqlite_sequence WHERE name = {name})"  # noqa: S608
 
 
 @compiles(Upsert, SQLITE)

@@ -18,8 +18,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.tables import measurement, readings
-from flask10x.history import pages
 from flask10x.history.silence import Signs, learned_after_sec, silence
+from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.system.gauges import Gauges
@@ -144,7 +144,7 @@ class StoredStations:
     def last_received(self) -> Mapping[str, int | None]:
         """As pages have it."""
         with self._database.query() as connection:
-            return pages.last_received(self._settings.stations, connection)
+            return View(connection, self._settings.stations).last_received
 
     def values(self, station: Station) -> str:
         """`25.1 °C, 1013.2 hPa`; what is missing is left out."""

@@ -20,6 +20,7 @@ from flask10x.config.alerts.rules import (
 )
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
@@ -39,7 +40,7 @@ from flask10x.runtime.alerting.service_watches import (
 )
 from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
 from flask10x.runtime.facts import backups, card, export_lag, obstacles
-from flask10x.runtime.facts.beginning import began_at
+from flask10x.runtime.facts.beginning import beginning
 from flask10x.system.gauges import Gauges
 
 
@@ -123,7 +124,8 @@ class _Sources:
 
     def _full_in_days(self, now_ms: int) -> float | None:
         with self._database.query() as connection:
-            return card.card(self._settings, connection, now_ms).full_in_days
+            view = View(connection, self._settings.stations, self._settings.zone, now_ms)
+            return card.card(self._settings, view).full_in_days
 
     def _export_lags(self) -> list[export_lag.ExportLag]:
         with self._database.query() as connection:
@@ -131,7 +133,7 @@ class _Sources:
 
     def _began_at(self) -> int | None:
         with self._database.query() as connection:
-            return began_at(connection)
+            return beginning(connection).at
 
 
 def chosen(stations: Stations, endpoints: Sequence[str]) -> list[Station]:

@@ -1,21 +1,21 @@
 """How full the card is, and when what Flask10X adds each day will have filled it."""
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import dialects
-from flask10x.database.dialects import last_id
-from flask10x.database.expressions import greatest
+from flask10x.database.expressions import spans
 from flask10x.database.paths import database_path
-from flask10x.database.retention import removed
-from flask10x.database.tables import exports, imports, readings, rejected
+from flask10x.database.tables import exports, readings, rejected
 from flask10x.export.owner import is_elsewhere
-from flask10x.readings.stations import Stations
-from flask10x.runtime.facts.beginning import first_sent
+from flask10x.history.view import View
+from flask10x.runtime.facts.beginning import Beginning, beginning
 from flask10x.runtime.facts.disk import Room, room
 from flask10x.system.backup_files import finished
 
@@ -49,94 +49,88 @@ class CardRoom:
         return self.room.free / self.bytes_a_day if self.bytes_a_day else None
 
 
-def card(settings: Settings, connection: Connection, now_ms: int) -> CardRoom:
-    """What is known now; `now_ms` is the wall clock's. A few steps into the index.
+def card(settings: Settings, view: View, began: Beginning | None = None) -> CardRoom:
+    """What is known now. A few steps into the index.
 
-    Raises OSError, and what reading the database raises.
+    `began` is what the database began with, where that was read before. Raises OSError, and what
+    reading the database raises.
     """
     path = database_path(settings)
-    rows_a_day = _rows_a_day(connection, settings.stations, now_ms)
-    row_bytes = _bytes_a_row(connection, settings, path)
+    rows_a_day = _rows_a_day(view, began or beginning(view.connection))
+    row_bytes = _bytes_a_row(view, settings, path)
     bytes_a_day = None
     if rows_a_day is not None and row_bytes is not None:
         bytes_a_day = rows_a_day * row_bytes
     return CardRoom(room=room(path.parent), rows_a_day=rows_a_day, bytes_a_day=bytes_a_day)
 
 
-def _rows_a_day(connection: Connection, stations: Stations, now_ms: int) -> float | None:
+def _rows_a_day(view: View, began: Beginning) -> float | None:
     """By the ids since the first reading of the window: ids are given one by one."""
-    sent, from_ms = first_sent(connection), now_ms - WINDOW_DAYS * DAY_MS
+    sent, from_ms = began.first, view.now_ms - WINDOW_DAYS * DAY_MS
     if sent is None:
         return None
     # What an import has brought into the window is older than the first that was sent.
     is_new = sent.came_at >= from_ms
-    first = (sent.id, sent.came_at) if is_new else _first(connection, stations, from_ms)
+    first = (sent.id, sent.came_at) if is_new else _first(view, from_ms)
     if first is None:
         # All have been silent for the whole window.
         return 0.0
     first_id, first_at = first
-    days = (now_ms - first_at) / DAY_MS
+    days = (view.now_ms - first_at) / DAY_MS
     if days < DAYS_MIN:
         return None
-    rows = last_id(connection) - first_id + 1 - _imported(connection, first_id)
+    rows = view.last_id - first_id + 1 - began.imported(first_id)
     return max(0, rows) / min(days, WINDOW_DAYS)
 
 
-def _first(connection: Connection, stations: Stations, from_ms: int) -> tuple[int, int] | None:
+def _first(view: View, from_ms: int) -> tuple[int, int] | None:
     """The id and the time of the first reading since then."""
-    found = []
-    for endpoint in stations.by_endpoint:
-        query = (
-            select(readings.c.id, readings.c.received_at)
-            .where(readings.c.endpoint == endpoint, readings.c.received_at >= from_ms)
-            .order_by(readings.c.received_at)
-            .limit(1)
-        )
-        found += [(row.id, row.received_at) for row in connection.execute(query)]
-    return min(found, default=None)
+    listed = [(endpoint, None, from_ms, 0, 0) for endpoint in view.stations.by_endpoint]
+    rows = view.connection.execute(_FIRST, {"stations": json.dumps(listed)})
+    return min(((number, at) for number, at in rows), default=None)
 
 
-def _imported(connection: Connection, from_id: int) -> int:
-    """How many of the readings from this id on came from files."""
-    begin = greatest(imports.c.first_id, from_id)
-    query = select(func.sum(imports.c.last_id - begin + 1)).where(imports.c.last_id >= from_id)
-    return connection.execute(query).scalar_one() or 0
+def _first_statement() -> Select[Any]:
+    stations, own = spans("stations"), readings.alias()
+    first = (
+        select(own.c.id)
+        .where(own.c.endpoint == stations.c.endpoint, own.c.received_at >= stations.c.first)
+        .order_by(own.c.received_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = readings.c
+    return select(row.id, row.received_at).join_from(stations, readings, row.id == first)
 
 
-def _bytes_a_row(connection: Connection, settings: Settings, path: Path) -> float | None:
+_FIRST = _first_statement()
+# The last two say how many bytes all rejected readings have but the oldest: by the ends of their
+# ids, for the table is large.
+_ENDS = select(
+    select(func.min(readings.c.id)).scalar_subquery(),
+    *(
+        select(rejected.c.end_bytes).order_by(order).limit(1).scalar_subquery()
+        for order in (rejected.c.id, rejected.c.id.desc())
+    ),
+)
+
+
+def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
     """What each reading adds: to the database, to its backups and to the CSV files."""
-    rows = _rows(connection)
+    first_id, oldest_bytes, newest_bytes = view.connection.execute(_ENDS).one()
+    rows = view.last_id - first_id + 1 if first_id is not None else 0
+    if gone := sum(one.readings for one in view.removed.values()):
+        rows = view.last_id - gone
     if rows < ROWS_MIN:
         return None
     backups = _backups_beside(settings.backup_dir, path.parent)
-    stored = _bytes_in_file(connection, path) / rows
+    # What the file has for readings, roll-ups and index included, rejected ones left out.
+    used = dialects.of(view.connection).file_bytes(view.connection, path)
+    stored = max(0, used - (newest_bytes or 0) + (oldest_bytes or 0)) / rows
     # Of a database on a server the backups are files, too.
     copied = stored or _newest_bytes(backups) / rows
-    csv_bytes = _csv_bytes_a_row(connection, settings, path.parent)
+    csv_bytes = _csv_bytes_a_row(view.connection, settings, path.parent)
     return stored + len(backups) * copied + csv_bytes
-
-
-def _rows(connection: Connection) -> int:
-    """How many readings the database has, about."""
-    first_id = connection.execute(select(func.min(readings.c.id))).scalar_one()
-    rows = last_id(connection) - first_id + 1 if first_id is not None else 0
-    if gone := removed.total(connection):
-        rows = last_id(connection) - gone
-    return rows
-
-
-def _bytes_in_file(connection: Connection, path: Path) -> int:
-    """What the file has for readings, roll-ups and index included, rejected ones left out."""
-    used = dialects.of(connection).file_bytes(connection, path) - _rejected_bytes(connection)
-    return max(0, used)
-
-
-def _rejected_bytes(connection: Connection) -> int:
-    """Of all rejected readings but the oldest; by the ends of their ids, for the table is large."""
-    ends = select(rejected.c.end_bytes).limit(1)
-    newest = connection.execute(ends.order_by(rejected.c.id.desc())).scalar_one_or_none() or 0
-    oldest = connection.execute(ends.order_by(rejected.c.id)).scalar_one_or_none() or 0
-    return newest - oldest
 
 
 def _backups_beside(folder: Path, data: Path) -> list[Path]:

@@ -1,16 +1,18 @@
 """What goes next of each station whose readings are removed, and when."""
 
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.database.expressions import unindexed
+from flask10x.database.expressions import spans, unindexed
 from flask10x.database.retention import removed
 from flask10x.database.retention.removed import Removed
 from flask10x.database.tables import readings
+from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
 from flask10x.runtime.retention.rule import days_of
@@ -53,42 +55,52 @@ class Outlook:
         return self.goes_at is not None and now_ms - self.goes_at > LATE_MS
 
 
-def outlooks(
-    settings: Settings, database: Database, connection: Connection, now_ms: int
-) -> list[Outlook]:
+def outlooks(settings: Settings, database: Database, view: View) -> list[Outlook]:
     """One for each station with a number of days; none where nothing is ever removed."""
-    found = removed.load(connection)
+    stations = [one for one in view.stations.all if days_of(settings, one)]
+    if not stations:
+        return []
+    listed = [(station.endpoint, None, 0, 0, 0) for station in stations]
+    ends = view.connection.execute(_ENDS, {"stations": json.dumps(listed)}).all()
     return [
-        _outlook(settings, database, connection, station, days, found, now_ms)
-        for station in settings.stations.all
-        if (days := days_of(settings, station))
+        _outlook(settings, database, view, stations[place], (oldest, newest))
+        for place, oldest, newest in ends
     ]
+
+
+def _ends_statement() -> Select[Any]:
+    stations = spans("stations")
+    ends = (
+        select(end(readings.c.received_at))
+        .where(readings.c.endpoint == stations.c.endpoint)
+        .correlate(stations)
+        .scalar_subquery()
+        for end in (func.min, func.max)
+    )
+    return select(stations.c.place, *ends).order_by(stations.c.place)
+
+
+_ENDS = _ends_statement()
 
 
 def _outlook(
     settings: Settings,
     database: Database,
-    connection: Connection,
+    view: View,
     station: Station,
-    days: int,
-    found: dict[str, Removed],
-    now_ms: int,
+    ends: tuple[int | None, int | None],
 ) -> Outlook:
-    at = readings.c.received_at
-    ends = [
-        select(end(at)).where(readings.c.endpoint == station.endpoint).scalar_subquery()
-        for end in (func.min, func.max)
-    ]
-    oldest, newest = connection.execute(select(*ends)).one()
-    gone = found.get(station.endpoint, removed.NOTHING_REMOVED)
+    connection = view.connection
+    oldest, newest = ends
+    gone = view.removed.get(station.endpoint, removed.NOTHING_REMOVED)
     outlook = Outlook(
         station=station,
-        days=days,
+        days=days_of(settings, station) or 0,
         gone=gone,
         oldest_at=None if oldest == newest else oldest,
         obstacle=None,
     )
-    if outlook.goes_at is None or outlook.goes_at > now_ms:
+    if outlook.goes_at is None or outlook.goes_at > view.now_ms:
         return outlook
     # Only here: a worker that removes nothing does without.
     from flask10x.export import archived, owner, removable  # noqa: PLC0415

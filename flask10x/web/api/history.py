@@ -10,21 +10,17 @@ from http import HTTPStatus
 from itertools import chain
 
 from flask import Response, jsonify, request, url_for
-from sqlalchemy import Connection
 
 from flask10x.database.cursors import Cursor
-from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import QueryError
-from flask10x.history import charts, formats, pages
+from flask10x.history import charts, derived_lines, formats, pages
 from flask10x.history.charts import Chart
-from flask10x.history.comparing.compared import compared
-from flask10x.history.corrections import known
-from flask10x.history.derived import lines as derived
+from flask10x.history.comparison import compared
 from flask10x.history.pages import HistoryPage
-from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, View, parse_query
+from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, QueryDefaults, parse_query
 from flask10x.history.query import Query
-from flask10x.history.rollups import RollupProgress
+from flask10x.history.view import RollupProgress, View
 from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
 from flask10x.system.logs import Pace
@@ -52,8 +48,8 @@ def as_json() -> Response:
     X-Searched-To stands on a page that is short because its search ended early.
     """
     store, query = context.store(), _query(JSON)
-    with store.database.query() as connection:
-        page, last = _page_or_newer(connection, query)
+    with context.view() as view:
+        page, last = _page_or_newer(view, query)
     text_of = LocalText(store.settings.zone)
     objects = [formats.as_object(row, query, text_of) for row in page.rows]
     answer = Response(formats.json_text(objects) + "\n", mimetype="application/json")
@@ -91,15 +87,13 @@ def as_series() -> Response:
     """
     store, query, behind = context.store(), _query(SERIES), None
     try:
-        with store.database.query() as connection:
-            behind = charts.waits_for_rollups(connection, query)
-            corrections = known.of_query(connection, query)
-            chart = derived.chart(connection, query, corrections)
-            until_ms = _shown_until(query, chart)
-            comparison = compared(connection, query, chart, until_ms, corrections)
-            first_ms = charts.first_ms(connection, query)
-            removed_ms = charts.removed_ms(connection, query, chart.window)
-            noted = beside_chart(connection, query, chart, preferences.texts())
+        with context.view() as view:
+            behind = charts.waits_for_rollups(view, query)
+            chart = derived_lines.chart(view, query)
+            comparison = compared(view, query, chart, _shown_until(query, chart))
+            first_ms = charts.first_ms(view, query)
+            removed_ms = charts.removed_ms(view, query, chart.window)
+            noted = beside_chart(view, query, chart, preferences.texts())
     except QueryTooLong:
         if behind is None:
             raise
@@ -127,7 +121,7 @@ def _derived_step(query: Query, chart: Chart) -> str | None:
     """Of which averages derived values are computed; None where none were asked for."""
     if not query.derived or chart.window is None:
         return None
-    return derived.step_of_averages(chart.window).name
+    return derived_lines.step_of_averages(chart.window).name
 
 
 def _nights(query: Query, chart: Chart) -> list[tuple[int, int]] | None:
@@ -144,9 +138,9 @@ def _shown_until(query: Query, chart: Chart) -> int:
     return last_ms if query.until else max(last_ms, clock.now_ms())
 
 
-def _query(view: View) -> Query:
+def _query(defaults: QueryDefaults) -> Query:
     pairs = list(request.args.items(multi=True))
-    return parse_query(pairs, context.store().settings, clock.now_ms(), view)
+    return parse_query(pairs, context.store().settings, clock.now_ms(), defaults)
 
 
 def _links(query: Query, page: HistoryPage) -> str:
@@ -157,12 +151,12 @@ def _links(query: Query, page: HistoryPage) -> str:
     )
 
 
-def _page_or_newer(connection: Connection, query: Query) -> tuple[HistoryPage, int]:
+def _page_or_newer(view: View, query: Query) -> tuple[HistoryPage, int]:
     """The rows asked for, and the id up to which the log was seen."""
     if query.newer_than is None:
         patience_sec = pages.patience_sec(context.store().settings)
-        return pages.page(connection, query, patience_sec), last_id(connection)
-    newer = pages.newer(connection, query, query.newer_than)
+        return pages.page(view, query, patience_sec), view.last_id
+    newer = pages.newer(view, query, query.newer_than)
     return HistoryPage(newer.rows, None, None), newer.last_id
 
 

@@ -40,8 +40,8 @@ def values() -> Response | tuple[Response, int]:
     if wanted is not None and wanted not in known.by_endpoint:
         return jsonify(error="not found", hint=_hint(wanted, known.by_endpoint)), 404
     stations = known.all if wanted is None else (known.by_endpoint[wanted],)
-    with store.database.query() as connection:
-        newest = latest(connection, store, stations, raw=raw)
+    with context.view() as view:
+        newest = latest(view, store, stations, raw=raw)
         found = {one.station.endpoint: _object(one) for one in newest}
     body = readable({"stations": found} if wanted is None else found[wanted])
     answer = Response(body + "\n", mimetype="application/json")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from flask10x.config.readers.place import Place
-from flask10x.history.comparing.compared import ComparedLine, Comparison
-from flask10x.history.lines import Line
+from flask10x.history.buckets import Line
+from flask10x.history.comparison import ComparedLine, Comparison
 from flask10x.readings.labels import band_name
 from flask10x.readings.times import DAY_MS, SECOND_MS, is_date
 from flask10x.translation import Translation

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from flask10x.config.settings import Settings
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
-from flask10x.history.comparing.moves import MOVES
-from flask10x.history.operators import IS_NULL, OPERATORS
 from flask10x.history.parameters import MAX_LIMIT, ORDERS
+from flask10x.history.query import IS_NULL, MOVES, OPERATORS
 from flask10x.readings.bands import LEVELS
 from flask10x.readings.derived.registry import (
     derived_names,

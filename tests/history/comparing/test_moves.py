@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.history.comparing.moves import MOVES, earlier, has_leap_day, later
+from flask10x.history.comparison import earlier, has_leap_day, later
+from flask10x.history.query import MOVES
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TOKYO = ZoneInfo("Asia/Tokyo")

@@ -6,9 +6,8 @@ import sqlite3
 from sqlalchemy import Integer, Select, column, select
 from sqlalchemy.dialects.sqlite import dialect
 
-from flask10x.history.corrections.expressions import shown_value
-from flask10x.history.corrections.known import WrittenCorrection, resolved
-from flask10x.history.corrections.segments import Corrections
+from flask10x.history.corrections import Corrections, WrittenCorrection, resolved
+from flask10x.history.statements import shown_value
 
 
 def written(*entries: tuple[int, int | None, float | None]) -> Corrections:

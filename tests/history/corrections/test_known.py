@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from flask10x.database.engine import Database
-from flask10x.history.corrections import known
-from flask10x.history.corrections.segments import Corrections, Segment
+from flask10x.history import corrections
+from flask10x.history.corrections import Corrections, Segment
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.support.corrections import correct
 
@@ -19,7 +20,7 @@ def loaded(database: Database, *rows: tuple[Any, ...]) -> Corrections:
         for endpoint, column, first_ms, last_ms, given in rows:
             correct(connection, endpoint, column, first_ms, last_ms, **given)
     with database.reader.begin() as connection:
-        return known.load(connection)
+        return View(connection, BUILT_IN).corrections
 
 
 def test_without_any_nothing_is_corrected(database: Database) -> None:
@@ -84,8 +85,8 @@ def test_what_the_page_would_not_write_counts_for_nothing(database: Database) ->
 def test_a_query_for_raw_values_has_none(database: Database) -> None:
     loaded(database, ("data", None, 0, 9, {}))
     with database.reader.begin() as connection:
-        assert known.of_query(connection, Query(known=BUILT_IN))
-        assert not known.of_query(connection, Query(known=BUILT_IN, raw=True))
+        assert View(connection, BUILT_IN).corrections_of(Query(known=BUILT_IN))
+        assert not View(connection, BUILT_IN).corrections_of(Query(known=BUILT_IN, raw=True))
 
 
 ENDS = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda ends: ends[0] <= ends[1])
@@ -95,12 +96,12 @@ WAYS = st.sampled_from([(True, 1.0, 0.0), (False, 2.0, 0.0), (False, 1.0, 3.0)])
 @given(st.lists(st.tuples(ENDS, WAYS), max_size=6))
 def test_each_moment_is_as_the_rows_say(rows: list[tuple[tuple[int, int], Any]]) -> None:
     entries = tuple(
-        known.WrittenCorrection(
+        corrections.WrittenCorrection(
             n, "data", "co2", ends[0], ends[1], "hide" if way[0] else "adjust", way[1], way[2]
         )
         for n, (ends, way) in enumerate(rows)
     )
-    found = known.resolved(entries)
+    found = corrections.resolved(entries)
     for at in range(-1, 14):
         value: float | None = 10.0
         for (first, last), (_, gain, offset) in rows:

@@ -1,4 +1,4 @@
-from flask10x.history.corrections.segments import NONE, Corrections, Segment
+from flask10x.history.corrections import NONE, Corrections, Segment
 
 
 def of(*segments: Segment) -> Corrections:

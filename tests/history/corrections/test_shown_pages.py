@@ -13,13 +13,13 @@ from sqlalchemy import select
 from flask10x.database.engine import Database
 from flask10x.database.tables import measurement, readings
 from flask10x.history import pages, rollups, search
-from flask10x.history.corrections import known
-from flask10x.history.corrections.expressions import shown_value
-from flask10x.history.corrections.segments import Corrections
+from flask10x.history.corrections import Corrections
 from flask10x.history.formats import as_object
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON
 from flask10x.history.query import Query
+from flask10x.history.statements import shown_value
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
@@ -74,7 +74,7 @@ def add_corrections(connection: Any) -> None:
 def as_shown(reference: Reference) -> list[Stored]:
     """The readings that are shown, with the values that are shown."""
     with reference.database.reader.begin() as connection:
-        corrections = known.load(connection)
+        corrections = View(connection, BUILT_IN).corrections
     return [
         replace(row, cells=_cells(row, corrections))
         for row in reference.stored
@@ -91,7 +91,7 @@ def _cells(row: Stored, corrections: Corrections) -> dict[str, float | None]:
 
 def page(database: Database, query: Query) -> HistoryPage:
     with database.reader.begin() as connection:
-        return pages.page(connection, query)
+        return pages.page(View(connection, query.known), query)
 
 
 QUESTIONS = OPTIONS.map(
@@ -141,7 +141,7 @@ def test_a_small_look_at_hours_finds_the_same(
 def test_what_is_new_is_as_it_is_shown(reference: Reference, parameters: dict[str, Any]) -> None:
     query = question(reference, parameters, JSON, since=0, limit=1000)
     with reference.database.reader.begin() as connection:
-        found = pages.newer(connection, query, 0).rows
+        found = pages.newer(View(connection, query.known), query, 0).rows
     expected = matching(as_shown(reference), parameters)
     assert [row.id for row in found] == sorted(row.id for row in expected)
 
@@ -209,7 +209,7 @@ def test_what_no_double_can_hold_is_infinite_or_nothing_on_each_engine(
         insert_readings(connection, rows)
         correct(connection, "data3", "gas_resistance", None, None, gain=gain, offset=offset)
     with database.reader.begin() as connection:
-        corrections = known.load(connection)
+        corrections = View(connection, BUILT_IN).corrections
         shown = shown_value(
             measurement("gas_resistance"),
             readings.c.received_at,

@@ -9,13 +9,13 @@ from sqlalchemy import literal, select
 from flask10x.config.readers.altitude import at_altitude
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.history import pages
-from flask10x.history.corrections import known
-from flask10x.history.corrections.segments import Corrections, Segment
-from flask10x.history.derived.expressions import derived_value
+from flask10x.history import pages, view
+from flask10x.history.corrections import Corrections, Segment
 from flask10x.history.pages import Row
 from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.rollups import catch_up
+from flask10x.history.statements import derived_value
+from flask10x.history.view import View
 from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import execute
@@ -99,7 +99,7 @@ def test_a_condition_goes_by_what_is_shown_after_corrections(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {("data2", "humidity"): (Segment(0, NINE * 2, offset=-30.0),)}
-    monkeypatch.setattr(known, "load", lambda _connection: Corrections(own))
+    monkeypatch.setattr(view, "resolved", lambda _rows: Corrections(own))
     plain = found(settings, database, "endpoint=data2&dew_point__gte=12&raw=1")
     corrected = found(settings, database, "endpoint=data2&dew_point__gte=12")
     assert 0 < len(corrected) < len(plain)
@@ -115,4 +115,4 @@ def test_is_missing_asks_only_the_stations_that_have_it(
     assert (row.endpoint, row.received_at) == ("data2", NINE)
     newest = parse_query(parse_qsl("dew_point__isnull=1&since=0"), settings, NINE, JSON)
     with database.query() as connection:
-        assert len(pages.newer(connection, newest, 0).rows) == 1
+        assert len(pages.newer(View(connection, newest.known), newest, 0).rows) == 1

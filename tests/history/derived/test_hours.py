@@ -11,15 +11,15 @@ from sqlalchemy import Connection
 from flask10x.config.readers.altitude import at_altitude
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.history.buckets import Bucket, Window
+from flask10x.history import derived_lines, statements
+from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart
-from flask10x.history.corrections.segments import NONE, Corrections, Segment
-from flask10x.history.derived import expressions, lines, pieces
-from flask10x.history.lines import Line
+from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
 from flask10x.readings.derived.registry import Derived, derived_names
 from flask10x.readings.stations import BUILT_IN
+from tests.support.corrections import corrected_view
 from tests.support.rows import execute
 
 MINUTE = 60_000
@@ -98,12 +98,15 @@ def chart(
     known = replace(settings, stations=HOUSE)
     query = parse_query(parse_qsl(text), known, FIRST + (HOURS + 1) * HOUR + 5 * MINUTE, SERIES)
     with database.reader.begin() as connection:
-        return lines.chart(connection, replace(query, zone=ZoneInfo(zone)), corrections)
+        return derived_lines.chart(
+            corrected_view(connection, query.known, corrections),
+            replace(query, zone=ZoneInfo(zone)),
+        )
 
 
 def by_averages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no hour be computed by SQLite."""
-    monkeypatch.setattr(pieces, "PIECES_MAX", 0)
+    monkeypatch.setattr(derived_lines, "PIECES_MAX", 0)
 
 
 def test_the_lines_are_those_of_the_averages(
@@ -144,18 +147,18 @@ def values_of(bucket: Bucket) -> list[float]:
 def test_most_hours_are_computed_by_sqlite(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[pieces.HourPiece] = []
+    found: list[derived_lines.HourPiece] = []
 
     def add_hours(
         _connection: Connection,
         _line: Line,
         _one: Derived,
-        piece: pieces.HourPiece,
+        piece: derived_lines.HourPiece,
         _window: Window,
     ) -> None:
         found.append(piece)
 
-    monkeypatch.setattr(lines, "add_hours", add_hours)
+    monkeypatch.setattr(derived_lines, "_add_hours", add_hours)
     text = "endpoint=data2&measurement=dew_point&buckets=15&from=-10d"
     chart(settings, database, text, corrections=CORRECTED)
     # Of 241 hours the range lacks one; six are hidden or cut, four have late readings.
@@ -166,7 +169,7 @@ def test_most_hours_are_computed_by_sqlite(
 def test_many_corrections_are_left_to_the_averages(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "add_hours", None)
+    monkeypatch.setattr(derived_lines, "_add_hours", None)
     ends = [FIRST + number * 5 * HOUR + 7 * MINUTE for number in range(20)]
     own = {("data2", "humidity"): tuple(Segment(ms, ms + HOUR, hidden=True) for ms in ends)}
     text = "endpoint=data2&measurement=dew_point&buckets=15&from=-10d"
@@ -178,9 +181,9 @@ def test_an_sqlite_without_logarithms_leaves_all_to_the_averages(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with database.reader.begin() as connection:
-        assert expressions.has_functions(connection)
-        monkeypatch.setattr(expressions, "_NAMES", ("ln", "nosuch"))
-        assert not expressions.has_functions(connection)
-    monkeypatch.setattr(lines, "add_hours", None)
+        assert statements.has_functions(connection)
+        monkeypatch.setattr(statements, "_NAMES", ("ln", "nosuch"))
+        assert not statements.has_functions(connection)
+    monkeypatch.setattr(derived_lines, "_add_hours", None)
     text = "endpoint=data2&measurement=dew_point&buckets=15&from=-10d"
     assert chart(settings, database, text).lines

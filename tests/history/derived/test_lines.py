@@ -6,14 +6,15 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.history import derived_lines
+from flask10x.history.buckets import Line
 from flask10x.history.charts import Chart
-from flask10x.history.corrections.segments import NONE, Corrections, Segment
-from flask10x.history.derived import lines
-from flask10x.history.lines import Line
+from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
 from flask10x.readings.derived.registry import derived_by_station
 from flask10x.readings.stations import BUILT_IN
+from tests.support.corrections import corrected_view
 from tests.support.rows import execute
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
@@ -42,7 +43,7 @@ def chart(
 ) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return lines.chart(connection, query, corrections)
+        return derived_lines.chart(corrected_view(connection, query.known, corrections), query)
 
 
 def the_line(settings: Settings, database: Database, text: str, **more: Corrections) -> Line:
@@ -126,7 +127,7 @@ def test_inputs_are_corrected_first(settings: Settings, database: Database) -> N
 def test_many_years_are_computed_from_days(settings: Settings, database: Database) -> None:
     text = "endpoint=data2&measurement=dew_point&from=2020-01-01&to=2026-01-01"
     found = chart(settings, database, text)
-    assert found.window and lines.step_of_averages(found.window).name == "day"
+    assert found.window and derived_lines.step_of_averages(found.window).name == "day"
     (line,) = found.lines
     assert line.buckets[line.places[0]].count == 60
     trend = text.replace("dew_point", "pressure_trend")

@@ -1,6 +1,5 @@
 from flask10x.history.buckets import Bucket
-from flask10x.history.periods.records import records_of
-from flask10x.history.periods.rows import Timed
+from flask10x.history.period_tables import Timed, records_of
 
 
 def day(number: int, *values: float) -> Timed:

@@ -1,6 +1,6 @@
 from flask10x.history.buckets import Bucket
-from flask10x.history.periods.calendar import Span
-from flask10x.history.periods.rows import Limit, PeriodRow, Timed, add_passed, rows_of, whole
+from flask10x.history.period_tables import Limit, PeriodRow, Timed, add_passed, rows_of, whole
+from flask10x.history.periods import Span
 from flask10x.readings.times import DAY_MS, HOUR_MS
 
 SPANS = [Span(f"2025-08-0{n + 1}", n * DAY_MS, (n + 1) * DAY_MS - 1) for n in range(3)]

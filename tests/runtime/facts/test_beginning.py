@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
-from flask10x.runtime.facts.beginning import FirstReading, began_at, first_sent
+from flask10x.runtime.facts.beginning import FirstReading, beginning
 from tests.support.rows import execute, insert_readings
 
 NOW_MS = 1_756_000_000_000
@@ -26,7 +26,8 @@ def note_import(database: Database, first_id: int, last_id: int, imported_at: in
 
 def known(database: Database) -> tuple[FirstReading | None, int | None]:
     with database.reader.begin() as connection:
-        return first_sent(connection), began_at(connection)
+        began = beginning(connection)
+        return began.first, began.at
 
 
 def test_an_empty_database_has_not_begun(database: Database) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.runtime.facts import card as facts
 from flask10x.runtime.facts.card import CardRoom
@@ -27,7 +28,8 @@ def fill(database: Database, rows: int, days: float) -> None:
 
 def seen(settings: Settings, database: Database) -> CardRoom:
     with database.reader.begin() as connection:
-        return facts.card(settings, connection, NOW_MS)
+        view = View(connection, settings.stations, settings.zone, NOW_MS)
+        return facts.card(settings, view)
 
 
 def test_an_empty_database_tells_nothing(settings: Settings, database: Database) -> None:
@@ -118,5 +120,7 @@ def test_the_csv_files_beside_the_database_grow_with_it(
 def test_a_house_that_sends_no_more_fills_nothing(settings: Settings, database: Database) -> None:
     fill(database, 2000, 4)
     with database.reader.begin() as connection:
-        found = facts.card(settings, connection, NOW_MS + 30 * DAY_MS)
+        found = facts.card(
+            settings, View(connection, settings.stations, settings.zone, NOW_MS + 30 * DAY_MS)
+        )
     assert (found.rows_a_day, found.bytes_a_day, found.full_in_days) == (0, 0, None)

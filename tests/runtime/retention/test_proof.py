@@ -17,6 +17,7 @@ from flask10x.export.rebuild import rebuild
 from flask10x.export.rows import FileRows
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
+from flask10x.history.view import View
 from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.runtime.retention import removal
@@ -79,7 +80,9 @@ def obstacle(settings: Settings, database: Database) -> tuple[str | None, str, s
     (*_, done) = removal_of(settings, database)
     own = replace(settings, retention_days=30)
     with database.reader.begin() as connection:
-        found = outlooks(own, database, connection, ALL_MS + 60 * 86_400_000)[0]
+        found = outlooks(
+            own, database, View(connection, own.stations, own.zone, ALL_MS + 60 * 86_400_000)
+        )[0]
     assert (found.obstacle, found.path, found.command) == (done.obstacle, done.path, done.command)
     return done.obstacle, done.path, done.command
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from flask10x.database.engine import Database
 from flask10x.errors import CommitNotReplicated, LockTimeout
-from flask10x.history.corrections import written
+from flask10x.history import annotations
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
@@ -84,7 +84,7 @@ def test_the_last_one_that_has_room_may_be_sent_again(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.post("/notes/write", data=NOTE)
-    monkeypatch.setattr(written, "has_room", lambda *_: False)
+    monkeypatch.setattr(annotations, "has_room", lambda *_: False)
     assert client.post("/notes/write", data=NOTE).status_code == 303
 
 
@@ -116,8 +116,8 @@ def test_what_cannot_be_written_now_stays_in_its_form(
     def busy(*_: object) -> bool:
         raise LockTimeout("held by another process")
 
-    monkeypatch.setattr(written, "add", busy)
-    monkeypatch.setattr(written, "undo", busy)
+    monkeypatch.setattr(annotations, "add", busy)
+    monkeypatch.setattr(annotations, "undo", busy)
     answer = client.post(path, data=NOTE | {"id": "1"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "nothing was saved" in answer.text
@@ -127,7 +127,7 @@ def test_what_cannot_be_written_now_stays_in_its_form(
 def test_a_full_list_says_so_and_takes_no_more(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(written, "has_room", lambda *_: False)
+    monkeypatch.setattr(annotations, "has_room", lambda *_: False)
     answer = client.post("/notes/write", data=NOTE)
     assert answer.status_code == 400 and "there are too many" in answer.text
     assert "opened a window" in answer.text
@@ -217,8 +217,8 @@ def test_a_form_that_is_wrong_comes_back_with_what_is_wrong(
 
 
 def test_there_are_only_so_many(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(written, "MOST_NOTES", 1)
-    monkeypatch.setattr(written, "MOST_CORRECTIONS", 1)
+    monkeypatch.setattr(annotations, "MOST_NOTES", 1)
+    monkeypatch.setattr(annotations, "MOST_CORRECTIONS", 1)
     another = NOTE | {"text": "another"}
     answers = [client.post("/notes/write", data=one) for one in (NOTE, another, HIDE, ADJUST)]
     assert [one.status_code for one in answers] == [303, 400, 303, 400]

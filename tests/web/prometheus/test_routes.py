@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from flask10x.config.settings import Settings
+from flask10x.database import counters
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.history import rollups
 from flask10x.recording.writer import Writer
 from flask10x.runtime.facts import backups
 from flask10x.runtime.store import Store
@@ -210,7 +210,7 @@ def test_a_database_that_takes_too_long_holds_up_nothing(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(rollups, "behind", fail)
+    monkeypatch.setattr(counters, "write_errors", fail)
     found = scraped(client)
     assert value(found, "scrape_part_success", part="database") == 0
     assert of_host(found, "queue_length") == 0

@@ -10,6 +10,7 @@ from flask10x.alerts.subjects import column_of, station_of
 from flask10x.errors import QueryError
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
+from flask10x.web import context
 from flask10x.web.newest import Latest, latest
 
 # Alerts of a number that goes on changing.
@@ -34,10 +35,8 @@ def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> dict[str, 
         return {}
     stations = [one for one in store.settings.stations.all if one.endpoint in endpoints]
     try:
-        with store.database.query() as connection:
-            found = {
-                one.station.endpoint: one for one in latest(connection, store, stations, raw=True)
-            }
+        with context.view() as view:
+            found = {one.station.endpoint: one for one in latest(view, store, stations, raw=True)}
     except (DBAPIError, TimeoutError, QueryError):
         return {}
     values = {one: _value(found.get(station_of(one)), column_of(one)) for one in subjects}

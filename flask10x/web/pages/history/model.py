@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from flask10x.history.operators import Operator
+from flask10x.history.query import Operator
 from flask10x.history.silence import State
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import Station

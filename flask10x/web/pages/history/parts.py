@@ -4,8 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flask10x.config.settings import Settings
 from flask10x.database.retention.removed import Removed
-from flask10x.history.derived.rows import derived_values
-from flask10x.history.pages import HistoryPage, Row
+from flask10x.history.pages import HistoryPage, Row, derived_values
 from flask10x.history.query import Query
 from flask10x.readings.derived.kinds import UNITS
 from flask10x.readings.derived.registry import Derived, measurement_of

@@ -8,21 +8,18 @@ from collections.abc import Iterable
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from flask import render_template, request, url_for
 
 from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
-from flask10x.database.dialects import last_id
-from flask10x.database.retention import removed
 from flask10x.errors import QueryError
 from flask10x.history import pages
-from flask10x.history.corrections import known
-from flask10x.history.operators import OPERATORS
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
-from flask10x.history.query import Query
+from flask10x.history.query import OPERATORS, Query
 from flask10x.readings.derived.registry import (
     derived_by_station,
     derived_names,
@@ -105,32 +102,39 @@ def as_page() -> tuple[str, int]:
     given = list(request.args.items(multi=True))
     try:
         query = parse_query(given, store.settings, now_ms, HTML)
-        with store.database.query() as connection:
-            found = cards(connection, store)
-            page = pages.page(connection, query, pages.patience_sec(store.settings))
-            newest = pages.newest_of(store.settings.stations, connection)
-            newest_id, gone = last_id(connection), removed.load(connection)
+        with context.view() as view:
+            shown = _Shown(cards(view, store), bool(view.corrections))
+            page = pages.page(view, query, pages.patience_sec(store.settings))
+            newest = {endpoint: times.received_at for endpoint, times in view.newest.items()}
+            newest_id, gone = view.last_id, view.removed
     except QueryError as error:
         return _refused(error, t, now_ms), 400
     days = removed_days(store.settings, query, page, gone)
     table = _table(query, page, newest, newest_id, days, t, now_ms)
-    return _rendered(found, _form(query, {}, t, now_ms), table, t), 200
+    return _rendered(shown, _form(query, {}, t, now_ms), table, t), 200
+
+
+class _Shown(NamedTuple):
+    """What the page shows whatever the query is."""
+
+    cards: list[Card]
+    is_corrected: bool
+    """Whether any reading is shown otherwise than it was stored."""
 
 
 def _refused(error: QueryError, t: Translation, now_ms: int) -> str:
-    store = context.store()
-    with store.database.query() as connection:
-        found = cards(connection, store)
-    return _rendered(found, _form(None, error.details, t, now_ms), None, t)
+    with context.view() as view:
+        shown = _Shown(cards(view, context.store()), bool(view.corrections))
+    return _rendered(shown, _form(None, error.details, t, now_ms), None, t)
 
 
-def _rendered(found: list[Card], form: Form, table: ReadingsTable | None, t: Translation) -> str:
+def _rendered(shown: _Shown, form: Form, table: ReadingsTable | None, t: Translation) -> str:
     marked = marks.of_stations(context.store().settings, t, clock.now_ms())
     model = HistoryModel(
         halt=_halt(),
-        cards=[_card(card, marked.get(card.station.endpoint, []), t) for card in found],
+        cards=[_card(card, marked.get(card.station.endpoint, []), t) for card in shown.cards],
         form=form,
-        charts=_charts(t),
+        charts=_charts(t, is_corrected=shown.is_corrected),
         table=table,
     )
     return render_template("history/template.html", model=model)
@@ -304,7 +308,7 @@ def _dates(query: Query, zone: tzinfo | None) -> str:
     return f"{since or ''} – {until or ''}".strip()
 
 
-def _charts(t: Translation) -> ChartArea:
+def _charts(t: Translation, *, is_corrected: bool) -> ChartArea:
     raw = "raw" in request.args
     turned = _kept("raw", "cursor") + [("raw", "1")] * (not raw)
     stations = _stations()
@@ -338,14 +342,8 @@ def _charts(t: Translation) -> ChartArea:
         ),
         texts=json.dumps(names, ensure_ascii=False),
         raw=raw,
-        turned_url=_address("history_page.as_page", turned) if raw or _is_corrected() else None,
+        turned_url=_address("history_page.as_page", turned) if raw or is_corrected else None,
     )
-
-
-def _is_corrected() -> bool:
-    """Whether any reading is shown otherwise than it was stored."""
-    with context.store().database.query() as connection:
-        return bool(known.load(connection))
 
 
 # --- The table -------------------------------------------------------------------------------

@@ -1,21 +1,18 @@
 """The last day of a station's measurements: what a tile tells beside the newest value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import pairwise
 from math import isfinite
 
-from sqlalchemy import Connection
-
 from flask10x.history import charts
-from flask10x.history.buckets import Bucket
+from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart
-from flask10x.history.corrections.segments import Corrections
-from flask10x.history.lines import Line
 from flask10x.history.query import Bound, Query
+from flask10x.history.view import View
 from flask10x.readings.reasons import WrongValue
-from flask10x.readings.stations import Station, Stations
+from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text, parse_bound
 
 # Steps of five minutes: nobody asks when exactly it was coldest, and a day has 288 of them.
@@ -34,16 +31,6 @@ class DayPart:
     average: float
     minimum: float
     maximum: float
-
-
-@dataclass(frozen=True, slots=True)
-class DayView:
-    """How values are shown: at which time, in which zone, and how they are corrected."""
-
-    now_ms: int
-    """In UTC epoch milliseconds."""
-    zone: tzinfo | None
-    corrections: Corrections
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +80,33 @@ class DayOfValues:
         return sum(one.average * one.count for one in found) / count if count else None
 
 
-def day_of(
-    connection: Connection, known: Stations, station: Station, column: str, view: DayView
-) -> DayOfValues | None:
-    """The day of a measurement; None where it has no values. Raises what reading raises."""
+def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str, DayOfValues]:
+    """The day of one measurement of each of these stations, by the endpoint.
+
+    Without those that have no values. Raises what reading raises.
+    """
     today_ms = day_start(view.now_ms, view.zone)
-    query = Query(
-        known=known,
-        endpoints=(station.endpoint,),
-        measurements=(column,),
-        since=Bound(min(today_ms, view.now_ms - DAY_MS), "", ""),
-        until=Bound(view.now_ms, "", ""),
-        buckets=MOST_BUCKETS,
-        zone=view.zone,
-    )
-    chart = charts.chart(connection, query, view.corrections)
-    days = (
-        DayOfValues(_steps(chart, one), one.gap_ms, today_ms, view.now_ms) for one in chart.lines
-    )
-    return next(days, None)
+    since_ms = min(today_ms, view.now_ms - DAY_MS)
+    by_window: dict[Window, list[Query]] = {}
+    for station, column in measurements:
+        query = Query(
+            known=view.stations,
+            endpoints=(station.endpoint,),
+            measurements=(column,),
+            since=Bound(since_ms, "", ""),
+            until=Bound(view.now_ms, "", ""),
+            buckets=MOST_BUCKETS,
+            zone=view.zone,
+        )
+        # Where readings were removed, hours are the finest that is left.
+        if window := charts.window_of(view, query):
+            by_window.setdefault(window, []).append(query)
+    return {
+        line.station.endpoint: DayOfValues(_steps(chart, line), line.gap_ms, today_ms, view.now_ms)
+        for window, queries in by_window.items()
+        for chart in charts.charts(view, queries, window)
+        for line in chart.lines
+    }
 
 
 def day_start(ms: int, zone: tzinfo | None) -> int:

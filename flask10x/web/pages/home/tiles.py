@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from flask import url_for
-from sqlalchemy import Connection
 
-from flask10x.history.corrections import known as corrections
+from flask10x.history.view import View
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.rounding import rounded
 from flask10x.readings.stations import Measurement
@@ -17,7 +16,7 @@ from flask10x.web.alert_state import state
 from flask10x.web.cards import AGE_KINDS, Card, Value, age_text, cards
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
-from flask10x.web.pages.home.day import DayOfValues, DayPart, DayView, day_of
+from flask10x.web.pages.home.day import DayOfValues, DayPart, days_of
 from flask10x.web.pages.home.model import (
     Extreme,
     Home,
@@ -38,20 +37,27 @@ COMPUTED = ("dew_point", "discomfort_index")
 CLOCK = slice(11, 16)
 
 
-def home(connection: Connection, store: Store, t: Translation, now_ms: int, trial: str) -> Home:
+def home(view: View, store: Store, t: Translation, trial: str) -> Home:
     """A tile of each station that has ever sent; raises what reading raises.
 
     `trial` is the command that sends a first reading; it is shown where there is none.
     """
-    found = cards(connection, store)
-    marked = marks.of_stations(store.settings, t, now_ms)
-    heard = [one for one in found if one.silence.state != "never"]
-    view = DayView(now_ms, store.settings.zone, corrections.load(connection))
-    builder = _Builder(connection, store, t, view)
+    every = cards(view, store)
+    marked = marks.of_stations(store.settings, t, view.now_ms)
+    heard = [one for one in every if one.silence.state != "never"]
+    days = days_of(
+        view,
+        [
+            (one.station, main_of(one.station.measurements, one.values).column)
+            for one in heard
+            if one.values
+        ],
+    )
+    builder = _Builder(view, t, days)
     tiles = [builder.tile(one, marked.get(one.station.endpoint, [])) for one in heard]
     return Home(
         tiles=tiles,
-        unheard=[station_name(one.station, t) for one in found if one.silence.state == "never"],
+        unheard=[station_name(one.station, t) for one in every if one.silence.state == "never"],
         is_well=not state().known().active and all(_is_well(one) for one in heard),
         trial="" if heard else trial,
     )
@@ -60,9 +66,8 @@ def home(connection: Connection, store: Store, t: Translation, now_ms: int, tria
 class _Builder:
     """What the tiles of one answer have in common."""
 
-    def __init__(self, connection: Connection, store: Store, t: Translation, view: DayView) -> None:
-        self._connection, self._known = connection, store.settings.stations
-        self._t, self._view, self._zone = t, view, view.zone
+    def __init__(self, view: View, t: Translation, days: Mapping[str, DayOfValues]) -> None:
+        self._t, self._now_ms, self._zone, self._days = t, view.now_ms, view.zone, days
 
     def tile(self, card: Card, alerts: Sequence[CardMark]) -> Tile:
         """The tile of the station of this card."""
@@ -112,10 +117,10 @@ class _Builder:
         at = value.received_at
         if at is None:
             return None
-        return self._age("age", max(0, self._view.now_ms - at) // SECOND_MS, at)
+        return self._age("age", max(0, self._now_ms - at) // SECOND_MS, at)
 
     def _main(self, one: Measurement, value: Value, card: Card) -> MainValue:
-        day = day_of(self._connection, self._known, card.station, one.column, self._view)
+        day = self._days.get(card.station.endpoint)
         is_current = card.silence.state == "receiving" and not value.missing
         return MainValue(
             name=column_name(one, self._t),

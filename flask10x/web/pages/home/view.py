@@ -37,7 +37,7 @@ def as_page() -> str:
     Who may not see readings gets the links alone, and the same while they can't be read.
     """
     store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
-    found, obstacle = _found(t, now_ms)
+    shown, obstacle = _shown(t)
     zone = store.settings.zone
     model = HomeModel(
         date=dates.in_words(now_ms, zone, t),
@@ -45,13 +45,13 @@ def as_page() -> str:
         now_ms=now_ms,
         zone=zone_name(zone),
         is_kiosk=request.args.get("kiosk", "") not in ("", "0"),
-        home=found,
+        home=shown,
         obstacle=obstacle,
     )
     return render_template("home/template.html", model=model, stations=store.settings.stations.all)
 
 
-def _found(t: Translation, now_ms: int) -> tuple[Home | None, str]:
+def _shown(t: Translation) -> tuple[Home | None, str]:
     """What the reader may see, or why there is nothing."""
     store = context.store_or_waiting()
     access: Access = current_app.extensions[EXTENSION]
@@ -61,8 +61,8 @@ def _found(t: Translation, now_ms: int) -> tuple[Home | None, str]:
         return None, "missing"
     trial = f"{TRIAL} {shlex.quote(request.host_url + 'data')}"
     try:
-        with store.database.query() as connection:
-            return home(connection, store, t, now_ms, trial), ""
+        with context.view() as view:
+            return home(view, store, t, trial), ""
     except UNREADABLE as error:
         log.error("Cannot read the database: %s", reason_of(error))
         return None, "unreadable"

@@ -1,10 +1,9 @@
 """Notes and corrections of a chart, for the answer that has its lines."""
 
-from sqlalchemy import Connection
-
+from flask10x.history import annotations
 from flask10x.history.charts import Chart
-from flask10x.history.corrections import written
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.translation import Translation
 from flask10x.web import context
 from flask10x.web.pages.notes.objects import correction_object, note_object
@@ -15,7 +14,7 @@ MOST_MARKS = 200
 
 
 def beside_chart(
-    connection: Connection, query: Query, chart: Chart, t: Translation
+    view: View, query: Query, chart: Chart, t: Translation
 ) -> dict[str, list[dict[str, object]]]:
     """The keys `notes` and `corrections`: those that count within the window, MOST_MARKS at most.
 
@@ -26,13 +25,13 @@ def beside_chart(
     settings = context.store().settings
     endpoints = [station.endpoint for station in query.stations]
     ends = (chart.window.first_ms, chart.window.last_ms)
-    notes = written.notes_within(connection, endpoints, *ends)[-MOST_MARKS:]
-    corrections = written.corrections_within(connection, endpoints, *ends)[:MOST_MARKS]
+    notes = annotations.notes_within(view.connection, endpoints, *ends)[-MOST_MARKS:]
+    written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
     reader = NotesReader(settings, t)
     return {
         "notes": [note_object(one, settings.zone) for one in notes],
         "corrections": [
             correction_object(one, settings.zone) | {"change": reader.change(one)}
-            for one in corrections
+            for one in written[:MOST_MARKS]
         ],
     }

@@ -8,7 +8,7 @@ from typing import get_args
 
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
-from flask10x.history.corrections.written import Correction, Kind, WrittenNote
+from flask10x.history.annotations import Correction, Kind, WrittenNote
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound
 

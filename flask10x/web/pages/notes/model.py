@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flask10x.history.corrections.written import Kind
+from flask10x.history.annotations import Kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from datetime import tzinfo
 
-from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.readings.csv_lines import is_formula
 from flask10x.readings.times import iso_text
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from flask import url_for
 
 from flask10x.config.settings import Settings
-from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.times import iso_text, local_text
 from flask10x.translation import Translation

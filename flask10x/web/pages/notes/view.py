@@ -18,8 +18,8 @@ from flask10x.errors import (
     QueryError,
     nearest,
 )
-from flask10x.history.corrections import written
-from flask10x.history.corrections.written import Correction, WrittenNote
+from flask10x.history import annotations
+from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.readings.reasons import Reason
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
@@ -65,7 +65,7 @@ def add() -> AnyResponse | tuple[str, int]:
     try:
         found = NotesForm(request.form, store.settings, now_ms).read()
         with store.database.commit() as connection:
-            is_new = written.last_same(connection, found) is None
+            is_new = annotations.last_same(connection, found) is None
             number = _add(connection, found) if is_new else 0
     except QueryError as error:
         return _rendered(_sent(), error.details)
@@ -86,7 +86,7 @@ def undo() -> AnyResponse:
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):  # noqa: PLR2004
         raise QueryError({"id": "the number of one of them is needed"})
     with context.store().database.commit() as connection:
-        found = written.undo(connection, what, int(number), clock.now_ms())
+        found = annotations.undo(connection, what, int(number), clock.now_ms())
     if found:
         log.info("%s %s taken back, by %s", _WORDS[what], number, access.sender())
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
@@ -168,12 +168,12 @@ LABELS = {
 """What the forms call their fields."""
 
 
-def _kind(found: WrittenNote | Correction) -> written.Kind:
+def _kind(found: WrittenNote | Correction) -> annotations.Kind:
     return "note" if isinstance(found, WrittenNote) else found.kind
 
 
 def _add(connection: Connection, found: WrittenNote | Correction) -> int:
-    if not written.has_room(connection, _kind(found)):
+    if not annotations.has_room(connection, _kind(found)):
         raise QueryError(
             {
                 "what": preferences.texts()(
@@ -181,7 +181,7 @@ def _add(connection: Connection, found: WrittenNote | Correction) -> int:
                 )
             }
         )
-    return written.add(connection, found)
+    return annotations.add(connection, found)
 
 
 def _sent() -> dict[str, str]:
@@ -200,7 +200,7 @@ def _no_parameters() -> None:
 
 def _all() -> tuple[list[WrittenNote], list[Correction]]:
     with context.store().database.query() as connection:
-        return written.all_notes(connection), written.all_corrections(connection)
+        return annotations.all_notes(connection), annotations.all_corrections(connection)
 
 
 def _json() -> str:

@@ -7,10 +7,10 @@ from typing import TypeVar
 from werkzeug.datastructures import MultiDict
 
 from flask10x.errors import QueryError
-from flask10x.history.operators import number
+from flask10x.history import periods
 from flask10x.history.parameters import unknown_name
-from flask10x.history.periods import calendar
-from flask10x.history.periods.rows import Limit
+from flask10x.history.period_tables import Limit
+from flask10x.history.query import number
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Measurement, Station, Stations
 
@@ -89,7 +89,7 @@ def asked(
         given.chosen("endpoint", "unknown_station", known, first.endpoint)
     ]
     column = given.chosen("measurement", "unknown_measurement", station.columns, station.columns[0])
-    period = given.read("period", calendar.checked) or this_month
+    period = given.read("period", periods.checked) or this_month
     above, below = given.read("above", number), given.read("below", number)
     if above is not None and below is not None:
         given.errors["below"] = Reason("above_or_below")

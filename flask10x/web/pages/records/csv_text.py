@@ -2,8 +2,7 @@
 
 from datetime import tzinfo
 
-from flask10x.history.periods.rows import PeriodRow
-from flask10x.history.periods.values import FoundPeriod
+from flask10x.history.period_tables import FoundPeriod, PeriodRow
 from flask10x.readings.times import local_text
 from flask10x.web.pages.records.asked import AskedRecords
 

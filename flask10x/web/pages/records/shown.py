@@ -8,11 +8,9 @@ from urllib.parse import urlencode
 
 from flask import request, url_for
 
-from flask10x.history.periods import calendar
-from flask10x.history.periods.calendar import ALL
-from flask10x.history.periods.records import RecordList
-from flask10x.history.periods.rows import Limit, PeriodRow
-from flask10x.history.periods.values import FoundPeriod
+from flask10x.history import periods
+from flask10x.history.period_tables import FoundPeriod, Limit, PeriodRow, RecordList
+from flask10x.history.periods import ALL
 from flask10x.readings.labels import band_name, column_name, station_name
 from flask10x.readings.rounding import rounded
 from flask10x.readings.stations import Measurement
@@ -46,9 +44,9 @@ KINDS = {
 def form(question: AskedRecords, t: Translation, now_ms: int) -> RecordsForm:
     """What can be chosen beside this table."""
     zone, known = context.store().settings.zone, context.store().settings.stations
-    month = calendar.month_of(now_ms, zone)
+    month = periods.month_of(now_ms, zone)
     period = question.period if question.period != ALL else month
-    earlier, later = calendar.neighbours(question.period)
+    earlier, later = periods.neighbours(question.period)
     limit = question.limit
     return RecordsForm(
         stations=[
@@ -303,7 +301,7 @@ def _list(one: RecordList, question: AskedRecords, t: Translation) -> RecordsLis
     days = []
     for record in one.days:
         name = local_text(record.at_ms, zone)[:DAY_CHARS]
-        span = calendar.span_of(name, zone)
+        span = periods.span_of(name, zone)
         days.append(
             Told(
                 text=rounded(record.value, unit),

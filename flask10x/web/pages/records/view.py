@@ -3,8 +3,9 @@
 from flask import Response, render_template, request
 
 from flask10x.errors import QueryError
-from flask10x.history import pages
-from flask10x.history.periods import calendar, values
+from flask10x.history import periods
+from flask10x.history.period_tables import Wanted, period_table
+from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.system import clock
 from flask10x.translation import N_
@@ -25,16 +26,15 @@ read_errors.register(blueprint)
 def as_page() -> tuple[str, int]:
     """The table and what can be chosen; 400 with the choice when the query is wrong."""
     t = preferences.texts()
-    try:
-        question = _asked(blank_is_absent=True)
-    except QueryError as error:
-        model = RecordsModel(form=shown.refused_form(error.details, t), table=None)
-        return render_template("records/template.html", model=model), 400
-    store = context.store()
-    with store.database.query() as connection:
-        found = values.found(connection, store.settings, _wanted(question))
+    with context.view() as view:
+        try:
+            question = _asked(view, blank_is_absent=True)
+        except QueryError as error:
+            model = RecordsModel(form=shown.refused_form(error.details, t), table=None)
+            return render_template("records/template.html", model=model), 400
+        table = period_table(view, _requested(question))
     model = RecordsModel(
-        form=shown.form(question, t, clock.now_ms()), table=shown.table(question, found, t)
+        form=shown.form(question, t, clock.now_ms()), table=shown.table(question, table, t)
     )
     return render_template("records/template.html", model=model), 200
 
@@ -42,38 +42,34 @@ def as_page() -> tuple[str, int]:
 @blueprint.get("/records.csv")
 def as_csv() -> Response:
     """The rows of the table with all digits."""
-    question, store = _asked(blank_is_absent=False), context.store()
-    with store.database.query() as connection:
-        found = values.found(connection, store.settings, _wanted(question))
-    answer = Response(
-        csv_text.lines(question, found, store.settings.zone), content_type="text/csv; charset=utf-8"
-    )
+    with context.view() as view:
+        question = _asked(view, blank_is_absent=False)
+        table = period_table(view, _requested(question))
+    lines = csv_text.lines(question, table, view.zone)
+    answer = Response(lines, content_type="text/csv; charset=utf-8")
     name = f"records_{question.station.endpoint}_{question.measurement.column}_{question.period}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer
 
 
-def _asked(*, blank_is_absent: bool) -> AskedRecords:
-    settings = context.store().settings
-    this_month = calendar.month_of(clock.now_ms(), settings.zone)
+def _asked(view: View, *, blank_is_absent: bool) -> AskedRecords:
+    this_month = periods.month_of(view.now_ms, view.zone)
     return asked(
-        request.args, settings.stations, _first(), this_month, blank_is_absent=blank_is_absent
+        request.args, view.stations, _first(view), this_month, blank_is_absent=blank_is_absent
     )
 
 
-def _first() -> Station:
+def _first(view: View) -> Station:
     """The first station that has sent; the first of all while none has."""
-    store = context.store()
-    stations = store.settings.stations
+    stations = view.stations.all
     if "endpoint" in request.args:
-        return stations.all[0]
-    with store.database.query() as connection:
-        newest = pages.newest_of(stations, connection)
-    return next((s for s in stations.all if newest[s.endpoint] is not None), stations.all[0])
+        return stations[0]
+    newest = view.newest
+    return next((s for s in stations if newest[s.endpoint].received_at is not None), stations[0])
 
 
-def _wanted(question: AskedRecords) -> values.Wanted:
-    return values.Wanted(
+def _requested(question: AskedRecords) -> Wanted:
+    return Wanted(
         station=question.station,
         column=question.measurement.column,
         period=question.period,

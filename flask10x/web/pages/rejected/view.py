@@ -4,7 +4,7 @@ from flask import Response, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.history.parameters import View, parse_query
+from flask10x.history.parameters import QueryDefaults, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.reasons import Reason, in_language
@@ -25,8 +25,8 @@ blueprint = Page(
 )
 read_errors.register(blueprint)
 
-JSON = View(order="desc")
-HTML = View(order="desc", blank_is_absent=True)
+JSON = QueryDefaults(order="desc")
+HTML = QueryDefaults(order="desc", blank_is_absent=True)
 DEFAULT_LIMIT = 100
 NEWEST_FIRST = Reason("newest_first_only")
 NO_MEASUREMENTS = Reason("no_measurements")
@@ -65,7 +65,7 @@ def as_page() -> tuple[str, int]:
     return render_template("rejected/template.html", **_form({}), **shown, urls=urls), 200
 
 
-def _query(view: View) -> Query:
+def _query(view: QueryDefaults) -> Query:
     pairs = list(request.args.items(multi=True))
     query = parse_query(pairs, context.store().settings, clock.now_ms(), view)
     errors = {one.name: NO_MEASUREMENTS for one in query.filters}

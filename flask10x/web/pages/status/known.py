@@ -10,15 +10,15 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.alerts.alert import Alert
 from flask10x.database import dialects
-from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.export import owner
+from flask10x.history.view import View
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
 from flask10x.runtime.facts import backups, card, export_lag
 from flask10x.runtime.facts.backups import NewestBackup
-from flask10x.runtime.facts.beginning import began_at
+from flask10x.runtime.facts.beginning import beginning
 from flask10x.runtime.facts.card import CardRoom
 from flask10x.runtime.facts.disk import room
 from flask10x.runtime.facts.export_lag import ExportLag
@@ -26,6 +26,7 @@ from flask10x.runtime.facts.server import ServerState, server_state
 from flask10x.runtime.retention.outlook import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
+from flask10x.web import context
 from flask10x.web.alert_state import state
 from flask10x.web.newest import Latest, latest
 
@@ -79,7 +80,7 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
         found.backup = backups.newest(store.settings.backup_dir, store.settings.zone, now_ms)
     if isinstance(store, Store):
         with _part(found, "database"), _patient(store.database) as connection:
-            _of_database(found, store, connection, now_ms)
+            _of_database(found, store, context.view_of(connection), now_ms)
         # After that, by which it is known whether the server answers.
         found.server = server_state(store.settings, store.database)
         if found.card is None:
@@ -88,13 +89,14 @@ def known(store: Store | Waiting, now_ms: int) -> Known:
     return found
 
 
-def _of_database(found: Known, store: Store, connection: Connection, now_ms: int) -> None:
-    stations = store.settings.stations
+def _of_database(found: Known, store: Store, view: View, now_ms: int) -> None:
+    stations, connection = view.stations, view.connection
     # Not a part: where the first statement meets a lock, so would each of the others.
-    found.began_at = began_at(connection)
-    found.stored = last_id(connection)
+    began = beginning(connection)
+    found.began_at = began.at
+    found.stored = view.last_id
     with _part(found, "stations"):
-        found.stations = latest(connection, store, stations.all)
+        found.stations = latest(view, store, stations.all)
     with _part(found, "refused"):
         since = Selection(since_ms=now_ms - DAY_MS)
         found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
@@ -102,9 +104,9 @@ def _of_database(found: Known, store: Store, connection: Connection, now_ms: int
         found.exports = export_lag.export_lags(connection, stations)
         found.csv_host = owner.of_files(connection)
     with _part(found, "kept"):
-        found.kept = outlooks(store.settings, store.database, connection, now_ms)
+        found.kept = outlooks(store.settings, store.database, view)
     with _part(found, "card"):
-        found.card = card.card(store.settings, connection, now_ms)
+        found.card = card.card(store.settings, view, began)
 
 
 def _room_only(store: Store) -> CardRoom:

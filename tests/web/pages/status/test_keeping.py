@@ -6,6 +6,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.export.verify import verify
+from flask10x.history.view import View
 from flask10x.runtime.retention.outlook import outlooks
 from flask10x.translation import Translation, translation
 from flask10x.web.app import create_app
@@ -25,7 +26,11 @@ def answers(
     settings: Settings, database: Database, now_ms: int, texts: Translation = ENGLISH
 ) -> tuple[StatusAnswer, ...]:
     with database.reader.begin() as connection:
-        known = Known(kept=outlooks(settings, database, connection, now_ms))
+        known = Known(
+            kept=outlooks(
+                settings, database, View(connection, settings.stations, settings.zone, now_ms)
+            )
+        )
     return keeping.answers(settings, known, texts, now_ms)
 
 

@@ -1,18 +1,85 @@
-"""The lines of another time, or of another station, moved onto the axis of a chart."""
+"""A chart beside that of another day, week or year, or of another station, on the same axis.
 
+Yesterday means the same time by the clock, not 24 hours ago; a year ago means the same date.
+"""
+
+import calendar
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 
-from sqlalchemy import Connection
-
-from flask10x.history.buckets import Window
+from flask10x.history import derived_lines
+from flask10x.history.buckets import Line, Window
 from flask10x.history.charts import Chart
-from flask10x.history.comparing.moves import MOVES, Move, earlier, has_leap_day, later
-from flask10x.history.corrections.segments import NONE, Corrections
-from flask10x.history.derived import lines as derived
-from flask10x.history.lines import Line
-from flask10x.history.query import Bound, Query
+from flask10x.history.query import MOVES, Bound, Move, Query
+from flask10x.history.view import View
 from flask10x.readings.stations import Station
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, SECOND_MS
+
+# Below it calendars are a matter of historians, and no sensor has measured.
+FIRST_YEAR = 1900
+
+
+def earlier(move: Move, ms: int, zone: tzinfo | None, *, end: bool = False) -> int | None:
+    """The compared instant, for one end of a range; None where there is no such date.
+
+    Of a 29 February it is the border of the two days around it: the end of the 28th for an end,
+    else the beginning of the 1st of March.
+    """
+    wall = _wall(ms, zone)
+    if wall.year - move.years < FIRST_YEAR:
+        return None
+    moved = _moved_wall(wall, -move.days, -move.years)
+    if moved is None:
+        march = wall.replace(
+            year=wall.year - move.years, month=3, day=1, hour=0, minute=0, second=0
+        )
+        return _instant(march, zone) - end
+    return _instant(moved, zone) + ms % SECOND_MS
+
+
+def later(move: Move, ms: int, zone: tzinfo | None) -> int | None:
+    """Where a compared instant lies on the axis of the chart.
+
+    None where the clock never shows it there: in the hour that a clock change skips, on 29
+    February of other years, and beyond the calendar.
+    """
+    wall = _wall(ms, zone)
+    moved = _moved_wall(wall, move.days, move.years)
+    if moved is None:
+        return None
+    found = _instant(moved, zone)
+    return found + ms % SECOND_MS if _wall(found, zone) == moved else None
+
+
+def has_leap_day(first_ms: int, last_ms: int, zone: tzinfo | None) -> bool:
+    """Whether a 29 February lies in the range, or a part of one; both ends are included."""
+    first, last = _wall(first_ms, zone), _wall(last_ms, zone)
+    leap_days = (
+        (year, 2, 29) for year in range(first.year, last.year + 1) if calendar.isleap(year)
+    )
+    begin, end = ((at.year, at.month, at.day) for at in (first, last))
+    return any(begin <= day <= end for day in leap_days)
+
+
+def _moved_wall(wall: datetime, days: int, years: int) -> datetime | None:
+    """So many days or years later; None for a 29 February or a year that there is not."""
+    try:
+        later_day = wall + timedelta(days=days)
+        return later_day.replace(year=later_day.year + years)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _wall(ms: int, zone: tzinfo | None) -> datetime:
+    """What the clock shows, to the second; beyond the calendar as at its end."""
+    ms = min(max(ms, FIRST_DATE_MS), LAST_DATE_MS)
+    return datetime.fromtimestamp(ms // SECOND_MS, zone).replace(tzinfo=None, fold=0)
+
+
+def _instant(wall: datetime, zone: tzinfo | None) -> int:
+    """The first instant at which the clock shows it."""
+    return round(wall.replace(tzinfo=zone).timestamp()) * SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +107,7 @@ class Comparison:
     lines: list[ComparedLine]
 
 
-def compared(
-    connection: Connection,
-    query: Query,
-    chart: Chart,
-    until_ms: int,
-    corrections: Corrections = NONE,
-) -> Comparison | None:
+def compared(view: View, query: Query, chart: Chart, until_ms: int) -> Comparison | None:
     """What `query.compare` asks for beside the chart, up to `until_ms` on its axis.
 
     None when it asks for nothing. Yesterday's line stands where the clock shows the same time;
@@ -58,32 +119,25 @@ def compared(
         return Comparison(query.compare, None, False, [])
     window = replace(chart.window, last_ms=max(chart.window.last_ms, until_ms))
     if move := MOVES.get(query.compare):
-        return _of_time(connection, query, move, window, corrections)
+        return _of_time(view, query, move, window)
     station = query.known.by_endpoint[query.compare]
-    return _of_station(connection, query, chart, station, window, corrections)
+    return _of_station(view, query, chart, station, window)
 
 
-def _of_time(
-    connection: Connection, query: Query, move: Move, window: Window, corrections: Corrections
-) -> Comparison:
+def _of_time(view: View, query: Query, move: Move, window: Window) -> Comparison:
     zone, ends = window.zone, (window.first_ms, window.last_ms)
     first_ms, last_ms = earlier(move, ends[0], zone), earlier(move, ends[1], zone, end=True)
     if first_ms is None or last_ms is None or first_ms > last_ms:
         return Comparison(query.compare, None, False, [])
     leaps = has_leap_day(*ends, zone) or has_leap_day(first_ms, last_ms, zone)
     moved = replace(window, first_ms=first_ms, last_ms=last_ms)
-    there = derived.chart(connection, _within(query, moved), corrections)
+    there = derived_lines.chart(view, _within(query, moved))
     lines = list(_moved(there, lambda ms: later(move, ms, zone)))
     return Comparison(query.compare, _bucket_ms(there), move.years > 0 and leaps, lines)
 
 
 def _of_station(
-    connection: Connection,
-    query: Query,
-    chart: Chart,
-    station: Station,
-    window: Window,
-    corrections: Corrections,
+    view: View, query: Query, chart: Chart, station: Station, window: Window
 ) -> Comparison:
     """The station's measurements of what the chart shows, without the lines that it has."""
     quantities = {line.measurement.quantity for line in chart.lines}
@@ -93,7 +147,7 @@ def _of_station(
     if not wanted:
         return Comparison(query.compare, None, False, [])
     asked = replace(query, endpoints=(station.endpoint,), measurements=wanted, derived=())
-    there = derived.chart(connection, _within(asked, window), corrections)
+    there = derived_lines.chart(view, _within(asked, window))
     return Comparison(query.compare, _bucket_ms(there), False, list(_moved(there, lambda ms: ms)))
 
 

@@ -3,14 +3,14 @@
 Nothing is ever deleted: what is taken back counts no more and stays in the list.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from sqlalchemy import Connection, Table, func, insert, or_, select, update
 
 from flask10x.database.tables import corrections, notes
-from flask10x.history.corrections.known import FIRST_MS, LAST_MS
+from flask10x.history.corrections import WrittenCorrection
 
 Kind = Literal["note", "hide", "adjust"]
 
@@ -83,18 +83,16 @@ def all_corrections(connection: Connection) -> list[Correction]:
 
 
 def corrections_within(
-    connection: Connection, endpoints: Collection[str], first_ms: int, last_ms: int
+    rows: Sequence[WrittenCorrection], endpoints: Collection[str], first_ms: int, last_ms: int
 ) -> list[Correction]:
-    """Those of these stations that count and touch the range, the last written one first."""
-    first = func.coalesce(corrections.c.first_ms, FIRST_MS)
-    last = func.coalesce(corrections.c.last_ms, LAST_MS)
-    query = (
-        select(corrections)
-        .where(corrections.c.undone_at.is_(None), corrections.c.endpoint.in_(endpoints))
-        .where(first <= last_ms, last >= first_ms)
-        .order_by(corrections.c.id.desc())
-    )
-    return [Correction(**row._mapping) for row in connection.execute(query)]
+    """Those of these stations that touch the range, the last written one first."""
+    return [
+        Correction(**row._asdict())
+        for row in reversed(rows)
+        if row.endpoint in endpoints
+        and (row.first_ms is None or row.first_ms <= last_ms)
+        and (row.last_ms is None or row.last_ms >= first_ms)
+    ]
 
 
 def has_room(connection: Connection, kind: Kind) -> bool:

@@ -1,0 +1,584 @@
+"""Sums of readings put into the buckets of lines: of readings, of hours and of days.
+
+Lines of any number of stations are read together, in the same few statements.
+"""
+
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
+
+from flask10x.database.expressions import floor_div, spans, sums_of, total, unindexed
+from flask10x.database.tables import NUMBER, measurement, readings, rollup_days, rollups
+from flask10x.history.buckets import Bucket, Line, Window
+from flask10x.history.corrections import Corrections, Segment
+from flask10x.history.local_time import Run, day_of, day_start
+from flask10x.history.statements import (
+    STATEMENTS,
+    Branch,
+    FilterShape,
+    Statement,
+    conditions_of,
+)
+from flask10x.history.sums import fours
+from flask10x.history.view import Extent, View
+from flask10x.readings.times import DAY_MS, HOUR_MS, SECOND_MS
+
+# SQLite sorts the rows of a statement before it groups them; a month of a station that sends
+# every 20 s takes about 10 MB.
+PIECE_MS = 30 * DAY_MS
+SHORTEST_INTERVAL_MS = 20 * SECOND_MS
+MOST_READINGS = PIECE_MS // SHORTEST_INTERVAL_MS
+# Of hours; a look at the clock takes a microsecond, and there is one for each day.
+YEAR_MS = 366 * DAY_MS
+# A row of a measurement's hour has some 50 bytes.
+MOST_HOURS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """What can stand for readings."""
+
+    has_later: bool
+    """Whether there are readings that are not in the roll-ups of hours."""
+    has_days: bool
+    """Whether there are roll-ups of the zone's days."""
+
+
+@dataclass(frozen=True, slots=True)
+class SumsRequest:
+    """What is to be summed up."""
+
+    window: Window
+    branches: Mapping[str, Branch]
+    """The stations of the lines, by their endpoints."""
+    filters: tuple[FilterShape, ...]
+    values: Mapping[str, float]
+    """What the filters compare with."""
+    corrections: Corrections
+    rolled_up: RolledUp | None
+    """None where only the readings themselves will do."""
+    extents: Mapping[str, Extent]
+
+
+class ShownLine(NamedTuple):
+    """A line, and how its values are shown in each of the pieces that it is filled with."""
+
+    line: Line
+    segments: Sequence[Segment]
+
+    def add(self, number: int, place: int, sums: Sequence[Any]) -> None:
+        """Take in stored values of that piece, in the bucket at that place."""
+        segment = self.segments[number]
+        if segment.is_raw:
+            self.line.add(place, *sums)
+            return
+        stored = Bucket()
+        stored.add(*sums)
+        self.line.add(place, *stored.adjusted(segment.gain, segment.offset))
+
+    def add_all(self, number: int, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
+        """The same of many: a place, and count, total, least and greatest there."""
+        if self.segments[number].is_raw:
+            self.line.add_all(parts)
+            return
+        for place, sums in parts:
+            self.add(number, place, sums)
+
+
+class TimePart(NamedTuple):
+    """A part of one of the pieces that were divided."""
+
+    number: int
+    """Which of them, 0 for the first."""
+    low_ms: int
+    high_ms: int
+
+
+class WholeDays(NamedTuple):
+    """Local days that lie in a piece."""
+
+    number: int
+    """In which piece, 0 for the first."""
+    first: int
+    end: int
+    """The one after the last."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What pieces of time hold, each in the order of time."""
+
+    days: list[WholeDays] = field(default_factory=list)
+    of_days: list[TimePart] = field(default_factory=list)
+    """The same as time."""
+    hours: list[TimePart] = field(default_factory=list)
+    """Whole hours of UTC, each in one bucket."""
+    rest: list[TimePart] = field(default_factory=list)
+    """What lies within hours that a piece or a bucket ends in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Lines of one station that are corrected in the same pieces of time.
+
+    Pieces are in milliseconds, both ends inclusive.
+    """
+
+    endpoint: str
+    lines: Mapping[str, ShownLine]
+    """By their columns."""
+    pieces: Sequence[tuple[int, int]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of its lines, in their order."""
+        return tuple(self.lines)
+
+    @property
+    def counted(self) -> str:
+        """Each reading has a row of each measurement; these are counted."""
+        return next(iter(self.lines))
+
+    @property
+    def interval_ms(self) -> int:
+        """How often a reading comes, at most."""
+        usual_ms = self.lines[self.counted].line.interval_ms or SHORTEST_INTERVAL_MS
+        return max(usual_ms, SHORTEST_INTERVAL_MS)
+
+
+class _Part(NamedTuple):
+    """A part of a piece of a group."""
+
+    group: int
+    time: TimePart
+
+
+class _Span(NamedTuple):
+    """A part of a piece of a group in which the clock is not changed."""
+
+    group: int
+    number: int
+    """Of which piece, 0 for the first."""
+    run: Run
+    is_later: bool = False
+    """Whether only readings count that are not rolled up yet."""
+
+
+class _Form(NamedTuple):
+    """What the statements for the readings of stations differ in."""
+
+    is_rolled_up: bool
+    """Whether all of them count; else only those that are not rolled up yet."""
+    columns: tuple[str, ...]
+    branch: Branch | None
+    """None where all readings of a station count."""
+
+
+def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[str, int]:
+    """Add what the window holds to the lines, each as it is shown, by the quickest way.
+
+    How many readings the lines of each endpoint are made of; where they are corrected differently,
+    the number is that of the fullest.
+    """
+    by_endpoint: defaultdict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_endpoint[line.station.endpoint].append(line)
+    groups = [
+        group for endpoint, own in by_endpoint.items() for group in _alike(request, endpoint, own)
+    ]
+    adder = _Adder(view, request, groups)
+    adder.add()
+    counts = dict.fromkeys(by_endpoint, 0)
+    for group, count in zip(groups, adder.counts, strict=True):
+        counts[group.endpoint] = max(counts[group.endpoint], count)
+    return counts
+
+
+def _alike(request: SumsRequest, endpoint: str, lines: Sequence[Line]) -> Iterator[_Group]:
+    """The lines of a station by the pieces in which they are shown; none where it has nothing."""
+    first_ms, last_ms = _ends(request.window, request.extents[endpoint])
+    if first_ms > last_ms:
+        return
+    alike: defaultdict[tuple[tuple[int, int], ...], dict[str, ShownLine]] = defaultdict(dict)
+    for line in lines:
+        column = line.measurement.column
+        segments = request.corrections.segments(endpoint, column, first_ms, last_ms)
+        shown = [segment for segment in segments if not segment.hidden]
+        pieces = tuple((segment.first_ms, segment.last_ms) for segment in shown)
+        alike[pieces][column] = ShownLine(line, shown)
+    for pieces, own in alike.items():
+        yield _Group(endpoint, own, pieces)
+
+
+def _ends(window: Window, extent: Extent) -> tuple[int, int]:
+    """From when to when a station can have anything in the window; the end first where nothing."""
+    starts = [ms for ms in (extent.first_ms, extent.first_hour_ms) if ms is not None]
+    ends = [ms for ms in (extent.last_ms, extent.last_hour_ms) if ms is not None]
+    if not starts or not ends:
+        return window.last_ms + 1, window.last_ms
+    low_ms, high_ms = max(min(starts), window.first_ms), min(max(ends), window.last_ms)
+    if window.step.is_of_days and low_ms <= high_ms:
+        # An hour of removed readings counts to the day that it begins in, in which it may be the
+        # first one of all.
+        low_ms = max(day_start(day_of(low_ms, window.zone), window.zone), window.first_ms)
+    return low_ms, high_ms
+
+
+class _Adder:
+    """Adds what the pieces of groups hold to their lines, and counts the readings of each group."""
+
+    def __init__(self, view: View, request: SumsRequest, groups: Sequence[_Group]) -> None:
+        self._view, self._request, self._groups = view, request, groups
+        self._connection, self._window = view.connection, request.window
+        self._unit_ms = request.window.step.unit_ms
+        self.counts = [0] * len(groups)
+
+    def add(self) -> None:
+        """Add all, by the quickest way."""
+        rolled_up = self._request.rolled_up
+        if rolled_up is None:
+            self._add_readings([], [*self._parts(_pieces)])
+            return
+        by_days = rolled_up.has_days and self._window.step.is_of_days
+        divisions = [divided(one.pieces, self._window, by_days=by_days) for one in self._groups]
+        self._add_days(divisions)
+        self._add_hours([*self._parts(lambda place, _: divisions[place].hours)])
+        later: list[_Part] = []
+        if rolled_up.has_later:
+            of_rollups = self._parts(
+                lambda place, _: [*divisions[place].of_days, *divisions[place].hours]
+            )
+            later = [*self._later(of_rollups)]
+        self._add_readings(later, [*self._parts(lambda place, _: divisions[place].rest)])
+
+    def _parts(self, of: Callable[[int, _Group], Iterable[TimePart]]) -> Iterator[_Part]:
+        for place, group in enumerate(self._groups):
+            for part in of(place, group):
+                yield _Part(place, part)
+
+    def _later(self, parts: Iterable[_Part]) -> Iterator[_Part]:
+        """What is not rolled up yet of parts that are taken from roll-ups."""
+        for place, (number, low_ms, high_ms) in parts:
+            ends = self._view.later.get(self._groups[place].endpoint)
+            if ends is not None:
+                cut = TimePart(number, max(low_ms, ends[0]), min(high_ms, ends[1]))
+                if cut.low_ms <= cut.high_ms:
+                    yield _Part(place, cut)
+
+    def _add_days(self, divisions: Sequence[Parts]) -> None:
+        listed = [
+            (place, column, own.days[0].first, own.days[-1].end)
+            for place, own in enumerate(divisions)
+            if own.days
+            for column in self._groups[place].columns
+        ]
+        if not listed:
+            return
+        days = [(self._groups[place].endpoint, *rest, 0) for place, *rest in listed]
+        rows = self._rows(_DAYS, {"days": json.dumps(days)})
+        place_of = {day: self._window.place_of_day(day) for day in {row[1] for row in rows}}
+        for number, of_line in groupby(rows, _BY_LINE):
+            place, column, *_ = listed[number]
+            group, own = self._groups[place], list(of_line)
+            for piece, first, end in divisions[place].days:
+                of_piece = own[bisect_left(own, first, key=_BY_DAY) :]
+                of_piece = of_piece[: bisect_left(of_piece, end, key=_BY_DAY)]
+                parts = ((place_of[row[1]], row[3:]) for row in of_piece if row[3])
+                group.lines[column].add_all(piece, parts)
+                if column == group.counted:
+                    self.counts[place] += sum(row[2] for row in of_piece)
+
+    def _add_hours(self, parts: Sequence[_Part]) -> None:
+        for batch in self._batches(parts, YEAR_MS, MOST_HOURS, self._hours_in, self._next_hour):
+            # An hour belongs to where it begins.
+            lines = [(span, column) for span in batch for column in self._groups[span.group].lines]
+            listed = [
+                (
+                    *(self._groups[span.group].endpoint, column),
+                    *(-(-span.run.low_ms // HOUR_MS), -(-(span.run.high_ms + 1) // HOUR_MS)),
+                    span.run.offset_ms,
+                )
+                for span, column in lines
+            ]
+            given = {"hours": json.dumps(listed), "unit_ms": self._unit_ms}
+            for number, step, rows, *sums in self._rows(_HOURS, given):
+                if not rows:
+                    continue
+                span, column = lines[number]
+                group = self._groups[span.group]
+                if sums[0]:
+                    group.lines[column].add(span.number, self._place(span.run, step), sums)
+                if column == group.counted:
+                    self.counts[span.group] += rows
+
+    def _add_readings(self, later: Sequence[_Part], all_of: Sequence[_Part]) -> None:
+        batches = self._batches(
+            all_of, PIECE_MS, MOST_READINGS, self._readings_in, self._next_reading
+        )
+        first = [span._replace(is_later=True) for span in self._spans_of(later)]
+        for batch in batches:
+            self._add_batch([*first, *batch])
+            first = []
+        if first:
+            self._add_batch(first)
+
+    def _add_batch(self, batch: Sequence[_Span]) -> None:
+        by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
+        for span in batch:
+            by_form[self._form(span)].append(span)
+        # What is not rolled up yet comes first, as it always did: the sums keep their last bits.
+        forms = sorted(by_form, key=itemgetter(0))
+        given: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
+        if not forms[0].is_rolled_up:
+            given["after_id"] = self._view.rollups.progress.done
+        for place, form in enumerate(forms):
+            given[f"spans{place}"] = json.dumps([*map(self._listed, by_form[form])])
+        rows = self._rows(_sums(tuple(forms), self._request.filters), given)
+        for place, number, step, count, *sums in sorted(rows, key=_BY_LINE):
+            if not count:
+                continue
+            span = by_form[forms[place]][number]
+            group = self._groups[span.group]
+            self.counts[span.group] += count
+            bucket = self._place(span.run, step)
+            for line, part in zip(group.lines.values(), fours(sums), strict=False):
+                if part[0]:
+                    line.add(span.number, bucket, part)
+
+    def _rows(self, statement: Statement, given: dict[str, Any]) -> list[Any]:
+        return list(self._connection.execute(statement, given))
+
+    def _listed(self, span: _Span) -> tuple[str, None, int, int, int]:
+        run = span.run
+        return self._groups[span.group].endpoint, None, run.low_ms, run.high_ms, run.offset_ms
+
+    def _form(self, span: _Span) -> _Form:
+        group = self._groups[span.group]
+        # Pieces leave out what is hidden.
+        branch = self._request.branches[group.endpoint]
+        has_conditions = self._request.filters or branch.missing
+        shown = branch._replace(corrected=branch.corrected._replace(hidden=()))
+        return _Form(not span.is_later, group.columns, shown if has_conditions else None)
+
+    def _place(self, run: Run, step: int) -> int:
+        return self._window.place(max(step * self._unit_ms - run.offset_ms, run.low_ms))
+
+    def _batches(
+        self,
+        parts: Sequence[_Part],
+        piece_ms: int,
+        most: int,
+        rows_in: Callable[[_Span], int],
+        following: Callable[[_Group, int], int | None],
+    ) -> Iterator[list[_Span]]:
+        """The parts in spans, so many at a time as have not more rows than that altogether."""
+        batch: list[_Span] = []
+        rows = 0
+        for span in self._spans_of(parts, piece_ms, following):
+            own = rows_in(span)
+            if rows + own > most and batch:
+                yield batch
+                batch, rows = [], 0
+            batch.append(span)
+            rows += own
+        if batch:
+            yield batch
+
+    def _spans_of(
+        self,
+        parts: Iterable[_Part],
+        piece_ms: int = PIECE_MS,
+        following: Callable[[_Group, int], int | None] | None = None,
+    ) -> Iterator[_Span]:
+        """The parts cut into shorter ones; where nothing is for long, it goes on behind that."""
+        for place, (number, first_ms, high_ms) in parts:
+            low_ms = first_ms
+            while low_ms <= high_ms:
+                reach_ms = min(low_ms + piece_ms - 1, high_ms)
+                for run in self._window.runs(low_ms, reach_ms):
+                    yield _Span(place, number, run)
+                low_ms = reach_ms + 1
+                if following is not None and low_ms <= high_ms:
+                    next_ms = following(self._groups[place], low_ms)
+                    low_ms = high_ms + 1 if next_ms is None else max(low_ms, next_ms)
+
+    def _readings_in(self, span: _Span) -> int:
+        length_ms = span.run.high_ms - span.run.low_ms + 1
+        return length_ms // self._groups[span.group].interval_ms
+
+    def _hours_in(self, span: _Span) -> int:
+        length_ms = span.run.high_ms - span.run.low_ms + 1
+        return length_ms // HOUR_MS * len(self._groups[span.group].lines)
+
+    def _next_reading(self, group: _Group, low_ms: int) -> int | None:
+        given = {"endpoint": group.endpoint, "low_ms": low_ms}
+        next_ms: int | None = self._connection.execute(_NEXT, given).scalar_one()
+        return next_ms
+
+    def _next_hour(self, group: _Group, low_ms: int) -> int | None:
+        of_all = {"endpoint": group.endpoint, "measurement": group.counted}
+        given = of_all | {"first": low_ms // HOUR_MS}
+        hour: int | None = self._connection.execute(_NEXT_HOUR, given).scalar_one()
+        return None if hour is None else hour * HOUR_MS
+
+
+def _pieces(_place: int, group: _Group) -> list[TimePart]:
+    return [TimePart(number, *piece) for number, piece in enumerate(group.pieces)]
+
+
+_BY_LINE, _BY_DAY = itemgetter(0), itemgetter(1)
+# Of the bucket. SQLite would group by a column of this name, which a measurement can't have.
+_NUMBER = "_number"
+_NEXT = select(func.min(readings.c.received_at)).where(
+    readings.c.endpoint == bindparam("endpoint"), readings.c.received_at >= bindparam("low_ms")
+)
+_NEXT_HOUR = select(func.min(rollups.c.hour)).where(
+    rollups.c.endpoint == bindparam("endpoint"),
+    rollups.c.measurement == bindparam("measurement"),
+    rollups.c.hour >= bindparam("first"),
+)
+
+
+def _number(at: ColumnElement[Any], ranges: CTE) -> ColumnElement[Any]:
+    return floor_div(at + ranges.c.third, bindparam("unit_ms")).label(_NUMBER)
+
+
+@lru_cache(maxsize=STATEMENTS)
+def _sums(forms: tuple[_Form, ...], filters: tuple[FilterShape, ...]) -> Statement:
+    """Of each span the buckets with their counts and sums, form by form.
+
+    All forms have as many columns as the widest.
+    """
+    width = max(len(form.columns) for form in forms)
+    selects = [_sums_of(place, form, filters, width) for place, form in enumerate(forms)]
+    return selects[0] if len(selects) == 1 else union_all(*selects)
+
+
+def _sums_of(place: int, form: _Form, filters: tuple[FilterShape, ...], width: int) -> Any:
+    ranges = spans(f"spans{place}")
+    at, endpoint = readings.c.received_at, readings.c.endpoint
+    conditions = [at >= ranges.c.first, at <= ranges.c.second]
+    conditions += conditions_of(form.branch, filters) if form.branch else []
+    if form.is_rolled_up:
+        conditions += [endpoint == ranges.c.endpoint]
+    else:
+        conditions += [unindexed(endpoint) == ranges.c.endpoint]
+        conditions += [readings.c.id > bindparam("after_id")]
+    sums = [part for column in form.columns for part in sums_of(measurement(column))]
+    lacking = [cast(null(), Integer), *(cast(null(), NUMBER) for _ in range(3))]
+    return (
+        select(
+            literal_column(str(place)).label("form"),
+            *(ranges.c.place, _number(at, ranges), func.count(readings.c.id)),
+            *sums,
+            *(lacking * (width - len(form.columns))),
+        )
+        .select_from(ranges.outerjoin(readings, and_(*conditions)))
+        .group_by(ranges.c.place, _NUMBER)
+    )
+
+
+def _hours_statement() -> Statement:
+    ranges = spans("hours")
+    return (
+        select(
+            *(ranges.c.place, _number(rollups.c.hour * HOUR_MS, ranges)),
+            *(func.sum(rollups.c.readings), func.sum(rollups.c.count), total(rollups.c.total)),
+            *(func.min(rollups.c.minimum), func.max(rollups.c.maximum)),
+        )
+        .select_from(
+            ranges.outerjoin(
+                rollups,
+                and_(
+                    rollups.c.endpoint == ranges.c.endpoint,
+                    rollups.c.measurement == ranges.c.measurement,
+                    rollups.c.hour >= ranges.c.first,
+                    rollups.c.hour < ranges.c.second,
+                ),
+            )
+        )
+        .group_by(ranges.c.place, _NUMBER)
+    )
+
+
+def _days_statement() -> Statement:
+    ranges = spans("days")
+    return (
+        select(
+            *(ranges.c.place, rollup_days.c.day, rollup_days.c.readings),
+            *(rollup_days.c.count, rollup_days.c.total),
+            *(rollup_days.c.minimum, rollup_days.c.maximum),
+        )
+        .join_from(
+            ranges,
+            rollup_days,
+            and_(
+                rollup_days.c.endpoint == ranges.c.endpoint,
+                rollup_days.c.measurement == ranges.c.measurement,
+                rollup_days.c.day >= ranges.c.first,
+                rollup_days.c.day < ranges.c.second,
+            ),
+        )
+        .order_by(ranges.c.place, rollup_days.c.day)
+    )
+
+
+_HOURS, _DAYS = _hours_statement(), _days_statement()
+
+
+def divided(pieces: Sequence[tuple[int, int]], window: Window, *, by_days: bool) -> Parts:
+    """The parts of these pieces; days are only looked for where they may be used."""
+    # None in most zones.
+    cuts = [ms for ms in window.starts if ms % HOUR_MS] if window.step.is_of_days else []
+    parts = Parts()
+    for number, (low_ms, high_ms) in enumerate(pieces):
+        piece = TimePart(number, low_ms, high_ms)
+        for one in _without_days(parts, piece, window) if by_days else (piece,):
+            _divide_hours(parts, one, cuts)
+    return parts
+
+
+def _without_days(parts: Parts, piece: TimePart, window: Window) -> tuple[TimePart, ...]:
+    number, low_ms, high_ms = piece
+    zone = window.zone
+    first = day_of(low_ms, zone)
+    first, end = first + (day_start(first, zone) < low_ms), day_of(high_ms + 1, zone)
+    if first >= end:
+        return (piece,)
+    start_ms, end_ms = day_start(first, zone), day_start(end, zone)
+    parts.days.append(WholeDays(number, first, end))
+    parts.of_days.append(TimePart(number, start_ms, end_ms - 1))
+    return TimePart(number, low_ms, start_ms - 1), TimePart(number, end_ms, high_ms)
+
+
+def _divide_hours(parts: Parts, piece: TimePart, cuts: list[int]) -> None:
+    number, begin_ms, high_ms = piece
+    for cut_ms in (*(ms for ms in cuts if begin_ms < ms <= high_ms), high_ms + 1):
+        start_ms, end_ms = -(-begin_ms // HOUR_MS) * HOUR_MS, cut_ms // HOUR_MS * HOUR_MS
+        if start_ms >= end_ms:
+            found = [TimePart(number, begin_ms, cut_ms - 1)]
+        else:
+            parts.hours.append(TimePart(number, start_ms, end_ms - 1))
+            found = [TimePart(number, begin_ms, start_ms - 1), TimePart(number, end_ms, cut_ms - 1)]
+        parts.rest += [one for one in found if one.low_ms <= one.high_ms]
+        begin_ms = cut_ms

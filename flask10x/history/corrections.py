@@ -1,0 +1,215 @@
+"""Corrections: how values are shown otherwise than they were stored.
+
+Rows and roll-ups hold what was sent; a correction is applied when they are read, so it can be
+undone at once and the raw value is always there (docs/decisions/0021). What is hidden stays hidden,
+whatever else is written of its time; of several offsets and gains the one that was written last
+counts, alone.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from math import inf, isfinite
+from operator import attrgetter
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from flask10x.database.tables import corrections
+
+# An end that is left open. No reading is so old or so late, and the hour after it is a number of
+# SQLite still.
+FIRST_MS, LAST_MS = -(2**62), 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """From the first to the last millisecond, both inclusive, a value is gain * stored + offset."""
+
+    first_ms: int
+    last_ms: int
+    hidden: bool = False
+    """Whether nothing of it is shown."""
+    gain: float = 1.0
+    """Above 0, so that the least value stays the least."""
+    offset: float = 0.0
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is shown as it was stored."""
+        return not self.hidden and self.gain == 1.0 and self.offset == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """The corrections that count, of all stations."""
+
+    by_measurement: Mapping[tuple[str, str], tuple[Segment, ...]] = field(default_factory=dict)
+    """Of an endpoint and a column, in the order of time; they don't overlap, and those of a column
+    hold what is hidden of the whole station, too."""
+    whole: Mapping[str, tuple[Segment, ...]] = field(default_factory=dict)
+    """When whole readings of an endpoint are hidden; they don't overlap either."""
+
+    def __bool__(self) -> bool:
+        return bool(self.by_measurement or self.whole)
+
+    def of(self, endpoint: str, column: str) -> tuple[Segment, ...]:
+        """The corrected pieces of this measurement, in the order of time."""
+        own = self.by_measurement.get((endpoint, column))
+        return self.whole.get(endpoint, ()) if own is None else own
+
+    def segments(self, endpoint: str, column: str, first_ms: int, last_ms: int) -> list[Segment]:
+        """All of this range, in the order of time; one piece where nothing is corrected."""
+        return _divided(self.of(endpoint, column), first_ms, last_ms)
+
+    def of_whole(self, endpoint: str, first_ms: int, last_ms: int) -> list[Segment]:
+        """The same by what is hidden of whole readings of a station."""
+        return _divided(self.whole.get(endpoint, ()), first_ms, last_ms)
+
+    def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
+        """Whether any reading of this station may be shown otherwise in these columns."""
+        return endpoint in self.whole or any((endpoint, c) in self.by_measurement for c in columns)
+
+    def hides(self, endpoint: str, at_ms: int) -> bool:
+        """Whether the whole reading that was received then is hidden."""
+        return _at(self.whole.get(endpoint, ()), at_ms) is not None
+
+    def shown(self, endpoint: str, column: str, at_ms: int, value: float | None) -> float | None:
+        """The value of a reading as it is shown; None when it is missing or hidden."""
+        segment = _at(self.of(endpoint, column), at_ms)
+        if value is None or segment is None:
+            return value
+        return None if segment.hidden else segment.gain * value + segment.offset
+
+
+NONE = Corrections()
+_FIRST, _LAST = attrgetter("first_ms"), attrgetter("last_ms")
+
+
+def _at(segments: tuple[Segment, ...], at_ms: int) -> Segment | None:
+    place = bisect_left(segments, at_ms, key=_LAST)
+    found = segments[place] if place < len(segments) else None
+    return found if found and found.first_ms <= at_ms else None
+
+
+def _divided(segments: tuple[Segment, ...], first_ms: int, last_ms: int) -> list[Segment]:
+    first = bisect_left(segments, first_ms, key=_LAST)
+    own = [
+        Segment(max(s.first_ms, first_ms), min(s.last_ms, last_ms), s.hidden, s.gain, s.offset)
+        for s in segments[first : bisect_right(segments, last_ms, key=_FIRST)]
+    ]
+    return list(_filled(own, first_ms, last_ms))
+
+
+def _filled(own: list[Segment], first_ms: int, last_ms: int) -> Iterator[Segment]:
+    """These, and what lies before, between and behind them."""
+    after_ms = first_ms
+    for one in own:
+        if after_ms < one.first_ms:
+            yield Segment(after_ms, one.first_ms - 1)
+        yield one
+        after_ms = one.last_ms + 1
+    if after_ms <= last_ms:
+        yield Segment(after_ms, last_ms)
+
+
+class WrittenCorrection(NamedTuple):
+    """A row of the table: a correction that counts."""
+
+    id: int
+    endpoint: str
+    measurement: str | None
+    first_ms: int | None
+    last_ms: int | None
+    kind: str
+    gain: float | None
+    offset: float | None
+    reason: str = ""
+    written_at: int = 0
+
+
+def written_corrections(connection: Connection) -> tuple[WrittenCorrection, ...]:
+    """All corrections that count now, by their ids; raises what reading raises."""
+    return tuple(map(WrittenCorrection._make, connection.execute(_COUNTING).all()))
+
+
+_COUNTING = (
+    select(*(corrections.c[name] for name in WrittenCorrection._fields))
+    .where(corrections.c.undone_at.is_(None))
+    .order_by(corrections.c.id)
+)
+
+
+# The rows themselves say whether they are what was worked out before: also in another file.
+@lru_cache(maxsize=4)
+def resolved(entries: tuple[WrittenCorrection, ...]) -> Corrections:
+    """What these rows, in the order of their ids, add up to."""
+    whole: dict[str, list[WrittenCorrection]] = defaultdict(list)
+    single: dict[tuple[str, str], list[WrittenCorrection]] = defaultdict(list)
+    for one in entries:
+        if one.measurement is None:
+            whole[one.endpoint].append(one)
+        else:
+            single[one.endpoint, one.measurement].append(one)
+    return Corrections(
+        {
+            (endpoint, column): tuple(_segments([*own, *whole.get(endpoint, ())]))
+            for (endpoint, column), own in single.items()
+        },
+        {endpoint: tuple(_segments(own)) for endpoint, own in whole.items()},
+    )
+
+
+def _segments(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
+    """In the order of time, without overlaps; pieces that are corrected alike are one."""
+    last: Segment | None = None
+    for piece in _pieces(entries):
+        if last and last.last_ms + 1 == piece.first_ms and _way(last) == _way(piece):
+            last = Segment(last.first_ms, piece.last_ms, *_way(last))
+            continue
+        if last:
+            yield last
+        last = piece
+    if last:
+        yield last
+
+
+def _way(segment: Segment) -> tuple[bool, float, float]:
+    return segment.hidden, segment.gain, segment.offset
+
+
+def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
+    """A piece for each span between two of their ends in which one of them counts."""
+    begin: dict[int, list[WrittenCorrection]] = defaultdict(list)
+    end: dict[int, list[WrittenCorrection]] = defaultdict(list)
+    for one in entries:
+        if not _is_sound(one):
+            continue
+        begin[FIRST_MS if one.first_ms is None else one.first_ms].append(one)
+        end[(LAST_MS if one.last_ms is None else one.last_ms) + 1].append(one)
+    active: dict[int, WrittenCorrection] = {}
+    for first_ms, after_ms in pairwise(sorted({*begin, *end})):
+        for one in end[first_ms]:
+            active.pop(one.id, None)
+        active |= {one.id: one for one in begin[first_ms]}
+        if active:
+            yield _piece(first_ms, after_ms - 1, active)
+
+
+def _is_sound(entry: WrittenCorrection) -> bool:
+    """Whether it is one that the page writes: somebody with the sqlite3 shell may write others."""
+    first_ms, last_ms = entry.first_ms, entry.last_ms
+    ordered = first_ms is None or last_ms is None or first_ms <= last_ms
+    gain, offset = 1.0 if entry.gain is None else entry.gain, entry.offset or 0.0
+    return ordered and (entry.kind == "hide" or (0 < gain < inf and isfinite(offset)))
+
+
+def _piece(first_ms: int, last_ms: int, active: dict[int, WrittenCorrection]) -> Segment:
+    if any(one.kind == "hide" for one in active.values()):
+        return Segment(first_ms, last_ms, hidden=True)
+    newest = active[max(active)]
+    gain = 1.0 if newest.gain is None else newest.gain
+    return Segment(first_ms, last_ms, False, gain, newest.offset or 0.0)

@@ -1,1 +1,0 @@
-"""What is shown otherwise than it was stored: hidden ranges, offsets and gains of sensors."""

@@ -1,0 +1,468 @@
+"""Tables of a month, a year or all years out of the roll-ups, as the corrections that count say."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, and_, case, func, select
+
+from flask10x.database.expressions import floor_div, spans
+from flask10x.database.tables import measurement, readings, rollups
+from flask10x.history import charts
+from flask10x.history.buckets import Bucket, Window
+from flask10x.history.corrections import Corrections, Segment
+from flask10x.history.local_time import DAY, HOUR, Step
+from flask10x.history.periods import ALL, Span, parts_of, years_between
+from flask10x.history.query import Query
+from flask10x.history.view import View
+from flask10x.readings.stations import Station
+from flask10x.readings.times import DAY_MS, HOUR_MS
+
+Timed = tuple[int, Bucket]
+"""A bucket and when it begins, UTC epoch milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """A value of which one wants to know for how long it was passed."""
+
+    value: float
+    above: bool
+    """Whether above it counts; else below it."""
+
+    def share(self, bucket: Bucket) -> float | None:
+        """Which share of an hour's readings has passed it; None where only they can tell."""
+        if bucket.minimum is None or bucket.maximum is None:
+            return 0.0
+        lowest, highest = bucket.minimum, bucket.maximum
+        if (lowest > self.value) if self.above else (highest < self.value):
+            return 1.0
+        if (highest <= self.value) if self.above else (lowest >= self.value):
+            return 0.0
+        return None
+
+    def stored(self, segment: Segment) -> float:
+        """What a stored value of this piece is compared with."""
+        return (self.value - segment.offset) / segment.gain
+
+    def is_passed_by(self, value: float | None) -> bool:
+        """Whether this value lies beyond it."""
+        if value is None:
+            return False
+        return value > self.value if self.above else value < self.value
+
+
+@dataclass(slots=True)
+class PeriodRow:
+    """A day of a month, a month of a year, a year: all of its readings together."""
+
+    span: Span
+    bucket: Bucket = field(default_factory=Bucket)
+    lowest_at: int | None = None
+    """When the hour or day begins in which the least value was; None: it has no readings."""
+    highest_at: int | None = None
+    passed_hours: float | None = None
+    """How long the limit was passed; None where there is no limit or no reading."""
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of its readings; None where it has none."""
+        return self.bucket.average if self.bucket.count else None
+
+
+def rows_of(
+    spans: Sequence[Span], days: Iterable[Timed], hours: Iterable[Timed] | None = None
+) -> list[PeriodRow]:
+    """A row for each span, of the days in it.
+
+    With `hours` the lowest and the highest are told by the hour, else by the day.
+    """
+    rows = [PeriodRow(span) for span in spans]
+    starts = [span.first_ms for span in spans]
+    for start, bucket in days:
+        if row := _row_at(rows, starts, start):
+            _add(row, start, bucket, places=hours is None)
+    for start, bucket in hours or ():
+        if row := _row_at(rows, starts, start):
+            _place(row, start, bucket)
+    return rows
+
+
+def add_passed(
+    rows: Sequence[PeriodRow], hours: Iterable[Timed], limit: Limit, shares: dict[int, float]
+) -> None:
+    """Add to each row how many hours the limit was passed.
+
+    An hour that is partly beyond it counts by its share of readings, `shares` by the hour's start;
+    one that is not among them counts whole or not at all, by its average.
+    """
+    known = [(start, bucket) for start, bucket in hours if bucket.count]
+    add_hours(rows, ((start, _passed(start, bucket, limit, shares)) for start, bucket in known))
+
+
+def add_hours(rows: Sequence[PeriodRow], passed: Iterable[tuple[int, float]]) -> None:
+    """Add hours that have passed a limit to the rows in whose span they began."""
+    starts = [row.span.first_ms for row in rows]
+    for start, hours in passed:
+        if row := _row_at(rows, starts, start):
+            row.passed_hours = (row.passed_hours or 0.0) + hours
+
+
+def _passed(start: int, bucket: Bucket, limit: Limit, shares: dict[int, float]) -> float:
+    share = limit.share(bucket)
+    if share is not None:
+        return share
+    return shares.get(start, float(limit.is_passed_by(bucket.average)))
+
+
+def whole(span: Span, rows: Iterable[PeriodRow]) -> PeriodRow:
+    """All rows together: the last line of a table."""
+    found = PeriodRow(span)
+    for row in rows:
+        if not row.bucket.count:
+            continue
+        lowest, highest = found.bucket.minimum, found.bucket.maximum
+        found.bucket.add(row.bucket.count, row.bucket.total, row.bucket.minimum, row.bucket.maximum)
+        if found.bucket.minimum != lowest:
+            found.lowest_at = row.lowest_at
+        if found.bucket.maximum != highest:
+            found.highest_at = row.highest_at
+        if row.passed_hours is not None:
+            found.passed_hours = (found.passed_hours or 0.0) + row.passed_hours
+    return found
+
+
+def _row_at(rows: Sequence[PeriodRow], starts: Sequence[int], ms: int) -> PeriodRow | None:
+    """The row in whose span the instant lies."""
+    place = bisect_right(starts, ms) - 1
+    return rows[place] if place >= 0 and ms <= rows[place].span.last_ms else None
+
+
+def _add(row: PeriodRow, start: int, bucket: Bucket, *, places: bool) -> None:
+    if not bucket.count:
+        return
+    if places:
+        _place(row, start, bucket, known=row.bucket)
+    row.bucket.add(bucket.count, bucket.total, bucket.minimum, bucket.maximum)
+
+
+def _place(row: PeriodRow, start: int, bucket: Bucket, known: Bucket | None = None) -> None:
+    """Remember when the lowest and the highest were, the first of several that are equal.
+
+    `known` is what the row knows so far; without it the row is whole already.
+    """
+    low, high = bucket.minimum, bucket.maximum
+    if known is None:
+        if low is not None and low == row.bucket.minimum and row.lowest_at is None:
+            row.lowest_at = start
+        if high is not None and high == row.bucket.maximum and row.highest_at is None:
+            row.highest_at = start
+        return
+    if low is not None and (known.minimum is None or low < known.minimum):
+        row.lowest_at = start
+    if high is not None and (known.maximum is None or high > known.maximum):
+        row.highest_at = start
+
+
+# --- Records ---------------------------------------------------------------------------------
+
+# Of each kind so many days: enough to see whether the first one is an odd one out.
+PLACES = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """A day and what makes it one."""
+
+    value: float
+    at_ms: int
+    """When the day begins, UTC epoch milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordList:
+    """The first days of one kind."""
+
+    kind: str
+    """`highest`, `lowest`, `highest_mean`, `lowest_mean` or `widest`."""
+    days: tuple[Record, ...]
+
+
+def records_of(days: Sequence[Timed]) -> list[RecordList]:
+    """The lists of all kinds; none where there is no day.
+
+    Of days with the same value the earlier one stands first.
+    """
+    kinds: list[tuple[str, Callable[[Bucket], float | None], bool]] = [
+        ("highest", lambda bucket: bucket.maximum, True),
+        ("lowest", lambda bucket: bucket.minimum, False),
+        ("highest_mean", lambda bucket: bucket.average, True),
+        ("lowest_mean", lambda bucket: bucket.average, False),
+        ("widest", _width, True),
+    ]
+    filled = [(start, bucket) for start, bucket in days if bucket.count]
+    lists = [RecordList(kind=name, days=_first(filled, of, most)) for name, of, most in kinds]
+    return [one for one in lists if one.days]
+
+
+def _first(
+    days: Sequence[Timed], value_of: Callable[[Bucket], float | None], most: bool
+) -> tuple[Record, ...]:
+    known = [(value_of(bucket), start) for start, bucket in days]
+    found = [Record(value=value, at_ms=start) for value, start in known if value is not None]
+    found.sort(key=lambda one: (-one.value if most else one.value, one.at_ms))
+    return tuple(found[:PLACES])
+
+
+def _width(bucket: Bucket) -> float | None:
+    if bucket.minimum is None or bucket.maximum is None:
+        return None
+    return bucket.maximum - bucket.minimum
+
+
+# --- How long a limit was passed -------------------------------------------------------------
+
+
+class PeriodLine(NamedTuple):
+    """A measurement of a station, and how it is corrected."""
+
+    endpoint: str
+    column: str
+    corrections: Corrections
+
+    def segments(self, first_ms: int, last_ms: int) -> list[Segment]:
+        """The pieces of the range in which anything of it is shown."""
+        own = self.corrections.segments(self.endpoint, self.column, first_ms, last_ms)
+        return [segment for segment in own if not segment.hidden]
+
+
+Passed = tuple[int, int]
+"""When a day begins, UTC epoch milliseconds, and how many of its hours have passed the limit."""
+
+
+def passed_of(view: View, line: PeriodLine, window: Window, limit: Limit) -> list[Passed]:
+    """Each day of the window, whose step is a day, that has hours with a value.
+
+    An hour belongs to the day, and to the correction, in which it begins. What is not rolled up
+    yet, the last hour or two, does not count.
+    """
+    runs = [
+        (segment, run)
+        for segment in line.segments(window.first_ms, window.last_ms)
+        for run in window.runs(segment.first_ms, segment.last_ms)
+    ]
+    listed = [
+        (
+            *(line.endpoint, line.column),
+            *(-(-run.low_ms // HOUR_MS), run.high_ms // HOUR_MS, run.offset_ms),
+            limit.stored(segment),
+        )
+        for segment, run in runs
+    ]
+    if not listed:
+        return []
+    found = view.connection.execute(_passed_hours(limit.above), {"runs": json.dumps(listed)})
+    return [
+        (max(day * DAY_MS - runs[place][1].offset_ms, runs[place][1].low_ms), hours)
+        for place, day, hours in found
+    ]
+
+
+@cache
+def _passed_hours(above: bool) -> Select[Any]:
+    runs = spans("runs")
+    average = rollups.c.total / rollups.c.count
+    is_passed = average > runs.c.value if above else average < runs.c.value
+    day = floor_div(rollups.c.hour * HOUR_MS + runs.c.third, DAY_MS).label("_day")
+    return (
+        select(runs.c.place, day, func.sum(case((is_passed, 1), else_=0)))
+        .join_from(
+            runs,
+            rollups,
+            and_(
+                rollups.c.endpoint == runs.c.endpoint,
+                rollups.c.measurement == runs.c.measurement,
+                rollups.c.hour >= runs.c.first,
+                rollups.c.hour <= runs.c.second,
+            ),
+        )
+        .where(rollups.c.count > 0)
+        .group_by(runs.c.place, "_day")
+        .order_by(runs.c.place, "_day")
+    )
+
+
+def shares_of(
+    view: View, line: PeriodLine, hours: Iterable[Timed], limit: Limit
+) -> dict[int, float]:
+    """The share of each hour that lies on both sides of the limit, by the hour's start.
+
+    The hours are in the order of time. The readings of these hours are read, some hundred each.
+    """
+    mixed = [start for start, bucket in hours if limit.share(bucket) is None]
+    counts: dict[int, list[int]] = {start: [0, 0] for start in mixed}
+    listed = [
+        (line.endpoint, None, segment.first_ms, segment.last_ms, 0, limit.stored(segment))
+        for first_ms, last_ms in _runs(mixed)
+        for segment in line.segments(first_ms, last_ms)
+    ]
+    if listed:
+        statement = _passed_readings(line.column, limit.above)
+        for hour, known, passed in view.connection.execute(statement, {"runs": json.dumps(listed)}):
+            counts[hour * HOUR_MS][0] += known
+            counts[hour * HOUR_MS][1] += passed or 0
+    return {start: passed / known for start, (known, passed) in counts.items() if known}
+
+
+def _runs(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Hours that follow each other as one range, so that there are few statements."""
+    run: list[int] = []
+    for start in starts:
+        if run and start != run[-1] + HOUR_MS:
+            yield run[0], run[-1] + HOUR_MS - 1
+            run = []
+        run.append(start)
+    if run:
+        yield run[0], run[-1] + HOUR_MS - 1
+
+
+@cache
+def _passed_readings(column: str, above: bool) -> Select[Any]:
+    runs, at, value = spans("runs"), readings.c.received_at, measurement(column)
+    passed = value > runs.c.value if above else value < runs.c.value
+    return (
+        select(
+            floor_div(at, HOUR_MS).label("_hour"),
+            func.count(value),
+            func.sum(case((passed, 1), else_=0)),
+        )
+        .join_from(
+            runs,
+            readings,
+            and_(
+                readings.c.endpoint == runs.c.endpoint,
+                at >= runs.c.first,
+                at <= runs.c.second,
+            ),
+        )
+        .group_by("_hour")
+    )
+
+
+# --- Tables ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A measurement of a station over a period of the local calendar."""
+
+    station: Station
+    column: str
+    period: str
+    limit: Limit | None = None
+    is_raw: bool = False
+
+    @property
+    def is_month(self) -> bool:
+        """Whether it is shown by days and hours."""
+        return len(self.period) == len("2025-08")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundPeriod:
+    """What a period holds."""
+
+    rows: list[PeriodRow]
+    whole: PeriodRow
+    """All rows together."""
+    records: list[RecordList] = field(default_factory=list)
+    """Of all years only."""
+    is_estimated: bool = False
+    """Whether the hours beyond the limit are known by averages of hours."""
+    is_corrected: bool = False
+    """Whether a value of it is shown otherwise than it was stored."""
+
+
+def period_table(view: View, wanted: Wanted) -> FoundPeriod:
+    """The table of a period; raises what reading raises."""
+    query = Query(
+        known=view.stations,
+        zone=view.zone,
+        endpoints=(wanted.station.endpoint,),
+        measurements=(wanted.column,),
+        raw=wanted.is_raw,
+    )
+    parts = _parts(view, query, wanted.period)
+    if not parts:
+        return FoundPeriod(rows=[], whole=PeriodRow(Span(wanted.period, 0, 0)))
+    reader = _PeriodReader(view, query, parts[0].first_ms, parts[-1].last_ms)
+    days = reader.read(DAY)
+    hours = reader.read(HOUR) if wanted.is_month else None
+    rows = rows_of(parts, days, hours)
+    if wanted.limit and hours is not None:
+        add_passed(rows, hours, wanted.limit, reader.shares(hours, wanted.limit))
+    elif wanted.limit:
+        reader.add_averages(rows, wanted.limit)
+    return FoundPeriod(
+        rows=rows,
+        whole=whole(Span(wanted.period, reader.first_ms, reader.last_ms), rows),
+        records=records_of(days) if wanted.period == ALL else [],
+        is_estimated=wanted.limit is not None and not wanted.is_month,
+        is_corrected=reader.is_corrected,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _PeriodReader:
+    """Reads the buckets of one line over one range."""
+
+    view: View
+    query: Query
+    first_ms: int
+    last_ms: int
+
+    @property
+    def line(self) -> PeriodLine:
+        """The measurement that the period is of."""
+        corrections = self.view.corrections_of(self.query)
+        return PeriodLine(self.query.endpoints[0], self.query.measurements[0], corrections)
+
+    @property
+    def is_corrected(self) -> bool:
+        endpoint, column, corrections = self.line
+        segments = corrections.segments(endpoint, column, self.first_ms, self.last_ms)
+        return not all(segment.is_raw for segment in segments)
+
+    def read(self, step: Step) -> list[Timed]:
+        """Its buckets and when each begins, in the order of time."""
+        window = self._window(step)
+        return [
+            (window.starts[place], line.buckets[place])
+            for line in charts.chart(self.view, self.query, window, has_gaps=False).lines
+            for place in line.places
+        ]
+
+    def shares(self, hours: list[Timed], limit: Limit) -> dict[int, float]:
+        """Which share of the readings of its mixed hours has passed the limit."""
+        return shares_of(self.view, self.line, hours, limit)
+
+    def add_averages(self, rows: list[PeriodRow], limit: Limit) -> None:
+        """Count whole hours by their averages; one by one where there are no roll-ups yet."""
+        window = self._window(DAY)
+        if charts.rolled_up(self.view, self.query, window) is not None:
+            add_hours(rows, passed_of(self.view, self.line, window, limit))
+        else:
+            add_passed(rows, self.read(HOUR), limit, {})
+
+    def _window(self, step: Step) -> Window:
+        return Window(self.first_ms, self.last_ms, step, self.query.zone)
+
+
+def _parts(view: View, query: Query, period: str) -> list[Span]:
+    if period != ALL:
+        return parts_of(period, query.zone)
+    ends = charts.held(view, query)
+    return years_between(*ends, query.zone) if ends else []
