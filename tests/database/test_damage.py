@@ -172,8 +172,8 @@ def test_nobody_checkpoints_at_the_end_while_another_has_the_commit_lock(
     schema.upgrade(settings)
     end_process(
         tmp_path,
-        "from flask10x.system.locks import FileLock, lock_path\n"
-        "other = FileLock(lock_path(database.path, 'commit'))\n"
+        "from flask10x.system.locks import FairLock, lock_path\n"
+        "other = FairLock(lock_path(database.path, 'commit'))\n"
         "other.acquire(1)",
     )
     assert (tmp_path / "flask10x.sqlite3-wal").exists()
