@@ -108,7 +108,7 @@ def translation(language: Language) -> Translation:
 
 
 def chosen() -> Translation:
-    """The texts of the language in which this process speaks, by `commands/language.py`."""
+    """The texts of the language in which this process speaks, by `commands/translated.py`."""
     return translation("ja" if gettext.textdomain() == DOMAIN else "en")
 
 

@@ -28,8 +28,8 @@ ABOUT_FILES = (
     "maintenance/copy_check.py",
     "maintenance/datasette.py",
     "maintenance/restore.py",
-    "runtime/inspection.py",
-    "runtime/rescue.py",
+    "runtime/database_file.py",
+    "runtime/database_file.py",
     "web/alert_state.py",
 )
 

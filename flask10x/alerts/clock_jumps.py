@@ -8,7 +8,7 @@ which cannot be set; when that has changed, every time that was written since th
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, insert, select, update
 
-from flask10x.alerts import tables
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Moment
 from flask10x.system import clock
 
@@ -57,13 +57,13 @@ class WallClock:
             _move(connection, ahead_ms, ahead_ms + now.monotonic_ms, moved_ms)
         if ahead_ms is None or moved_ms:
             ahead_ms = _ahead_ms(now)
-            connection.execute(delete(tables.clocks))
-            connection.execute(insert(tables.clocks).values(boot=self._boot, ahead_ms=ahead_ms))
+            connection.execute(delete(state_file.clocks))
+            connection.execute(insert(state_file.clocks).values(boot=self._boot, ahead_ms=ahead_ms))
         self._ahead_ms = ahead_ms
         return moved_ms
 
     def _written(self, connection: Connection) -> int | None:
-        c = tables.clocks.c
+        c = state_file.clocks.c
         query = select(c.ahead_ms).where(c.boot == self._boot)
         return connection.execute(query).scalar_one_or_none()
 
@@ -78,11 +78,11 @@ def _move(connection: Connection, booted_ms: int, until_ms: int, by_ms: int) -> 
     def is_of_this_boot(column: Column[int]) -> ColumnElement[bool]:
         return column.between(booted_ms, until_ms)
 
-    alerts, messages, mutes = tables.alerts.c, tables.messages.c, tables.mutes.c
+    alerts, messages, mutes = state_file.alerts.c, state_file.messages.c, state_file.mutes.c
     # What is still to come was reckoned from when it was made, so it goes along with that.
     for table, one, later in (
-        (tables.messages, messages.created_ms, messages.due_ms),
-        (tables.mutes, mutes.created_ms, mutes.until_ms),
+        (state_file.messages, messages.created_ms, messages.due_ms),
+        (state_file.mutes, mutes.created_ms, mutes.until_ms),
     ):
         moved = {later.name: later + by_ms}
         connection.execute(update(table).where(is_of_this_boot(one)).values(moved))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from sqlalchemy import Connection, func, select
 
-from flask10x.alerts import tables
+from flask10x.alerts import state_file
 from flask10x.config.alerts.rules import Alerts, QuietHours
 
 SECOND_MS = 1000
@@ -69,20 +69,20 @@ def is_given_up(message: WaitingMessage, now_ms: int) -> bool:
 
 def waiting(connection: Connection) -> dict[str, list[WaitingMessage]]:
     """What is to be sent, by way and in the order in which it was made."""
-    m = tables.messages.c
+    m = state_file.messages.c
     ways = select(m.way).where(m.state == "waiting").distinct().order_by(m.way)
     return {way: waiting_of(connection, way) for way in connection.execute(ways).scalars()}
 
 
 def waiting_of(connection: Connection, way: str) -> list[WaitingMessage]:
     """The same of one way; its first LOOKED_AT."""
-    m, a = tables.messages.c, tables.alerts.c
+    m, a = state_file.messages.c, state_file.alerts.c
     query = (
         select(
             *(m.id, m.alert_id, m.occasion, m.way, m.created_ms, m.due_ms, m.tries),
             func.coalesce(a.rule, "").label("rule"),
         )
-        .outerjoin_from(tables.messages, tables.alerts, m.alert_id == a.id)
+        .outerjoin_from(state_file.messages, state_file.alerts, m.alert_id == a.id)
         .where(m.state == "waiting", m.way == way)
         .order_by(m.id)
         .limit(LOOKED_AT)

@@ -15,7 +15,7 @@ from flask10x.alerts.alert import Alert
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
-from flask10x.system.log_lines import escape
+from flask10x.system.logs import escape
 from flask10x.translation import MONTHS, N_, WEEKDAYS, Language, translation
 
 # A chart shows as much of the time before, so that one sees what is usual.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_, update
 
-from flask10x.alerts import stored_alerts, tables, transitions
+from flask10x.alerts import state_file, transitions
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.stored_alerts import Mute
+from flask10x.alerts.state_file import Mute
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.alerts.rules import Kind
 from flask10x.database.expressions import upsert
@@ -24,7 +24,7 @@ from flask10x.system import clock
 KINDS: frozenset[Kind] = frozenset(
     ("silence", "threshold", "rate", "failed_sensor", "refused", "export")
 )
-_alerts, _messages = tables.alerts.c, tables.messages.c
+_alerts, _messages = state_file.alerts.c, state_file.messages.c
 Key = tuple[str, str]
 """A rule and its subject."""
 
@@ -155,7 +155,7 @@ def follow(
             continue
         alert_id = local[key].id if key in local else _enter(connection, one)
         if key not in local or local[key].reminded_ms != one.reminded_ms:
-            own = update(tables.alerts).where(_alerts.id == alert_id)
+            own = update(state_file.alerts).where(_alerts.id == alert_id)
             connection.execute(own.values(reminded_ms=one.reminded_ms))
             changed = True
         _note_notified(connection, alert_id, one, now_ms)
@@ -175,13 +175,13 @@ def take_over(
 
 def follow_mutes(connection: Connection, shared: Iterable[Mute], now_ms: int) -> bool:
     """Mute here what is muted on all hosts, and nothing else; whether anything has changed."""
-    own = {(one.rule, one.subject): one.until_ms for one in stored_alerts.muted(connection, now_ms)}
+    own = {(one.rule, one.subject): one.until_ms for one in state_file.muted(connection, now_ms)}
     wanted = {(one.rule, one.subject): one.until_ms for one in shared}
     for key, until_ms in wanted.items():
         if own.get(key) != until_ms:
-            stored_alerts.mute(connection, *key, until_ms)
+            state_file.mute(connection, *key, until_ms)
     for key in own.keys() - wanted.keys():
-        stored_alerts.unmute(connection, *key)
+        state_file.unmute(connection, *key)
     return own != wanted
 
 
@@ -199,18 +199,18 @@ def notified_ways(connection: Connection, alert: SharedAlert) -> set[str] | None
 
 
 def _local(connection: Connection, now_ms: int) -> dict[Key, Alert]:
-    active = stored_alerts.active(connection, now_ms)
+    active = state_file.active(connection, now_ms)
     return {(one.rule, one.subject): one for one in active if one.kind in KINDS}
 
 
 def _end(connection: Connection, alert: Alert, now_ms: int) -> None:
     ended_ms = max(now_ms, alert.entered_ms)
-    over = update(tables.alerts).where(_alerts.id == alert.id)
+    over = update(state_file.alerts).where(_alerts.id == alert.id)
     connection.execute(over.values(ended_ms=ended_ms, ended="recovered"))
 
 
 def _enter(connection: Connection, one: SharedAlert) -> int:
-    entry = insert(tables.alerts).values(
+    entry = insert(state_file.alerts).values(
         rule=one.rule,
         kind=one.kind,
         subject=one.subject,
@@ -233,7 +233,7 @@ def _note_notified(connection: Connection, alert_id: int, one: SharedAlert, now_
         if way not in known:
             values = {"alert_id": alert_id, "occasion": "entry", "way": way, "state": "sent"}
             times = {"created_ms": one.entered_ms, "due_ms": one.entered_ms, "settled_ms": now_ms}
-            connection.execute(insert(tables.messages).values(**values, **times))
+            connection.execute(insert(state_file.messages).values(**values, **times))
 
 
 def _knew(connection: Connection, one: SharedAlert) -> bool:
@@ -248,5 +248,5 @@ def _drop_waiting(connection: Connection, but: Iterable[SharedAlert], now_ms: in
         _alerts.kind.in_(KINDS), tuple_(_alerts.rule, _alerts.subject).not_in(kept)
     )
     waiting = _messages.state == "waiting", _messages.alert_id.in_(shared)
-    dropped = update(tables.messages).where(*waiting)
+    dropped = update(state_file.messages).where(*waiting)
     connection.execute(dropped.values(state="dropped", settled_ms=now_ms))

@@ -18,7 +18,7 @@ from flask10x.config.alerts.rules import (
 )
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.stations import Station, Stations
-from flask10x.system.log_lines import escape
+from flask10x.system.logs import escape
 from flask10x.translation import Translation
 
 

@@ -13,13 +13,13 @@ from datetime import tzinfo
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from flask10x.alerts import stored_alerts, tables
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Active, Alert, Ended, MessageState, Occasion, Verdict
 from flask10x.alerts.due import after_quiet_hours_ms
 from flask10x.config.alerts.rules import Alerts, Rate, Rule, Threshold
 from flask10x.readings.stations import Stations
 
-_alerts, _messages = tables.alerts.c, tables.messages.c
+_alerts, _messages = state_file.alerts.c, state_file.messages.c
 # A rule that goes to and fro every minute makes half a million a year.
 KEPT_MAX = 5000
 FORGOTTEN_AT_ONCE = 100
@@ -166,7 +166,7 @@ class _Step:
 
     def fire(self, verdict: Verdict) -> None:
         """Begin an alert, unless another process has begun it."""
-        row = insert_or(tables.alerts).values(
+        row = insert_or(state_file.alerts).values(
             rule=verdict.rule,
             kind=verdict.kind,
             subject=verdict.subject,
@@ -185,7 +185,7 @@ class _Step:
         """End an alert, unless another process has ended it."""
         facts = dict(verdict.facts) if verdict else {}
         ending = (
-            update(tables.alerts)
+            update(state_file.alerts)
             .where(*_is_active(alert))
             .values(
                 ended_ms=func.max(self.now_ms, _alerts.entered_ms),
@@ -208,7 +208,9 @@ class _Step:
 
     def remind(self, alert: Alert) -> None:
         """Note a reminder, with its messages unless it is muted."""
-        reminded = update(tables.alerts).where(*_is_active(alert)).values(reminded_ms=self.now_ms)
+        reminded = (
+            update(state_file.alerts).where(*_is_active(alert)).values(reminded_ms=self.now_ms)
+        )
         alert_id = self.connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
         if alert_id is None or self._is_muted(alert):
             return
@@ -226,7 +228,7 @@ class _Step:
         state: MessageState = "muted" if self._is_muted(about) else "waiting"
         for way in ways:
             self.connection.execute(
-                insert(tables.messages).values(
+                insert(state_file.messages).values(
                     alert_id=alert_id,
                     occasion=occasion,
                     way=way,
@@ -238,7 +240,7 @@ class _Step:
             )
 
     def _is_muted(self, about: Alert | Verdict) -> bool:
-        return stored_alerts.is_muted(self.connection, about.rule, about.subject, self.now_ms)
+        return state_file.is_muted(self.connection, about.rule, about.subject, self.now_ms)
 
 
 def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
@@ -254,7 +256,7 @@ def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
 def _drop_waiting(connection: Connection, alert_id: int, now_ms: int) -> None:
     """What waits of an alert that nothing watches any more is not sent."""
     waiting = _messages.alert_id == alert_id, _messages.state == "waiting"
-    dropped = update(tables.messages).where(*waiting)
+    dropped = update(state_file.messages).where(*waiting)
     connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
 
 
@@ -273,8 +275,8 @@ def _forget_reminders(connection: Connection, alert_id: int, now_ms: int) -> Non
 
 def _forget_messages(connection: Connection, which: ColumnElement[bool]) -> None:
     taken = select(_messages.id).where(which)
-    connection.execute(delete(tables.taken).where(tables.taken.c.message_id.in_(taken)))
-    connection.execute(delete(tables.messages).where(which))
+    connection.execute(delete(state_file.taken).where(state_file.taken.c.message_id.in_(taken)))
+    connection.execute(delete(state_file.messages).where(which))
 
 
 def _forget_oldest(connection: Connection) -> None:
@@ -288,4 +290,4 @@ def _forget_oldest(connection: Connection) -> None:
     )
     ids = connection.execute(old.limit(FORGOTTEN_AT_ONCE)).scalars().all()
     _forget_messages(connection, _messages.alert_id.in_(ids))
-    connection.execute(delete(tables.alerts).where(_alerts.id.in_(ids)))
+    connection.execute(delete(state_file.alerts).where(_alerts.id.in_(ids)))

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import click
 
-from flask10x.commands import language, translated
+from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.maintenance.check import check
-from flask10x.maintenance.findings import Finding, worst
+from flask10x.maintenance.check_database import Finding, worst
 
 
 @translated.command()
@@ -24,7 +24,7 @@ def command(full: bool, as_json: bool) -> None:
     """
     if as_json:
         # Its texts are compared by programs.
-        language.speak_english()
+        translated.speak_english()
     findings = check(settings.load(), full=full)
     click.echo(_json(findings) if as_json else "\n".join(map(str, findings)))
     sys.exit(1 if worst(findings) == "FAIL" else 0)

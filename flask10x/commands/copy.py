@@ -10,8 +10,7 @@ from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database.paths import url_of
-from flask10x.maintenance.copying.run import copy, settings_of
-from flask10x.maintenance.copying.verify import in_words, verify
+from flask10x.maintenance.copying import copy, in_words, settings_of, verify
 from flask10x.system.wording import amount
 
 SHOWN_DIFFERENCES = 10

@@ -15,7 +15,7 @@ from flask10x.database.engine import Database
 from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
 from flask10x.errors import LockTimeout, SchemaError
-from flask10x.runtime.retention.removal import BRIEF
+from flask10x.runtime.removal import BRIEF
 from flask10x.system.locks import FileLock, lock_path
 
 # This status tells cron's mail that nothing is wrong, only that another one was faster.

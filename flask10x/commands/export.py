@@ -14,9 +14,10 @@ from flask10x.commands.database import opened_alone
 from flask10x.commands.options import check_names, only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
+from flask10x.database import csv_owner
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
-from flask10x.export import archived, owner
+from flask10x.export import archived
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -86,7 +87,7 @@ def run(
             if status or not action:
                 return status
         # Who writes the first files has them.
-        require = owner.claim if action in (None, "rebuild") else owner.check
+        require = csv_owner.claim if action in (None, "rebuild") else csv_owner.check
         require(config, database)
         return _say(_action(action, whole)(config, database, chosen))
 
@@ -96,7 +97,7 @@ def _name_archived(path: Path) -> int:
     config = replace(settings.load(), synchronous="FULL")
     running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
-        owner.check(config, database)
+        csv_owner.check(config, database)
         try:
             file = archived.name(config, database, path)
         except (ExportError, OSError) as error:

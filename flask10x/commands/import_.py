@@ -13,10 +13,10 @@ from flask10x.commands.options import check_names, progress
 from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import settings
 from flask10x.config.settings import Settings
+from flask10x.database import csv_owner
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
-from flask10x.export import owner
 from flask10x.history import days, rollups
 from flask10x.importing.importer import ImportOutcome, import_file
 from flask10x.system.disk import size
@@ -51,7 +51,7 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     running = _("an export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
         # On another host nothing would keep it from running beside an export.
-        owner.claim(config, database)
+        csv_owner.claim(config, database)
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
     if set(statuses) != {FAILED_STATUS}:
         # An export may go on meanwhile.

@@ -10,7 +10,7 @@ from gettext import gettext as _
 import click
 
 import flask10x
-from flask10x.commands import language, translated
+from flask10x.commands import translated
 from flask10x.config.settings import process_user
 from flask10x.errors import Flask10xError
 
@@ -30,8 +30,8 @@ COMMANDS = (
     "mqtt",
     "datasette",
 )
-# Python keeps one word for itself, and two commands are folders.
-MODULES = {"import": "import_", "stations": "stations.command", "alerts": "alerts.command"}
+# Python keeps one word for itself, and one command is a folder.
+MODULES = {"import": "import_", "alerts": "alerts.command"}
 
 
 class _Commands(translated.TranslatedGroup):
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None, *, english: bool = False) -> No
     for the operator to mend. `arguments` stand for those of the process. `english` is for the
     service, which reads what a command says; else the locale chooses the language.
     """
-    language.choose({} if english else os.environ)
+    translated.choose_language({} if english else os.environ)
     # A command says itself what went wrong; the log is the service's.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:

@@ -10,12 +10,11 @@ from threading import Event
 
 import click
 
-from flask10x.commands import language, translated
-from flask10x.config import settings, tokens
+from flask10x.commands import translated
+from flask10x.config import secrets, settings
 from flask10x.errors import SettingsError
-from flask10x.mqtt.broker import broker_of
-from flask10x.mqtt.deliveries import Deliveries
 from flask10x.mqtt.handover import Handover
+from flask10x.mqtt.subscriber import Deliveries, broker_of
 from flask10x.system.locks import FileLock
 
 LOCK_NAME, DELIVERIES_NAME = "mqtt.lock", "mqtt.deliveries"
@@ -33,7 +32,7 @@ def command() -> None:
     endpoints = {s.mqtt_topic: s.endpoint for s in loaded.stations.all if s.mqtt_topic}
     if not endpoints:
         raise SettingsError(_("no station of stations.toml has an mqtt_topic"))
-    handover = Handover(loaded.bind, tokens.own_token(loaded))
+    handover = Handover(loaded.bind, secrets.own_token(loaded))
     try:
         from flask10x.mqtt.subscriber import Subscriber  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -46,7 +45,7 @@ def command() -> None:
             raise click.ClickException(_("another flask10x mqtt has these stations already"))
         with closing(Deliveries(loaded.data_dir / DELIVERIES_NAME)) as deliveries:
             # What it says from here on goes to the journal, as the log does.
-            language.speak_english()
+            translated.speak_english()
             _log_to_stderr()
             stop = Event()
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.commands import translated
 from flask10x.commands.database import opened
 from flask10x.commands.options import check_names
-from flask10x.commands.wrapping import columns
+from flask10x.commands.translated import columns
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database

@@ -11,7 +11,7 @@ from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.paths import database_path
 from flask10x.maintenance.restore import Restored, restore
-from flask10x.system import checksum
+from flask10x.system import backup_files
 from flask10x.system.wording import amount
 
 
@@ -32,7 +32,7 @@ def command(file: Path) -> None:
             "{file} has no SHA-256 beside it ({name}): whether bytes of it have changed since it"
             " was made cannot be told"
         )
-        named = {"file": file, "name": checksum.beside(file).name}
+        named = {"file": file, "name": backup_files.checksum_path(file).name}
         click.echo(f"flask10x: {text.format(**named)}", err=True)
     for line in _remarks(done):
         click.echo(line)

@@ -15,7 +15,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.retention.removed_hours import Sums
+from flask10x.database.removed import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import days as days_rolled_up

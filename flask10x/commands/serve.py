@@ -3,8 +3,8 @@
 import os
 import sys
 
-from flask10x.commands import language, translated
-from flask10x.config import settings, tokens
+from flask10x.commands import translated
+from flask10x.config import secrets, settings
 
 GUNICORN = ("-m", "gunicorn", "-c", "python:flask10x.server.gunicorn_conf")
 DEVELOPMENT = ("-m", "flask10x.server.development")
@@ -15,8 +15,8 @@ DEVELOPMENT = ("-m", "flask10x.server.development")
 def command(development: bool) -> None:
     """Migrate the database and receive readings until told to stop."""
     # What it says goes to the journal, as the log does.
-    language.speak_english()
+    translated.speak_english()
     # Wrong settings are reported here, in one line, before anything is started.
-    tokens.load(settings.load())
+    secrets.load_tokens(settings.load())
     arguments = DEVELOPMENT if development else GUNICORN
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606

@@ -17,30 +17,32 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from flask10x.config import environment_file, mqtt_url, secret_places, station_file
+from flask10x.config import environment_file, readers, station_file, toml
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
-from flask10x.config.partial_readings import PartialReadings, partial
-from flask10x.config.readers import retention_days
-from flask10x.config.readers.altitude import altitude, at_altitude
-from flask10x.config.readers.database_url import POSTGRESQL, database_url
-from flask10x.config.readers.place import Place, coordinates
-from flask10x.config.readers.plain import (
+from flask10x.config.readers import (
     HIGHEST_PORT,
+    POSTGRESQL,
+    PartialReadings,
+    Place,
+    altitude,
+    at_altitude,
     bind,
     choice,
+    coordinates,
+    database_url,
     folder,
     host_name,
     host_names,
+    partial_readings,
     seconds,
     switch,
     time_zone,
     whole,
 )
-from flask10x.config.toml import document
 from flask10x.errors import SettingsError, nearest, wrong_setting
 from flask10x.readings.stations import Stations
-from flask10x.readings.zones import unknown_tz
+from flask10x.readings.times import unknown_tz
 
 PREFIX = environment_file.PREFIX
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -92,7 +94,7 @@ class Settings:
     ack: Literal["enqueued", "committed"] = _setting(choice("enqueued", "committed"), "enqueued")
     # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
     ack_timeout_sec: float = _setting(seconds(0.1, 8), 2.0)
-    partial_readings: frozenset[str] = _setting(partial, PartialReadings())
+    partial_readings: frozenset[str] = _setting(partial_readings, PartialReadings())
     """The endpoints whose incomplete readings are accepted."""
     # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
     rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
@@ -101,17 +103,17 @@ class Settings:
     idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
     repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
     """For how long the same body of a station is a repeat, unless the station says otherwise."""
-    retention_days: int = _setting(retention_days.setting, retention_days.NEVER)
+    retention_days: int = _setting(readers.retention_days, readers.NEVER_REMOVED)
     timezone: str = _setting(time_zone, "")
     place: Place | None = _setting(coordinates, None)
     """Where the sun shades the charts; None: nowhere."""
-    write_tokens_file: str = _setting(secret_places.read, "")
-    read_tokens_file: str = _setting(secret_places.read, "")
-    notes_tokens_file: str = _setting(secret_places.read, "")
+    write_tokens_file: str = _setting(readers.secret_place, "")
+    read_tokens_file: str = _setting(readers.secret_place, "")
+    notes_tokens_file: str = _setting(readers.secret_place, "")
     """An absolute path, or `credential:` and a name; empty: no token is asked for."""
-    mqtt_url: str = _setting(mqtt_url.read, "")
+    mqtt_url: str = _setting(readers.mqtt_url, "")
     """Where `flask10x mqtt` finds the broker; empty: there is none."""
-    mqtt_password_file: str = _setting(secret_places.read, "")
+    mqtt_password_file: str = _setting(readers.secret_place, "")
     """As the files of tokens; empty: the broker asks for no password."""
     altitude_m: float | None = _setting(altitude, None)
     """That of the house above sea level, unless a station says otherwise; None: not known."""
@@ -198,7 +200,7 @@ def _file_of(setting: str, name: str) -> Path:
     environment_file.take_over(os.environ)
     given = _given(os.environ)
     if setting in given:
-        return document.path_of(*given[setting])
+        return toml.path_of(*given[setting])
     data_dir = folder(*given["data_dir"]) if "data_dir" in given else default_data_dir()
     return data_dir / name
 

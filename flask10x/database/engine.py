@@ -17,8 +17,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.error_codes import WRITE_BUSY_TIMEOUT_MS, is_busy
 from flask10x.database.paths import database_path
 from flask10x.errors import LockTimeout
-from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import lock_path
+from flask10x.system.locks import FairLock, lock_path
 
 log = logging.getLogger(__name__)
 

@@ -26,12 +26,11 @@ from sqlalchemy import (
 )
 
 from flask10x.database import counters as totals
-from flask10x.database import dialects
+from flask10x.database import dialects, removed
 from flask10x.database.dialects import Statements
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed, upsert
 from flask10x.database.insert import existing_columns
-from flask10x.database.retention import removed_hours
 from flask10x.database.tables import (
     NUMBER,
     counters,
@@ -151,7 +150,7 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
     follower: it has one position for all stations.
     """
     for endpoint, name in ((s.endpoint, name) for s in stations.all for name in s.columns):
-        removed_hours.fill(connection, endpoint, name)
+        removed.fill_removed_hours(connection, endpoint, name)
     kept = _kept(connection)
     for endpoint, names in kept.items():
         station = stations.by_endpoint.get(endpoint)
@@ -162,7 +161,7 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
         if not lacking or not _is_rolled_up(connection, station.endpoint):
             continue
         has_values = _is_rolled_up(connection, station.endpoint, lacking) or (
-            removed_hours.have_values(connection, station.endpoint, lacking)
+            removed.have_values(connection, station.endpoint, lacking)
         )
         if not known or has_values:
             _begin_anew(connection)
@@ -218,7 +217,7 @@ def _begin_anew(connection: Connection) -> None:
     for kept in _KEPT:
         connection.execute(delete(kept))
     connection.execute(delete(rollup_zone))
-    removed_hours.restore(connection)
+    removed.restore_removed_hours(connection)
     connection.execute(update(followers).where(followers.c.name == rollups.name).values(last_id=0))
 
 

@@ -189,7 +189,7 @@ rejected = Table(
     Column("reasons", TEXT, nullable=False),
     Column("hint", TEXT, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    # Codes and values of the reasons, where a text has values (`recording/reason_codes.py`). Behind
+    # Codes and values of the reasons, where a text has values (`recording/rejected.py`). Behind
     # the body, because that is where SQLite adds a column.
     Column("codes", TEXT),
     # When a late one was measured, UTC epoch milliseconds; NULL when it has not said so.
@@ -201,7 +201,7 @@ rejected = Table(
 )
 
 # The keys of accepted readings, for a while: a reading with one of these is a repeat and is not
-# stored again (`recording/accepted_keys.py`).
+# stored again (`recording/repeats.py`).
 accepted_keys = Table(
     "accepted_keys",
     metadata,

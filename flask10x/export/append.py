@@ -16,6 +16,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from gettext import ngettext
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database.dialects import of
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.export import archived, mends, origin, refusals, zone
+from flask10x.export import archived, refusals, repair_commands, zone
 from flask10x.export.archived import ArchivedFile
 from flask10x.export.checks import (
     begun,
@@ -62,13 +64,91 @@ from flask10x.export.position import (
     save_floor,
     save_state,
 )
-from flask10x.export.rows import FileRows, Piece, Target
-from flask10x.readings import minus_zero
-from flask10x.readings.csv_lines import time_of
+from flask10x.export.rows import FileRows, Piece, Target, behind
+from flask10x.readings import numbers
+from flask10x.readings.csv_lines import Lines, time_of
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
 from flask10x.system.wording import amount
+
+# Has the database lost readings that a CSV file has? After a failover only the file can tell.
+#
+# A standby that is promoted without the last commits gives their ids to other readings, and what
+# the database knows of the file may be from before them. So it is noted with each file of which
+# history of the database its rows are: the cluster, and the timeline, which counts promotions.
+# While that is the same, nothing was lost. When it is another one, the last rows of the file are
+# compared with the database. What a failover loses are the newest commits, and readings are
+# committed in the order of their ids: if the last row is there, all are.
+
+# One would do; but a reading that was lost may have been sent again, alone.
+LAST_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was found out."""
+
+    is_new: bool
+    """Whether it is another one than was noted, and not noted yet."""
+    note: str = ""
+    """For people."""
+
+
+SAME = History(is_new=False)
+
+
+def check_origin(
+    database: Database,
+    target: Target,
+    file: CsvFile | None,
+    floor: Floor | None,
+    position: Position,
+) -> History:
+    """Whether the database is of the history that was noted with the file; looks only.
+
+    The file is as `position` says. Raises ExportError when it has a row that the database has not.
+    """
+    if target.host is None or position.mark is None:
+        return SAME
+    with database.reader.begin() as connection:
+        now = of(connection).origin(connection)
+        noted = of(connection).noted_origin(connection, target.name)
+    if noted is None or noted == now:
+        return SAME
+    values = {"before": noted, "now": now}
+    if file is None or position.mark == NOTHING:
+        text = _("the database has another history now ({now}, it was {before})")
+        return History(is_new=True, note=text.format(**values))
+    _compare_last(target, file, floor, position)
+    text = _(
+        "the database has another history now ({now}, it was {before}), in which no row of the file"
+        " is missing"
+    )
+    return History(is_new=True, note=text.format(**values))
+
+
+def _compare_last(target: Target, file: CsvFile, floor: Floor | None, position: Position) -> None:
+    """Raises ExportError unless the last of our rows in the file are those of the database."""
+    if target.unknown or position.mark is None:
+        # With columns that the station has no more: they can't be made again.
+        return
+    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+    begin, end = position.begin_bytes, position.mark.size_bytes
+    if floor is not None:
+        begin, spans = floor.size_bytes, behind(spans, floor.last_id)
+    rows = target.rows.newest(spans, LAST_ROWS)
+    expected = (text.encode() for text in Lines(target.zone).texts(rows))
+    nothing = repeat(b"") if len(rows) < LAST_ROWS else ()
+    for wanted in chain(expected, nothing):
+        line = file.line_before(end) if end > begin else b""
+        if lines_without_minus_zero(line) != wanted:
+            raise refusals.lost_rows(target.path, line, wanted)
+        if not line:
+            return
+        end -= len(line)
+
 
 # Rows appended under one intent: some 6 MB. A night's rows are one piece, and a backlog of
 # millions costs two commits and two syncs a piece, with one piece at a time in memory.
@@ -107,7 +187,7 @@ class Summary:
         if exported and self.position.mark == NOTHING and not anew:
             anew = _("begun anew, as the last export's file is gone")
         renamed = zone.changed(self.target, before)
-        zeros = minus_zero.note(_minus_zeros(self.resolution.position, self.position))
+        zeros = numbers.minus_zero_note(_minus_zeros(self.resolution.position, self.position))
         parts = (done, anew, renamed, zeros, self.resolution.note, self.history)
         return "; ".join(filter(None, parts))
 
@@ -148,7 +228,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
             known = _close_intent(database, target, file, state, found)
         written = as_written(target, file, found.position)
         position = _position(written, file, found.floor, found.position)
-        history = origin.check(database, written, file, found.floor, position)
+        history = check_origin(database, written, file, found.floor, position)
         gone = _gone(target, found, position)
         if gone or history.is_new or _is_news(found.position, position):
             known = save_state(
@@ -187,10 +267,10 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         found = _resolve(as_noted(target, file, state.position), file, state)
         written = as_written(target, file, found.position)
         position, anew = found.position, ""
-        history = origin.SAME
+        history = SAME
         if position is None or found.cut_to is None:
             position = _position(written, file, found.floor, position)
-            history = origin.check(database, written, file, found.floor, position)
+            history = check_origin(database, written, file, found.floor, position)
     if written is not target:
         anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
         anew = anew.format(path=kept_path(target))
@@ -330,7 +410,7 @@ def _in_no_file(whose: Target, position: Position) -> str:
         n=readings,
         endpoint=whose.station.endpoint,
         columns=", ".join(columns),
-        command=f"flask10x export && {mends.whole(whose.path)}",
+        command=f"flask10x export && {repair_commands.whole(whose.path)}",
     )
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from flask10x.config.settings import Settings
+from flask10x.database import csv_owner
 from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import archived_files as table
 from flask10x.errors import ExportError
-from flask10x.export import owner, refusals
+from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile, Mark
 from flask10x.export.position import Floor, Position, positions_of_others
 from flask10x.export.rows import Target
@@ -141,7 +142,7 @@ def name(settings: Settings, database: Database, path: Path) -> ArchivedFile:
     files: list[ArchivedFile] = []
 
     def change(connection: Connection) -> None:
-        owner.require(connection, owner.host_of(settings))
+        csv_owner.require(connection, csv_owner.host_of(settings))
         connection.execute(update(table).where(same).values(values))
         files[:] = map(_of, connection.execute(select(table).where(same)))
         if not files:

@@ -13,7 +13,7 @@ from flask10x.export.position import Floor, Position
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
-from flask10x.readings.minus_zero import plain_lines
+from flask10x.readings.numbers import lines_without_minus_zero
 
 
 def resume_position(target: Target, file: CsvFile | None, position: Position | None) -> Position:
@@ -67,7 +67,7 @@ def find_old_bytes(file: CsvFile, position: Position, known: Mark) -> Mark | Non
     for line in file.lines(end, file.size):
         if size >= known.size_bytes:
             break
-        plain = plain_lines(line)
+        plain = lines_without_minus_zero(line)
         checksum = zlib.crc32(plain, checksum)
         end, size = end + len(line), size + len(plain)
     same = (size, checksum) == (known.size_bytes, known.checksum)
@@ -86,7 +86,7 @@ def check_station(target: Target, file: CsvFile, floor: Floor | None, position: 
     spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
     last, line = target.rows.last(spans), file.line_before(end)
     expected = Lines(target.zone).bytes([last]) if last else b""
-    if plain_lines(line) != expected:
+    if lines_without_minus_zero(line) != expected:
         raise refusals.other_station(target.path, target.station.endpoint, line, expected)
 
 

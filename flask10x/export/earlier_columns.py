@@ -17,7 +17,7 @@ from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.position import Position
 from flask10x.export.rows import Target
-from flask10x.readings import csv_lines, csv_names
+from flask10x.readings import csv_lines
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
@@ -108,7 +108,7 @@ def with_header(target: Target, header: bytes, columns: str | None) -> Target:
 def kept_path(target: Target) -> Path:
     """Where the file is kept from today on."""
     path, day = target.path.resolve(), local_text(now_ms(), target.zone)[:10]
-    names = (csv_names.until(path.name, day, number) for number in count(1))
+    names = (csv_lines.archived_name(path.name, day, number) for number in count(1))
     return next(kept for kept in map(path.with_name, names) if not kept.exists())
 
 

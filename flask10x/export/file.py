@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from flask10x.errors import ExportError
-from flask10x.readings.minus_zero import plain_lines
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.system import disk
 
 BLOCK_BYTES = 1_000_000
@@ -202,7 +202,7 @@ class CsvFile:
         wanted, before = b"\n" + line, b""
         longest = len(line) + line.count(b",")
         for block in self.blocks(start - 1, self.size):
-            if wanted in plain_lines(before + block):
+            if wanted in lines_without_minus_zero(before + block):
                 return True
             before = (before + block)[-longest:]
         return False

@@ -8,14 +8,14 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import csv_owner
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
-from flask10x.export import owner
 from flask10x.export.rows import FileRows, Target
 from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
-from flask10x.readings.zones import name_of
+from flask10x.readings.times import zone_name_of
 from flask10x.system.wording import amount, some
 
 
@@ -53,10 +53,10 @@ def target_of(settings: Settings, database: Database, station: Station) -> Targe
         name=station.csv_name,
         path=settings.csv_dir / station.csv_name,
         zone=settings.zone,
-        zone_name=name_of(settings.zone),
+        zone_name=zone_name_of(settings.zone),
         header=header(station),
         rows=FileRows(database, station),
-        host=owner.host_of(settings),
+        host=csv_owner.host_of(settings),
     )
 
 

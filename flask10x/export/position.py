@@ -13,6 +13,7 @@ from pathlib import PurePath
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from flask10x.database import csv_owner
 from flask10x.database.dialects import of
 from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
@@ -25,10 +26,9 @@ from flask10x.database.tables import (
     readings,
 )
 from flask10x.errors import ExportError
-from flask10x.export import owner
 from flask10x.export.file import Mark
 from flask10x.export.rows import Target
-from flask10x.readings import csv_names
+from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
 
 
@@ -211,7 +211,7 @@ def save_state(
         return of.position.first_id if of.position else None
 
     def change(connection: Connection) -> None:
-        owner.require(connection, target.host)
+        csv_owner.require(connection, target.host)
         now = State(_position(connection, name), _intent(connection, name))
         if now != State(known.position, known.intent):
             raise _changed_meanwhile()
@@ -241,7 +241,7 @@ def rename(database: Database, target: Target, known: State, new_name: str) -> N
     name = target.name
 
     def change(connection: Connection) -> None:
-        owner.require(connection, target.host)
+        csv_owner.require(connection, target.host)
         now = State(_position(connection, name), _intent(connection, name))
         is_free = _position(connection, new_name) is None
         if now != State(known.position, known.intent) or not is_free:
@@ -263,8 +263,8 @@ def _rename_earlier(connection: Connection, station: Station, new_name: str) -> 
     of_station = imports.c.endpoint == station.endpoint
     for row in connection.execute(select(imports.c.id, imports.c.file).where(of_station)).all():
         path = PurePath(row.file)
-        if csv_names.is_of(station, path.name):
-            file = str(path.with_name(csv_names.renamed(station, path.name, new_name)))
+        if csv_lines.is_name_of(station, path.name):
+            file = str(path.with_name(csv_lines.renamed(station, path.name, new_name)))
             connection.execute(update(imports).where(imports.c.id == row.id).values(file=file))
     names = archived_files.c.endpoint == station.endpoint, archived_files.c.name == station.csv_name
     connection.execute(update(archived_files).where(*names).values(name=new_name))

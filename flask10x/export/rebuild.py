@@ -7,9 +7,10 @@ done. And unless the new file only goes on where the old one ends, the old one i
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from gettext import gettext as _
 from gettext import ngettext
@@ -22,12 +23,11 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError
-from flask10x.export import archived, mends, refusals, zone
+from flask10x.export import archived, refusals, repair_commands, zone
 from flask10x.export.checks import is_kept
 from flask10x.export.earlier_columns import as_written, of_its_station, was_renamed
-from flask10x.export.file import CsvFile, Mark, fresh_path, keep_old, make_folder
-from flask10x.export.old_rows import NewFile, OldRows, check_old_rows
-from flask10x.export.other_zone_lines import in_words
+from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, keep_old, make_folder
+from flask10x.export.other_zone_lines import OtherZoneLines, in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import (
     Floor,
@@ -42,13 +42,135 @@ from flask10x.export.position import (
     save_state,
 )
 from flask10x.export.rows import IdSpan, Piece, Target, behind
-from flask10x.readings import csv_lines, minus_zero
+from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
+
+# Equal rows are counted among so many lines: they have the same second, and lie further apart only
+# in a file that was put together out of order. 2 MB.
+RECENT_LINES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """The new file, written and synced under its temporary name."""
+
+    path: Path
+    size: int
+    rows: int
+    spans: list[IdSpan]
+    """The readings whose rows these are."""
+    checksum: int
+    sha256: str
+    last_received_at: int | None
+    """Of its last row, None when there is none."""
+    same_bytes: int
+    """The old file begins with that many of its bytes: whole lines, or all of the old file."""
+    kept_bytes: int = 0
+    """So many of these come from the old file itself; `rows` are those behind them."""
+    old: CsvFile | None = None
+    """The file whose place it takes; None where there is none."""
+    floor: Floor | None = None
+    """What it has as its floor, where readings of the station were removed."""
+
+
+@dataclass(slots=True)
+class OldRows:
+    """The rows of an old file, by what is to be said of them."""
+
+    known: int = 0
+    """Rows that the new file has as well."""
+    minus_zeros: int = 0
+    """Values of these that are -0.0, and 0.0 in the new file."""
+    other_zone: CountedLines = field(default_factory=CountedLines)
+    """Rows that it has too, but written in another time zone."""
+    unknown: CountedLines = field(default_factory=CountedLines)
+    """Rows that the database does not have, or not as often."""
+    older: CountedLines = field(default_factory=CountedLines)
+    """Rows from before the point at which the file was begun anew."""
+
+
+class RecentLines:
+    """How often each of the last lines was there; equal rows have the same second."""
+
+    def __init__(self) -> None:
+        self._order: deque[bytes] = deque()
+        self._times: Counter[bytes] = Counter()
+
+    def add(self, line: bytes) -> int:
+        """Count this one; how often it was there with it."""
+        self._order.append(line)
+        self._times[line] += 1
+        if len(self._order) > RECENT_LINES:
+            gone = self._order.popleft()
+            self._times[gone] -= 1
+            if not self._times[gone]:
+                del self._times[gone]
+        return self._times[line]
+
+
+def check_old_rows(
+    target: Target, old: CsvFile, new: NewFile, zone_before: str, advance: Advance
+) -> OldRows:
+    """The rows of the old file.
+
+    Raises ExportError when any of them would not be in the new one as often, be it in the right
+    time zone. `zone_before` is the noted zone of the old file where that is not this command's,
+    else empty; `advance` is called with the bytes of each line.
+    """
+    rows = _old_rows(target, old, new, advance)
+    if rows.known + rows.other_zone.rows > new.rows:
+        # More lines than rows: equal values at a like time, but readings of their own.
+        rows.unknown.take(rows.other_zone)
+        rows.other_zone = CountedLines()
+    if rows.unknown.rows:
+        raise refusals.unknown_rows(target.path, rows.unknown, rows.other_zone, zone_before)
+    if rows.older.rows:
+        raise refusals.older_rows(target.path, rows.older.rows, rows.older.number)
+    return rows
+
+
+def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> OldRows:
+    rows, recent, others = OldRows(), RecentLines(), OtherZoneLines(target, new.spans)
+    for number, line, differs in _lines(old, new):
+        advance(len(line))
+        # Two rows of a second may differ in nothing but the sign of a zero.
+        times = recent.add(lines_without_minus_zero(line))
+        if line == target.header:
+            continue
+        if differs or times > 1:
+            written = csv_lines.read(target.station, line, target.zone)
+            ids = target.rows.find(written) if written else []
+            if sum(any(found in span for span in new.spans) for found in ids) < times:
+                if len(ids) >= times:
+                    rows.older.add(number, line)
+                elif others.is_row(line):
+                    rows.other_zone.add(number, line)
+                elif written:
+                    rows.unknown.add(number, line)
+                # Else torn, or no row at all: it stands in the old file, which is kept.
+                continue
+        rows.known += 1
+        rows.minus_zeros += numbers.minus_zero_cells(line)
+        others.pass_by(line)
+    return rows
+
+
+def _lines(old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool]]:
+    """The old file's numbered lines, and which lie between what both files begin and end with."""
+    with CsvFile.open(new.path, write=False) or nullcontext() as file:
+        end = old.size - (old.same_end(file) if file is not None else 0)
+    offset = new.kept_bytes
+    first = old.count_lines(0, offset) + 1
+    for number, line in enumerate(old.lines(offset, old.size), first):
+        # The byte before a line must be the same too, or it may be the end of a longer one.
+        yield number, line, new.same_bytes <= offset <= end
+        offset += len(line)
 
 
 def rebuild(
@@ -101,7 +223,7 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         _kept_beginning(target, floor),
         _not_written(target, left_out),
         in_words(rows.other_zone),
-        minus_zero.note(rows.minus_zeros),
+        numbers.minus_zero_note(rows.minus_zeros),
         zone.changed(target, state.position),
     )
     return FileOutcome(target.path, "; ".join(filter(None, (result, *notes))), new.rows)
@@ -199,9 +321,9 @@ def _not_written(target: Target, rows: int) -> str:
         return ""
     more = _("a new file has them: {move} && {export} && {whole}")
     more = more.format(
-        move=mends.move_away(target.path),
-        export=mends.export(target.path),
-        whole=mends.whole(target.path),
+        move=repair_commands.move_away(target.path),
+        export=repair_commands.export(target.path),
+        whole=repair_commands.whole(target.path),
     )
     return f"{text.format(n=rows)}; {more}"
 

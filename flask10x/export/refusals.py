@@ -8,7 +8,7 @@ from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import ExportError
-from flask10x.export import mends, other_zone_lines
+from flask10x.export import other_zone_lines, repair_commands
 from flask10x.export.file import CountedLines
 from flask10x.system import wording
 
@@ -21,7 +21,7 @@ def other_header(path: Path, first: bytes, wanted: bytes, *, known: bool) -> Exp
         _("the first line is {line}, not {wanted}").format(
             line=_shown(first), wanted=_shown(wanted)
         ),
-        mends.rebuild(path) if known else mends.move_away(path),
+        repair_commands.rebuild(path) if known else repair_commands.move_away(path),
     )
 
 
@@ -39,7 +39,7 @@ def shorter(path: Path, size: int, recorded: int) -> ExportError:
         _(
             "the file is shorter than after the last export: {size} bytes instead of {recorded}"
         ).format(size=size, recorded=recorded),
-        mends.rebuild(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -50,13 +50,15 @@ def replaced(path: Path) -> ExportError:
             "this is another file than the last export wrote to, and its rows differ from that"
             " one's"
         ),
-        mends.rebuild(path),
+        repair_commands.rebuild(path),
     )
 
 
 def rewritten(path: Path) -> ExportError:
     """It is the same file, but old bytes in it are different."""
-    return _refused(_("rows that were already in the file have been changed"), mends.rebuild(path))
+    return _refused(
+        _("rows that were already in the file have been changed"), repair_commands.rebuild(path)
+    )
 
 
 def foreign(path: Path, line: bytes, offset: int) -> ExportError:
@@ -65,8 +67,8 @@ def foreign(path: Path, line: bytes, offset: int) -> ExportError:
         _("somebody else's line follows the last exported row, at byte {offset}: {line}").format(
             offset=offset, line=_shown(line)
         ),
-        mends.import_(path),
-        mends.rebuild(path),
+        repair_commands.import_(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -77,8 +79,8 @@ def ahead(path: Path, rows: int, line: bytes) -> ExportError:
             "the file is ahead of the database by {rows}, the first is {line}: the database was"
             " put back to an older one, or another program writes into the file"
         ).format(rows=wording.amount(rows, "row"), line=_shown(line)),
-        mends.import_(path),
-        mends.rebuild(path),
+        repair_commands.import_(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -88,8 +90,8 @@ def repeated(path: Path, line: bytes) -> ExportError:
         _(
             "an older database was restored: the next row to append, {line}, is already in the file"
         ).format(line=_shown(line)),
-        mends.import_(path),
-        mends.rebuild(path),
+        repair_commands.import_(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -100,8 +102,8 @@ def lost_rows(path: Path, line: bytes, wanted: bytes) -> ExportError:
             "the database has lost readings that the file has, by a failover or a restored copy: at"
             " its end the file has {line}, the database {wanted}"
         ).format(line=_shown(line), wanted=_shown(wanted) if wanted else _("nothing")),
-        mends.import_(path),
-        mends.rebuild(path),
+        repair_commands.import_(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -112,8 +114,8 @@ def not_ours(path: Path, tail: bytes, offset: int) -> ExportError:
             "an export was interrupted at byte {offset}, but what follows there is somebody"
             " else's: {bytes}"
         ).format(offset=offset, bytes=_shown(tail)),
-        mends.import_(path),
-        mends.rebuild(path),
+        repair_commands.import_(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -124,7 +126,7 @@ def not_reproducible(path: Path, offset: int) -> ExportError:
             "an export was interrupted at byte {offset}, and the database no longer has its rows"
             " as they were (an older database, another time zone)"
         ).format(offset=offset),
-        mends.rebuild(path),
+        repair_commands.rebuild(path),
     )
 
 
@@ -133,14 +135,14 @@ def moved_midway(path: Path) -> ExportError:
     return _refused(
         _("an export into the file was interrupted, and then the file was moved away"),
         _("put it back, run flask10x export, move it again; or, if it is lost, {rebuild}").format(
-            rebuild=mends.rebuild(path)
+            rebuild=repair_commands.rebuild(path)
         ),
     )
 
 
 def other_zone(path: Path, what: object) -> ExportError:
     """The file was written in another time zone than this command's: `what` says in which."""
-    return _refused(str(what), mends.other_zone(path))
+    return _refused(str(what), repair_commands.other_zone(path))
 
 
 def other_row(path: Path, here: str, found: bytes, expected: bytes) -> ExportError:
@@ -150,7 +152,7 @@ def other_row(path: Path, here: str, found: bytes, expected: bytes) -> ExportErr
             "an exported row of the file is {line}; this command, in the time zone {zone}, would"
             " have written {expected}"
         ).format(line=_shown(found), zone=here, expected=_shown(expected)),
-        mends.other_zone(path),
+        repair_commands.other_zone(path),
     )
 
 
@@ -165,8 +167,10 @@ def other_station(path: Path, endpoint: str, found: bytes, expected: bytes) -> E
             endpoint=endpoint,
             expected=_shown(expected) if expected else _("nothing"),
         ),
-        _("{move}, and {export}").format(move=mends.move_away(path), export=mends.export(path)),
-        mends.rebuild(path),
+        _("{move}, and {export}").format(
+            move=repair_commands.move_away(path), export=repair_commands.export(path)
+        ),
+        repair_commands.rebuild(path),
     )
 
 
@@ -178,7 +182,7 @@ def of_other_station(path: Path, endpoint: str, place: str | None) -> ExportErro
     elif place is not None and not Path(place).exists():
         command = f"mv {shlex.quote(str(path))} {shlex.quote(place)} && {export}"
     else:
-        command = f"{mends.move_away(path)} && {export}"
+        command = f"{repair_commands.move_away(path)} && {export}"
     what = _("it is the file of /{endpoint}, whose rows it has").format(endpoint=endpoint)
     return _refused(what, command)
 
@@ -186,14 +190,16 @@ def of_other_station(path: Path, endpoint: str, place: str | None) -> ExportErro
 def not_handed_over(path: Path, name: str) -> ExportError:
     """The station has had its file under another name, and no export has ended that one."""
     text = _("{name} is the name that the file had before, and no export has gone on from it yet")
-    return _refused(text.format(name=name), mends.export(path))
+    return _refused(text.format(name=name), repair_commands.export(path))
 
 
 def no_columns(path: Path, endpoint: str) -> ExportError:
     """The file is another station's, and its columns were not noted."""
     return _refused(
         _("it is the file of /{endpoint}, and its columns are unknown").format(endpoint=endpoint),
-        _("{move}, and {export}").format(move=mends.move_away(path), export=mends.export(path)),
+        _("{move}, and {export}").format(
+            move=repair_commands.move_away(path), export=repair_commands.export(path)
+        ),
     )
 
 
@@ -207,7 +213,7 @@ def unknown_rows(
     what = _(
         "rows of the file are not in the database: {n}, the first is line {number}, {line}"
     ).format(n=rows.rows, number=rows.number, line=_shown(rows.line))
-    take_in = mends.import_(path)
+    take_in = repair_commands.import_(path)
     if other_zone.rows:
         what = f"{what}; {other_zone_lines.in_words(other_zone)}"
         take_in = _("import the file's other rows, from a copy without those in another folder")
@@ -217,7 +223,9 @@ def unknown_rows(
     return _refused(
         what,
         _("{take_in}; {rebuild}, or, if these rows are wrong, {move} && {rebuild}").format(
-            take_in=take_in, rebuild=mends.rebuild(path), move=mends.move_away(path)
+            take_in=take_in,
+            rebuild=repair_commands.rebuild(path),
+            move=repair_commands.move_away(path),
         ),
     )
 
@@ -229,7 +237,7 @@ def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
             "rows of the file are older than the point at which it was begun anew: {n}, the first"
             " is line {number}"
         ).format(n=rows, number=line_number),
-        f"{mends.rebuild(path)} --whole",
+        f"{repair_commands.rebuild(path)} --whole",
     )
 
 
@@ -238,16 +246,16 @@ def removed_rows(path: Path, last_time: str, *, is_there: bool = False) -> Expor
 
     `is_there` says whether a file has its name, which has not all of these rows.
     """
-    export = mends.export(path)
+    export = repair_commands.export(path)
     if is_there:
-        export = f"{mends.move_away(path)} && {export}"
+        export = f"{repair_commands.move_away(path)} && {export}"
     return _refused(
         _(
             "the readings up to {time} were removed from the database (RETENTION_DAYS): the file"
             " can't be written whole from it"
         ).format(time=last_time),
         _("put back a copy of the file, or begin a new one: {export}").format(
-            export=f"{export} && {mends.whole(path)}"
+            export=f"{export} && {repair_commands.whole(path)}"
         ),
     )
 
@@ -260,7 +268,7 @@ def changed_below_floor(path: Path, size_bytes: int) -> ExportError:
             " from the database (RETENTION_DAYS)"
         ).format(n=size_bytes),
         _("put back a copy of the file, or begin a new one: {move} && {export}").format(
-            move=mends.move_away(path), export=mends.export(path)
+            move=repair_commands.move_away(path), export=repair_commands.export(path)
         ),
     )
 

@@ -16,15 +16,15 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from flask10x.export import archived, mends, zone
+from flask10x.export import archived, repair_commands, zone
 from flask10x.export.archived import ArchivedFile
 from flask10x.export.earlier_columns import of_station, station_of, with_header
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import Floor, Position, State, save_floor
 from flask10x.export.rows import IdSpan, Target, behind
-from flask10x.readings import csv_names, zones
+from flask10x.readings import csv_lines, times
 from flask10x.readings.csv_lines import Lines, LogRow
-from flask10x.readings.minus_zero import plain_lines
+from flask10x.readings.numbers import lines_without_minus_zero
 
 Obstacle = Literal[
     "never_exported",
@@ -214,16 +214,16 @@ def command(target: Target, found: ReadingObstacle) -> str:
         "file_changed",
         "other_columns",
     ):
-        return mends.export(target.path)
+        return repair_commands.export(target.path)
     if found.obstacle == "imported":
-        return mends.rebuild(target.path)
+        return repair_commands.rebuild(target.path)
     if found.obstacle in (
         "in_no_known_file",
         "values_in_no_file",
         "archived_gone",
         "archived_changed",
     ):
-        return mends.whole(target.path)
+        return repair_commands.whole(target.path)
     return f"flask10x export --verify {target.name}"
 
 
@@ -248,7 +248,7 @@ def _was_imported(target: Target, files: Sequence[ArchivedFile], number: int) ->
     """Whether it came from a file of the station's name, now or when a file was archived."""
     stations = [replace(target.station, csv_name=file.name) for file in files]
     return any(
-        number in taken and csv_names.is_of(station, Path(taken.file).name)
+        number in taken and csv_lines.is_name_of(station, Path(taken.file).name)
         for taken in target.rows.all_imports
         for station in (target.station, *stations)
     )
@@ -297,7 +297,7 @@ def _look_at_archived(file: ProvingFile, kept: ArchivedFile) -> ProvingFile | Re
         return ReadingObstacle("archived_columns", path)
     name = kept.position.zone
     if name not in (None, target.zone_name):
-        other = zones.zone_of(name)
+        other = times.zone_of(name)
         if other is None:
             return ReadingObstacle("archived_zone", path)
         target = replace(target, zone=other, zone_name=name)
@@ -368,7 +368,7 @@ def _bytes_in_file(
     found = b""
     for text in texts:
         line = file.line(offset + len(found))
-        if plain_lines(line) != text.encode():
+        if lines_without_minus_zero(line) != text.encode():
             raise Unproven(f"{target.path}: {line!r} instead of {text!r}")
         found += line
     return found

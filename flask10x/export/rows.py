@@ -31,17 +31,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import REAL
 
+from flask10x.database import removed
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
-from flask10x.database.retention import removed
 from flask10x.database.tables import archived_files, exports, imports, measurement, readings
-from flask10x.readings import csv_names
+from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines, LogRow, Written
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, QUARTER_SECONDS, SECOND_MS
-from flask10x.readings.zones import OFFSETS_SEC
+from flask10x.readings.times import (
+    FIRST_DATE_MS,
+    LAST_DATE_MS,
+    OFFSETS_SEC,
+    QUARTER_SECONDS,
+    SECOND_MS,
+)
 from flask10x.system.progress import Advance
 
 # Rows read in one short transaction: enough to be fast, few enough that neither memory nor a
@@ -134,14 +139,16 @@ class FileRows:
             self.head = last_id(connection)
             query = select(imports).where(imports.c.endpoint == station.endpoint)
             found = connection.execute(query.order_by(imports.c.id)).all()
-            self.removed = removed.of_station(connection, station.endpoint)
+            self.removed = removed.removed_of_station(connection, station.endpoint)
             self.archived_to = _archived_to(connection, station)
         self.all_imports = [
             Import(row.id, row.first_id, row.last_id, row.after_id, row.file) for row in found
         ]
         """Those of files of other names, too, whose readings are exported like any."""
         self.imports = [
-            found for found in self.all_imports if csv_names.is_of(station, Path(found.file).name)
+            found
+            for found in self.all_imports
+            if csv_lines.is_name_of(station, Path(found.file).name)
         ]
 
     @property

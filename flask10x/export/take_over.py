@@ -12,9 +12,10 @@ from gettext import gettext as _
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
+from flask10x.database import csv_owner
 from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
-from flask10x.export import mends, owner
+from flask10x.export import repair_commands
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.outcome import FileOutcome, for_each
@@ -45,8 +46,8 @@ def take_over(
     def change(connection: Connection) -> None:
         if _known(connection, others) != before:
             text = _("the host {owner} has exported, or taken the files over, just now")
-            raise ExportElsewhere(text.format(owner=owner.of_files(connection)))
-        owner.give(connection, host)
+            raise ExportElsewhere(text.format(owner=csv_owner.of_files(connection)))
+        csv_owner.give(connection, host)
 
     database.commit_change(change)
     return outcomes
@@ -55,7 +56,7 @@ def take_over(
 def _known(connection: Connection, stations: Sequence[Station]) -> tuple[str | None, list[State]]:
     """Whose the files are, and how far each has come."""
     states = [state_of(connection, station.csv_name) for station in stations]
-    return owner.of_files(connection), states
+    return csv_owner.of_files(connection), states
 
 
 def _look(database: Database, target: Target) -> FileOutcome:
@@ -64,7 +65,7 @@ def _look(database: Database, target: Target) -> FileOutcome:
         found = _difference(file, state)
     if found:
         text = _("{what}. Copy it from the host that had it, or, if it is lost: {command}")
-        text = text.format(what=found, command=mends.take_over(target.path))
+        text = text.format(what=found, command=repair_commands.take_over(target.path))
         return FileOutcome(target.path, text, failed=True)
     return FileOutcome(target.path, _("can be gone on with") if file else _("not begun yet"))
 

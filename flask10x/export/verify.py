@@ -15,7 +15,7 @@ from gettext import ngettext
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.export import archived, mends, removable, zone
+from flask10x.export import archived, removable, repair_commands, zone
 from flask10x.export.checks import find_old_bytes, is_kept
 from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
@@ -23,9 +23,9 @@ from flask10x.export.other_zone_lines import in_words
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State, load_state
 from flask10x.export.rows import IdSpan, Target, behind
-from flask10x.readings import csv_lines, minus_zero
+from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines, LogRow
-from flask10x.readings.minus_zero import plain_lines
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
@@ -127,7 +127,9 @@ def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int
         seen.notes += _kept_by(database, target, state)
     if seen.other_zone.rows:
         ours = seen.rows - seen.before
-        mend = mends.other_zone if seen.other_zone.rows == ours else mends.rebuild
+        mend = (
+            repair_commands.other_zone if seen.other_zone.rows == ours else repair_commands.rebuild
+        )
         text = _("{what}. Mend it: {commands}")
         found = text.format(what=in_words(seen.other_zone), commands=mend(target.path))
         differences.insert(0, found)
@@ -170,7 +172,7 @@ def _compare(
     else:
         _compare_file(FileComparison(target, file, seen, advance), state, position)
     if seen.minus_zeros:
-        seen.notes.append(minus_zero.note(seen.minus_zeros))
+        seen.notes.append(numbers.minus_zero_note(seen.minus_zeros))
     if waiting := target.rows.count(target.rows.new(position.last_id)):
         seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
 
@@ -184,7 +186,7 @@ def _compare_file(comparison: FileComparison, state: State, position: Position) 
         return
     if found := zone.difference(target, position):
         text = _("{what}. Mend it: {commands}")
-        raise Difference(text.format(what=found, commands=mends.other_zone(target.path)))
+        raise Difference(text.format(what=found, commands=repair_commands.other_zone(target.path)))
     old = find_old_bytes(file, position, mark)
     end = (old or mark).size_bytes
     if target.unknown:
@@ -249,7 +251,7 @@ def _compare_before(comparison: FileComparison, position: Position, end: int) ->
             text = _("line {number} is torn: {line}")
             raise Difference(text.format(number=seen.next_number, line=repr(line)))
         if imported.look_up(line):
-            seen.minus_zeros += minus_zero.cells(line)
+            seen.minus_zeros += numbers.minus_zero_cells(line)
         seen.add(line, line, 1)
         comparison.advance(len(line))
     seen.before = seen.rows
@@ -335,8 +337,8 @@ def _compare_lines(
     for row, text in rows:
         expected = text.encode()
         line = file.line(offset) if offset < end else b""
-        seen.minus_zeros += minus_zero.cells(line)
-        if plain_lines(line) != expected:
+        seen.minus_zeros += numbers.minus_zero_cells(line)
+        if lines_without_minus_zero(line) != expected:
             if not csv_lines.in_other_zone(target.station, line, row):
                 shown = repr(line) if line else _("nothing")
                 raise comparison.differs(shown, repr(expected))

@@ -11,10 +11,10 @@ from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.position import Floor, Position
 from flask10x.export.rows import Target, behind
-from flask10x.readings import zones
+from flask10x.readings import times
 from flask10x.readings.csv_lines import Lines, time_of
-from flask10x.readings.minus_zero import plain_lines
-from flask10x.readings.zones import OtherZone
+from flask10x.readings.numbers import lines_without_minus_zero
+from flask10x.readings.times import OtherZone
 from flask10x.system.clock import now_ms
 
 
@@ -27,7 +27,7 @@ def difference(target: Target, position: Position | None) -> OtherZone | None:
         return None
     last = position.last_received_at, position.last_time
     first = target.rows.first_received()
-    return zones.other_zone(position.zone, target.zone, last, first, now_ms())
+    return times.other_zone(position.zone, target.zone, last, first, now_ms())
 
 
 def check(target: Target, position: Position | None) -> None:
@@ -56,7 +56,7 @@ def noted(
     expected = [Lines(target.zone).bytes([row]) for row in (first, last)]
     found = [file.line(begin), file.line_before(position.mark.size_bytes)]
     for line, ours in zip(found, expected, strict=True):
-        if plain_lines(line) != ours:
+        if lines_without_minus_zero(line) != ours:
             raise refusals.other_row(target.path, target.zone_name, line, ours)
     return replace(
         position, zone=target.zone_name, last_received_at=last[1], last_time=time_of(expected[1])

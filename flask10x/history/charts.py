@@ -23,8 +23,7 @@ from flask10x.history.query import Bound, Query
 from flask10x.history.statements import statement_key
 from flask10x.history.view import Extent, RollupProgress, View
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
-from flask10x.readings.zones import name_of
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_name_of
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
@@ -124,7 +123,7 @@ def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
     state = view.rollups
     if not state.fits or state.progress.behind > MOST_ROWS_BEHIND:
         return None
-    has_days = state.zone_of_days == name_of(query.zone)
+    has_days = state.zone_of_days == zone_name_of(query.zone)
     return RolledUp(has_later=state.progress.behind != 0, has_days=has_days)
 
 

@@ -27,8 +27,7 @@ from flask10x.history import sums
 from flask10x.history.local_time import day_of, day_start
 from flask10x.history.sums import Four
 from flask10x.readings.stations import Station, Stations
-from flask10x.readings.times import DAY_MS, HOUR_MS
-from flask10x.readings.zones import name_of, zone_of
+from flask10x.readings.times import DAY_MS, HOUR_MS, zone_name_of, zone_of
 
 # Days of a station that are made anew at a time: some ten milliseconds to compute, one or two to
 # store, while the writers wait.
@@ -79,13 +78,14 @@ def made(connection: Connection) -> DaysMade | None:
 def are_of(connection: Connection, zone: tzinfo | None) -> bool:
     """Whether all days are there, and are those of this zone (None for the system's own)."""
     found = made(connection)
-    return found is not None and found.are_all and found.zone == name_of(zone)
+    return found is not None and found.are_all and found.zone == zone_name_of(zone)
 
 
 def begin(connection: Connection, zone: tzinfo | None) -> None:
     """From now on days are of this zone; those that there should be are made by `follow`."""
     _store(
-        connection, DaysMade(name_of(zone), *(("", BEFORE_ALL) if _any_hour(connection) else ()))
+        connection,
+        DaysMade(zone_name_of(zone), *(("", BEFORE_ALL) if _any_hour(connection) else ())),
     )
 
 
@@ -174,7 +174,7 @@ def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Sa
     Nothing is locked while it computes. Raises what `save` does, and
     then nothing has changed.
     """
-    name = name_of(zone)
+    name = zone_name_of(zone)
     known = zone_of(name)
     if known is None:
         return False

@@ -32,8 +32,7 @@ from flask10x.history.local_time import DAY, HOUR, Step
 from flask10x.history.query import Query
 from flask10x.history.statements import STATEMENTS, computed, has_functions
 from flask10x.history.view import View
-from flask10x.readings.derived.kinds import TREND_HOURS
-from flask10x.readings.derived.registry import Derived
+from flask10x.readings.derived import TREND_HOURS, Derived
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
 

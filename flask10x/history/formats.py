@@ -10,9 +10,9 @@ from flask10x.history.buckets import Bucket, Line, Window, partial_places
 from flask10x.history.charts import Chart
 from flask10x.history.pages import Row, derived_values
 from flask10x.history.query import Query
-from flask10x.readings.derived.registry import Derived
+from flask10x.readings.derived import Derived
+from flask10x.readings.numbers import all_shortened, shortened
 from flask10x.readings.parse import nested
-from flask10x.readings.rounding import all_shortened, shortened
 from flask10x.readings.times import LocalText, iso_text, zone_name
 
 # Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.

@@ -20,8 +20,7 @@ from flask10x.history.pages import EndOfRange, Row, end_rows
 from flask10x.history.statements import STATEMENTS
 from flask10x.history.sums import ends_of
 from flask10x.history.view import View
-from flask10x.readings.derived.kinds import TREND_HOURS
-from flask10x.readings.derived.registry import Derived, derived_by_station
+from flask10x.readings.derived import TREND_HOURS, Derived, derived_by_station
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS, SECOND_MS
 

@@ -34,7 +34,7 @@ from flask10x.history.statements import (
     statement_key,
 )
 from flask10x.history.view import View
-from flask10x.readings.derived.registry import Derived
+from flask10x.readings.derived import Derived
 from flask10x.readings.stations import Station
 
 # How many stored readings one answer to `since` looks through: milliseconds, whatever it filters.

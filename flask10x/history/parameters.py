@@ -17,7 +17,7 @@ from flask10x.database.cursors import MAX_CURSOR_ID, parse_cursor
 from flask10x.errors import QueryError, nearest
 from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
 from flask10x.history.query import MOVES, OPERATORS, Bound, Filter, Order, Query
-from flask10x.readings.derived.registry import (
+from flask10x.readings.derived import (
     derived_by_station,
     derived_names,
     measurement_of,

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, and_
 
 from flask10x.database.cursors import Cursor
-from flask10x.readings.derived.registry import Derived, derived_by_station
+from flask10x.readings.derived import Derived, derived_by_station
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Station, Stations, columns_of
 

@@ -18,15 +18,14 @@ from sqlalchemy import Connection, func, select
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.engine import Database
 from flask10x.database.expressions import floor_div
-from flask10x.database.retention.removed_hours import Sums
+from flask10x.database.removed import Sums
 from flask10x.database.tables import readings, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
 from flask10x.history.sums import ends_of
 from flask10x.readings.stations import Station, Stations
-from flask10x.readings.times import HOUR_MS
-from flask10x.readings.zones import zone_of
+from flask10x.readings.times import HOUR_MS, zone_of
 
 # Hours looked at in one short transaction, so that the WAL can begin anew meanwhile.
 PIECE_HOURS = 500

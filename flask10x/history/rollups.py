@@ -11,19 +11,18 @@ from datetime import tzinfo
 
 from sqlalchemy import Connection, bindparam, delete, select
 
+from flask10x.database import removed
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
 from flask10x.database.expressions import floor_div, upsert
-from flask10x.database.retention import removed, removed_hours
-from flask10x.database.retention.removed_hours import Sums
+from flask10x.database.removed import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, readings, rollup_days, rollup_zone, rollups
 from flask10x.history import days, sums
 from flask10x.history.sums import ends_of
 from flask10x.history.view import RollupProgress
 from flask10x.readings.stations import Station, Stations
-from flask10x.readings.times import HOUR_MS
-from flask10x.readings.zones import name_of, zone_of
+from flask10x.readings.times import HOUR_MS, zone_name_of, zone_of
 
 NAME = "rollups"
 # One piece of the log: a few tenths of a second to compute, beside the writers ...
@@ -77,14 +76,14 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
             for row in computed(stations.by_endpoint[endpoint], connection, hour, last)
         ]
         made = days.of_hours(stations, connection, rows, last)
-        gone = removed.load(connection)
+        gone = removed.load_removed(connection)
 
     def change(connection: Connection) -> None:
         # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
         if position(connection) != begin or not rollups_fit(connection, stations):
             return
         # A sum of kept sums and readings may differ in its last bit from that of all readings.
-        if removed.load(connection) != gone:
+        if removed.load_removed(connection) != gone:
             return
         if not days.store(connection, made):
             return
@@ -117,7 +116,7 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
     """
     with database.reader.begin() as connection:
         before = days.made(connection)
-    known = zone_of(name_of(zone) if before is None else before.zone)
+    known = zone_of(zone_name_of(zone) if before is None else before.zone)
     if before is None and known is not None:
         # Then each piece of hours brings its days.
         database.commit_change(lambda connection: days.begin_where_none(connection, known))
@@ -132,7 +131,7 @@ def forget(connection: Connection) -> None:
     connection.execute(delete(rollups))
     connection.execute(delete(rollup_days))
     connection.execute(delete(rollup_zone))
-    removed_hours.restore(connection)
+    removed.restore_removed_hours(connection)
     _move(connection, 0)
 
 
@@ -143,10 +142,10 @@ def computed(station: Station, connection: Connection, hour: int, last: int) -> 
     then those of removed readings.
     """
     rows = of_readings(station.endpoint, station.columns, connection, hour, last)
-    kept = removed_hours.of_hour(connection, station.endpoint, hour)
+    kept = removed.removed_of_hour(connection, station.endpoint, hour)
     if not (rows and kept):
         return rows or [kept[name] for name in station.columns if name in kept]
-    return [removed_hours.together(kept[row["measurement"]], row) for row in rows]
+    return [removed.with_removed(kept[row["measurement"]], row) for row in rows]
 
 
 def of_readings(

@@ -38,8 +38,7 @@ from flask10x.database.expressions import adjusted, in_order, rounded, unindexed
 from flask10x.database.tables import measurement, readings
 from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.query import IS_NULL, OPERATORS, Bound, HourValues, Query
-from flask10x.readings.derived.functions import Functions
-from flask10x.readings.derived.registry import RESULT_DIGITS, Derived, derived_by_station
+from flask10x.readings.derived import RESULT_DIGITS, Derived, Functions, derived_by_station
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
+from flask10x.database import removed
 from flask10x.database.expressions import last_id_of, unindexed
-from flask10x.database.retention import removed
-from flask10x.database.retention.removed import Removed
+from flask10x.database.removed import Removed
 from flask10x.database.station_columns import ROLLED_UP, is_mark_of
 from flask10x.database.tables import counters, followers, readings, rollup_zone, rollups
 from flask10x.history.corrections import NONE, Corrections, WrittenCorrection, resolved
@@ -111,7 +111,7 @@ class View:
     @cached_property
     def removed(self) -> Mapping[str, Removed]:
         """What was removed of each station, by its endpoint; nothing of one that lost nothing."""
-        return removed.load(self.connection)
+        return removed.load_removed(self.connection)
 
     @cached_property
     def rollups(self) -> RollupState:

@@ -8,30 +8,269 @@ file has more often, up to the block's end, than the database now. An import tha
 simply run again.
 """
 
+import math
 import sys
-from collections.abc import Callable
+import time
+from bisect import bisect_right, insort
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from gettext import gettext as _
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
 
 from flask10x.config.settings import Settings
+from flask10x.database import removed
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
+from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
-from flask10x.database.retention import removed
-from flask10x.database.tables import archived_files, exports
+from flask10x.database.tables import archived_files, exports, imports, measurement, readings
 from flask10x.errors import ImportRefused
-from flask10x.importing.exported_file import check_zone
-from flask10x.importing.imported_ranges import ImportedRanges
-from flask10x.importing.known_rows import Stored, StoredRows, key_of
-from flask10x.importing.old_file import RejectedRows, blocks, first_line
-from flask10x.readings import csv_names, minus_zero
+from flask10x.importing.old_file import RejectedRows, blocks, first_line, last_line
+from flask10x.readings import csv_lines, numbers
+from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
+from flask10x.readings.times import other_zone, zone_name_of
+from flask10x.system.clock import now_ms
 from flask10x.system.wording import amount
+
+# A file of the export is imported only in the time zone in which it was written.
+#
+# Each of its rows would else be a reading that never was.
+
+
+def check_zone(settings: Settings, database: Database, path: Path, station: Station) -> None:
+    """Raises ImportRefused for the station's file of the export in another time zone than this."""
+    exported = settings.csv_dir / station.csv_name
+    if not exported.exists() or not path.samefile(exported):
+        return
+    query = select(exports).where(exports.c.name == station.csv_name)
+    with database.reader.begin() as connection:
+        known = connection.execute(query).one_or_none()
+        if known is None or known.endpoint not in (None, station.endpoint):
+            return
+        if known.zone is None:
+            what = _of_an_old_version(connection, settings, path, station, known)
+        else:
+            last = known.last_received_at, known.last_time
+            first_ms = _first_ms(connection, station)
+            found = other_zone(known.zone, settings.zone, last, first_ms, now_ms())
+            what = str(found) if found else ""
+    if what:
+        text = _("{what}: run the command with the service's settings")
+        raise ImportRefused(text.format(what=what))
+
+
+def _first_ms(connection: Connection, station: Station) -> int | None:
+    query = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
+    first_ms: int | None = connection.execute(query).scalar_one()
+    return first_ms
+
+
+def _of_an_old_version(
+    connection: Connection, settings: Settings, path: Path, station: Station, known: Row[tuple[()]]
+) -> str:
+    """Nobody has noted the zone: whether the last exported row is in another one; else nothing.
+
+    Anything else in its place is no matter of zones.
+    """
+    row = _last_exported(connection, station, known)
+    if row is None or known.size_bytes is None:
+        return ""
+    line, expected = last_line(path, known.size_bytes), Lines(settings.zone).bytes([row])
+    if lines_without_minus_zero(line) == expected or not csv_lines.in_other_zone(
+        station, line, row
+    ):
+        return ""
+    text = _(
+        "an exported row of the file is {line}; this command, in the time zone {zone}, would"
+        " have written {expected}"
+    )
+    return text.format(line=repr(line), zone=zone_name_of(settings.zone), expected=repr(expected))
+
+
+def _last_exported(
+    connection: Connection, station: Station, known: Row[tuple[()]]
+) -> LogRow | None:
+    """The last reading that an export has appended: (id, received_at, values...)."""
+    number, columns = readings.c.id, (measurement(name) for name in station.columns)
+    was_imported = exists().where(
+        imports.c.endpoint == station.endpoint,
+        number.between(imports.c.first_id, imports.c.last_id),
+    )
+    query = select(number, readings.c.received_at, *columns).where(
+        unindexed(readings.c.endpoint) == station.endpoint,
+        number > known.first_id,
+        number <= known.last_id,
+        ~was_imported,
+    )
+    found = connection.execute(query.order_by(number.desc()).limit(1)).first()
+    return None if found is None else tuple(found)
+
+
+# Where rows came from: the table `imports`, ranges of ids that an old file already holds.
+#
+# The export must not append a row to the file that it was imported from, so each row that an
+# imported file holds and the export did not bring there is in one of that file's ranges.
+
+
+class ImportedRanges:
+    """The ranges of one station's rows that one file holds. `load` first."""
+
+    def __init__(self, station: Station, path: Path) -> None:
+        """`path` is that of the file."""
+        self._station = station
+        self._file = str(path.absolute())
+        self._known: list[tuple[int, int]] = []
+        # Key, last_id and after_id of the range that was recorded last.
+        self._latest: tuple[int, int, int] | None = None
+
+    def load(self, connection: Connection) -> None:
+        """Learn the ranges that earlier imports of a file of this name recorded."""
+        query = select(imports.c.first_id, imports.c.last_id, imports.c.file).where(
+            imports.c.endpoint == self._station.endpoint
+        )
+        found = connection.execute(query)
+        self._known = sorted((first, last) for first, last, file in found if self._is_alike(file))
+
+    def _is_alike(self, file: str) -> bool:
+        """Whether that file has this one's name, or both are files of the station."""
+        names = Path(self._file).name, Path(file).name
+        return len(set(names)) == 1 or all(
+            csv_lines.is_name_of(self._station, name) for name in names
+        )
+
+    def __contains__(self, row_id: int) -> bool:
+        """Whether an earlier import recorded this row."""
+        place = bisect_right(self._known, row_id, key=lambda known: known[0])
+        return place > 0 and row_id <= self._known[place - 1][1]
+
+    def add(self, connection: Connection, first_id: int, last_id: int, after_id: int) -> None:
+        """Record rows of the station that follow each other, in their transaction.
+
+        `after_id` is the highest id that the export brought into the file above them, or 0.
+        """
+        latest = self._latest
+        if latest and after_id == latest[2] and self._adjoins(connection, latest[1], first_id):
+            key = latest[0]
+            longer = update(imports).where(imports.c.id == key)
+            connection.execute(longer.values(last_id=last_id))
+        else:
+            key = self._insert(connection, first_id, last_id, after_id)
+        self._latest = (key, last_id, after_id)
+
+    def _adjoins(self, connection: Connection, before: int, after: int) -> bool:
+        """Whether these ids come in this order and no row of the station lies between them."""
+        # Or SQLite would read the station's entries in the index from the first on.
+        of_station = unindexed(readings.c.endpoint) == self._station.endpoint
+        between = (readings.c.id > before) & (readings.c.id < after)
+        found = select(readings.c.id).where(between, of_station).limit(1)
+        return before < after and connection.execute(found).first() is None
+
+    def _insert(self, connection: Connection, first_id: int, last_id: int, after_id: int) -> int:
+        made = insert(imports).values(
+            endpoint=self._station.endpoint,
+            file=self._file,
+            first_id=first_id,
+            last_id=last_id,
+            after_id=after_id,
+            imported_at=int(time.time() * 1000),
+        )
+        key: int = connection.execute(made.returning(imports.c.id)).scalar_one()
+        return key
+
+
+# A file in the order of time looks at one earlier block at most; a few more are for the others.
+BLOCKS_REMEMBERED = 8
+
+Key = tuple[int, tuple[float | None, ...]]
+"""What makes a row the same row: its second in local time and its values."""
+Stored = dict[Key, list[int]]
+"""The ids of stored rows that are the same row, lowest first."""
+TimeSpan = tuple[int, int]
+Offsets = tuple[int, int]
+
+
+def key_of(block: Block, row: InsertRow) -> Key:
+    """What makes this row of the block the same as another."""
+    return block.second(row[1]), row[2:]
+
+
+class StoredRows:
+    """The stored rows that are the same as rows of one file, block by block in its order."""
+
+    def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
+        """`layout` is that of the file at `path`."""
+        self._zone = settings.zone
+        self._database = database
+        self._path = path
+        self._layout = layout
+        self._query = _rows_between(layout.station)
+        self._blocks: list[tuple[TimeSpan, Offsets]] = []
+        self._latest = -math.inf
+        self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
+
+    def like(self, block: Block, start: int, end: int) -> Stored:
+        """The stored rows like those of this block, which the file has from `start` to `end`.
+
+        Without those that stand for the same row in an earlier block.
+        """
+        span = block.span()
+        stored = self._found(block, span)
+        if stored:
+            for earlier in self._overlapping(span):
+                counts = self._counts(*earlier)
+                for key, ids in stored.items():
+                    del ids[: counts[key]]
+        self._blocks.append((span, (start, end)))
+        self._latest = max(self._latest, span[1])
+        return stored
+
+    def _found(self, block: Block, span: TimeSpan) -> Stored:
+        between = dict(zip(("first", "last"), span, strict=True))
+        wanted: set[Key] = set()
+        found: Stored = defaultdict(list)
+        with self._database.reader.begin() as connection:
+            for row_id, received_at, *values in connection.execute(self._query, between):
+                # Not before: where nothing is stored yet, nobody needs the keys.
+                wanted = wanted or {key_of(block, row) for row in block.rows}
+                key = (block.second(received_at), tuple(values))
+                if key in wanted:
+                    insort(found[key], row_id)
+        return found
+
+    def _overlapping(self, span: TimeSpan) -> Iterator[Offsets]:
+        """The offsets of earlier blocks in which rows of this span of time may stand."""
+        first, last = span
+        # Nothing to look through for a file in the order of time.
+        if first > self._latest:
+            return
+        for (earliest, latest), offsets in self._blocks:
+            if earliest <= last and first <= latest:
+                yield offsets
+
+    def _count(self, start: int, end: int) -> Counter[Key]:
+        """How often each row stands between these offsets of the file."""
+        reader = LegacyReader(self._layout, self._zone)
+        blocks_read = (reader.read(text_bytes) for _, text_bytes in blocks(self._path, start, end))
+        return Counter(key_of(block, row) for block in blocks_read for row in block.rows)
+
+
+def _rows_between(station: Station) -> Select[Any]:
+    """The station's rows from `first` to `last`: id, received_at, values."""
+    columns = map(measurement, station.columns)
+    return select(readings.c.id, readings.c.received_at, *columns).where(
+        readings.c.endpoint == station.endpoint,
+        readings.c.received_at.between(bindparam("first"), bindparam("last")),
+    )
+
 
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
 # the database longer than a commit does; after a minute somebody has forgotten it.
@@ -74,7 +313,9 @@ class ImportOutcome:
         if self.removed:
             text = _("{rows} left out: readings of their time were removed (RETENTION_DAYS)")
             left_out = text.format(rows=amount(self.removed, "row"))
-        return "; ".join(filter(None, (counts, left_out, minus_zero.note(self.minus_zeros))))
+        return "; ".join(
+            filter(None, (counts, left_out, numbers.minus_zero_note(self.minus_zeros)))
+        )
 
 
 def import_file(
@@ -138,7 +379,7 @@ def _station(
     fitting = [station for station in stations.all if station.csv_header == header]
     theirs = ", ".join(station.endpoint for station in fitting)
     chosen = stations.by_endpoint[endpoint] if endpoint else None
-    chosen = chosen or next((s for s in stations.all if csv_names.is_of(s, name)), None)
+    chosen = chosen or next((s for s in stations.all if csv_lines.is_name_of(s, name)), None)
     if chosen is None:
         text = _("no station has a file of this name; say which one with --endpoint")
         if fitting:
@@ -164,7 +405,9 @@ class _Import:
         with database.reader.begin() as connection:
             self._imported_ranges.load(connection)
             self._exported = _exported(connection, layout.station, path.name)
-            self._removed_ms = removed.of_station(connection, layout.station.endpoint).last_ms
+            self._removed_ms = removed.removed_of_station(
+                connection, layout.station.endpoint
+            ).last_ms
 
     def store(self, block: Block, start: int, end: int) -> int:
         """Insert the rows that are not there yet; their number. The block has these offsets."""
@@ -223,7 +466,7 @@ class _Import:
 
 def _exported(connection: Connection, station: Station, name: str) -> int:
     """The last id whose row the export has brought into the file of this name, or one before it."""
-    if not csv_names.is_of(station, name):
+    if not csv_lines.is_name_of(station, name):
         # The export knows no such file, so it needs to know nothing of rows that are there.
         return sys.maxsize
     # A position of which nobody has noted the station yet is that of who has the name.

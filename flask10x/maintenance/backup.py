@@ -29,9 +29,8 @@ from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
-from flask10x.maintenance.copying.fill import fill_sequences, fill_whole
-from flask10x.maintenance.copying.run import snapshots
-from flask10x.system import checksum, disk
+from flask10x.maintenance.copying import fill_sequences, fill_whole, snapshots
+from flask10x.system import backup_files, disk
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
@@ -200,7 +199,7 @@ def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: B
         path = _publish(unfinished, digest, settings.zone)
     finally:
         unfinished.unlink(missing_ok=True)
-        for suffix in (JOURNAL, WAL, SHARED_MEMORY, checksum.SUFFIX):
+        for suffix in (JOURNAL, WAL, SHARED_MEMORY, backup_files.CHECKSUM_SUFFIX):
             beside(unfinished, suffix).unlink(missing_ok=True)
     warnings = (unsettled, *_prune(folder, path, keep))
     seconds = time.monotonic() - began_sec
@@ -266,7 +265,7 @@ def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Co
     try:
         write_copy(settings, unfinished, bar)
         disk.sync(unfinished)
-        before = checksum.digest_of(unfinished)
+        before = backup_files.digest_of(unfinished)
         contents = copy_check.verify(unfinished, bar)
     except DBAPIError as error:
         text = _("the database cannot be copied: {reason}").format(reason=reason_of(error))
@@ -275,7 +274,7 @@ def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Co
         text = _("the copy is no good, look at the database itself: {reason}").format(reason=error)
         raise BackupError(text) from error
     # The check reads what lay between the two, so neither is the sum of other bytes.
-    if checksum.digest_of(unfinished) != before:
+    if backup_files.digest_of(unfinished) != before:
         text = _(
             "the copy in {folder} changed while it was checked: the disk there, or the memory, is"
             " at fault; no backup was made"
@@ -289,21 +288,21 @@ def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
     folder = unfinished.parent
     while True:
         path = folder / f"flask10x-{disk.moment(zone)}.sqlite3"
-        if not any(map(os.path.lexists, (path, checksum.beside(path)))):
+        if not any(map(os.path.lexists, (path, backup_files.checksum_path(path)))):
             break
         time.sleep(POLL_SEC)
-    noted = checksum.beside(unfinished)
+    noted = backup_files.checksum_path(unfinished)
     with open(noted, "w", encoding="utf-8", opener=disk.private) as file:
-        file.write(checksum.line(digest, path.name))
+        file.write(backup_files.checksum_line(digest, path.name))
     disk.sync(noted)
     disk.leave_to_owner(noted, folder)
-    noted.rename(checksum.beside(path))
+    noted.rename(backup_files.checksum_path(path))
     try:
         # Before the other name: no power cut leaves a backup whose sum is not on the disk.
         disk.sync(folder)
         unfinished.rename(path)
     except OSError:
-        checksum.beside(path).unlink(missing_ok=True)
+        backup_files.checksum_path(path).unlink(missing_ok=True)
         raise
     disk.sync(folder)
     return path
@@ -325,7 +324,7 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
         try:
             # Without its name first: a kill now leaves what `_remove_leftovers` knows.
             nameless = path.rename(_unfinished_path(folder))
-            checksum.beside(path).unlink(missing_ok=True)
+            backup_files.checksum_path(path).unlink(missing_ok=True)
             nameless.unlink()
         except OSError as error:
             text = _("the old backup {path} could not be removed: {reason}")
@@ -358,6 +357,6 @@ def _spare_last_good(old: list[Path], kept: list[Path]) -> tuple[list[Path], lis
 def _is_good(path: Path) -> bool:
     """Whether it has not changed, as far as can be told: one without a sum may be good."""
     try:
-        return checksum.is_unchanged(path) is not False
+        return backup_files.is_unchanged(path) is not False
     except OSError:
         return False

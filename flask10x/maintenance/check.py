@@ -16,25 +16,84 @@ from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
 from flask10x.config import environment_file, station_file
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
+from flask10x.database.error_codes import reason_of
 from flask10x.database.owner import Running, naming_the_setting, running
-from flask10x.database.paths import WAL, beside, database_path
+from flask10x.database.paths import WAL, beside, database_path, shown_name
+from flask10x.database.server import Primary, Server
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
 from flask10x.maintenance import backup
-from flask10x.maintenance.check_database import DatabaseCheck
-from flask10x.maintenance.check_server import look_at_server
-from flask10x.maintenance.findings import Finding, Level
+from flask10x.maintenance.check_database import DatabaseCheck, Finding, Level
 from flask10x.readings.times import local_text
-from flask10x.recording import leftover_file
-from flask10x.recording.leftover_file import FILES as LEFTOVER_FILES
-from flask10x.system import backup_files, checksum, disk
+from flask10x.recording import entry
+from flask10x.recording.entry import FILES as LEFTOVER_FILES
+from flask10x.system import backup_files, disk
 from flask10x.system.logs import FILE_NAME as LOG_NAME
 from flask10x.system.wording import amount, megabytes
 from flask10x.translation import chosen
+
+
+def look_at_server(server: Server, settings: Settings, inside: DatabaseCheck) -> Iterator[Finding]:
+    """The server, and what its database shows; a server that does not answer is a finding."""
+    name = shown_name(settings)
+    try:
+        with engines.of(settings).reader() as engine, engine.begin() as connection:
+            primary = server.primary(connection)
+            size = primary.database_bytes
+            text = _("{database}, {size}").format(database=name, size=megabytes(size))
+            yield Finding("ok", "database", text, {"bytes": size})
+            yield _server_version(server, connection)
+            yield _encoding(server, connection)
+            yield _standbys(primary)
+            yield from inside.look_inside(connection)
+    except DBAPIError as error:
+        text = _("{path} cannot be opened: {reason}")
+        reason = " ".join(reason_of(error).split())
+        yield Finding("FAIL", "database", text.format(path=name, reason=reason))
+
+
+def _server_version(server: Server, connection: Connection) -> Finding:
+    shown, number = server.version(connection)
+    first, last = server.VERSIONS
+    details = {"version": shown}
+    if first <= number <= last:
+        return Finding("ok", "PostgreSQL", shown, details)
+    text = _("{version}: this program was made for {first} to {last}")
+    return Finding(
+        "WARN", "PostgreSQL", text.format(version=shown, first=first, last=last), details
+    )
+
+
+def _encoding(server: Server, connection: Connection) -> Finding:
+    found = server.encoding(connection)
+    details = {"encoding": found}
+    if found == server.ENCODING:
+        return Finding("ok", "encoding", found, details)
+    text = _("{encoding}: make a new database with {wanted}, and copy: flask10x copy")
+    return Finding("FAIL", "encoding", text.format(encoding=found, wanted=server.ENCODING), details)
+
+
+def _standbys(primary: Primary) -> Finding:
+    details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
+    if not primary.waits_for:
+        text = _("none is asked for: what is stored may be on one machine only")
+        return Finding("WARN", "standby", text, details)
+    if primary.synchronous:
+        text = _("{n} with each commit").format(n=primary.synchronous)
+        return Finding("ok", "standby", text, details)
+    if primary.hidden:
+        text = _("this user may not see whether one is there: GRANT pg_monitor TO it")
+        return Finding("WARN", "standby", text, details)
+    text = _("none is there: commits wait for one")
+    return Finding("WARN", "standby", text, details)
+
 
 NAME = "modes"
 
@@ -136,7 +195,7 @@ def _wal(path: Path) -> Finding:
 
 
 def _leftovers(path: Path) -> Finding:
-    files = [str(file) for file in leftover_file.waiting(path.parent)]
+    files = [str(file) for file in entry.leftover_files(path.parent)]
     text = _("a stop could not store the readings in {files}") if files else _("none")
     text = text.format(files=", ".join(files))
     return Finding("WARN" if files else "ok", "leftovers", text, {"files": files})
@@ -250,7 +309,7 @@ def _backups(settings: Settings, *, full: bool) -> Finding:
     try:
         files = backup_files.finished(folder)
         seconds = [int(time.time() - path.stat().st_mtime) for path in files[-1:]]
-        states = {path: checksum.is_unchanged(path) for path in (files if full else files[-1:])}
+        states = {path: backup_files.is_unchanged(path) for path in (files if full else files[-1:])}
     except FileNotFoundError:
         files, seconds, states = [], [], {}
     except OSError as error:

@@ -3,38 +3,65 @@
 Only looks: nothing is written, and whatever cannot be read is itself a finding.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, Row, Table, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
-from flask10x.database import dialects, engines, schema
+from flask10x.database import dialects, engines, removed, schema
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import unindexed
 from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
-from flask10x.database.retention import removed
-from flask10x.database.retention.removed import Removed
+from flask10x.database.removed import Removed
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import exports, followers, imports, readings, rejected
 from flask10x.history import days, rollups
 from flask10x.history.silence import Signs, silence, silent_after_sec, usual_silence
 from flask10x.history.view import View
-from flask10x.maintenance.findings import Finding
-from flask10x.readings import csv_names
+from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, local_text
-from flask10x.readings.zones import OtherZone, name_of, other_zone
+from flask10x.readings.times import (
+    FIRST_DATE_MS,
+    LAST_DATE_MS,
+    OtherZone,
+    local_text,
+    other_zone,
+    zone_name_of,
+)
 from flask10x.system import disk
 from flask10x.system.clock import now_ms
 from flask10x.system.wording import amount, megabytes, some
 from flask10x.translation import chosen
+
+Level = Literal["ok", "WARN", "FAIL"]
+LEVELS: tuple[Level, ...] = ("ok", "WARN", "FAIL")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `FAIL` is wrong now, `WARN` worth a look. `details` are for programs."""
+
+    level: Level
+    name: str
+    text: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.level:<4} {self.name}: {self.text}"
+
+
+def worst(findings: Sequence[Finding]) -> Level:
+    """The highest level among the findings."""
+    return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
+
 
 SHOWN_DAMAGES = 5
 HIGHEST_ID = 2**63 - 1
@@ -147,7 +174,7 @@ class DatabaseCheck:
     def _follower(
         self, connection: Connection, name: str, at: int, highest: int, station: Station | None
     ) -> Finding:
-        if station is None and name.endswith(csv_names.SUFFIX):
+        if station is None and name.endswith(csv_lines.CSV_SUFFIX):
             text = _("{name} is the file of no station that there is; nothing is appended to it")
             return Finding("ok", "follower", text.format(name=name), {"follower": name})
         behind, oldest_ms = _behind(connection, at, station)
@@ -166,7 +193,7 @@ class DatabaseCheck:
 
     def _zones(self, connection: Connection) -> list[Finding]:
         """One for each CSV file that is written in another zone than this command's."""
-        here = name_of(self._settings.zone)
+        here = zone_name_of(self._settings.zone)
         findings = []
         for row in connection.execute(_ZONES.order_by(exports.c.name)).all():
             station = next((s for s in self._settings.stations.all if s.csv_name == row.name), None)
@@ -218,7 +245,7 @@ class DatabaseCheck:
         """One for each station whose old readings were removed (RETENTION_DAYS)."""
         return [
             self._removed_of(endpoint, gone)
-            for endpoint, gone in sorted(removed.load(connection).items())
+            for endpoint, gone in sorted(removed.load_removed(connection).items())
             if gone.last_ms is not None
         ]
 
@@ -370,7 +397,7 @@ def _imported(connection: Connection, station: Station | None) -> list[tuple[int
         return []
     columns = (imports.c.file, imports.c.first_id, imports.c.last_id)
     rows = connection.execute(select(*columns).order_by(imports.c.first_id))
-    own = (row for row in rows if csv_names.is_of(station, Path(row.file).name))
+    own = (row for row in rows if csv_lines.is_name_of(station, Path(row.file).name))
     return [(row.first_id, row.last_id) for row in own]
 
 

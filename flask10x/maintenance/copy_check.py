@@ -18,7 +18,7 @@ from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import STEPS_OF_A_READING, damages, open_read_only
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError
-from flask10x.system import backup_files, checksum, disk
+from flask10x.system import backup_files, disk
 from flask10x.system.progress import Bar, unseen
 
 SHOWN_DAMAGES = 3
@@ -70,16 +70,20 @@ def check_unchanged(path: Path, copy: Path) -> bool:
 
     Raises CopyError when the copy has another sum, or OSError.
     """
-    expected = checksum.noted(path)
+    expected = backup_files.noted_checksum(path)
     if expected is None:
         return False
-    if checksum.digest_of(copy) == expected:
+    if backup_files.digest_of(copy) == expected:
         return True
     text = _(
         "{path} has changed since it was made: its SHA-256 is not the one in {sum}{other}. Where"
         " that file is what is wrong, delete it, and {path} is taken as it is"
     )
-    named = {"path": path, "sum": checksum.beside(path).name, "other": _other_backup(path)}
+    named = {
+        "path": path,
+        "sum": backup_files.checksum_path(path).name,
+        "other": _other_backup(path),
+    }
     raise CopyError(text.format(**named))
 
 

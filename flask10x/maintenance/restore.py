@@ -30,8 +30,7 @@ from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
-from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.locks import FairLock, FileLock, lock_path
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import megabytes
 

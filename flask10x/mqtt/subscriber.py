@@ -4,10 +4,15 @@ All in one thread: a message is acknowledged on the connection that it came by, 
 """
 
 import logging
+import os
+import struct
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from gettext import gettext as _
+from hashlib import blake2b
+from pathlib import Path
 from threading import Event
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -16,11 +21,135 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from flask10x.mqtt.broker import Broker
-from flask10x.mqtt.deliveries import Deliveries
-from flask10x.mqtt.handover import POSTED_MAX, Handover, Result, ServiceAway, next_to_post
-from flask10x.mqtt.messages import Message
-from flask10x.mqtt.pauses import Pauses
+from flask10x.config import secrets
+from flask10x.config.readers import BrokerAddress, broker_address
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.errors import SettingsError
+from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result, ServiceAway, next_to_post
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the messages are."""
+
+    address: BrokerAddress
+    password: str
+    """Empty: it asks for none."""
+
+    def __str__(self) -> str:
+        return f"{self.address.host}:{self.address.port}"
+
+
+def broker_of(settings: Settings) -> Broker:
+    """The broker of MQTT_URL, with the password of MQTT_PASSWORD_FILE.
+
+    Raises SettingsError when there is none, or the file can't be read.
+    """
+    if not settings.mqtt_url:
+        text = _("{setting} is not set: mqtt://host or mqtt://user@host:1883 is needed")
+        raise SettingsError(text.format(setting=f"{PREFIX}MQTT_URL"))
+    password = ""
+    if named := settings.mqtt_password_file:
+        place = f"{PREFIX}MQTT_PASSWORD_FILE"
+        password = secrets.read_secret(place, named).decode("utf-8", "replace").strip("\r\n")
+    return Broker(broker_address(settings.mqtt_url), password)
+
+
+FIRST_SEC, LONGEST_SEC = 1.0, 60.0
+
+
+class Pauses:
+    """Those between tries of one thing."""
+
+    def __init__(self) -> None:
+        self._next_sec = FIRST_SEC
+        self._until_sec = 0.0
+        self._failed = 0
+
+    def begin(self) -> bool:
+        """Wait, since a try has failed; whether it was the first one, and worth a line."""
+        self._until_sec = monotonic() + self._next_sec
+        self._next_sec = min(self._next_sec * 2, LONGEST_SEC)
+        self._failed += 1
+        return self._failed == 1
+
+    def end(self) -> bool:
+        """A try was successful; whether any has failed before it."""
+        had_failed = self._failed > 0
+        self._next_sec, self._until_sec, self._failed = FIRST_SEC, 0.0, 0
+        return had_failed
+
+    def left_sec(self) -> float:
+        """How long to wait until the next try; 0: not at all."""
+        return max(0.0, self._until_sec - monotonic())
+
+
+# Deliveries: which message of a broker is a new one, and which one comes once more.
+#
+# A broker gives each delivery a number from 1 to 65,535, and the number again when it was
+# acknowledged. What was not acknowledged, perhaps because this command or the broker ended before
+# it knew of it, comes again. So for each number a file has what was delivered under it the last
+# time.
+
+DIGEST_BYTES = 16
+# Of each number: the content's digest, when it first came, whether it was acknowledged.
+SLOT = struct.Struct(f"<{DIGEST_BYTES}sQ?7x")
+FILE_MODE = 0o640
+
+
+class Deliveries:
+    """The file, of 2 MB at most, and none of it synced to the disk.
+
+    A killed command loses nothing of it. A power cut may lose the last half minute; then a message
+    that had been stored and not acknowledged is stored once more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, and make it if need be; raises OSError."""
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        self._last_ns = 0
+
+    def first_came_ns(self, number: int, content: bytes, *, is_marked: bool) -> int:
+        """When this message came for the first time: nanoseconds since 1970, no two the same.
+
+        `is_marked` is what the broker says: that it has tried to deliver it before (DUP).
+        """
+        digest = blake2b(content, digest_size=DIGEST_BYTES).digest()
+        known, came_ns, was_acknowledged = self._slot(number)
+        # A broker that was killed may have forgotten that it had tried.
+        if known == digest and (is_marked or not was_acknowledged):
+            return came_ns
+        came_ns = self.now_ns()
+        self._write(number, digest, came_ns, was_acknowledged=False)
+        return came_ns
+
+    def now_ns(self) -> int:
+        """The present moment, as one that no other message has."""
+        self._last_ns = max(time_ns(), self._last_ns + 1)
+        return self._last_ns
+
+    def note_acknowledged(self, number: int) -> None:
+        """Whatever comes under this number without a mark is a new message now."""
+        digest, came_ns, _ = self._slot(number)
+        self._write(number, digest, came_ns, was_acknowledged=True)
+
+    def forget(self) -> None:
+        """The broker counts from the beginning."""
+        os.truncate(self._fd, 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def _slot(self, number: int) -> tuple[bytes, int, bool]:
+        found = os.pread(self._fd, SLOT.size, number * SLOT.size)
+        digest, came_ns, was_acknowledged = SLOT.unpack(found.ljust(SLOT.size, b"\0"))
+        return digest, came_ns, was_acknowledged
+
+    def _write(self, number: int, digest: bytes, came_ns: int, *, was_acknowledged: bool) -> None:
+        slot = SLOT.pack(digest, came_ns, was_acknowledged)
+        os.pwrite(self._fd, slot, number * SLOT.size)
+
 
 log = logging.getLogger(__name__)
 

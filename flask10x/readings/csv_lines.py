@@ -8,14 +8,41 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from pathlib import PurePath
 from typing import Any
 
 from flask10x.errors import ImportRefused
-from flask10x.readings import zones
+from flask10x.readings import times
 from flask10x.readings.legacy_csv import Layout, LegacyReader
-from flask10x.readings.minus_zero import plain_lines
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, LocalText
+
+CSV_SUFFIX = ".csv"
+"""Of every station's file."""
+
+
+def archived_name(name: str, day: str, number: int = 1) -> str:
+    """What a file of this name is called when it was written until that day, `2026-11-26`.
+
+    `number` tells several of one day apart.
+    """
+    path = PurePath(name)
+    return f"{path.stem}-until-{day}{f'-{number}' if number > 1 else ''}{path.suffix}"
+
+
+def is_name_of(station: Station, name: str) -> bool:
+    """Whether a file of this name is the station's: the one that is written, or one before it."""
+    path = PurePath(station.csv_name)
+    pattern = rf"{re.escape(path.stem)}(-until-\d{{4}}-\d\d-\d\d(-\d+)?)?{re.escape(path.suffix)}"
+    return re.fullmatch(pattern, name) is not None
+
+
+def renamed(station: Station, name: str, new_name: str) -> str:
+    """What a file of the station is called when the one that is written is called `new_name`."""
+    end = name.removeprefix(PurePath(station.csv_name).stem)
+    return f"{PurePath(new_name).stem}{end}"
+
 
 # A spreadsheet computes a cell that begins so, whose ever text it is
 # (https://owasp.org/www-community/attacks/CSV_Injection).
@@ -85,7 +112,7 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
 
 def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: str) -> bool:
     """Whether the line is that of the row, in whatever notation; `text` is it in ours."""
-    if plain_lines(line) == text.encode():
+    if lines_without_minus_zero(line) == text.encode():
         return True
     written = read(station, line, zone)
     if written is None:
@@ -101,7 +128,7 @@ def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
     _, received_at, *values = row
     if written is None or written.values != tuple(values):
         return False
-    return zones.may_be_offset(written.earliest_ms // SECOND_MS - received_at // SECOND_MS)
+    return times.may_be_offset(written.earliest_ms // SECOND_MS - received_at // SECOND_MS)
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
@@ -109,6 +136,6 @@ def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
     row = read(station, line, zone)
     if row is None:
         return False
-    return plain_lines(line) in {
+    return lines_without_minus_zero(line) in {
         Lines(zone).bytes([(0, ms, *row.values)]) for ms in (row.earliest_ms, row.latest_ms)
     }

@@ -5,7 +5,7 @@ the program gives are in the catalogue.
 """
 
 from flask10x.readings.bands import USUAL, Band
-from flask10x.readings.derived.kinds import KINDS
+from flask10x.readings.derived import KINDS
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.translation import N_, Translation
 

@@ -11,7 +11,7 @@ from typing import Self
 from flask10x.translation import N_, Translation
 
 # Rows of the table `rejected` hold codes with their values, and a text alone where it has no values
-# (`recording/reason_codes.py`). So what a code means, the names of its values, and the wording of a
+# (`recording/rejected.py`). So what a code means, the names of its values, and the wording of a
 # text without values may not change.
 ENGLISH = {
     # Of a field of a reading.

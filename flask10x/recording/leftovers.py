@@ -15,6 +15,7 @@ A file may hold many thousands, so it is stored in pieces, and the commit lock i
 """
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -30,12 +31,54 @@ from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
 from flask10x.readings.longest_line import longest_line_bytes
-from flask10x.recording import batch, reserve
-from flask10x.recording.entry import Entry
-from flask10x.recording.leftover_file import entries_of, queue_of, text_of, waiting
+from flask10x.recording import batch
+from flask10x.recording.entry import Entry, entries_of, leftover_files, queue_of, text_of
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
+
+# The reserve: room on the disk that is kept for what a stop cannot store when the disk is full.
+#
+# A file for each worker beside the database. Its blocks are set aside, nothing is written to it;
+# whoever needs the room renames it, so of two that need it at once each gets one of its own.
+
+# While there is not room for so many of them, the database needs it more.
+SPARE_FILES = 2
+
+
+def set_reserve_aside(folder: Path, files: int, each_bytes: int) -> None:
+    """See to it that there are so many; what fails now is left to the next call."""
+    for path in _reserve_paths(folder, files):
+        with suppress(OSError):
+            if disk.size(path) >= each_bytes:
+                continue
+            if disk.free_bytes(folder) >= SPARE_FILES * each_bytes:
+                _make_reserve(path, each_bytes)
+
+
+def take_reserve(folder: Path, files: int, name: Path) -> bool:
+    """Give one of them this name, in place of a file that may have it; False when there is none."""
+    for path in _reserve_paths(folder, files):
+        with suppress(FileNotFoundError):
+            path.rename(name)
+            return True
+    return False
+
+
+def _reserve_paths(folder: Path, files: int) -> list[Path]:
+    return [folder / f"leftover.reserve-{number}" for number in range(files)]
+
+
+def _make_reserve(path: Path, each_bytes: int) -> None:
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with open(temporary, "wb", opener=disk.private) as file:
+            os.posix_fallocate(file.fileno(), 0, each_bytes)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +165,7 @@ class Leftovers:
         if self._clock() < self._step_at_sec or self._database.damage.halted:
             return
         if self._pieces is None:
-            reserve.set_aside(self._folder, self._settings.workers, self._longest_file_bytes())
+            set_reserve_aside(self._folder, self._settings.workers, self._longest_file_bytes())
             self._pieces = self._store_all()
         try:
             next(self._pieces)
@@ -163,7 +206,7 @@ class Leftovers:
                 queue_notes.forget(connection, gone)
 
     def _queues_in_files(self) -> Iterator[str]:
-        for path in waiting(self._folder):
+        for path in leftover_files(self._folder):
             # Another worker has removed it, or nobody can store it as it is.
             with suppress(FileNotFoundError, ValueError):
                 yield queue_of(path)
@@ -174,7 +217,7 @@ class Leftovers:
             try:
                 _fill(temporary, "wb", text)
             except OSError:
-                if not reserve.take(self._folder, self._settings.workers, temporary):
+                if not take_reserve(self._folder, self._settings.workers, temporary):
                     raise
                 _fill(temporary, "r+b", text)
             temporary.rename(path)
@@ -185,7 +228,7 @@ class Leftovers:
 
     def _store_all(self) -> Pieces:
         """Store each file; the lock for commits is free while the caller has its turn."""
-        found = waiting(self._folder)
+        found = leftover_files(self._folder)
         if not found:
             return
         # Two would only read the same file and wait for each other.

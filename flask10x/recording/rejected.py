@@ -5,7 +5,11 @@ oldest tenth goes.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +26,59 @@ from sqlalchemy import (
 )
 
 from flask10x.config.settings import Settings
+from flask10x.database import counters, tables
 from flask10x.database.cursors import Cursor
 from flask10x.database.engine import Database
+from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.sqlite.connections import PAGE_BYTES
 from flask10x.database.tables import rejected
-from flask10x.recording import reason_codes
+from flask10x.errors import LockTimeout
+from flask10x.readings.reasons import FIXED, Reason
 from flask10x.system.logs import escape
+
+# The column `codes` of a rejected reading: codes and values of its reasons, for pages.
+#
+# The columns `reasons` and `hint` hold the English texts, for people and programs. A text without
+# values stands for its code. Where one has values, `codes` is a JSON array of `[code, {name:
+# value}]` for each of the reasons, in their order, and then for the hint if there is one; null
+# where the text is enough: `[null,["below_minimum",{"limit":"0"}]]`. That spares the usual
+# refusal, a missing field, the bytes that would take its row a page of its own
+# (`database/engine.py`, PAGE_BYTES).
+
+
+def codes_of(reasons: Mapping[str, str], hint: str) -> str | None:
+    """What the column holds for these; None when the texts are enough."""
+    records = [_record(text) for text in _texts(reasons, hint)]
+    return json.dumps(records, separators=(",", ":")) if any(records) else None
+
+
+def with_codes(
+    reasons: Mapping[str, str], hint: str, codes: str | None
+) -> tuple[dict[str, str], str]:
+    """The texts as `Reason`s; one whose code is not known, as in old rows, stays a plain text."""
+    texts = _texts(reasons, hint)
+    records = json.loads(codes) if codes else []
+    if len(records) != len(texts):
+        records = [None] * len(texts)
+    known = [_known(text, record) for text, record in zip(texts, records, strict=True)]
+    return dict(zip(reasons, known, strict=False)), known[-1] if hint else ""
+
+
+def _texts(reasons: Mapping[str, str], hint: str) -> list[str]:
+    return [*reasons.values(), *([hint] if hint else [])]
+
+
+def _record(text: str) -> tuple[str, dict[str, str]] | None:
+    return (text.code, {**text.values}) if isinstance(text, Reason) and text.values else None
+
+
+def _known(text: str, record: Any) -> str:
+    code, values = record or (FIXED.get(text, ""), {})
+    try:
+        return Reason.stored(text, code, values)
+    except KeyError:
+        return text
+
 
 DROPPED = "rejected_dropped"
 """Counts those that were not kept, because they came too fast."""
@@ -76,7 +127,7 @@ class Refused:
     """The reasons and the hint as the column of that name holds them; worked out once."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", reason_codes.codes_of(self.reasons, self.hint))
+        object.__setattr__(self, "codes", codes_of(self.reasons, self.hint))
 
     @property
     def size_bytes(self) -> int:
@@ -330,7 +381,253 @@ def _back(
 def _kept(row: Any) -> Kept:
     values = row._asdict()
     codes, digest, texts = values.pop("codes"), values.pop("digest"), json.loads(row.reasons)
-    reasons, hint = reason_codes.with_codes(texts, row.hint, codes)
+    reasons, hint = with_codes(texts, row.hint, codes)
     return Kept(
         **values | {"reasons": reasons, "hint": hint, "key": digest.hex() if digest else ""}
     )
+
+
+# Refused readings of endpoints that no station has: of each the newest, and no more.
+#
+# They are kept for whoever adds the station. A board with a wrong address sends for months, and
+# strangers can name any endpoint. So each worker keeps few, and puts the next one into the same
+# row of the table `rejected`: they never make its other rows go.
+
+# A house rarely adds as many boards between two starts of a worker.
+ENDPOINTS_MAX = 20
+# Readings have 100 to 300 bytes.
+LATEST_BODY_BYTES = 2000
+
+
+class LatestRefused:
+    """One worker's; `take` may be called from any thread, the rest belongs to the writer's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Refused] = {}
+        # Endpoint -> id of its row; None before it has one.
+        self._rows: dict[str, int | None] = {}
+        self._stored: list[tuple[Refused, int]] = []
+
+    @property
+    def size_bytes(self) -> int:
+        """What those take in the file that wait to be stored; 0 when none waits."""
+        with self._lock:
+            return sum(refused.size_bytes for refused in self._waiting.values())
+
+    def take(self, refused: Refused) -> bool:
+        """Take a refused reading in place of the one before.
+
+        Returns False when it is of one endpoint too many since the worker started. A body over
+        LATEST_BODY_BYTES is not kept.
+        """
+        with self._lock:
+            if refused.endpoint not in self._rows and len(self._rows) >= ENDPOINTS_MAX:
+                return False
+            self._rows.setdefault(refused.endpoint, None)
+            if len(refused.body) <= LATEST_BODY_BYTES:
+                self._waiting[refused.endpoint] = refused
+            return True
+
+    def store(self, connection: Connection, settings: Settings) -> int:
+        """Put those that wait into the table; the number of older rows that had to go."""
+        with self._lock:
+            waiting = [*self._waiting.values()]
+        evicted, stored = 0, []
+        # A commit that has failed may have been made all the same.
+        tried = {
+            refused.endpoint: number
+            for refused, number in self._stored
+            if holds(connection, number, refused)
+        }
+        for refused in waiting:
+            row = tried.get(refused.endpoint, self._rows[refused.endpoint])
+            number, gone = keep_latest(connection, refused, row, settings)
+            stored.append((refused, number))
+            evicted += gone
+        self._stored = stored
+        return evicted
+
+    def settle(self) -> None:
+        """Forget those that were stored, for they are committed."""
+        with self._lock:
+            for refused, number in self._stored:
+                self._rows[refused.endpoint] = number
+                if self._waiting.get(refused.endpoint) is refused:
+                    del self._waiting[refused.endpoint]
+        self._stored = []
+
+    def forget(self) -> None:
+        """Forget all that wait, for the database takes none."""
+        with self._lock:
+            self._waiting.clear()
+
+
+def latest_of_no_station(connection: Connection, stations: Collection[str]) -> Kept | None:
+    """The last body that came for none of these stations, or None when none is kept."""
+    columns = tables.rejected.c
+    others = select(columns.endpoint).where(columns.endpoint.not_in(stations))
+    newest_row = others.order_by(columns.received_at.desc(), columns.id.desc()).limit(1)
+    endpoint = connection.execute(newest_row).scalar_one_or_none()
+    return None if endpoint is None else latest(connection, endpoint)
+
+
+log = logging.getLogger(__name__)
+
+# The queue of refused readings, which the writer's thread stores when good ones leave it time.
+#
+# Garbage must not cost what good readings need: memory, the writer's time, the card. So few are
+# held, they are stored a handful at a time with pauses in between, and what comes faster than that
+# is dropped and counted.
+
+# What may wait in one worker: some hundred readings, or four bodies of the greatest length.
+QUEUE_BYTES = 320 * 1024
+# What one transaction may hold: a good reading has to wait for it.
+CHUNK_BYTES = 64 * 1024
+# The least time between two transactions, and the longest that a lone refusal waits.
+PAUSE_SEC = 5.0
+# Four stations that send nothing but garbage need some 100 bytes a second. A flood that goes on
+# for a whole day makes each worker write 700 MB, the WAL included: a card outlives years of that.
+BYTES_PER_SEC = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A commit that has failed, and may have been made all the same: it is repeated as it was."""
+
+    chunk: list[Refused] = field(default_factory=list)
+    dropped: int = 0
+    newest: int = 0
+    """The id that the last of them has, if it was made."""
+
+    def is_made(self, connection: Connection) -> bool:
+        """Whether the last of them is in the row of that id."""
+        return bool(self.chunk) and holds(connection, self.newest, self.chunk[-1])
+
+
+class RejectedQueue:
+    """One worker's refused readings on their way into the table `rejected`.
+
+    `take` may be called from any thread, the rest belongs to the writer's. Those that no station
+    has are its `latest`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], float],
+        count: Callable[[str], None] = lambda _endpoint: None,
+    ) -> None:
+        """`clock` gives monotonic seconds; `count` is called once for each that is taken."""
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._count = count
+        self._lock = threading.Lock()
+        self._waiting: deque[Refused] = deque()
+        self._waiting_bytes = 0
+        self._dropped = 0
+        self._not_before_sec = clock()
+        self._failing = False
+        self._tried = _Tried()
+        self.latest = LatestRefused()
+
+    @property
+    def depth(self) -> int:
+        """How many wait to be stored."""
+        return len(self._waiting)
+
+    def take(self, refused: Refused) -> None:
+        """Take a refused reading; when there is no room it is dropped and counted."""
+        with self._lock:
+            self._count(refused.endpoint)
+            if self._waiting_bytes + refused.size_bytes > QUEUE_BYTES:
+                self._dropped += 1
+                return
+            self._waiting.append(refused)
+            self._waiting_bytes += refused.size_bytes
+
+    def step(self) -> None:
+        """Store some of those that wait, if it is time; errors are logged, and tried again."""
+        latest_bytes = self.latest.size_bytes
+        if not (self._waiting or latest_bytes) or self._clock() < self._not_before_sec:
+            return
+        chunk, size_bytes = self._chunk()
+        self._store(chunk, size_bytes)
+        size_bytes += latest_bytes
+        self._not_before_sec = self._clock() + max(PAUSE_SEC, size_bytes / BYTES_PER_SEC)
+
+    def finish(self) -> None:
+        """Store all that wait, because the process ends; what fails is logged and lost."""
+        while self._waiting or self.latest.size_bytes:
+            if not self._store(*self._chunk()):
+                log.error("Stopping with %d refused readings not kept", self.depth)
+                return
+
+    def _chunk(self) -> tuple[list[Refused], int]:
+        """The oldest of those that wait, at least one if any does, and their bytes."""
+        if tried := self._tried.chunk:
+            return tried, sum(refused.size_bytes for refused in tried)
+        chunk: list[Refused] = []
+        size_bytes = 0
+        with self._lock:
+            for refused in self._waiting:
+                if chunk and size_bytes + refused.size_bytes > CHUNK_BYTES:
+                    break
+                chunk.append(refused)
+                size_bytes += refused.size_bytes
+        return chunk, size_bytes
+
+    def _store(self, chunk: list[Refused], size_bytes: int) -> bool:
+        dropped = self._tried.dropped if self._tried.chunk else self._dropped
+        if not chunk:
+            # No row would tell whether they were counted.
+            dropped = 0
+        try:
+            evicted = self._commit(chunk, dropped)
+        except Exception as error:
+            self._fail(error)
+            if kind_of(error) == "store":
+                return False
+            self._tried = _Tried()
+            self._settle(chunk, size_bytes, dropped=-len(chunk))
+            self.latest.forget()
+            return True
+        self._failing, self._tried = False, _Tried()
+        self.latest.settle()
+        self._settle(chunk, size_bytes, dropped)
+        if dropped:
+            log.warning("%d refused readings were not kept, they came too fast", dropped)
+        if evicted:
+            log.info("The table of rejected readings is full: the oldest %d are gone", evicted)
+        return True
+
+    def _commit(self, chunk: list[Refused], dropped: int) -> int:
+        with self._database.commit() as connection:
+            if self._tried.is_made(connection):
+                return 0
+            evicted = 0
+            if chunk:
+                evicted = keep(connection, chunk, self._settings)
+                self._tried = _Tried(chunk, dropped, newest_id(connection))
+            evicted += self.latest.store(connection, self._settings)
+            counters.add(connection, DROPPED, dropped)
+            counters.add(connection, EVICTED, evicted)
+        return evicted
+
+    def _settle(self, chunk: list[Refused], size_bytes: int, dropped: int) -> None:
+        """Forget a chunk that is stored; `dropped` of the count is saved, or more when negative."""
+        with self._lock:
+            for _ in chunk:
+                self._waiting.popleft()
+            self._waiting_bytes -= size_bytes
+            self._dropped -= dropped
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failing:
+            log.error("Cannot keep refused readings: %s", reason_of(error))
+        self._failing = True
+        if not isinstance(error, LockTimeout):
+            with suppress(LockTimeout):
+                self._database.forget()

@@ -15,14 +15,14 @@ from flask10x.database import dialects
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.insert import insert_row
-from flask10x.readings import json_body, parse
+from flask10x.readings import parse
 from flask10x.readings.parse import InvalidReading, Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import batch, rejected
-from flask10x.recording.accepted_keys import AcceptedKeys, accepted
 from flask10x.recording.entry import Entry
 from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key
 
 REPEATED: dict[str, str] = {"key": Reason("already_stored")}
 
@@ -54,7 +54,7 @@ def replay(
     while True:
         with database.reader.begin() as connection:
             rows = rejected.next_after(connection, waiting, last_id)
-            stored = accepted(connection, {kept.key for kept in rows if kept.key})
+            stored = accepted_ms_by_key(connection, {kept.key for kept in rows if kept.key})
         if not rows:
             return
         last_id = rows[-1].id
@@ -74,7 +74,7 @@ def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
     station = settings.stations.by_endpoint.get(kept.endpoint)
     if station is None:
         return {"endpoint": Reason("no_such_station")}
-    payload, _ = json_body.payload_of(kept.body, kept.media_type)
+    payload, _ = parse.payload_of(kept.body, kept.media_type)
     partial = station.endpoint in settings.partial_readings
     late = kept.measured_at is not None
     measured_at = kept.measured_at if kept.measured_at is not None else kept.received_at

@@ -24,16 +24,14 @@ from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
-from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
-from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
 from flask10x.runtime.duties import Duty, Monitor
 from flask10x.runtime.other_hosts import OtherHosts
-from flask10x.runtime.retention.schedule import Retention
+from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
-from flask10x.runtime.silence_learning import SilenceLearning, learn_from
-from flask10x.runtime.station_watch import StationWatch
+from flask10x.runtime.station_watch import SilenceLearning, StationWatch, learn_from
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
-from flask10x.system import clock, logs, memory
+from flask10x.system import clock, limits, logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
@@ -70,7 +68,7 @@ class Store:
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, MONITOR))
-        self._file = database_file.of(settings, self.database, gauges)
+        self._file = database_file.database_file_of(settings, self.database, gauges)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
         self._monitor = Monitor(
@@ -155,7 +153,7 @@ class Store:
             thread.join(within_sec)
 
     def _each_second(self) -> None:
-        memory.give_back()
+        limits.give_memory_back()
         self._file.step()
 
     @property

@@ -4,21 +4,223 @@ Most of the service's memory: Flask, SQLAlchemy and nearly all of our own module
 loads it where more than one worker shares it, and does without it where there is one (decision 35).
 """
 
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextvars import copy_context
 from functools import partial
+from io import BytesIO
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from flask import Flask
+from gevent import get_hub
+from gevent.event import Event
+from gevent.threadpool import ThreadPool
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
 
+from flask10x.config.secrets import Keyring
 from flask10x.config.settings import Settings
-from flask10x.config.tokens import Keyring
+from flask10x.readings.parse import BODY_MAX_BYTES
+from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC
-from flask10x.server.compiled_templates import COMPILED, compile_all
-from flask10x.server.threads import Threads
-from flask10x.server.time_limits import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
+from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.system.gauges import Gauges
+from flask10x.system.limits import give_way
 from flask10x.web.access import is_refused
 from flask10x.web.app import create_app
-from flask10x.web.ingest.ways import Ways
+from flask10x.web.headers import ALWAYS
+from flask10x.web.ingest.short_way import Way, Ways
+from flask10x.web.limits import (
+    CONFLICTS,
+    LARGE_BODIES_MAX,
+    RECEIPT,
+    RETRY_AFTER_SEC,
+    body_max_bytes,
+    takes_large_body,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+# The templates as Jinja has compiled them, once for this process and what it forks.
+#
+# A compiler that runs in each worker changes pages of memory that were shared: 2 MB a worker
+# (docs/decisions/0035).
+
+
+class CompiledTemplates(BytecodeCache):
+    """Jinja's cache of bytecode, in memory. A template that has changed is compiled again."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """For Jinja: what was compiled of this template before."""
+        if code := self._code.get(bucket.key):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """For Jinja: what it has compiled just now."""
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = CompiledTemplates()
+
+
+def compile_all(environment: Environment) -> None:
+    """Compile every template, whether it will be shown or not."""
+    for name in environment.list_templates(extensions=("html", "txt")):
+        environment.get_template(name)
+
+
+# A long answer lets others go first after so much of it; whatever is shorter is one job.
+BLOCK_BYTES = 64 * 1024
+BLOCK_SEC = 0.1
+# Of senders that are not answered at once: one stores a batch while another one waits for a commit.
+SENDER_THREADS = 2
+
+
+class Threads:
+    """The application, of which other threads answer everything that may take long.
+
+    A request goes the way that `way_of` finds. The application is asked once the body is here, or
+    is not wanted: it `refuses` the request by its head.
+    """
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        number: int,
+        refuses: "Callable[[WSGIEnvironment], bool]",
+        way_of: "Callable[[WSGIEnvironment, bytes], Way]",
+    ) -> None:
+        """Makes `number` threads for the others; raises RuntimeError when the system has none."""
+        self._app, self._refuses, self._way_of = app, refuses, way_of
+        self._loop = get_hub().loop
+        self._others = ThreadPool(number)
+        self._others.size = number
+        # Made when there is work: most services never have a sender that needs one.
+        self._senders = ThreadPool(SENDER_THREADS)
+        self._large_bodies = 0
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
+        if takes_large_body(environ["PATH_INFO"]):
+            return self._with_large_body(environ, start_response)
+        return self._answer(environ, start_response)
+
+    def _with_large_body(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterator[bytes]:
+        """The same for a request that may have a large body, of which only so many are held."""
+        length = _length(environ)
+        is_large = length is None or length > BODY_MAX_BYTES
+        if is_large and self._large_bodies >= LARGE_BODIES_MAX:
+            environ["gunicorn.socket"].expect(length)
+            environ["gunicorn.socket"].request.force_close()
+            yield _ask_again(start_response)
+            return
+        self._large_bodies += is_large
+        try:
+            yield from self._answer(environ, start_response)
+        finally:
+            self._large_bodies -= is_large
+
+    def _answer(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        if conflicts := environ["gunicorn.socket"].request.conflicts:
+            environ[CONFLICTS] = conflicts
+        way = self._way_of(environ, self._take_body(environ))
+        if way == "at_once":
+            environ[RECEIPT] = self.receipt
+            return self._begin(environ, start_response)
+        pool = self._senders if way == "senders" else self._others
+        return _by_threads(pool, self._pieces(environ, start_response))
+
+    def receipt(self) -> Receipt:
+        """A receipt that a greenlet waits for, and the writer's thread settles."""
+        event = Event()
+        return Receipt(event, partial(self._loop.run_callback_threadsafe, event.set))
+
+    def _take_body(self, environ: "WSGIEnvironment") -> bytes:
+        """Read it as far as the application may want it; what is left ends the connection."""
+        connection, length = environ["gunicorn.socket"], _length(environ)
+        max_bytes = body_max_bytes(environ["PATH_INFO"])
+        is_wanted = connection.expect(length, max_bytes) or not (
+            (length or 0) > max_bytes or self._refuses(environ)
+        )
+        body: bytes = environ["wsgi.input"].read(max_bytes + 1) if is_wanted else b""
+        if not is_wanted or len(body) > max_bytes:
+            connection.request.force_close()
+        environ["wsgi.input"] = BytesIO(body)
+        return body
+
+    def _begin(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        answer = self._app(environ, start_response)
+        # The application has not read the body to its end: this is the last answer.
+        if environ["wsgi.input"].read(1):
+            environ["gunicorn.socket"].request.force_close()
+        return answer
+
+    def _pieces(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Generator[bytes, None, None]:
+        answer = self._begin(environ, start_response)
+        try:
+            yield from answer
+        finally:
+            getattr(answer, "close", int)()
+
+
+def _length(environ: "WSGIEnvironment") -> int | None:
+    """The Content-Length of a body; None for one in chunks."""
+    in_chunks = "HTTP_TRANSFER_ENCODING" in environ
+    return None if in_chunks else int(environ.get("CONTENT_LENGTH") or 0)
+
+
+def _ask_again(start_response: "StartResponse") -> bytes:
+    """A 503 to a large body, for which there is no memory set aside now."""
+    body = b'{"status":"queued_failed","detail":"too many large bodies at once"}\n'
+    head = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    head |= {"Retry-After": str(RETRY_AFTER_SEC), **ALWAYS}
+    start_response("503 SERVICE UNAVAILABLE", [*head.items()])
+    return body
+
+
+def _by_threads(pool: ThreadPool, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+    context, end = copy_context(), None
+    try:
+        while end is None:
+            block, end = pool.apply(context.run, (_block, pieces))
+            if block:
+                yield block
+        if not isinstance(end, StopIteration):
+            raise end
+    finally:
+        if end is None:
+            pool.apply(context.run, (pieces.close,))
+
+
+def _block(pieces: Iterator[bytes]) -> tuple[bytes, BaseException | None]:
+    """The next of an answer, and what has ended it: StopIteration, or an error."""
+    block, until = bytearray(), monotonic() + BLOCK_SEC
+    give_way()
+    try:
+        for piece in pieces:
+            block += piece
+            if len(block) >= BLOCK_BYTES or monotonic() > until:
+                return bytes(block), None
+    except BaseException as error:
+        return bytes(block), error
+    return bytes(block), StopIteration()
+
 
 if GRACEFUL_TIMEOUT_SEC <= REQUEST_CEILING_SEC + DRAIN_SEC:
     raise AssertionError("a stopping worker would be killed before it has stored everything")

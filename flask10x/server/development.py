@@ -12,9 +12,9 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.owner import hold_database
 from flask10x.errors import Flask10xError
-from flask10x.recording.queue_file import QueueFile
+from flask10x.recording.shared_queue import QueueFile
 from flask10x.runtime.store import Store
-from flask10x.server import address, welcome
+from flask10x.server import address
 from flask10x.web.app import create_app
 
 
@@ -54,7 +54,7 @@ def _serve(config: Settings, queue_file: QueueFile) -> None:
     store: Store = app.extensions["flask10x"]
     try:
         store.open()
-        welcome.greet(config)
+        address.greet(config)
         run_simple(host, port, app, threaded=True, request_handler=Handler)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

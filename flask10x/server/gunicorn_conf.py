@@ -1,3 +1,11 @@
+# Workers are replaced at a pace: what they die of must not take the master along, nor the machine.
+#
+# A worker that ends after it has served is replaced at once. One that could not even start finds
+# the same trouble a moment later, so the next try waits, and longer each time. Gunicorn's own
+# master ends with the first worker that cannot start, and with the first fork that fails; that is
+# right for a service that has never served (systemd and a person see it at once), and wrong for
+# one that has: descriptors, threads and memory come back.
+
 """Gunicorn's settings and hooks: `gunicorn -c python:flask10x.server.gunicorn_conf`.
 
 The master takes the service lock, migrates in a child process and then only forks: it never
@@ -12,32 +20,34 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.errors import HaltServer
 
-from flask10x.config import station_file
+from flask10x.config import secrets, station_file
+from flask10x.config import settings as settings_module
+from flask10x.config.alerts.rules import Alerts
+from flask10x.config.secrets import Keyring
+from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.damage import Damage
 from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
-from flask10x.errors import Flask10xError, HostNameTaken, SchemaError
-from flask10x.recording.queue_file import QueueFile
-from flask10x.server import in_force, migration
-from flask10x.server.address import require_free
-from flask10x.server.connection import REQUEST_WITHIN_SEC
-from flask10x.server.in_force import StationChanges
-from flask10x.server.replacing import WORKER_FAILED, Replacing
-from flask10x.server.time_limits import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
-from flask10x.server.welcome import greet
-from flask10x.server.worker import Worker
-from flask10x.system import logs, memory
+from flask10x.errors import Flask10xError, HostNameTaken, SchemaError, SettingsError
+from flask10x.readings.stations import Stations
+from flask10x.recording.shared_queue import QueueFile
+from flask10x.server import migration
+from flask10x.server.address import greet, require_free
+from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
+from flask10x.system import limits, logs
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
+from flask10x.system.logs import Pace
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -46,9 +56,198 @@ if TYPE_CHECKING:
     from flask10x.runtime.store import Store
     from flask10x.runtime.waiting import Waiting
 
+# Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
+GRACEFUL_TIMEOUT_SEC = 30
+# How long a stopping worker waits for requests in flight; then it stores what it has and goes.
+REQUEST_CEILING_SEC = 10
+
+
+# What the service works by: settings, stations and tokens that were good when it read them last.
+#
+# The rules of alerts are among the settings.
+#
+# Only the master reads them, at the start and at each reload, and it takes both or neither.
+# Workers get them by the fork, also those that replace one that died; so all work by the same, and
+# a mistake made since leaves everything as it is.
+
+# What keeps strangers out. A file that an editor has emptied is valid TOML, so only a restart opens
+# what one of these has closed.
+CLOSING = ("write_tokens_file", "read_tokens_file", "notes_tokens_file", "allowed_hosts")
+# What belongs to the master: it has bound the socket, locked the database, made the workers and the
+# queues that they share, and holds leases by its name.
+OF_THE_MASTER = (
+    *("database_url", "host_name", "bind", "workers", "threads"),
+    "write_queue_maxsize",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One set of settings and the tokens that its files had."""
+
+    settings: Settings
+    keyring: Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class StationChanges:
+    """The endpoints of the stations that a reload has brought, changed and left out."""
+
+    added: Sequence[str]
+    changed: Sequence[str]
+    gone: Sequence[str]
+
+    @property
+    def line(self) -> str:
+        """One for the log; empty when every station is as it was."""
+        rest = "not accepted any more, its readings stay"
+        named = ((self.added, "added"), (self.changed, "changed"), (self.gone, rest))
+        parts = [f"{', '.join(names)} {what}" for names, what in named if names]
+        return f"Stations of this reload: {'; '.join(parts)}" if parts else ""
+
+
+def station_changes(former: Stations, now: Stations) -> StationChanges:
+    """What is different between the stations before a reload and those after it."""
+    before, after = former.by_endpoint, now.by_endpoint
+    return StationChanges(
+        added=[name for name in after if name not in before],
+        changed=[name for name in after if name in before and after[name] != before[name]],
+        gone=[name for name in before if name not in after],
+    )
+
+
+def alerts_line(former: Alerts, now: Alerts) -> str:
+    """What a reload has brought of alerts, a line for the log; empty when nothing is different."""
+    ways = ({way.name: way for way in alerts.ways} for alerts in (former, now))
+    parts = [
+        *_differences("rule", former.by_name, now.by_name),
+        *_differences("way", *ways),
+    ]
+    rest = (replace(alerts, rules=(), ways=(), file="") for alerts in (former, now))
+    if len({*rest}) > 1:
+        parts.append("the keys that hold for all of them changed")
+    return f"Alerts of this reload: {'; '.join(parts)}" if parts else ""
+
+
+def _differences(
+    thing: str, before: Mapping[str, object], after: Mapping[str, object]
+) -> list[str]:
+    both = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
+    words = {
+        "added": [name for name, (old, _) in both.items() if old is None],
+        "changed": [n for n, (old, new) in both.items() if old and new and old != new],
+        "gone": [name for name, (_, new) in both.items() if new is None],
+    }
+    return [f"{thing} {', '.join(names)} {word}" for word, names in words.items() if names]
+
+
+def read_settings() -> InForce:
+    """What stands in the environment and the files now; raises SettingsError."""
+    settings = settings_module.load()
+    return InForce(settings, secrets.load_tokens(settings))
+
+
+def read_settings_again(former: InForce) -> tuple[InForce, list[str]]:
+    """What follows the former at a reload, and the settings that wait for a restart.
+
+    Raises SettingsError when anything is wrong with it; then the former stays.
+    """
+    now = read_settings()
+    for name in CLOSING:
+        if getattr(former.settings, name) and not getattr(now.settings, name):
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is not set any more; only a restart opens what it closes"
+            )
+    kept = {name: getattr(former.settings, name) for name in OF_THE_MASTER}
+    waiting = [
+        f"{PREFIX}{name.upper()} stays {value} until a restart"
+        for name, value in kept.items()
+        if value != getattr(now.settings, name)
+    ]
+    return InForce(replace(now.settings, **kept), now.keyring), waiting
+
+
+FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC = 0.5, 30.0
+# A worker that dies so soon after its start may have met the same trouble, a little later.
+SOON_MS = 1000
+# What gunicorn gives to other failures of a worker: nothing that ends its master.
+WORKER_FAILED = 1
+
+
+class Replacing:
+    """The master's way to fork workers, once it listens; the hooks of gunicorn tell it the rest."""
+
+    def __init__(
+        self,
+        server: Any,
+        gauges: Gauges,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`server` is gunicorn's arbiter, `tell` takes a line for the log, `clock` gives seconds.
+
+        From here on the arbiter forks by these methods.
+        """
+        self._server = server
+        self._gauges = gauges
+        self._tell = tell
+        self._clock = clock
+        self._pace = Pace()
+        self._failures = 0
+        self._not_before_sec = clock()
+        self._fork, self._fork_missing = server.spawn_worker, server.spawn_workers
+        server.spawn_worker, server.spawn_workers = self.spawn_worker, self.spawn_workers
+
+    def spawn_workers(self) -> None:
+        """Fork what is missing, unless the last one has just failed."""
+        if self._clock() >= self._not_before_sec:
+            self._fork_missing()
+
+    def spawn_worker(self) -> int | None:
+        """Fork one; its process id, or None when the system has no room for it.
+
+        Gunicorn runs the worker in here, too; what that raises is its own.
+        """
+        master = os.getpid()
+        try:
+            pid: int = self._fork()
+        except OSError as error:
+            if os.getpid() != master or not self._gauges.serving:
+                raise
+            if error.errno not in limits.EXHAUSTED:
+                raise
+            self._note_failure(f"No worker can be made: {error.strerror}")
+            return None
+        return pid
+
+    def note_end(self, booted_ms: int) -> None:
+        """A worker has ended; `booted_ms` is that of its slot (`gauges.Slot`)."""
+        if booted_ms < 0:
+            self._note_failure("A worker could not start")
+            return
+        # One that was killed before it began to serve has 0.
+        if booted_ms and monotonic_ms() - booted_ms > SOON_MS:
+            self._failures = 0
+        else:
+            self._not_before_sec = self._clock() + FIRST_PAUSE_SEC
+
+    def _note_failure(self, what: str) -> None:
+        self._failures += 1
+        # Bounded, for the power of a large number is one that no float can be.
+        doubled = FIRST_PAUSE_SEC * 2 ** min(self._failures - 1, 10)
+        pause_sec = min(doubled, LONGEST_PAUSE_SEC)
+        self._not_before_sec = self._clock() + pause_sec
+        more = self._pace.turn(what)
+        if more is not None:
+            self._tell(
+                f"{what}; it is tried again, at first after {FIRST_PAUSE_SEC:g} s and at last every"
+                f" {LONGEST_PAUSE_SEC:g} s ({limits.in_use()}){more}"
+            )
+
+
 log = logging.getLogger(__name__)
 
-_in_force = in_force.read()
+_in_force = read_settings()
 _settings = _in_force.settings
 _engine = engines.of(_settings)
 _gauges = Gauges(_settings.stations.by_endpoint)
@@ -79,7 +278,7 @@ control_socket_disable = True
 # Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
 worker_connections = 500
 worker_class = Worker
-# The one that `server/request.py` is made for, also where the faster one is installed.
+# The one that `server/worker.py` is made for, also where the faster one is installed.
 http_parser = "python"
 # A connection is no socket that the kernel could send a file to.
 sendfile = False
@@ -105,8 +304,8 @@ def on_reload(_server: Any) -> None:
     global _in_force  # noqa: PLW0603
     former = _in_force
     try:
-        _in_force, waiting = in_force.read_again(former)
-        changes = in_force.changes(former.settings.stations, _in_force.settings.stations)
+        _in_force, waiting = read_settings_again(former)
+        changes = station_changes(former.settings.stations, _in_force.settings.stations)
         _take_stations(changes)
     except Exception as error:
         _in_force = former
@@ -118,7 +317,7 @@ def on_reload(_server: Any) -> None:
     if changes.line:
         _tell(logging.WARNING if changes.gone else logging.INFO, changes.line)
         _tell_of_headings()
-    if line := in_force.alerts_line(former.settings.alerts, _in_force.settings.alerts):
+    if line := alerts_line(former.settings.alerts, _in_force.settings.alerts):
         _tell(logging.INFO, line)
 
 
@@ -260,7 +459,7 @@ def when_ready(server: Any) -> None:
     gc.collect()
     gc.freeze()
     # A worker that used what is free here would get a copy of it, and this process would keep it.
-    memory.give_back()
+    limits.give_memory_back()
     # Python forgets signals that reach a process between its fork and its first steps. Until
     # `post_fork` the kernel keeps those by which a worker is stopped.
     os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)

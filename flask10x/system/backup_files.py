@@ -1,9 +1,71 @@
-"""Which files of a folder are finished backups, and which of them are as they were made."""
+"""Finished backups of a folder, and the SHA-256 beside each, as `sha256sum -c` reads it."""
 
+import errno
+import os
 import re
+import stat
+from gettext import gettext as _
+from hashlib import sha256
 from pathlib import Path
 
-from flask10x.system import checksum
+CHECKSUM_SUFFIX = ".sha256"
+# As sha256sum writes it, of a text or of bytes.
+CHECKSUM_LINE = re.compile(rb"([0-9a-fA-F]{64}) [ *][^\n]+\n?")
+CHECKSUM_LINE_MAX_BYTES = 4096
+READ_BYTES = 1_000_000
+
+
+def checksum_path(path: Path) -> Path:
+    """Where the sum of a file is noted."""
+    return path.with_name(path.name + CHECKSUM_SUFFIX)
+
+
+def checksum_line(digest: str, name: str) -> str:
+    """What is noted of a file of this name in the same folder."""
+    return f"{digest}  {name}\n"
+
+
+def digest_of(path: Path) -> str:
+    """The sum of a file's bytes, as they are on the disk; raises OSError.
+
+    What the memory still has of a file that was just written says nothing of the disk, so the
+    kernel is asked to forget it; what is not on the disk yet it keeps.
+    """
+    digest = sha256()
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        while data := file.read(READ_BYTES):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def noted_checksum(path: Path) -> str | None:
+    """The sum that is noted beside a file, None where none is; raises OSError.
+
+    Empty where what is noted is no sum: a file that has it is no other than one that has changed.
+    Only a regular file is read: nothing may ever come from a pipe.
+    """
+    try:
+        with open(checksum_path(path), "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                text = _("{path} is no regular file, so it has no sum")
+                raise OSError(errno.EINVAL, text.format(path=checksum_path(path)))
+            match = CHECKSUM_LINE.fullmatch(file.read(CHECKSUM_LINE_MAX_BYTES))
+    except FileNotFoundError:
+        return None
+    return match[1].decode().lower() if match else ""
+
+
+def is_unchanged(path: Path) -> bool | None:
+    """Whether a file has the sum that is noted beside it; None where none is. Raises OSError."""
+    expected = noted_checksum(path)
+    return None if expected is None else digest_of(path) == expected
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open it, also a pipe into which nothing writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
 
 FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
 
@@ -22,13 +84,13 @@ def sums_of(copy: Path) -> list[Path]:
     names = [path.name for path in copy.parent.iterdir()]
     sums = []
     for name in names:
-        final = name.removesuffix(checksum.SUFFIX)
+        final = name.removesuffix(CHECKSUM_SUFFIX)
         if final == name or not FINAL_NAME.fullmatch(final):
             continue
         if not any(other.startswith(final) and other != name for other in names):
             sums.append(copy.with_name(final))
-    digest = checksum.digest_of(copy) if sums else ""
-    return [checksum.beside(path) for path in sums if checksum.noted(path) == digest]
+    digest = digest_of(copy) if sums else ""
+    return [checksum_path(path) for path in sums if noted_checksum(path) == digest]
 
 
 def newest_unchanged(folder: Path, other_than: Path) -> Path | None:
@@ -37,6 +99,6 @@ def newest_unchanged(folder: Path, other_than: Path) -> Path | None:
     It reads one file, or more where the newest ones have changed.
     """
     for path in reversed(finished(folder)):
-        if path != other_than and checksum.is_unchanged(path):
+        if path != other_than and is_unchanged(path):
             return path
     return None

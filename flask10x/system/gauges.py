@@ -1,34 +1,139 @@
-"""Gauges: the few numbers that every worker must show alike.
+"""Gauges, counts and histograms in memory that all workers share.
 
-One anonymous shared memory, made by the master before it forks, seen by all workers. Not
-prometheus_client's multiprocess mode: that keeps a file per process id in a folder which must be
-wiped at every start, grows with each worker that is replaced and can end up unreadable, all to
-merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
-
-Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the master
-for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and
-what it has logged; whoever does a duty for its `failing_since_ms`, and that of alerts for
-`learned_sec`; `errors_base`,
-`file_id`, `file_device`, `taken_away`, `rescued` and `damage` are written once; whoever meets it
-writes `suspicion`, and whoever looks takes it back and writes `inspected`; whoever has the commit
-lock writes `company_rows` and `commit_us`; each worker counts in a row of its own. Where there are
-several, little can go wrong: of two workers that accept readings of one station at once the slower
-may leave a time some milliseconds old.
+Every worker shows the same numbers, and a worker that dies takes none of them along.
 """
 
 import mmap
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from ctypes import Array, Structure, c_char, c_int64, sizeof
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Self
 
 from flask10x.system import clock
-from flask10x.system.counting.service_counts import ServiceCounts, StationTotals
 from flask10x.system.last_requests import (
     LastRequest,
     LastRequests,
     UnknownName,
     UnknownNames,
 )
+
+# Counts in memory that all workers share: a row for each worker, a column for each count.
+#
+# Each number has one process that writes it, so nothing is locked. What a worker has counted stays
+# when it is killed, and whoever gets its row counts on from there: a total never falls.
+
+NUMBER_BYTES = 8
+
+
+class SharedCounts:
+    """All at 0; make it before the fork."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        """Memory is only taken for what is written."""
+        self._columns = columns
+        memory = mmap.mmap(-1, rows * columns * NUMBER_BYTES)
+        self._numbers = memoryview(memory).cast("q")
+
+    def add(self, row: int, column: int, amount: int = 1) -> None:
+        """Count; only whoever has the row, and one of its threads at a time."""
+        self._numbers[row * self._columns + column] += amount
+
+    def total(self, column: int) -> int:
+        """What all have counted there."""
+        return sum(self._numbers[column :: self._columns])
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """What was observed since the service started."""
+
+    bounds: tuple[int, ...]
+    """The upper bounds, rising; each belongs to what it bounds."""
+    at_most: tuple[int, ...]
+    """How many values each bound holds; at the end one more number, that of all values."""
+    sum: int
+    """All values added up."""
+
+
+class SharedHistogram:
+    """Of whole numbers; make it before the fork."""
+
+    def __init__(self, rows: int, bounds: Sequence[int]) -> None:
+        """A row for each worker; `bounds` as in `Histogram`."""
+        self._bounds = tuple(bounds)
+        self._sum = len(self._bounds) + 1
+        self._counts = SharedCounts(rows, self._sum + 1)
+
+    def observe(self, row: int, value: int) -> None:
+        """Count a value; only whoever has the row, and one of its threads at a time."""
+        self._counts.add(row, bisect_left(self._bounds, value))
+        self._counts.add(row, self._sum, value)
+
+    def read(self) -> Histogram:
+        """What all workers have observed, as one."""
+        counts = [self._counts.total(column) for column in range(self._sum)]
+        return Histogram(self._bounds, tuple(accumulate(counts)), self._counts.total(self._sum))
+
+
+# A lone reading, what a house sends in a tenth of a second, a full batch (500 by default).
+BATCH_ROWS_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+# A PC commits in less than a millisecond, a good card in some, and one that stalls takes seconds.
+COMMIT_US_BOUNDS = (
+    *(500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
+    *(1_000_000, 2_500_000, 5_000_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StationTotals:
+    """The readings of one station since the service started."""
+
+    accepted: int
+    """Those that were queued; some may turn out to repeat a stored one."""
+    refused: int
+    """Those with something wrong in them; they are among the rejected ones."""
+    turned_away: int
+    """Those that were right but had no room, or came when nothing could be stored."""
+
+
+class ServiceCounts:
+    """Of all workers, since the service started; make it before the fork."""
+
+    def __init__(self, slots: int, stations: int) -> None:
+        """For so many workers at once, and so many stations."""
+        self.accepted = SharedCounts(slots, stations)
+        self.refused = SharedCounts(slots, stations)
+        self.turned_away = SharedCounts(slots, stations)
+        self.batch_rows = SharedHistogram(slots, BATCH_ROWS_BOUNDS)
+        """How many readings each commit has settled."""
+        # A 32-bit Pi writes its sum in two halves; the upper one changes once in 71 minutes of
+        # commits.
+        self.commit_us = SharedHistogram(slots, COMMIT_US_BOUNDS)
+        """How long each commit took, in microseconds."""
+
+    def of_station(self, column: int) -> StationTotals:
+        """Those of the station that has this column."""
+        counts = (self.accepted, self.refused, self.turned_away)
+        return StationTotals(*(count.total(column) for count in counts))
+
+
+# Gauges: the few numbers that every worker must show alike.
+#
+# One anonymous shared memory, made by the master before it forks, seen by all workers. Not
+# prometheus_client's multiprocess mode: that keeps a file per process id in a folder which must be
+# wiped at every start, grows with each worker that is replaced and can end up unreadable, all to
+# merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
+#
+# Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the
+# master for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and what
+# it has logged; whoever does a duty for its `failing_since_ms`, and that of alerts for
+# `learned_sec`; `errors_base`, `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are
+# written once; whoever meets it writes `suspicion`, and whoever looks takes it back and writes
+# `inspected`; whoever has the commit lock writes `company_rows` and `commit_us`; each worker
+# counts in a row of its own. Where there are several, little can go wrong: of two workers that
+# accept readings of one station at once the slower may leave a time some milliseconds old.
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
 # was killed may not have been tidied up yet.
@@ -125,7 +230,7 @@ class Gauges(Structure):
         ("inspected", c_int64),
         ("serving", c_int64),
         ("taken_away", c_int64),
-        ("company_rows", c_int64),
+        ("expected_rows", c_int64),
         ("commit_us", c_int64),
         ("failing_since_ms", c_int64 * DUTIES_MAX),
         ("slots", Slot * SLOTS),
@@ -158,7 +263,7 @@ class Gauges(Structure):
     """1 since the first worker of this start began to serve, else 0."""
     taken_away: int
     """1 since a file of the database was taken away that a worker can still copy, else 0."""
-    company_rows: int
+    expected_rows: int
     """How many readings are expected to wait together for the next commit; 0 before the first."""
     commit_us: int
     """How long the last commit took, in microseconds."""

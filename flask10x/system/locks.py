@@ -1,14 +1,16 @@
-"""Locks between processes: `flock` on files beside the database.
+"""Locks between processes and threads: `flock` on files beside the database, and the fair lock.
 
-One is held by the running service, one by the elected monitor, one by an export, one by a backup;
-the one round every commit is `fair_lock`. The kernel frees a lock when its last holder dies, so
-none can be left over.
+`FileLock` is an advisory lock with a note of its holder. `FairLock` is handed over in the order of
+the requests, between processes and between the threads of each.
 """
 
 import fcntl
 import os
+import struct
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -16,6 +18,12 @@ from pathlib import Path
 
 from flask10x.errors import LockTimeout
 from flask10x.system import disk
+
+# Locks between processes: `flock` on files beside the database.
+#
+# One is held by the running service, one by the elected monitor, one by an export, one by a
+# backup; the one round every commit is `fair_lock`. The kernel frees a lock when its last holder
+# dies, so none can be left over.
 
 # Most of these locks are held for minutes or for ever, and few wait for one.
 FIRST_WAIT_SEC = 0.001
@@ -134,3 +142,282 @@ def opened(path: Path) -> int:
 
 def _noted(fd: int) -> str:
     return os.pread(fd, 200, 0).decode(errors="replace").strip()
+
+
+class BlockingCall:
+    """Makes a call that blocks in a thread of its own, so that others can wait with a limit.
+
+    `prepare` makes the thread, or else the first wait. One thread at a time may call `wait`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[], None],
+        give_back: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
+        """`give_back` undoes what `call` got when nobody wants it; `end` is made by `close`."""
+        self._name = name
+        self._call, self._give_back, self._end = call, give_back, end
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self.busy = False
+        """Whether the call is under way, for whoever wants it."""
+        self._wanted = False
+        self._closed = False
+        self._error: Exception | None = None
+
+    def prepare(self) -> None:
+        """Make the thread now; raises RuntimeError when the system has none."""
+        with self._changed:
+            self._make_thread()
+
+    def wait(self, timeout_sec: float) -> bool:
+        """Whether the call has returned within the time; raises what it raised.
+
+        After False it goes on: the next `wait` gets what it got, or nobody does. Raises
+        RuntimeError when there is no thread and the system has none; then nothing has begun.
+        """
+        with self._changed:
+            self._begin()
+            self._wanted = True
+            try:
+                self._changed.wait_for(self._is_over, timeout_sec)
+            finally:
+                self._wanted = False
+            if self.busy:
+                return False
+            if self._error is not None:
+                raise self._error
+            return True
+
+    def close(self) -> None:
+        """Make the call `end`, now or as soon as the call that is under way has returned."""
+        with self._changed:
+            self._closed = True
+            if not self.busy:
+                self._end()
+            self._changed.notify_all()
+
+    def _begin(self) -> None:
+        if self.busy:
+            return
+        self._make_thread()
+        self.busy = True
+        self._changed.notify_all()
+
+    def _make_thread(self) -> None:
+        if self._thread is None:
+            # A daemon: a call that blocks must not keep Python from ending.
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def _is_over(self) -> bool:
+        return not self.busy
+
+    def _is_needed(self) -> bool:
+        return self.busy or self._closed
+
+    def _run(self) -> None:
+        while self._is_asked():
+            error = None
+            try:
+                self._call()
+            except Exception as raised:
+                error = raised
+            self._finish(error)
+
+    def _is_asked(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(self._is_needed)
+            return self.busy
+
+    def _finish(self, error: Exception | None) -> None:
+        with self._changed:
+            self._error = error
+            if error is not None or not self._wanted:
+                self._give_back()
+            if self._closed:
+                self._end()
+            # Last: who reads it takes no lock, and goes on by itself when it is False.
+            self.busy = False
+            self._changed.notify_all()
+
+
+class ThreadLine:
+    """A lock for threads that is fair.
+
+    `threading.Lock` gives itself to whoever asks first, and who has just released it often is.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._taken = False
+        self._turns: deque[threading.Lock] = deque()
+
+    def enter(self, timeout_sec: float) -> bool:
+        """Whether our turn came within the time; then `leave` ends it."""
+        with self._mutex:
+            if not self._taken:
+                self._taken = True
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._turns.append(turn)
+        try:
+            if turn.acquire(timeout=max(0.0, timeout_sec)):
+                return True
+        except BaseException:
+            if not self._withdrawn(turn):
+                self.leave()
+            raise
+        return not self._withdrawn(turn)
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        with self._mutex:
+            if self._turns:
+                self._turns.popleft().release()
+            else:
+                self._taken = False
+
+    def _withdrawn(self, turn: threading.Lock) -> bool:
+        """Leave the line; False when the turn had just come."""
+        with self._mutex:
+            if turn not in self._turns:
+                return False
+            self._turns.remove(turn)
+            return True
+
+
+# The lock that is handed over in the order of the requests, between processes and threads.
+#
+# It is made of locks on single bytes of one file, of which nothing is written: "open file
+# description" locks of fcntl(2), Linux 3.15 and later. Byte 0 is the gate, held only while
+# somebody takes a ticket. A ticket is the first byte after every locked one, locked for writing.
+# Whoever has one asks for a read lock on all bytes from the first ticket to its own; the kernel
+# grants it in the instant in which all earlier tickets are gone, by release or by the death of
+# their process. Requests that wait are no locks yet, so they are in nobody's way.
+
+# `struct flock` of fcntl(2): type, whence, start, length, process. Native alignment, as C has it;
+# `q` also on 32-bit systems, where these commands take `struct flock64` (F_OFD_SETLK in
+# linux/fcntl.h; glibc passes it on as it is). The process must be 0. `0q` adds the padding at the
+# end.
+FLOCK = struct.Struct("@hhqqi0q")
+GATE, FIRST_TICKET = 0, 1
+TO_THE_END = 0
+
+
+def _of(kind: int, start: int, length: int) -> bytes:
+    return FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
+
+
+SHUT_GATE = _of(fcntl.F_WRLCK, GATE, 1)
+OPEN_GATE = _of(fcntl.F_UNLCK, GATE, 1)
+NOTHING = _of(fcntl.F_UNLCK, GATE, TO_THE_END)
+
+
+class FairLock:
+    """One exclusive lock, first come, first served.
+
+    Open it after the fork: who inherits a lock shares it. Two objects exclude each other, also in
+    one process. A process has one place among the others, its threads line up for it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open (and make) the lock file; raises OSError when the folder can't be written."""
+        self.path = path
+        self._fd = opened(path)
+        self._threads = ThreadLine()
+        self._turn = BlockingCall(path.stem, self._wait_for_turn, self._give_back, self._close_file)
+        self._ticket = 0
+        self._held = False
+
+    def prepare(self) -> None:
+        """Make the thread in which this process waits, so that it never lacks one.
+
+        Raises RuntimeError when the system has none.
+        """
+        self._turn.prepare()
+
+    def acquire(self, timeout_sec: float) -> None:
+        """Take the lock; raises LockTimeout when its turn did not come within the time.
+
+        The place in the line is kept for the next request of this object, or freed when its turn
+        comes and nobody here wants it any more.
+        """
+        deadline_sec = time.monotonic() + timeout_sec
+        if not self._threads.enter(timeout_sec):
+            raise timed_out(self.path, timeout_sec)
+        try:
+            if self._turn.busy or not self._taken_at_once():
+                left_sec = max(0.0, deadline_sec - time.monotonic())
+                if not self._turn.wait(left_sec):
+                    raise timed_out(self.path, timeout_sec)
+            self._held = True
+        except BaseException:
+            # What is still waited for is given back when it comes.
+            if not self._turn.busy:
+                self._give_back()
+            self._threads.leave()
+            raise
+
+    def release(self) -> None:
+        """Free the lock; harmless when it is not held."""
+        if self._held:
+            self._held = False
+            self._give_back()
+            self._threads.leave()
+
+    def close(self) -> None:
+        """Close the file, which frees the lock too; a place in the line lasts until its turn."""
+        self._turn.close()
+
+    def _taken_at_once(self) -> bool:
+        """Whether nobody was before us; if not, `_wait_for_turn` goes on from what was reached."""
+        if not self._done(SHUT_GATE):
+            return False
+        self._take_ticket()
+        return self._ticket == FIRST_TICKET
+
+    def _take_ticket(self) -> None:
+        """Lock the first byte after every locked one, and open the gate; the gate is ours."""
+        ticket = FIRST_TICKET
+        while True:
+            # Of several locks in the way the kernel names one.
+            asked = _of(fcntl.F_WRLCK, ticket, TO_THE_END)
+            answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, asked)
+            kind, _, start, length, _ = FLOCK.unpack(answer)
+            if kind == fcntl.F_UNLCK:
+                break
+            ticket = start + length
+        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _of(fcntl.F_WRLCK, ticket, 1))
+        self._ticket = ticket
+        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, OPEN_GATE)
+
+    def _wait_for_turn(self) -> None:
+        """Wait, without a limit, for whatever is not ours yet; in a thread of its own."""
+        if not self._ticket:
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, SHUT_GATE)
+            self._take_ticket()
+        if before := self._ticket - FIRST_TICKET:
+            all_before = _of(fcntl.F_RDLCK, FIRST_TICKET, before)
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, all_before)
+
+    def _give_back(self) -> None:
+        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, NOTHING)
+        self._ticket = 0
+
+    def _done(self, request: bytes) -> bool:
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, request)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _close_file(self) -> None:
+        with suppress(OSError):
+            os.close(self._fd)
+        self._fd = -1

@@ -1,32 +1,371 @@
-"""The log: one file that all processes share, and warnings on stderr for journald.
+"""The log: one file that all processes share, and warnings on stderr for systemd's journal.
 
-Every line that begins with a date begins a record. Control characters in a message are escaped,
-so a message is one line whatever a sensor sent; the lines of a traceback follow their record,
-each indented, so none of them can pass for a record.
-
-A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets an
-exception, and stderr gets one line of it. Nor does a folder that cannot be written keep a service
-from starting: readings come first. The file is written by a thread of its own, so a card that
-stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer; nor does
-a journald that hangs (`stderr_lines`).
+A thread of each process collects its lines and writes those of half a second at once. A line on
+stderr never keeps the process waiting, even when stderr is full.
 """
 
 import errno
 import logging
 import os
+import re
+import select
 import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, tzinfo
+from io import TextIOWrapper
 from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import PREFIX, Settings, process_user
-from flask10x.system import disk
-from flask10x.system.log_file import FILE_NAME, Collector, LogFile
-from flask10x.system.log_lines import CONTROL, LogLine, StderrFormatter, escape
-from flask10x.system.stderr_lines import StderrLines
+from flask10x.system import disk, limits
+
+TRACEBACK_INDENT = "    "
+
+# Characters that break a line, steer a terminal, or show a line in another order than it has.
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+_python = logging.Formatter()
+
+
+def escape(text: str) -> str:
+    r"""The text with whatever plays tricks on a screen or breaks its line as `\n`, `\x1b`."""
+    # What nearly every line is, seen forty times as fast as by a search.
+    if text.isascii() and text.isprintable():
+        return text
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class LogLine(NamedTuple):
+    """A record of the log with its message made, for the arguments may change."""
+
+    created: float
+    level: str
+    message: str
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, record: logging.LogRecord) -> "LogLine":
+        """What of the record goes into the file; raises what making its message raises."""
+        traceback = record.exc_text or ""
+        if record.exc_info and not traceback:
+            traceback = _python.formatException(record.exc_info)
+        return cls(record.created, record.levelname, record.getMessage(), traceback)
+
+    def text(self, time: str = "") -> str:
+        """The line after its time, and below it the indented lines of its traceback if any."""
+        first = escape(f"{time}{self.level} {self.message}")
+        if not self.traceback:
+            return first
+        rest = (TRACEBACK_INDENT + escape(line) for line in self.traceback.split("\n"))
+        return "\n".join([first, *rest])
+
+
+class StderrFormatter(logging.Formatter):
+    """Lines without a time, for journald has its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return LogLine.of(record).text()
+
+
+class FileTimes:
+    """The time at the beginning of each line of the file, in one zone."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        self._zone = zone
+        self._second = -1
+        self._text = ""
+
+    def text(self, created: float) -> str:
+        # The lines that are written together are of few seconds.
+        if self._second != int(created):
+            self._second = int(created)
+            now = datetime.fromtimestamp(self._second, self._zone)
+            self._text = now.strftime("%Y-%m-%d %H:%M:%S ")
+        return self._text
+
+
+# Lines on stderr, which costs nobody a moment when nobody reads it.
+#
+# Under systemd it is a pipe or a socket to journald. One that hangs fills it, and whoever writes
+# then waits: the thread that answers every sensor. So a line goes out when there is room for it
+# now, and is counted otherwise.
+
+# A pipe that can be written takes so much without waiting (man 7 pipe, PIPE_BUF).
+PIECE_BYTES = select.PIPE_BUF
+
+
+class StderrLines(logging.Handler):
+    """Writes records without ever waiting for whoever reads them."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """To the stream, or to stderr as it is now."""
+        super().__init__()
+        self._stream = stream or sys.stderr
+        self._lost = 0
+        self._is_torn = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line now, or count it; the next one that goes out says how many were lost."""
+        # Stderr may be gone too (journald restarted): then nobody would read it.
+        with suppress(Exception):
+            text = f"{self.format(record)}\n"
+            if self._lost:
+                text = f"WARNING {self._lost} lines lost here, nobody read them\n{text}"
+            self._write(("\n" * self._is_torn + text).encode(errors="backslashreplace"))
+
+    def _write(self, data: bytes) -> None:
+        fd = _descriptor(self._stream)
+        if fd is None:
+            self._stream.write(data.decode())
+            self._lost = 0
+            return
+        poller = select.poll()
+        poller.register(fd, select.POLLOUT)
+        begun = False
+        while data and poller.poll(0):
+            data = data[os.write(fd, data[:PIECE_BYTES]) :]
+            begun = True
+        if begun:
+            self._lost, self._is_torn = 0, bool(data)
+        if data:
+            self._lost += 1
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    """Of a stream in memory there is none."""
+    try:
+        return stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+# The file of the log: all processes share it, and what came within half a second goes in at once.
+#
+# A record costs its caller no file and no lock of another process; a thread writes them all
+# together.
+
+FILE_NAME = "flask10x.log"
+# Two writes a second however much is logged, and half of the second within which a line is to be in
+# the file is left for the card and for the other processes.
+COLLECT_SEC = 0.5
+# So many are written at once even so; beyond that, collecting saves nothing more.
+HURRY_AT = 1_000
+# Some 5 MB, reached only when the card stalls: for ten seconds of the fastest traffic, for days of
+# a home's.
+WAITING_MAX = 20_000
+
+# The lines of a traceback are indented, so a record begins with every other line.
+_NEXT_RECORD = re.compile(r"\n(?! )")
+
+
+class Collector(logging.Handler):
+    """Collects records and writes them into the file: `start` its thread, `close` it at the end."""
+
+    def __init__(self, file: "LogFile") -> None:
+        super().__init__()
+        self.taken = 0
+        """How many records it has kept so far."""
+        self.written = 0
+        """How many of them it is done with."""
+        self._file = file
+        self._waiting: deque[LogLine] = deque()
+        self._dropped = self._dropped_said = 0
+        self._writing = threading.Lock()
+        self._come, self._hurry = threading.Event(), threading.Event()
+        self._ends = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; raises RuntimeError when there can be none."""
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record for the thread; one for which there is no room is counted."""
+        # Handlers are called one at a time, under their own lock.
+        waiting = len(self._waiting)
+        if waiting >= WAITING_MAX:
+            self._dropped += 1
+            return
+        try:
+            self._waiting.append(LogLine.of(record))
+        except Exception:
+            complain()
+            return
+        self.taken += 1
+        if not self._come.is_set():
+            self._come.set()
+        # The first one at once: it opens the file while there are descriptors.
+        if (waiting >= HURRY_AT or not self.written) and not self._hurry.is_set():
+            self._hurry.set()
+
+    def hurry(self) -> None:
+        """Collect no longer: the thread writes now what is there."""
+        if self.written < self.taken:
+            self._hurry.set()
+
+    def flush(self) -> None:
+        """Return when every record so far is in the file, or lost."""
+        with self._writing:
+            self._write()
+
+    def close(self) -> None:
+        """Write what waits, end the thread, close the file; harmless when it is closed."""
+        self._ends = True
+        self._come.set()
+        self._hurry.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.flush()
+        with suppress(OSError):
+            self._file.close()
+        super().close()
+
+    def before_fork(self) -> None:
+        """Write what waits, and let nothing be written until `after_fork`."""
+        self._writing.acquire()
+        self._write()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent."""
+        self._writing.release()
+
+    def after_fork_in_child(self) -> None:
+        """Leave to the parent what came meanwhile; the child has no thread, so it must flush."""
+        self._waiting.clear()
+        self._come, self._hurry = threading.Event(), threading.Event()
+        self._dropped = self._dropped_said
+        self.taken = self.written
+        self._writing.release()
+
+    def _run(self) -> None:
+        while not self._ends:
+            self._come.wait()
+            self._hurry.wait(COLLECT_SEC)
+            # First these, then the records: whoever comes after this asks for another turn.
+            self._come.clear()
+            self._hurry.clear()
+            self.flush()
+
+    def _write(self) -> None:
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        dropped, said = self._dropped, []
+        if dropped != self._dropped_said:
+            text = f"{dropped - self._dropped_said} lines of the log were lost: the file stalled"
+            said.append(LogLine(time.time(), "WARNING", text))
+        if not (lines or said):
+            return
+        if not self._file.write(lines + said):
+            # Somebody gives a descriptor back, and then it can be written.
+            self._waiting.extendleft(reversed(lines))
+            self._come.set()
+            return
+        self._dropped_said = dropped
+        self.written += len(lines)
+
+
+class LogFile(ConcurrentRotatingFileHandler):
+    """The shared file; what cannot be written is lost, and said once on stderr."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            str(settings.log_dir / FILE_NAME),
+            maxBytes=settings.log_max_bytes,
+            backupCount=settings.log_backup_count,
+            encoding="utf-8",
+            newline="",
+        )
+        self._times = FileTimes(settings.zone)
+        self._complained = self._exhausted = False
+
+    def write(self, lines: list[LogLine]) -> bool:
+        """Write all of them under one lock; what fails costs the lines.
+
+        False when the process has no descriptor for the file, and it is worth another try.
+        """
+        text = "\n".join(line.text(self._times.text(line.created)) for line in lines)
+        self._exhausted = False
+        self.handle(logging.makeLogRecord({"msg": text}))
+        return not self._exhausted
+
+    def do_write(self, msg: str) -> None:
+        """Write all that was handed over, rotating between two records where the file is full."""
+        records = _NEXT_RECORD.split(msg)
+        while records:
+            fitting = self._fitting(records)
+            super().do_write("\n".join(records[:fitting]))
+            del records[:fitting]
+            if records:
+                # A file that cannot be renamed goes on growing, as with a single line.
+                with suppress(OSError):
+                    self.doRollover()
+
+    def _fitting(self, records: list[str]) -> int:
+        """How many of the records fill the file, which may be one of them longer than its limit."""
+        if self.stream is None:
+            self.stream = self.do_open()
+        room = self.maxBytes - self.stream.seek(0, os.SEEK_END)
+        for number, record in enumerate(records, start=1):
+            room -= len(record.encode()) + len(self.terminator)
+            if room <= 0:
+                return number
+        return len(records)
+
+    def do_open(self, mode: str | None = None) -> TextIOWrapper:
+        """Open the file, closing the line that a full disk or a power cut has torn."""
+        disk.make_private(self.baseFilename)
+        stream = super().do_open(mode)
+        if self._is_torn():
+            stream.write(self.terminator)
+        return stream
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        error = sys.exc_info()[1]
+        self._exhausted = isinstance(error, OSError) and error.errno in limits.EXHAUSTED
+        if not (self._complained or self._exhausted):
+            self._complained = True
+            complain()
+        # What the stream still holds would fail again, at close or when Python ends.
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+    def _is_torn(self) -> bool:
+        with open(self.baseFilename, "rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+
+
+def complain() -> None:
+    """Say on stderr which exception cost lines; nothing is said when that fails too."""
+    with suppress(Exception):
+        reason = escape(repr(sys.exc_info()[1]))
+        sys.stderr.write(f"WARNING Lines of the log are lost: {reason}\n")
+
+
+# The log: one file that all processes share, and warnings on stderr for journald.
+#
+# Every line that begins with a date begins a record. Control characters in a message are escaped,
+# so a message is one line whatever a sensor sent; the lines of a traceback follow their record,
+# each indented, so none of them can pass for a record.
+#
+# A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets
+# an exception, and stderr gets one line of it. Nor does a folder that cannot be written keep a
+# service from starting: readings come first. The file is written by a thread of its own, so a card
+# that stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer;
+# nor does a journald that hangs (`stderr_lines`).
 
 __all__ = [
     "CONTROL",

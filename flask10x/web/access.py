@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from flask import Flask, Response, jsonify, request
 from werkzeug.sansio.utils import host_is_trusted
 
+from flask10x.config.secrets import ALL, Keyring, Tokens
 from flask10x.config.settings import Settings
-from flask10x.config.tokens import ALL, Keyring, Tokens
 from flask10x.system.logs import Pace
 from flask10x.web.limits import CONFLICTS
 from flask10x.web.page import OPEN, POSTING, Guard, guard_of_request

@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import stored_alerts
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Alert
 from flask10x.database.error_codes import reason_of
 from flask10x.database.sqlite import driver
@@ -99,7 +99,7 @@ class AlertState:
     def _read(self, stamp: Stamp) -> None:
         try:
             with self.reading() as connection:
-                found = stored_alerts.active(connection, clock.now_ms()) if connection else ()
+                found = state_file.active(connection, clock.now_ms()) if connection else ()
         except DBAPIError as error:
             self._known, self._stamp = KnownAlerts(trouble=reason_of(error)), None
             self._troubled_ms = clock.monotonic_ms()

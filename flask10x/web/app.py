@@ -5,9 +5,9 @@ import logging
 from flask import Flask, Response, current_app, jsonify, send_file
 from werkzeug.exceptions import HTTPException
 
-from flask10x.config import settings, tokens
+from flask10x.config import secrets, settings
+from flask10x.config.secrets import Keyring
 from flask10x.config.settings import Settings
-from flask10x.config.tokens import Keyring
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -89,7 +89,7 @@ def create_app(
     app.view_functions["static"] = _file
     app.json = JsonProvider(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    access = Access(config, keyring or tokens.load(config))
+    access = Access(config, keyring or secrets.load_tokens(config))
     access.init_app(app)
     gauges = gauges or Gauges(config.stations.by_endpoint)
     if missing:

@@ -1,7 +1,7 @@
 """A query of the history as a phrase in the reader's language."""
 
 from flask10x.history.query import IS_NULL, Filter, Query
-from flask10x.readings.derived.registry import measurement_of, names_of_readings
+from flask10x.readings.derived import measurement_of, names_of_readings
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Stations

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask10x.history.silence import SilenceVerdict, State
 from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
-from flask10x.readings.derived.registry import derived_by_station
-from flask10x.readings.rounding import NO_VALUE, rounded
+from flask10x.readings.derived import derived_by_station
+from flask10x.readings.numbers import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.runtime.store import Store
 from flask10x.translation import Translation

@@ -1,6 +1,6 @@
 """How much a worker takes on at once, and when to ask again instead."""
 
-from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.parse import BODY_MAX_BYTES
 
 # In a request's environ: what makes the receipt that the request waits for until its commit. The
 # server whose main thread answers puts there what lets that thread go on meanwhile.
@@ -21,7 +21,7 @@ BATCH_MAX_BYTES = 1024 * 1024
 LARGE_BODIES = {"/api/v1/readings", "/api/v2/write", "/write"}
 CHANNELS = "/api/v2/channels/"
 # How many such bodies a worker holds at once: as many bytes as all its other connections may bring
-# (`server/connection.py`, WAITING_MAX). They are decoded by two threads, one after the other.
+# (`server/worker.py`, WAITING_MAX). They are decoded by two threads, one after the other.
 LARGE_BODIES_MAX = 6
 
 

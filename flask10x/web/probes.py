@@ -12,8 +12,7 @@ from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
 from flask10x.runtime import duties
-from flask10x.runtime.facts.obstacles import obstacles
-from flask10x.runtime.facts.server import server_state
+from flask10x.runtime.facts import obstacles, server_state
 from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.system.clock import monotonic_ms

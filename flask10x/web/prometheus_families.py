@@ -31,17 +31,14 @@ from flask10x.database.sqlite import connections
 from flask10x.errors import DatabaseUnreachable, QueryError
 from flask10x.history.pages import EndOfRange, Row, end_rows
 from flask10x.recording import rejected
-from flask10x.runtime import duties
-from flask10x.runtime.facts import backups
-from flask10x.runtime.facts.disk import room
-from flask10x.runtime.facts.server import server_state
+from flask10x.runtime import duties, facts
+from flask10x.runtime.facts import room, server_state
 from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system import disk
 from flask10x.system.clock import monotonic_ms, now_ms
-from flask10x.system.counting.shared_histogram import Histogram
-from flask10x.system.gauges import Gauges
+from flask10x.system.gauges import Gauges, Histogram
 from flask10x.web import context
 from flask10x.web.alert_state import state
 from flask10x.web.read_errors import UNREADABLE
@@ -375,7 +372,7 @@ def database(settings: Settings) -> Iterator[Metric]:
 
 def backup(settings: Settings) -> Iterator[Metric]:
     """The newest backup, if there is one; raises OSError."""
-    newest = backups.newest(settings.backup_dir, settings.zone, now_ms())
+    newest = facts.newest_backup(settings.backup_dir, settings.zone, now_ms())
     if newest is None:
         return
     made_at = newest.made_at / MS_A_SECOND

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from flask10x.alerts import stored_alerts, tables
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Moment, Verdict
 from flask10x.alerts.clock_jumps import JUMP_MS, WallClock, moment
 from flask10x.alerts.state_file import StateFile
@@ -38,7 +38,7 @@ def times(connection: Connection) -> dict[str, tuple[int, int, int]]:
     """By subject: since when, entered and reminded."""
     return {
         alert.subject: (alert.since_ms, alert.entered_ms, alert.reminded_ms)
-        for alert in stored_alerts.active(connection, 0)
+        for alert in state_file.active(connection, 0)
     }
 
 
@@ -51,7 +51,7 @@ def test_what_was_written_since_the_boot_goes_along(
     wall_clock.follow(connection, Moment(booted_ms + 30_000, 30_000))
     monkeypatch.setattr(clock, "now_ms", lambda: booted_ms + 40_000)
     enter(connection, "data2", booted_ms + 40_000)
-    stored_alerts.mute(connection, "silence", "data3", booted_ms + 40_000 + DAY_MS)
+    state_file.mute(connection, "silence", "data3", booted_ms + 40_000 + DAY_MS)
     now = Moment(SHUTDOWN_MS + 3 * DAY_MS, 60_000)
     assert wall_clock.has_jumped(now)
     wall_clock.follow(connection, now)
@@ -60,8 +60,8 @@ def test_what_was_written_since_the_boot_goes_along(
         "data": (before_ms - 5000, before_ms, before_ms),
         "data2": (entered_ms - 5000, entered_ms, entered_ms),
     }
-    assert [mute.until_ms for mute in stored_alerts.muted(connection, 0)] == [entered_ms + DAY_MS]
-    query = tables.messages.select().order_by(tables.messages.c.id)
+    assert [mute.until_ms for mute in state_file.muted(connection, 0)] == [entered_ms + DAY_MS]
+    query = state_file.messages.select().order_by(state_file.messages.c.id)
     made = [(row.created_ms, row.due_ms) for row in connection.execute(query)]
     assert made == [(before_ms, before_ms), (entered_ms, entered_ms)]
     assert not wall_clock.has_jumped(now)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.alerts import due, tables
+from flask10x.alerts import due, state_file
 from flask10x.alerts.due import WaitingMessage, after_quiet_hours_ms
 from flask10x.alerts.state_file import StateFile
 from flask10x.config.alerts.rules import Alerts, QuietHours
@@ -94,7 +94,7 @@ def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
         assert due.next_due_ms(connection, ALERTS, now, TOKYO) is None
         for way, tries, due_ms in rows:
             values = {"occasion": "entry", "way": way, "created_ms": 0, "due_ms": due_ms}
-            connection.execute(tables.messages.insert().values(values | {"tries": tries}))
+            connection.execute(state_file.messages.insert().values(values | {"tries": tries}))
         assert due.next_due_ms(connection, ALERTS, now, TOKYO) == now + 500
     file.close()
 
@@ -104,7 +104,7 @@ def test_what_waits_for_a_way_that_is_gone_hides_no_other(tmp_path: Path) -> Non
     row = {"occasion": "entry", "created_ms": 0, "due_ms": 0}
     with file.writing() as connection:
         rows = [row | {"way": "pager"}] * (due.LOOKED_AT + 1) + [row | {"way": "phone"}]
-        connection.execute(tables.messages.insert(), rows)
+        connection.execute(state_file.messages.insert(), rows)
         found = due.waiting(connection)
         assert {way: len(messages) for way, messages in found.items()} == {
             "pager": due.LOOKED_AT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.alerts import stored_alerts, tables
+from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, put_aside
 from flask10x.database.paths import SHARED_MEMORY, WAL, beside
 
@@ -23,7 +23,7 @@ def test_it_is_private_with_all_that_is_beside_it(file: StateFile) -> None:
     before = os.umask(0)
     try:
         with file.writing() as connection:
-            stored_alerts.mute(connection, "silence", "data2", 5)
+            state_file.mute(connection, "silence", "data2", 5)
         modes = {one.name: one.stat().st_mode & 0o777 for one in file.path.parent.iterdir()}
     finally:
         os.umask(before)
@@ -33,12 +33,12 @@ def test_it_is_private_with_all_that_is_beside_it(file: StateFile) -> None:
 
 def test_opening_it_again_writes_nothing(file: StateFile) -> None:
     with file.writing() as connection:
-        stored_alerts.mute(connection, "silence", "data2", 5)
+        state_file.mute(connection, "silence", "data2", 5)
     wal = file.path.with_name("alerts.sqlite3-wal")
     before = wal.stat().st_size
     other = StateFile(file.path)
     with other.reading() as connection:
-        assert len(stored_alerts.muted(connection, 0)) == 1
+        assert len(state_file.muted(connection, 0)) == 1
     assert wal.stat().st_size == before
     other.close()
 
@@ -46,9 +46,9 @@ def test_opening_it_again_writes_nothing(file: StateFile) -> None:
 def test_many_threads_may_use_it_at_once(file: StateFile) -> None:
     def use(number: int) -> int:
         with file.writing() as connection:
-            stored_alerts.mute(connection, "silence", f"station{number}", 5)
+            state_file.mute(connection, "silence", f"station{number}", 5)
         with file.reading() as connection:
-            return len(stored_alerts.muted(connection, 0))
+            return len(state_file.muted(connection, 0))
 
     with ThreadPoolExecutor(12) as threads:
         found = list(threads.map(use, range(24)))
@@ -58,19 +58,19 @@ def test_many_threads_may_use_it_at_once(file: StateFile) -> None:
 def test_what_fails_leaves_nothing(file: StateFile) -> None:
     def write_and_fail() -> None:
         with file.writing() as connection:
-            stored_alerts.mute(connection, "silence", "data2", 5)
+            state_file.mute(connection, "silence", "data2", 5)
             raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
         write_and_fail()
     with file.reading() as connection:
-        assert connection.execute(tables.mutes.select()).all() == []
+        assert connection.execute(state_file.mutes.select()).all() == []
 
 
 def test_it_says_when_it_is_another_one(file: StateFile) -> None:
     assert not file.is_replaced(), "nothing is open"
     with file.reading() as connection:
-        assert stored_alerts.muted(connection, 0) == []
+        assert state_file.muted(connection, 0) == []
     assert not file.is_replaced()
     file.path.rename(file.path.with_name("elsewhere"))
     assert file.is_replaced()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 from sqlalchemy.sql.dml import UpdateBase
 
-from flask10x.alerts import stored_alerts, tables, transitions
+from flask10x.alerts import state_file, transitions
 from flask10x.alerts.alert import Alert, AlertMessage, Verdict
 from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.transitions import Changes, Routing, after, changes, is_watched, write
@@ -43,7 +43,7 @@ class Home:
     def see(self, *verdicts: Verdict, killed_at: int | None = None) -> None:
         """One step with these verdicts, everything in memory forgotten before."""
         with self.file.reading() as connection:
-            active = {(a.rule, a.subject): a for a in stored_alerts.active(connection, self.now_ms)}
+            active = {(a.rule, a.subject): a for a in state_file.active(connection, self.now_ms)}
         gone = [a for a in active.values() if not is_watched(a, self.alerts, BUILT_IN)]
         after_ms = self.alerts.reminder_after_sec * 1000
         due = [a for a in active.values() if self.now_ms - a.reminded_ms >= after_ms]
@@ -68,17 +68,19 @@ class Home:
     def send(self) -> None:
         """As if each message that waits had been sent."""
         with self.file.writing() as connection:
-            c = tables.messages.c
-            waiting = tables.messages.update().where(c.state == "waiting")
+            c = state_file.messages.c
+            waiting = state_file.messages.update().where(c.state == "waiting")
             connection.execute(waiting.values(state="sent", settled_ms=self.now_ms))
 
     def active(self) -> list[Alert]:
         with self.file.reading() as connection:
-            return stored_alerts.active(connection, self.now_ms)
+            return state_file.active(connection, self.now_ms)
 
     def messages(self) -> list[AlertMessage]:
         with self.file.reading() as connection:
-            rows = connection.execute(tables.messages.select().order_by(tables.messages.c.id))
+            rows = connection.execute(
+                state_file.messages.select().order_by(state_file.messages.c.id)
+            )
             return [AlertMessage(**row._mapping) for row in rows]
 
     def told(self, way: str = "phone") -> list[str]:
@@ -100,7 +102,7 @@ def test_an_alert_is_told_once_at_its_entry_and_once_at_its_end(home: Home) -> N
     assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
     assert home.active() == []
     with home.file.reading() as connection:
-        (alert,) = stored_alerts.past(connection)
+        (alert,) = state_file.past(connection)
     assert (alert.since_ms, alert.entered_ms) == (NOON_MS + 1000 - HOUR_MS, NOON_MS + 1000)
     assert (alert.ended_ms, alert.ended) == (NOON_MS + 5000, "recovered")
     assert alert.facts == {"after_sec": 120}
@@ -139,7 +141,7 @@ def test_of_what_lasts_for_years_the_reminders_of_a_month_are_kept(home: Home) -
             # Of a way with several receivers some had it when it was muted, say.
             with home.file.writing() as connection:
                 last = home.messages()[-1].id
-                connection.execute(tables.taken.insert().values(message_id=last, receiver="x"))
+                connection.execute(state_file.taken.insert().values(message_id=last, receiver="x"))
         home.now_ms += 24 * HOUR_MS
         home.see(home.silent(True))
     assert home.told() == ["entry"] + 31 * ["reminder"]
@@ -162,7 +164,7 @@ def test_a_reminder_comes_each_day_once_the_entry_was_sent(home: Home) -> None:
 
 def test_what_is_muted_is_noted_and_not_told(home: Home) -> None:
     with home.file.writing() as connection:
-        stored_alerts.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+        state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     home.see(home.silent(True), home.silent(True, "data3"))
     assert [alert.subject for alert in home.active()] == ["data3", "data2"]
     assert [alert.muted_until_ms for alert in home.active()] == [None, NOON_MS + HOUR_MS]
@@ -173,7 +175,7 @@ def test_what_is_muted_is_noted_and_not_told(home: Home) -> None:
 
 def test_who_is_reminded_after_a_mute_is_told_of_the_end(home: Home) -> None:
     with home.file.writing() as connection:
-        stored_alerts.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+        state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     home.see(home.silent(True))
     home.now_ms += 24 * HOUR_MS
     home.see(home.silent(True))
@@ -184,10 +186,10 @@ def test_who_is_reminded_after_a_mute_is_told_of_the_end(home: Home) -> None:
 
 def test_unmuted_it_is_told_again(home: Home) -> None:
     with home.file.writing() as connection:
-        stored_alerts.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
-        stored_alerts.mute(connection, "silence", "data2", home.now_ms + 2 * HOUR_MS)
-        assert [m.until_ms for m in stored_alerts.muted(connection, 0)] == [NOON_MS + 2 * HOUR_MS]
-        stored_alerts.unmute(connection, "silence", "data2")
+        state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+        state_file.mute(connection, "silence", "data2", home.now_ms + 2 * HOUR_MS)
+        assert [m.until_ms for m in state_file.muted(connection, 0)] == [NOON_MS + 2 * HOUR_MS]
+        state_file.unmute(connection, "silence", "data2")
     home.see(home.silent(True))
     assert home.told() == ["entry"]
 
@@ -198,7 +200,7 @@ def test_what_nobody_watches_any_more_ends_in_silence(home: Home) -> None:
     home.see(home.silent(True))
     assert [alert.subject for alert in home.active()] == ["data2"]
     with home.file.reading() as connection:
-        (alert,) = stored_alerts.past(connection)
+        (alert,) = state_file.past(connection)
     assert (alert.subject, alert.ended) == ("data3", "unwatched")
     assert {m.state for m in home.messages() if m.alert_id == alert.id} == {"dropped"}
 
@@ -234,7 +236,7 @@ def test_at_night_a_message_waits_and_an_urgent_one_does_not(file: StateFile) ->
 def test_what_waits_when_it_is_muted_is_not_sent_any_more(home: Home) -> None:
     home.see(home.silent(True), home.silent(True, "data3"))
     with home.file.writing() as connection:
-        stored_alerts.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+        state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     assert [m.state for m in home.messages()] == ["muted", "muted", "waiting", "waiting"]
     home.see(home.silent(False))
     assert home.told() == ["entry"], "who was not told of it is not told of its end"
@@ -244,7 +246,7 @@ def test_its_end_is_not_told_while_it_is_muted(home: Home) -> None:
     home.see(home.silent(True))
     home.send()
     with home.file.writing() as connection:
-        stored_alerts.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
+        state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     home.see(home.silent(False))
     assert {(m.occasion, m.state) for m in home.messages()} == {
         ("entry", "sent"),
@@ -304,7 +306,7 @@ def test_of_past_alerts_only_the_newest_are_kept(
         home.now_ms += 1000
     home.see(home.silent(True))
     with home.file.reading() as connection:
-        assert [alert.id for alert in stored_alerts.past(connection)] == [6, 5]
+        assert [alert.id for alert in state_file.past(connection)] == [6, 5]
     assert [alert.id for alert in home.active()] == [7, 1]
     assert {m.alert_id for m in home.messages()} == {1, 5, 6, 7}
 

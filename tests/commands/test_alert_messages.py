@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import insert
 
-from flask10x.alerts import tables
+from flask10x.alerts import state_file
 from flask10x.alerts.delivery.jobs import Job
 from flask10x.alerts.state_file import StateFile
 from flask10x.commands.alerts import command as alert_commands
@@ -121,7 +121,7 @@ def waiting(folder: Path) -> Path:
     now_ms = clock.now_ms()
     with file.writing() as connection:
         connection.execute(
-            insert(tables.messages).values(
+            insert(state_file.messages).values(
                 occasion="limit", way="pager", created_ms=now_ms, due_ms=now_ms
             )
         )
@@ -133,7 +133,7 @@ def waiting(folder: Path) -> Path:
 def tries(folder: Path) -> int:
     file = StateFile(folder / "alerts.sqlite3")
     with file.reading() as connection:
-        found = connection.execute(tables.messages.select()).one().tries
+        found = connection.execute(state_file.messages.select()).one().tries
     file.close()
     return int(found)
 
@@ -142,8 +142,8 @@ def tries(folder: Path) -> int:
 def no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask10x.alerts.delivery.deliver.LINGERS_MS", 0)
     # Neither the niceness nor the handlers of this process, which are the tests', are to change.
-    monkeypatch.setattr("flask10x.system.priority.give_way", lambda: None)
-    monkeypatch.setattr("flask10x.system.memory.go_first", lambda: None)
+    monkeypatch.setattr("flask10x.system.limits.give_way", lambda: None)
+    monkeypatch.setattr("flask10x.system.limits.end_first", lambda: None)
     quiet: Callable[..., None] = lambda *_: None  # noqa: E731
     monkeypatch.setattr("signal.signal", quiet)
 

@@ -24,8 +24,7 @@ from flask10x.errors import LockTimeout
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.rollup_schedule import Follower
-from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.locks import FairLock, FileLock, lock_path
 from tests.e2e.service import wait_until
 from tests.support import databases
 from tests.support.commands import in_words, run_command

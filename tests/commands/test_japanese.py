@@ -15,7 +15,7 @@ import click
 import pytest
 
 from flask10x.commands import main, translated
-from flask10x.commands.wrapping import columns
+from flask10x.commands.translated import columns
 from flask10x.config.settings import Settings, load
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path, shown_name

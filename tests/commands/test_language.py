@@ -8,7 +8,7 @@ from gettext import gettext as _
 
 import pytest
 
-from flask10x.commands import language
+from flask10x.commands import translated
 from flask10x.translation import of_messages
 
 ENGLISH, JAPANESE = "Usage:", "使い方:"
@@ -17,7 +17,7 @@ ENGLISH, JAPANESE = "Usage:", "使い方:"
 @pytest.fixture(autouse=True)
 def english_afterwards() -> Iterator[None]:
     yield
-    language.speak_english()
+    translated.speak_english()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_environment_chooses(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
-    language.choose(environ)
+    translated.choose_language(environ)
 
     assert of_messages(environ) == ("ja" if japanese else "en")
     assert _("Usage:") == (JAPANESE if japanese else ENGLISH)
@@ -73,7 +73,7 @@ def test_a_terminal_that_has_no_japanese_gets_english(
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", stream)
 
-    language.choose({"LANGUAGE": "ja"})
+    translated.choose_language({"LANGUAGE": "ja"})
 
     assert _("Usage:") == said
     # And nothing that it lacks ends the command.
@@ -86,16 +86,16 @@ def test_closed_streams_are_no_hindrance(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setenv("LANGUAGE", "ja")
 
-    language.choose({"LANGUAGE": "ja"})
+    translated.choose_language({"LANGUAGE": "ja"})
 
     assert _("Usage:") == JAPANESE
 
 
 def test_english_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGUAGE", "ja")
-    language.choose({"LANGUAGE": "ja"})
+    translated.choose_language({"LANGUAGE": "ja"})
 
-    language.speak_english()
+    translated.speak_english()
 
     assert _("Usage:") == ENGLISH
-    assert gettext.textdomain() == language.NO_DOMAIN
+    assert gettext.textdomain() == translated.NO_DOMAIN

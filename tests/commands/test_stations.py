@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flask10x.commands.stations.command import command
+from flask10x.commands.stations import command
 from flask10x.config import settings as settings_module
 from flask10x.config import station_text
 from flask10x.config.settings import Settings

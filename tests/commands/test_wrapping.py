@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from flask10x.commands.wrapping import Formatter, columns, wrap
+from flask10x.commands.translated import Formatter, columns, wrap
 
 SENTENCE = (
     "行の増えたファイルも含め、何度でも実行できます。読めない行は FILE.rejected.csv に"

@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.alerts.rules import DEFAULT
-from flask10x.config.readers.place import Place
+from flask10x.config.readers import Place
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
 from flask10x.readings.stations import BUILT_IN

@@ -9,7 +9,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.config import settings, station_file, station_tables
+from flask10x.config import settings, station_file
 from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.database.tables import metadata
@@ -654,7 +654,7 @@ def test_how_many_there_may_be() -> None:
 
 
 def test_the_longest_reading_has_room_in_the_queue() -> None:
-    assert station_tables.LINE_BYTES == shared_queue.LINE_BYTES
+    assert station_file.LINE_BYTES == shared_queue.LINE_BYTES
     one = "[stations.x.measurements.measurement_with_a_long_name_{}]\nunit = ''\npath = '{}'\n"
     shorter = "".join(one.format(number, f"{number}{'x' * 24}") for number in range(10, 26))
     assert len(stations(shorter)) == 1

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.config import tokens
-from flask10x.config.tokens import ALL, Keyring
+from flask10x.config import secrets
+from flask10x.config.secrets import ALL, Keyring
 from flask10x.errors import SettingsError
 from tests.conftest import MakeSettings
 
@@ -22,11 +22,11 @@ def file(tmp_path: Path) -> Path:
 
 def loaded(make_settings: MakeSettings, file: Path, text: str, kind: str = "WRITE") -> Keyring:
     file.write_text(text)
-    return tokens.load(make_settings(**{f"{kind}_TOKENS_FILE": file}))
+    return secrets.load_tokens(make_settings(**{f"{kind}_TOKENS_FILE": file}))
 
 
 def test_nobody_needs_a_token_by_default(make_settings: MakeSettings) -> None:
-    assert tokens.load(make_settings()) == Keyring(write=None, read=None)
+    assert secrets.load_tokens(make_settings()) == Keyring(write=None, read=None)
 
 
 def test_a_token_for_a_station_and_one_for_all(make_settings: MakeSettings, file: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_file_for_everybody_is_refused(
 
 def test_a_file_that_is_not_there(make_settings: MakeSettings, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"user \S+ cannot read it: .*No such file"):
-        tokens.load(make_settings(READ_TOKENS_FILE=tmp_path / "none"))
+        secrets.load_tokens(make_settings(READ_TOKENS_FILE=tmp_path / "none"))
     with pytest.raises(SettingsError, match=r"cannot read it: .*Is a directory"):
-        tokens.load(make_settings(READ_TOKENS_FILE=tmp_path))
+        secrets.load_tokens(make_settings(READ_TOKENS_FILE=tmp_path))
 
 
 def test_a_credential_of_systemd(
@@ -122,9 +122,9 @@ def test_a_credential_of_systemd(
     settings = make_settings(WRITE_TOKENS_FILE="credential:tokens")
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(SettingsError, match="LoadCredential= belongs into the unit"):
-        tokens.load(settings)
+        secrets.load_tokens(settings)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
-    write = tokens.load(settings).write
+    write = secrets.load_tokens(settings).write
     assert write
     assert write.open_for(ONE, "data")
 

@@ -23,10 +23,14 @@ from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts import keys as alert_keys
 from flask10x.config.settings import READERS
-from flask10x.config.station_keys import BAND_KEYS, FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.config.station_values import FAULT_CODES
-from flask10x.config.toml.keys import Key
-from flask10x.config.toml.values import WrongEntry
+from flask10x.config.station_keys import (
+    BAND_KEYS,
+    FAULT_CODES,
+    FAULT_KEYS,
+    MEASUREMENT_KEYS,
+    STATION_KEYS,
+)
+from flask10x.config.toml import Key, WrongEntry
 from flask10x.database.engine import Database
 from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals
@@ -34,10 +38,10 @@ from flask10x.export.file import CountedLines
 from flask10x.export.verify import Seen
 from flask10x.importing.importer import ImportOutcome
 from flask10x.maintenance.backup import Backup
+from flask10x.readings.numbers import KNOWN
 from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import ENGLISH
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
-from flask10x.readings.units import KNOWN
 from flask10x.recording.writer import Writer
 from flask10x.system.wording import amount
 from flask10x.web.app import create_app

@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-from flask10x.readings.json_body import InvalidBody, decode
-from flask10x.readings.parse import InvalidReading, parse
+from flask10x.readings.parse import InvalidBody, InvalidReading, decode, parse
 from flask10x.readings.stations import BUILT_IN
 from tests.support.shared_data import recorded_requests
 

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 
 from flask10x.history.parameters import MAX_PARAMETERS
-from flask10x.readings.derived.kinds import HIGHEST_M, KINDS
-from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.derived import HIGHEST_M, KINDS
+from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.web.app import create_app
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from flask10x.alerts import tables
+from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.settings import Settings
 from tests.support.databases import ON_POSTGRES
@@ -45,7 +45,7 @@ def names(client: FlaskClient, settings: Settings, four: None) -> dict[str, set[
     with file.writing() as connection:
         alert = {"rule": "silence", "kind": "silence", "subject": "data", "facts": "{}"}
         times = {"since_ms": 1, "entered_ms": 2, "reminded_ms": 2}
-        connection.execute(tables.alerts.insert().values(**alert, **times))
+        connection.execute(state_file.alerts.insert().values(**alert, **times))
     file.close()
     found = {}
     for family in text_string_to_metric_families(client.get("/metrics/prometheus").text):

@@ -11,7 +11,7 @@ from flask10x.config.alerts.rules import Silence
 from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.readings.parse import Reading
 from flask10x.runtime.alerting import watch_list
-from flask10x.runtime.silence_learning import SilenceLearning, learn_from
+from flask10x.runtime.station_watch import SilenceLearning, learn_from
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from tests.runtime.alerting.watches.home import active_alert

@@ -21,9 +21,8 @@ from flask10x.database.engine import NO_PROMISE, Database
 from flask10x.database.error_codes import code_of
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime import inspection as inspection_module
-from flask10x.runtime.inspection import Inspection
-from flask10x.runtime.rescue import DESCRIPTORS
+from flask10x.runtime import database_file as inspection_module
+from flask10x.runtime.database_file import DESCRIPTORS, Inspection
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until

@@ -8,8 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.engine import Database
 from flask10x.errors import LockTimeout
-from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import lock_path
+from flask10x.system.locks import FairLock, lock_path
 from tests.support.both_engines import POSTGRES, write_lock
 
 

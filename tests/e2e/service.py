@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flask10x.recording.queue_file import path_of
+from flask10x.recording.shared_queue import queue_path
 from tests.e2e.senders import (
     HOST,
     JSON_TYPE,
@@ -211,7 +211,7 @@ class Service:
     def discard(self) -> None:
         """The same for good: what a killed one leaves in memory for its next start goes, too."""
         self.close()
-        path_of(self.database.resolve()).unlink(missing_ok=True)
+        queue_path(self.database.resolve()).unlink(missing_ok=True)
 
     def output(self) -> str:
         """What the service has written to its standard output and error so far."""

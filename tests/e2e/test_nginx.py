@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.web.limits import BATCH_MAX_BYTES, CHANNELS
 from tests.e2e.attacks import ATTACKS, HEAD, Attack, fill, slow_readers, slowest_answer_sec, under
 from tests.e2e.conftest import make_services

@@ -13,8 +13,7 @@ from flask10x.export.file import CsvFile
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
-from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import lock_path
+from flask10x.system.locks import FairLock, lock_path
 from tests.support import csv_folder
 from tests.support.rows import execute, pico, select
 

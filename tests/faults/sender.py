@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPException
 
-from flask10x.recording.leftover_file import waiting
+from flask10x.recording.entry import leftover_files
 from tests.e2e import load
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
 from tests.e2e.service import Service, wait_until
@@ -94,7 +94,7 @@ class Sender:
 
 def wait_for_leftovers(service: Service) -> None:
     """Return when each file of a stop is stored; in pieces, and a stop leaves the rest again."""
-    wait_until(lambda: not waiting(service.data_dir), 60, "the leftovers are stored")
+    wait_until(lambda: not leftover_files(service.data_dir), 60, "the leftovers are stored")
 
 
 def is_stored(service: Service, number: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.recording.leftover_file import waiting
+from flask10x.recording.entry import leftover_files
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import reading_of
@@ -210,6 +210,6 @@ def test_beyond_the_last_year_of_the_clock_every_process_ends(
     clock.write_text("0")
     running.start()
     sender.check_goes_on()
-    wait_until(lambda: not waiting(running.data_dir), 30, "what was left is stored")
+    wait_until(lambda: not leftover_files(running.data_dir), 30, "what was left is stored")
     running.stop()
     assert account(running, [sender]).lost == set()

@@ -11,7 +11,7 @@ import pytest
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import entry_of
-from flask10x.recording.leftover_file import text_of, waiting
+from flask10x.recording.entry import leftover_files, text_of
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.service import Service, wait_until
@@ -46,7 +46,7 @@ def test_senders_are_answered_while_leftovers_are_stored(
     with load.running():
         load.burst()
         leave(running, left)
-        wait_until(lambda: not waiting(running.data_dir), 120, "the leftovers are stored")
+        wait_until(lambda: not leftover_files(running.data_dir), 120, "the leftovers are stored")
     running.stop()
 
     running.check_integrity()
@@ -87,7 +87,7 @@ def test_a_kill_in_the_middle_of_it_costs_no_reading_and_stores_none_twice(
     assert partly, "no kill came in the middle"
     assert file.exists() == (seen < left)
     running.start()
-    wait_until(lambda: not waiting(running.data_dir), 120, "the leftovers are stored")
+    wait_until(lambda: not leftover_files(running.data_dir), 120, "the leftovers are stored")
     running.stop()
 
     running.check_integrity()

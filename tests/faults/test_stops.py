@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.recording.queue_file import path_of
+from flask10x.recording.shared_queue import queue_path
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import raw_connection, read_answer, reading_of
@@ -151,7 +151,7 @@ def test_what_a_worker_has_left_that_is_killed_during_a_stop_survives_a_reboot(
     wait_until(lambda: "Handling signal: term" in running.output(), 30, "the master stops")
     os.kill(worker, signal.SIGKILL)
     assert running.process.wait(STOP_WITHIN_SEC) == 0
-    assert not path_of(running.database.resolve()).exists(), "nothing waits in memory"
+    assert not queue_path(running.database.resolve()).exists(), "nothing waits in memory"
     marker.unlink()
     running.start()
     wait_for_leftovers(running)

@@ -19,7 +19,7 @@ from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from flask10x.readings.zones import name_of
+from flask10x.readings.times import zone_name_of
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, insert_readings, select
@@ -284,5 +284,5 @@ def test_a_chart_of_days_is_that_of_the_readings(
 def test_the_name_of_the_zone_stands_in_the_database(database: Database) -> None:
     make_days(database, ZoneInfo("Asia/Tokyo"))
     assert select(database.path, "SELECT zone FROM rollup_zone") == [
-        (name_of(ZoneInfo("Asia/Tokyo")),)
+        (zone_name_of(ZoneInfo("Asia/Tokyo")),)
     ]

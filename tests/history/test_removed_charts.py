@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.database import removed
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed, removed_hours
-from flask10x.database.retention.removed import Removed
+from flask10x.database.removed import Removed
 from flask10x.database.tables import readings
 from flask10x.history import charts, days, rollups
 from flask10x.history.buckets import Window
@@ -37,9 +37,9 @@ def chart(client: FlaskClient, database: Database) -> FlaskClient:
     with database.commit() as connection:
         for hour in (NINE // HOUR, NINE // HOUR + 1):
             gone = rollups.of_readings("data", columns, connection, hour, 4)
-            removed_hours.keep(connection, gone)
+            removed.keep_removed_hours(connection, gone)
         connection.execute(readings.delete().where(readings.c.id <= 4))
-        removed.note(connection, "data", Removed(4, NINE + 3 * HOUR // 2, 4))
+        removed.note_removed(connection, "data", Removed(4, NINE + 3 * HOUR // 2, 4))
     return client
 
 
@@ -97,9 +97,9 @@ def test_the_first_hour_of_all_may_begin_a_day_before_its_readings(database: Dat
     columns = BUILT_IN.by_endpoint["data"].columns
     with database.commit() as connection:
         gone = rollups.of_readings("data", columns, connection, eighteen // HOUR, 2)
-        removed_hours.keep(connection, gone)
+        removed.keep_removed_hours(connection, gone)
         connection.execute(readings.delete().where(readings.c.id <= 2))
-        removed.note(connection, "data", Removed(2, eighteen + 2 * HOUR // 3, 2))
+        removed.note_removed(connection, "data", Removed(2, eighteen + 2 * HOUR // 3, 2))
     while days.follow(BUILT_IN, database, nepal, rollups.save_at_once):
         pass
     query = Query(known=BUILT_IN, zone=nepal, measurements=("pressure",))

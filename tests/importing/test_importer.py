@@ -13,8 +13,7 @@ from flask10x.errors import ImportRefused, LockTimeout
 from flask10x.importing import importer, old_file
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
-from flask10x.system.fair_lock import FairLock
-from flask10x.system.locks import lock_path
+from flask10x.system.locks import FairLock, lock_path
 from tests.conftest import MakeSettings
 from tests.support.old_files import NAME, imported_ranges, local_rows, run, stored, write
 from tests.support.rows import execute, pico, select

@@ -28,7 +28,7 @@ from flask10x.history import rollups
 from flask10x.maintenance import check as health
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
-from flask10x.maintenance.findings import Finding, worst
+from flask10x.maintenance.check_database import Finding, worst
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer

@@ -23,9 +23,9 @@ from flask10x.errors import CopyError, RestoreError
 from flask10x.history import annotations
 from flask10x.history.annotations import WrittenNote
 from flask10x.maintenance.backup import backup
-from flask10x.maintenance.copying.run import copy as copy_database
+from flask10x.maintenance.copying import copy as copy_database
 from flask10x.maintenance.restore import restore
-from flask10x.system import checksum, disk
+from flask10x.system import backup_files, disk
 from flask10x.system.locks import FileLock, lock_path
 from tests.postgres.copying import in_file
 from tests.support.broken_schema import overwrite_schema
@@ -214,7 +214,7 @@ def test_a_file_that_is_no_good_is_refused(
     settings: Settings, copy: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     """Also where no sum says that it was changed."""
-    checksum.beside(copy).unlink()
+    backup_files.checksum_path(copy).unlink()
     spoil(copy)
     with pytest.raises(CopyError) as caught:
         restore(settings, copy)
@@ -308,12 +308,12 @@ def test_a_backup_that_was_cut_short_is_refused(settings: Settings, copy: Path) 
 def test_another_backup_is_named_that_has_not_changed(settings: Settings, copy: Path) -> None:
     good = copy.with_name("flask10x-20200102-000000.sqlite3")
     shutil.copy(copy, good)
-    line = checksum.beside(copy).read_text()
-    checksum.beside(good).write_text(line)
+    line = backup_files.checksum_path(copy).read_text()
+    backup_files.checksum_path(good).write_text(line)
     # Newer, and of no use either.
     bad = copy.with_name("flask10x-20200103-000000.sqlite3")
     bad.write_text("x")
-    checksum.beside(bad).write_text(line)
+    backup_files.checksum_path(bad).write_text(line)
     with open(copy, "ab") as file:
         file.write(b"x")
     with pytest.raises(CopyError) as caught:
@@ -341,7 +341,7 @@ def test_a_backup_that_has_changed_is_not_copied_to_another_engine_either(
 @pytest.mark.parametrize("noted", ["", "x", "0" * 63 + "  name\n", "\n", "0" * 64 + "\n"])
 @pytest.mark.usefixtures("untouched")
 def test_a_sum_that_is_none_proves_nothing(settings: Settings, copy: Path, noted: str) -> None:
-    checksum.beside(copy).write_text(noted)
+    backup_files.checksum_path(copy).write_text(noted)
     with pytest.raises(CopyError) as caught:
         restore(settings, copy)
     assert str(caught.value).startswith(changed(copy))
@@ -350,7 +350,7 @@ def test_a_sum_that_is_none_proves_nothing(settings: Settings, copy: Path, noted
 @pytest.mark.timeout(20)
 @pytest.mark.usefixtures("untouched")
 def test_a_pipe_is_no_sum(settings: Settings, copy: Path) -> None:
-    noted = checksum.beside(copy)
+    noted = backup_files.checksum_path(copy)
     noted.unlink()
     os.mkfifo(noted)
     with pytest.raises(RestoreError) as caught:
@@ -361,14 +361,14 @@ def test_a_pipe_is_no_sum(settings: Settings, copy: Path) -> None:
 @pytest.mark.parametrize("form", ["{}  another/name.sqlite3\n", "{} *name", "{}  a  b\n"])
 def test_a_sum_by_other_programs_is_understood(settings: Settings, copy: Path, form: str) -> None:
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
-    checksum.beside(copy).write_text(form.format(digest.upper()))
+    backup_files.checksum_path(copy).write_text(form.format(digest.upper()))
     assert restore(settings, copy).has_sum
 
 
 def test_a_backup_without_its_sum_is_restored_and_named(
     settings: Settings, path: Path, copy: Path
 ) -> None:
-    checksum.beside(copy).unlink()
+    backup_files.checksum_path(copy).unlink()
     done = CliRunner().invoke(group, ["restore", str(copy)], env=environment(settings))
     assert done.exit_code == 0
     assert done.stderr == (

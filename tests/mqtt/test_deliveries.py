@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.mqtt.deliveries import Deliveries
+from flask10x.mqtt.subscriber import Deliveries
 
 HIGHEST_NUMBER = 65_535
 WARM, COLD = b"home/balcony\0{25}", b"home/balcony\0{5}"

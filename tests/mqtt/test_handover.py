@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.mqtt.handover import Handover, Result, ServiceAway
-from flask10x.mqtt.messages import Message
+from flask10x.mqtt.handover import Handover, Message, Result, ServiceAway
 
 MESSAGES = [Message(n, "balcony", b'{"temperature": %d}' % n, n) for n in (1, 2, 3)]
 SETTLED = Result(True, "")

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from flask10x.mqtt.handover import POSTED_MAX, next_to_post
-from flask10x.mqtt.messages import NS_PER_SEC, PAYLOAD_MAX_BYTES, Message
+from flask10x.mqtt.handover import NS_PER_SEC, PAYLOAD_MAX_BYTES, POSTED_MAX, Message, next_to_post
 
 CAME = 1_795_665_600 * NS_PER_SEC
 

@@ -12,13 +12,9 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from flask10x.config.mqtt_url import address_of
-from flask10x.mqtt.broker import Broker
-from flask10x.mqtt.deliveries import Deliveries
-from flask10x.mqtt.handover import POSTED_MAX, Handover, Result
-from flask10x.mqtt.messages import Message
-from flask10x.mqtt.pauses import Pauses
-from flask10x.mqtt.subscriber import Subscriber
+from flask10x.config.readers import broker_address
+from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result
+from flask10x.mqtt.subscriber import Broker, Deliveries, Pauses, Subscriber
 
 ENDPOINTS = {"home/balcony": "balcony", "home/shed": "shed"}
 
@@ -39,7 +35,7 @@ class Service(Handover):
 
 
 def subscriber(service: Service, deliveries: Deliveries, port: int = 1883) -> Subscriber:
-    broker = Broker(address_of(f"mqtt://127.0.0.1:{port}"), "")
+    broker = Broker(broker_address(f"mqtt://127.0.0.1:{port}"), "")
     return Subscriber(broker, "test", ENDPOINTS, service, deliveries)
 
 
@@ -127,7 +123,7 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
 
         monkeypatch.setattr(made._client, "connect", lambda *_where, **_how: answer(made))
         monkeypatch.setattr(made._client, "loop", read_one)
-        monkeypatch.setattr("flask10x.mqtt.pauses.FIRST_SEC", 0.0)
+        monkeypatch.setattr("flask10x.mqtt.subscriber.FIRST_SEC", 0.0)
         made._to_broker = Pauses()
         made.run(stop)
     assert service.stored == [(0, b"first")]
@@ -160,7 +156,7 @@ def test_by_which_version_a_broker_is_connected_to(
     answers: list[bytes | dict[int, bytes]],
     versions: list[int],
 ) -> None:
-    monkeypatch.setattr("flask10x.mqtt.pauses.FIRST_SEC", 0.0)
+    monkeypatch.setattr("flask10x.mqtt.subscriber.FIRST_SEC", 0.0)
     stop = Event()
     asked: list[int] = []
 

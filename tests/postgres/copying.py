@@ -13,7 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import dialects, schema, station_columns
 from flask10x.database.engine import Database
 from flask10x.database.tables import metadata
-from flask10x.maintenance.copying.verify import in_words, verify
+from flask10x.maintenance.copying import in_words, verify
 from tests.support import databases, postgres
 
 # Of a station that is no more.

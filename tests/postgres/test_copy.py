@@ -14,16 +14,15 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, dialects, queue_notes, schema
+from flask10x.database import counters, dialects, queue_notes, removed, schema
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed, removed_hours
-from flask10x.database.retention.removed import Removed
+from flask10x.database.removed import Removed
 from flask10x.database.tables import metadata, notes, readings, shared_metadata
 from flask10x.database.tables import rollups as summed
 from flask10x.errors import DatabaseCopyError, SchemaError
 from flask10x.history import days, rollup_check, rollups
-from flask10x.maintenance.copying import fill
-from flask10x.maintenance.copying.run import copy
+from flask10x.maintenance import copying
+from flask10x.maintenance.copying import copy
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
@@ -46,8 +45,8 @@ INDIA = ZoneInfo("Asia/Kolkata")
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fill, "PIECE_ROWS", 3)
-    monkeypatch.setattr(fill, "PIECE_ROWS_OF_BODIES", 2)
+    monkeypatch.setattr(copying, "PIECE_ROWS", 3)
+    monkeypatch.setattr(copying, "PIECE_ROWS_OF_BODIES", 2)
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
 def test_the_sums_of_one_engine_are_right_on_the_other(
     settings: Settings, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fill, "PIECE_ROWS", 5000)
+    monkeypatch.setattr(copying, "PIECE_ROWS", 5000)
     first, back = (in_file(settings, tmp_path / f"{name}.sqlite3") for name in ("first", "back"))
     lay_new_file(tmp_path / "first.sqlite3")
     with closing(Database(first)) as database:
@@ -120,9 +119,9 @@ def fill_with_decimals(database: Database) -> None:
     with database.commit() as connection:
         for hour in (NINE // HOUR_MS, NINE // HOUR_MS + 1):
             gone = rollups.of_readings("data", columns, connection, hour, last=45)
-            removed_hours.keep(connection, gone)
+            removed.keep_removed_hours(connection, gone)
         connection.execute(delete(readings).where(readings.c.id <= 45))
-        removed.note(connection, "data", Removed(45, NINE + 44 * 120_000, 45))
+        removed.note_removed(connection, "data", Removed(45, NINE + 44 * 120_000, 45))
 
 
 def wrong_sums(settings: Settings) -> list[object]:
@@ -187,7 +186,7 @@ def test_numbers_of_all_hosts_and_of_none_are_copied(
 
 
 def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
-    copied = {"readings", *(table.name for table in fill.others())}
+    copied = {"readings", *(table.name for table in copying.others())}
     assert copied == set(metadata.tables)
     # What a process, a host or a server has for itself; `log` goes as numbers.
     not_copied = {"log", "leases", "owners", "export_origins", "active_alerts", "alert_mutes"}
@@ -249,12 +248,12 @@ def test_a_broken_off_copy_goes_on_and_no_service_starts_on_it(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(fill, "fill_others", killed)
+        patch.setattr(copying, "fill_others", killed)
         with pytest.raises(Killed):
             copy(source, target)
     with pytest.raises(SchemaError, match=r"unfinished copy of sqlite:///.*source.sqlite3; run: "):
         schema.upgrade(target)
-    monkeypatch.setattr(fill, "follow", killed)
+    monkeypatch.setattr(copying, "follow", killed)
     with pytest.raises(Killed):
         copy(source, target)
     monkeypatch.undo()
@@ -337,7 +336,7 @@ def test_a_killed_copy_goes_on_where_it_was(
 def copy_and_kill(source: Settings, target: Settings) -> None:
     before = copied_to(target)
     command = (
-        "from flask10x.maintenance.copying import fill; fill.PIECE_ROWS = 2;"
+        "from flask10x.maintenance import copying; copying.PIECE_ROWS = 2;"
         "from flask10x.commands.main import main; main()"
     )
     ends = ("copy", "--from", source.database_url, "--to", target.database_url)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from flask10x.config.settings import Settings
+from flask10x.database import csv_owner
 from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
-from flask10x.export import archived, checks, earlier_columns, owner
+from flask10x.export import archived, checks, earlier_columns
 from flask10x.export.append import export
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import load_state
@@ -19,12 +20,12 @@ from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN, Stations
-from flask10x.runtime.facts.export_lag import export_lags
-from flask10x.runtime.retention.outlook import outlooks
-from flask10x.runtime.retention.schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
+from flask10x.runtime.facts import export_lags
+from flask10x.runtime.retention import outlooks
+from flask10x.runtime.retention_schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
 from flask10x.translation import translation
-from flask10x.web.pages.status import following
-from flask10x.web.pages.status.known import Known
+from flask10x.web.pages.status import answers
+from flask10x.web.pages.status.answers import Known
 from tests.postgres.csv_hosts import FIRST_MS, NAME, CsvHosts, csv_hosts
 from tests.support.commands import in_words, run_command
 
@@ -95,7 +96,7 @@ def test_with_the_files_another_host_takes_over_and_goes_on(hosts: CsvHosts) -> 
 def test_a_copy_that_is_not_what_the_last_export_left_is_not_taken_over(hosts: CsvHosts) -> None:
     hosts.store(0, 1)
     first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first, PICO)
     copied = hosts.file("school-2")
     copied.parent.mkdir()
@@ -104,7 +105,7 @@ def test_a_copy_that_is_not_what_the_last_export_left_is_not_taken_over(hosts: C
     assert outcome.failed
     assert "it is not what the last export left" in outcome.text
     with pytest.raises(ExportElsewhere, match="belong to the host school-1"):
-        owner.check(*second)
+        csv_owner.check(*second)
 
 
 @pytest.mark.tools
@@ -141,7 +142,7 @@ def test_an_export_that_was_stopped_and_goes_on_overwrites_no_newer_position(
     """The old owner is frozen before it appends; meanwhile another host has taken over."""
     hosts.store(0)
     first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    owner.claim(*first)
+    csv_owner.claim(*first)
     assert export(*first, PICO)[0].rows == 1
     hosts.store(1)
     appends = CsvFile.append
@@ -190,7 +191,7 @@ def test_a_new_export_between_the_look_and_the_take_over_is_not_lost(
 ) -> None:
     hosts.store(0)
     first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first, PICO)
     shutil.copytree(hosts.file("school-1").parent, hosts.file("school-2").parent)
     commit_change = Database.commit_change
@@ -204,7 +205,7 @@ def test_a_new_export_between_the_look_and_the_take_over_is_not_lost(
     monkeypatch.setattr(Database, "commit_change", later)
     with pytest.raises(ExportElsewhere, match="the host school-1 has exported"):
         take_over(*second)
-    owner.check(*first)
+    csv_owner.check(*first)
 
 
 def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
@@ -213,7 +214,7 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     """The file has got another name with its station, and meanwhile another host has it."""
     hosts.store(0)
     first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first, PICO)
     station = replace(PICO[0], csv_name="Pico.csv")
     renamed = replace(first[0], stations=Stations((station,)))
@@ -223,7 +224,7 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     def frozen(*given: Any) -> Mark | None:
         monkeypatch.setattr(earlier_columns, "find_old_bytes", looks)
         with second[1].commit() as connection:
-            owner.give(connection, "school-2")
+            csv_owner.give(connection, "school-2")
         return looks(*given)
 
     monkeypatch.setattr(earlier_columns, "find_old_bytes", frozen)
@@ -236,7 +237,7 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
 def test_a_file_that_is_renamed_keeps_the_history_it_is_of(hosts: CsvHosts) -> None:
     hosts.store(0)
     settings, database = hosts.opened("school-1")
-    owner.claim(settings, database)
+    csv_owner.claim(settings, database)
     export(settings, database, PICO)
     hosts.run("UPDATE export_origins SET timeline = 77")
     station = replace(PICO[0], csv_name="Pico.csv")
@@ -255,7 +256,7 @@ def test_a_host_that_has_no_files_names_none(
     """Another one takes them over while it reads the archived file."""
     hosts.store(0)
     first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first, PICO)
     place = hosts.file("school-1").with_name("2025.csv")
     hosts.file("school-1").rename(place)
@@ -265,7 +266,7 @@ def test_a_host_that_has_no_files_names_none(
 
     def frozen(file: CsvFile, end: int) -> int:
         with second[1].commit() as connection:
-            owner.give(connection, "school-2")
+            csv_owner.give(connection, "school-2")
         return checksum(file, end)
 
     monkeypatch.setattr(CsvFile, "checksum", frozen)
@@ -290,7 +291,7 @@ def test_only_the_host_with_the_files_removes_old_readings(hosts: CsvHosts) -> N
     hosts.store(*range(5), at_ms=FIRST_MS)
     hosts.store(5, 6, at_ms=FIRST_MS + 40 * DAY_MS)
     first, second = hosts.opened("school-1", **days), hosts.opened("school-2", **days)
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first)
     hosts.follow(first[1])
     clocks = Clocks(FIRST_MS + 40 * DAY_MS + 10_000)
@@ -307,7 +308,7 @@ def test_the_page_of_another_host_says_who_removes_them(hosts: CsvHosts) -> None
     hosts.store(0, at_ms=FIRST_MS)
     hosts.store(1, at_ms=FIRST_MS + DAY_MS)
     first, second = hosts.opened("school-1", **days), hosts.opened("school-2", **days)
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first)
     for (settings, database), expected in ((first, None), (second, "other_host")):
         with database.reader.begin() as connection:
@@ -322,7 +323,7 @@ def test_the_page_of_another_host_says_who_removes_them(hosts: CsvHosts) -> None
 def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts) -> None:
     hosts.store(0)
     first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    owner.claim(*first)
+    csv_owner.claim(*first)
     export(*first)
     hosts.store(1)
     told = {}
@@ -330,9 +331,9 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
         with database.reader.begin() as connection:
             known = Known(
                 exports=export_lags(connection, settings.stations),
-                csv_host=owner.of_files(connection),
+                csv_host=csv_owner.of_files(connection),
             )
-        answer = following.exported(settings, known, translation("en"), FIRST_MS + 9 * DAY_MS)
+        answer = answers.exported(settings, known, translation("en"), FIRST_MS + 9 * DAY_MS)
         assert answer.mood == "warn"
         (told[settings.host_name],) = answer.remedies
     assert "systemctl" in told["school-1"].command

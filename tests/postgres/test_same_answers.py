@@ -14,10 +14,9 @@ from flask import Flask
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import removed, schema
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed, removed_hours
-from flask10x.database.retention.removed import Removed
+from flask10x.database.removed import Removed
 from flask10x.database.tables import readings as table
 from flask10x.history import annotations, days, rollup_check, rollups
 from flask10x.history.annotations import Correction, WrittenNote
@@ -154,10 +153,10 @@ def _remove_first_hours(database: Database) -> None:
         ids = list(connection.execute(table.select().where(*of_first)).scalars())
         for hour in (BEGIN // HOUR_MS, BEGIN // HOUR_MS + 1):
             gone = rollups.of_readings("data", columns, connection, hour, max(ids))
-            removed_hours.keep(connection, gone)
+            removed.keep_removed_hours(connection, gone)
         connection.execute(table.delete().where(*of_first))
         latest = BEGIN + 2 * HOUR_MS - STEP_MS
-        removed.note(connection, "data", Removed(max(ids), latest, len(ids)))
+        removed.note_removed(connection, "data", Removed(max(ids), latest, len(ids)))
 
 
 def _written() -> Iterator[WrittenNote | Correction]:

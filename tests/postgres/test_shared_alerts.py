@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from flask10x.alerts import shared_alerts, stored_alerts, tables
+from flask10x.alerts import shared_alerts, state_file
 from flask10x.alerts.alert import Active, Moment, Verdict, Watch
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.rules import Alerts, Disk, Silence, Webhook
-from flask10x.runtime.alerting.sharing import AlertSharing, WhileOurs
 from flask10x.runtime.alerting.start_delivery import Delivery
-from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
 from tests.postgres.hosts import Hosts, LeaseOfHost
 
 ALERTS = Alerts(rules=(Silence(), Disk()), ways=(Webhook(name="phone", url="http://p"),))
@@ -82,19 +81,21 @@ class Telephone:
             self.watcher.step()
             if self.can_send:
                 with self.file.writing() as state:
-                    sent = update(tables.messages).where(tables.messages.c.state == "waiting")
+                    sent = update(state_file.messages).where(
+                        state_file.messages.c.state == "waiting"
+                    )
                     state.execute(sent.values(state="sent", settled_ms=1, due_ms=7))
 
     def sent(self) -> list[str]:
         """The occasions of what this host itself has sent, in their order."""
-        c = tables.messages.c
+        c = state_file.messages.c
         with self.file.reading() as state:
             query = select(c.occasion).where(c.state == "sent", c.due_ms == 7).order_by(c.id)
             return list(state.execute(query).scalars())
 
     def active(self) -> list[str]:
         with self.file.reading() as state:
-            return sorted(one.rule for one in stored_alerts.active(state, 0))
+            return sorted(one.rule for one in state_file.active(state, 0))
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
     other.step()
     for phone in (one, other):
         with phone.file.reading() as state:
-            assert [mute.until_ms for mute in stored_alerts.muted(state, 0)] == [until_ms]
+            assert [mute.until_ms for mute in state_file.muted(state, 0)] == [until_ms]
     world.is_silent = True
     one.step(2)
     assert (one.active(), one.sent()) == (["silence"], [])
@@ -245,4 +246,4 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
         shared_alerts.unmute(connection, "silence", "data")
     other.step()
     with other.file.reading() as state:
-        assert stored_alerts.muted(state, 0) == []
+        assert state_file.muted(state, 0) == []

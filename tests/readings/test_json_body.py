@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask10x.readings.json_body import InvalidBody, decode, payload_of
-from flask10x.readings.parse import InvalidReading, parse
+from flask10x.readings.parse import InvalidBody, InvalidReading, decode, parse, payload_of
 from flask10x.readings.stations import BUILT_IN, Station
 
 COUNTED_IN_CHARACTERS = (

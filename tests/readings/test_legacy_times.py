@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.readings.legacy_times import LegacyTimes
+from flask10x.readings.legacy_csv import LegacyTimes
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 # The clock goes from 03:00 back to 02:00 on 2025-10-26, from 02:00 to 03:00 on 2025-03-30.

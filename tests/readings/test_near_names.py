@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask10x.readings.near_names import near_names
+from flask10x.readings.parse import near_names
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 
 DATA, DATA4 = BUILT_IN.by_endpoint["data"], BUILT_IN.by_endpoint["data4"]

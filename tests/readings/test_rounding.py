@@ -2,8 +2,7 @@
 
 import pytest
 
-from flask10x.readings.rounding import DIGITS, all_shortened, rounded, shortened
-from flask10x.readings.units import KNOWN
+from flask10x.readings.numbers import DIGITS, KNOWN, all_shortened, rounded, shortened
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flask10x.readings.numbers import parse_number
 from flask10x.readings.stations import BUILT_IN
-from flask10x.readings.units import parse_number
 
 READ = [
     ("650", "ppm", 650.0),

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.readings import zones
-from flask10x.readings.times import DAY_MS
-from flask10x.readings.zones import first_difference, name_of, unknown_tz, zone_of
+from flask10x.readings import times
+from flask10x.readings.times import DAY_MS, first_difference, unknown_tz, zone_name_of, zone_of
 
 START, END = (int(datetime(year, 6, 1, tzinfo=UTC).timestamp() * 1000) for year in (2025, 2035))
 
@@ -21,7 +20,7 @@ def localtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for /etc/localtime, with no TZ in the environment."""
     monkeypatch.delenv("TZ", raising=False)
     path = tmp_path / "localtime"
-    monkeypatch.setattr(zones, "SYSTEM_ZONE", path)
+    monkeypatch.setattr(times, "SYSTEM_ZONE", path)
     return path
 
 
@@ -43,7 +42,7 @@ def file_of(name: str) -> Path:
 
 
 def test_a_setting_is_its_own_name() -> None:
-    assert name_of(ZoneInfo("Asia/Tokyo")) == "Asia/Tokyo"
+    assert zone_name_of(ZoneInfo("Asia/Tokyo")) == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +60,12 @@ def test_a_setting_is_its_own_name() -> None:
 )
 def test_the_environments_zone(monkeypatch: pytest.MonkeyPatch, given: str, name: str) -> None:
     monkeypatch.setenv("TZ", given)
-    assert name_of(None) == name
+    assert zone_name_of(None) == name
 
 
 def test_the_name_behind_the_link(localtime: Path) -> None:
     localtime.symlink_to("/usr/share/zoneinfo/Asia/Tokyo")
-    assert name_of(None) == "Asia/Tokyo"
+    assert zone_name_of(None) == "Asia/Tokyo"
 
 
 def test_a_tz_that_names_the_systems_file_is_that_zone(
@@ -74,16 +73,16 @@ def test_a_tz_that_names_the_systems_file_is_that_zone(
 ) -> None:
     localtime.symlink_to("/usr/share/zoneinfo/Asia/Tokyo")
     monkeypatch.setenv("TZ", f":{localtime}")
-    assert name_of(None) == "Asia/Tokyo"
+    assert zone_name_of(None) == "Asia/Tokyo"
 
 
 def test_a_tz_that_names_no_file_is_utc(localtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", f":{localtime}")
-    assert name_of(None) == "UTC"
+    assert zone_name_of(None) == "UTC"
 
 
 def test_a_system_without_a_zone_has_utc(localtime: Path) -> None:
-    assert name_of(None) == "UTC"
+    assert zone_name_of(None) == "UTC"
 
 
 @pytest.mark.parametrize(
@@ -95,13 +94,13 @@ def test_a_copied_file_has_the_rule_at_its_end(localtime: Path, name: str, rule:
         shutil.copy(file_of(name), localtime)
     except StopIteration:
         localtime.write_bytes(b"TZif2 and so on\n" + rule + b"\n")
-    assert name_of(None) == rule.decode()
+    assert zone_name_of(None) == rule.decode()
 
 
 @pytest.mark.parametrize("content", [b"", b"TZif, version 1\0\0\0", b"TZif\n\xff\n", b"no\nrule\n"])
 def test_a_file_that_names_nothing_goes_by_its_own_name(localtime: Path, content: bytes) -> None:
     localtime.write_bytes(content)
-    assert name_of(None) == str(localtime)
+    assert zone_name_of(None) == str(localtime)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording.accepted_keys import AcceptedKeys, accepted, key_of
 from flask10x.recording.batch import Receipt, entry_of
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
+from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key, key_of
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
@@ -184,7 +184,7 @@ def test_as_many_keys_as_are_promised_are_known_and_no_more_than_twice_as_many_k
         workers.first.step()
         newest = {key_of("data", b"%d" % n) for n in numbers[max(0, number - 9) : number + 1]}
         with database.reader.begin() as connection:
-            assert accepted(connection, newest).keys() == newest
+            assert accepted_ms_by_key(connection, newest).keys() == newest
         assert select(database.path, "SELECT count(*) <= 20 FROM accepted_keys") == [(1,)]
     assert select(database.path, "SELECT count(DISTINCT generation) FROM accepted_keys") == [(2,)]
     submit(workers.first, 1000, key_of("data", b"%d" % 60))

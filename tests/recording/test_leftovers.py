@@ -24,12 +24,8 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import batch
 from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
-from flask10x.recording.leftover_file import queue_of, waiting
-from flask10x.recording.leftovers import (
-    LOOK_EVERY_SEC,
-    PAUSE_FOR_OTHERS_SEC,
-    Leftovers,
-)
+from flask10x.recording.entry import leftover_files, queue_of
+from flask10x.recording.leftovers import LOOK_EVERY_SEC, PAUSE_FOR_OTHERS_SEC, Leftovers
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
@@ -299,13 +295,13 @@ def test_whoever_comes_late_to_a_file_stores_nothing(
 STEP = """
 import itertools
 from flask10x.config import settings
-from flask10x.recording.leftover_file import waiting
+from flask10x.recording.entry import leftover_files
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
 from flask10x.database.engine import Database
 config = settings.load()
 database = Database(config)
 leftovers = Leftovers(config, database, itertools.count(0, LOOK_EVERY_SEC).__next__)
-while waiting(config.data_dir):
+while leftover_files(config.data_dir):
     leftovers.step()
 leftovers.close()
 database.close()
@@ -331,7 +327,7 @@ def test_whoever_dies_while_storing_it_is_stored_once(
         stop_locked(in_pairs, FIVE)
         died = python_killed_at(call, deaths + 1, ["-c", STEP], environment)
         store_all(Leftovers(in_pairs, database, clock), clock)
-        assert waiting(in_pairs.data_dir) == []
+        assert leftover_files(in_pairs.data_dir) == []
         assert stored(database) == [1, 2, 3, 4, 5] * (deaths + 1)
         if not died:
             break
@@ -375,7 +371,7 @@ def test_notes_stay_while_the_folder_does_not_say_what_is_needed(
 
     with database.commit() as connection:
         queue_notes.note(connection, "gone", 1)
-    for module, name in ((leftovers_module, "waiting"), (disk, "sync")):
+    for module, name in ((leftovers_module, "leftover_files"), (disk, "sync")):
         with monkeypatch.context() as patch, database.commit() as connection:
             patch.setattr(module, name, failing)
             leftovers.forget_settled(connection, set())
@@ -625,7 +621,7 @@ def test_a_folder_that_cannot_be_listed_for_a_moment_ends_no_writer(
     stop_locked(settings, LEFT)
     caplog.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(leftovers_module, "waiting", failing)
+        patch.setattr(leftovers_module, "leftover_files", failing)
         for _ in range(2):
             leftovers.step()
             clock.now_sec += LOOK_EVERY_SEC

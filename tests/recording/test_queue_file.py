@@ -14,9 +14,8 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.errors import ServiceRunning
-from flask10x.recording import queue_file, shared_queue
-from flask10x.recording.queue_file import QueueFile, path_of
-from flask10x.recording.shared_queue import MAGIC
+from flask10x.recording import shared_queue
+from flask10x.recording.shared_queue import MAGIC, QueueFile, queue_path
 from tests.conftest import MakeSettings
 from tests.recording.test_shared_queue import entry, fill, pressures
 
@@ -26,13 +25,13 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in place of /dev/shm."""
     folder = tmp_path / "shm"
     folder.mkdir()
-    monkeypatch.setattr(queue_file, "FOLDER", folder)
+    monkeypatch.setattr(shared_queue, "FOLDER", folder)
     yield folder
 
 
 @pytest.fixture
 def path(settings: Settings, memory: Path) -> Path:
-    return path_of(database_path(settings))
+    return queue_path(database_path(settings))
 
 
 def test_what_waited_at_a_death_is_found_by_the_next_service(
@@ -67,9 +66,9 @@ def test_each_database_and_each_user_has_its_own(
     make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     databases = [tmp_path / "one.sqlite3", tmp_path / "two.sqlite3"]
-    names = {path_of(database) for database in databases}
+    names = {queue_path(database) for database in databases}
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
-    names |= {path_of(database) for database in databases}
+    names |= {queue_path(database) for database in databases}
     assert len(names) == 4
 
 
@@ -116,9 +115,9 @@ def test_a_file_of_another_user_is_left_alone(
 ) -> None:
     fill(QueueFile(settings).queues[0], 1)
     real = os.geteuid()
-    path = path_of(database_path(settings))
+    path = queue_path(database_path(settings))
     monkeypatch.setattr(os, "geteuid", lambda: real + 1)
-    path.rename(path_of(database_path(settings)))
+    path.rename(queue_path(database_path(settings)))
     made = QueueFile(settings)
     assert "not a file of this user alone" in made.warnings[0]
     assert made.queues.length() == 0
@@ -127,11 +126,16 @@ def test_a_file_of_another_user_is_left_alone(
 def test_without_memory_of_that_kind_it_works_all_the_same(
     settings: Settings, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_fd: int, _places: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    usual = shared_queue.prepare
+
+    def full(fd: int, places: int) -> None:
+        # Memory without a name has room.
+        if Path(f"/proc/self/fd/{fd}").resolve().is_relative_to(memory):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        usual(fd, places)
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue_file, "prepare", full)
+        patch.setattr(shared_queue, "prepare", full)
         made = QueueFile(settings)
     assert "cannot be used: No space left on device" in made.warnings[0]
     assert list(memory.iterdir()) == []
@@ -206,7 +210,7 @@ def test_what_a_service_of_another_user_has_left_is_named(
     settings: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not QueueFile(settings).queues.others_exist
-    path_of(settings.data_dir / "another.sqlite3").touch()
+    queue_path(settings.data_dir / "another.sqlite3").touch()
     real = os.geteuid()
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: real + 1)
@@ -269,7 +273,7 @@ def test_two_services_never_have_one_queue(
 ) -> None:
     """Somebody has deleted the lock file beside the database, say."""
     assert worker
-    monkeypatch.setattr(queue_file, "DYING_SEC", 0.0)
+    monkeypatch.setattr(shared_queue, "DYING_SEC", 0.0)
     with pytest.raises(ServiceRunning, match="stop it first"):
         QueueFile(settings)
 
@@ -277,7 +281,7 @@ def test_two_services_never_have_one_queue(
 def test_who_still_dies_is_waited_for(
     settings: Settings, worker: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
+    monkeypatch.setattr(shared_queue, "DYING_SEC", 30.0)
     monkeypatch.setattr(time, "sleep", lambda _: end(worker))
     assert QueueFile(settings).warnings == []
 
@@ -291,7 +295,7 @@ def test_a_file_that_was_removed_while_it_was_waited_for_is_made_again(
         path.unlink(missing_ok=True)
         end(worker)
 
-    monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
+    monkeypatch.setattr(shared_queue, "DYING_SEC", 30.0)
     monkeypatch.setattr(time, "sleep", stop)
     made = QueueFile(settings)
     assert (made.warnings, made.lasts) == ([], True)

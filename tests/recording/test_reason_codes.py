@@ -10,8 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
-from flask10x.recording.reason_codes import codes_of, with_codes
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import Refused, codes_of, with_codes
 from tests.support.rows import execute, select
 
 MISSING, BELOW = Reason("missing"), Reason("below_minimum", limit=0)

@@ -13,8 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
-from flask10x.recording.rejected import Refused
-from flask10x.recording.rejected_queue import RejectedQueue
+from flask10x.recording.rejected import Refused, RejectedQueue
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.support.both_engines import BUSY, make_impatient, refuse, without_holder, write_lock
@@ -82,7 +81,7 @@ def test_what_comes_too_fast_is_dropped_and_counted(
     database: Database,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
+    caplog.set_level(logging.INFO, "flask10x.recording.rejected")
     for number in range(1000):
         rejected_queue.take(refused(number))
     # Each of these needs one page of 512 bytes, and 320 KiB may wait.
@@ -138,7 +137,7 @@ def test_the_oldest_go_and_are_counted(
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
+    caplog.set_level(logging.INFO, "flask10x.recording.rejected")
     rejected_queue = RejectedQueue(make_settings(REJECTED_MAX_ROWS=10), database, clock)
     for number in range(12):
         rejected_queue.take(refused(number))

@@ -11,12 +11,12 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording import leftover_file
-from flask10x.recording.accepted_keys import key_of
+from flask10x.recording import entry
+from flask10x.recording import repeats as repeats_module
 from flask10x.recording.batch import entry_of
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
-from flask10x.recording.repeats import Repeats
+from flask10x.recording.repeats import Repeats, key_of
 from flask10x.recording.shared_queue import SharedQueue
 from flask10x.system import clock
 from tests.recording.test_accepted_keys import AT, A, B, submit
@@ -97,7 +97,7 @@ def test_a_key_is_known_while_its_reading_lies_in_a_file(
     assert leftovers.save("queue-1", 0, entries, "a test")
     assert repeats.known({A: 0, B: 0}) == {A}
     leftovers.step()
-    assert not leftover_file.waiting(database.path.parent)
+    assert not entry.leftover_files(database.path.parent)
     assert repeats.known({A: 0, B: 0}) == {A}
     (database.path.parent / "leftover-broken.jsonl").write_text("{}\n{\n")
     assert repeats.known({A: 0, B: 0}) == {A}
@@ -127,16 +127,16 @@ def test_a_file_is_read_once_and_what_nobody_can_store_is_not_known(
     repeats: Repeats, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who sends again what lies in a broken file has it stored."""
-    read, usual = [], leftover_file.entries_of
+    read, usual = [], entry.entries_of
 
     def note(path: Path) -> Generator[Entry, None, None]:
         read.append(path.name)
         return usual(path)
 
-    monkeypatch.setattr(leftover_file, "entries_of", note)
-    lines = leftover_file.text_of("queue-1", 0, [entry_of(BUILT_IN, pico(1, AT), key=A)])
+    monkeypatch.setattr(repeats_module, "entries_of", note)
+    lines = entry.text_of("queue-1", 0, [entry_of(BUILT_IN, pico(1, AT), key=A)])
     (database.path.parent / "leftover-broken.jsonl").write_text(lines + "{")
-    lines = leftover_file.text_of("queue-2", 0, [entry_of(BUILT_IN, pico(1, AT))])
+    lines = entry.text_of("queue-2", 0, [entry_of(BUILT_IN, pico(1, AT))])
     (database.path.parent / "leftover-without.jsonl").write_text(lines)
     assert [repeats.is_known(A), repeats.is_known(A)] == [False, False]
     assert read == ["leftover-broken.jsonl", "leftover-without.jsonl"]

@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.recording.leftover_file import waiting
+from flask10x.recording.entry import leftover_files
 from flask10x.recording.leftovers import Leftovers
 from tests.recording.test_group_commit import Workers, stored, workers  # noqa: F401
 from tests.support.rows import pico
@@ -16,7 +16,7 @@ from tests.support.rows import pico
 def store_files(settings: Settings, database: Database) -> None:
     clock = itertools.count(step=3600)
     leftovers = Leftovers(settings, database, lambda: float(next(clock)))
-    while waiting(database.path.parent):
+    while leftover_files(database.path.parent):
         leftovers.step()
     leftovers.close()
 
@@ -46,7 +46,7 @@ def test_of_a_queue_without_an_owner_nobody_else_makes_a_file(
     workers.second.submit(pico(1))
     workers.gauges.slot(1).release()
     assert workers.first.close(0) == 0
-    assert waiting(tmp_path) == []
+    assert leftover_files(tmp_path) == []
     workers.second = workers.worker(1)
     workers.second.submit(pico(2))
     assert workers.second.step() == 2
@@ -83,7 +83,7 @@ def test_a_slot_that_is_taken_over_during_a_commit_leaves_nothing_in_doubt(
     def take_over(*arguments: object) -> None:
         if str(arguments[2]).startswith("INSERT INTO readings") and not taken:
             assert workers.first.close(0) == 2
-            taken.extend(waiting(database.path.parent))
+            taken.extend(leftover_files(database.path.parent))
             workers.first = workers.worker(0)
 
     event.listen(database.writer, "before_cursor_execute", take_over)

@@ -13,14 +13,12 @@ from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import duties
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.database_file import FileWatch, WatchedFile
+from flask10x.runtime.database_file import FileWatch, Inspection, WatchedFile
 from flask10x.runtime.duties import Duty
-from flask10x.runtime.inspection import Inspection
 from flask10x.runtime.other_hosts import OtherHosts
-from flask10x.runtime.retention.schedule import Retention
+from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
-from flask10x.runtime.silence_learning import SilenceLearning
-from flask10x.runtime.station_watch import StationWatch
+from flask10x.runtime.station_watch import SilenceLearning, StationWatch
 from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system.gauges import DUTIES_MAX, Gauges

@@ -12,8 +12,8 @@ from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import LockTimeout
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station
-from flask10x.runtime import silence_learning
-from flask10x.runtime.silence_learning import SilenceLearning, learn_from
+from flask10x.runtime import station_watch
+from flask10x.runtime.station_watch import SilenceLearning, learn_from
 from flask10x.system.gauges import Gauges
 from tests.support.rows import insert_readings
 
@@ -136,5 +136,5 @@ def test_a_card_that_is_too_slow_makes_it_an_hour(
     def takes_long(*_: object) -> None:
         raise QueryTooLong(1.0)
 
-    monkeypatch.setattr(silence_learning, "usual_silence", takes_long)
+    monkeypatch.setattr(station_watch, "usual_silence", takes_long)
     assert learn(9, 120) == 3600

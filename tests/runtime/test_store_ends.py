@@ -11,7 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.database.paths import database_path
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording.leftover_file import entries_of, waiting
+from flask10x.recording.entry import entries_of, leftover_files
 from flask10x.runtime.database_file import WatchedFile
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
@@ -89,7 +89,7 @@ def test_it_leaves_to_the_next_start_what_it_cannot_store(
     settings: Settings, folder: Path, how: str
 ) -> None:
     run(folder, OPENED, "store.open()", LOCKED, SUBMITTED, ENDS[how])
-    (file,) = waiting(folder)
+    (file,) = leftover_files(folder)
     assert len([*entries_of(file)]) == 20
     assert select(database_path(settings), "SELECT 1 FROM readings") == []
 
@@ -99,7 +99,7 @@ def test_a_clock_that_ends_costs_no_reading(settings: Settings, folder: Path) ->
     done = run(folder, OPENED, "store.open()", SUBMITTED, CLOCK_ENDS)
     assert done.returncode != 0, done.stderr
     stored = len(select(database_path(settings), "SELECT 1 FROM readings"))
-    left = sum(len([*entries_of(file)]) for file in waiting(folder))
+    left = sum(len([*entries_of(file)]) for file in leftover_files(folder))
     assert stored + left == 20
 
 

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from flask10x.alerts import stored_alerts
+from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.alerts.rules import Alerts, DatabaseTrouble
 from flask10x.config.settings import Settings
@@ -54,7 +54,7 @@ def test_people_are_told_where_the_state_of_alerts_is_there(
     settings = replace(settings, alerts=Alerts(rules=(DatabaseTrouble(for_sec=0),)))
     file = StateFile(path_of(settings))
     with file.writing() as connection:
-        assert stored_alerts.active(connection, 0) == []
+        assert state_file.active(connection, 0) == []
     workers = [
         Waiting(settings, Gauges(BUILT_IN.by_endpoint), number, "no database here")
         for number in (0, 1)
@@ -64,7 +64,7 @@ def test_people_are_told_where_the_state_of_alerts_is_there(
 
     def told() -> bool:
         with file.reading() as connection:
-            return [alert.facts for alert in stored_alerts.active(connection, 0)] == [
+            return [alert.facts for alert in state_file.active(connection, 0)] == [
                 {"reason": "no database here"}
             ]
 

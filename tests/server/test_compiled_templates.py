@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader, nodes
 
-from flask10x.server.compiled_templates import CompiledTemplates, compile_all
+from flask10x.server.application import CompiledTemplates, compile_all
 
 
 def of(folder: Path, cache: CompiledTemplates) -> Environment:

@@ -9,11 +9,10 @@ from gunicorn import http
 from gunicorn.workers.ggevent import GeventWorker
 
 import flask10x.server
-from flask10x.server.request import Request, Requests
-from flask10x.server.worker import Listener, Worker
+from flask10x.server.worker import Listener, Request, Requests, Worker
 
 FOLDER = Path(flask10x.server.__file__).parent
-MODULES = ("answers", "connection", "request", "threads", "worker")
+MODULES = ("application", "worker")
 LIBRARIES = ("gunicorn", "gevent")
 # One that is new here is a thing that the next release of a library may change.
 IMPORTED = {

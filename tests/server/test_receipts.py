@@ -5,7 +5,7 @@ import threading
 import gevent
 
 from flask10x.recording.batch import Receipt
-from flask10x.server.threads import Threads
+from flask10x.server.application import Threads
 
 WITHIN_SEC = 20.0
 

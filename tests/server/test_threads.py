@@ -12,11 +12,11 @@ import gevent
 import pytest
 
 from flask10x.config import settings
-from flask10x.readings.json_body import BODY_MAX_BYTES
-from flask10x.server import threads as module
-from flask10x.server.threads import Threads
-from flask10x.system.priority import MAX_NICE, NICER_BY
-from flask10x.web.ingest.ways import Ways
+from flask10x.readings.parse import BODY_MAX_BYTES
+from flask10x.server import application as module
+from flask10x.server.application import Threads
+from flask10x.system.limits import MAX_NICE, NICER_BY
+from flask10x.web.ingest.short_way import Ways
 from flask10x.web.limits import BATCH_MAX_BYTES, CONFLICTS, LARGE_BODIES_MAX
 
 WAYS = Ways(settings.load({"FLASK10X_DATA_DIR": "/nowhere"}))

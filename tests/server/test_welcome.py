@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.server import welcome
+from flask10x.server import address
 from tests.conftest import MakeSettings
 
 
@@ -21,9 +21,9 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(welcome, "own_address", lambda: "192.168.0.7")
+    monkeypatch.setattr(address, "own_address", lambda: "192.168.0.7")
     monkeypatch.setattr(socket, "gethostname", lambda: "RaspberryPi")
-    monkeypatch.setattr(welcome, "AVAHI", tmp_path)
+    monkeypatch.setattr(address, "AVAHI", tmp_path)
     monkeypatch.setenv("TERM", "xterm")
 
 
@@ -45,17 +45,17 @@ NAME = "http://raspberrypi.local:8888/"
     ],
 )
 def test_the_addresses(make_settings: MakeSettings, bind: str, expected: list[str]) -> None:
-    assert list(welcome.addresses(make_settings(BIND=bind))) == expected
+    assert list(address.addresses(make_settings(BIND=bind))) == expected
 
 
 @pytest.mark.usefixtures("at_home")
 def test_a_name_that_is_not_served_is_not_told(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    told = list(welcome.addresses(make_settings(ALLOWED_HOSTS="house.example")))
+    told = list(address.addresses(make_settings(ALLOWED_HOSTS="house.example")))
     assert told == [LOCAL, HOME]
-    monkeypatch.setattr(welcome, "AVAHI", tmp_path / "nothing")
-    assert list(welcome.addresses(make_settings())) == [LOCAL, HOME]
+    monkeypatch.setattr(address, "AVAHI", tmp_path / "nothing")
+    assert list(address.addresses(make_settings())) == [LOCAL, HOME]
 
 
 @pytest.mark.usefixtures("at_home")
@@ -63,8 +63,8 @@ def test_a_terminal_gets_a_code_for_a_phone_and_a_file_does_not(
     make_settings: MakeSettings,
 ) -> None:
     terminal, file = Terminal(), io.StringIO()
-    welcome.greet(make_settings(), terminal)
-    welcome.greet(make_settings(), file)
+    address.greet(make_settings(), terminal)
+    address.greet(make_settings(), file)
     line = f"flask10x: the pages are at {LOCAL}, {HOME}, {NAME}\n"
     assert file.getvalue() == line
     assert terminal.getvalue().startswith(line)
@@ -79,6 +79,6 @@ def test_a_machine_without_a_network_has_its_own_address_only(
         def __init__(self, *_: object) -> None:
             raise OSError
 
-    monkeypatch.setattr(welcome, "AVAHI", tmp_path / "nothing")
+    monkeypatch.setattr(address, "AVAHI", tmp_path / "nothing")
     monkeypatch.setattr(socket, "socket", NoRoute)
-    assert list(welcome.addresses(make_settings())) == [LOCAL]
+    assert list(address.addresses(make_settings())) == [LOCAL]

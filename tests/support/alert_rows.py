@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from flask10x.alerts import tables
+from flask10x.alerts import state_file
 from flask10x.alerts.state_file import NAME, StateFile
 from flask10x.config.alerts.rules import Threshold
 
@@ -41,7 +41,7 @@ class AlertRows:
         }
         times = {"since_ms": since_ms, "ended_ms": ended_ms}
         return self._insert(
-            tables.alerts, {"rule": rule, "subject": subject} | row | times | facts | more
+            state_file.alerts, {"rule": rule, "subject": subject} | row | times | facts | more
         )
 
     def message(self, alert_id: int | None, state: str, **more: Any) -> Any:
@@ -54,11 +54,13 @@ class AlertRows:
         }
         if state != "waiting":
             row["settled_ms"] = NINE_MS + 2 * MINUTE_MS
-        return self._insert(tables.messages, row | {"alert_id": alert_id, "state": state} | more)
+        return self._insert(
+            state_file.messages, row | {"alert_id": alert_id, "state": state} | more
+        )
 
     def mute(self, rule: str, subject: str, until_ms: int) -> None:
         """A mute, as the page makes one."""
-        self._insert(tables.mutes, {"rule": rule, "subject": subject, "until_ms": until_ms})
+        self._insert(state_file.mutes, {"rule": rule, "subject": subject, "until_ms": until_ms})
 
     def _insert(self, table: Table, values: dict[str, Any]) -> Any:
         with closing(StateFile(self.path)) as file, file.writing() as connection:

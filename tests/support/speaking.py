@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask10x.commands import language
+from flask10x.commands import translated
 
 
 @contextmanager
@@ -12,9 +12,9 @@ def speaking(name: str) -> Iterator[None]:
     """`ja` or `en` for the messages that are made in the block; English afterwards."""
     before = os.environ["LANGUAGE"]
     os.environ["LANGUAGE"] = name
-    language.choose({"LANGUAGE": name})
+    translated.choose_language({"LANGUAGE": name})
     try:
         yield
     finally:
         os.environ["LANGUAGE"] = before
-        language.speak_english()
+        translated.speak_english()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from flask10x.system.blocking_call import BlockingCall
+from flask10x.system.locks import BlockingCall
 
 
 def test_it_is_busy_until_what_nobody_wants_is_given_back() -> None:

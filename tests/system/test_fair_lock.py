@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 
 from flask10x.errors import LockTimeout
-from flask10x.system.fair_lock import FLOCK, GATE, SHUT_GATE, FairLock
-from flask10x.system.locks import lock_path
+from flask10x.system.locks import FLOCK, GATE, SHUT_GATE, FairLock, lock_path
 
 # Asks when it reads a line, notes its name once it has the lock, and holds it until the next line.
 ASK = """
 import sys
 from pathlib import Path
-from flask10x.system.fair_lock import FairLock
+from flask10x.system.locks import FairLock
 path, name = Path(sys.argv[1]), sys.argv[2]
 lock = FairLock(path)
 print("ready", flush=True)
@@ -37,11 +36,11 @@ for _ in sys.stdin:
 # Stops for ever between the gate and the ticket, or with both.
 IN_THE_GATE = """
 import fcntl, os, sys
-from flask10x.system import fair_lock
+from flask10x.system import locks
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-fcntl.fcntl(fd, fcntl.F_OFD_SETLK, fair_lock.SHUT_GATE)
+fcntl.fcntl(fd, fcntl.F_OFD_SETLK, locks.SHUT_GATE)
 if sys.argv[2] == "ticket":
-    ticket = fair_lock.FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 1, 1, 0)
+    ticket = locks.FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 1, 1, 0)
     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, ticket)
 print("ready", flush=True)
 sys.stdin.read()
@@ -53,7 +52,7 @@ CONTEND = """
 import fcntl, os, sys, time
 from pathlib import Path
 from flask10x.errors import LockTimeout
-from flask10x.system.fair_lock import FairLock
+from flask10x.system.locks import FairLock
 path, timeout_sec = Path(sys.argv[1]), int(sys.argv[2]) / 1000
 lock, mark = FairLock(path), path.with_suffix(".mark")
 own = str(os.getpid())

@@ -19,7 +19,7 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.system import log_file, logs
+from flask10x.system import logs
 from flask10x.system.locks import FileLock
 
 log = logging.getLogger("flask10x.web.ingest")
@@ -56,7 +56,7 @@ def until(condition: Callable[[], object]) -> None:
 @pytest.fixture
 def collecting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread writes only when it is told to."""
-    monkeypatch.setattr(log_file, "COLLECT_SEC", 3600.0)
+    monkeypatch.setattr(logs, "COLLECT_SEC", 3600.0)
 
 
 def text_of(folder: Path) -> str:
@@ -124,7 +124,7 @@ def test_lines_that_come_together_are_one_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Its thread writes the first line at once, with however many others have come by then.
-    monkeypatch.setattr(log_file.Collector, "start", lambda _: None)
+    monkeypatch.setattr(logs.Collector, "start", lambda _: None)
     written: list[str] = []
     monkeypatch.setattr(logs.LogFile, "do_write", lambda _, text: written.append(text))
     logs.configure(given(tmp_path))
@@ -139,7 +139,7 @@ def test_lines_that_come_together_are_one_write(
 def test_very_many_lines_are_written_before_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_file, "HURRY_AT", 3)
+    monkeypatch.setattr(logs, "HURRY_AT", 3)
     logs.configure(given(tmp_path))
     for number in range(4):
         log.info("line %d", number)
@@ -150,7 +150,7 @@ def test_very_many_lines_are_written_before_the_time(
 def test_what_a_stalled_card_has_no_room_for_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(log_file, "WAITING_MAX", 3)
+    monkeypatch.setattr(logs, "WAITING_MAX", 3)
     begun, moving = threading.Event(), threading.Event()
     write = logs.LogFile.do_write
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.system import memory
+from flask10x.system import limits
 
 BLOCKS, BLOCK_BYTES = 20_000, 1_000
 
@@ -14,7 +14,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-@pytest.mark.skipif(memory._trim is None, reason="the C library has no malloc_trim")
+@pytest.mark.skipif(limits._trim is None, reason="the C library has no malloc_trim")
 def test_what_was_freed_below_something_in_use_is_given_back() -> None:
     library = ctypes.CDLL(None)
     library.malloc.restype = ctypes.c_void_p
@@ -25,12 +25,12 @@ def test_what_was_freed_below_something_in_use_is_given_back() -> None:
         library.free(block)
     before = resident_bytes()
 
-    memory.give_back()
+    limits.give_memory_back()
 
     library.free(blocks[-1])
     assert before - resident_bytes() > BLOCKS * BLOCK_BYTES / 2
 
 
 def test_a_library_without_it_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_trim", None)
-    memory.give_back()
+    monkeypatch.setattr(limits, "_trim", None)
+    limits.give_memory_back()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from flask10x.system.priority import MAX_NICE, NICER_BY, give_way
+from flask10x.system.limits import MAX_NICE, NICER_BY, give_way
 
 
 def niceness() -> int:

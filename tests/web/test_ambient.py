@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
-from flask10x.readings.doors import ambient
+from flask10x.readings import protocols
 from flask10x.recording.writer import Writer
 from flask10x.system import clock
 from flask10x.web.app import create_app
@@ -138,9 +138,9 @@ def test_an_unknown_channel_and_a_body_too_large(
     many = {"data": [{"d1": 1, "d2": 1}] * (ITEMS_MAX + 1)}
     with monkeypatch.context() as patched:
         # A MiB of empty ones would take 100 MiB as items.
-        patched.setattr(ambient, "items", pytest.fail)
+        patched.setattr(protocols, "ambient_items", pytest.fail)
         assert client.post(f"{CHANNEL}/dataarray", json=many).status_code == 413
-        patched.setattr(ambient, "payload_of_form", pytest.fail)
+        patched.setattr(protocols, "payload_of_form", pytest.fail)
         form = b"a=&" * (FORM_FIELDS_MAX + 1)
         assert client.post(f"{CHANNEL}/urldataarray", data=form).status_code == 413
     assert client.post(f"{CHANNEL}/data", data=b" " * (BATCH_MAX_BYTES + 1)).status_code == 413

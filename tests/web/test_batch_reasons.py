@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.readings.batches.items import item_of, key_of_header
+from flask10x.readings.batches import item_of, key_of_header
 from flask10x.readings.parse import InvalidReading
 from flask10x.readings.reasons import Reason, in_language
 from flask10x.translation import translation

@@ -12,9 +12,7 @@ import flask10x
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import QueryError
-from flask10x.readings.json_body import payload_of
-from flask10x.readings.near_names import near_names
-from flask10x.readings.parse import InvalidReading, parse
+from flask10x.readings.parse import InvalidReading, near_names, parse, payload_of
 from flask10x.readings.reasons import ENGLISH, Reason, in_language
 from flask10x.readings.stations import BUILT_IN, Fault
 from flask10x.recording import rejected
@@ -352,7 +350,7 @@ def test_what_a_page_is_refused_for_has_a_code() -> None:
             bare += [f"{path.name}: {ast.unparse(text)}" for text in texts]
     # Answered as JSON, whatever the reader's language.
     assert bare == [
-        "muting.py: 'one value is needed'",
+        "view.py: 'one value is needed'",
         "view.py: 'the number of one of them is needed'",
     ]
 

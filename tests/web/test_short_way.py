@@ -9,13 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask10x.readings.json_body import BODY_MAX_BYTES
+from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
-from flask10x.web.ingest.short_way import ShortWay
-from flask10x.web.ingest.ways import Ways
+from flask10x.web.ingest.short_way import ShortWay, Ways
 from tests.conftest import MakeSettings
 
 GOOD = b'{"pressure": 1013.25, "temperature": "25.1C"}'

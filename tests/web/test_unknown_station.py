@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.database.engine import Database
 from flask10x.recording import rejected
-from flask10x.recording.latest_refused import ENDPOINTS_MAX
+from flask10x.recording.rejected import ENDPOINTS_MAX
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app

@@ -12,16 +12,16 @@ from flask10x.export.removable import Obstacle
 from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.facts.server import NOTICES
+from flask10x.runtime.facts import NOTICES
 from flask10x.translation import translation
 from flask10x.web import captions, files
 from flask10x.web.app import declared
 from flask10x.web.cards import age_text
-from flask10x.web.pages.alerts import shown
+from flask10x.web.pages.alerts import model
 from flask10x.web.pages.history.view import quantity_names
 from flask10x.web.pages.notes import view as notes
-from flask10x.web.pages.notes.form import FIELDS
-from flask10x.web.pages.status import keeping, storing
+from flask10x.web.pages.notes.model import FIELDS
+from flask10x.web.pages.status import answers
 from flask10x.web.specification.document import operations
 from flask10x.web.specification.operation import GROUPS, SUMMARIES, TITLES
 from tests.support.messages import KEYWORDS, PACKAGE
@@ -32,14 +32,14 @@ EN, JA = translation("en"), translation("ja")
 
 def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert captions.OPERATORS.keys() == OPERATORS.keys()
-    assert shown.OCCASIONS.keys() == {*get_args(Occasion)}
-    assert shown.UNSENT.keys() == {*get_args(MessageState)} - {"waiting", "sent", "given_up"}
+    assert model.OCCASIONS.keys() == {*get_args(Occasion)}
+    assert model.UNSENT.keys() == {*get_args(MessageState)} - {"waiting", "sent", "given_up"}
     assert notes.LABELS.keys() == {*FIELDS, "reason", "id"}
-    assert keeping.REASONS.keys() == {*get_args(Obstacle), "other"}
-    assert storing.SERVER.keys() == {*NOTICES}
-    assert storing.HINDRANCES.keys() == {
+    assert answers.REASONS.keys() == {*get_args(Obstacle), "other"}
+    assert answers.SERVER.keys() == {*NOTICES}
+    assert answers.HINDRANCES.keys() == {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
-        *get_args(storing.Kind),
+        *get_args(answers.Kind),
         "unreachable",
     }
     assert TITLES.keys() == {*GROUPS}

@@ -14,7 +14,7 @@ from typing import Literal
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import due, stored_alerts, tables
+from flask10x.alerts import due, state_file
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, Try, jobs_of
 from flask10x.alerts.due import WaitingMessage
@@ -34,7 +34,7 @@ IDLE_SEC = 0.5
 UNWRITTEN_MS = 600_000
 Say = Callable[[int, str], None]
 NeverSent = Literal["given_up", "muted", "over_limit", "dropped"]
-_m = tables.messages.c
+_m = state_file.messages.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +215,7 @@ class MessageDelivery:
             if head is None or head.due_ms > now_ms:
                 return None
             message, number = head.message, head.message.alert_id
-            alert = (
-                None if number is None else stored_alerts.by_id(connection, [number]).get(number)
-            )
+            alert = None if number is None else state_file.by_id(connection, [number]).get(number)
             unsent = _unsent(connection, message, alert, now_ms)
             if unsent is None and not message.tries:
                 unsent = self._over_limit(connection, message, now_ms)
@@ -284,7 +282,7 @@ def _unsent(
         return None
     if alert is None:
         return Unsent("dropped")
-    if stored_alerts.is_muted(connection, alert.rule, alert.subject, now_ms):
+    if state_file.is_muted(connection, alert.rule, alert.subject, now_ms):
         return Unsent("muted")
     if message.occasion == "reminder" and _has_newer(connection, message):
         # After days without a network one reminder is enough, and none of what is over.
@@ -313,7 +311,7 @@ def _note_try(connection: Connection, message: WaitingMessage, now_ms: int) -> b
     """
     tries = message.tries + 1
     changed = connection.execute(
-        update(tables.messages)
+        update(state_file.messages)
         .where(_m.id == message.id, _m.state == "waiting", _m.tries == message.tries)
         .values(tries=tries, due_ms=now_ms + due.pause_ms(tries))
     )
@@ -325,12 +323,12 @@ def _note_failure(
 ) -> None:
     """A try failed with this code, although these receivers have taken the message."""
     connection.execute(
-        update(tables.messages)
+        update(state_file.messages)
         .where(_m.id == number, _m.state == "waiting")
         .values(trouble=trouble)
     )
     for receiver in received_by:
-        row = insert(tables.taken).prefix_with("OR IGNORE")
+        row = insert(state_file.taken).prefix_with("OR IGNORE")
         connection.execute(row.values(message_id=number, receiver=receiver))
 
 
@@ -345,13 +343,13 @@ def _settle(
     # What is never sent keeps why the tries failed, where nothing newer is to be said.
     if trouble or state == "sent":
         values["trouble"] = trouble
-    connection.execute(delete(tables.taken).where(tables.taken.c.message_id == number))
-    connection.execute(update(tables.messages).where(_m.id == number).values(values))
+    connection.execute(delete(state_file.taken).where(state_file.taken.c.message_id == number))
+    connection.execute(update(state_file.messages).where(_m.id == number).values(values))
 
 
 def _received_by(connection: Connection, number: int) -> set[str]:
     """Which receivers of its way have it from an earlier try."""
-    query = select(tables.taken.c.receiver).where(tables.taken.c.message_id == number)
+    query = select(state_file.taken.c.receiver).where(state_file.taken.c.message_id == number)
     return set(connection.execute(query).scalars())
 
 
@@ -393,7 +391,7 @@ def _is_limit_said(connection: Connection, way: str, start_ms: int) -> bool:
 def _say_limit(connection: Connection, way: str, now_ms: int) -> None:
     """Make the message that says so."""
     connection.execute(
-        insert(tables.messages).values(
+        insert(state_file.messages).values(
             occasion="limit", way=way, created_ms=now_ms, due_ms=now_ms, state="waiting"
         )
     )

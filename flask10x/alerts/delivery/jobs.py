@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
 from flask10x.alerts.messages import Text
-from flask10x.config import secret_files
+from flask10x.config import secrets
 from flask10x.config.alerts.rules import Apprise, Command, Way, Webhook
 from flask10x.errors import SettingsError
 from flask10x.readings.times import SECOND_MS
@@ -146,7 +146,7 @@ def _urls(way: Apprise) -> list[str]:
 
 def _secret(name: str, named: str) -> str:
     try:
-        return secret_files.read(f"[ways.{name}]", named).decode("utf-8-sig")
+        return secrets.read_secret(f"[ways.{name}]", named).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise NotSendable("secret_text") from None
     except SettingsError:

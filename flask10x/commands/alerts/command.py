@@ -16,7 +16,7 @@ from flask10x.alerts.subjects import sentence
 from flask10x.commands import translated
 from flask10x.commands.alerts import deliver
 from flask10x.commands.options import check_names
-from flask10x.config import secret_files, settings
+from flask10x.config import secrets, settings
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.keys import KINDS
 from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Command, Rule, Way, Webhook
@@ -25,7 +25,7 @@ from flask10x.errors import AlertsError, SettingsError
 from flask10x.maintenance import own_files
 from flask10x.readings.stations import Stations
 from flask10x.system import clock
-from flask10x.system.log_lines import escape
+from flask10x.system.logs import escape
 from flask10x.translation import chosen
 
 POLL_SEC = 0.02
@@ -223,7 +223,7 @@ def _warnings_of(way: Way) -> Iterator[str]:
 
 def _unreadable(key: str, named: str) -> Iterator[str]:
     try:
-        secret_files.read(f"{key} {named}", named)
+        secrets.read_secret(f"{key} {named}", named)
     except SettingsError as error:
         yield str(error)
 

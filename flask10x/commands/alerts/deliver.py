@@ -13,13 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.delivery.deliver import MessageDelivery
 from flask10x.alerts.state_file import StateFile, path_of
-from flask10x.commands import language, translated
+from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import lock_path
-from flask10x.system import logs, memory, priority
+from flask10x.system import limits, logs
 from flask10x.system.locks import FileLock
 
 
@@ -31,10 +31,10 @@ def command(settings_given: bool) -> None:
     Does nothing while another one runs.
     """
     # What it says goes to the journal, as the log does.
-    language.speak_english()
+    translated.speak_english()
     # Readings come first, whatever a message costs.
-    priority.give_way()
-    memory.go_first()
+    limits.give_way()
+    limits.end_first()
     given = start_delivery.unpacked(sys.stdin.buffer) if settings_given else None
     config = given or settings.load()
     path = path_of(config)

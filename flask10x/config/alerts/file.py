@@ -6,6 +6,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
+from flask10x.config import toml
 from flask10x.config.alerts.keys import (
     KINDS,
     QUIET_HOURS_KEYS,
@@ -18,12 +19,17 @@ from flask10x.config.alerts.keys import (
     shared_out,
 )
 from flask10x.config.alerts.rules import DEFAULT, Alerts, QuietHours, Rule, Way
-from flask10x.config.station_values import ENDPOINT, endpoint_wanted
-from flask10x.config.toml import document
-from flask10x.config.toml.document import Document
-from flask10x.config.toml.lines import Path as KeyPath
-from flask10x.config.toml.tables import Tables
-from flask10x.config.toml.values import WrongEntry, nearly, nearly_right, one_of, switch
+from flask10x.config.station_keys import ENDPOINT, endpoint_wanted
+from flask10x.config.toml import (
+    Document,
+    KeyPath,
+    Tables,
+    WrongEntry,
+    nearly,
+    nearly_right,
+    one_of,
+    switch,
+)
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.readings.stations import Stations
 from flask10x.translation import Language
@@ -52,7 +58,7 @@ class AlertsFile:
 
 def read(place: str, raw: Any) -> AlertsFile:
     """The file with this path; raises SettingsError when it is none."""
-    return AlertsFile(document.path_of(place, raw), place)
+    return AlertsFile(toml.path_of(place, raw), place)
 
 
 def default(given: Mapping[str, Any]) -> AlertsFile:
@@ -65,7 +71,7 @@ def load(path: Path, stations: Stations) -> Alerts:
 
     Raises AlertsError that names every mistake with its line, and FileNotFoundError.
     """
-    return parse(document.read(path), path, stations)
+    return parse(toml.read_document(path), path, stations)
 
 
 def parse(written: bytes, path: Path, stations: Stations) -> Alerts:

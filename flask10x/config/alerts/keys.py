@@ -14,11 +14,10 @@ from pathlib import PurePosixPath
 from typing import Any, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from flask10x.config import secret_places
+from flask10x.config import readers
 from flask10x.config.alerts import rules
 from flask10x.config.alerts.rules import FailedSensor, Kind, RefusedSender, Rule, Silence, Way
-from flask10x.config.toml.keys import Key
-from flask10x.config.toml.values import nearly, number, one_of, switch, whole, wrong
+from flask10x.config.toml import Key, nearly, number, one_of, switch, whole, wrong
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import Language
 
@@ -126,8 +125,8 @@ def _address(raw: Any, wanted: str) -> SplitResult:
 
 def secret_file(raw: Any) -> str:
     """Where a secret file is; it is not looked at here."""
-    if not isinstance(raw, str) or not secret_places.is_place(raw):
-        raise wrong(raw, secret_places.wanted())
+    if not isinstance(raw, str) or not readers.is_secret_place(raw):
+        raise wrong(raw, readers.secret_place_wanted())
     return raw
 
 

@@ -23,7 +23,7 @@ from flask10x.readings.parse import warned_paths
 from flask10x.readings.reasons import Reason, in_language
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import HOUR_MS
-from flask10x.recording import reason_codes
+from flask10x.recording.rejected import with_codes
 from flask10x.runtime.alerting.measurement_watches import (
     AHEAD_MS,
     LATE_MS,
@@ -35,7 +35,7 @@ from flask10x.runtime.alerting.measurement_watches import (
 from flask10x.system.gauges import Gauges
 from flask10x.translation import translation
 
-# They are stored at most every 5 s (`recording/rejected_queue.py`).
+# They are stored at most every 5 s (`recording/rejected.py`).
 LOOK_PAUSE_MS = 5000
 # Also when no worker has counted any: a killed one may have.
 LOOK_EVERY_MS = 60_000
@@ -135,7 +135,7 @@ class NewRefusals:
 
 
 def _refusal(row: Row[tuple[str, int, int, str, str, str]]) -> RefusedReading:
-    reasons, hint = reason_codes.with_codes(json.loads(row.reasons), row.hint, row.codes)
+    reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
     return RefusedReading(
         endpoint=row.endpoint,
         received_at=row.received_at,

@@ -10,9 +10,7 @@ from typing import TypeVar
 
 from flask10x.alerts.alert import Alert, Verdict
 from flask10x.config.alerts.rules import Alerts, BackupOverdue, Disk, ExportOverdue
-from flask10x.runtime.facts.backups import NewestBackup
-from flask10x.runtime.facts.disk import Room
-from flask10x.runtime.facts.export_lag import ExportLag
+from flask10x.runtime.facts import ExportLag, NewestBackup, Room
 
 # So much more than the limit must be free before it is over, or a log that is rotated would end it.
 CLEAR_POINTS = 1

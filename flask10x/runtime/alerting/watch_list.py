@@ -24,6 +24,7 @@ from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
+from flask10x.runtime import facts
 from flask10x.runtime.alerting.measurement_watches import FastChange, LimitPassed, NewReadings
 from flask10x.runtime.alerting.refusal_watches import (
     FailedSensors,
@@ -39,8 +40,7 @@ from flask10x.runtime.alerting.service_watches import (
     OverdueExport,
 )
 from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
-from flask10x.runtime.facts import backups, card, export_lag, obstacles
-from flask10x.runtime.facts.beginning import beginning
+from flask10x.runtime.facts import beginning
 from flask10x.system.gauges import Gauges
 
 
@@ -108,7 +108,9 @@ class _Sources:
             case ExportOverdue():
                 return OverdueExport(rule, self._export_lags)
             case BackupOverdue():
-                newest = partial(backups.newest, self._settings.backup_dir, self._settings.zone)
+                newest = partial(
+                    facts.newest_backup, self._settings.backup_dir, self._settings.zone
+                )
                 return OverdueBackup(rule, newest, self._began_at)
 
     def _measurement(self, rule: Threshold | Rate) -> Measurement:
@@ -119,17 +121,17 @@ class _Sources:
         return chosen(self._settings.stations, endpoints)
 
     def _obstacles(self) -> list[str]:
-        known = obstacles.known(self._database, self._writer, self._gauges)
+        known = facts.known(self._database, self._writer, self._gauges)
         return [obstacle.text for obstacle in known]
 
     def _full_in_days(self, now_ms: int) -> float | None:
         with self._database.query() as connection:
             view = View(connection, self._settings.stations, self._settings.zone, now_ms)
-            return card.card(self._settings, view).full_in_days
+            return facts.card(self._settings, view).full_in_days
 
-    def _export_lags(self) -> list[export_lag.ExportLag]:
+    def _export_lags(self) -> list[facts.ExportLag]:
         with self._database.query() as connection:
-            return export_lag.export_lags(connection, self._settings.stations)
+            return facts.export_lags(connection, self._settings.stations)
 
     def _began_at(self) -> int | None:
         with self._database.query() as connection:

@@ -10,9 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.translation import Translation
 from flask10x.web import context, preferences
-from flask10x.web.pages.alerts.asked import AskedAlerts, asked
-from flask10x.web.pages.alerts.found import find
-from flask10x.web.pages.alerts.words import AlertWords
+from flask10x.web.pages.alerts.model import AlertWords, AskedAlerts, asked_alerts, find_alerts
 
 DEFAULT_LIMIT = 50
 
@@ -28,8 +26,12 @@ def as_json() -> Response:
     The next page is in the Link header, too. Raises QueryError, and what reading the state file
     raises.
     """
-    question = asked(request.args, DEFAULT_LIMIT)
-    settings, t, found = context.store_or_waiting().settings, preferences.texts(), find(question)
+    question = asked_alerts(request.args, DEFAULT_LIMIT)
+    settings, t, found = (
+        context.store_or_waiting().settings,
+        preferences.texts(),
+        find_alerts(question),
+    )
 
     def objects(alerts: Sequence[Alert]) -> list[dict[str, object]]:
         return [_alert(one, found.messages.get(one.id, ()), settings, t) for one in alerts]

@@ -7,17 +7,15 @@ from functools import partial
 from flask import Response, current_app, request
 
 from flask10x.errors import QueryError
-from flask10x.readings import json_body
-from flask10x.readings.json_body import InvalidBody
-from flask10x.readings.parse import InvalidReading
+from flask10x.readings import parse
+from flask10x.readings.parse import InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.access import EXTENSION, Access, given_token
 from flask10x.web.ingest.asked import Asked, answered, asked, body_within, given_key, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
-from flask10x.web.ingest.batch_items import Items
+from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome, invalid
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
@@ -66,7 +64,7 @@ def _opens() -> Callable[[str], bool]:
 
 
 def _values(raw: bytes) -> list[object]:
-    value = json_body.value_of(raw, request.mimetype)
+    value = parse.value_of(raw, request.mimetype)
     if isinstance(value, dict) and value.keys() == {READINGS}:
         value = value[READINGS]
     if not isinstance(value, list) or not 1 <= len(value) <= ITEMS_MAX:

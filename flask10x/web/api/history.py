@@ -29,7 +29,7 @@ from flask10x.web.api.series import bands, compared_lines, nights
 from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
 from flask10x.web.page import Routes
 from flask10x.web.pages.alerts import marks
-from flask10x.web.pages.notes.beside import beside_chart
+from flask10x.web.pages.notes.objects import beside_chart
 from flask10x.web.specification import reading_back as specified
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from math import isfinite
 from flask import Response, jsonify, request
 
 from flask10x.errors import QueryError, nearest
-from flask10x.readings.derived.registry import derived_by_station
+from flask10x.readings.derived import derived_by_station
 from flask10x.readings.labels import station_name
 from flask10x.readings.parse import nested
 from flask10x.readings.reasons import Reason

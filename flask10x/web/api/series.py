@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from flask10x.config.readers.place import Place
+from flask10x.config.readers import Place
 from flask10x.history.buckets import Line
 from flask10x.history.comparison import ComparedLine, Comparison
 from flask10x.readings.labels import band_name

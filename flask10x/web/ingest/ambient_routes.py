@@ -6,16 +6,15 @@ from http import HTTPStatus
 from flask import Response, current_app, request
 
 from flask10x.errors import QueryError
-from flask10x.readings.doors import ambient
-from flask10x.readings.json_body import InvalidBody, decode
+from flask10x.readings import protocols
+from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Station
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, Known, outcome_of
-from flask10x.web.ingest.batch_items import JSON_TYPE, Items
+from flask10x.web.ingest.batch import ITEMS_MAX, JSON_TYPE, Items, Known, outcome_of
 from flask10x.web.ingest.take import Outcome, sent_of
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
@@ -64,14 +63,14 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
         return answered(_too_large("limit_fields", FORM_FIELDS_MAX))
     # Whatever the content type says: programs of one's own send none, or that of a form.
     try:
-        payload = ambient.payload_of_form(raw) if is_form else decode(raw)
+        payload = protocols.payload_of_form(raw) if is_form else decode(raw)
     except InvalidBody:
         payload = {}
     store = context.store()
-    station = ambient.station_of(store.settings.stations, channel)
+    station = protocols.station_of_channel(store.settings.stations, channel)
     endpoint = station.endpoint if station else ""
     access: Access = current_app.extensions[EXTENSION]
-    if refusal := access.refusal_of_key(ambient.write_key(payload), endpoint):
+    if refusal := access.refusal_of_key(protocols.write_key(payload), endpoint):
         return access.answer(refusal)
     if station is None:
         return answered(_unknown(channel))
@@ -95,7 +94,7 @@ def _known(
 ) -> list[Known]:
     if not payload:
         return [sent_of(station, raw, JSON_TYPE)]
-    found = ambient.items(station, payload, many=many)
+    found = protocols.ambient_items(station, payload, many=many)
     items = Items(store, clock.now_ms(), b"", lambda _: True)
     return items.of_any([*found])
 

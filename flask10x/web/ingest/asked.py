@@ -8,7 +8,7 @@ from operator import eq
 from flask import Response, jsonify, request
 
 from flask10x.errors import COMPARED_CHARS, QueryError, nearest
-from flask10x.readings.batches.items import KEY_HEADER, SHOWN_KEYS, key_of_header
+from flask10x.readings.batches import KEY_HEADER, SHOWN_KEYS, key_of_header
 from flask10x.readings.reasons import Reason
 from flask10x.web.ingest.take import Outcome
 

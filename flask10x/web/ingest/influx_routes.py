@@ -10,15 +10,14 @@ from typing import Any
 from flask import Response, current_app, request
 
 from flask10x.errors import QueryError
-from flask10x.readings.doors import line_protocol
-from flask10x.readings.doors.line_protocol import PRECISIONS_NS, LineProblem
+from flask10x.readings import protocols
+from flask10x.readings.protocols import PRECISIONS_NS, LineProblem
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context
 from flask10x.web.access import EXTENSION, Access, given_token
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
-from flask10x.web.ingest.batch_items import Items
+from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
@@ -115,7 +114,7 @@ def _written(*, dry_run: bool) -> LinesTaken:
     body = _body().decode("utf-8", "replace")
     if body.count("\n") > LINES_MAX:
         raise WriteRefused(413, f"more than {LINES_MAX} lines")
-    made, problems = line_protocol.items(store.settings.stations, body, precision)
+    made, problems = protocols.point_items(store.settings.stations, body, precision)
     if len(made) > ITEMS_MAX:
         raise WriteRefused(413, f"more than {ITEMS_MAX} readings")
     access: Access = current_app.extensions[EXTENSION]

@@ -3,22 +3,54 @@
 import logging
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
 
-from flask10x.readings.json_body import BODY_MAX_BYTES, begins_array
+from flask10x.config.settings import Settings
+from flask10x.readings.parse import BODY_MAX_BYTES, begins_array
 from flask10x.readings.stations import Station
 from flask10x.recording.batch import Receipt
 from flask10x.runtime.store import Store
 from flask10x.web.headers import ALWAYS
-from flask10x.web.ingest.noted import note
-from flask10x.web.ingest.take import Outcome, repeat_window_ms, sent_of, take
-from flask10x.web.limits import CONFLICTS, RECEIPT
+from flask10x.web.ingest.take import Outcome, note, repeat_window_ms, sent_of, take
+from flask10x.web.limits import CONFLICTS, RECEIPT, takes_large_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Way = Literal["at_once", "senders", "others"]
+
+
+class Ways:
+    """Sorts the requests of one worker.
+
+    A sender that has to wait until the database has been asked for its key, or brings many
+    readings, is not answered at once; but it does not wait for pages and downloads either. With
+    ACK=committed nobody asks for a key, unless it is a dry run: the commit says what is a repeat.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._asks_keys = settings.ack != "committed"
+        # Path -> whether each body has a key.
+        self._posts = {
+            f"/{station.endpoint}": repeat_window_ms(settings, station) > 0
+            for station in settings.stations.all
+        }
+
+    def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Way:
+        """By its head and its body."""
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] != "POST":
+            is_health = path == "/healthz" and environ["REQUEST_METHOD"] == "GET"
+            return "at_once" if is_health else "others"
+        if path not in self._posts:
+            return "senders" if takes_large_body(path) else "others"
+        has_key = self._posts[path] or "HTTP_IDEMPOTENCY_KEY" in environ
+        asks = has_key and (self._asks_keys or environ.get("QUERY_STRING"))
+        return "senders" if asks or begins_array(body) else "at_once"
+
 
 log = logging.getLogger(__name__)
 

@@ -9,23 +9,29 @@ from collections.abc import Mapping
 from flask import Response, request
 
 from flask10x.errors import QueryError
-from flask10x.readings import json_body
-from flask10x.readings.json_body import BODY_MAX_BYTES, InvalidBody
-from flask10x.readings.parse import InvalidReading
+from flask10x.readings import parse
+from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
-from flask10x.recording.accepted_keys import key_of, key_of_body
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
+from flask10x.recording.repeats import key_of, key_of_body
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.ingest.asked import answered, asked, body_within, given_key, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, outcome_of
-from flask10x.web.ingest.batch_items import Items
+from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.dry_run import tried
-from flask10x.web.ingest.noted import note
-from flask10x.web.ingest.take import Outcome, Sent, invalid, refuse, repeat_window_ms, sent_of, take
+from flask10x.web.ingest.take import (
+    Outcome,
+    Sent,
+    invalid,
+    note,
+    refuse,
+    repeat_window_ms,
+    sent_of,
+    take,
+)
 from flask10x.web.limits import CONFLICTS, RECEIPT
 from flask10x.web.page import Routes
 from flask10x.web.specification import sending as specified
@@ -97,10 +103,10 @@ def _readings(raw: bytes) -> list[object]:
 
     Raises InvalidReading when there are too many.
     """
-    if not json_body.begins_array(raw):
+    if not parse.begins_array(raw):
         return []
     try:
-        value = json_body.value_of(raw, request.mimetype)
+        value = parse.value_of(raw, request.mimetype)
     except InvalidBody:
         return []
     if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):

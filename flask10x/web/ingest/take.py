@@ -4,20 +4,62 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask10x.config.settings import Settings
 from flask10x.errors import QueueFull, WriterClosed
-from flask10x.readings import json_body, parse
-from flask10x.readings.near_names import near_names
-from flask10x.readings.parse import Reading
+from flask10x.readings import parse
+from flask10x.readings.parse import Reading, near_names
 from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import Refused
 from flask10x.runtime.store import Store
 from flask10x.system import clock
+from flask10x.system.last_requests import LastRequest
 from flask10x.web.limits import RETRY_AFTER_SEC
+
+# By which somebody who writes a sender sees what is wrong with it. No token is among them.
+HEADERS = {
+    "CONTENT_TYPE": "Content-Type",
+    "CONTENT_LENGTH": "Content-Length",
+    "HTTP_CONTENT_ENCODING": "Content-Encoding",
+    "HTTP_TRANSFER_ENCODING": "Transfer-Encoding",
+    "HTTP_CONNECTION": "Connection",
+    "HTTP_EXPECT": "Expect",
+    "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key",
+    "HTTP_USER_AGENT": "User-Agent",
+}
+# Longer ones say no more.
+SHOWN_CHARS = 120
+# What is shown of a body; the place of a station has room for it beside the headers.
+SHOWN_BODY_BYTES = 1000
+
+
+def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, status: int) -> None:
+    """Note a request of this station, from its WSGI environment (PEP 3333).
+
+    Of a batch `body` is what was about this station, and `status` what it alone would have got.
+    """
+    headers = {
+        name: environ[key][:SHOWN_CHARS] for key, name in HEADERS.items() if environ.get(key)
+    }
+    request = LastRequest(
+        at_ms=clock.now_ms(),
+        status=status,
+        protocol=environ.get("SERVER_PROTOCOL", ""),
+        path=environ["PATH_INFO"][:SHOWN_CHARS],
+        headers=headers,
+        body=body[:SHOWN_BODY_BYTES],
+        body_bytes=len(body),
+    )
+    store.gauges.note_request(endpoint, request)
+
+
+def note_unknown(store: Store, name: str, path: str, sender: str) -> None:
+    """Note that a reading of a name came that no station has, to this path from this address."""
+    store.gauges.note_unknown(store.slot_number, name, path, sender)
+
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +104,7 @@ class Sent(NamedTuple):
     measured_at: int | None = None
     """When it was measured, UTC epoch milliseconds; None when it has not said so."""
     key: str = ""
-    """By which a repeat of it is known (`recording/accepted_keys.py`); empty: none."""
+    """By which a repeat of it is known (`recording/repeats.py`); empty: none."""
     repeat_window_ms: int = 0
     """As `Entry.repeat_window_ms`."""
 
@@ -95,7 +137,7 @@ def sent_of(
 ) -> Sent:
     """The reading that is a whole body, which has come just now; key and window as in `Sent`."""
     now_ms = clock.now_ms()
-    payload, hint = json_body.payload_of(raw, media_type)
+    payload, hint = parse.payload_of(raw, media_type)
     return Sent(station, payload, raw, media_type, now_ms, hint, None, key, repeat_window_ms)
 
 

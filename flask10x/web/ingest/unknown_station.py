@@ -1,6 +1,6 @@
 """A POST to a path that no station has: a 404 that says how to add the station.
 
-The last body of each such endpoint is kept (`recording/latest_refused.py`), so that
+The last body of each such endpoint is kept (`recording/rejected.py`), so that
 `flask10x stations add` can propose the entry.
 """
 
@@ -9,18 +9,17 @@ import logging
 from flask import Flask, Response, jsonify, request
 
 from flask10x.config.reserved_names import RESERVED_ENDPOINTS
-from flask10x.config.station_values import ENDPOINT
+from flask10x.config.station_keys import ENDPOINT
 from flask10x.errors import nearest
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
-from flask10x.recording.latest_refused import LATEST_BODY_BYTES
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import LATEST_BODY_BYTES, Refused
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web.access import Access, sender
 from flask10x.web.ingest.asked import DRY_RUN, means_dry_run
-from flask10x.web.ingest.noted import note_unknown
+from flask10x.web.ingest.take import note_unknown
 
 log = logging.getLogger(__name__)
 

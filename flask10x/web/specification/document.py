@@ -7,11 +7,9 @@ from flask10x.config.settings import Settings
 from flask10x.translation import translation
 from flask10x.web.page import OPEN, POSTING, Guard, Routes
 from flask10x.web.specification import (
-    alerting,
-    answers,
     doors,
-    for_people,
     noting,
+    operation,
     reading_back,
     sending,
     state,
@@ -58,7 +56,7 @@ SCHEMES: dict[str, JsonObject] = {
 def operations(settings: Settings, declared: Iterable[Routes]) -> list[Operation]:
     """What these routes and pages declare, in the order of the page."""
     every = [one for routes in declared for one in routes.operations(settings)]
-    return sorted([*every, for_people.static()], key=lambda one: GROUPS.index(one.group))
+    return sorted([*every, state.static()], key=lambda one: GROUPS.index(one.group))
 
 
 def specification(
@@ -99,13 +97,13 @@ def specification(
                 **doors.schemas(settings),
                 **reading_back.SCHEMAS,
                 **state.SCHEMAS,
-                **alerting.SCHEMAS,
+                **state.ALERT_SCHEMAS,
                 **noting.SCHEMAS,
-                **answers.SCHEMAS,
+                **operation.SCHEMAS,
             },
             "parameters": reading_back.parameters(settings.stations) | sending.PARAMETERS,
-            "headers": answers.HEADERS,
-            "responses": answers.RESPONSES,
+            "headers": operation.HEADERS,
+            "responses": operation.RESPONSES,
             "securitySchemes": SCHEMES,
         },
     }

@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from flask10x.config.settings import Settings
-from flask10x.readings.doors.line_protocol import PRECISIONS_NS
+from flask10x.readings.protocols import PRECISIONS_NS
 from flask10x.readings.stations import Measurement, Station
 from flask10x.translation import N_
 from flask10x.web.ingest.batch import ITEMS_MAX
-from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, posted, with_refusals
 from flask10x.web.specification.operation import (
+    COUNT,
     FORM,
     JSON,
     TEXT,
+    TEXT_SCHEMA,
     JsonObject,
     Operation,
     Sample,
     in_path,
+    posted,
     query,
     said,
     schema,
+    with_refusals,
 )
 from flask10x.web.specification.sending import COUNTS, DRY_RUN, NO_ROOM, SEVERAL
 from flask10x.web.specification.station_schemas import (

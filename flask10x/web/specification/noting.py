@@ -4,19 +4,22 @@ from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
 from flask10x.translation import N_
-from flask10x.web.pages.notes.form import KINDS, TEXT_CHARS
-from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, posted, with_refusals
+from flask10x.web.pages.notes.model import KINDS, TEXT_CHARS
 from flask10x.web.specification.operation import (
+    COUNT,
     CSV,
     FORM,
     HTML,
+    TEXT_SCHEMA,
     JsonObject,
     Operation,
     media,
+    posted,
     query,
     reference,
     said,
     schema,
+    with_refusals,
 )
 from flask10x.web.specification.reading_back import TIME_TEXT, page_or
 

@@ -4,19 +4,23 @@ import json
 from collections.abc import Iterator
 
 from flask10x.config.settings import Settings
-from flask10x.readings.batches.items import KEY_HEADER, KEY_MAX_BYTES
+from flask10x.readings.batches import KEY_HEADER, KEY_MAX_BYTES
 from flask10x.readings.stations import Station
 from flask10x.translation import N_
 from flask10x.web.ingest.batch import ITEMS_MAX
-from flask10x.web.specification.answers import COUNT, REASONS, TEXT_SCHEMA, posted, with_refusals
 from flask10x.web.specification.operation import (
+    COUNT,
+    REASONS,
+    TEXT_SCHEMA,
     JsonObject,
     Operation,
     Sample,
+    posted,
     query,
     reference,
     said,
     schema,
+    with_refusals,
 )
 from flask10x.web.specification.station_schemas import body_name, example_body, values_name
 

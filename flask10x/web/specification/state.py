@@ -1,21 +1,34 @@
-"""The routes that say how things are now: values, numbers of the service, the time."""
+"""The routes that say how things are now, of alerts and pages, as the specification has them."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
+from flask10x.alerts.alert import MessageState, Occasion
+from flask10x.config.alerts.rules import Kind
 from flask10x.config.settings import Settings
 from flask10x.runtime import duties
 from flask10x.translation import N_
 from flask10x.web.page import Guard
-from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
+from flask10x.web.pages.alerts.model import DURATIONS, MAX_ID, MAX_LIMIT
+from flask10x.web.pages.devices.model import KINDS
 from flask10x.web.specification.operation import (
+    COUNT,
+    FORM,
+    HTML,
+    RESPONSES,
+    TEXT,
+    TEXT_SCHEMA,
     JsonObject,
     Operation,
     Sample,
+    in_path,
     media,
+    posted,
     query,
+    reference,
     said,
     schema,
+    with_refusals,
 )
 
 TextFormat = Literal["text", "openmetrics"]
@@ -244,3 +257,229 @@ def _metrics(endpoints: list[str]) -> JsonObject:
         "inactivity_seconds": dict.fromkeys(endpoints, 12),
         "inactivity_warn_threshold_sec": 120,
     }
+
+
+TIME: JsonObject = {"type": "string", "format": "date-time"}
+MAYBE_TIME: JsonObject = {"type": ["string", "null"], "format": "date-time"}
+MAYBE_TEXT: JsonObject = {"type": ["string", "null"]}
+FACTS: JsonObject = {
+    "type": "object",
+    "additionalProperties": {"type": ["number", "string", "null"]},
+}
+
+
+def _alert_object(**properties: JsonObject) -> JsonObject:
+    """All of whose keys are always there."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _list(name: str) -> JsonObject:
+    return {"type": "array", "items": schema(name)}
+
+
+ALERT_SCHEMAS: dict[str, JsonObject] = {
+    "Alerts": _alert_object(
+        active=_list("Alert"), past=_list("Alert"), next=MAYBE_TEXT, muted=_list("Mute")
+    ),
+    "Alert": _alert_object(
+        id=COUNT,
+        rule=TEXT_SCHEMA,
+        kind={"enum": list(get_args(Kind))},
+        subject=TEXT_SCHEMA,
+        station=MAYBE_TEXT,
+        measurement=MAYBE_TEXT,
+        title=TEXT_SCHEMA,
+        since=TIME,
+        entered=TIME,
+        ended=MAYBE_TIME,
+        how_ended=MAYBE_TEXT,
+        facts=FACTS,
+        end_facts=FACTS,
+        muted_until=MAYBE_TIME,
+        messages=_list("AlertMessage"),
+    ),
+    "AlertMessage": _alert_object(
+        id=COUNT,
+        occasion={"enum": list(get_args(Occasion))},
+        way=TEXT_SCHEMA,
+        state={"enum": list(get_args(MessageState))},
+        tries=COUNT,
+        trouble=MAYBE_TEXT,
+        created=TIME,
+        due=MAYBE_TIME,
+        settled=MAYBE_TIME,
+    ),
+    "Mute": _alert_object(rule=TEXT_SCHEMA, subject=TEXT_SCHEMA, until=TIME),
+}
+UNREADABLE = {"error": "alerts unavailable", "reason": "database disk image is malformed"}
+PARAMETERS = [
+    query(
+        "before", {"type": "integer", "minimum": 1, "maximum": MAX_ID}, N_("The id of an alert.")
+    ),
+    query(
+        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, N_("How many past ones.")
+    ),
+]
+
+
+def operations(_settings: Settings) -> Iterator[Operation]:
+    """The page, its forms, and the same for programs."""
+    unavailable = said(
+        N_("The state of the alerts cannot be read."),
+        schema("Error"),
+        {"file": UNREADABLE},
+        ["Retry-After"],
+    )
+    none: JsonObject = {"active": [], "past": [], "next": None, "muted": []}
+    answer = said(
+        N_("Active ones, a page of past ones, and mutes."),
+        schema("Alerts"),
+        {"none": none},
+        ["Link"],
+    )
+    yield Operation(
+        method="get",
+        path="/api/v1/alerts",
+        name="alerts",
+        group="read",
+        parameters=PARAMETERS,
+        answers=with_refusals({"200": answer, "503": unavailable}, "read", asks=True),
+        sample=Sample(query="limit=10"),
+    )
+    page = said(N_("A page."), TEXT_SCHEMA, media_type=HTML)
+    wrong = said(N_("A parameter is wrong."), schema("Error"))
+    wrong["content"][HTML] = media(TEXT_SCHEMA)
+    yield Operation(
+        method="get",
+        path="/alerts",
+        name="alerts_page",
+        group="people",
+        parameters=PARAMETERS,
+        answers=with_refusals({"200": page, "400": wrong}, "read"),
+    )
+    fields = {"rule": TEXT_SCHEMA, "subject": TEXT_SCHEMA}
+    yield _form(
+        "mute", _alert_object(**fields, **{"for": {"type": "string", "enum": list(DURATIONS)}})
+    )
+    yield _form("unmute", _alert_object(**fields))
+
+
+def _form(name: str, content: JsonObject) -> Operation:
+    """A form of the page; the answer leads back to it."""
+    unavailable = said(
+        N_("The state of the alerts cannot be written."), schema("Error"), None, ["Retry-After"]
+    )
+    unavailable["content"][HTML] = media(TEXT_SCHEMA)
+    answers = {
+        "303": {"description": N_("It is done; the page of alerts shows it.")},
+        "403": reference("responses", "Forbidden"),
+        "503": unavailable,
+    }
+    example = {"rule": "silence", "subject": "data3"} | ({"for": "1d"} if name == "mute" else {})
+    return Operation(
+        method="post",
+        path=f"/alerts/{name}",
+        name=name,
+        group="people",
+        guard="mute",
+        body=posted(content, {"one": example}, FORM),
+        answers=with_refusals(answers, "mute", asks=True),
+    )
+
+
+def home(_settings: Settings) -> Iterator[Operation]:
+    """The home of the house."""
+    yield page("/", "home", guard="open")
+
+
+def devices(settings: Settings) -> Iterator[Operation]:
+    """The page of the boards, and the programs for them."""
+    yield page("/devices", "devices", reads=True)
+    yield _program(list(settings.stations.by_endpoint))
+
+
+def status(_settings: Settings) -> Iterator[Operation]:
+    """How it is going."""
+    yield page("/status", "status_page")
+
+
+def api(_settings: Settings) -> Iterator[Operation]:
+    """The specification itself."""
+    yield page("/api", "api_page")
+    yield Operation(
+        method="get",
+        path="/openapi.json",
+        name="specification",
+        group="state",
+        answers=with_refusals(
+            {
+                "200": said(N_("OpenAPI 3.1."), {"type": "object"}, None, ["ETag"]),
+                "304": {"description": N_("It is still the one of `If-None-Match`.")},
+            },
+            "read",
+        ),
+    )
+
+
+def page(path: str, name: str, *, guard: Guard = "read", reads: bool = False) -> Operation:
+    """A page for people that asks no parameters."""
+    answer = said(N_("A page."), TEXT_SCHEMA, media_type=HTML)
+    return Operation(
+        method="get",
+        path=path,
+        name=name,
+        group="people",
+        guard=guard,
+        answers=with_refusals({"200": answer} | (_unavailable() if reads else {}), guard),
+    )
+
+
+def _unavailable() -> dict[str, JsonObject]:
+    """While the database cannot be read a page is one, too."""
+    found: JsonObject = {**RESPONSES["Unavailable"]}
+    found["content"] = {**found["content"], HTML: media(TEXT_SCHEMA)}
+    return {"503": found}
+
+
+def _program(endpoints: list[str]) -> Operation:
+    answers = {
+        "200": said(N_("The program."), TEXT_SCHEMA, None, ["Content-Disposition"], TEXT),
+        "404": reference("responses", "NotFound"),
+        "503": reference("responses", "Unavailable"),
+    }
+    return Operation(
+        method="get",
+        path="/devices/{name}/{kind}",
+        name="program",
+        group="people",
+        parameters=[
+            in_path("name", {"type": "string", "enum": endpoints}, N_("A station.")),
+            in_path("kind", {"type": "string", "enum": list(KINDS)}, N_("Which board it is for.")),
+        ],
+        answers=with_refusals(answers, "read"),
+    )
+
+
+def static() -> Operation:
+    """Styles, scripts and images."""
+    anything = {"description": N_("The file."), "content": {"*/*": {}}}
+    return Operation(
+        method="get",
+        path="/static/{filename}",
+        name="static",
+        group="people",
+        guard="open",
+        parameters=[
+            in_path("filename", {"type": "string", "examples": ["flask10x.css"]}, N_("Its path."))
+        ],
+        answers=with_refusals(
+            {
+                "200": anything,
+                "206": anything,
+                "304": {"description": N_("It is still the same.")},
+                "404": reference("responses", "NotFound"),
+                "416": {"description": N_("There is no such range of it.")},
+            },
+            "open",
+        ),
+    )

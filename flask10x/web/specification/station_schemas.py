@@ -3,10 +3,9 @@
 from typing import Any
 
 from flask10x.config.settings import Settings
-from flask10x.readings.batches.items import KEY_MAX_BYTES
-from flask10x.readings.batches.measured_times import FIRST_MS
+from flask10x.readings.batches import FIRST_MS, KEY_MAX_BYTES
 from flask10x.readings.stations import Measurement, Station, Stations
-from flask10x.web.pages.devices.senders import likely_reading
+from flask10x.web.pages.devices.model import likely_reading
 from flask10x.web.specification.operation import JsonObject, schema
 
 # What the boards of the built-in stations send (contract, section 7). One that measures something

@@ -12,12 +12,11 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import tables
+from flask10x.alerts import state_file
 from flask10x.alerts.delivery.deliver import MessageDelivery
 from flask10x.alerts.delivery.jobs import Job
 from flask10x.alerts.due import GIVEN_UP_AFTER_MS
-from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.stored_alerts import mute
+from flask10x.alerts.state_file import StateFile, mute
 from flask10x.config.alerts.rules import Alerts, Apprise, QuietHours, Webhook
 from flask10x.config.settings import Settings
 from tests.support.html import NINE
@@ -73,17 +72,19 @@ class Home:
         row = {"rule": rule, "kind": "silence", "subject": subject, "since_ms": self.now_ms}
         row |= {"entered_ms": self.now_ms, "facts": "{}", "reminded_ms": self.now_ms} | values
         with self.state.writing() as connection:
-            made = connection.execute(insert(tables.alerts).values(row))
+            made = connection.execute(insert(state_file.alerts).values(row))
         return int((made.inserted_primary_key or (0,))[0])
 
     def message(self, alert: int | None, occasion: str = "entry", way: str = "phone") -> int:
         row = {"alert_id": alert, "occasion": occasion, "way": way, "created_ms": self.now_ms}
         with self.state.writing() as connection:
-            made = connection.execute(insert(tables.messages).values(row | {"due_ms": self.now_ms}))
+            made = connection.execute(
+                insert(state_file.messages).values(row | {"due_ms": self.now_ms})
+            )
         return int((made.inserted_primary_key or (0,))[0])
 
     def rows(self, *names: str) -> list[tuple[Any, ...]]:
-        columns = [tables.messages.c[name] for name in names]
+        columns = [state_file.messages.c[name] for name in names]
         with self.state.reading() as connection:
             return [tuple(row) for row in connection.execute(select(*columns).order_by("id"))]
 
@@ -224,7 +225,7 @@ def test_a_recovery_goes_only_to_who_was_told(home: Home) -> None:
         entry = home.message(alert)
         home.message(alert, "recovery")
         with home.state.writing() as connection:
-            settled = update(tables.messages).where(tables.messages.c.id == entry)
+            settled = update(state_file.messages).where(state_file.messages.c.id == entry)
             connection.execute(settled.values(state=state, settled_ms=home.now_ms))
     home.deliver()
     assert home.states()[1::2] == ["muted", "over_limit", "given_up", "sent"]
@@ -236,7 +237,7 @@ def test_what_is_muted_is_not_sent(home: Home) -> None:
     home.message(home.alert("data3"))
     with home.state.writing() as connection:
         connection.execute(
-            insert(tables.mutes).values(
+            insert(state_file.mutes).values(
                 rule="silence", subject="data2", until_ms=home.now_ms + HOUR
             )
         )
@@ -266,7 +267,7 @@ def test_after_a_week_it_is_given_up(home: Home) -> None:
     # As many tries as the half hours of a week, but for the last ones.
     home.now_ms += GIVEN_UP_AFTER_MS - 3 * HOUR
     with home.state.writing() as connection:
-        connection.execute(update(tables.messages).values(tries=330))
+        connection.execute(update(state_file.messages).values(tries=330))
     while home.states() == ["waiting"]:
         home.deliver()
         home.now_ms += 31 * MINUTE
@@ -374,7 +375,7 @@ def test_of_several_urls_only_those_that_failed_are_tried_again(home: Home, tmp_
     assert [one["url"] for one in home.sent] == ["json://mother", "json://father"]
     assert home.states() == ["sent"]
     with home.state.reading() as connection:
-        assert connection.execute(select(tables.taken)).all() == []
+        assert connection.execute(select(state_file.taken)).all() == []
 
 
 @pytest.mark.parametrize(

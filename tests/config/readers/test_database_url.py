@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flask10x.config.readers import database_url as module
-from flask10x.config.readers.database_url import database_url
+from flask10x.config import readers as module
+from flask10x.config.readers import database_url
 from flask10x.errors import SettingsError
 
 PLACE = "FLASK10X_DATABASE_URL"

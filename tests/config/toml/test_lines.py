@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.config.toml.lines import lines_of
+from flask10x.config.toml import lines_of
 
 FILE = '''# A comment with [brackets] = 1
 

@@ -4,9 +4,9 @@ from datetime import UTC
 
 import pytest
 
+from flask10x.database import removed
 from flask10x.database.dialects import last_id
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed_hours
 from flask10x.database.station_columns import fit
 from flask10x.database.tables import readings
 from flask10x.history import rollup_check, rollups
@@ -42,11 +42,11 @@ def remove(database: Database, last: int, hour: int = NUMBER) -> None:
     columns = BUILT_IN.by_endpoint["data"].columns
     with database.commit() as connection:
         gone = rollups.of_readings("data", columns, connection, hour, last)
-        kept = removed_hours.of_hour(connection, "data", hour)
+        kept = removed.removed_of_hour(connection, "data", hour)
         rows = [
-            removed_hours.together(kept[row["measurement"]], row) if kept else row for row in gone
+            removed.with_removed(kept[row["measurement"]], row) if kept else row for row in gone
         ]
-        removed_hours.keep(connection, rows)
+        removed.keep_removed_hours(connection, rows)
         connection.execute(readings.delete().where(readings.c.id <= last))
 
 
@@ -123,5 +123,5 @@ def test_sums_that_nobody_can_tell_stay_so() -> None:
     one = {"readings": 1, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
     other = {"readings": 2, "count": 0, "total": 0.0, "minimum": None, "maximum": None}
     both = {"readings": 3, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
-    assert removed_hours.together(one, other) == both
-    assert removed_hours.together(other, other) == other | {"readings": 4}
+    assert removed.with_removed(one, other) == both
+    assert removed.with_removed(other, other) == other | {"readings": 4}

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 from sqlalchemy import literal, select
 
-from flask10x.config.readers.altitude import at_altitude
+from flask10x.config.readers import at_altitude
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import pages, view
@@ -16,7 +16,7 @@ from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.rollups import catch_up
 from flask10x.history.statements import derived_value
 from flask10x.history.view import View
-from flask10x.readings.derived.registry import derived_by_station
+from flask10x.readings.derived import derived_by_station
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import execute
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection
 
-from flask10x.config.readers.altitude import at_altitude
+from flask10x.config.readers import at_altitude
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history import derived_lines, statements
@@ -17,7 +17,7 @@ from flask10x.history.charts import Chart
 from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
-from flask10x.readings.derived.registry import Derived, derived_names
+from flask10x.readings.derived import Derived, derived_names
 from flask10x.readings.stations import BUILT_IN
 from tests.support.corrections import corrected_view
 from tests.support.rows import execute

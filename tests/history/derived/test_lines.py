@@ -12,7 +12,7 @@ from flask10x.history.charts import Chart
 from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
-from flask10x.readings.derived.registry import derived_by_station
+from flask10x.readings.derived import derived_by_station
 from flask10x.readings.stations import BUILT_IN
 from tests.support.corrections import corrected_view
 from tests.support.rows import execute

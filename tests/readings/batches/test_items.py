@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.readings.batches.items import Item, is_item, item_of
-from flask10x.readings.batches.measured_times import AHEAD_MAX_MS, FIRST_MS, measured_ms
+from flask10x.readings.batches import AHEAD_MAX_MS, FIRST_MS, Item, is_item, item_of, measured_ms
 from flask10x.readings.parse import InvalidReading
 from flask10x.readings.stations import BUILT_IN
 

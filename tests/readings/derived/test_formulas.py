@@ -2,8 +2,8 @@
 
 import pytest
 
-from flask10x.readings.derived import formulas
-from flask10x.readings.derived.functions import PYTHON
+from flask10x.readings import derived
+from flask10x.readings.derived import PYTHON
 
 # Temperature -> dew points at 30, 40, 50, … 90 %: 九州住環境研究会
 # 「温度と相対湿度による空気の露点温度」 (ecoq21.jp). Its values
@@ -61,59 +61,59 @@ ATMOSPHERE += [(609.6, 11.1, 942.099)]
 @pytest.mark.parametrize("temperature", DEW_POINTS)
 def test_the_dew_point_is_that_of_the_table(temperature: int) -> None:
     for humidity, expected in zip(range(30, 100, 10), DEW_POINTS[temperature], strict=True):
-        found = formulas.dew_point(float(temperature), float(humidity), PYTHON)
+        found = derived.dew_point(float(temperature), float(humidity), PYTHON)
         assert found == pytest.approx(expected, abs=0.1), humidity
 
 
 @pytest.mark.parametrize("temperature", SATURATED)
 def test_saturated_vapour_has_the_pressure_and_the_density_of_the_table(temperature: int) -> None:
     pressure_hpa, density = SATURATED[temperature]
-    found = formulas.saturation_hpa(float(temperature), PYTHON)
+    found = derived.saturation_hpa(float(temperature), PYTHON)
     assert found == pytest.approx(pressure_hpa, rel=0.004)
-    density_found = formulas.absolute_humidity(float(temperature), 100.0, PYTHON)
+    density_found = derived.absolute_humidity(float(temperature), 100.0, PYTHON)
     assert density_found == pytest.approx(density, rel=0.008)
 
 
 def test_saturated_air_is_at_its_dew_point() -> None:
     for temperature in (-40.0, -10.0, 0.0, 25.0, 60.0):
-        assert formulas.dew_point(temperature, 100.0, PYTHON) == pytest.approx(temperature)
+        assert derived.dew_point(temperature, 100.0, PYTHON) == pytest.approx(temperature)
 
 
 @pytest.mark.parametrize("humidity", DISCOMFORT)
 def test_the_discomfort_index_is_the_published_one(humidity: int) -> None:
     for temperature, expected in zip((28.0, 30.0), DISCOMFORT[humidity], strict=True):
-        found = formulas.discomfort_index(temperature, float(humidity), PYTHON)
+        found = derived.discomfort_index(temperature, float(humidity), PYTHON)
         assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_discomfort_index_where_half_and_where_all_are_uncomfortable() -> None:
     # 27 °C with 55 % is 75, 29 °C with 70 % is 80 (ja.wikipedia.org/wiki/不快指数).
-    assert round(formulas.discomfort_index(27.0, 55.0, PYTHON)) == 75
-    assert round(formulas.discomfort_index(29.0, 70.0, PYTHON)) == 80
+    assert round(derived.discomfort_index(27.0, 55.0, PYTHON)) == 75
+    assert round(derived.discomfort_index(29.0, 70.0, PYTHON)) == 80
 
 
 def test_the_wbgt_is_the_published_regression() -> None:
     # No table of it could be had: the terms of the paper, added up by hand.
     expected = 22.05 + 2.244 + 5.256 - 4.064
-    assert formulas.wbgt(30.0, 60.0, PYTHON) == pytest.approx(expected)
+    assert derived.wbgt(30.0, 60.0, PYTHON) == pytest.approx(expected)
     # It rises with both, everywhere within its limits.
     grid = [(t, h) for t in range(20, 40) for h in range(20, 100, 5)]
     for temperature, humidity in grid:
-        here = formulas.wbgt(float(temperature), float(humidity), PYTHON)
-        assert formulas.wbgt(temperature + 1.0, float(humidity), PYTHON) > here
-        assert formulas.wbgt(float(temperature), humidity + 5.0, PYTHON) > here
+        here = derived.wbgt(float(temperature), float(humidity), PYTHON)
+        assert derived.wbgt(temperature + 1.0, float(humidity), PYTHON) > here
+        assert derived.wbgt(float(temperature), humidity + 5.0, PYTHON) > here
 
 
 @pytest.mark.parametrize(("altitude_m", "temperature", "pressure"), ATMOSPHERE)
 def test_the_pressure_at_sea_level_is_that_of_the_standard_atmosphere(
     altitude_m: float, temperature: float, pressure: float
 ) -> None:
-    found = formulas.sea_level_pressure(pressure, temperature, altitude_m, PYTHON)
+    found = derived.sea_level_pressure(pressure, temperature, altitude_m, PYTHON)
     # The usual moisture makes 0.2 hPa of 70 at 600 m; the table is rounded to 0.1 °C.
     assert found == pytest.approx(1013.25, abs=0.3)
 
 
 def test_the_moisture_of_the_air_has_no_steps() -> None:
     for border in (-30.0, 0.0, 20.0, 33.8):
-        before = formulas.moisture_c(border - 1e-9, PYTHON)
-        assert formulas.moisture_c(border, PYTHON) == pytest.approx(before, abs=0.002)
+        before = derived.moisture_c(border - 1e-9, PYTHON)
+        assert derived.moisture_c(border, PYTHON) == pytest.approx(before, abs=0.002)

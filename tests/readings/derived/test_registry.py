@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from flask10x.readings.derived.registry import (
+from flask10x.readings.derived import (
     Derived,
     derived_by_station,
     derived_names,

@@ -4,20 +4,24 @@ import json
 
 import pytest
 
-from flask10x.readings.doors import ambient
-from flask10x.readings.doors.foreign_items import ItemObject
+from flask10x.readings import protocols
+from flask10x.readings.protocols import ItemObject
 from tests.support import foreign_requests as sent
 from tests.support.balcony import BALCONY, STATIONS
 
 
 def items(body: bytes, *, many: bool) -> list[ItemObject]:
-    return ambient.items(BALCONY, json.loads(body), many=many)
+    return protocols.ambient_items(BALCONY, json.loads(body), many=many)
 
 
 def test_a_channel_is_that_of_one_station() -> None:
-    assert ambient.station_of(STATIONS, sent.CHANNEL) is BALCONY
+    assert protocols.station_of_channel(STATIONS, sent.CHANNEL) is BALCONY
     # The built-in stations have none.
-    assert ambient.station_of(STATIONS, "") is ambient.station_of(STATIONS, "1") is None
+    assert (
+        protocols.station_of_channel(STATIONS, "")
+        is protocols.station_of_channel(STATIONS, "1")
+        is None
+    )
 
 
 @pytest.mark.parametrize("request_", [sent.AMBIENT_PYTHON, sent.AMBIENT_MICROPYTHON])
@@ -48,9 +52,9 @@ def test_readings_with_times_are_the_same_when_they_come_again() -> None:
 
 
 def test_a_form_of_node_js() -> None:
-    payload = ambient.payload_of_form(sent.body_of(sent.AMBIENT_NODE))
-    assert ambient.write_key(payload) == sent.WRITE_KEY
-    first, second = ambient.items(BALCONY, payload, many=True)
+    payload = protocols.payload_of_form(sent.body_of(sent.AMBIENT_NODE))
+    assert protocols.write_key(payload) == sent.WRITE_KEY
+    first, second = protocols.ambient_items(BALCONY, payload, many=True)
     assert first["data"] == {"temperature": "25.1", "air": {"humidity": "52"}}
     assert first["measured_at"] == "2026-11-26 12:00:00"
     assert second == {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.readings.doors.line_protocol import LineProblem, Point, items, points
+from flask10x.readings.protocols import LineProblem, Point, point_items, points
 from tests.support import foreign_requests as sent
 from tests.support.balcony import STATIONS
 
@@ -167,7 +167,7 @@ def test_no_text_breaks_the_reader_and_each_line_is_one_thing(body: str) -> None
 
 
 def test_lines_of_telegraf_become_readings_with_their_times() -> None:
-    made, problems = items(STATIONS, sent.TELEGRAF_LINES.decode())
+    made, problems = point_items(STATIONS, sent.TELEGRAF_LINES.decode())
     assert problems == []
     (first_line, first), (second_line, second) = made
     assert (first_line, second_line) == (1, 2)
@@ -176,11 +176,11 @@ def test_lines_of_telegraf_become_readings_with_their_times() -> None:
     assert first["measured_at"] == 1795665600.0
     assert second["data"] == {"temperature": 25.2, "air": {"humidity": 53}}
     assert first["id"] != second["id"]
-    assert items(STATIONS, sent.TELEGRAF_LINES.decode())[0] == made
+    assert point_items(STATIONS, sent.TELEGRAF_LINES.decode())[0] == made
 
 
 def test_fields_in_lines_of_their_own_are_one_reading() -> None:
-    made, problems = items(STATIONS, sent.ESPHOME_LINES.decode(), "s")
+    made, problems = point_items(STATIONS, sent.ESPHOME_LINES.decode(), "s")
     assert problems == []
     ((line, item),) = made
     assert line == 1
@@ -190,7 +190,7 @@ def test_fields_in_lines_of_their_own_are_one_reading() -> None:
 
 def test_a_field_that_comes_again_begins_the_next_reading() -> None:
     body = "balcony,node=esp8266-123 temperature=1\nbalcony,node=esp8266-123 temperature=2\n"
-    made, _ = items(STATIONS, body)
+    made, _ = point_items(STATIONS, body)
     assert [(line, item["data"]) for line, item in made] == [
         (1, {"temperature": 1.0}),
         (2, {"temperature": 2.0}),
@@ -200,7 +200,7 @@ def test_a_field_that_comes_again_begins_the_next_reading() -> None:
 
 def test_a_line_of_no_station_is_named() -> None:
     body = "balcony,node=other temperature=1\ncpu,host=x usage=1\nbalcony,node=esp8266-123 a=1\n"
-    made, problems = items(STATIONS, body)
+    made, problems = point_items(STATIONS, body)
     assert [line for line, _ in made] == [3]
     assert problems == [
         LineProblem(

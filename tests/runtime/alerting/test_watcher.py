@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import stored_alerts
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Active, Alert, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.alerts.rules import Alerts, Disk, Webhook
@@ -71,7 +71,7 @@ def alerts(settings: Settings) -> tuple[list[Alert], list[Alert]]:
     """Those that are active, and those that are past."""
     file = StateFile(path_of(settings))
     with file.reading() as connection:
-        found = stored_alerts.active(connection, 0), stored_alerts.past(connection)
+        found = state_file.active(connection, 0), state_file.past(connection)
     file.close()
     return found
 

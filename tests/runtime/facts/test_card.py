@@ -6,9 +6,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
-from flask10x.runtime.facts import card as facts
-from flask10x.runtime.facts.card import CardRoom
-from flask10x.runtime.facts.disk import Room
+from flask10x.runtime import facts
+from flask10x.runtime.facts import CardRoom, Room
 from tests.support.both_engines import POSTGRES
 from tests.support.rows import execute, insert_readings
 

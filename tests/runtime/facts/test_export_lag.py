@@ -10,8 +10,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.readings.parse import Reading
-from flask10x.runtime.facts import export_lag
-from flask10x.runtime.facts.export_lag import ExportLag, export_lags
+from flask10x.runtime import facts
+from flask10x.runtime.facts import ExportLag, export_lags
 from tests.support.rows import execute, insert_readings, pico
 
 NINE_MS = 1_756_000_000_000
@@ -69,7 +69,7 @@ def test_a_late_reading_waits_since_it_came(settings: Settings, database: Databa
 def test_the_first_is_found_behind_many_of_another_station(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_lag, "LOOK_ROWS", 3)
+    monkeypatch.setattr(facts, "LOOK_ROWS", 3)
     settings.csv_dir.mkdir()
     store_readings(database, [pico(1, NINE_MS)])
     export(settings, database)

@@ -2,22 +2,22 @@
 
 import pytest
 
-from flask10x.runtime.facts import obstacles
+from flask10x.runtime import facts
 from flask10x.runtime.store import Store
 
 
 @pytest.mark.sqlite_only("a damage that is known")
 def test_what_is_known_is_told_without_a_look_at_the_file(store: Store) -> None:
-    assert obstacles.known(store.database, store.writer, store.gauges) == []
-    assert obstacles.obstacles(store.database, store.writer, store.gauges) == []
+    assert facts.known(store.database, store.writer, store.gauges) == []
+    assert facts.obstacles(store.database, store.writer, store.gauges) == []
     store.gauges.slot(7).trouble = 1
     store.database.path.unlink()
-    found = obstacles.known(store.database, store.writer, store.gauges)
+    found = facts.known(store.database, store.writer, store.gauges)
     assert [obstacle.text for obstacle in found] == ["another worker cannot store readings"]
 
 
 def test_damage_is_the_only_reason(store: Store) -> None:
     store.writer.dead = True
     store.gauges.damage = "page 5 is no page"
-    found = obstacles.obstacles(store.database, store.writer, store.gauges)
+    found = facts.obstacles(store.database, store.writer, store.gauges)
     assert [obstacle.text for obstacle in found] == ["the database is damaged: page 5 is no page"]

@@ -3,8 +3,8 @@
 import pytest
 
 from flask10x.config.settings import Settings
+from flask10x.database import removed
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed
 from flask10x.maintenance.check_database import DatabaseCheck
 from tests.support.csv_folder import FIRST_MS
 from tests.support.rows import execute
@@ -22,7 +22,7 @@ def test_the_check_says_what_is_gone(settings: Settings, database: Database) -> 
         "/data: 5 readings up to 2025-08-24 10:46:40 removed; their hours and days are kept"
     ]
     with database.reader.begin() as connection:
-        assert removed.total(connection) == 5
+        assert removed.removed_total(connection) == 5
 
 
 def test_the_check_says_nothing_where_nothing_is(settings: Settings, database: Database) -> None:

@@ -28,7 +28,7 @@ def remove(_arguments):
     from flask10x.config import settings
     from flask10x.database.engine import Database
     from flask10x.readings.stations import BUILT_IN
-    from flask10x.runtime.retention import removal
+    from flask10x.runtime import removal
     removal.PIECE_ROWS = 4
     config = settings.load()
     database = Database(config)

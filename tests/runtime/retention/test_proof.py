@@ -20,9 +20,9 @@ from flask10x.history import days, rollups
 from flask10x.history.view import View
 from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN, Station
-from flask10x.runtime.retention import removal
-from flask10x.runtime.retention.outlook import outlooks
-from flask10x.runtime.retention.removal import Removal, StationRemoval
+from flask10x.runtime import removal
+from flask10x.runtime.removal import Removal, StationRemoval
+from flask10x.runtime.retention import outlooks
 from tests.support.csv_folder import FIRST_MS, HEADER, NAME, csv_file, lines, put, store
 from tests.support.rows import execute, select
 from tests.support.stations import BALCONY, with_measurement

@@ -38,8 +38,8 @@ from flask10x.history import days, rollups
 from flask10x.importing.importer import import_file
 from flask10x.readings.csv_lines import Lines, header
 from flask10x.readings.stations import Station, Stations
-from flask10x.runtime.retention import removal
-from flask10x.runtime.retention.removal import StationRemoval
+from flask10x.runtime import removal
+from flask10x.runtime.removal import StationRemoval
 from tests.support.csv_folder import FIRST_MS
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select

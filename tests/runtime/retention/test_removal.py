@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
+from flask10x.database import removed
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed, removed_hours
 from flask10x.export import archived, removable
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
@@ -20,8 +20,8 @@ from flask10x.export.verify import verify
 from flask10x.history import days, rollup_check, rollups
 from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.retention import removal
-from flask10x.runtime.retention.removal import Removal, StationRemoval
+from flask10x.runtime import removal
+from flask10x.runtime.removal import Removal, StationRemoval
 from flask10x.system.locks import FileLock, lock_path
 from tests.support.csv_folder import (
     FIRST_MS,
@@ -199,16 +199,16 @@ def test_rows_of_others_cost_a_removal_nothing(
         assert raw is not None
         raw.set_progress_handler(handler, 1000)
 
-    def kept(connection: Connection, rows: Any, keep: Any = removed_hours.keep) -> None:
+    def kept(connection: Connection, rows: Any, keep: Any = removed.keep_removed_hours) -> None:
         keep(connection, rows)
         handled(connection, lambda: thousands_of_steps.append(None))
 
-    def noted(connection: Connection, *given: Any, note: Any = removed.note) -> None:
+    def noted(connection: Connection, *given: Any, note: Any = removed.note_removed) -> None:
         handled(connection, None)
         note(connection, *given)
 
-    monkeypatch.setattr(removed_hours, "keep", kept)
-    monkeypatch.setattr(removed, "note", noted)
+    monkeypatch.setattr(removed, "keep_removed_hours", kept)
+    monkeypatch.setattr(removed, "note_removed", noted)
     assert all_steps(finished, old(90)) == 9
     assert len(thousands_of_steps) < 5
 

@@ -11,8 +11,8 @@ from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.retention import removal
-from flask10x.runtime.retention.schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
+from flask10x.runtime import removal
+from flask10x.runtime.retention_schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
 from tests.support.csv_folder import FIRST_MS, csv_file, store
 from tests.support.rows import select
 

@@ -7,8 +7,7 @@ from flask10x.errors import QueueFull
 from flask10x.readings.reasons import Reason
 from flask10x.recording.rejected import Refused
 from flask10x.recording.writer import Writer
-from flask10x.system.counting.service_counts import StationTotals
-from flask10x.system.gauges import Gauges
+from flask10x.system.gauges import Gauges, StationTotals
 from tests.support.rows import pico
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from flask10x.system.counting.shared_counts import SharedCounts
+from flask10x.system.gauges import SharedCounts
 
 
 def in_child(counts: SharedCounts, row: int, column: int, amount: int) -> None:

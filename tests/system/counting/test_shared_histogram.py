@@ -1,6 +1,6 @@
 """How many values were at most so large."""
 
-from flask10x.system.counting.shared_histogram import Histogram, SharedHistogram
+from flask10x.system.gauges import Histogram, SharedHistogram
 
 
 def test_begins_at_nothing() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.config.readers.place import Place
+from flask10x.config.readers import Place
 from flask10x.readings.times import DAY_MS, FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
 from flask10x.web.api.series import LONGEST_MS, nights
 from tests.conftest import MakeApp

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.database import removed
 from flask10x.database.engine import Database
-from flask10x.database.retention import removed, removed_hours
-from flask10x.database.retention.removed import Removed
+from flask10x.database.removed import Removed
 from flask10x.database.tables import readings as readings_table
 from flask10x.history import charts, rollups
 from flask10x.readings.parse import Reading
@@ -100,9 +100,11 @@ def test_all_years_have_those_of_removed_readings(client: FlaskClient, database:
     before = as_csv(client, "&period=all")
     hour, columns = READINGS[0].received_at // HOUR_MS, BUILT_IN.by_endpoint["data2"].columns
     with database.commit() as connection:
-        removed_hours.keep(connection, rollups.of_readings("data2", columns, connection, hour, 1))
+        removed.keep_removed_hours(
+            connection, rollups.of_readings("data2", columns, connection, hour, 1)
+        )
         connection.execute(readings_table.delete().where(readings_table.c.id == 1))
-        removed.note(connection, "data2", Removed(1, READINGS[0].received_at, 1))
+        removed.note_removed(connection, "data2", Removed(1, READINGS[0].received_at, 1))
     assert as_csv(client, "&period=all") == before
 
 

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts import stored_alerts
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.subjects import column_of, station_of
 from flask10x.config.settings import Settings
 from flask10x.history.charts import Chart
 from flask10x.translation import Translation
 from flask10x.web.alert_state import state
-from flask10x.web.pages.alerts.shown import AlertReader
-from flask10x.web.pages.alerts.words import AlertWords
+from flask10x.web.pages.alerts.model import AlertReader, AlertWords
 
 # A chart that is shaded all over tells nothing.
 MOST_SPANS = 200
@@ -57,7 +56,7 @@ def _active_within(first_ms: int, last_ms: int) -> list[Alert]:
     """The newest first; none when the state file can't be read."""
     try:
         with state().reading() as connection:
-            return stored_alerts.between(connection, first_ms, last_ms + 1) if connection else []
+            return state_file.between(connection, first_ms, last_ms + 1) if connection else []
     except DBAPIError:
         return []
 

@@ -1,9 +1,238 @@
-"""What the template of the page of alerts shows, and nothing that it would have to work out."""
+"""What the page `/alerts` shows: alerts, mutes, messages and rules in the reader's words."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Literal
+from urllib.parse import urlencode
 
-from flask10x.web.pages.alerts.durations import Duration
+from flask import url_for
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, TimeoutError
+from werkzeug.datastructures import MultiDict
+
+from flask10x.alerts import state_file
+from flask10x.alerts.alert import Alert, AlertMessage
+from flask10x.alerts.messages import Speaker, trouble_in
+from flask10x.alerts.state_file import Mute
+from flask10x.alerts.subjects import column_of, station_of
+from flask10x.config.alerts.rules import Rate, Rule
+from flask10x.config.settings import Settings
+from flask10x.errors import QueryError
+from flask10x.readings.reasons import Reason
+from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, iso_text, local_text, parse_bound
+from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
+from flask10x.system import clock
+from flask10x.system.logs import escape
+from flask10x.translation import N_, Translation
+from flask10x.web import context
+from flask10x.web.alert_state import state
+from flask10x.web.newest import Latest, latest
+
+MAX_LIMIT = 1000
+# Ids of SQLite's rows.
+MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAlerts:
+    """A page of them, the newest first."""
+
+    before: int | None
+    """The id of the alert before which it ends; None: it begins with the newest."""
+    limit: int
+
+
+def asked_alerts(args: MultiDict[str, str], default_limit: int) -> AskedAlerts:
+    """What the query string asks for; raises QueryError that names every wrong parameter."""
+    errors = {name: Reason("unknown_parameter") for name in args if name not in ("before", "limit")}
+    errors |= {
+        name: Reason("given_times", n=len(values))
+        for name, values in args.lists()
+        if len(values) > 1 and name not in errors
+    }
+    before = _count_of(args.get("before", str(MAX_ID)), MAX_ID)
+    limit = _count_of(args.get("limit", str(default_limit)), MAX_LIMIT)
+    if before is None:
+        errors.setdefault("before", Reason("not_a_cursor"))
+    if limit is None:
+        errors.setdefault("limit", Reason("whole_number_needed", low=1, high=MAX_LIMIT))
+    if errors or limit is None:
+        raise QueryError(errors)
+    return AskedAlerts(before if "before" in args else None, limit)
+
+
+def _count_of(text: str, most: int) -> int | None:
+    if re.fullmatch(r"[0-9]{1,19}", text) and 1 <= int(text) <= most:
+        return int(text)
+    return None
+
+
+Duration = Literal["1h", "morning", "1d", "1w"]
+DURATIONS: tuple[Duration, ...] = ("1h", "morning", "1d", "1w")
+LENGTH_MS: dict[Duration, int] = {"1h": HOUR_MS, "1d": DAY_MS, "1w": 7 * DAY_MS}
+# When people get up, where no quiet hours say it.
+MORNING = time(7, 0)
+# Who mutes at five "until the morning" does not mean two hours.
+LEAST_MS = 3 * HOUR_MS
+
+
+def until_ms(duration: Duration, now_ms: int, settings: Settings) -> int:
+    """When a mute of this length that begins now ends, in UTC epoch milliseconds.
+
+    The morning is the end of the quiet hours, or 7 o'clock, in the service's zone: the next one
+    that is three hours away at least.
+    """
+    if duration in LENGTH_MS:
+        return now_ms + LENGTH_MS[duration]
+    quiet, earliest_ms = settings.alerts.quiet_hours, now_ms + LEAST_MS
+    clock = (quiet.end if quiet else MORNING).isoformat("seconds")
+    mornings = (
+        parse_bound(
+            f"{local_text(day_ms, settings.zone)[:10]} {clock}", settings.zone, 0, end=False
+        )
+        # A day may have 25 hours.
+        for day_ms in (earliest_ms, earliest_ms + DAY_MS, earliest_ms + 2 * DAY_MS)
+    )
+    return next(ms for ms in mornings if ms >= earliest_ms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundAlerts:
+    """Alerts, mutes and messages; nothing where there is no state file."""
+
+    active: Sequence[Alert] = ()
+    past: Sequence[Alert] = ()
+    """The newest first."""
+    has_older: bool = False
+    muted: Sequence[Mute] = ()
+    messages: Mapping[int, Sequence[AlertMessage]] = field(default_factory=dict)
+    """Those of these alerts, by the alert's id."""
+    troubled: Sequence[tuple[AlertMessage, Alert | None]] = ()
+    """The messages that have not arrived, each with its alert; None for one that has none."""
+
+
+def find_alerts(question: AskedAlerts) -> FoundAlerts:
+    """What is there now; raises sqlalchemy.exc.DBAPIError when the file can't be read."""
+    with state().reading() as connection:
+        return FoundAlerts() if connection is None else _read(connection, question)
+
+
+def _read(connection: Connection, question: AskedAlerts) -> FoundAlerts:
+    now_ms = clock.now_ms()
+    active = state_file.active(connection, now_ms)
+    past = state_file.past(connection, question.before, question.limit + 1)
+    shown = past[: question.limit]
+    return FoundAlerts(
+        active=active,
+        past=shown,
+        has_older=len(past) > len(shown),
+        muted=state_file.muted(connection, now_ms),
+        messages=state_file.messages_of(connection, [one.id for one in (*active, *shown)]),
+        troubled=_troubled(connection),
+    )
+
+
+def _troubled(connection: Connection) -> list[tuple[AlertMessage, Alert | None]]:
+    found = state_file.troubled(connection)
+    alerts = state_file.by_id(
+        connection, {one.alert_id for one in found if one.alert_id is not None}
+    )
+    return [(one, alerts.get(one.alert_id or 0)) for one in found]
+
+
+# Alerts of a number that goes on changing.
+OF_VALUES = ("threshold", "rate")
+
+
+@dataclass(frozen=True, slots=True)
+class NewestValue:
+    """A stored value, in the unit of its measurement."""
+
+    value: float
+    unit: str
+    received_at: int
+    """UTC epoch milliseconds."""
+
+
+def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> dict[str, NewestValue]:
+    """By the subject of the alert; without those that can't be told now."""
+    subjects = {one.subject for one in alerts if one.kind in OF_VALUES}
+    endpoints = {station_of(one) for one in subjects}
+    if isinstance(store, Waiting) or not subjects or store.database.damage.obstacle:
+        return {}
+    stations = [one for one in store.settings.stations.all if one.endpoint in endpoints]
+    try:
+        with context.view() as view:
+            found = {one.station.endpoint: one for one in latest(view, store, stations, raw=True)}
+    except (DBAPIError, TimeoutError, QueryError):
+        return {}
+    values = {one: _value(found.get(station_of(one)), column_of(one)) for one in subjects}
+    return {subject: value for subject, value in values.items() if value is not None}
+
+
+def _value(known: Latest | None, column: str) -> NewestValue | None:
+    if known is None or known.row is None:
+        return None
+    pairs = zip(known.station.measurements, known.row.values, strict=True)
+    return next(
+        (
+            NewestValue(value, one.unit, known.row.received_at)
+            for one, value in pairs
+            if one.column == column and value is not None
+        ),
+        None,
+    )
+
+
+# `2025-08-24 09:00`: nobody reads seconds here.
+TO_THE_MINUTE = 16
+
+
+class AlertWords:
+    """Alerts in one language, for the stations of these settings."""
+
+    def __init__(self, settings: Settings, t: Translation) -> None:
+        self._settings = settings
+        self._speaker = Speaker(settings, t.language)
+
+    def title(self, alert: Alert) -> str:
+        """What is wrong with what, as the title of its message."""
+        return self._speaker.alert(alert, "entry").title
+
+    def lines(self, alert: Alert) -> list[str]:
+        """Since when, what is known of it, and what to do."""
+        return self._speaker.alert(alert, "entry").body.splitlines()
+
+    def muted(self, rule: str, subject: str) -> str:
+        """The title of an alert that there may not be; of a rule that is gone its name."""
+        known = self._settings.alerts.by_name.get(rule)
+        if known is None:
+            return f"{escape(rule)} ({self._speaker.name(subject)})"
+        return self.title(_without_facts(known, subject))
+
+    def time(self, ms: int) -> str:
+        """Local, to the minute."""
+        text = local_text(ms, self._settings.zone)
+        return text[:TO_THE_MINUTE] if is_date(ms) else text
+
+
+def _without_facts(rule: Rule, subject: str) -> Alert:
+    return Alert(
+        id=0,
+        rule=rule.name,
+        kind=rule.kind,
+        subject=subject,
+        since_ms=0,
+        entered_ms=0,
+        ended_ms=None,
+        ended=None,
+        facts={"rise": int(rule.rise is not None)} if isinstance(rule, Rate) else {},
+        end_facts={},
+        muted_until_ms=None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,3 +346,168 @@ class AlertsModel:
     durations: Mapping[Duration, str]
     """For how long something can be muted, in words."""
     json_url: str
+
+
+# What a chart shows on both sides of an alert.
+AROUND_MS = HOUR_MS
+MS_PER_SEC = 1000
+# More than a sensor has tell nothing.
+DIGITS = 6
+OCCASIONS = {
+    "entry": N_("Alert"),
+    "recovery": N_("Recovery"),
+    "reminder": N_("Reminder"),
+    "limit": N_("Note that the day's limit is reached"),
+    "test": N_("Test"),
+}
+UNSENT = {
+    "muted": N_("{occasion} by {way}: not sent, because it was muted"),
+    "over_limit": N_("{occasion} by {way}: not sent, because the day's limit was reached"),
+    "dropped": N_("{occasion} by {way}: not sent, because it is no longer watched"),
+}
+"""Why a message was not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReader:
+    """Who looks, and when."""
+
+    settings: Settings
+    t: Translation
+    now_ms: int
+    values: Mapping[str, NewestValue] = field(default_factory=dict)
+    """The newest ones, by the subject of an alert."""
+
+    @property
+    def words(self) -> AlertWords:
+        """Alerts in this reader's language."""
+        return AlertWords(self.settings, self.t)
+
+    def instant(self, ms: int) -> ShownTime:
+        """A time for this reader."""
+        return ShownTime(text=self.words.time(ms), iso=iso_text(ms, self.settings.zone))
+
+    def alert(self, alert: Alert, messages: Sequence[AlertMessage]) -> ShownAlert:
+        """An alert with its messages, the oldest first."""
+        ended, (see_url, see) = alert.ended_ms, self._see(alert)
+        last_ms = self.now_ms if ended is None else ended
+        sent = dict.fromkeys(one.way for one in messages if one.state == "sent")
+        return ShownAlert(
+            id=alert.id,
+            rule=alert.rule,
+            subject=alert.subject,
+            title=self.words.title(alert),
+            lines=self._lines(alert) if ended is None else (),
+            since=self.instant(alert.since_ms),
+            ended=None if ended is None else self.instant(ended),
+            lasting=self.t.duration(max(0, last_ms - alert.since_ms) // MS_PER_SEC),
+            is_recovered=alert.ended == "recovered",
+            muted_until=self._muted(alert),
+            told=[self.told(one) for one in messages],
+            ways=self.t.listed(map(escape, sent)),
+            next_reminder=self._next(alert, messages),
+            see_url=see_url,
+            see=see,
+        )
+
+    def mute(self, mute: Mute) -> ShownMute:
+        """A mute that has not ended."""
+        return ShownMute(
+            rule=mute.rule,
+            subject=mute.subject,
+            title=self.words.muted(mute.rule, mute.subject),
+            until=self.instant(mute.until_ms),
+        )
+
+    def told(self, message: AlertMessage, of: Alert | None = None) -> ToldMessage:
+        """What became of a message; apart from its alert, `of` says what it is about."""
+        return ToldMessage(
+            about="" if of is None else self.words.title(of),
+            text=self._told(message),
+            trouble="" if message.state == "sent" else self._why(message.trouble),
+            is_bad=message.state == "given_up"
+            or (message.state == "waiting" and bool(message.trouble)),
+        )
+
+    def _lines(self, alert: Alert) -> list[str]:
+        """As it was at its entry; behind the first, what it is now."""
+        lines, newest = self.words.lines(alert), self.values.get(alert.subject)
+        if newest is None or alert.kind not in OF_VALUES:
+            return lines
+        value, at = f"{newest.value:.{DIGITS}g} {newest.unit}".rstrip(), newest.received_at
+        text = self.t("Last value: {value} ({time})", value=value, time=self.instant(at).text)
+        return [*lines[:1], text, *lines[1:]]
+
+    def _told(self, one: AlertMessage) -> str:
+        t, occasion = self.t, self.t(OCCASIONS[one.occasion])
+        values = {"way": escape(one.way), "occasion": occasion}
+        settled = "" if one.settled_ms is None else self.instant(one.settled_ms).text
+        if one.state == "sent":
+            return t("{time}: {occasion} sent by {way}", time=settled, **values)
+        if one.state == "given_up":
+            return t(
+                "{occasion} by {way}: given up at {time} (tries: {n})",
+                time=settled,
+                n=one.tries,
+                **values,
+            )
+        if one.state != "waiting":
+            return t(UNSENT[one.state], **values)
+        if one.trouble:
+            return t(
+                "{occasion} by {way}: failed (tries: {n}), tried again at {time}",
+                n=one.tries,
+                time=self.instant(one.due_ms).text,
+                **values,
+            )
+        if one.due_ms > self.now_ms:
+            return t(
+                "{occasion} by {way}: not before {time}",
+                time=self.instant(one.due_ms).text,
+                **values,
+            )
+        return t("{occasion} by {way}: about to be sent", **values)
+
+    def _why(self, trouble: str) -> str:
+        return escape(trouble_in(self.t.language, trouble))
+
+    def _muted(self, alert: Alert) -> ShownTime | None:
+        until = alert.muted_until_ms
+        if alert.ended_ms is not None or until is None or until <= self.now_ms:
+            return None
+        return self.instant(until)
+
+    def _next(self, alert: Alert, messages: Iterable[AlertMessage]) -> ShownTime | None:
+        """When the next reminder is due; None where none will come as things are."""
+        is_told = any(one.occasion == "entry" and one.state == "sent" for one in messages)
+        due_ms = alert.reminded_ms + self.settings.alerts.reminder_after_sec * MS_PER_SEC
+        if alert.ended_ms is not None or not is_told or due_ms < self.now_ms:
+            return None
+        return None if due_ms < (alert.muted_until_ms or 0) else self.instant(due_ms)
+
+    def _see(self, alert: Alert) -> tuple[str, str]:
+        """Where to see more of it, and what that is called."""
+        station = self.settings.stations.by_endpoint.get(station_of(alert.subject))
+        if station is None:
+            return url_for("status_page.as_page"), self.t("Status")
+        column = column_of(alert.subject)
+        asked = {"endpoint": station.endpoint}
+        asked |= {"measurement": column} if column in station.columns else {}
+        asked |= self._around(alert)
+        if alert.kind == "refused":
+            return _address("rejected.as_page", asked), self.t("Rejected readings")
+        return _address("history_page.as_page", asked), self.t("Chart")
+
+    def _around(self, alert: Alert) -> dict[str, str]:
+        """The time of it, with some before and after."""
+        zone, start_ms = self.settings.zone, max(0, alert.since_ms - AROUND_MS)
+        if not is_date(start_ms):
+            return {}
+        around = {"from": local_text(start_ms, zone)}
+        if alert.ended_ms is not None and alert.ended_ms + AROUND_MS < self.now_ms:
+            around["to"] = local_text(alert.ended_ms + AROUND_MS, zone)
+        return around
+
+
+def _address(endpoint: str, asked: dict[str, str]) -> str:
+    return f"{url_for(endpoint)}?{urlencode(asked, safe=':')}"

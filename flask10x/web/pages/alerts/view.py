@@ -1,37 +1,166 @@
 """The page `/alerts`: what is wrong now, what was, who was told, what is watched."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
-from flask import Response, jsonify, make_response, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from werkzeug.wrappers import Response as AnyResponse
 
+from flask10x.alerts import shared_alerts, state_file
+from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import name_of, sentence, watched_by
 from flask10x.config.alerts.rules import Alerts, Rule
+from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError
+from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
+from flask10x.readings.reasons import Reason
+from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.system.log_lines import escape
+from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences
+from flask10x.web import access, context, preferences
+from flask10x.web.alert_state import state
 from flask10x.web.api import alerts as api
 from flask10x.web.captions import problems
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import Page
-from flask10x.web.pages.alerts import muting
-from flask10x.web.pages.alerts.asked import AskedAlerts, asked
-from flask10x.web.pages.alerts.durations import until_ms
-from flask10x.web.pages.alerts.found import FoundAlerts, find
-from flask10x.web.pages.alerts.model import AlertsModel, PastPage, WatchedRule, WatchedSubject
-from flask10x.web.pages.alerts.shown import AlertReader
-from flask10x.web.pages.alerts.values import newest_values
-from flask10x.web.pages.status import shell
-from flask10x.web.specification import alerting as specified
+from flask10x.web.pages.alerts.model import (
+    DURATIONS,
+    AlertReader,
+    AlertsModel,
+    AskedAlerts,
+    Duration,
+    FoundAlerts,
+    PastPage,
+    WatchedRule,
+    WatchedSubject,
+    asked_alerts,
+    find_alerts,
+    newest_values,
+    until_ms,
+)
+from flask10x.web.pages.status import answers
+from flask10x.web.specification import state as specified
+
+log = logging.getLogger(__name__)
+
+# Muting: nothing is sent of a rule and a subject for a while. Forms of the page, no JavaScript.
+#
+# Who may see the alerts may mute them, for a family has one token for its pages. Where only tokens
+# for posting are set, it takes the one for all stations (`web/access.py`).
+
+# The thread that waits also answers sensors, some of which give up after 3 s (contract, section 7).
+WAITS_SEC = 1.0
+
+
+def register(blueprint: Blueprint) -> None:
+    """Add the two routes that the forms post to."""
+    blueprint.post("/alerts/mute", guard="mute")(mute)
+    blueprint.post("/alerts/unmute", guard="mute")(unmute)
+
+
+def mute() -> AnyResponse:
+    """Mute `rule` and `subject` for the time `for`; then the page, by GET.
+
+    Raises QueryError, and what writing the state file raises.
+    """
+    settings = context.store_or_waiting().settings
+    rule, subject, duration = _field("rule"), _field("subject"), _duration(_field("for"))
+    _check(rule, subject, settings)
+    until = until_ms(duration, clock.now_ms(), settings)
+    _on_all_hosts(lambda connection: shared_alerts.mute(connection, rule, subject, until))
+    with _writing(settings) as connection:
+        state_file.mute(connection, rule, subject, until)
+    _note(rule, subject, f"muted ({duration})")
+    return _to_page()
+
+
+def unmute() -> AnyResponse:
+    """End the mute of `rule` and `subject`, if there is one; then the page, by GET.
+
+    Raises QueryError, and what writing the state file raises.
+    """
+    rule, subject = _field("rule"), _field("subject")
+    _on_all_hosts(lambda connection: shared_alerts.unmute(connection, rule, subject))
+    with _writing(context.store_or_waiting().settings) as connection:
+        state_file.unmute(connection, rule, subject)
+    _note(rule, subject, "not muted any more")
+    return _to_page()
+
+
+def _on_all_hosts(change: Callable[[Connection], None]) -> None:
+    """Where there may be several: the state file of each follows the database."""
+    store = context.store_or_waiting()
+    if isinstance(store, Store) and store.database.hosts.name is not None:
+        with store.database.commit() as connection:
+            change(connection)
+
+
+@contextmanager
+def _writing(settings: Settings) -> Iterator[Connection]:
+    path = path_of(settings)
+    with closing(StateFile(path, WAITS_SEC)) as file, file.writing() as connection:
+        yield connection
+
+
+def _field(name: str) -> str:
+    values = request.form.getlist(name)
+    if len(values) != 1:
+        raise QueryError({name: "one value is needed"})
+    return values[0]
+
+
+def _duration(text: str) -> Duration:
+    for one in DURATIONS:
+        if one == text:
+            return one
+    raise QueryError({"for": Reason("one_of_needed", known=", ".join(DURATIONS))})
+
+
+def _check(rule: str, subject: str, settings: Settings) -> None:
+    """Only what can have an alert can be muted: a mistyped name would mute nothing."""
+    if any((one.rule, one.subject) == (rule, subject) for one in state().known().active):
+        return
+    known = settings.alerts.by_name.get(rule)
+    if known is None:
+        raise QueryError({"rule": _unknown("rule", rule, tuple(settings.alerts.by_name))})
+    subjects = watched_by(known, settings.stations)
+    if subject not in subjects:
+        raise QueryError({"subject": _unknown("subject of this rule", subject, subjects)})
+
+
+def _unknown(what: str, wrong: str, known: tuple[str, ...]) -> str:
+    near = nearest(wrong, known)
+    meant = f" (did you mean {near}?)" if near else ""
+    return f"no {what}{meant}: {', '.join(known)}"
+
+
+def _note(rule: str, subject: str, what: str) -> None:
+    about = ", ".join(escape(one) for one in (rule, subject) if one)
+    log.info("Alerts of %s %s, by %s", about, what, access.sender())
+
+
+def _to_page() -> AnyResponse:
+    return redirect(url_for("alerts.as_page", _anchor="muted"), 303)
+
 
 blueprint = Page(
     "alerts", __name__, text=N_("Alerts"), group="main", operations=specified.operations
 )
 api.register(blueprint)
-muting.register(blueprint)
+register(blueprint)
 
 PAGE_ALERTS = 20
 
@@ -44,12 +173,12 @@ def as_page() -> tuple[str, int]:
     """
     errors: dict[str, str] = {}
     try:
-        question = asked(request.args, PAGE_ALERTS)
+        question = asked_alerts(request.args, PAGE_ALERTS)
     except QueryError as error:
         question, errors = AskedAlerts(before=None, limit=PAGE_ALERTS), error.details
     found, trouble = FoundAlerts(), ""
     try:
-        found = find(question)
+        found = find_alerts(question)
     except DBAPIError as error:
         trouble = reason_of(error)
     return _rendered(found, trouble, question, errors), 400 if errors else 200
@@ -89,7 +218,7 @@ def _rendered(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
         ways=_names(settings.alerts, t),
-        commands=() if settings.alerts.ways else shell.set_up_alerts(),
+        commands=() if settings.alerts.ways else answers.set_up_alerts(),
         active=[reader.alert(one, found.messages.get(one.id, ())) for one in found.active],
         troubled=[
             reader.told(one, alert) for one, alert in found.troubled if one.alert_id not in here

@@ -14,7 +14,7 @@ from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page, Routes, declared
-from flask10x.web.specification import for_people as specified
+from flask10x.web.specification import state as specified
 from flask10x.web.specification.document import operations, specification
 from flask10x.web.specification.operation import (
     FORM,

@@ -18,10 +18,16 @@ from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
-from flask10x.web.pages.devices import senders
-from flask10x.web.pages.devices.facts import REFUSALS_LOOKED_AT, Device, devices, unknown_names
-from flask10x.web.pages.devices.senders import KINDS, Kind
-from flask10x.web.specification import for_people as specified
+from flask10x.web.pages.devices import model
+from flask10x.web.pages.devices.model import (
+    KINDS,
+    REFUSALS_LOOKED_AT,
+    Device,
+    Kind,
+    devices,
+    unknown_names,
+)
+from flask10x.web.specification import state as specified
 
 blueprint = Page(
     "devices", __name__, text=N_("Devices"), group="more", operations=specified.devices
@@ -106,7 +112,7 @@ def as_program(name: str, kind: str) -> Response:
 
 def _program(kind: Kind, station: Station, t: Translation) -> str:
     host, port = address(request.host)
-    return senders.program(kind, station, host, port, t)
+    return model.program(kind, station, host, port, t)
 
 
 def address(host: str) -> tuple[str, int]:
@@ -150,7 +156,7 @@ def _shown(device: Device, t: Translation) -> Shown:
             (local_text(kept.received_at, zone), _why(kept.reasons, kept.hint, t))
             for kept in device.refusals
         ),
-        trial=senders.trial(device.station, *address(request.host)),
+        trial=model.trial(device.station, *address(request.host)),
         programs=tuple((kind, _program(kind, device.station, t)) for kind in KINDS),
     )
 

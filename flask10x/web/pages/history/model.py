@@ -1,14 +1,24 @@
 """What the templates of the history page show, and nothing that they would have to work out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from flask10x.history.query import Operator
+from flask10x.config.settings import Settings
+from flask10x.database.removed import Removed
+from flask10x.history.pages import HistoryPage, Row, derived_values
+from flask10x.history.query import Operator, Query
 from flask10x.history.silence import State
 from flask10x.readings.bands import Band
-from flask10x.readings.stations import Station
+from flask10x.readings.derived import UNITS, Derived, measurement_of
+from flask10x.readings.labels import COLUMNS, column_name, station_name
+from flask10x.readings.numbers import NO_VALUE, rounded
+from flask10x.readings.stations import Station, Stations
+from flask10x.readings.times import LocalText
+from flask10x.runtime.retention import days_of
+from flask10x.translation import Translation
+from flask10x.web.captions import condition
 from flask10x.web.pages.alerts.marks import CardMark
 
 
@@ -297,3 +307,169 @@ class HistoryModel:
     charts: ChartArea
     table: ReadingsTable | None
     """None when the query was wrong."""
+
+
+def column(name: str, stations: Stations, t: Translation) -> Column:
+    """The column or derived value of this name, in the reader's language; KeyError when no station
+    has it."""
+    measurement = measurement_of(stations, name)
+    return Column(name=name, label=column_name(measurement, t), unit=measurement.unit)
+
+
+def limits_of(one: Derived, t: Translation) -> str:
+    """`Estimated WBGT is only computed for: …`, with the limits of each of its inputs."""
+    inputs = []
+    for quantity, ends in zip(one.kind.inputs, one.kind.limits, strict=True):
+        low, high = (f"{end:g}" for end in ends)
+        name, unit = t(COLUMNS[quantity]), UNITS[quantity]
+        inputs.append(t("{name} {low} to {high} {unit}", name=name, low=low, high=high, unit=unit))
+    return t(
+        "{name} is only computed for: {inputs}.",
+        name=column_name(one.measurement, t),
+        inputs=t.listed(inputs),
+    )
+
+
+Pairs = list[tuple[str, str]]
+
+
+def chips(
+    query: Query, given: Sequence[tuple[str, str]], address: Callable[[Pairs], str], t: Translation
+) -> list[Chip]:
+    """A chip of each parameter that narrows the query or changes its page, in the order given.
+
+    `given` are all parameters that the page keeps; the range of time is no chip, for it has links
+    of its own.
+    """
+    found = []
+    for place, (name, value) in enumerate(given):
+        if text := _text(query, name, value.strip(), t):
+            rest = [*given[:place], *given[place + 1 :]]
+            found.append(Chip(text=text, url=address(rest)))
+    return found
+
+
+def _text(query: Query, name: str, value: str, t: Translation) -> str | None:
+    if name == "endpoint":
+        return station_name(query.known.by_endpoint[value], t)
+    if name == "measurement":
+        return column(value, query.known, t).label
+    if name == "limit":
+        return t("{n} rows a page", n=value)
+    if name == "incomplete":
+        return t("incomplete only")
+    if name == "order" and value == "asc":
+        return t("oldest first")
+    return next((condition(one, query.known, t) for one in query.filters if one.name == name), None)
+
+
+def comparisons(
+    chosen: str, endpoints: Collection[str], stations: Stations, t: Translation
+) -> list[Choice]:
+    """The choices: nothing, another time, or a station while the charts have only others.
+
+    `endpoints` are the stations that the charts have; none of them means all.
+    """
+    names = {"day": t("previous day"), "week": t("previous week"), "year": t("previous year")}
+    for station in stations.all if endpoints else ():
+        if station.endpoint not in endpoints:
+            names.setdefault(station.endpoint, station_name(station, t))
+    labels = {name: t("Compare with {name}", name=label) for name, label in names.items()}
+    none = Choice(value="", label=t("Compare with …"), chosen=False)
+    return [
+        none,
+        *(Choice(value=v, label=label, chosen=v == chosen) for v, label in labels.items()),
+    ]
+
+
+def removed_days(
+    settings: Settings, query: Query, page: HistoryPage, gone: Mapping[str, Removed]
+) -> int | None:
+    """After how many days, where the page has the oldest readings there are of a longer range.
+
+    None on any other page. Of several stations the longest; 0 where none are removed any more.
+    """
+    is_end = page.next is None if query.order == "desc" else page.prev is None
+    if not is_end or page.reached is not None:
+        return None
+    since_ms = query.since.ms if query.since else None
+    days = [
+        days_of(settings, station)
+        for station in query.stations
+        if (last_ms := gone.get(station.endpoint, Removed()).last_ms) is not None
+        and (since_ms is None or last_ms >= since_ms)
+    ]
+    return max(days, default=None)
+
+
+# So many columns beside the time still fit a tablet, so many a phone (flask10x.css): a wider table
+# moves sideways there, and on a phone each of its readings is a block.
+TABLET_COLUMNS, PHONE_COLUMNS = 6, 2
+# A longer word makes its column wider than its share.
+LONGEST_WORD_CHARS = 14
+
+BEYOND = Cell(text=NO_VALUE, exact=None, missing=False, beyond=True)
+
+
+def station_tables(
+    rows: Sequence[Row], query: Query, text_of: LocalText, t: Translation
+) -> list[StationTable]:
+    """A table of each station that has rows among these, in the order of the stations.
+
+    The rows keep their order. Values are rounded; a cell has the exact one where that differs.
+    """
+    of_station: dict[str, list[Row]] = {}
+    for row in rows:
+        of_station.setdefault(row.endpoint, []).append(row)
+    return [
+        _table(station, of_station[station.endpoint], query, text_of, t)
+        for station in query.stations
+        if station.endpoint in of_station
+    ]
+
+
+def _table(
+    station: Station, rows: list[Row], query: Query, text_of: LocalText, t: Translation
+) -> StationTable:
+    chosen = query.chosen(station)
+    derived = query.chosen_derived(station)
+    columns = [column(name, query.known, t) for name in (*chosen, *(one.name for one in derived))]
+    beyond = [one for one in derived if any(one.is_beyond(_values(row, station)) for row in rows)]
+    usual = all(len(w) <= LONGEST_WORD_CHARS for c in columns for w in c.label.split())
+    return StationTable(
+        endpoint=station.endpoint,
+        name=station_name(station, t),
+        columns=columns,
+        rows=[_row(row, station, chosen, derived, text_of) for row in rows],
+        limits=[limits_of(one, t) for one in beyond],
+        fits=usual and len(columns) <= TABLET_COLUMNS,
+        narrow=usual and len(columns) <= PHONE_COLUMNS,
+    )
+
+
+def _row(
+    row: Row,
+    station: Station,
+    chosen: tuple[str, ...],
+    derived: tuple[Derived, ...],
+    text_of: LocalText,
+) -> TableRow:
+    pairs = zip(station.measurements, row.values, strict=True)
+    cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
+    computed, values = derived_values(row, station, derived), _values(row, station)
+    cells += [
+        BEYOND if one.is_beyond(values) else _cell(computed[one.name], one.kind.unit)
+        for one in derived
+    ]
+    return TableRow(time=text_of(row.received_at), cells=cells, is_hidden=row.hidden)
+
+
+def _values(row: Row, station: Station) -> dict[str, float | None]:
+    return dict(zip(station.columns, row.values, strict=True))
+
+
+def _cell(value: float | None, unit: str) -> Cell:
+    if value is None:
+        return Cell(text=NO_VALUE, exact=None, missing=True)
+    text = rounded(value, unit)
+    return Cell(text=text, exact=None if float(text) == value else str(value), missing=False)

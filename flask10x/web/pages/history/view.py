@@ -20,14 +20,14 @@ from flask10x.history import pages
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
 from flask10x.history.query import OPERATORS, Query
-from flask10x.readings.derived.registry import (
+from flask10x.readings.derived import (
     derived_by_station,
     derived_names,
     measurement_of,
     names_of_readings,
 )
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.rounding import DIGITS, NO_VALUE
+from flask10x.readings.numbers import DIGITS, NO_VALUE
 from flask10x.readings.stations import Measurement, Stations
 from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
 from flask10x.system import clock
@@ -55,8 +55,6 @@ from flask10x.web.pages.history.model import (
     TableLinks,
     Updates,
     WiderRange,
-)
-from flask10x.web.pages.history.parts import (
     chips,
     column,
     comparisons,

@@ -1,11 +1,189 @@
-"""What the template of the home shows, and nothing that it would have to work out."""
+"""What the home shows: a tile for each station, the line of its day, and what has changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, tzinfo
+from itertools import pairwise
+from math import isfinite
+from urllib.parse import urlencode
 
+from flask import url_for
+
+from flask10x.history import charts
+from flask10x.history.buckets import Bucket, Line, Window
+from flask10x.history.charts import Chart
+from flask10x.history.query import Bound, Query
 from flask10x.history.silence import State
-from flask10x.web.cards import Value
+from flask10x.history.view import View
+from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.numbers import rounded
+from flask10x.readings.reasons import WrongValue
+from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.times import DAY_MS, HOUR_MS, SECOND_MS, is_date, local_text, parse_bound
+from flask10x.runtime.store import Store
+from flask10x.translation import N_, Translation
+from flask10x.web.alert_state import state
+from flask10x.web.cards import AGE_KINDS, Card, Value, age_text, cards
+from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
+
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+MONTHS = (
+    N_("January"),
+    N_("February"),
+    N_("March"),
+    N_("April"),
+    N_("May"),
+    N_("June"),
+    N_("July"),
+    N_("August"),
+    N_("September"),
+    N_("October"),
+    N_("November"),
+    N_("December"),
+)
+
+
+def in_words(ms: int, zone: tzinfo | None, t: Translation) -> str:
+    """`Thursday, 26 November`, `11月26日（木）`; empty for an instant that is no date."""
+    if not is_date(ms):
+        return ""
+    day = date.fromisoformat(local_text(ms, zone)[:10])
+    return t(
+        "{weekday}, {day} {month}",
+        weekday=t(WEEKDAYS[day.weekday()]),
+        day=day.day,
+        month=t(MONTHS[day.month - 1]),
+    )
+
+
+# Steps of five minutes: nobody asks when exactly it was coldest, and a day has 288 of them.
+MOST_BUCKETS = 320
+# Two such steps, or one reading of a station that sends less often: a single value is noise.
+NOW_MS = 10 * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class DayPart:
+    """The values of a measurement within a step of time; its ends in UTC epoch milliseconds."""
+
+    first_ms: int
+    end_ms: int
+    count: int
+    average: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfValues:
+    """One measurement's last 24 hours, or its whole local day where that is longer."""
+
+    steps: Sequence[DayPart]
+    """In the order of time; there is none where readings are missing."""
+    gap_ms: int | None
+    """A longer time without a reading is a gap; None when that can't be told."""
+    today_ms: int
+    """When the local day began."""
+    now_ms: int
+
+    @property
+    def lowest(self) -> DayPart | None:
+        """Where the least value of the local day is."""
+        return min(self._today, key=lambda one: one.minimum, default=None)
+
+    @property
+    def highest(self) -> DayPart | None:
+        """Where the greatest is."""
+        return max(self._today, key=lambda one: one.maximum, default=None)
+
+    @property
+    def hourly_change(self) -> float | None:
+        """The average of the last ten minutes less that of an hour before; None without either.
+
+        Of a station that sends less often it is the last reading of those times.
+        """
+        within_ms = min(max(NOW_MS, (self.gap_ms or 0) // 2), HOUR_MS // 2)
+        now, before = (self._average(end, within_ms) for end in (self.now_ms, self._hour_ago))
+        return None if now is None or before is None else now - before
+
+    @property
+    def _today(self) -> list[DayPart]:
+        return [one for one in self.steps if one.end_ms > self.today_ms]
+
+    @property
+    def _hour_ago(self) -> int:
+        return self.now_ms - HOUR_MS
+
+    def _average(self, end_ms: int, within_ms: int) -> float | None:
+        found = [one for one in self.steps if end_ms - within_ms < one.end_ms <= end_ms + NOW_MS]
+        found = [one for one in found if one.first_ms < end_ms]
+        count = sum(one.count for one in found)
+        return sum(one.average * one.count for one in found) / count if count else None
+
+
+def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str, DayOfValues]:
+    """The day of one measurement of each of these stations, by the endpoint.
+
+    Without those that have no values. Raises what reading raises.
+    """
+    today_ms = day_start(view.now_ms, view.zone)
+    since_ms = min(today_ms, view.now_ms - DAY_MS)
+    by_window: dict[Window, list[Query]] = {}
+    for station, column in measurements:
+        query = Query(
+            known=view.stations,
+            endpoints=(station.endpoint,),
+            measurements=(column,),
+            since=Bound(since_ms, "", ""),
+            until=Bound(view.now_ms, "", ""),
+            buckets=MOST_BUCKETS,
+            zone=view.zone,
+        )
+        # Where readings were removed, hours are the finest that is left.
+        if window := charts.window_of(view, query):
+            by_window.setdefault(window, []).append(query)
+    return {
+        line.station.endpoint: DayOfValues(_steps(chart, line), line.gap_ms, today_ms, view.now_ms)
+        for window, queries in by_window.items()
+        for chart in charts.charts(view, queries, window)
+        for line in chart.lines
+    }
+
+
+def day_start(ms: int, zone: tzinfo | None) -> int:
+    """The first instant of the local day; near 1970, where no bound can be, that of the UTC day."""
+    try:
+        return parse_bound(local_text(ms, zone)[:10], zone, ms, end=False)
+    except WrongValue:
+        return ms - ms % DAY_MS
+
+
+def _steps(chart: Chart, line: Line) -> list[DayPart]:
+    if chart.window is None:
+        return []
+    ends = list(pairwise(chart.window.starts))
+    found = (_part(*ends[place], line.buckets[place]) for place in line.places)
+    return [one for one in found if one is not None]
+
+
+def _part(first_ms: int, end_ms: int, bucket: Bucket) -> DayPart | None:
+    """None where the values are no numbers that could be drawn."""
+    average, minimum, maximum = bucket.average, bucket.minimum, bucket.maximum
+    if average is None or minimum is None or maximum is None:
+        return None
+    if not (isfinite(minimum) and isfinite(maximum)):
+        return None
+    return DayPart(first_ms, end_ms, bucket.count, average, minimum, maximum)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,3 +305,258 @@ class HomeModel:
     """None where the reader may not see readings, or they can't be read."""
     obstacle: str
     """Why there are no tiles: `token`, `missing` or `unreadable`; empty when there are."""
+
+
+def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
+    """Rounded as the value itself is; None when it is not known."""
+    if change is None:
+        return None
+    text = rounded(change, unit)
+    if not text.strip("-0."):
+        return Trend(direction="level", text=t("steady"))
+    if change < 0:
+        # A hyphen is short, and the line breaks after it.
+        return Trend(direction="down", text=t("{change} in 1 h", change=text.replace("-", "−")))
+    return Trend(direction="up", text=t("{change} in 1 h", change=f"+{text}"))
+
+
+# The view box; the template has the same. The line keeps its proportions whatever its width is, so
+# that dots are round and letters are not stretched.
+WIDTH, HEIGHT = 320.0, 84.0
+# Above the line is room for its own thickness, below for the hours.
+TOP, BOTTOM = 6.0, 64.0
+LEFT, RIGHT = 4.0, 312.0
+# A quarter of an hour is 3 units wide: finer than that no eye sees.
+POINT_MS = 15 * 60_000
+MARK_HOURS = (0, 6, 12, 18)
+# A room in which nothing happens has a flat line, not the noise of its sensor over all the height.
+LEAST_SPAN = {"°C": 2.0, "%": 6.0, "ppm": 150.0, "hPa": 3.0}
+# Where hours would run out of the box, or into one another, they are left out.
+TEXT_ROOM = 12.0
+
+
+def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, said: str) -> Sparkline | None:
+    """None where there are not two points to draw a line between; `said` tells what it shows."""
+    points = list(_points(day.steps))
+    if len(points) < 2:  # noqa: PLR2004
+        return None
+    parts = list(_parts(points, day, unit))
+    return Sparkline(
+        line=" ".join(_path(part) for part in parts),
+        area=" ".join(
+            f"{_path(part)}L{part[-1][0]:g} {BOTTOM:g}L{part[0][0]:g} {BOTTOM:g}Z" for part in parts
+        ),
+        last=parts[-1][-1],
+        marks=list(_marks(day, zone)),
+        said=said,
+    )
+
+
+def _points(steps: Sequence[DayPart]) -> Iterator[tuple[int, float]]:
+    """The middle of each quarter of an hour that has values, and their average."""
+    quarters: dict[int, list[DayPart]] = {}
+    for step in steps:
+        quarters.setdefault(step.first_ms // POINT_MS, []).append(step)
+    for quarter, found in quarters.items():
+        count = sum(one.count for one in found)
+        average = sum(one.average * one.count for one in found) / count
+        yield quarter * POINT_MS + POINT_MS // 2, average
+
+
+def _parts(
+    points: Sequence[tuple[int, float]], day: DayOfValues, unit: str
+) -> Iterator[list[tuple[float, float]]]:
+    """The line in pieces between the gaps, in the units of the view box."""
+    values = [value for _, value in points]
+    low, high = min(values), max(values)
+    span = max(high - low, LEAST_SPAN.get(unit, abs(high) / 50) or 1)
+    low = (low + high - span) / 2
+    longest_ms = max(2 * POINT_MS, day.gap_ms or 0)
+    part: list[tuple[float, float]] = []
+    before_ms = points[0][0]
+    for at_ms, value in points:
+        if part and at_ms - before_ms > longest_ms:
+            yield part
+            part = []
+        before_ms = at_ms
+        part.append(
+            (_x(day, at_ms), round(BOTTOM - (value - low) / span * (BOTTOM - TOP) * 0.94 - 2, 1))
+        )
+    yield part
+
+
+def _x(day: DayOfValues, ms: int) -> float:
+    since_ms = day.now_ms - DAY_MS
+    return round(max(LEFT, min(RIGHT, LEFT + (ms - since_ms) / DAY_MS * (RIGHT - LEFT))), 1)
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    """A point alone is a dot: a line of no length with round ends."""
+    first, *others = points
+    rest = others or [first]
+    return f"M{first[0]:g} {first[1]:g}L" + " ".join(f"{x:g} {y:g}" for x, y in rest)
+
+
+def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
+    since_ms = day.now_ms - DAY_MS
+    for at_ms, hour in _hours(day, zone):
+        x = _x(day, at_ms)
+        if since_ms + HOUR_MS < at_ms < day.now_ms and x < RIGHT - TEXT_ROOM:
+            yield AxisMark(x=x, text=f"{hour}:00", is_midnight=hour == 0)
+
+
+def _hours(day: DayOfValues, zone: tzinfo | None) -> Iterator[tuple[int, int]]:
+    """The marked hours of yesterday and today; none near 1970, where no bound can be."""
+    for noon_ms in (day.today_ms - DAY_MS // 2, day.today_ms + DAY_MS // 2):
+        date = local_text(noon_ms, zone)[:10]
+        with suppress(WrongValue):
+            for hour in MARK_HOURS:
+                at = f"{date} {hour:02d}:00"
+                yield parse_bound(at, zone, day.now_ms, end=False), hour
+
+
+# What people ask of a room first; of a station without any of them it is its first measurement.
+ASKED_FIRST = ("temperature", "co2", "humidity")
+# Of derived values; the others are in charts and downloads for who asks for them.
+COMPUTED = ("dew_point", "discomfort_index")
+# `2025-08-24 09:00:12`: where the hour and the minute stand.
+CLOCK = slice(11, 16)
+
+
+def home(view: View, store: Store, t: Translation, trial: str) -> Home:
+    """A tile of each station that has ever sent; raises what reading raises.
+
+    `trial` is the command that sends a first reading; it is shown where there is none.
+    """
+    every = cards(view, store)
+    marked = marks.of_stations(store.settings, t, view.now_ms)
+    heard = [one for one in every if one.silence.state != "never"]
+    days = days_of(
+        view,
+        [
+            (one.station, main_of(one.station.measurements, one.values).column)
+            for one in heard
+            if one.values
+        ],
+    )
+    builder = _Builder(view, t, days)
+    tiles = [builder.tile(one, marked.get(one.station.endpoint, [])) for one in heard]
+    return Home(
+        tiles=tiles,
+        unheard=[station_name(one.station, t) for one in every if one.silence.state == "never"],
+        is_well=not state().known().active and all(_is_well(one) for one in heard),
+        trial="" if heard else trial,
+    )
+
+
+class _Builder:
+    """What the tiles of one answer have in common."""
+
+    def __init__(self, view: View, t: Translation, days: Mapping[str, DayOfValues]) -> None:
+        self._t, self._now_ms, self._zone, self._days = t, view.now_ms, view.zone, days
+
+    def tile(self, card: Card, alerts: Sequence[CardMark]) -> Tile:
+        """The tile of the station of this card."""
+        station = card.station
+        known = {value.column: value for value in card.values}
+        main = main_of(station.measurements, card.values)
+        link = {"endpoint": station.endpoint, "from": "-24h"}
+        return Tile(
+            endpoint=station.endpoint,
+            name=station_name(station, self._t),
+            url=f"{url_for('history_page.as_page')}?{urlencode(link)}",
+            state=card.silence.state,
+            after_sec=card.silence.after_sec,
+            age=self._age_of(card),
+            main=self._main(main, known[main.column], card) if known else None,
+            others=[*self._others(card, main, known), *self._computed(card)],
+            alerts=alerts,
+        )
+
+    def _others(
+        self, card: Card, main: Measurement, known: Mapping[str, Value]
+    ) -> Iterator[TileValue]:
+        for one in card.station.measurements:
+            if one is not main and one.column in known and _was_ever(known[one.column]):
+                yield self._value(one, known[one.column])
+
+    def _computed(self, card: Card) -> Iterator[TileValue]:
+        """Of what is computed the few that say something at a glance."""
+        for measurement, value in card.derived:
+            if measurement.column in COMPUTED:
+                yield self._value(measurement, value)
+
+    def _age_of(self, card: Card) -> TileAge | None:
+        silence = card.silence
+        if silence.age_sec is None:
+            return None
+        return self._age(AGE_KINDS[silence.state], silence.age_sec, card.received_at)
+
+    def _age(self, kind: str, seconds: int, at: int | None) -> TileAge:
+        time = local_text(at, self._zone) if at is not None else ""
+        return TileAge(kind=kind, seconds=seconds, text=age_text(kind, seconds, self._t), time=time)
+
+    def _value(self, one: Measurement, value: Value) -> TileValue:
+        return TileValue(name=column_name(one, self._t), value=value, age=self._age_of_value(value))
+
+    def _age_of_value(self, value: Value) -> TileAge | None:
+        at = value.received_at
+        if at is None:
+            return None
+        return self._age("age", max(0, self._now_ms - at) // SECOND_MS, at)
+
+    def _main(self, one: Measurement, value: Value, card: Card) -> MainValue:
+        day = self._days.get(card.station.endpoint)
+        is_current = card.silence.state == "receiving" and not value.missing
+        return MainValue(
+            name=column_name(one, self._t),
+            value=value,
+            age=self._age_of_value(value),
+            trend=trend(day.hourly_change, one.unit, self._t) if day and is_current else None,
+            lowest=self._extreme(day.lowest, one.unit, "minimum") if day else None,
+            highest=self._extreme(day.highest, one.unit, "maximum") if day else None,
+            sparkline=self._line(day, one) if day else None,
+        )
+
+    def _line(self, day: DayOfValues, one: Measurement) -> Sparkline | None:
+        values = [step.average for step in day.steps]
+        if not values:
+            return None
+        low, high = (f"{rounded(end(values), one.unit)} {one.unit}" for end in (min, max))
+        said = self._t(
+            "{name} of the last 24 hours, from {low} to {high}",
+            name=column_name(one, self._t),
+            low=low,
+            high=high,
+        )
+        return sparkline(day, one.unit, self._zone, said)
+
+    def _extreme(self, step: DayPart | None, unit: str, end: str) -> Extreme | None:
+        if step is None:
+            return None
+        time = local_text(step.first_ms, self._zone)[CLOCK] if is_date(step.first_ms) else ""
+        return Extreme(text=rounded(getattr(step, end), unit), time=time)
+
+
+def main_of(measurements: Sequence[Measurement], values: Sequence[Value]) -> Measurement:
+    """What a tile shows large: of what is asked first the first that is known now, or ever was."""
+    wanted = [m for q in ASKED_FIRST for m in measurements if m.quantity == q]
+    wanted += [m for m in measurements if m not in wanted]
+    now = {value.column for value in values if not value.missing}
+    ever = {value.column for value in values if _was_ever(value)}
+    # A sensor that failed an hour ago is still that of the room, unless another one stands in.
+    for one in wanted:
+        if one.column in ever:
+            spare = (m for m in wanted if m.quantity == one.quantity and m.column in now)
+            return next(spare, one)
+    return wanted[0]
+
+
+def _is_well(card: Card) -> bool:
+    """Whether the station sends, or was put away."""
+    return card.silence.state != "awaited" and not card.silence.is_missed
+
+
+def _was_ever(value: Value) -> bool:
+    """Whether anything is known of it: what no sensor has ever sent needs no place."""
+    return not value.missing or value.received_at is not None

@@ -13,11 +13,9 @@ from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.page import Page
-from flask10x.web.pages.home import dates
-from flask10x.web.pages.home.model import Home, HomeModel
-from flask10x.web.pages.home.tiles import CLOCK, home
+from flask10x.web.pages.home.model import CLOCK, Home, HomeModel, home, in_words
 from flask10x.web.read_errors import UNREADABLE
-from flask10x.web.specification import for_people as specified
+from flask10x.web.specification import state as specified
 
 log = logging.getLogger(__name__)
 blueprint = Page("home", __name__, text=N_("Home"), group="main", operations=specified.home)
@@ -40,7 +38,7 @@ def as_page() -> str:
     shown, obstacle = _shown(t)
     zone = store.settings.zone
     model = HomeModel(
-        date=dates.in_words(now_ms, zone, t),
+        date=in_words(now_ms, zone, t),
         time=local_text(now_ms, zone)[CLOCK],
         now_ms=now_ms,
         zone=zone_name(zone),

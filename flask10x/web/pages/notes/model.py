@@ -1,9 +1,22 @@
-"""What the template of `/notes` shows, and nothing that it would have to work out."""
+"""The page `/notes`: what its template shows, in the reader's words, and its checked form."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
+from typing import get_args
+from urllib.parse import urlencode
 
-from flask10x.history.annotations import Kind
+from flask import url_for
+
+from flask10x.config.settings import Settings
+from flask10x.errors import QueryError
+from flask10x.history.annotations import Correction, Kind, WrittenNote
+from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.reasons import Reason, WrongValue
+from flask10x.readings.times import iso_text, local_text, parse_bound
+from flask10x.translation import Translation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,3 +64,247 @@ class NotesModel:
     notes: Sequence[WrittenLine]
     corrections: Sequence[WrittenLine]
     undone: Sequence[WrittenLine]
+
+
+# So much is shown around a single moment.
+AROUND_MS = 3 * 3_600_000
+
+
+class NotesReader:
+    """Says what is written; a station or measurement that is no more goes by its own name."""
+
+    def __init__(self, settings: Settings, t: Translation) -> None:
+        self._stations = settings.stations
+        self._zone: tzinfo | None = settings.zone
+        self._t = t
+
+    def choices(self) -> list[NotedStation]:
+        """What a form offers."""
+        return [
+            NotedStation(
+                endpoint=station.endpoint,
+                name=station_name(station, self._t),
+                columns={
+                    m.column: f"{column_name(m, self._t)} {m.unit}".rstrip()
+                    for m in station.measurements
+                },
+            )
+            for station in self._stations.all
+        ]
+
+    def note(self, one: WrittenNote) -> WrittenLine:
+        """A line of the list."""
+        return WrittenLine(
+            kind="note",
+            id=one.id,
+            when=self._when(one.first_ms, one.last_ms),
+            about=self._station(one.endpoint) if one.endpoint else self._t("the whole house"),
+            text=one.text,
+            change="",
+            written=local_text(one.written_at, self._zone),
+            undone=self._undone(one.undone_at),
+            see_url=self._see(one.endpoint, one.first_ms, one.last_ms),
+        )
+
+    def correction(self, one: Correction) -> WrittenLine:
+        """A line of the list."""
+        return WrittenLine(
+            kind=one.kind,
+            id=one.id,
+            when=self._when(one.first_ms, one.last_ms),
+            about=self.about(one.endpoint, one.measurement),
+            text=one.reason,
+            change=self.change(one),
+            written=local_text(one.written_at, self._zone),
+            undone=self._undone(one.undone_at),
+            see_url=self._see(one.endpoint, one.first_ms, one.last_ms),
+        )
+
+    def about(self, endpoint: str, column: str | None) -> str:
+        """`Bedroom: CO₂`."""
+        if column is None:
+            return self._station(endpoint)
+        known = self._stations.by_column.get(column)
+        name = column_name(known, self._t) if known else column
+        return self._t("{station}: {name}", station=self._station(endpoint), name=name)
+
+    def change(self, one: Correction) -> str:
+        """`hidden`, `× 1.02 − 0.5 °C`."""
+        if one.kind == "hide":
+            return self._t("hidden")
+        known = self._stations.by_column.get(one.measurement or "")
+        gain, offset = 1.0 if one.gain is None else one.gain, one.offset or 0.0
+        parts = [f"× {gain:g}"] if gain != 1 else []
+        if offset or not parts:
+            sign = "+" if offset >= 0 else "\N{MINUS SIGN}"
+            unit = known.unit if known else ""
+            parts.append(f"{sign}{abs(offset):g} {unit}".rstrip())
+        return " ".join(parts)
+
+    def _station(self, endpoint: str) -> str:
+        known = self._stations.by_endpoint.get(endpoint)
+        return station_name(known, self._t) if known else endpoint
+
+    def _when(self, first_ms: int | None, last_ms: int | None) -> str:
+        first = "" if first_ms is None else local_text(first_ms, self._zone)
+        last = "" if last_ms is None else local_text(last_ms, self._zone)
+        if first == last:
+            return first or self._t("always")
+        if not last:
+            return self._t("from {time}", time=first)
+        if not first:
+            return self._t("to {time}", time=last)
+        return f"{first} – {last}"
+
+    def _undone(self, ms: int | None) -> str:
+        return "" if ms is None else local_text(ms, self._zone)
+
+    def _see(self, endpoint: str | None, first_ms: int | None, last_ms: int | None) -> str:
+        if first_ms is None or last_ms is None:
+            return ""
+        around = AROUND_MS if last_ms - first_ms < AROUND_MS else 0
+        pairs = [("endpoint", endpoint)] if endpoint else []
+        pairs += [("from", iso_text(max(first_ms - around, 0), self._zone))]
+        pairs += [("to", iso_text(last_ms + around, self._zone))]
+        return f"{url_for('history_page.as_page')}?{urlencode(pairs, safe=':')}"
+
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ONE_OF_KINDS = Reason("one_of_needed", known=", ".join(KINDS))
+FIELDS = ("what", "about", "from", "to", "gain", "offset", "text")
+# A note is read beside the cursor of a chart.
+TEXT_CHARS = 300
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A station, and one of its measurements or all of them."""
+
+    endpoint: str | None
+    measurement: str | None
+
+    @property
+    def name(self) -> str:
+        """As the form sends it: `data2.co2`, `data2`, or nothing for the whole house."""
+        return ".".join(part for part in (self.endpoint, self.measurement) if part)
+
+
+class NotesForm:
+    """Reads the fields one by one and collects what is wrong with them."""
+
+    def __init__(self, fields: Mapping[str, str], settings: Settings, now_ms: int) -> None:
+        self._fields = {name: fields.get(name, "").strip() for name in FIELDS}
+        self._settings = settings
+        self._now_ms = now_ms
+        self._errors: dict[str, str] = {}
+
+    def read(self) -> WrittenNote | Correction:
+        """What the fields say; raises QueryError that names every wrong one."""
+        kind = self._kind()
+        about = self._about()
+        first_ms, last_ms = self._bound("from", end=False), self._bound("to", end=True)
+        if kind == "note":
+            found: WrittenNote | Correction = self._note(about, first_ms, last_ms)
+        else:
+            found = self._correction(kind, about, first_ms, last_ms)
+        if first_ms is not None and last_ms is not None and first_ms > last_ms:
+            self._errors.setdefault("from", Reason("from_after_to"))
+        if self._errors:
+            raise QueryError(self._errors)
+        return found
+
+    def _kind(self) -> Kind:
+        for one in KINDS:
+            if self._fields["what"] == one:
+                return one
+        raise QueryError({"what": ONE_OF_KINDS})
+
+    def _note(self, about: About, first_ms: int | None, last_ms: int | None) -> WrittenNote:
+        text = self._text()
+        if not text:
+            self._errors.setdefault("text", Reason("missing"))
+        if about.measurement:
+            self._errors.setdefault("about", Reason("no_such_station"))
+        if first_ms is None:
+            self._errors.setdefault("from", Reason("missing"))
+        first_ms = first_ms or 0
+        return WrittenNote(
+            endpoint=about.endpoint,
+            first_ms=first_ms,
+            last_ms=first_ms if last_ms is None else last_ms,
+            text=text,
+            written_at=self._now_ms,
+        )
+
+    def _correction(
+        self, kind: Kind, about: About, first_ms: int | None, last_ms: int | None
+    ) -> Correction:
+        if not about.endpoint:
+            self._errors.setdefault("about", Reason("missing"))
+        gain = offset = None
+        if kind == "adjust":
+            gain, offset = self._number("gain", 1.0), self._number("offset", 0.0)
+            if gain <= 0:
+                self._errors.setdefault("gain", Reason("number_above_0_needed"))
+            if (gain, offset) == (1.0, 0.0):
+                self._errors.setdefault("offset", Reason("missing"))
+            if about.endpoint and not about.measurement:
+                self._errors.setdefault("about", Reason("one_measurement_needed"))
+        else:
+            # All of a station at once would be hidden by a form that was left half empty.
+            for name, ms in (("from", first_ms), ("to", last_ms)):
+                if ms is None:
+                    self._errors.setdefault(name, Reason("missing"))
+        return Correction(
+            endpoint=about.endpoint or "",
+            measurement=about.measurement,
+            first_ms=first_ms,
+            last_ms=last_ms,
+            kind="adjust" if kind == "adjust" else "hide",
+            gain=gain,
+            offset=offset,
+            reason=self._text(),
+            written_at=self._now_ms,
+        )
+
+    def _about(self) -> About:
+        endpoint, _, column = self._fields["about"].partition(".")
+        if not endpoint:
+            return About(None, None)
+        station = self._settings.stations.by_endpoint.get(endpoint)
+        if station is None:
+            self._errors["about"] = Reason("no_such_station")
+        elif column and column not in station.columns:
+            known = ", ".join(station.columns)
+            self._errors["about"] = Reason("unknown_measurement", known=known)
+        return About(endpoint, column or None)
+
+    def _bound(self, name: str, *, end: bool) -> int | None:
+        text = self._fields[name]
+        if not text:
+            return None
+        try:
+            return parse_bound(text, self._settings.zone, self._now_ms, end=end)
+        except WrongValue as error:
+            self._errors[name] = error.reason
+            return None
+
+    def _number(self, name: str, default: float) -> float:
+        text = self._fields[name].replace("\N{MINUS SIGN}", "-")
+        if not text:
+            return default
+        if re.fullmatch(r"[+-]?(?:[0-9]{1,15}\.?[0-9]{0,15}|\.[0-9]{1,15})", text):
+            number = float(text)
+            if math.isfinite(number):
+                return number
+        self._errors[name] = Reason("number_needed")
+        return default
+
+    def _text(self) -> str:
+        # In a line of text a control character is a gap between words, as it is between lines.
+        text = " ".join(CONTROL.sub(" ", self._fields["text"]).split())
+        if len(text) > TEXT_CHARS:
+            shown = text[:20] + "…"
+            self._errors["text"] = Reason("too_long", n=TEXT_CHARS, text=shown)
+        return text

@@ -28,10 +28,15 @@ from flask10x.web.captions import problems
 from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import Page
-from flask10x.web.pages.notes.form import FIELDS, KINDS, ONE_OF_KINDS, NotesForm
-from flask10x.web.pages.notes.model import NotesModel
+from flask10x.web.pages.notes.model import (
+    FIELDS,
+    KINDS,
+    ONE_OF_KINDS,
+    NotesForm,
+    NotesModel,
+    NotesReader,
+)
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
-from flask10x.web.pages.notes.reader import NotesReader
 from flask10x.web.specification import noting as specified
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,161 @@
-"""What the template of `/records` shows, and nothing that it would have to work out."""
+"""The page `/records` in the reader's language: what is asked for, choices, cells, CSV."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, tzinfo
+from math import inf
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from flask import request, url_for
+from werkzeug.datastructures import MultiDict
+
+from flask10x.errors import QueryError
+from flask10x.history import periods
+from flask10x.history.parameters import unknown_name
+from flask10x.history.period_tables import FoundPeriod, Limit, PeriodRow, RecordList
+from flask10x.history.periods import ALL
+from flask10x.history.query import number
+from flask10x.readings.labels import band_name, column_name, station_name
+from flask10x.readings.numbers import rounded
+from flask10x.readings.reasons import Reason, WrongValue
+from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
+from flask10x.translation import MONTHS, N_, WEEKDAYS, Translation
+from flask10x.web import context
+from flask10x.web.captions import problems
+
+T = TypeVar("T")
+
+NAMES = ("endpoint", "measurement", "period", "above", "below", "raw")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskedRecords:
+    """A measurement of a station over a period, and the limit whose hours are counted."""
+
+    station: Station
+    measurement: Measurement
+    period: str
+    """`2025-08`, `2025` or `all`."""
+    limit: Limit | None
+    is_raw: bool
+    """Whether values are those that were stored, without corrections."""
+
+
+class _Asked:
+    """Reads the parameters and collects what is wrong with them."""
+
+    def __init__(self, args: MultiDict[str, str], *, blank_is_absent: bool) -> None:
+        self._args = {name: value for name, value in args.items() if value.strip()}
+        self.errors: dict[str, Reason] = {}
+        if not blank_is_absent:
+            self.errors = {name: Reason("blank") for name in args if name not in self._args}
+        for name in args:
+            if name not in NAMES:
+                self.errors[name] = unknown_name("unknown_parameter", name, NAMES)
+            elif len(args.getlist(name)) > 1:
+                self.errors[name] = Reason("given_times", n=len(args.getlist(name)))
+
+    def given(self, name: str) -> str | None:
+        """The text of a parameter; None when it is absent, empty or wrong already."""
+        return None if name in self.errors else self._args.get(name)
+
+    def chosen(self, name: str, code: str, known: tuple[str, ...], default: str) -> str:
+        """One of the known names; the default when none is given, or a wrong one."""
+        text = self.given(name)
+        if text is None or text in known:
+            return text or default
+        self.errors[name] = unknown_name(code, text, known, known=", ".join(known))
+        return default
+
+    def read(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """The parsed value; None when it is absent, or wrong and now among the errors."""
+        text = self.given(name)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except WrongValue as error:
+            self.errors[name] = error.reason
+            return None
+
+
+def asked_records(
+    args: MultiDict[str, str],
+    stations: Stations,
+    first: Station,
+    this_month: str,
+    *,
+    blank_is_absent: bool,
+) -> AskedRecords:
+    """What the query string asks for, of the station `first` where it names none.
+
+    `blank_is_absent` is for a page: a browser sends the empty fields of a form. Raises QueryError
+    that names every wrong parameter.
+    """
+    given = _Asked(args, blank_is_absent=blank_is_absent)
+    known = tuple(stations.by_endpoint)
+    station = stations.by_endpoint[
+        given.chosen("endpoint", "unknown_station", known, first.endpoint)
+    ]
+    column = given.chosen("measurement", "unknown_measurement", station.columns, station.columns[0])
+    period = given.read("period", periods.checked) or this_month
+    above, below = given.read("above", number), given.read("below", number)
+    if above is not None and below is not None:
+        given.errors["below"] = Reason("above_or_below")
+    if (raw := given.given("raw")) not in (None, "1"):
+        given.errors["raw"] = Reason("yes_needed")
+    if given.errors:
+        raise QueryError(given.errors)
+    return AskedRecords(
+        station=station,
+        measurement=station.measurements[station.columns.index(column)],
+        period=period,
+        limit=_limit(above, below),
+        is_raw=raw is not None,
+    )
+
+
+def _limit(above: float | None, below: float | None) -> Limit | None:
+    if above is not None:
+        return Limit(value=above, above=True)
+    return None if below is None else Limit(value=below, above=False)
+
+
+HEADER = ("period", "lowest", "lowest_at", "mean", "highest", "highest_at", "readings")
+
+
+def csv_lines(question: AskedRecords, found: FoundPeriod, zone: tzinfo | None) -> str:
+    """A line a row, those without readings too; CRLF, numbers as Python's `str(float)`."""
+    header = list(HEADER)
+    if question.limit:
+        side = "above" if question.limit.above else "below"
+        header.append(f"hours_{side}_{question.limit.value}")
+    rows = [_cells(row, zone, passed=question.limit is not None) for row in found.rows]
+    return "".join(",".join(cells) + "\r\n" for cells in (header, *rows))
+
+
+def _cells(row: PeriodRow, zone: tzinfo | None, *, passed: bool) -> list[str]:
+    cells = [
+        row.span.name,
+        _number(row.bucket.minimum),
+        _time(row.lowest_at, zone),
+        _number(row.mean),
+        _number(row.bucket.maximum),
+        _time(row.highest_at, zone),
+        str(row.bucket.count),
+    ]
+    return [*cells, _number(row.passed_hours)] if passed else cells
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _time(ms: int | None, zone: tzinfo | None) -> str:
+    return "" if ms is None else local_text(ms, zone)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,3 +265,287 @@ class RecordsModel:
     form: RecordsForm
     table: RecordsTable | None
     """None when the query was wrong."""
+
+
+THOUSANDTHS = 1000
+SATURDAY, SUNDAY = 5, 6
+DAY_CHARS, MONTH_CHARS = len("2025-08-24"), len("2025-08")
+KINDS = {
+    "highest": N_("Highest of all"),
+    "lowest": N_("Lowest of all"),
+    "highest_mean": N_("Days with the highest mean"),
+    "lowest_mean": N_("Days with the lowest mean"),
+    "widest": N_("Days with the widest range"),
+}
+
+
+def form(question: AskedRecords, t: Translation, now_ms: int) -> RecordsForm:
+    """What can be chosen beside this table."""
+    zone, known = context.store().settings.zone, context.store().settings.stations
+    month = periods.month_of(now_ms, zone)
+    period = question.period if question.period != ALL else month
+    earlier, later = periods.neighbours(question.period)
+    limit = question.limit
+    return RecordsForm(
+        stations=[
+            _choice(
+                station_name(s, t), s is question.station, endpoint=s.endpoint, measurement=None
+            )
+            for s in known.all
+        ],
+        measurements=[
+            _choice(column_name(m, t), m is question.measurement, measurement=m.column)
+            for m in question.station.measurements
+        ],
+        periods=[
+            _choice(
+                t("Month"),
+                len(question.period) == MONTH_CHARS,
+                period=period if len(period) == MONTH_CHARS else f"{period}-{month[5:]}",
+            ),
+            _choice(t("Year"), question.period.isdigit(), period=period[:4]),
+            _choice(t("All years"), question.period == ALL, period=ALL),
+        ],
+        earlier=earlier and _url({"period": earlier}),
+        # Nothing was received after now.
+        later=_url({"period": later}) if later and later <= month[: len(later)] else None,
+        args=_kept(without=("above", "below")),
+        problems={},
+        period="" if question.period == ALL else _named(question.period, t),
+        limit="" if limit is None else f"{limit.value:.15g}",
+        is_below=limit is not None and not limit.above,
+        unit=question.measurement.unit,
+        usual_limits=_usual_limits(question, t),
+    )
+
+
+def _usual_limits(question: AskedRecords, t: Translation) -> list[RecordsChoice]:
+    measurement, given = question.measurement, question.limit
+    choices = []
+    for band in question.station.bands_of(measurement):
+        above, value = band.above is not None, band.below if band.above is None else band.above
+        if value is None:
+            continue
+        limit, text = Limit(value=value, above=above), f"{value:.15g}"
+        sides: dict[str, str | None] = {
+            "above": text if above else None,
+            "below": None if above else text,
+        }
+        name = t(
+            "{label}: {limit}",
+            label=band_name(band, t),
+            limit=_passed(limit, measurement, t),
+        )
+        choices.append(RecordsChoice(name=name, url=_url(sides), chosen=limit == given))
+    if choices and given:
+        choices.append(_choice(t("no limit"), chosen=False, above=None, below=None))
+    return choices
+
+
+def refused_form(details: dict[str, str], t: Translation) -> RecordsForm:
+    """The stations to begin anew with, and what was wrong."""
+    known = context.store().settings.stations
+    path = url_for("records.as_page")
+    return RecordsForm(
+        stations=[
+            RecordsChoice(
+                name=station_name(s, t), url=f"{path}?endpoint={s.endpoint}", chosen=False
+            )
+            for s in known.all
+        ],
+        measurements=[],
+        periods=[],
+        earlier=None,
+        later=None,
+        args={},
+        problems=problems(details, known, t),
+        period="",
+        limit="",
+        is_below=False,
+        unit="",
+        usual_limits=[],
+    )
+
+
+def table(question: AskedRecords, found: FoundPeriod, t: Translation) -> RecordsTable:
+    """The table of a period."""
+    measurement, whole = question.measurement, found.whole
+    return RecordsTable(
+        title=station_name(question.station, t),
+        caption=t(
+            "{station}, {name}: {period}",
+            station=station_name(question.station, t),
+            name=column_name(measurement, t),
+            period=_named(question.period, t),
+        ),
+        first_column={"day": t("Day"), "month": t("Month"), "year": t("Year")}[_kind(found.rows)],
+        passed_column=_passed_column(question.limit, measurement, t),
+        is_estimated=found.is_estimated and question.limit is not None,
+        rows=[_row(row, question, whole, t) for row in found.rows],
+        whole=_row(whole, question, whole, t) if whole.bucket.count else None,
+        lists=[_list(one, question, t) for one in found.records],
+        csv=_url({}, "records.as_csv"),
+        chart=_chart(question, whole.span.first_ms, whole.span.last_ms),
+        unit=measurement.unit,
+        corrected=found.is_corrected,
+        raw=_raw(question, found, t),
+    )
+
+
+def _raw(question: AskedRecords, found: FoundPeriod, t: Translation) -> RecordsChoice | None:
+    if question.is_raw:
+        return _choice(t("Show corrected values"), chosen=False, raw=None)
+    return (
+        _choice(t("Show values as stored"), chosen=False, raw="1") if found.is_corrected else None
+    )
+
+
+# --- Addresses -------------------------------------------------------------------------------
+
+
+def _kept(without: Sequence[str] = ()) -> dict[str, str]:
+    return {
+        name: text
+        for name, text in request.args.items()
+        if name in NAMES and name not in without and text.strip()
+    }
+
+
+def _url(changed: dict[str, str | None], endpoint: str = "records.as_page") -> str:
+    """This table with a change; None leaves a parameter out."""
+    pairs = {k: v for k, v in (_kept() | changed).items() if v is not None}
+    path = url_for(endpoint)
+    return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
+
+
+def _choice(name: str, chosen: bool, **changed: str | None) -> RecordsChoice:
+    """A limit is one of a measurement: with another one it is left out."""
+    if "measurement" in changed:
+        changed = {"above": None, "below": None, **changed}
+    return RecordsChoice(name=name, url=_url(changed), chosen=chosen)
+
+
+def _chart(question: AskedRecords, first_ms: int, last_ms: int) -> str:
+    zone = context.store().settings.zone
+    pairs = [
+        ("endpoint", question.station.endpoint),
+        ("measurement", question.measurement.column),
+        ("from", local_text(first_ms, zone)),
+        ("to", local_text(last_ms, zone)),
+    ]
+    pairs += [("raw", "1")] if question.is_raw else []
+    return f"{url_for('history_page.as_page')}?{urlencode(pairs, safe=':')}"
+
+
+# --- Cells -----------------------------------------------------------------------------------
+
+
+def _kind(rows: Sequence[PeriodRow]) -> str:
+    """What a row is: `day`, `month` or `year`."""
+    length = len(rows[0].span.name) if rows else 0
+    return {DAY_CHARS: "day", MONTH_CHARS: "month"}.get(length, "year")
+
+
+def _named(name: str, t: Translation) -> str:
+    """A day, a month, a year as people write it."""
+    if name == ALL:
+        return t("All years")
+    parts = name.split("-")
+    if len(parts) == 1:
+        return t("{year}", year=name)
+    month = t(MONTHS[int(parts[1]) - 1])
+    return t("{month} {year}", year=parts[0], month=month)
+
+
+def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Translation) -> RecordsRow:
+    name, unit = row.span.name, question.measurement.unit
+    is_day = len(name) == DAY_CHARS
+    return RecordsRow(
+        name=_day(name, t) if is_day else _named(name, t),
+        url=_chart(question, row.span.first_ms, row.span.last_ms)
+        if is_day
+        else _url({"period": name}),
+        kind=_weekday(name) if is_day else "",
+        lowest=_told(row.bucket.minimum, row.lowest_at, row, question, t),
+        mean="" if row.mean is None else rounded(row.mean, unit),
+        mean_exact="" if row.mean is None else str(row.mean),
+        highest=_told(row.bucket.maximum, row.highest_at, row, question, t),
+        passed="" if row.passed_hours is None else f"{row.passed_hours:.1f}",
+        bar=_bar(row, whole),
+    )
+
+
+def _told(
+    value: float | None, at: int | None, row: PeriodRow, question: AskedRecords, t: Translation
+) -> Told | None:
+    """A value with its hour in a table of days, else with its day."""
+    if value is None or at is None:
+        return None
+    zone = context.store().settings.zone
+    text = local_text(at, zone)
+    hourly = len(question.period) == MONTH_CHARS
+    at_text = t("{hour}:00–{hour}:59", hour=text[11:13]) if hourly else _day(text[:DAY_CHARS], t)
+    if hourly and len(row.span.name) != DAY_CHARS:
+        at_text = t("{day}, {hour}", day=_day(text[:DAY_CHARS], t), hour=at_text)
+    if row.span.name == ALL:
+        at_text = t("{day} {year}", day=at_text, year=text[:4])
+    return Told(
+        text=rounded(value, question.measurement.unit),
+        exact=str(value),
+        at=at_text,
+        url=_chart(question, at, at + (HOUR_MS if hourly else DAY_MS) - 1),
+    )
+
+
+def _day(name: str, t: Translation) -> str:
+    """`8月24日 (日)`, `Sun 24 Aug`."""
+    day = date.fromisoformat(name)
+    month = t(MONTHS[day.month - 1])
+    weekday = t(WEEKDAYS[day.weekday()])
+    return t("{weekday} {day} {month}", month=month, day=day.day, weekday=weekday, year=day.year)
+
+
+def _weekday(name: str) -> str:
+    return {SATURDAY: "saturday", SUNDAY: "sunday"}.get(
+        date.fromisoformat(name).weekday(), "weekday"
+    )
+
+
+def _bar(row: PeriodRow, whole: PeriodRow) -> Bar | None:
+    low, high = whole.bucket.minimum, whole.bucket.maximum
+    lowest, highest, mean = row.bucket.minimum, row.bucket.maximum, row.mean
+    if low is None or high is None or lowest is None or highest is None or mean is None:
+        return None
+    if not 0 < (width := high - low) < inf:
+        return None
+    left, middle, right = (round(THOUSANDTHS * (v - low) / width) for v in (lowest, mean, highest))
+    return Bar(left=left, width=right - left, mean=middle)
+
+
+def _passed_column(limit: Limit | None, measurement: Measurement, t: Translation) -> str:
+    if limit is None:
+        return ""
+    return t("Hours {limit}", limit=_passed(limit, measurement, t))
+
+
+def _passed(limit: Limit, measurement: Measurement, t: Translation) -> str:
+    """`above 1000 ppm`."""
+    value = f"{limit.value:.15g} {measurement.unit}".rstrip()
+    return t("above {value}", value=value) if limit.above else t("below {value}", value=value)
+
+
+def _list(one: RecordList, question: AskedRecords, t: Translation) -> RecordsList:
+    zone, unit = context.store().settings.zone, question.measurement.unit
+    days = []
+    for record in one.days:
+        name = local_text(record.at_ms, zone)[:DAY_CHARS]
+        span = periods.span_of(name, zone)
+        days.append(
+            Told(
+                text=rounded(record.value, unit),
+                exact=json.dumps(record.value),
+                at=t("{day} {year}", day=_day(name, t), year=name[:4]),
+                url=_chart(question, span.first_ms, span.last_ms),
+            )
+        )
+    return RecordsList(title=t(KINDS[one.kind]), days=days)

@@ -11,10 +11,9 @@ from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
-from flask10x.web.pages.records import csv_text, shown
-from flask10x.web.pages.records.asked import AskedRecords, asked
-from flask10x.web.pages.records.model import RecordsModel
-from flask10x.web.specification import tables as specified
+from flask10x.web.pages.records import model
+from flask10x.web.pages.records.model import AskedRecords, RecordsModel, asked_records
+from flask10x.web.specification import reading_back as specified
 
 blueprint = Page(
     "records", __name__, text=N_("Records"), group="main", operations=specified.operations
@@ -30,13 +29,13 @@ def as_page() -> tuple[str, int]:
         try:
             question = _asked(view, blank_is_absent=True)
         except QueryError as error:
-            model = RecordsModel(form=shown.refused_form(error.details, t), table=None)
-            return render_template("records/template.html", model=model), 400
+            page = RecordsModel(form=model.refused_form(error.details, t), table=None)
+            return render_template("records/template.html", model=page), 400
         table = period_table(view, _requested(question))
-    model = RecordsModel(
-        form=shown.form(question, t, clock.now_ms()), table=shown.table(question, table, t)
+    page = RecordsModel(
+        form=model.form(question, t, clock.now_ms()), table=model.table(question, table, t)
     )
-    return render_template("records/template.html", model=model), 200
+    return render_template("records/template.html", model=page), 200
 
 
 @blueprint.get("/records.csv")
@@ -45,7 +44,7 @@ def as_csv() -> Response:
     with context.view() as view:
         question = _asked(view, blank_is_absent=False)
         table = period_table(view, _requested(question))
-    lines = csv_text.lines(question, table, view.zone)
+    lines = model.csv_lines(question, table, view.zone)
     answer = Response(lines, content_type="text/csv; charset=utf-8")
     name = f"records_{question.station.endpoint}_{question.measurement.column}_{question.period}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
@@ -54,7 +53,7 @@ def as_csv() -> Response:
 
 def _asked(view: View, *, blank_is_absent: bool) -> AskedRecords:
     this_month = periods.month_of(view.now_ms, view.zone)
-    return asked(
+    return asked_records(
         request.args, view.stations, _first(view), this_month, blank_is_absent=blank_is_absent
     )
 

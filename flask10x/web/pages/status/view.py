@@ -13,10 +13,9 @@ from flask10x.web import context, preferences
 from flask10x.web.alert_state import state
 from flask10x.web.page import Page
 from flask10x.web.pages.devices.view import address
-from flask10x.web.pages.status import alerting, following, keeping, receiving, storing
-from flask10x.web.pages.status.answer import MOODS, Mood, StatusAnswer
-from flask10x.web.pages.status.known import known
-from flask10x.web.specification import for_people as specified
+from flask10x.web.pages.status import answers
+from flask10x.web.pages.status.answers import MOODS, Mood, StatusAnswer, known
+from flask10x.web.specification import state as specified
 
 blueprint = Page(
     "status_page", __name__, text=N_("Status"), group="more", operations=specified.status
@@ -25,30 +24,30 @@ blueprint = Page(
 
 @blueprint.get("/status", without_store=True)
 def as_page() -> str:
-    """The answers, in the order in which a reading goes."""
+    """The shown, in the order in which a reading goes."""
     store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
     settings, found = store.settings, known(store, now_ms)
     host, port = address(request.host)
-    answers = (
-        receiving.answer(store, found, t, host, port),
-        storing.answer(store, found, t),
-        following.exported(settings, found, t, now_ms),
-        following.backed_up(settings, found, t, now_ms, host),
-        following.card(settings, found, t, now_ms),
-        *keeping.answers(settings, found, t, now_ms),
-        alerting.answer(settings, state(), found, t, now_ms),
+    shown = (
+        answers.received(store, found, t, host, port),
+        answers.stored(store, found, t),
+        answers.exported(settings, found, t, now_ms),
+        answers.backed_up(settings, found, t, now_ms, host),
+        answers.card(settings, found, t, now_ms),
+        *answers.kept(settings, found, t, now_ms),
+        answers.alerting(settings, state(), found, t, now_ms),
     )
-    whole = _whole(answers)
+    whole = _whole(shown)
     return render_template(
         "status/template.html",
-        answers=answers,
+        answers=shown,
         whole=whole,
-        named=[one for one in answers if one.mood == whole] if whole != "good" else [],
+        named=[one for one in shown if one.mood == whole] if whole != "good" else [],
         time=local_text(now_ms, settings.zone),
     )
 
 
-def _whole(answers: tuple[StatusAnswer, ...]) -> Mood:
+def _whole(shown: tuple[StatusAnswer, ...]) -> Mood:
     """The worst of them; what nobody uses is no worry."""
-    worst = max((one.mood for one in answers), key=MOODS.index)
+    worst = max((one.mood for one in shown), key=MOODS.index)
     return "good" if worst == "off" else worst

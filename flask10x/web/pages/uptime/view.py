@@ -13,9 +13,15 @@ from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
-from flask10x.web.specification.answers import COUNT, TEXT_SCHEMA, with_refusals
-from flask10x.web.specification.for_people import page
-from flask10x.web.specification.operation import JsonObject, Operation, said
+from flask10x.web.specification.operation import (
+    COUNT,
+    TEXT_SCHEMA,
+    JsonObject,
+    Operation,
+    said,
+    with_refusals,
+)
+from flask10x.web.specification.state import page
 
 # `2025-08-24 09:00` of a local time.
 MINUTE_CHARS = 16

@@ -3,7 +3,7 @@
 from flask10x.config.alerts.rules import ExportOverdue
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.alerting.service_watches import OverdueExport
-from flask10x.runtime.facts.export_lag import ExportLag
+from flask10x.runtime.facts import ExportLag
 from tests.runtime.alerting.watches.home import DAY_MS, HOUR_MS, NINE_MS, Clock, Noted
 
 

@@ -14,7 +14,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.engine import Database
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
-from flask10x.web.pages.alerts import muting
+from flask10x.web.pages.alerts import view
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, AlertRows
 from tests.web.pages.alerts.conftest import NOW_MS
@@ -108,8 +108,8 @@ def test_the_log_says_who(
 def test_a_file_that_cannot_be_written_to_is_a_503_with_the_page(
     client: FlaskClient, rows: AlertRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert muting.WAITS_SEC < state_file.BUSY_TIMEOUT_SEC
-    monkeypatch.setattr(muting, "WAITS_SEC", 0.0)
+    assert view.WAITS_SEC < state_file.BUSY_TIMEOUT_SEC
+    monkeypatch.setattr(view, "WAITS_SEC", 0.0)
     rows.alert("disk")
     with closing(sqlite3.connect(rows.path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -7,12 +7,10 @@ from flask10x.database.engine import Database
 from flask10x.export.append import export
 from flask10x.export.verify import verify
 from flask10x.history.view import View
-from flask10x.runtime.retention.outlook import outlooks
+from flask10x.runtime.retention import outlooks
 from flask10x.translation import Translation, translation
 from flask10x.web.app import create_app
-from flask10x.web.pages.status import keeping
-from flask10x.web.pages.status.answer import StatusAnswer
-from flask10x.web.pages.status.known import Known
+from flask10x.web.pages.status.answers import Known, StatusAnswer, kept
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import FIRST_MS, csv_file, store
 from tests.support.rows import execute
@@ -31,7 +29,7 @@ def answers(
                 settings, database, View(connection, settings.stations, settings.zone, now_ms)
             )
         )
-    return keeping.answers(settings, known, texts, now_ms)
+    return kept(settings, known, texts, now_ms)
 
 
 def test_nothing_is_said_where_nothing_is_removed(settings: Settings, database: Database) -> None:

@@ -18,9 +18,8 @@ from flask10x.database.paths import database_path
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.recording.writer import Writer
-from flask10x.runtime import duties
-from flask10x.runtime.facts import disk
-from flask10x.runtime.facts.disk import Room
+from flask10x.runtime import duties, facts
+from flask10x.runtime.facts import Room
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
@@ -343,8 +342,8 @@ def test_a_fault_of_the_program_costs_one_answer(
     def fails(_folder: Path) -> Room:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("flask10x.runtime.facts.card.room", fails)
-    monkeypatch.setattr("flask10x.web.pages.status.known.room", fails)
+    monkeypatch.setattr("flask10x.runtime.facts.room", fails)
+    monkeypatch.setattr("flask10x.web.pages.status.answers.room", fails)
     page = in_both_languages(client)
     assert (page.moods["card"], page.moods["stored"]) == ("unknown", "good")
     assert "ZeroDivisionError: a fault" in page.said["card"]
@@ -530,7 +529,7 @@ def test_how_full_the_card_is(
 ) -> None:
     fill(database, days=2)
     found = Room(free, 32_000_000_000)
-    monkeypatch.setattr("flask10x.runtime.facts.card.room", lambda _folder: found)
+    monkeypatch.setattr("flask10x.runtime.facts.room", lambda _folder: found)
     page = in_both_languages(client)
     assert page.moods["card"] == mood
     assert said in page.said["card"]
@@ -544,7 +543,7 @@ def test_a_card_that_is_full_soon(
     fill(database, days=2)
     for free, mood, said in ((2_000_000, "warn", "it is full in"), (100_000_000, "good", "years")):
         found = Room(free, 20_000_000)
-        monkeypatch.setattr("flask10x.runtime.facts.card.room", lambda _folder: found)  # noqa: B023
+        monkeypatch.setattr("flask10x.runtime.facts.room", lambda _folder: found)  # noqa: B023
         page = in_both_languages(client)
         assert page.moods["card"] == mood, page.said["card"]
         assert said in page.said["card"]
@@ -558,7 +557,7 @@ def test_a_disk_that_is_really_full(make_settings: MakeSettings, tmp_path: Path)
         store: Store = app.extensions["flask10x"]
         try:
             assert Shown(app.test_client()).moods["stored"] == "good"
-            (folder / "ballast").write_bytes(b"x" * disk.room(folder).free)
+            (folder / "ballast").write_bytes(b"x" * facts.room(folder).free)
             if POSTGRES:
                 # What is stored goes to the disk of the server.
                 store.writer.submit(pico(1))

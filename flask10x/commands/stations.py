@@ -1,0 +1,320 @@
+"""What `flask10x stations add` asks when it has no example of a body."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.commands import translated
+from flask10x.config import settings, station_file, station_keys, station_text, toml
+from flask10x.config.reserved_names import RESERVED_ENDPOINTS
+from flask10x.config.settings import Settings
+from flask10x.config.station_file import MAX_MEASUREMENTS
+from flask10x.config.station_keys import ENDPOINT, endpoint_wanted
+from flask10x.config.station_proposal import Proposal, known_as, propose, station_of
+from flask10x.config.toml import WrongEntry
+from flask10x.database import engines, schema
+from flask10x.database.error_codes import reason_of
+from flask10x.database.paths import shown_name
+from flask10x.errors import SettingsError, StationsError
+from flask10x.maintenance import station_changes
+from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, decode
+from flask10x.readings.reasons import in_language
+from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.recording import rejected
+from flask10x.recording.rejected import Kept
+from flask10x.system.logs import escape
+from flask10x.system.wording import amount
+from flask10x.translation import chosen
+
+Limits = tuple[float | None, float | None]
+
+
+def ask_endpoint() -> str:
+    """The path of the station, without the slash."""
+    return str(click.prompt(_("Path of the station, such as balcony for /balcony")))
+
+
+def ask_station(name: str, stations: Stations) -> Station:
+    """A station with the measurements that the answers name, at least one."""
+    label = _ask(_("Its name on the pages"), station_keys.label, name)
+    fields: dict[str, tuple[str, Limits]] = {}
+    while len(fields) < MAX_MEASUREMENTS:
+        path = _ask(
+            _("A field of its body, such as temperature or env.co2; nothing: no more"),
+            station_keys.path,
+            None if not fields else "",
+        )
+        if not path:
+            break
+        fields[path] = _unit_and_limits(path)
+    units = [(path, unit) for path, (unit, _limits) in fields.items()]
+    built = station_of(name, units, stations)
+    measurements = []
+    for measurement in built.measurements:
+        low, high = fields[measurement.path][1]
+        measurements.append(replace(measurement, minimum=low, maximum=high))
+    return replace(built, label=label, measurements=tuple(measurements))
+
+
+def _unit_and_limits(path: str) -> tuple[str, Limits]:
+    known = known_as(path.rpartition(".")[2], None)
+    usual = known.unit if known else ""
+    unit = _ask(_("  Unit of its number; nothing: none"), station_keys.unit, usual)
+    low, high = (known.minimum, known.maximum) if known and unit == usual else (None, None)
+    return unit, (
+        _limit(_("  Least value that is right; nothing: any"), low),
+        _limit(_("  Greatest value that is right; nothing: any"), high),
+    )
+
+
+def _limit(question: str, usual: float | None) -> float | None:
+    answer = _ask(question, _number, "" if usual is None else usual)
+    return None if answer == "" else answer
+
+
+def _ask(question: str, read: Callable[[Any], Any], default: Any) -> Any:
+    """The answer as `read` takes it; asked again as long as it is wrong.
+
+    An empty one is the default, and is asked again when there is none.
+    """
+
+    def value_of(answer: Any) -> Any:
+        try:
+            return read(answer) if answer != "" else answer
+        except WrongEntry as error:
+            raise click.UsageError(str(error)) from None
+
+    return click.prompt(
+        question, default=default, show_default=default not in ("", None), value_proc=value_of
+    )
+
+
+def _number(answer: Any) -> float:
+    try:
+        number = float(answer)
+    except ValueError:
+        raise toml.wrong(answer, _("a number is needed")) from None
+    return toml.number(int(number) if number.is_integer() else number)
+
+
+# Longer bodies make no line for the shell that anybody reads.
+SHOWN_BODY_CHARS = 500
+CURL = ("curl", "-s", "-H", "Content-Type: application/json", "-d")
+
+
+@translated.command("add")
+@click.argument("endpoint", required=False)
+@translated.option(
+    "--from-json",
+    "example",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="A file with one body as the board sends it; - is standard input.",
+)
+@translated.option(
+    "--from-refused", is_flag=True, help="The last body that came to a path without a station."
+)
+@translated.option("--yes", is_flag=True, help="Add what is proposed without asking.")
+def add_command(
+    endpoint: str | None, example: BinaryIO | None, from_refused: bool, yes: bool
+) -> None:
+    """Add a station to the file: its path is /ENDPOINT.
+
+    Its measurements come from an example of its bodies: a file, or what the service has refused.
+    Without either it asks for them. Nothing that stands in the file is changed.
+    """
+    path = settings.stations_path()
+    stations = _present(path)
+    config = settings.load(stations=stations)
+    if example and from_refused:
+        raise click.UsageError(_("--from-json and --from-refused do not go together"))
+    if endpoint is not None:
+        _check(endpoint := endpoint.removeprefix("/"), stations)
+    if example:
+        body: Mapping[str, object] | None = _object(example.read(BODY_MAX_BYTES + 1))
+    else:
+        endpoint, body = _refused(config, endpoint, needed=from_refused or yes)
+    if endpoint is None:
+        if yes or example:
+            raise click.UsageError(_("its path is missing: flask10x stations add ENDPOINT"))
+        endpoint = ask_endpoint().removeprefix("/")
+        _check(endpoint, stations)
+    if body is None:
+        proposal = Proposal(ask_station(endpoint, stations), ())
+    else:
+        proposal = propose(endpoint, body, stations)
+    if not proposal.station.measurements:
+        raise click.ClickException(_("there is no number in the body"))
+    _add(path, proposal, is_asked=not yes, is_input_taken=example is sys.stdin.buffer)
+    for line in station_changes.add_columns(settings.load(stations=station_file.load(path))):
+        click.echo(line)
+    _say_what_is_next(config, endpoint, body)
+
+
+def _present(path: Path) -> Stations:
+    try:
+        return station_file.load(path)
+    except FileNotFoundError:
+        return BUILT_IN
+
+
+def _refused(
+    config: Settings, endpoint: str | None, *, needed: bool
+) -> tuple[str | None, Mapping[str, object] | None]:
+    """The path and the body that the service has refused; only what was given when there is none.
+
+    Without a path only if it is needed.
+    """
+    kept = _newest(config, endpoint) if endpoint or needed else None
+    if kept is not None:
+        return kept.endpoint, _object(kept.body)
+    if needed:
+        raise click.ClickException(_("no body is kept that came to a path without a station"))
+    if endpoint:
+        # A worker stores what it keeps every 5 s.
+        text = _(
+            "{path} has no body that came to /{endpoint}, so its fields are asked; one that came"
+            " just now is there after 5 s"
+        )
+        click.echo(text.format(endpoint=endpoint, path=shown_name(config)), err=True)
+    return endpoint, None
+
+
+def _newest(config: Settings, endpoint: str | None) -> Kept | None:
+    if not engines.of(config).may_be_there():
+        return None
+    try:
+        with engines.of(config).reader() as engine, engine.connect() as connection:
+            schema.require_newest(config, connection)
+            if endpoint:
+                return rejected.latest(connection, endpoint)
+            return rejected.latest_of_no_station(connection, config.stations.by_endpoint)
+    except DBAPIError as error:
+        reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        raise click.ClickException(reason) from error
+
+
+def _object(raw: bytes) -> Mapping[str, object]:
+    """The body; of an item of a batch what the board measured."""
+    try:
+        body = decode(raw)
+    except InvalidBody as error:
+        reason = _("the example: {reason}").format(reason=in_language(error.hint, chosen()))
+        raise click.ClickException(reason) from None
+    inside = body.get("data")
+    return inside if isinstance(inside, dict) and {"measured_at", "age_s"} & body.keys() else body
+
+
+def _check(endpoint: str, stations: Stations) -> None:
+    """Raises click.BadParameter for a path that no new station can have."""
+    if not ENDPOINT.fullmatch(endpoint):
+        reason = endpoint_wanted()
+    elif endpoint in RESERVED_ENDPOINTS:
+        reason = _("the service answers /{name} itself").format(name=endpoint)
+    elif endpoint in stations.by_endpoint:
+        text = _("there is a station {name} already; its entry can be changed in the file")
+        reason = text.format(name=endpoint)
+    else:
+        return
+    raise click.BadParameter(reason, param_hint="ENDPOINT")
+
+
+def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool) -> None:
+    """Show the entry and put it into the file, if that is wanted."""
+    written, former = station_changes.with_station(path, proposal.station)
+    click.echo(station_text.entry(proposal.station))
+    for name, reason in proposal.left_out:
+        text = _("left out: {name}: {reason}").format(name=escape(name), reason=reason)
+        click.echo(text, err=True)
+    if is_asked and is_input_taken:
+        raise click.ClickException(_("nothing was added; to add this, give --yes too"))
+    if is_asked and not click.confirm(_("Add it to {path}?").format(path=path), default=True):
+        raise click.ClickException(_("nothing was added"))
+    station_changes.replace_file(path, written, former)
+    click.echo(_("{path}: added").format(path=path))
+
+
+def _say_what_is_next(config: Settings, endpoint: str, body: Mapping[str, object] | None) -> None:
+    text = _("The service takes it over by a restart, or by: {command}")
+    click.echo(text.format(command="sudo systemctl reload flask10x"))
+    written = json.dumps(body, ensure_ascii=False) if body is not None else ""
+    if not body or len(written) > SHOWN_BODY_CHARS:
+        return
+    host, _colon, port = config.bind.rpartition(":")
+    if host == "unix":
+        return
+    click.echo(_("Then it can be tried; this stores nothing:"))
+    url = f"http://localhost:{port}/{endpoint}?dry_run=1"
+    click.echo(f"  {shlex.join((*CURL, escape(written), url))}")
+
+
+@click.group(cls=translated.TranslatedGroup)
+def command() -> None:
+    """Add stations without a change of the program: the file stations.toml.
+
+    FLASK10X_STATIONS says where it is.
+    """
+
+
+@command.command("init")
+def init_command() -> None:
+    """Write the file, with the built-in stations and with what each key is for.
+
+    A file that is there already is never changed.
+    """
+    path = settings.stations_path()
+    station_changes.make_file(path)
+    click.echo(_("{path} was written").format(path=path))
+
+
+@command.command("check")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def check_command(file: Path | None) -> None:
+    """Look the file over, and say what it would change; FILE stands for the one in use.
+
+    Exit status: 1 when there is a mistake in it, which is said with its line.
+    """
+    path = file.absolute() if file else settings.stations_path()
+    try:
+        stations = _stations_of(path, needed=file is not None)
+    except StationsError as error:
+        click.echo("\n".join(error.mistakes), err=True)
+        sys.exit(1)
+    config = settings.load(stations=stations)
+    added = len(stations.all) - len(BUILT_IN.all)
+    text = _("{path}: no mistake; {stations}, {added} of them added")
+    click.echo(text.format(path=path, stations=amount(len(stations.all), "station"), added=added))
+    for line in (*station_file.formula_headings(stations), *station_changes.changes(config)):
+        click.echo(line)
+
+
+def _stations_of(path: Path, *, needed: bool) -> Stations:
+    try:
+        return station_file.load(path)
+    except FileNotFoundError:
+        if needed:
+            raise SettingsError(_("there is no file {path}").format(path=path)) from None
+        return BUILT_IN
+
+
+@command.command("list")
+def list_command() -> None:
+    """Show each station, a line each: path, name, CSV file and columns with their units."""
+    for station in settings.load().stations.all:
+        click.echo(_line(station))
+
+
+def _line(station: Station) -> str:
+    columns = (f"{m.column} {m.unit}".rstrip() for m in station.measurements)
+    return f"/{station.endpoint}  {station.label}  {station.csv_name}  {', '.join(columns)}"
+
+
+command.add_command(add_command)

@@ -1,1 +1,0 @@
-"""`flask10x stations`: the file of stations, made, checked and added to."""

@@ -1,0 +1,431 @@
+"""The TOML files that people write: values, their places, and every mistake in them.
+
+`tomllib` does not say on which line a table or a key is, so `lines_of` finds it.
+"""
+
+import math
+import re
+import tomllib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+from flask10x.errors import MistakesInFile, SettingsError, nearest, wrong_setting
+
+# Names of tables and keys, and numbers of the entries of an array, from the outside in.
+KeyPath = tuple[str | int, ...]
+
+_SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_NAME = re.compile(r"""[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*'""")
+# Three quotes first: two of them are an empty string otherwise.
+_STRING = re.compile(
+    r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*\'''', re.DOTALL
+)
+# A number, a time, true or false.
+_PLAIN = re.compile(r"[^,\]}#\n]+")
+
+
+def lines_of(text: str) -> dict[KeyPath, int]:
+    """Each table and key of this text, which `tomllib` has read without an error, with its line.
+
+    A table that is only implied by the name of another has that one's line.
+    """
+    newlines = [at for at, character in enumerate(text) if character == "\n"]
+    places = _Places(text)
+    places.read()
+    found = places.implied | places.written
+    return {path: bisect_right(newlines, at - 1) + 1 for path, at in found.items()}
+
+
+class _Places:
+    """A walk through the text that notes where each name begins."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        # How many entries each array of tables has so far.
+        self._entries: dict[KeyPath, int] = {}
+        self.written: dict[KeyPath, int] = {}
+        self.implied: dict[KeyPath, int] = {}
+
+    def read(self) -> None:
+        table: KeyPath = ()
+        while self._skip():
+            if self._text[self._at] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _header(self) -> KeyPath:
+        begin = self._at
+        is_entry = self._text.startswith("[[", begin)
+        self._at += 2 if is_entry else 1
+        path: KeyPath = ()
+        for name in self._names():
+            path = self._latest((*path, name))
+        if is_entry:
+            # The names have led into the entry before this one, if there is one.
+            array = path[:-1] if isinstance(path[-1], int) else path
+            self._entries[array] = self._entries.get(array, 0) + 1
+            path = self._latest(array)
+        self._note(path, begin)
+        self._at += 2 if is_entry else 1
+        return path
+
+    def _latest(self, path: KeyPath) -> KeyPath:
+        """Of an array of tables its last entry, which what follows belongs to."""
+        entries = self._entries.get(path)
+        return path if entries is None else (*path, entries - 1)
+
+    def _pair(self, table: KeyPath) -> None:
+        begin = self._at
+        path = (*table, *self._names())
+        self._note(path, begin)
+        self._at += 1  # The equals sign.
+        self._value(path)
+
+    def _value(self, path: KeyPath) -> None:
+        self._skip()
+        first = self._text[self._at]
+        if first == "[":
+            for number in self._parts("]"):
+                self._note((*path, number), self._at)
+                self._value((*path, number))
+        elif first == "{":
+            for _ in self._parts("}"):
+                self._pair(path)
+        else:
+            self._match(_STRING if first in "\"'" else _PLAIN)
+
+    def _parts(self, end: str) -> Iterator[int]:
+        """The number of each part of an array or an inline table; the caller reads the part."""
+        self._at += 1
+        number = 0
+        while self._skip() and self._text[self._at] != end:
+            yield number
+            number += 1
+            self._skip()
+            self._at += self._text[self._at] == ","
+        self._at += 1
+
+    def _names(self) -> list[str]:
+        """A dotted name, up to what follows it."""
+        names = []
+        while True:
+            self._skip()
+            written = self._match(_NAME)
+            names.append(next(iter(tomllib.loads(f"{written} = 0"))))
+            self._skip()
+            if self._text[self._at] != ".":
+                return names
+            self._at += 1
+
+    def _note(self, path: KeyPath, at: int) -> None:
+        self.written[path] = at
+        for length in range(1, len(path)):
+            self.implied.setdefault(path[:length], at)
+
+    def _match(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            raise ValueError(f"no TOML at {self._at}")
+        self._at = found.end()
+        return found[0]
+
+    def _skip(self) -> bool:
+        """Over blanks and comments; whether anything is left."""
+        self._match(_SPACE)
+        return self._at < len(self._text)
+
+
+# Of a name that is far too long for one.
+SHOWN_CHARS = 60
+# Keys of a measurement that are lists of tables: an entry is a part of the key.
+LISTS = frozenset({"faults", "bands"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong."""
+
+    path: KeyPath
+    """The names from the outside in, the last one a key or a table."""
+    reason: str
+    is_table: bool = False
+    """Whether it is about the table of this path, and not about a key in the one around it."""
+
+    def line(self, lines: Mapping[KeyPath, int]) -> int:
+        """The line of the file; what is not there has that of the nearest table around it."""
+        path = self.path
+        while path and path not in lines:
+            path = path[:-1]
+        return lines.get(path, 1)
+
+    @property
+    def text(self) -> str:
+        """`[stations.balcony] label: what is wrong`."""
+        names = [shown(name) for name in self.path if isinstance(name, str)]
+        is_part = not LISTS.isdisjoint(names[4:-1])
+        inside = 0 if self.is_table else 2 if is_part else 1
+        table, key = ".".join(names[: len(names) - inside]), ".".join(names[len(names) - inside :])
+        return " ".join(filter(None, (table and f"[{table}]", key and f"{key}:", self.reason)))
+
+
+def shown(name: str) -> str:
+    """What stands in the file, short, on one line and without characters for a terminal."""
+    short = name if len(name) <= SHOWN_CHARS else name[:SHOWN_CHARS] + "…"
+    return short if short.isprintable() else repr(short)
+
+
+# 200 stations with 16 measurements and all their keys are half of it.
+MAX_FILE_BYTES = 1_000_000
+# A key with a value that begins like none of TOML's.
+_WITHOUT_QUOTES = re.compile(r"""[\w.-]+\s*=\s*(?!true|false|inf|nan)[^\s\d"'\[{+-]""")
+
+
+def path_of(place: str, raw: Any) -> Path:
+    """The file that a setting names; raises SettingsError when it names none."""
+    if not isinstance(raw, str) or not raw:
+        raise wrong_setting(place, raw, _("a file is needed"))
+    return Path(raw).expanduser().absolute()
+
+
+def read_document(path: Path) -> bytes:
+    """What is in the file; raises SettingsError, and FileNotFoundError or NotADirectoryError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        text = _("cannot read {path}: {reason}")
+        raise SettingsError(text.format(path=path, reason=error.strerror or error)) from error
+
+
+class Document:
+    """A file's text and what `tomllib` makes of it."""
+
+    def __init__(self, written: bytes, path: Path, refusal: type[MistakesInFile]) -> None:
+        """Raises a `refusal` when the bytes are no TOML."""
+        self._path = path
+        self._refusal = refusal
+        if len(written) > MAX_FILE_BYTES:
+            raise self._unreadable(1, _("it has more than {n} bytes").format(n=MAX_FILE_BYTES))
+        try:
+            self._text = written.decode()
+        except UnicodeDecodeError as error:
+            line = written.count(b"\n", 0, error.start) + 1
+            raise self._unreadable(line, _("the text is not UTF-8")) from error
+        try:
+            self.data = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._unreadable(*_no_toml(self._text, str(error))) from error
+        except RecursionError as error:
+            raise self._unreadable(1, _("it is nested too deeply")) from error
+
+    def check(self, mistakes: Iterable[Mistake]) -> None:
+        """Raises a refusal with all of these, from the top of the file down, if there is any."""
+        if mistakes := [*mistakes]:
+            lines = lines_of(self._text)
+            found = [(mistake.line(lines), mistake.text) for mistake in mistakes]
+            raise self._refusal(self._path, sorted(found, key=lambda pair: pair[0]))
+
+    def _unreadable(self, line: int, text: str) -> MistakesInFile:
+        return self._refusal(self._path, [(line, text)])
+
+
+def _no_toml(text: str, said: str) -> tuple[int, str]:
+    """The line that is no TOML, and what is wrong with it."""
+    number, said = _place_in(text, said)
+    lines = [line.strip() for line in text.split("\n")]
+    line = lines[number - 1]
+    if line.startswith("[") and line in lines[: number - 1]:
+        reason = _("{table} is on line {number} already: write the keys there")
+        return number, reason.format(table=shown(line), number=lines.index(line) + 1)
+    if _WITHOUT_QUOTES.match(line):
+        reason = _('{line}: a text needs straight quotes around it, as "hPa" has')
+        return number, reason.format(line=shown(line))
+    return number, f"{said}: {shown(line)}" if line else said
+
+
+def _place_in(text: str, said: str) -> tuple[int, str]:
+    """The line that `tomllib` names, and what it says without it."""
+    # Python 3.14 has attributes for it.
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", said, re.DOTALL)
+    if found is None:
+        return 1, said
+    return int(found[2] or text.count("\n") + 1), found[1]
+
+
+# The space of Japanese texts, which Python does not count among what can be printed.
+WIDE_SPACE = "\u3000"
+
+
+class WrongEntry(ValueError):
+    """A value is not what its key needs; the text says what is needed instead."""
+
+
+def wrong(raw: Any, wanted: str) -> WrongEntry:
+    """The refusal of a value, which it shows."""
+    shown = repr(raw)
+    if len(shown) > SHOWN_CHARS:
+        shown = shown[:SHOWN_CHARS] + "…"
+    return WrongEntry(_("is {value}: {wanted}").format(value=shown, wanted=wanted))
+
+
+def nearly(text: str, name: str, known: list[str]) -> str:
+    """The text, with the known name that was probably meant."""
+    near = nearest(name.lower(), known)
+    return text + (_(" (did you mean {name}?)").format(name=near) if near else "")
+
+
+def nearly_right(name: str, pattern: re.Pattern[str], wanted: str) -> str:
+    """What a name has to be, with this one made so."""
+    right = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return nearly(wanted, right, [right]) if pattern.fullmatch(right) else wanted
+
+
+def table(raw: Any) -> dict[str, Any]:
+    """A table."""
+    if not isinstance(raw, dict):
+        raise wrong(raw, _("a table is needed"))
+    return raw
+
+
+def line(longest: int) -> Callable[[Any], str]:
+    """A text in one line of at most so many characters, without blanks around it."""
+
+    def read(raw: Any) -> str:
+        plain = isinstance(raw, str) and all(c.isprintable() or c == WIDE_SPACE for c in raw)
+        if not plain or not 1 <= len(raw) <= longest or raw != raw.strip():
+            wanted = _(
+                "a text of 1 to {n} characters is needed, in one line, no blank at either end"
+            )
+            raise wrong(raw, wanted.format(n=longest))
+        text: str = raw
+        return text
+
+    return read
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """A whole number within these limits, both included."""
+
+    def read(raw: Any) -> int:
+        if isinstance(raw, bool) or not isinstance(raw, int) or not low <= raw <= high:
+            wanted = _("a whole number from {low} to {high} is needed")
+            raise wrong(raw, wanted.format(low=low, high=high))
+        return raw
+
+    return read
+
+
+def number(raw: Any) -> float:
+    """A finite number, as it stands there."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not _is_finite(raw):
+        raise wrong(raw, _("a number is needed"))
+    return raw
+
+
+def _is_finite(raw: float) -> bool:
+    try:
+        return math.isfinite(raw)
+    except OverflowError:
+        return False
+
+
+def switch(raw: Any) -> bool:
+    """True or false."""
+    if not isinstance(raw, bool):
+        raise wrong(raw, _("true or false is needed"))
+    return raw
+
+
+def one_of(words: list[str]) -> Callable[[Any], str]:
+    """One of these words."""
+
+    def read(raw: Any) -> str:
+        if raw not in words:
+            wanted = _("one of {words} is needed").format(words=", ".join(words))
+            raise wrong(raw, nearly(wanted, raw, words) if isinstance(raw, str) else wanted)
+        return str(raw)
+
+    return read
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Key:
+    """One key of a table."""
+
+    name: str
+    """As it is written in the file."""
+    field: str
+    """Of the class that the table becomes."""
+    read: Callable[[Any], Any]
+    """What `tomllib` gives -> the field's value; raises WrongEntry with the reason."""
+    default: Callable[[str], Any] | None = None
+    """The name of the table -> the value without the key; None: the field's own default."""
+    needed: bool = False
+    """Whether it must be there."""
+    missing: Callable[[], str] | None = None
+    """What is said when it must be there and is not; None: that it is missing."""
+    fixed: bool = False
+    """Whether the program keeps it for what is built in: senders and readers rely on it."""
+
+
+class Tables:
+    """Reads tables and gathers what is wrong with them in `mistakes`."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[Mistake] = []
+
+    def wrong(self, path: KeyPath, reason: str, is_table: bool = False) -> None:
+        """Note a mistake; what `is_table` says: `Mistake`."""
+        self.mistakes.append(Mistake(path, reason, is_table))
+
+    def unknown(self, path: KeyPath, known: Iterable[str]) -> None:
+        """Note that there is no key of this name, and which known one is near."""
+        self.wrong(path, nearly(_("unknown key"), str(path[-1]), [*known]))
+
+    def table(self, path: KeyPath, raw: Any) -> dict[str, Any] | None:
+        """A copy of a table; None for anything else, which is noted."""
+        try:
+            return {**table(raw)}
+        except WrongEntry as error:
+            self.wrong(path, str(error))
+            return None
+
+    def fields(
+        self,
+        path: KeyPath,
+        given: Mapping[str, Any],
+        keys: Iterable[Key],
+        *,
+        others: Iterable[str] = (),
+        is_new: bool = True,
+    ) -> dict[str, Any]:
+        """The fields that the keys of a table give; with the defaults if the table makes a new one.
+
+        `others` are keys that may be meant and are read elsewhere.
+        """
+        by_name = {key.name: key for key in keys}
+        found: dict[str, Any] = {}
+        for name, raw in given.items():
+            if name not in by_name:
+                self.unknown((*path, name), [*by_name, *others])
+                continue
+            try:
+                found[by_name[name].field] = by_name[name].read(raw)
+            except WrongEntry as error:
+                self.wrong((*path, name), str(error))
+        for key in by_name.values() if is_new else ():
+            if key.name in given:
+                continue
+            if key.needed:
+                self.wrong((*path, key.name), key.missing() if key.missing else _("is missing"))
+            elif key.default:
+                found[key.field] = key.default(str(path[-1]))
+        return found

@@ -1,0 +1,88 @@
+"""Which host has the CSV files, where several share a database on PostgreSQL.
+
+Files are on one machine. The first host that exports becomes their owner, and stays it until
+another one takes them over (`export/take_over.py`). All others refuse what looks into files or
+writes them. Where the database is a file there is one host, and nothing of this.
+"""
+
+from gettext import gettext as _
+
+from sqlalchemy import Connection
+
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.database import engines
+from flask10x.database.dialects import of
+from flask10x.database.engine import Database
+from flask10x.errors import ExportElsewhere
+
+# How the database calls what belongs to the owner.
+FILES = "csv"
+
+
+def host_of(settings: Settings) -> str | None:
+    """This host, where several may share the database; else None."""
+    return engines.of(settings).hosts.name
+
+
+def of_files(connection: Connection) -> str | None:
+    """The name of the host that has the files; None before the first export, and on SQLite."""
+    return of(connection).owner(connection, FILES)
+
+
+def is_elsewhere(settings: Settings, connection: Connection) -> bool:
+    """Whether another host than this one has the files."""
+    return of_files(connection) not in (None, settings.host_name)
+
+
+def require(connection: Connection, host: str | None) -> None:
+    """Raise ExportElsewhere when the files belong to another host than this; None is any."""
+    owner = of_files(connection)
+    if host is not None and owner not in (None, host):
+        raise _elsewhere(str(owner), host)
+
+
+def are_elsewhere(settings: Settings, database: Database) -> bool:
+    """The same, by a transaction of its own where there may be another host."""
+    if host_of(settings) is None:
+        return False
+    with database.reader.begin() as connection:
+        return is_elsewhere(settings, connection)
+
+
+def check(settings: Settings, database: Database) -> None:
+    """Raise ExportElsewhere when another host has the files."""
+    if (host := host_of(settings)) is not None:
+        with database.reader.begin() as connection:
+            require(connection, host)
+
+
+def claim(settings: Settings, database: Database) -> None:
+    """The same; this host has the files from now on when none had them."""
+    host = host_of(settings)
+    if host is None:
+        return
+
+    def change(connection: Connection) -> None:
+        require(connection, host)
+        give(connection, host)
+
+    with database.reader.begin() as connection:
+        require(connection, host)
+        if of_files(connection) == host:
+            return
+    database.commit_change(change)
+
+
+def give(connection: Connection, host: str) -> None:
+    """Have the files belong to this host from now on."""
+    of(connection).set_owner(connection, FILES, host)
+
+
+def _elsewhere(owner: str, host: str) -> ExportElsewhere:
+    text = _(
+        "the CSV files belong to the host {owner}, this one is {host} ({setting}): run the command"
+        " there, or move the files here and run: {command}"
+    )
+    command = "flask10x export --take-over"
+    setting = f"{PREFIX}HOST_NAME"
+    return ExportElsewhere(text.format(owner=owner, host=host, setting=setting, command=command))

@@ -1,0 +1,176 @@
+# When a late reading was measured: what its sender says of it, as an instant.
+#
+# Pure: the present instant and the zone are given.
+
+# Items: readings of a request that brings several, each with what is said of it.
+#
+#     {"endpoint": "data2", "data": {"co2": 650, ...}, "age_s": 120, "id": "1756000812-17"}
+#
+# Pure: the present instant and the zone are given.
+
+"""Batches: readings of one request, each with its station, its time of measurement, its key."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import TypeGuard
+
+from flask10x.errors import nearest
+from flask10x.readings.parse import InvalidReading
+from flask10x.readings.reasons import Reason, WrongValue
+from flask10x.readings.stations import Station
+from flask10x.readings.times import DAY_MS, iso_text, parse_instant
+
+MEASURED_AT, AGE_SEC = "measured_at", "age_s"
+# No sender has kept readings from before; a clock that nobody has set shows such years.
+FIRST_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1000
+# A clock that is set by hand, or to another zone's time, may be ahead by hours.
+AHEAD_MAX_MS = DAY_MS
+# Numbers beyond are as far as this: a thousand times the greatest would be no number any more.
+FAR_SEC = 1e12
+# What a clock counts from that has not the usual 1970: MicroPython's on an ESP8266 or ESP32.
+SEC_FROM_1970_TO_2000 = 946_684_800
+
+
+def measured_ms(item: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> int | None:
+    """The instant that `measured_at` or `age_s` gives, UTC epoch milliseconds; None without both.
+
+    `measured_at` is seconds since 1970, or ISO 8601 text, in `zone` where it has no offset; `age_s`
+    is seconds before now. Null is the same as nothing. Raises InvalidReading that names the key.
+    """
+    at, age = item.get(MEASURED_AT), item.get(AGE_SEC)
+    if at is not None and age is not None:
+        raise InvalidReading({AGE_SEC: Reason("two_times")})
+    try:
+        if at is not None:
+            return _plausible(_instant(at, zone), at, now_ms, zone)
+        if age is not None:
+            return _plausible(now_ms - _milliseconds(age), None, now_ms, zone)
+    except WrongValue as error:
+        raise InvalidReading({MEASURED_AT if age is None else AGE_SEC: error.reason}) from None
+    return None
+
+
+def _milliseconds(age: object) -> int:
+    if not _is_number(age) or age < 0:
+        raise WrongValue(Reason("age_needed"))
+    return _rounded_ms(age)
+
+
+def _instant(at: object, zone: tzinfo | None) -> int:
+    if _is_number(at):
+        return _rounded_ms(at)
+    if not isinstance(at, str):
+        raise WrongValue(Reason("instant_needed"))
+    try:
+        return parse_instant(at, zone)
+    except WrongValue as error:
+        known = error.reason.code in ("no_such_time", "no_such_offset")
+        raise error if known else WrongValue(Reason("instant_needed")) from None
+
+
+def _rounded_ms(sec: float) -> int:
+    return round(max(-FAR_SEC, min(sec, FAR_SEC)) * 1000)
+
+
+def _plausible(ms: int, given: object, now_ms: int, zone: tzinfo | None) -> int:
+    """The same instant; raises WrongValue when it can't be one, and says what it may have been."""
+    if FIRST_MS <= ms <= now_ms + AHEAD_MAX_MS:
+        return ms
+    if _is_number(given):
+        for code, meant_ms in (
+            ("milliseconds_given", given),
+            ("since_2000_given", (given + SEC_FROM_1970_TO_2000) * 1000),
+        ):
+            if FIRST_MS <= meant_ms <= now_ms + AHEAD_MAX_MS:
+                raise WrongValue(Reason(code))
+    if ms < FIRST_MS:
+        raise WrongValue(Reason("too_old"))
+    raise WrongValue(Reason("too_far_ahead", now=iso_text(now_ms, zone)))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+ENDPOINT, DATA, ID = "endpoint", "data", "id"
+KEYS = (ENDPOINT, DATA, MEASURED_AT, AGE_SEC, ID)
+KEY_HEADER = "Idempotency-Key"
+# Long enough for any hash and any path, and no more than a short header.
+KEY_MAX_BYTES = 255
+# An answer has to be short, whatever was sent.
+SHOWN_KEYS, SHOWN_KEY_CHARS = 3, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One reading, and what its sender says of it."""
+
+    data: Mapping[str, object]
+    """The payload of its station."""
+    measured_ms: int | None
+    """When it was measured, UTC epoch milliseconds; None: when it came."""
+    id: bytes
+    """By which a repeat of it is known; empty: by nothing."""
+
+
+def item_of(found: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> Item:
+    """The item in a decoded object; raises InvalidReading that names every key that is wrong.
+
+    Unlike the fields of a reading no strange key is ignored: a time under another name would be
+    stored as that of the arrival.
+    """
+    details: dict[str, str] = {}
+    for key in [key for key in found if key not in KEYS][:SHOWN_KEYS]:
+        details[key[:SHOWN_KEY_CHARS]] = _unknown(key)
+    data = found.get(DATA)
+    if not isinstance(data, Mapping):
+        details[DATA] = Reason("missing" if data is None else "not_an_object")
+    try:
+        at = measured_ms(found, now_ms, zone)
+    except InvalidReading as error:
+        details |= error.details
+    try:
+        own = _id_of(found.get(ID))
+    except InvalidReading as error:
+        details |= error.details
+    if details or not isinstance(data, Mapping):
+        raise InvalidReading(details)
+    return Item(data, at, own)
+
+
+def is_item(found: Mapping[str, object], station: Station) -> bool:
+    """Whether an object of an array for this station is an item, and not a reading itself."""
+    is_own = any(m.path.partition(".")[0] == DATA for m in station.measurements)
+    return not is_own and isinstance(found.get(DATA), Mapping) and found.keys() <= set(KEYS)
+
+
+def key_of_header(given: str) -> bytes:
+    """The key in an `Idempotency-Key`, as WSGI has the header.
+
+    Raises InvalidReading when it is empty or too long.
+    """
+    key = given.encode("latin-1", "replace")
+    if not 1 <= len(key) <= KEY_MAX_BYTES:
+        raise InvalidReading({KEY_HEADER: Reason("key_needed", n=KEY_MAX_BYTES)})
+    return key
+
+
+def _id_of(given: object) -> bytes:
+    if given is None:
+        return b""
+    own = b""
+    if isinstance(given, str):
+        own = given.encode("utf-8", "backslashreplace")
+    elif isinstance(given, int) and not isinstance(given, bool):
+        own = str(given).encode()
+    if not 1 <= len(own) <= KEY_MAX_BYTES:
+        raise InvalidReading({ID: Reason("item_id_needed", n=KEY_MAX_BYTES)})
+    return own
+
+
+def _unknown(key: str) -> Reason:
+    known = ", ".join(KEYS)
+    near = nearest(key.lower(), KEYS)
+    return Reason("unknown_key_near", near=near) if near else Reason("unknown_key", known=known)

@@ -1,1 +1,0 @@
-"""What senders of other services post, as items of a batch."""

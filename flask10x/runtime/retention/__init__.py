@@ -1,1 +1,0 @@
-"""Removing old readings, for who wants that."""

@@ -1,1 +1,0 @@
-"""Totals that all workers share and none of them takes along when it dies."""
