@@ -55,7 +55,7 @@ def test_fingers_zoom(browser: Browser) -> None:
         browser.open("/")
         browser.script("localStorage.clear()")
         browser.open(CO2, charts=1)
-        assert "two fingers" in browser.one(".hint.drag").text
+        assert "pinch to zoom" in browser.one(".hint.drag").text
         # Once is enough.
         browser.open(CO2, charts=1)
         assert not browser.one(".hint.drag").is_displayed()

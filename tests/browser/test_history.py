@@ -312,7 +312,7 @@ def test_an_empty_range_says_so_and_leads_wider(browser: Browser) -> None:
     )
     assert "The last reading of" in browser.one(".empty").text
     assert not browser.one('[data-zoom="in"]').is_enabled()
-    browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Look wider").click()
+    browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Wider range").click()
     browser.wait(lambda: len(rows(browser)) == 50, "the wider range")
 
 
