@@ -52,6 +52,9 @@ MOST_READINGS = PIECE_MS // SHORTEST_INTERVAL_MS
 YEAR_MS = 366 * DAY_MS
 # A row of a measurement's hour has some 50 bytes.
 MOST_HOURS = 100_000
+# SQLite takes 500 parts of a UNION ALL (https://www.sqlite.org/limits.html). With a filter each
+# column that is corrected at other times than the rest of its station is a part.
+MOST_FORMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +351,13 @@ class _Adder:
             by_form[self._form(span)].append(span)
         # What is not rolled up yet comes first, as it always did: the sums keep their last bits.
         forms = sorted(by_form, key=itemgetter(0))
+        for first in range(0, len(forms), MOST_FORMS):
+            some = forms[first : first + MOST_FORMS]
+            self._add_forms({form: by_form[form] for form in some})
+
+    def _add_forms(self, by_form: Mapping[_Form, Sequence[_Span]]) -> None:
+        """The spans of forms in which those come first that are not rolled up yet."""
+        forms = list(by_form)
         given: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
         if not forms[0].is_rolled_up:
             given["after_id"] = self._view.rollups.progress.done

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,17 +13,21 @@ from sqlalchemy import event
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
+from flask10x.database import station_columns
 from flask10x.database.engine import Database
+from flask10x.database.insert import insert_rows, row_of
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups
 from flask10x.history.buckets import Bucket
 from flask10x.history.corrections import NONE, Corrections, Segment, WrittenCorrection, resolved
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
-from tests.support.corrections import corrected_view
+from tests.conftest import MakeSettings
+from tests.support.corrections import correct, corrected_view
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
@@ -166,3 +171,35 @@ def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
             )
         taken.append(len(statements))
     assert max(taken) < 30
+
+
+def test_more_columns_may_be_corrected_than_a_statement_has_parts(
+    tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    rooms, columns = 64, 8
+    lines = []
+    for room in range(rooms):
+        lines.append(f'[stations.room{room}]\nlabel = "Room"\ncsv_file = "Room{room}.csv"')
+        lines += [
+            f'[stations.room{room}.measurements.m{n}]\nunit = "x"\nminimum = 0\nmaximum = 9'
+            for n in range(columns)
+        ]
+    (tmp_path / "stations.toml").write_text("\n".join(lines), encoding="utf-8")
+    settings = make_settings(DATA_DIR=tmp_path)
+    lay_new_database(database_path(settings))
+    own = settings.stations.all[-rooms:]
+    start = 1_755_961_200_000
+    with closing(Database(settings)) as database:
+        station_columns.fit(database, settings.stations)
+        with database.commit() as connection:
+            ms_of = [(station, start + n) for station in own for n in (0, 600_000)]
+            readings = [Reading(each.endpoint, ms, (1.0,) * columns) for each, ms in ms_of]
+            rows = [row_of(settings.stations, reading) for reading in readings]
+            insert_rows(connection, settings.stations, rows)
+            for number, (station, column) in enumerate((s, c) for s in own for c in s.columns):
+                correct(connection, station.endpoint, column, start, start + number, offset=1.0)
+        query = query_of(settings, start, "from=2025-08-23&to=2025-08-25&m0__gte=0")
+        with database.query() as connection:
+            chart = charts.chart(View(connection, settings.stations), query)
+    totals = [sum(bucket.total for bucket in line.buckets.values()) for line in chart.lines]
+    assert totals == [3.0] * rooms * columns
