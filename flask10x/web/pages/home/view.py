@@ -5,7 +5,7 @@ import shlex
 
 from flask import current_app, render_template, request
 
-from flask10x.database.error_codes import reason_of
+from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.readings.times import local_text, zone_name
 from flask10x.runtime.store import Store
 from flask10x.system import clock
@@ -20,7 +20,6 @@ from flask10x.web.specification import state as specified
 log = logging.getLogger(__name__)
 blueprint = Page("home", __name__, text=N_("Home"), group="main", operations=specified.home)
 
-# What the script of the page says.
 # The trial reading of README.md.
 TRIAL = (
     "curl -H 'Content-Type: application/json' "
@@ -61,6 +60,6 @@ def _shown(t: Translation) -> tuple[Home | None, str]:
     try:
         with context.view() as view:
             return home(view, store, t, trial), ""
-    except UNREADABLE as error:
+    except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
         return None, "unreadable"

@@ -12,6 +12,7 @@ from flask10x.system import clock
 from tests.conftest import MakeApp
 from tests.support.html import MINUTE, NINE, Outline, words
 from tests.support.rows import execute, insert_readings
+from tests.support.slow_queries import SlowQueries
 
 Store = Callable[..., None]
 
@@ -95,6 +96,19 @@ def test_it_answers_while_the_database_cannot_be_read(
     answer = client.get("/")
     assert answer.status_code == 200
     assert "read right now" in answer.text
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_it_answers_while_reading_takes_too_long(
+    client: FlaskClient, store_readings: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_readings(*(pico(minutes, 24.1) for minutes in range(300)))
+    slow = SlowQueries(monkeypatch)
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "The values can't be read right now." in words(answer.text)
+    slow.end()
+    assert "24.1" in words(client.get("/").text)
 
 
 def test_the_wall_has_no_links_that_lead_away(client: FlaskClient, store_readings: Store) -> None:
