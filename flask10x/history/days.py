@@ -75,12 +75,6 @@ def made(connection: Connection) -> DaysMade | None:
     return None if found is None else DaysMade(*found)
 
 
-def are_of(connection: Connection, zone: tzinfo | None) -> bool:
-    """Whether all days are there, and are those of this zone (None for the system's own)."""
-    found = made(connection)
-    return found is not None and found.are_all and found.zone == zone_name_of(zone)
-
-
 def begin(connection: Connection, zone: tzinfo | None) -> None:
     """From now on days are of this zone; those that there should be are made by `follow`."""
     _store(

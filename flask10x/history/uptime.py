@@ -1,31 +1,36 @@
 """How completely each station has sent: the share that came of the readings that were expected.
 
-Readings are counted by the roll-ups, which count removed ones, too. A station is expected to send
-as often as it did with its newest readings, from its first reading on.
+Readings are counted by the roll-ups, which count removed ones, too; those that came since the last
+roll-up are counted one by one. A station is expected to send as often as it did with its newest
+readings, from its first reading on.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC
 from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select, union_all
 
+from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings, rollup_days, rollups
-from flask10x.history import days
 from flask10x.history.local_time import day_of, day_start
 from flask10x.history.periods import Span, neighbours, parts_of
 from flask10x.history.rhythm import rhythm_of
+from flask10x.history.view import View
 from flask10x.readings.stations import Station
-from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
+from flask10x.readings.times import DAY_MS, HOUR_MS, local_text, zone_name_of
 
 DAYS, MONTHS = 30, 12
 GAPS_MAX = 3
 # Enough for a median; of 40 stations they are read in some milliseconds.
 NEWEST_READINGS = 200
-# By then the readings of an hour are in its roll-up.
+# By then the readings of an hour are stored.
 SETTLED_MS = 5 * 60_000
+# What is not rolled up yet is an hour's readings, or fewer than a piece of the roll-ups. After an
+# import it is more, for some minutes.
+MOST_ROWS_BEHIND = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,43 +76,38 @@ class Uptime:
     until_ms: int
     stations: Sequence[StationUptime]
     is_prepared: bool = True
-    """Whether the days of this zone are counted; else shares have to wait for it."""
+    """Whether the readings of each day of this zone are counted; else the shares wait for it."""
 
 
-def uptime(
-    connection: Connection, stations: Sequence[Station], zone: tzinfo | None, now_ms: int
-) -> Uptime:
-    """The last 30 days and the last 12 months of these stations, in five statements."""
-    until_ms = (now_ms - SETTLED_MS) // HOUR_MS * HOUR_MS
-    firsts = _firsts(connection, stations)
+def uptime(view: View) -> Uptime:
+    """The last 30 days and the last 12 months of the view's stations, in five statements."""
+    until_ms = (view.now_ms - SETTLED_MS) // HOUR_MS * HOUR_MS
+    firsts = _firsts(view.connection, view.stations.all)
     if not firsts:
         return Uptime(until_ms, [])
-    if not days.are_of(connection, zone):
+    rolled_up = view.rollups
+    has_days = rolled_up.zone_of_days == zone_name_of(view.zone)
+    if not has_days or rolled_up.progress.behind > MOST_ROWS_BEHIND:
         return Uptime(until_ms, [], is_prepared=False)
-    return Uptime(until_ms, _Reader(connection, stations, firsts, zone, until_ms).read())
+    return Uptime(until_ms, _Reader(view, firsts, until_ms).read())
 
 
 class _Reader:
     """Reads the counts of the stations that have sent."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        stations: Sequence[Station],
-        firsts: dict[str, int],
-        zone: tzinfo | None,
-        until_ms: int,
-    ) -> None:
-        self._connection, self._zone, self._until_ms = connection, zone, until_ms
-        self._stations = [one for one in stations if one.endpoint in firsts]
+    def __init__(self, view: View, firsts: dict[str, int], until_ms: int) -> None:
+        self._connection, self._zone, self._until_ms = view.connection, view.zone, until_ms
+        self._stations = [one for one in view.stations.all if one.endpoint in firsts]
         self._firsts = firsts
-        self._today = day_of(until_ms, zone)
+        self._rolled_up_id = view.rollups.progress.done
+        self._today = day_of(until_ms, view.zone)
 
     def read(self) -> list[StationUptime]:
         months = self._months()
         usual_sec = _usual_sec(self._connection, self._stations)
-        hours = self._hours()
-        counts = self._days(day_of(months[-1].first_ms, self._zone))
+        first_day = day_of(months[-1].first_ms, self._zone)
+        counts = self._days(first_day)
+        hours = self._hours(first_day, counts)
         return [
             self._of_station(
                 station, months, usual_sec[station.endpoint], hours[station.endpoint], counts
@@ -161,17 +161,37 @@ class _Reader:
             name, _ = neighbours(name)
         return spans
 
-    def _hours(self) -> dict[str, dict[int, int]]:
-        """By endpoint: how many readings each hour of the days has; of full hours."""
+    def _hours(
+        self, first_day: int, counts: dict[tuple[str, int], int]
+    ) -> dict[str, dict[int, int]]:
+        """By endpoint: how many readings each hour of the days has; of full hours.
+
+        Adds to the counts of the days before today what is not rolled up yet.
+        """
         first_hour = day_start(self._today - DAYS + 1, self._zone) // HOUR_MS
-        query = (
-            select(rollups.c.endpoint, rollups.c.hour, rollups.c.readings)
+        rolled_up = (
+            select(rollups.c.endpoint, rollups.c.hour, rollups.c.readings, literal(0))
             .where(_of_first_columns(rollups, self._stations))
             .where(rollups.c.hour >= first_hour, rollups.c.hour < self._until_ms // HOUR_MS)
         )
+        hour = readings.c.received_at // HOUR_MS
+        # Not by the index: these are the last rows of the table.
+        endpoint_of_row = unindexed(readings.c.endpoint)
+        later = (
+            select(endpoint_of_row, hour, func.count(), literal(1))
+            .where(readings.c.id > self._rolled_up_id)
+            .group_by(endpoint_of_row, hour)
+        )
         hours: dict[str, dict[int, int]] = {one.endpoint: {} for one in self._stations}
-        for endpoint, hour, n in self._connection.execute(query):
-            hours[endpoint][hour] = n
+        start_ms, today_ms = (day_start(day, self._zone) for day in (first_day, self._today))
+        for endpoint, at, n, is_later in self._connection.execute(union_all(rolled_up, later)):
+            if endpoint not in hours:
+                continue
+            if first_hour <= at < self._until_ms // HOUR_MS:
+                hours[endpoint][at] = hours[endpoint].get(at, 0) + n
+            if is_later and start_ms <= at * HOUR_MS < today_ms:
+                key = endpoint, day_of(at * HOUR_MS, self._zone)
+                counts[key] = counts.get(key, 0) + n
         return hours
 
     def _days(self, first_day: int) -> dict[tuple[str, int], int]:
@@ -209,10 +229,12 @@ def _firsts(connection: Connection, stations: Sequence[Station]) -> dict[str, in
     ]
     firsts = {}
     for endpoint, hour, received_ms in connection.execute(union_all(*queries)):
-        if hour is not None:
-            # Of an hour whose readings were removed the roll-up alone is there.
-            is_stored = received_ms is not None and received_ms // HOUR_MS == hour
-            firsts[endpoint] = received_ms if is_stored else hour * HOUR_MS
+        # Of an hour whose readings were removed the roll-up alone is there, and of the newest
+        # hour it may be that no reading is rolled up yet.
+        if received_ms is not None and (hour is None or received_ms // HOUR_MS <= hour):
+            firsts[endpoint] = received_ms
+        elif hour is not None:
+            firsts[endpoint] = hour * HOUR_MS
     return firsts
 
 

@@ -102,6 +102,31 @@ def test_removed_readings_are_counted(client: FlaskClient, database: Database) -
     assert client.get("/api/v1/uptime").get_json() == before
 
 
+def test_readings_that_are_not_rolled_up_yet_are_counted(
+    client: FlaskClient, database: Database
+) -> None:
+    """The follower of the roll-ups comes once an hour."""
+    for _ in rollups.complete(BUILT_IN, database, TOKYO):
+        pass
+    times = [ms for ms in range(FIRST, NOW, INTERVAL_MS) if ms not in SILENT]
+    until = times.index(at("2025-08-23 20:30:00"))
+    for part in (times[:until], times[until:]):
+        with database.commit() as connection:
+            insert_readings(connection, [Reading("data", ms, (1000.0, 25.0)) for ms in part])
+        if part[0] == FIRST:
+            while rollups.follow(BUILT_IN, database):
+                pass
+    with database.commit() as connection:
+        insert_readings(connection, [Reading("data3", times[-9], (9.0, 50.0, 1000.0, 1.0))])
+    before = client.get("/api/v1/uptime").get_json()
+    days = rows_of(client, "days")
+    assert (days["2025-08-24"], days["2025-08-23"]) == ((72, 72, 1), (126, 144, 0.875))
+    assert [len(before["stations"][one]["gaps"]) for one in ("data", "data3")] == [1, 1]
+    while rollups.follow(BUILT_IN, database):
+        pass
+    assert client.get("/api/v1/uptime").get_json() == before
+
+
 @pytest.mark.usefixtures("readings")
 def test_the_page_has_tables_in_both_languages(client: FlaskClient) -> None:
     for language, title, percent in (("en", "Uptime", "87.5 %"), ("ja", "受信率", "87.5 %")):

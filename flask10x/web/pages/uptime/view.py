@@ -9,7 +9,6 @@ from flask10x.config.settings import Settings
 from flask10x.history.uptime import Gap, Share, StationUptime, Uptime, uptime
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import iso_text, local_text
-from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
@@ -120,10 +119,8 @@ def as_json() -> Response:
 
 
 def _uptime() -> Uptime:
-    store = context.store()
-    settings = store.settings
-    with store.database.query() as connection:
-        return uptime(connection, settings.stations.all, settings.zone, clock.now_ms())
+    with context.view() as view:
+        return uptime(view)
 
 
 def _rows(columns: Sequence[Sequence[Share]]) -> list[Row]:
