@@ -31,6 +31,7 @@ STATES = {
     "records": ("/records", OPEN),
     "notes": ("/notes", OPEN),
     "alerts": ("/alerts", OPEN),
+    "uptime": ("/uptime", ""),
     "nothing": ("/nosuch", ""),
     "cursor": (f"{DAY}&measurement=co2", READ),
     "compared": (f"{BEDROOM}&compare=day", OPEN),

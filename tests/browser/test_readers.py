@@ -18,6 +18,7 @@ PAGES = (
     "/history/rejected",
     "/devices",
     "/status",
+    "/uptime",
     "/api",
     "/history?from=2000-01-01&to=2000-01-02",
 )

@@ -61,7 +61,7 @@ HEAD = [
 ]
 # Which arguments of which call are a text: `translation.py` has those that are not gettext's own.
 GETTEXT: dict[str, Any] = {"_": None, "ngettext": (1, 2)}
-KEYWORDS = GETTEXT | {"N_": None, "t": None, "plural": (1, 2), "context": ((1, "c"), 2)}
+KEYWORDS = GETTEXT | {"N_": None, "t": None, "_t": None, "plural": (1, 2), "context": ((1, "c"), 2)}
 
 Found = tuple[int, str | None, Any, list[str]]
 Id = str | tuple[str, ...]

@@ -206,7 +206,7 @@ def test_past_ones_by_page(client: FlaskClient, rows: AlertRows) -> None:
 def test_one_that_is_not_watched_any_more(client: FlaskClient, rows: AlertRows) -> None:
     rows.alert("old", "shed.co2", NINE_MS, NINE_MS + HOUR_MS, kind="threshold", ended="unwatched")
     past = section(page(client), "past")
-    assert "no longer watched nobody" in past
+    assert "no longer watched none" in past
     assert "/shed co2" in past
 
 
