@@ -68,8 +68,8 @@ def test_an_open_page_says_so_by_itself_and_goes_on_by_itself(
     try:
         reader.wait(lambda: reader.one("#no-link").is_displayed(), "the notice")
         assert re.match(
-            r"The service has not answered since \d\d:\d\d: what is shown is of then\."
-            r" The page goes on by itself\. \(\d+ s\)",
+            r"The service has not answered since \d\d:\d\d; what is shown is from then\."
+            r" The page continues by itself\. \(\d+ s\)",
             reader.one("#no-link").text,
         )
         green, grey = of_receiving, reader.script(LOOKS)

@@ -60,7 +60,7 @@ FAULTS = {
     ),
     "pg-restarted": (
         "one server without a standby, away for 3 s",
-        "待機のない 1 台のサーバを 3 秒間停止",
+        "待機のない 1 台のサーバーを 3 秒間停止",
     ),
     "pg-hour-away": ("the same, for an hour", "同上、1 時間"),
 }

@@ -23,6 +23,7 @@ from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
+from flask10x.system import clock
 from flask10x.web.app import create_app
 from tests.support import postgres
 from tests.support.rows import insert_readings
@@ -185,7 +186,10 @@ def test_the_answer_is_the_same(both: Both, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_page_is_the_same(both: Both, path: str) -> None:
+def test_the_page_is_the_same(both: Both, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A page says of which minute it is.
+    now_ms = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms)
     assert _get(both.sqlite, path) == _get(both.postgres, path)
 
 

@@ -55,7 +55,7 @@ def test_the_language_can_be_chosen(client: FlaskClient) -> None:
     assert 'lang="ja"' in page.text
     # A server that is away is no reason to begin with a new database.
     assert ("flask10x migrate --new" in page.text) == (not POSTGRES)
-    assert ("データベースのサーバを、いま使えません" in page.text) == POSTGRES
+    assert ("データベースサーバーに接続できません" in page.text) == POSTGRES
 
 
 def test_every_route_answers(app: Flask, client: FlaskClient) -> None:

@@ -93,8 +93,11 @@ PLANNING = (
     " SET LOCAL extra_float_digits = 1"
 )
 # What pages ask for lies in ranges of an index. Of ranges that come as a list the planner knows
-# nothing, and would rather read the whole table.
-BY_INDEX = "SET LOCAL enable_seqscan = off"
+# nothing, and would rather read the whole table, or the whole of an index to join it.
+BY_INDEX = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;"
+    " SET LOCAL enable_mergejoin = off"
+)
 # PostgreSQL limits each statement. Before a further one less time is left: the limit is set anew
 # once so much less is that it matters, for each time is a way to the server and back.
 LIMIT_STAYS_WITHIN = 0.75

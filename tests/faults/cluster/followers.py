@@ -80,16 +80,17 @@ class Exporter:
 
     def __init__(self, host: Service) -> None:
         self._host = host
-        self.runs = 0
+        self.succeeded = False
         self.failed: list[str] = []
         """What those said that did not succeed: while there is no database they can't."""
 
     def step(self) -> bool:
         """Export once; False, so that the next one comes after its pause."""
         done = self._host.run("-m", "flask10x", "export")
-        self.runs += 1
         if done.returncode:
             self.failed.append(done.stdout + done.stderr)
+        else:
+            self.succeeded = True
         return False
 
     def close(self) -> None:

@@ -161,6 +161,8 @@ def running(hosts: Sequence[Service], url: str) -> Iterator[Run]:
         yield run
         for sender in run.senders:
             sender.stop()
+        # On a full machine each export may have met a fault so far.
+        wait_until(lambda: run.exporter.succeeded, CAUGHT_UP_WITHIN_SEC, "an export succeeds")
         wait_until(lambda: run.has_read_all(hosts), CAUGHT_UP_WITHIN_SEC, "both have read all")
 
 
@@ -177,7 +179,6 @@ def checked(run: Run, exporter: Service) -> Outcome:
     assert +found == {}, (found, surprises, run.exporter.failed[-3:])
     verified = exporter.command("export", "--verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert run.exporter.runs > len(run.exporter.failed), run.exporter.failed[-3:]
     unkeyed = Counter(
         sent=sum(board.sent for board in run.unkeyed),
         acknowledged=sum(len(board.acknowledged) for board in run.unkeyed),
