@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    func,
     text,
 )
 from sqlalchemy.types import DOUBLE_PRECISION, REAL, TypeEngine
@@ -47,6 +48,8 @@ readings = Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
+ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
+"""When the service got a reading: a late one was received after it was measured."""
 # The only index: a lone commit pays a page for each one (docs/decisions/0006).
 # On PostgreSQL the id is its last column, as it is by itself in each index of SQLite.
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)

@@ -16,7 +16,7 @@ from flask10x.database import removed
 from flask10x.database.expressions import last_id_of, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.station_columns import ROLLED_UP, is_mark_of
-from flask10x.database.tables import counters, followers, readings, rollup_zone, rollups
+from flask10x.database.tables import ARRIVAL, counters, followers, readings, rollup_zone, rollups
 from flask10x.history.corrections import NONE, Corrections, WrittenCorrection, resolved
 from flask10x.history.corrections import written_corrections as read_corrections
 from flask10x.history.query import Query
@@ -162,11 +162,10 @@ class View:
         return heard
 
 
-_ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
 # In the order of the index it would read all of it.
 _ENDPOINT = unindexed(readings.c.endpoint)
 _RECENT_ARRIVALS = (
-    select(_ENDPOINT, func.max(_ARRIVAL))
+    select(_ENDPOINT, func.max(ARRIVAL))
     .where(readings.c.id > bindparam("after_id"))
     .group_by(_ENDPOINT)
 )
@@ -200,6 +199,6 @@ def _newest(endpoints: tuple[str, ...]) -> Select[Any]:
             .limit(1)
             .scalar_subquery()
             for endpoint in endpoints
-            for value in (readings.c.received_at, _ARRIVAL)
+            for value in (readings.c.received_at, ARRIVAL)
         )
     )

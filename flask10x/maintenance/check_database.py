@@ -22,7 +22,7 @@ from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.removed import Removed
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
-from flask10x.database.tables import exports, followers, imports, readings, rejected
+from flask10x.database.tables import ARRIVAL, exports, followers, imports, readings, rejected
 from flask10x.history import days, rollups
 from flask10x.history.silence import Signs, silence, silent_after_sec, usual_silence
 from flask10x.history.view import View
@@ -73,7 +73,6 @@ UNREADABLE = (DBAPIError, ValueError, TypeError, OverflowError)
 NOTHING_BESIDE = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
 
 # When a reading came in.
-_ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
 _ZONES = select(exports.c.name, exports.c.zone, exports.c.last_received_at, exports.c.last_time)
 
 
@@ -371,7 +370,7 @@ def _positions(connection: Connection) -> dict[str, int]:
 def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
     """How many rows a follower has before it, and when the oldest of them came in."""
     received_at = readings.c.received_at
-    query = select(func.count(), func.min(_ARRIVAL))
+    query = select(func.count(), func.min(ARRIVAL))
     if station is not None:
         # What no export takes is not behind, either.
         query = query.where(unindexed(received_at).between(FIRST_DATE_MS, LAST_DATE_MS))

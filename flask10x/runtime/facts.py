@@ -20,7 +20,7 @@ from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.paths import database_path
 from flask10x.database.server import Primary
-from flask10x.database.tables import exports, imports, readings, rejected
+from flask10x.database.tables import ARRIVAL, exports, imports, readings, rejected
 from flask10x.errors import LockTimeout
 from flask10x.history.view import View
 from flask10x.readings import csv_lines
@@ -85,7 +85,7 @@ def beginning(connection: Connection) -> Beginning:
 
 
 def _first_sent(connection: Connection, rows: Sequence[Import]) -> FirstReading | None:
-    came_at = func.coalesce(readings.c.arrived_at, readings.c.received_at).label("came_at")
+    came_at = ARRIVAL.label("came_at")
     query = select(readings.c.id, came_at).order_by(readings.c.id).limit(1)
     passed = 0
     for first_id, last_id, _ in rows:
@@ -172,8 +172,6 @@ LOOK_ROWS = 5000
 # More are not counted: milliseconds on a PC, and nobody needs the number any more.
 COUNT_MAX = 100_000
 
-_ARRIVED = func.coalesce(readings.c.arrived_at, readings.c.received_at)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportLag:
@@ -216,7 +214,7 @@ def _lag(
     if last is not None:
         newer.append(readings.c.received_at > last)
     if oldest is None:
-        far = select(_ARRIVED.label("at")).where(*newer).order_by(readings.c.received_at).limit(1)
+        far = select(ARRIVAL.label("at")).where(*newer).order_by(readings.c.received_at).limit(1)
         oldest = connection.execute(far).one_or_none()
     waiting = 0
     if oldest is not None:
@@ -234,7 +232,7 @@ def _lag(
 def _oldest(station: Station, conditions: Sequence[ColumnElement[bool]]) -> Select[tuple[int]]:
     # By the index it would read all of the station's entries.
     of_station = unindexed(readings.c.endpoint) == station.endpoint
-    return select(_ARRIVED.label("at")).where(of_station, *conditions)
+    return select(ARRIVAL.label("at")).where(of_station, *conditions)
 
 
 def _waiting_of(

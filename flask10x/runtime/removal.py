@@ -19,7 +19,7 @@ from flask10x.database.expressions import greatest, unindexed, upsert
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.removed import Removed, Sums
 from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import readings
+from flask10x.database.tables import ARRIVAL, readings
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.export import archived, removable
 from flask10x.export.archived import ArchivedFile
@@ -298,13 +298,12 @@ _NEWEST = (
     .order_by(readings.c.received_at.desc(), readings.c.id.desc())
     .limit(1)
 )
-_ARRIVED = func.coalesce(readings.c.arrived_at, readings.c.received_at)
 # In the order of ids, so not by the index.
 _NEXT = (
     select(
         readings.c.id,
         readings.c.received_at,
-        greatest(readings.c.received_at, _ARRIVED).label("arrived_at"),
+        greatest(readings.c.received_at, ARRIVAL).label("arrived_at"),
     )
     .where(readings.c.id > bindparam("after"), readings.c.id <= bindparam("until"))
     .where(unindexed(readings.c.endpoint) == bindparam("endpoint"))

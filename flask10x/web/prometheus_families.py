@@ -30,6 +30,7 @@ from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import connections
 from flask10x.errors import DatabaseUnreachable, QueryError
 from flask10x.history.pages import EndOfRange, Row, end_rows
+from flask10x.readings.times import SECOND_MS
 from flask10x.recording import rejected
 from flask10x.runtime import duties, facts
 from flask10x.runtime.facts import room, server_state
@@ -166,7 +167,6 @@ def of_host(host: str, families: Iterable[Metric]) -> Iterator[Metric]:
         yield family
 
 
-MS_A_SECOND = 1000
 US_A_SECOND = 1_000_000
 
 
@@ -222,7 +222,7 @@ def queue(store: Store) -> Iterator[Metric]:
     oldest_ms = store.queues.oldest_ms()
     waited_ms = 0 if oldest_ms is None else max(0, monotonic_ms() - oldest_ms)
     text = "For how long the first of them has waited; 0 when none waits."
-    yield gauge("queue_oldest_seconds", text, waited_ms / MS_A_SECOND)
+    yield gauge("queue_oldest_seconds", text, waited_ms / SECOND_MS)
     text = "The length of one worker's queue from which the log warns."
     yield gauge("queue_warn_threshold", text, store.settings.queue_warn_threshold)
     text = "How many readings the queue of one worker holds."
@@ -271,7 +271,6 @@ def stored_numbers(store: Store) -> StoredNumbers:
         )
 
 
-MS_A_SECOND = 1000
 # The last value of a station that has ended would be a straight line in every graph, and an alert
 # on it would never end. Slow stations send every quarter of an hour or so.
 VALUE_FOR_SEC = 3600
@@ -305,7 +304,7 @@ def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
     known = store.settings.stations.all
     silence = _silence(store, last)
     text = "When the last stored reading of the station came; not there before the first."
-    heard = {name: at / MS_A_SECOND for name, at in last.items() if at is not None}
+    heard = {name: at / SECOND_MS for name, at in last.items() if at is not None}
     yield gauge_of_each("station_last_received_timestamp_seconds", text, "station", heard)
     text = "For how long the station has sent nothing, whatever the wall clock says."
     yield gauge_of_each("station_inactivity_seconds", text, "station", silence)
@@ -334,7 +333,7 @@ def values(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
         name, row = station.endpoint, stored.newest[station.endpoint]
         if row is None or silence.get(name, 0) > VALUE_FOR_SEC:
             continue
-        times[name] = row.received_at / MS_A_SECOND
+        times[name] = row.received_at / SECOND_MS
         for measurement, value in zip(station.measurements, row.values, strict=True):
             if value is not None:
                 found[name, measurement.column, measurement.unit] = value
@@ -351,9 +350,6 @@ def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, int]:
         for name in store.settings.stations.by_endpoint
     }
     return {name: sec for name, sec in found.items() if sec is not None}
-
-
-MS_A_SECOND = 1000
 
 
 def database(settings: Settings) -> Iterator[Metric]:
@@ -375,7 +371,7 @@ def backup(settings: Settings) -> Iterator[Metric]:
     newest = facts.newest_backup(settings.backup_dir, settings.zone, now_ms())
     if newest is None:
         return
-    made_at = newest.made_at / MS_A_SECOND
+    made_at = newest.made_at / SECOND_MS
     yield gauge("backup_last_timestamp_seconds", "When the newest backup was begun.", made_at)
     yield gauge("backup_last_size_bytes", "The size of the newest backup.", newest.bytes)
 
@@ -401,9 +397,6 @@ def server(store: Store) -> Iterator[Metric]:
         yield gauge_of_each("database_standby_lag_bytes", text, "standby", lags)
 
 
-MS_A_SECOND = 1000
-
-
 def alerts(rules: Alerts, active: Sequence[Alert]) -> Iterator[Metric]:
     """How many each rule has, also where that is none; and since when each is."""
     number: dict[tuple[str, ...], float] = {(rule.name, rule.kind): 0 for rule in rules.rules}
@@ -412,7 +405,7 @@ def alerts(rules: Alerts, active: Sequence[Alert]) -> Iterator[Metric]:
         # A reload may have taken the rule away; its alerts end a moment later.
         rule = alert.rule, alert.kind
         number[rule] = number.get(rule, 0) + 1
-        since[*rule, alert.subject] = alert.since_ms / MS_A_SECOND
+        since[*rule, alert.subject] = alert.since_ms / SECOND_MS
     text = "Alerts of each rule of alerts.toml that are active."
     yield gauges("alerts_active", text, ("rule", "kind"), number)
     text = "Since when it is wrong, for each active alert; not there once it has ended."

@@ -17,12 +17,13 @@ UNREADABLE = (DBAPIError, TimeoutError)
 
 def register(blueprint: Blueprint) -> None:
     """Answer 400 and 503 for all views of the blueprint, as a page where `as_page` was asked."""
-    blueprint.register_error_handler(QueryError, _invalid)
+    blueprint.register_error_handler(QueryError, invalid)
     for kind in UNREADABLE:
         blueprint.register_error_handler(kind, _unavailable)
 
 
-def _invalid(error: QueryError) -> tuple[Response, int]:
+def invalid(error: QueryError) -> tuple[Response, int]:
+    """400: what is wrong with a query string, or with a form, by field."""
     return jsonify(error="invalid query", details=error.details), 400
 
 

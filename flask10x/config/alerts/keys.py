@@ -16,7 +16,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from flask10x.config import readers
 from flask10x.config.alerts import rules
-from flask10x.config.alerts.rules import FailedSensor, Kind, RefusedSender, Rule, Silence, Way
+from flask10x.config.alerts.rules import (
+    HOUR_SEC,
+    FailedSensor,
+    Kind,
+    RefusedSender,
+    Rule,
+    Silence,
+    Way,
+)
 from flask10x.config.toml import Key, nearly, number, one_of, switch, whole, wrong
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import Language
@@ -25,7 +33,6 @@ URL_CHARS = 2000
 MAX_NAMES = 200
 MAX_ARGUMENTS = 32
 MINUTE_SEC = 60
-HOUR_SEC = 3600
 NAMES_EXAMPLE = '["data", "data2"]'
 COMMAND_EXAMPLE = '["/usr/local/bin/say", "--loud"]'
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")

@@ -19,6 +19,7 @@ from flask10x.web.specification.operation import (
     reference,
     said,
     schema,
+    whole_object,
     with_refusals,
 )
 from flask10x.web.specification.reading_back import TIME_TEXT, page_or
@@ -30,20 +31,15 @@ WHOLE: JsonObject = {"type": ["integer", "null"]}
 WHAT: JsonObject = {"type": "string", "enum": list(KINDS)}
 
 
-def _object(**properties: JsonObject) -> JsonObject:
-    """All of whose keys are always there."""
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
 _TIMES = {"from": MAYBE_TIME, "to": MAYBE_TIME, "from_ms": WHOLE, "to_ms": WHOLE}
 _ENDS = {"text": TEXT_SCHEMA, "written": MAYBE_TIME, "undone": MAYBE_TIME}
 SCHEMAS: dict[str, JsonObject] = {
-    "Notes": _object(
+    "Notes": whole_object(
         notes={"type": "array", "items": schema("Note")},
         corrections={"type": "array", "items": schema("Correction")},
     ),
-    "Note": _object(id=COUNT, endpoint=MAYBE_TEXT, **_TIMES, **_ENDS),
-    "Correction": _object(
+    "Note": whole_object(id=COUNT, endpoint=MAYBE_TEXT, **_TIMES, **_ENDS),
+    "Correction": whole_object(
         id=COUNT,
         endpoint=TEXT_SCHEMA,
         measurement=MAYBE_TEXT,
@@ -98,7 +94,7 @@ def operations(_settings: Settings) -> Iterator[Operation]:
     }
     note = {"what": "note", "about": "", "from": "2025-08-24 09:00", "text": "window opened"}
     yield _form("/notes/write", "write_note", form, note, wrong)
-    undone = _object(what=WHAT, id={"type": "string", "pattern": "^[0-9]{1,18}$"})
+    undone = whole_object(what=WHAT, id={"type": "string", "pattern": "^[0-9]{1,18}$"})
     yield _form("/notes/undo", "undo_note", undone, {"what": "note", "id": "1"}, None)
 
 

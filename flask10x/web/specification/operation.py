@@ -121,6 +121,11 @@ def schema(name: str) -> JsonObject:
     return reference("schemas", name)
 
 
+def whole_object(**properties: JsonObject) -> JsonObject:
+    """The schema of an object that always has all of these keys."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
 def said(
     description: str,
     content: JsonObject | None = None,

@@ -28,6 +28,7 @@ from flask10x.web.specification.operation import (
     reference,
     said,
     schema,
+    whole_object,
     with_refusals,
 )
 
@@ -54,11 +55,6 @@ FOR_PROMETHEUS: JsonObject = {
 }
 
 
-def _object(**properties: JsonObject) -> JsonObject:
-    """All of whose keys are always there."""
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
 def _with(required: JsonObject, **optional: JsonObject) -> JsonObject:
     """The same, with what there only is where several hosts may share a database."""
     return required | {"properties": required["properties"] | optional}
@@ -69,7 +65,7 @@ def _by_name(value: JsonObject) -> JsonObject:
 
 
 SCHEMAS: dict[str, JsonObject] = {
-    "Time": _object(
+    "Time": whole_object(
         time=TEXT_SCHEMA,
         epoch_s={"type": "integer"},
         epoch_ms={"type": "integer"},
@@ -101,7 +97,7 @@ SCHEMAS: dict[str, JsonObject] = {
             "standbys": {"type": "array", "items": schema("Standby")},
         },
     },
-    "Standby": _object(
+    "Standby": whole_object(
         name=TEXT_OR_NULL,
         state=TEXT_OR_NULL,
         sync=TEXT_OR_NULL,
@@ -109,7 +105,7 @@ SCHEMAS: dict[str, JsonObject] = {
         lag_bytes=WHOLE_OR_NULL,
     ),
     "Metrics": _with(
-        _object(
+        whole_object(
             queue_length=COUNT,
             queue_warn_threshold=COUNT,
             write_success_total=COUNT,
@@ -121,11 +117,11 @@ SCHEMAS: dict[str, JsonObject] = {
         host=TEXT_SCHEMA,
     ),
     "Details": _with(
-        _object(
+        whole_object(
             ack={"enum": ["enqueued", "committed"]},
             failing_seconds=_by_name(SECONDS),
-            rejected=_object(kept_total=COUNT, evicted_total=COUNT, dropped_total=COUNT),
-            rollups=_object(done=COUNT, of=COUNT),
+            rejected=whole_object(kept_total=COUNT, evicted_total=COUNT, dropped_total=COUNT),
+            rollups=whole_object(done=COUNT, of=COUNT),
             warnings=_by_name(_by_name(COUNT)),
         ),
         host=TEXT_SCHEMA,
@@ -147,7 +143,7 @@ def time(_settings: Settings) -> Iterator[Operation]:
 def probes(settings: Settings) -> Iterator[Operation]:
     """Whether it answers, whether it can store, and its numbers."""
     endpoints = list(settings.stations.by_endpoint)
-    health = _object(status={"enum": ["ok"]})
+    health = whole_object(status={"enum": ["ok"]})
     yield _open("/healthz", "healthz", health, {"status": "ok"}, guard="always")
     ready = {"status": "ready", "queue_oldest_seconds": None}
     not_ready = {
@@ -176,7 +172,7 @@ def probes(settings: Settings) -> Iterator[Operation]:
 
 
 def _latest(endpoints: list[str]) -> Operation:
-    every = _object(stations=_by_name(schema("Latest")))
+    every = whole_object(stations=_by_name(schema("Latest")))
     known = ", ".join(endpoints)
     hint = f"unknown station (known: {known})"
     answers = {
@@ -268,20 +264,15 @@ FACTS: JsonObject = {
 }
 
 
-def _alert_object(**properties: JsonObject) -> JsonObject:
-    """All of whose keys are always there."""
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
 def _list(name: str) -> JsonObject:
     return {"type": "array", "items": schema(name)}
 
 
 ALERT_SCHEMAS: dict[str, JsonObject] = {
-    "Alerts": _alert_object(
+    "Alerts": whole_object(
         active=_list("Alert"), past=_list("Alert"), next=MAYBE_TEXT, muted=_list("Mute")
     ),
-    "Alert": _alert_object(
+    "Alert": whole_object(
         id=COUNT,
         rule=TEXT_SCHEMA,
         kind={"enum": list(get_args(Kind))},
@@ -298,7 +289,7 @@ ALERT_SCHEMAS: dict[str, JsonObject] = {
         muted_until=MAYBE_TIME,
         messages=_list("AlertMessage"),
     ),
-    "AlertMessage": _alert_object(
+    "AlertMessage": whole_object(
         id=COUNT,
         occasion={"enum": list(get_args(Occasion))},
         way=TEXT_SCHEMA,
@@ -309,7 +300,7 @@ ALERT_SCHEMAS: dict[str, JsonObject] = {
         due=MAYBE_TIME,
         settled=MAYBE_TIME,
     ),
-    "Mute": _alert_object(rule=TEXT_SCHEMA, subject=TEXT_SCHEMA, until=TIME),
+    "Mute": whole_object(rule=TEXT_SCHEMA, subject=TEXT_SCHEMA, until=TIME),
 }
 UNREADABLE = {"error": "alerts unavailable", "reason": "database disk image is malformed"}
 PARAMETERS = [
@@ -359,9 +350,9 @@ def operations(_settings: Settings) -> Iterator[Operation]:
     )
     fields = {"rule": TEXT_SCHEMA, "subject": TEXT_SCHEMA}
     yield _form(
-        "mute", _alert_object(**fields, **{"for": {"type": "string", "enum": list(DURATIONS)}})
+        "mute", whole_object(**fields, **{"for": {"type": "string", "enum": list(DURATIONS)}})
     )
-    yield _form("unmute", _alert_object(**fields))
+    yield _form("unmute", whole_object(**fields))
 
 
 def _form(name: str, content: JsonObject) -> Operation:

@@ -30,7 +30,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import access, context, preferences
+from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.alert_state import state
 from flask10x.web.api import alerts as api
 from flask10x.web.captions import problems
@@ -200,10 +200,7 @@ def unavailable(error: Exception) -> Response:
     return answer
 
 
-@blueprint.errorhandler(QueryError)
-def invalid(error: QueryError) -> tuple[Response, int]:
-    """A query string, or a form that is none of the page's."""
-    return jsonify(error="invalid query", details=error.details), 400
+blueprint.register_error_handler(QueryError, read_errors.invalid)
 
 
 def _rendered(

@@ -77,7 +77,6 @@ read_errors.register(blueprint)
 
 # `make static` puts it there; a wheel brings it along, or is not built.
 CHARTS = Path(__file__).parents[2] / "static" / "vendor" / "uPlot.iife.min.js"
-# What the scripts of the page say.
 # A sensor in brackets at the end of a name.
 _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 # The trial reading of README.md.

@@ -1,8 +1,6 @@
 """The answers of the page `/status`: each says how one thing is, and what helps."""
 
 import logging
-import os
-import pwd
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +18,7 @@ from flask10x.alerts import state_file
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
-from flask10x.config.settings import Settings
+from flask10x.config.settings import Settings, process_user
 from flask10x.database import csv_owner, dialects
 from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
@@ -211,7 +209,7 @@ def flask10x(*arguments: str) -> str:
     """A command of ours, run as the user who runs the service."""
     # Beside the Python that runs this.
     program = Path(sys.executable).with_name("flask10x")
-    return f"sudo -u {_user()} {shlex.join([str(program), *arguments])}"
+    return f"sudo -u {process_user()} {shlex.join([str(program), *arguments])}"
 
 
 def restore(file: str) -> str:
@@ -229,7 +227,7 @@ def space(folder: Path) -> str:
 
 def owner_of(folder: Path) -> str:
     """Who may write into the folder, and how the service's user may again."""
-    where, user = shlex.quote(str(folder)), _user()
+    where, user = shlex.quote(str(folder)), process_user()
     return f"ls -l {where}\nsudo chown -R {user}: {where}\n{RESTART}"
 
 
@@ -254,14 +252,6 @@ def copy_away(folder: Path, host: str) -> str:
 def set_up_alerts() -> tuple[str, ...]:
     """Make the file of alerts; look it over, try its ways and take it over once it was edited."""
     return (*(flask10x("alerts", word) for word in ("init", "check", "test")), RELOAD)
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        # A user without an entry, as in some containers.
-        return str(os.geteuid())
 
 
 # A month to find another card in.

@@ -18,6 +18,7 @@ from flask10x.web.specification.operation import (
     JsonObject,
     Operation,
     said,
+    whole_object,
     with_refusals,
 )
 from flask10x.web.specification.state import page
@@ -30,15 +31,15 @@ def operations(_settings: Settings) -> Iterator[Operation]:
     """The page, and the same for programs."""
     share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
     number = {"type": ["number", "null"]}
-    spans = _array(_object(name=TEXT_SCHEMA, readings=COUNT, expected=number, share=share))
-    gaps = _array(_object(**{"from": TEXT_SCHEMA}, to=TEXT_SCHEMA, seconds=COUNT))
-    station = _object(
+    spans = _array(whole_object(name=TEXT_SCHEMA, readings=COUNT, expected=number, share=share))
+    gaps = _array(whole_object(**{"from": TEXT_SCHEMA}, to=TEXT_SCHEMA, seconds=COUNT))
+    station = whole_object(
         first=TEXT_SCHEMA, usual_interval_seconds=number, days=spans, months=spans, gaps=gaps
     )
     stations: JsonObject = {"type": "object", "additionalProperties": station}
     answer = said(
         N_("The shares of each station."),
-        _object(until=TEXT_SCHEMA, prepared={"type": "boolean"}, stations=stations),
+        whole_object(until=TEXT_SCHEMA, prepared={"type": "boolean"}, stations=stations),
     )
     whole = N_("The share of the expected readings that each station sent")
     yield replace(page("/uptime", "uptime_page", reads=True), text=whole)
@@ -50,10 +51,6 @@ def operations(_settings: Settings) -> Iterator[Operation]:
         group="read",
         answers=with_refusals({"200": answer}, "read", reads=True),
     )
-
-
-def _object(**properties: JsonObject) -> JsonObject:
-    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _array(items: JsonObject) -> JsonObject:
