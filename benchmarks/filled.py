@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask10x.config import settings as settings_module
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import rollup_check
 
 # Four stations, each every 20 s.

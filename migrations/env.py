@@ -12,7 +12,7 @@ from sqlalchemy import Column, Index, MetaData
 from sqlalchemy.types import DOUBLE_PRECISION, REAL
 
 from flask10x.config import settings as settings_module
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.database.tables import NUMBER, metadata, readings, shared_metadata
 from flask10x.readings.stations import Stations

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from flask10x.config import environment_file
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer

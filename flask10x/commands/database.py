@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
 from flask10x.errors import LockTimeout, SchemaError

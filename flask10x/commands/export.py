@@ -15,7 +15,7 @@ from flask10x.commands.options import check_names, only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import archived
 from flask10x.export.append import dry_run, export

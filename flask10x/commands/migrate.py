@@ -9,8 +9,8 @@ from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
-from flask10x.database.owner import DAMAGED_STATUS, naming_the_setting
 from flask10x.database.paths import shown_name
+from flask10x.database.running_service import DAMAGED_STATUS, naming_the_setting
 from flask10x.errors import DatabaseDamaged
 
 

@@ -16,7 +16,7 @@ from flask10x.commands.options import check_names
 from flask10x.commands.translated import columns
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.readings.reasons import WrongValue, in_language
 from flask10x.readings.times import local_text, parse_bound

@@ -12,8 +12,8 @@ from flask10x.commands.database import opened
 from flask10x.commands.options import only_one, progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.removed import Sums
 from flask10x.database.station_columns import rollups_fit

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
+from flask10x.database.database import Database
 from flask10x.database.dialects import of
-from flask10x.database.engine import Database
 from flask10x.errors import ExportElsewhere
 
 # How the database calls what belongs to the owner.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
 from flask10x.database import counters, engines, station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.paths import beside, database_path, shown_name, url_of
 from flask10x.errors import (

@@ -27,8 +27,8 @@ from sqlalchemy import (
 
 from flask10x.database import counters as totals
 from flask10x.database import dialects, removed
+from flask10x.database.database import Database
 from flask10x.database.dialects import Statements
-from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed, upsert
 from flask10x.database.insert import existing_columns
 from flask10x.database.tables import (

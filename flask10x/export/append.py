@@ -24,8 +24,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database.database import Database
 from flask10x.database.dialects import of
-from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.export import archived, refusals, repair_commands, zone
 from flask10x.export.archived import ArchivedFile

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import archived_files as table
 from flask10x.errors import ExportError

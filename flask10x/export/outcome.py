@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
 from flask10x.export.rows import FileRows, Target

@@ -14,8 +14,8 @@ from pathlib import PurePath
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from flask10x.database import csv_owner
+from flask10x.database.database import Database
 from flask10x.database.dialects import of
-from flask10x.database.engine import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import (
     archived_files,

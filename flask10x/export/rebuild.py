@@ -21,7 +21,7 @@ from typing import BinaryIO
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import archived, refusals, repair_commands, zone
 from flask10x.export.checks import is_kept

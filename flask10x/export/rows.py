@@ -32,8 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.types import REAL
 
 from flask10x.database import removed
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.tables import archived_files, exports, imports, measurement, readings

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
 from flask10x.export import repair_commands
 from flask10x.export.checks import find_old_bytes

@@ -14,7 +14,7 @@ from gettext import gettext as _
 from gettext import ngettext
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export import archived, removable, repair_commands, zone
 from flask10x.export.checks import find_old_bytes, is_kept
 from flask10x.export.earlier_columns import as_written, of_its_station

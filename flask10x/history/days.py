@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, rollup_days, rollup_zone, rollups

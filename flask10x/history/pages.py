@@ -18,7 +18,7 @@ from sqlalchemy import Select, case, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import spans
 from flask10x.database.tables import measurement, readings
 from flask10x.history import search

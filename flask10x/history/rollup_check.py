@@ -16,7 +16,7 @@ from datetime import tzinfo
 from sqlalchemy import Connection, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import floor_div
 from flask10x.database.removed import Sums
 from flask10x.database.tables import readings, rollup_days

@@ -12,8 +12,8 @@ from datetime import tzinfo
 from sqlalchemy import Connection, bindparam, delete, select
 
 from flask10x.database import removed
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.expressions import floor_div, upsert
 from flask10x.database.removed import Sums
 from flask10x.database.station_columns import rollups_fit

@@ -25,8 +25,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert,
 
 from flask10x.config.settings import Settings
 from flask10x.database import removed
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.tables import archived_files, exports, imports, measurement, readings

@@ -20,10 +20,10 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.owner import Running, running
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, shown_name
+from flask10x.database.running_service import Running, running
 from flask10x.database.server import Server
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file

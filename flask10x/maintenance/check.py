@@ -23,8 +23,8 @@ from flask10x.config import environment_file, station_file
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
-from flask10x.database.owner import Running, naming_the_setting, running
 from flask10x.database.paths import WAL, beside, database_path, shown_name
+from flask10x.database.running_service import Running, naming_the_setting, running
 from flask10x.database.server import Primary, Server
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk

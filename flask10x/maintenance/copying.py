@@ -27,12 +27,12 @@ from flask10x.config.readers import database_url
 from flask10x.config.settings import Settings
 from flask10x.database import dialects, engines, removed, schema, station_columns
 from flask10x.database.counters import CopyNote, copy_note, is_copy_note, write_copy_note
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.insert import existing_columns
-from flask10x.database.owner import running
 from flask10x.database.paths import database_path, url_of
+from flask10x.database.running_service import running
 from flask10x.database.station_columns import ROLLED_UP
 from flask10x.database.tables import (
     accepted_keys,

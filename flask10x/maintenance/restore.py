@@ -23,8 +23,8 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import is_busy
-from flask10x.database.owner import running
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, url_of
+from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.errors import CopyError, LockTimeout, RestoreError

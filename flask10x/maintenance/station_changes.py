@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config import station_file, station_text
 from flask10x.config.settings import Settings
 from flask10x.database import engines
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.station_columns import add_missing, missing_columns

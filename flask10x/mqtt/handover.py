@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
-from flask10x.database.owner import connection_to
+from flask10x.database.running_service import connection_to
 from flask10x.errors import Flask10xError
 from flask10x.readings.parse import InvalidBody, decode
 

@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import queue_notes
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
 from flask10x.readings.longest_line import longest_line_bytes

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from flask10x.config.settings import Settings
 from flask10x.database import counters, tables
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.sqlite.connections import PAGE_BYTES
 from flask10x.database.tables import rejected
@@ -43,7 +43,7 @@ from flask10x.system.logs import escape
 # value}]` for each of the reasons, in their order, and then for the hint if there is one; null
 # where the text is enough: `[null,["below_minimum",{"limit":"0"}]]`. That spares the usual
 # refusal, a missing field, the bytes that would take its row a page of its own
-# (`database/engine.py`, PAGE_BYTES).
+# (`database/sqlite/connections.py`, PAGE_BYTES).
 
 
 def codes_of(reasons: Mapping[str, str], hint: str) -> str | None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask10x.database import dialects
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import accepted_keys
 from flask10x.recording.entry import Entry, entries_of, leftover_files

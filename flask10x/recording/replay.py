@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import dialects
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.database.insert import insert_row
 from flask10x.readings import parse

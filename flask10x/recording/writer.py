@@ -30,7 +30,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, queue_notes
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout, QueueFull, QueueUnreadable, WriterClosed
 from flask10x.readings.parse import Reading

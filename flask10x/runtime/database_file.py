@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.paths import SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite import connections, rescue_copy, rescued

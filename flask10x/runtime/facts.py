@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 from flask10x.config.settings import Settings
 from flask10x.database import dialects
 from flask10x.database.csv_owner import is_elsewhere
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.paths import database_path

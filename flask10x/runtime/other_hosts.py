@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection, bindparam, exists, func, select
 
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.tables import imports, readings
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges

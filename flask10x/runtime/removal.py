@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, removed
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import greatest, unindexed, upsert
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.removed import Removed, Sums

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, removed
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, csv_owner
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.tables import exports
 from flask10x.runtime.retention import days_of, kept_since
 from flask10x.system import clock

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import tzinfo
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import days, rollups
 from flask10x.readings.stations import Stations
 

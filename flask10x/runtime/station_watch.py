@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.history.silence import (
     Signs,

@@ -14,7 +14,7 @@ from flask10x.alerts.transitions import Routing
 from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.damage import Damage
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import shown_name

@@ -10,7 +10,7 @@ from flask10x.commands.migrate import migrate
 from flask10x.config import settings, station_file
 from flask10x.config.settings import Settings
 from flask10x.database import engines
-from flask10x.database.owner import hold_database
+from flask10x.database.running_service import hold_database
 from flask10x.errors import Flask10xError
 from flask10x.recording.shared_queue import QueueFile
 from flask10x.runtime.store import Store

@@ -36,8 +36,8 @@ from flask10x.config.secrets import Keyring
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.damage import Damage
-from flask10x.database.owner import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.database.paths import database_path
+from flask10x.database.running_service import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, HostNameTaken, SchemaError, SettingsError
 from flask10x.readings.stations import Stations
 from flask10x.recording.shared_queue import QueueFile
@@ -567,7 +567,7 @@ def _save_rest(queues: "SharedQueues") -> None:
         # There may be no thread for the log; then only stderr says it.
         with suppress(RuntimeError):
             logs.configure(_in_force.settings)
-        from flask10x.database.engine import Database  # noqa: PLC0415
+        from flask10x.database.database import Database  # noqa: PLC0415
         from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
 
         # Only the path of it is used.

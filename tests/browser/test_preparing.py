@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config import settings as settings_module
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from tests.browser.chromium import Browser, chromium

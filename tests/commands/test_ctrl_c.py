@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.maintenance.backup import LOCK_NAME, backup
 from tests.e2e.service import wait_until

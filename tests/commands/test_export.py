@@ -9,7 +9,7 @@ import pytest
 
 from flask10x.commands import export as command
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.outcome import FileOutcome
 from flask10x.system.locks import FileLock, lock_path
 from tests.support import csv_folder

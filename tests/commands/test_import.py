@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from flask10x.commands.main import group
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path, shown_name
 from flask10x.errors import LockTimeout
 from flask10x.history import days, rollups

@@ -17,7 +17,7 @@ import pytest
 from flask10x.commands import main, translated
 from flask10x.commands.translated import columns
 from flask10x.config.settings import Settings, load
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path, shown_name
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected

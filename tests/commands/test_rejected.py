@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from flask10x.commands.rejected import command
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from tests.support import databases

@@ -11,7 +11,7 @@ from flask10x.commands.stations import command
 from flask10x.config import settings as settings_module
 from flask10x.config import station_text
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
 from flask10x.maintenance import station_changes

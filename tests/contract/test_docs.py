@@ -31,7 +31,7 @@ from flask10x.config.station_keys import (
     STATION_KEYS,
 )
 from flask10x.config.toml import Key, WrongEntry
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals
 from flask10x.export.file import CountedLines

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN, Station
 from tests.contract.test_docs import (
     example,

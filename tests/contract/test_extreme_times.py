@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.history import rollup_check, rollups
 from flask10x.readings.stations import BUILT_IN

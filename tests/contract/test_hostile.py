@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export import append
 from flask10x.recording.writer import Writer
 from flask10x.system import logs

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.export.outcome import FileOutcome

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.maintenance import datasette
 from flask10x.readings.parse import Reading
 from tests.contract.test_docs import blocks, example, in_both_languages, on_sqlite

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.history import charts, pages, rollups, search, view
 from flask10x.readings.parse import Reading

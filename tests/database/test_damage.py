@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.damage import Damage
-from flask10x.database.engine import NO_PROMISE, Database
+from flask10x.database.database import NO_PROMISE, Database
 from flask10x.database.error_codes import code_of
 from flask10x.errors import DatabaseDamaged, DatabaseSuspected, WriterClosed
 from flask10x.readings.stations import BUILT_IN
@@ -182,7 +182,7 @@ def end_process(folder: Path, before_close: str) -> None:
     """Let a process commit, run these lines, close its database and end."""
     program = f"""
 from flask10x.config import settings
-from flask10x.database.engine import NO_PROMISE, Database
+from flask10x.database.database import NO_PROMISE, Database
 from flask10x.database.error_codes import code_of
 database = Database(settings.load({{"FLASK10X_DATA_DIR": {str(folder)!r}}}))
 with database.commit() as connection:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.damage import Damage
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import code_of, kind_of
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite.driver import Driver, connect

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import code_of
 from flask10x.database.sqlite import file
 from flask10x.database.sqlite.driver import Driver, connect

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import queue_notes
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import WAL, beside
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import SharedQueues

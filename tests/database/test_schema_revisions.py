@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.sqlite.file import open_read_only
 from tests.support.rows import execute
 

@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database import schema, station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import days, rollup_check, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station, Stations

@@ -16,7 +16,7 @@ BODY = {"pressure": 1013.25, "temperature": 25.1}
 LEAVE = """
 from contextlib import closing
 from flask10x.config import settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config import settings as settings_module
-from flask10x.database.owner import running
+from flask10x.database.running_service import running
 from flask10x.errors import ServiceError
 from tests.contract.test_deploy import DEPLOY, SERVICES, needs_systemd
 from tests.e2e.conftest import MakeService

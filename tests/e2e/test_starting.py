@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from flask10x.database.owner import Running
+from flask10x.database.running_service import Running
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import WORKERS, Service, wait_until
 from tests.e2e.test_stopping import reload_workers

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.readings.parse import Reading
@@ -234,8 +234,8 @@ def test_somebody_writing_at_the_same_moment(
 def test_the_database_is_locked(
     settings: Settings, database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask10x.database.engine.COMMIT_TRIES", 2)
-    monkeypatch.setattr("flask10x.database.engine.WRITE_BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr("flask10x.database.database.COMMIT_TRIES", 2)
+    monkeypatch.setattr("flask10x.database.database.WRITE_BUSY_TIMEOUT_MS", 10)
     store(writer, pico(1, AT))
     other = FairLock(lock_path(database.path, "commit"))
     other.acquire(0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export import earlier_columns
 from flask10x.export.append import dry_run, export
 from flask10x.export.rebuild import rebuild

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export import append, earlier_columns, position
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome

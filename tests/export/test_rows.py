@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.rows import FileRows, IdSpan, Import, _page_of, in_file_order, live
 from flask10x.readings.csv_lines import Written
 from flask10x.readings.stations import BUILT_IN

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.database.engine import NO_PROMISE
+from flask10x.database.database import NO_PROMISE
 from tests.e2e.conftest import MakeService, make_services
 from tests.e2e.load import Load
 from tests.e2e.service import WORKERS, Service, wait_until

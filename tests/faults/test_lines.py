@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.errors import QueueFull
 from flask10x.readings.parse import Reading

@@ -8,7 +8,7 @@ import pytest
 from flask10x.config.reserved_names import RESERVED_COLUMNS
 from flask10x.config.settings import Settings
 from flask10x.database import station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, formats, pages, rollup_check, rollups

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import charts
 from flask10x.history.bucket_sums import PIECE_MS
 from flask10x.history.charts import Chart

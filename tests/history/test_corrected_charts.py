@@ -10,7 +10,7 @@ import pytest
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups
 from flask10x.history.charts import Chart

@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import pages, rollups, search
 from flask10x.history.parameters import CSV, JSON, parse_query
 from flask10x.history.query import Bound, Query

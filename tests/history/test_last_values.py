@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Connection
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import newest as under_test
 from flask10x.history import rollups
 from flask10x.history.newest import HOURS_BACK, OlderValue, older_values

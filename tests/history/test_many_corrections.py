@@ -14,7 +14,7 @@ from sqlalchemy import event
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import pages, search, view
 from flask10x.history.pages import HistoryPage, Row
 from flask10x.history.parameters import CSV, JSON, QueryDefaults, parse_query

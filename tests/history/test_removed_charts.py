@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database import removed
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings
 from flask10x.history import charts, days, rollups

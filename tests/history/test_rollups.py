@@ -23,7 +23,7 @@ from flask10x.commands.rollups import command
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import is_busy
 from flask10x.database.paths import database_path
 from flask10x.history import charts, rollup_check, rollups

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history.silence import UsualSilence, usual_silence
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ImportRefused, LockTimeout
 from flask10x.importing import importer, old_file
 from flask10x.readings.parse import Reading
@@ -308,7 +308,7 @@ def test_rows_that_the_export_has_not_seen_are_recorded_when_the_file_has_them(
 def test_another_process_may_hold_the_lock(
     settings: Settings, database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask10x.database.engine.WRITE_BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr("flask10x.database.database.WRITE_BUSY_TIMEOUT_MS", 1)
     write(path, "2025-08-24 10:46:40,1.0,2.0")
     lock = FairLock(lock_path(database.path, "commit"))
     lock.acquire(0)
@@ -321,7 +321,7 @@ def test_another_process_may_hold_the_lock(
         if next(tries, None) is None:
             lock.release()
 
-    monkeypatch.setattr("flask10x.database.engine.time.sleep", sleep)
+    monkeypatch.setattr("flask10x.database.database.time.sleep", sleep)
     assert run(settings, database, path) == (1, 0, 0)
     lock.close()
 

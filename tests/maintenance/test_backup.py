@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
-from flask10x.database.owner import Running, hold_database
+from flask10x.database.database import Database
+from flask10x.database.running_service import Running, hold_database
 from flask10x.errors import BackupError, BackupRunning
 from flask10x.maintenance import backup as backup_module
 from flask10x.maintenance import copy_check

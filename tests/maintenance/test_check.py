@@ -17,9 +17,9 @@ from flask10x.commands.main import group
 from flask10x.config.alerts.rules import Alerts, Silence
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
-from flask10x.database.owner import hold_database
+from flask10x.database.database import Database
 from flask10x.database.paths import shown_name
+from flask10x.database.running_service import hold_database
 from flask10x.database.sqlite import connections
 from flask10x.database.sqlite.file import copy_into
 from flask10x.errors import SettingsError
@@ -422,7 +422,7 @@ def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """As if this process were the service, and answered that all is well."""
     lock = hold_database(settings)
     monkeypatch.setattr(
-        "flask10x.database.owner.Running.ask", lambda _self, _path: {"status": "ready"}
+        "flask10x.database.running_service.Running.ask", lambda _self, _path: {"status": "ready"}
     )
     yield
     lock.close()

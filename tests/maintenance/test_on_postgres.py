@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.tables import rollup_zone
 from flask10x.errors import RestoreError
 from flask10x.maintenance.backup import backup

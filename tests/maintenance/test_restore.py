@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from flask10x.commands.main import group
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
-from flask10x.database.owner import hold_database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
+from flask10x.database.running_service import hold_database
 from flask10x.errors import CopyError, RestoreError
 from flask10x.history import annotations
 from flask10x.history.annotations import WrittenNote

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Integer, LargeBinary, Table, Text
 
 from flask10x.config.settings import Settings
 from flask10x.database import dialects, schema, station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.tables import metadata
 from flask10x.maintenance.copying import in_words, verify
 from tests.support import databases, postgres

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import days, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

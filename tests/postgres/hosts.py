@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import TimedLease
 from flask10x.system.locks import FileLock, lock_path
 from tests.support import databases, postgres

@@ -8,7 +8,7 @@ from typing import Any
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, dialects, queue_notes, removed, schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.removed import Removed
 from flask10x.database.tables import metadata, notes, readings, shared_metadata
 from flask10x.database.tables import rollups as summed

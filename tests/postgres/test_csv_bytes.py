@@ -10,7 +10,7 @@ import pytest
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild

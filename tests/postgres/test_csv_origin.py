@@ -13,7 +13,7 @@ import pytest
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import dialects, schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.server import Origin
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome

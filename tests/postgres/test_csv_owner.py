@@ -10,7 +10,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
 from flask10x.export import archived, checks, earlier_columns
 from flask10x.export.append import export

@@ -17,7 +17,7 @@ import pytest
 
 from flask10x.config import settings as settings_module
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.tables import shared_metadata
 from tests.contract.test_docs import (
     blocks,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import database_path
 from flask10x.database.postgres import hosts as host_names

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from flask10x.database import engines
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.postgres.hosts import Hosts
 from tests.support import postgres
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.error_codes import QueryTooLong, code_of, is_busy, kind_of
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
@@ -36,7 +36,7 @@ HOST = """
 import sys
 from contextlib import suppress
 from flask10x.config import settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.support.rows import insert_readings, pico
 folder, url, number, commits, rows = sys.argv[1:]
 config = settings.load({"FLASK10X_DATA_DIR": folder, "FLASK10X_DATABASE_URL": url})

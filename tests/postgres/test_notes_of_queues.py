@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.config import settings as settings_module
 from flask10x.database import queue_notes, schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.support import postgres
 
 NAME = "two_hosts"

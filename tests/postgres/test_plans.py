@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import charts, derived_lines, pages, rollups, search
 from flask10x.history.corrections import NONE
 from flask10x.history.parameters import JSON, SERIES, parse_query

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from flask10x.config import settings as settings_module
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
 from tests.support import postgres
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.postgres.server import wanted
 from flask10x.runtime.facts import NOTICES, server_state
 from flask10x.web.app import create_app

@@ -15,7 +15,7 @@ from flask import Flask
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import removed, schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings as table
 from flask10x.history import annotations, days, rollup_check, rollups

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.postgres import statements as on_postgres
 from flask10x.database.postgres.connections import TAKE_THE_MIGRATION
 from flask10x.database.sqlite import statements as on_sqlite
@@ -171,8 +171,8 @@ def test_who_reads_for_long_holds_up_no_commit_but_a_new_column(
 ) -> None:
     """Others would wait behind a change that waits, so it is given up and tried again."""
     schema.upgrade(settings)
-    monkeypatch.setattr("flask10x.database.engine.WRITE_BUSY_TIMEOUT_MS", 20)
-    monkeypatch.setattr("flask10x.database.engine.COMMIT_PAUSE_SEC", 0.001)
+    monkeypatch.setattr("flask10x.database.database.WRITE_BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr("flask10x.database.database.COMMIT_PAUSE_SEC", 0.001)
     wanted = replace(settings, stations=WITH_BALCONY)
     with other.transaction():
         other.execute("SELECT count(*) FROM readings")

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database import counters
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import TimedLease
 from flask10x.history import rollups
 from flask10x.readings.parse import Reading

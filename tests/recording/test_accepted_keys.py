@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt, entry_of

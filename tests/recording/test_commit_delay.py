@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import event
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.recording import writer as writer_module
 from flask10x.recording.batch import Receipt
 from flask10x.recording.writer import CommitDelay, Writer

@@ -16,7 +16,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database import queue_notes, schema
 from flask10x.database.damage import Damage
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.errors import DatabaseSuspected
 from flask10x.readings.parse import Reading, flat
@@ -297,7 +297,7 @@ import itertools
 from flask10x.config import settings
 from flask10x.recording.entry import leftover_files
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 config = settings.load()
 database = Database(config)
 leftovers = Leftovers(config, database, itertools.count(0, LOOK_EVERY_SEC).__next__)

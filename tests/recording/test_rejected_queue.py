@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
 from flask10x.recording.rejected import Refused, RejectedQueue

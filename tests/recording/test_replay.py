@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import batch, rejected, replay
 from flask10x.recording.rejected import Refused, Selection

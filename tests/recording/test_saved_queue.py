@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import event
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.recording.entry import leftover_files
 from flask10x.recording.leftovers import Leftovers
 from tests.recording.test_group_commit import Workers, stored, workers  # noqa: F401

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event
 
 from flask10x.config.settings import Settings
 from flask10x.database.counters import write_errors_name
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

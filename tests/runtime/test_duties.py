@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import LeasedName
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN

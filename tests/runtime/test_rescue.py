@@ -11,7 +11,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.errors import DatabaseDamaged
 from flask10x.readings.stations import BUILT_IN

@@ -7,7 +7,7 @@ from datetime import UTC
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.duties import Duty, failing

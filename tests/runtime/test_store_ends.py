@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.entry import entries_of, leftover_files

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.recording.writer import Writer
 from tests.support.foreign_requests import CHANNEL

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.support import databases, postgres
 from tests.support.rows import on_postgres, select
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.owner import hold_database
 from flask10x.database.paths import database_path
+from flask10x.database.running_service import hold_database
 from flask10x.errors import LockTimeout, ServiceRunning
 from flask10x.system.locks import FileLock, lock_path
 from tests.conftest import MakeSettings

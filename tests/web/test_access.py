@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.store import Store
 from flask10x.system import logs

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.database import station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.derived import derived_names
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings import protocols
 from flask10x.recording.writer import Writer
 from flask10x.system import clock

@@ -7,7 +7,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.support.html import MINUTE, NINE
 from tests.support.rows import execute
 

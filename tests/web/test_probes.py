@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.database.counters import write_errors_name
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import flask10x
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.parse import InvalidReading, near_names, parse, payload_of

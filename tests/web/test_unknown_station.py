@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import ENDPOINTS_MAX
 from flask10x.recording.writer import Writer

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Row, Select, select
 
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Rate, Threshold
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, measurement, readings
 from flask10x.readings.stations import Measurement

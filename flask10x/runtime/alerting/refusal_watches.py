@@ -16,8 +16,8 @@ from sqlalchemy import Row, Select, select
 
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import FailedSensor, RefusedSender
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.tables import measurement, readings, rejected, rollups
 from flask10x.readings.parse import warned_paths
 from flask10x.readings.reasons import Reason, in_language

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from flask10x.alerts.alert import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.tables import measurement, readings
 from flask10x.history.silence import Signs, learned_after_sec, silence

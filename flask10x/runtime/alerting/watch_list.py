@@ -19,7 +19,7 @@ from flask10x.config.alerts.rules import (
     Threshold,
 )
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues

@@ -5,8 +5,8 @@ from datetime import UTC
 import pytest
 
 from flask10x.database import removed
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.engine import Database
 from flask10x.database.station_columns import fit
 from flask10x.database.tables import readings
 from flask10x.history import rollup_check, rollups

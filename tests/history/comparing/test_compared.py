@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.conftest import MakeApp
 from tests.support.rows import execute
 

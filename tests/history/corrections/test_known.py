@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import corrections
 from flask10x.history.corrections import Corrections, Segment
 from flask10x.history.query import Query

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from sqlalchemy import select
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.tables import measurement, readings
 from flask10x.history import pages, rollups, search
 from flask10x.history.corrections import Corrections

@@ -8,7 +8,7 @@ from sqlalchemy import literal, select
 
 from flask10x.config.readers import at_altitude
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import pages, view
 from flask10x.history.corrections import Corrections, Segment
 from flask10x.history.pages import Row

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.readers import at_altitude
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import derived_lines, statements
 from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart

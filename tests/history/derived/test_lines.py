@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import derived_lines
 from flask10x.history.buckets import Line
 from flask10x.history.charts import Chart

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.runtime.facts import FirstReading, beginning
 from tests.support.rows import execute, insert_readings

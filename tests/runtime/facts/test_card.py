@@ -3,7 +3,7 @@
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.runtime import facts

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.readings.parse import Reading
 from flask10x.runtime import facts

@@ -4,7 +4,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database import removed
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.maintenance.check_database import DatabaseCheck
 from tests.support.csv_folder import FIRST_MS
 from tests.support.rows import execute

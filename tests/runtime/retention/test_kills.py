@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
@@ -26,7 +26,7 @@ PICO = BUILT_IN.by_endpoint["data"]
 REMOVE = """
 def remove(_arguments):
     from flask10x.config import settings
-    from flask10x.database.engine import Database
+    from flask10x.database.database import Database
     from flask10x.readings.stations import BUILT_IN
     from flask10x.runtime import removal
     removal.PIECE_ROWS = 4

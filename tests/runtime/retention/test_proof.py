@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database import station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import archived, earlier_columns
 from flask10x.export.append import export

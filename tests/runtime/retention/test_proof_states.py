@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from flask10x.config import settings as settings_module
 from flask10x.database import station_columns
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError
 from flask10x.export import append, archived, earlier_columns, position, removable

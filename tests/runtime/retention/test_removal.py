@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import removed
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export import archived, removable
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild

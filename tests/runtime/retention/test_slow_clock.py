@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.runtime.retention_schedule import SAVE_EVERY_MS, SlowClock
 from tests.support.rows import execute, select
 

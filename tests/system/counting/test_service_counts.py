@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import QueueFull
 from flask10x.readings.reasons import Reason
 from flask10x.recording.rejected import Refused

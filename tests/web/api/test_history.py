@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy.exc
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.system.logs import Pace

@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected

@@ -16,7 +16,7 @@ from jinja2 import Undefined
 from markupsafe import escape
 
 from flask10x.config import settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings import labels
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from tests.support.csv_folder import FIRST_MS
 from tests.support.rows import execute, insert_readings, pico
 

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import CommitNotReplicated, LockTimeout
 from flask10x.history import annotations
 from flask10x.runtime.store import Store

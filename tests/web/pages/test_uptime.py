@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.history import rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

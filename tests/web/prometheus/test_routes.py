@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.recording.writer import Writer
 from flask10x.runtime import facts

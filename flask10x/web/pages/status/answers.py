@@ -20,7 +20,7 @@ from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
 from flask10x.config.settings import Settings, process_user
 from flask10x.database import csv_owner, dialects
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.paths import database_path
 from flask10x.database.server import Primary

@@ -6,7 +6,7 @@ import pytest
 
 from flask10x.alerts.alert import Moment
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused

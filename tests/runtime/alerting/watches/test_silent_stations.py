@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.config.alerts.rules import Alerts, Silence
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station

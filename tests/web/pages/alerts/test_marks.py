@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.web.app import create_app
 from flask10x.web.pages.alerts import marks
 from tests.conftest import MakeSettings

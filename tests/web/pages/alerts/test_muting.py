@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from flask10x.alerts import state_file
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
 from flask10x.web.pages.alerts import view

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.alerts.rules import Command, Silence, Threshold
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings

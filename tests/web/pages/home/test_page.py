@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.runtime import station_watch
 from flask10x.system import clock

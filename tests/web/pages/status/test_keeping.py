@@ -3,7 +3,7 @@
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.export.verify import verify
 from flask10x.history.view import View

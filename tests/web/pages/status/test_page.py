@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database.engine import Database
+from flask10x.database.database import Database
 from flask10x.errors import LockTimeout
 from flask10x.system.locks import FairLock, lock_path
 from tests.support.both_engines import POSTGRES, write_lock

@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 
 from flask10x.config.settings import Settings
-from flask10x.database.owner import Running, hold_database, running
 from flask10x.database.paths import database_path
+from flask10x.database.running_service import Running, hold_database, running
 from flask10x.errors import ServiceError, SettingsError
 from flask10x.system.locks import FileLock, lock_path, note_of_holder
 from tests.conftest import MakeSettings
