@@ -37,15 +37,17 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
 # A test runs again, on another engine or another Python, only where it can end otherwise there.
 # The same wherever they run: documents and lists, imports between folders, what a browser makes of a page, the wheel, and
-# what has a server of PostgreSQL by itself.
-ONCE := tests/browser tests/postgres tests/faults/cluster tests/e2e/test_wheel.py $(wildcard tests/test_*.py) \
+# what has a server of PostgreSQL by itself. A cluster has one, too, but makes networks on the machine: a browser gives up
+# what it loads then, so those tests run where no browser does.
+ONCE := tests/browser tests/postgres tests/e2e/test_wheel.py $(wildcard tests/test_*.py) \
   $(addprefix tests/contract/test_,alert_docs.py catalogue.py cluster_files.py developer_docs.py docs.py docs_site.py) \
   $(addprefix tests/contract/test_,home_assistant.py lists.py lock.py prometheus_names.py routes.py tutorial.py)
 # Besides these on PostgreSQL: what happens before a reading is stored and after one was read. Of the running service
 # what stores and starts; tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
 STORING := added_stations backup batches closing committed crashes golden import one_worker real_data rejected starting \
   status stopping
-NO_ENGINE := $(ONCE) $(addprefix tests/,alerts config mqtt readings server simulated_month system) tests/contract/test_deploy.py \
+NO_ENGINE := $(ONCE) tests/contract/test_deploy.py \
+  $(addprefix tests/,alerts config faults/cluster mqtt readings server simulated_month system) \
   $(filter-out $(STORING:%=tests/e2e/test_%.py),$(wildcard tests/e2e/test_*.py))
 ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal \
   $(addprefix --ignore=,$(NO_ENGINE))

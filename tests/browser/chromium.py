@@ -55,8 +55,12 @@ class Browser:
 
     def open(self, path: str, *, charts: int | None = None) -> None:
         """Load the page and wait until its charts, if any are expected, are drawn."""
+        self._gave_up()
+        errors = list(self._errors)
         self.driver.get(self.base + path)
         while self._gave_up():
+            # The same complaints come from the page when it is loaded again.
+            self._errors = list(errors)
             self.driver.get(self.base + path)
         if charts is not None:
             self.wait(lambda: len(self.all(".chart canvas")) == charts, f"{charts} charts")
