@@ -5,7 +5,7 @@ looks like is in docs/en/reference/http-api.md.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -18,6 +18,7 @@ from flask10x.database.tables import readings, rollups
 from flask10x.history import search
 from flask10x.history.bucket_sums import RolledUp, SumsRequest, add_sums
 from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
+from flask10x.history.corrections import FEW_PIECES, NONE
 from flask10x.history.local_time import HOUR
 from flask10x.history.query import Bound, Query
 from flask10x.history.statements import statement_key
@@ -216,23 +217,59 @@ def _named(query: Query) -> list[Station]:
 def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
     """How far readings and hours of each station reach; with `raw` also what is hidden."""
     raw = raw or not view.corrections.whole
-    own = list(stations)
-    lacking = [station for station in own if (station.endpoint, raw) not in view.extents]
-    if lacking:
-        listed = [span for station in lacking for span in _spans_of(view, station, raw=raw)]
-        rows = view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)})
-        of_endpoint: dict[str, list[Any]] = {station.endpoint: [] for station in lacking}
-        for endpoint, *ends in rows:
-            of_endpoint[endpoint].append(ends)
-        view.extents |= {
-            (endpoint, raw): _extent_of(ends) for endpoint, ends in of_endpoint.items()
-        }
-    return {station.endpoint: view.extents[station.endpoint, raw] for station in own}
+    stations = list(stations)
+    lacking = [station for station in stations if (station.endpoint, raw) not in view.extents]
+    corrections = NONE if raw else view.corrections
+    pieces = {
+        s.endpoint: corrections.shown_ranges(s.endpoint, FIRST_DATE_MS, LAST_DATE_MS)
+        for s in lacking
+    }
+    few = {endpoint: [*own[:FEW_PIECES], *own[-FEW_PIECES:]] for endpoint, own in pieces.items()}
+    found = _extents_of(view, lacking, few)
+    # Where there is more between them, and they have no reading.
+    hidden = [
+        s
+        for s in lacking
+        if len(pieces[s.endpoint]) > len(few[s.endpoint])
+        and not _has_ends(found[s.endpoint], few[s.endpoint])
+    ]
+    found |= _extents_of(view, hidden, pieces)
+    view.extents |= {(endpoint, raw): extent for endpoint, extent in found.items()}
+    return {station.endpoint: view.extents[station.endpoint, raw] for station in stations}
+
+
+def _has_ends(extent: Extent, pieces: Sequence[tuple[int, int]]) -> bool:
+    """Whether the first and the last reading lie in the first and in the last of these pieces."""
+    first_ms, last_ms = extent.first_ms, extent.last_ms
+    if first_ms is None or last_ms is None:
+        return False
+    return first_ms <= pieces[FEW_PIECES - 1][1] and last_ms >= pieces[-FEW_PIECES][0]
+
+
+def _extents_of(
+    view: View, stations: Sequence[Station], pieces: Mapping[str, Sequence[tuple[int, int]]]
+) -> dict[str, Extent]:
+    """Those of readings in these pieces, and of the hours of all measurements."""
+    # Of a damaged clock there may be hours that are no date.
+    hours = FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS
+    listed = [
+        (station.endpoint, column, *ends, 0)
+        for station in stations
+        for column, ends in (
+            *((None, piece) for piece in pieces[station.endpoint]),
+            *((column, hours) for column in station.columns),
+        )
+    ]
+    ends: dict[str, list[Any]] = {station.endpoint: [] for station in stations}
+    if listed:
+        for endpoint, *row in view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)}):
+            ends[endpoint].append(row)
+    return {endpoint: _extent_of(rows) for endpoint, rows in ends.items()}
 
 
 def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
     """What the ends of pieces of readings and of hours come to."""
-    times = [[ms for ms in own if ms is not None] for own in zip(*ends, strict=True)]
+    times = [[ms for ms in column if ms is not None] for column in zip(*ends, strict=True)]
     first, first_hour = (min(times[place], default=None) for place in (0, 2))
     last, last_hour = (max(times[place], default=None) for place in (1, 3))
     return Extent(
@@ -241,19 +278,6 @@ def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
         None if first_hour is None else first_hour * HOUR_MS,
         None if last_hour is None else (last_hour + 1) * HOUR_MS - 1,
     )
-
-
-def _spans_of(
-    view: View, station: Station, *, raw: bool
-) -> Iterator[tuple[str, str | None, int, int, int]]:
-    """Where readings of the station are looked for, and the hours of its measurements."""
-    endpoint = station.endpoint
-    for segment in view.corrections.of_whole(endpoint, FIRST_DATE_MS, LAST_DATE_MS):
-        if raw or not segment.hidden:
-            yield endpoint, None, segment.first_ms, segment.last_ms, 0
-    for column in station.columns:
-        # Of a damaged clock there may be hours that are no date.
-        yield endpoint, column, FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS, 0
 
 
 def intervals(view: View, stations: Sequence[Station], window: Window) -> Mapping[str, int | None]:

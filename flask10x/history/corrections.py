@@ -20,13 +20,20 @@ from sqlalchemy import Connection, select
 
 from flask10x.database.tables import corrections
 
+# So many of a range's shown pieces are looked at for its newest or oldest reading before all of
+# them are.
+FEW_PIECES = 3
 # An end that is left open. No reading is so old or so late, and the hour after it is a number of
 # SQLite still.
 FIRST_MS, LAST_MS = -(2**62), 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+Way = tuple[bool, float, float]
+"""How a value is shown: whether it is hidden, and its gain and its offset."""
+AS_STORED: Way = (False, 1.0, 0.0)
+
+
+class Segment(NamedTuple):
     """From the first to the last millisecond, both inclusive, a value is gain * stored + offset."""
 
     first_ms: int
@@ -38,9 +45,19 @@ class Segment:
     offset: float = 0.0
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """Its first and its last millisecond."""
+        return self[0], self[1]
+
+    @property
+    def way(self) -> Way:
+        """How values are shown in it."""
+        return self[2], self[3], self[4]
+
+    @property
     def is_raw(self) -> bool:
         """Whether it is shown as it was stored."""
-        return not self.hidden and self.gain == 1.0 and self.offset == 0.0
+        return self.way == AS_STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +80,12 @@ class Corrections:
 
     def segments(self, endpoint: str, column: str, first_ms: int, last_ms: int) -> list[Segment]:
         """All of this range, in the order of time; one piece where nothing is corrected."""
-        return _divided(self.of(endpoint, column), first_ms, last_ms)
+        return divided(self.of(endpoint, column), first_ms, last_ms)
 
-    def of_whole(self, endpoint: str, first_ms: int, last_ms: int) -> list[Segment]:
-        """The same by what is hidden of whole readings of a station."""
-        return _divided(self.whole.get(endpoint, ()), first_ms, last_ms)
+    def shown_ranges(self, endpoint: str, first_ms: int, last_ms: int) -> list[tuple[int, int]]:
+        """The pieces of this range in which readings of the station are not hidden."""
+        pieces = divided(self.whole.get(endpoint, ()), first_ms, last_ms)
+        return [piece.ends for piece in pieces if not piece.hidden]
 
     def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
         """Whether any reading of this station may be shown otherwise in these columns."""
@@ -95,25 +113,20 @@ def _at(segments: tuple[Segment, ...], at_ms: int) -> Segment | None:
     return found if found and found.first_ms <= at_ms else None
 
 
-def _divided(segments: tuple[Segment, ...], first_ms: int, last_ms: int) -> list[Segment]:
-    first = bisect_left(segments, first_ms, key=_LAST)
-    own = [
-        Segment(max(s.first_ms, first_ms), min(s.last_ms, last_ms), s.hidden, s.gain, s.offset)
-        for s in segments[first : bisect_right(segments, last_ms, key=_FIRST)]
-    ]
-    return list(_filled(own, first_ms, last_ms))
-
-
-def _filled(own: list[Segment], first_ms: int, last_ms: int) -> Iterator[Segment]:
-    """These, and what lies before, between and behind them."""
+def divided(segments: Sequence[Segment], first_ms: int, last_ms: int) -> list[Segment]:
+    """These segments, in the order of time, and what lies before, between and behind them."""
+    pieces: list[Segment] = []
     after_ms = first_ms
-    for one in own:
-        if after_ms < one.first_ms:
-            yield Segment(after_ms, one.first_ms - 1)
-        yield one
-        after_ms = one.last_ms + 1
+    begin = bisect_left(segments, first_ms, key=_LAST)
+    for segment in segments[begin : bisect_right(segments, last_ms, key=_FIRST)]:
+        begin_ms, end_ms = max(segment[0], first_ms), min(segment[1], last_ms)
+        if after_ms < begin_ms:
+            pieces.append(Segment(after_ms, begin_ms - 1))
+        pieces.append(Segment(begin_ms, end_ms, *segment.way))
+        after_ms = end_ms + 1
     if after_ms <= last_ms:
-        yield Segment(after_ms, last_ms)
+        pieces.append(Segment(after_ms, last_ms))
+    return pieces
 
 
 class WrittenCorrection(NamedTuple):
@@ -167,18 +180,14 @@ def _segments(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
     """In the order of time, without overlaps; pieces that are corrected alike are one."""
     last: Segment | None = None
     for piece in _pieces(entries):
-        if last and last.last_ms + 1 == piece.first_ms and _way(last) == _way(piece):
-            last = Segment(last.first_ms, piece.last_ms, *_way(last))
+        if last and last.last_ms + 1 == piece.first_ms and last.way == piece.way:
+            last = last._replace(last_ms=piece.last_ms)
             continue
         if last:
             yield last
         last = piece
     if last:
         yield last
-
-
-def _way(segment: Segment) -> tuple[bool, float, float]:
-    return segment.hidden, segment.gain, segment.offset
 
 
 def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:

@@ -22,7 +22,7 @@ from flask10x.database.database import Database
 from flask10x.database.expressions import spans
 from flask10x.database.tables import measurement, readings
 from flask10x.history import search
-from flask10x.history.corrections import Corrections
+from flask10x.history.corrections import FEW_PIECES, NONE, Corrections
 from flask10x.history.query import Query
 from flask10x.history.statements import (
     STATEMENTS,
@@ -204,41 +204,50 @@ class EndOfRange(NamedTuple):
 def end_rows(view: View, ends: Sequence[EndOfRange], *, raw: bool = False) -> list[Row | None]:
     """The row of each end, None where the range has none; one statement for all of them.
 
-    With `raw` readings are as they were stored, also those that are hidden.
+    A second one where a reading is behind more than FEW_PIECES that are hidden. With `raw` readings
+    are as they were stored, also those that are hidden.
     """
-    if not ends:
+    corrections = NONE if raw else view.corrections
+    ranges = []
+    for end in ends:
+        shown = corrections.shown_ranges(end.endpoint, end.first_ms, end.last_ms)
+        ranges.append(shown[::-1] if end.newest else shown)
+    rows: list[Row | None] = [None] * len(ends)
+    for part in slice(FEW_PIECES), slice(FEW_PIECES, None):
+        parts = [
+            (place, piece)
+            for place, pieces in enumerate(ranges)
+            if rows[place] is None
+            for piece in pieces[part]
+        ]
+        listed = [
+            (ends[place].endpoint, None, *piece, int(ends[place].newest)) for place, piece in parts
+        ]
+        for number, row in _rows_of(view, listed, raw=raw):
+            place, _ = parts[number]
+            rows[place] = rows[place] or row
+    return rows
+
+
+def _rows_of(
+    view: View, listed: Sequence[tuple[str, None, int, int, int]], *, raw: bool
+) -> list[tuple[int, Row]]:
+    """The newest or the oldest row of each of these spans that has one, and its place in the list.
+
+    In the order of these places.
+    """
+    if not listed:
         return []
+    endpoints = {endpoint for endpoint, *_ in listed}
     branches = tuple(
         Branch(station.endpoint, station.columns, ())
         for station in view.stations.all
-        if any(end.endpoint == station.endpoint for end in ends)
+        if station.endpoint in endpoints
     )
-    parts = [
-        (place, end, *part)
-        for place, end in enumerate(ends)
-        for part in _shown_parts(view, end, raw=raw)
-    ]
-    listed = [
-        (end.endpoint, None, first_ms, last_ms, int(end.newest))
-        for _, end, first_ms, last_ms in parts
-    ]
-    found: list[Row | None] = [None] * len(ends)
-    records = view.connection.execute(_end_rows(columns_of(branches)), {"ends": json.dumps(listed)})
-    for number, *record in sorted(records):
-        place, end, *_ = parts[number]
-        if found[place] is None or end.newest:
-            found[place] = _rows([record], branches, view.corrections, raw=raw)[0]
-    return found
-
-
-def _shown_parts(view: View, end: EndOfRange, *, raw: bool) -> Iterator[tuple[int, int]]:
-    """The range in pieces between what is hidden of the station, in the order of time."""
-    if raw or end.endpoint not in view.corrections.whole:
-        yield end.first_ms, end.last_ms
-        return
-    for segment in view.corrections.of_whole(end.endpoint, end.first_ms, end.last_ms):
-        if not segment.hidden:
-            yield segment.first_ms, segment.last_ms
+    statement = _end_rows(columns_of(branches))
+    records = sorted(view.connection.execute(statement, {"ends": json.dumps(listed)}))
+    rows = _rows([record[1:] for record in records], branches, view.corrections, raw=raw)
+    return [(number, row) for (number, *_), row in zip(records, rows, strict=True)]
 
 
 @lru_cache(maxsize=STATEMENTS)

@@ -23,7 +23,7 @@ from flask10x.database.cursors import MAX_CURSOR_ID, MAX_CURSOR_MS, MIN_CURSOR_M
 from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
 from flask10x.history.corrections import Segment
-from flask10x.history.query import OPERATORS, Query
+from flask10x.history.query import IS_NULL, OPERATORS, Query
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
@@ -46,7 +46,6 @@ from flask10x.history.statements import (
     select_branch,
     select_rows,
     statement_key,
-    touched_hours,
     with_values,
     within,
 )
@@ -166,21 +165,29 @@ def _hidden(branch: Branch) -> list[list[ColumnElement[bool]]]:
     return [[first, within(rollups.c.hour, touched)]] if touched else []
 
 
-def _hidden_hours(branch: Branch) -> list[Segment]:
-    segments = (s for column in branch.missing for s in branch.corrected.of(column))
-    return touched_hours(s for s in segments if s.hidden)
+def _hidden_hours(branch: Branch) -> list[tuple[int, int]]:
+    """The first and the last hour of each piece in which a value is hidden."""
+    return _hours_of(s for column in branch.missing for s in branch.corrected.of(column))
+
+
+def _hours_of(segments: Iterable[Segment]) -> list[tuple[int, int]]:
+    return [(s.first_ms // HOUR_MS, s.last_ms // HOUR_MS) for s in segments if s.hidden]
 
 
 def _of_values(
     table: Any, column: str, branch: Branch, filters: tuple[FilterShape, ...]
 ) -> list[ColumnElement[bool]]:
-    values, unknown = hour_values(table.c, branch.corrected.of(column))
-    conditions = [
-        OPERATORS[key].hour(values, bindparam(f"filter{place}") if wanted is None else wanted)
-        for place, (name, key, wanted) in enumerate(filters)
-        if name == column
-    ]
-    return conditions if unknown is None else [or_(one, unknown) for one in conditions]
+    segments = branch.corrected.of(column)
+    values, hidden = hour_values(table.c, rollups.c.hour, segments), _hours_of(segments)
+    conditions = []
+    for place, (name, key, is_null) in enumerate(filters):
+        if name == column:
+            value: Any = bindparam(f"filter{place}") if is_null is None else is_null
+            condition = OPERATORS[key].hour(values, value)
+            # Of an hour that is hidden in part the roll-up does not say how many values are left.
+            is_open = key == IS_NULL.key and hidden
+            conditions += [or_(condition, within(rollups.c.hour, hidden)) if is_open else condition]
+    return conditions
 
 
 def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

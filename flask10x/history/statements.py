@@ -5,9 +5,11 @@ values that are asked for are bound when a statement runs. The corrections stand
 that are bound, so it serves until one is written or undone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -19,24 +21,39 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    false,
     func,
     literal,
+    literal_column,
     not_,
     null,
     or_,
     select,
     text,
-    true,
     tuple_,
 )
 from sqlalchemy.sql import CompoundSelect
 
 from flask10x.database.cursors import Cursor
 from flask10x.database.dialects import of
-from flask10x.database.expressions import adjusted, in_order, rounded, unindexed
+from flask10x.database.expressions import (
+    adjusted,
+    greatest,
+    in_order,
+    least,
+    rounded,
+    unindexed,
+)
 from flask10x.database.tables import measurement, readings
-from flask10x.history.corrections import NONE, Corrections, Segment
+from flask10x.history.corrections import (
+    AS_STORED,
+    FIRST_MS,
+    LAST_MS,
+    NONE,
+    Corrections,
+    Segment,
+    Way,
+    divided,
+)
 from flask10x.history.query import IS_NULL, OPERATORS, Bound, HourValues, Query
 from flask10x.readings.derived import RESULT_DIGITS, Derived, Functions, derived_by_station
 from flask10x.readings.stations import Station
@@ -56,125 +73,110 @@ class CorrectedStation(NamedTuple):
         return dict(self.columns).get(column, ())
 
 
-AS_STORED = CorrectedStation()
-Arm = tuple[ColumnElement[bool], ColumnElement[Any]]
-
-
 def shown_value(
     value: ColumnElement[Any], at: ColumnElement[Any], segments: Sequence[Segment]
 ) -> ColumnElement[Any]:
     """The value of a reading that was received `at`; NULL where it is hidden."""
-    return _chosen(value_arms(value, at, segments), value)
+    numbers = {AS_STORED: 0}
+    pieces = [(*s.ends, numbers.setdefault(s.way, len(numbers))) for s in segments]
+    shown = {number: _adjusted(value, way) for way, number in numbers.items()}
+    return case(shown, value=_number_of(at, pieces)) if pieces else value
 
 
-def value_arms(
-    value: ColumnElement[Any], at: ColumnElement[Any], segments: Sequence[Segment]
-) -> Iterator[Arm]:
-    """Conditions on `at`, and what the value becomes where each holds."""
-    for segment, within in _by_way(at, _joined(segments)):
-        yield within, null() if segment.hidden else _moved(value, segment)
-
-
-def within(at: ColumnElement[Any], segments: Sequence[Segment]) -> ColumnElement[bool]:
-    """Whether `at`, not NULL, lies in one of these pieces."""
-    # A CASE, for a long OR is nested deeper than SQLite allows.
-    arms = [(condition, true()) for condition in _conditions(at, segments)]
-    return case(*arms, else_=false()) if arms else false()
-
-
-def hour_values(
-    hours: Any, segments: Sequence[Segment]
-) -> tuple[HourValues, ColumnElement[bool] | None]:
-    """What roll-ups say of an hour, as it is shown, and in which hours that can't be told.
-
-    Those in which a correction begins or ends; None when there are none. `hours` has the columns
-    of the table `rollups`.
-    """
-    stored = HourValues(hours.readings, hours.count, hours.minimum, hours.maximum)
-    whole = [one for one in map(_whole_hours, _joined(segments)) if one.first_ms <= one.last_ms]
-    shown = stored._replace(
-        values=_chosen(
-            [(hit, literal(0)) for one, hit in _by_way(hours.hour, whole) if one.hidden],
-            hours.count,
-        ),
-        minimum=shown_value(hours.minimum, hours.hour, whole),
-        maximum=shown_value(hours.maximum, hours.hour, whole),
-    )
-    broken = sorted({hour for segment in segments for hour in _broken_hours(segment)})
-    return shown, hours.hour.in_(broken) if broken else None
-
-
-def touched_hours(segments: Iterable[Segment]) -> list[Segment]:
-    """The hours that have any part in these pieces, as pieces of hours."""
-    return [Segment(s.first_ms // HOUR_MS, s.last_ms // HOUR_MS) for s in segments]
-
-
-def _whole_hours(segment: Segment) -> Segment:
-    """The hours that lie in it from their first to their last millisecond; maybe none."""
-    first, end = -(-segment.first_ms // HOUR_MS), (segment.last_ms + 1) // HOUR_MS
-    return Segment(first, end - 1, segment.hidden, segment.gain, segment.offset)
-
-
-def _broken_hours(segment: Segment) -> Iterator[int]:
-    if segment.first_ms % HOUR_MS:
-        yield segment.first_ms // HOUR_MS
-    if (segment.last_ms + 1) % HOUR_MS:
-        yield segment.last_ms // HOUR_MS
-
-
-def _moved(value: ColumnElement[Any], segment: Segment) -> ColumnElement[Any]:
-    # In the order of `Corrections.shown`, so that both are the same number.
-    return adjusted(value, literal(segment.gain, Float), literal(segment.offset, Float))
-
-
-def _joined(segments: Sequence[Segment]) -> list[Segment]:
-    """What is hidden, and behind it the others, as one where only hidden ones lie between them.
-
-    Of the arms of a CASE the first that holds counts. An offset that 200 hidden readings divide
-    would be 201 pieces, each compared with every reading.
-    """
-    shown: list[Segment] = []
-    is_open, reach_ms = False, 0
-    for one in segments:
-        is_open = is_open and one.first_ms == reach_ms + 1
-        reach_ms = one.last_ms
-        if one.hidden:
-            continue
-        if is_open and (shown[-1].gain, shown[-1].offset) == (one.gain, one.offset):
-            shown[-1] = replace(shown[-1], last_ms=one.last_ms)
+def within(at: ColumnElement[Any], pieces: Iterable[tuple[int, int]]) -> ColumnElement[bool]:
+    """Whether `at`, not NULL, lies in one of these pieces, each with its first and its last."""
+    joined: list[tuple[int, int, int]] = []
+    for first, last in sorted(pieces):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], last), 1
         else:
-            shown.append(one)
-        is_open = True
-    return [*(one for one in segments if one.hidden), *shown]
+            joined.append((first, last, 1))
+    return _number_of(at, joined) == 1
 
 
-def _by_way(
-    at: ColumnElement[Any], segments: Sequence[Segment]
-) -> Iterator[tuple[Segment, ColumnElement[bool]]]:
-    """One of the pieces that are corrected alike, and the condition that `at` is in any of them."""
-    alike: dict[tuple[bool, float, float], list[Segment]] = {}
-    for one in segments:
-        alike.setdefault((one.hidden, one.gain, one.offset), []).append(one)
-    for ones in alike.values():
-        for condition in _conditions(at, ones):
-            yield ones[0], condition
+def _number_of(
+    at: ColumnElement[Any], pieces: Sequence[tuple[int, int, int]]
+) -> ColumnElement[int]:
+    """The number of the piece that `at` lies in, 0 outside all of them.
+
+    Pieces, each with its ends and a number, are in order and do not overlap. A search tree finds
+    the piece of 1,000 in ten comparisons. It is text, for SQLAlchemy would look through elements
+    and parameters of each piece each time that the statement runs.
+    """
+    steps = [(-math.inf, 0)]
+    for first, last, number in pieces:
+        if steps[-1][0] == first:
+            steps.pop()
+        steps += [(first, number), (last + 1, 0)]
+    different = [steps[0], *(new for old, new in pairwise(steps) if new[1] != old[1])]
+    return literal_column(f"({_tree(str(at), different)})", Integer)
 
 
-def _conditions(
-    at: ColumnElement[Any], segments: Sequence[Segment]
-) -> Iterator[ColumnElement[bool]]:
-    """That `at` is in one of them: single moments, of which there may be many, at once."""
-    moments = [one.first_ms for one in segments if one.first_ms == one.last_ms]
-    if moments:
-        yield at.in_(moments)
-    for one in segments:
-        if one.first_ms != one.last_ms:
-            yield at.between(one.first_ms, one.last_ms)
+def _tree(at: str, steps: Sequence[tuple[float, int]]) -> str:
+    if len(steps) == 1:
+        return str(steps[0][1])
+    middle = len(steps) // 2
+    before, after = _tree(at, steps[:middle]), _tree(at, steps[middle:])
+    return f"CASE WHEN {at} < {steps[middle][0]} THEN {before} ELSE {after} END"
 
 
-def _chosen(arms: Iterable[Arm], otherwise: ColumnElement[Any]) -> ColumnElement[Any]:
-    listed = list(arms)
-    return case(*listed, else_=otherwise) if listed else otherwise
+def hour_values(hours: Any, at: ColumnElement[Any], segments: Sequence[Segment]) -> HourValues:
+    """What roll-ups say of the hour `at`, as it is shown.
+
+    Where a correction begins or ends, least and greatest are those of the hour as it would be
+    shown in the one way or in the other. `hours` has the columns of the table `rollups`.
+    """
+    ways: dict[tuple[Way, ...], int] = {(AS_STORED,): 0}
+    pieces = [
+        (first, last, ways.setdefault(own, len(ways))) for first, last, own in _by_hours(segments)
+    ]
+    stored = HourValues(hours.readings, hours.count, hours.minimum, hours.maximum)
+    if not pieces:
+        return stored
+    number = _number_of(at, pieces)
+    hidden = [place for own, place in ways.items() if all(way[0] for way in own)]
+    return stored._replace(
+        values=case((number.in_(hidden), 0), else_=hours.count) if hidden else hours.count,
+        minimum=case(
+            {place: _end(hours.minimum, own, least) for own, place in ways.items()}, value=number
+        ),
+        maximum=case(
+            {place: _end(hours.maximum, own, greatest) for own, place in ways.items()}, value=number
+        ),
+    )
+
+
+def _by_hours(segments: Sequence[Segment]) -> list[tuple[int, int, tuple[Way, ...]]]:
+    """The hours, from the first to the last one, that are shown in the same ways."""
+    found: list[tuple[int, int, tuple[Way, ...]]] = []
+    for segment in divided(segments, FIRST_MS, LAST_MS):
+        first, last = segment.first_ms // HOUR_MS, segment.last_ms // HOUR_MS
+        if found and found[-1][1] == first:
+            begin, _, ways = found.pop()
+            if begin < first:
+                found.append((begin, first - 1, ways))
+            found.append((first, first, tuple(dict.fromkeys((*ways, segment.way)))))
+            first += 1
+        if first <= last:
+            found.append((first, last, (segment.way,)))
+    return [piece for piece in found if piece[2] != (AS_STORED,)]
+
+
+def _end(
+    value: ColumnElement[Any],
+    ways: Sequence[Way],
+    choose: Callable[[ColumnElement[Any], Any], ColumnElement[Any]],
+) -> ColumnElement[Any]:
+    shown = [_adjusted(value, way) for way in ways if not way[0]]
+    return reduce(choose, shown) if shown else null()
+
+
+def _adjusted(value: ColumnElement[Any], way: Way) -> ColumnElement[Any]:
+    hidden, gain, offset = way
+    if way == AS_STORED:
+        return value
+    # In the order of `Corrections.shown`, so that both are the same number.
+    return null() if hidden else adjusted(value, literal(gain, Float), literal(offset, Float))
 
 
 class _Sql:
@@ -249,7 +251,7 @@ class Branch(NamedTuple):
     columns: tuple[str, ...]
     missing: tuple[str, ...]
     """Those of which one must be missing; none when any reading will do."""
-    corrected: CorrectedStation = AS_STORED
+    corrected: CorrectedStation = CorrectedStation()
     """What makes its readings match by other values than the stored ones."""
     derived: tuple[Derived, ...] = ()
     """What is computed of it among what the filters ask for."""
@@ -428,7 +430,7 @@ def conditions_of(
     """
     hidden, missing = branch.corrected.hidden, branch.missing
     return [
-        *([not_(within(readings.c.received_at, hidden))] if hidden else []),
+        *([not_(within(readings.c.received_at, (s.ends for s in hidden)))] if hidden else []),
         *filter_clauses(filters, (branch,)),
         *([or_(*(_shown(name, (branch,)).is_(None) for name in missing))] if missing else []),
     ]
@@ -470,12 +472,9 @@ def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     value, at = measurement(column), readings.c.received_at
     if len(branches) == 1:
         return shown_value(value, at, branches[0].corrected.of(column))
-    arms = [
-        (and_(readings.c.endpoint == branch.endpoint, condition), shown)
-        for branch in branches
-        for condition, shown in value_arms(value, at, branch.corrected.of(column))
-    ]
-    return case(*arms, else_=value) if arms else value
+    corrected = {b.endpoint: b.corrected.of(column) for b in branches if b.corrected.of(column)}
+    shown = {endpoint: shown_value(value, at, own) for endpoint, own in corrected.items()}
+    return case(shown, value=readings.c.endpoint, else_=value) if shown else value
 
 
 def _computed(name: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
