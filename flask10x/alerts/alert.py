@@ -72,7 +72,7 @@ class Alert:
     """As in `Verdict`."""
     since_ms: int
     """Since when it was wrong."""
-    entered_ms: int
+    firing_since_ms: int
     """When it became an alert: later than `since_ms` where a rule asks for some time."""
     ended_ms: int | None
     """None while it is active."""
@@ -89,13 +89,13 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlertMessage:
-    """A message as the state file has it: by one way, on one occasion."""
+    """A message as the state file has it: by one channel, on one occasion."""
 
     id: int
     alert_id: int | None
     """None for a test, and for the message that the daily limit is reached."""
     occasion: Occasion
-    way: str
+    channel: str
     created_ms: int
     due_ms: int
     """Not before this: quiet hours, or the next try."""

@@ -1,4 +1,4 @@
-"""When messages go: the order of each way, the pauses between tries, quiet hours.
+"""When messages go: the order of each channel, the pauses between tries, quiet hours.
 
 Nothing here trusts the wall clock further than it has to: a Pi's may be wrong at boot. A pause
 that seems longer than the longest one is over.
@@ -22,7 +22,7 @@ LONGEST_PAUSE_MS = PAUSES_SEC[-1] * SECOND_MS
 GIVEN_UP_AFTER_MS = 7 * 24 * 3600 * SECOND_MS
 # So many tries take seven hours: a message is not given up because the clock jumps by a week.
 GIVEN_UP_AFTER_TRIES = 20
-# Of each way, so that those of one that is gone hide no other's.
+# Of each channel, so that those of one that is gone hide no other's.
 LOOKED_AT = 1000
 
 
@@ -36,7 +36,7 @@ class WaitingMessage:
     rule: str
     """The name of the alert's rule; empty without an alert."""
     occasion: str
-    way: str
+    channel: str
     created_ms: int
     due_ms: int
     tries: int
@@ -44,7 +44,7 @@ class WaitingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Which of a way's messages is next, and from when on it may be tried."""
+    """Which of a channel's messages is next, and from when on it may be tried."""
 
     message: WaitingMessage
     due_ms: int
@@ -70,20 +70,31 @@ def is_given_up(message: WaitingMessage, now_ms: int) -> bool:
 def waiting(connection: Connection) -> dict[str, list[WaitingMessage]]:
     """What is to be sent, by way and in the order in which it was made."""
     m = state_file.messages.c
-    ways = select(m.way).where(m.state == "waiting").distinct().order_by(m.way)
-    return {way: waiting_of(connection, way) for way in connection.execute(ways).scalars()}
+    channels = select(m.way).where(m.state == "waiting").distinct().order_by(m.way)
+    return {
+        channel: waiting_of(connection, channel)
+        for channel in connection.execute(channels).scalars()
+    }
 
 
-def waiting_of(connection: Connection, way: str) -> list[WaitingMessage]:
-    """The same of one way; its first LOOKED_AT."""
+def waiting_of(connection: Connection, channel: str) -> list[WaitingMessage]:
+    """The same of one channel; its first LOOKED_AT."""
     m, a = state_file.messages.c, state_file.alerts.c
     query = (
         select(
-            *(m.id, m.alert_id, m.occasion, m.way, m.created_ms, m.due_ms, m.tries),
+            *(
+                m.id,
+                m.alert_id,
+                m.occasion,
+                m.way.label("channel"),
+                m.created_ms,
+                m.due_ms,
+                m.tries,
+            ),
             func.coalesce(a.rule, "").label("rule"),
         )
         .outerjoin_from(state_file.messages, state_file.alerts, m.alert_id == a.id)
-        .where(m.state == "waiting", m.way == way)
+        .where(m.state == "waiting", m.way == channel)
         .order_by(m.id)
         .limit(LOOKED_AT)
     )
@@ -93,7 +104,7 @@ def waiting_of(connection: Connection, way: str) -> list[WaitingMessage]:
 def head(
     messages: Sequence[WaitingMessage], alerts: Alerts, now_ms: int, zone: tzinfo | None
 ) -> Head | None:
-    """The next one of a way's messages; None when there is none.
+    """The next one of a channel's messages; None when there is none.
 
     The oldest one, whether or not its time has come: what is tried again blocks those after it.
     Only what quiet hours hold lets others pass, but none of its own alert.
@@ -114,7 +125,7 @@ def head(
 def next_due_ms(
     connection: Connection, alerts: Alerts, now_ms: int, zone: tzinfo | None
 ) -> int | None:
-    """When the next message of any way may go; None when none waits. It may be in the past."""
+    """When the next message of any channel may go; None when none waits. It may be in the past."""
     heads = [head(messages, alerts, now_ms, zone) for messages in waiting(connection).values()]
     return min((found.due_ms for found in heads if found), default=None)
 

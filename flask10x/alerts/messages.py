@@ -1,7 +1,7 @@
 """An alert as a message says it: what, since when, the last value, what to do, and a link.
 
-Messages are for people who have never seen a log. They are in the language of their way, whatever
-that of the process is.
+Messages are for people who have never seen a log. They are in the language of their channel,
+whatever that of the process is.
 """
 
 import string
@@ -222,7 +222,7 @@ TROUBLES = {
     "secret_file": N_("the file with the secret can't be read: flask10x alerts check says why"),
     "secret_text": N_("the file with the secret is no UTF-8 text"),
     "no_text": N_("its text could not be made: the log says why"),
-    "no_way": N_("alerts.toml has no way of this name any more"),
+    "no_way": N_("alerts.toml has no channel of this name any more"),
     "exit": N_("the program ended with {value}"),
     "killed": N_("the program was ended by signal {value}"),
     "no_program": N_("the program can't be started"),
@@ -267,18 +267,21 @@ class Speaker:
         return Text(title, _joined([first, *more]), url)
 
     def limit(self, made_ms: int, n: int) -> Text:
-        """That a way has had as many messages as a day may have."""
+        """That a channel has had as many messages as a day may have."""
         body = self.t(
-            "On {day} this way has reached its daily limit of {n} messages. For later alerts of"
+            "On {day} this channel has reached its daily limit of {n} messages. For later alerts of"
             " that day, see the alerts page.",
             day=self.t("{weekday} {day} {month}", **self._parts(made_ms)),
             n=n,
         )
         return Text(self.t("No more messages today"), body, self._page("/alerts"))
 
-    def test(self, way: str) -> Text:
-        """A message that tries a way."""
-        body = self.t("This is a test of the way {way}. Alert messages will arrive here.", way=way)
+    def test(self, channel: str) -> Text:
+        """A message that tries a channel."""
+        body = self.t(
+            "This is a test of the channel {channel}. Alert messages will arrive here.",
+            channel=channel,
+        )
         return Text(self.t("Flask10X test message"), body, self._page("/alerts"))
 
     def name(self, subject: str) -> str:

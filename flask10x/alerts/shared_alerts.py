@@ -43,7 +43,7 @@ class SharedAlert:
     facts: str
     """A JSON object."""
     ways: str
-    """A JSON array of the ways that were notified of it; empty while that is under way."""
+    """A JSON array of the channels that were notified of it; empty while that is under way."""
 
     @property
     def key(self) -> Key:
@@ -51,7 +51,7 @@ class SharedAlert:
 
     @property
     def notified(self) -> list[str]:
-        """The ways that were notified of it."""
+        """The channels that were notified of it."""
         found: list[str] = json.loads(self.ways or "[]")
         return found
 
@@ -98,13 +98,13 @@ def put(connection: Connection, found: Changes, now_ms: int) -> None:
         connection.execute(update(active_alerts).where(*which).values(reminded_ms=now_ms))
 
 
-def settle(connection: Connection, alert: SharedAlert, ways: Collection[str]) -> None:
+def settle(connection: Connection, alert: SharedAlert, channels: Collection[str]) -> None:
     """All messages of it are sent; `ways` are those that were notified that it fires."""
     which = *_is(alert.rule, alert.subject), active_alerts.c.entered_ms == alert.entered_ms
     if alert.ended_ms is not None:
         connection.execute(delete(active_alerts).where(*which))
         return
-    settled = update(active_alerts).where(*which).values(ways=json.dumps(sorted(ways)))
+    settled = update(active_alerts).where(*which).values(ways=json.dumps(sorted(channels)))
     connection.execute(settled)
 
 
@@ -185,8 +185,8 @@ def follow_mutes(connection: Connection, shared: Iterable[Mute], now_ms: int) ->
     return own != wanted
 
 
-def notified_ways(connection: Connection, alert: SharedAlert) -> set[str] | None:
-    """The ways that were notified that it fires; None while a message of it waits."""
+def notified_channels(connection: Connection, alert: SharedAlert) -> set[str] | None:
+    """The channels that were notified that it fires; None while a message of it waits."""
     which = _alerts.rule == alert.rule, _alerts.subject == alert.subject
     newest = select(func.max(_alerts.id)).where(*which).scalar_subquery()
     query = select(_messages.way, _messages.occasion, _messages.state)
@@ -204,7 +204,7 @@ def _local(connection: Connection, now_ms: int) -> dict[Key, Alert]:
 
 
 def _end(connection: Connection, alert: Alert, now_ms: int) -> None:
-    ended_ms = max(now_ms, alert.entered_ms)
+    ended_ms = max(now_ms, alert.firing_since_ms)
     over = update(state_file.alerts).where(_alerts.id == alert.id)
     connection.execute(over.values(ended_ms=ended_ms, ended="recovered"))
 
@@ -224,14 +224,14 @@ def _enter(connection: Connection, one: SharedAlert) -> int:
 
 
 def _note_notified(connection: Connection, alert_id: int, one: SharedAlert, now_ms: int) -> None:
-    """So that a way that was notified that it fires is notified of its end, by whichever host."""
+    """Note which channels were notified of it, so that any host notifies them of its end."""
     query = select(_messages.way).where(
         _messages.alert_id == alert_id, _messages.occasion == "entry", _messages.state == "sent"
     )
     known: Collection[str] = set(connection.execute(query).scalars())
-    for way in one.notified:
-        if way not in known:
-            values = {"alert_id": alert_id, "occasion": "entry", "way": way, "state": "sent"}
+    for channel in one.notified:
+        if channel not in known:
+            values = {"alert_id": alert_id, "occasion": "entry", "way": channel, "state": "sent"}
             times = {"created_ms": one.entered_ms, "due_ms": one.entered_ms, "settled_ms": now_ms}
             connection.execute(insert(state_file.messages).values(**values, **times))
 

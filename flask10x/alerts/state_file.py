@@ -94,7 +94,7 @@ mutes = Table(
     sqlite_strict=True,
 )
 
-# What is to be sent, was sent, or was not: a row for each way. Made in the transaction that makes
+# The messages, a row for each channel. They are made in the transaction that makes
 # or ends the alert.
 messages = Table(
     "messages",
@@ -131,7 +131,8 @@ clocks = Table(
     sqlite_strict=True,
 )
 
-# Who has taken a message that is still waiting: of a way with several receivers each gets it once.
+# The receivers that have taken a message that is still waiting, so that each of the receivers of a
+# channel gets it once.
 taken = Table(
     "taken",
     metadata,
@@ -375,7 +376,7 @@ def _alert(row: Row[Any], now_ms: int | None = None) -> Alert:
         kind=row.kind,
         subject=row.subject,
         since_ms=row.since_ms,
-        entered_ms=row.entered_ms,
+        firing_since_ms=row.entered_ms,
         ended_ms=row.ended_ms,
         ended=row.ended,
         facts=_facts(row.facts),
@@ -394,8 +395,10 @@ def _facts(text: str) -> dict[str, Any]:
     return {}
 
 
-def _messages(rows: Iterable[Row[Any]]) -> Iterable[AlertMessage]:
-    return (AlertMessage(**row._mapping) for row in rows)
+def _messages(rows: Iterable[Row[Any]]) -> Iterator[AlertMessage]:
+    for row in rows:
+        values = dict(row._mapping)
+        yield AlertMessage(channel=values.pop("way"), **values)
 
 
 def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:

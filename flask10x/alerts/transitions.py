@@ -1,8 +1,8 @@
 """From verdicts to alerts: each fires, is resolved and reminded of once, with its messages.
 
 What changes is written in one transaction of the state file: the alert together with a message for
-each way. So a process that is killed in between has notified of nothing or will notify of all, and
-the next one goes on from what is written.
+each channel. So a process that is killed in between has notified of nothing or will notify of all,
+and the next one goes on from what is written.
 """
 
 import json
@@ -41,21 +41,21 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """By which ways messages go, and when."""
+    """By which channels messages go, and when."""
 
     alerts: Alerts
     zone: tzinfo | None
     """That of the quiet hours; None for the system's."""
 
     @property
-    def all_ways(self) -> tuple[str, ...]:
-        """The names of the ways that there are."""
-        return tuple(way.name for way in self.alerts.ways)
+    def all_channels(self) -> tuple[str, ...]:
+        """The names of the channels that there are."""
+        return tuple(channel.name for channel in self.alerts.channels)
 
-    def ways(self, rule: str) -> tuple[str, ...]:
+    def channels(self, rule: str) -> tuple[str, ...]:
         """The names of those that messages of this rule go."""
-        chosen = self.alerts.by_name[rule].ways if rule in self.alerts.by_name else ()
-        return tuple(name for name in chosen or self.all_ways if name in self.all_ways)
+        chosen = self.alerts.by_name[rule].channels if rule in self.alerts.by_name else ()
+        return tuple(name for name in chosen or self.all_channels if name in self.all_channels)
 
     def due_ms(self, now_ms: int, rule: str) -> int:
         """When a message of this rule may go out at the earliest."""
@@ -122,7 +122,7 @@ def after(active: Active, found: Changes, now_ms: int) -> dict[tuple[str, str], 
             kind=verdict.kind,
             subject=verdict.subject,
             since_ms=min(verdict.since_ms, now_ms),
-            entered_ms=now_ms,
+            firing_since_ms=now_ms,
             ended_ms=None,
             ended=None,
             facts=verdict.facts,
@@ -150,10 +150,12 @@ def write(connection: Connection, found: Changes, routing: Routing, now_ms: int)
 
 
 def notify_again(connection: Connection, alert: Alert, routing: Routing, now_ms: int) -> None:
-    """Make messages that it fires by those ways for which none was sent, or is to be."""
+    """Make messages that it fires by those channels for which none was sent, or is to be."""
     step = _Step(connection, routing, now_ms)
-    others = _ways(connection, alert.id, ("waiting", "sent"))
-    step.notify(alert.id, alert, "entry", [w for w in routing.ways(alert.rule) if w not in others])
+    others = _channels(connection, alert.id, ("waiting", "sent"))
+    step.notify(
+        alert.id, alert, "entry", [w for w in routing.channels(alert.rule) if w not in others]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ class _Step:
         made = self.connection.execute(row.on_conflict_do_nothing().returning(_alerts.id))
         alert_id = made.scalar_one_or_none()
         if alert_id is not None:
-            self.notify(alert_id, verdict, "entry", self.routing.ways(verdict.rule))
+            self.notify(alert_id, verdict, "entry", self.routing.channels(verdict.rule))
 
     def end(self, alert: Alert, ended: Ended, verdict: Verdict | None) -> None:
         """End an alert, unless another process has ended it."""
@@ -200,11 +202,11 @@ class _Step:
         if ended == "unwatched":
             _drop_waiting(self.connection, alert_id, self.now_ms)
             return
-        # A way that was not notified that it fires is not notified of its end; one that was is,
-        # whatever ways the rule names since.
-        notified = _ways(self.connection, alert_id, ("waiting", "sent"))
-        ways = [way for way in self.routing.all_ways if way in notified]
-        self.notify(alert_id, alert, "recovery", ways)
+        # A channel that was not notified that it fires is not notified of its end; one that was is,
+        # whatever channels the rule names since.
+        notified = _channels(self.connection, alert_id, ("waiting", "sent"))
+        channels = [channel for channel in self.routing.all_channels if channel in notified]
+        self.notify(alert_id, alert, "recovery", channels)
 
     def remind(self, alert: Alert) -> None:
         """Note a reminder, with its messages unless it is muted."""
@@ -216,22 +218,24 @@ class _Step:
             return
         # Where the network is away the message that waits says the same.
         unsent: tuple[MessageState, ...] = ("waiting",)
-        waiting = _ways(self.connection, alert_id, unsent)
-        ways = [way for way in self.routing.ways(alert.rule) if way not in waiting]
-        self.notify(alert_id, alert, "reminder", ways)
+        waiting = _channels(self.connection, alert_id, unsent)
+        channels = [
+            channel for channel in self.routing.channels(alert.rule) if channel not in waiting
+        ]
+        self.notify(alert_id, alert, "reminder", channels)
         _forget_reminders(self.connection, alert_id, self.now_ms)
 
     def notify(
-        self, alert_id: int, about: Alert | Verdict, occasion: Occasion, ways: Iterable[str]
+        self, alert_id: int, about: Alert | Verdict, occasion: Occasion, channels: Iterable[str]
     ) -> None:
-        """Make a message by each of these ways; of what is muted it is not sent."""
+        """Make a message by each of these channels; of what is muted it is not sent."""
         state: MessageState = "muted" if self._is_muted(about) else "waiting"
-        for way in ways:
+        for channel in channels:
             self.connection.execute(
                 insert(state_file.messages).values(
                     alert_id=alert_id,
                     occasion=occasion,
-                    way=way,
+                    way=channel,
                     created_ms=self.now_ms,
                     due_ms=self.routing.due_ms(self.now_ms, about.rule),
                     state=state,
@@ -260,8 +264,8 @@ def _drop_waiting(connection: Connection, alert_id: int, now_ms: int) -> None:
     connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
 
 
-def _ways(connection: Connection, alert_id: int, states: Collection[MessageState]) -> set[str]:
-    """The ways for which there is a message of the alert in one of these states."""
+def _channels(connection: Connection, alert_id: int, states: Collection[MessageState]) -> set[str]:
+    """The channels for which there is a message of the alert in one of these states."""
     query = select(_messages.way).where(_messages.alert_id == alert_id, _messages.state.in_(states))
     return set(connection.execute(query).scalars())
 

@@ -12,7 +12,7 @@ from flask10x.system.locks import FileLock
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-# Of the processes of a host the one that holds this lock does the host's duties.
+# Of the processes of a host the one that holds this lock does the host's tasks.
 MONITOR = "monitor"
 
 

@@ -406,7 +406,7 @@ export_origins = Table(
 )
 
 # The alerts that one host tells of for all: those that are active, and those that are over of which
-# somebody is still to be told. All times are UTC epoch milliseconds.
+# a channel is still to be notified. All times are UTC epoch milliseconds.
 active_alerts = Table(
     "active_alerts",
     shared_metadata,
@@ -419,7 +419,7 @@ active_alerts = Table(
     Column("ended_ms", WHOLE),
     # A JSON object.
     Column("facts", TEXT, nullable=False),
-    # A JSON array of the ways that were told; empty while that is under way.
+    # A JSON array of the channels that were notified; empty while messages wait.
     Column("ways", TEXT, nullable=False),
 )
 

@@ -28,7 +28,7 @@ from flask10x.database.sqlite.connections import LONG_WAL_BYTES, WAL_BYTES
 from flask10x.database.sqlite.driver import Driver, connect
 from flask10x.database.sqlite.file import damages, open_read_only, unread_page
 from flask10x.errors import CopyError, DatabaseUnreadable, LockTimeout
-from flask10x.runtime.duties import Duty, Guard
+from flask10x.runtime.periodic_tasks import Guard, PeriodicTask
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
@@ -76,7 +76,9 @@ class Inspection:
         self._damage = database.damage
         self._gauges = gauges
         self._lock = FileLock(lock_path(database.path, "inspection"))
-        self._duty = Duty("inspection", self._look, gauges, "Cannot look through the database")
+        self._task = PeriodicTask(
+            "inspection", self._look, gauges, "Cannot look through the database"
+        )
         self._stop = threading.Event()
         self._driver: Any = None
         # What was suspected when the look under way has begun.
@@ -108,7 +110,7 @@ class Inspection:
         """Look once, unless another worker does."""
         if self._lock.try_acquire():
             try:
-                self._duty.run()
+                self._task.run()
             finally:
                 self._lock.release()
 
@@ -437,7 +439,7 @@ class DatabaseFile:
     def inspect(self) -> None:
         """Look through it in the background."""
 
-    def duties(self) -> list[Duty]:
+    def tasks(self) -> list[PeriodicTask]:
         """What the elected worker does each second."""
         return []
 
@@ -478,11 +480,11 @@ class WatchedFile(DatabaseFile):
         """Look through it in the background."""
         self.inspection.start()
 
-    def duties(self) -> list[Duty]:
+    def tasks(self) -> list[PeriodicTask]:
         """What the elected worker does each second."""
         return [
-            Duty("database file", self.watch.watch_identity, self._gauges),
-            Duty("WAL", self.watch.watch_wal, self._gauges),
+            PeriodicTask("database file", self.watch.watch_identity, self._gauges),
+            PeriodicTask("WAL", self.watch.watch_wal, self._gauges),
         ]
 
     def step(self) -> None:

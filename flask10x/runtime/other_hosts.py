@@ -23,7 +23,7 @@ SPAN_ROWS = 20_000
 
 
 class OtherHosts:
-    """A duty of one worker of each host."""
+    """A periodic task of one worker of each host."""
 
     def __init__(
         self,

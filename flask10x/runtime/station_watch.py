@@ -23,7 +23,7 @@ from flask10x.history.silence import (
 )
 from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS
-from flask10x.runtime.duties import DATABASE_ERRORS
+from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges
 
@@ -36,7 +36,7 @@ FAILED_PAUSE_MS = 60_000
 
 
 class SilenceLearning:
-    """A duty of one worker of each host; learns the stations of which a rule sets no time."""
+    """The periodic task of a host that learns the usual pauses of stations without a set time."""
 
     def __init__(
         self,

@@ -25,8 +25,8 @@ from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
-from flask10x.runtime.duties import Duty, Monitor
 from flask10x.runtime.other_hosts import OtherHosts
+from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import SilenceLearning, StationWatch, learn_from
@@ -73,10 +73,10 @@ class Store:
         self._retention = Retention(settings, self.database)
         self._monitor = Monitor(
             self._monitor_lock,
-            self._duties(),
+            self._tasks(),
             self._each_second,
             self.database.hosts.lease(self.database, MONITOR, self._monitor_lock),
-            self._duties_of_one_host(),
+            self._tasks_of_one_host(),
         )
         self._watch = threading.Thread(
             target=self._monitor.run, args=(self._stop,), name="monitor", daemon=True
@@ -91,7 +91,10 @@ class Store:
         # A monitor of its own: roll-ups may take minutes.
         self._alert_monitor = Monitor(
             self._alert_lock,
-            [Duty("alerts", self._alerts.step, gauges, "Alerts cannot be noted"), self._learning()],
+            [
+                PeriodicTask("alerts", self._alerts.step, gauges, "Alerts cannot be noted"),
+                self._learning(),
+            ],
             lease=alert_lease,
         )
         self._alert_thread = threading.Thread(
@@ -161,19 +164,19 @@ class Store:
         """Whether other hosts may store into the same database."""
         return self.database.hosts.name is not None
 
-    def _duties(self) -> list[Duty]:
+    def _tasks(self) -> list[PeriodicTask]:
         """What the elected worker of each host does each second."""
         gauges = self.gauges
         return [
-            *self._file.duties(),
-            Duty("killed workers", WorkerWatch(gauges).step, gauges),
-            Duty("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
-            *self._duties_beside_others(),
+            *self._file.tasks(),
+            PeriodicTask("killed workers", WorkerWatch(gauges).step, gauges),
+            PeriodicTask("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
+            *self._tasks_beside_others(),
             # It goes by the CSV files, which are on one host, whichever has the lease.
             self._removing(),
         ]
 
-    def _duties_beside_others(self) -> list[Duty]:
+    def _tasks_beside_others(self) -> list[PeriodicTask]:
         """What else each host does where there may be several."""
         name = self.database.hosts.hold_name(self.database, self._monitor_lock)
         if name is None:
@@ -181,29 +184,29 @@ class Store:
         others = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
         trouble = "Cannot read what came to other hosts"
         return [
-            Duty("host name", name.step, self.gauges, "This host needs another name"),
-            Duty("other hosts", others.step, self.gauges, trouble),
+            PeriodicTask("host name", name.step, self.gauges, "This host needs another name"),
+            PeriodicTask("other hosts", others.step, self.gauges, trouble),
         ]
 
-    def _duties_of_one_host(self) -> list[Duty]:
+    def _tasks_of_one_host(self) -> list[PeriodicTask]:
         """What is done once for a database; what may take long comes last."""
         gauges = self.gauges
         stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
         behind = "Roll-ups cannot be brought up to date"
         return [
-            Duty("silent stations", stations.step, gauges),
-            Duty("roll-ups", self._follower.step, gauges, behind),
+            PeriodicTask("silent stations", stations.step, gauges),
+            PeriodicTask("roll-ups", self._follower.step, gauges, behind),
         ]
 
-    def _removing(self) -> Duty:
+    def _removing(self) -> PeriodicTask:
         trouble = "Old readings cannot be removed"
-        return Duty("retention", self._retention.step, self.gauges, trouble)
+        return PeriodicTask("retention", self._retention.step, self.gauges, trouble)
 
-    def _learning(self) -> Duty:
+    def _learning(self) -> PeriodicTask:
         learn = learn_from(self.database)
         learning = SilenceLearning(self.settings, self.gauges, learn, clock.monotonic_ms)
         trouble = "Cannot read how often endpoints send"
-        return Duty("usual pauses", learning.step, self.gauges, trouble)
+        return PeriodicTask("usual pauses", learning.step, self.gauges, trouble)
 
     def _watches(self, sharing: AlertSharing | None) -> list[Watch]:
         settings = self.settings

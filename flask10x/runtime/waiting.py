@@ -23,7 +23,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.paths import shown_name
 from flask10x.runtime.alerting.service_watches import DatabaseObstacles
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.duties import Guard
+from flask10x.runtime.periodic_tasks import Guard
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 

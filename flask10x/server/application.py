@@ -30,7 +30,7 @@ from flask10x.system.limits import give_way
 from flask10x.web.access import is_refused
 from flask10x.web.app import create_app
 from flask10x.web.headers import ALWAYS
-from flask10x.web.ingest.short_way import Way, Ways
+from flask10x.web.ingest.fast_path import Lane, Lanes
 from flask10x.web.limits import (
     CONFLICTS,
     LARGE_BODIES_MAX,
@@ -85,8 +85,8 @@ SENDER_THREADS = 2
 class Threads:
     """The application, of which other threads answer everything that may take long.
 
-    A request goes the way that `way_of` finds. The application is asked once the body is here, or
-    is not wanted: it `refuses` the request by its head.
+    `lane_of` decides which threads answer a request. The application is asked once the body is
+    here, or is not wanted: it `refuses` the request by its head.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Threads:
         app: "WSGIApplication",
         number: int,
         refuses: "Callable[[WSGIEnvironment], bool]",
-        way_of: "Callable[[WSGIEnvironment, bytes], Way]",
+        lane_of: "Callable[[WSGIEnvironment, bytes], Lane]",
     ) -> None:
         """Makes `number` threads for the others; raises RuntimeError when the system has none."""
-        self._app, self._refuses, self._way_of = app, refuses, way_of
+        self._app, self._refuses, self._lane_of = app, refuses, lane_of
         self._loop = get_hub().loop
         self._others = ThreadPool(number)
         self._others.size = number
@@ -135,11 +135,11 @@ class Threads:
     ) -> Iterable[bytes]:
         if conflicts := environ["gunicorn.socket"].request.conflicts:
             environ[CONFLICTS] = conflicts
-        way = self._way_of(environ, self._take_body(environ))
-        if way == "at_once":
+        lane = self._lane_of(environ, self._take_body(environ))
+        if lane == "at_once":
             environ[RECEIPT] = self.receipt
             return self._begin(environ, start_response)
-        pool = self._senders if way == "senders" else self._others
+        pool = self._senders if lane == "senders" else self._others
         return _by_threads(pool, self._pieces(environ, start_response))
 
     def receipt(self) -> Receipt:
@@ -239,7 +239,7 @@ def make(
     app.jinja_env.bytecode_cache = COMPILED
     refused = partial(is_refused, app)
     app.wsgi_app = Threads(  # type: ignore[method-assign]
-        app.wsgi_app, settings.threads, refused, Ways(settings)
+        app.wsgi_app, settings.threads, refused, Lanes(settings)
     )
     return app
 

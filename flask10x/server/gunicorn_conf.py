@@ -118,12 +118,12 @@ def station_changes(former: Stations, now: Stations) -> StationChanges:
 
 def alerts_line(former: Alerts, now: Alerts) -> str:
     """What a reload has brought of alerts, a line for the log; empty when nothing is different."""
-    ways = ({way.name: way for way in alerts.ways} for alerts in (former, now))
+    channels = ({channel.name: channel for channel in alerts.channels} for alerts in (former, now))
     parts = [
         *_differences("rule", former.by_name, now.by_name),
-        *_differences("way", *ways),
+        *_differences("channel", *channels),
     ]
-    rest = (replace(alerts, rules=(), ways=(), file="") for alerts in (former, now))
+    rest = (replace(alerts, rules=(), channels=(), file="") for alerts in (former, now))
     if len({*rest}) > 1:
         parts.append("the keys that hold for all of them changed")
     return f"Alerts of this reload: {'; '.join(parts)}" if parts else ""

@@ -128,7 +128,7 @@ class ServiceCounts:
 #
 # Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the
 # master for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and what
-# it has logged; whoever does a duty for its `failing_since_ms`, and that of alerts for
+# it has logged; whoever does a periodic task for its `failing_since_ms`, and that of alerts for
 # `learned_sec`; `errors_base`, `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are
 # written once; whoever meets it writes `suspicion`, and whoever looks takes it back and writes
 # `inspected`; whoever has the commit lock writes `company_rows` and `commit_us`; each worker
@@ -139,7 +139,7 @@ class ServiceCounts:
 # was killed may not have been tidied up yet.
 SLOTS = 64
 # Twice as many as there are.
-DUTIES_MAX = 16
+TASKS_MAX = 16
 # A reload may bring stations, 200 at once; a place is not given again, for a worker that is still
 # to end may write to it.
 STATION_NAMES_MAX = 1000
@@ -232,7 +232,7 @@ class Gauges(Structure):
         ("taken_away", c_int64),
         ("expected_rows", c_int64),
         ("commit_us", c_int64),
-        ("failing_since_ms", c_int64 * DUTIES_MAX),
+        ("failing_since_ms", c_int64 * TASKS_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
         ("_suspicion_text", c_char * TEXT_BYTES),
@@ -268,7 +268,7 @@ class Gauges(Structure):
     commit_us: int
     """How long the last commit took, in microseconds."""
     failing_since_ms: "Array[c_int64]"
-    """Since when each duty fails, by its place in the list of duties; 0 while it works."""
+    """Since when each periodic task fails, by its place in the list of tasks; 0 while it works."""
     slots: "Array[Slot]"
     """One for each worker, by its number."""
 

@@ -26,7 +26,7 @@ from flask10x.web import (
 from flask10x.web.access import Access
 from flask10x.web.api import batch, history, latest, time
 from flask10x.web.ingest import ambient_routes, influx_routes, station_routes
-from flask10x.web.ingest.short_way import ShortWay
+from flask10x.web.ingest.fast_path import FastPath
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
@@ -111,7 +111,7 @@ def create_app(
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     if access.lets_any_sensor_in and not missing:
-        app.wsgi_app = ShortWay(app)  # type: ignore[method-assign]
+        app.wsgi_app = FastPath(app)  # type: ignore[method-assign]
     return app
 
 

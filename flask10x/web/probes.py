@@ -11,7 +11,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
-from flask10x.runtime import duties
+from flask10x.runtime import periodic_tasks
 from flask10x.runtime.facts import obstacles, server_state
 from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
@@ -34,13 +34,13 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """200 when readings can be stored, else 503 with every reason.
 
-    `failing` names the duties that fail, and is left out while all work. It changes no status:
+    `failing` names the tasks that fail, and is left out while all work. It changes no status:
     readings are stored without them. On PostgreSQL `database` says which server it is, what its
     standbys are at, and `warnings` what nobody notices before a machine dies.
     """
     store = context.store()
     more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
-    if failing := duties.failing(store.gauges):
+    if failing := periodic_tasks.failing(store.gauges):
         more["failing"] = failing
     found = obstacles(store.database, store.writer, store.gauges)
     reasons = [obstacle.text for obstacle in found]
@@ -95,14 +95,14 @@ def _oldest_sec(store: Store) -> float | None:
 
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
-    """What `metrics` has no key for: refused readings, warnings, failing duties, roll-ups."""
+    """What `metrics` has no key for: refused readings, warnings, failing tasks, roll-ups."""
     store = context.store()
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
             rolled_up = context.view_of(connection).rollups.progress
             answer: dict[str, Any] = {
                 "ack": store.settings.ack,
-                "failing_seconds": duties.failing_sec(store.gauges),
+                "failing_seconds": periodic_tasks.failing_sec(store.gauges),
                 "rejected": {
                     "kept_total": last_id(connection, "rejected"),
                     "evicted_total": counters.value_of(connection, rejected.EVICTED),

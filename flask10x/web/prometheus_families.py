@@ -32,7 +32,7 @@ from flask10x.errors import DatabaseUnreachable, QueryError
 from flask10x.history.pages import EndOfRange, Row, end_rows
 from flask10x.readings.times import SECOND_MS
 from flask10x.recording import rejected
-from flask10x.runtime import duties, facts
+from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.facts import room, server_state
 from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
@@ -188,8 +188,8 @@ def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
     yield gauge("database_damaged", text, int(shared.is_damaged()))
     text = "1 while a worker cannot store readings and tries again."
     yield gauge("storing_failing", text, int(shared.trouble()))
-    text = "For how long each duty of the service has been failing; 0 while it works."
-    failing = {name: sec or 0 for name, sec in duties.failing_sec(shared).items()}
+    text = "For how long each periodic task of the service has been failing; 0 while it works."
+    failing = {name: sec or 0 for name, sec in periodic_tasks.failing_sec(shared).items()}
     yield gauge_of_each("duty_failing_seconds", text, "duty", failing)
     yield from _readings(settings, shared)
     yield from _commits(shared)

@@ -16,7 +16,9 @@ from flask10x.system import clock
 
 DAY_MS = 86_400_000
 SHUTDOWN_MS = 1_756_004_400_000
-ROUTING = Routing(Alerts(rules=(Silence(),), ways=(Webhook(name="phone", url="http://p"),)), None)
+ROUTING = Routing(
+    Alerts(rules=(Silence(),), channels=(Webhook(name="phone", url="http://p"),)), None
+)
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def enter(connection: Connection, subject: str, now_ms: int) -> None:
 def times(connection: Connection) -> dict[str, tuple[int, int, int]]:
     """By subject: since when, entered and reminded."""
     return {
-        alert.subject: (alert.since_ms, alert.entered_ms, alert.reminded_ms)
+        alert.subject: (alert.since_ms, alert.firing_since_ms, alert.reminded_ms)
         for alert in state_file.active(connection, 0)
     }
 

@@ -28,7 +28,7 @@ def message(
         alert_id=alert,
         rule=rule,
         occasion="entry",
-        way="phone",
+        channel="phone",
         created_ms=0,
         due_ms=due_ms,
         tries=tries,
@@ -92,8 +92,8 @@ def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
     rows = (("phone", 1, now + 700), ("phone", 0, now), ("mail", 2, now + 500))
     with file.writing() as connection:
         assert due.next_due_ms(connection, ALERTS, now, TOKYO) is None
-        for way, tries, due_ms in rows:
-            values = {"occasion": "entry", "way": way, "created_ms": 0, "due_ms": due_ms}
+        for channel, tries, due_ms in rows:
+            values = {"occasion": "entry", "way": channel, "created_ms": 0, "due_ms": due_ms}
             connection.execute(state_file.messages.insert().values(values | {"tries": tries}))
         assert due.next_due_ms(connection, ALERTS, now, TOKYO) == now + 500
     file.close()
@@ -106,7 +106,7 @@ def test_what_waits_for_a_way_that_is_gone_hides_no_other(tmp_path: Path) -> Non
         rows = [row | {"way": "pager"}] * (due.LOOKED_AT + 1) + [row | {"way": "phone"}]
         connection.execute(state_file.messages.insert(), rows)
         found = due.waiting(connection)
-        assert {way: len(messages) for way, messages in found.items()} == {
+        assert {channel: len(messages) for channel, messages in found.items()} == {
             "pager": due.LOOKED_AT,
             "phone": 1,
         }

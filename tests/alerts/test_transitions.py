@@ -22,7 +22,7 @@ from tests.support.alert_rows import threshold_of
 NOON_MS = 1_756_004_400_000  # 2025-08-24, 12:00 in Tokyo
 HOUR_MS = 3_600_000
 PHONE, MAIL = Webhook(name="phone", url="http://p"), Webhook(name="mail", url="http://m")
-ALERTS = Alerts(rules=(Silence(), Disk(ways=("mail",))), ways=(PHONE, MAIL))
+ALERTS = Alerts(rules=(Silence(), Disk(channels=("mail",))), channels=(PHONE, MAIL))
 
 
 @pytest.fixture
@@ -81,12 +81,15 @@ class Home:
             rows = connection.execute(
                 state_file.messages.select().order_by(state_file.messages.c.id)
             )
-            return [AlertMessage(**row._mapping) for row in rows]
+            values = [dict(row._mapping) for row in rows]
+            return [AlertMessage(channel=each.pop("way"), **each) for each in values]
 
-    def told(self, way: str = "phone") -> list[str]:
-        """The occasions of what goes or has gone this way."""
+    def told(self, channel: str = "phone") -> list[str]:
+        """The occasions of what goes or has gone this channel."""
         return [
-            m.occasion for m in self.messages() if m.way == way and m.state in ("waiting", "sent")
+            m.occasion
+            for m in self.messages()
+            if m.channel == channel and m.state in ("waiting", "sent")
         ]
 
 
@@ -103,7 +106,7 @@ def test_an_alert_is_told_once_at_its_entry_and_once_at_its_end(home: Home) -> N
     assert home.active() == []
     with home.file.reading() as connection:
         (alert,) = state_file.past(connection)
-    assert (alert.since_ms, alert.entered_ms) == (NOON_MS + 1000 - HOUR_MS, NOON_MS + 1000)
+    assert (alert.since_ms, alert.firing_since_ms) == (NOON_MS + 1000 - HOUR_MS, NOON_MS + 1000)
     assert (alert.ended_ms, alert.ended) == (NOON_MS + 5000, "recovered")
     assert alert.facts == {"after_sec": 120}
 
@@ -116,13 +119,13 @@ def test_a_rule_chooses_its_ways(home: Home) -> None:
 def test_who_was_told_of_it_is_told_of_its_end_whatever_ways_the_rule_has_now(home: Home) -> None:
     home.see(home.silent(True))
     home.send()
-    home.alerts = replace(ALERTS, rules=(Silence(ways=("mail",)), Disk()))
+    home.alerts = replace(ALERTS, rules=(Silence(channels=("mail",)), Disk()))
     home.see(home.silent(False))
     assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
 
 
 def test_a_way_that_is_new_tells_of_it_with_the_next_reminder(home: Home) -> None:
-    home.alerts = replace(ALERTS, ways=())
+    home.alerts = replace(ALERTS, channels=())
     home.see(home.silent(True))
     home.alerts = ALERTS
     home.see(home.silent(True))
@@ -138,7 +141,7 @@ def test_of_what_lasts_for_years_the_reminders_of_a_month_are_kept(home: Home) -
     for day in range(100):
         home.send()
         if day == 1:
-            # Of a way with several receivers some had it when it was muted, say.
+            # Of a channel with several receivers some had it when it was muted, say.
             with home.file.writing() as connection:
                 last = home.messages()[-1].id
                 connection.execute(state_file.taken.insert().values(message_id=last, receiver="x"))
@@ -343,7 +346,7 @@ SEEN = st.tuples(
 def test_whoever_is_killed_has_told_nothing_or_all(
     tmp_path_factory: pytest.TempPathFactory, seen: list[tuple[bool | None, int | None, str]]
 ) -> None:
-    """Entries and recoveries take turns, with a message for each way, whatever dies when."""
+    """Entries and recoveries take turns, with a message for each channel, whatever dies when."""
     home = Home(StateFile(tmp_path_factory.mktemp("home") / "alerts.sqlite3"))
     kept = []
     for is_firing, killed_at, then in seen:
@@ -358,8 +361,8 @@ def test_whoever_is_killed_has_told_nothing_or_all(
         home.now_ms += 24 * HOUR_MS if then == "wait a day" else 0
     told = [firing for firing in kept if firing is not None]
     changed = [now for before, now in zip([False, *told], told, strict=False) if before != now]
-    for way in ("phone", "mail"):
-        occasions = [one for one in home.told(way) if one != "reminder"]
+    for channel in ("phone", "mail"):
+        occasions = [one for one in home.told(channel) if one != "reminder"]
         assert occasions == ["entry" if firing else "recovery" for firing in changed]
     assert [bool(home.active())] == [bool(told) and told[-1]]
     home.file.close()

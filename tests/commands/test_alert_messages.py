@@ -22,7 +22,7 @@ from flask10x.system.locks import FileLock
 from tests.support.databases import environment_of
 from tests.support.speaking import speaking
 
-WAYS = """
+CHANNELS = """
 language = "ja"
 [ways.phone]
 kind = "webhook"
@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(alert_commands, "Try", FakeTry)
     monkeypatch.setattr(FakeTry, "troubles", {}, raising=False)
     monkeypatch.setattr(FakeTry, "given", [], raising=False)
-    (tmp_path / "alerts.toml").write_text(WAYS)
+    (tmp_path / "alerts.toml").write_text(CHANNELS)
     return tmp_path
 
 
@@ -108,7 +108,7 @@ def test_without_a_way_there_is_nothing_to_test(folder: Path) -> None:
     (folder / "alerts.toml").unlink()
     done = run("test")
     assert done.exit_code == 1
-    assert "alerts.toml has no way by which messages could go" in done.stderr
+    assert "alerts.toml has no channel by which messages could go" in done.stderr
 
 
 # deliver
@@ -116,7 +116,7 @@ def test_without_a_way_there_is_nothing_to_test(folder: Path) -> None:
 
 @pytest.fixture
 def waiting(folder: Path) -> Path:
-    """A state file with a message by a way that is gone: it can be tried without a network."""
+    """A state file with a message by a channel that is gone: it can be tried without a network."""
     file = StateFile(folder / "alerts.sqlite3")
     now_ms = clock.now_ms()
     with file.writing() as connection:

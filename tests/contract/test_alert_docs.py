@@ -52,7 +52,7 @@ def test_both_languages_show_the_same(kind: str) -> None:
 
 @pytest.mark.parametrize("text", blocks("toml"), ids=lambda text: text.splitlines()[0])
 def test_the_shown_files_are_right(text: str) -> None:
-    assert alert_file.parse(text.encode(), Path("alerts.toml"), BUILT_IN).ways
+    assert alert_file.parse(text.encode(), Path("alerts.toml"), BUILT_IN).channels
 
 
 def test_each_service_is_shown_in_both_languages() -> None:

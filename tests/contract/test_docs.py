@@ -603,8 +603,8 @@ KEYS_OF_ALERTS = {
     "`[quiet_hours]`": alert_keys.QUIET_HOURS_KEYS,
     "`[rules.NAME]`": alert_keys.RULE_KEYS,
     **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.RULES.items()},
-    "`[ways.NAME]`": (Key(name="kind", field="", read=str, needed=True), *alert_keys.WAY_KEYS),
-    **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.WAYS.items()},
+    "`[ways.NAME]`": (Key(name="kind", field="", read=str, needed=True), *alert_keys.CHANNEL_KEYS),
+    **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.CHANNELS.items()},
 }
 # Tables inside the file, which have sections of their own.
 INNER_OF_ALERTS = {"`quiet_hours`", "`rules`", "`ways`"}

@@ -30,7 +30,7 @@ command = ["/bin/true"]
 kind = "command"
 command = ["/bin/true"]
 """
-WAYS = ("mail", "phone")
+CHANNELS = ("mail", "phone")
 
 
 @pytest.fixture
@@ -94,7 +94,9 @@ def test_whoever_of_the_elected_dies_when_each_alert_is_told_once(
     assert rows(watched, "SELECT count(*) FROM alerts") == [(times,)]
     per_alert = "SELECT alert_id, way, group_concat(occasion) FROM messages GROUP BY 1, 2"
     assert sorted(rows(watched, per_alert)) == [
-        (number, way, "entry,recovery") for number in range(1, times + 1) for way in WAYS
+        (number, channel, "entry,recovery")
+        for number in range(1, times + 1)
+        for channel in CHANNELS
     ]
 
 

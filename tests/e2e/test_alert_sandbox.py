@@ -1,4 +1,4 @@
-"""Messages are sent in the sandbox of the service's unit, by each kind of way."""
+"""Messages are sent in the sandbox of the service's unit, by each kind of channel."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,13 +25,13 @@ def test_each_kind_of_way_works_in_the_sandbox(service: MakeService, tmp_path: P
     with receiving() as receiver:
         (urls := tmp_path / "urls").write_text(receiver.url.replace("http:", "json:"))
         urls.chmod(0o600)
-        ways = {
+        channels = {
             "house": f'kind = "webhook"\nurl = "{receiver.url}"',
             "program": f'kind = "command"\ncommand = ["{program}"]',
         }
         if find_spec("apprise"):
-            ways["phone"] = f'kind = "apprise"\nurls_file = "{urls}"'
-        text = "".join(f"[ways.{name}]\n{way}\n" for name, way in ways.items())
+            channels["phone"] = f'kind = "apprise"\nurls_file = "{urls}"'
+        text = "".join(f"[ways.{name}]\n{channel}\n" for name, channel in channels.items())
         (tmp_path / "alerts.toml").write_text(text)
         made = service(start=False, alerts=tmp_path / "alerts.toml")
         made.environment |= {"FIRING": str(tmp_path / "firing"), "PYTHONPATH": f"{HOOK}:{PROJECT}"}
@@ -39,9 +39,9 @@ def test_each_kind_of_way_works_in_the_sandbox(service: MakeService, tmp_path: P
         made.start()
         (tmp_path / "firing").touch()
         states = "SELECT way, state, trouble FROM messages ORDER BY way"
-        sent = [(name, "sent", "") for name in sorted(ways)]
-        wait_until(lambda: rows(made, states) == sent, WITHIN_SEC, "all ways have it")
-        assert len(receiver.received) == len(ways) - 1
+        sent = [(name, "sent", "") for name in sorted(channels)]
+        wait_until(lambda: rows(made, states) == sent, WITHIN_SEC, "all channels have it")
+        assert len(receiver.received) == len(channels) - 1
         assert '"occasion": "entry"' in (tmp_path / "got").read_text(encoding="utf-8")
         made.stop()
     assert sandbox.violations() == []

@@ -30,7 +30,7 @@ jsonschema = pytest.importorskip("jsonschema", reason="make tools")
 
 pytestmark = pytest.mark.tools
 
-# A house in which every door leads to a station, and one station takes incomplete readings.
+# A house in which every protocol leads to a station, and one station takes incomplete readings.
 STATIONS = """
 [stations.data2]
 ambient_channel = "12345"

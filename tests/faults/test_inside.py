@@ -1,4 +1,4 @@
-"""Faults inside the process: the writer thread dies, a duty fails, the clock jumps."""
+"""Faults inside the process: the writer thread dies, a periodic task fails, the clock jumps."""
 
 import os
 import re
@@ -78,7 +78,7 @@ def failing(service: Service) -> set[tuple[str, ...]]:
 
 
 @pytest.mark.tools
-def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
+def test_a_task_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     service: MakeService,
 ) -> None:
     running = service(start=False, inactivity_warn_sec=1)
@@ -103,10 +103,13 @@ def test_a_duty_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     running.stop()
 
     lines = running.log()
-    failed = "ERROR The duty 'killed workers' failed; it is tried again"
+    failed = "ERROR The periodic task 'killed workers' failed; it is tried again"
     assert sum(failed in line for line in lines) == 1
     assert sum("    ValueError: the test is this bug" in line for line in lines) == 1
-    assert sum("INFO The duty 'killed workers' works again after " in line for line in lines) == 1
+    assert (
+        sum("INFO The periodic task 'killed workers' works again after " in line for line in lines)
+        == 1
+    )
 
 
 # Seconds by which the clock is wrong, one after the other: as a Pi at boot, as after a wrong

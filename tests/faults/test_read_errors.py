@@ -111,7 +111,7 @@ def test_a_disk_that_cannot_be_read_for_long_is_not_damaged(
     # The looks of a disk that fails for long have growing pauses.
     wait_until(lambda: running.get("/readyz").status == 200, 120, "it was looked at")
     sender.check_goes_on()
-    running.wait_for_line("The duty 'inspection' works again", 60)
+    running.wait_for_line("The periodic task 'inspection' works again", 60)
     running.stop()
 
     running.check_integrity()

@@ -33,7 +33,7 @@ class Named:
         self.settings = settings_in(hosts, folder)
         self.database = Database(self.settings)
         self._lock = FileLock(lock_path(database_path(self.settings), MONITOR))
-        self.duty = LeasedName(self.database, NAME, self._lock)
+        self.task = LeasedName(self.database, NAME, self._lock)
 
     def close(self) -> None:
         self.database.close()
@@ -47,7 +47,7 @@ def settings_in(hosts: Hosts, folder: str) -> Settings:
 @pytest.fixture
 def first(hosts: Hosts) -> Iterator[Named]:
     with closing(Named(hosts, "first")) as found:
-        found.duty.step()
+        found.task.step()
         yield found
 
 
@@ -98,19 +98,19 @@ def test_one_that_was_killed_is_waited_for(hosts: Hosts) -> None:
 def test_a_running_one_says_so_until_the_name_is_its_own(hosts: Hosts, first: Named) -> None:
     with closing(Named(hosts, "second")) as second:
         with pytest.raises(HostNameTaken, match="is called 'raspberrypi'"):
-            second.duty.step()
+            second.task.step()
         hosts.run(EXPIRE)
         clock = HostClock()
-        second.duty._lease._monotonic = clock
+        second.task._lease._monotonic = clock
         clock.now_sec += 10**6
-        second.duty.step()
+        second.task.step()
 
 
 def test_a_database_that_does_not_answer_says_nothing_of_names(hosts: Hosts) -> None:
     hosts.run("ALTER TABLE leases RENAME TO elsewhere")
     assert check(settings_in(hosts, "second")) == 0
     with closing(Named(hosts, "first")) as first:
-        first.duty.step()
+        first.task.step()
 
 
 @pytest.mark.usefixtures("first")

@@ -16,7 +16,7 @@ from flask10x.runtime.alerting.start_delivery import Delivery
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
 from tests.postgres.hosts import Hosts, LeaseOfHost
 
-ALERTS = Alerts(rules=(Silence(), Disk()), ways=(Webhook(name="phone", url="http://p"),))
+ALERTS = Alerts(rules=(Silence(), Disk()), channels=(Webhook(name="phone", url="http://p"),))
 EXPIRE = "UPDATE leases SET expires_at = 0"
 
 

@@ -14,7 +14,7 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.duties import Duty, Monitor, failing
+from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask, failing
 from flask10x.runtime.station_watch import StationWatch
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import logs
@@ -54,12 +54,14 @@ class House:
             self.settings, self.gauges, self.last_received, lambda: self.monotonic_sec
         )
         workers = WorkerWatch(self.gauges, receipt=lambda: lambda: self.written)
-        duties = [
-            Duty("killed workers", workers.step, self.gauges),
-            Duty("queues", QueueWatch(self.settings, self.gauges, self.queues).step, self.gauges),
-            Duty("silent stations", stations.step, self.gauges),
+        tasks = [
+            PeriodicTask("killed workers", workers.step, self.gauges),
+            PeriodicTask(
+                "queues", QueueWatch(self.settings, self.gauges, self.queues).step, self.gauges
+            ),
+            PeriodicTask("silent stations", stations.step, self.gauges),
         ]
-        return Monitor(self.locks[-1], duties)
+        return Monitor(self.locks[-1], tasks)
 
     def record_killed(self, pid: int) -> None:
         """A worker was killed."""
@@ -329,7 +331,7 @@ def test_a_bug_where_the_database_is_asked_is_shown_and_silences_no_alarm(
     house.wait(122, monitor)
     assert failing(house.gauges) == ["silent stations"]
     assert said() == [
-        "ERROR The duty 'silent stations' failed; it is tried again",
+        "ERROR The periodic task 'silent stations' failed; it is tried again",
         "WARNING Endpoint 'data' inactive for 121s (threshold 120s)",
     ]
 
@@ -337,7 +339,7 @@ def test_a_bug_where_the_database_is_asked_is_shown_and_silences_no_alarm(
     house.wait(5, monitor)
     assert failing(house.gauges) == []
     (line,) = said()
-    assert line.startswith("INFO The duty 'silent stations' works again after ")
+    assert line.startswith("INFO The periodic task 'silent stations' works again after ")
 
 
 def test_stations_are_watched_while_the_database_cannot_be_read(house: House, said: Said) -> None:
@@ -486,7 +488,7 @@ def test_a_station_that_came_back_while_nobody_watched(house: House, said: Said)
 def test_a_failed_step_is_said_once_and_ends_nothing(
     house: House, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask10x.runtime.duties.TICK_SEC", 0.001)
+    monkeypatch.setattr("flask10x.runtime.periodic_tasks.TICK_SEC", 0.001)
     monitor = house.monitor()
     stop, tried = threading.Event(), threading.Event()
     faults = [OSError("no locks"), SystemExit("no locks")]
@@ -508,7 +510,7 @@ def test_a_failed_step_is_said_once_and_ends_nothing(
 
 
 def test_the_thread_gives_the_lock_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask10x.runtime.duties.TICK_SEC", 0.001)
+    monkeypatch.setattr("flask10x.runtime.periodic_tasks.TICK_SEC", 0.001)
     stop, asked = threading.Event(), threading.Event()
 
     def last_received() -> dict[str, int | None]:

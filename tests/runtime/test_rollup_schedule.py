@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.duties import Duty, failing
+from flask10x.runtime.periodic_tasks import PeriodicTask, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
@@ -109,7 +109,7 @@ def test_many_are_taken_at_once_a_piece_a_step(
 def test_trouble_is_told_once_and_tried_again(
     database: Database, follower: Follower, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    duty = Duty(
+    task = PeriodicTask(
         "roll-ups",
         follower.step,
         Gauges(BUILT_IN.by_endpoint),
@@ -118,17 +118,17 @@ def test_trouble_is_told_once_and_tried_again(
     put(database, 3)
     clock.now += EVERY_SEC
     with write_lock(database.path):
-        duty.run()
+        task.run()
         clock.now += LOOK_EVERY_SEC
-        duty.run()
+        task.run()
     told = f"Roll-ups cannot be brought up to date: {BUSY}"
     (record,) = caplog.records
     assert (record.levelno, without_holder(record.getMessage())) == (logging.WARNING, told)
     assert position(database) == 0
-    duty.run()
+    task.run()
     assert position(database) == 0
     clock.now += LOOK_EVERY_SEC
-    duty.run()
+    task.run()
     assert position(database) == 3
 
 
@@ -143,11 +143,11 @@ def test_an_error_nobody_expects_is_tried_again_no_sooner(
 
     monkeypatch.setattr(rollups, "behind", broken)
     gauges = Gauges(BUILT_IN.by_endpoint)
-    duty = Duty("roll-ups", follower.step, gauges)
+    task = PeriodicTask("roll-ups", follower.step, gauges)
     clock.now += LOOK_EVERY_SEC
     for times in (1, 2, 3):
-        duty.run()
-        duty.run()
+        task.run()
+        task.run()
         assert (len(asked), failing(gauges)) == (times, ["roll-ups"])
         clock.now += LOOK_EVERY_SEC
 

@@ -22,7 +22,7 @@ MINUTE_MS = 60_000
 
 
 class House:
-    """The duty of these settings; each look learns another number."""
+    """The periodic task of these settings; each look learns another number."""
 
     def __init__(self, settings: Settings) -> None:
         self.now_ms = MINUTE_MS
@@ -30,7 +30,7 @@ class House:
         self.asked: list[str] = []
         self.known = set(BUILT_IN.by_endpoint)
         self.fault: Exception | None = None
-        self.duty = SilenceLearning(settings, self.gauges, self.learn, lambda: self.now_ms)
+        self.task = SilenceLearning(settings, self.gauges, self.learn, lambda: self.now_ms)
 
     def learn(self, station: Station) -> int | None:
         self.asked.append(station.endpoint)
@@ -40,7 +40,7 @@ class House:
 
     def after(self, seconds: int) -> None:
         self.now_ms += 1000 * seconds
-        self.duty.step()
+        self.task.step()
 
     def send(self) -> None:
         for endpoint in BUILT_IN.by_endpoint:

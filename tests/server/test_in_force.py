@@ -39,18 +39,18 @@ def test_a_start_and_a_reload_refuse_a_file_with_a_mistake(file: Path) -> None:
 
 
 def test_a_line_says_what_a_reload_has_brought() -> None:
-    former = replace(DEFAULT, ways=(SPEAKER,))
+    former = replace(DEFAULT, channels=(SPEAKER,))
     now = replace(
         DEFAULT,
         rules=(Silence(after_sec=60), Disk(), Queue()),
-        ways=(replace(SPEAKER, daily_max=1),),
+        channels=(replace(SPEAKER, daily_max=1),),
         daily_max=1,
     )
     assert gunicorn_conf.alerts_line(former, now) == (
         "Alerts of this reload: rule queue added; rule silence changed; rule database, backup gone;"
-        " way speaker changed; the keys that hold for all of them changed"
+        " channel speaker changed; the keys that hold for all of them changed"
     )
     assert gunicorn_conf.alerts_line(former, replace(former, file="/srv/alerts.toml")) == ""
-    assert gunicorn_conf.alerts_line(former, replace(former, ways=())).endswith(
-        ": way speaker gone"
+    assert gunicorn_conf.alerts_line(former, replace(former, channels=())).endswith(
+        ": channel speaker gone"
     )

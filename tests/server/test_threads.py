@@ -16,10 +16,10 @@ from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.server import application as module
 from flask10x.server.application import Threads
 from flask10x.system.limits import MAX_NICE, NICER_BY
-from flask10x.web.ingest.short_way import Ways
+from flask10x.web.ingest.fast_path import Lanes
 from flask10x.web.limits import BATCH_MAX_BYTES, CONFLICTS, LARGE_BODIES_MAX
 
-WAYS = Ways(settings.load({"FLASK10X_DATA_DIR": "/nowhere"}))
+LANES = Lanes(settings.load({"FLASK10X_DATA_DIR": "/nowhere"}))
 MAIN = threading.get_ident()
 
 
@@ -43,7 +43,7 @@ class Request:
 
 
 def threads(app: Any, number: int = 1, refuses: bool = False) -> Threads:
-    return Threads(app, number, lambda _environ: refuses, WAYS)
+    return Threads(app, number, lambda _environ: refuses, LANES)
 
 
 def environ(path: str = "/history", method: str = "GET", body: bytes = b"") -> dict[str, Any]:
@@ -123,21 +123,21 @@ def test_a_key_and_an_array_are_for_other_threads_which_no_page_holds_up(
 
 
 @pytest.mark.parametrize(
-    ("given", "way"),
+    ("given", "lane"),
     [
         ({}, "senders"),
         ({"ACK": "committed"}, "at_once"),
     ],
 )
-def test_with_committed_nobody_asks_for_a_key_first(given: dict[str, str], way: str) -> None:
+def test_with_committed_nobody_asks_for_a_key_first(given: dict[str, str], lane: str) -> None:
     names = {"DATA_DIR": "/nowhere", "REPEAT_WINDOW_SEC": "60"} | given
-    ways = Ways(settings.load({f"FLASK10X_{name}": value for name, value in names.items()}))
-    assert ways(environ("/data", "POST"), b"{}") == way
+    lanes = Lanes(settings.load({f"FLASK10X_{name}": value for name, value in names.items()}))
+    assert lanes(environ("/data", "POST"), b"{}") == lane
     keyed = environ("/data", "POST") | {"HTTP_IDEMPOTENCY_KEY": "1"}
-    assert ways(keyed, b"{}") == way
+    assert lanes(keyed, b"{}") == lane
     # A dry run asks, for there will be no commit to tell.
-    assert ways(keyed | {"QUERY_STRING": "dry_run=1"}, b"{}") == "senders"
-    assert ways(keyed, b"[{}]") == "senders"
+    assert lanes(keyed | {"QUERY_STRING": "dry_run=1"}, b"{}") == "senders"
+    assert lanes(keyed, b"[{}]") == "senders"
 
 
 def test_only_so_many_large_bodies_are_held() -> None:

@@ -1,4 +1,4 @@
-"""A station with a name at every door, as `stations.toml` adds one."""
+"""A station with a name in every protocol, as `stations.toml` adds one."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Delivers what waits in the state file, all ways side by side, and ends.
+"""Deliver the messages that wait in the state file, all channels at the same time.
 
-Exactly once as far as that can be: a try is noted before it begins and its result after it. Who is
-killed in between sends the message again, with the same key. Of each way one message is under way
-at a time, so a way that hangs holds up no other.
+A message is sent exactly once as far as that is possible: a try is noted before it begins and its
+result after it. A process that is killed in between sends the message again, with the same key.
+Each channel sends one message at a time, so a channel that hangs holds up no other.
 """
 
 import logging
@@ -20,7 +20,7 @@ from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, Try, jobs_
 from flask10x.alerts.due import WaitingMessage
 from flask10x.alerts.messages import Speaker, Text, trouble_in
 from flask10x.alerts.state_file import StateFile
-from flask10x.config.alerts.rules import Way
+from flask10x.config.alerts.rules import Channel
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.system import clock
@@ -47,7 +47,7 @@ class Unsent:
 
 @dataclass(slots=True)
 class UnderWay:
-    """A message that is being sent, by a try for each receiver of its way."""
+    """A message that is being sent, by a try for each receiver of its channel."""
 
     message: WaitingMessage
     tries: list[Try]
@@ -67,7 +67,7 @@ class UnderWay:
 
 @dataclass(slots=True)
 class MessageDelivery:
-    """All ways of these settings. `say` writes a line of the log with its level."""
+    """All channels of these settings. `say` writes a line of the log with its level."""
 
     settings: Settings
     state: StateFile
@@ -103,8 +103,8 @@ class MessageDelivery:
                 self.sleep(IDLE_SEC)
 
     def _collect(self) -> bool:
-        ended = [way for way, under_way in self._under_way.items() if under_way.look()]
-        self._ended += [self._under_way.pop(way) for way in ended]
+        ended = [channel for channel, under_way in self._under_way.items() if under_way.look()]
+        self._ended += [self._under_way.pop(channel) for channel in ended]
         return bool(ended)
 
     def _record(self) -> None:
@@ -157,22 +157,22 @@ class MessageDelivery:
             return None
 
     def _begin(self) -> int | None:
-        """Begin what is due of each way that is free; when the next one is, None for none."""
+        """Begin what is due of each channel that is free; when the next one is, None for none."""
         alerts, zone, now_ms = self.settings.alerts, self.settings.zone, self.now_ms()
         heads: dict[str, int] = {}
         with self.state.reading() as connection:
-            for way, messages in due.waiting(connection).items():
+            for channel, messages in due.waiting(connection).items():
                 found = due.head(messages, alerts, now_ms, zone)
-                if found and way not in self._under_way:
-                    heads[way] = found.due_ms
-        ready = [way for way, due_ms in heads.items() if due_ms <= now_ms]
-        for way in ready:
-            self._begin_next(way, now_ms)
+                if found and channel not in self._under_way:
+                    heads[channel] = found.due_ms
+        ready = [channel for channel, due_ms in heads.items() if due_ms <= now_ms]
+        for channel in ready:
+            self._begin_next(channel, now_ms)
         return min(heads.values(), default=None)
 
-    def _begin_next(self, way: str, now_ms: int) -> None:
+    def _begin_next(self, channel: str, now_ms: int) -> None:
         with self.state.writing() as connection:
-            chosen = self._next_message(connection, way, now_ms)
+            chosen = self._next_message(connection, channel, now_ms)
             has_it = _received_by(connection, chosen[0].id) if chosen else set()
         if chosen is None:
             return
@@ -180,30 +180,30 @@ class MessageDelivery:
         try:
             jobs = self._jobs(message, alert)
         except NotSendable as error:
-            self._under_way[way] = UnderWay(message, [], error.trouble)
+            self._under_way[channel] = UnderWay(message, [], error.trouble)
             return
         except Exception as error:
-            # A message that another version has made, say: it keeps no other way from its own.
+            # A message that another version has made, say: it keeps no other channel from its own.
             text = f"{_called(message)} has no text: {type(error).__name__}: {error}"
             self.say(logging.ERROR, text)
-            self._under_way[way] = UnderWay(message, [], "no_text")
+            self._under_way[channel] = UnderWay(message, [], "no_text")
             return
         tries = [self.begin_try(job) for job in jobs if job.receiver not in has_it]
-        self._under_way[way] = UnderWay(message, tries)
+        self._under_way[channel] = UnderWay(message, tries)
 
     def _jobs(self, message: WaitingMessage, alert: Alert | None) -> Sequence[Job]:
-        way = self._way(message.way)
-        if way is None:
+        channel = self._channel(message.channel)
+        if channel is None:
             raise NotSendable("no_way")
-        speaker = Speaker(self.settings, way.language or self.settings.alerts.language)
+        speaker = Speaker(self.settings, channel.language or self.settings.alerts.language)
         if alert is not None:
             text = speaker.alert(alert, message.occasion)
         else:
-            text = speaker.limit(message.created_ms, self._daily_max(way))
-        return jobs_of(way, enveloped(self.settings, message, alert, text), self.now_ms())
+            text = speaker.limit(message.created_ms, self._daily_max(channel))
+        return jobs_of(channel, enveloped(self.settings, message, alert, text), self.now_ms())
 
     def _next_message(
-        self, connection: Connection, way: str, now_ms: int
+        self, connection: Connection, channel: str, now_ms: int
     ) -> tuple[WaitingMessage, Alert | None] | None:
         """The message that is to be tried now, noted as tried, with its alert; None for none.
 
@@ -211,7 +211,7 @@ class MessageDelivery:
         """
         alerts, zone = self.settings.alerts, self.settings.zone
         while True:
-            head = due.head(due.waiting_of(connection, way), alerts, now_ms, zone)
+            head = due.head(due.waiting_of(connection, channel), alerts, now_ms, zone)
             if head is None or head.due_ms > now_ms:
                 return None
             message, number = head.message, head.message.alert_id
@@ -227,30 +227,32 @@ class MessageDelivery:
         self, connection: Connection, message: WaitingMessage, now_ms: int
     ) -> Unsent | None:
         """The last message of a day says that it is the last one; what it replaces is not sent."""
-        way = self._way(message.way)
-        if way is None or message.occasion in ("limit", "test"):
+        channel = self._channel(message.channel)
+        if channel is None or message.occasion in ("limit", "test"):
             return None
         start_ms = due.day_start_ms(now_ms, self.settings.zone)
-        is_said = _is_limit_said(connection, way.name, start_ms)
-        most = self._daily_max(way)
-        if not is_said and _sent_since(connection, way.name, start_ms) < most - 1:
+        is_said = _is_limit_said(connection, channel.name, start_ms)
+        most = self._daily_max(channel)
+        if not is_said and _sent_since(connection, channel.name, start_ms) < most - 1:
             return None
         if not is_said:
-            _say_limit(connection, way.name, now_ms)
+            _say_limit(connection, channel.name, now_ms)
         return Unsent("over_limit")
 
-    def _way(self, name: str) -> Way | None:
-        return next((way for way in self.settings.alerts.ways if way.name == name), None)
+    def _channel(self, name: str) -> Channel | None:
+        return next(
+            (channel for channel in self.settings.alerts.channels if channel.name == name), None
+        )
 
-    def _daily_max(self, way: Way) -> int:
-        return way.daily_max or self.settings.alerts.daily_max
+    def _daily_max(self, channel: Channel) -> int:
+        return channel.daily_max or self.settings.alerts.daily_max
 
 
 def enveloped(
     settings: Settings, message: WaitingMessage, alert: Alert | None, text: Text
 ) -> Envelope:
     """The message with what programs want to know of it; times are ISO 8601 with the offset."""
-    facts: dict[str, object] = {"way": message.way}
+    facts: dict[str, object] = {"way": message.channel}
     if alert is not None:
         facts |= {
             "rule": alert.rule,
@@ -272,7 +274,7 @@ def enveloped(
 
 def _called(message: WaitingMessage) -> str:
     of = f" of the rule {message.rule}" if message.rule else ""
-    return f"Message {message.id} ({message.occasion}{of}) to {message.way}"
+    return f"Message {message.id} ({message.occasion}{of}) to {message.channel}"
 
 
 def _unsent(
@@ -293,7 +295,7 @@ def _unsent(
 
 
 def _without_entry(others: dict[str, set[str]]) -> Unsent | None:
-    """A way that has no message of the beginning gets none of the end."""
+    """A channel that has no message of the beginning gets none of the end."""
     states = others.get("entry", set()) | others.get("reminder", set())
     if "sent" in states:
         return None
@@ -348,15 +350,15 @@ def _settle(
 
 
 def _received_by(connection: Connection, number: int) -> set[str]:
-    """Which receivers of its way have it from an earlier try."""
+    """Which receivers of its channel have it from an earlier try."""
     query = select(state_file.taken.c.receiver).where(state_file.taken.c.message_id == number)
     return set(connection.execute(query).scalars())
 
 
 def _states_of_others(connection: Connection, message: WaitingMessage) -> dict[str, set[str]]:
-    """Of the same alert and way: occasion -> the states of its other messages."""
+    """Of the same alert and channel: occasion -> the states of its other messages."""
     query = select(_m.occasion, _m.state).where(
-        _m.alert_id == message.alert_id, _m.way == message.way, _m.id != message.id
+        _m.alert_id == message.alert_id, _m.way == message.channel, _m.id != message.id
     )
     states: dict[str, set[str]] = {}
     for occasion, state in connection.execute(query):
@@ -365,33 +367,33 @@ def _states_of_others(connection: Connection, message: WaitingMessage) -> dict[s
 
 
 def _has_newer(connection: Connection, message: WaitingMessage) -> bool:
-    """Whether another message of the same alert and way was made after it."""
+    """Whether another message of the same alert and channel was made after it."""
     query = select(func.count()).where(
-        _m.alert_id == message.alert_id, _m.way == message.way, _m.id > message.id
+        _m.alert_id == message.alert_id, _m.way == message.channel, _m.id > message.id
     )
     return bool(connection.execute(query).scalar_one())
 
 
-def _sent_since(connection: Connection, way: str, start_ms: int) -> int:
-    """How many messages of alerts the way has had since then; tests do not count."""
+def _sent_since(connection: Connection, channel: str, start_ms: int) -> int:
+    """How many messages of alerts the channel has had since then; tests do not count."""
     query = select(func.count()).where(
-        _m.way == way, _m.state == "sent", _m.settled_ms >= start_ms, _m.occasion != "test"
+        _m.way == channel, _m.state == "sent", _m.settled_ms >= start_ms, _m.occasion != "test"
     )
     return int(connection.execute(query).scalar_one())
 
 
-def _is_limit_said(connection: Connection, way: str, start_ms: int) -> bool:
-    """Whether there is a message since then that the limit of the way is reached."""
+def _is_limit_said(connection: Connection, channel: str, start_ms: int) -> bool:
+    """Whether there is a message since then that the limit of the channel is reached."""
     query = select(func.count()).where(
-        _m.way == way, _m.occasion == "limit", _m.created_ms >= start_ms
+        _m.way == channel, _m.occasion == "limit", _m.created_ms >= start_ms
     )
     return bool(connection.execute(query).scalar_one())
 
 
-def _say_limit(connection: Connection, way: str, now_ms: int) -> None:
+def _say_limit(connection: Connection, channel: str, now_ms: int) -> None:
     """Make the message that says so."""
     connection.execute(
         insert(state_file.messages).values(
-            occasion="limit", way=way, created_ms=now_ms, due_ms=now_ms, state="waiting"
+            occasion="limit", way=channel, created_ms=now_ms, due_ms=now_ms, state="waiting"
         )
     )

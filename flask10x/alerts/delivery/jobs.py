@@ -1,4 +1,4 @@
-"""What is to be done to send one message by one way: a job for each of its receivers."""
+"""What is to be done to send one message by one channel: a job for each of its receivers."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 
 from flask10x.alerts.messages import Text
 from flask10x.config import secrets
-from flask10x.config.alerts.rules import Apprise, Command, Way, Webhook
+from flask10x.config.alerts.rules import Apprise, Channel, Command, Webhook
 from flask10x.errors import SettingsError
 from flask10x.readings.times import SECOND_MS
 from flask10x.system import clock
@@ -74,7 +74,7 @@ class Job:
     """One receiver of a message, and what the process of the try is given."""
 
     receiver: str
-    """A short hash of its URL; empty where the way has only one."""
+    """A short hash of its URL; empty where the channel has only one."""
     limit_sec: float
     input: bytes = field(repr=False)
     arguments: tuple[str, ...] = ()
@@ -82,21 +82,21 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def jobs_of(way: Way, envelope: Envelope, now_ms: int) -> list[Job]:
-    """A job for each receiver of the way; raises NotSendable."""
-    if isinstance(way, Webhook):
-        return [_webhook(way, envelope, now_ms)]
-    if isinstance(way, Command):
-        return [_command(way, envelope)]
-    return [_apprise(url, envelope) for url in _urls(way)]
+def jobs_of(channel: Channel, envelope: Envelope, now_ms: int) -> list[Job]:
+    """A job for each receiver of the channel; raises NotSendable."""
+    if isinstance(channel, Webhook):
+        return [_webhook(channel, envelope, now_ms)]
+    if isinstance(channel, Command):
+        return [_command(channel, envelope)]
+    return [_apprise(url, envelope) for url in _urls(channel)]
 
 
-def _webhook(way: Webhook, envelope: Envelope, now_ms: int) -> Job:
+def _webhook(channel: Webhook, envelope: Envelope, now_ms: int) -> Job:
     job = {
         "kind": "webhook",
         "limit_sec": WEBHOOK_LIMIT_SEC,
-        "url": way.url,
-        "secret": _secret(way.name, way.secret_file).strip() if way.secret_file else "",
+        "url": channel.url,
+        "secret": _secret(channel.name, channel.secret_file).strip() if channel.secret_file else "",
         "key": envelope.key,
         "timestamp": now_ms // SECOND_MS,
         "body": json.dumps(envelope.as_json(), ensure_ascii=False),
@@ -104,7 +104,7 @@ def _webhook(way: Webhook, envelope: Envelope, now_ms: int) -> Job:
     return Job(receiver="", limit_sec=WEBHOOK_LIMIT_SEC, input=json.dumps(job).encode())
 
 
-def _command(way: Command, envelope: Envelope) -> Job:
+def _command(channel: Command, envelope: Envelope) -> Job:
     shown = envelope.as_json()
     # Without the prefix of the settings: the program may call `flask10x`, which refuses others.
     variables = {
@@ -116,7 +116,7 @@ def _command(way: Command, envelope: Envelope) -> Job:
         receiver="",
         limit_sec=COMMAND_LIMIT_SEC,
         input=json.dumps(shown, ensure_ascii=False).encode(),
-        arguments=way.arguments,
+        arguments=channel.arguments,
         environment=_without_settings() | variables,
     )
 
@@ -134,8 +134,8 @@ def _apprise(url: str, envelope: Envelope) -> Job:
     return Job(receiver=receiver, limit_sec=APPRISE_LIMIT_SEC, input=json.dumps(job).encode())
 
 
-def _urls(way: Apprise) -> list[str]:
-    lines = (line.strip() for line in _secret(way.name, way.urls_file).splitlines())
+def _urls(channel: Apprise) -> list[str]:
+    lines = (line.strip() for line in _secret(channel.name, channel.urls_file).splitlines())
     urls = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not urls:
         raise NotSendable("no_urls")

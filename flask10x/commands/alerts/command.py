@@ -19,7 +19,7 @@ from flask10x.commands.options import check_names
 from flask10x.config import secrets, settings
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.keys import KINDS
-from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Command, Rule, Way, Webhook
+from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Channel, Command, Rule, Webhook
 from flask10x.config.settings import Settings
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.maintenance import own_files
@@ -67,10 +67,13 @@ def check_command(file: Path | None) -> None:
         click.echo("\n".join(error.mistakes), err=True)
         sys.exit(1)
     if alerts.file:
-        said = _("{path}: no mistake; rules: {rules}, ways: {ways}")
+        said = _("{path}: no mistake; rules: {rules}, channels: {channels}")
     else:
-        said = _("{path}: there is no such file, which is no mistake; rules: {rules}, ways: {ways}")
-    click.echo(said.format(path=path, rules=len(alerts.rules), ways=len(alerts.ways)))
+        said = _(
+            "{path}: there is no such file, which is no mistake; rules: {rules}, channels:"
+            " {channels}"
+        )
+    click.echo(said.format(path=path, rules=len(alerts.rules), channels=len(alerts.channels)))
     _show(alerts, stations)
     if off := [kind for kind in KINDS if kind not in {rule.kind for rule in alerts.rules}]:
         click.echo(_("not on: {kinds}").format(kinds=", ".join(off)))
@@ -91,7 +94,7 @@ def _alerts_of(path: Path, stations: Stations, *, needed: bool) -> Alerts:
 
 @translated.command("list")
 def list_command() -> None:
-    """Show each rule that is on and each way, a line each in plain words."""
+    """Show each rule that is on and each channel, a line each in plain words."""
     config = settings.load()
     _show(config.alerts, config.stations)
 
@@ -99,38 +102,39 @@ def list_command() -> None:
 def _show(alerts: Alerts, stations: Stations) -> None:
     for rule in alerts.rules:
         click.echo(_("rule {line}").format(line=_rule_line(rule, stations)))
-    for way in alerts.ways:
-        click.echo(_("way {line}").format(line=_way_line(way, alerts)))
+    for channel in alerts.channels:
+        click.echo(_("channel {line}").format(line=_channel_line(channel, alerts)))
 
 
 def _rule_line(rule: Rule, stations: Stations) -> str:
     """`stuffy: Bedroom CO₂ above 1500 ppm; ends at 1200 ppm; sent by phone only`."""
     parts = [sentence(rule, stations, chosen())]
-    if rule.ways:
-        parts.append(_("sent by {ways} only").format(ways=", ".join(rule.ways)))
+    if rule.channels:
+        parts.append(_("sent by {channels} only").format(channels=", ".join(rule.channels)))
     if rule in DEFAULT.rules:
         parts.append(_("on by default"))
     return f"{rule.name}: {'; '.join(parts)}"
 
 
-def _way_line(way: Way, alerts: Alerts) -> str:
+def _channel_line(channel: Channel, alerts: Alerts) -> str:
     """`phone: by Apprise, its URLs in /etc/flask10x/alerts-urls; in Japanese; 20 a day at most`."""
-    daily = _("{n} a day at most").format(n=way.daily_max or alerts.daily_max)
+    daily = _("{n} a day at most").format(n=channel.daily_max or alerts.daily_max)
     languages = {"ja": _("in Japanese"), "en": _("in English")}
-    return f"{way.name}: {_way(way)}; {languages[way.language or alerts.language]}; {daily}"
+    language = languages[channel.language or alerts.language]
+    return f"{channel.name}: {_channel(channel)}; {language}; {daily}"
 
 
-def _way(way: Way) -> str:
-    match way:
+def _channel(channel: Channel) -> str:
+    match channel:
         case Webhook(secret_file=""):
-            return _("JSON to {url}, not signed").format(url=way.url)
+            return _("JSON to {url}, not signed").format(url=channel.url)
         case Webhook():
             text = _("JSON to {url}, signed with the secret in {file}")
-            return text.format(url=way.url, file=way.secret_file)
+            return text.format(url=channel.url, file=channel.secret_file)
         case Command():
-            return _("the program {command}").format(command=escape(" ".join(way.arguments)))
+            return _("the program {command}").format(command=escape(" ".join(channel.arguments)))
         case Apprise():
-            return _("by Apprise, its URLs in {file}").format(file=way.urls_file)
+            return _("by Apprise, its URLs in {file}").format(file=channel.urls_file)
 
 
 def _other_lines(alerts: Alerts) -> list[str]:
@@ -147,76 +151,80 @@ def _other_lines(alerts: Alerts) -> list[str]:
 
 
 @translated.command("test")
-@translated.option("--way", "names", multiple=True, metavar="NAME", help="Only this way.")
+@translated.option("--way", "names", multiple=True, metavar="NAME", help="Only this channel.")
 def test_command(names: tuple[str, ...]) -> None:
-    """Send a test message by each way of alerts.toml, at once, and say what became of it.
+    """Send a test message by each channel of alerts.toml, at once, and say what became of it.
 
     Quiet hours, the daily limit and what waits do not count. Exit status: 1 when one was not taken.
     """
     config = settings.load()
-    ways = {way.name: way for way in config.alerts.ways}
-    if not ways:
-        raise click.ClickException(_("alerts.toml has no way by which messages could go"))
-    check_names("--way", names, ways)
-    chosen = [way for name, way in ways.items() if name in (names or ways)]
-    started = [(way, *_start(config, way)) for way in chosen]
+    channels = {channel.name: channel for channel in config.alerts.channels}
+    if not channels:
+        raise click.ClickException(_("alerts.toml has no channel by which messages could go"))
+    check_names("--way", names, channels)
+    chosen = [channel for name, channel in channels.items() if name in (names or channels)]
+    started = [(channel, *_start(config, channel)) for channel in chosen]
     troubles = [_report(*one) for one in started]
     sys.exit(1 if any(troubles) else 0)
 
 
-def _start(config: Settings, way: Way) -> tuple[Sequence[Try], str]:
+def _start(config: Settings, channel: Channel) -> tuple[Sequence[Try], str]:
     """The tries that are under way, or why there are none."""
     now_ms = clock.now_ms()
-    text = Speaker(config, way.language or config.alerts.language).test(way.name)
-    envelope = Envelope(key=f"test-{now_ms}", occasion="test", text=text, facts={"way": way.name})
+    text = Speaker(config, channel.language or config.alerts.language).test(channel.name)
+    envelope = Envelope(
+        key=f"test-{now_ms}", occasion="test", text=text, facts={"way": channel.name}
+    )
     try:
-        return [Try(job) for job in jobs_of(way, envelope, now_ms)], ""
+        return [Try(job) for job in jobs_of(channel, envelope, now_ms)], ""
     except NotSendable as error:
         return [], error.trouble
 
 
-def _report(way: Way, tries: Sequence[Try], trouble: str) -> bool:
+def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
     """Wait for the tries and say how they ended; whether one of them has failed."""
     # Each one has to be looked at, for that ends it in time.
     while len(tries) > sum(one.look() for one in tries):
         time.sleep(POLL_SEC)
     troubles = [one.trouble for one in tries if one.trouble] + ([trouble] if trouble else [])
     if not troubles:
-        click.echo(_("{way}: sent").format(way=way.name))
+        click.echo(_("{channel}: sent").format(channel=channel.name))
         return False
     spoken = trouble_in(chosen().language, troubles[0])
-    text = _("{way}: not sent: {reason}")
+    text = _("{channel}: not sent: {reason}")
     if len(tries) > 1:
-        text = _("{way}: not sent to {n} of {all}: {reason}")
-    shown = text.format(way=way.name, n=len(troubles), all=len(tries), reason=spoken)
+        text = _("{channel}: not sent to {n} of {all}: {reason}")
+    shown = text.format(channel=channel.name, n=len(troubles), all=len(tries), reason=spoken)
     click.echo(shown, err=True)
     return True
 
 
 def _warnings(alerts: Alerts) -> Iterator[str]:
     """What is no mistake in the file and yet keeps messages away, for the user who runs this."""
-    for way in alerts.ways:
-        for reason in _warnings_of(way):
-            yield f"[ways.{way.name}] {reason}"
-    if not alerts.ways:
-        yield _("there is no way, so no message is sent: alerts are only shown on the page /alerts")
+    for channel in alerts.channels:
+        for reason in _warnings_of(channel):
+            yield f"[ways.{channel.name}] {reason}"
+    if not alerts.channels:
+        yield _(
+            "there is no channel, so no message is sent: alerts are only shown on the page /alerts"
+        )
     elif not alerts.base_url:
         yield _("there is no base_url, so messages have no link to the chart")
 
 
-def _warnings_of(way: Way) -> Iterator[str]:
-    match way:
+def _warnings_of(channel: Channel) -> Iterator[str]:
+    match channel:
         case Webhook():
-            if way.secret_file:
-                yield from _unreadable("secret_file", way.secret_file)
+            if channel.secret_file:
+                yield from _unreadable("secret_file", channel.secret_file)
         case Command():
-            program = way.arguments[0]
+            program = channel.arguments[0]
             if not Path(program).is_file():
                 yield _("command: there is no program {path}").format(path=program)
             elif not os.access(program, os.X_OK):
                 yield _("command: {path} can't be run").format(path=program)
         case Apprise():
-            yield from _unreadable("urls_file", way.urls_file)
+            yield from _unreadable("urls_file", channel.urls_file)
             if find_spec("apprise") is None:
                 yield _("kind: Apprise is not installed: docs/en/howto/alerts.md says how")
 

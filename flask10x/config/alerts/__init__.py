@@ -1,1 +1,1 @@
-"""`alerts.toml`: what people want to be notified of, and by which ways."""
+"""`alerts.toml`: what people want to be notified of, and by which channels."""

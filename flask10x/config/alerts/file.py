@@ -8,17 +8,17 @@ from typing import Any
 
 from flask10x.config import toml
 from flask10x.config.alerts.keys import (
+    CHANNEL_KEYS,
+    CHANNELS,
     KINDS,
     QUIET_HOURS_KEYS,
     RULE_KEYS,
     RULES,
     TOP_KEYS,
-    WAY_KEYS,
-    WAYS,
     mistakes_of,
     shared_out,
 )
-from flask10x.config.alerts.rules import DEFAULT, Alerts, QuietHours, Rule, Way
+from flask10x.config.alerts.rules import DEFAULT, Alerts, Channel, QuietHours, Rule
 from flask10x.config.station_keys import ENDPOINT, endpoint_wanted
 from flask10x.config.toml import (
     Document,
@@ -86,7 +86,7 @@ def parse(written: bytes, path: Path, stations: Stations) -> Alerts:
 # Each is looked at once a second, and is a line of the page.
 MAX_RULES = 200
 # Each gets each message.
-MAX_WAYS = 20
+MAX_CHANNELS = 20
 
 
 class AlertTables(Tables):
@@ -101,19 +101,21 @@ class AlertTables(Tables):
         """The rules that are on, the built-in ones first; incomplete after mistakes."""
         given = {**self._data}
         written = self._named("rules", given.pop("rules", {}), MAX_RULES)
-        ways = self._named("ways", given.pop("ways", {}), MAX_WAYS)
+        channels = self._named("ways", given.pop("ways", {}), MAX_CHANNELS)
         quiet_hours = given.pop("quiet_hours", None)
         others = ("quiet_hours", "rules", "ways")
         values = self.fields((), given, TOP_KEYS, others=others)
         if quiet_hours is not None:
             names = [*written, *(kind for kind in KINDS if kind not in written)]
             values["quiet_hours"] = self._quiet_hours(quiet_hours, names)
-        found = {name: self._rule(name, raw, [*ways]) for name, raw in written.items()}
+        found = {name: self._rule(name, raw, [*channels]) for name, raw in written.items()}
         standard = {rule.name: rule for rule in DEFAULT.rules}
         on = [rule for rule in (standard | found).values() if rule]
         return Alerts(
             rules=shared_out(on, self._stations),
-            ways=tuple(way for name, raw in ways.items() if (way := self._way(name, raw))),
+            channels=tuple(
+                channel for name, raw in channels.items() if (channel := self._channel(name, raw))
+            ),
             file=file,
             **values,
         )
@@ -129,7 +131,7 @@ class AlertTables(Tables):
             self.wrong((top,), _("more than {n} of them").format(n=most), is_table=True)
         return tables
 
-    def _rule(self, name: str, raw: Any, ways: Collection[str]) -> Rule | None:
+    def _rule(self, name: str, raw: Any, channels: Collection[str]) -> Rule | None:
         """The rule if it is on and right."""
         path: KeyPath = ("rules", name)
         before = len(self.mistakes)
@@ -146,9 +148,11 @@ class AlertTables(Tables):
         if len(self.mistakes) == before:
             for key, reason in mistakes_of(kind, values, self._stations if is_on else None):
                 self.wrong((*path, key), reason)
-        for way in values.get("ways", ()):
-            if way not in ways:
-                text = nearly(_("there is no way {name}").format(name=way), way, [*ways])
+        for channel in values.get("channels", ()):
+            if channel not in channels:
+                text = nearly(
+                    _("there is no channel {name}").format(name=channel), channel, [*channels]
+                )
                 self.wrong((*path, "ways"), text)
         if len(self.mistakes) > before or not is_on:
             return None
@@ -181,21 +185,21 @@ class AlertTables(Tables):
             self.wrong(path, str(error))
             return None
 
-    def _way(self, name: str, raw: Any) -> Way | None:
+    def _channel(self, name: str, raw: Any) -> Channel | None:
         path: KeyPath = ("ways", name)
         before = len(self.mistakes)
         given = self.table(path, raw)
         if given is None:
             return None
         if "kind" not in given:
-            reason = _("is missing: one of {words}").format(words=", ".join(WAYS))
+            reason = _("is missing: one of {words}").format(words=", ".join(CHANNELS))
             self.wrong((*path, "kind"), reason)
             return None
-        kind = self._read((*path, "kind"), one_of([*WAYS]), given.pop("kind"))
+        kind = self._read((*path, "kind"), one_of([*CHANNELS]), given.pop("kind"))
         if kind is None:
             return None
-        made, keys = WAYS[kind]
-        values = self.fields(path, given, (*keys, *WAY_KEYS), others=("kind",))
+        made, keys = CHANNELS[kind]
+        values = self.fields(path, given, (*keys, *CHANNEL_KEYS), others=("kind",))
         return made(name=name, **values) if len(self.mistakes) == before else None
 
     def _quiet_hours(self, raw: Any, names: Collection[str]) -> QuietHours | None:
@@ -238,7 +242,7 @@ language = "{language}"
 # A reminder is sent after so many hours while an alert lasts.
 # 続いている異常は、この時間（時）ごとに再び知らせる。
 #reminder_after_h = 24
-# How many messages a way gets in a day; the last one says that no more will come.
+# How many messages a channel gets in a day; the last one says that no more will come.
 # 通知先ごとの 1 日の上限。最後の 1 通で、以後は送らないことを知らせる。
 #daily_max = 20
 #
@@ -305,7 +309,7 @@ language = "{language}"
 # For how many minutes it has to last.
 # この時間（分）続いたら知らせる。
 #for_min = 10
-# Only by these ways; without the key by all of them.
+# Only by these channels; without the key by all of them.
 # この通知先だけに送る。省略すると、すべての通知先に送る。
 #ways = ["phone"]
 #
@@ -325,7 +329,7 @@ language = "{language}"
 #fall = 3
 #within_min = 15
 #
-# Ways. One of your own name each; flask10x alerts test sends a message by all of them.
+# Channels. One of your own name each; flask10x alerts test sends a message by all of them.
 # 通知先。名前は自由。flask10x alerts test で、すべてにテスト通知を送信する。
 #
 # Mail, ntfy, LINE, Discord, Slack, Telegram and more, by Apprise: a file with a URL a line, which
@@ -335,7 +339,7 @@ language = "{language}"
 #[ways.phone]
 #kind = "apprise"
 #urls_file = "/etc/flask10x/alerts-urls"
-# For this way only, as above.
+# For this channel only, as above.
 # この通知先だけの指定。意味は上と同じ。
 #language = "ja"
 #daily_max = 5

@@ -2,7 +2,7 @@
 
 A reader of a value takes what `tomllib` gives, and raises WrongEntry that says what is wrong.
 
-Without a key a rule or a way has its class's own value (`rules.py`).
+Without a key a rule or a channel has its class's own value (`rules.py`).
 """
 
 import re
@@ -18,12 +18,12 @@ from flask10x.config import readers
 from flask10x.config.alerts import rules
 from flask10x.config.alerts.rules import (
     HOUR_SEC,
+    Channel,
     FailedSensor,
     Kind,
     RefusedSender,
     Rule,
     Silence,
-    Way,
 )
 from flask10x.config.toml import Key, nearly, number, one_of, switch, whole, wrong
 from flask10x.readings.stations import Measurement, Station, Stations
@@ -179,7 +179,7 @@ QUIET_HOURS_KEYS = (
 RULE_KEYS = (
     Key(name="kind", field="kind", read=one_of(KINDS)),
     Key(name="on", field="on", read=switch),
-    Key(name="ways", field="ways", read=names),
+    Key(name="ways", field="channels", read=names),
 )
 RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
     "silence": (
@@ -252,8 +252,8 @@ _WEBHOOK = Key(name="url", field="url", read=webhook_url, needed=True)
 _SECRET = Key(name="secret_file", field="secret_file", read=secret_file)
 _COMMAND = Key(name="command", field="arguments", read=arguments, needed=True)
 _URLS = Key(name="urls_file", field="urls_file", read=secret_file, needed=True)
-WAY_KEYS = (_LANGUAGE, _DAILY_MAX)
-WAYS: dict[str, tuple[type[Way], tuple[Key, ...]]] = {
+CHANNEL_KEYS = (_LANGUAGE, _DAILY_MAX)
+CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
     "webhook": (rules.Webhook, (_WEBHOOK, _SECRET)),
     "command": (rules.Command, (_COMMAND,)),
     "apprise": (rules.Apprise, (_URLS,)),

@@ -1,4 +1,4 @@
-"""The rules of `alerts.toml` and the ways by which messages go, as data.
+"""The rules of `alerts.toml` and the channels by which messages go, as data.
 
 A rule says when there is an alert. Each kind is a class; a rule's name is that of its table in the
 file. Lengths of time are seconds. What each key of the file may be is written in
@@ -34,8 +34,8 @@ class Silence:
     """A station that has sent before and sends no more."""
 
     name: str = "silence"
-    ways: tuple[str, ...] = ()
-    """The names of the ways that its messages go; empty: all. The same in each kind of rule."""
+    channels: tuple[str, ...] = ()
+    """The names of the channels that its messages go; empty: all. The same in each kind of rule."""
     stations: tuple[str, ...] = ()
     """The endpoints that it watches; empty: all."""
     after_sec: int | None = None
@@ -56,7 +56,7 @@ class Threshold:
     """The value at which the alert ends: at most `above`, or at least `below`."""
     for_sec: int = 0
     """For how long it has to last before it is an alert."""
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["threshold"] = "threshold"
 
 
@@ -70,7 +70,7 @@ class Rate:
     rise: float | None = None
     fall: float | None = None
     within_sec: int
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["rate"] = "rate"
 
 
@@ -81,7 +81,7 @@ class FailedSensor:
     name: str = "failed_sensor"
     stations: tuple[str, ...] = ()
     readings: int = 10
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["failed_sensor"] = "failed_sensor"
 
 
@@ -93,7 +93,7 @@ class RefusedSender:
     stations: tuple[str, ...] = ()
     readings: int = 10
     within_sec: int = HOUR_SEC
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["refused"] = "refused"
 
 
@@ -103,7 +103,7 @@ class Queue:
 
     name: str = "queue"
     for_sec: int = 60
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["queue"] = "queue"
 
 
@@ -113,7 +113,7 @@ class Disk:
 
     name: str = "disk"
     free_percent: float = 5
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["disk"] = "disk"
 
 
@@ -123,7 +123,7 @@ class DatabaseTrouble:
 
     name: str = "database"
     for_sec: int = 60
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["database"] = "database"
 
 
@@ -133,7 +133,7 @@ class ExportOverdue:
 
     name: str = "export"
     after_sec: int = 2 * DAY_SEC
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["export"] = "export"
 
 
@@ -143,7 +143,7 @@ class BackupOverdue:
 
     name: str = "backup"
     after_sec: int = 3 * DAY_SEC
-    ways: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     kind: Literal["backup"] = "backup"
 
 
@@ -163,21 +163,21 @@ Rule = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Webhook:
-    """A way: signed JSON is posted to a URL."""
+    """A channel: signed JSON is posted to a URL."""
 
     name: str
     url: str
     secret_file: str = ""
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
     language: Language | None = None
-    """None: that of the file. The same in each kind of way."""
+    """None: that of the file. The same in each kind of channel."""
     daily_max: int | None = None
     """None: that of the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """A way: a program is run, the message in its environment and on its standard input."""
+    """A channel: a program is run, the message in its environment and on its standard input."""
 
     name: str
     arguments: tuple[str, ...]
@@ -188,7 +188,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Apprise:
-    """A way: whatever Apprise's URLs name (extra `flask10x[alerts]`)."""
+    """A channel: whatever Apprise's URLs name (extra `flask10x[alerts]`)."""
 
     name: str
     urls_file: str
@@ -197,7 +197,7 @@ class Apprise:
     daily_max: int | None = None
 
 
-Way = Webhook | Command | Apprise
+Channel = Webhook | Command | Apprise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,7 +216,7 @@ class Alerts:
 
     rules: tuple[Rule, ...] = (Silence(), Disk(), DatabaseTrouble(), BackupOverdue())
     """Those that are on: without a file these."""
-    ways: tuple[Way, ...] = ()
+    channels: tuple[Channel, ...] = ()
     language: Language = field(default_factory=lambda: of_locale(os.environ))
     """That of the system, where the file says none."""
     base_url: str = ""
@@ -224,7 +224,7 @@ class Alerts:
     reminder_after_sec: int = DAY_SEC
     quiet_hours: QuietHours | None = None
     daily_max: int = 20
-    """How many messages a way gets in a day of the service's zone."""
+    """How many messages a channel gets in a day of the service's zone."""
     file: str = ""
     """The path of the file; empty: there is none."""
     by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)

@@ -191,7 +191,7 @@ def holders(connection: Connection) -> dict[str, str]:
 
 
 class LeasedName:
-    """The name of this host: a duty of one of its workers."""
+    """The name of this host: a periodic task of one of its workers."""
 
     def __init__(self, database: Transactions, name: str, lock: FileLock) -> None:
         """`lock` is the one of this host that its elected worker holds."""
@@ -237,7 +237,7 @@ def check(
     """Raise HostNameTaken when another host of this name serves the database.
 
     One that was killed is waited for, until its lease has expired. A database that does not answer
-    says nothing: the duty asks it again.
+    says nothing: the periodic task asks it again.
     """
     name = settings.host_name
     deadline_sec = monotonic() + LEASE_SEC + CHECK_EVERY_SEC

@@ -16,8 +16,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.alerting import verdicts
-from flask10x.runtime.duties import DATABASE_ERRORS
 from flask10x.runtime.facts import ExportLag, NewestBackup, Room, room
+from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.runtime.worker_watch import CALM_SHARE
 
 

@@ -21,7 +21,7 @@ from flask10x.database.tables import measurement, readings
 from flask10x.history.silence import Signs, learned_after_sec, silence
 from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station
-from flask10x.runtime.duties import DATABASE_ERRORS
+from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class StoredStations:
         )
 
     def learned_after_sec(self, station: Station) -> int | None:
-        """What the duty has learned, and never less than the log waits."""
+        """What the periodic task has learned, and never less than the log waits."""
         learned_sec = self._gauges.learned_sec(station.endpoint)
         return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
 

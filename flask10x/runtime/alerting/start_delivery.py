@@ -28,7 +28,7 @@ COMMAND = (sys.executable, "-P", "-m", "flask10x", "alerts", "deliver", "--setti
 # One that could not even begin is not started again each second: it takes a second of a Pi's
 # processor to load.
 PAUSE_MS = 30_000
-# One that finds nothing to do, since another process is sending or a way is gone, ends at once.
+# One that finds nothing to do, since another process is sending or a channel is gone, ends at once.
 START_EVERY_MS = 2_000
 
 

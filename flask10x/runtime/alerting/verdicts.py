@@ -112,4 +112,4 @@ def _is_clock_behind(now_ms: int, alert: Alert | None) -> bool:
 
     Nothing that counts days can be decided until it is set.
     """
-    return alert is not None and now_ms < alert.entered_ms
+    return alert is not None and now_ms < alert.firing_since_ms

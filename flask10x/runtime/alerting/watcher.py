@@ -26,7 +26,7 @@ from flask10x.database.hosts import Lease
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
 from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
-from flask10x.runtime.duties import DATABASE_ERRORS
+from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system import clock, disk
 
 # Several hosts watch one database: the one that has the lease tells, the others follow it.
@@ -119,15 +119,15 @@ class AlertSharing:
         if not waiting:
             return
         with file.reading() as state:
-            told = [(one, shared_alerts.notified_ways(state, one)) for one in waiting]
-        settled = [(one, ways) for one, ways in told if ways is not None]
+            notified = [(alert, shared_alerts.notified_channels(state, alert)) for alert in waiting]
+        settled = [(alert, channels) for alert, channels in notified if channels is not None]
         if not settled:
             return
         try:
             with self._database.commit() as connection:
                 self._lease.check(connection)
-                for one, ways in settled:
-                    shared_alerts.settle(connection, one, ways)
+                for alert, channels in settled:
+                    shared_alerts.settle(connection, alert, channels)
         except (LeaseLost, *NO_ANSWER):
             return
 

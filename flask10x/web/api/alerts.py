@@ -74,7 +74,7 @@ def _alert(
         "measurement": column_of(alert.subject) or None,
         "title": AlertWords(settings, t).title(alert),
         "since": iso_text(alert.since_ms, settings.zone),
-        "entered": iso_text(alert.entered_ms, settings.zone),
+        "entered": iso_text(alert.firing_since_ms, settings.zone),
         "ended": _time(alert.ended_ms, settings),
         "how_ended": alert.ended,
         "facts": alert.facts,
@@ -88,7 +88,7 @@ def _message(one: AlertMessage, settings: Settings) -> dict[str, object]:
     return {
         "id": one.id,
         "occasion": one.occasion,
-        "way": one.way,
+        "way": one.channel,
         "state": one.state,
         "tries": one.tries,
         "trouble": one.trouble or None,

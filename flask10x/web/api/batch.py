@@ -22,7 +22,7 @@ from flask10x.web.page import Routes
 from flask10x.web.specification import sending as specified
 
 log = logging.getLogger(__name__)
-blueprint = Routes("doors", __name__, operations=specified.batch)
+blueprint = Routes("batch", __name__, operations=specified.batch)
 
 READINGS = "readings"
 

@@ -21,7 +21,7 @@ from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
-from flask10x.web.specification import doors as specified
+from flask10x.web.specification import protocols as specified
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The routes for sensors: a POST route for each station of the installation (contract, section 1).
 
-Most requests take a short way past Flask to the same function (`short_way`).
+Most requests take a short way past Flask to the same function (`fast_path`).
 """
 
 import logging

@@ -7,9 +7,9 @@ from flask10x.config.settings import Settings
 from flask10x.translation import translation
 from flask10x.web.page import OPEN, POSTING, Guard, Routes
 from flask10x.web.specification import (
-    doors,
     noting,
     operation,
+    protocols,
     reading_back,
     sending,
     state,
@@ -94,7 +94,7 @@ def specification(
             "schemas": {
                 **station_schemas.schemas(settings),
                 **sending.SCHEMAS,
-                **doors.schemas(settings),
+                **protocols.schemas(settings),
                 **reading_back.SCHEMAS,
                 **state.SCHEMAS,
                 **state.ALERT_SCHEMAS,

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.config.alerts.rules import Kind
 from flask10x.config.settings import Settings
-from flask10x.runtime import duties
+from flask10x.runtime import periodic_tasks
 from flask10x.translation import N_
 from flask10x.web.page import Guard
 from flask10x.web.pages.alerts.model import DURATIONS, MAX_ID, MAX_LIMIT
@@ -79,7 +79,7 @@ SCHEMAS: dict[str, JsonObject] = {
             "status": {"enum": ["ready", "not ready"]},
             "reasons": {"type": "array", "items": TEXT_SCHEMA},
             "queue_oldest_seconds": {"type": ["number", "null"]},
-            "failing": {"type": "array", "items": {"enum": list(duties.NAMES)}},
+            "failing": {"type": "array", "items": {"enum": list(periodic_tasks.NAMES)}},
             "database": schema("Server"),
             "warnings": {"type": "array", "items": TEXT_SCHEMA},
         },

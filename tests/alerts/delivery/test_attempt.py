@@ -189,9 +189,9 @@ needs_apprise = pytest.mark.skipif(
 )
 
 
-def tries(way: Apprise, occasion: str = "entry") -> list[Try]:
+def tries(channel: Apprise, occasion: str = "entry") -> list[Try]:
     envelope = Envelope(key="1-1", occasion=occasion, text=TEXT)
-    made = [Try(job) for job in jobs_of(way, envelope, 0)]
+    made = [Try(job) for job in jobs_of(channel, envelope, 0)]
     wait_until(lambda: sum(one.look() for one in made) == len(made), WITHIN_SEC, "all have ended")
     return made
 
@@ -211,9 +211,9 @@ def json_url(receiver: Receiver) -> str:
 @pytest.mark.tools
 def test_title_body_link_and_type_arrive(tmp_path: Path) -> None:
     with receiving() as receiver:
-        way = a_way(tmp_path, json_url(receiver))
-        assert [one.trouble for one in tries(way)] == [""]
-        assert [one.trouble for one in tries(way, "recovery")] == [""]
+        channel = a_way(tmp_path, json_url(receiver))
+        assert [one.trouble for one in tries(channel)] == [""]
+        assert [one.trouble for one in tries(channel, "recovery")] == [""]
         entry, recovery = (request.json() for request in receiver.received)
     assert entry["title"] == TEXT.title
     assert entry["message"] == f"{TEXT.body}\n{TEXT.url}"
@@ -225,8 +225,8 @@ def test_title_body_link_and_type_arrive(tmp_path: Path) -> None:
 def test_each_url_is_a_receiver_of_its_own(tmp_path: Path) -> None:
     with receiving() as good, receiving() as bad:
         bad.answers = [answering(401)]
-        way = a_way(tmp_path, json_url(bad), json_url(good), "nonsense://x y")
-        made = tries(way)
+        channel = a_way(tmp_path, json_url(bad), json_url(good), "nonsense://x y")
+        made = tries(channel)
         assert [one.trouble for one in made] == ["status:401", "", "bad_url"]
         assert len({one.receiver for one in made}) == 3
         assert len(good.received) == 1

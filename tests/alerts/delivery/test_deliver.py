@@ -75,8 +75,8 @@ class Home:
             made = connection.execute(insert(state_file.alerts).values(row))
         return int((made.inserted_primary_key or (0,))[0])
 
-    def message(self, alert: int | None, occasion: str = "entry", way: str = "phone") -> int:
-        row = {"alert_id": alert, "occasion": occasion, "way": way, "created_ms": self.now_ms}
+    def message(self, alert: int | None, occasion: str = "entry", channel: str = "phone") -> int:
+        row = {"alert_id": alert, "occasion": occasion, "way": channel, "created_ms": self.now_ms}
         with self.state.writing() as connection:
             made = connection.execute(
                 insert(state_file.messages).values(row | {"due_ms": self.now_ms})
@@ -92,19 +92,19 @@ class Home:
         return [state for (_id, state) in self.rows("id", "state")]
 
     def occasions(self) -> list[tuple[str, str]]:
-        """Of what was sent: way and occasion."""
+        """Of what was sent: channel and occasion."""
         bodies = [json.loads(one["body"]) for one in self.sent]
         return [(body["way"], body["occasion"]) for body in bodies]
 
 
 @pytest.fixture
 def home(settings: Settings, tmp_path: Path) -> Iterator[Home]:
-    ways = (
+    channels = (
         Webhook(name="phone", url="http://phone/"),
         Webhook(name="mail", url="http://mail/", language="en"),
     )
     state = StateFile(tmp_path / "alerts.sqlite3")
-    yield Home(replace(settings, alerts=Alerts(ways=ways, language="ja")), state)
+    yield Home(replace(settings, alerts=Alerts(channels=channels, language="ja")), state)
     state.close()
 
 
@@ -114,7 +114,7 @@ def with_alerts(home: Home, **changes: Any) -> None:
 
 def test_each_way_gets_it_once_in_its_language(home: Home) -> None:
     alert = home.alert()
-    numbers = [home.message(alert, way=way) for way in ("phone", "mail")]
+    numbers = [home.message(alert, channel=channel) for channel in ("phone", "mail")]
     home.deliver()
     home.deliver()
     assert home.states() == ["sent", "sent"]
@@ -160,8 +160,8 @@ def test_a_way_that_hangs_holds_up_no_other(home: Home) -> None:
     home.says = lambda url: None if "phone" in url else TAKEN
     for subject in ("data", "data2", "data3"):
         alert = home.alert(subject)
-        home.message(alert, way="phone")
-        home.message(alert, way="mail")
+        home.message(alert, channel="phone")
+        home.message(alert, channel="mail")
     ends_at = NINE + 5000
 
     def stop_then() -> bool:
@@ -278,8 +278,8 @@ def test_after_a_week_it_is_given_up(home: Home) -> None:
 
 def test_a_way_that_is_gone_is_said_and_holds_up_no_other(home: Home) -> None:
     alert = home.alert()
-    for way in ("pager", "phone"):
-        home.message(alert, way=way)
+    for channel in ("pager", "phone"):
+        home.message(alert, channel=channel)
     home.deliver()
     assert home.rows("way", "state", "trouble") == [
         ("pager", "waiting", "no_way"),
@@ -292,8 +292,8 @@ def test_a_way_that_is_gone_is_said_and_holds_up_no_other(home: Home) -> None:
 
 def test_what_no_text_can_be_made_of_holds_up_no_other_way(home: Home) -> None:
     """A kind of a newer version, say."""
-    home.message(home.alert(kind="flood"), way="mail")
-    home.message(home.alert("data"), way="phone")
+    home.message(home.alert(kind="flood"), channel="mail")
+    home.message(home.alert("data"), channel="phone")
     home.deliver()
     assert home.rows("way", "state", "trouble") == [
         ("mail", "waiting", "no_text"),
@@ -312,8 +312,8 @@ def test_the_last_message_of_a_day_says_that_it_is_the_last(home: Home) -> None:
     assert home.states() == ["sent", "sent", "over_limit", "over_limit", "over_limit", "sent"]
     assert home.occasions() == [("phone", "entry")] * 2 + [("phone", "limit")]
     assert "8月24日" in json.loads(home.sent[-1]["body"])["body"]
-    # Another way has its own limit, and the next day is another one.
-    home.message(home.alert("data5"), way="mail")
+    # Another channel has its own limit, and the next day is another one.
+    home.message(home.alert("data5"), channel="mail")
     home.now_ms += DAY
     home.message(home.alert("data6"))
     home.deliver()
@@ -321,12 +321,12 @@ def test_the_last_message_of_a_day_says_that_it_is_the_last(home: Home) -> None:
 
 
 def test_a_limit_of_its_own_for_a_way(home: Home) -> None:
-    (phone, mail) = home.settings.alerts.ways
-    with_alerts(home, ways=(replace(phone, daily_max=2), mail))
+    (phone, mail) = home.settings.alerts.channels
+    with_alerts(home, channels=(replace(phone, daily_max=2), mail))
     for number in range(3):
         alert = home.alert(f"data{number}")
-        home.message(alert, way="phone")
-        home.message(alert, way="mail")
+        home.message(alert, channel="phone")
+        home.message(alert, channel="mail")
     home.deliver()
     assert home.states()[::2] == ["sent", "over_limit", "over_limit", "sent"]
     assert home.states()[1:6:2] == ["sent"] * 3
@@ -357,14 +357,14 @@ def test_the_night_is_quiet_for_all_but_the_urgent(home: Home) -> None:
     assert home.occasions() == [("phone", "entry"), ("phone", "entry"), ("phone", "recovery")]
 
 
-# Several receivers of one way
+# Several receivers of one channel
 
 
 def test_of_several_urls_only_those_that_failed_are_tried_again(home: Home, tmp_path: Path) -> None:
     urls = tmp_path / "urls"
     urls.write_text("# the family\njson://mother\n\njson://father\njson://mother\n")
     urls.chmod(0o600)
-    with_alerts(home, ways=(Apprise(name="phone", urls_file=str(urls)),))
+    with_alerts(home, channels=(Apprise(name="phone", urls_file=str(urls)),))
     home.message(home.alert())
     home.says = lambda url: TAKEN if "mother" in url else "status:401"
     home.deliver()
@@ -392,7 +392,7 @@ def test_urls_that_cannot_be_used(
     urls = tmp_path / "urls"
     urls.write_text(text)
     urls.chmod(mode)
-    with_alerts(home, ways=(Apprise(name="phone", urls_file=str(urls)),))
+    with_alerts(home, channels=(Apprise(name="phone", urls_file=str(urls)),))
     home.message(home.alert())
     home.deliver()
     assert home.rows("state", "trouble") == [("waiting", trouble)]
@@ -437,8 +437,8 @@ def test_neither_urls_nor_secrets_get_into_the_file_or_the_log(home: Home, tmp_p
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
     secret.chmod(0o600)
-    way = Webhook(name="phone", url="http://phone/hunter2", secret_file=str(secret))
-    with_alerts(home, ways=(way,))
+    channel = Webhook(name="phone", url="http://phone/hunter2", secret_file=str(secret))
+    with_alerts(home, channels=(channel,))
     home.message(home.alert())
     home.says = lambda _url: "status:500"
     home.deliver()

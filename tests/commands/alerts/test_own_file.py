@@ -22,8 +22,9 @@ STANDARD = [
     "rule backup: The newest backup is older than 3 days; on by default",
 ]
 REMINDER = "reminder: while an alert lasts, after 24 h"
-NO_WAY = (
-    "warning: there is no way, so no message is sent: alerts are only shown on the page /alerts\n"
+NO_CHANNEL = (
+    "warning: there is no channel, so no message is sent: alerts are only shown on the page"
+    " /alerts\n"
 )
 OWN = """
 language = "ja"
@@ -138,9 +139,9 @@ def test_init_follows_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_check_says_what_is_on_without_a_file(file: Path) -> None:
     done = run("check")
-    assert (done.exit_code, done.stderr) == (0, NO_WAY)
+    assert (done.exit_code, done.stderr) == (0, NO_CHANNEL)
     assert done.stdout.splitlines() == [
-        f"{file}: there is no such file, which is no mistake; rules: 4, ways: 0",
+        f"{file}: there is no such file, which is no mistake; rules: 4, channels: 0",
         *STANDARD,
         "not on: threshold, rate, failed_sensor, refused, queue, export",
         REMINDER,
@@ -161,12 +162,12 @@ def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
         "rule stuffy: Bedroom CO₂ above 1500 ppm for 10 min; ends at 1200 ppm",
         "rule frost: Outside Temperature below 2 °C; ends at 2.5 °C",
         "rule smoke: Living room Gas (raw) rises by 100 within 60 s",
-        "way house: JSON to https://example.org/hook, not signed; in English; 20 a day at most",
-        "way speaker: the program /bin/sh -c cat; in Japanese; 3 a day at most",
+        "channel house: JSON to https://example.org/hook, not signed; in English; 20 a day at most",
+        "channel speaker: the program /bin/sh -c cat; in Japanese; 3 a day at most",
     ]
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"{file}: no mistake; rules: 10, ways: 2",
+        f"{file}: no mistake; rules: 10, channels: 2",
         *lines,
         "not on: backup",
         REMINDER,
@@ -219,5 +220,5 @@ def test_check_warns_of_what_keeps_messages_away(
     assert "No such file" in lines[3]
     assert "systemd gave no credentials" in lines[5]
     missing = "kind: Apprise is not installed: docs/en/howto/alerts.md says how"
-    assert [lines[4], lines[6]] == [f"warning: [ways.{way}] {missing}" for way in "de"]
+    assert [lines[4], lines[6]] == [f"warning: [ways.{channel}] {missing}" for channel in "de"]
     assert lines[7] == "warning: there is no base_url, so messages have no link to the chart"

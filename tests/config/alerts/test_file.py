@@ -1,4 +1,4 @@
-"""`alerts.toml`: the rules and ways that it makes, and what is said of each mistake in it."""
+"""`alerts.toml`: the rules and channels that it makes, and what is said of each mistake in it."""
 
 from datetime import time
 from pathlib import Path
@@ -128,7 +128,7 @@ def mistakes(text: str) -> list[str]:
 def test_a_file_with_every_key() -> None:
     assert alerts(WHOLE) == Alerts(
         rules=(
-            Silence(after_sec=150, ways=("phone",)),
+            Silence(after_sec=150, channels=("phone",)),
             Disk(free_percent=10),
             DatabaseTrouble(for_sec=0),
             Queue(for_sec=180),
@@ -152,7 +152,7 @@ def test_a_file_with_every_key() -> None:
                 within_sec=900,
             ),
         ),
-        ways=(
+        channels=(
             Apprise(name="phone", urls_file="credential:alerts", language="ja", daily_max=200),
             Webhook(
                 name="house",
@@ -174,7 +174,7 @@ def test_a_file_with_every_key() -> None:
 
 def test_an_empty_file_changes_nothing() -> None:
     found = alerts("")
-    assert (found.rules, found.ways, found.file) == (DEFAULT.rules, (), str(FILE))
+    assert (found.rules, found.channels, found.file) == (DEFAULT.rules, (), str(FILE))
 
 
 @pytest.mark.parametrize("rule", DEFAULT.rules, ids=lambda rule: rule.name)
@@ -279,7 +279,7 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         ),
         (
             '[rules.disk]\nways = ["phon"]\n[ways.phone]\nkind = "apprise"\nurls_file = "/x"',
-            "line 2: [rules.disk] ways: there is no way phon (did you mean phone?)",
+            "line 2: [rules.disk] ways: there is no channel phon (did you mean phone?)",
         ),
         (
             '[quiet_hours]\nfrom = "22:00"\nto = "22:00"',

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.keys import (
+    CHANNEL_KEYS,
+    CHANNELS,
     KINDS,
     QUIET_HOURS_KEYS,
     RULE_KEYS,
     RULES,
     TOP_KEYS,
-    WAY_KEYS,
-    WAYS,
 )
 from flask10x.config.alerts.rules import DEFAULT
 from flask10x.readings.stations import BUILT_IN
@@ -36,12 +36,12 @@ def test_the_file_changes_nothing() -> None:
 def test_the_examples_are_right_and_have_each_kind() -> None:
     found = alert_file.parse(used().encode(), FILE, BUILT_IN)
     assert {rule.kind for rule in found.rules} == {*KINDS}
-    assert len(found.ways) == len(WAYS)
+    assert len(found.channels) == len(CHANNELS)
 
 
 def test_the_examples_have_each_key() -> None:
-    keys = [*TOP_KEYS, *QUIET_HOURS_KEYS, *RULE_KEYS, *WAY_KEYS]
-    keys += [key for _, own in (*RULES.values(), *WAYS.values()) for key in own]
+    keys = [*TOP_KEYS, *QUIET_HOURS_KEYS, *RULE_KEYS, *CHANNEL_KEYS]
+    keys += [key for _, own in (*RULES.values(), *CHANNELS.values()) for key in own]
     written = set(re.findall(r"^(\w+) = ", used(), re.MULTILINE))
     assert written == {key.name for key in keys} - ALTERNATIVES
 

@@ -19,7 +19,7 @@ from flask10x.runtime.alerting.start_delivery import Delivery
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.system import clock
 
-ALERTS = Alerts(rules=(Disk(),), ways=(Webhook(name="phone", url="http://p"),))
+ALERTS = Alerts(rules=(Disk(),), channels=(Webhook(name="phone", url="http://p"),))
 
 
 class FullDisk:
@@ -258,7 +258,7 @@ def test_a_clock_that_is_set_right_reminds_nobody(
     watcher.step()
     assert occasions(home) == ["entry"]
     (alert,) = alerts(home)[0]
-    assert alert.entered_ms == wall_ms - 60_000
+    assert alert.firing_since_ms == wall_ms - 60_000
     wall_ms, monotonic_ms = wall_ms + 86_400_000, monotonic_ms + 86_400_000
     set_sent(home)
     watcher.step()

@@ -63,10 +63,10 @@ def test_by_default_nothing_is_ever_removed(
     settings: Settings, database: Database, time: Time
 ) -> None:
     finish(settings, database)
-    duty = retention(settings, database, time)
+    task = retention(settings, database, time)
     for _ in range(9):
         time.passes(10_000 * DAY_MS)
-        duty.step()
+        task.step()
     assert readings(database) == 10
 
 
@@ -75,17 +75,17 @@ def test_old_readings_go_in_pieces_with_pauses(
 ) -> None:
     settings = make_settings(RETENTION_DAYS=30)
     finish(settings, database)
-    duty = retention(settings, database, time)
+    task = retention(settings, database, time)
     time.passes(LOOK_EVERY_MS)
-    assert duty.step()
+    assert task.step()
     assert readings(database) == 10
     time.passes(31 * DAY_MS)
     found = []
     for _ in range(4):
-        duty.step()
+        task.step()
         found.append(readings(database))
         time.passes(PAUSE_MS - 1)
-        assert duty.step() is False
+        assert task.step() is False
         time.passes(1)
     assert found == [7, 4, 1, 1]
 
@@ -99,13 +99,13 @@ def test_why_they_stay_is_said_once_a_day(
     settings = make_settings(RETENTION_DAYS=30)
     finish(settings, database)
     csv_file(settings).unlink()
-    duty = retention(settings, database, time)
+    task = retention(settings, database, time)
     time.passes(LOOK_EVERY_MS)
-    duty.step()
+    task.step()
     time.passes(31 * DAY_MS)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
-            duty.step()
+            task.step()
             time.passes(LOOK_EVERY_MS)
     assert caplog.messages == [
         "Old readings of data stay: file gone; run: flask10x export PicodataX.csv"

@@ -66,6 +66,6 @@ def count_steps(path: str) -> None:
 if _path := os.environ.get("SIMULATED_CLOCK"):
     set_clocks(_path)
     count_steps(_path)
-    from flask10x.runtime import duties
+    from flask10x.runtime import periodic_tasks
 
-    duties.TICK_SEC = TICK_SEC
+    periodic_tasks.TICK_SEC = TICK_SEC

@@ -1,4 +1,4 @@
-"""Readings of one request: the batch door, and arrays to a station's route."""
+"""Readings of one request: the batch route, and arrays to a station's route."""
 
 import json
 import logging

@@ -226,7 +226,7 @@ def _without_facts(rule: Rule, subject: str) -> Alert:
         kind=rule.kind,
         subject=subject,
         since_ms=0,
-        entered_ms=0,
+        firing_since_ms=0,
         ended_ms=None,
         ended=None,
         facts={"rise": int(rule.rise is not None)} if isinstance(rule, Rate) else {},
@@ -245,16 +245,16 @@ class ShownTime:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ToldMessage:
-    """What became of one message."""
+class ShownMessage:
+    """What a page shows of one message."""
 
     about: str
-    """The title of its alert, where the message does not stand at it; else empty."""
+    """The title of its alert, where it is shown apart from its alert; else empty."""
     text: str
     trouble: str
     """Why the last try failed; empty where none has."""
     is_bad: bool
-    """Whether it has not arrived and somebody should look."""
+    """Whether it has not arrived and needs attention."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,9 +273,9 @@ class ShownAlert:
     is_recovered: bool
     """Whether it is over because nothing is wrong any more."""
     muted_until: ShownTime | None
-    told: Sequence[ToldMessage]
-    ways: str
-    """The names of the ways that have told of it; empty: none has."""
+    messages: Sequence[ShownMessage]
+    channels: str
+    """The names of the channels that were notified of it; empty: none."""
     next_reminder: ShownTime | None
     see_url: str
     """Where to see more of it."""
@@ -307,8 +307,8 @@ class WatchedRule:
 
     name: str
     sentence: str
-    ways: str
-    """The names of the ways, where it has ways of its own; empty: all."""
+    channels: str
+    """The names of the channels, where it has channels of its own; empty: all."""
     state: str
     is_wrong: bool
     """Whether an alert of it is active."""
@@ -333,12 +333,12 @@ class AlertsModel:
     """Why the state file can't be read; empty when it was."""
     problems: Mapping[str, Mapping[str, str | None]]
     """What is wrong with the query string."""
-    ways: str
-    """The names of the ways by which messages go; empty: nobody is told."""
+    channels: str
+    """The names of the channels by which messages go; empty: no message is sent."""
     commands: Sequence[str]
-    """What sets a way, as it is typed on this machine; empty where there is one."""
+    """What sets a channel, as it is typed on this machine; empty where there is one."""
     active: Sequence[ShownAlert]
-    troubled: Sequence[ToldMessage]
+    troubled: Sequence[ShownMessage]
     """Messages that have not arrived and stand at no active alert."""
     muted: Sequence[ShownMute]
     past: PastPage
@@ -361,9 +361,9 @@ OCCASIONS = {
     "test": N_("Test"),
 }
 UNSENT = {
-    "muted": N_("{occasion} by {way}: not sent, because it was muted"),
-    "over_limit": N_("{occasion} by {way}: not sent, because the day's limit was reached"),
-    "dropped": N_("{occasion} by {way}: not sent, because it is no longer watched"),
+    "muted": N_("{occasion} by {channel}: not sent, because it was muted"),
+    "over_limit": N_("{occasion} by {channel}: not sent, because the day's limit was reached"),
+    "dropped": N_("{occasion} by {channel}: not sent, because it is no longer watched"),
 }
 """Why a message was not sent."""
 
@@ -391,7 +391,7 @@ class AlertReader:
         """An alert with its messages, the oldest first."""
         ended, (see_url, see) = alert.ended_ms, self._see(alert)
         last_ms = self.now_ms if ended is None else ended
-        sent = dict.fromkeys(one.way for one in messages if one.state == "sent")
+        sent = dict.fromkeys(one.channel for one in messages if one.state == "sent")
         return ShownAlert(
             id=alert.id,
             rule=alert.rule,
@@ -403,8 +403,8 @@ class AlertReader:
             lasting=self.t.duration(max(0, last_ms - alert.since_ms) // MS_PER_SEC),
             is_recovered=alert.ended == "recovered",
             muted_until=self._muted(alert),
-            told=[self.told(one) for one in messages],
-            ways=self.t.listed(map(escape, sent)),
+            messages=[self.message(one) for one in messages],
+            channels=self.t.listed(map(escape, sent)),
             next_reminder=self._next(alert, messages),
             see_url=see_url,
             see=see,
@@ -419,11 +419,11 @@ class AlertReader:
             until=self.instant(mute.until_ms),
         )
 
-    def told(self, message: AlertMessage, of: Alert | None = None) -> ToldMessage:
+    def message(self, message: AlertMessage, of: Alert | None = None) -> ShownMessage:
         """What became of a message; apart from its alert, `of` says what it is about."""
-        return ToldMessage(
+        return ShownMessage(
             about="" if of is None else self.words.title(of),
-            text=self._told(message),
+            text=self._message_text(message),
             trouble="" if message.state == "sent" else self._why(message.trouble),
             is_bad=message.state == "given_up"
             or (message.state == "waiting" and bool(message.trouble)),
@@ -438,15 +438,15 @@ class AlertReader:
         text = self.t("Last value: {value} ({time})", value=value, time=self.instant(at).text)
         return [*lines[:1], text, *lines[1:]]
 
-    def _told(self, one: AlertMessage) -> str:
+    def _message_text(self, one: AlertMessage) -> str:
         t, occasion = self.t, self.t(OCCASIONS[one.occasion])
-        values = {"way": escape(one.way), "occasion": occasion}
+        values = {"channel": escape(one.channel), "occasion": occasion}
         settled = "" if one.settled_ms is None else self.instant(one.settled_ms).text
         if one.state == "sent":
-            return t("{time}: {occasion} sent by {way}", time=settled, **values)
+            return t("{time}: {occasion} sent by {channel}", time=settled, **values)
         if one.state == "given_up":
             return t(
-                "{occasion} by {way}: given up at {time} (tries: {n})",
+                "{occasion} by {channel}: given up at {time} (tries: {n})",
                 time=settled,
                 n=one.tries,
                 **values,
@@ -455,18 +455,18 @@ class AlertReader:
             return t(UNSENT[one.state], **values)
         if one.trouble:
             return t(
-                "{occasion} by {way}: failed (tries: {n}), tried again at {time}",
+                "{occasion} by {channel}: failed (tries: {n}), tried again at {time}",
                 n=one.tries,
                 time=self.instant(one.due_ms).text,
                 **values,
             )
         if one.due_ms > self.now_ms:
             return t(
-                "{occasion} by {way}: not before {time}",
+                "{occasion} by {channel}: not before {time}",
                 time=self.instant(one.due_ms).text,
                 **values,
             )
-        return t("{occasion} by {way}: about to be sent", **values)
+        return t("{occasion} by {channel}: about to be sent", **values)
 
     def _why(self, trouble: str) -> str:
         return escape(trouble_in(self.t.language, trouble))
@@ -479,9 +479,9 @@ class AlertReader:
 
     def _next(self, alert: Alert, messages: Iterable[AlertMessage]) -> ShownTime | None:
         """When the next reminder is due; None where none will come as things are."""
-        is_told = any(one.occasion == "entry" and one.state == "sent" for one in messages)
+        is_notified = any(one.occasion == "entry" and one.state == "sent" for one in messages)
         due_ms = alert.reminded_ms + self.settings.alerts.reminder_after_sec * MS_PER_SEC
-        if alert.ended_ms is not None or not is_told or due_ms < self.now_ms:
+        if alert.ended_ms is not None or not is_notified or due_ms < self.now_ms:
             return None
         return None if due_ms < (alert.muted_until_ms or 0) else self.instant(due_ms)
 

@@ -1,4 +1,4 @@
-"""The page `/alerts`: what is wrong now, what was, who was told, what is watched."""
+"""The page `/alerts`: active and past alerts, which channels were notified, and what is watched."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -214,11 +214,11 @@ def _rendered(
     model = AlertsModel(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
-        ways=_names(settings.alerts, t),
-        commands=() if settings.alerts.ways else answers.set_up_alerts(),
+        channels=_names(settings.alerts, t),
+        commands=() if settings.alerts.channels else answers.set_up_alerts(),
         active=[reader.alert(one, found.messages.get(one.id, ())) for one in found.active],
         troubled=[
-            reader.told(one, alert) for one, alert in found.troubled if one.alert_id not in here
+            reader.message(one, alert) for one, alert in found.troubled if one.alert_id not in here
         ],
         muted=[reader.mute(one) for one in found.muted],
         past=_past(found, question, reader),
@@ -255,7 +255,7 @@ def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
     return WatchedRule(
         name=rule.name,
         sentence=sentence(rule, settings.stations, t),
-        ways=t.listed(map(escape, rule.ways)),
+        channels=t.listed(map(escape, rule.channels)),
         state=t.listed(states),
         is_wrong=bool(wrong),
         subjects=[
@@ -273,4 +273,4 @@ def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader)
 
 
 def _names(alerts: Alerts, t: Translation) -> str:
-    return t.listed(escape(way.name) for way in alerts.ways)
+    return t.listed(escape(channel.name) for channel in alerts.channels)

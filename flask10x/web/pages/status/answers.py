@@ -30,7 +30,7 @@ from flask10x.readings.labels import station_name
 from flask10x.readings.times import DAY_MS, local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Kept, Selection
-from flask10x.runtime import duties, facts
+from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.alerting.verdicts import of_backup, of_disk, of_export, rules_of, worst
 from flask10x.runtime.facts import (
     CardRoom,
@@ -250,7 +250,7 @@ def copy_away(folder: Path, host: str) -> str:
 
 
 def set_up_alerts() -> tuple[str, ...]:
-    """Make the file of alerts; look it over, try its ways and take it over once it was edited."""
+    """The commands that make the file of alerts, and check, try and apply it once it is edited."""
     return (*(flask10x("alerts", word) for word in ("init", "check", "test")), RELOAD)
 
 
@@ -484,12 +484,12 @@ def alerting(
     if failing:
         details.append(
             t(
-                "A message by “{way}” does not arrive and is tried again: {why}",
-                way=escape(failing.way),
+                "A message by “{channel}” does not arrive and is tried again: {why}",
+                channel=escape(failing.channel),
                 why=escape(failing.trouble),
             )
         )
-    if not settings.alerts.ways:
+    if not settings.alerts.channels:
         details.append(t("Notifications are off: alerts.toml names no channel."))
     text = (
         t("Active alerts: {n}", n=len(found.active)) if found.active else t("No alert is active.")
@@ -884,7 +884,7 @@ def stored(store: Store | Waiting, known: Known, t: Translation) -> StatusAnswer
 
 def _good(store: Store | Waiting, known: Known, t: Translation) -> StatusAnswer:
     details = _numbers(store, known, t)
-    failing = duties.failing(store.gauges) if isinstance(store, Store) else []
+    failing = periodic_tasks.failing(store.gauges) if isinstance(store, Store) else []
     if failing:
         return StatusAnswer(
             question=STORED,

@@ -51,12 +51,12 @@ class Noted:
 def alert_of(verdict: Verdict, now: Moment) -> Alert:
     """The alert that this verdict enters."""
     return active_alert(
-        verdict.rule, verdict.kind, verdict.subject, verdict.since_ms, entered_ms=now.wall_ms
+        verdict.rule, verdict.kind, verdict.subject, verdict.since_ms, firing_since_ms=now.wall_ms
     )
 
 
 def active_alert(
-    rule: str, kind: Kind, subject: str, since_ms: int, *, entered_ms: int = NINE_MS
+    rule: str, kind: Kind, subject: str, since_ms: int, *, firing_since_ms: int = NINE_MS
 ) -> Alert:
     """An alert as the state file has it."""
     return Alert(
@@ -65,13 +65,13 @@ def active_alert(
         kind=kind,
         subject=subject,
         since_ms=since_ms,
-        entered_ms=entered_ms,
+        firing_since_ms=firing_since_ms,
         ended_ms=None,
         ended=None,
         facts={},
         end_facts={},
         muted_until_ms=None,
-        reminded_ms=entered_ms,
+        reminded_ms=firing_since_ms,
     )
 
 

@@ -41,10 +41,10 @@ def section(text: str, name: str) -> str:
 
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
-    """With a way and a rule of its own."""
+    """With a channel and a rule of its own."""
     plain = make_settings()
     rules = (Silence(stations=("data", "data2")), STUFFY)
-    return replace(plain, alerts=replace(plain.alerts, rules=rules, ways=(PHONE,)))
+    return replace(plain, alerts=replace(plain.alerts, rules=rules, channels=(PHONE,)))
 
 
 def test_nothing_is_wrong(client: FlaskClient) -> None:
@@ -235,7 +235,7 @@ def test_where_to_see_more(
 def test_without_a_way_it_says_how_to_set_one(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = replace(store.settings, alerts=replace(store.settings.alerts, ways=()))
+    plain = replace(store.settings, alerts=replace(store.settings.alerts, channels=()))
     monkeypatch.setattr(store, "settings", plain)
     shown = page(client)
     assert "Notifications are off" in shown

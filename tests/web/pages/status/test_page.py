@@ -18,7 +18,7 @@ from flask10x.database.paths import database_path
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.recording.writer import Writer
-from flask10x.runtime import duties, facts
+from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.facts import Room
 from flask10x.runtime.store import Store
 from flask10x.system import clock
@@ -316,7 +316,7 @@ def test_a_full_queue(client: FlaskClient, writer: Writer) -> None:
 
 
 def test_work_beside_the_storing_that_fails(client: FlaskClient, gauges: Gauges) -> None:
-    gauges.failing_since_ms[duties.NAMES.index("roll-ups")] = 1
+    gauges.failing_since_ms[periodic_tasks.NAMES.index("roll-ups")] = 1
     page = in_both_languages(client)
     assert page.moods["stored"] == "warn"
     assert "roll-ups" in page.said["stored"]

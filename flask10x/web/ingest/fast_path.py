@@ -20,10 +20,10 @@ from flask10x.web.limits import CONFLICTS, RECEIPT, takes_large_body
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Way = Literal["at_once", "senders", "others"]
+Lane = Literal["at_once", "senders", "others"]
 
 
-class Ways:
+class Lanes:
     """Sorts the requests of one worker.
 
     A sender that has to wait until the database has been asked for its key, or brings many
@@ -39,7 +39,7 @@ class Ways:
             for station in settings.stations.all
         }
 
-    def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Way:
+    def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Lane:
         """By its head and its body."""
         path = environ["PATH_INFO"]
         if environ["REQUEST_METHOD"] != "POST":
@@ -61,7 +61,7 @@ OF_BROWSERS = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
 OUT_OF_THE_ORDINARY = (*OF_BROWSERS, "HTTP_IDEMPOTENCY_KEY", CONFLICTS)
 
 
-class ShortWay:
+class FastPath:
     """What sensors post, without what Flask does around a view for browsers.
 
     A WSGI application round Flask's, for a service that lets any sensor in. Nine of ten requests

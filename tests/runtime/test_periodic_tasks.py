@@ -1,4 +1,4 @@
-"""Each duty is guarded by itself: what fails is named, and the others go on."""
+"""Each task is guarded by itself: what fails is named, and the others go on."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,23 +11,23 @@ from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import LeasedName
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime import duties
+from flask10x.runtime import periodic_tasks
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.database_file import FileWatch, Inspection, WatchedFile
-from flask10x.runtime.duties import Duty
 from flask10x.runtime.other_hosts import OtherHosts
+from flask10x.runtime.periodic_tasks import PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import SilenceLearning, StationWatch
 from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
-from flask10x.system.gauges import DUTIES_MAX, Gauges
+from flask10x.system.gauges import TASKS_MAX, Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.support import databases
 from tests.support.both_engines import readiness
 
-# What each duty calls first.
+# What each periodic task calls first.
 WORK: dict[str, tuple[type, str]] = {
     "database file": (FileWatch, "watch_identity"),
     "WAL": (FileWatch, "watch_wal"),
@@ -42,16 +42,16 @@ WORK: dict[str, tuple[type, str]] = {
     "host name": (LeasedName, "step"),
     "usual pauses": (SilenceLearning, "step"),
 }
-# On PostgreSQL there is no file to look after; its duties are never done.
+# On PostgreSQL there is no file to look after; its tasks are never done.
 OF_FILE = ("database file", "WAL", "inspection")
 # A file of SQLite has one host to itself.
 NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name")
-DONE = [name for name in duties.NAMES if name not in NEVER_DONE]
-of_file = pytest.mark.sqlite_only("duties for the file of the database")
+DONE = [name for name in periodic_tasks.NAMES if name not in NEVER_DONE]
+of_file = pytest.mark.sqlite_only("tasks for the file of the database")
 
 
 class Faults:
-    """Makes each duty raise what a test says, and counts who was called."""
+    """Makes each periodic task raise what a test says, and counts who was called."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.raised: dict[str, BaseException] = {}
@@ -78,7 +78,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 def store(
     faults: Faults, settings: Settings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> Iterator[Store]:
-    """A store whose duties a test does by hand."""
+    """A store whose tasks a test does by hand."""
     caplog.set_level(logging.INFO, logger="flask10x")
     app = create_app(settings)
     store: Store = app.extensions["flask10x"]
@@ -111,12 +111,12 @@ def step(store: Store) -> None:
     ("name", "error"),
     [
         *((name, ValueError("a bug")) for name in DONE),
-        # All duties have one place where an error is caught, whatever it is.
+        # All tasks have one place where an error is caught, whatever it is.
         *((DONE[0], error) for error in (SystemExit(1), MemoryError())),
     ],
     ids=lambda value: value if isinstance(value, str) else repr(value),
 )
-def test_a_duty_that_fails_is_named_and_ends_no_other(
+def test_a_task_that_fails_is_named_and_ends_no_other(
     store: Store,
     faults: Faults,
     clients: list[FlaskClient],
@@ -131,7 +131,7 @@ def test_a_duty_that_fails_is_named_and_ends_no_other(
         assert [faults.called.count(other) for other in DONE] == [times] * len(DONE)
 
     (failed,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert failed.getMessage() == f"The duty '{name}' failed; it is tried again"
+    assert failed.getMessage() == f"The periodic task '{name}' failed; it is tried again"
     assert failed.exc_info and failed.exc_info[1] is error
     alarm = "Endpoint 'data3' inactive for"
     assert (alarm in caplog.text) == (name != "silent stations")
@@ -144,7 +144,7 @@ def test_a_duty_that_fails_is_named_and_ends_no_other(
             "failing": [name],
         }
         seconds = client.get("/metrics/details").get_json()["failing_seconds"]
-        assert seconds.keys() == set(duties.NAMES)
+        assert seconds.keys() == set(periodic_tasks.NAMES)
         assert seconds.pop(name) in (0, 1, 2)
         assert set(seconds.values()) == {None}
 
@@ -152,16 +152,16 @@ def test_a_duty_that_fails_is_named_and_ends_no_other(
     faults.raised.clear()
     step(store)
     step(store)
-    (told,) = [record for record in caplog.records if record.name.endswith(".duties")]
+    (told,) = [record for record in caplog.records if record.name.endswith(".periodic_tasks")]
     assert told.levelno == logging.INFO
-    assert told.getMessage().startswith(f"The duty '{name}' works again after ")
+    assert told.getMessage().startswith(f"The periodic task '{name}' works again after ")
     for client in clients:
         ready = readiness(client.get("/readyz").get_json())
         assert ready == {"status": "ready", "queue_oldest_seconds": None}
         assert set(client.get("/metrics/details").get_json()["failing_seconds"].values()) == {None}
 
 
-def test_all_duties_may_fail_at_once(
+def test_all_tasks_may_fail_at_once(
     store: Store, faults: Faults, clients: list[FlaskClient]
 ) -> None:
     faults.raised = dict.fromkeys(DONE, ValueError("a bug"))
@@ -182,7 +182,7 @@ def test_an_error_in_the_rollups_leaves_the_silence_alarm(
     assert "Endpoint 'data3' inactive for" in caplog.text
 
 
-def test_a_failing_duty_stands_beside_the_reasons(
+def test_a_failing_task_stands_beside_the_reasons(
     store: Store, faults: Faults, clients: list[FlaskClient]
 ) -> None:
     faults.raised["queues"] = ValueError("a bug")
@@ -209,28 +209,28 @@ def test_whoever_is_elected_next_repeats_nothing_and_tells_the_end(
         if not works:
             raise ValueError("a bug")
 
-    first, second = (Duty("queues", work, gauges) for _ in range(2))
+    first, second = (PeriodicTask("queues", work, gauges) for _ in range(2))
     first.run()
     second.run()
     assert len(caplog.records) == 1
     works.append(True)
     second.run()
-    assert duties.failing(gauges) == []
-    assert caplog.records[1].getMessage() == "The duty 'queues' works again after 0s"
+    assert periodic_tasks.failing(gauges) == []
+    assert caplog.records[1].getMessage() == "The periodic task 'queues' works again after 0s"
 
 
-def test_a_duty_that_had_nothing_to_do_does_not_work_again() -> None:
+def test_a_task_that_had_nothing_to_do_does_not_work_again() -> None:
     gauges = Gauges(BUILT_IN.by_endpoint)
-    gauges.failing_since_ms[duties.NAMES.index("roll-ups")] = 1
-    Duty("roll-ups", lambda: False, gauges).run()
-    assert duties.failing(gauges) == ["roll-ups"]
+    gauges.failing_since_ms[periodic_tasks.NAMES.index("roll-ups")] = 1
+    PeriodicTask("roll-ups", lambda: False, gauges).run()
+    assert periodic_tasks.failing(gauges) == ["roll-ups"]
 
 
-def test_the_gauges_have_room_for_every_duty() -> None:
-    assert len(duties.NAMES) <= DUTIES_MAX
-    assert WORK.keys() == set(duties.NAMES)
+def test_the_gauges_have_room_for_every_task() -> None:
+    assert len(periodic_tasks.NAMES) <= TASKS_MAX
+    assert WORK.keys() == set(periodic_tasks.NAMES)
     with pytest.raises(ValueError, match="not in tuple"):
-        Duty("dishes", lambda: None, Gauges(BUILT_IN.by_endpoint))
+        PeriodicTask("dishes", lambda: None, Gauges(BUILT_IN.by_endpoint))
 
 
 @of_file

@@ -1,4 +1,4 @@
-"""Duties: what runs again and again beside the requests; an error of one ends no other.
+"""Periodic tasks: what runs again and again beside the requests; an error of one ends no other.
 
 Each has a name. When one fails the log says so once, with the traceback, and once when it works
 again; meanwhile every worker shows its name in `/readyz` and `/metrics/details`.
@@ -33,7 +33,7 @@ from flask10x.system.locks import FileLock
 
 log = logging.getLogger(__name__)
 
-# A duty's place in the gauges is its place here. Users see the names.
+# A periodic task's place in the gauges is its place here. Users see the names.
 NAMES = (
     "database file",
     "WAL",
@@ -56,8 +56,8 @@ DATABASE_ERRORS = (
 )
 
 
-class Duty:
-    """One duty as the process that does it sees it; only one process does it at a time."""
+class PeriodicTask:
+    """One task as the process that does it sees it; only one process does it at a time."""
 
     def __init__(
         self, name: str, step: Callable[[], bool | None], gauges: Gauges, trouble: str = ""
@@ -96,14 +96,16 @@ class Duty:
         if self._trouble and isinstance(error, (*DATABASE_ERRORS, HostNameTaken)):
             log.warning("%s: %s", self._trouble, reason_of(error))
         else:
-            log.error("The duty '%s' failed; it is tried again", self._name, exc_info=error)
+            log.error(
+                "The periodic task '%s' failed; it is tried again", self._name, exc_info=error
+            )
 
     def _note_success(self) -> None:
         since_ms = self._gauges.failing_since_ms[self._place]
         if since_ms:
             self._gauges.failing_since_ms[self._place] = 0
             failed_sec = (monotonic_ms() - since_ms) // 1000
-            log.info("The duty '%s' works again after %ds", self._name, failed_sec)
+            log.info("The periodic task '%s' works again after %ds", self._name, failed_sec)
 
 
 class Guard:
@@ -128,7 +130,7 @@ class Guard:
 
 
 def failing_sec(gauges: Gauges) -> dict[str, int | None]:
-    """For how many whole seconds each duty has been failing; None while it works."""
+    """For how many whole seconds each periodic task has been failing; None while it works."""
     return {
         name: (monotonic_ms() - since_ms) // 1000 if since_ms else None
         for name, since_ms in zip(NAMES, gauges.failing_since_ms, strict=False)
@@ -136,7 +138,7 @@ def failing_sec(gauges: Gauges) -> dict[str, int | None]:
 
 
 def failing(gauges: Gauges) -> list[str]:
-    """The names of the duties that fail now."""
+    """The names of the tasks that fail now."""
     return [name for name, seconds in failing_sec(gauges).items() if seconds is not None]
 
 
@@ -145,25 +147,25 @@ TICK_SEC = 1.0
 
 
 class Monitor:
-    """Does each duty once a second, in their order, as long as its process is the elected one."""
+    """Runs the periodic tasks in order, once a second, while its process is the elected one."""
 
     def __init__(
         self,
         lock: FileLock,
-        duties: Sequence[Duty],
+        tasks: Sequence[PeriodicTask],
         everywhere: Callable[[], object] | None = None,
         lease: Lease | None = None,
-        of_one_host: Sequence[Duty] = (),
+        of_one_host: Sequence[PeriodicTask] = (),
     ) -> None:
         """`everywhere` is done by each process, elected or not.
 
-        `of_one_host` come after the other duties, and only while the lease is held; without a lease
+        `of_one_host` come after the other tasks, and only while the lease is held; without a lease
         there is only this host. Nothing is locked or started yet; the lock remains the caller's to
         close.
         """
         self._everywhere = Guard(everywhere or (lambda: None), "The open files cannot be watched")
         self._lock = lock
-        self._duties = tuple(duties)
+        self._tasks = tuple(tasks)
         self._lease = lease
         self._of_one_host = tuple(of_one_host)
         self.elected = False
@@ -176,19 +178,19 @@ class Monitor:
         self.close()
 
     def step(self) -> None:
-        """Do what is done everywhere; stand for election, or do each duty once."""
+        """Do what is done everywhere; stand for election, or do each periodic task once."""
         self._everywhere.run()
         if not self.elected:
             self.elected = self._lock.try_acquire()
         if self.elected:
-            for duty in self._duties:
-                duty.run()
-            for duty in self._of_one_host:
+            for task in self._tasks:
+                task.run()
+            for task in self._of_one_host:
                 # Each may take long.
                 if self._lease is None or self._lease.hold():
-                    duty.run()
+                    task.run()
                 else:
-                    duty.leave()
+                    task.leave()
 
     def close(self) -> None:
         """Let another worker take over, or another host."""

@@ -14,7 +14,7 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
-from flask10x.web.ingest.short_way import ShortWay, Ways
+from flask10x.web.ingest.fast_path import FastPath, Lanes
 from tests.conftest import MakeSettings
 
 GOOD = b'{"pressure": 1013.25, "temperature": "25.1C"}'
@@ -128,7 +128,7 @@ def test_an_added_station_goes_both_ways(make_settings: MakeSettings) -> None:
                 "details": {"temperature": "required field missing"},
             }
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/balcony"}
-        assert Ways(settings)(environ, b"{}") == "at_once"
+        assert Lanes(settings)(environ, b"{}") == "at_once"
     finally:
         app.extensions["flask10x"].close()
 
@@ -151,11 +151,11 @@ def test_a_service_that_does_not_let_everybody_in_checks_each_request(
     tokens.write_text("* write-0123456789abcdef\n")
     tokens.chmod(0o600)
     value = tokens if closed_by == "WRITE_TOKENS_FILE" else "flask10x.example"
-    assert isinstance(app.wsgi_app, ShortWay)
+    assert isinstance(app.wsgi_app, FastPath)
     checked = create_app(make_settings(**{closed_by: value}))
     store: Store = checked.extensions["flask10x"]
     try:
-        assert not isinstance(checked.wsgi_app, ShortWay)
+        assert not isinstance(checked.wsgi_app, FastPath)
         client = checked.test_client()
         assert post(client, GOOD, headers={"Host": "evil.example"}).status_code in (400, 401)
     finally:
