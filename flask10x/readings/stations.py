@@ -8,6 +8,7 @@ service is `settings.stations`: the four built-in ones, adjusted and added to by
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from flask10x.readings.bands import USUAL, Band
 
@@ -169,6 +170,37 @@ def _by_column(stations: Iterable[Station]) -> dict[str, Measurement]:
     return found
 
 
+# The unit of each quantity that the built-in stations measure, and its range (contract, section 1).
+_QUANTITIES: Mapping[str, tuple[str, float | None, float | None]] = MappingProxyType(
+    {
+        "temperature": ("°C", -50, 150),
+        "humidity": ("%", 0, 100),
+        "pressure": ("hPa", 0, 2000),
+        "co2": ("ppm", 0, 200_000),
+        "gas_resistance": ("Ω", 0, None),
+        "analog_value": ("", 0, None),
+        "voltage": ("V", 0, None),
+    }
+)
+
+
+def _measurement(
+    csv_header: str, quantity: str, path: str = "", sensor: str = "", **others: Any
+) -> Measurement:
+    """A measurement of a built-in station; a second sensor of a quantity names its column."""
+    unit, minimum, maximum = _QUANTITIES[quantity]
+    return Measurement(
+        path=path or quantity,
+        column=f"{quantity}_{sensor}" if sensor else quantity,
+        quantity=quantity,
+        csv_header=csv_header,
+        unit=unit,
+        minimum=minimum,
+        maximum=maximum,
+        **others,
+    )
+
+
 BUILT_IN = Stations(
     (
         Station(
@@ -176,24 +208,8 @@ BUILT_IN = Stations(
             label="Pico (BME280)",
             csv_name="PicodataX.csv",
             measurements=(
-                Measurement(
-                    path="pressure",
-                    column="pressure",
-                    quantity="pressure",
-                    csv_header="Pressure",
-                    unit="hPa",
-                    minimum=0,
-                    maximum=2000,
-                ),
-                Measurement(
-                    path="temperature",
-                    column="temperature",
-                    quantity="temperature",
-                    csv_header="Tempereture",
-                    unit="°C",
-                    minimum=-50,
-                    maximum=150,
-                ),
+                _measurement("Pressure", "pressure"),
+                _measurement("Tempereture", "temperature"),
             ),
         ),
         Station(
@@ -201,51 +217,11 @@ BUILT_IN = Stations(
             label="Bedroom (MH-Z19, BME680)",
             csv_name="BedRoomEnv.csv",
             measurements=(
-                Measurement(
-                    path="co2",
-                    column="co2",
-                    quantity="co2",
-                    csv_header="CO2",
-                    unit="ppm",
-                    minimum=0,
-                    maximum=200000,
-                    faults=MH_Z19_FAULTS,
-                ),
-                Measurement(
-                    path="temperature",
-                    column="temperature",
-                    quantity="temperature",
-                    csv_header="Tempereture",
-                    unit="°C",
-                    minimum=-50,
-                    maximum=150,
-                ),
-                Measurement(
-                    path="humidity",
-                    column="humidity",
-                    quantity="humidity",
-                    csv_header="Humidity",
-                    unit="%",
-                    minimum=0,
-                    maximum=100,
-                ),
-                Measurement(
-                    path="pressure",
-                    column="pressure",
-                    quantity="pressure",
-                    csv_header="Pressure",
-                    unit="hPa",
-                    minimum=0,
-                    maximum=2000,
-                ),
-                Measurement(
-                    path="gas_res",
-                    column="gas_resistance",
-                    quantity="gas_resistance",
-                    csv_header="GasResistance",
-                    unit="Ω",
-                    minimum=0,
-                ),
+                _measurement("CO2", "co2", faults=MH_Z19_FAULTS),
+                _measurement("Tempereture", "temperature"),
+                _measurement("Humidity", "humidity"),
+                _measurement("Pressure", "pressure"),
+                _measurement("GasResistance", "gas_resistance", "gas_res"),
             ),
         ),
         Station(
@@ -254,41 +230,10 @@ BUILT_IN = Stations(
             csv_name="OutsideEnv.csv",
             outside=True,
             measurements=(
-                Measurement(
-                    path="temperature",
-                    column="temperature",
-                    quantity="temperature",
-                    csv_header="Temperature-outside",
-                    unit="°C",
-                    minimum=-50,
-                    maximum=150,
-                ),
-                Measurement(
-                    path="humidity",
-                    column="humidity",
-                    quantity="humidity",
-                    csv_header="Humidity-outside",
-                    unit="%",
-                    minimum=0,
-                    maximum=100,
-                ),
-                Measurement(
-                    path="pressure",
-                    column="pressure",
-                    quantity="pressure",
-                    csv_header="Pressure-outside",
-                    unit="hPa",
-                    minimum=0,
-                    maximum=2000,
-                ),
-                Measurement(
-                    path="gas_res",
-                    column="gas_resistance",
-                    quantity="gas_resistance",
-                    csv_header="GasResistance-outside",
-                    unit="Ω",
-                    minimum=0,
-                ),
+                _measurement("Temperature-outside", "temperature"),
+                _measurement("Humidity-outside", "humidity"),
+                _measurement("Pressure-outside", "pressure"),
+                _measurement("GasResistance-outside", "gas_resistance", "gas_res"),
             ),
         ),
         Station(
@@ -296,65 +241,43 @@ BUILT_IN = Stations(
             label="Living room (MH-Z19, MQ-2, DS18B20, DHT11)",
             csv_name="LR_env.csv",
             measurements=(
-                Measurement(
-                    path="mh_z19.co2",
+                _measurement(
+                    "CO2",
+                    "co2",
+                    "mh_z19.co2",
                     partial_aliases=("co2", "co2_ppm"),
-                    column="co2",
-                    quantity="co2",
-                    csv_header="CO2",
-                    unit="ppm",
-                    minimum=0,
-                    maximum=200000,
                     faults=MH_Z19_FAULTS,
                 ),
-                Measurement(
-                    path="mq_2.analog_value",
+                _measurement(
+                    "AnalogValue",
+                    "analog_value",
+                    "mq_2.analog_value",
                     partial_aliases=("analog_value", "mq2_analog"),
-                    column="analog_value",
-                    quantity="analog_value",
-                    csv_header="AnalogValue",
-                    unit="",
-                    minimum=0,
                 ),
-                Measurement(
-                    path="mq_2.voltage",
-                    partial_aliases=("voltage", "mq2_voltage"),
-                    column="voltage",
-                    quantity="voltage",
-                    csv_header="Voltage",
-                    unit="V",
-                    minimum=0,
+                _measurement(
+                    "Voltage", "voltage", "mq_2.voltage", partial_aliases=("voltage", "mq2_voltage")
                 ),
-                Measurement(
-                    path="ds18b20.temperature",
+                _measurement(
+                    "Temperature_DS18B20",
+                    "temperature",
+                    "ds18b20.temperature",
+                    "ds18b20",
                     partial_aliases=("ds18b20_temperature", "temperature_ds18b20"),
-                    column="temperature_ds18b20",
-                    quantity="temperature",
-                    csv_header="Temperature_DS18B20",
-                    unit="°C",
-                    minimum=-50,
-                    maximum=150,
                     faults=DS18B20_FAULTS,
                 ),
-                Measurement(
-                    path="dht11.temperature",
+                _measurement(
+                    "Temperature_DHT11",
+                    "temperature",
+                    "dht11.temperature",
+                    "dht11",
                     partial_aliases=("dht11_temperature", "temperature_dht11"),
-                    column="temperature_dht11",
-                    quantity="temperature",
-                    csv_header="Temperature_DHT11",
-                    unit="°C",
-                    minimum=-50,
-                    maximum=150,
                 ),
-                Measurement(
-                    path="dht11.humidity",
+                _measurement(
+                    "Humidity_DHT11",
+                    "humidity",
+                    "dht11.humidity",
+                    "dht11",
                     partial_aliases=("dht11_humidity", "humidity_dht11"),
-                    column="humidity_dht11",
-                    quantity="humidity",
-                    csv_header="Humidity_DHT11",
-                    unit="%",
-                    minimum=0,
-                    maximum=100,
                 ),
             ),
         ),

@@ -12,6 +12,7 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from tests.config.test_station_file import BALCONY
 
 FILE = Path("/srv/stations.toml")
+HEAD = station_text.EXAMPLE.read_text(encoding="utf-8")
 
 
 def read(text: str) -> Stations:
@@ -36,13 +37,13 @@ def test_every_key_is_explained_in_both_languages() -> None:
         *FAULT_KEYS,
         *(k for k in BAND_KEYS if k.name != "below"),
     ]
-    example = station_text.HEAD.partition("#[stations.balcony]")[2]
+    example = HEAD.partition("#[stations.balcony]")[2]
     for key in keys:
         assert re.search(rf"\b{key.name} = ", example), key.name
-    comments = re.findall(r"^# .*$", station_text.HEAD, re.MULTILINE)
+    comments = re.findall(r"^# .*$", HEAD, re.MULTILINE)
     assert sum(map(str.isascii, comments)) <= len(comments) / 2 + 2
     # Behind the comments each line is one of the file.
-    written = re.sub(r"^#(?! |$)", "", station_text.HEAD, flags=re.MULTILINE)
+    written = re.sub(r"^#(?! |$)", "", HEAD, flags=re.MULTILINE)
     (station,) = read(written).all[4:]
     assert station.endpoint == "balcony"
     assert station.measurements[0].faults[0].code == "sensor_silent"
